@@ -1,0 +1,74 @@
+/**
+ * The one error hierarchy. A broken promise (disk, network, bug) throws one of these; an answer that callers must
+ * handle is a `Result` instead. Messages read: *cannot* + verb + quoted thing + `:` + what is wrong.
+ */
+
+/** Stable, machine-readable names of what went wrong; safe to switch over. */
+export type ErrorCode =
+  | "aborted"
+  | "access_denied"
+  | "already_exists"
+  | "api_error"
+  | "ca_expired"
+  | "ca_invalid"
+  | "clock_skew"
+  | "config_invalid"
+  | "conflict"
+  | "csr_denied"
+  | "csr_failed"
+  | "csr_deleted"
+  | "csr_incompatible"
+  | "file_exists"
+  | "file_permissions"
+  | "internal"
+  | "invalid"
+  | "io"
+  | "key_invalid"
+  | "kubeconfig_invalid"
+  | "not_found"
+  | "pki_invalid"
+  | "port_in_use"
+  | "storage_corrupt"
+  | "storage_locked"
+  | "timeout"
+  | "tls_untrusted"
+  | "token_file_invalid"
+  | "token_invalid"
+  | "unauthorized"
+  | "unreachable"
+  | "usage";
+
+/** What every error may carry beside its message. */
+export interface AppErrorOptions {
+  /** The error underneath; always kept. */
+  readonly cause?: unknown;
+  /** The next thing to do, one imperative sentence without a period. */
+  readonly hint?: string;
+  /** True when the same call may succeed later without anybody changing anything. */
+  readonly retryable?: boolean;
+}
+
+/** Base of every typed error; `code` tells them apart. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = options.hint;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** Tells whether a caught value is a typed error with one of the given codes (any code when none is given). */
+export function isAppError(value: unknown, ...codes: ErrorCode[]): value is AppError {
+  return value instanceof AppError && (codes.length === 0 || codes.includes(value.code));
+}
+
+/** The message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

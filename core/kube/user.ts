@@ -1,0 +1,23 @@
+/** Who asks: the outcome of authentication (`authentication.k8s.io/v1` UserInfo). */
+export interface UserInfo {
+  readonly username: string;
+  /** Empty when the authenticator knows none. */
+  readonly uid: string;
+  /** In the authenticator's order, `system:authenticated` appended. */
+  readonly groups: readonly string[];
+  /** Keys lower-case; empty when there is none. */
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The prefix of a node's user name and certificate common name. */
+export const NODE_USER_PREFIX = "system:node:";
+/** The group and certificate organization of every node. */
+export const NODES_GROUP = "system:nodes";
+/** Members pass every authorization check. */
+export const MASTERS_GROUP = "system:masters";
+/** Appended to every user that is not anonymous. */
+export const AUTHENTICATED_GROUP = "system:authenticated";
+/** The only group of the anonymous user. */
+export const UNAUTHENTICATED_GROUP = "system:unauthenticated";
+/** The user of a request that presents no credential. */
+export const ANONYMOUS_USER = "system:anonymous";

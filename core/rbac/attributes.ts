@@ -1,0 +1,31 @@
+/**
+ * What is asked of the authorizer (Kubernetes `authorizer.Attributes`): a resource request or a path request.
+ * Empty strings mean "not given", as on the wire of a SubjectAccessReview.
+ */
+export type Attributes = ResourceAttributes | PathAttributes;
+
+/** A request for a Kubernetes resource. */
+export interface ResourceAttributes {
+  readonly kind: "resource";
+  readonly verb: string;
+  readonly apiGroup: string;
+  readonly apiVersion: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** A request for anything else: `/version`, `/healthz`, discovery. */
+export interface PathAttributes {
+  readonly kind: "path";
+  readonly verb: string;
+  readonly path: string;
+}
+
+/** An authorizer's answer. The first allow or deny of a chain decides; no opinion at all is a refusal. */
+export interface Decision {
+  readonly kind: "allow" | "deny" | "noOpinion";
+  /** The authorizer's own text, often empty. */
+  readonly reason: string;
+}
