@@ -3,6 +3,8 @@
  * (apimachinery `pkg/util/validation/field/errors.go`).
  */
 
+import { marshalJson, quoteText } from "./quote.ts";
+
 /** The classes of fault, spelled as the `reason` of a Status cause. */
 export type FieldErrorType =
   | "FieldValueRequired"
@@ -39,7 +41,11 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const list = supported.map((item) => printValue(item)).join(", ");
   const detail = supported.length === 0 ? "" : `supported values: ${list}`;
-  return { type: "FieldValueNotSupported", field, message: withDetail(`Unsupported value: ${printValue(value)}`, detail) };
+  return {
+    type: "FieldValueNotSupported",
+    field,
+    message: withDetail(`Unsupported value: ${printValue(value)}`, detail),
+  };
 }
 
 /** Duplicate value. */
@@ -62,9 +68,9 @@ export function formatFieldError(error: FieldError): string {
   return `${error.field}: ${error.message}`;
 }
 
-/** Prints a value as the API machinery does in error texts: JSON, with strings quoted. */
+/** Prints a value as the API machinery does in error texts: strings quoted as Go quotes, the rest as Go's JSON. */
 export function printValue(value: unknown): string {
-  return value === undefined ? "null" : JSON.stringify(value);
+  return typeof value === "string" ? quoteText(value) : marshalJson(value);
 }
 
 function withDetail(text: string, detail: string): string {

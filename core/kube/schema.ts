@@ -11,7 +11,11 @@ export type FieldType =
   /** `resource.Quantity`: text in JSON, a message with the text in field 1. */
   | { readonly kind: "quantity" }
   | { readonly kind: "message"; readonly message: () => MessageSchema }
-  | { readonly kind: "list"; readonly of: FieldType }
+  /**
+   * `wrapped`: protobuf puts the elements into a message of their own, as field 1 (Go's `Verbs`). Lists inside a map
+   * always stand in such a message (`ExtraValue`).
+   */
+  | { readonly kind: "list"; readonly of: FieldType; readonly wrapped?: true }
   /** String keys. */
   | { readonly kind: "map"; readonly of: FieldType };
 
@@ -45,6 +49,8 @@ export interface FieldSchema extends MergeRules {
   readonly required?: boolean;
   /** OpenAPI default. */
   readonly default?: unknown;
+  /** The Go type as decoding errors print it, where it is a named one, such as `[]v1.KeyUsage`. */
+  readonly goType?: string;
 }
 
 /** A message: a kind or a part of one. Fields stand in the order of Go's JSON. */
@@ -52,6 +58,8 @@ export interface MessageSchema {
   /** The OpenAPI name, such as `io.k8s.api.certificates.v1.CertificateSigningRequestSpec`. */
   readonly name: string;
   readonly description?: string;
+  /** `atomic` when the message is owned and replaced as a whole wherever it stands. */
+  readonly mapType?: "atomic" | "granular";
   readonly fields: Readonly<Record<string, FieldSchema>>;
 }
 

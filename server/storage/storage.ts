@@ -82,8 +82,11 @@ export interface Storage extends AsyncDisposable {
 
 /** A key exists already. */
 export class AlreadyExistsError extends AppError {
+  readonly key: string;
+
   constructor(key: string) {
     super("already_exists", `cannot create "${key}": the key exists`);
+    this.key = key;
   }
 }
 

@@ -1,0 +1,60 @@
+/** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
+import { parseDocument } from "yaml";
+import { flagName, type FlagSet } from "./flags.ts";
+import { findNearest } from "./nearest.ts";
+import type { RawFlags } from "./parse.ts";
+
+/** The one version there is. */
+export const CONFIG_API_VERSION = "tlsboot/v1alpha1";
+/** The one kind there is. */
+export const CONFIG_KIND = "Config";
+
+/** Texts by key, and every fault of the file. */
+export interface ConfigFile {
+  readonly raw: RawFlags;
+  readonly faults: readonly string[];
+}
+
+/** Reads the text of a configuration file; `known` are the flags of all commands. Never throws. */
+export function parseConfigFile(text: string, path: string, known: FlagSet): ConfigFile {
+  const document = parseDocument(text);
+  const origin = `config file "${path}"`;
+  const broken = document.errors[0];
+  if (broken !== undefined) return { raw: {}, faults: [`${origin}: not YAML: ${firstLine(broken.message)}`] };
+  const content: unknown = document.toJS({ maxAliasCount: 100 });
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    return { raw: {}, faults: [`${origin}: a mapping expected`] };
+  }
+  const raw: Record<string, readonly string[]> = {};
+  const { apiVersion, kind, ...settings }: Record<string, unknown> = { ...content };
+  const faults = [
+    ...(apiVersion === CONFIG_API_VERSION ? [] : [`${origin}: apiVersion must be "${CONFIG_API_VERSION}"`]),
+    ...(kind === CONFIG_KIND ? [] : [`${origin}: kind must be "${CONFIG_KIND}"`]),
+  ];
+  for (const [key, value] of Object.entries(settings)) {
+    const flag = known[key];
+    const texts = textsOf(value);
+    if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
+    else if (flag.isCommandLineOnly) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
+    else if (texts === undefined) faults.push(`${origin}: ${key}: a value or a list of values expected`);
+    else if (Array.isArray(value) && !flag.isRepeatable) faults.push(`${origin}: ${key}: one value expected, not a list`);
+    else raw[key] = texts;
+  }
+  return { raw, faults };
+}
+
+function suggestion(key: string, known: FlagSet): string {
+  const nearest = findNearest(key, Object.keys(known));
+  return nearest === undefined ? "" : `, did you mean "${nearest}"?`;
+}
+
+function textsOf(value: unknown): readonly string[] | undefined {
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const texts = items.map((item) => ["string", "number", "boolean"].includes(typeof item) ? String(item) : undefined);
+  const given = texts.filter((text) => text !== undefined);
+  return given.length === texts.length ? given : undefined;
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? text).replace(/:$/, "");
+}

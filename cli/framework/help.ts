@@ -1,0 +1,113 @@
+/** Help, laid out and grouped like kubectl's. */
+import {
+  type Argument,
+  type Command,
+  COMMAND_GROUPS,
+  type CommandFamily,
+  type CommandTable,
+  exitCodesOf,
+  nameOfCommand,
+} from "./command.ts";
+import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./globals.ts";
+
+/** What help is about. */
+export type HelpTopic =
+  | { readonly kind: "program" }
+  | { readonly kind: "family"; readonly family: CommandFamily }
+  | { readonly kind: "command"; readonly command: Command };
+
+/** The help text, with a line break at its end. */
+export function renderHelp(table: CommandTable, topic: HelpTopic): string {
+  const sections = topic.kind === "command"
+    ? commandSections(table, topic.command)
+    : topic.kind === "family"
+    ? familySections(table, topic.family)
+    : programSections(table);
+  return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
+}
+
+/** `tlsboot token create [flags]`, as the Usage section and the manual show it. */
+export function usageLine(table: CommandTable, command: Command): string {
+  return [nameOfCommand(table, command), ...command.args.map(argumentText), "[flags]"].join(" ");
+}
+
+/** `-o, --output='':`, kubectl's way: the name with its default. */
+export function flagHeading(key: string, flag: Flag<unknown>): string {
+  const short = flag.short === undefined ? "" : `-${flag.short}, `;
+  return `${short}--${flagName(key)}=${flag.defaultText}`;
+}
+
+/** What else help says of a flag: the words it takes, whether it must be there. */
+export function flagText(flag: Flag<unknown>): string {
+  const choices = flag.completion.kind === "choices" ? ` One of: (${flag.completion.choices.join(", ")}).` : "";
+  return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
+}
+
+function programSections(table: CommandTable): string[] {
+  const groups = COMMAND_GROUPS.map((group) => {
+    const families = table.families.filter((family) => family.group === group);
+    const leaves = table.commands.filter((command) => command.path.length === 1 && command.group === group);
+    const entries = [
+      ...families.map((family) => [family.word, family.summary] as const),
+      ...leaves.map((command) => [command.path[0] ?? "", command.summary] as const),
+    ];
+    const order = table.commands.map((command) => command.path[0] ?? "");
+    entries.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+    return entries.length === 0 ? "" : `${group}:\n${list(entries)}`;
+  });
+  return [
+    table.description,
+    ...groups,
+    globalFlags(),
+    `Usage:\n  ${table.program} COMMAND [flags]`,
+    `Every flag can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${environmentName("dataDir")}) or in ` +
+    `the --config file, in this order.\nUse "${table.program} COMMAND --help" for more about a command.`,
+  ];
+}
+
+function familySections(table: CommandTable, family: CommandFamily): string[] {
+  const commands = table.commands.filter((command) => command.path.length > 1 && command.path[0] === family.word);
+  return [
+    family.description,
+    `Available Commands:\n${list(commands.map((command) => [command.path.slice(1).join(" "), command.summary]))}`,
+    `Usage:\n  ${table.program} ${family.word} COMMAND [flags]`,
+    `Use "${table.program} ${family.word} COMMAND --help" for more about a command.`,
+  ];
+}
+
+function commandSections(table: CommandTable, command: Command): string[] {
+  const examples = command.examples.map(({ comment, command: line }) => `  # ${comment}\n  ${line}`);
+  const args = command.args.map((argument) => [argumentText(argument), argument.summary] as const);
+  return [
+    command.description,
+    examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
+    args.length === 0 ? "" : `Arguments:\n${list(args)}`,
+    flagsSection("Options", command.flags),
+    globalFlags(),
+    `Exit Codes:\n${list(exitCodesOf(command).map(([code, meaning]) => [String(code), meaning]))}`,
+    `Usage:\n  ${usageLine(table, command)}`,
+  ];
+}
+
+function globalFlags(): string {
+  const help = `    -h, --help=false:\n\tShow this help.`;
+  return `${flagsSection("Global Options", GLOBAL_FLAGS)}\n\n${help}`;
+}
+
+function flagsSection(title: string, flags: FlagSet): string {
+  const entries = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
+  if (entries.length === 0) return "";
+  const blocks = entries.map(([key, flag]) => `    ${flagHeading(key, flag)}:\n\t${flagText(flag)}`);
+  return `${title}:\n${blocks.join("\n\n")}`;
+}
+
+function list(entries: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...entries.map(([name]) => name.length)) + 2;
+  return entries.map(([name, text]) => `  ${name.padEnd(Math.max(width, 16))}${text}`).join("\n");
+}
+
+function argumentText(argument: Argument): string {
+  const name = argument.isVariadic ? `${argument.name}...` : argument.name;
+  return argument.isRequired ? name : `[${name}]`;
+}

@@ -1,0 +1,144 @@
+/** From the words of a command line to a command and the raw texts of its flags. The only user of commander's parser. */
+import { Command as Parser, CommanderError, Option } from "commander";
+import { normalizeArgv } from "./argv.ts";
+import { type Argument, type Command, type CommandTable } from "./command.ts";
+import { flagName, type FlagSet } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./globals.ts";
+import { type HelpTopic, renderHelp } from "./help.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What flags were given as text, by camelCase name, in order; a switch is `true` or `false`. */
+export type RawFlags = Readonly<Record<string, readonly string[]>>;
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "run"; readonly command: Command; readonly args: readonly string[]; readonly raw: RawFlags };
+
+/** Parses a command line (without program names). Throws UsageError with the nearest match of a mistyped word. */
+export function parseCommandLine(argv: readonly string[], table: CommandTable): Invocation {
+  const normalized = normalizeArgv(argv, table);
+  const fault = normalized.faults[0];
+  if (fault !== undefined) {
+    throw new UsageError(`cannot read ${fault.flag}: "${fault.value}" found, want true or false`);
+  }
+  let help = "";
+  let invocation: Invocation | undefined;
+  const root = createParser(table, (text) => (help += text), (found) => (invocation = found));
+  try {
+    root.parse(normalized.argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.helpDisplayed" || error.code === "commander.help") return { kind: "help", text: help };
+    throw usageErrorOf(error, findWords(normalized.argv, root), table);
+  }
+  // Without a command commander shows help, so an action has run.
+  return invocation ?? { kind: "help", text: renderHelp(table, { kind: "program" }) };
+}
+
+function createParser(
+  table: CommandTable,
+  onHelp: (text: string) => void,
+  onRun: (invocation: Invocation) => void,
+): Parser {
+  const root = prepare(new Parser(table.program), table, { kind: "program" }, onHelp);
+  addFlags(root, GLOBAL_FLAGS);
+  root.helpCommand("help [COMMAND]", "Show help for a command");
+  const families = new Map(table.families.map((family) => {
+    const commands = table.commands.filter((command) => command.path.length > 1 && command.path[0] === family.word);
+    const parser = prepare(new Parser(family.word), table, { kind: "family", family }, onHelp);
+    // `get -o wide csr`: with one command to choose from, its flags may stand before the last word.
+    if (commands.length === 1) commands.forEach((command) => addFlags(parser, command.flags));
+    root.addCommand(parser);
+    return [family.word, parser] as const;
+  }));
+  for (const command of table.commands) {
+    const parser = prepare(new Parser(command.path[command.path.length - 1]), table, { kind: "command", command }, onHelp);
+    for (const alias of command.aliases ?? []) parser.alias(alias);
+    addFlags(parser, command.flags);
+    for (const argument of command.args) parser.argument(argumentText(argument), argument.summary);
+    parser.action(() => onRun({ kind: "run", command, args: parser.args, raw: rawOf(parser) }));
+    (families.get(command.path[0] ?? "") ?? root).addCommand(parser);
+  }
+  return root;
+}
+
+function prepare(parser: Parser, table: CommandTable, topic: HelpTopic, onHelp: (text: string) => void): Parser {
+  return parser
+    .exitOverride()
+    .helpOption("-h, --help", "Show this help")
+    .helpCommand(false)
+    .configureHelp({ formatHelp: () => renderHelp(table, topic) })
+    // Errors are told by whoever catches ours; help, asked for or not, is an answer.
+    .configureOutput({ writeOut: onHelp, writeErr: onHelp, outputError: () => {} });
+}
+
+function addFlags(parser: Parser, flags: FlagSet): void {
+  for (const [key, flag] of Object.entries(flags)) {
+    const short = flag.short === undefined ? "" : `-${flag.short}, `;
+    const long = `--${flagName(key)}`;
+    const collect = <T>(value: string, previous: T): T => [...(Array.isArray(previous) ? previous : []), value] as T;
+    if (flag.placeholder === undefined) {
+      parser.addOption(new Option(`${short}${long}`, flag.summary));
+      parser.addOption(new Option(`--no-${long.slice(2)}`).hideHelp());
+    } else {
+      parser.addOption(new Option(`${short}${long} <${flag.placeholder}>`, flag.summary).argParser(collect));
+    }
+  }
+}
+
+/** The texts of a command's flags and of those above it, outermost first. */
+function rawOf(parser: Parser): RawFlags {
+  const raw: Record<string, string[]> = {};
+  const chain: Parser[] = [];
+  for (let current: Parser | null = parser; current !== null; current = current.parent) chain.unshift(current);
+  for (const current of chain) {
+    for (const [key, value] of Object.entries(current.opts<Record<string, unknown>>())) {
+      const texts = Array.isArray(value) ? value.map(String) : [String(value)];
+      raw[key] = [...(raw[key] ?? []), ...texts];
+    }
+  }
+  return raw;
+}
+
+function argumentText(argument: Argument): string {
+  const name = `${argument.name}${argument.isVariadic ? "..." : ""}`;
+  return argument.isRequired ? `<${name}>` : `[${name}]`;
+}
+
+/** The words of the command line that name a command, as far as they do. */
+function findWords(argv: readonly string[], root: Parser): readonly string[] {
+  const words: string[] = [];
+  let current = root;
+  for (const word of argv.filter((item) => !item.startsWith("-"))) {
+    const next = current.commands.find((item) => item.name() === word || item.aliases().includes(word));
+    if (next === undefined) break;
+    words.push(next.name());
+    current = next;
+  }
+  return words;
+}
+
+/** commander's message in our words; what it quotes and its suggestion are kept. */
+function usageErrorOf(error: CommanderError, words: readonly string[], table: CommandTable): UsageError {
+  const name = [table.program, ...words].join(" ");
+  const seeHelp = `see: ${name} --help`;
+  const [first = ""] = error.message.replace(/^error: /, "").split("\n");
+  const quoted = /'([^']*)'/.exec(first)?.[1] ?? "";
+  const nearest = /\(Did you mean (?:one of )?([^)?]*)\?\)/.exec(error.message)?.[1];
+  const hint = nearest === undefined ? seeHelp : `did you mean ${nearest}? ${seeHelp}`;
+  switch (error.code) {
+    case "commander.unknownCommand":
+      return new UsageError(`unknown command "${quoted}" for "${name}"`, hint);
+    case "commander.unknownOption":
+      return new UsageError(`unknown flag "${quoted}" for "${name}"`, hint);
+    case "commander.missingArgument":
+      return new UsageError(`"${name}" needs ${quoted === "" ? "an argument" : quoted}`, seeHelp);
+    case "commander.optionMissingArgument":
+      return new UsageError(`flag ${quoted.replace(/^-., /, "").replace(/ <.*$/, "")} needs a value`, seeHelp);
+    case "commander.excessArguments":
+      return new UsageError(`too many arguments for "${name}"`, seeHelp);
+    default:
+      return new UsageError(first, hint);
+  }
+}

@@ -1,0 +1,28 @@
+/** A failure as a person sees it: one error line, one hint, and with `--debug` what lies underneath. */
+import { AppError, messageOf } from "../../core/errors.ts";
+import { createStyle } from "../output/style.ts";
+import type { Io } from "../io.ts";
+
+/** How many causes are followed; a longer chain is a loop. */
+const MAX_CAUSES = 10;
+
+/** Prints `tlsboot: error:` and `tlsboot: hint:` on stderr. */
+export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDebug: boolean): void {
+  const style = createStyle(io.stderr, io.env);
+  const lines = messageOf(error).split("\n");
+  for (const line of lines) io.stderr.write(`tlsboot: ${style.red("error:")} ${line}\n`);
+  const hint = hintOf(error, isDebug);
+  if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${hint}\n`);
+  if (!isDebug) return;
+  let cause = error instanceof Error ? error.cause : undefined;
+  for (let depth = 0; cause !== undefined && depth < MAX_CAUSES; depth++) {
+    io.stderr.write(`tlsboot: cause: ${messageOf(cause)}\n`);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  if (!(error instanceof AppError) && error instanceof Error) io.stderr.write(`${error.stack ?? ""}\n`);
+}
+
+function hintOf(error: unknown, isDebug: boolean): string | undefined {
+  if (error instanceof AppError) return error.hint;
+  return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
+}

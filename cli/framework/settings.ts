@@ -1,0 +1,69 @@
+/** Settings: flag, else environment, else configuration file, else default; all faults at once, each with its origin. */
+import { err, ok, type Result } from "../../core/result.ts";
+import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
+import type { RawFlags } from "./parse.ts";
+
+/** Settings with the origin of each, in words. */
+export interface ResolvedSettings<F extends FlagSet> {
+  /** Frozen. */
+  readonly settings: Settings<F>;
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/** Where texts come from. */
+export interface Sources {
+  readonly commandLine: RawFlags;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absent without `--config`. */
+  readonly file?: { readonly path: string; readonly raw: RawFlags };
+}
+
+/** Resolves every flag of a set; the error has one line for each fault, earlier ones first. */
+export function resolveSettings<F extends FlagSet>(
+  flags: F,
+  sources: Sources,
+  earlierFaults: readonly string[] = [],
+): Result<ResolvedSettings<F>, readonly string[]> {
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  const faults = [...earlierFaults];
+  for (const [key, flag] of Object.entries(flags)) {
+    const given = findTexts(key, flag, sources);
+    origins[key] = given?.origin ?? "default";
+    if (given === undefined) {
+      values[key] = flag.default;
+      if (flag.isRequired) faults.push(`--${flagName(key)} is required`);
+      continue;
+    }
+    const value = flag.parse(given.texts);
+    if (value.ok) values[key] = value.value;
+    else faults.push(`${given.origin}: ${flag.isSecret ? "" : `"${given.texts.join(",")}" found, `}${value.error}`);
+  }
+  // Each key was given its flag's own value, so the object has the type that the flags say.
+  return faults.length > 0 ? err(faults) : ok({ settings: Object.freeze(values) as Settings<F>, origins });
+}
+
+/** One line for each setting: `data-dir: "./x" (TLSBOOT_DATA_DIR)`. */
+export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<FlagSet>): readonly string[] {
+  return Object.entries(flags).map(([key, flag]) => {
+    const value = resolved.settings[key];
+    const shown = flag.isSecret && value !== undefined ? "[redacted]" : JSON.stringify(value) ?? "unset";
+    return `--${flagName(key)}: ${shown} (${resolved.origins[key] ?? "default"})`;
+  });
+}
+
+function findTexts(
+  key: string,
+  flag: Flag<unknown>,
+  sources: Sources,
+): { readonly texts: readonly string[]; readonly origin: string } | undefined {
+  const typed = sources.commandLine[key];
+  if (typed !== undefined && typed.length > 0) return { texts: typed, origin: `--${flagName(key)}` };
+  if (flag.isCommandLineOnly) return undefined;
+  const name = environmentName(key);
+  const text = sources.env[name];
+  // An empty variable is how a shell unsets one.
+  if (text !== undefined && text !== "") return { texts: [text], origin: name };
+  const filed = sources.file?.raw[key];
+  return filed === undefined ? undefined : { texts: filed, origin: `config file "${sources.file?.path}": ${key}` };
+}

@@ -1,0 +1,36 @@
+/** Everything a command sees of the world: streams, environment, clock, randomness. Tests hand in their own. */
+import type { Clock, Random } from "../core/ports.ts";
+
+/** A stream that text is written to. */
+export interface OutputStream {
+  write(text: string): void;
+  /** True on a terminal: colour, progress and text logs are for those only. */
+  readonly isTerminal: boolean;
+  /** Width of the terminal; undefined elsewhere. */
+  readonly columns: number | undefined;
+}
+
+/** A stream that text is read from. */
+export interface InputStream {
+  readonly isTerminal: boolean;
+  /** Everything up to the end of the stream. */
+  readAll(signal: AbortSignal): Promise<string>;
+  /** The next line without its line break; undefined at the end of the stream. */
+  readLine(signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** The world of one run of the program. */
+export interface Io {
+  readonly stdin: InputStream;
+  /** Answers only. */
+  readonly stdout: OutputStream;
+  /** Everything else. */
+  readonly stderr: OutputStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; relative paths of flags and arguments start here. */
+  readonly cwd: string;
+  /** The program that runs this one: node, deno or tlsboot itself. */
+  readonly execPath: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}

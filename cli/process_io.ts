@@ -1,0 +1,103 @@
+/** A process as `Io`: streams, environment, signals, exit. `main.ts` hands the process in. */
+import { AppError } from "../core/errors.ts";
+import { EXIT } from "./exit_code.ts";
+import type { InputStream, Io, OutputStream } from "./io.ts";
+import { createSystemClock, createSystemRandom } from "./system.ts";
+
+type Process = NodeJS.Process;
+
+/** Runs the program in a process and ends it with the exit code. A second SIGINT or SIGTERM ends it at once. */
+export function runProcess(
+  process: Process,
+  run: (argv: readonly string[], io: Io, signal: AbortSignal) => Promise<number>,
+): void {
+  const interruption = new AbortController();
+  const onSignal = (): void => {
+    if (interruption.signal.aborted) process.exit(EXIT.interrupted);
+    interruption.abort(new AppError("aborted", "interrupted"));
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  for (const stream of [process.stdout, process.stderr]) {
+    // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(EXIT.done);
+      throw error;
+    });
+  }
+  run(process.argv.slice(2), createIo(process), interruption.signal).then((code) => {
+    // Once what was written has left; connections kept open must not keep the process.
+    process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
+  });
+}
+
+function createIo(process: Process): Io {
+  return {
+    stdin: createInput(process.stdin),
+    stdout: createOutput(process.stdout),
+    stderr: createOutput(process.stderr),
+    env: process.env,
+    cwd: process.cwd(),
+    execPath: process.execPath,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+  };
+}
+
+function createOutput(stream: Process["stdout"]): OutputStream {
+  return {
+    write: (text) => void stream.write(text),
+    isTerminal: stream.isTTY === true,
+    // Asked each time: windows are resized.
+    get columns() {
+      return stream.isTTY === true ? stream.columns : undefined;
+    },
+  };
+}
+
+function createInput(stream: Process["stdin"]): InputStream {
+  let buffered = "";
+  let isAtEnd = false;
+  async function readMore(signal: AbortSignal): Promise<void> {
+    const chunk = await nextChunk(stream, signal);
+    if (chunk === undefined) isAtEnd = true;
+    else buffered += chunk;
+  }
+  return {
+    isTerminal: stream.isTTY === true,
+    async readAll(signal) {
+      while (!isAtEnd) await readMore(signal);
+      const text = buffered;
+      buffered = "";
+      return text;
+    },
+    async readLine(signal) {
+      while (!buffered.includes("\n") && !isAtEnd) await readMore(signal);
+      if (buffered === "") return undefined;
+      const [line = "", ...rest] = buffered.split("\n");
+      buffered = rest.join("\n");
+      return line.replace(/\r$/, "");
+    },
+  };
+}
+
+/** The next piece of text; undefined at the end. The stream is paused in between, so that it does not keep the process. */
+function nextChunk(stream: Process["stdin"], signal: AbortSignal): Promise<string | undefined> {
+  signal.throwIfAborted();
+  stream.setEncoding("utf8");
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      stream.pause();
+      stream.off("data", onChunk).off("end", onEnd).off("error", onError);
+      signal.removeEventListener("abort", onAbort);
+      settle();
+    };
+    const onChunk = (chunk: string): void => finish(() => resolve(chunk));
+    const onEnd = (): void => finish(() => resolve(undefined));
+    const onError = (error: Error): void => finish(() => reject(error));
+    const onAbort = (): void => finish(() => reject(signal.reason));
+    stream.on("data", onChunk).on("end", onEnd).on("error", onError);
+    signal.addEventListener("abort", onAbort, { once: true });
+    stream.resume();
+  });
+}

@@ -1,0 +1,97 @@
+/** One run of the program: words in, exit code out. Everything it touches comes in as `Io`. */
+import { resolve } from "node:path";
+import { messageOf } from "../core/errors.ts";
+import { COMMAND_TABLE } from "./commands/mod.ts";
+import { EXIT, type ExitCode, exitCodeOf } from "./exit_code.ts";
+import type { Command, CommandTable } from "./framework/command.ts";
+import { environmentName, type FlagSet } from "./framework/flags.ts";
+import { GLOBAL_FLAGS } from "./framework/globals.ts";
+import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
+import { reportError } from "./framework/report.ts";
+import { describeSettings, resolveSettings, type Sources } from "./framework/settings.ts";
+import { UsageError } from "./framework/usage_error.ts";
+import type { Io } from "./io.ts";
+
+/** The first word of a question by a completion script; not a command that people type. */
+const COMPLETE_WORD = "complete";
+
+/**
+ * Runs a command line (without program names). Never rejects: a failure is told on stderr and becomes the exit code.
+ * The signal is the interruption by the user; commands end with 130 then.
+ */
+export async function run(
+  argv: readonly string[],
+  io: Io,
+  signal: AbortSignal,
+  table: CommandTable = COMMAND_TABLE,
+): Promise<number> {
+  let isDebug = argv.includes("--debug");
+  try {
+    if (argv[0] === COMPLETE_WORD && argv[1] === "--") return await answerCompletion(argv.slice(2), io, table);
+    const invocation = parseCommandLine(argv, table);
+    if (invocation.kind === "help") {
+      io.stdout.write(invocation.text);
+      return EXIT.done;
+    }
+    const { command, args, raw } = invocation;
+    const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }), command, table);
+    isDebug = globals.settings.debug;
+    const path = globals.settings.config;
+    const file = path === undefined ? undefined : await readConfig(path, io, table);
+    const sources: Sources = { commandLine: raw, env: io.env, ...(file === undefined ? {} : { file }) };
+    const resolved = required(resolveSettings(command.flags, sources, file?.faults), command, table);
+    if (isDebug) {
+      const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
+      for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);
+    }
+    const action = await command.load();
+    return await action.run({ args, settings: resolved.settings, origins: resolved.origins, isDebug }, io, signal);
+  } catch (error) {
+    return fail(error, io, signal, isDebug);
+  }
+}
+
+function fail(error: unknown, io: Io, signal: AbortSignal, isDebug: boolean): ExitCode {
+  const code = exitCodeOf(error, signal);
+  if (code === EXIT.interrupted) io.stderr.write("tlsboot: interrupted\n");
+  else reportError(error, io, isDebug);
+  return code;
+}
+
+async function answerCompletion(words: readonly string[], io: Io, table: CommandTable): Promise<ExitCode> {
+  const { completeWords } = await import("./framework/completion.ts");
+  io.stdout.write(completeWords(words, table));
+  return EXIT.done;
+}
+
+async function readConfig(
+  path: string,
+  io: Io,
+  table: CommandTable,
+): Promise<{ readonly path: string; readonly raw: RawFlags; readonly faults: readonly string[] }> {
+  const [{ parseConfigFile }, { readFile }] = await Promise.all([
+    import("./framework/config_file.ts"),
+    import("node:fs/promises"),
+  ]);
+  const known: FlagSet = Object.assign({}, ...table.commands.map((command) => command.flags), { debug: GLOBAL_FLAGS.debug });
+  try {
+    const text = await readFile(resolve(io.cwd, path), "utf8");
+    return { path, ...parseConfigFile(text, path, known) };
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    throw new UsageError(
+      `cannot read config file "${path}": ${isMissing ? "no such file" : messageOf(error)}`,
+      `check --config and ${environmentName("config")}`,
+    );
+  }
+}
+
+/** The value, or one UsageError with a line for each fault. */
+function required<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: readonly string[] },
+  command: Command,
+  table: CommandTable,
+): T {
+  if (result.ok) return result.value;
+  throw new UsageError(result.error.join("\n"), `see: ${[table.program, ...command.path].join(" ")} --help`);
+}

@@ -1,0 +1,160 @@
+/** JSON over a Transport, as client-go speaks it: Status → typed error, Retry-After obeyed, limits on what is read. */
+import { AppError, messageOf } from "../core/errors.ts";
+import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
+import { errorFromStatus } from "../core/kube/status.ts";
+import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
+import { after } from "./deadline.ts";
+
+/** One request; a body is sent as JSON. */
+export interface ApiRequest {
+  readonly method: TransportRequest["method"];
+  /** Path and query. */
+  readonly path: string;
+  readonly body?: unknown;
+  /** Of the body; default `application/json`. */
+  readonly contentType?: string;
+}
+
+/** Verbs on any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
+export interface Api {
+  /** A successful answer with its body unread: for watches. */
+  open(request: ApiRequest, signal: AbortSignal): Promise<TransportResponse>;
+  /** The body as text. */
+  requestText(request: ApiRequest, signal: AbortSignal): Promise<string>;
+  /** The body as JSON. */
+  requestJson(request: ApiRequest, signal: AbortSignal): Promise<unknown>;
+  /** The body as one object. */
+  requestObject<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<T>;
+  /** The body as a list; a `null` for items is an empty list. */
+  requestList<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<KubeList<T>>;
+}
+
+/** What the API needs beside a transport. */
+export interface ApiOptions {
+  /** To wait for what Retry-After asks. */
+  readonly clock: Clock;
+  /** Gets the text of each `Warning` header. */
+  readonly onWarning?: (text: string) => void;
+}
+
+/** client-go `rest.maxRetries`. */
+const MAX_RETRIES = 10;
+/** More than any list of our kinds has; a page holds 500 objects of at most 1.5 MB, in practice about 2 KB. */
+const MAX_BODY_BYTES = 256 * 1024 * 1024;
+/** No server asks for more; a hostile answer must not stop a client for days. */
+const MAX_RETRY_AFTER_SECONDS = 300;
+
+/** Typed requests over a transport. */
+export function createApi(transport: Transport, options: ApiOptions): Api {
+  const open: Api["open"] = async (request, signal) => {
+    for (let retries = 0;; retries++) {
+      const answer = await transport.send(encodeRequest(request), signal);
+      reportWarnings(answer, options.onWarning);
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      const waitSeconds = retryAfterSeconds(answer);
+      if (waitSeconds === undefined || retries >= MAX_RETRIES) throw await decodeFailure(request, answer);
+      await readBody(answer);
+      await options.clock.sleepUntil(after(options.clock, waitSeconds * 1000), signal);
+    }
+  };
+  const requestText: Api["requestText"] = async (request, signal) => await readBody(await open(request, signal));
+  const requestJson: Api["requestJson"] = async (request, signal) =>
+    parseJson(request, await requestText(request, signal));
+  return {
+    open,
+    requestText,
+    requestJson,
+    requestObject: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
+      decodeObject<T>(await requestJson(request, signal), request.path),
+    requestList: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
+      decodeList<T>(await requestJson(request, signal), request.path),
+  };
+}
+
+/** Checks that a value is an API object, as far as every kind is alike; `source` stands in the error. */
+export function decodeObject<T extends KubeObject>(value: unknown, source: string): T {
+  // The server's schema decides what else is in it; the types say what Kubernetes promises of the kind asked for.
+  if (isKubeObject(value)) return value as T;
+  throw new AppError("api_error", `cannot read the answer to "${source}": it is not an object of the Kubernetes API`);
+}
+
+function decodeList<T extends KubeObject>(value: unknown, source: string): KubeList<T> {
+  const items = isRecord(value) ? value["items"] ?? [] : undefined;
+  if (!isRecord(value) || !Array.isArray(items)) {
+    throw new AppError("api_error", `cannot read the answer to "${source}": it is not a list`);
+  }
+  const metadata: ListMeta = isRecord(value["metadata"]) ? value["metadata"] : {};
+  return { metadata, items: items.map((item: unknown) => decodeObject<T>(item, source)) };
+}
+
+function encodeRequest(request: ApiRequest): TransportRequest {
+  const headers: Record<string, string> = { accept: "application/json" };
+  if (request.body === undefined) return { method: request.method, path: request.path, headers };
+  headers["content-type"] = request.contentType ?? "application/json";
+  return {
+    method: request.method,
+    path: request.path,
+    headers,
+    body: new TextEncoder().encode(JSON.stringify(request.body)),
+  };
+}
+
+async function decodeFailure(request: ApiRequest, answer: TransportResponse): Promise<AppError> {
+  const text = await readBody(answer);
+  return errorFromStatus(answer.status, tryJson(text) ?? text, { method: request.method });
+}
+
+async function readBody(answer: TransportResponse): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let length = 0;
+  for await (const chunk of answer.body) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) {
+      throw new AppError("api_error", `cannot read the answer: it is longer than ${MAX_BODY_BYTES} bytes`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function parseJson(request: ApiRequest, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("api_error", `cannot read the answer to "${request.path}": ${messageOf(cause)}`, {
+      cause,
+      hint: "check that the server in the kubeconfig is a Kubernetes API",
+    });
+  }
+}
+
+function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // an error page of something in between: the code alone describes it
+  }
+}
+
+function retryAfterSeconds(answer: TransportResponse): number | undefined {
+  if (answer.status !== 429 && answer.status < 500) return undefined;
+  const text = answer.headers["retry-after"] ?? "";
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) : undefined;
+}
+
+function reportWarnings(answer: TransportResponse, onWarning: ApiOptions["onWarning"]): void {
+  if (onWarning === undefined) return;
+  // RFC 9111 §5.5: code, agent, quoted text.
+  for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {
+    if (text !== undefined) onWarning(text.replace(/\\(.)/g, "$1"));
+  }
+}
+
+function isKubeObject(value: unknown): value is KubeObject {
+  return isRecord(value) && isRecord(value["metadata"]);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,134 @@
+/** What went wrong below HTTP, in words: Node's and Deno's errors → AppError `unreachable` or `tls_untrusted`. */
+import { AppError, messageOf } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import type { ServingValidity } from "./serving_certificate.ts";
+
+/** A kept connection that the server had closed already; node marks it, the transport tries once more. */
+export function isClosedWhileIdle(error: unknown): boolean {
+  return error instanceof Error && "reusedSocket" in error && error.reusedSocket === true &&
+    ["ECONNRESET", "EPIPE"].includes(codeOf(error));
+}
+
+/** The typed error for a failed connection to `server`, whose certificate was to name `tlsName`. */
+export function connectionError(error: unknown, server: URL, tlsName: string): AppError {
+  if (error instanceof AppError) return error;
+  const code = codeOf(error);
+  const text = messageOf(error);
+  const trust = TRUST_FAULTS.find((fault) => fault.codes.includes(code) || fault.text.test(text));
+  if (trust !== undefined) {
+    const what = trust.describe(tlsName);
+    return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, { cause: error, hint: trust.hint });
+  }
+  const reach = REACH_FAULTS[code] ?? REACH_FAULTS[codeInText(text)];
+  return new AppError("unreachable", `cannot reach "${server.origin}": ${reach?.text ?? text}`, {
+    cause: error,
+    retryable: true,
+    hint: reach?.hint ?? "check the server address, and that the server runs",
+  });
+}
+
+/**
+ * The error for a certificate that was refused outside its lifetime, with the times that tell who is wrong: the server's
+ * certificate or this machine's clock. Undefined when the lifetime is not the reason.
+ */
+export function lifetimeError(
+  refused: AppError,
+  server: URL,
+  validity: ServingValidity | undefined,
+  now: Date,
+): AppError | undefined {
+  if (validity === undefined) return undefined;
+  const clockSays = `this machine's clock says ${formatTime(now)}`;
+  if (validity.notAfter < now) {
+    const what = `its serving certificate expired at ${formatTime(validity.notAfter)} (${clockSays})`;
+    return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, {
+      cause: refused,
+      hint: "renew the server's certificate, or set this machine's clock if it runs ahead",
+    });
+  }
+  if (validity.notBefore <= now) return undefined;
+  const what = `its serving certificate is not valid before ${formatTime(validity.notBefore)} (${clockSays})`;
+  return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, {
+    cause: refused,
+    hint: "set this machine's clock: it runs behind the server's",
+  });
+}
+
+interface TrustFault {
+  /** Node's `error.code` (OpenSSL's X509_V_ERR names). */
+  readonly codes: readonly string[];
+  /** Deno's text (rustls). */
+  readonly text: RegExp;
+  readonly describe: (tlsName: string) => string;
+  readonly hint: string;
+}
+
+const TRUST_FAULTS: readonly TrustFault[] = [
+  {
+    codes: ["CERT_HAS_EXPIRED"],
+    text: /invalid peer certificate: .*Expired|certificate has expired/i,
+    describe: () => "its serving certificate has expired",
+    hint: "renew the server's certificate, or set this machine's clock if it runs ahead",
+  },
+  {
+    codes: ["CERT_NOT_YET_VALID"],
+    text: /NotValidYet|not valid yet|not yet valid/i,
+    describe: () => "its serving certificate is not valid yet by this machine's clock",
+    hint: "set this machine's clock: it runs behind the server's",
+  },
+  {
+    codes: ["ERR_TLS_CERT_ALTNAME_INVALID"],
+    text: /NotValidForName|not valid for (any )?names?/i,
+    describe: (tlsName) => `its serving certificate is not valid for the name "${tlsName}"`,
+    hint: "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate",
+  },
+  {
+    codes: [
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+      "UNABLE_TO_GET_ISSUER_CERT",
+      "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+      "SELF_SIGNED_CERT_IN_CHAIN",
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      "CERT_SIGNATURE_FAILURE",
+      "INVALID_CA",
+      "CERT_UNTRUSTED",
+    ],
+    text: /UnknownIssuer|BadSignature|CaUsedAsEndEntity|invalid peer certificate/i,
+    describe: () => "its serving certificate is signed by an unknown authority",
+    hint: "check certificate-authority in the kubeconfig: it must hold the CA that signed the server's certificate",
+  },
+  {
+    codes: ["ERR_SSL_WRONG_VERSION_NUMBER", "EPROTO"],
+    text: /wrong version number|InvalidContentType|corrupt message/i,
+    describe: () => "it does not speak TLS",
+    hint: "check the port: it may serve plain HTTP",
+  },
+];
+
+interface ReachFault {
+  readonly text: string;
+  readonly hint: string;
+}
+
+const REACH_FAULTS: Readonly<Record<string, ReachFault>> = {
+  ECONNREFUSED: { text: "connection refused", hint: "check that the server runs and listens on that address and port" },
+  ENOTFOUND: { text: "no such host", hint: "check the host name, and this machine's DNS" },
+  EAI_AGAIN: { text: "the name cannot be resolved now", hint: "check this machine's DNS" },
+  ETIMEDOUT: { text: "connection timed out", hint: "check the address, and that no firewall drops the connection" },
+  EHOSTUNREACH: { text: "no route to host", hint: "check the address and this machine's network" },
+  ENETUNREACH: { text: "network is unreachable", hint: "check this machine's network" },
+  ECONNRESET: { text: "connection closed by the server", hint: "check that the server runs; it may be restarting" },
+};
+
+/** Deno tells some failures in words only. */
+function codeInText(text: string): string {
+  if (/connection refused/i.test(text)) return "ECONNREFUSED";
+  if (/failed to lookup address|name or service not known|nodename nor servname/i.test(text)) return "ENOTFOUND";
+  if (/timed out/i.test(text)) return "ETIMEDOUT";
+  if (/connection reset|unexpected end|unexpectedeof|socket hang up|aborted/i.test(text)) return "ECONNRESET";
+  return "";
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

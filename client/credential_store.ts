@@ -1,0 +1,135 @@
+/**
+ * A kubelet's certificates on disk (client-go `certificate_store.go`; `kubelet-bootstrap.md` §6): dated files that are
+ * never changed, and `<prefix>-current.pem`, a link to the newest that moves in one rename.
+ */
+import { join, resolve } from "node:path";
+import type { Secret } from "../core/brand.ts";
+import { type CredentialPair, parseCertificateChain, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { AppError } from "../core/errors.ts";
+import { encodePem, findPemBlock } from "../core/pki/pem.ts";
+import type { Clock } from "../core/ports.ts";
+import type { FilePort } from "./files.ts";
+
+/** Where pairs are kept. */
+export interface CredentialStoreOptions {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly certDir: string;
+  /** `kubelet-client` or `kubelet-server`. */
+  readonly prefix: string;
+  /** Explicit pair to fall back on, such as the one a kubeconfig names. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+/** The pairs of one prefix. */
+export interface CredentialStore {
+  /** Absolute path of the link that programs read. */
+  readonly currentPath: string;
+  /** The pair in use; undefined when there is none. A pair that cannot be read is AppError `pki_invalid`. */
+  current(): Promise<CredentialPair | undefined>;
+  /**
+   * Keeps a pair and makes it the current one. AppError `pki_invalid` for a chain or key that is broken or does not
+   * match, `io` from the disk; the pair that was current stays so then.
+   */
+  update(certificatePem: string, keyPem: Secret<string>): Promise<CredentialPair>;
+}
+
+const FILE_MODE = 0o600;
+/** kubelet's; the files in it are 0600. */
+const DIRECTORY_MODE = 0o755;
+
+/** Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. */
+export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
+  const { files, clock, prefix } = options;
+  const certDir = resolve(options.certDir);
+  const currentPath = join(certDir, `${prefix}-current.pem`);
+  const updatedPath = join(certDir, `${prefix}-updated.pem`);
+  await recover(files, currentPath, updatedPath);
+  return {
+    currentPath,
+    async current() {
+      const combined = await files.readText(currentPath);
+      if (combined !== undefined) return load(combined, combined, currentPath);
+      const candidates = [
+        [options.certFile, options.keyFile],
+        [join(certDir, `${prefix}.crt`), join(certDir, `${prefix}.key`)],
+      ] as const;
+      for (const [certFile, keyFile] of candidates) {
+        if (certFile === undefined || keyFile === undefined) continue;
+        const [certificate, key] = [await files.readText(certFile), await files.readText(keyFile)];
+        if (certificate !== undefined && key !== undefined) return load(certificate, key, certFile);
+      }
+      return undefined;
+    },
+    async update(certificatePem, keyPem) {
+      const text = encodeCombined(certificatePem, keyPem.reveal());
+      const path = join(certDir, `${prefix}-${formatLocalTime(clock.now())}.pem`);
+      const pair = load(text, text, path);
+      await files.makeDirectory(certDir, DIRECTORY_MODE);
+      await files.writeAtomic(path, text, FILE_MODE);
+      await switchCurrent(files, { path, currentPath, updatedPath });
+      return pair;
+    },
+  };
+}
+
+async function recover(files: FilePort, currentPath: string, updatedPath: string): Promise<void> {
+  if (await files.stat(currentPath) !== undefined) return;
+  if (await checkLink(files, updatedPath)) await files.rename(updatedPath, currentPath);
+}
+
+async function switchCurrent(
+  files: FilePort,
+  paths: { readonly path: string; readonly currentPath: string; readonly updatedPath: string },
+): Promise<void> {
+  const { path, currentPath, updatedPath } = paths;
+  await checkLink(files, currentPath);
+  if (await checkLink(files, updatedPath)) await files.unlink(updatedPath);
+  if (await files.stat(path) === undefined) {
+    throw new AppError("io", `file "${path}" does not exist so it can not be used as the currently selected cert/key`);
+  }
+  await files.symlink(path, updatedPath);
+  // Kubelet removes `current` first; the rename replaces it without a moment in which there is none.
+  await files.rename(updatedPath, currentPath);
+}
+
+/** True for a symbolic link, false for nothing; a file there is somebody else's and stays. */
+async function checkLink(files: FilePort, path: string): Promise<boolean> {
+  const facts = await files.lstat(path);
+  if (facts === undefined) return false;
+  if (facts.kind === "symlink") return true;
+  throw new AppError("file_exists", `expected "${path}" to be a symlink but it is a file`, {
+    hint: "move that file away, then run the command again",
+  });
+}
+
+function load(certificatePem: string, keyPem: string, path: string): CredentialPair {
+  const pair = parseCredentialPair(certificatePem, keyPem);
+  if (pair.ok) return pair.value;
+  throw new AppError("pki_invalid", `could not convert data from "${path}" into cert/key pair: ${pair.error}`, {
+    hint: "remove the file to ask for a new certificate",
+  });
+}
+
+function encodeCombined(certificatePem: string, keyPem: string): string {
+  const chain = parseCertificateChain(certificatePem);
+  if (!chain.ok) throw new AppError("pki_invalid", `invalid certificate data: ${chain.error}`);
+  const key = findPemBlock(keyPem)?.block;
+  if (key === undefined) throw new AppError("pki_invalid", "invalid key data");
+  const blocks = chain.value.map((certificate) => encodePem("CERTIFICATE", certificate.der));
+  return [...blocks, encodePem(key.label, key.bytes)].join("");
+}
+
+/** `YYYY-MM-DD-HH-MM-SS` in local time, as kubelet names its files. */
+function formatLocalTime(date: Date): string {
+  const parts = [
+    date.getFullYear(),
+    date.getMonth() + 1,
+    date.getDate(),
+    date.getHours(),
+    date.getMinutes(),
+    date.getSeconds(),
+  ];
+  return parts.map((part) => String(part).padStart(2, "0")).join("-");
+}

@@ -1,0 +1,169 @@
+/** The few file operations that credentials need, and their adapter over `node:fs/promises`. */
+import { type FileHandle, lstat, mkdir, open, readFile, rename, stat, symlink, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { AppError, messageOf } from "../core/errors.ts";
+
+/** What stands at a path. */
+export interface FileFacts {
+  readonly kind: "file" | "directory" | "symlink" | "other";
+  /** Permission bits, such as 0o600. */
+  readonly mode: number;
+}
+
+/** Files. Every failure is AppError `io`; the message names the path. */
+export interface FilePort {
+  /** Undefined when there is no file (a dangling link included). */
+  readText(path: string): Promise<string | undefined>;
+  /** All or nothing, also across a crash: written beside the target, synced, renamed over it, folder synced. */
+  writeAtomic(path: string, text: string, mode: number): Promise<void>;
+  /** Writes and syncs a file that must not exist: AppError `file_exists`. */
+  createExclusive(path: string, text: string, mode: number): Promise<void>;
+  /** Makes a symbolic link at `path`. */
+  symlink(target: string, path: string): Promise<void>;
+  /** Renames, replacing what is there. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file or link; nothing there is fine. */
+  unlink(path: string): Promise<void>;
+  /** Makes the folder and its parents where missing; `mode` is given to those it makes. */
+  makeDirectory(path: string, mode: number): Promise<void>;
+  /** Follows links; undefined when there is nothing. */
+  stat(path: string): Promise<FileFacts | undefined>;
+  /** Does not follow links; undefined when there is nothing. */
+  lstat(path: string): Promise<FileFacts | undefined>;
+}
+
+/** How many names are tried for a temporary file: each taken one is another writer, or the remains of a crash. */
+const MAX_TEMPORARY_NAMES = 1_000;
+
+/** The real file system. */
+export function createFilePort(): FilePort {
+  return {
+    readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
+    writeAtomic: (path, text, mode) => attempt("write", path, () => writeAtomic(path, text, mode)),
+    createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
+    symlink: (target, path) => attempt("link", path, () => symlink(target, path)),
+    rename: (from, to) =>
+      attempt("rename", from, async () => {
+        await rename(from, to);
+        await syncDirectory(dirname(to));
+      }),
+    unlink: (path) => attempt("remove", path, async () => void await orMissing(unlink(path))),
+    makeDirectory: (path, mode) => attempt("create", path, async () => void await mkdir(path, { recursive: true, mode })),
+    stat: (path) => attempt("read", path, async () => factsOf(await orMissing(stat(path)))),
+    lstat: (path) => attempt("read", path, async () => factsOf(await orMissing(lstat(path)))),
+  };
+}
+
+async function writeAtomic(path: string, text: string, mode: number): Promise<void> {
+  const temporary = await openTemporary(path, mode);
+  try {
+    await writeAndSync(temporary.handle, text, mode);
+    await rename(temporary.path, path);
+  } catch (error) {
+    await orMissing(unlink(temporary.path));
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function createExclusive(path: string, text: string, mode: number): Promise<void> {
+  const handle = await open(path, "wx", mode);
+  try {
+    await writeAndSync(handle, text, mode);
+  } catch (error) {
+    await orMissing(unlink(path));
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function openTemporary(
+  path: string,
+  mode: number,
+): Promise<{ readonly path: string; readonly handle: FileHandle }> {
+  for (let number = 0; number < MAX_TEMPORARY_NAMES; number++) {
+    const candidate = join(dirname(path), `.${basename(path)}.${number}.tmp`);
+    try {
+      return { path: candidate, handle: await open(candidate, "wx", mode) };
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+    }
+  }
+  throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left beside it`);
+}
+
+async function writeAndSync(handle: FileHandle, text: string, mode: number): Promise<void> {
+  try {
+    // The mode of `open` is cut by the umask; a narrower one must not end up wider, a wider one not narrower.
+    await handle.chmod(mode);
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a rename or a creation in the folder survive a power cut. */
+async function syncDirectory(path: string): Promise<void> {
+  try {
+    const handle = await open(path, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    // Windows cannot open folders and some network file systems cannot sync them; the rename itself is done.
+    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(codeOf(error))) throw error;
+  }
+}
+
+async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+function factsOf(stats: Awaited<ReturnType<typeof stat>> | undefined): FileFacts | undefined {
+  if (stats === undefined) return undefined;
+  const kind = stats.isSymbolicLink()
+    ? "symlink"
+    : stats.isDirectory()
+    ? "directory"
+    : stats.isFile()
+    ? "file"
+    : "other";
+  return { kind, mode: Number(stats.mode) & 0o777 };
+}
+
+async function attempt<T>(verb: string, path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST") throw new AppError("file_exists", `cannot ${verb} "${path}": it exists`, { cause: error });
+    const known = FAILURES[code];
+    throw new AppError("io", `cannot ${verb} "${path}": ${known?.text ?? messageOf(error)}`, {
+      cause: error,
+      ...(known === undefined ? {} : { hint: known.hint }),
+    });
+  }
+}
+
+const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: string }>> = {
+  ENOENT: { text: "the folder does not exist", hint: "create the folder first" },
+  ENOTDIR: { text: "a part of the path is not a folder", hint: "choose another path" },
+  EISDIR: { text: "it is a folder", hint: "choose another path" },
+  EACCES: { text: "permission denied", hint: "run as a user who may, or choose another path" },
+  EPERM: { text: "operation not permitted", hint: "run as a user who may, or choose another path" },
+  EROFS: { text: "the file system is read-only", hint: "choose a path on a writable file system" },
+  ENOSPC: { text: "no space left on device", hint: "free some space and run the command again" },
+  EDQUOT: { text: "disk quota exceeded", hint: "free some space and run the command again" },
+};
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}

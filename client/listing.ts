@@ -1,0 +1,57 @@
+/** Whole collections at one revision, in pages. */
+import type { KubeObject } from "../core/kube/meta.ts";
+import { StatusError } from "../core/kube/status.ts";
+import type { Api } from "./api.ts";
+
+/** client-go's page size. */
+const PAGE_SIZE = "500";
+
+/** Everything below a collection at one revision. */
+export interface Listing<T> {
+  readonly items: readonly T[];
+  /** Where a watch goes on. */
+  readonly resourceVersion: string;
+}
+
+/** Lists in pages; when a continue token has expired on the way, once more in one piece. */
+export async function listAll<T extends KubeObject>(
+  api: Api,
+  collection: string,
+  parameters: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Listing<T>> {
+  const items: T[] = [];
+  let next = "";
+  try {
+    do {
+      const page = next === ""
+        ? { ...parameters, limit: PAGE_SIZE }
+        : { ...withoutVersion(parameters), limit: PAGE_SIZE, continue: next };
+      const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, page) }, signal);
+      items.push(...list.items);
+      next = list.metadata.continue ?? "";
+      if (next === "") return { items, resourceVersion: list.metadata.resourceVersion ?? "" };
+    } while (true);
+  } catch (error) {
+    if (!isGone(error) || next === "") throw error;
+    const list = await api.requestList<T>({ method: "GET", path: withQuery(collection, parameters) }, signal);
+    return { items: list.items, resourceVersion: list.metadata.resourceVersion ?? "" };
+  }
+}
+
+/** 410: what was asked for is older than the history. */
+export function isGone(error: unknown): boolean {
+  return error instanceof StatusError && (error.status.code === 410 || error.status.reason === "Expired");
+}
+
+/** A path with query parameters, sorted as Go sorts them. */
+export function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams(Object.entries(parameters));
+  query.sort();
+  const text = query.toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+function withoutVersion(parameters: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(parameters).filter(([key]) => key !== "resourceVersion"));
+}

@@ -1,0 +1,67 @@
+/** The `ObjectStore` port over a Kubernetes API near or far: typed verbs, and changes by watch. */
+import { type AppError, isAppError } from "../core/errors.ts";
+import type { KubeObject } from "../core/kube/meta.ts";
+import { apiVersionOf, collectionPath, type Kind, objectPath } from "../core/kube/schema.ts";
+import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
+import { createApi } from "./api.ts";
+import { listAll } from "./listing.ts";
+import { followChanges } from "./reflector.ts";
+
+/** Which objects, and what the store needs to wait and to log. */
+export interface ObjectStoreOptions {
+  /** Of a namespaced kind; absent: all namespaces (then only `list` and `changes` work). */
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Told of each failed connection of `changes`, before it is tried again; what it throws ends `changes`. */
+  readonly onFailure?: (error: AppError) => void;
+  /** Gets the text of each `Warning` header. */
+  readonly onWarning?: (text: string) => void;
+}
+
+/** Objects of one kind over a transport. */
+export function createObjectStore<T extends KubeObject>(
+  transport: Transport,
+  kind: Kind,
+  options: ObjectStoreOptions,
+): ObjectStore<T> {
+  const api = createApi(transport, options);
+  const namespace = options.namespace ?? "";
+  const collection = collectionPath(kind, namespace);
+  const selectors = selectorParameters(options);
+  // Items of lists have neither; what is sent to the API needs both.
+  const typed = (object: T): T => ({ apiVersion: apiVersionOf(kind), kind: kind.kind, ...object });
+  return {
+    async get(name, signal) {
+      try {
+        return await api.requestObject<T>({ method: "GET", path: objectPath(kind, name, namespace) }, signal);
+      } catch (error) {
+        if (isAppError(error, "not_found")) return undefined;
+        throw error;
+      }
+    },
+    list: async (signal) => (await listAll<T>(api, collection, selectors, signal)).items,
+    create: (object, signal) =>
+      api.requestObject<T>({ method: "POST", path: collection, body: typed(object) }, signal),
+    update(object, signal, subresource) {
+      const own = objectPath(kind, object.metadata.name ?? "", namespace);
+      const path = subresource === undefined ? own : `${own}/${subresource}`;
+      return api.requestObject<T>({ method: "PUT", path, body: typed(object) }, signal);
+    },
+    async delete(name, signal, preconditions) {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", ...(preconditions === undefined ? {} : { preconditions }) };
+      await api.requestJson({ method: "DELETE", path: objectPath(kind, name, namespace), body }, signal);
+    },
+    changes: (signal) => followChanges<T>({ api, collection, selectors, ...options }, signal),
+  };
+}
+
+function selectorParameters(options: ObjectStoreOptions): Readonly<Record<string, string>> {
+  return {
+    ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
+    ...(options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }),
+  };
+}

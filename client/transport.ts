@@ -1,0 +1,187 @@
+/** HTTPS to a distant Kubernetes API over `node:https`: keep-alive HTTP/1.1, streaming answers, typed failures. */
+import type { IncomingMessage } from "node:http";
+import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import { TLSSocket } from "node:tls";
+import type { Secret } from "../core/brand.ts";
+import { AppError } from "../core/errors.ts";
+import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
+import { connectionError, isClosedWhileIdle, lifetimeError } from "./connection_error.ts";
+import { findServingValidity } from "./serving_certificate.ts";
+
+/** A client certificate with its key, PEM. */
+export interface ClientPair {
+  readonly certificatePem: string;
+  readonly keyPem: Secret<string>;
+}
+
+/** Where to connect, and as whom. */
+export interface TlsTransportOptions {
+  /** `https://host:port`, with a path when the API lives below one. */
+  readonly server: string;
+  /** Who is trusted to sign the serving certificate; absent: the system's roots. */
+  readonly caPem?: string;
+  /** Accepts any serving certificate. */
+  readonly insecureSkipTlsVerify?: boolean;
+  /** The name to ask for and to check instead of the server's host. */
+  readonly tlsServerName?: string;
+  /** Asked before each request; connections made with an earlier pair are closed when it changes, as kubelet does. */
+  readonly clientPair?: () => Promise<ClientPair | undefined>;
+  /** Asked before each request. */
+  readonly token?: () => Promise<Secret<string> | undefined>;
+  readonly userAgent: string;
+  /** Tells an expired serving certificate from an untrusted one, with the times in the message. */
+  readonly clock?: Clock;
+  readonly timeouts?: TransportTimeouts;
+}
+
+/** Limits of waiting, in milliseconds. */
+export interface TransportTimeouts {
+  /** For TCP and TLS to be up. Default 30 s, kubelet's dial timeout. */
+  readonly connectMs?: number;
+}
+
+/** A transport that holds connections. */
+export type TlsTransport = Transport & AsyncDisposable;
+
+const CONNECT_MS = 30_000;
+/** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */
+const MAX_IDLE_CONNECTIONS = 25;
+
+/**
+ * Opens nothing yet: connections are made by `send` and kept. Throws AppError `kubeconfig_invalid` for a server that is
+ * not an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
+ */
+export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
+  const base = parseServer(options.server);
+  let agent = createAgent();
+  let pair: ClientPair | undefined;
+
+  const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
+
+  function fail(error: unknown): AppError {
+    return connectionError(error, base, options.tlsServerName ?? base.hostname);
+  }
+
+  async function explain(error: unknown): Promise<AppError> {
+    const failure = fail(error);
+    if (failure.code !== "tls_untrusted" || options.clock === undefined) return failure;
+    const validity = await findServingValidity(base, options.tlsServerName, connectMs);
+    return lifetimeError(failure, base, validity, options.clock.now()) ?? failure;
+  }
+
+  async function send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+    signal.throwIfAborted();
+    const current = await options.clientPair?.();
+    if (current?.certificatePem !== pair?.certificatePem) {
+      agent.destroy();
+      agent = createAgent();
+    }
+    pair = current;
+    const token = await options.token?.();
+    const headers = {
+      "user-agent": options.userAgent,
+      ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
+      ...(request.body === undefined ? {} : { "content-length": String(request.body.length) }),
+      ...request.headers,
+    };
+    const tls: RequestOptions = {
+      ...(options.caPem === undefined ? {} : { ca: options.caPem }),
+      ...(options.insecureSkipTlsVerify === true ? { rejectUnauthorized: false } : {}),
+      ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
+      ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
+    };
+    const attempt = (): Promise<IncomingMessage> =>
+      exchange(
+        new URL(base.pathname.replace(/\/$/, "") + request.path, base),
+        { ...tls, agent, method: request.method, headers },
+        request.body,
+        connectMs,
+        signal,
+      );
+    const answer = await attempt().catch((error: unknown) => {
+      signal.throwIfAborted();
+      // The server closed a kept connection just as we took it: a fresh one is worth one more try.
+      if (isClosedWhileIdle(error)) return attempt();
+      throw error;
+    }).catch(async (error: unknown) => {
+      signal.throwIfAborted();
+      throw await explain(error);
+    });
+    return { status: answer.statusCode ?? 0, headers: joinHeaders(answer), body: readBody(answer, fail, signal) };
+  }
+
+  return {
+    send,
+    [Symbol.asyncDispose]() {
+      agent.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+function createAgent(): Agent {
+  return new Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 });
+}
+
+function parseServer(server: string): URL {
+  const url = URL.parse(server);
+  if (url?.protocol === "https:") return url;
+  throw new AppError("kubeconfig_invalid", `cannot connect to "${server}": not an https URL`, {
+    hint: "write the server as https://host:port in the kubeconfig",
+  });
+}
+
+/** One request up to the answer's headers. Rejects with what node reports, or `ClosedWhileIdleError`. */
+function exchange(
+  url: URL,
+  options: RequestOptions,
+  body: Uint8Array | undefined,
+  connectMs: number,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(url, { ...options, signal });
+    const timer = setTimeout(() => {
+      request.destroy(Object.assign(new Error(`no connection within ${connectMs / 1000} s`), { code: "ETIMEDOUT" }));
+    }, connectMs);
+    const connected = (): void => clearTimeout(timer);
+    request.on("socket", (socket) => {
+      if (socket instanceof TLSSocket && request.reusedSocket) connected();
+      else socket.once("secureConnect", connected);
+    });
+    request.on("error", (error) => {
+      connected();
+      reject(Object.assign(error, { reusedSocket: request.reusedSocket }));
+    });
+    request.on("response", (response) => {
+      connected();
+      resolve(response);
+    });
+    request.end(body);
+  });
+}
+
+async function* readBody(
+  answer: IncomingMessage,
+  fail: (error: unknown) => AppError,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of answer) yield chunk as Uint8Array; // no encoding is set, so chunks are Buffers
+  } catch (error) {
+    signal.throwIfAborted();
+    throw fail(error);
+  } finally {
+    // Left early: the rest is not wanted, and a connection in the middle of an answer cannot be kept.
+    if (!answer.readableEnded) answer.destroy();
+  }
+  signal.throwIfAborted();
+}
+
+function joinHeaders(answer: IncomingMessage): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (value !== undefined) headers[name] = typeof value === "string" ? value : value.join(", ");
+  }
+  return headers;
+}

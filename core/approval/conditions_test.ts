@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { KUBECTL_APPROVE, KUBECTL_DENY, withApproval, withDenial } from "./conditions.ts";
+
+const NOW = new Date("2026-01-01T10:00:00.500Z");
+
+function csrWith(...types: string[]): CertificateSigningRequest {
+  const conditions = types.map((type) => ({ type, status: "True", lastUpdateTime: null, lastTransitionTime: null }));
+  return {
+    metadata: { name: "n1" },
+    spec: { request: null, signerName: "" },
+    status: { ...(types.length === 0 ? {} : { conditions }), certificate: "eA==" },
+  };
+}
+
+test("withApproval() appends what kubectl appends, keeping the rest", () => {
+  const got = withApproval(csrWith("Custom"), KUBECTL_APPROVE, NOW);
+  assert.ok(got.ok);
+  assert.equal(
+    JSON.stringify(got.value.status),
+    '{"conditions":[{"type":"Custom","status":"True","lastUpdateTime":null,"lastTransitionTime":null},' +
+      '{"type":"Approved","status":"True","reason":"KubectlApprove",' +
+      '"message":"This CSR was approved by kubectl certificate approve.",' +
+      '"lastUpdateTime":"2026-01-01T10:00:00Z","lastTransitionTime":null}],"certificate":"eA=="}',
+  );
+});
+
+test("withDenial() appends what kubectl appends; without a time the server fills it", () => {
+  const got = withDenial(csrWith(), KUBECTL_DENY);
+  assert.ok(got.ok);
+  assert.deepEqual(got.value.status.conditions, [{
+    type: "Denied",
+    status: "True",
+    reason: "KubectlDeny",
+    message: "This CSR was denied by kubectl certificate deny.",
+    lastUpdateTime: null,
+    lastTransitionTime: null,
+  }]);
+});
+
+test("withApproval() and withDenial() leave a CSR alone that has the condition", () => {
+  const approved = csrWith("Approved");
+  assert.deepEqual(withApproval(approved, KUBECTL_APPROVE, NOW), { ok: true, value: approved });
+  const denied = csrWith("Denied");
+  assert.deepEqual(withDenial(denied, KUBECTL_DENY, NOW), { ok: true, value: denied });
+});
+
+test("withApproval() and withDenial() refuse when the opposite stands", () => {
+  assert.deepEqual(withApproval(csrWith("Approved", "Denied"), KUBECTL_APPROVE, NOW), {
+    ok: false,
+    error: { present: "Denied", message: 'certificate signing request "n1" is already Denied' },
+  });
+  assert.deepEqual(withDenial(csrWith("Approved"), KUBECTL_DENY, NOW), {
+    ok: false,
+    error: { present: "Approved", message: 'certificate signing request "n1" is already Approved' },
+  });
+});

@@ -1,0 +1,70 @@
+/** What an automatic approver does with a CSR (`spec/approver.md` §1). Pure: the shell asks the questions. */
+import { findCondition, hasCertificate } from "../csr/phase.ts";
+import { parseRequest } from "../csr/request.ts";
+import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { nameOf } from "../kube/meta.ts";
+import { type Recognizer, RECOGNIZERS } from "./recognizers.ts";
+
+/** The reason of an automatic approval. */
+export const AUTO_APPROVED = "AutoApproved";
+
+/** One question; a yes approves with the message. */
+export interface ApprovalAttempt {
+  readonly permission: Recognizer["permission"];
+  readonly review: SubjectAccessReviewSpec;
+  readonly message: string;
+}
+
+/** What to do. */
+export type ApprovalPlan =
+  /** Decided already, issued already, or nothing this approver knows: it is left alone. */
+  | { readonly kind: "ignore" }
+  /** The request cannot be read; tried again, as the stored request might be replaced under the same name. */
+  | { readonly kind: "unreadable"; readonly message: string }
+  /** Ask these in order; the first yes approves. When all say no, the text is the error to retry with. */
+  | { readonly kind: "review"; readonly attempts: readonly ApprovalAttempt[]; readonly refusal: string };
+
+/** Plans the reviews of a CSR; never a denial. */
+export function planApproval(
+  csr: CertificateSigningRequest,
+  recognizers: readonly Recognizer[] = RECOGNIZERS,
+): ApprovalPlan {
+  if (hasCertificate(csr)) return { kind: "ignore" };
+  if (findCondition(csr, "Approved") !== undefined || findCondition(csr, "Denied") !== undefined) {
+    return { kind: "ignore" };
+  }
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) {
+    return { kind: "unreadable", message: `unable to parse csr "${nameOf(csr)}": ${request.error}` };
+  }
+  const matching = recognizers.filter((recognizer) => recognizer.recognizes(csr, request.value));
+  if (matching.length === 0) return { kind: "ignore" };
+  const tried = matching.map((recognizer) => recognizer.permission).join(" ");
+  return {
+    kind: "review",
+    attempts: matching.map((recognizer) => ({
+      permission: recognizer.permission,
+      review: reviewOf(csr, recognizer.permission),
+      message: recognizer.message,
+    })),
+    refusal: `recognized csr "${nameOf(csr)}" as [${tried}] but subject access review was not approved`,
+  };
+}
+
+function reviewOf(csr: CertificateSigningRequest, permission: Recognizer["permission"]): SubjectAccessReviewSpec {
+  const { username = "", groups = [], extra = {}, uid = "" } = csr.spec;
+  return {
+    resourceAttributes: {
+      verb: "create",
+      group: "certificates.k8s.io",
+      version: "*",
+      resource: "certificatesigningrequests",
+      subresource: permission,
+    },
+    ...(username === "" ? {} : { user: username }),
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+    ...(uid === "" ? {} : { uid }),
+  };
+}

@@ -1,0 +1,66 @@
+/** Is a request that already bears our name ours? (client-go `util/certificate/csr` ensureCompatible) */
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { publicKeysEqual } from "../pki/keys.ts";
+import { formatName } from "../pki/names.ts";
+import { decodeBase64, findPemBlock } from "../pki/pem.ts";
+import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { err, ok, type Result } from "../result.ts";
+import { parseCertificateChain } from "./credential_pair.ts";
+
+/** What we would have created. */
+export interface OwnRequest {
+  /** PEM text of our request. */
+  readonly requestPem: string;
+  readonly signerName: string;
+  /** DER SubjectPublicKeyInfo of our key. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Checks that a stored request may be adopted: same subject and signer, signed by our key, and a certificate on it, if
+ * any, still alive. The error is client-go's text (`kubelet-bootstrap.md` §5.3). Usages and a denial are not looked at.
+ */
+export function checkCompatible(stored: CertificateSigningRequest, own: OwnRequest, now: Date): Result<true, string> {
+  const storedRequest = parseRequest(stored.spec.request === null ? undefined : decodeText(stored.spec.request));
+  if (!storedRequest.ok) return err(`unable to parse new csr: ${storedRequest.error}`);
+  const ownRequest = parseRequest(own.requestPem);
+  if (!ownRequest.ok) return err(`unable to parse original csr: ${ownRequest.error}`);
+  const [storedName, ownName] = [formatName(storedRequest.value.subject), formatName(ownRequest.value.subject)];
+  if (storedName !== ownName) return err(`csr subjects differ: new: ${storedName}, orig: ${ownName}`);
+  const signerName = stored.spec.signerName;
+  if (signerName !== "" && own.signerName !== "" && signerName !== own.signerName) {
+    return err(`csr signerNames differ: new "${signerName}", orig: "${own.signerName}"`);
+  }
+  const signature = checkSignature(storedRequest.value, own.publicKeyDer);
+  if (!signature.ok) return err(`error validating signature new CSR against old key: ${signature.error}`);
+  return checkCertificate(stored.status?.certificate ?? "", now);
+}
+
+function parseRequest(pem: string | undefined): Result<RequestFacts, string> {
+  const block = pem === undefined ? undefined : findPemBlock(pem)?.block;
+  if (block === undefined || block.label !== "CERTIFICATE REQUEST") {
+    return err("PEM block type must be CERTIFICATE REQUEST");
+  }
+  return parseCertificationRequest(block.bytes);
+}
+
+function checkSignature(request: RequestFacts, publicKeyDer: Uint8Array<ArrayBuffer>): Result<true, string> {
+  // Verifying with our key and verifying with the request's own key are the same once the keys are equal.
+  if (!publicKeysEqual(request.publicKeyDer, publicKeyDer)) return err("the request holds another public key");
+  return verifyRequestSignature(request);
+}
+
+function checkCertificate(base64: string, now: Date): Result<true, string> {
+  if (base64 === "") return ok(true);
+  const certificates = parseCertificateChain(decodeText(base64) ?? "");
+  if (!certificates.ok) return err(`error parsing signed certificate for CSR: ${certificates.error}`);
+  const expired = certificates.value.find((certificate) => certificate.notAfter < now);
+  return expired === undefined
+    ? ok(true)
+    : err(`one of the certificates for the CSR has expired: ${expired.notAfter.toISOString()}`);
+}
+
+function decodeText(base64: string): string | undefined {
+  const bytes = decodeBase64(base64);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}

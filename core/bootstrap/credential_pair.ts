@@ -1,0 +1,48 @@
+/** A certificate chain with its private key, as it stands in a kubelet's combined file. */
+import { Secret } from "../brand.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
+import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys.ts";
+import { encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/** A leaf, what follows it, and the key of the leaf. */
+export interface CredentialPair {
+  readonly leaf: CertificateFacts;
+  /** Leaf first. */
+  readonly chain: readonly CertificateFacts[];
+  /** The chain as `CERTIFICATE` blocks and nothing else. */
+  readonly certificatePem: string;
+  readonly key: PrivateKey;
+  readonly keyPem: Secret<string>;
+}
+
+/** Parses a chain and its key; both texts may hold other blocks. Refuses a key that is not the leaf's. */
+export function parseCredentialPair(certificatePem: string, keyPem: string): Result<CredentialPair, string> {
+  const chain = parseCertificateChain(certificatePem);
+  if (!chain.ok) return chain;
+  const key = parsePrivateKey(keyPem);
+  if (!key.ok) return key;
+  const leaf = chain.value[0];
+  if (leaf === undefined || !publicKeysEqual(leaf.publicKeyDer, key.value.publicKeyDer())) {
+    return err("private key does not match public key");
+  }
+  return ok({
+    leaf,
+    chain: chain.value,
+    certificatePem: chain.value.map((certificate) => encodePem("CERTIFICATE", certificate.der)).join(""),
+    key: key.value,
+    keyPem: new Secret(key.value.toPem()),
+  });
+}
+
+/** Every `CERTIFICATE` block without headers, in order; other blocks are skipped (client-go `cert.ParseCertsPEM`). */
+export function parseCertificateChain(pem: string): Result<readonly CertificateFacts[], string> {
+  const chain: CertificateFacts[] = [];
+  for (const block of parsePemBlocks(pem)) {
+    if (block.label !== "CERTIFICATE" || Object.keys(block.headers).length > 0) continue;
+    const certificate = parseCertificate(block.bytes);
+    if (!certificate.ok) return certificate;
+    chain.push(certificate.value);
+  }
+  return chain.length === 0 ? err("data does not contain any valid RSA or ECDSA certificates") : ok(chain);
+}

@@ -1,0 +1,30 @@
+/** The name of a kubelet's first CSR: a digest, so that a restarted client finds its own request again. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+
+/** What the name is made of. */
+export interface CsrNameParts {
+  /** DER SubjectPublicKeyInfo. */
+  readonly publicKeyDer: Uint8Array;
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** In the order of `spec.usages`. */
+  readonly usages: readonly string[];
+}
+
+/**
+ * `node-csr-` and the unpadded base64url of SHA-512/256 over each part in unpadded base64url, each followed by `|`
+ * (`kubelet-bootstrap.md` §5.2, after kubelet's `bootstrap.go` digestedName).
+ */
+export function createDigestCsrName(parts: CsrNameParts): string {
+  // SHA-512/256 has its own initial state: it is not SHA-512 cut short.
+  const hash = createHash("sha512-256");
+  const encoder = new TextEncoder();
+  const texts = [parts.commonName, ...parts.organizations, ...parts.usages].map((text) => encoder.encode(text));
+  for (const part of [parts.publicKeyDer, ...texts]) hash.update(`${toBase64Url(part)}|`);
+  return `node-csr-${toBase64Url(hash.digest())}`;
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64url");
+}

@@ -1,0 +1,35 @@
+/** The name of a node, and what follows from it: the subject of its certificates. */
+import type { Brand } from "../brand.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/** A DNS-1123 subdomain, lower case, that names a node. */
+export type NodeName = Brand<string, "NodeName">;
+
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+/** apimachinery `DNS1123SubdomainMaxLength`. */
+const MAX_LENGTH = 253;
+
+/**
+ * Parses `--hostname-override` or the host's name as kubelet does (`nodeutil.GetHostname`: trimmed, lower-cased), and
+ * checks it as the API server checks a node's name.
+ */
+export function parseNodeName(text: string): Result<NodeName, string> {
+  const name = text.trim().toLowerCase();
+  if (name === "") return err("empty hostname is invalid");
+  if (name.length > MAX_LENGTH) {
+    return err(`invalid node name "${name}": must be no more than ${MAX_LENGTH} characters`);
+  }
+  if (!SUBDOMAIN.test(name)) {
+    return err(
+      `invalid node name "${name}": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric ` +
+        `characters, '-' or '.', and must start and end with an alphanumeric character`,
+    );
+  }
+  return ok(name as NodeName);
+}
+
+/** The subject of a node's client certificate: CN `system:node:<name>`, O `system:nodes`. */
+export function nodeSubject(nodeName: NodeName): { readonly commonName: string; readonly organizations: string[] } {
+  return { commonName: `${NODE_USER_PREFIX}${nodeName}`, organizations: [NODES_GROUP] };
+}

@@ -1,0 +1,46 @@
+/** Which CSRs have outlived their use (`spec/csr-api.md` §10; `pkg/controller/certificates/cleaner/cleaner.go`, 1.37). */
+import { findLeafCertificate } from "../csr/certificate.ts";
+import { conditionsOf, findCondition, hasCertificate } from "../csr/phase.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+
+const HOUR_MS = 3_600_000;
+/** After this a decision has been seen by everybody who waits for it. */
+const DECIDED_MS = HOUR_MS;
+/** After this nobody will decide, or sign, any more. */
+const UNDECIDED_MS = 24 * HOUR_MS;
+
+/** Keep it, or delete it and why. */
+export type Cleaning = { readonly kind: "keep" } | { readonly kind: "delete"; readonly why: string };
+
+/** Decides about one CSR. A time that is missing never counts as old. */
+export function decideCleaning(csr: CertificateSigningRequest, now: Date): Cleaning {
+  const why = findReason(csr, now);
+  return why === undefined ? { kind: "keep" } : { kind: "delete", why };
+}
+
+function findReason(csr: CertificateSigningRequest, now: Date): string | undefined {
+  const issued = hasCertificate(csr);
+  if (issued && isSince(csr, "Approved", DECIDED_MS, now)) return "issued more than 1h ago";
+  if (isSince(csr, "Denied", DECIDED_MS, now)) return "denied more than 1h ago";
+  if (isSince(csr, "Failed", DECIDED_MS, now)) return "failed more than 1h ago";
+  if (conditionsOf(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, UNDECIDED_MS, now)) {
+    return "pending for more than 24h";
+  }
+  if (issued && findCondition(csr, "Approved") !== undefined && isExpired(csr, now)) return "its certificate is expired";
+  if (!issued && isSince(csr, "Approved", UNDECIDED_MS, now)) return "approved but not issued for more than 24h";
+  return undefined;
+}
+
+function isSince(csr: CertificateSigningRequest, type: string, ageMs: number, now: Date): boolean {
+  return conditionsOf(csr).some((item) => item.type === type && isOlder(item.lastUpdateTime, ageMs, now));
+}
+
+function isOlder(time: string | null | undefined, ageMs: number, now: Date): boolean {
+  // NaN, from no time or a broken one, compares false.
+  return now.getTime() - Date.parse(time ?? "") > ageMs;
+}
+
+function isExpired(csr: CertificateSigningRequest, now: Date): boolean {
+  const leaf = findLeafCertificate(csr.status.certificate ?? "");
+  return leaf !== undefined && now.getTime() > leaf.notAfter.getTime();
+}

@@ -1,0 +1,43 @@
+/** Syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
+import { type FieldError, invalid, required, tooLong } from "../kube/field_error.ts";
+import {
+  DNS_LABEL_MAX_LENGTH,
+  DNS_SUBDOMAIN_MAX_LENGTH,
+  dns1123LabelErrors,
+  dns1123SubdomainErrors,
+} from "../kube/names.ts";
+import { byteLength, quoteText } from "../kube/quote.ts";
+
+/** Domain, slash, and a path that has room for a namespace, a dot and a name. */
+const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
+
+/** The faults of a signer name `domain/path`; empty when it is well-formed. `path` is the field it stands in. */
+export function validateSignerName(path: string, value: string): FieldError[] {
+  if (value === "") return [required(path)];
+  const [domain, name, ...rest] = value.split("/");
+  if (domain === undefined || name === undefined || rest.length > 0) {
+    return [
+      invalid(path, value, "must be a fully qualified domain and path of the form 'example.com/signer-name'"),
+    ];
+  }
+  const errors: FieldError[] = [];
+  if (byteLength(domain) > DNS_SUBDOMAIN_MAX_LENGTH) errors.push(tooLong(path, DNS_SUBDOMAIN_MAX_LENGTH));
+  errors.push(...faultsOfFirstBadPart(path, domain, dns1123LabelErrors));
+  if (!domain.includes(".")) {
+    errors.push(invalid(path, domain, "should be a domain with at least two segments separated by dots"));
+  }
+  errors.push(...faultsOfFirstBadPart(path, name, dns1123SubdomainErrors));
+  if (byteLength(value) > MAX_LENGTH) errors.push(tooLong(path, MAX_LENGTH));
+  return errors;
+}
+
+/** Later parts are not reported: their messages could not be told from the first's. */
+function faultsOfFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
+  for (const part of whole.split(".")) {
+    const faults = faultsOf(part);
+    if (faults.length > 0) {
+      return faults.map((fault) => invalid(path, whole, `validating label ${quoteText(part)}: ${fault}`));
+    }
+  }
+  return [];
+}

@@ -1,0 +1,121 @@
+/**
+ * What each endpoint may change of a CSR, and what the server stamps (`spec/csr-api.md` §6;
+ * `pkg/registry/certificates/certificates/strategy.go`). Metadata is the generic registry's business.
+ */
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestSpec,
+  CertificateSigningRequestStatus,
+} from "../kube/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+import type { UserInfo } from "../kube/user.ts";
+import { conditionsOf } from "./phase.ts";
+
+/** A CSR as it is stored: the requester comes from the authenticated user only, the status is empty. */
+export function prepareCsrForCreate(csr: CertificateSigningRequest, user: UserInfo): CertificateSigningRequest {
+  return rebuild(csr, specOf(csr.spec, user), {});
+}
+
+/** Only metadata can change through the main resource; the rest is put back without a word. */
+export function prepareCsrForUpdate(
+  csr: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+): CertificateSigningRequest {
+  return rebuild(csr, old.spec, old.status);
+}
+
+/**
+ * `/status`: the spec is put back, and so are Approved and Denied as long as their number is the same (validation
+ * refuses the rest); times that are missing are filled.
+ */
+export function prepareCsrForStatusUpdate(
+  csr: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  now: Date,
+): CertificateSigningRequest {
+  const preserved = preserveConditions(preserveConditions(conditionsOf(csr), old, "Approved"), old, "Denied");
+  return rebuild(csr, old.spec, statusOf(fillTimes(preserved, old, now), csr.status.certificate));
+}
+
+/** `/approval`: conditions are taken from the request, everything else of spec and status is put back. */
+export function prepareCsrForApprovalUpdate(
+  csr: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  now: Date,
+): CertificateSigningRequest {
+  return rebuild(csr, old.spec, statusOf(fillTimes(conditionsOf(csr), old, now), old.status.certificate));
+}
+
+/** The fields of a CSR in Go's order, with another spec and status. */
+function rebuild(
+  csr: CertificateSigningRequest,
+  spec: CertificateSigningRequestSpec,
+  status: CertificateSigningRequestStatus,
+): CertificateSigningRequest {
+  return {
+    ...(csr.kind === undefined ? {} : { kind: csr.kind }),
+    ...(csr.apiVersion === undefined ? {} : { apiVersion: csr.apiVersion }),
+    metadata: csr.metadata,
+    spec,
+    status,
+  };
+}
+
+function specOf(sent: CertificateSigningRequestSpec, user: UserInfo): CertificateSigningRequestSpec {
+  const extraKeys = Object.keys(user.extra).sort();
+  return {
+    request: sent.request,
+    signerName: sent.signerName,
+    ...(sent.expirationSeconds === undefined ? {} : { expirationSeconds: sent.expirationSeconds }),
+    ...(sent.usages === undefined ? {} : { usages: sent.usages }),
+    ...(user.username === "" ? {} : { username: user.username }),
+    ...(user.uid === "" ? {} : { uid: user.uid }),
+    ...(user.groups.length === 0 ? {} : { groups: user.groups }),
+    ...(extraKeys.length === 0 ? {} : { extra: Object.fromEntries(extraKeys.map((key) => [key, user.extra[key] ?? []])) }),
+  };
+}
+
+function statusOf(
+  conditions: readonly CertificateSigningRequestCondition[],
+  certificate: string | undefined,
+): CertificateSigningRequestStatus {
+  return {
+    ...(conditions.length === 0 ? {} : { conditions }),
+    ...(certificate === undefined || certificate === "" ? {} : { certificate }),
+  };
+}
+
+/** Copies the stored conditions of a type over the new ones, in order, unless some were added or removed. */
+function preserveConditions(
+  conditions: readonly CertificateSigningRequestCondition[],
+  old: CertificateSigningRequest,
+  type: string,
+): readonly CertificateSigningRequestCondition[] {
+  const stored = conditionsOf(old).filter((item) => item.type === type);
+  if (conditions.filter((item) => item.type === type).length !== stored.length) return conditions;
+  let next = 0;
+  return conditions.map((item) => (item.type === type ? stored[next++] ?? item : item));
+}
+
+function fillTimes(
+  conditions: readonly CertificateSigningRequestCondition[],
+  old: CertificateSigningRequest,
+  now: Date,
+): readonly CertificateSigningRequestCondition[] {
+  return conditions.map((item) => ({
+    ...item,
+    lastUpdateTime: item.lastUpdateTime ?? formatTime(now),
+    lastTransitionTime: item.lastTransitionTime ?? storedTransitionTime(item, old) ?? formatTime(now),
+  }));
+}
+
+function storedTransitionTime(
+  condition: CertificateSigningRequestCondition,
+  old: CertificateSigningRequest,
+): string | undefined {
+  const stored = conditionsOf(old).find((item) =>
+    item.type === condition.type && item.status === condition.status && (item.lastTransitionTime ?? "") !== ""
+  );
+  return stored?.lastTransitionTime ?? undefined;
+}

@@ -1,0 +1,152 @@
+// Carries `pkg/registry/certificates/certificates/strategy_test.go` (conformance.md F).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestSpec,
+  CertificateSigningRequestStatus,
+} from "../kube/certificates_v1.ts";
+import type { UserInfo } from "../kube/user.ts";
+import {
+  prepareCsrForApprovalUpdate,
+  prepareCsrForCreate,
+  prepareCsrForStatusUpdate,
+  prepareCsrForUpdate,
+} from "./strategy.ts";
+
+const NOBODY: UserInfo = { username: "", uid: "", groups: [], extra: {} };
+const NOW = new Date("2026-01-01T10:00:00.500Z");
+const NOW_TEXT = "2026-01-01T10:00:00Z";
+const LATER = "2026-01-01T11:00:00Z";
+
+function csrOf(
+  spec: Partial<CertificateSigningRequestSpec>,
+  status: CertificateSigningRequestStatus = {},
+): CertificateSigningRequest {
+  return {
+    kind: "CertificateSigningRequest",
+    apiVersion: "certificates.k8s.io/v1",
+    metadata: { name: "c" },
+    spec: { request: null, signerName: "", ...spec },
+    status,
+  };
+}
+
+function condition(type: string, reason = "", time: string | null = null): CertificateSigningRequestCondition {
+  return {
+    type,
+    status: "",
+    ...(reason === "" ? {} : { reason }),
+    lastUpdateTime: time,
+    lastTransitionTime: time,
+  };
+}
+
+for (
+  const { name, user, sent, want } of [
+    {
+      name: "user in context, none in the object",
+      user: { username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } },
+      sent: csrOf({}),
+      want: csrOf({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
+    },
+    {
+      name: "no user, user fields in the object",
+      user: NOBODY,
+      sent: csrOf({ username: "bob", uid: "123", groups: ["group1"], extra: { foo: ["bar"] } }),
+      want: csrOf({}),
+    },
+    {
+      name: "user in context replaces the one in the object",
+      user: { ...NOBODY, username: "alice", uid: "234" },
+      sent: csrOf({ username: "bob", uid: "123", groups: ["group1"] }),
+      want: csrOf({ username: "alice", uid: "234" }),
+    },
+    {
+      name: "pre-approved status",
+      user: NOBODY,
+      sent: csrOf({}, { conditions: [condition("Approved")], certificate: "eA==" }),
+      want: csrOf({}),
+    },
+    {
+      name: "expirationSeconds",
+      user: NOBODY,
+      sent: csrOf({ expirationSeconds: 1234 }),
+      want: csrOf({ expirationSeconds: 1234 }),
+    },
+  ]
+) {
+  test(`prepareCsrForCreate() stores: ${name}`, () => {
+    assert.deepEqual(prepareCsrForCreate(sent, user), want);
+  });
+}
+
+test("prepareCsrForCreate() keeps the order of Go's JSON, extra keys sorted", () => {
+  const user = { username: "u", uid: "1", groups: ["g"], extra: { b: ["2"], a: ["1"] } };
+  const sent = csrOf({ usages: ["any"], expirationSeconds: 600, signerName: "a.b/c", request: "eA==" });
+  assert.equal(
+    JSON.stringify(prepareCsrForCreate(sent, user).spec),
+    '{"request":"eA==","signerName":"a.b/c","expirationSeconds":600,"usages":["any"],"username":"u","uid":"1",' +
+      '"groups":["g"],"extra":{"a":["1"],"b":["2"]}}',
+  );
+});
+
+test("prepareCsrForUpdate() lets nothing but metadata change", () => {
+  const old = csrOf({ username: "bob" }, { conditions: [condition("Approved")] });
+  const sent = { ...csrOf({ username: "eve" }, {}), metadata: { name: "c", labels: { a: "b" } } };
+  assert.deepEqual(prepareCsrForUpdate(sent, old), { ...old, metadata: sent.metadata });
+});
+
+test("prepareCsrForStatusUpdate() leaves an empty status empty", () => {
+  assert.deepEqual(prepareCsrForStatusUpdate(csrOf({}), csrOf({}), NOW), csrOf({}));
+});
+
+test("prepareCsrForStatusUpdate() preserves Approved and Denied in their positions and fills times", () => {
+  const sent = csrOf({}, {
+    conditions: ["Failed", "Denied", "Approved", "Denied", "Approved"].map((type) => condition(type)),
+  });
+  const old = csrOf({}, {
+    conditions: [
+      condition("Denied", "because1"),
+      condition("Approved", "because2"),
+      condition("Denied", "because3", LATER),
+      condition("Approved", "because4", LATER),
+    ],
+  });
+  assert.deepEqual(prepareCsrForStatusUpdate(sent, old, NOW).status.conditions, [
+    { ...condition("Failed"), lastUpdateTime: NOW_TEXT, lastTransitionTime: NOW_TEXT },
+    { ...condition("Denied", "because1"), lastUpdateTime: NOW_TEXT, lastTransitionTime: LATER },
+    { ...condition("Approved", "because2"), lastUpdateTime: NOW_TEXT, lastTransitionTime: LATER },
+    condition("Denied", "because3", LATER),
+    condition("Approved", "because4", LATER),
+  ]);
+});
+
+test("prepareCsrForStatusUpdate() keeps an added Approved as sent, for validation to refuse", () => {
+  const sent = csrOf({}, { conditions: [condition("Approved")] });
+  assert.deepEqual(prepareCsrForStatusUpdate(sent, csrOf({}), NOW).status.conditions, [
+    condition("Approved", "", NOW_TEXT),
+  ]);
+});
+
+test("prepareCsrForStatusUpdate() puts the spec back and takes the certificate", () => {
+  const sent = csrOf({ username: "eve" }, { certificate: "eA==" });
+  const got = prepareCsrForStatusUpdate(sent, csrOf({ username: "bob" }), NOW);
+  assert.equal(got.spec.username, "bob");
+  assert.equal(got.status.certificate, "eA==");
+});
+
+test("prepareCsrForApprovalUpdate() takes conditions and puts the rest back", () => {
+  const sent = csrOf({ username: "eve" }, { conditions: [condition("Approved", "r")], certificate: "eQ==" });
+  const old = csrOf({ username: "bob" }, { certificate: "eA==" });
+  const got = prepareCsrForApprovalUpdate(sent, old, NOW);
+  assert.equal(got.spec.username, "bob");
+  assert.deepEqual(got.status, { conditions: [condition("Approved", "r", NOW_TEXT)], certificate: "eA==" });
+});
+
+test("prepareCsrForApprovalUpdate() keeps times that the client sent", () => {
+  const sent = csrOf({}, { conditions: [condition("Approved", "r", "2001-01-01T00:00:00Z")] });
+  const got = prepareCsrForApprovalUpdate(sent, csrOf({}), NOW);
+  assert.deepEqual(got.status.conditions, [condition("Approved", "r", "2001-01-01T00:00:00Z")]);
+});

@@ -1,0 +1,68 @@
+/** The usages of a request and what they mean in a certificate (`pkg/controller/certificates/authority/policies.go`). */
+import { KEY_USAGES } from "../kube/certificates_v1.ts";
+
+/** Names of the KeyUsage bits, in bit order (RFC 5280 §4.2.1.3). */
+export const KEY_USAGE_BITS = [
+  "digitalSignature",
+  "contentCommitment",
+  "keyEncipherment",
+  "dataEncipherment",
+  "keyAgreement",
+  "keyCertSign",
+  "cRLSign",
+  "encipherOnly",
+  "decipherOnly",
+] as const;
+
+/** One bit of the KeyUsage extension. */
+export type KeyUsageBit = (typeof KEY_USAGE_BITS)[number];
+
+const BIT_OF: ReadonlyMap<string, KeyUsageBit> = new Map<string, KeyUsageBit>([
+  ["signing", "digitalSignature"],
+  ["digital signature", "digitalSignature"],
+  ["content commitment", "contentCommitment"],
+  ["key encipherment", "keyEncipherment"],
+  ["key agreement", "keyAgreement"],
+  ["data encipherment", "dataEncipherment"],
+  ["cert sign", "keyCertSign"],
+  ["crl sign", "cRLSign"],
+  ["encipher only", "encipherOnly"],
+  ["decipher only", "decipherOnly"],
+]);
+
+/** The order is the order in a certificate, whatever the order of the request. */
+const EXTENDED_OID_OF: ReadonlyMap<string, string> = new Map([
+  ["any", "2.5.29.37.0"],
+  ["server auth", "1.3.6.1.5.5.7.3.1"],
+  ["client auth", "1.3.6.1.5.5.7.3.2"],
+  ["code signing", "1.3.6.1.5.5.7.3.3"],
+  ["email protection", "1.3.6.1.5.5.7.3.4"],
+  ["s/mime", "1.3.6.1.5.5.7.3.4"],
+  ["ipsec end system", "1.3.6.1.5.5.7.3.5"],
+  ["ipsec tunnel", "1.3.6.1.5.5.7.3.6"],
+  ["ipsec user", "1.3.6.1.5.5.7.3.7"],
+  ["timestamping", "1.3.6.1.5.5.7.3.8"],
+  ["ocsp signing", "1.3.6.1.5.5.7.3.9"],
+  ["microsoft sgc", "1.3.6.1.4.1.311.10.3.3"],
+  ["netscape sgc", "2.16.840.1.113730.4.1"],
+]);
+
+const KNOWN: ReadonlySet<string> = new Set(KEY_USAGES);
+
+/** The KeyUsage bits these usages ask for, in bit order and once each; unknown usages add nothing. */
+export function keyUsageBitsOf(usages: readonly string[]): readonly KeyUsageBit[] {
+  const asked = new Set(usages.map((usage) => BIT_OF.get(usage)));
+  return KEY_USAGE_BITS.filter((bit) => asked.has(bit));
+}
+
+/** The ExtendedKeyUsage OIDs these usages ask for, in the table's order and once each; unknown usages add nothing. */
+export function extendedKeyUsagesOf(usages: readonly string[]): readonly string[] {
+  const asked = new Set(usages);
+  const oids = [...EXTENDED_OID_OF].filter(([usage]) => asked.has(usage)).map(([, oid]) => oid);
+  return [...new Set(oids)];
+}
+
+/** The usages that are none of the 23, in request order (`unrecognized usage values: ["a" "b"]`). */
+export function findUnknownUsages(usages: readonly string[]): readonly string[] {
+  return usages.filter((usage) => !KNOWN.has(usage));
+}

@@ -1,0 +1,212 @@
+/**
+ * Validation of `spec` and `status` on creation and on the update of each endpoint (`spec/csr-api.md` §7;
+ * `pkg/apis/certificates/validation/validation.go`). Metadata is validated by the generic registry.
+ */
+import {
+  type CertificateSigningRequest,
+  type CertificateSigningRequestCondition,
+  KEY_USAGES,
+  LEGACY_UNKNOWN_SIGNER,
+} from "../kube/certificates_v1.ts";
+import { duplicate, type FieldError, forbidden, invalid, notSupported, printValue, required } from "../kube/field_error.ts";
+import { findCertificateFault } from "./certificate.ts";
+import { conditionsOf, findCondition } from "./phase.ts";
+import { parseVerifiedRequest } from "./request.ts";
+import { validateSignerName } from "./signer_name.ts";
+import { findUnknownUsages } from "./usages.ts";
+
+/** Which endpoint an update came through. */
+export type CsrEndpoint = "main" | "status" | "approval";
+
+const CONDITIONS = "status.conditions";
+const CERTIFICATE = "status.certificate";
+/** Conditions that can be true only, and never go away. */
+const LASTING_TYPES: readonly string[] = ["Approved", "Denied", "Failed"];
+const APPROVAL_TYPES: readonly string[] = ["Approved", "Denied"];
+const MIN_EXPIRATION_SECONDS = 600;
+
+/** Faults that an update may leave in place because the stored object has them already (`getValidationOptions`). */
+interface Tolerance {
+  readonly unknownUsages: boolean;
+  readonly duplicateUsages: boolean;
+  readonly legacySigner: boolean;
+  readonly emptyConditionType: boolean;
+  readonly duplicateConditionTypes: boolean;
+  readonly approvedAndDenied: boolean;
+  readonly anyCertificate: boolean;
+}
+
+/** Every fault of a new CSR, in the order kube-apiserver lists them. */
+export function validateCsrCreate(csr: CertificateSigningRequest): FieldError[] {
+  const tolerance = toleranceOf(csr, undefined);
+  return [...validateContent(csr, tolerance), ...validateExclusivity(csr, tolerance)];
+}
+
+/** Every fault of an update, in the order kube-apiserver lists them; old faults of the stored object are tolerated. */
+export function validateCsrUpdate(
+  csr: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  endpoint: CsrEndpoint,
+): FieldError[] {
+  const tolerance = toleranceOf(csr, old);
+  return [
+    ...validateContent(csr, tolerance),
+    ...validateRemovals(csr, old),
+    ...(endpoint === "approval" ? [] : validateApprovalUntouched(csr, old)),
+    ...validateCertificateChange(csr, old, endpoint),
+    ...validateExclusivity(csr, tolerance),
+  ];
+}
+
+function validateContent(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
+  const request = parseVerifiedRequest(csr.spec.request);
+  return [
+    ...(request.ok ? [] : [invalid("spec.request", csr.spec.request, request.error)]),
+    ...validateUsages(csr.spec.usages ?? [], tolerance),
+    ...validateSigner(csr.spec.signerName, tolerance),
+    ...validateExpiration(csr.spec.expirationSeconds),
+    ...validateConditions(csr, tolerance),
+    ...validateCertificate(csr, tolerance),
+  ];
+}
+
+function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldError[] {
+  const errors: FieldError[] = usages.length === 0 ? [required("spec.usages")] : [];
+  if (!tolerance.unknownUsages) {
+    const unknown = new Set(findUnknownUsages(usages));
+    usages.forEach((usage, index) => {
+      if (unknown.has(usage)) errors.push(notSupported(`spec.usages[${index}]`, usage, KEY_USAGES));
+    });
+  }
+  if (!tolerance.duplicateUsages) {
+    for (const index of repeatedIndexes(usages)) errors.push(duplicate(`spec.usages[${index}]`, usages[index]));
+  }
+  return errors;
+}
+
+function validateSigner(signerName: string, tolerance: Tolerance): FieldError[] {
+  if (signerName === LEGACY_UNKNOWN_SIGNER && !tolerance.legacySigner) {
+    const detail = "the legacy signerName is not allowed via this API version";
+    return [invalid("spec.signerName", signerName, detail)];
+  }
+  return validateSignerName("spec.signerName", signerName);
+}
+
+function validateExpiration(seconds: number | undefined): FieldError[] {
+  if (seconds === undefined || seconds >= MIN_EXPIRATION_SECONDS) return [];
+  const detail = "may not specify a duration less than 600 seconds (10 minutes)";
+  return [invalid("spec.expirationSeconds", seconds, detail)];
+}
+
+function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
+  const conditions = conditionsOf(csr);
+  const repeated = new Set(repeatedIndexes(conditions.map((item) => item.type)));
+  return conditions.flatMap((condition, index) => {
+    const path = `${CONDITIONS}[${index}]`;
+    const allowed = LASTING_TYPES.includes(condition.type) ? ["True"] : ["False", "True", "Unknown"];
+    const errors: FieldError[] = [];
+    if (condition.type === "" && !tolerance.emptyConditionType) errors.push(required(`${path}.type`));
+    if (condition.status === "") errors.push(required(`${path}.status`));
+    else if (!allowed.includes(condition.status)) {
+      errors.push(notSupported(`${path}.status`, condition.status, allowed));
+    }
+    if (repeated.has(index) && !tolerance.duplicateConditionTypes) {
+      errors.push(duplicate(`${path}.type`, condition.type));
+    }
+    return errors;
+  });
+}
+
+function validateCertificate(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
+  const fault = tolerance.anyCertificate ? undefined : certificateFaultOf(csr);
+  // The content is never printed.
+  return fault === undefined ? [] : [invalid(CERTIFICATE, "<certificate data>", fault)];
+}
+
+function validateRemovals(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  return LASTING_TYPES
+    .filter((type) => conditionsOfType(csr, type).length < conditionsOfType(old, type).length)
+    .map((type) => forbidden(CONDITIONS, `updates may not remove a condition of type ${printValue(type)}`));
+}
+
+function validateApprovalUntouched(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
+  return APPROVAL_TYPES.flatMap((type) => {
+    const now = conditionsOfType(csr, type);
+    const before = conditionsOfType(old, type);
+    if (now.length < before.length) return [];
+    if (now.length > before.length) {
+      return [forbidden(CONDITIONS, `updates may not add a condition of type ${printValue(type)}`)];
+    }
+    const [was, is] = [before.map(describeCondition), now.map(describeCondition)];
+    if (was.join() === is.join()) return [];
+    const changes = [...was.map((text) => `- ${text}`), ...is.map((text) => `+ ${text}`)].join("\n");
+    return [forbidden(CONDITIONS, `updates may not modify a condition of type ${printValue(type)}\n${changes}`)];
+  });
+}
+
+function validateCertificateChange(
+  csr: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+  endpoint: CsrEndpoint,
+): FieldError[] {
+  if (certificateOf(csr) === certificateOf(old)) return [];
+  if (endpoint !== "status") return [forbidden(CERTIFICATE, "updates may not set certificate content")];
+  if (certificateOf(old) === "") return [];
+  return [forbidden(CERTIFICATE, "updates may not modify existing certificate content")];
+}
+
+/** 1.37 reports this by its declarative rule, after everything else and in the rule's own words. */
+function validateExclusivity(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
+  if (tolerance.approvedAndDenied || !isApprovedAndDenied(csr)) return [];
+  const members = APPROVAL_TYPES.map((type) => `conditions[{"type": "${type}"}]`);
+  const value = `{${members.join(", ")}}`;
+  return [invalid(CONDITIONS, value, `must specify at most one of: ${members.map((item) => `\`${item}\``).join(", ")}`)];
+}
+
+function toleranceOf(csr: CertificateSigningRequest, old: CertificateSigningRequest | undefined): Tolerance {
+  const usages = old?.spec.usages ?? [];
+  const types = old === undefined ? [] : conditionsOf(old).map((item) => item.type);
+  return {
+    unknownUsages: findUnknownUsages(usages).length > 0,
+    duplicateUsages: repeatedIndexes(usages).length > 0,
+    legacySigner: old?.spec.signerName === LEGACY_UNKNOWN_SIGNER,
+    emptyConditionType: types.includes(""),
+    duplicateConditionTypes: repeatedIndexes(types).length > 0,
+    approvedAndDenied: old !== undefined && isApprovedAndDenied(old),
+    anyCertificate: old !== undefined &&
+      (certificateOf(csr) === certificateOf(old) || certificateFaultOf(old) !== undefined),
+  };
+}
+
+function isApprovedAndDenied(csr: CertificateSigningRequest): boolean {
+  return APPROVAL_TYPES.every((type) => findCondition(csr, type) !== undefined);
+}
+
+function conditionsOfType(
+  csr: CertificateSigningRequest,
+  type: string,
+): readonly CertificateSigningRequestCondition[] {
+  return conditionsOf(csr).filter((item) => item.type === type);
+}
+
+function describeCondition(condition: CertificateSigningRequestCondition): string {
+  const { type, status, reason = "", message = "", lastUpdateTime, lastTransitionTime } = condition;
+  return JSON.stringify({ type, status, reason, message, lastUpdateTime, lastTransitionTime });
+}
+
+function certificateOf(csr: CertificateSigningRequest): string {
+  return csr.status.certificate ?? "";
+}
+
+function certificateFaultOf(csr: CertificateSigningRequest): string | undefined {
+  return certificateOf(csr) === "" ? undefined : findCertificateFault(certificateOf(csr));
+}
+
+function repeatedIndexes(values: readonly string[]): number[] {
+  const seen = new Set<string>();
+  return values.flatMap((value, index) => {
+    const repeated = seen.has(value);
+    seen.add(value);
+    return repeated ? [index] : [];
+  });
+}

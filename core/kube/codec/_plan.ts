@@ -1,0 +1,141 @@
+/** What the codecs work out of a schema once: fields by name and number, Go's names, zero values. */
+import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
+
+/** One field, ready for use. */
+export interface FieldPlan {
+  readonly name: string;
+  /** Place in Go's JSON order. */
+  readonly index: number;
+  readonly schema: FieldSchema;
+  readonly type: FieldType;
+  /** The Go type as errors print it. */
+  readonly goType: string;
+}
+
+/** One message, ready for use. */
+export interface MessagePlan {
+  readonly schema: MessageSchema;
+  /** The Go name of the struct, such as `ObjectMeta`. */
+  readonly structName: string;
+  /** In Go's JSON order. */
+  readonly fields: readonly FieldPlan[];
+  /** In the order of their protobuf numbers, as gogo writes them. */
+  readonly byNumberOrder: readonly FieldPlan[];
+  readonly byName: ReadonlyMap<string, FieldPlan>;
+  readonly byNumber: ReadonlyMap<number, FieldPlan>;
+  /** True for kinds: `kind` and `apiVersion` may stand beside the fields. */
+  readonly hasTypeMeta: boolean;
+}
+
+const plans = new WeakMap<MessageSchema, MessagePlan>();
+
+/** The plan of a schema, made at first use. */
+export function planOf(schema: MessageSchema): MessagePlan {
+  const known = plans.get(schema);
+  if (known !== undefined) return known;
+  const fields = Object.entries(schema.fields).map(([name, field], index) => ({
+    name,
+    index,
+    schema: field,
+    type: field.type,
+    goType: field.goType ?? goTypeOf(field.type),
+  }));
+  const plan = {
+    schema,
+    structName: structNameOf(schema),
+    fields,
+    byNumberOrder: fields.toSorted((a, b) => a.schema.number - b.schema.number),
+    byName: new Map(fields.map((field) => [field.name, field])),
+    byNumber: new Map(fields.map((field) => [field.schema.number, field])),
+    hasTypeMeta: schema.fields["metadata"]?.number === 1,
+  };
+  plans.set(schema, plan);
+  return plan;
+}
+
+/** The last part of an OpenAPI name. */
+export function structNameOf(schema: MessageSchema): string {
+  return schema.name.slice(schema.name.lastIndexOf(".") + 1);
+}
+
+/** How Go prints a type that has no name of its own. */
+export function goTypeOf(type: FieldType): string {
+  switch (type.kind) {
+    case "bytes":
+      return "[]uint8";
+    case "time":
+      return "v1.Time";
+    case "microTime":
+      return "v1.MicroTime";
+    case "json":
+      return "v1.FieldsV1";
+    case "quantity":
+      return "resource.Quantity";
+    case "message":
+      return `v1.${structNameOf(type.message())}`;
+    case "list":
+      return `[]${goTypeOf(type.of)}`;
+    case "map":
+      return `map[string]${goTypeOf(type.of)}`;
+    default:
+      return type.kind;
+  }
+}
+
+/** The Go type of the elements of a list or map whose own type prints as given. */
+export function elementGoType(goType: string, of: FieldType): string {
+  if (goType.startsWith("[]")) return goType.slice(2);
+  if (goType.startsWith("map[string]")) return goType.slice("map[string]".length);
+  return goTypeOf(of);
+}
+
+/** A message with nothing set, in canonical form. */
+export function zeroMessage(plan: MessagePlan): Record<string, unknown> {
+  return buildMessage(plan, []);
+}
+
+/** Puts decoded values into Go's order, fills what Go always writes, leaves out what Go leaves out. */
+export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (const field of plan.fields) {
+    const value = slots[field.index];
+    switch (field.schema.presence) {
+      case "always":
+        object[field.name] = value === undefined ? zeroOf(field.type) : value;
+        break;
+      case "omitempty":
+        if (!isEmpty(value)) object[field.name] = value;
+        break;
+      case "optional":
+        if (value !== undefined && value !== null) object[field.name] = value;
+    }
+  }
+  return object;
+}
+
+/** The zero value of a type in canonical JSON; `null` for lists, maps, bytes and times. */
+export function zeroOf(type: FieldType): unknown {
+  switch (type.kind) {
+    case "string":
+      return "";
+    case "int32":
+    case "int64":
+      return 0;
+    case "bool":
+      return false;
+    case "quantity":
+      return "0";
+    case "message":
+      return zeroMessage(planOf(type.message()));
+    default:
+      return null;
+  }
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === "" || value === 0 || value === false) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  if (typeof value !== "object") return false;
+  for (const key in value) return key === undefined;
+  return true;
+}

@@ -1,0 +1,64 @@
+/** Standard base64 with padding, read as Go reads it (`encoding/base64` StdEncoding). */
+import { Buffer } from "node:buffer";
+import { DecodeError } from "./errors.ts";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/** Exactly what an encoder writes: no line breaks, no stray bits before the padding. */
+const CANONICAL = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
+
+/** Checks base64 text and brings it into canonical form; throws `DecodeError` `illegal base64 data at input byte N`. */
+export function canonicalBase64(text: string): string {
+  if (CANONICAL.test(text)) return text;
+  const fault = findFault(text);
+  if (fault !== undefined) throw new DecodeError(`illegal base64 data at input byte ${fault}`);
+  return Buffer.from(text, "base64").toString("base64");
+}
+
+/** Bytes to base64 text. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+/** Base64 text in canonical form to bytes. */
+export function decodeBase64(text: string): Uint8Array {
+  return Buffer.from(text, "base64");
+}
+
+/** The offset Go reports: of the first wrong byte, or of the end where a quantum is cut short. Line breaks are skipped. */
+function findFault(text: string): number | undefined {
+  let inQuantum = 0;
+  let at = 0;
+  while (at < text.length) {
+    const char = text[at] ?? "";
+    if (char === "\n" || char === "\r") {
+      at++;
+      continue;
+    }
+    if (char === "=") return findPaddingFault(text, at, inQuantum);
+    if (!ALPHABET.includes(char)) return byteOffset(text, at);
+    inQuantum = (inQuantum + 1) % 4;
+    at++;
+  }
+  return inQuantum === 0 ? undefined : at - inQuantum;
+}
+
+function findPaddingFault(text: string, first: number, inQuantum: number): number | undefined {
+  if (inQuantum < 2) return first;
+  let at = skipBreaks(text, first + 1);
+  if (inQuantum === 2) {
+    if (at === text.length) return text.length;
+    if (text[at] !== "=") return at - 1;
+    at = skipBreaks(text, at + 1);
+  }
+  return at < text.length ? at : undefined;
+}
+
+function skipBreaks(text: string, from: number): number {
+  let at = from;
+  while (text[at] === "\n" || text[at] === "\r") at++;
+  return at;
+}
+
+function byteOffset(text: string, at: number): number {
+  return new TextEncoder().encode(text.slice(0, at)).length;
+}

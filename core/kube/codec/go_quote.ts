@@ -1,0 +1,37 @@
+/** Go's `strconv.Quote`: error texts that quote input must look the same as kube-apiserver's. */
+
+const SHORT: ReadonlyMap<string, string> = new Map([
+  ["\x07", "\\a"],
+  ["\b", "\\b"],
+  ["\f", "\\f"],
+  ["\n", "\\n"],
+  ["\r", "\\r"],
+  ["\t", "\\t"],
+  ["\v", "\\v"],
+  ["\\", "\\\\"],
+  ['"', '\\"'],
+]);
+
+/** What Go calls printable: letters, marks, numbers, punctuation, symbols and the ASCII space. */
+const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+
+/** Quotes text as Go does, quotation marks included. */
+export function goQuote(text: string): string {
+  return `"${goEscape(text)}"`;
+}
+
+/** The same without the quotation marks. */
+export function goEscape(text: string): string {
+  if (/^[ !#-[\]-~]*$/.test(text)) return text;
+  let out = "";
+  for (const char of text) out += SHORT.get(char) ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+  return out;
+}
+
+function escapeCodePoint(char: string): string {
+  const code = char.codePointAt(0) ?? 0;
+  if (code >= 0xd800 && code <= 0xdfff) return "\ufffd";
+  if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
+  if (code < 0x10000) return `\\u${code.toString(16).padStart(4, "0")}`;
+  return `\\U${code.toString(16).padStart(8, "0")}`;
+}

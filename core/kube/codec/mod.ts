@@ -1,0 +1,7 @@
+/** From bytes to canonical objects and back: JSON, YAML and protobuf, all driven by the kind descriptions. */
+export { canonicalObject, type DecodedObject, decodeObject, type DecodeOptions } from "./decode.ts";
+export { encodeObject, jsonBytes, jsonText, type TypeMeta } from "./encode.ts";
+export { DecodeError, JsonSyntaxError } from "./errors.ts";
+export { type JsonDocument, parseJson } from "./json_parser.ts";
+export * from "./protobuf.ts";
+export { formatYaml, parseYaml } from "./yaml.ts";

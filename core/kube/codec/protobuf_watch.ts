@@ -1,0 +1,95 @@
+/**
+ * The frames of a protobuf watch: four bytes of length, big-endian, then a bare `WatchEvent` whose object is a full
+ * envelope (api-wire.md section 9.1).
+ */
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { DecodeError } from "./errors.ts";
+import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
+
+/** One event of a watch. */
+export interface WatchFrame {
+  /** `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`. */
+  readonly type: string;
+  readonly object: Envelope;
+}
+
+/** A frame longer than this is refused: client-go's own limit (apimachinery `streaming.go`), 16 MiB. */
+const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+const LENGTH_BYTES = 4;
+
+/** Encodes one event around the envelope of its object. */
+export function encodeWatchFrame(type: string, envelope: Uint8Array): Uint8Array<ArrayBuffer> {
+  const writer = new BinaryWriter().raw(new Uint8Array(LENGTH_BYTES));
+  writer.tag(1, WireType.LengthDelimited).string(type);
+  writer.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(envelope).join();
+  const frame = writer.finish();
+  new DataView(frame.buffer).setUint32(0, frame.length - LENGTH_BYTES);
+  return frame;
+}
+
+/** Takes the bytes of a watch as they arrive and gives back whole events. */
+export class WatchFrameDecoder {
+  #pending: Uint8Array = new Uint8Array();
+
+  /** Adds bytes; returns the events they complete. Throws `DecodeError` for a broken or oversized frame. */
+  push(chunk: Uint8Array): readonly WatchFrame[] {
+    this.#pending = this.#pending.length === 0 ? chunk : concat(this.#pending, chunk);
+    const frames: WatchFrame[] = [];
+    for (;;) {
+      if (this.#pending.length < LENGTH_BYTES) return frames;
+      const view = new DataView(this.#pending.buffer, this.#pending.byteOffset, this.#pending.byteLength);
+      const length = view.getUint32(0);
+      if (length > MAX_FRAME_BYTES) throw new DecodeError("object to decode was longer than maximum allowed size");
+      if (this.#pending.length < LENGTH_BYTES + length) return frames;
+      frames.push(decodeWatchEvent(this.#pending.subarray(LENGTH_BYTES, LENGTH_BYTES + length)));
+      this.#pending = this.#pending.subarray(LENGTH_BYTES + length);
+    }
+  }
+
+  /** True when the stream stopped inside a frame. */
+  get isPartial(): boolean {
+    return this.#pending.length > 0;
+  }
+}
+
+/** Decodes a stream of bytes into events; throws `DecodeError` when the stream ends inside a frame. */
+export async function* decodeWatchFrames(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<WatchFrame> {
+  const decoder = new WatchFrameDecoder();
+  for await (const chunk of chunks) yield* decoder.push(chunk);
+  if (decoder.isPartial) throw new DecodeError("unexpected EOF");
+}
+
+function decodeWatchEvent(bytes: Uint8Array): WatchFrame {
+  let type = "";
+  let raw: Uint8Array = new Uint8Array();
+  try {
+    const reader = new BinaryReader(bytes);
+    while (reader.pos < reader.len) {
+      const [number, wireType] = reader.tag();
+      if (number === 1 && wireType === WireType.LengthDelimited) type = reader.string();
+      else if (number === 2 && wireType === WireType.LengthDelimited) raw = readExtension(reader.bytes());
+      else reader.skip(wireType, number);
+    }
+  } catch (error) {
+    throw new DecodeError("unexpected EOF", error);
+  }
+  return { type, object: decodeEnvelope(raw) };
+}
+
+function readExtension(bytes: Uint8Array): Uint8Array {
+  let raw: Uint8Array = new Uint8Array();
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (number === 1 && wireType === WireType.LengthDelimited) raw = reader.bytes();
+    else reader.skip(wireType, number);
+  }
+  return raw;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}

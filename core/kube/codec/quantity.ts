@@ -1,0 +1,76 @@
+/**
+ * Amounts with a unit, such as `250m` or `1Gi`, in the one form that the API prints
+ * (apimachinery `pkg/api/resource/quantity.go`).
+ */
+import { DecodeError } from "./errors.ts";
+
+const FORM = /^([+-]?)([0-9]*)(?:\.([0-9]*))?(|[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)$/;
+const DECIMAL_UNITS: readonly string[] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+const BINARY_UNITS: readonly string[] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+/** Amounts are kept as whole billionths; finer ones are rounded up. */
+const NANO = 1_000_000_000n;
+/** Greatest amount; what is greater is cut to it. */
+const MAX = (2n ** 63n - 1n) * NANO;
+/** Exponents beyond this are cut anyway; keeps a hostile exponent from costing memory. */
+const MAX_EXPONENT = 40;
+/** No sensible amount has more digits; keeps a hostile one from costing time. */
+const MAX_DIGITS = 128;
+
+/** Brings a quantity into canonical form; throws `DecodeError` with Go's text. */
+export function canonicalQuantity(text: string): string {
+  const match = FORM.exec(text.trim());
+  const [, sign = "", whole = "", fraction = "", unit = ""] = match ?? [];
+  const digits = `${whole}${fraction}`;
+  if (digits === "" || digits.length > MAX_DIGITS) throw new DecodeError(faultOf(text.trim().slice(0, MAX_DIGITS)));
+  const magnitude = cap(scale(BigInt(digits), fraction.length, unit));
+  const amount = sign === "-" ? -magnitude : magnitude;
+  if (amount === 0n) return "0";
+  if (unit.endsWith("i") && magnitude >= 1024n * NANO) return printBinary(amount);
+  return printDecimal(amount, /[eE][+-]?[0-9]/.test(unit));
+}
+
+/** digits × 10^-places × unit, in billionths, rounded away from zero. */
+function scale(digits: bigint, places: number, unit: string): bigint {
+  const binary = BINARY_UNITS.indexOf(unit);
+  if (binary > 0) return ceilDivide(digits * 1024n ** BigInt(binary) * NANO, 10n ** BigInt(places));
+  const power = /^[eE]/.test(unit) ? Number(unit.slice(1)) : (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
+  const exponent = Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, power)) + 9 - places;
+  return exponent >= 0 ? digits * 10n ** BigInt(exponent) : ceilDivide(digits, 10n ** BigInt(-exponent));
+}
+
+function ceilDivide(value: bigint, by: bigint): bigint {
+  return (value + by - 1n) / by;
+}
+
+function cap(amount: bigint): bigint {
+  return amount > MAX ? MAX : amount;
+}
+
+function printDecimal(amount: bigint, exponentForm: boolean): string {
+  let value = amount;
+  let unit = 0;
+  while (unit < DECIMAL_UNITS.length - 1 && value % 1000n === 0n) {
+    value /= 1000n;
+    unit++;
+  }
+  if (!exponentForm) return `${value}${DECIMAL_UNITS[unit]}`;
+  const exponent = (unit - 3) * 3;
+  return exponent === 0 ? `${value}` : `${value}e${exponent}`;
+}
+
+function printBinary(amount: bigint): string {
+  let value = amount < 0n ? -ceilDivide(-amount, NANO) : ceilDivide(amount, NANO);
+  let unit = 0;
+  while (unit < BINARY_UNITS.length - 1 && value % 1024n === 0n) {
+    value /= 1024n;
+    unit++;
+  }
+  return `${value}${BINARY_UNITS[unit]}`;
+}
+
+function faultOf(text: string): string {
+  if (/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text)) {
+    return "unable to parse quantity's suffix";
+  }
+  return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+}

@@ -1,0 +1,164 @@
+/** YAML as kubectl prints it: two spaces, lists not indented, keys in natural order, quotes only where needed. */
+import { resolvePlain } from "./_yaml_scalar.ts";
+
+/** Formats a JSON value; `undefined` members are left out. Ends with a line break. */
+export function formatYaml(value: unknown): string {
+  const lines: string[] = [];
+  if (isNonEmptyMap(value)) writeMap(lines, value, "", "");
+  else if (isNonEmptyList(value)) writeList(lines, value, "", "");
+  else lines.push(formatScalar(value, "  "));
+  return `${lines.join("\n")}\n`;
+}
+
+/** Writes pairs; `first` is what stands before the first key on its line, `pad` before the others. */
+function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, first: string, pad: string): void {
+  let before = first;
+  for (const key of Object.keys(map).sort(compareNatural)) {
+    const value = map[key];
+    if (value === undefined) continue;
+    const text = formatKey(key);
+    const isLong = text.length > MAX_SIMPLE_KEY;
+    if (isLong) lines.push(`${before}? ${text}`);
+    const head = isLong ? `${pad}:` : `${before}${text}:`;
+    before = pad;
+    if (isNonEmptyMap(value)) {
+      if (isLong) writeMap(lines, value, `${head} `, `${pad}  `);
+      else {
+        lines.push(head);
+        writeMap(lines, value, `${pad}  `, `${pad}  `);
+      }
+    } else if (isNonEmptyList(value)) {
+      lines.push(head);
+      writeList(lines, value, pad, pad);
+    } else lines.push(`${head} ${formatScalar(value, `${pad}  `)}`);
+  }
+}
+
+function writeList(lines: string[], list: readonly unknown[], first: string, pad: string): void {
+  let before = first;
+  for (const item of list) {
+    const head = `${before}- `;
+    before = pad;
+    if (isNonEmptyMap(item)) writeMap(lines, item, head, `${pad}  `);
+    else if (isNonEmptyList(item)) writeList(lines, item, head, `${pad}  `);
+    else lines.push(`${head}${formatScalar(item, `${pad}  `)}`);
+  }
+}
+
+/** Keys longer than this need the explicit form (libyaml's limit for simple keys). */
+const MAX_SIMPLE_KEY = 128;
+/** What a YAML printer may write as it is: no tabs, no controls, nothing beyond the Basic Multilingual Plane. */
+const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
+const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
+
+function formatScalar(value: unknown, pad: string): string {
+  if (typeof value === "string") return formatString(value, pad);
+  if (Array.isArray(value)) return "[]";
+  if (typeof value === "object" && value !== null) return "{}";
+  return value === null || value === undefined ? "null" : String(value);
+}
+
+function formatString(text: string, pad: string): string {
+  if (text.includes("\n")) return isBlockAllowed(text) ? formatBlock(text, pad) : quoteDouble(text);
+  return formatLine(text);
+}
+
+function formatKey(key: string): string {
+  return key.includes("\n") ? quoteDouble(key) : formatLine(key);
+}
+
+function formatLine(text: string): string {
+  if (resolvePlain(text).kind !== "string" || BASE_60.test(text) || text === "<<") return quoteDouble(text);
+  if (UNPRINTABLE.test(text)) return quoteDouble(text);
+  return isPlainAllowed(text) ? text : `'${text.replaceAll("'", "''")}'`;
+}
+
+function isPlainAllowed(text: string): boolean {
+  return !/^[ #,[\]{}&*!|>'"%@`]|^[-?:](?: |$)|^---|^\.\.\.|:(?: |$)| #| $/.test(text);
+}
+
+function isBlockAllowed(text: string): boolean {
+  return !UNPRINTABLE.test(text) && !text.endsWith(" ") && !/ [\n\u0085\u2028\u2029]/.test(text);
+}
+
+function formatBlock(text: string, pad: string): string {
+  const indent = /^[ \n]/.test(text) ? "2" : "";
+  const chomp = !text.endsWith("\n") ? "-" : text === "\n" || text.endsWith("\n\n") ? "+" : "";
+  const body = text.endsWith("\n") ? text.slice(0, -1) : text;
+  const lines = body.split("\n").map((line) => (line === "" ? "" : `${pad}${line}`));
+  return [`|${indent}${chomp}`, ...lines].join("\n");
+}
+
+const DOUBLE_ESCAPES: ReadonlyMap<number, string> = new Map([
+  [0x00, "0"],
+  [0x07, "a"],
+  [0x08, "b"],
+  [0x09, "t"],
+  [0x0a, "n"],
+  [0x0b, "v"],
+  [0x0c, "f"],
+  [0x0d, "r"],
+  [0x1b, "e"],
+  [0x22, '"'],
+  [0x5c, "\\"],
+  [0x85, "N"],
+  [0xa0, "_"],
+  [0x2028, "L"],
+  [0x2029, "P"],
+]);
+
+function quoteDouble(text: string): string {
+  let out = "";
+  for (const char of text.toWellFormed()) {
+    const code = char.codePointAt(0) ?? 0;
+    const short = DOUBLE_ESCAPES.get(code);
+    // A non-breaking space is printable and is left alone.
+    if (short !== undefined && code !== 0xa0) out += `\\${short}`;
+    else if (UNPRINTABLE.test(char)) out += escapeHex(code);
+    else out += char;
+  }
+  return `"${out}"`;
+}
+
+function escapeHex(code: number): string {
+  const [letter, digits] = code <= 0xff ? ["x", 2] : code <= 0xffff ? ["u", 4] : ["U", 8];
+  return `\\${letter}${code.toString(16).toUpperCase().padStart(Number(digits), "0")}`;
+}
+
+/** Letters by code point, after everything else; runs of digits by their value (go-yaml v2 `sorter.go`). */
+export function compareNatural(left: string, right: string): number {
+  const a = Array.from(left);
+  const b = Array.from(right);
+  const at = a.findIndex((char, index) => char !== b[index]);
+  const x = a[at];
+  const y = b[at];
+  if (x === undefined || y === undefined) return a.length - b.length;
+  const xLetter = /\p{L}/u.test(x);
+  const yLetter = /\p{L}/u.test(y);
+  if (xLetter !== yLetter) return xLetter ? 1 : -1;
+  if (!xLetter) {
+    const inNumber = x === "0" || y === "0" ? /[1-9][0-9]*$|[1-9]$/.test(a.slice(0, at).join("")) : false;
+    const xDigits = digitsFrom(a, at);
+    const yDigits = digitsFrom(b, at);
+    const lead = inNumber ? "1" : "0";
+    const byValue = BigInt(lead + xDigits) - BigInt(lead + yDigits);
+    if (byValue !== 0n) return byValue < 0n ? -1 : 1;
+    if (xDigits.length !== yDigits.length) return xDigits.length - yDigits.length;
+  }
+  return (x.codePointAt(0) ?? 0) - (y.codePointAt(0) ?? 0);
+}
+
+function digitsFrom(chars: readonly string[], from: number): string {
+  let digits = "";
+  for (let i = from; /^\p{Nd}$/u.test(chars[i] ?? ""); i++) digits += /[0-9]/.test(chars[i] ?? "") ? chars[i] : "0";
+  return digits;
+}
+
+function isNonEmptyMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).some((member) => member !== undefined);
+}
+
+function isNonEmptyList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length > 0;
+}

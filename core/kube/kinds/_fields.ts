@@ -1,0 +1,36 @@
+/** Short names for the field types, so that a kind reads like a table. */
+import type { FieldType, MessageSchema } from "../schema.ts";
+
+/** Text. */
+export const STRING: FieldType = { kind: "string" };
+/** Base64 text. */
+export const BYTES: FieldType = { kind: "bytes" };
+/** A whole number of 32 bits. */
+export const INT32: FieldType = { kind: "int32" };
+/** A whole number of 64 bits; a JavaScript number in memory. */
+export const INT64: FieldType = { kind: "int64" };
+/** True or false. */
+export const BOOL: FieldType = { kind: "bool" };
+/** RFC 3339 text with seconds. */
+export const TIME: FieldType = { kind: "time" };
+/** RFC 3339 text with microseconds. */
+export const MICRO_TIME: FieldType = { kind: "microTime" };
+/** Any JSON, kept as it came. */
+export const JSON_VALUE: FieldType = { kind: "json" };
+/** An amount with an optional unit, such as `250m` or `1Gi`. */
+export const QUANTITY: FieldType = { kind: "quantity" };
+
+/** A list of one type. */
+export function listOf(of: FieldType): FieldType {
+  return { kind: "list", of };
+}
+
+/** A map from text to one type. */
+export function mapOf(of: FieldType): FieldType {
+  return { kind: "map", of };
+}
+
+/** A message; a function, so that schemas may refer to each other in any order. */
+export function messageOf(message: () => MessageSchema): FieldType {
+  return { kind: "message", message };
+}

@@ -1,0 +1,158 @@
+/** CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
+import type { Kind, MessageSchema } from "../schema.ts";
+import { BYTES, INT32, listOf, mapOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { METADATA } from "./_object_meta.ts";
+
+/** Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status. */
+export const certificateSigningRequestSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.CertificateSigningRequest",
+  description:
+    "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: messageOf(() => certificateSigningRequestSpecSchema),
+      presence: "always",
+      required: true,
+      description: "What is asked for, and by whom. Cannot change after creation.",
+    },
+    status: {
+      number: 3,
+      type: messageOf(() => certificateSigningRequestStatusSchema),
+      presence: "always",
+      description: "Whether the request was approved or denied, and the certificate once issued.",
+    },
+  },
+};
+
+/** `CertificateSigningRequest` of `certificates.k8s.io/v1`. */
+export const certificateSigningRequestKind: Kind = {
+  group: "certificates.k8s.io",
+  version: "v1",
+  kind: "CertificateSigningRequest",
+  listKind: "CertificateSigningRequestList",
+  plural: "certificatesigningrequests",
+  singular: "certificatesigningrequest",
+  shortNames: ["csr"],
+  categories: [],
+  namespaced: false,
+  schema: certificateSigningRequestSchema,
+};
+
+/** The request and its requester. */
+export const certificateSigningRequestSpecSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.CertificateSigningRequestSpec",
+  description: "The request and its requester.",
+  fields: {
+    request: {
+      number: 1,
+      type: BYTES,
+      presence: "always",
+      required: true,
+      description: "A PKCS#10 request as one PEM block named CERTIFICATE REQUEST.",
+    },
+    signerName: {
+      number: 7,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Signer that should handle the request, written domain/path.",
+    },
+    expirationSeconds: {
+      number: 8,
+      type: INT32,
+      presence: "optional",
+      description: "Life the certificate should have, at least 600; the signer may choose otherwise.",
+    },
+    usages: {
+      number: 5,
+      type: listOf(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      goType: "[]v1.KeyUsage",
+      description: "Key usages the certificate should have.",
+    },
+    username: {
+      number: 2,
+      type: STRING,
+      presence: "omitempty",
+      description: "User who made the request; filled by the server.",
+    },
+    uid: {
+      number: 3,
+      type: STRING,
+      presence: "omitempty",
+      description: "Identifier of that user; filled by the server.",
+    },
+    groups: {
+      number: 4,
+      type: listOf(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of that user; filled by the server.",
+    },
+    extra: {
+      number: 6,
+      type: mapOf(listOf(STRING)),
+      presence: "omitempty",
+      goType: "map[string]v1.ExtraValue",
+      description: "Further attributes of that user; filled by the server.",
+    },
+  },
+};
+
+/** Decision and result. */
+export const certificateSigningRequestStatusSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.CertificateSigningRequestStatus",
+  description: "Decision and result.",
+  fields: {
+    conditions: {
+      number: 1,
+      type: listOf(messageOf(() => certificateSigningRequestConditionSchema)),
+      presence: "omitempty",
+      listType: "map",
+      listMapKeys: ["type"],
+      description: "Approved, Denied and Failed, and what signers add of their own.",
+    },
+    certificate: {
+      number: 2,
+      type: BYTES,
+      presence: "omitempty",
+      description: "The certificate as PEM, leaf first; set once by the signer.",
+    },
+  },
+};
+
+/** One condition of a request. */
+export const certificateSigningRequestConditionSchema: MessageSchema = {
+  name: "io.k8s.api.certificates.v1.CertificateSigningRequestCondition",
+  description: "One condition of a request.",
+  fields: {
+    type: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.RequestConditionType",
+      description: "Approved, Denied, Failed, or a name of a signer's own.",
+    },
+    status: {
+      number: 6,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.ConditionStatus",
+      description: "True, False or Unknown.",
+    },
+    reason: { number: 2, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
+    message: { number: 3, type: STRING, presence: "omitempty", description: "The cause in words." },
+    lastUpdateTime: { number: 4, type: TIME, presence: "always", description: "When the condition was last written." },
+    lastTransitionTime: {
+      number: 5,
+      type: TIME,
+      presence: "always",
+      description: "When the condition last changed its status.",
+    },
+  },
+};

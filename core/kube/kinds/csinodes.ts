@@ -1,0 +1,175 @@
+/** CSINode (staging `k8s.io/api/storage/v1/types.go`). */
+import type { Kind, MessageSchema } from "../schema.ts";
+import { INT32, listOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { METADATA } from "./_object_meta.ts";
+
+/** The CSI drivers of a node; named like the node. */
+export const csiNodeSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.CSINode",
+  description: "The CSI drivers of a node; named like the node.",
+  fields: {
+    metadata: METADATA,
+    spec: {
+      number: 2,
+      type: messageOf(() => csiNodeSpecSchema),
+      presence: "always",
+      required: true,
+      description: "The drivers.",
+    },
+    status: {
+      number: 3,
+      type: messageOf(() => csiNodeStatusSchema),
+      presence: "always",
+      description: "Health of the node's storage.",
+    },
+  },
+};
+
+/** `CSINode` of `storage.k8s.io/v1`. */
+export const csiNodeKind: Kind = {
+  group: "storage.k8s.io",
+  version: "v1",
+  kind: "CSINode",
+  listKind: "CSINodeList",
+  plural: "csinodes",
+  singular: "csinode",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: csiNodeSchema,
+};
+
+/** The CSI drivers of a node. */
+export const csiNodeSpecSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.CSINodeSpec",
+  description: "The CSI drivers of a node.",
+  fields: {
+    drivers: {
+      number: 1,
+      type: listOf(messageOf(() => csiNodeDriverSchema)),
+      presence: "always",
+      required: true,
+      listType: "map",
+      listMapKeys: ["name"],
+      patchStrategy: "merge",
+      patchMergeKey: "name",
+      description: "One entry for each driver.",
+    },
+  },
+};
+
+/** One CSI driver on a node. */
+export const csiNodeDriverSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.CSINodeDriver",
+  description: "One CSI driver on a node.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the driver." },
+    nodeID: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Name of the node as the driver knows it.",
+    },
+    topologyKeys: {
+      number: 3,
+      type: listOf(STRING),
+      presence: "always",
+      listType: "atomic",
+      description: "Node labels that describe where volumes are reachable.",
+    },
+    allocatable: {
+      number: 4,
+      type: messageOf(() => volumeNodeResourcesSchema),
+      presence: "optional",
+      description: "Resources of the node for this driver's volumes.",
+    },
+  },
+};
+
+/** How many volumes a node takes. */
+export const volumeNodeResourcesSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.VolumeNodeResources",
+  description: "How many volumes a node takes.",
+  fields: {
+    count: {
+      number: 1,
+      type: INT32,
+      presence: "optional",
+      description: "Greatest number of volumes; no limit when absent.",
+    },
+  },
+};
+
+/** Health of a node's storage. */
+export const csiNodeStatusSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.CSINodeStatus",
+  description: "Health of a node's storage.",
+  fields: {
+    storageHealth: {
+      number: 1,
+      type: listOf(messageOf(() => storageHealthSchema)),
+      presence: "omitempty",
+      listType: "map",
+      listMapKeys: ["name"],
+      patchStrategy: "merge",
+      patchMergeKey: "name",
+      description: "One entry for each storage backend.",
+    },
+  },
+};
+
+/** Health of one storage backend. */
+export const storageHealthSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.StorageHealth",
+  description: "Health of one storage backend.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the backend." },
+    healthConditions: {
+      number: 2,
+      type: listOf(messageOf(() => storageHealthConditionSchema)),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Latest observations.",
+    },
+  },
+};
+
+/** One observation about a storage backend. */
+export const storageHealthConditionSchema: MessageSchema = {
+  name: "io.k8s.api.storage.v1.StorageHealthCondition",
+  description: "One observation about a storage backend.",
+  fields: {
+    status: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.StorageHealthStatusType",
+      description: "Health that was observed.",
+    },
+    reason: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Short machine-readable cause.",
+    },
+    message: { number: 3, type: STRING, presence: "omitempty", description: "The cause in words." },
+    accessMode: {
+      number: 4,
+      type: STRING,
+      presence: "optional",
+      goType: "v1.PersistentVolumeAccessMode",
+      description: "Access mode concerned.",
+    },
+    volumeMode: {
+      number: 5,
+      type: STRING,
+      presence: "optional",
+      goType: "v1.PersistentVolumeMode",
+      description: "Volume mode concerned.",
+    },
+    lastTransitionTime: { number: 6, type: TIME, presence: "always", description: "When the status last changed." },
+  },
+};

@@ -1,0 +1,182 @@
+/** The older form of discovery (apimachinery `pkg/apis/meta/v1/types.go`). */
+import type { MessageSchema } from "../schema.ts";
+import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
+
+/** The versions of the core API. */
+export const apiVersionsSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIVersions",
+  description: "The versions of the core API.",
+  fields: {
+    versions: {
+      number: 1,
+      type: listOf(STRING),
+      presence: "always",
+      listType: "atomic",
+      description: "Names of the versions.",
+    },
+    serverAddressByClientCIDRs: {
+      number: 2,
+      type: listOf(messageOf(() => serverAddressByClientCIDRSchema)),
+      presence: "always",
+      listType: "atomic",
+      description: "Server address for clients of each network.",
+    },
+  },
+};
+
+/** The address under which clients of a network reach the server. */
+export const serverAddressByClientCIDRSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR",
+  description: "The address under which clients of a network reach the server.",
+  fields: {
+    clientCIDR: { number: 1, type: STRING, presence: "always", description: "Network of the client." },
+    serverAddress: { number: 2, type: STRING, presence: "always", description: "Host and port of the server." },
+  },
+};
+
+/** All API groups. */
+export const apiGroupListSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList",
+  description: "All API groups.",
+  fields: {
+    groups: {
+      number: 1,
+      type: listOf(messageOf(() => apiGroupSchema)),
+      presence: "always",
+      listType: "atomic",
+      description: "The groups.",
+    },
+  },
+};
+
+/** An API group and its versions. */
+export const apiGroupSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup",
+  description: "An API group and its versions.",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", description: "Name of the group." },
+    versions: {
+      number: 2,
+      type: listOf(messageOf(() => groupVersionForDiscoverySchema)),
+      presence: "always",
+      listType: "atomic",
+      description: "Versions that are served.",
+    },
+    preferredVersion: {
+      number: 3,
+      type: messageOf(() => groupVersionForDiscoverySchema),
+      presence: "always",
+      description: "Version that clients should take.",
+    },
+    serverAddressByClientCIDRs: {
+      number: 4,
+      type: listOf(messageOf(() => serverAddressByClientCIDRSchema)),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Server address for clients of each network.",
+    },
+  },
+};
+
+/** One version of a group. */
+export const groupVersionForDiscoverySchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery",
+  description: "One version of a group.",
+  fields: {
+    groupVersion: { number: 1, type: STRING, presence: "always", description: "Group and version, as in apiVersion." },
+    version: { number: 2, type: STRING, presence: "always", description: "The version alone." },
+  },
+};
+
+/** The resources of one group and version. */
+export const apiResourceListSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList",
+  description: "The resources of one group and version.",
+  fields: {
+    groupVersion: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Group and version the list is about.",
+    },
+    resources: {
+      number: 2,
+      type: listOf(messageOf(() => apiResourceSchema)),
+      presence: "always",
+      required: true,
+      listType: "atomic",
+      description: "The resources and subresources.",
+    },
+  },
+};
+
+/** A resource or subresource. */
+export const apiResourceSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIResource",
+  description: "A resource or subresource.",
+  fields: {
+    name: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Plural name, with the subresource after a slash.",
+    },
+    singularName: {
+      number: 6,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Singular name; empty for subresources.",
+    },
+    namespaced: {
+      number: 2,
+      type: BOOL,
+      presence: "always",
+      required: true,
+      description: "True when its objects live in namespaces.",
+    },
+    group: {
+      number: 8,
+      type: STRING,
+      presence: "omitempty",
+      description: "Group of the kind where it differs from that of the list.",
+    },
+    version: {
+      number: 9,
+      type: STRING,
+      presence: "omitempty",
+      description: "Version of the kind where it differs from that of the list.",
+    },
+    kind: { number: 3, type: STRING, presence: "always", required: true, description: "Kind of its objects." },
+    verbs: {
+      number: 4,
+      type: { kind: "list", of: STRING, wrapped: true },
+      presence: "always",
+      required: true,
+      goType: "v1.Verbs",
+      description: "Verbs it supports.",
+    },
+    shortNames: {
+      number: 5,
+      type: listOf(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Short names people may type.",
+    },
+    categories: {
+      number: 7,
+      type: listOf(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Groups of resources it belongs to, such as all.",
+    },
+    storageVersionHash: {
+      number: 10,
+      type: STRING,
+      presence: "omitempty",
+      description: "Opaque hash of the version it is stored in.",
+    },
+  },
+};

@@ -1,0 +1,110 @@
+/** Event of the group `events.k8s.io` (staging `k8s.io/api/events/v1/types.go`). */
+import type { Kind, MessageSchema } from "../schema.ts";
+import { INT32, messageOf, MICRO_TIME, STRING, TIME } from "./_fields.ts";
+import { METADATA } from "./_object_meta.ts";
+import { objectReferenceSchema } from "./_references.ts";
+import { eventSourceSchema } from "./events.ts";
+
+/** A report of something that happened to an object; kept for a short time. */
+export const eventV1Schema: MessageSchema = {
+  name: "io.k8s.api.events.v1.Event",
+  description: "A report of something that happened to an object; kept for a short time.",
+  fields: {
+    metadata: METADATA,
+    eventTime: {
+      number: 2,
+      type: MICRO_TIME,
+      presence: "always",
+      required: true,
+      description: "When it was first seen.",
+    },
+    series: {
+      number: 3,
+      type: messageOf(() => eventV1SeriesSchema),
+      presence: "optional",
+      description: "The series this event belongs to.",
+    },
+    reportingController: {
+      number: 4,
+      type: STRING,
+      presence: "omitempty",
+      description: "Controller that reports the event.",
+    },
+    reportingInstance: {
+      number: 5,
+      type: STRING,
+      presence: "omitempty",
+      description: "Which copy of that controller.",
+    },
+    action: { number: 6, type: STRING, presence: "omitempty", description: "What was done or failed." },
+    reason: { number: 7, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
+    regarding: {
+      number: 8,
+      type: messageOf(() => objectReferenceSchema),
+      presence: "always",
+      description: "Object the event is about.",
+    },
+    related: {
+      number: 9,
+      type: messageOf(() => objectReferenceSchema),
+      presence: "optional",
+      description: "A second object that takes part.",
+    },
+    note: { number: 10, type: STRING, presence: "omitempty", description: "What happened, in words." },
+    type: { number: 11, type: STRING, presence: "omitempty", description: "Normal or Warning." },
+    deprecatedSource: {
+      number: 12,
+      type: messageOf(() => eventSourceSchema),
+      presence: "always",
+      description: "Who reports the event, in the older form.",
+    },
+    deprecatedFirstTimestamp: {
+      number: 13,
+      type: TIME,
+      presence: "always",
+      description: "When it was first seen, in the older form.",
+    },
+    deprecatedLastTimestamp: {
+      number: 14,
+      type: TIME,
+      presence: "always",
+      description: "When it was last seen, in the older form.",
+    },
+    deprecatedCount: {
+      number: 15,
+      type: INT32,
+      presence: "omitempty",
+      description: "How often it was seen, in the older form.",
+    },
+  },
+};
+
+/** `Event` of `events.k8s.io/v1`. */
+export const eventV1Kind: Kind = {
+  group: "events.k8s.io",
+  version: "v1",
+  kind: "Event",
+  listKind: "EventList",
+  plural: "events",
+  singular: "event",
+  shortNames: ["ev"],
+  categories: [],
+  namespaced: true,
+  schema: eventV1Schema,
+};
+
+/** Tells how an event goes on. */
+export const eventV1SeriesSchema: MessageSchema = {
+  name: "io.k8s.api.events.v1.EventSeries",
+  description: "Tells how an event goes on.",
+  fields: {
+    count: { number: 1, type: INT32, presence: "always", required: true, description: "Occurrences so far." },
+    lastObservedTime: {
+      number: 2,
+      type: MICRO_TIME,
+      presence: "always",
+      required: true,
+      description: "When it was last seen.",
+    },
+  },
+};

@@ -1,0 +1,83 @@
+/**
+ * Every kind that tlsboot speaks, each described once. JSON, YAML, protobuf, strict decoding, OpenAPI and merge rules
+ * follow from these descriptions, so that a new field is one new entry.
+ */
+import type { Kind } from "../schema.ts";
+import { certificateSigningRequestKind } from "./certificatesigningrequests.ts";
+import { clusterRoleBindingKind } from "./clusterrolebindings.ts";
+import { clusterRoleKind } from "./clusterroles.ts";
+import { configMapKind } from "./configmaps.ts";
+import { csiNodeKind } from "./csinodes.ts";
+import { eventKind } from "./events.ts";
+import { eventV1Kind } from "./events_v1.ts";
+import { leaseKind } from "./leases.ts";
+import { localSubjectAccessReviewKind } from "./localsubjectaccessreviews.ts";
+import { namespaceKind } from "./namespaces.ts";
+import { nodeKind } from "./nodes.ts";
+import { roleBindingKind } from "./rolebindings.ts";
+import { roleKind } from "./roles.ts";
+import { secretKind } from "./secrets.ts";
+import { selfSubjectAccessReviewKind } from "./selfsubjectaccessreviews.ts";
+import { selfSubjectReviewKind } from "./selfsubjectreviews.ts";
+import { selfSubjectRulesReviewKind } from "./selfsubjectrulesreviews.ts";
+import { serviceAccountKind } from "./serviceaccounts.ts";
+import { subjectAccessReviewKind } from "./subjectaccessreviews.ts";
+import { tokenReviewKind } from "./tokenreviews.ts";
+
+export * from "./meta_v1.ts";
+export * from "./discovery_v1.ts";
+export { METADATA, objectMetaSchema } from "./_object_meta.ts";
+export { listSchemaOf } from "./list.ts";
+export {
+  certificateSigningRequestKind,
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  configMapKind,
+  csiNodeKind,
+  eventKind,
+  eventV1Kind,
+  leaseKind,
+  localSubjectAccessReviewKind,
+  namespaceKind,
+  nodeKind,
+  roleBindingKind,
+  roleKind,
+  secretKind,
+  selfSubjectAccessReviewKind,
+  selfSubjectReviewKind,
+  selfSubjectRulesReviewKind,
+  serviceAccountKind,
+  subjectAccessReviewKind,
+  tokenReviewKind,
+};
+
+/** All kinds, in the order of discovery: the core group first, then by group. */
+export const ALL_KINDS: readonly Kind[] = [
+  configMapKind,
+  eventKind,
+  namespaceKind,
+  nodeKind,
+  secretKind,
+  serviceAccountKind,
+  certificateSigningRequestKind,
+  csiNodeKind,
+  roleKind,
+  clusterRoleKind,
+  roleBindingKind,
+  clusterRoleBindingKind,
+  leaseKind,
+  subjectAccessReviewKind,
+  selfSubjectAccessReviewKind,
+  localSubjectAccessReviewKind,
+  selfSubjectRulesReviewKind,
+  selfSubjectReviewKind,
+  tokenReviewKind,
+  eventV1Kind,
+];
+
+const byIdentity = new Map(ALL_KINDS.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));
+
+/** Finds the kind with this group (empty for core), version and name. */
+export function findKind(group: string, version: string, kindName: string): Kind | undefined {
+  return byIdentity.get(`${group}/${version}/${kindName}`);
+}

@@ -1,0 +1,251 @@
+/**
+ * Kubeconfig files (`clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's YAML
+ * (`kubelet-bootstrap.md` §8). `kubeconfig_context.ts` picks the context in use, `kubeconfig_edit.ts` changes a file.
+ */
+import { parseDocument, stringify } from "yaml";
+import { Secret } from "../brand.ts";
+import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/** Where the server is and how its certificate is checked. */
+export interface KubeconfigCluster {
+  readonly server: string;
+  readonly tlsServerName?: string;
+  readonly insecureSkipTlsVerify?: boolean;
+  /** Path, relative to the file's folder unless absolute. */
+  readonly certificateAuthority?: string;
+  /** PEM text (base64 in the file). */
+  readonly certificateAuthorityData?: string;
+  readonly proxyUrl?: string;
+}
+
+/** Credentials. */
+export interface KubeconfigUser {
+  /** Path. */
+  readonly clientCertificate?: string;
+  /** PEM text. */
+  readonly clientCertificateData?: string;
+  /** Path. */
+  readonly clientKey?: string;
+  /** PEM text. */
+  readonly clientKeyData?: Secret<string>;
+  readonly token?: Secret<string>;
+  /** Path of a file that holds the token. */
+  readonly tokenFile?: string;
+  /** Ways to authenticate that tlsboot does not speak, by their key: `exec`, `auth-provider`, `username`, `as`. */
+  readonly unsupported?: readonly string[];
+}
+
+/** A cluster, a user and a namespace under one name. */
+export interface KubeconfigContext {
+  readonly cluster: string;
+  readonly user: string;
+  readonly namespace?: string;
+}
+
+/** A decoded kubeconfig; names within each list are unique. */
+export interface Kubeconfig {
+  readonly clusters: readonly { readonly name: string; readonly cluster: KubeconfigCluster }[];
+  readonly contexts: readonly { readonly name: string; readonly context: KubeconfigContext }[];
+  readonly users: readonly { readonly name: string; readonly user: KubeconfigUser }[];
+  readonly currentContext: string;
+}
+
+/** Options that make `yaml` write what Go's YAML writes: no folding, sequences at their key's column. */
+export const GO_YAML = { indentSeq: false, lineWidth: 0, version: "1.1" } as const;
+
+/**
+ * Decodes a kubeconfig. Shapes are strict (a number where text belongs is an error), unknown keys are ignored as kubectl
+ * does, an empty text is an empty configuration. The error is one whole sentence that names the path.
+ */
+export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, string> {
+  try {
+    return ok(decodeKubeconfig(parseYaml(text)));
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    return err(`cannot parse kubeconfig "${path}": ${error.message}`);
+  }
+}
+
+/** Encodes a kubeconfig as kubectl 1.37 writes one; `unsupported` is lost. */
+export function encodeKubeconfig(config: Kubeconfig): string {
+  const plain = {
+    apiVersion: "v1",
+    clusters: config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name })),
+    contexts: config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name })),
+    "current-context": config.currentContext,
+    kind: "Config",
+    users: config.users.map(({ name, user }) => ({ name, user: userToPlain(user) })),
+  };
+  return stringify(plain, GO_YAML);
+}
+
+/** The file's form of a cluster, keys in Go's order, empty ones left out. */
+export function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
+  return withoutEmpty({
+    "certificate-authority": cluster.certificateAuthority,
+    "certificate-authority-data": base64Of(cluster.certificateAuthorityData),
+    "insecure-skip-tls-verify": cluster.insecureSkipTlsVerify,
+    "proxy-url": cluster.proxyUrl,
+    server: { always: cluster.server },
+    "tls-server-name": cluster.tlsServerName,
+  });
+}
+
+/** The file's form of a context. */
+export function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
+  return withoutEmpty({
+    cluster: { always: context.cluster },
+    namespace: context.namespace,
+    user: { always: context.user },
+  });
+}
+
+/** The file's form of a user; this is where its secrets are revealed. */
+export function userToPlain(user: KubeconfigUser): Record<string, unknown> {
+  return withoutEmpty({
+    "client-certificate": user.clientCertificate,
+    "client-certificate-data": base64Of(user.clientCertificateData),
+    "client-key": user.clientKey,
+    "client-key-data": base64Of(user.clientKeyData?.reveal()),
+    token: user.token?.reveal(),
+    tokenFile: user.tokenFile,
+  });
+}
+
+type PlainField = string | boolean | undefined | { readonly always: string };
+
+function withoutEmpty(fields: Record<string, PlainField>): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) {
+    if (typeof value === "object") plain[key] = value.always;
+    else if (value !== undefined && value !== "" && value !== false) plain[key] = value;
+  }
+  return plain;
+}
+
+function base64Of(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : encodeBase64(new TextEncoder().encode(text));
+}
+
+/** A value has the wrong shape; never leaves this file. */
+class ShapeError extends Error {}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function parseYaml(text: string): unknown {
+  // YAML 1.1 as Go reads it: `yes` is a bool. Go leaves dates as text, so the timestamp tag goes.
+  const document = parseDocument(text, {
+    version: "1.1",
+    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),
+  });
+  const fault = document.errors[0];
+  if (fault !== undefined) throw new ShapeError(`not YAML: ${firstLine(fault.message)}`);
+  return document.toJS({ maxAliasCount: 100 });
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? text).replace(/:$/, "");
+}
+
+function decodeKubeconfig(value: unknown): Kubeconfig {
+  const config = fieldsOf(value, "");
+  const kind = textOf(config, "kind", "");
+  if (kind !== "" && kind !== "Config") throw new ShapeError(`kind: "${kind}" found, "Config" expected`);
+  const version = textOf(config, "apiVersion", "");
+  if (version !== "" && version !== "v1") throw new ShapeError(`apiVersion: "${version}" found, "v1" expected`);
+  return {
+    clusters: namedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
+      name,
+      cluster: decodeCluster(fields, path),
+    })),
+    contexts: namedList(config, "contexts", "context").map(({ name, fields, path }) => ({
+      name,
+      context: {
+        cluster: textOf(fields, "cluster", path),
+        user: textOf(fields, "user", path),
+        ...given("namespace", textOf(fields, "namespace", path)),
+      },
+    })),
+    users: namedList(config, "users", "user").map(({ name, fields, path }) => ({
+      name,
+      user: decodeUser(fields, path),
+    })),
+    currentContext: textOf(config, "current-context", ""),
+  };
+}
+
+function decodeCluster(fields: Fields, path: string): KubeconfigCluster {
+  const insecure = fields["insecure-skip-tls-verify"] ?? false;
+  if (typeof insecure !== "boolean") throw shape(`${path}.insecure-skip-tls-verify`, "true or false", insecure);
+  return {
+    server: textOf(fields, "server", path),
+    ...given("tlsServerName", textOf(fields, "tls-server-name", path)),
+    ...(insecure ? { insecureSkipTlsVerify: true } : {}),
+    ...given("certificateAuthority", textOf(fields, "certificate-authority", path)),
+    ...given("certificateAuthorityData", bytesOf(fields, "certificate-authority-data", path)),
+    ...given("proxyUrl", textOf(fields, "proxy-url", path)),
+  };
+}
+
+function decodeUser(fields: Fields, path: string): KubeconfigUser {
+  const keyPem = bytesOf(fields, "client-key-data", path);
+  const token = textOf(fields, "token", path);
+  const unsupported = ["exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"]
+    .filter((key) => fields[key] !== undefined && fields[key] !== null && fields[key] !== "");
+  return {
+    ...given("clientCertificate", textOf(fields, "client-certificate", path)),
+    ...given("clientCertificateData", bytesOf(fields, "client-certificate-data", path)),
+    ...given("clientKey", textOf(fields, "client-key", path)),
+    ...(keyPem === "" ? {} : { clientKeyData: new Secret(keyPem) }),
+    ...(token === "" ? {} : { token: new Secret(token) }),
+    ...given("tokenFile", textOf(fields, "tokenFile", path)),
+    ...(unsupported.length === 0 ? {} : { unsupported }),
+  };
+}
+
+function namedList(
+  config: Fields,
+  list: string,
+  member: string,
+): readonly { readonly name: string; readonly fields: Fields; readonly path: string }[] {
+  const value = config[list] ?? [];
+  if (!Array.isArray(value)) throw shape(list, "a list", value);
+  const seen = new Set<string>();
+  return value.map((item: unknown, index) => {
+    const entry = fieldsOf(item, `${list}[${index}]`);
+    const name = textOf(entry, "name", `${list}[${index}]`);
+    if (seen.has(name)) throw new ShapeError(`${list}[${index}].name: "${name}" is there twice`);
+    seen.add(name);
+    const path = `${list}[${index}].${member}`;
+    return { name, fields: fieldsOf(entry[member], path), path };
+  });
+}
+
+function fieldsOf(value: unknown, path: string): Fields {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value)) throw shape(path, "a mapping", value);
+  return Object.fromEntries(Object.entries(value));
+}
+
+function textOf(fields: Fields, key: string, path: string): string {
+  const value = fields[key] ?? "";
+  if (typeof value !== "string") throw shape(path === "" ? key : `${path}.${key}`, "text", value);
+  return value;
+}
+
+function bytesOf(fields: Fields, key: string, path: string): string {
+  const bytes = decodeBase64(textOf(fields, key, path));
+  if (bytes === undefined) throw new ShapeError(`${path}.${key}: not base64`);
+  return new TextDecoder().decode(bytes);
+}
+
+function given<Key extends string>(key: Key, value: string): { readonly [K in Key]?: string } {
+  const none: { readonly [K in Key]?: string } = {};
+  return value === "" ? none : { ...none, [key]: value };
+}
+
+function shape(path: string, expected: string, found: unknown): ShapeError {
+  const what = Array.isArray(found) ? "a list" : typeof found === "object" ? "a mapping" : `a ${typeof found}`;
+  return new ShapeError(`${path === "" ? "the file" : path}: ${what} found, ${expected} expected`);
+}

@@ -1,0 +1,75 @@
+/** JSON values that may be changed in place: patches work on copies of these. */
+
+/** A parsed JSON object. */
+export type JsonObject = { [key: string]: unknown };
+
+/** What a JSON value is. */
+export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "null";
+
+/** Deeper documents are refused, so that recursion always ends. No Kubernetes object comes near. */
+const MAX_DEPTH = 1_000;
+
+/** Tells an object from lists and scalars. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The type of a JSON value; anything else counts as null. */
+export function typeOf(value: unknown): JsonType {
+  if (Array.isArray(value)) return "array";
+  switch (typeof value) {
+    case "object":
+      return value === null ? "null" : "object";
+    case "string":
+    case "number":
+    case "boolean":
+      return typeof value as JsonType;
+    default:
+      return "null";
+  }
+}
+
+/** An own member, or undefined; members of the prototype do not exist here. */
+export function getMember(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** Sets an own member, also one named `__proto__`. */
+export function setMember(object: JsonObject, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+  } else object[key] = value;
+}
+
+/** A deep copy; undefined members vanish. */
+export function cloneJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(cloneJson);
+  if (!isObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (item !== undefined) setMember(copy, key, cloneJson(item));
+  }
+  return copy;
+}
+
+/** Compares two JSON values; the order of members does not count. */
+export function isEqualJson(a: unknown, b: unknown): boolean {
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqualJson(item, b[index]));
+  }
+  if (!isObject(a)) return a === b;
+  if (!isObject(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && isEqualJson(a[key], b[key]));
+}
+
+/** Tells whether a document is nested too deeply to be worked on. */
+export function isTooDeep(value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
+    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,81 @@
+/** Merging lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). */
+import type { FieldType } from "../schema.ts";
+import { elementKind, keyOf, orderElements } from "./_element_order.ts";
+import { badPatchType, noMergeKey, otherFault } from "./_fault.ts";
+import { isObject, type JsonObject } from "./_json.ts";
+import type { MergeMeta } from "./_merge_keys.ts";
+
+/** Merges one map into another; handed in, since maps and lists hold each other. */
+export type MergeMaps = (stored: JsonObject, patch: JsonObject, type: FieldType) => JsonObject;
+
+/** The list after a patch. Throws PatchFault. */
+export function mergeList(
+  stored: readonly unknown[],
+  patch: readonly unknown[],
+  meta: MergeMeta,
+  mergeMaps: MergeMaps,
+): readonly unknown[] {
+  if (meta.strategy !== "merge") return patch;
+  if (stored.length === 0 && patch.length === 0) return stored;
+  if (elementKind(stored, patch) === "scalar") {
+    return orderElements([...new Set([...stored, ...patch])], patch, stored, meta.mergeKey);
+  }
+  if (meta.mergeKey === "") {
+    throw otherFault(`cannot merge lists without merge key for ${meta.type.kind === "message" ? "struct" : "map"}`);
+  }
+  const [kept, added] = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
+  const merged = [...kept];
+  for (const item of added) {
+    const key = keyOf(item, meta.mergeKey);
+    const index = merged.findIndex((other) => other[meta.mergeKey] === key);
+    const current = merged[index];
+    if (current === undefined) merged.push(item);
+    else merged[index] = mergeMaps(current, item, meta.type);
+  }
+  return orderElements(merged, added, kept, meta.mergeKey);
+}
+
+/** What `$deleteFromPrimitiveList` leaves of a list. Throws PatchFault for a list of maps. */
+export function deleteFromList(
+  stored: readonly unknown[],
+  toDelete: readonly unknown[],
+  meta: MergeMeta,
+  mergeMaps: MergeMaps,
+): readonly unknown[] {
+  if (stored.length === 0 && toDelete.length === 0) return stored;
+  if (elementKind(stored, toDelete) === "map") return mergeList(stored, toDelete, { ...meta, strategy: "merge" }, mergeMaps);
+  const gone = new Set(toDelete);
+  return stored.filter((item) => !gone.has(item));
+}
+
+/** Obeys `$patch` inside elements: what remains of the stored list, and the elements that are no directives. */
+function applyElementDirectives(
+  stored: readonly JsonObject[],
+  patch: readonly JsonObject[],
+  mergeKey: string,
+): readonly [readonly JsonObject[], readonly JsonObject[]] {
+  const added: JsonObject[] = [];
+  let kept = stored;
+  let replaced = false;
+  for (const item of patch) {
+    if (!Object.hasOwn(item, "$patch")) {
+      added.push(item);
+      continue;
+    }
+    switch (item["$patch"]) {
+      case "delete": {
+        if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
+        kept = kept.filter((other) => !isObject(other) || other[mergeKey] !== item[mergeKey]);
+        break;
+      }
+      case "replace":
+        replaced = true;
+        break;
+      case "merge":
+        throw otherFault("merging lists cannot yet be specified in the patch");
+      default:
+        throw badPatchType(item["$patch"], item);
+    }
+  }
+  return replaced ? [added, []] : [kept, added];
+}

@@ -1,0 +1,30 @@
+/** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
+import { isObject, type JsonObject } from "./_json.ts";
+
+/** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
+export function printGoValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(printGoValue).join(" ")}]`;
+  if (isObject(value)) return printMap(value);
+  return value === null || value === undefined ? "<nil>" : String(value);
+}
+
+/** The Go type of a decoded JSON value, as `%s` prints it. */
+export function goTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isObject(value)) return "map[string]interface {}";
+  switch (typeof value) {
+    case "string":
+      return "string";
+    case "boolean":
+      return "bool";
+    case "number":
+      return Number.isInteger(value) ? "int64" : "float64";
+    default:
+      return "%!s(<nil>)";
+  }
+}
+
+function printMap(value: JsonObject): string {
+  const keys = Object.keys(value).sort();
+  return `map[${keys.map((key) => `${key}:${printGoValue(value[key])}`).join(" ")}]`;
+}

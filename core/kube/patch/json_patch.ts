@@ -1,0 +1,230 @@
+/**
+ * JSON patch as kube-apiserver applies it (evanphx/json-patch v4). It is laxer than RFC 6902: `replace` sets a member
+ * that is missing, negative indices count from the end, `test` of a missing member against null holds. npm's
+ * implementations refuse these, hence our own.
+ */
+import { marshalJson, quoteText } from "../quote.ts";
+import { err, ok, type Result } from "../../result.ts";
+import { cloneJson, getMember, isEqualJson, isObject, isTooDeep, type JsonObject, setMember, typeOf } from "./_json.ts";
+import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
+
+/** Operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
+export const MAX_JSON_PATCH_OPERATIONS = 10_000;
+/** Bytes of JSON that `copy` may add in one patch (kube-apiserver's `JSONPatchMaxCopyBytes`). */
+const MAX_COPY_BYTES = 3 * 1024 * 1024;
+
+const OPERATION_FIELDS: readonly string[] = ["op", "path", "from", "value"];
+const TEXT_FIELDS = ["op", "path", "from"] as const;
+
+/** Applies a patch to a document and answers the new document; the inputs stay as they are. */
+export function applyJsonPatch(document: unknown, patch: unknown): Result<unknown, PatchError> {
+  const fault = findShapeFault(patch);
+  if (fault !== undefined) return err(badPatch(`error decoding patch: ${fault}`));
+  const operations = patch as readonly (JsonObject | null)[];
+  if (operations.length > MAX_JSON_PATCH_OPERATIONS) {
+    const message = `The allowed maximum operations in a JSON patch is ${MAX_JSON_PATCH_OPERATIONS}, ` +
+      `got ${operations.length}`;
+    return err({ kind: "tooLarge", message });
+  }
+  if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
+  const work: Work = { root: cloneJson(document), copiedBytes: 0 };
+  for (const operation of operations) {
+    const failed = applyOperation(work, operation ?? {});
+    if (failed !== undefined) return err(unfitPatch(failed));
+  }
+  return isTooDeep(work.root) ? err(unfitPatch("exceeded max depth")) : ok(work.root);
+}
+
+/** Members that no operation has, as strict decoding reports them: `json patch unknown field "[0].foo"`. */
+export function findUnknownOperationFields(patch: unknown): readonly string[] {
+  if (!Array.isArray(patch)) return [];
+  return patch.flatMap((operation, index) =>
+    Object.keys(isObject(operation) ? operation : {}).filter((key) => !OPERATION_FIELDS.includes(key))
+      .map((key) => `json patch unknown field ${quoteText(`[${index}].${key}`)}`)
+  );
+}
+
+/** A document on its way; `root` is ours to change. */
+interface Work {
+  root: unknown;
+  copiedBytes: number;
+}
+
+/** Where a pointer leads: a container and a key in it. */
+type Place =
+  | { readonly kind: "member"; readonly object: JsonObject; readonly key: string }
+  | { readonly kind: "item"; readonly list: unknown[]; readonly key: string };
+
+/** Go's text when a patch does not decode, undefined when it does. */
+function findShapeFault(patch: unknown): string | undefined {
+  if (!Array.isArray(patch)) return `json: cannot unmarshal ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
+  for (const operation of patch) {
+    if (operation === null) continue;
+    if (!isObject(operation)) {
+      return `json: cannot unmarshal ${goName(operation)} into Go value of type handlers.jsonPatchOp`;
+    }
+    for (const field of TEXT_FIELDS) {
+      const value = getMember(operation, field) ?? "";
+      if (typeof value === "string") continue;
+      return `json: cannot unmarshal ${goName(value)} into Go struct field jsonPatchOp.${field} of type string`;
+    }
+  }
+  return undefined;
+}
+
+function goName(value: unknown): string {
+  const type = typeOf(value);
+  return type === "boolean" ? "bool" : type;
+}
+
+/** Why an operation cannot be done, or undefined when it is done. */
+function applyOperation(work: Work, operation: JsonObject): string | undefined {
+  const kind = getMember(operation, "op");
+  switch (kind) {
+    case "add":
+      return withPlace(work, operation, "add", "path", (place) => insert(place, valueOf(operation)));
+    case "remove":
+      return withPlace(work, operation, "remove", "path", remove);
+    case "replace":
+      return replace(work, operation);
+    case "move":
+      return move(work, operation);
+    case "copy":
+      return copy(work, operation);
+    case "test":
+      return test(work, operation);
+    default:
+      return `Unexpected kind: ${typeof kind === "string" ? kind : "unknown"}`;
+  }
+}
+
+function replace(work: Work, operation: JsonObject): string | undefined {
+  if (getMember(operation, "path") === "") {
+    const value = valueOf(operation);
+    if (typeof value !== "object" || value === null) return "replace operation value must be object or array";
+    work.root = value;
+    return undefined;
+  }
+  return withPlace(work, operation, "replace", "path", (place) => {
+    if (place.kind === "member") {
+      setMember(place.object, place.key, valueOf(operation));
+      return undefined;
+    }
+    const index = indexOf(place, 0);
+    if (index === undefined) return "replace operation does not apply: doc is missing key";
+    place.list[index] = valueOf(operation);
+    return undefined;
+  });
+}
+
+function move(work: Work, operation: JsonObject): string | undefined {
+  return withPlace(work, operation, "move", "from", (from) => {
+    const value = read(from);
+    if (!value.ok) return value.error;
+    return remove(from) ?? withPlace(work, operation, "move", "path", (to) => insert(to, value.value));
+  });
+}
+
+function copy(work: Work, operation: JsonObject): string | undefined {
+  return withPlace(work, operation, "copy", "from", (from) => {
+    const value = read(from);
+    if (!value.ok) return value.error;
+    return withPlace(work, operation, "copy", "path", (to) => {
+      work.copiedBytes += marshalJson(value.value).length;
+      if (work.copiedBytes > MAX_COPY_BYTES) return "unable to complete the copy, the accumulated size increase is too large";
+      return insert(to, cloneJson(value.value));
+    });
+  });
+}
+
+function test(work: Work, operation: JsonObject): string | undefined {
+  const path = getMember(operation, "path");
+  const failed = `testing value ${String(path)} failed`;
+  if (path === "") return isEqualJson(work.root, valueOf(operation)) ? undefined : failed;
+  return withPlace(work, operation, "test", "path", (place) => {
+    const value = read(place);
+    if (!value.ok) return value.error;
+    return isEqualJson(value.value, valueOf(operation)) ? undefined : failed;
+  });
+}
+
+function valueOf(operation: JsonObject): unknown {
+  return cloneJson(getMember(operation, "value") ?? null);
+}
+
+function withPlace(
+  work: Work,
+  operation: JsonObject,
+  name: string,
+  field: "path" | "from",
+  act: (place: Place) => string | undefined,
+): string | undefined {
+  const pointer = getMember(operation, field);
+  if (typeof pointer !== "string") return `${name} operation failed to decode ${field}`;
+  const place = findPlace(work.root, pointer);
+  return place === undefined ? `${name} operation does not apply: doc is missing path: ${pointer}` : act(place);
+}
+
+/** Walks a JSON pointer up to its last step, undefined when a step on the way is missing. */
+function findPlace(root: unknown, pointer: string): Place | undefined {
+  const steps = pointer.split("/").slice(1).map(decodeStep);
+  const key = steps.pop();
+  if (key === undefined) return undefined;
+  let current = root;
+  for (const step of steps) {
+    const place = placeIn(current, step);
+    const next = place === undefined ? undefined : read(place);
+    if (next === undefined || !next.ok) return undefined;
+    current = next.value;
+  }
+  return placeIn(current, key);
+}
+
+function placeIn(container: unknown, key: string): Place | undefined {
+  if (Array.isArray(container)) return { kind: "item", list: container, key };
+  return isObject(container) ? { kind: "member", object: container, key } : undefined;
+}
+
+/** `~1` is a slash, `~0` a tilde (RFC 6901 section 4). */
+function decodeStep(step: string): string {
+  return step.replace(/~[01]/g, (escape) => (escape === "~1" ? "/" : "~"));
+}
+
+/** The value at a place; a missing member reads as null. */
+function read(place: Place): Result<unknown, string> {
+  if (place.kind === "member") return ok(getMember(place.object, place.key) ?? null);
+  const index = indexOf(place, 0);
+  return index === undefined ? err(`Unable to access invalid index: ${place.key}`) : ok(place.list[index]);
+}
+
+function insert(place: Place, value: unknown): string | undefined {
+  if (place.kind === "member") setMember(place.object, place.key, value);
+  else if (place.key === "-") place.list.push(value);
+  else {
+    const index = indexOf(place, 1);
+    if (index === undefined) return `Unable to access invalid index: ${place.key}`;
+    place.list.splice(index, 0, value);
+  }
+  return undefined;
+}
+
+function remove(place: Place): string | undefined {
+  if (place.kind === "member") {
+    if (!Object.hasOwn(place.object, place.key)) return `Unable to remove nonexistent key: ${place.key}`;
+    delete place.object[place.key];
+    return undefined;
+  }
+  const index = indexOf(place, 0);
+  if (index === undefined) return `Unable to access invalid index: ${place.key}`;
+  place.list.splice(index, 1);
+  return undefined;
+}
+
+/** An index within a list; `extra` is 1 where one past the end is meant too. Negative ones count from the end. */
+function indexOf(place: { readonly list: unknown[]; readonly key: string }, extra: 0 | 1): number | undefined {
+  if (!/^[+-]?\d{1,15}$/.test(place.key)) return undefined;
+  const size = place.list.length + extra;
+  const index = Number(place.key);
+  const found = index < 0 ? index + size : index;
+  return found >= 0 && found < size ? found : undefined;
+}

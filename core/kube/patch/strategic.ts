@@ -1,0 +1,128 @@
+/**
+ * Strategic merge patch: a merge patch that knows from the schema which lists merge by a key and which as sets, and
+ * that obeys directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
+ */
+import { err, ok, type Result } from "../../result.ts";
+import type { FieldType, MessageSchema } from "../schema.ts";
+import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
+import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";
+import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, setMember, typeOf } from "./_json.ts";
+import { findListMeta, findObjectMeta } from "./_merge_keys.ts";
+import { deleteFromList, mergeList } from "./_merge_list.ts";
+import { badPatch, type PatchError } from "./patch_error.ts";
+
+const DIRECTIVE = "$patch";
+const RETAIN_KEYS = "$retainKeys";
+const DELETE_FROM_LIST = "$deleteFromPrimitiveList";
+
+/** Applies a patch to a document of the schema and answers the new document; the inputs stay as they are. */
+export function applyStrategicMergePatch(
+  schema: MessageSchema,
+  document: unknown,
+  patch: unknown,
+): Result<unknown, PatchError> {
+  const ours = cloneJson(document);
+  if (!isObject(ours) || !isObject(patch)) return err(badPatch("invalid JSON document"));
+  if (isTooDeep(patch)) return err(badPatch("exceeded max depth"));
+  try {
+    return ok(mergeMaps(ours, cloneJson(patch) as JsonObject, { kind: "message", message: () => schema }));
+  } catch (error) {
+    if (error instanceof PatchFault) return err(error.patchError);
+    throw error;
+  }
+}
+
+/** Merges a patch into a map; both are ours to change. */
+function mergeMaps(stored: JsonObject, patch: JsonObject, type: FieldType): JsonObject {
+  if (Object.hasOwn(patch, DIRECTIVE)) return applyDirective(patch);
+  applyRetainKeys(stored, patch);
+  applyElementOrder(stored, patch, type, mergeMaps, withoutDirectives);
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith(DELETE_FROM_LIST)) deleteMember(stored, key, value, type);
+    else mergeMember(stored, key, value, type);
+  }
+  return stored;
+}
+
+function mergeMember(stored: JsonObject, key: string, value: unknown, type: FieldType): void {
+  if (value === null) {
+    delete stored[key];
+    return;
+  }
+  const current = getMember(stored, key);
+  if (isObject(current) && isObject(value)) {
+    const meta = findObjectMeta(type, key);
+    setMember(stored, key, meta.strategy === "replace" ? value : mergeMaps(current, value, meta.type));
+  } else if (Array.isArray(current) && Array.isArray(value)) {
+    setMember(stored, key, mergeList(current, value, findListMeta(type, key), mergeMaps));
+  } else {
+    const kept = withoutDirectives(typeOf(current) === typeOf(value) ? value : withoutNulls(value));
+    if (kept === undefined) delete stored[key];
+    else setMember(stored, key, kept);
+  }
+}
+
+/** `$deleteFromPrimitiveList/<list>` takes values out of a list of scalars. */
+function deleteMember(stored: JsonObject, directive: string, value: unknown, type: FieldType): void {
+  const key = listNameOf(directive, DELETE_FROM_LIST);
+  if (key === undefined) throw badDirective("primitive list");
+  if (value === null) {
+    delete stored[key];
+    return;
+  }
+  const current = getMember(stored, key);
+  if (current === undefined || typeOf(current) !== typeOf(value)) return;
+  if (!Array.isArray(current) || !Array.isArray(value)) throw badType("list", value);
+  setMember(stored, key, deleteFromList(current, value, findListMeta(type, key), mergeMaps));
+}
+
+/** `$patch` inside a map: take the patch as it is, or leave nothing. */
+function applyDirective(patch: JsonObject): JsonObject {
+  const { [DIRECTIVE]: directive, ...rest } = patch;
+  if (directive === "replace") return rest;
+  if (directive === "delete") return {};
+  throw badPatchType(directive, patch);
+}
+
+/** `$retainKeys` names every member that stays; the patch may not set others. */
+function applyRetainKeys(stored: JsonObject, patch: JsonObject): void {
+  if (!Object.hasOwn(patch, RETAIN_KEYS)) return;
+  const list = patch[RETAIN_KEYS];
+  delete patch[RETAIN_KEYS];
+  if (!Array.isArray(list)) throw badDirective("retainKeys");
+  const retained = new Set<unknown>(list);
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null || key.startsWith(DELETE_FROM_LIST) || key.startsWith(SET_ELEMENT_ORDER)) continue;
+    if (!retained.has(key)) throw badDirective("retainKeys");
+  }
+  for (const key of Object.keys(stored)) if (!retained.has(key)) delete stored[key];
+}
+
+/** The list that a directive such as `$setElementOrder/conditions` is about. */
+function listNameOf(directive: string, prefix: string): string | undefined {
+  return directive.startsWith(`${prefix}/`) ? directive.slice(prefix.length + 1) : undefined;
+}
+
+/** Null members of new values mean "absent". */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const kept: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (item !== null) setMember(kept, key, withoutNulls(item));
+  }
+  return kept;
+}
+
+/** A new value without directives; undefined when it is nothing but one. */
+function withoutDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined);
+  if (!isObject(value)) return value;
+  if (Object.hasOwn(value, DIRECTIVE)) return undefined;
+  const kept: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    const cleaned = withoutDirectives(item);
+    if (cleaned !== undefined) setMember(kept, key, cleaned);
+  }
+  return kept;
+}

@@ -1,0 +1,90 @@
+/** Field selectors: parsing with upstream's error texts, and matching (apimachinery `pkg/fields/selector.go`). */
+import { err, ok, type Result } from "../../result.ts";
+
+/** One requirement on one field; `==` is `=`. */
+export interface FieldRequirement {
+  readonly field: string;
+  readonly operator: "=" | "!=";
+  readonly value: string;
+}
+
+/** Longer operators first, so that no `=` stays in the value. */
+const OPERATORS = ["!=", "==", "="] as const;
+
+/** Parses a selector such as `metadata.name=a,spec.signerName!=b`; the error is the text for the client. */
+export function parseFieldSelector(text: string): Result<readonly FieldRequirement[], string> {
+  const requirements: FieldRequirement[] = [];
+  // Sorted, so that the same of several faults is reported that upstream reports.
+  for (const term of splitTerms(text).sort(compareText)) {
+    if (term === "") continue;
+    const parts = splitTerm(term);
+    if (parts === undefined) return err(`invalid selector: '${text}'; can't understand '${term}'`);
+    const value = unescapeValue(parts.value);
+    if (!value.ok) return value;
+    requirements.push({ field: parts.field, operator: parts.operator === "!=" ? "!=" : "=", value: value.value });
+  }
+  return ok(requirements);
+}
+
+/** Tells whether an object fulfils every requirement; `valueOf` answers the empty string for an absent value. */
+export function matchesFields(
+  requirements: readonly FieldRequirement[],
+  valueOf: (field: string) => string,
+): boolean {
+  return requirements.every(({ field, operator, value }) => (valueOf(field) === value) === (operator === "="));
+}
+
+/** The one value that a field must have, or undefined when the selector does not fix it. */
+export function requiredValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
+  return requirements.find((item) => item.field === field && item.operator === "=")?.value;
+}
+
+/** Splits at commas that no backslash precedes; escapes stay as they are. */
+function splitTerms(text: string): string[] {
+  if (text === "") return [];
+  const terms: string[] = [];
+  let start = 0;
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charAt(index);
+    if (character === "\\") index += 1;
+    else if (character === ",") {
+      terms.push(text.slice(start, index));
+      start = index + 1;
+    }
+  }
+  terms.push(text.slice(start));
+  return terms;
+}
+
+/** Splits at the first operator. */
+function splitTerm(term: string): { field: string; operator: string; value: string } | undefined {
+  for (let index = 0; index < term.length; index++) {
+    const operator = OPERATORS.find((item) => term.startsWith(item, index));
+    if (operator === undefined) continue;
+    return { field: term.slice(0, index), operator, value: term.slice(index + operator.length) };
+  }
+  return undefined;
+}
+
+function unescapeValue(text: string): Result<string, string> {
+  let value = "";
+  let escaped = false;
+  for (const character of text) {
+    if (escaped) {
+      if (!"\\,=".includes(character)) {
+        return err(`invalid field selector: invalid escape sequence: \\${character}`);
+      }
+      value += character;
+      escaped = false;
+    } else if (character === "\\") escaped = true;
+    else if (character === "," || character === "=") {
+      // Upstream prints the character as its number.
+      return err(`invalid field selector: unescaped character in value: ${character.charCodeAt(0)}`);
+    } else value += character;
+  }
+  return escaped ? err("invalid field selector: invalid escape sequence: \\") : ok(value);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

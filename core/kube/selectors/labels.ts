@@ -1,0 +1,274 @@
+/**
+ * Label selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
+ * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
+ */
+import { type FieldError, formatFieldError, invalid, notSupported } from "../field_error.ts";
+import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
+import { quoteText } from "../quote.ts";
+import type { LabelSelector } from "../rbac_v1.ts";
+import { err, ok, type Result } from "../../result.ts";
+import { type Token, tokenize, type TokenKind } from "./_lexer.ts";
+
+/** How a requirement relates a key to its values. */
+export type LabelOperator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
+
+/** One requirement on one label. */
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: LabelOperator;
+  readonly values: readonly string[];
+}
+
+/** Requirements that must all hold, sorted by key; none match everything. */
+export type LabelSelectorRequirements = readonly LabelRequirement[];
+
+/** Operators in the order of error texts. */
+const OPERATORS: readonly LabelOperator[] = ["in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!"];
+const BINARY_OPERATORS: readonly LabelOperator[] = OPERATORS.slice(0, 7);
+
+const OPERATOR_OF_TOKEN: { readonly [kind in TokenKind]?: LabelOperator } = {
+  "in": "in",
+  "notin": "notin",
+  "=": "=",
+  "==": "==",
+  "!=": "!=",
+  ">": "gt",
+  "<": "lt",
+};
+
+/** Parses a selector such as `a=b,c in (d,e),!f`; the error is the text for the client. */
+export function parseLabelSelector(text: string): Result<LabelSelectorRequirements, string> {
+  const parser = new Parser(tokenize(text));
+  const requirements: LabelRequirement[] = [];
+  for (;;) {
+    const next = parser.peek();
+    if (next.kind === "end") break;
+    if (next.kind !== "identifier" && next.kind !== "!") {
+      return err(`found '${next.text}', expected: !, identifier, or 'end of string'`);
+    }
+    const requirement = parseRequirement(parser);
+    if (!requirement.ok) return err(`unable to parse requirement: ${requirement.error}`);
+    requirements.push(requirement.value);
+    const separator = parser.take();
+    if (separator.kind === "end") break;
+    if (separator.kind !== ",") return err(`found '${separator.text}', expected: ',' or 'end of string'`);
+    const after = parser.peek();
+    if (after.kind !== "identifier" && after.kind !== "!") {
+      return err(`found '${after.text}', expected: identifier after ','`);
+    }
+  }
+  return ok(sortByKey(requirements));
+}
+
+/** Tells whether labels fulfil every requirement. */
+export function matchesLabels(
+  selector: LabelSelectorRequirements,
+  labels: Readonly<Record<string, string>> = {},
+): boolean {
+  return selector.every((requirement) => matchesRequirement(requirement, labels));
+}
+
+/** The requirements of a `LabelSelector` object, as RBAC aggregation uses it; an empty one matches everything. */
+export function selectorFromLabelSelector(selector: LabelSelector): Result<LabelSelectorRequirements, string> {
+  const wanted: { key: string; operator: LabelOperator; values: readonly string[] }[] = [];
+  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+    wanted.push({ key, operator: "=", values: [value] });
+  }
+  for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
+    const known = OPERATOR_OF_EXPRESSION[operator];
+    if (known === undefined) return err(`${quoteText(operator)} is not a valid label selector operator`);
+    wanted.push({ key, operator: known, values });
+  }
+  const requirements: LabelRequirement[] = [];
+  for (const { key, operator, values } of wanted) {
+    const requirement = createRequirement(key, operator, values);
+    if (!requirement.ok) return requirement;
+    requirements.push(requirement.value);
+  }
+  return ok(sortByKey(requirements));
+}
+
+const OPERATOR_OF_EXPRESSION: Readonly<Record<string, LabelOperator>> = {
+  In: "in",
+  NotIn: "notin",
+  Exists: "exists",
+  DoesNotExist: "!",
+};
+
+/** Reads tokens one after the other; among values, `in` and `notin` are ordinary words. */
+class Parser {
+  readonly #tokens: readonly Token[];
+  #position = 0;
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens;
+  }
+
+  peek(): Token {
+    return asValue(this.#at());
+  }
+
+  take(): Token {
+    return asValue(this.takeOperator());
+  }
+
+  takeOperator(): Token {
+    const token = this.#at();
+    this.#position += 1;
+    return token;
+  }
+
+  #at(): Token {
+    return this.#tokens[this.#position] ?? { kind: "end", text: "" };
+  }
+}
+
+function asValue(token: Token): Token {
+  return token.kind === "in" || token.kind === "notin" ? { kind: "identifier", text: token.text } : token;
+}
+
+function parseRequirement(parser: Parser): Result<LabelRequirement, string> {
+  let token = parser.take();
+  const negated = token.kind === "!";
+  if (negated) token = parser.take();
+  if (token.kind !== "identifier") return err(`found '${token.text}', expected: identifier`);
+  const key = token.text;
+  const keyErrors = qualifiedNameErrors(key);
+  // Upstream's path is nil here, which prints like this.
+  if (keyErrors.length > 0) return err(formatFieldError(invalid("<nil>", key, keyErrors.join("; "))));
+  if (negated) return createRequirement(key, "!", []);
+  const next = parser.peek();
+  if (next.kind === "end" || next.kind === ",") return createRequirement(key, "exists", []);
+
+  const operatorToken = parser.takeOperator();
+  const operator = OPERATOR_OF_TOKEN[operatorToken.kind];
+  if (operator === undefined) {
+    return err(`found '${operatorToken.text}', expected: ${BINARY_OPERATORS.join(", ")}`);
+  }
+  const values = operator === "in" || operator === "notin" ? parseValues(parser) : parseExactValue(parser);
+  return values.ok ? createRequirement(key, operator, [...new Set(values.value)].sort(compareText)) : values;
+}
+
+/** `(a,b)`; a missing value between commas is the empty one. */
+function parseValues(parser: Parser): Result<readonly string[], string> {
+  const open = parser.take();
+  if (open.kind !== "(") return err(`found '${open.text}' expected: '('`);
+  const first = parser.peek();
+  if (first.kind === ")") {
+    parser.take();
+    return ok([""]);
+  }
+  if (first.kind !== "identifier" && first.kind !== ",") {
+    return err(`found '${first.text}', expected: ',', ')' or identifier`);
+  }
+  const values: string[] = [];
+  for (;;) {
+    const token = parser.take();
+    if (token.kind === "identifier") {
+      values.push(token.text);
+      const next = parser.peek();
+      if (next.kind === ")") break;
+      if (next.kind !== ",") return err(`found '${next.text}', expected: ',' or ')'`);
+    } else if (token.kind === ",") {
+      if (values.length === 0) values.push("");
+      const next = parser.peek();
+      if (next.kind === ")" || next.kind === ",") values.push("");
+      if (next.kind === ")") break;
+    } else {
+      return err(`found '${token.text}', expected: ',', or identifier`);
+    }
+  }
+  parser.take();
+  return ok(values);
+}
+
+function parseExactValue(parser: Parser): Result<readonly string[], string> {
+  const next = parser.peek();
+  if (next.kind === "end" || next.kind === ",") return ok([""]);
+  const token = parser.take();
+  return token.kind === "identifier" ? ok([token.text]) : err(`found '${token.text}', expected: identifier`);
+}
+
+function createRequirement(
+  key: string,
+  operator: LabelOperator,
+  values: readonly string[],
+): Result<LabelRequirement, string> {
+  const errors: FieldError[] = [];
+  const keyErrors = qualifiedNameErrors(key);
+  if (keyErrors.length > 0) errors.push(invalid("key", key, keyErrors.join("; ")));
+  const fault = valuesFault(operator, values);
+  if (fault !== undefined) errors.push(invalid("values", values, fault));
+  if (operator === "gt" || operator === "lt") {
+    values.forEach((value, index) => {
+      if (parseInt64(value) !== undefined) return;
+      errors.push(invalid(`values[${index}]`, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
+    });
+  }
+  if (!OPERATORS.includes(operator)) errors.push(notSupported("operator", operator, OPERATORS));
+  values.forEach((value, index) => {
+    const texts = labelValueErrors(value);
+    if (texts.length > 0) errors.push(invalid(`values[${index}][${key}]`, value, texts.join("; ")));
+  });
+  if (errors.length === 0) return ok({ key, operator, values });
+  const texts = [...new Set(errors.map(formatFieldError))];
+  return err(texts.length === 1 ? texts[0]! : `[${texts.join(", ")}]`);
+}
+
+function valuesFault(operator: LabelOperator, values: readonly string[]): string | undefined {
+  switch (operator) {
+    case "in":
+    case "notin":
+      return values.length === 0 ? "for 'in', 'notin' operators, values set can't be empty" : undefined;
+    case "=":
+    case "==":
+    case "!=":
+      return values.length === 1 ? undefined : "exact-match compatibility requires one single value";
+    case "exists":
+    case "!":
+      return values.length === 0 ? undefined : "values set must be empty for exists and does not exist";
+    case "gt":
+    case "lt":
+      return values.length === 1 ? undefined : "for 'Gt', 'Lt' operators, exactly one value is required";
+  }
+}
+
+function matchesRequirement(requirement: LabelRequirement, labels: Readonly<Record<string, string>>): boolean {
+  const { key, operator, values } = requirement;
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case "in":
+    case "=":
+    case "==":
+      return value !== undefined && values.includes(value);
+    case "notin":
+    case "!=":
+      return value === undefined || !values.includes(value);
+    case "exists":
+      return value !== undefined;
+    case "!":
+      return value === undefined;
+    case "gt":
+    case "lt": {
+      const actual = value === undefined ? undefined : parseInt64(value);
+      const wanted = parseInt64(values[0] ?? "");
+      if (actual === undefined || wanted === undefined) return false;
+      return operator === "gt" ? actual > wanted : actual < wanted;
+    }
+  }
+}
+
+/** A decimal number of 64 bits, as Go's `strconv.ParseInt` reads it. */
+function parseInt64(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.replace(/^\+/, ""));
+  return value >= -(2n ** 63n) && value < 2n ** 63n ? value : undefined;
+}
+
+function sortByKey(requirements: readonly LabelRequirement[]): LabelSelectorRequirements {
+  return [...requirements].sort((a, b) => compareText(a.key, b.key));
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,233 @@
+/**
+ * Our errors ⇄ `meta/v1` Status: reason and code pairs stand here and in its two parts, nowhere else. The constructors
+ * mirror apimachinery `pkg/api/errors/errors.go` message by message, since clients read them; `status_response.ts`
+ * goes the other way.
+ */
+import { type ErrorCode, isAppError } from "../errors.ts";
+import { type FieldError, formatFieldError, invalid } from "./field_error.ts";
+import type { StatusCause, StatusDetails } from "./meta.ts";
+import type { PatchError } from "./patch/patch_error.ts";
+import { quoteText } from "./quote.ts";
+import { qualifiedKind, qualifiedResource } from "./schema.ts";
+import { detailsOf, type KindName, type ResourceName, StatusError, statusOf } from "./status_error.ts";
+
+export { errorCodeOf, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./status_error.ts";
+export { decodeStatus, errorFromStatus, type FailedRequest } from "./status_response.ts";
+
+/** 400: the request cannot be understood. */
+export function badRequest(message: string): StatusError {
+  return failure(400, "BadRequest", message);
+}
+
+/** 401: no valid credential. */
+export function unauthorized(message = "Unauthorized"): StatusError {
+  return failure(401, "Unauthorized", message);
+}
+
+/** 403: known, but not allowed; `why` is the authorizer's or the admission's text. */
+export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
+  const label = resource.group === "" && resource.plural === "" ? "" : `${subjectOf(resource, name)} is `;
+  return failure(403, "Forbidden", `${label}forbidden: ${why}`, detailsOf(resource, name));
+}
+
+/** 404: no such object. */
+export function notFound(resource: ResourceName, name: string): StatusError {
+  return failure(404, "NotFound", `${namedSubject(resource, name)} not found`, detailsOf(resource, name));
+}
+
+/** 404 for a path that nobody serves. */
+export function pathNotFound(): StatusError {
+  return failure(404, "NotFound", "the server could not find the requested resource", {});
+}
+
+/** 409: the name is taken; `beingDeleted` when its holder only waits for finalizers. */
+export function alreadyExists(resource: ResourceName, name: string, beingDeleted = false): StatusError {
+  const prefix = beingDeleted ? "object is being deleted: " : "";
+  const message = `${prefix}${namedSubject(resource, name)} already exists`;
+  return failure(409, "AlreadyExists", message, detailsOf(resource, name));
+}
+
+/** 409: eight generated names were all taken. */
+export function generateNameConflict(resource: ResourceName, name: string, retryAfterSeconds = 1): StatusError {
+  const message = `${
+    namedSubject(resource, name)
+  } already exists, the server was not able to generate a unique name for the object`;
+  return failure(409, "AlreadyExists", message, { ...detailsOf(resource, name), ...retryOf(retryAfterSeconds) });
+}
+
+/** 409: the object changed in between, or is another one. */
+export function conflict(resource: ResourceName, name: string, why: string): StatusError {
+  const message = `Operation cannot be fulfilled on ${namedSubject(resource, name)}: ${why}`;
+  return failure(409, "Conflict", message, detailsOf(resource, name));
+}
+
+/** 409 of server-side apply: one cause for each field that another manager owns. */
+export function applyConflict(causes: readonly StatusCause[], message: string): StatusError {
+  return failure(409, "Conflict", message, causes.length === 0 ? {} : { causes });
+}
+
+/** 410: history does not reach back that far; `continueToken` goes on from the newest state. */
+export function resourceExpired(message: string, continueToken = ""): StatusError {
+  return failure(410, "Expired", message, undefined, continueToken);
+}
+
+/** 422: every fault of an object. The message shows each text once, the causes keep repeats. */
+export function invalidObject(kind: KindName, name: string, errors: readonly FieldError[]): StatusError {
+  const causes = errors.map((error) => ({
+    reason: error.type,
+    message: error.message,
+    ...(error.field === "" ? {} : { field: error.field }),
+  }));
+  const texts = [...new Set(errors.map(formatFieldError))];
+  const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
+  const message = `${qualifiedKind(kind)} ${quoteText(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
+  return failure(422, "Invalid", message, {
+    ...(name === "" ? {} : { name }),
+    ...(kind.group === "" ? {} : { group: kind.group }),
+    ...(kind.kind === "" ? {} : { kind: kind.kind }),
+    ...(causes.length === 0 ? {} : { causes }),
+  });
+}
+
+/** 422 without a detail, the answer to a JSON patch that cannot be applied. */
+export function unprocessable(): StatusError {
+  return failure(422, "Invalid", "the server rejected our request due to an error in our request", {});
+}
+
+/** 422: the patched object cannot be decoded, or has fields it must not have (`fieldValidation=Strict`). */
+export function invalidPatchedObject(patchedJson: string, why: string): StatusError {
+  return invalidObject({ group: "", kind: "" }, "", [invalid("patch", patchedJson, why)]);
+}
+
+/** The answer to a patch that failed. */
+export function patchFailure(error: PatchError): StatusError {
+  switch (error.kind) {
+    case "badRequest":
+      return badRequest(error.message);
+    case "unprocessable":
+      return unprocessable();
+    case "tooLarge":
+      return requestEntityTooLarge(error.message);
+    case "internal":
+      return genericServerError(error.message);
+  }
+}
+
+/** 405. */
+export function methodNotSupported(resource: ResourceName, verb: string): StatusError {
+  const message = `${verb} is not supported on resources of kind ${quoteText(qualifiedResource(resource))}`;
+  return failure(405, "MethodNotAllowed", message, detailsOf(resource, ""));
+}
+
+/** 406; `target` names what the answer should have been converted to. */
+export function notAcceptable(mediaTypes: readonly string[], target = ""): StatusError {
+  const conversion = target === "" ? "" : ` when converting to ${target}`;
+  const message = `only the following media types are accepted${conversion}: ${mediaTypes.join(", ")}`;
+  return failure(406, "NotAcceptable", message);
+}
+
+/** 415. */
+export function unsupportedMediaType(mediaTypes: readonly string[]): StatusError {
+  const message = "the body of the request was in an unknown format - accepted media types include: " +
+    mediaTypes.join(", ");
+  return failure(415, "UnsupportedMediaType", message);
+}
+
+/** 413; pass `limit is 3145728` and the like. */
+export function requestEntityTooLarge(message: string): StatusError {
+  return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
+}
+
+/** 429. */
+export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
+  return failure(429, "TooManyRequests", message, retryOf(retryAfterSeconds));
+}
+
+/** 500 with a reason; the message goes to the client, so it must hold no secret. */
+export function internalError(error: unknown): StatusError {
+  const text = error instanceof Error ? error.message : String(error);
+  const details = { causes: [{ message: text }] };
+  return new StatusError(statusOf(500, "InternalError", `Internal error occurred: ${text}`, details), { cause: error });
+}
+
+/** An error that upstream lets through untyped: 500, no reason, no details. */
+export function genericServerError(message: string, code = 500): StatusError {
+  return failure(code, "", message);
+}
+
+/** 500 that asks to try again. */
+export function serverTimeout(resource: ResourceName, operation: string, retryAfterSeconds: number): StatusError {
+  const message = `The ${operation} operation against ${qualifiedResource(resource)} could not be completed at this ` +
+    "time, please try again.";
+  return failure(500, "ServerTimeout", message, { ...detailsOf(resource, operation), ...retryOf(retryAfterSeconds) });
+}
+
+/** 503. */
+export function serviceUnavailable(message: string): StatusError {
+  return failure(503, "ServiceUnavailable", message);
+}
+
+/** 504: the operation may still complete. */
+export function timeout(message: string, retryAfterSeconds: number): StatusError {
+  return failure(504, "Timeout", `Timeout: ${message}`, retryOf(retryAfterSeconds));
+}
+
+/** 504: the client asks for a revision that the store has not reached. */
+export function tooLargeResourceVersion(requested: number | string, current: number | string): StatusError {
+  const message = `Timeout: Too large resource version: ${requested}, current: ${current}`;
+  const causes = [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }];
+  return failure(504, "Timeout", message, { causes, ...retryOf(1) });
+}
+
+/**
+ * The Status of any error: its own, that of a typed error, or for anything else a 500 that tells nothing (the caller
+ * logs it as a bug).
+ */
+export function statusFromError(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  if (!isAppError(error)) {
+    return failureWithCause(500, "InternalError", "Internal error occurred: unexpected error", error);
+  }
+  const found = TYPED[error.code];
+  if (found !== undefined) return failureWithCause(found[0], found[1], error.message, error);
+  return failureWithCause(500, "InternalError", `Internal error occurred: ${error.message}`, error);
+}
+
+/** Typed errors that are the client's business; the rest is a 500. */
+const TYPED: { readonly [code in ErrorCode]?: readonly [number, string] } = {
+  access_denied: [403, "Forbidden"],
+  already_exists: [409, "AlreadyExists"],
+  conflict: [409, "Conflict"],
+  invalid: [400, "BadRequest"],
+  not_found: [404, "NotFound"],
+  storage_locked: [503, "ServiceUnavailable"],
+  timeout: [504, "Timeout"],
+  unauthorized: [401, "Unauthorized"],
+  unreachable: [503, "ServiceUnavailable"],
+};
+
+function failure(
+  code: number,
+  reason: string,
+  message: string,
+  details?: StatusDetails,
+  continueToken?: string,
+): StatusError {
+  return new StatusError(statusOf(code, reason, message, details, continueToken));
+}
+
+function failureWithCause(code: number, reason: string, message: string, cause: unknown): StatusError {
+  return new StatusError(statusOf(code, reason, message), { cause });
+}
+
+function retryOf(seconds: number): StatusDetails {
+  return seconds === 0 ? {} : { retryAfterSeconds: seconds };
+}
+
+function namedSubject(resource: ResourceName, name: string): string {
+  return `${qualifiedResource(resource)} ${quoteText(name)}`;
+}
+
+function subjectOf(resource: ResourceName, name: string): string {
+  return name === "" ? qualifiedResource(resource) : namedSubject(resource, name);
+}

@@ -1,0 +1,101 @@
+/** An error that is a Status: what both directions of `status.ts` build on. */
+import { AppError, type ErrorCode } from "../errors.ts";
+import type { Status, StatusDetails } from "./meta.ts";
+
+/** A resource as a Status names it. */
+export interface ResourceName {
+  readonly group: string;
+  readonly plural: string;
+}
+
+/** A kind as a Status about invalid objects names it. */
+export interface KindName {
+  readonly group: string;
+  readonly kind: string;
+}
+
+/** No resource: the request was for a path, or it is not known. */
+export const NO_RESOURCE: ResourceName = { group: "", plural: "" };
+
+/** What a StatusError may carry beside its Status. */
+export interface StatusErrorOptions {
+  readonly cause?: unknown;
+  /** Extra response headers, names lower-case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A failure with its exact Status: what the server answers, and what the client got. */
+export class StatusError extends AppError {
+  /** Canonical, without `kind` and `apiVersion`. */
+  readonly status: Status;
+  readonly headers?: Readonly<Record<string, string>>;
+
+  constructor(status: Status, options: StatusErrorOptions = {}) {
+    super(errorCodeOf(status), status.message ?? "", { cause: options.cause, retryable: isRetryable(status) });
+    this.status = status;
+    if (options.headers !== undefined) this.headers = options.headers;
+  }
+}
+
+/** The error code of each reason that has one of its own. */
+const CODE_OF_REASON: Readonly<Record<string, ErrorCode>> = {
+  AlreadyExists: "already_exists",
+  BadRequest: "invalid",
+  Conflict: "conflict",
+  Forbidden: "access_denied",
+  Invalid: "invalid",
+  NotFound: "not_found",
+  Timeout: "timeout",
+  Unauthorized: "unauthorized",
+};
+
+/** The error code of an HTTP status whose Status names no reason of the table above. */
+const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid",
+  401: "unauthorized",
+  403: "access_denied",
+  404: "not_found",
+  409: "conflict",
+  422: "invalid",
+  504: "timeout",
+};
+
+/** The error code of a Status: by its reason, or by its HTTP status when the reason says nothing. */
+export function errorCodeOf(status: Status): ErrorCode {
+  const reason = status.reason ?? "";
+  if (reason !== "") return CODE_OF_REASON[reason] ?? "api_error";
+  return CODE_OF_HTTP[status.code ?? 0] ?? "api_error";
+}
+
+/** A Status of a failure, in the order of Go's fields. */
+export function statusOf(
+  code: number,
+  reason: string,
+  message: string,
+  details?: StatusDetails,
+  continueToken = "",
+): Status {
+  return {
+    metadata: continueToken === "" ? {} : { continue: continueToken },
+    status: "Failure",
+    ...(message === "" ? {} : { message }),
+    ...(reason === "" ? {} : { reason }),
+    ...(details === undefined ? {} : { details }),
+    code,
+  };
+}
+
+/** Name, group and resource of a Status, empty ones left out. */
+export function detailsOf(resource: ResourceName, name: string): StatusDetails {
+  return {
+    ...(name === "" ? {} : { name }),
+    ...(resource.group === "" ? {} : { group: resource.group }),
+    ...(resource.plural === "" ? {} : { kind: resource.plural }),
+  };
+}
+
+/** The same call may succeed later: the server said when, is overloaded, or a gateway was in the way. */
+function isRetryable(status: Status): boolean {
+  if ((status.details?.retryAfterSeconds ?? 0) > 0 || status.reason === "ServerTimeout") return true;
+  return [429, 502, 503, 504].includes(status.code ?? 0);
+}

@@ -1,0 +1,180 @@
+/** Rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`). */
+import { type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import type { ObjectMeta, OwnerReference } from "../meta.ts";
+import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
+import { byteLength, printStringSlice } from "../quote.ts";
+import { validateManagedFields } from "./managed_fields.ts";
+
+/** Keys and values of all annotations together, in bytes. */
+export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
+
+/** What the rules of metadata depend on. */
+export interface ObjectMetaRules {
+  readonly namespaced: boolean;
+  readonly validateName: NameCheck;
+}
+
+/** Faults of an object's metadata; on creation the name has been generated already. */
+export function validateObjectMeta(
+  meta: ObjectMeta,
+  { namespaced, validateName }: ObjectMetaRules,
+  path = "metadata",
+): FieldError[] {
+  const { name = "", generateName = "", namespace = "", generation = 0 } = meta;
+  const errors: FieldError[] = [];
+  if (generateName !== "") {
+    errors.push(...validateName(generateName, true).map((text) => invalid(`${path}.generateName`, generateName, text)));
+  }
+  if (name === "") errors.push(required(`${path}.name`, "name or generateName is required"));
+  else errors.push(...validateName(name, false).map((text) => invalid(`${path}.name`, name, text)));
+
+  if (!namespaced) {
+    if (namespace !== "") errors.push(forbidden(`${path}.namespace`, "not allowed on this type"));
+  } else if (namespace === "") errors.push(required(`${path}.namespace`));
+  else errors.push(...labelNameErrors(namespace, false).map((text) => invalid(`${path}.namespace`, namespace, text)));
+
+  return [
+    ...errors,
+    ...validateGeneration(generation, path),
+    ...validateLabels(meta.labels ?? {}, `${path}.labels`),
+    ...validateAnnotations(meta.annotations ?? {}, `${path}.annotations`),
+    ...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`),
+    ...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`),
+    ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
+  ];
+}
+
+/** Faults of changed metadata: what may never change, and that a deletion cannot be held up by new finalizers. */
+export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = "metadata"): FieldError[] {
+  const errors: FieldError[] = [];
+  if (old.deletionTimestamp !== undefined) {
+    errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], `${path}.finalizers`));
+  }
+  if ((meta.resourceVersion ?? "") === "") {
+    errors.push(invalid(`${path}.resourceVersion`, "", "must be specified for an update"));
+  }
+  const generation = meta.generation ?? 0;
+  errors.push(...validateGeneration(generation, path));
+  if (generation < (old.generation ?? 0)) {
+    errors.push(invalid(`${path}.generation`, generation, "must not be decremented"));
+  }
+  return [
+    ...errors,
+    ...validateImmutable(meta.name ?? "", old.name ?? "", `${path}.name`),
+    ...validateImmutable(meta.namespace ?? "", old.namespace ?? "", `${path}.namespace`),
+    ...validateImmutable(meta.uid ?? "", old.uid ?? "", `${path}.uid`),
+    ...validateImmutable(meta.creationTimestamp, old.creationTimestamp, `${path}.creationTimestamp`),
+    ...validateImmutable(meta.deletionTimestamp, old.deletionTimestamp, `${path}.deletionTimestamp`),
+    ...validateImmutable(
+      meta.deletionGracePeriodSeconds,
+      old.deletionGracePeriodSeconds,
+      `${path}.deletionGracePeriodSeconds`,
+    ),
+    ...validateLabels(meta.labels ?? {}, `${path}.labels`),
+    ...validateAnnotations(meta.annotations ?? {}, `${path}.annotations`),
+    ...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`),
+    ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
+  ];
+}
+
+/** Faults of labels: keys are qualified names, values label values. */
+export function validateLabels(labels: Readonly<Record<string, string>>, path: string): FieldError[] {
+  return Object.entries(labels).flatMap(([key, value]) => [
+    ...validateLabelName(key, path),
+    ...labelValueErrors(value).map((text) => invalid(path, value, text)),
+  ]);
+}
+
+/** Faults of a label key. */
+export function validateLabelName(name: string, path: string): FieldError[] {
+  return qualifiedNameErrors(name).map((text) => invalid(path, name, text));
+}
+
+/** Faults of a value that must stay as it is; objects count as equal when their JSON is. */
+export function validateImmutable(value: unknown, old: unknown, path: string): FieldError[] {
+  return isSameJson(value, old) ? [] : [invalid(path, value, "field is immutable")];
+}
+
+/** Compares two canonical JSON values; the order of map keys does not count. */
+export function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+    return a.every((item, index) => isSameJson(item, b[index]));
+  }
+  const left = Object.entries(a).filter(([, value]) => value !== undefined);
+  const right = new Map(Object.entries(b).filter(([, value]) => value !== undefined));
+  return left.length === right.size &&
+    left.every(([key, value]) => right.has(key) && isSameJson(value, right.get(key)));
+}
+
+function validateGeneration(generation: number, path: string): FieldError[] {
+  return generation < 0 ? [invalid(`${path}.generation`, generation, "must be greater than or equal to 0")] : [];
+}
+
+/** Keys are qualified names in any case. */
+function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  let size = 0;
+  for (const [key, value] of Object.entries(annotations)) {
+    errors.push(...qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)));
+    size += byteLength(key) + byteLength(value);
+  }
+  return size > ANNOTATIONS_MAX_BYTES ? [...errors, tooLong(path, ANNOTATIONS_MAX_BYTES)] : errors;
+}
+
+function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  let controller: string | undefined;
+  references.forEach((reference, index) => {
+    errors.push(...validateOwnerReference(reference, `${path}[${index}]`));
+    if (reference.controller !== true) return;
+    const found = `${reference.kind}/${reference.name}`;
+    if (controller === undefined) controller = found;
+    else {
+      const detail = 'Only one reference can have Controller set to true. Found "true" in references for ' +
+        `${controller} and ${found}`;
+      errors.push(invalid(path, references, detail));
+    }
+  });
+  return errors;
+}
+
+function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const { apiVersion, kind, name, uid } = reference;
+  if (apiVersion === "") errors.push(required(`${path}.apiVersion`, "must not be empty"));
+  else if (!isGroupVersion(apiVersion)) {
+    errors.push(invalid(`${path}.apiVersion`, apiVersion, "must be <group>/<version> or <version>"));
+  }
+  for (const [field, value] of [["kind", kind], ["name", name], ["uid", uid]] as const) {
+    if (value === "") errors.push(required(`${path}.${field}`, "must not be empty"));
+  }
+  if (apiVersion === "v1" && kind === "Event") {
+    errors.push(invalid(path, reference, "/v1, Kind=Event is disallowed from being an owner"));
+  }
+  return errors;
+}
+
+/** `v1` or `group/v1`: one slash at most, and a version behind it. */
+function isGroupVersion(text: string): boolean {
+  const parts = text.split("/");
+  return parts.length <= 2 && parts.at(-1) !== "";
+}
+
+function validateFinalizers(finalizers: readonly string[], path: string): FieldError[] {
+  const errors = finalizers.flatMap((name) => qualifiedNameErrors(name).map((text) => invalid(path, name, text)));
+  if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
+    errors.push(invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
+  }
+  return errors;
+}
+
+function validateNoNewFinalizers(finalizers: readonly string[], old: readonly string[], path: string): FieldError[] {
+  const extra = [...new Set(finalizers)].filter((name) => !old.includes(name)).sort();
+  if (extra.length === 0) return [];
+  const detail = "no new finalizers can be added if the object is being deleted, found new finalizers " +
+    printStringSlice(extra);
+  return [forbidden(path, detail)];
+}

@@ -1,0 +1,146 @@
+/**
+ * Rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
+ * A fault is answered as 422 about a nameless object of `OPTIONS_KINDS`.
+ */
+import { type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
+import type { DeleteOptions } from "../meta.ts";
+import { validateFieldManager } from "./managed_fields.ts";
+
+/** Query options of a creation or an update. */
+export interface WriteOptions {
+  readonly dryRun?: readonly string[];
+  readonly fieldManager?: string;
+  readonly fieldValidation?: string;
+}
+
+/** Query options of a patch; `apply` tells server-side apply from the other patch types. */
+export interface PatchOptions extends WriteOptions {
+  readonly force?: boolean;
+  readonly apply: boolean;
+}
+
+/** Query options of a list or a watch that have rules. */
+export interface ListOptions {
+  readonly watch?: boolean;
+  readonly resourceVersion?: string;
+  readonly resourceVersionMatch?: string;
+  readonly continue?: string;
+  readonly sendInitialEvents?: boolean;
+}
+
+/** The kinds that stand in the 422: `CreateOptions.meta.k8s.io "" is invalid: …`. */
+export const OPTIONS_KINDS = {
+  create: optionsKind("CreateOptions"),
+  update: optionsKind("UpdateOptions"),
+  patch: optionsKind("PatchOptions"),
+  delete: optionsKind("DeleteOptions"),
+  list: optionsKind("ListOptions"),
+} as const;
+
+/** Faults of CreateOptions. */
+export function validateCreateOptions(options: WriteOptions): FieldError[] {
+  return [
+    ...validateFieldManager(options.fieldManager ?? "", "fieldManager"),
+    ...validateDryRun(options.dryRun ?? []),
+    ...validateFieldValidation(options.fieldValidation ?? ""),
+  ];
+}
+
+/** Faults of UpdateOptions. */
+export function validateUpdateOptions(options: WriteOptions): FieldError[] {
+  return validateCreateOptions(options);
+}
+
+/** Faults of PatchOptions: apply needs a manager, only apply may force. */
+export function validatePatchOptions(options: PatchOptions): FieldError[] {
+  const errors: FieldError[] = [];
+  if (options.apply) {
+    if ((options.fieldManager ?? "") === "") errors.push(required("fieldManager", "is required for apply patch"));
+  } else if (options.force !== undefined) {
+    errors.push(forbidden("force", "may not be specified for non-apply patch"));
+  }
+  return [...errors, ...validateCreateOptions(options)];
+}
+
+/** Faults of DeleteOptions. */
+export function validateDeleteOptions(options: DeleteOptions): FieldError[] {
+  const { propagationPolicy, orphanDependents } = options;
+  const errors: FieldError[] = [];
+  if (orphanDependents !== undefined && propagationPolicy !== undefined) {
+    const detail = "orphanDependents and deletionPropagation cannot be both set";
+    errors.push(invalid("propagationPolicy", propagationPolicy, detail));
+  }
+  if (propagationPolicy !== undefined && !PROPAGATION_POLICIES.includes(propagationPolicy)) {
+    errors.push(notSupported("propagationPolicy", propagationPolicy, [...PROPAGATION_POLICIES, "nil"]));
+  }
+  errors.push(...validateDryRun(options.dryRun ?? []));
+  return [...errors, ...validateUnsafeDelete(options)];
+}
+
+/** Faults of ListOptions; the server supports streaming lists. */
+export function validateListOptions(options: ListOptions): FieldError[] {
+  if (options.watch === true) return validateWatchOptions(options);
+  const { resourceVersion = "", resourceVersionMatch: match = "" } = options;
+  const errors: FieldError[] = [];
+  if (match !== "") {
+    if (resourceVersion === "") {
+      errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+    }
+    if ((options.continue ?? "") !== "") {
+      errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
+    }
+    if (match !== "Exact" && match !== "NotOlderThan") {
+      errors.push(notSupported(MATCH, match, ["Exact", "NotOlderThan", ""]));
+    }
+    if (match === "Exact" && resourceVersion === "0") {
+      errors.push(forbidden(MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    }
+  }
+  if (options.sendInitialEvents !== undefined) {
+    errors.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+  }
+  return errors;
+}
+
+const MATCH = "resourceVersionMatch";
+const PROPAGATION_POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
+const FIELD_VALIDATIONS: readonly string[] = ["", "Ignore", "Strict", "Warn"];
+
+function optionsKind(kind: string): { readonly group: string; readonly kind: string } {
+  return { group: "meta.k8s.io", kind };
+}
+
+function validateWatchOptions(options: ListOptions): FieldError[] {
+  const { sendInitialEvents, resourceVersionMatch: match = "" } = options;
+  const errors: FieldError[] = [];
+  if (sendInitialEvents !== undefined && match !== "NotOlderThan") {
+    errors.push(forbidden(MATCH, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+  }
+  if (match === "") return errors;
+  if (sendInitialEvents === undefined) {
+    const detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+    errors.push(forbidden(MATCH, detail));
+  }
+  if (match !== "NotOlderThan") errors.push(notSupported(MATCH, match, ["NotOlderThan"]));
+  if ((options.continue ?? "") !== "") {
+    errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
+  }
+  return errors;
+}
+
+function validateDryRun(values: readonly string[]): FieldError[] {
+  return values.every((value) => value === "All") ? [] : [notSupported("dryRun", values, ["All"])];
+}
+
+function validateFieldValidation(value: string): FieldError[] {
+  return FIELD_VALIDATIONS.includes(value) ? [] : [notSupported("fieldValidation", value, FIELD_VALIDATIONS)];
+}
+
+/** Deleting what cannot be read leaves no room for anything gentle. */
+function validateUnsafeDelete(options: DeleteOptions): FieldError[] {
+  const field = "ignoreStoreReadErrorWithClusterBreakingPotential";
+  if (options[field] !== true) return [];
+  const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;
+  return others.filter((name) => options[name] !== undefined)
+    .map((name) => invalid(field, true, `cannot be set together with .${name}`));
+}

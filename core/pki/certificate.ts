@@ -1,0 +1,178 @@
+/** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` makes them. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { Result } from "../result.ts";
+import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";
+import {
+  type Bytes,
+  contextTag,
+  decodeBitString,
+  decodeSmallInteger,
+  decodeUnsigned,
+  DerError,
+  DerReader,
+  equalBytes,
+  TAG,
+  toResult,
+  withText,
+} from "./der.ts";
+import { decodeTime } from "./der_text.ts";
+import { type DistinguishedName, parseName } from "./names.ts";
+import { parsePublicKey, type PublicKeyAlgorithm, type PublicKeyFacts } from "./public_key.ts";
+import { findSignatureFault } from "./signature.ts";
+import { parseSignatureAlgorithm, type SignatureAlgorithmFacts } from "./signature_algorithm.ts";
+
+export { type CertificatePlan, issueCertificate } from "./issue.ts";
+
+/** What a certificate says; frozen. Nothing of it is proven until a chain is verified. */
+export interface CertificateFacts extends ExtensionFacts {
+  readonly der: Uint8Array<ArrayBuffer>;
+  /** 1, 2 or 3. */
+  readonly version: number;
+  /** Lower-case hexadecimal, two digits per byte, without leading zero bytes. */
+  readonly serialNumber: string;
+  readonly subject: DistinguishedName;
+  readonly issuer: DistinguishedName;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** DER SubjectPublicKeyInfo. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  readonly keyAlgorithm: PublicKeyAlgorithm;
+  readonly keyBits: number;
+  /** Go's name, such as `SHA256-RSA`; the OID when Go has none. */
+  readonly signatureAlgorithm: string;
+  /** Lower-case hexadecimal SHA-256 of the DER, as in the credential id `X509SHA256=…`. */
+  readonly sha256Fingerprint: string;
+  /** What the signature covers, and the signature. */
+  readonly signedDer: Uint8Array<ArrayBuffer>;
+  readonly signature: Uint8Array<ArrayBuffer>;
+  readonly algorithm: SignatureAlgorithmFacts;
+  readonly publicKey: PublicKeyFacts;
+}
+
+const MAX_VERSION = 3;
+
+/** Parses one certificate; nothing may follow it. The error is the parser's text, in Go's words. */
+export function parseCertificate(der: Uint8Array<ArrayBuffer>): Result<CertificateFacts, string> {
+  return toResult(() => {
+    const reader = new DerReader(der);
+    const certificate = readCertificate(reader);
+    if (!reader.isAtEnd()) throw new DerError("x509: trailing data");
+    return certificate;
+  });
+}
+
+/** Parses certificates written one after another, as Go's `x509.ParseCertificates` does; no bytes are no certificates. */
+export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly CertificateFacts[], string> {
+  return toResult(() => {
+    const reader = new DerReader(der);
+    const certificates: CertificateFacts[] = [];
+    while (!reader.isAtEnd()) certificates.push(readCertificate(reader));
+    return certificates;
+  });
+}
+
+/**
+ * True when the issuer's key made the certificate's signature. SHA-1 and MD5 are refused. Says nothing about names, dates
+ * or whether the issuer is a CA: that is `verifyChain`.
+ */
+export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
+  const { algorithm, signedDer, signature } = certificate;
+  const key = issuer.publicKey;
+  return findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: false }) === undefined;
+}
+
+/** True when subject and issuer are the same name; whether it signed itself is another question. */
+export function isSelfIssued(certificate: CertificateFacts): boolean {
+  return equalBytes(certificate.subject.raw, certificate.issuer.raw);
+}
+
+function readCertificate(reader: DerReader): CertificateFacts {
+  const element = withText("x509: malformed certificate", () => reader.read(TAG.sequence, "certificate"));
+  const der = element.raw;
+  const outer = new DerReader(element.content);
+  const signed = withText("x509: malformed tbs certificate", () => outer.read(TAG.sequence, "tbsCertificate"));
+  const body = new DerReader(signed.content);
+  const version = withText("x509: malformed version", () => readVersion(body));
+  if (version > MAX_VERSION) throw new DerError("x509: invalid version");
+  const serial = withText(
+    "x509: malformed serial number",
+    () => body.read(TAG.integer, "serialNumber").content,
+  );
+  const serialDigits = withText("x509: malformed serial number", () => decodeUnsigned(serial));
+  if (serialDigits === undefined) throw new DerError("x509: negative serial number");
+
+  const inner = withText(
+    "x509: malformed signature algorithm identifier",
+    () => body.read(TAG.sequence, "signature").content,
+  );
+  const outerAlgorithm = withText(
+    "x509: malformed algorithm identifier",
+    () => outer.read(TAG.sequence, "signatureAlgorithm").content,
+  );
+  if (!equalBytes(inner, outerAlgorithm)) {
+    throw new DerError("x509: inner and outer signature algorithm identifiers don't match");
+  }
+  const algorithm = withText("x509: malformed OID", () => parseSignatureAlgorithm(inner));
+  const issuerDer = withText("x509: malformed issuer", () => body.read(TAG.sequence, "issuer").raw);
+  const issuer = parseName(issuerDer, "certificate");
+  const validity = withText("x509: malformed validity", () => body.enter(TAG.sequence, "validity"));
+  const notBefore = readTime(validity);
+  const notAfter = readTime(validity);
+  // Go's text says "issuer" for the subject, too.
+  const subjectDer = withText("x509: malformed issuer", () => body.read(TAG.sequence, "subject").raw);
+  const subject = parseName(subjectDer, "certificate");
+  const publicKeyDer = withText("x509: malformed spki", () => body.read(TAG.sequence, "subjectPublicKeyInfo").raw);
+  const publicKey = parsePublicKey(publicKeyDer);
+  const extensions = parseExtensions(version === MAX_VERSION ? findExtensions(body) : undefined);
+  const signature = withText(
+    "x509: malformed signature",
+    () => decodeBitString(outer.read(TAG.bitString, "signatureValue").content).bytes,
+  );
+  return Object.freeze({
+    ...extensions,
+    der,
+    version,
+    serialNumber: Buffer.from(serialDigits).toString("hex"),
+    subject,
+    issuer,
+    notBefore,
+    notAfter,
+    publicKeyDer,
+    keyAlgorithm: publicKey.algorithm,
+    keyBits: publicKey.bits,
+    signatureAlgorithm: algorithm.name,
+    sha256Fingerprint: createHash("sha256").update(der).digest("hex"),
+    signedDer: signed.raw,
+    signature,
+    algorithm,
+    publicKey,
+  });
+}
+
+/** The version counted from 1; absent means 1. */
+function readVersion(body: DerReader): number {
+  const explicit = body.readOptional(contextTag(0, true));
+  if (explicit === undefined) return 1;
+  const version = new DerReader(explicit.content);
+  const number = decodeSmallInteger(version.read(TAG.integer, "version").content);
+  version.expectEnd();
+  if (number < 0) throw new DerError("negative version");
+  return number + 1;
+}
+
+function readTime(validity: DerReader): Date {
+  const { tag, content } = withText("x509: unsupported time format", () => validity.readAny());
+  if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError("x509: unsupported time format");
+  return decodeTime(tag, content);
+}
+
+/** The content of `Extensions`, after the two unique identifiers that nobody uses. */
+function findExtensions(body: DerReader): Bytes | undefined {
+  return withText("x509: malformed extensions", () => {
+    body.readOptional(contextTag(1, false));
+    body.readOptional(contextTag(2, false));
+    const extensions = body.readOptional(contextTag(3, true));
+    return extensions && new DerReader(extensions.content).read(TAG.sequence, "extensions").content;
+  });
+}

@@ -1,0 +1,154 @@
+/** The extensions of a certificate that we know (RFC 5280 §4.2), read with the acceptance of Go's x509. */
+import { Buffer } from "node:buffer";
+import { KEY_USAGE_BITS } from "../csr/usages.ts";
+import {
+  type Bytes,
+  contextTag,
+  decodeBitString,
+  decodeBoolean,
+  decodeOid,
+  decodeSmallInteger,
+  DerError,
+  DerReader,
+  TAG,
+  withText,
+} from "./der.ts";
+import { type AlternativeNames, parseAlternativeNames, SUBJECT_ALT_NAME_OID } from "./subject_alternative_names.ts";
+
+/** Object identifiers of the extensions that we write. */
+export const EXTENSION_OID = {
+  subjectKeyId: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: SUBJECT_ALT_NAME_OID,
+  basicConstraints: "2.5.29.19",
+  nameConstraints: "2.5.29.30",
+  authorityKeyId: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+} as const;
+
+/** CRL distribution points, policies, policy mappings: of no consequence to our checks, so critical ones are no fault. */
+const IGNORED: ReadonlySet<string> = new Set(["2.5.29.31", "2.5.29.32", "2.5.29.33"]);
+
+/** What the extensions say. */
+export interface ExtensionFacts extends AlternativeNames {
+  /** Names of the KeyUsage bits, in bit order; empty when the extension is absent. */
+  readonly keyUsages: readonly string[];
+  /** OIDs, in the certificate's order; empty when the extension is absent. */
+  readonly extendedKeyUsages: readonly string[];
+  readonly isCa: boolean;
+  readonly maxPathLength?: number;
+  /** Hexadecimal. */
+  readonly subjectKeyId?: string;
+  /** Hexadecimal. */
+  readonly authorityKeyId?: string;
+  readonly hasNameConstraints: boolean;
+  /** OIDs of critical extensions that nobody here understands. */
+  readonly unknownCriticalExtensions: readonly string[];
+}
+
+/** The facts under construction. */
+type Draft = { -readonly [Key in keyof ExtensionFacts]: ExtensionFacts[Key] };
+
+/** Reads the content of `Extensions`; without bytes, the facts of a certificate that has none. */
+export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
+  const unknownCriticalExtensions: string[] = [];
+  const facts: Draft = {
+    dnsNames: NONE,
+    emailAddresses: NONE,
+    ipAddresses: NONE,
+    uris: NONE,
+    keyUsages: NONE,
+    extendedKeyUsages: NONE,
+    isCa: false,
+    hasNameConstraints: false,
+    unknownCriticalExtensions,
+  };
+  const seen = new Set<string>();
+  const reader = new DerReader(list ?? new Uint8Array(0));
+  while (!reader.isAtEnd()) {
+    const extension = withText("x509: malformed extension", () => reader.enter(TAG.sequence, "extension"));
+    const oid = withText("x509: malformed extension OID field", () => decodeOid(extension.read(TAG.oid, "id").content));
+    const critical = withText("x509: malformed extension critical field", () => {
+      const flag = extension.readOptional(TAG.boolean);
+      return flag !== undefined && decodeBoolean(flag.content);
+    });
+    const value = withText("x509: malformed extension value field", () => extension.read(TAG.octetString, "value"));
+    if (seen.has(oid)) throw new DerError(`x509: certificate contains duplicate extension with OID "${oid}"`);
+    seen.add(oid);
+    if (!readExtension(facts, oid, critical, value.content) && critical) unknownCriticalExtensions.push(oid);
+  }
+  Object.freeze(unknownCriticalExtensions);
+  return facts;
+}
+
+const NONE: readonly string[] = Object.freeze([]);
+
+/** Adds one extension to the facts; false when it is none that we understand. */
+function readExtension(facts: Draft, oid: string, critical: boolean, value: Bytes): boolean {
+  switch (oid) {
+    case EXTENSION_OID.keyUsage:
+      facts.keyUsages = withText("x509: invalid key usage", () => readKeyUsage(value));
+      return true;
+    case EXTENSION_OID.basicConstraints:
+      withText("x509: invalid basic constraints", () => readBasicConstraints(facts, value));
+      return true;
+    case EXTENSION_OID.subjectAltName: {
+      const { otherNames: _otherNames, ...names } = parseAlternativeNames(value);
+      Object.assign(facts, names);
+      return Object.values(names).some(({ length }) => length > 0);
+    }
+    case EXTENSION_OID.nameConstraints:
+      facts.hasNameConstraints = true;
+      return true;
+    case EXTENSION_OID.authorityKeyId: {
+      if (critical) throw new DerError("x509: authority key identifier incorrectly marked critical");
+      const id = withText("x509: invalid authority key identifier", () => readAuthorityKeyId(value));
+      if (id !== undefined) facts.authorityKeyId = id;
+      return true;
+    }
+    case EXTENSION_OID.subjectKeyId:
+      if (critical) throw new DerError("x509: subject key identifier incorrectly marked critical");
+      facts.subjectKeyId = withText(
+        "x509: invalid subject key identifier",
+        () => toHex(new DerReader(value).read(TAG.octetString, "subjectKeyIdentifier").content),
+      );
+      return true;
+    case EXTENSION_OID.extendedKeyUsage:
+      facts.extendedKeyUsages = withText("x509: invalid extended key usages", () => readExtendedKeyUsages(value));
+      return true;
+    default:
+      return IGNORED.has(oid);
+  }
+}
+
+function readKeyUsage(value: Bytes): readonly string[] {
+  const { bytes } = decodeBitString(new DerReader(value).read(TAG.bitString, "keyUsage").content);
+  return Object.freeze(KEY_USAGE_BITS.filter((_, bit) => ((bytes[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0));
+}
+
+function readBasicConstraints(facts: Draft, value: Bytes): void {
+  const reader = new DerReader(value).enter(TAG.sequence, "basicConstraints");
+  const isCa = reader.readOptional(TAG.boolean);
+  facts.isCa = isCa !== undefined && decodeBoolean(isCa.content);
+  const length = reader.readOptional(TAG.integer);
+  if (length === undefined) return;
+  const maxPathLength = decodeSmallInteger(length.content);
+  if (maxPathLength < 0) throw new DerError("negative path length");
+  facts.maxPathLength = maxPathLength;
+}
+
+function readAuthorityKeyId(value: Bytes): string | undefined {
+  const id = new DerReader(value).enter(TAG.sequence, "authorityKeyIdentifier").readOptional(contextTag(0, false));
+  return id === undefined ? undefined : toHex(id.content);
+}
+
+function readExtendedKeyUsages(value: Bytes): readonly string[] {
+  const reader = new DerReader(value).enter(TAG.sequence, "extKeyUsage");
+  const oids: string[] = [];
+  while (!reader.isAtEnd()) oids.push(decodeOid(reader.read(TAG.oid, "KeyPurposeId").content));
+  return Object.freeze(oids);
+}
+
+function toHex(bytes: Bytes): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}

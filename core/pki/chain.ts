@@ -1,0 +1,118 @@
+/**
+ * Our own check of a certification path (RFC 5280 §6, without policies, revocation and name constraints). It may refuse
+ * more than the TLS layer did, never rescue what TLS refused (`auth.md` §4).
+ */
+import { err, ok, type Result } from "../result.ts";
+import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
+import { equalBytes } from "./der.ts";
+
+/** When, and for what. Without `usage` every extended key usage is good. */
+export interface ChainOptions {
+  readonly at: Date;
+  readonly usage?: "client" | "server";
+}
+
+/** CAs between leaf and root, and signatures tried in all; hostile bundles must not buy more. */
+const MAX_INTERMEDIATES = 8;
+const MAX_SIGNATURE_CHECKS = 100;
+
+const ANY_USAGE = "2.5.29.37.0";
+const USAGE_OID = { client: "1.3.6.1.5.5.7.3.2", server: "1.3.6.1.5.5.7.3.1" } as const;
+const UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority";
+
+interface Search {
+  readonly intermediates: readonly CertificateFacts[];
+  readonly roots: readonly CertificateFacts[];
+  readonly options: ChainOptions;
+  checksLeft: number;
+  /** The fault of the issuer that came nearest, better than "unknown authority". */
+  fault: string | undefined;
+}
+
+/**
+ * Finds a path from the leaf to one of the roots: signatures, dates of every certificate, CA:TRUE and keyCertSign of every
+ * issuer, path lengths, extended key usages (an absent extension or `any` allows all) all the way. Returns the path, leaf
+ * first and root last. A leaf that is itself one of the roots is a path of its own. Texts are close to Go's.
+ */
+export function verifyChain(
+  leaf: CertificateFacts,
+  intermediates: readonly CertificateFacts[],
+  roots: readonly CertificateFacts[],
+  options: ChainOptions,
+): Result<readonly CertificateFacts[], string> {
+  const fault = findFault(leaf, options);
+  if (fault !== undefined) return err(fault);
+  if (roots.some((root) => equalBytes(root.der, leaf.der))) return ok([leaf]);
+  const search: Search = { intermediates, roots, options, checksLeft: MAX_SIGNATURE_CHECKS, fault: undefined };
+  const path = findPath([leaf], search);
+  return path === undefined ? err(search.fault ?? UNKNOWN_AUTHORITY) : ok(path);
+}
+
+/** Continues a path upward; roots first, so that the shortest path wins. */
+function findPath(path: readonly CertificateFacts[], search: Search): readonly CertificateFacts[] | undefined {
+  const top = path[path.length - 1];
+  if (top === undefined) return undefined;
+  for (const root of search.roots) {
+    if (isIssuer(root, top, path, search)) return [...path, root];
+  }
+  if (path.length > MAX_INTERMEDIATES) return undefined;
+  for (const candidate of search.intermediates) {
+    if (path.some(({ der }) => equalBytes(der, candidate.der))) continue;
+    if (!isIssuer(candidate, top, path, search)) continue;
+    const found = findPath([...path, candidate], search);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function isIssuer(
+  candidate: CertificateFacts,
+  subject: CertificateFacts,
+  path: readonly CertificateFacts[],
+  search: Search,
+): boolean {
+  if (!equalBytes(candidate.subject.raw, subject.issuer.raw)) return false;
+  const { subjectKeyId } = candidate;
+  const { authorityKeyId } = subject;
+  const isOtherKey = subjectKeyId !== undefined && authorityKeyId !== undefined && subjectKeyId !== authorityKeyId;
+  if (isOtherKey || search.checksLeft <= 0) return false;
+  const fault = findIssuerFault(candidate, path) ?? findFault(candidate, search.options);
+  if (fault !== undefined) {
+    search.fault ??= fault;
+    return false;
+  }
+  search.checksLeft--;
+  return verifyCertificateSignature(subject, candidate);
+}
+
+function findIssuerFault(issuer: CertificateFacts, path: readonly CertificateFacts[]): string | undefined {
+  const maySign = issuer.keyUsages.length === 0 || issuer.keyUsages.includes("keyCertSign");
+  if (!issuer.isCa || !maySign) {
+    return "x509: invalid signature: parent certificate cannot sign this kind of certificate";
+  }
+  // CAs below the issuer; one that renames nothing does not count (RFC 5280 §4.2.1.9).
+  const below = path.slice(1).filter((certificate) => !isSelfIssued(certificate)).length;
+  if (issuer.maxPathLength !== undefined && below > issuer.maxPathLength) {
+    return "x509: too many intermediates for path length constraint";
+  }
+  return issuer.hasNameConstraints ? "x509: issuer has name constraints, which are not supported" : undefined;
+}
+
+/** What is wrong with a certificate wherever it stands in the path. */
+function findFault(certificate: CertificateFacts, { at, usage }: ChainOptions): string | undefined {
+  if (certificate.unknownCriticalExtensions.length > 0) return "x509: unhandled critical extension";
+  const expired = "x509: certificate has expired or is not yet valid";
+  const now = formatTime(at);
+  if (at < certificate.notBefore) {
+    return `${expired}: current time ${now} is before ${formatTime(certificate.notBefore)}`;
+  }
+  if (at > certificate.notAfter) return `${expired}: current time ${now} is after ${formatTime(certificate.notAfter)}`;
+  const allowed = certificate.extendedKeyUsages;
+  const isAllowed = usage === undefined || allowed.length === 0 || allowed.includes(ANY_USAGE) ||
+    allowed.includes(USAGE_OID[usage]);
+  return isAllowed ? undefined : "x509: certificate specifies an incompatible key usage";
+}
+
+function formatTime(time: Date): string {
+  return time.toISOString().replace(/\.\d+Z$/, "Z");
+}

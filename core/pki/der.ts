@@ -1,0 +1,226 @@
+/**
+ * A strict DER reader (X.690 §10: definite and minimal lengths) for the hot path. It walks known structures and never
+ * descends into what it does not know, so no nesting can exhaust the stack. It throws `DerError`, which the rooms' public
+ * parsers turn into a `Result`; the texts are those of Go's `encoding/asn1`, because clients of the API see them.
+ */
+import { err, ok, type Result } from "../result.ts";
+
+/** What is wrong with the bytes; only inside core/pki. */
+export class DerError extends Error {}
+
+/** Bytes of our own; WebCrypto wants the buffer's type to be known. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Identifier octets of the types in use. */
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  numericString: 0x12,
+  printableString: 0x13,
+  t61String: 0x14,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  bmpString: 0x1e,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/** The identifier octet of a context-specific tag. */
+export function contextTag(number: number, constructed: boolean): number {
+  return 0x80 | (constructed ? 0x20 : 0) | number;
+}
+
+/** One value: its identifier octet (the first one, for tag numbers above 30), its content, and all of its bytes. */
+export interface DerElement {
+  readonly tag: number;
+  readonly content: Bytes;
+  readonly raw: Bytes;
+}
+
+/** Reads values one after another. */
+export class DerReader {
+  readonly #bytes: Bytes;
+  #at = 0;
+
+  constructor(bytes: Bytes) {
+    this.#bytes = bytes;
+  }
+
+  /** True when nothing is left. */
+  isAtEnd(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  /** True when the next value has this identifier octet. */
+  isNext(tag: number): boolean {
+    return this.#bytes[this.#at] === tag;
+  }
+
+  /** The next value, whatever it is. */
+  readAny(): DerElement {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    if (start >= bytes.length) throw new DerError("asn1: syntax error: sequence truncated");
+    const tag = bytes[start] ?? 0;
+    let at = start + 1;
+    if ((tag & 0x1f) === 0x1f) at = skipTagNumber(bytes, at);
+    let length = bytes[at++];
+    if (length === undefined) throw new DerError("asn1: syntax error: truncated tag or length");
+    if (length >= 0x80) {
+      const count = length & 0x7f;
+      if (count === 0) throw new DerError("asn1: syntax error: indefinite length found (not DER)");
+      length = 0;
+      for (let i = 0; i < count; i++) {
+        const byte = bytes[at++];
+        if (byte === undefined) throw new DerError("asn1: syntax error: truncated tag or length");
+        if (length >= 1 << 23) throw new DerError("asn1: structure error: length too large");
+        length = length * 256 + byte;
+        if (length === 0) throw new DerError("asn1: structure error: superfluous leading zeros in length");
+      }
+      if (length < 0x80) throw new DerError("asn1: structure error: non-minimal length");
+    }
+    const end = at + length;
+    if (end > bytes.length) throw new DerError("asn1: syntax error: data truncated");
+    this.#at = end;
+    return { tag, content: bytes.subarray(at, end), raw: bytes.subarray(start, end) };
+  }
+
+  /** The next value, which must have this identifier octet; `what` names it in the error. */
+  read(tag: number, what: string): DerElement {
+    if (!this.isAtEnd() && !this.isNext(tag)) {
+      const found = (this.#bytes[this.#at] ?? 0).toString(16).padStart(2, "0");
+      const wanted = tag.toString(16).padStart(2, "0");
+      throw new DerError(`asn1: structure error: tags don't match (0x${wanted} vs 0x${found}) ${what}`);
+    }
+    return this.readAny();
+  }
+
+  /** The next value when it has this identifier octet. */
+  readOptional(tag: number): DerElement | undefined {
+    return this.isNext(tag) ? this.readAny() : undefined;
+  }
+
+  /** A reader of the content of the next value, which must have this identifier octet. */
+  enter(tag: number, what: string): DerReader {
+    return new DerReader(this.read(tag, what).content);
+  }
+
+  /** Refuses bytes after the last value. */
+  expectEnd(): void {
+    if (!this.isAtEnd()) throw new DerError("asn1: syntax error: trailing data");
+  }
+}
+
+/** The edge of the room: runs a parser and turns its `DerError` into a value. */
+export function toResult<T>(parse: () => T): Result<T, string> {
+  try {
+    return ok(parse());
+  } catch (error) {
+    if (error instanceof DerError) return err(error.message);
+    throw error;
+  }
+}
+
+/** True when both hold the same bytes; for public data only, it stops at the first difference. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+/** Runs a piece of parsing whose faults all have one text. */
+export function withText<T>(text: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof DerError) throw new DerError(text);
+    throw error;
+  }
+}
+
+/** A BOOLEAN's value; DER knows only 0x00 and 0xff. */
+export function decodeBoolean(content: Bytes): boolean {
+  if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) {
+    throw new DerError("asn1: syntax error: invalid boolean");
+  }
+  return content[0] === 0xff;
+}
+
+/** Refuses an INTEGER that is empty or not minimal. */
+export function checkInteger(content: Bytes): void {
+  const [first, second] = content;
+  if (first === undefined) throw new DerError("asn1: structure error: empty integer");
+  if (second === undefined) return;
+  if ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)) {
+    throw new DerError("asn1: structure error: integer not minimally-encoded");
+  }
+}
+
+/** An INTEGER that fits in 48 bits. */
+export function decodeSmallInteger(content: Bytes): number {
+  checkInteger(content);
+  if (content.length > 6) throw new DerError("asn1: structure error: integer too large");
+  let value = (content[0] ?? 0) >= 0x80 ? -1 : 0;
+  for (const byte of content) value = value * 256 + byte;
+  return value;
+}
+
+/** The bytes of a non-negative INTEGER without its sign byte; undefined when it is negative. */
+export function decodeUnsigned(content: Bytes): Bytes | undefined {
+  checkInteger(content);
+  if ((content[0] ?? 0) >= 0x80) return undefined;
+  return content[0] === 0 && content.length > 1 ? content.subarray(1) : content;
+}
+
+/** A BIT STRING's bytes and how many bits of the last one are unused (they must be zero). */
+export function decodeBitString(content: Bytes): { readonly bytes: Bytes; readonly unusedBits: number } {
+  const unusedBits = content[0];
+  if (unusedBits === undefined) throw new DerError("asn1: syntax error: zero length BIT STRING");
+  const last = content[content.length - 1] ?? 0;
+  if (unusedBits > 7 || (content.length === 1 && unusedBits > 0) || (last & ((1 << unusedBits) - 1)) !== 0) {
+    throw new DerError("asn1: syntax error: invalid padding bits in BIT STRING");
+  }
+  return { bytes: content.subarray(1), unusedBits };
+}
+
+/** An OBJECT IDENTIFIER in dotted form; arcs above 2³¹−1 are refused, as Go does. */
+export function decodeOid(content: Bytes): string {
+  if (content.length === 0) throw new DerError("asn1: syntax error: zero length OBJECT IDENTIFIER");
+  let text = "";
+  let arc = 0;
+  let length = 0;
+  for (const byte of content) {
+    if (length === 0 && byte === 0x80) throw new DerError("asn1: syntax error: integer is not minimally encoded");
+    if (length === 5) throw new DerError("asn1: structure error: base 128 integer too large");
+    arc = arc * 128 + (byte & 0x7f);
+    length++;
+    if (byte >= 0x80) continue;
+    if (arc > 0x7fffffff) throw new DerError("asn1: structure error: base 128 integer too large");
+    if (text === "") text = arc < 80 ? `${Math.floor(arc / 40)}.${arc % 40}` : `2.${arc - 80}`;
+    else text += `.${arc}`;
+    arc = 0;
+    length = 0;
+  }
+  if (length > 0) throw new DerError("asn1: syntax error: truncated base 128 integer");
+  return text;
+}
+
+function skipTagNumber(bytes: Bytes, start: number): number {
+  let number = 0;
+  for (let at = start; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (at === start && byte === 0x80) throw new DerError("asn1: syntax error: integer is not minimally encoded");
+    if (at - start === 5) throw new DerError("asn1: structure error: base 128 integer too large");
+    number = number * 128 + (byte & 0x7f);
+    if (byte >= 0x80) continue;
+    if (number < 0x1f) throw new DerError("asn1: syntax error: non-minimal tag");
+    return at + 1;
+  }
+  throw new DerError("asn1: syntax error: truncated base 128 integer");
+}

@@ -1,0 +1,107 @@
+/** Writes DER (X.690 §10): every function returns one complete value. */
+import { type Bytes, TAG } from "./der.ts";
+
+const UTF8 = new TextEncoder();
+
+/** One value: identifier octet, minimal definite length, content. */
+export function encodeValue(tag: number, ...parts: readonly Uint8Array[]): Bytes {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const header = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
+  const bytes = new Uint8Array(header + length);
+  bytes[0] = tag;
+  if (header === 2) bytes[1] = length;
+  else {
+    bytes[1] = 0x80 | (header - 2);
+    for (let at = header - 1, rest = length; at > 1; at--, rest = Math.floor(rest / 256)) bytes[at] = rest % 256;
+  }
+  let at = header;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** A SEQUENCE of complete values. */
+export function encodeSequence(...parts: readonly Uint8Array[]): Bytes {
+  return encodeValue(TAG.sequence, ...parts);
+}
+
+/** A SET OF complete values, sorted by their bytes as DER demands (X.690 §11.6). */
+export function encodeSetOf(values: readonly Bytes[]): Bytes {
+  return encodeValue(TAG.set, ...[...values].sort(compareBytes));
+}
+
+/** BOOLEAN TRUE; FALSE is a default everywhere, so it is never written. */
+export function encodeTrue(): Bytes {
+  return encodeValue(TAG.boolean, Uint8Array.of(0xff));
+}
+
+/** A non-negative INTEGER from big-endian bytes; leading zeros are dropped. */
+export function encodeUnsigned(bytes: Uint8Array): Bytes {
+  let start = 0;
+  while (start < bytes.length - 1 && bytes[start] === 0) start++;
+  const digits = bytes.length === 0 ? Uint8Array.of(0) : bytes.subarray(start);
+  return (digits[0] ?? 0) >= 0x80
+    ? encodeValue(TAG.integer, Uint8Array.of(0), digits)
+    : encodeValue(TAG.integer, digits);
+}
+
+/** A small non-negative INTEGER. */
+export function encodeSmallInteger(value: number): Bytes {
+  const digits: number[] = [];
+  for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) digits.unshift(rest % 256);
+  return encodeUnsigned(Uint8Array.from(digits));
+}
+
+/** A BIT STRING; `unusedBits` of the last byte do not count. */
+export function encodeBitString(bytes: Uint8Array, unusedBits = 0): Bytes {
+  return encodeValue(TAG.bitString, Uint8Array.of(unusedBits), bytes);
+}
+
+/** An OCTET STRING. */
+export function encodeOctetString(bytes: Uint8Array): Bytes {
+  return encodeValue(TAG.octetString, bytes);
+}
+
+/** NULL. */
+export function encodeNull(): Bytes {
+  return Uint8Array.of(TAG.null, 0);
+}
+
+/** An OBJECT IDENTIFIER from its dotted form; the caller's text is a constant or came from `decodeOid`. */
+export function encodeOid(dotted: string): Bytes {
+  const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
+  const content: number[] = [];
+  for (const arc of [first * 40 + second, ...rest]) {
+    const digits = [arc % 128];
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) digits.unshift(0x80 | left % 128);
+    content.push(...digits);
+  }
+  return encodeValue(TAG.oid, Uint8Array.from(content));
+}
+
+/** A string as Go writes it: PrintableString when every character allows it, else UTF8String. */
+export function encodeText(text: string): Bytes {
+  const tag = /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text) ? TAG.printableString : TAG.utf8String;
+  return encodeValue(tag, UTF8.encode(text));
+}
+
+/** Time in UTC to the second: UTCTime for 1950 to 2049, else GeneralizedTime (RFC 5280 §4.1.2.5). */
+export function encodeTime(time: Date): Bytes {
+  const digits = time.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";
+  const year = time.getUTCFullYear();
+  return year >= 1950 && year < 2050
+    ? encodeValue(TAG.utcTime, UTF8.encode(digits.slice(2)))
+    : encodeValue(TAG.generalizedTime, UTF8.encode(digits));
+}
+
+function compareBytes(a: Bytes, b: Bytes): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const difference = (a[at] ?? 0) - (b[at] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}

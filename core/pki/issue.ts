@@ -1,0 +1,167 @@
+/**
+ * Makes certificates from a plan. Nothing comes from a request unless the plan names it; the shape is that of Go's
+ * `x509.CreateCertificate` as kube-controller-manager calls it (`signers.md` §3.3).
+ */
+import { createHash } from "node:crypto";
+import { extendedKeyUsagesOf, findUnknownUsages, KEY_USAGE_BITS, keyUsageBitsOf } from "../csr/usages.ts";
+import { AppError } from "../errors.ts";
+import type { CaKey, SignatureAlgorithm } from "../ports.ts";
+import type { Authority } from "./authority.ts";
+import { EXTENSION_OID } from "./certificate_extensions.ts";
+import { type Bytes, contextTag, equalBytes } from "./der.ts";
+import {
+  encodeBitString,
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeSmallInteger,
+  encodeTime,
+  encodeTrue,
+  encodeUnsigned,
+  encodeValue,
+} from "./der_writer.ts";
+import { encodeName, type SubjectFields } from "./names.ts";
+import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
+import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
+import { type AlternativeNames, encodeAlternativeNames } from "./subject_alternative_names.ts";
+
+/** Everything that a certificate will say but its serial number and issuer. */
+export interface CertificatePlan extends AlternativeNames {
+  readonly subject: SubjectFields;
+  /** DER SubjectPublicKeyInfo. */
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  /** Written to the second, rounded down. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  /** Kubernetes usage strings (`csr-api.md` §2.6), mapped by `core/csr/usages.ts`. */
+  readonly usages: readonly string[];
+  readonly isCa: boolean;
+  /** Only with `isCa`. */
+  readonly maxPathLength?: number;
+}
+
+/** Who signs: the issuer's name as it stands in its own certificate, its key and the key's identifier. */
+export interface Issuer {
+  readonly nameDer: Bytes;
+  readonly publicKey: PublicKeyFacts;
+  /** Hexadecimal; undefined when the issuer's certificate has none. */
+  readonly subjectKeyId: string | undefined;
+  readonly key: CaKey;
+}
+
+/**
+ * Issues a certificate; `serial` are big-endian bytes (signers pass 16 random ones). Rejects with AppError `invalid` for a
+ * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length without a CA.
+ */
+export function issueCertificate(
+  plan: CertificatePlan,
+  issuer: Authority,
+  serial: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { subject, publicKey, subjectKeyId } = issuer.certificate;
+  return signCertificate(plan, { nameDer: subject.raw, publicKey, subjectKeyId, key: issuer.key }, serial);
+}
+
+/** Issues a certificate for any issuer, one that has no certificate yet included (a new root). */
+export async function signCertificate(plan: CertificatePlan, issuer: Issuer, serial: Bytes): Promise<Bytes> {
+  const unknown = findUnknownUsages(plan.usages);
+  if (unknown.length > 0) {
+    const list = unknown.map((usage) => JSON.stringify(usage)).join(" ");
+    throw new AppError("invalid", `unrecognized usage values: [${list}]`);
+  }
+  if (plan.maxPathLength !== undefined && !plan.isCa) {
+    throw new AppError("invalid", "cannot plan a certificate: only a CA may have a path length");
+  }
+  const algorithm = chooseAlgorithm(issuer.publicKey);
+  const algorithmDer = encodeSignatureAlgorithm(algorithm);
+  const subjectDer = encodeName(plan.subject);
+  const signed = encodeSequence(
+    VERSION_3,
+    encodeUnsigned(serial),
+    algorithmDer,
+    issuer.nameDer,
+    encodeSequence(encodeTime(plan.notBefore), encodeTime(plan.notAfter)),
+    subjectDer,
+    plan.publicKeyDer,
+    encodeValue(contextTag(3, true), encodeSequence(...encodeExtensions(plan, issuer, subjectDer))),
+  );
+  const signature = await issuer.key.sign(signed, algorithm);
+  return encodeSequence(signed, algorithmDer, encodeBitString(signature));
+}
+
+/**
+ * The algorithm of a CA's signatures, chosen by its key (`signers.md` §3.3). Throws AppError `key_invalid` for a key that
+ * cannot be a CA's.
+ */
+export function signatureAlgorithmOf(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
+  return chooseAlgorithm(parsePublicKey(caPublicKeyDer));
+}
+
+function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {
+  if (algorithm === "RSA") return "SHA256-RSA";
+  if (algorithm === "Ed25519") return "Ed25519";
+  if (algorithm !== "ECDSA") throw new AppError("key_invalid", `cannot sign with a key of type "${algorithm}"`);
+  if (curve === "P-384") return "ECDSA-SHA384";
+  return curve === "P-521" ? "ECDSA-SHA512" : "ECDSA-SHA256";
+}
+
+/** The first 160 bits of SHA-256 over the key's bytes, hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
+export function computeKeyId(publicKeyDer: Bytes): string {
+  return createHash("sha256").update(parsePublicKey(publicKeyDer).keyBytes).digest("hex").slice(0, 40);
+}
+
+const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
+const NO_NAME = encodeSequence();
+const CRITICAL = encodeTrue();
+
+/** In Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName. */
+function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
+  const extensions: Bytes[] = [];
+  const keyUsage = encodeKeyUsage(plan.usages);
+  if (keyUsage !== undefined) extensions.push(encodeExtension(EXTENSION_OID.keyUsage, true, keyUsage));
+  const extended = extendedKeyUsagesOf(plan.usages);
+  if (extended.length > 0) {
+    extensions.push(encodeExtension(EXTENSION_OID.extendedKeyUsage, false, encodeSequence(...extended.map(encodeOid))));
+  }
+  extensions.push(encodeExtension(EXTENSION_OID.basicConstraints, true, encodeBasicConstraints(plan)));
+  if (plan.isCa) {
+    const id = encodeOctetString(decodeHex(computeKeyId(plan.publicKeyDer)));
+    extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
+  }
+  // A certificate that names itself as issuer gets none: it is a root, or looks like one.
+  if (issuer.subjectKeyId !== undefined && !equalBytes(issuer.nameDer, subjectDer)) {
+    const id = encodeSequence(encodeValue(contextTag(0, false), decodeHex(issuer.subjectKeyId)));
+    extensions.push(encodeExtension(EXTENSION_OID.authorityKeyId, false, id));
+  }
+  const names = encodeAlternativeNames(plan);
+  if (names !== undefined) {
+    extensions.push(encodeExtension(EXTENSION_OID.subjectAltName, equalBytes(subjectDer, NO_NAME), names));
+  }
+  return extensions;
+}
+
+function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
+  const octets = encodeOctetString(value);
+  return critical ? encodeSequence(encodeOid(oid), CRITICAL, octets) : encodeSequence(encodeOid(oid), octets);
+}
+
+/** The shortest BIT STRING that holds the highest bit (X.690 §11.2.2); undefined when no bit is set. */
+function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
+  const bits = keyUsageBitsOf(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
+  const highest = bits.at(-1);
+  if (highest === undefined) return undefined;
+  const bytes = new Uint8Array((highest >> 3) + 1);
+  for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return encodeBitString(bytes, 7 - (highest & 7));
+}
+
+function encodeBasicConstraints({ isCa, maxPathLength }: CertificatePlan): Bytes {
+  if (!isCa) return encodeSequence();
+  return maxPathLength === undefined
+    ? encodeSequence(encodeTrue())
+    : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
+}
+
+function decodeHex(hex: string): Bytes {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

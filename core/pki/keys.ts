@@ -1,0 +1,198 @@
+/** Private keys: making, reading and writing them, and signing with them. The key itself never leaves through a print. */
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { AppError, messageOf } from "../errors.ts";
+import type { CaKey, SignatureAlgorithm } from "../ports.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { CurveName } from "./curves.ts";
+import { type Bytes, DerError, DerReader } from "./der.ts";
+import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
+import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
+import type { HashName } from "./signature_algorithm.ts";
+
+export { describePublicKey, type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
+export type { HashName } from "./signature_algorithm.ts";
+
+/** The keys that `generatePrivateKey` makes. */
+export type KeyAlgorithm =
+  | "ecdsa-p256"
+  | "ecdsa-p384"
+  | "ecdsa-p521"
+  | "rsa-2048"
+  | "rsa-3072"
+  | "rsa-4096"
+  | "ed25519";
+
+/** A private key; printing it in any way shows `[redacted]`. */
+export interface PrivateKey {
+  readonly algorithm: "ECDSA" | "RSA" | "Ed25519";
+  readonly bits: number;
+  /** Of an ECDSA key. */
+  readonly curve?: CurveName;
+  /** DER SubjectPublicKeyInfo. */
+  publicKeyDer(): Uint8Array<ArrayBuffer>;
+  /** `EC PRIVATE KEY` (SEC 1), `RSA PRIVATE KEY` (PKCS#1), or `PRIVATE KEY` (PKCS#8) for Ed25519. */
+  toPem(): string;
+  /**
+   * The signature: ECDSA in DER, RSA in PKCS#1 v1.5, Ed25519 raw and without a hash. Without `hash` ECDSA takes the one of
+   * its curve and RSA SHA-256.
+   */
+  sign(data: Uint8Array, hash?: HashName): Uint8Array<ArrayBuffer>;
+}
+
+const INSPECT_NODE = Symbol.for("nodejs.util.inspect.custom");
+const INSPECT_DENO = Symbol.for("Deno.customInspect");
+
+const CURVE_HASH: Readonly<Record<CurveName, HashName>> = {
+  "P-224": "sha256",
+  "P-256": "sha256",
+  "P-384": "sha384",
+  "P-521": "sha512",
+};
+
+const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519">, HashName>> = {
+  "SHA256-RSA": "sha256",
+  "ECDSA-SHA256": "sha256",
+  "ECDSA-SHA384": "sha384",
+  "ECDSA-SHA512": "sha512",
+};
+
+/** Makes a new key; RSA takes a second or more in the background. */
+export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {
+  return createKey(await generateKeyObject(algorithm));
+}
+
+/**
+ * Reads the first private key of a PEM text: `EC PRIVATE KEY`, `RSA PRIVATE KEY` or `PRIVATE KEY`. Other blocks, such as
+ * `EC PARAMETERS` or the certificates of a kubelet's combined file, are passed over.
+ */
+export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
+  const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
+  if (block === undefined) return err("no private key found in PEM data");
+  if (block.label === "ENCRYPTED PRIVATE KEY" || block.headers["Proc-Type"]?.includes("ENCRYPTED") === true) {
+    return err("the private key is encrypted, which is not supported");
+  }
+  const type = KEY_FORMAT[block.label];
+  if (type === undefined) return err(`unsupported private key type "${block.label}"`);
+  try {
+    return ok(createKey(importPrivateKey(block, type)));
+  } catch (error) {
+    if (error instanceof DerError || error instanceof AppError) return err(error.message);
+    // OpenSSL's and Deno's messages tell about structure, never about content.
+    return err(`malformed private key: ${messageOf(error)}`);
+  }
+}
+
+/** The CA port over a key held in memory; `sign` rejects with AppError `key_invalid` when the algorithm is another key's. */
+export function createCaKey(key: PrivateKey): CaKey {
+  return {
+    publicKey: () => Promise.resolve(key.publicKeyDer()),
+    sign(data, algorithm): Promise<Uint8Array<ArrayBuffer>> {
+      const family = algorithm === "SHA256-RSA" ? "RSA" : algorithm === "Ed25519" ? "Ed25519" : "ECDSA";
+      if (family !== key.algorithm) {
+        const message = `cannot sign with "${algorithm}": the key is ${key.algorithm}`;
+        return Promise.reject(new AppError("key_invalid", message));
+      }
+      return Promise.resolve(algorithm === "Ed25519" ? key.sign(data) : key.sign(data, ALGORITHM_HASH[algorithm]));
+    },
+  };
+}
+
+const KEY_FORMAT: Readonly<Record<string, "sec1" | "pkcs1" | "pkcs8">> = {
+  "EC PRIVATE KEY": "sec1",
+  "RSA PRIVATE KEY": "pkcs1",
+  "PRIVATE KEY": "pkcs8",
+};
+
+function importPrivateKey(block: PemBlock, type: "sec1" | "pkcs1" | "pkcs8"): KeyObject {
+  const outer = new DerReader(block.bytes);
+  outer.readAny();
+  outer.expectEnd();
+  return createPrivateKey({ key: Buffer.from(block.bytes), format: "der", type });
+}
+
+function generateKeyObject(algorithm: KeyAlgorithm): Promise<KeyObject> {
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, _publicKey: KeyObject, privateKey: KeyObject): void => {
+      if (error === null || error === undefined) resolve(privateKey);
+      else reject(error);
+    };
+    switch (algorithm) {
+      case "ecdsa-p256":
+        return generateKeyPair("ec", { namedCurve: "P-256" }, done);
+      case "ecdsa-p384":
+        return generateKeyPair("ec", { namedCurve: "P-384" }, done);
+      case "ecdsa-p521":
+        return generateKeyPair("ec", { namedCurve: "P-521" }, done);
+      case "rsa-2048":
+      case "rsa-3072":
+      case "rsa-4096":
+        return generateKeyPair("rsa", { modulusLength: Number(algorithm.slice(4)) }, done);
+      case "ed25519":
+        return generateKeyPair("ed25519", undefined, done);
+    }
+  });
+}
+
+function createKey(key: KeyObject): PrivateKey {
+  const type = key.asymmetricKeyType;
+  if (type !== "ec" && type !== "rsa" && type !== "ed25519") {
+    throw new AppError("key_invalid", `unsupported private key type "${type}"`);
+  }
+  const der = new Uint8Array(createPublicKey(key).export({ format: "der", type: "spki" }));
+  const facts = parsePublicKey(der);
+  if (facts.weakness !== undefined) throw new AppError("key_invalid", facts.weakness);
+  return new LocalPrivateKey(key, der, facts);
+}
+
+class LocalPrivateKey implements PrivateKey {
+  readonly algorithm: "ECDSA" | "RSA" | "Ed25519";
+  readonly bits: number;
+  readonly curve?: CurveName;
+  readonly #key: KeyObject;
+  readonly #publicKeyDer: Bytes;
+
+  constructor(key: KeyObject, publicKeyDer: Bytes, { algorithm, bits, curve }: PublicKeyFacts) {
+    this.algorithm = algorithm === "ECDSA" || algorithm === "RSA" ? algorithm : "Ed25519";
+    this.bits = bits;
+    if (curve !== undefined) this.curve = curve;
+    this.#key = key;
+    this.#publicKeyDer = publicKeyDer;
+  }
+
+  publicKeyDer(): Bytes {
+    return this.#publicKeyDer.slice();
+  }
+
+  toPem(): string {
+    switch (this.algorithm) {
+      case "ECDSA":
+        return encodePem("EC PRIVATE KEY", this.#key.export({ format: "der", type: "sec1" }));
+      case "RSA":
+        return encodePem("RSA PRIVATE KEY", this.#key.export({ format: "der", type: "pkcs1" }));
+      case "Ed25519":
+        return encodePem("PRIVATE KEY", this.#key.export({ format: "der", type: "pkcs8" }));
+    }
+  }
+
+  sign(data: Uint8Array, hash?: HashName): Bytes {
+    const byKey = this.curve === undefined ? "sha256" : CURVE_HASH[this.curve];
+    return new Uint8Array(sign(this.algorithm === "Ed25519" ? null : hash ?? byKey, data, this.#key));
+  }
+
+  toString(): string {
+    return "[redacted]";
+  }
+
+  toJSON(): string {
+    return "[redacted]";
+  }
+
+  [INSPECT_NODE](): string {
+    return `PrivateKey(${this.algorithm}-${this.bits}, [redacted])`;
+  }
+
+  [INSPECT_DENO](): string {
+    return `PrivateKey(${this.algorithm}-${this.bits}, [redacted])`;
+  }
+}

@@ -1,0 +1,151 @@
+/** Distinguished names, read into the buckets of Go's `pkix.Name` and written back in its fixed order. */
+import { type Bytes, decodeOid, DerError, DerReader, TAG } from "./der.ts";
+import { decodeText, type TextDialect } from "./der_text.ts";
+import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
+
+/** The parts of a subject that survive signing; what is absent is empty. */
+export interface SubjectFields {
+  readonly commonName?: string;
+  readonly organizations?: readonly string[];
+  readonly organizationalUnits?: readonly string[];
+  readonly countries?: readonly string[];
+  readonly localities?: readonly string[];
+  readonly provinces?: readonly string[];
+  readonly streetAddresses?: readonly string[];
+  readonly postalCodes?: readonly string[];
+  readonly serialNumber?: string;
+}
+
+/** An attribute outside the buckets; `value` is undefined when it is not a string. */
+export interface OtherAttribute {
+  readonly oid: string;
+  readonly value: string | undefined;
+}
+
+/** A parsed name: of several CN or SERIALNUMBER the last one counts, the other buckets keep their order. */
+export interface DistinguishedName extends Required<SubjectFields> {
+  readonly otherAttributes: readonly OtherAttribute[];
+  /** The name's own DER. */
+  readonly raw: Uint8Array<ArrayBuffer>;
+}
+
+type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
+
+interface AttributeType {
+  readonly oid: string;
+  readonly field: keyof SubjectFields;
+  readonly short: string;
+}
+
+/** The buckets, in the order in which a certificate's subject is written (`signers.md` §3.4). */
+const ATTRIBUTE_TYPES: readonly AttributeType[] = [
+  { oid: "2.5.4.6", field: "countries", short: "C" },
+  { oid: "2.5.4.10", field: "organizations", short: "O" },
+  { oid: "2.5.4.11", field: "organizationalUnits", short: "OU" },
+  { oid: "2.5.4.7", field: "localities", short: "L" },
+  { oid: "2.5.4.8", field: "provinces", short: "ST" },
+  { oid: "2.5.4.9", field: "streetAddresses", short: "STREET" },
+  { oid: "2.5.4.17", field: "postalCodes", short: "POSTALCODE" },
+  { oid: "2.5.4.3", field: "commonName", short: "CN" },
+  { oid: "2.5.4.5", field: "serialNumber", short: "SERIALNUMBER" },
+];
+
+const FIELD_OF: ReadonlyMap<string, keyof SubjectFields> = new Map(
+  ATTRIBUTE_TYPES.map(({ oid, field }) => [oid, field]),
+);
+const OID_DER_OF: ReadonlyMap<string, Bytes> = new Map(ATTRIBUTE_TYPES.map(({ oid }) => [oid, encodeOid(oid)]));
+
+/** Parses one Name (RFC 5280 §4.1.2.4) from its complete DER; throws `DerError` in the words of the dialect. */
+export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
+  try {
+    return readName(raw, dialect);
+  } catch (error) {
+    // Go's certificate parser has one text for every structural fault of a name.
+    if (dialect === "certificate" && error instanceof DerError && !error.message.startsWith("x509: ")) {
+      throw new DerError("x509: invalid RDNSequence");
+    }
+    throw error;
+  }
+}
+
+/**
+ * The name's DER as Go's `pkix.Name.ToRDNSequence` writes it: one RDN per bucket, the values of a bucket sorted as DER
+ * sorts a SET, other attributes dropped.
+ */
+export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
+  const rdns: Bytes[] = [];
+  for (const { oid, field } of ATTRIBUTE_TYPES) {
+    const values = valuesOf(name, field);
+    if (values.length === 0) continue;
+    const type = OID_DER_OF.get(oid) ?? encodeOid(oid);
+    rdns.push(encodeSetOf(values.map((value) => encodeSequence(type, encodeText(value)))));
+  }
+  return encodeSequence(...rdns);
+}
+
+/** The name on one line for people, close to RFC 4514: `CN=system:node:n1,O=system:nodes`. */
+export function formatName(name: SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] }): string {
+  const commonNameFirst = [...ATTRIBUTE_TYPES].sort((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
+  const known = commonNameFirst.flatMap(({ field, short }) =>
+    valuesOf(name, field).map((value) => `${short}=${escapeValue(value)}`)
+  );
+  const others = (name.otherAttributes ?? []).map(({ oid, value }) => `${oid}=${escapeValue(value ?? "")}`);
+  return [...known, ...others].join(",");
+}
+
+function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
+  const outer = new DerReader(raw);
+  const sequence = outer.enter(TAG.sequence, "RDNSequence");
+  if (!outer.isAtEnd()) throw new DerError("x509: trailing data after X.509 Subject");
+  const lists: Record<ListField, string[]> = {
+    organizations: [],
+    organizationalUnits: [],
+    countries: [],
+    localities: [],
+    provinces: [],
+    streetAddresses: [],
+    postalCodes: [],
+  };
+  const single = { commonName: "", serialNumber: "" };
+  const otherAttributes: OtherAttribute[] = [];
+  while (!sequence.isAtEnd()) {
+    const set = enterMember(sequence, TAG.set);
+    while (!set.isAtEnd()) {
+      const attribute = enterMember(set, TAG.sequence);
+      const oid = decodeOid(attribute.read(TAG.oid, "ObjectIdentifier").content);
+      const { tag, content } = attribute.readAny();
+      const value = decodeText(tag, content, dialect);
+      if (value === undefined && dialect === "certificate") {
+        throw new DerError(`x509: invalid RDNSequence: invalid attribute value: unsupported string type: ${tag}`);
+      }
+      const field = FIELD_OF.get(oid);
+      if (value === undefined || field === undefined) otherAttributes.push(Object.freeze({ oid, value }));
+      else if (field === "commonName" || field === "serialNumber") single[field] = value;
+      else lists[field].push(value);
+    }
+  }
+  for (const list of Object.values(lists)) Object.freeze(list);
+  return Object.freeze({ ...single, ...lists, otherAttributes: Object.freeze(otherAttributes), raw });
+}
+
+function enterMember(reader: DerReader, tag: number): DerReader {
+  if (!reader.isNext(tag)) throw new DerError("asn1: structure error: sequence tag mismatch");
+  return reader.enter(tag, "member");
+}
+
+function valuesOf(name: SubjectFields, field: keyof SubjectFields): readonly string[] {
+  const value = name[field];
+  if (value === undefined || value === "") return [];
+  return typeof value === "string" ? [value] : value;
+}
+
+/** RFC 4514 §2.4, plus control characters in hexadecimal so that a line stays a line. */
+function escapeValue(value: string): string {
+  return value
+    .replace(/[\\,+"<>;]/g, "\\$&")
+    .replace(/^[# ]| $/g, "\\$&")
+    .replace(
+      /[\p{Cc}\u2028\u2029]/gu,
+      (char) => [...new TextEncoder().encode(char)].map((byte) => `\\${byte.toString(16).padStart(2, "0")}`).join(""),
+    );
+}

@@ -1,0 +1,97 @@
+/** The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted. */
+import { AppError } from "../errors.ts";
+import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
+import { decodeAscii, isAscii } from "./der_text.ts";
+import { encodeSequence, encodeValue } from "./der_writer.ts";
+import { formatIpAddress, parseIpAddress } from "./ip_address.ts";
+import { parseUri } from "./uri.ts";
+
+/** The names, in the order of the extension within each kind. */
+export interface AlternativeNames {
+  readonly dnsNames: readonly string[];
+  readonly emailAddresses: readonly string[];
+  /** Canonical text. */
+  readonly ipAddresses: readonly string[];
+  readonly uris: readonly string[];
+}
+
+/** Object identifier of the extension. */
+export const SUBJECT_ALT_NAME_OID = "2.5.29.17";
+
+const EMAIL = contextTag(1, false);
+const DNS = contextTag(2, false);
+const URI = contextTag(6, false);
+const IP = contextTag(7, false);
+const ASCII = new TextEncoder();
+
+/** Reads the extension's value; throws `DerError` in the words of Go's x509. `otherNames` counts names of other kinds. */
+export function parseAlternativeNames(value: Bytes): AlternativeNames & { readonly otherNames: number } {
+  const dnsNames: string[] = [];
+  const emailAddresses: string[] = [];
+  const ipAddresses: string[] = [];
+  const uris: string[] = [];
+  let otherNames = 0;
+  const reader = withText(
+    "x509: invalid subject alternative names",
+    () => new DerReader(value).enter(TAG.sequence, "GeneralNames"),
+  );
+  while (!reader.isAtEnd()) {
+    const { tag, content } = withText("x509: invalid subject alternative name", () => reader.readAny());
+    if (tag === DNS) dnsNames.push(readAscii(content, "dNSName"));
+    else if (tag === EMAIL) emailAddresses.push(readAscii(content, "rfc822Name"));
+    else if (tag === URI) uris.push(readUri(content));
+    else if (tag === IP) ipAddresses.push(readIp(content));
+    else otherNames++;
+  }
+  return {
+    dnsNames: Object.freeze(dnsNames),
+    emailAddresses: Object.freeze(emailAddresses),
+    ipAddresses: Object.freeze(ipAddresses),
+    uris: Object.freeze(uris),
+    otherNames,
+  };
+}
+
+/**
+ * The extension's value in Go's order (DNS, email, IP, URI); undefined when there are no names. Throws AppError `invalid`
+ * for a name that the type cannot hold.
+ */
+export function encodeAlternativeNames(names: AlternativeNames): Bytes | undefined {
+  const values = [
+    ...names.dnsNames.map((name) => encodeValue(DNS, encodeAscii("DNS name", name))),
+    ...names.emailAddresses.map((name) => encodeValue(EMAIL, encodeAscii("email address", name))),
+    ...names.ipAddresses.map((name) => encodeValue(IP, encodeIp(name))),
+    ...names.uris.map((name) => encodeValue(URI, encodeAscii("URI", name))),
+  ];
+  return values.length === 0 ? undefined : encodeSequence(...values);
+}
+
+function readAscii(content: Bytes, kind: string): string {
+  const text = decodeAscii(content);
+  if (text === undefined) throw new DerError(`x509: SAN ${kind} is malformed`);
+  return text;
+}
+
+function readUri(content: Bytes): string {
+  const parsed = parseUri(readAscii(content, "uniformResourceIdentifier"));
+  if ("fault" in parsed) throw new DerError(parsed.fault);
+  return parsed.text;
+}
+
+function readIp(content: Bytes): string {
+  if (content.length !== 4 && content.length !== 16) {
+    throw new DerError(`x509: cannot parse IP address of length ${content.length}`);
+  }
+  return formatIpAddress(content);
+}
+
+function encodeAscii(kind: string, text: string): Uint8Array {
+  if (!isAscii(text)) throw new AppError("invalid", `cannot encode ${kind} "${text}": only ASCII is possible`);
+  return ASCII.encode(text);
+}
+
+function encodeIp(text: string): Bytes {
+  const bytes = parseIpAddress(text);
+  if (bytes === undefined) throw new AppError("invalid", `cannot encode IP address "${text}": it is not an IP address`);
+  return bytes;
+}

@@ -1,0 +1,80 @@
+/** ClusterRoles made of others (`pkg/controller/clusterroleaggregation`). */
+import { nameOf } from "../kube/meta.ts";
+import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
+
+/**
+ * The rules of an aggregated role: those of every other role that a selector picks, selector by selector, each in the
+ * order of role names, without duplicates. A role without an aggregation rule keeps its own.
+ */
+export function aggregateRules(role: ClusterRole, allClusterRoles: readonly ClusterRole[]): readonly PolicyRule[] {
+  if (role.aggregationRule === undefined) return role.rules ?? [];
+  const others = allClusterRoles.filter((other) => nameOf(other) !== nameOf(role))
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const rules = new Map<string, PolicyRule>();
+  for (const selector of role.aggregationRule.clusterRoleSelectors ?? []) {
+    for (const other of others) {
+      if (!selects(selector, other.metadata.labels ?? {})) continue;
+      for (const rule of other.rules ?? []) {
+        const key = ruleKey(rule);
+        if (!rules.has(key)) rules.set(key, rule);
+      }
+    }
+  }
+  return [...rules.values()];
+}
+
+/**
+ * The aggregated roles whose rules are out of date, with the rules they should have. Roles may be made of aggregated
+ * roles (`admin` of `edit` of `view`), so the answer is the state after as many rounds as it takes.
+ */
+export function planAggregation(clusterRoles: readonly ClusterRole[]): readonly ClusterRole[] {
+  let current = clusterRoles;
+  // Each round settles one more layer; more rounds than roles means a cycle, which settles too: rules only grow.
+  for (let round = 0; round <= clusterRoles.length; round++) {
+    const next = current.map((role) => withAggregatedRules(role, current));
+    if (next.every((role, index) => role === current[index])) break;
+    current = next;
+  }
+  return current.filter((role, index) => role !== clusterRoles[index]);
+}
+
+function withAggregatedRules(role: ClusterRole, all: readonly ClusterRole[]): ClusterRole {
+  if (role.aggregationRule === undefined) return role;
+  const rules = aggregateRules(role, all);
+  return haveSameRules(rules, role.rules ?? []) ? role : { ...role, rules };
+}
+
+function haveSameRules(a: readonly PolicyRule[], b: readonly PolicyRule[]): boolean {
+  return a.length === b.length && a.every((rule, index) => ruleKey(rule) === ruleKey(b[index]!));
+}
+
+/** Absent and empty lists are one and the same. */
+function ruleKey(rule: PolicyRule): string {
+  return JSON.stringify([
+    rule.verbs ?? [],
+    rule.apiGroups ?? [],
+    rule.resources ?? [],
+    rule.resourceNames ?? [],
+    rule.nonResourceURLs ?? [],
+  ]);
+}
+
+/** Tells whether a `meta/v1` LabelSelector picks these labels; an empty one picks everything. */
+function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
+  const isMatch = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  return isMatch && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    switch (operator) {
+      case "In":
+        return value !== undefined && values.includes(value);
+      case "NotIn":
+        return value === undefined || !values.includes(value);
+      case "Exists":
+        return value !== undefined;
+      case "DoesNotExist":
+        return value === undefined;
+      default:
+        return false;
+    }
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * RBAC: which rules apply to a user, and whether they allow a request (`pkg/registry/rbac/validation/rule.go`,
+ * `plugin/pkg/auth/authorizer/rbac/rbac.go`). There is no deny: what no rule allows, RBAC has no opinion of.
+ */
+import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
+import { quoteText } from "../kube/quote.ts";
+import { nameOf } from "../kube/meta.ts";
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+  RoleRef,
+  Subject,
+} from "../kube/rbac_v1.ts";
+import type { UserInfo } from "../kube/user.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { Attributes, Decision } from "./attributes.ts";
+import { ruleAllows } from "./rules.ts";
+
+/** All roles and bindings at one moment. Bindings are tried in the order given. */
+export interface RbacObjects {
+  /** By name. */
+  readonly clusterRoles: ReadonlyMap<string, ClusterRole>;
+  readonly clusterRoleBindings: readonly ClusterRoleBinding[];
+  /** By `namespace/name`. */
+  readonly roles: ReadonlyMap<string, Role>;
+  /** By namespace. */
+  readonly roleBindings: ReadonlyMap<string, readonly RoleBinding[]>;
+}
+
+/** Decides a request: the first rule that allows it, cluster-wide bindings first. */
+export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: RbacObjects): Decision {
+  const namespace = attributes.kind === "resource" ? attributes.namespace : "";
+  const missing: string[] = [];
+  for (const grant of grantsOf(user, namespace, objects)) {
+    if (!grant.rules.ok) missing.push(grant.rules.error);
+    else if (grant.rules.value.some((rule) => ruleAllows(attributes, rule))) {
+      return { kind: "allow", reason: `RBAC: allowed by ${describeGrant(grant)}` };
+    }
+  }
+  return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${aggregateErrors(missing)}` };
+}
+
+/** Every rule that applies to a user in a namespace, in the order of evaluation; missing roles are listed beside. */
+export function resolveRules(
+  user: UserInfo,
+  namespace: string,
+  objects: RbacObjects,
+): { readonly rules: readonly PolicyRule[]; readonly errors: readonly string[] } {
+  const rules: PolicyRule[] = [];
+  const errors: string[] = [];
+  for (const grant of grantsOf(user, namespace, objects)) {
+    if (grant.rules.ok) rules.push(...grant.rules.value);
+    else errors.push(grant.rules.error);
+  }
+  return { rules, errors };
+}
+
+/** The answer to a SelfSubjectRulesReview. Nothing is compacted, as upstream; kubectl does that. */
+export function rulesFor(user: UserInfo, namespace: string, objects: RbacObjects): SubjectRulesReviewStatus {
+  const { rules, errors } = resolveRules(user, namespace, objects);
+  const resourceRules: ResourceRule[] = [];
+  const nonResourceRules: NonResourceRule[] = [];
+  for (const rule of rules) {
+    if ((rule.resources ?? []).length > 0) resourceRules.push(resourceRuleOf(rule));
+    if ((rule.nonResourceURLs ?? []).length > 0) {
+      nonResourceRules.push({ verbs: rule.verbs ?? [], nonResourceURLs: rule.nonResourceURLs ?? [] });
+    }
+  }
+  return {
+    resourceRules,
+    nonResourceRules,
+    incomplete: false,
+    ...(errors.length === 0 ? {} : { evaluationError: aggregateErrors(errors) }),
+  };
+}
+
+/** The rules behind a roleRef, or the text that says which role is missing. */
+export function findRoleRules(
+  roleRef: RoleRef,
+  bindingNamespace: string,
+  objects: RbacObjects,
+): Result<readonly PolicyRule[], string> {
+  switch (roleRef.kind) {
+    case "ClusterRole": {
+      const role = objects.clusterRoles.get(roleRef.name);
+      return role === undefined ? err(roleNotFound("clusterrole", roleRef.name)) : ok(role.rules ?? []);
+    }
+    case "Role": {
+      const role = objects.roles.get(`${bindingNamespace}/${roleRef.name}`);
+      return role === undefined ? err(roleNotFound("role", roleRef.name)) : ok(role.rules ?? []);
+    }
+    default:
+      return err(`unsupported role reference kind: ${quoteText(roleRef.kind)}`);
+  }
+}
+
+/** Several errors as one text, each once (apimachinery `util/errors` Aggregate). */
+export function aggregateErrors(errors: readonly string[]): string {
+  const unique = [...new Set(errors)];
+  return unique.length === 1 ? unique[0] ?? "" : `[${unique.join(", ")}]`;
+}
+
+/** A binding that names the user, with the rules it grants. */
+interface Grant {
+  readonly binding: ClusterRoleBinding | RoleBinding;
+  readonly subject: Subject;
+  /** Empty for a ClusterRoleBinding. */
+  readonly namespace: string;
+  readonly rules: Result<readonly PolicyRule[], string>;
+}
+
+function* grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): Generator<Grant> {
+  yield* grantsOfBindings(user, objects.clusterRoleBindings, "", objects);
+  if (namespace !== "") yield* grantsOfBindings(user, objects.roleBindings.get(namespace) ?? [], namespace, objects);
+}
+
+function* grantsOfBindings(
+  user: UserInfo,
+  bindings: readonly (ClusterRoleBinding | RoleBinding)[],
+  namespace: string,
+  objects: RbacObjects,
+): Generator<Grant> {
+  for (const binding of bindings) {
+    const subject = binding.subjects?.find((candidate) => isSubject(user, candidate, namespace));
+    if (subject === undefined) continue;
+    yield { binding, subject, namespace, rules: findRoleRules(binding.roleRef, namespace, objects) };
+  }
+}
+
+function isSubject(user: UserInfo, subject: Subject, bindingNamespace: string): boolean {
+  switch (subject.kind) {
+    case "User":
+      return user.username === subject.name;
+    case "Group":
+      return user.groups.includes(subject.name);
+    case "ServiceAccount": {
+      const namespace = namespaceOfSubject(subject, bindingNamespace);
+      return namespace !== "" && user.username === `system:serviceaccount:${namespace}:${subject.name}`;
+    }
+    default:
+      return false;
+  }
+}
+
+function describeGrant({ binding, subject, namespace }: Grant): string {
+  const isCluster = namespace === "";
+  const name = isCluster ? nameOf(binding) : `${nameOf(binding)}/${namespace}`;
+  const { kind, name: role } = binding.roleRef;
+  return `${isCluster ? "ClusterRoleBinding" : "RoleBinding"} ${quoteText(name)} of ${kind} ${quoteText(role)} to ` +
+    describeSubject(subject, namespace);
+}
+
+function describeSubject(subject: Subject, bindingNamespace: string): string {
+  const name = subject.kind === "ServiceAccount"
+    ? `${subject.name}/${namespaceOfSubject(subject, bindingNamespace)}`
+    : subject.name;
+  return `${subject.kind} ${quoteText(name)}`;
+}
+
+function namespaceOfSubject(subject: Subject, bindingNamespace: string): string {
+  return subject.namespace === undefined || subject.namespace === "" ? bindingNamespace : subject.namespace;
+}
+
+function resourceRuleOf(rule: PolicyRule): ResourceRule {
+  return {
+    verbs: rule.verbs ?? [],
+    ...(rule.apiGroups === undefined ? {} : { apiGroups: rule.apiGroups }),
+    ...(rule.resources === undefined ? {} : { resources: rule.resources }),
+    ...(rule.resourceNames === undefined ? {} : { resourceNames: rule.resourceNames }),
+  };
+}
+
+function roleNotFound(resource: string, name: string): string {
+  return `${resource}.rbac.authorization.k8s.io ${quoteText(name)} not found`;
+}

@@ -1,0 +1,106 @@
+/**
+ * What start-up does to default roles and bindings that exist already: it adds what is missing and removes nothing
+ * (component-helpers `auth/rbac/reconciliation`).
+ */
+import type { ObjectMeta } from "../kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, LabelSelector, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
+import { findUncoveredRules } from "./escalation.ts";
+
+/** What to do about one default object. */
+export type ReconcilePlan<T> =
+  | { readonly kind: "none" }
+  | { readonly kind: "create"; readonly object: T }
+  /** `object` is the existing one with additions; its resourceVersion guards the write. */
+  | { readonly kind: "update"; readonly object: T }
+  /** The roleRef, which cannot be changed, is another one: delete the existing object, then create this one. */
+  | { readonly kind: "recreate"; readonly object: T };
+
+type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
+
+/**
+ * Plans one default object. An existing object whose autoupdate annotation is `"false"` is left alone, and so are the
+ * rules of an aggregated role, which follow from its parts.
+ */
+export function planReconcile<T extends RbacObject>(existing: T | undefined, wanted: T): ReconcilePlan<T> {
+  if (existing === undefined) return { kind: "create", object: wanted };
+  if (existing.metadata.annotations?.[AUTOUPDATE_ANNOTATION] === "false") return { kind: "none" };
+  if (isBinding(existing) && isBinding(wanted) && !isSameRole(existing, wanted)) {
+    return { kind: "recreate", object: wanted };
+  }
+  const metadata = mergeMetadata(existing.metadata, wanted.metadata);
+  const content = isBinding(existing) && isBinding(wanted)
+    ? missingSubjects(existing, wanted)
+    : !isBinding(existing) && !isBinding(wanted)
+    ? missingRules(existing, wanted)
+    : {};
+  if (metadata === existing.metadata && Object.keys(content).length === 0) return { kind: "none" };
+  return { kind: "update", object: { ...existing, metadata, ...content } };
+}
+
+function isBinding(object: RbacObject): object is ClusterRoleBinding | RoleBinding {
+  return "roleRef" in object;
+}
+
+function isSameRole(a: ClusterRoleBinding | RoleBinding, b: ClusterRoleBinding | RoleBinding): boolean {
+  return a.roleRef.apiGroup === b.roleRef.apiGroup && a.roleRef.kind === b.roleRef.kind &&
+    a.roleRef.name === b.roleRef.name;
+}
+
+function missingSubjects(
+  existing: ClusterRoleBinding | RoleBinding,
+  wanted: ClusterRoleBinding | RoleBinding,
+): { readonly subjects?: readonly Subject[] } {
+  const present = existing.subjects ?? [];
+  const missing = (wanted.subjects ?? []).filter((subject) => !present.some((other) => isSameSubject(subject, other)));
+  return missing.length === 0 ? {} : { subjects: [...present, ...missing] };
+}
+
+function isSameSubject(a: Subject, b: Subject): boolean {
+  return a.kind === b.kind && a.name === b.name && (a.apiGroup ?? "") === (b.apiGroup ?? "") &&
+    (a.namespace ?? "") === (b.namespace ?? "");
+}
+
+function missingRules(existing: ClusterRole | Role, wanted: ClusterRole | Role): Partial<ClusterRole> {
+  const wantedSelectors = selectorsOf(wanted);
+  if (wantedSelectors.length > 0) {
+    const present = selectorsOf(existing);
+    const missing = wantedSelectors.filter((selector) => !present.some((other) => isSameSelector(selector, other)));
+    if (missing.length === 0) return {};
+    return { aggregationRule: { clusterRoleSelectors: [...present, ...missing] } };
+  }
+  const missing = findUncoveredRules(existing.rules ?? [], wanted.rules ?? []);
+  return missing.length === 0 ? {} : { rules: [...existing.rules ?? [], ...missing] };
+}
+
+function selectorsOf(role: ClusterRole | Role): readonly LabelSelector[] {
+  return "aggregationRule" in role ? role.aggregationRule?.clusterRoleSelectors ?? [] : [];
+}
+
+function isSameSelector(a: LabelSelector, b: LabelSelector): boolean {
+  return JSON.stringify([sorted(a.matchLabels), a.matchExpressions ?? []]) ===
+    JSON.stringify([sorted(b.matchLabels), b.matchExpressions ?? []]);
+}
+
+/** Adds labels and annotations that are missing; what is there wins. The same object when nothing is missing. */
+function mergeMetadata(existing: ObjectMeta, wanted: ObjectMeta): ObjectMeta {
+  const labels = sorted({ ...wanted.labels, ...existing.labels });
+  const annotations = sorted({ ...wanted.annotations, ...existing.annotations });
+  const isComplete = Object.keys(labels).length === Object.keys(existing.labels ?? {}).length &&
+    Object.keys(annotations).length === Object.keys(existing.annotations ?? {}).length;
+  if (isComplete) return existing;
+  // Labels and annotations stand before ownerReferences in canonical order.
+  const { labels: _labels, annotations: _annotations, ownerReferences, finalizers, managedFields, ...head } = existing;
+  return {
+    ...head,
+    labels,
+    annotations,
+    ...(ownerReferences === undefined ? {} : { ownerReferences }),
+    ...(finalizers === undefined ? {} : { finalizers }),
+    ...(managedFields === undefined ? {} : { managedFields }),
+  };
+}
+
+function sorted(map: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(map ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

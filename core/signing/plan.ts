@@ -1,0 +1,119 @@
+/**
+ * From an approved request to the plan of a certificate (`spec/signers.md` §3;
+ * `pkg/controller/certificates/authority/policies.go`). Nothing of the request passes but what is named here.
+ */
+import { verifyRequest } from "../csr/request.ts";
+import { findUnknownUsages } from "../csr/usages.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { quoteText } from "../kube/quote.ts";
+import type { CertificatePlan } from "../pki/certificate.ts";
+import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { err, ok, type Result } from "../result.ts";
+import { checkProfile, type SigningProfile } from "./profile.ts";
+
+/** Certificates start a little in the past, for clocks that are late. */
+export const BACKDATE_MS = 5 * 60_000;
+/** Below this life the backdate is added to it, so that the client gets all it asked for. */
+export const SHORT_LIFE_MS = 8 * 3_600_000;
+/** Least life, for stored requests older than the API's own limit. */
+const MIN_DURATION_SECONDS = 600;
+
+/** Why no certificate comes of a request. */
+export type SigningRefusal =
+  /** The request breaks the profile: a Failed condition says so, for good. */
+  | { readonly kind: "failed"; readonly reason: "SignerValidationFailure"; readonly message: string }
+  /** Something that may change, such as an expired CA: tried again later. */
+  | { readonly kind: "error"; readonly message: string };
+
+/** What the plan follows from. */
+export interface PlanInput {
+  readonly csr: CertificateSigningRequest;
+  /** Of `csr.spec.request`; the signature is checked here. */
+  readonly facts: RequestFacts;
+  readonly profile: SigningProfile;
+  readonly caNotAfter: Date;
+  /** Default and longest life (`--cluster-signing-duration`). */
+  readonly signingDurationSeconds: number;
+  readonly now: Date;
+}
+
+/** Plans the certificate of a CSR: profile first, then signature, usages and validity. */
+export function planCertificate(input: PlanInput): Result<CertificatePlan, SigningRefusal> {
+  const { csr, facts, profile } = input;
+  const usages = csr.spec.usages ?? [];
+  const fault = checkProfile(profile, facts, usages);
+  if (fault !== undefined) return err({ kind: "failed", reason: "SignerValidationFailure", message: fault });
+  const verified = verifyRequest(facts);
+  if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
+  const unknown = findUnknownUsages(usages);
+  if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(quoteText).join(" ")}]`);
+  const limit = Math.min(input.signingDurationSeconds, profile.maxDurationSeconds ?? Infinity);
+  const life = decideDurationSeconds(csr.spec.expirationSeconds, limit) * 1000;
+  const validity = planValidity(input.now, life, input.caNotAfter);
+  if (!validity.ok) return refuse(validity.error);
+  return ok({
+    subject: subjectFieldsOf(facts.subject),
+    publicKeyDer: facts.publicKeyDer,
+    dnsNames: facts.dnsNames,
+    ipAddresses: facts.ipAddresses,
+    emailAddresses: facts.emailAddresses,
+    uris: facts.uris,
+    notBefore: validity.value.notBefore,
+    notAfter: validity.value.notAfter,
+    usages,
+    isCa: false,
+  });
+}
+
+/** The life of a certificate: as requested, at most the signer's limit, at least ten minutes (in this order). */
+export function decideDurationSeconds(requested: number | undefined, limitSeconds: number): number {
+  if (requested === undefined || requested > limitSeconds) return limitSeconds;
+  return Math.max(requested, MIN_DURATION_SECONDS);
+}
+
+/** From when to when, in whole seconds; the error is the text of kube-controller-manager. */
+export function planValidity(
+  now: Date,
+  lifeMs: number,
+  caNotAfter: Date,
+  backdateMs: number = BACKDATE_MS,
+  shortLifeMs: number = SHORT_LIFE_MS,
+): Result<{ readonly notBefore: Date; readonly notAfter: Date }, string> {
+  const notBefore = now.getTime() - backdateMs;
+  const wanted = now.getTime() + lifeMs - (lifeMs < shortLifeMs ? 0 : backdateMs);
+  const end = caNotAfter.getTime();
+  if (notBefore >= end) return err(`the signer has expired: NotAfter=${formatGoTime(caNotAfter)}`);
+  if (now.getTime() >= end) {
+    return err(`refusing to sign a certificate that expired in the past: NotAfter=${formatGoTime(caNotAfter)}`);
+  }
+  return ok({ notBefore: wholeSeconds(notBefore), notAfter: wholeSeconds(Math.min(wanted, end)) });
+}
+
+/** Go's default print of a UTC time with second precision: `2006-01-02 15:04:05 +0000 UTC`. */
+export function formatGoTime(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace("T", " ")} +0000 UTC`;
+}
+
+/** The fields that survive; raw bytes and other attribute types do not. */
+function subjectFieldsOf(subject: DistinguishedName): SubjectFields {
+  return {
+    commonName: subject.commonName,
+    organizations: subject.organizations,
+    organizationalUnits: subject.organizationalUnits,
+    countries: subject.countries,
+    localities: subject.localities,
+    provinces: subject.provinces,
+    streetAddresses: subject.streetAddresses,
+    postalCodes: subject.postalCodes,
+    serialNumber: subject.serialNumber,
+  };
+}
+
+function refuse(message: string): Result<never, SigningRefusal> {
+  return err({ kind: "error", message });
+}
+
+function wholeSeconds(milliseconds: number): Date {
+  return new Date(Math.floor(milliseconds / 1000) * 1000);
+}

@@ -1,0 +1,190 @@
+// Carries `authority_test.go`, `signer_test.go` and `test/integration/certificates/duration_test.go` (conformance.md J, L).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
+import { parseRequest } from "../csr/request.ts";
+import type { CertificatePlan } from "../pki/certificate.ts";
+import type { Result } from "../result.ts";
+import { decideDurationSeconds, planCertificate, planValidity, type SigningRefusal } from "./plan.ts";
+import { BUILTIN_SIGNERS } from "./profile.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const NOW = new Date("2026-05-04T03:02:01.900Z");
+
+async function plan(
+  edit: CsrOptions,
+  options: { readonly caNotAfter?: Date; readonly signingDurationSeconds?: number } = {},
+): Promise<Result<CertificatePlan, SigningRefusal>> {
+  const csr = await buildCsr(edit);
+  const facts = parseRequest(csr.spec.request);
+  const profile = BUILTIN_SIGNERS.get(csr.spec.signerName);
+  assert.ok(facts.ok && profile !== undefined);
+  return planCertificate({
+    csr,
+    facts: facts.value,
+    profile,
+    caNotAfter: options.caNotAfter ?? new Date("2036-01-01T00:00:00Z"),
+    signingDurationSeconds: options.signingDurationSeconds ?? 24 * 3600,
+    now: NOW,
+  });
+}
+
+for (
+  const { requested, limit, want } of [
+    { requested: undefined, limit: 3600, want: 3600 },
+    { requested: 1800, limit: 3600, want: 1800 },
+    { requested: 3 * 3600, limit: 3600, want: 3600 },
+    { requested: -60, limit: 3600, want: 600 },
+    { requested: 599, limit: 3600, want: 600 },
+    { requested: 600, limit: 3600, want: 600 },
+    { requested: 3600, limit: 3600, want: 3600 },
+    { requested: 700, limit: 300, want: 300 },
+    { requested: 300, limit: 300, want: 600 },
+  ]
+) {
+  test(`decideDurationSeconds() gives ${want} for ${requested} within ${limit}`, () => {
+    assert.equal(decideDurationSeconds(requested, limit), want);
+  });
+}
+
+for (
+  const { requestedHours, want } of [
+    { requestedHours: undefined, want: 24 * HOUR },
+    { requestedHours: 24, want: 24 * HOUR },
+    { requestedHours: 48, want: 24 * HOUR },
+    { requestedHours: 20, want: 20 * HOUR },
+    { requestedHours: 10, want: 10 * HOUR },
+    { requestedHours: 8, want: 8 * HOUR },
+    { requestedHours: 2, want: 2 * HOUR + 5 * MINUTE },
+    { requestedHours: 0.5, want: 35 * MINUTE },
+    { requestedHours: 1 / 6, want: 15 * MINUTE },
+  ]
+) {
+  test(`planCertificate() gives exactly ${want / MINUTE} min for ${requestedHours ?? "no"} h requested`, async () => {
+    const planned = await plan({
+      signerName: "kubernetes.io/kube-apiserver-client",
+      commonName: "panda",
+      usages: ["client auth"],
+      ...(requestedHours === undefined ? {} : { expirationSeconds: requestedHours * 3600 }),
+    });
+    assert.ok(planned.ok);
+    const { notBefore, notAfter } = planned.value;
+    assert.equal(notAfter.getTime() - notBefore.getTime(), want);
+    assert.equal(notBefore.toISOString(), "2026-05-04T02:57:01.000Z");
+  });
+}
+
+for (
+  const { name, life, backdate, short, from, to } of [
+    { name: "1 h, no short", life: HOUR, backdate: 5 * MINUTE, short: 0, from: -5, to: 55 },
+    { name: "1 min, no short", life: MINUTE, backdate: 5 * MINUTE, short: 0, from: -5, to: -4 },
+    { name: "1 h", life: HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 60 },
+    { name: "1 min", life: MINUTE, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 1 },
+    { name: "24 h", life: 24 * HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 24 * 60 - 5 },
+    { name: "48 h, as far as the CA", life: 48 * HOUR, backdate: 5 * MINUTE, short: 8 * HOUR, from: -5, to: 24 * 60 },
+  ]
+) {
+  test(`planValidity() spans ${from}..${to} min: ${name}`, () => {
+    const now = new Date("2026-01-01T00:00:00Z");
+    const ca = new Date(now.getTime() + 24 * HOUR);
+    const validity = planValidity(now, life, ca, backdate, short);
+    assert.ok(validity.ok);
+    assert.equal((validity.value.notBefore.getTime() - now.getTime()) / MINUTE, from);
+    assert.equal((validity.value.notAfter.getTime() - now.getTime()) / MINUTE, to);
+  });
+}
+
+test("planValidity() refuses a CA that has expired, in Go's words", () => {
+  const end = new Date("2026-01-01T00:00:00Z");
+  assert.deepEqual(planValidity(end, HOUR, end, 0), {
+    ok: false,
+    error: "the signer has expired: NotAfter=2026-01-01 00:00:00 +0000 UTC",
+  });
+  assert.deepEqual(planValidity(end, HOUR, end), {
+    ok: false,
+    error: "refusing to sign a certificate that expired in the past: NotAfter=2026-01-01 00:00:00 +0000 UTC",
+  });
+  assert.deepEqual(planValidity(new Date(end.getTime() + 5 * MINUTE), HOUR, end), {
+    ok: false,
+    error: "the signer has expired: NotAfter=2026-01-01 00:00:00 +0000 UTC",
+  });
+});
+
+test("planValidity() never ends after the CA, never starts after now", () => {
+  fc.assert(fc.property(fc.integer({ min: -1e9, max: 1e12 }), fc.integer({ min: 0, max: 1e12 }), (life, caLife) => {
+    const ca = new Date(Math.floor((NOW.getTime() + caLife) / 1000) * 1000);
+    const validity = planValidity(NOW, life, ca);
+    if (!validity.ok) return;
+    assert.ok(validity.value.notAfter <= ca);
+    assert.ok(validity.value.notBefore < NOW);
+  }));
+});
+
+test("planCertificate() carries subject, key, SANs and usages, and nothing else", async () => {
+  const edit = {
+    signerName: "kubernetes.io/kube-apiserver-client",
+    commonName: "panda",
+    organizations: ["a", "b"],
+    dnsNames: ["a.example"],
+    ipAddresses: ["10.0.0.1"],
+    emailAddresses: ["a@b.c"],
+    uris: ["spiffe://a/b"],
+  };
+  const planned = await plan(edit);
+  assert.ok(planned.ok);
+  const { subject, publicKeyDer, notBefore: _start, notAfter: _end, ...rest } = planned.value;
+  assert.equal(subject.commonName, "panda");
+  assert.deepEqual(subject.organizations, ["a", "b"]);
+  assert.equal("raw" in subject, false);
+  assert.ok(publicKeyDer.length > 0);
+  assert.deepEqual(rest, {
+    dnsNames: ["a.example"],
+    ipAddresses: ["10.0.0.1"],
+    emailAddresses: ["a@b.c"],
+    uris: ["spiffe://a/b"],
+    usages: ["digital signature", "client auth"],
+    isCa: false,
+  });
+});
+
+test("planCertificate() fails for good when the profile is broken", async () => {
+  assert.deepEqual(await plan({ organizations: ["x"] }), {
+    ok: false,
+    error: {
+      kind: "failed",
+      reason: "SignerValidationFailure",
+      message: "subject organization is not system:nodes",
+    },
+  });
+});
+
+test("planCertificate() names all unknown usages as Go prints them", async () => {
+  const edit = { signerName: "kubernetes.io/legacy-unknown", usages: ["a", "client auth", 'b"'] };
+  assert.deepEqual(await plan(edit), {
+    ok: false,
+    error: { kind: "error", message: 'unrecognized usage values: ["a" "b\\""]' },
+  });
+});
+
+test("planCertificate() refuses an expired CA for now", async () => {
+  assert.deepEqual(await plan({}, { caNotAfter: new Date("2020-01-01T00:00:00Z") }), {
+    ok: false,
+    error: { kind: "error", message: "the signer has expired: NotAfter=2020-01-01 00:00:00 +0000 UTC" },
+  });
+});
+
+test("planCertificate() checks the signature of the request again", async () => {
+  const { spec } = await buildCsr({ commonName: "system:node:aaaa" });
+  const der = Buffer.from(fromBase64(spec.request ?? "").split("\n").slice(1, -2).join(""), "base64");
+  der.write("system:node:bbbb", der.indexOf("system:node:aaaa"));
+  const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
+  assert.deepEqual(await plan({ request: toBase64(pem) }), {
+    ok: false,
+    error: {
+      kind: "error",
+      message: "unable to verify certificate request signature: x509: ECDSA verification failure",
+    },
+  });
+});

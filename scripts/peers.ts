@@ -1,0 +1,65 @@
+/**
+ * Builds the real Kubernetes and etcd that the interoperability suite runs, from Go modules, once a machine. A missing
+ * Go toolchain is a failure with a clear message, never a skip.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { cacheDir, mustRun, run } from "./_run.ts";
+
+const KUBERNETES = "v1.37.2";
+const ETCD = "v3.7.3";
+
+interface Peer {
+  readonly name: string;
+  /** Folder of the Go module below tests/interop/peers. */
+  readonly module: string;
+  readonly target: string;
+  readonly version: string;
+}
+
+const kubernetes = (name: string, target: string): Peer => ({ name, module: "kubernetes", target, version: KUBERNETES });
+
+const PEERS: readonly Peer[] = [
+  { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD },
+  kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+  kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+  kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+  kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+  kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
+  kubernetes("certmanager", "./cmd/certmanager"),
+];
+
+/** Where a peer's executable is. */
+export function peerPath(name: string): string {
+  const peer = PEERS.find((candidate) => candidate.name === name);
+  if (peer === undefined) throw new Error(`no peer is called ${name}`);
+  return join(cacheDir(), `${peer.module}-${peer.version}`, peer.name);
+}
+
+/** Builds what is missing. */
+export async function ensurePeers(root: string): Promise<void> {
+  const missing = PEERS.filter(({ name }) => !existsSync(peerPath(name)));
+  if (missing.length === 0) return;
+  if (await run("go", ["version"]).catch(() => 1) !== 0) {
+    throw new Error("the interop suite builds its peers with Go 1.26: install it and put `go` on the PATH");
+  }
+  for (const peer of missing) {
+    const path = peerPath(peer.name);
+    process.stdout.write(`building ${peer.name} ${peer.version}\n`);
+    await mkdir(join(path, ".."), { recursive: true });
+    await mustRun("go", ["build", "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
+      cwd: join(root, "tests", "interop", "peers", peer.module),
+      env: { CGO_ENABLED: "0" },
+    });
+    // A build that was cut off leaves no half executable behind.
+    await rename(`${path}.new`, path);
+  }
+}
+
+function linkerFlags(peer: Peer): string {
+  if (peer.module !== "kubernetes") return "-s -w";
+  const version = "k8s.io/component-base/version";
+  return `-s -w -X ${version}.gitVersion=${KUBERNETES} -X ${version}.gitMajor=1 -X ${version}.gitMinor=37`;
+}

@@ -1,0 +1,73 @@
+/**
+ * Admission: after authorization and decoding, before the object is stored, plugins may change or refuse a write
+ * (`apiserver/pkg/admission`). First every plugin's mutating phase, later (after validation) every validating one.
+ */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+
+/** One write as admission sees it. */
+export interface AdmissionRequest {
+  readonly operation: "CREATE" | "UPDATE" | "DELETE";
+  readonly kind: Kind;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  readonly name: string;
+  /** Empty for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly user: UserInfo;
+  /** Absent for DELETE. */
+  readonly object?: KubeObject;
+  /** Absent for CREATE. */
+  readonly oldObject?: KubeObject;
+}
+
+/** A write that carries an object. */
+export type MutatingRequest = AdmissionRequest & { readonly object: KubeObject };
+
+/** A refusal: 403 `<resource> "<name>" is forbidden: <message>`. */
+export interface Refusal {
+  readonly message: string;
+}
+
+/** What the mutating phase answers. */
+export type Mutation =
+  | { readonly kind: "admitted"; readonly object: KubeObject }
+  | { readonly kind: "refused"; readonly message: string };
+
+/** One plugin. A plugin may also throw a StatusError where Kubernetes answers something else than 403. */
+export interface AdmissionPlugin {
+  readonly name: string;
+  mutate?(request: MutatingRequest): Promise<Mutation>;
+  validate?(request: AdmissionRequest): Promise<Refusal | undefined>;
+}
+
+/** All plugins in order. */
+export interface Admission {
+  /** The object as the plugins leave it. DELETE has no mutating phase here. */
+  mutate(request: MutatingRequest): Promise<Mutation>;
+  /** The first refusal, or undefined. */
+  validate(request: AdmissionRequest): Promise<Refusal | undefined>;
+}
+
+/** Runs plugins one after the other; the first refusal ends the phase. */
+export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
+  return {
+    async mutate(request) {
+      let object = request.object;
+      for (const plugin of plugins) {
+        const answer = await plugin.mutate?.({ ...request, object });
+        if (answer?.kind === "refused") return answer;
+        if (answer !== undefined) object = answer.object;
+      }
+      return { kind: "admitted", object };
+    },
+    async validate(request) {
+      for (const plugin of plugins) {
+        const refusal = await plugin.validate?.(request);
+        if (refusal !== undefined) return refusal;
+      }
+      return undefined;
+    },
+  };
+}

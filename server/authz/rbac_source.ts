@@ -1,0 +1,81 @@
+/** The roles and bindings of the store, kept ready for the authorizer. A write takes effect before it is acknowledged. */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
+import type { RbacObjects } from "../../core/rbac/evaluate.ts";
+import type { Storage, StorageWatch } from "../storage/storage.ts";
+
+/** Where the authorizer reads roles. */
+export interface RbacSource extends Disposable {
+  /** The state at this moment. */
+  objects(): RbacObjects;
+}
+
+/** Reads what the store has, then follows it. */
+export async function createRbacSource(storage: Storage): Promise<RbacSource> {
+  const clusterRoles = new Map<string, ClusterRole>();
+  const clusterRoleBindings = new Map<string, ClusterRoleBinding>();
+  const roles = new Map<string, Role>();
+  const roleBindings = new Map<string, RoleBinding>();
+  let current: RbacObjects | undefined;
+  const changed = () => {
+    current = undefined;
+  };
+  const watches = [
+    await follow(storage, "/registry/clusterroles/", clusterRoles, changed),
+    await follow(storage, "/registry/clusterrolebindings/", clusterRoleBindings, changed),
+    await follow(storage, "/registry/roles/", roles, changed),
+    await follow(storage, "/registry/rolebindings/", roleBindings, changed),
+  ];
+  return {
+    objects() {
+      // Built on the first question after a change: a start-up writes some hundred roles before anybody asks.
+      current ??= {
+        clusterRoles,
+        clusterRoleBindings: sortByName([...clusterRoleBindings.values()]),
+        roles,
+        roleBindings: groupByNamespace(roleBindings),
+      };
+      return current;
+    },
+    [Symbol.dispose]() {
+      for (const watch of watches) watch.stop();
+    },
+  };
+}
+
+/** Fills an index with what is below a prefix and keeps it so. Keys lose the prefix: `name` or `namespace/name`. */
+async function follow<T extends KubeObject>(
+  storage: Storage,
+  prefix: string,
+  index: Map<string, T>,
+  changed: () => void,
+): Promise<StorageWatch> {
+  const page = await storage.list(prefix);
+  // What is stored under a resource's prefix has passed that resource's strategy, so its type is known.
+  for (const { key, object } of page.items) index.set(key.slice(prefix.length), object as T);
+  return storage.watch(prefix, page.revision, (events) => {
+    for (const { key, current } of events) {
+      if (current === undefined) index.delete(key.slice(prefix.length));
+      else index.set(key.slice(prefix.length), current.object as T);
+    }
+    changed();
+  });
+}
+
+function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyMap<string, readonly RoleBinding[]> {
+  const groups = new Map<string, RoleBinding[]>();
+  for (const [key, binding] of bindings) {
+    const namespace = key.slice(0, key.indexOf("/"));
+    const group = groups.get(namespace);
+    if (group === undefined) groups.set(namespace, [binding]);
+    else group.push(binding);
+  }
+  for (const group of groups.values()) sortByName(group);
+  return groups;
+}
+
+/** Kubernetes tries bindings in no particular order; here the reason of an allowed request is always the same. */
+function sortByName<T extends KubeObject>(objects: T[]): T[] {
+  return objects.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}

@@ -1,0 +1,33 @@
+/** Signals that end earlier than the signal they hang on. */
+
+/** A signal of its own that also follows its parent. Dispose it, or the parent keeps its listener. */
+export interface ChildAbort extends Disposable {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+}
+
+/** Makes a signal that aborts with its parent, with the same reason, or on its own. */
+export function createChildAbort(parent: AbortSignal): ChildAbort {
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(parent.reason);
+  if (parent.aborted) follow();
+  else parent.addEventListener("abort", follow, { once: true });
+  return {
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+    [Symbol.dispose]: () => parent.removeEventListener("abort", follow),
+  };
+}
+
+/** Waits for a promise or for the abort, whichever comes first; rejects with the signal's reason. */
+export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const reject = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", reject, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", reject);
+  }
+}

@@ -1,0 +1,129 @@
+/** A signer's CA from two files, read again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
+import { AppError, messageOf } from "../../core/errors.ts";
+import { type Authority, parseAuthority } from "../../core/pki/authority.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+
+/** The little of a file system that is needed here. */
+export interface CaFiles {
+  /** The text; rejects when there is no such file. */
+  read(path: string): Promise<string>;
+  /** Permission bits, such as 0o600. */
+  mode(path: string): Promise<number>;
+}
+
+/** What the source needs. */
+export interface FileAuthorityOptions {
+  readonly files: CaFiles;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The CA as it is on disk. */
+export interface FileAuthoritySource {
+  /** The newest valid pair; files are compared at most once a second. Never fails once the source exists. */
+  current(): Promise<Authority>;
+}
+
+interface Loaded {
+  readonly authority: Authority;
+  readonly content: string;
+}
+
+const CHECK_INTERVAL_MS = 1_000;
+const GROUP_AND_OTHERS = 0o077;
+
+/**
+ * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is no
+ * CA, and `file_permissions` when others may read the key. Later faults are logged and the old pair stays in use.
+ */
+export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
+  const { certFile, keyFile, clock, logger } = options;
+  let loaded = await load(options);
+  let checkedAt = clock.now().getTime();
+  let refused = "";
+  let check: Promise<void> | undefined;
+
+  async function reload(): Promise<void> {
+    try {
+      const next = await load(options, loaded);
+      if (next !== loaded) logger.info("CA reloaded", { certFile, fingerprint: next.authority.certificate.sha256Fingerprint });
+      loaded = next;
+      refused = "";
+    } catch (error) {
+      const text = messageOf(error);
+      if (text !== refused) logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error: text });
+      refused = text;
+    }
+  }
+
+  async function current(): Promise<Authority> {
+    const now = clock.now().getTime();
+    // A clock that was set back checks at once.
+    if (check === undefined && Math.abs(now - checkedAt) >= CHECK_INTERVAL_MS) {
+      checkedAt = now;
+      check = reload().finally(() => {
+        check = undefined;
+      });
+    }
+    await check;
+    return loaded.authority;
+  }
+
+  return { current };
+}
+
+/** Reads and checks the pair; the very same value when the files hold what `known` holds. */
+async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
+  const { certFile, keyFile } = options;
+  // Upstream blames its loader, by this name, for content that it could read.
+  const loader = `csr-controller::${certFile}::${keyFile}`;
+  if (certFile === "" || keyFile === "") {
+    throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
+  }
+  const certificatePem = await readFile(options, certFile);
+  const keyPem = await readFile(options, keyFile);
+  const content = `${certificatePem}\0${keyPem}`;
+  if (content === known?.content) return known;
+  await refuseOpenKey(options);
+  const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
+  if (count !== 1) {
+    const hint = "give a file with the CA certificate alone, not a bundle";
+    throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
+  }
+  const key = parsePrivateKey(keyPem);
+  if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
+  const authority = parseAuthority(certificatePem, keyPem);
+  if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
+  return { authority: authority.value, content };
+}
+
+async function readFile({ files, certFile }: FileAuthorityOptions, path: string): Promise<string> {
+  try {
+    return await files.read(path);
+  } catch (cause) {
+    throw invalidCa(`error reading CA cert file "${certFile}": ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function refuseOpenKey({ files, keyFile }: FileAuthorityOptions): Promise<void> {
+  const mode = await files.mode(keyFile);
+  if ((mode & GROUP_AND_OTHERS) === 0) return;
+  throw new AppError(
+    "file_permissions",
+    `cannot use CA key "${keyFile}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
+    { hint: `chmod 600 ${keyFile}` },
+  );
+}
+
+/** A pair that does not fit is noticed by Go's `tls.X509KeyPair`, which signs its text. */
+function inUpstreamWords(fault: string): string {
+  return fault.startsWith("private key does not match") ? `tls: ${fault}` : fault;
+}
+
+function invalidCa(message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}): AppError {
+  return new AppError("ca_invalid", message, options);
+}

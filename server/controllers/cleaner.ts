@@ -1,0 +1,63 @@
+/** The cleaning controller: passes over all CSRs once an hour (`spec/csr-api.md` §10). */
+import { decideCleaning } from "../../core/cleaning/decide.ts";
+import { isAppError, messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
+import { backoffMs } from "./rate_limit.ts";
+
+/** What the cleaner needs. */
+export interface CleanerOptions {
+  readonly store: CsrStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Between two passes; one hour as upstream. */
+  readonly intervalMs?: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Makes a pass at once and then one each interval, until the signal aborts; then resolves. Unlike upstream the first
+ * pass reads a complete list, and a CSR that was deleted and made anew meanwhile is spared by its uid.
+ */
+export async function runCleaner(options: CleanerOptions, signal: AbortSignal): Promise<void> {
+  const { clock, intervalMs = HOUR_MS } = options;
+  try {
+    for (let failures = 0;;) {
+      const passed = await makePass(options, signal);
+      // A list that fails is tried again soon, an hour would be long.
+      const pause = passed ? intervalMs : Math.min(backoffMs(failures), intervalMs);
+      failures = passed ? 0 : failures + 1;
+      await clock.sleepUntil(new Date(clock.now().getTime() + pause), signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** One pass; false when the CSRs could not be listed. */
+async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortSignal): Promise<boolean> {
+  let csrs: readonly CertificateSigningRequest[];
+  try {
+    csrs = await store.list(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.error("CSRs cannot be listed for cleaning", { error: messageOf(error) });
+    return false;
+  }
+  for (const csr of csrs) {
+    const cleaning = decideCleaning(csr, clock.now());
+    if (cleaning.kind === "keep") continue;
+    const { uid } = csr.metadata;
+    try {
+      await store.delete(nameOf(csr), signal, uid === undefined ? {} : { uid });
+      logger.info("CSR cleaned", { csr: nameOf(csr), why: cleaning.why });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isAppError(error, "not_found", "conflict")) continue;
+      logger.error("CSR cannot be cleaned", { csr: nameOf(csr), error: messageOf(error) });
+    }
+  }
+  return true;
+}

@@ -1,0 +1,205 @@
+/** Leader election by Lease with client-go's semantics: one of several replicas acts, another takes over (15/10/2 s). */
+import { isAppError, messageOf } from "../../core/errors.ts";
+import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
+import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
+import { createChildAbort } from "./abort.ts";
+import { claimLease, isHeldAt, type ObservedLease, observe, releaseLease } from "./lease.ts";
+
+/** What an election needs; times default to kube-controller-manager's. */
+export interface LeaderElectionOptions {
+  /** Leases of `namespace`. */
+  readonly store: LeaseStore;
+  readonly namespace: string;
+  readonly leaseName: string;
+  /** Unique among the replicas. */
+  readonly identity: string;
+  /** A silent leader is replaced after this. */
+  readonly leaseDurationMs?: number;
+  /** A leader that cannot renew for this long stops. */
+  readonly renewDeadlineMs?: number;
+  /** Between two attempts. */
+  readonly retryPeriodMs?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const LEASE_DURATION_MS = 15_000;
+const RENEW_DEADLINE_MS = 10_000;
+const RETRY_PERIOD_MS = 2_000;
+/** Candidates must not ask in step. */
+const JITTER_FACTOR = 1.2;
+
+/**
+ * Runs `run` while this process leads. Loses the lease: `run`'s signal aborts, its end is awaited, and the process is
+ * a candidate again. Ends, with the lease released, when the signal aborts or `run` ends by itself (its error is
+ * passed on).
+ */
+export async function runWhileLeading(
+  options: LeaderElectionOptions,
+  run: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const elector = createElector(options);
+  const logger = options.logger.with({ lease: options.leaseName, identity: options.identity });
+  while (!signal.aborted) {
+    logger.info("waiting for the leader lease");
+    if (!(await elector.acquire(signal))) return;
+    logger.info("leading");
+    using term = createChildAbort(signal);
+    const work = run(term.signal).then(
+      () => ({ ended: true }),
+      (error: unknown) => {
+        // What an aborted run throws is the abort itself.
+        if (term.signal.aborted) return { ended: false };
+        throw error;
+      },
+    );
+    const kept = elector.keep(term.signal).then(() => ({ ended: false }));
+    try {
+      const first = await Promise.race([work, kept]);
+      if (first.ended) return;
+    } finally {
+      term.abort();
+      await Promise.allSettled([work, kept]);
+      await elector.release();
+      logger.info("not leading any more");
+    }
+  }
+}
+
+interface Elector {
+  /** Waits until the lease is ours; false when the signal came first. */
+  acquire(signal: AbortSignal): Promise<boolean>;
+  /** Renews until that fails for too long, or until the signal. */
+  keep(signal: AbortSignal): Promise<void>;
+  release(): Promise<void>;
+}
+
+function createElector(options: LeaderElectionOptions): Elector {
+  const { store, leaseName: name, namespace, identity, clock, random, logger } = options;
+  const {
+    leaseDurationMs = LEASE_DURATION_MS,
+    renewDeadlineMs = RENEW_DEADLINE_MS,
+    retryPeriodMs = RETRY_PERIOD_MS,
+  } = options;
+  const candidate = { identity, leaseDurationMs };
+  let observed: ObservedLease | undefined;
+
+  async function acquire(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (await tryClaim(signal)) return true;
+      await pause(retryPeriodMs * (1 + JITTER_FACTOR * random.float()), signal);
+    }
+    return false;
+  }
+
+  async function keep(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (!(await withDeadline(signal, renew))) {
+        if (!signal.aborted) logger.warn("leader lease cannot be renewed", { lease: name });
+        return;
+      }
+      await pause(retryPeriodMs, signal);
+    }
+  }
+
+  async function renew(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (await tryClaim(signal)) return true;
+      await pause(retryPeriodMs, signal);
+    }
+    return false;
+  }
+
+  /** One attempt; every failure is just a no, the next attempt reads afresh. */
+  async function tryClaim(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await claim(signal);
+    } catch (error) {
+      if (!signal.aborted) logger.debug("leader lease cannot be claimed", { lease: name, error: messageOf(error) });
+      return false;
+    }
+  }
+
+  async function claim(signal: AbortSignal): Promise<boolean> {
+    const now = clock.now();
+    if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, now)) {
+      // Nobody else can have it: write without reading first, as long as that works.
+      const written = await write(observed.lease, claimLease(observed.lease.spec, candidate, now), signal)
+        .catch(() => undefined);
+      if (written !== undefined) return true;
+      signal.throwIfAborted();
+    }
+    const lease = await store.get(name, signal);
+    if (lease === undefined) {
+      const metadata = { name, namespace };
+      const spec = claimLease(undefined, candidate, now);
+      const made = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
+      observed = { lease: await store.create(made, signal), at: now.getTime() };
+      return true;
+    }
+    observed = observe(observed, lease, now);
+    if (!isMine(lease) && isHeldAt(observed, now)) return false;
+    await write(lease, claimLease(lease.spec, candidate, now), signal);
+    return true;
+  }
+
+  async function write(lease: Lease, spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
+    const written = await store.update({ ...lease, spec }, signal);
+    observed = { lease: written, at: clock.now().getTime() };
+    return written;
+  }
+
+  /** Its own deadline instead of the caller's signal, which has usually aborted by now. */
+  async function release(): Promise<void> {
+    const given = await withDeadline(new AbortController().signal, async (signal) => {
+      while (!signal.aborted) {
+        try {
+          const lease = await store.get(name, signal);
+          if (lease === undefined || !isMine(lease)) return true;
+          await write(lease, releaseLease(lease.spec, clock.now()), signal);
+          return true;
+        } catch (error) {
+          if (isAppError(error, "conflict")) continue;
+          logger.warn("leader lease cannot be released", { lease: name, error: messageOf(error) });
+          return false;
+        }
+      }
+      return false;
+    });
+    if (given) logger.debug("leader lease released", { lease: name });
+  }
+
+  async function withDeadline(
+    parent: AbortSignal,
+    act: (signal: AbortSignal) => Promise<boolean>,
+  ): Promise<boolean> {
+    using limit = createChildAbort(parent);
+    using timer = createChildAbort(limit.signal);
+    const alarm = clock.sleepUntil(after(renewDeadlineMs), timer.signal).then(() => limit.abort(), () => undefined);
+    try {
+      return await act(limit.signal);
+    } finally {
+      timer.abort();
+      await alarm;
+    }
+  }
+
+  /** An abort just ends the pause; the loops look at the signal themselves. */
+  async function pause(ms: number, signal: AbortSignal): Promise<void> {
+    await clock.sleepUntil(after(ms), signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+
+  function after(ms: number): Date {
+    return new Date(clock.now().getTime() + ms);
+  }
+
+  function isMine(lease: Lease): boolean {
+    return lease.spec.holderIdentity === identity;
+  }
+
+  return { acquire, keep, release };
+}

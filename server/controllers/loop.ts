@@ -1,0 +1,169 @@
+/**
+ * The loop every controller runs in: watch → cache → queue → reconcile. Level-based: a reconciler gets a name and what
+ * the cache holds of it, decides, writes once guarded by resourceVersion, and answers with an outcome.
+ */
+import { isAppError, messageOf } from "../../core/errors.ts";
+import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import type { Change, Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
+import { createChildAbort, orAbort } from "./abort.ts";
+import { createWorkQueue } from "./queue.ts";
+import { backoffMs } from "./rate_limit.ts";
+
+/** How a reconciliation ended. */
+export type Outcome =
+  | { readonly kind: "done" }
+  /** All well; look again after this long. */
+  | { readonly kind: "requeueAfter"; readonly ms: number }
+  /** Try again with back-off; `quiet` when nobody needs to look. */
+  | { readonly kind: "retry"; readonly error: unknown; readonly quiet?: boolean }
+  /** It failed and trying again is no use until the object changes. */
+  | { readonly kind: "terminal"; readonly error: unknown };
+
+/** The outcome of most reconciliations. */
+export const DONE: Outcome = { kind: "done" };
+
+/** Brings one object to where it should be; `object` is undefined when there is none of that name. */
+export type Reconcile<T extends KubeObject> = (
+  name: string,
+  object: T | undefined,
+  signal: AbortSignal,
+) => Promise<Outcome>;
+
+/** What a controller needs. */
+export interface ControllerOptions<T extends KubeObject> {
+  /** Stands on every log line. */
+  readonly name: string;
+  readonly store: ObjectStore<T>;
+  readonly reconcile: Reconcile<T>;
+  /** How many names at once; 5 as upstream. */
+  readonly workers?: number;
+  /** Every name is looked at again after this to twice this; 12 hours as upstream. */
+  readonly resyncMs?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+const WORKERS = 5;
+const RESYNC_MS = 12 * 3_600_000;
+
+/** Runs a controller until the signal aborts, then waits for its workers and resolves. Nothing else ends it. */
+export async function runController<T extends KubeObject>(
+  options: ControllerOptions<T>,
+  parent: AbortSignal,
+): Promise<void> {
+  using life = createChildAbort(parent);
+  const { signal } = life;
+  const { store, reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
+  const logger = options.logger.with({ controller: options.name });
+  const queue = createWorkQueue(clock);
+  const cache = new Map<string, T>();
+  const synced = Promise.withResolvers<void>();
+
+  async function follow(): Promise<void> {
+    for (let failures = 0;; failures += 1) {
+      // A watch that starts anew tells what is there, not what went away in between.
+      const missing = new Set(cache.keys());
+      try {
+        for await (const change of store.changes(signal)) {
+          apply(change, missing);
+          failures = 0;
+        }
+        signal.throwIfAborted();
+        logger.warn("watch ended, starting it again");
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.error("watch failed, starting it again", { error: messageOf(error) });
+      }
+      await sleep(backoffMs(failures));
+    }
+  }
+
+  function apply(change: Change<T>, missing: Set<string>): void {
+    if (change.kind === "synced") {
+      for (const name of missing) drop(name);
+      missing.clear();
+      synced.resolve();
+      return;
+    }
+    const name = nameOf(change.object);
+    missing.delete(name);
+    if (change.kind === "deleted") return drop(name);
+    cache.set(name, change.object);
+    queue.add(name);
+  }
+
+  function drop(name: string): void {
+    cache.delete(name);
+    queue.add(name);
+  }
+
+  async function work(): Promise<void> {
+    await orAbort(synced.promise, signal);
+    while (true) {
+      const name = await queue.take(signal);
+      try {
+        settle(name, await attempt(name));
+      } finally {
+        queue.done(name);
+      }
+    }
+  }
+
+  async function attempt(name: string): Promise<Outcome> {
+    try {
+      return await reconcile(name, cache.get(name), signal);
+    } catch (error) {
+      return { kind: "retry", error };
+    }
+  }
+
+  function settle(name: string, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case "done":
+        queue.forget(name);
+        break;
+      case "requeueAfter":
+        queue.forget(name);
+        queue.addAfter(name, outcome.ms);
+        break;
+      case "retry":
+        if (signal.aborted) break;
+        queue.addRateLimited(name);
+        logRetry(name, outcome.error, outcome.quiet ?? isRace(outcome.error));
+        break;
+      case "terminal":
+        queue.forget(name);
+        logger.error("reconciliation failed for good", { name, error: messageOf(outcome.error) });
+    }
+  }
+
+  function logRetry(name: string, error: unknown, quiet: boolean): void {
+    const fields = { name, attempt: queue.failures(name), error: messageOf(error) };
+    if (quiet) logger.debug("reconciliation will be tried again", fields);
+    else logger.error("reconciliation failed, will be tried again", fields);
+  }
+
+  async function resync(): Promise<void> {
+    while (true) {
+      await sleep(resyncMs * (1 + random.float()));
+      for (const name of cache.keys()) queue.add(name);
+    }
+  }
+
+  function sleep(ms: number): Promise<void> {
+    return clock.sleepUntil(new Date(clock.now().getTime() + ms), signal);
+  }
+
+  logger.debug("controller started", { workers });
+  const tasks = [follow(), queue.runDelays(signal), resync(), ...Array.from({ length: workers }, work)];
+  // Tasks end by the signal alone. A bug in one must stop the others and must not be lost.
+  await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
+  if (!parent.aborted) throw signal.reason;
+  logger.debug("controller stopped");
+}
+
+/** Somebody else wrote or deleted in between; the watch brings the newer state. */
+function isRace(error: unknown): boolean {
+  return isAppError(error, "conflict", "not_found");
+}

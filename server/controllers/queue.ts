@@ -1,0 +1,133 @@
+/**
+ * The work queue of a controller (client-go `util/workqueue`): a name is in it once, never handled by two workers at a
+ * time, and a name that changes while it is handled is handled again afterwards.
+ */
+import type { Clock } from "../../core/ports.ts";
+import { createChildAbort, orAbort } from "./abort.ts";
+import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
+
+/** Names that wait for a worker. */
+export interface WorkQueue {
+  /** Now, or after the current run when the name is being handled. */
+  add(name: string): void;
+  /** Not before `ms` from now; of two waits the shorter one stays. */
+  addAfter(name: string, ms: number): void;
+  /** After the back-off of its failures in a row, counted here. */
+  addRateLimited(name: string): void;
+  /** Ends the row of failures. */
+  forget(name: string): void;
+  /** Failures in a row. */
+  failures(name: string): number;
+  /** The next name; the taker owes a `done`. Rejects with the signal's reason. */
+  take(signal: AbortSignal): Promise<string>;
+  done(name: string): void;
+  /** Moves names whose wait is over into the queue; runs until the signal, then resolves. */
+  runDelays(signal: AbortSignal): Promise<void>;
+}
+
+/** Makes an empty queue. */
+export function createWorkQueue(clock: Clock): WorkQueue {
+  const ready = new Set<string>();
+  const working = new Set<string>();
+  const changedWhileWorking = new Set<string>();
+  const waiting = new Map<string, number>();
+  const failureCounts = new Map<string, number>();
+  const takers: PromiseWithResolvers<void>[] = [];
+  let bucket = createTokenBucket(clock.now());
+  let earlier = Promise.withResolvers<void>();
+  let alarmAt = Infinity;
+
+  function add(name: string): void {
+    if (working.has(name)) {
+      changedWhileWorking.add(name);
+      return;
+    }
+    ready.add(name);
+    takers.shift()?.resolve();
+  }
+
+  function addAfter(name: string, ms: number): void {
+    if (ms <= 0) return add(name);
+    const at = clock.now().getTime() + ms;
+    if ((waiting.get(name) ?? Infinity) <= at) return;
+    waiting.set(name, at);
+    if (at < alarmAt) earlier.resolve();
+  }
+
+  function addRateLimited(name: string): void {
+    const failures = failureCounts.get(name) ?? 0;
+    failureCounts.set(name, failures + 1);
+    const reservation = reserveToken(bucket, clock.now());
+    bucket = reservation.bucket;
+    addAfter(name, Math.max(backoffMs(failures), reservation.delayMs));
+  }
+
+  async function take(signal: AbortSignal): Promise<string> {
+    while (true) {
+      signal.throwIfAborted();
+      for (const name of ready) {
+        ready.delete(name);
+        working.add(name);
+        return name;
+      }
+      const taker = Promise.withResolvers<void>();
+      takers.push(taker);
+      try {
+        await orAbort(taker.promise, signal);
+      } catch (error) {
+        const index = takers.indexOf(taker);
+        if (index >= 0) takers.splice(index, 1);
+        throw error;
+      }
+    }
+  }
+
+  function done(name: string): void {
+    working.delete(name);
+    if (changedWhileWorking.delete(name)) add(name);
+  }
+
+  async function runDelays(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      earlier = Promise.withResolvers();
+      alarmAt = Infinity;
+      for (const at of waiting.values()) alarmAt = Math.min(alarmAt, at);
+      try {
+        await sleepUntilAlarm(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        throw error;
+      }
+      const now = clock.now().getTime();
+      for (const [name, at] of waiting) {
+        if (at > now) continue;
+        waiting.delete(name);
+        add(name);
+      }
+    }
+  }
+
+  /** Returns at the alarm, or sooner when an earlier one was set meanwhile. */
+  async function sleepUntilAlarm(signal: AbortSignal): Promise<void> {
+    if (alarmAt === Infinity) return await orAbort(earlier.promise, signal);
+    using sleep = createChildAbort(signal);
+    const slept = clock.sleepUntil(new Date(alarmAt), sleep.signal);
+    try {
+      await orAbort(Promise.race([slept, earlier.promise]), signal);
+    } finally {
+      sleep.abort();
+      await slept.catch(() => undefined);
+    }
+  }
+
+  return {
+    add,
+    addAfter,
+    addRateLimited,
+    forget: (name) => void failureCounts.delete(name),
+    failures: (name) => failureCounts.get(name) ?? 0,
+    take,
+    done,
+    runDelays,
+  };
+}

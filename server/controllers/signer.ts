@@ -1,0 +1,94 @@
+/** The signing controller (`spec/signers.md` §2–4). One serves any number of signer names. */
+import { withCondition } from "../../core/approval/conditions.ts";
+import { hasCertificate, isApproved, isFailed } from "../../core/csr/phase.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
+import { encodeBase64, encodePem } from "../../core/pki/pem.ts";
+import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
+import { planCertificate } from "../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+
+/** What the signer needs. */
+export interface SignerDeps {
+  readonly store: CsrStore;
+  /** The CA of a signer, looked up for each signature; undefined when it has none. */
+  readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+  /** The signers to act for. */
+  readonly signerNames: readonly string[];
+  /** By signer name; the four of kube-controller-manager unless told otherwise. */
+  readonly profiles?: ReadonlyMap<string, SigningProfile>;
+  /** Default and longest life (`--cluster-signing-duration`). */
+  readonly signingDurationSeconds: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** 128 bits, as upstream; not checked for uniqueness. */
+const SERIAL_BYTES = 16;
+
+/** Makes the signer; run its `reconcile` with `runController`. Throws AppError `config_invalid` for a name without profile. */
+export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<CertificateSigningRequest> } {
+  const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles ?? BUILTIN_SIGNERS)]));
+
+  async function reconcile(
+    name: string,
+    csr: CertificateSigningRequest | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (csr === undefined || hasCertificate(csr) || !isApproved(csr) || isFailed(csr)) return DONE;
+    const profile = profiles.get(csr.spec.signerName);
+    if (profile === undefined) return DONE;
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) return retry(`unable to parse csr "${name}": ${request.error}`);
+    const authority = await deps.authorities(profile.signerName);
+    if (authority === undefined) return retry(`no CA for signer "${profile.signerName}"`);
+    const now = deps.clock.now();
+    const plan = planCertificate({
+      csr,
+      facts: request.value,
+      profile,
+      caNotAfter: authority.certificate.notAfter,
+      signingDurationSeconds: deps.signingDurationSeconds,
+      now,
+    });
+    if (plan.ok) return await issue(name, csr, plan.value, authority, signal);
+    const { error } = plan;
+    if (error.kind === "error") return retry(`error auto signing csr: ${error.message}`);
+    await deps.store.update(withCondition(csr, "Failed", error, now), signal, "status");
+    deps.logger.warn("CSR failed", { csr: name, signerName: profile.signerName, reason: error.message });
+    return DONE;
+  }
+
+  async function issue(
+    name: string,
+    csr: CertificateSigningRequest,
+    plan: CertificatePlan,
+    authority: Authority,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
+    const certificate = encodeBase64(new TextEncoder().encode(encodePem("CERTIFICATE", der)));
+    await deps.store.update({ ...csr, status: { ...csr.status, certificate } }, signal, "status");
+    const notAfter = plan.notAfter.toISOString();
+    deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });
+    return DONE;
+  }
+
+  return { reconcile };
+}
+
+function getProfile(name: string, profiles: ReadonlyMap<string, SigningProfile>): SigningProfile {
+  const profile = profiles.get(name);
+  if (profile !== undefined) return profile;
+  const hint = "give a profile for a signer of your own, or name one of kubernetes.io's";
+  throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
+}
+
+function retry(message: string): Outcome {
+  return { kind: "retry", error: new Error(message) };
+}

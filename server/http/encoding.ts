@@ -1,0 +1,98 @@
+/** Writing objects, lists and errors in the negotiated media type. */
+import { Buffer } from "node:buffer";
+import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { encodeEnvelope, encodeMessage, encodeList as encodeListMessage } from "../../core/kube/codec/protobuf.ts";
+import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
+import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import type { Stored } from "../storage/storage.ts";
+import type { MediaType, Representation } from "./negotiation.ts";
+
+/** What is written: names, and the description where protobuf is possible. */
+export interface Wire {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly schema?: MessageSchema;
+}
+
+/** The wire form of a kind. */
+export function wireOf(kind: Kind): Wire {
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, schema: kind.schema };
+}
+
+/** The Content-Type of an answer. */
+export function contentTypeOf(representation: Representation): string {
+  return representation.mediaType;
+}
+
+/** Writes any object. JSON where the object has no protobuf description. */
+export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pretty: boolean): Uint8Array {
+  if (mediaType === "application/vnd.kubernetes.protobuf" && wire.schema !== undefined) {
+    return encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema, object));
+  }
+  const value = encodeObject(wire, object);
+  if (mediaType === "application/yaml") return Buffer.from(formatYaml(value), "utf8");
+  return Buffer.from(`${JSON.stringify(value, undefined, pretty ? 2 : undefined)}\n`, "utf8");
+}
+
+/** Writes a stored object; compact JSON is its kept bytes behind `kind` and `apiVersion`. */
+export function encodeStored(
+  kind: Kind,
+  stored: Pick<Stored, "object" | "bytes">,
+  mediaType: MediaType,
+  pretty: boolean,
+): Uint8Array {
+  if (mediaType !== "application/json" || pretty) return encodeWire(wireOf(kind), stored.object, mediaType, pretty);
+  return Buffer.concat([typeHead(kind), stored.bytes.subarray(1), NEWLINE]);
+}
+
+/** Writes a list at one revision. */
+export function encodeStoredList(
+  kind: Kind,
+  metadata: ListMeta,
+  items: readonly Stored[],
+  mediaType: MediaType,
+  pretty: boolean,
+): Uint8Array {
+  if (mediaType === "application/vnd.kubernetes.protobuf") {
+    return encodeListMessage(kind, metadata, items.map((item) => item.object));
+  }
+  const apiVersion = apiVersionOf(kind);
+  if (mediaType !== "application/json" || pretty) {
+    const list = { kind: kind.listKind, apiVersion, metadata, items: items.map((item) => item.object) };
+    if (mediaType === "application/yaml") return Buffer.from(formatYaml(list), "utf8");
+    return Buffer.from(`${JSON.stringify(list, undefined, 2)}\n`, "utf8");
+  }
+  const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`;
+  const parts: Uint8Array[] = [Buffer.from(head, "utf8")];
+  for (const [index, item] of items.entries()) {
+    if (index > 0) parts.push(COMMA);
+    parts.push(item.bytes);
+  }
+  parts.push(LIST_END);
+  return Buffer.concat(parts);
+}
+
+/** The JSON of a stored object with its type, without the newline. */
+export function storedJson(kind: Kind, stored: Stored): Uint8Array {
+  return Buffer.concat([typeHead(kind), stored.bytes.subarray(1)]);
+}
+
+/** The object of a partial metadata answer. */
+export function partialObject(object: KubeObject): KubeObject {
+  return { metadata: object.metadata };
+}
+
+const NEWLINE = Buffer.from("\n");
+const COMMA = Buffer.from(",");
+const LIST_END = Buffer.from("]}\n");
+const heads = new WeakMap<Kind, Buffer>();
+
+function typeHead(kind: Kind): Buffer {
+  let head = heads.get(kind);
+  if (head === undefined) {
+    head = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${apiVersionOf(kind)}",`, "utf8");
+    heads.set(kind, head);
+  }
+  return head;
+}

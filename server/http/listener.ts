@@ -1,0 +1,197 @@
+/**
+ * The one HTTPS listener: HTTP/2 and HTTP/1.1 by ALPN, client certificates requested but not required. A bad client
+ * certificate does not end the handshake; it leads to a 401 with a reason.
+ */
+import { Buffer } from "node:buffer";
+import { createSecureServer, type Http2SecureServer, type Http2ServerRequest } from "node:http2";
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import { getRequestListener } from "@hono/node-server";
+import { AppError } from "../../core/errors.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { PeerCertificate } from "../authn/peer_certificate.ts";
+
+/** What the listener knows of a request beside the request. */
+export interface Connection {
+  /** Undefined when the client showed no certificate. */
+  readonly peer: PeerCertificate | undefined;
+  /** Client address without port. */
+  readonly remoteAddress: string;
+  /** Header names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** Handles one request. */
+export type FetchHandler = (request: Request, connection: Connection) => Promise<Response> | Response;
+
+/** The serving certificate (leaf first) and its key, PEM. */
+export interface ServingPair {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** Where and how to listen. */
+export interface ListenOptions {
+  readonly bindAddress: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly serving: ServingPair;
+  /** PEM bundle that client certificates are checked against; undefined when none are trusted. */
+  readonly clientCaPem: string | undefined;
+  readonly fetch: FetchHandler;
+  readonly logger: Logger;
+}
+
+/** A running listener. Disposing it drains for up to a second, then closes what is left. */
+export interface Listener extends AsyncDisposable {
+  readonly address: string;
+  readonly port: number;
+  /** New connections get this certificate. */
+  setServing(serving: ServingPair): void;
+}
+
+/** A storm of nodes opens a thousand connections at once; Node's default of 511 would drop some. */
+const BACKLOG = 4096;
+const HEADER_LIMIT_BYTES = 1_048_576;
+/** Node's 10 MB per session refuses parallel large lists on one connection. */
+const MAX_SESSION_MEMORY_MB = 1000;
+/** Informers cancel watches in bursts; a flood still ends the session. */
+const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+const DRAIN_MS = 500;
+
+/** Opens the listener. Throws AppError `port_in_use` or `io`. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  let current = options.serving;
+  const tls = () => ({
+    cert: current.certificatePem,
+    key: current.privateKeyPem,
+    ...(options.clientCaPem === undefined ? {} : { ca: options.clientCaPem }),
+  });
+  const handler = getRequestListener(
+    (request, env) => options.fetch(request, connectionOf(env.incoming)) as Promise<Response>,
+    { overrideGlobalObjects: false },
+  );
+  const server = createSecureServer({
+    ...tls(),
+    allowHTTP1: true,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.2",
+    maxHeaderSize: HEADER_LIMIT_BYTES,
+    maxSessionMemory: MAX_SESSION_MEMORY_MB,
+    settings: { maxConcurrentStreams: 1000 },
+    ...STREAM_RESETS,
+  } as Parameters<typeof createSecureServer>[0], (incoming, outgoing) => {
+    handler(incoming, outgoing).catch((error: unknown) => options.logger.error("request failed outside the pipeline", { error }));
+  });
+  const connections = trackConnections(server);
+  server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
+  server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
+  await opened(server, options);
+  const { address, port } = server.address() as AddressInfo;
+
+  return {
+    address,
+    port,
+    setServing(serving) {
+      current = serving;
+      server.setSecureContext(tls());
+    },
+    async [Symbol.asyncDispose]() {
+      await closed(server, connections);
+    },
+  };
+}
+
+function opened(server: Http2SecureServer, options: ListenOptions): Promise<void> {
+  const { bindAddress, port } = options;
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") {
+        reject(
+          new AppError("port_in_use", `cannot listen on "${bindAddress}:${port}": the address is in use`, {
+            cause: error,
+            hint: "stop what listens there, or choose another port with --secure-port",
+          }),
+        );
+        return;
+      }
+      reject(
+        new AppError("io", `cannot listen on "${bindAddress}:${port}": ${error.message}`, {
+          cause: error,
+          hint: "choose an address of this machine with --bind-address",
+        }),
+      );
+    });
+    server.listen({ host: bindAddress, port, backlog: BACKLOG }, () => resolve());
+  });
+}
+
+/** Sockets that are open, so that closing can end those that do not end by themselves. */
+function trackConnections(server: Http2SecureServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("secureConnection", (socket: TLSSocket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    // A peer that resets its connection is its own business.
+    socket.on("error", () => socket.destroy());
+  });
+  return sockets;
+}
+
+async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const kill = setTimeout(() => {
+      for (const socket of connections) socket.destroy();
+    }, DRAIN_MS);
+    server.close(() => {
+      clearTimeout(kill);
+      resolve();
+    });
+    if (connections.size === 0) return;
+  });
+}
+
+const peers = new WeakMap<object, PeerCertificate>();
+
+function connectionOf(incoming: IncomingMessage | Http2ServerRequest): Connection {
+  const socket = "stream" in incoming && incoming.stream !== undefined && incoming.stream !== null
+    ? (incoming.stream.session?.socket ?? incoming.socket) as TLSSocket
+    : incoming.socket as TLSSocket;
+  return { peer: peerOf(socket), remoteAddress: socket.remoteAddress ?? "", rawHeaders: incoming.rawHeaders };
+}
+
+/**
+ * The certificate a client showed. Only a socket that says `authorized === true` counts as verified: on Deno a
+ * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
+ */
+function peerOf(socket: TLSSocket): PeerCertificate | undefined {
+  const known = peers.get(socket);
+  if (known !== undefined) return known;
+  const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
+  if (shown === undefined || shown === null || shown.raw === undefined) return undefined;
+  const peer: PeerCertificate = socket.authorized === true
+    ? { kind: "verified", chain: chainOf(shown) }
+    : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
+  peers.set(socket, peer);
+  return peer;
+}
+
+function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
+  const chain: Uint8Array<ArrayBuffer>[] = [];
+  const seen = new Set<string>();
+  let next: DetailedPeerCertificate | undefined = leaf;
+  while (next?.raw !== undefined) {
+    const key = Buffer.from(next.raw).toString("base64");
+    if (seen.has(key)) break;
+    seen.add(key);
+    chain.push(new Uint8Array(next.raw));
+    next = next.issuerCertificate;
+  }
+  return chain;
+}

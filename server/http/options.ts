@@ -1,0 +1,134 @@
+/** Query parameters of the verbs, checked as kube-apiserver checks its options types. */
+import type { DeleteOptions } from "../../core/kube/meta.ts";
+import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { badRequest, invalidObject } from "../../core/kube/status.ts";
+import {
+  validateCreateOptions,
+  validateDeleteOptions,
+  validateListOptions,
+  validatePatchOptions,
+  validateUpdateOptions,
+} from "../../core/kube/validation/options.ts";
+import type { FieldError } from "../../core/kube/field_error.ts";
+import type { ListQuery } from "../registry/read.ts";
+import type { FieldValidation } from "./body.ts";
+
+/** Options of create, update and patch. */
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  readonly fieldManager: string;
+  readonly fieldValidation: FieldValidation;
+  readonly force: boolean | undefined;
+}
+
+/** Options of a list or watch. */
+export interface CollectionOptions extends ListQuery {
+  readonly timeoutSeconds: number | undefined;
+  readonly allowWatchBookmarks: boolean;
+  readonly sendInitialEvents: boolean | undefined;
+}
+
+/** Which options type a verb has. */
+export type WriteVerb = "create" | "update" | "patch" | "apply";
+
+/** Reads the options of a write. Throws StatusError 400 or 422. */
+export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userAgent: string): WriteOptions {
+  const dryRun = query.getAll("dryRun");
+  const fieldManager = query.get("fieldManager") ?? "";
+  const fieldValidation = query.get("fieldValidation") ?? "";
+  const force = parseBoolean(query, "force");
+  const options = { dryRun, fieldManager, fieldValidation };
+  switch (verb) {
+    case "create":
+      refuse("CreateOptions", validateCreateOptions(options));
+      break;
+    case "update":
+      refuse("UpdateOptions", validateUpdateOptions(options));
+      break;
+    case "patch":
+    case "apply":
+      refuse(
+        "PatchOptions",
+        validatePatchOptions({ ...options, apply: verb === "apply", ...(force === undefined ? {} : { force }) }),
+      );
+      break;
+  }
+  return {
+    dryRun: dryRun.length > 0,
+    fieldManager: fieldManager === "" ? userAgent.split("/")[0] ?? "" : fieldManager,
+    fieldValidation: fieldValidation === "" ? "Warn" : fieldValidation as FieldValidation,
+    force,
+  };
+}
+
+/** Reads the options of a list or watch. Throws StatusError 400 or 422. */
+export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean): CollectionOptions {
+  const labelText = query.get("labelSelector") ?? "";
+  const fieldText = query.get("fieldSelector") ?? "";
+  const labels = parseLabelSelector(labelText);
+  if (!labels.ok) throw badRequest(labels.error);
+  const fields = parseFieldSelector(fieldText);
+  if (!fields.ok) throw badRequest(fields.error);
+  const options: CollectionOptions = {
+    labels: labels.value,
+    fields: fields.value,
+    limit: Math.max(0, parseInteger(query, "limit") ?? 0),
+    continueToken: query.get("continue") ?? "",
+    resourceVersion: query.get("resourceVersion") ?? "",
+    resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
+    timeoutSeconds: parseInteger(query, "timeoutSeconds"),
+    allowWatchBookmarks: parseBoolean(query, "allowWatchBookmarks") ?? false,
+    sendInitialEvents: parseBoolean(query, "sendInitialEvents"),
+  };
+  refuse(
+    "ListOptions",
+    validateListOptions({
+      watch: isWatch,
+      resourceVersion: options.resourceVersion,
+      resourceVersionMatch: options.resourceVersionMatch,
+      continue: options.continueToken,
+      ...(options.sendInitialEvents === undefined ? {} : { sendInitialEvents: options.sendInitialEvents }),
+    }),
+  );
+  return options;
+}
+
+/** Reads DeleteOptions from the query, for a DELETE without a body. */
+export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
+  const grace = parseInteger(query, "gracePeriodSeconds");
+  const orphan = parseBoolean(query, "orphanDependents");
+  const policy = query.get("propagationPolicy");
+  const dryRun = query.getAll("dryRun");
+  return {
+    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
+    ...(orphan === undefined ? {} : { orphanDependents: orphan }),
+    ...(policy === null ? {} : { propagationPolicy: policy }),
+    ...(dryRun.length === 0 ? {} : { dryRun }),
+  };
+}
+
+/** Throws StatusError 422 for bad DeleteOptions. */
+export function refuseDeleteOptions(options: DeleteOptions): void {
+  refuse("DeleteOptions", validateDeleteOptions(options));
+}
+
+function refuse(kind: string, errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw invalidObject({ group: "meta.k8s.io", kind }, "", [...errors]);
+}
+
+function parseInteger(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === "") return undefined;
+  if (!/^[+-]?\d+$/.test(text)) {
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return Number(text);
+}
+
+/** Query booleans are true with any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */
+function parseBoolean(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  return text !== "0" && text.toLowerCase() !== "false";
+}

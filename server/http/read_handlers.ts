@@ -1,0 +1,177 @@
+/** GET of an object, a list, a watch. */
+import type { ListMeta } from "../../core/kube/meta.ts";
+import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
+import { partialObjectMetadataListSchema } from "../../core/kube/kinds/partial_list.ts";
+import { badRequest, genericServerError } from "../../core/kube/status.ts";
+import { assertSelectable, getObject, type ListAnswer, listObjects, parseRevision, parseUintText, waitForRevision } from "../registry/read.ts";
+import type { RegistryDeps, Target } from "../registry/registry.ts";
+import type { Resource } from "../registry/resource.ts";
+import { openWatch } from "../registry/watch.ts";
+import type { Stored } from "../storage/storage.ts";
+import { encodeStored, encodeStoredList } from "./encoding.ts";
+import type { Exchange } from "./exchange.ts";
+import { headerOf } from "./exchange.ts";
+import { type Convertible, negotiate, type Representation } from "./negotiation.ts";
+import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
+import { baseHeaders, respondBytes, respondWire } from "./respond.ts";
+import { parseIncludeObject, tableOf } from "./table.ts";
+import { watchBody, watchContentType } from "./watch_stream.ts";
+
+/** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
+const MIN_WATCH_SECONDS = 1800;
+
+/** What an endpoint of a resource can be converted to. */
+export function convertibleOf(target: Target): Convertible {
+  const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
+  return { table: target.subresource === "" || sub?.table === true, partial: true };
+}
+
+/** Chooses the representation of an answer. */
+export function representationFor(exchange: Exchange, can: Convertible): Representation {
+  return negotiate(headerOf(exchange, "accept"), exchange.query, headerOf(exchange, "user-agent") ?? "", can);
+}
+
+/** GET of one object, also of a subresource. */
+export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, convertibleOf(target));
+  const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
+  return respondStored(deps, exchange, 200, target.resource, stored, representation);
+}
+
+/** Sends one stored object in any representation. */
+export function respondStored(
+  deps: RegistryDeps,
+  exchange: Exchange,
+  status: number,
+  resource: Resource,
+  stored: Pick<Stored, "object" | "bytes">,
+  representation: Representation,
+): Promise<Response> {
+  const { mediaType, pretty, as } = representation;
+  switch (as) {
+    case "object":
+      return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
+    case "Table": {
+      const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
+      const include = parseIncludeObject(exchange.query);
+      const version = representation.metaVersion;
+      const table = tableOf(resource, metadata, [stored.object], include, version, deps.clock.now());
+      return respondWire(exchange, status, { apiVersion: `meta.k8s.io/${version}`, kind: "Table" }, table, representation);
+    }
+    case "PartialObjectMetadata":
+    case "PartialObjectMetadataList":
+      return respondWire(
+        exchange,
+        status,
+        { apiVersion: `meta.k8s.io/${representation.metaVersion}`, kind: "PartialObjectMetadata", schema: partialObjectMetadataSchema },
+        { metadata: stored.object.metadata },
+        representation,
+      );
+  }
+}
+
+/** GET of a collection. */
+export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, { table: true, partial: true });
+  const options = parseCollectionOptions(exchange.query, false);
+  assertSelectable(target.resource, options.fields);
+  assertNamedPath(target, options);
+  const query = target.name === "" ? options : withName(options, target.name);
+  const list = await listObjects(deps, { ...target, name: "" }, query, exchange.signal);
+  return respondList(deps, exchange, target.resource, list, representation);
+}
+
+/** Sends a list in any representation. */
+export function respondList(
+  deps: RegistryDeps,
+  exchange: Exchange,
+  resource: Resource,
+  list: ListAnswer,
+  representation: Representation,
+): Promise<Response> {
+  const { mediaType, pretty, as, metaVersion } = representation;
+  const metadata: ListMeta = {
+    resourceVersion: String(list.revision),
+    ...(list.continueToken === "" ? {} : { continue: list.continueToken }),
+    ...(list.remainingItemCount === undefined ? {} : { remainingItemCount: list.remainingItemCount }),
+  };
+  const objects = list.items.map((item) => item.object);
+  switch (as) {
+    case "object":
+      return respondBytes(exchange, 200, mediaType, encodeStoredList(resource.kind, metadata, list.items, mediaType, pretty));
+    case "Table": {
+      const include = parseIncludeObject(exchange.query);
+      const table = tableOf(resource, metadata, objects, include, metaVersion, deps.clock.now());
+      return respondWire(exchange, 200, { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" }, table, representation);
+    }
+    case "PartialObjectMetadata":
+    case "PartialObjectMetadataList":
+      return respondWire(
+        exchange,
+        200,
+        {
+          apiVersion: `meta.k8s.io/${metaVersion}`,
+          kind: "PartialObjectMetadataList",
+          schema: partialObjectMetadataListSchema,
+        },
+        { metadata, items: objects.map((object) => ({ metadata: object.metadata })) },
+        representation,
+      );
+  }
+}
+
+/** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
+export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, { table: true, partial: true, streaming: true });
+  const parsed = parseCollectionOptions(exchange.query, true);
+  assertSelectable(target.resource, parsed.fields);
+  assertNamedPath(target, parsed);
+  const options = target.name === "" ? parsed : withName(parsed, target.name);
+  const includeObject = parseIncludeObject(exchange.query);
+
+  const fromStart = options.resourceVersion === "" || options.resourceVersion === "0";
+  const initialEvents = options.sendInitialEvents ?? fromStart;
+  let afterRevision: number | undefined;
+  if (!fromStart) {
+    const revision = parseRevision(options.resourceVersion);
+    if (revision === undefined) {
+      throw genericServerError(
+        `resourceVersion: Invalid value: ${JSON.stringify(options.resourceVersion)}: ${parseUintText(options.resourceVersion)}`,
+      );
+    }
+    await waitForRevision(deps, revision, exchange.signal);
+    if (options.sendInitialEvents !== true) afterRevision = revision;
+  }
+  const watching = await openWatch(deps, { ...target, name: "" }, {
+    labels: options.labels,
+    fields: options.fields,
+    afterRevision,
+    initialEvents,
+    initialEventsEnd: options.sendInitialEvents === true && options.allowWatchBookmarks,
+  }, exchange.signal);
+
+  const body = watchBody(watching, { resource: target.resource, representation, includeObject, clock: deps.clock }, {
+    bookmarks: options.allowWatchBookmarks,
+    timeoutSeconds: options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
+      ? options.timeoutSeconds
+      : MIN_WATCH_SECONDS * (1 + deps.random.float()),
+  }, exchange.signal);
+  const headers = baseHeaders(exchange);
+  headers.set("content-type", watchContentType(representation));
+  return new Response(body, { status: 200, headers });
+}
+
+function withName(options: CollectionOptions, name: string): CollectionOptions {
+  return { ...options, fields: [...options.fields, { field: "metadata.name", operator: "=", value: name }] };
+}
+
+/** On `/watch/…/<name>` a `metadata.name` selector must say the same. */
+function assertNamedPath(target: Target, options: CollectionOptions): void {
+  if (target.name === "") return;
+  for (const { field, operator, value } of options.fields) {
+    if (field === "metadata.name" && operator === "=" && value !== target.name) {
+      throw badRequest("fieldSelector metadata.name doesn't match requested name");
+    }
+  }
+}
+

@@ -1,0 +1,117 @@
+/**
+ * What a request asks for, read from method and URL alone (`apiserver/pkg/endpoints/request/requestinfo.go`): the
+ * input of authorization, dispatch and audit.
+ */
+import type { Attributes } from "../../core/rbac/attributes.ts";
+import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
+
+/** A resource request or a path request, with the verb that is authorized. */
+export interface RequestInfo {
+  readonly isResourceRequest: boolean;
+  /** URL path, decoded only segment by segment below. */
+  readonly path: string;
+  readonly verb: string;
+  readonly apiGroup: string;
+  readonly apiVersion: string;
+  readonly namespace: string;
+  readonly resource: string;
+  readonly subresource: string;
+  readonly name: string;
+  /** Segments from the resource on: resource, name, subresource and whatever follows. */
+  readonly parts: readonly string[];
+}
+
+const VERB_OF_METHOD: Readonly<Record<string, string>> = {
+  POST: "create",
+  GET: "get",
+  HEAD: "get",
+  PUT: "update",
+  PATCH: "patch",
+  DELETE: "delete",
+};
+
+/** Paths below a namespace that are about the namespace itself. */
+const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
+
+/** Reads a request; a path whose escapes are broken is a path request with an empty resource. */
+export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
+  const pathRequest: RequestInfo = {
+    isResourceRequest: false,
+    path,
+    verb: method.toLowerCase(),
+    apiGroup: "",
+    apiVersion: "",
+    namespace: "",
+    resource: "",
+    subresource: "",
+    name: "",
+    parts: [],
+  };
+  const segments = decodeSegments(path);
+  if (segments === undefined || segments.length < 3) return pathRequest;
+
+  const isCore = segments[0] === "api";
+  if (!isCore && segments[0] !== "apis") return pathRequest;
+  if (!isCore && segments.length < 4) return pathRequest;
+  const apiGroup = isCore ? "" : segments[1]!;
+  const apiVersion = isCore ? segments[1]! : segments[2]!;
+  let rest = segments.slice(isCore ? 2 : 3);
+
+  let verb = VERB_OF_METHOD[method] ?? "";
+  if (rest[0] === "watch") {
+    if (rest.length < 2) return pathRequest;
+    verb = "watch";
+    rest = rest.slice(1);
+  }
+  let namespace = "";
+  if (rest[0] === "namespaces" && rest.length > 1) {
+    namespace = rest[1]!;
+    if (rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2]!)) rest = rest.slice(2);
+  }
+  const resource = rest[0] ?? "";
+  let name = rest[1] ?? "";
+  const subresource = rest[2] ?? "";
+  if (name === "" && verb === "get") verb = isWatchQuery(query) ? "watch" : "list";
+  if (name === "" && verb === "delete") verb = "deletecollection";
+  if (name === "" && (verb === "list" || verb === "watch" || verb === "deletecollection")) name = selectedName(query);
+  return { isResourceRequest: true, path, verb, apiGroup, apiVersion, namespace, resource, subresource, name, parts: rest };
+}
+
+/** What the authorizer is asked. */
+export function attributesOf(info: RequestInfo): Attributes {
+  if (!info.isResourceRequest) return { kind: "path", verb: info.verb, path: info.path };
+  return {
+    kind: "resource",
+    verb: info.verb,
+    apiGroup: info.apiGroup,
+    apiVersion: info.apiVersion,
+    resource: info.resource,
+    subresource: info.subresource,
+    name: info.name,
+    namespace: info.namespace,
+  };
+}
+
+function decodeSegments(path: string): readonly string[] | undefined {
+  try {
+    return path.split("/").filter((segment) => segment !== "").map((segment) => decodeURIComponent(segment));
+  } catch {
+    return undefined;
+  }
+}
+
+/** `watch` counts as true with any value except `0` and `false`. */
+function isWatchQuery(query: URLSearchParams): boolean {
+  const value = query.get("watch");
+  return value !== null && value !== "0" && value.toLowerCase() !== "false";
+}
+
+/** An exact `metadata.name` field selector names the object, as far as it is safe in a path. */
+function selectedName(query: URLSearchParams): string {
+  const text = query.get("fieldSelector");
+  if (text === null || text === "") return "";
+  const selector = parseFieldSelector(text);
+  if (!selector.ok) return "";
+  const name = requiredValue(selector.value, "metadata.name") ?? "";
+  return name === "." || name === ".." || name.includes("/") || name.includes("%") ? "" : name;
+}

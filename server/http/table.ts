@@ -1,0 +1,63 @@
+/** Tables: the rows that `kubectl get` prints (`meta/v1` Table). */
+import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
+import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import type { Resource } from "../registry/resource.ts";
+import { wireOf } from "./encoding.ts";
+
+/** What a row carries beside its cells. */
+export type IncludeObject = "Metadata" | "Object" | "None";
+
+/** A Table without `kind` and `apiVersion`. */
+export interface Table {
+  readonly metadata: ListMeta;
+  readonly columnDefinitions: readonly object[];
+  readonly rows: readonly object[];
+}
+
+/** Reads `?includeObject=`. Throws StatusError 400 for another value. */
+export function parseIncludeObject(query: URLSearchParams): IncludeObject {
+  const value = query.get("includeObject") ?? "";
+  if (value === "" || value === "Metadata") return "Metadata";
+  if (value === "Object" || value === "None") return value;
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(value)}: ` +
+      "must be 'Metadata', 'Object', 'None', or empty",
+  );
+}
+
+/** Builds a Table of objects of one resource. */
+export function tableOf(
+  resource: Resource,
+  metadata: ListMeta,
+  objects: readonly KubeObject[],
+  include: IncludeObject,
+  metaVersion: string,
+  now: Date,
+): Table {
+  return {
+    metadata,
+    columnDefinitions: resource.columns.map(({ name, type, format, description, priority }) => ({
+      name,
+      type,
+      format,
+      description,
+      priority,
+    })),
+    rows: objects.map((object) => ({
+      cells: resource.columns.map((column) => column.cell(object, now)),
+      object: rowObject(resource, object, include, metaVersion),
+    })),
+  };
+}
+
+function rowObject(resource: Resource, object: KubeObject, include: IncludeObject, metaVersion: string): object | null {
+  if (include === "None") return null;
+  if (include === "Object") return encodeObject(wireOf(resource.kind), object);
+  return {
+    kind: "PartialObjectMetadata",
+    apiVersion: `meta.k8s.io/${metaVersion}`,
+    metadata: object.metadata,
+  };
+}
+

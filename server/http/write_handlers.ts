@@ -1,0 +1,192 @@
+/** POST, PUT, PATCH and DELETE. */
+import { jsonBytes } from "../../core/kube/codec/encode.ts";
+import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
+import type { DeleteOptions, KubeList, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import { createObject } from "../registry/create.ts";
+import { deleteCollection, deleteObject } from "../registry/delete.ts";
+import { assertSelectable } from "../registry/read.ts";
+import type { RegistryDeps, Target } from "../registry/registry.ts";
+import type { Resource } from "../registry/resource.ts";
+import { type Updated, updateObject } from "../registry/update.ts";
+import { withMeta } from "../registry/write.ts";
+import { decodeBody, readBody } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { headerOf } from "./exchange.ts";
+import { bodyMediaType, type Representation } from "./negotiation.ts";
+import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
+import { applyPatch, parsePatchType, readPatch } from "./patch_body.ts";
+import { convertibleOf, representationFor, respondStored } from "./read_handlers.ts";
+import { respondWire, STATUS_WIRE } from "./respond.ts";
+
+/** POST to a collection. */
+export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, convertibleOf(target));
+  const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+  const bytes = await readBody(exchange.request);
+  const options = parseWriteOptions("create", exchange.query, userAgentOf(exchange));
+  const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  const object = withDefaults(target.resource, inNamespace(target, sent));
+  const created = await createObject(deps, target, object, options.dryRun);
+  if (created.kind === "stored") {
+    return respondStored(deps, exchange, 201, target.resource, created.stored, representation);
+  }
+  return respondUnstored(deps, exchange, 201, target.resource, created.object, representation);
+}
+
+/** PUT of an object or subresource. */
+export async function handleUpdate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, convertibleOf(target));
+  const bytes = await readBody(exchange.request);
+  const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
+  const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+  const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  assertSameName(target, sent);
+  const object = withDefaults(target.resource, inNamespace(target, sent));
+  const updated = await updateObject(deps, target, () => Promise.resolve(object), {
+    dryRun: options.dryRun,
+    ...(target.subresource === "" ? { createWith: object } : {}),
+  });
+  return respondUpdated(deps, exchange, target.resource, updated, representation);
+}
+
+/** PATCH of an object or subresource. */
+export async function handlePatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const type = parsePatchType(headerOf(exchange, "content-type"));
+  const representation = representationFor(exchange, convertibleOf(target));
+  const bytes = await readBody(exchange.request);
+  const options = parseWriteOptions("patch", exchange.query, userAgentOf(exchange));
+  const patch = readPatch(type, bytes);
+  const updated = await updateObject(
+    deps,
+    target,
+    (stored) => {
+      const changed = applyPatch(exchange, target.resource.kind, type, stored, patch, options.fieldValidation);
+      assertSameName(target, changed);
+      return Promise.resolve(withDefaults(target.resource, changed));
+    },
+    { dryRun: options.dryRun },
+  );
+  return respondUpdated(deps, exchange, target.resource, updated, representation);
+}
+
+/** DELETE of one object: a Status, or the object while finalizers hold it. */
+export async function handleDelete(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, convertibleOf(target));
+  const options = await readDeleteOptions(exchange);
+  const deleted = await deleteObject(deps, target, options);
+  const { kind } = target.resource;
+  if (deleted.kind === "marked") {
+    return respondUnstored(deps, exchange, 200, target.resource, deleted.object, representation);
+  }
+  const details: StatusDetails = {
+    name: target.name,
+    ...(kind.group === "" ? {} : { group: kind.group }),
+    kind: kind.plural,
+    ...(deleted.previous.metadata.uid === undefined ? {} : { uid: deleted.previous.metadata.uid }),
+  };
+  const status = { metadata: {}, status: "Success", details };
+  return respondWire(exchange, 200, STATUS_WIRE, status, { ...representation, as: "object" });
+}
+
+/** DELETE of a collection: the list of what was deleted. */
+export async function handleDeleteCollection(
+  deps: RegistryDeps,
+  target: Target,
+  exchange: Exchange,
+): Promise<Response> {
+  const representation = representationFor(exchange, { table: true, partial: true });
+  const query = parseCollectionOptions(exchange.query, false);
+  assertSelectable(target.resource, query.fields);
+  const options = await readDeleteOptions(exchange);
+  const { objects, revision } = await deleteCollection(deps, target, query, options, exchange.signal);
+  const { kind } = target.resource;
+  const list: KubeList = { metadata: { resourceVersion: String(revision) }, items: objects };
+  const wire = { apiVersion: apiVersionOf(kind), kind: kind.listKind };
+  return respondWire(exchange, 200, wire, list, { ...representation, as: "object", mediaType: "application/json" });
+}
+
+function respondUpdated(
+  deps: RegistryDeps,
+  exchange: Exchange,
+  resource: Resource,
+  updated: Updated,
+  representation: Representation,
+): Promise<Response> {
+  const status = updated.created ? 201 : 200;
+  return updated.kind === "stored"
+    ? respondStored(deps, exchange, status, resource, updated.stored, representation)
+    : respondUnstored(deps, exchange, status, resource, updated.object, representation);
+}
+
+/** Sends an object that is not (or no longer) in storage. */
+function respondUnstored(
+  deps: RegistryDeps,
+  exchange: Exchange,
+  status: number,
+  resource: Resource,
+  object: KubeObject,
+  representation: Representation,
+): Promise<Response> {
+  const stored = { object, bytes: jsonBytes(object) };
+  return respondStored(deps, exchange, status, resource, stored, representation);
+}
+
+async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+  const bytes = await readBody(exchange.request);
+  let options: DeleteOptions;
+  if (bytes.length === 0) {
+    options = deleteOptionsFromQuery(exchange.query);
+  } else {
+    const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
+    options = decodeBody(exchange, DELETE_OPTIONS, mediaType, bytes, "Ignore") as unknown as DeleteOptions;
+  }
+  refuseDeleteOptions(options);
+  return options;
+}
+
+/** DeleteOptions may come as `v1`, `meta.k8s.io/v1` or in the resource's own group: all mean the same. */
+const DELETE_OPTIONS: Kind = {
+  group: "",
+  version: "v1",
+  kind: "DeleteOptions",
+  listKind: "",
+  plural: "deleteoptions",
+  singular: "",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: deleteOptionsSchema,
+};
+
+/** The namespace of the URL; a different one in the body is refused, for cluster-scoped kinds it is dropped. */
+function inNamespace(target: Target, sent: KubeObject): KubeObject {
+  if (!target.resource.kind.namespaced) return withMeta(sent, { namespace: undefined });
+  const named = sent.metadata.namespace ?? "";
+  if (named !== "" && named !== target.namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return withMeta(sent, { namespace: target.namespace });
+}
+
+function assertSameName(target: Target, sent: KubeObject): void {
+  const name = nameOf(sent);
+  if (name === "") {
+    throw badRequest(
+      `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  if (name !== target.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`);
+  }
+}
+
+function withDefaults(resource: Resource, object: KubeObject): KubeObject {
+  return resource.strategy.applyDefaults?.(object) ?? object;
+}
+
+function userAgentOf(exchange: Exchange): string {
+  return headerOf(exchange, "user-agent") ?? "";
+}

@@ -1,0 +1,46 @@
+/**
+ * A Transport into our own app: in-process clients pass authorization, admission, validation and audit like anybody;
+ * only TLS is left out.
+ */
+import type { Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
+import type { UserInfo } from "../core/kube/user.ts";
+import type { App } from "./app.ts";
+
+/** Builds the transport of one in-process user. */
+export function createLoopbackTransport(app: App, user: UserInfo, userAgent: string): Transport {
+  return {
+    async send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+      signal.throwIfAborted();
+      const { method, path, headers, body } = request;
+      const response = await app(
+        new Request(`https://in-process${path}`, {
+          method,
+          headers: { "user-agent": userAgent, ...headers },
+          ...(body === undefined ? {} : { body }),
+          signal,
+        }),
+        { peer: undefined, remoteAddress: "in-process", rawHeaders: [], user },
+      );
+      return {
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+        body: bodyOf(response),
+      };
+    },
+  };
+}
+
+/** Leaving the loop early cancels the stream, and with it the watch behind it. */
+async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
+  if (response.body === null) return;
+  const reader = response.body.getReader();
+  try {
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}

@@ -1,0 +1,87 @@
+/** `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { conditionText } from "../../core/csr/phase.ts";
+import {
+  prepareCsrForApprovalUpdate,
+  prepareCsrForCreate,
+  prepareCsrForStatusUpdate,
+  prepareCsrForUpdate,
+} from "../../core/csr/strategy.ts";
+import { validateCsrCreate, validateCsrUpdate } from "../../core/csr/validate.ts";
+import { formatHumanDuration } from "../../core/kube/human_duration.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import { ageColumn, nameColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+
+/** Names of CSRs are free: no rule beyond what a URL path needs, and that comes last. */
+const ANY_NAME = (): readonly string[] => [];
+
+/** The resource this program exists for. */
+export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
+  kind: certificateSigningRequestKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    ageColumn,
+    {
+      name: "SignerName",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: "The signer that is asked for the certificate.",
+      cell: (csr) => csr.spec.signerName === "" ? "<none>" : csr.spec.signerName,
+    },
+    {
+      name: "Requestor",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: "The user who made the request.",
+      cell: (csr) => csr.spec.username ?? "",
+    },
+    {
+      name: "RequestedDuration",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: "The lifetime that is asked for.",
+      cell: (csr) =>
+        csr.spec.expirationSeconds === undefined ? "<none>" : formatHumanDuration(csr.spec.expirationSeconds * 1000),
+    },
+    {
+      name: "Condition",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: "Pending, approved, denied, failed or issued.",
+      cell: (csr) => conditionText(csr),
+    },
+  ],
+  selectableFields: ["spec.signerName"],
+  selectField: (csr) => csr.spec.signerName,
+  strategy: {
+    prepareForCreate: (csr, { user }) => prepareCsrForCreate(csr, user),
+    validateCreate: validateCsrCreate,
+    validateName: ANY_NAME,
+    prepareForUpdate: (csr, stored) => prepareCsrForUpdate(csr, stored),
+    validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "main"),
+    createOnUpdate: false,
+    unconditionalUpdate: true,
+  },
+  subresources: [
+    {
+      name: "approval",
+      verbs: SUBRESOURCE_VERBS,
+      table: false,
+      prepareForUpdate: (csr, stored, { now }) => prepareCsrForApprovalUpdate(csr, stored, now),
+      validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "approval"),
+    },
+    {
+      name: "status",
+      verbs: SUBRESOURCE_VERBS,
+      table: true,
+      prepareForUpdate: (csr, stored, { now }) => prepareCsrForStatusUpdate(csr, stored, now),
+      validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "status"),
+    },
+  ],
+};

@@ -1,0 +1,117 @@
+/** Creation: stamp, admit, validate, store (`apiserver/pkg/registry/rest/create.go`, `registry/generic/registry`). */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { formatTime, nameOf } from "../../core/kube/meta.ts";
+import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { invalid } from "../../core/kube/field_error.ts";
+import { validateObjectMeta } from "../../core/kube/validation/object_meta.ts";
+import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
+import { keyOf } from "./keys.ts";
+import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
+import type { WriteContext } from "./resource.ts";
+import { refuseInvalid, withMeta } from "./write.ts";
+
+/** How often a generated name is tried before the client is told to try again. */
+const GENERATE_ATTEMPTS = 8;
+
+/** What creating answers: the stored object, or for a dry run the object that would be stored. */
+export type Created = { readonly kind: "stored"; readonly stored: Stored } | {
+  readonly kind: "dryRun";
+  readonly object: KubeObject;
+};
+
+/**
+ * Creates an object. Throws StatusError 403 (admission), 409, 422, 500 (`resourceVersion` sent).
+ *
+ * @param sent the decoded object with its defaults
+ */
+export async function createObject(
+  deps: RegistryDeps,
+  target: Target,
+  sent: KubeObject,
+  dryRun: boolean,
+): Promise<Created> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await createOnce(deps, target, sent, dryRun);
+    } catch (error) {
+      if (!(error instanceof AlreadyExistsError)) throw error;
+      const name = error.key.slice(error.key.lastIndexOf("/") + 1);
+      const generated = (sent.metadata.name ?? "") === "" && (sent.metadata.generateName ?? "") !== "";
+      if (!generated) {
+        throw alreadyExists(target.resource.kind, name, await isBeingDeleted(deps, target, name));
+      }
+      if (attempt >= GENERATE_ATTEMPTS) throw generateNameConflict(target.resource.kind, name);
+    }
+  }
+}
+
+async function createOnce(deps: RegistryDeps, target: Target, sent: KubeObject, dryRun: boolean): Promise<Created> {
+  const { resource } = target;
+  const context: WriteContext = { user: target.user, now: deps.clock.now() };
+  const stamped = stamp(deps, target, sent, context.now);
+  const admitted = await mutate(deps, target, stamped);
+  const prepared = resource.strategy.prepareForCreate(admitted, context);
+  const name = nameOf(prepared);
+
+  const metaErrors = validateObjectMeta(prepared.metadata, {
+    namespaced: resource.kind.namespaced,
+    validateName: (value, prefix) => resource.strategy.validateName(value, prefix),
+  });
+  refuseInvalid(target, prepared, [...metaErrors, ...resource.strategy.validateCreate(prepared)]);
+  // The path rules come last and alone, as the API machinery has them.
+  refuseInvalid(target, prepared, pathSegmentNameErrors(name).map((text) => invalid("metadata.name", name, text)));
+
+  await resource.guard?.(prepared, undefined, target.user);
+  const refusal = await deps.admission.validate({ ...admissionOf(target, name), object: prepared });
+  if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
+
+  const version = sent.metadata.resourceVersion ?? "";
+  if (/^\d+$/.test(version) && Number(version) !== 0) {
+    throw genericServerError("resourceVersion should not be set on objects to be created");
+  }
+  const key = keyOf(resource, target.namespace, name);
+  if (dryRun) {
+    if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
+    return { kind: "dryRun", object: prepared };
+  }
+  return { kind: "stored", stored: await deps.storage.create(key, prepared) };
+}
+
+/** Sets what only the server may set, drops what only the server may set. */
+function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date): KubeObject {
+  const { name = "", generateName: base = "" } = sent.metadata;
+  const given = name === "" && base !== "" ? generateName(base, deps.random) : name;
+  return withMeta(sent, {
+    name: given === "" ? undefined : given,
+    namespace: target.resource.kind.namespaced ? target.namespace : undefined,
+    selfLink: undefined,
+    uid: createUid(deps.random),
+    resourceVersion: undefined,
+    creationTimestamp: formatTime(now),
+    deletionTimestamp: undefined,
+    deletionGracePeriodSeconds: undefined,
+  });
+}
+
+async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
+  const answer = await deps.admission.mutate({ ...admissionOf(target, nameOf(object)), object });
+  if (answer.kind === "refused") throw forbidden(target.resource.kind, nameOf(object), answer.message);
+  return answer.object;
+}
+
+function admissionOf(target: Target, name: string) {
+  return {
+    operation: "CREATE" as const,
+    kind: target.resource.kind,
+    subresource: target.subresource,
+    name,
+    namespace: target.namespace,
+    user: target.user,
+  };
+}
+
+async function isBeingDeleted(deps: RegistryDeps, target: Target, name: string): Promise<boolean> {
+  const stored = await deps.storage.get(keyOf(target.resource, target.namespace, name));
+  return stored?.object.metadata.deletionTimestamp !== undefined;
+}

@@ -1,0 +1,214 @@
+/** Reading: one object, or a list at one revision. */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
+import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
+import { badRequest, genericServerError, notFound, resourceExpired, tooLargeResourceVersion } from "../../core/kube/status.ts";
+import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
+import { encodeContinue, parseContinue } from "./continue_token.ts";
+import { keyOf, prefixOf } from "./keys.ts";
+import type { RegistryDeps, Target } from "./registry.ts";
+import type { Resource } from "./resource.ts";
+
+/** Which objects of a collection are meant. */
+export interface Selection {
+  readonly labels: LabelSelectorRequirements;
+  readonly fields: readonly FieldRequirement[];
+}
+
+/** Query of a list. */
+export interface ListQuery extends Selection {
+  readonly limit: number;
+  readonly continueToken: string;
+  readonly resourceVersion: string;
+  readonly resourceVersionMatch: string;
+}
+
+/** What a list answers. */
+export interface ListAnswer {
+  readonly items: readonly Stored[];
+  readonly revision: number;
+  /** Empty on the last page. */
+  readonly continueToken: string;
+  /** Only known where no selector was used and more follows. */
+  readonly remainingItemCount: number | undefined;
+}
+
+/** How long a read waits for a revision that is ahead of the store. */
+const AHEAD_WAIT_MS = 3_000;
+/** Pages read from storage while a selector thins them out. */
+const SCAN_PAGE = 500;
+const TOO_OLD_CONTINUE = "The provided continue parameter is too old to display a consistent list result. " +
+  "You can start a new list without the continue parameter, or use the continue token in this response to retrieve " +
+  "the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that " +
+  "were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+/** One object. Throws StatusError 404, 500 for a malformed and 504 for a future `resourceVersion`. */
+export async function getObject(
+  deps: RegistryDeps,
+  target: Target,
+  resourceVersion: string,
+  signal: AbortSignal,
+): Promise<Stored> {
+  if (resourceVersion !== "" && resourceVersion !== "0") {
+    const revision = parseRevision(resourceVersion);
+    if (revision === undefined) {
+      throw genericServerError(`resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: ${parseUintText(resourceVersion)}`);
+    }
+    await waitForRevision(deps, revision, signal);
+  }
+  const stored = await deps.storage.get(keyOf(target.resource, target.namespace, target.name));
+  if (stored === undefined) throw notFound(target.resource.kind, target.name);
+  return stored;
+}
+
+/** A list. Throws StatusError 400, 410 or 504. */
+export async function listObjects(
+  deps: RegistryDeps,
+  target: Target,
+  query: ListQuery,
+  signal: AbortSignal,
+): Promise<ListAnswer> {
+  const prefix = prefixOf(target.resource, target.namespace);
+  const start = await startOf(deps, query, signal);
+  try {
+    const page = await scan(deps.storage, target.resource, prefix, query, start);
+    const more = page.lastKey !== undefined;
+    return {
+      items: page.items,
+      revision: page.revision,
+      continueToken: more
+        ? encodeContinue({ revision: page.revision, lastKey: page.lastKey.slice(prefix.length) })
+        : "",
+      remainingItemCount: more && !isSelective(query) ? page.remaining : undefined,
+    };
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error;
+    if (query.continueToken === "") {
+      throw resourceExpired(`The resourceVersion for the provided list is too old.`);
+    }
+    const inconsistent = encodeContinue({ revision: -1, lastKey: parseContinue(query.continueToken).lastKey });
+    throw resourceExpired(TOO_OLD_CONTINUE, inconsistent);
+  }
+}
+
+/** Tells whether an object is meant by a selection. */
+export function isSelected(resource: Resource, object: KubeObject, selection: Selection): boolean {
+  return matchesLabels(selection.labels, object.metadata.labels ?? {}) &&
+    matchesFields(selection.fields, (field) => fieldValue(resource, object, field));
+}
+
+/** Throws StatusError 400 for a field that the resource cannot be selected by. */
+export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
+  for (const { field } of fields) {
+    if (field === "metadata.name") continue;
+    if (field === "metadata.namespace" && resource.kind.namespaced) continue;
+    if (!resource.selectableFields.includes(field)) throw badRequest(`field label not supported: ${field}`);
+  }
+}
+
+/** A revision as clients send it, undefined when it is not an unsigned integer. */
+export function parseRevision(text: string): number | undefined {
+  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
+}
+
+/** What Go says of text that is no unsigned integer. */
+export function parseUintText(text: string): string {
+  const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
+  return `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
+}
+
+/** Waits until the store has reached a revision; StatusError 504 when it does not. */
+export async function waitForRevision(deps: RegistryDeps, revision: number, signal: AbortSignal): Promise<void> {
+  const deadline = deps.clock.now().getTime() + AHEAD_WAIT_MS;
+  while (deps.storage.revision() < revision) {
+    if (deps.clock.now().getTime() >= deadline) throw tooLargeResourceVersion(revision, deps.storage.revision());
+    await deps.clock.sleepUntil(new Date(Math.min(deadline, deps.clock.now().getTime() + 50)), signal);
+  }
+}
+
+interface Start {
+  readonly revision: number | undefined;
+  readonly afterKey: string | undefined;
+}
+
+async function startOf(deps: RegistryDeps, query: ListQuery, signal: AbortSignal): Promise<Start> {
+  if (query.continueToken !== "") {
+    if (query.resourceVersion !== "" && query.resourceVersion !== "0") {
+      throw badRequest("specifying resource version is not allowed when using continue");
+    }
+    const token = parseContinue(query.continueToken);
+    return { revision: token.revision < 0 ? undefined : token.revision, afterKey: token.lastKey };
+  }
+  if (query.resourceVersion === "" || query.resourceVersion === "0") return { revision: undefined, afterKey: undefined };
+  const revision = parseRevision(query.resourceVersion);
+  if (revision === undefined) {
+    throw badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(query.resourceVersion)}: ${
+        parseUintText(query.resourceVersion)
+      }`,
+    );
+  }
+  await waitForRevision(deps, revision, signal);
+  const exact = query.resourceVersionMatch === "Exact" ||
+    (query.resourceVersionMatch === "" && query.limit > 0);
+  return { revision: exact ? revision : undefined, afterKey: undefined };
+}
+
+interface Scanned {
+  readonly items: readonly Stored[];
+  readonly revision: number;
+  readonly lastKey: string | undefined;
+  readonly remaining: number;
+}
+
+/** Reads pages at one revision until the limit is filled with matching objects. */
+async function scan(
+  storage: Storage,
+  resource: Resource,
+  prefix: string,
+  query: ListQuery,
+  start: Start,
+): Promise<Scanned> {
+  const named = requiredValue(query.fields, "metadata.name");
+  if (named !== undefined && !resource.kind.namespaced && start.revision === undefined && start.afterKey === undefined) {
+    const revision = storage.revision();
+    const stored = await storage.get(`${prefix}${named}`);
+    const items = stored !== undefined && isSelected(resource, stored.object, query) ? [stored] : [];
+    return { items, revision, lastKey: undefined, remaining: 0 };
+  }
+  const selective = isSelective(query);
+  const items: Stored[] = [];
+  let revision = start.revision;
+  let afterKey = start.afterKey === undefined ? undefined : `${prefix}${start.afterKey}`;
+  while (true) {
+    const wanted = query.limit > 0 ? query.limit - items.length : 0;
+    const page = await storage.list(prefix, {
+      limit: selective && query.limit > 0 ? SCAN_PAGE : wanted,
+      ...(afterKey === undefined ? {} : { afterKey }),
+      ...(revision === undefined ? {} : { revision }),
+    });
+    revision = page.revision;
+    if (!selective) return { items: page.items, revision, lastKey: page.lastKey, remaining: page.remaining };
+    for (const [index, stored] of page.items.entries()) {
+      if (!isSelected(resource, stored.object, query)) continue;
+      items.push(stored);
+      const isLast = index === page.items.length - 1 && page.lastKey === undefined;
+      if (query.limit > 0 && items.length === query.limit && !isLast) {
+        return { items, revision, lastKey: stored.key, remaining: 0 };
+      }
+    }
+    if (page.lastKey === undefined) return { items, revision, lastKey: undefined, remaining: 0 };
+    afterKey = page.lastKey;
+  }
+}
+
+function isSelective(selection: Selection): boolean {
+  return selection.fields.length > 0 || selection.labels.length > 0;
+}
+
+function fieldValue(resource: Resource, object: KubeObject, field: string): string {
+  if (field === "metadata.name") return nameOf(object);
+  if (field === "metadata.namespace") return object.metadata.namespace ?? "";
+  return resource.selectField?.(object, field) ?? "";
+}

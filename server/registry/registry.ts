@@ -1,0 +1,52 @@
+/** What the generic verbs stand on. */
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import type { Admission } from "../admission/admission.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Resource } from "./resource.ts";
+
+/** Dependencies of every verb. */
+export interface RegistryDeps {
+  readonly storage: Storage;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Which object a request is about, and who asks. */
+export interface Target {
+  readonly resource: Resource;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  /** Empty for cluster-scoped kinds and for all namespaces. */
+  readonly namespace: string;
+  /** Empty for collections. */
+  readonly name: string;
+  readonly user: UserInfo;
+}
+
+/** A version 4 UUID, the form of `metadata.uid` and audit ids (RFC 9562 section 5.4). */
+export function createUid(random: Random): string {
+  const bytes = random.bytes(16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+/** Vowels and look-alikes left out (apiserver `pkg/storage/names/generate.go`). */
+const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+const MAX_GENERATED_BASE = 58;
+
+/** `generateName` cut to 58 bytes plus five random characters. */
+export function generateName(base: string, random: Random): string {
+  let suffix = "";
+  while (suffix.length < 5) {
+    for (const byte of random.bytes(8)) {
+      // 256 is no multiple of 27: bytes beyond the last whole multiple would bias the choice.
+      if (byte < 243 && suffix.length < 5) suffix += SUFFIX_ALPHABET[byte % SUFFIX_ALPHABET.length];
+    }
+  }
+  return base.slice(0, MAX_GENERATED_BASE) + suffix;
+}

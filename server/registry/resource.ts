@@ -1,0 +1,104 @@
+/**
+ * What the generic registry must know of a resource. A new resource is one file that builds a `Resource` and one line
+ * in `resources.ts`.
+ */
+import type { FieldError } from "../../core/kube/field_error.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+
+/** One column of a Table (`meta/v1` TableColumnDefinition) and its cell. */
+export interface Column<T extends KubeObject = KubeObject> {
+  readonly name: string;
+  readonly type: "string" | "integer" | "date" | "boolean";
+  /** `name` marks the column that names the object. */
+  readonly format: "" | "name";
+  readonly description: string;
+  /** 0 is always shown, 1 with `-o wide`. */
+  readonly priority: number;
+  cell(object: T, now: Date): string | number | boolean;
+}
+
+/** Who writes, and when. */
+export interface WriteContext {
+  readonly user: UserInfo;
+  readonly now: Date;
+}
+
+/** How an endpoint changes and checks objects. Every function is pure and gets canonical objects. */
+export interface UpdateStrategy<T extends KubeObject = KubeObject> {
+  /** Restores what this endpoint may not change, stamps what the server sets. */
+  prepareForUpdate(object: T, stored: T, context: WriteContext): T;
+  /** Faults of the new object beside its metadata. */
+  validateUpdate(object: T, stored: T): readonly FieldError[];
+}
+
+/** Creation and update of the main resource. */
+export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrategy<T> {
+  /** Fills absent fields, on every write, before admission. */
+  applyDefaults?(object: T): T;
+  prepareForCreate(object: T, context: WriteContext): T;
+  validateCreate(object: T): readonly FieldError[];
+  /** Texts of what is wrong with a name; `prefix` when it is a generateName. */
+  validateName(name: string, prefix: boolean): readonly string[];
+  /** PUT of a missing object creates it. */
+  readonly createOnUpdate: boolean;
+  /** PUT without a resourceVersion is accepted. */
+  readonly unconditionalUpdate: boolean;
+}
+
+/** A subresource of the same kind, such as `/status`. */
+export interface Subresource<T extends KubeObject = KubeObject> extends UpdateStrategy<T> {
+  readonly name: string;
+  readonly verbs: readonly string[];
+  /** GET answers Tables too. */
+  readonly table: boolean;
+}
+
+/** A stored resource. */
+export interface Resource<T extends KubeObject = KubeObject> {
+  readonly kind: Kind;
+  readonly verbs: readonly string[];
+  readonly columns: readonly Column<T>[];
+  /** Field selectors beside `metadata.name` and (namespaced kinds) `metadata.namespace`. */
+  readonly selectableFields: readonly string[];
+  /** The value of one selectable field, empty when absent. */
+  selectField?(object: T, field: string): string;
+  readonly strategy: Strategy<T>;
+  readonly subresources: readonly Subresource<T>[];
+  /** Which key holds the objects, `kind.plural` unless two kinds share one store. */
+  readonly storageName?: string;
+  /** A check that must ask somebody before each create and update; refuses by throwing a StatusError. */
+  guard?(object: T, stored: T | undefined, user: UserInfo): Promise<void>;
+  /** The state that waits for its finalization, or undefined when the object may go at once. */
+  markDeleted?(object: T): T | undefined;
+}
+
+/** A kind that is only posted and answered, never stored: the reviews. */
+export interface Review {
+  readonly kind: Kind;
+  /** Answers the posted object with its status filled; throws StatusError. */
+  answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
+}
+
+/** Who posts a review, and to which namespace. */
+export interface ReviewContext {
+  readonly user: UserInfo;
+  readonly namespace: string;
+  readonly now: Date;
+}
+
+/** The usual verbs of a stored resource, in discovery order. */
+export const STANDARD_VERBS: readonly string[] = [
+  "create",
+  "delete",
+  "deletecollection",
+  "get",
+  "list",
+  "patch",
+  "update",
+  "watch",
+];
+
+/** The verbs of `/status` and its like. */
+export const SUBRESOURCE_VERBS: readonly string[] = ["get", "patch", "update"];

@@ -1,0 +1,32 @@
+/** Strategies of resources whose fields a client may simply set. */
+import type { FieldError } from "../../core/kube/field_error.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { NameCheck } from "../../core/kube/names.ts";
+import type { Strategy } from "./resource.ts";
+
+/** What varies between plain resources. */
+export interface PlainRules<T extends KubeObject> {
+  readonly validateName: NameCheck;
+  validateCreate?(object: T): readonly FieldError[];
+  validateUpdate?(object: T, stored: T): readonly FieldError[];
+  applyDefaults?(object: T): T;
+  /** Restores what only the server sets. */
+  prepareForCreate?(object: T): T;
+  prepareForUpdate?(object: T, stored: T): T;
+  readonly createOnUpdate?: boolean;
+  readonly unconditionalUpdate?: boolean;
+}
+
+/** A strategy that keeps what was sent. */
+export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
+  return {
+    ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
+    prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,
+    validateCreate: (object) => rules.validateCreate?.(object) ?? [],
+    validateName: rules.validateName,
+    prepareForUpdate: (object, stored) => rules.prepareForUpdate?.(object, stored) ?? object,
+    validateUpdate: (object, stored) => rules.validateUpdate?.(object, stored) ?? [],
+    createOnUpdate: rules.createOnUpdate ?? false,
+    unconditionalUpdate: rules.unconditionalUpdate ?? true,
+  };
+}

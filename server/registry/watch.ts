@@ -1,0 +1,152 @@
+/**
+ * Watching: from a revision on, every change of a selection, each once, in order
+ * (`apiserver/pkg/storage/etcd3/watcher.go`, `cacher`).
+ */
+import { resourceExpired } from "../../core/kube/status.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { CompactedError, type StorageEvent, type Stored } from "../storage/storage.ts";
+import { prefixOf } from "./keys.ts";
+import { isSelected, listObjects, type Selection } from "./read.ts";
+import type { RegistryDeps, Target } from "./registry.ts";
+import type { Resource } from "./resource.ts";
+import { withMeta } from "./write.ts";
+
+/** One event of a watch. */
+export type WatchEvent =
+  | { readonly type: "ADDED" | "MODIFIED"; readonly stored: Stored }
+  /** The last matching state, its resourceVersion that of the change. */
+  | { readonly type: "DELETED"; readonly object: KubeObject }
+  | { readonly type: "BOOKMARK"; readonly revision: number; readonly initialEventsEnd: boolean }
+  | { readonly type: "ERROR"; readonly error: unknown };
+
+/** Where a watch starts. */
+export interface WatchStart extends Selection {
+  /** Changes after this revision; undefined for the newest state first. */
+  readonly afterRevision: number | undefined;
+  /** Send every existing object before the changes. */
+  readonly initialEvents: boolean;
+  /** End the initial events by an annotated bookmark. */
+  readonly initialEventsEnd: boolean;
+}
+
+/** A running watch. `next` waits for the following events; undefined when the watch is over. */
+export interface Watching extends Disposable {
+  next(): Promise<readonly WatchEvent[] | undefined>;
+  /** The revision up to which everything has been delivered by `next`. */
+  revision(): number;
+}
+
+/** A watcher that lets this many events wait is dropped; its client lists again. */
+const MAX_WAITING_EVENTS = 20_000;
+
+/** Opens a watch. A revision that is compacted gives one ERROR event (410), as kube-apiserver does. */
+export async function openWatch(
+  deps: RegistryDeps,
+  target: Target,
+  start: WatchStart,
+  signal: AbortSignal,
+): Promise<Watching> {
+  const prefix = prefixOf(target.resource, target.namespace);
+  const queue = new EventQueue();
+  let afterRevision = start.afterRevision;
+  if (start.initialEvents || afterRevision === undefined) {
+    const list = await listObjects(deps, target, {
+      ...start,
+      limit: 0,
+      continueToken: "",
+      resourceVersion: "",
+      resourceVersionMatch: "",
+    }, signal);
+    if (start.initialEvents) queue.push(list.items.map((stored) => ({ type: "ADDED", stored })), list.revision);
+    if (start.initialEventsEnd) {
+      queue.push([{ type: "BOOKMARK", revision: list.revision, initialEventsEnd: true }], list.revision);
+    }
+    afterRevision = list.revision;
+  }
+  queue.advance(afterRevision);
+  try {
+    const watch = deps.storage.watch(prefix, afterRevision, (events) => {
+      queue.push(
+        events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
+        events.at(-1)?.revision ?? 0,
+      );
+    });
+    queue.onClose(() => watch.stop());
+  } catch (error) {
+    if (!(error instanceof CompactedError)) throw error;
+    const expired = resourceExpired(
+      `too old resource version: ${error.requestedRevision} (${error.compactedRevision})`,
+    );
+    queue.push([{ type: "ERROR", error: expired }], afterRevision);
+    queue.end();
+  }
+  if (signal.aborted) queue[Symbol.dispose]();
+  else signal.addEventListener("abort", () => queue[Symbol.dispose](), { once: true });
+  return queue;
+}
+
+/** What a change means to a selection: an object may start or stop matching. */
+export function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
+  const { current, previous } = event;
+  const matches = current !== undefined && isSelected(resource, current.object, selection);
+  const matched = previous !== undefined && isSelected(resource, previous.object, selection);
+  if (matches) return { type: matched ? "MODIFIED" : "ADDED", stored: current };
+  if (!matched) return undefined;
+  return { type: "DELETED", object: withMeta(previous.object, { resourceVersion: String(event.revision) }) };
+}
+
+/** Events wait here between the commit that made them and the stream that sends them. */
+class EventQueue implements Watching {
+  #waiting: WatchEvent[] = [];
+  #revision = 0;
+  #pushed = 0;
+  #ended = false;
+  #wake: (() => void) | undefined;
+  #stop: (() => void) | undefined;
+
+  push(events: readonly WatchEvent[], revision: number): void {
+    if (this.#ended) return;
+    this.#waiting.push(...events);
+    this.#pushed = Math.max(this.#pushed, revision);
+    if (this.#waiting.length > MAX_WAITING_EVENTS) {
+      this.#waiting = [];
+      this.end();
+    }
+    if (events.length > 0) this.#wake?.();
+  }
+
+  advance(revision: number): void {
+    this.#pushed = Math.max(this.#pushed, revision);
+  }
+
+  onClose(stop: () => void): void {
+    this.#stop = stop;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#stop?.();
+    this.#wake?.();
+  }
+
+  revision(): number {
+    return this.#waiting.length === 0 ? this.#pushed : this.#revision;
+  }
+
+  async next(): Promise<readonly WatchEvent[] | undefined> {
+    while (this.#waiting.length === 0) {
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+      this.#wake = undefined;
+    }
+    const events = this.#waiting;
+    this.#waiting = [];
+    this.#revision = this.#pushed;
+    return events;
+  }
+
+  [Symbol.dispose](): void {
+    this.#waiting = [];
+    this.end();
+  }
+}

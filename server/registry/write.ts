@@ -1,0 +1,43 @@
+/** What creation and update share: metadata that the server owns, and the refusals of admission. */
+import type { FieldError } from "../../core/kube/field_error.ts";
+import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { invalidObject } from "../../core/kube/status.ts";
+import type { Target } from "./registry.ts";
+
+/** Keys of ObjectMeta in Go's order, so that edited metadata stays canonical. */
+const META_ORDER: readonly (keyof ObjectMeta)[] = [
+  "name",
+  "generateName",
+  "namespace",
+  "selfLink",
+  "uid",
+  "resourceVersion",
+  "generation",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "labels",
+  "annotations",
+  "ownerReferences",
+  "finalizers",
+  "managedFields",
+];
+
+/** Values to put into metadata; `undefined` removes a key. */
+export type MetaEdit = { readonly [K in keyof ObjectMeta]?: ObjectMeta[K] | undefined };
+
+/** A copy of an object with some metadata replaced, in canonical order. */
+export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
+  const merged: Record<string, unknown> = {};
+  for (const key of META_ORDER) {
+    const value = key in edit ? edit[key] : object.metadata[key];
+    if (value !== undefined) merged[key] = value;
+  }
+  return { ...object, metadata: merged as ObjectMeta };
+}
+
+/** Throws StatusError 422 when there is any fault. */
+export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw invalidObject(target.resource.kind, nameOf(object), [...errors]);
+}

@@ -1,0 +1,126 @@
+/**
+ * The API server put together: storage, default objects, authentication, authorization, admission, the app and its
+ * listener. Everything that touches the machine is handed in; `cli/wiring.ts` does that.
+ */
+import type { Secret } from "../core/kube/core_v1.ts";
+import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
+import type { TokenFile } from "../core/bootstrap/token_file.ts";
+import type { UserInfo } from "../core/kube/user.ts";
+import { createAdmission } from "./admission/admission.ts";
+import { createDefaultPlugins } from "./admission/plugins.ts";
+import { type App, createApp } from "./app.ts";
+import { createAuthenticator } from "./authn/chain.ts";
+import { createAuthorizer } from "./authz/authorizer.ts";
+import { createRbacSource } from "./authz/rbac_source.ts";
+import { defaultRbacObjects } from "./authz/default_objects.ts";
+import { reconcileObjects, systemNamespaces, type BootstrapObject } from "./bootstrap_objects.ts";
+import type { AuditSink } from "./http/audit.ts";
+import { type Listener, listen, type ServingPair } from "./http/listener.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { createLoopbackTransport } from "./loopback.ts";
+import { createResources } from "./registry/resources.ts";
+import { createReviews } from "./registry/reviews.ts";
+import type { Storage } from "./storage/storage.ts";
+
+/** What a server needs. */
+export interface ServerOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly bindAddress: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly serving: ServingPair;
+  /** PEM bundle of the CAs whose client certificates are believed; undefined for none. */
+  readonly clientCaPem: string | undefined;
+  /** Static tokens; undefined for none. */
+  readonly tokenFile: TokenFile | undefined;
+  readonly bootstrapTokens: boolean;
+  readonly anonymous: boolean;
+  readonly audit: AuditSink | undefined;
+  /** `/version`, as it is sent. */
+  readonly version: Readonly<Record<string, string>>;
+  /** Objects to have beside the defaults. */
+  readonly objects: readonly BootstrapObject[];
+}
+
+/** A running server. Disposing it stops the listener and ends the watches; the storage stays its owner's. */
+export interface Server extends AsyncDisposable {
+  readonly address: string;
+  readonly port: number;
+  /** New connections get this certificate. */
+  setServing(serving: ServingPair): void;
+  /** A way in for in-process clients. */
+  transportFor(user: UserInfo, userAgent: string): Transport;
+}
+
+/** Starts a server. Throws AppError `port_in_use`, `io`. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { storage, clock, random, logger } = options;
+  await reconcileObjects(options, [...systemNamespaces(), ...defaultRbacObjects(), ...options.objects]);
+  const rbac = await createRbacSource(storage);
+  const authorizer = createAuthorizer({ rbac });
+  const authenticate = createAuthenticator({
+    clock,
+    logger,
+    clientCertificates: options.clientCaPem !== undefined,
+    anonymous: options.anonymous,
+    ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
+    ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),
+  });
+  const stopping = new AbortController();
+  let listener: Listener | undefined;
+  const app: App = createApp({
+    storage,
+    clock,
+    random,
+    logger,
+    admission: createAdmission(createDefaultPlugins({ authorizer, storage })),
+    served: { resources: createResources({ authorizer, rbac }), reviews: createReviews({ authorizer, authenticate }) },
+    authenticate,
+    authorizer,
+    audit: options.audit,
+    metrics: createMetrics(),
+    checks: [
+      { name: "ping", check: () => Promise.resolve() },
+      { name: "storage", check: () => storage.health() },
+      { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping.signal) },
+    ],
+    version: options.version,
+    serverAddress: () => `${options.bindAddress}:${listener?.port ?? options.port}`,
+    stopping: stopping.signal,
+  });
+  listener = await listen({
+    bindAddress: options.bindAddress,
+    port: options.port,
+    serving: options.serving,
+    clientCaPem: options.clientCaPem,
+    fetch: (request, connection) => app(request, connection),
+    logger,
+  });
+  const running = listener;
+  return {
+    address: running.address,
+    port: running.port,
+    setServing: (serving) => running.setServing(serving),
+    transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
+    async [Symbol.asyncDispose]() {
+      stopping.abort(new Error("the server is stopping"));
+      await running[Symbol.asyncDispose]();
+      rbac[Symbol.dispose]();
+    },
+  };
+}
+
+function refuseWhenStopping(signal: AbortSignal): Promise<void> {
+  return signal.aborted ? Promise.reject(new Error("process is shutting down")) : Promise.resolve();
+}
+
+/** Bootstrap tokens are Secrets in kube-system; read for each request, so that a deleted token ends at once. */
+function secretLookup(storage: Storage): (name: string) => Promise<Secret | undefined> {
+  return async (name) => {
+    const stored = await storage.get(`/registry/secrets/kube-system/${name}`);
+    return stored?.object as Secret | undefined;
+  };
+}

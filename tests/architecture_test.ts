@@ -1,0 +1,135 @@
+/** The import rules and what the single file needs, checked over every source (style guide section 1). */
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, normalize, relative } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+
+const ROOT = process.cwd();
+const ROOMS = ["core", "server", "client", "cli"] as const;
+type Room = typeof ROOMS[number];
+
+/** Which rooms a room may import; each may import itself. */
+const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
+  core: [],
+  server: ["core"],
+  client: ["core"],
+  cli: ["core", "server", "client"],
+};
+
+interface Source {
+  /** Path from the root, with slashes. */
+  readonly path: string;
+  readonly room: Room | "root";
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const sources = readSources();
+
+test("architecture: rooms import only what stands below them, and server and client never meet", async () => {
+  for (const { path, room, imports } of await sources) {
+    if (room === "root") continue;
+    for (const specifier of imports.filter((name) => name.startsWith("."))) {
+      const target = normalize(join(dirname(path), specifier)).split("/")[0] as Room;
+      assert.ok(
+        target === room || MAY_IMPORT[room].includes(target),
+        `${path} imports ${specifier}: ${room} may import ${["itself", ...MAY_IMPORT[room]].join(", ")} only`,
+      );
+    }
+  }
+});
+
+test("architecture: @peculiar/x509 and its polyfill stay in core/pki", async () => {
+  for (const { path, imports } of await sources) {
+    const foreign = imports.filter((name) => name === "@peculiar/x509" || name === "reflect-metadata");
+    assert.ok(foreign.length === 0 || path.startsWith("core/pki/"), `${path} imports ${foreign.join(", ")}`);
+  }
+});
+
+test("architecture: Hono stays in server, the command line library in cli/framework", async () => {
+  for (const { path, imports } of await sources) {
+    for (const name of imports) {
+      if (/^(hono|@hono\/)/.test(name)) assert.ok(path.startsWith("server/"), `${path} imports ${name}`);
+      if (/^(commander|@bomb\.sh\/tab)/.test(name)) assert.ok(path.startsWith("cli/framework/"), `${path} imports ${name}`);
+    }
+  }
+});
+
+test("architecture: core has no input or output of its own", async () => {
+  const allowed = new Set(["node:crypto", "node:buffer", "node:assert/strict", "node:net"]);
+  for (const { path, room, imports } of await sources) {
+    if (room !== "core") continue;
+    for (const name of imports.filter((specifier) => specifier.startsWith("node:"))) {
+      assert.ok(allowed.has(name), `${path} imports ${name}: core decides and leaves acting to the shells`);
+    }
+  }
+});
+
+test("architecture: clock, randomness, console and process are handed in", async () => {
+  const forbidden = /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bconsole\.|\bprocess\./;
+  for (const { path, room, text } of await sources) {
+    if (room === "cli" || room === "root") continue;
+    const line = withoutComments(text).split("\n").findIndex((candidate) => forbidden.test(candidate));
+    assert.equal(line, -1, `${path}:${line + 1} reaches around its ports`);
+  }
+});
+
+test("architecture: nothing stands in the way of the single file", async () => {
+  for (const { path, text } of await sources) {
+    const code = withoutComments(text);
+    assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);
+    assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(topLevelOf(code)), `${path} awaits at top level`);
+    assert.ok(!/\bDeno\./.test(code), `${path} uses a Deno API, which Node lacks`);
+  }
+});
+
+test("architecture: only erasable TypeScript, so that Node runs the sources", async () => {
+  for (const { path, text } of await sources) {
+    const code = withoutComments(text);
+    assert.ok(!/^\s*(?:export\s+)?(?:const\s+)?enum\s/m.test(code), `${path} declares an enum`);
+    assert.ok(!/^\s*(?:export\s+)?namespace\s/m.test(code), `${path} declares a namespace`);
+  }
+});
+
+test("architecture: no file grows beyond 400 lines", async () => {
+  for (const { path, text } of await sources) {
+    const lines = text.split("\n").length;
+    assert.ok(lines <= 401, `${path} has ${lines} lines: split it by idea`);
+  }
+});
+
+async function readSources(): Promise<readonly Source[]> {
+  const files = (await Promise.all(ROOMS.map((room) => walk(join(ROOT, room))))).flat();
+  return await Promise.all([...files, join(ROOT, "mod.ts")].map(async (file) => {
+    const path = relative(ROOT, file).replaceAll("\\", "/");
+    const text = await readFile(file, "utf8");
+    const first = path.split("/")[0] as Room;
+    const room = ROOMS.includes(first) ? first : "root" as const;
+    return { path, room, text, imports: importsOf(text) };
+  }));
+}
+
+async function walk(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith("_test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !path.includes("testdata"));
+}
+
+function importsOf(text: string): readonly string[] {
+  const statements = withoutComments(text).matchAll(
+    /(?:\bfrom\s*|\bimport\s*\(\s*|^import\s+)["']([^"']+)["']/gm,
+  );
+  return [...statements].map(([, specifier]) => specifier!);
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, (block) => block.replace(/[^\n]/g, " ")).replace(/^\s*\/\/.*$/gm, "");
+}
+
+/** Lines that are not indented: statements of the module itself. */
+function topLevelOf(code: string): string {
+  return code.split("\n").filter((line) => /^\S/.test(line)).join("\n");
+}

@@ -1,0 +1,106 @@
+/** CSRs with real keys and signatures, from the few things a test cares about. */
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestStatus,
+} from "../../core/kube/certificates_v1.ts";
+import type { ObjectMeta } from "../../core/kube/meta.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
+
+/** What to build; the default is a first request of the kubelet `n1`. */
+export interface CsrOptions {
+  readonly name?: string;
+  readonly metadata?: ObjectMeta;
+  readonly signerName?: string;
+  readonly usages?: readonly string[];
+  readonly expirationSeconds?: number;
+  readonly commonName?: string;
+  readonly organizations?: readonly string[];
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+  readonly username?: string;
+  readonly groups?: readonly string[];
+  readonly keyAlgorithm?: KeyAlgorithm;
+  /** Instead of a request that is built. */
+  readonly request?: string | null;
+  readonly conditions?: readonly CertificateSigningRequestCondition[];
+  /** Base64 of PEM. */
+  readonly certificate?: string;
+}
+
+const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
+
+/** One key of each algorithm for the whole run; making RSA keys takes long. */
+export async function sharedKey(algorithm: KeyAlgorithm = "ecdsa-p256"): Promise<PrivateKey> {
+  const known = keys.get(algorithm) ?? generatePrivateKey(algorithm);
+  keys.set(algorithm, known);
+  return await known;
+}
+
+/** Builds `spec.request`: base64 of a PEM block. */
+export async function buildRequest(options: RequestOptions, keyAlgorithm?: KeyAlgorithm): Promise<string> {
+  const der = createCertificationRequest(options, await sharedKey(keyAlgorithm));
+  return toBase64(encodePem("CERTIFICATE REQUEST", der));
+}
+
+/** Builds a CSR object. */
+export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSigningRequest> {
+  const {
+    commonName = "system:node:n1",
+    organizations = ["system:nodes"],
+    dnsNames = [],
+    ipAddresses = [],
+    emailAddresses = [],
+    uris = [],
+  } = options;
+  const subject = { commonName, organizations };
+  const request = options.request === undefined
+    ? await buildRequest({ subject, dnsNames, ipAddresses, emailAddresses, uris }, options.keyAlgorithm)
+    : options.request;
+  return {
+    kind: "CertificateSigningRequest",
+    apiVersion: "certificates.k8s.io/v1",
+    metadata: { name: options.name ?? "csr-1", ...options.metadata },
+    spec: {
+      request,
+      signerName: options.signerName ?? "kubernetes.io/kube-apiserver-client-kubelet",
+      ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
+      usages: options.usages ?? ["digital signature", "client auth"],
+      username: options.username ?? "system:bootstrap:abcdef",
+      groups: options.groups ?? ["system:bootstrappers", "system:authenticated"],
+    },
+    status: statusOf(options),
+  };
+}
+
+/** A condition of status `True`, with both times when a time is given. */
+export function condition(type: string, time: string | null = null, reason = ""): CertificateSigningRequestCondition {
+  return {
+    type,
+    status: "True",
+    ...(reason === "" ? {} : { reason }),
+    lastUpdateTime: time,
+    lastTransitionTime: time,
+  };
+}
+
+/** Text as `spec.request` and `status.certificate` carry it. */
+export function toBase64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+/** The reverse. */
+export function fromBase64(base64: string): string {
+  return Buffer.from(base64, "base64").toString();
+}
+
+function statusOf({ conditions, certificate }: CsrOptions): CertificateSigningRequestStatus {
+  return {
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(certificate === undefined ? {} : { certificate }),
+  };
+}
