@@ -1,4 +1,5 @@
 /** A process as `Io`: streams, environment, signals, exit. `main.ts` hands the process in. */
+import type { WriteStream } from "node:tty";
 import { AppError } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
@@ -44,7 +45,7 @@ function createIo(process: Process): Io {
   };
 }
 
-function createOutput(stream: Process["stdout"]): OutputStream {
+function createOutput(stream: WriteStream): OutputStream {
   return {
     write: (text) => void stream.write(text),
     isTerminal: stream.isTTY === true,

@@ -4,7 +4,7 @@ import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/cred
 import { Secret } from "../core/brand.ts";
 import { AppError } from "../core/errors.ts";
 import { type Kubeconfig, parseKubeconfig } from "../core/kube/kubeconfig.ts";
-import { type PemSource, type ResolvedCluster, resolveContext } from "../core/kube/kubeconfig_context.ts";
+import { type PemSource, resolveContext, type ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { Clock } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";

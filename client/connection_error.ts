@@ -17,7 +17,10 @@ export function connectionError(error: unknown, server: URL, tlsName: string): A
   const trust = TRUST_FAULTS.find((fault) => fault.codes.includes(code) || fault.text.test(text));
   if (trust !== undefined) {
     const what = trust.describe(tlsName);
-    return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, { cause: error, hint: trust.hint });
+    return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, {
+      cause: error,
+      hint: trust.hint,
+    });
   }
   const reach = REACH_FAULTS[code] ?? REACH_FAULTS[codeInText(text)];
   return new AppError("unreachable", `cannot reach "${server.origin}": ${reach?.text ?? text}`, {

@@ -48,7 +48,8 @@ export function createFilePort(): FilePort {
         await syncDirectory(dirname(to));
       }),
     unlink: (path) => attempt("remove", path, async () => void await orMissing(unlink(path))),
-    makeDirectory: (path, mode) => attempt("create", path, async () => void await mkdir(path, { recursive: true, mode })),
+    makeDirectory: (path, mode) =>
+      attempt("create", path, async () => void await mkdir(path, { recursive: true, mode })),
     stat: (path) => attempt("read", path, async () => factsOf(await orMissing(stat(path)))),
     lstat: (path) => attempt("read", path, async () => factsOf(await orMissing(lstat(path)))),
   };

@@ -44,15 +44,18 @@ export function createObjectStore<T extends KubeObject>(
       }
     },
     list: async (signal) => (await listAll<T>(api, collection, selectors, signal)).items,
-    create: (object, signal) =>
-      api.requestObject<T>({ method: "POST", path: collection, body: typed(object) }, signal),
+    create: (object, signal) => api.requestObject<T>({ method: "POST", path: collection, body: typed(object) }, signal),
     update(object, signal, subresource) {
       const own = objectPath(kind, object.metadata.name ?? "", namespace);
       const path = subresource === undefined ? own : `${own}/${subresource}`;
       return api.requestObject<T>({ method: "PUT", path, body: typed(object) }, signal);
     },
     async delete(name, signal, preconditions) {
-      const body = { apiVersion: "v1", kind: "DeleteOptions", ...(preconditions === undefined ? {} : { preconditions }) };
+      const body = {
+        apiVersion: "v1",
+        kind: "DeleteOptions",
+        ...(preconditions === undefined ? {} : { preconditions }),
+      };
       await api.requestJson({ method: "DELETE", path: objectPath(kind, name, namespace), body }, signal);
     },
     changes: (signal) => followChanges<T>({ api, collection, selectors, ...options }, signal),

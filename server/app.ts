@@ -178,7 +178,7 @@ function dispatch(deps: AppDeps) {
   const handleResource = createResourceHandler(deps, deps.served);
   const discovery = createDiscovery(discovered, deps.serverAddress);
   const health = createHealth(deps.checks);
-  const openapi = createOpenapi(discovered);
+  const openapi = createOpenapi(discovered, deps.version["gitVersion"] ?? "");
   const version = new TextEncoder().encode(JSON.stringify(deps.version, undefined, 2));
   return async (context: AppContext): Promise<Response> => {
     const exchange = context.get("exchange");

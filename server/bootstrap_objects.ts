@@ -4,6 +4,7 @@
  */
 import { formatTime, type KubeObject, nameOf } from "../core/kube/meta.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
 import { withMeta } from "./registry/write.ts";
 import type { Storage } from "./storage/storage.ts";
@@ -12,8 +13,8 @@ import type { Storage } from "./storage/storage.ts";
 export interface BootstrapObject {
   readonly key: string;
   readonly object: KubeObject;
-  /** The object to store when one exists already; undefined when it is good as it is. */
-  reconcile(existing: KubeObject): KubeObject | undefined;
+  /** What to do with one that exists. */
+  plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
 
 /** Namespaces that always exist. */
@@ -24,20 +25,26 @@ export async function reconcileObjects(
   deps: { readonly storage: Storage; readonly clock: Clock; readonly random: Random; readonly logger: Logger },
   wanted: readonly BootstrapObject[],
 ): Promise<void> {
-  for (const { key, object, reconcile } of wanted) {
+  await Promise.all(wanted.map(async ({ key, object, plan }) => {
     const existing = await deps.storage.get(key);
     if (existing === undefined) {
-      await deps.storage.create(
-        key,
-        withMeta(object, { uid: createUid(deps.random), creationTimestamp: formatTime(deps.clock.now()) }),
-      );
-      continue;
+      await deps.storage.create(key, born(deps, object));
+      return;
     }
-    const mended = reconcile(existing.object);
-    if (mended === undefined) continue;
-    deps.logger.info("default object mended", { key, name: nameOf(object) });
-    await deps.storage.update(key, mended, existing.revision);
-  }
+    const planned = plan(existing.object);
+    if (planned.kind === "none") return;
+    deps.logger.info("default object mended", { key, name: nameOf(object), action: planned.kind });
+    if (planned.kind === "update") {
+      await deps.storage.update(key, planned.object, existing.revision);
+      return;
+    }
+    await deps.storage.delete(key, existing.revision);
+    await deps.storage.create(key, born(deps, planned.object));
+  }));
+}
+
+function born(deps: { readonly clock: Clock; readonly random: Random }, object: KubeObject): KubeObject {
+  return withMeta(object, { uid: createUid(deps.random), creationTimestamp: formatTime(deps.clock.now()) });
 }
 
 /** The system namespaces as bootstrap objects. */
@@ -49,6 +56,6 @@ export function systemNamespaces(): readonly BootstrapObject[] {
       spec: { finalizers: ["kubernetes"] },
       status: { phase: "Active" },
     } as KubeObject,
-    reconcile: () => undefined,
+    plan: () => ({ kind: "none" }),
   }));
 }

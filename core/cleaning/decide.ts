@@ -26,7 +26,9 @@ function findReason(csr: CertificateSigningRequest, now: Date): string | undefin
   if (conditionsOf(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, UNDECIDED_MS, now)) {
     return "pending for more than 24h";
   }
-  if (issued && findCondition(csr, "Approved") !== undefined && isExpired(csr, now)) return "its certificate is expired";
+  if (issued && findCondition(csr, "Approved") !== undefined && isExpired(csr, now)) {
+    return "its certificate is expired";
+  }
   if (!issued && isSince(csr, "Approved", UNDECIDED_MS, now)) return "approved but not issued for more than 24h";
   return undefined;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
-import { createTestCa, issueTestCertificate } from "../../tests/support/test_ca.ts";
+import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decideCleaning } from "./decide.ts";
@@ -10,7 +10,7 @@ import { decideCleaning } from "./decide.ts";
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));
 const HOURS = 60;
-const ca = createTestCa();
+const ca = createSigningCa();
 
 const cases: readonly {
   name: string;
@@ -19,7 +19,11 @@ const cases: readonly {
   certificate?: "valid" | "expired" | "garbage";
   why?: string;
 }[] = [
-  { name: "approved 50 min ago, valid certificate", conditions: [condition("Approved", ago(50))], certificate: "valid" },
+  {
+    name: "approved 50 min ago, valid certificate",
+    conditions: [condition("Approved", ago(50))],
+    certificate: "valid",
+  },
   { name: "approved 50 min ago, no certificate", conditions: [condition("Approved", ago(50))] },
   { name: "approved 5 h ago, no certificate", conditions: [condition("Approved", ago(5 * HOURS))] },
   {
@@ -69,7 +73,7 @@ const cases: readonly {
 for (const { name, conditions, created, certificate, why } of cases) {
   test(`decideCleaning() ${why === undefined ? "keeps" : "deletes"}: ${name}`, async () => {
     const end = { valid: "2027-01-01", expired: "2026-02-01", garbage: "", none: "" }[certificate ?? "none"];
-    const pem = end === "" ? "garbage" : await issueTestCertificate(await ca, new Date("2026-01-01"), new Date(end));
+    const pem = end === "" ? "garbage" : await issueClientCertificate(await ca, new Date("2026-01-01"), new Date(end));
     const csr = {
       metadata: { name: "c", ...(created === undefined ? {} : { creationTimestamp: created }) },
       spec: { request: null, signerName: "" },

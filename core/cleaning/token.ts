@@ -1,4 +1,5 @@
 /** When a bootstrap token's Secret must go (`cluster-bootstrap/util/secrets` GetExpiration, `pkg/controller/bootstrap`). */
+import { Buffer } from "node:buffer";
 import type { Secret } from "../kube/core_v1.ts";
 import { decodeBase64 } from "../pki/pem.ts";
 

@@ -1,4 +1,5 @@
 /** `status.certificate`: what the API accepts there, and its leaf (`pkg/apis/certificates/validation` validateCertificate). */
+import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64, findPemBlock } from "../pki/pem.ts";
 import { quoteText } from "../kube/quote.ts";

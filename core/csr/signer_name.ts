@@ -1,10 +1,10 @@
 /** Syntax of signer names (`pkg/apis/core/validation/names.go` ValidateSignerName). */
 import { type FieldError, invalid, required, tooLong } from "../kube/field_error.ts";
 import {
-  DNS_LABEL_MAX_LENGTH,
-  DNS_SUBDOMAIN_MAX_LENGTH,
   dns1123LabelErrors,
   dns1123SubdomainErrors,
+  DNS_LABEL_MAX_LENGTH,
+  DNS_SUBDOMAIN_MAX_LENGTH,
 } from "../kube/names.ts";
 import { byteLength, quoteText } from "../kube/quote.ts";
 

@@ -5,7 +5,8 @@ import { validateSignerName } from "./signer_name.ts";
 
 const SUBDOMAIN_253 = `${"a".repeat(61)}.`.repeat(4) + "abcde";
 const SHAPE = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-const SUBDOMAIN = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and " +
+const SUBDOMAIN =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and " +
   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start " +

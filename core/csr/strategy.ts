@@ -72,7 +72,9 @@ function specOf(sent: CertificateSigningRequestSpec, user: UserInfo): Certificat
     ...(user.username === "" ? {} : { username: user.username }),
     ...(user.uid === "" ? {} : { uid: user.uid }),
     ...(user.groups.length === 0 ? {} : { groups: user.groups }),
-    ...(extraKeys.length === 0 ? {} : { extra: Object.fromEntries(extraKeys.map((key) => [key, user.extra[key] ?? []])) }),
+    ...(extraKeys.length === 0
+      ? {}
+      : { extra: Object.fromEntries(extraKeys.map((key) => [key, user.extra[key] ?? []])) }),
   };
 }
 

@@ -8,7 +8,15 @@ import {
   KEY_USAGES,
   LEGACY_UNKNOWN_SIGNER,
 } from "../kube/certificates_v1.ts";
-import { duplicate, type FieldError, forbidden, invalid, notSupported, printValue, required } from "../kube/field_error.ts";
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  notSupported,
+  printValue,
+  required,
+} from "../kube/field_error.ts";
 import { findCertificateFault } from "./certificate.ts";
 import { conditionsOf, findCondition } from "./phase.ts";
 import { parseVerifiedRequest } from "./request.ts";
@@ -160,7 +168,9 @@ function validateExclusivity(csr: CertificateSigningRequest, tolerance: Toleranc
   if (tolerance.approvedAndDenied || !isApprovedAndDenied(csr)) return [];
   const members = APPROVAL_TYPES.map((type) => `conditions[{"type": "${type}"}]`);
   const value = `{${members.join(", ")}}`;
-  return [invalid(CONDITIONS, value, `must specify at most one of: ${members.map((item) => `\`${item}\``).join(", ")}`)];
+  return [
+    invalid(CONDITIONS, value, `must specify at most one of: ${members.map((item) => `\`${item}\``).join(", ")}`),
+  ];
 }
 
 function toleranceOf(csr: CertificateSigningRequest, old: CertificateSigningRequest | undefined): Tolerance {

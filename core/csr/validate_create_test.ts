@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
-import { createTestCa, issueTestCertificate } from "../../tests/support/test_ca.ts";
+import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import { validateCsrCreate, validateCsrUpdate } from "./validate.ts";
 
@@ -144,19 +144,24 @@ for (
       want: "no PEM block headers are permitted",
     },
     { name: "bad base64", certificate: () => pem("VABC*!\n"), want: NO_BLOCK },
-    { name: "an empty block", certificate: () => pem(""), want: "found CERTIFICATE PEM block containing 0 certificates" },
+    {
+      name: "an empty block",
+      certificate: () => pem(""),
+      want: "found CERTIFICATE PEM block containing 0 certificates",
+    },
     { name: "no certificate inside", certificate: () => pem("AAAA\n"), want: undefined },
     { name: "text around two good blocks", certificate: (good: string) => `a\n${good}b\n${good}c\n`, want: "" },
   ]
 ) {
   test(`validateCsrUpdate() of /status ${want === "" ? "accepts" : "refuses"} a certificate: ${name}`, async () => {
-    const ca = await createTestCa();
-    const good = await issueTestCertificate(ca, new Date("2026-01-01"), new Date("2027-01-01"));
+    const ca = await createSigningCa();
+    const good = await issueClientCertificate(ca, new Date("2026-01-01"), new Date("2027-01-01"));
     const old = await buildCsr({ conditions: [condition("Approved")] });
     const csr = { ...old, status: { ...old.status, certificate: toBase64(certificate(good)) } };
     const texts = validateCsrUpdate(csr, old, "status").map(formatFieldError);
     const prefix = 'status.certificate: Invalid value: "<certificate data>": ';
-    if (want === undefined) assert.match(texts.join(), /^status\.certificate: Invalid value: "<certificate data>": x509: /);
-    else assert.deepEqual(texts, want === "" ? [] : [prefix + want]);
+    if (want === undefined) {
+      assert.match(texts.join(), /^status\.certificate: Invalid value: "<certificate data>": x509: /);
+    } else assert.deepEqual(texts, want === "" ? [] : [prefix + want]);
   });
 }

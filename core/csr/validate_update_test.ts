@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
-import { createTestCa, issueTestCertificate } from "../../tests/support/test_ca.ts";
+import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { formatFieldError } from "../kube/field_error.ts";
 import { type CsrEndpoint, validateCsrUpdate } from "./validate.ts";
 
-const ca = createTestCa();
+const ca = createSigningCa();
 const GOOD = "good";
 const OTHER = "other";
 const BAD = toBase64("invalid");
@@ -67,7 +67,12 @@ const cases: readonly Case[] = [
     now: conditions("Approved", "Denied"),
     want: { approval: [EXCLUSIVE] },
   },
-  { name: "set a valid certificate", old: {}, now: { certificate: GOOD }, want: { main: [SET], status: [], approval: [SET] } },
+  {
+    name: "set a valid certificate",
+    old: {},
+    now: { certificate: GOOD },
+    want: { main: [SET], status: [], approval: [SET] },
+  },
   { name: "set an invalid certificate", old: {}, now: { certificate: BAD }, want: { status: [NO_BLOCK] } },
   { name: "replace a certificate", old: { certificate: GOOD }, now: { certificate: OTHER }, want: { status: [RESET] } },
   {
@@ -123,7 +128,7 @@ async function fill(options: CsrOptions): Promise<CsrOptions> {
   const years: Record<string, string> = { [GOOD]: "2027-01-01", [OTHER]: "2028-01-01" };
   const until = years[options.certificate ?? ""];
   if (until === undefined) return options;
-  const pem = await issueTestCertificate(await ca, new Date("2026-01-01"), new Date(until));
+  const pem = await issueClientCertificate(await ca, new Date("2026-01-01"), new Date(until));
   return { ...options, certificate: toBase64(pem) };
 }
 

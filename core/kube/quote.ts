@@ -1,30 +1,9 @@
-/**
- * Text as Go prints it. The messages that Kubernetes clients see quote values with `%q` and count lengths in bytes;
- * JSON quoting differs for control characters and everything unprintable.
- */
+/** Text and JSON as Go measures and prints them: the messages that Kubernetes clients see depend on it. */
+import { goQuote as quoteText } from "./codec/go_quote.ts";
 
-const SHORT_ESCAPES: Readonly<Record<string, string>> = {
-  "\u0007": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  '"': '\\"',
-  "\\": "\\\\",
-};
+export { quoteText };
 
-const PLAIN = /^[ !#-[\]-~]*$/;
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
-
-/** Quotes text as Go's `strconv.Quote` does. */
-export function quoteText(text: string): string {
-  if (PLAIN.test(text)) return `"${text}"`;
-  let quoted = "";
-  for (const character of text) quoted += escapeCharacter(character);
-  return `"${quoted}"`;
-}
 
 /** Tells whether Go's `unicode.IsPrint` holds for one character. */
 export function isPrintable(character: string): boolean {
@@ -55,16 +34,6 @@ export function printStringSlice(items: readonly string[]): string {
 export function marshalJson(value: unknown): string {
   const text = value === undefined ? "null" : JSON.stringify(value);
   return text.replace(/[<>&\u2028\u2029]/g, (character) => unicodeEscape(character.charCodeAt(0)));
-}
-
-function escapeCharacter(character: string): string {
-  const short = SHORT_ESCAPES[character];
-  if (short !== undefined) return short;
-  const code = character.codePointAt(0) ?? 0;
-  if (code >= 0xd800 && code <= 0xdfff) return "\ufffd";
-  if (isPrintable(character)) return character;
-  if (code < 0x20 || code === 0x7f) return `\\x${code.toString(16).padStart(2, "0")}`;
-  return code < 0x10000 ? unicodeEscape(code) : `\\U${code.toString(16).padStart(8, "0")}`;
 }
 
 function unicodeEscape(code: number): string {

@@ -123,7 +123,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
   const subjectDer = withText("x509: malformed issuer", () => body.read(TAG.sequence, "subject").raw);
   const subject = parseName(subjectDer, "certificate");
   const publicKeyDer = withText("x509: malformed spki", () => body.read(TAG.sequence, "subjectPublicKeyInfo").raw);
-  const publicKey = parsePublicKey(publicKeyDer);
+  const publicKey = readPublicKey(publicKeyDer);
   const extensions = parseExtensions(version === MAX_VERSION ? findExtensions(body) : undefined);
   const signature = withText(
     "x509: malformed signature",
@@ -148,6 +148,16 @@ function readCertificate(reader: DerReader): CertificateFacts {
     algorithm,
     publicKey,
   });
+}
+
+/** Structural faults have one text here, faults of the key their own. */
+function readPublicKey(publicKeyDer: Bytes): PublicKeyFacts {
+  try {
+    return parsePublicKey(publicKeyDer);
+  } catch (error) {
+    if (error instanceof DerError && error.message.startsWith("asn1: ")) throw new DerError("x509: malformed spki");
+    throw error;
+  }
 }
 
 /** The version counted from 1; absent means 1. */

@@ -64,6 +64,39 @@ export class DerReader {
 
   /** The next value, whatever it is. */
   readAny(): DerElement {
+    return this.#take(this.#readHeader());
+  }
+
+  /** The next value, which must have this identifier octet; `goType` names it in the error as Go does. */
+  read(tag: number, goType: string): DerElement {
+    const header = this.#readHeader();
+    if (header.tag !== tag) throw new DerError(describeMismatch(tag, header, goType));
+    return this.#take(header);
+  }
+
+  /** A reader of the content of the next element of a list, which must have this identifier octet. */
+  enterElement(tag: number): DerReader {
+    const header = this.#readHeader();
+    if (header.tag !== tag) throw new DerError("asn1: structure error: sequence tag mismatch");
+    return new DerReader(this.#take(header).content);
+  }
+
+  /** The next value when it has this identifier octet. */
+  readOptional(tag: number): DerElement | undefined {
+    return this.isNext(tag) ? this.readAny() : undefined;
+  }
+
+  /** A reader of the content of the next value, which must have this identifier octet. */
+  enter(tag: number, goType: string): DerReader {
+    return new DerReader(this.read(tag, goType).content);
+  }
+
+  /** Refuses bytes after the last value. */
+  expectEnd(): void {
+    if (!this.isAtEnd()) throw new DerError("asn1: syntax error: trailing data");
+  }
+
+  #readHeader(): Header {
     const bytes = this.#bytes;
     const start = this.#at;
     if (start >= bytes.length) throw new DerError("asn1: syntax error: sequence truncated");
@@ -85,36 +118,31 @@ export class DerReader {
       }
       if (length < 0x80) throw new DerError("asn1: structure error: non-minimal length");
     }
+    return { tag, start, at, length };
+  }
+
+  #take({ tag, start, at, length }: Header): DerElement {
     const end = at + length;
-    if (end > bytes.length) throw new DerError("asn1: syntax error: data truncated");
+    if (end > this.#bytes.length) throw new DerError("asn1: syntax error: data truncated");
     this.#at = end;
-    return { tag, content: bytes.subarray(at, end), raw: bytes.subarray(start, end) };
+    return { tag, content: this.#bytes.subarray(at, end), raw: this.#bytes.subarray(start, end) };
   }
+}
 
-  /** The next value, which must have this identifier octet; `what` names it in the error. */
-  read(tag: number, what: string): DerElement {
-    if (!this.isAtEnd() && !this.isNext(tag)) {
-      const found = (this.#bytes[this.#at] ?? 0).toString(16).padStart(2, "0");
-      const wanted = tag.toString(16).padStart(2, "0");
-      throw new DerError(`asn1: structure error: tags don't match (0x${wanted} vs 0x${found}) ${what}`);
-    }
-    return this.readAny();
-  }
+interface Header {
+  readonly tag: number;
+  /** Where the value starts, where its content starts, and the content's length. */
+  readonly start: number;
+  readonly at: number;
+  readonly length: number;
+}
 
-  /** The next value when it has this identifier octet. */
-  readOptional(tag: number): DerElement | undefined {
-    return this.isNext(tag) ? this.readAny() : undefined;
-  }
-
-  /** A reader of the content of the next value, which must have this identifier octet. */
-  enter(tag: number, what: string): DerReader {
-    return new DerReader(this.read(tag, what).content);
-  }
-
-  /** Refuses bytes after the last value. */
-  expectEnd(): void {
-    if (!this.isAtEnd()) throw new DerError("asn1: syntax error: trailing data");
-  }
+/** The text of Go's `encoding/asn1`; clients of the API see it in full. */
+function describeMismatch(wanted: number, { tag, at, length }: Header, goType: string): string {
+  const found = `{class:${tag >> 6} tag:${tag & 0x1f} length:${length} isCompound:${(tag & 0x20) !== 0}}`;
+  const options = "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> " +
+    "stringType:0 timeType:0 set:false omitEmpty:false}";
+  return `asn1: structure error: tags don't match (${wanted & 0x1f} vs ${found}) ${options} ${goType} @${at}`;
 }
 
 /** The edge of the room: runs a parser and turns its `DerError` into a value. */

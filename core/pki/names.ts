@@ -1,5 +1,14 @@
 /** Distinguished names, read into the buckets of Go's `pkix.Name` and written back in its fixed order. */
-import { type Bytes, decodeOid, DerError, DerReader, TAG } from "./der.ts";
+import {
+  type Bytes,
+  checkInteger,
+  decodeBitString,
+  decodeBoolean,
+  decodeOid,
+  DerError,
+  DerReader,
+  TAG,
+} from "./der.ts";
 import { decodeText, type TextDialect } from "./der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
 
@@ -109,15 +118,16 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   const single = { commonName: "", serialNumber: "" };
   const otherAttributes: OtherAttribute[] = [];
   while (!sequence.isAtEnd()) {
-    const set = enterMember(sequence, TAG.set);
+    const set = sequence.enterElement(TAG.set);
     while (!set.isAtEnd()) {
-      const attribute = enterMember(set, TAG.sequence);
+      const attribute = set.enterElement(TAG.sequence);
       const oid = decodeOid(attribute.read(TAG.oid, "ObjectIdentifier").content);
       const { tag, content } = attribute.readAny();
       const value = decodeText(tag, content, dialect);
       if (value === undefined && dialect === "certificate") {
         throw new DerError(`x509: invalid RDNSequence: invalid attribute value: unsupported string type: ${tag}`);
       }
+      if (value === undefined) checkBasicValue(tag, content);
       const field = FIELD_OF.get(oid);
       if (value === undefined || field === undefined) otherAttributes.push(Object.freeze({ oid, value }));
       else if (field === "commonName" || field === "serialNumber") single[field] = value;
@@ -128,9 +138,12 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   return Object.freeze({ ...single, ...lists, otherAttributes: Object.freeze(otherAttributes), raw });
 }
 
-function enterMember(reader: DerReader, tag: number): DerReader {
-  if (!reader.isNext(tag)) throw new DerError("asn1: structure error: sequence tag mismatch");
-  return reader.enter(tag, "member");
+/** Go decodes the basic types of a value that is no string, and refuses the request when one is malformed. */
+function checkBasicValue(tag: number, content: Bytes): void {
+  if (tag === TAG.boolean) decodeBoolean(content);
+  else if (tag === TAG.integer) checkInteger(content);
+  else if (tag === TAG.bitString) decodeBitString(content);
+  else if (tag === TAG.oid) decodeOid(content);
 }
 
 function valuesOf(name: SubjectFields, field: keyof SubjectFields): readonly string[] {

@@ -148,13 +148,13 @@ function readRequestedExtensions(attributes: DerReader): readonly (RequestedExte
   while (!attributes.isAtEnd()) {
     const list = findExtensionRequest(attributes.readAny().raw);
     if (list === undefined) continue;
-    const own = new DerReader(list).enter(TAG.sequence, "extensions");
+    const own = new DerReader(list).enter(TAG.sequence, "");
     const seen = new Set(extensions.map(({ oid }) => oid));
     while (!own.isAtEnd()) {
-      const extension = own.enter(TAG.sequence, "Extension");
+      const extension = own.enterElement(TAG.sequence);
       const oid = decodeOid(extension.read(TAG.oid, "ObjectIdentifier").content);
       const critical = extension.readOptional(TAG.boolean);
-      const value = extension.read(TAG.octetString, "value").content;
+      const value = extension.read(TAG.octetString, "").content;
       if (seen.has(oid)) throw new DerError("x509: certificate request contains duplicate requested extensions");
       seen.add(oid);
       extensions.push({ oid, critical: critical !== undefined && decodeBoolean(critical.content), value });
@@ -170,7 +170,9 @@ function findExtensionRequest(attribute: Bytes): Bytes | undefined {
     const oid = decodeOid(reader.read(TAG.oid, "ObjectIdentifier").content);
     const values = reader.enter(TAG.set, "values");
     if (oid !== EXTENSION_REQUEST_OID || values.isAtEnd()) return undefined;
-    return values.readAny().raw;
+    const first = values.readAny().raw;
+    while (!values.isAtEnd()) values.readAny();
+    return first;
   } catch (error) {
     if (error instanceof DerError) return undefined;
     throw error;

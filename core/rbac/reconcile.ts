@@ -35,7 +35,16 @@ export function planReconcile<T extends RbacObject>(existing: T | undefined, wan
     ? missingRules(existing, wanted)
     : {};
   if (metadata === existing.metadata && Object.keys(content).length === 0) return { kind: "none" };
-  return { kind: "update", object: { ...existing, metadata, ...content } };
+  const updated = { ...existing, metadata, ...content };
+  // A binding that had no subjects gets them before its roleRef, where Go's JSON has them.
+  return { kind: "update", object: reorder(updated) };
+}
+
+function reorder<T extends RbacObject>(object: T): T {
+  const order = ["metadata", "subjects", "roleRef", "rules", "aggregationRule"];
+  const rank = (key: string) => order.indexOf(key);
+  // The same keys and values in another order are still a T.
+  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => rank(a) - rank(b))) as T;
 }
 
 function isBinding(object: RbacObject): object is ClusterRoleBinding | RoleBinding {

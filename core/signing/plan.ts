@@ -3,8 +3,12 @@
  * `pkg/controller/certificates/authority/policies.go`). Nothing of the request passes but what is named here.
  */
 import { verifyRequest } from "../csr/request.ts";
-import { findUnknownUsages } from "../csr/usages.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { extendedKeyUsagesOf, findUnknownUsages } from "../csr/usages.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+} from "../kube/certificates_v1.ts";
 import { quoteText } from "../kube/quote.ts";
 import type { CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
@@ -18,6 +22,11 @@ export const BACKDATE_MS = 5 * 60_000;
 export const SHORT_LIFE_MS = 8 * 3_600_000;
 /** Least life, for stored requests older than the API's own limit. */
 const MIN_DURATION_SECONDS = 600;
+/** The signers whose purpose is clients of the API. */
+const CLIENT_SIGNERS: ReadonlySet<string> = new Set([
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+]);
 
 /** Why no certificate comes of a request. */
 export type SigningRefusal =
@@ -33,6 +42,8 @@ export interface PlanInput {
   readonly facts: RequestFacts;
   readonly profile: SigningProfile;
   readonly caNotAfter: Date;
+  /** True when the API takes certificates of this CA for clients: then only the two client signers may make any. */
+  readonly isCaTrustedForClients?: boolean;
   /** Default and longest life (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly now: Date;
@@ -43,7 +54,10 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const { csr, facts, profile } = input;
   const usages = csr.spec.usages ?? [];
   const fault = checkProfile(profile, facts, usages);
-  if (fault !== undefined) return err({ kind: "failed", reason: "SignerValidationFailure", message: fault });
+  if (fault !== undefined) return fail(fault);
+  if (input.isCaTrustedForClients === true && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
+    return fail("client auth is not allowed: the API trusts this CA for clients");
+  }
   const verified = verifyRequest(facts);
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);
@@ -108,6 +122,16 @@ function subjectFieldsOf(subject: DistinguishedName): SubjectFields {
     postalCodes: subject.postalCodes,
     serialNumber: subject.serialNumber,
   };
+}
+
+/** A certificate without extended key usages is good for everything. */
+function passesAsClient(usages: readonly string[]): boolean {
+  const known = extendedKeyUsagesOf(usages);
+  return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));
+}
+
+function fail(message: string): Result<never, SigningRefusal> {
+  return err({ kind: "failed", reason: "SignerValidationFailure", message });
 }
 
 function refuse(message: string): Result<never, SigningRefusal> {

@@ -6,7 +6,7 @@ import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/sup
 import { parseRequest } from "../csr/request.ts";
 import type { CertificatePlan } from "../pki/certificate.ts";
 import type { Result } from "../result.ts";
-import { decideDurationSeconds, planCertificate, planValidity, type SigningRefusal } from "./plan.ts";
+import { decideDurationSeconds, planCertificate, type PlanInput, planValidity, type SigningRefusal } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
 
 const MINUTE = 60_000;
@@ -15,7 +15,7 @@ const NOW = new Date("2026-05-04T03:02:01.900Z");
 
 async function plan(
   edit: CsrOptions,
-  options: { readonly caNotAfter?: Date; readonly signingDurationSeconds?: number } = {},
+  options: Partial<PlanInput> = {},
 ): Promise<Result<CertificatePlan, SigningRefusal>> {
   const csr = await buildCsr(edit);
   const facts = parseRequest(csr.spec.request);
@@ -25,9 +25,10 @@ async function plan(
     csr,
     facts: facts.value,
     profile,
-    caNotAfter: options.caNotAfter ?? new Date("2036-01-01T00:00:00Z"),
-    signingDurationSeconds: options.signingDurationSeconds ?? 24 * 3600,
+    caNotAfter: new Date("2036-01-01T00:00:00Z"),
+    signingDurationSeconds: 24 * 3600,
     now: NOW,
+    ...options,
   });
 }
 
@@ -188,3 +189,42 @@ test("planCertificate() checks the signature of the request again", async () => 
     },
   });
 });
+
+for (
+  const { name, edit, allowed } of [
+    { name: "kubelet client", edit: {}, allowed: true },
+    {
+      name: "API client",
+      edit: { signerName: "kubernetes.io/kube-apiserver-client", usages: ["client auth"] },
+      allowed: true,
+    },
+    {
+      name: "kubelet serving",
+      edit: {
+        signerName: "kubernetes.io/kubelet-serving",
+        usages: ["server auth", "digital signature"],
+        dnsNames: ["a"],
+      },
+      allowed: true,
+    },
+    { name: "legacy, client auth", edit: { signerName: "kubernetes.io/legacy-unknown" }, allowed: false },
+    { name: "legacy, any", edit: { signerName: "kubernetes.io/legacy-unknown", usages: ["any"] }, allowed: false },
+    {
+      name: "legacy, no extended usage at all",
+      edit: { signerName: "kubernetes.io/legacy-unknown", usages: ["digital signature"] },
+      allowed: false,
+    },
+    {
+      name: "legacy, server auth",
+      edit: { signerName: "kubernetes.io/legacy-unknown", usages: ["server auth"] },
+      allowed: true,
+    },
+  ]
+) {
+  test(`planCertificate() ${allowed ? "allows" : "refuses"} from a CA that the API trusts: ${name}`, async () => {
+    const planned = await plan(edit, { isCaTrustedForClients: true });
+    assert.equal(planned.ok, allowed);
+    if (!planned.ok) assert.equal(planned.error.kind, "failed");
+    assert.equal((await plan(edit)).ok, true);
+  });
+}

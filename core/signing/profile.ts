@@ -58,8 +58,7 @@ const hasNoIpAddresses = rule("ipAddresses", (facts) => refuseAny("IP", facts.ip
 const hasNoUris = rule("uris", (facts) => refuseAny("URI", facts.uris));
 const hasDnsNameOrIpAddress = rule(
   "subjectAltNames",
-  (facts) =>
-    facts.dnsNames.length + facts.ipAddresses.length > 0 ? undefined : "DNS or IP subjectAltName is required",
+  (facts) => facts.dnsNames.length + facts.ipAddresses.length > 0 ? undefined : "DNS or IP subjectAltName is required",
 );
 
 /** What kubelets ask for, to be known by the API server (kube-apiserver-client-kubelet). */
@@ -97,9 +96,7 @@ const apiServerClient: SigningProfile = {
       const allowed = ["digital signature", "key encipherment", "client auth"];
       const bad = usages.find((usage) => !allowed.includes(usage));
       if (bad !== undefined) return `invalid usage for client certificate: ${bad}`;
-      return usages.includes("client auth")
-        ? undefined
-        : "missing required usage for client certificate: client auth";
+      return usages.includes("client auth") ? undefined : "missing required usage for client certificate: client auth";
     }),
   ],
 };

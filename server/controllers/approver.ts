@@ -2,14 +2,13 @@
 import { withApproval } from "../../core/approval/conditions.ts";
 import { AUTO_APPROVED, planApproval } from "../../core/approval/decide.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { AccessReviewer, Clock, CsrStore, Logger } from "../../core/ports.ts";
+import type { AccessReviewer, CsrStore, Logger } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the approver needs. */
 export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 

@@ -50,12 +50,16 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
   async function reload(): Promise<void> {
     try {
       const next = await load(options, loaded);
-      if (next !== loaded) logger.info("CA reloaded", { certFile, fingerprint: next.authority.certificate.sha256Fingerprint });
+      if (next !== loaded) {
+        logger.info("CA reloaded", { certFile, fingerprint: next.authority.certificate.sha256Fingerprint });
+      }
       loaded = next;
       refused = "";
     } catch (error) {
       const text = messageOf(error);
-      if (text !== refused) logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error: text });
+      if (text !== refused) {
+        logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error: text });
+      }
       refused = text;
     }
   }

@@ -3,7 +3,7 @@ import { isAppError, messageOf } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
 import { createChildAbort } from "./abort.ts";
-import { claimLease, isHeldAt, type ObservedLease, observe, releaseLease } from "./lease.ts";
+import { claimLease, isHeldAt, observe, type ObservedLease, releaseLease } from "./lease.ts";
 
 /** What an election needs; times default to kube-controller-manager's. */
 export interface LeaderElectionOptions {

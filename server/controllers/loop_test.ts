@@ -168,13 +168,17 @@ test("runController() runs as many at once as it has workers", async () => {
   let running = 0;
   let most = 0;
   const gate = Promise.withResolvers<void>();
-  const rig = start(async () => {
-    running += 1;
-    most = Math.max(most, running);
-    await gate.promise;
-    running -= 1;
-    return DONE;
-  }, ["a", "b", "c", "d"], { workers: 3 });
+  const rig = start(
+    async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await gate.promise;
+      running -= 1;
+      return DONE;
+    },
+    ["a", "b", "c", "d"],
+    { workers: 3 },
+  );
   await settle();
   assert.equal(most, 3);
   gate.resolve();

@@ -21,6 +21,11 @@ export interface SignerDeps {
   readonly signerNames: readonly string[];
   /** By signer name; the four of kube-controller-manager unless told otherwise. */
   readonly profiles?: ReadonlyMap<string, SigningProfile>;
+  /**
+   * Tells whether the API takes certificates of a CA for clients. Such a CA makes no client certificates but for the
+   * two built-in client signers; without this function that is not checked, as upstream.
+   */
+  readonly isTrustedForClients?: (authority: Authority) => boolean;
   /** Default and longest life (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly clock: Clock;
@@ -53,6 +58,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
       facts: request.value,
       profile,
       caNotAfter: authority.certificate.notAfter,
+      isCaTrustedForClients: deps.isTrustedForClients?.(authority) ?? false,
       signingDurationSeconds: deps.signingDurationSeconds,
       now,
     });

@@ -15,7 +15,7 @@ interface Document {
 }
 
 /** Builds the handler; documents are made when first asked for. */
-export function createOpenapi(served: readonly ServedKind[]): OpenapiHandler {
+export function createOpenapi(served: readonly ServedKind[], serverVersion: string): OpenapiHandler {
   const versions = new Map<string, { group: string; version: string }>();
   for (const { kind } of served) {
     const { group, version } = kind;
@@ -56,9 +56,9 @@ export function createOpenapi(served: readonly ServedKind[]): OpenapiHandler {
     }
     if (path !== "/openapi/v2") return undefined;
     if ((headerOf(exchange, "accept") ?? "").includes("application/json")) {
-      return respondDocument(exchange, documentOf("v2.json", () => jsonOf(openapiV2Json(served))), "application/json");
+      return respondDocument(exchange, documentOf("v2.json", () => jsonOf(openapiV2Json(served, serverVersion))), "application/json");
     }
-    const protobuf = documentOf("v2.pb", () => openapiV2Protobuf(served));
+    const protobuf = documentOf("v2.pb", () => openapiV2Protobuf(served, serverVersion));
     return respondDocument(exchange, protobuf, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
   };
 }

@@ -50,7 +50,7 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
     case "apply":
       refuse(
         "PatchOptions",
-        validatePatchOptions({ ...options, apply: verb === "apply", ...(force === undefined ? {} : { force }) }),
+        validatePatchOptions({ ...options, ...(force === undefined ? {} : { force }) }, verb === "apply"),
       );
       break;
   }

@@ -21,7 +21,8 @@ export function createMemoryLogger(): MemoryLogger {
   return {
     ...childLogger(entries, {}),
     entries,
-    messages: (level) => entries.filter((entry) => (level ?? entry.level) === entry.level).map((entry) => entry.message),
+    messages: (level) =>
+      entries.filter((entry) => (level ?? entry.level) === entry.level).map((entry) => entry.message),
   };
 }
 

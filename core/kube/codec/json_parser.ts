@@ -18,6 +18,10 @@ export interface JsonDocument {
 
 /** Greatest nesting of arrays and objects (sigs.k8s.io/json `maxNestingDepth`). */
 const MAX_DEPTH = 10_000;
+/** No schema is deeper than this, so that paths below it are of no use. */
+const MAX_PATH_DEPTH = 64;
+/** All recorded paths together stay below this many characters, whatever a hostile body repeats. */
+const MAX_PATH_CHARS = 1_000_000;
 
 // deno-lint-ignore no-control-regex -- JSON forbids bare control characters inside strings
 const PLAIN_STRING = /[^"\\\u0000-\u001f]*/y;
@@ -33,6 +37,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
   r: "\r",
   t: "\t",
 };
+
+const MIDST = /^(?:in (?!string literal)|after decimal point)/;
 
 /** One array or object that is still open. */
 interface Frame {
@@ -59,6 +65,7 @@ class Parser {
   readonly #duplicates: string[] = [];
   readonly #numbers = new Map<string, string>();
   #pos = 0;
+  #pathChars = 0;
   #root: unknown;
 
   constructor(text: string) {
@@ -120,7 +127,7 @@ class Parser {
         frame.list.push(value);
         if (char !== "," && char !== "]") throw this.#unexpected(this.#pos, "after array element");
       } else {
-        if (Object.hasOwn(frame.object, frame.key)) this.#duplicates.push(this.#path());
+        if (Object.hasOwn(frame.object, frame.key)) this.#record((path) => this.#duplicates.push(path));
         setOwn(frame.object, frame.key, value);
         if (char !== "," && char !== "}") throw this.#unexpected(this.#pos, "after object key:value pair");
       }
@@ -223,7 +230,7 @@ class Parser {
     }
     this.#pos = end;
     const value = Number(literal);
-    if (String(value) !== literal) this.#numbers.set(this.#path(), literal);
+    if (String(value) !== literal) this.#record((path) => this.#numbers.set(path, literal));
     return value;
   }
 
@@ -233,6 +240,13 @@ class Parser {
     SPACE.lastIndex = this.#pos;
     SPACE.test(this.#text);
     this.#pos = SPACE.lastIndex;
+  }
+
+  #record(add: (path: string) => void): void {
+    if (this.#open.length > MAX_PATH_DEPTH || this.#pathChars > MAX_PATH_CHARS) return;
+    const path = this.#path();
+    this.#pathChars += path.length;
+    add(path);
   }
 
   /** Path of the value that is being read. */
@@ -246,7 +260,11 @@ class Parser {
 
   #unexpected(at: number, context: string): JsonSyntaxError {
     const code = this.#text.codePointAt(at);
-    if (code === undefined) return new JsonSyntaxError("unexpected end of JSON input");
+    if (code === undefined) {
+      // Go tries a blank at the end of the text, which is wrong inside of words, numbers and escapes only.
+      if (!MIDST.test(context)) return new JsonSyntaxError("unexpected end of JSON input");
+      return new JsonSyntaxError(`invalid character ' ' ${context}`);
+    }
     return new JsonSyntaxError(`invalid character ${quoteFirstByte(code)} ${context}`);
   }
 }

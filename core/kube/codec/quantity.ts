@@ -9,10 +9,13 @@ const DECIMAL_UNITS: readonly string[] = ["n", "u", "m", "", "k", "M", "G", "T",
 const BINARY_UNITS: readonly string[] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /** Amounts are kept as whole billionths; finer ones are rounded up. */
 const NANO = 1_000_000_000n;
-/** Greatest amount; what is greater is cut to it. */
+const EXPONENT = /^[eE][+-]?[0-9]/;
+/** Decimals of up to so many digits fit an int64. */
+const MAX_INT64_DIGITS = 18;
+/** Greatest amount with a binary unit; what is greater is cut to it. */
 const MAX = (2n ** 63n - 1n) * NANO;
-/** Exponents beyond this are cut anyway; keeps a hostile exponent from costing memory. */
-const MAX_EXPONENT = 40;
+/** Exponents beyond this are cut; keeps a hostile exponent from costing memory. */
+const MAX_EXPONENT = 1_000;
 /** No sensible amount has more digits; keeps a hostile one from costing time. */
 const MAX_DIGITS = 128;
 
@@ -22,19 +25,29 @@ export function canonicalQuantity(text: string): string {
   const [, sign = "", whole = "", fraction = "", unit = ""] = match ?? [];
   const digits = `${whole}${fraction}`;
   if (digits === "" || digits.length > MAX_DIGITS) throw new DecodeError(faultOf(text.trim().slice(0, MAX_DIGITS)));
-  const magnitude = cap(scale(BigInt(digits), fraction.length, unit));
+  const kept = text.trim();
+  if (isKept(whole, fraction, unit)) return kept;
+  const scaled = scale(BigInt(digits), fraction.length, unit);
+  const magnitude = unit.endsWith("i") && scaled > MAX ? MAX : scaled;
   const amount = sign === "-" ? -magnitude : magnitude;
   if (amount === 0n) return "0";
-  if (unit.endsWith("i") && magnitude >= 1024n * NANO) return printBinary(amount);
-  return printDecimal(amount, /[eE][+-]?[0-9]/.test(unit));
+  if (unit.endsWith("i") && magnitude >= 1024n * NANO && amount % NANO === 0n) return printBinary(amount / NANO);
+  return printDecimal(amount, EXPONENT.test(unit));
+}
+
+/** Go keeps the text of a short decimal whose unit could not be a greater one, also in forms such as `+5` or `1E3`. */
+function isKept(whole: string, fraction: string, unit: string): boolean {
+  if (unit.endsWith("i")) return false;
+  const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;
+  const power = powerOf(unit) - fraction.length;
+  return shifted.length <= MAX_INT64_DIGITS && power >= -9 && power % 3 === 0 && !/^0|000$/.test(shifted);
 }
 
 /** digits × 10^-places × unit, in billionths, rounded away from zero. */
 function scale(digits: bigint, places: number, unit: string): bigint {
   const binary = BINARY_UNITS.indexOf(unit);
   if (binary > 0) return ceilDivide(digits * 1024n ** BigInt(binary) * NANO, 10n ** BigInt(places));
-  const power = /^[eE]/.test(unit) ? Number(unit.slice(1)) : (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
-  const exponent = Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, power)) + 9 - places;
+  const exponent = powerOf(unit) + 9 - places;
   return exponent >= 0 ? digits * 10n ** BigInt(exponent) : ceilDivide(digits, 10n ** BigInt(-exponent));
 }
 
@@ -42,8 +55,10 @@ function ceilDivide(value: bigint, by: bigint): bigint {
   return (value + by - 1n) / by;
 }
 
-function cap(amount: bigint): bigint {
-  return amount > MAX ? MAX : amount;
+/** The power of ten that a decimal unit stands for. */
+function powerOf(unit: string): number {
+  if (!EXPONENT.test(unit)) return (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
+  return Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, Number(unit.slice(1))));
 }
 
 function printDecimal(amount: bigint, exponentForm: boolean): string {
@@ -59,7 +74,7 @@ function printDecimal(amount: bigint, exponentForm: boolean): string {
 }
 
 function printBinary(amount: bigint): string {
-  let value = amount < 0n ? -ceilDivide(-amount, NANO) : ceilDivide(amount, NANO);
+  let value = amount;
   let unit = 0;
   while (unit < BINARY_UNITS.length - 1 && value % 1024n === 0n) {
     value /= 1024n;

@@ -4,73 +4,120 @@ import { resolvePlain } from "./_yaml_scalar.ts";
 /** Formats a JSON value; `undefined` members are left out. Ends with a line break. */
 export function formatYaml(value: unknown): string {
   const lines: string[] = [];
-  if (isNonEmptyMap(value)) writeMap(lines, value, "", "");
-  else if (isNonEmptyList(value)) writeList(lines, value, "", "");
-  else lines.push(formatScalar(value, "  "));
+  writeValue(lines, value, "", "", "");
   return `${lines.join("\n")}\n`;
 }
 
-/** Writes pairs; `first` is what stands before the first key on its line, `pad` before the others. */
-function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, first: string, pad: string): void {
-  let before = first;
+/**
+ * Writes any value. `head` is what stands before it on its line, `pad` before its further lines, `textPad` before the
+ * further lines of a text.
+ */
+function writeValue(lines: string[], value: unknown, head: string, pad: string, textPad: string): void {
+  if (isNonEmptyMap(value)) writeMap(lines, value, head, pad);
+  else if (isNonEmptyList(value)) writeList(lines, value, head, pad);
+  else lines.push(`${head}${formatScalar(value, textPad, head.length)}`);
+}
+
+function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, head: string, pad: string): void {
+  let before = head;
   for (const key of Object.keys(map).sort(compareNatural)) {
     const value = map[key];
     if (value === undefined) continue;
-    const text = formatKey(key);
-    const isLong = text.length > MAX_SIMPLE_KEY;
-    if (isLong) lines.push(`${before}? ${text}`);
-    const head = isLong ? `${pad}:` : `${before}${text}:`;
+    if (key.includes("\n") || key.length > MAX_SIMPLE_KEY) {
+      lines.push(`${before}? ${formatString(key, `${pad}  `, Number.NEGATIVE_INFINITY)}`);
+      writeValue(lines, value, `${pad}: `, `${pad}  `, `${pad}  `);
+    } else writePair(lines, `${before}${formatLine(key)}:`, value, pad);
     before = pad;
-    if (isNonEmptyMap(value)) {
-      if (isLong) writeMap(lines, value, `${head} `, `${pad}  `);
-      else {
-        lines.push(head);
-        writeMap(lines, value, `${pad}  `, `${pad}  `);
-      }
-    } else if (isNonEmptyList(value)) {
-      lines.push(head);
-      writeList(lines, value, pad, pad);
-    } else lines.push(`${head} ${formatScalar(value, `${pad}  `)}`);
   }
 }
 
-function writeList(lines: string[], list: readonly unknown[], first: string, pad: string): void {
-  let before = first;
+/** Under a key, maps go in by two spaces and lists do not. */
+function writePair(lines: string[], head: string, value: unknown, pad: string): void {
+  if (isNonEmptyMap(value)) {
+    lines.push(head);
+    writeMap(lines, value, `${pad}  `, `${pad}  `);
+  } else if (isNonEmptyList(value)) {
+    lines.push(head);
+    writeList(lines, value, pad, pad);
+  } else lines.push(`${head} ${formatScalar(value, `${pad}  `, head.length + 1)}`);
+}
+
+function writeList(lines: string[], list: readonly unknown[], head: string, pad: string): void {
+  let before = head;
   for (const item of list) {
-    const head = `${before}- `;
+    writeValue(lines, item, `${before}- `, `${pad}  `, `${pad}  `);
     before = pad;
-    if (isNonEmptyMap(item)) writeMap(lines, item, head, `${pad}  `);
-    else if (isNonEmptyList(item)) writeList(lines, item, head, `${pad}  `);
-    else lines.push(`${head}${formatScalar(item, `${pad}  `)}`);
   }
 }
 
 /** Keys longer than this need the explicit form (libyaml's limit for simple keys). */
 const MAX_SIMPLE_KEY = 128;
+/** Lines are broken at the first space beyond this column. */
+const MAX_WIDTH = 80;
 /** What a YAML printer may write as it is: no tabs, no controls, nothing beyond the Basic Multilingual Plane. */
-const UNPRINTABLE = /[^\n -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
+const UNPRINTABLE = /[^\n -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]/u;
 const BASE_60 = /^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$/;
 
-function formatScalar(value: unknown, pad: string): string {
-  if (typeof value === "string") return formatString(value, pad);
+function formatScalar(value: unknown, pad: string, column: number): string {
+  if (typeof value === "string") return formatString(value, pad, column);
   if (Array.isArray(value)) return "[]";
   if (typeof value === "object" && value !== null) return "{}";
   return value === null || value === undefined ? "null" : String(value);
 }
 
-function formatString(text: string, pad: string): string {
-  if (text.includes("\n")) return isBlockAllowed(text) ? formatBlock(text, pad) : quoteDouble(text);
-  return formatLine(text);
-}
-
-function formatKey(key: string): string {
-  return key.includes("\n") ? quoteDouble(key) : formatLine(key);
+function formatString(text: string, pad: string, column: number): string {
+  if (text.includes("\n")) {
+    return isBlockAllowed(text) ? formatBlock(text, pad) : foldDouble(quoteDouble(text), pad, column);
+  }
+  const line = formatLine(text);
+  if (line.startsWith('"')) return foldDouble(line, pad, column);
+  return foldLine(line, pad, column);
 }
 
 function formatLine(text: string): string {
-  if (resolvePlain(text).kind !== "string" || BASE_60.test(text) || text === "<<") return quoteDouble(text);
+  if (resolvePlain(text).kind !== "string" || BASE_60.test(text)) return quoteDouble(text);
   if (UNPRINTABLE.test(text)) return quoteDouble(text);
   return isPlainAllowed(text) ? text : `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Breaks plain and single-quoted text at single spaces beyond the width, as the YAML library of kubectl does. */
+function foldLine(line: string, pad: string, column: number): string {
+  if (line.length + column <= MAX_WIDTH) return line;
+  const inner = line.startsWith("'") ? 1 : 0;
+  return fold(
+    line,
+    pad,
+    column,
+    (at) => at > inner && line[at + 1] !== " " && at < line.length - 1 - inner ? "" : undefined,
+  );
+}
+
+/** The same inside double quotes, where a following space must be escaped to survive. */
+function foldDouble(line: string, pad: string, column: number): string {
+  if (line.length + column <= MAX_WIDTH) return line;
+  return fold(line, pad, column, (at) => {
+    if (at <= 1 || at >= line.length - 2) return undefined;
+    return line[at + 1] === " " ? "\\" : "";
+  });
+}
+
+/** `breakAt` gives what starts the next line, or undefined where the line must go on. */
+function fold(line: string, pad: string, start: number, breakAt: (at: number) => string | undefined): string {
+  let out = "";
+  let column = start;
+  let at = 0;
+  for (const char of line) {
+    const next = char === " " && line[at - 1] !== " " && column > MAX_WIDTH ? breakAt(at) : undefined;
+    if (next === undefined) {
+      out += char;
+      column++;
+    } else {
+      out += `\n${pad}${next}`;
+      column = pad.length + next.length;
+    }
+    at += char.length;
+  }
+  return out;
 }
 
 function isPlainAllowed(text: string): boolean {

@@ -79,7 +79,6 @@ class Reader {
     if (isScalar(node)) return this.#scalar(node);
     if (isMap(node)) return this.#map(node, {});
     if (isSeq(node)) {
-      checkTag(node.tag, "seq");
       return node.items.map((item, index) => this.#at(`[${index}]`, () => this.#node(item)));
     }
     return null;
@@ -113,7 +112,6 @@ class Reader {
   }
 
   #map(node: YAMLMap, into: Record<string, unknown>): Record<string, unknown> {
-    checkTag(node.tag, "map");
     for (const { key, value } of node.items) {
       if (isMergeKey(key)) {
         this.#merge(value, into);
@@ -154,10 +152,11 @@ class Reader {
     if (tag === `${STANDARD_TAG}binary`) {
       return new TextDecoder().decode(decodeBase64(canonicalBase64(text.replace(/\s/g, ""))));
     }
-    if (tag !== undefined && !/:(?:int|float|bool|null|timestamp)$/.test(tag)) throw unsupportedTag(tag);
+    // Other tags mean nothing here: what they stand on is text.
+    if (tag !== undefined && !/:(?:int|float|bool|null|timestamp)$/.test(tag)) return text;
     const resolved = resolvePlain(text);
     if (resolved.kind === "value") return resolved.value;
-    if (resolved.kind === "special") throw new JsonSyntaxError(`json: unsupported value: ${text}`);
+    if (resolved.kind === "special") throw new JsonSyntaxError(`json: unsupported value: ${goFloat(text)}`);
     if (resolved.kind !== "number") return text;
     if (String(resolved.value) !== resolved.literal) this.#numbers.set(this.#path.join(""), resolved.literal);
     return resolved.value;
@@ -181,10 +180,7 @@ function isMergeKey(key: unknown): boolean {
   return isScalar(key) && key.value === "<<" && (key.type === "PLAIN" || key.tag === `${STANDARD_TAG}merge`);
 }
 
-function checkTag(tag: string | undefined, wanted: string): void {
-  if (tag !== undefined && tag !== "!" && tag !== `${STANDARD_TAG}${wanted}`) throw unsupportedTag(tag);
-}
-
-function unsupportedTag(tag: string): JsonSyntaxError {
-  return new JsonSyntaxError(`yaml: cannot decode tag ${goQuote(tag)}: only the standard tags are known`);
+/** How Go names a number that JSON cannot hold. */
+function goFloat(text: string): string {
+  return /nan/i.test(text) ? "NaN" : text.startsWith("-") ? "-Inf" : "+Inf";
 }

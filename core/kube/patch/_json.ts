@@ -1,5 +1,7 @@
 /** JSON values that may be changed in place: patches work on copies of these. */
 
+import { setOwn } from "../codec/json_parser.ts";
+
 /** A parsed JSON object. */
 export type JsonObject = { [key: string]: unknown };
 
@@ -34,20 +36,13 @@ export function getMember(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** Sets an own member, also one named `__proto__`. */
-export function setMember(object: JsonObject, key: string, value: unknown): void {
-  if (key === "__proto__") {
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
-  } else object[key] = value;
-}
-
 /** A deep copy; undefined members vanish. */
 export function cloneJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(cloneJson);
   if (!isObject(value)) return value;
   const copy: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
-    if (item !== undefined) setMember(copy, key, cloneJson(item));
+    if (item !== undefined) setOwn(copy, key, cloneJson(item));
   }
   return copy;
 }
@@ -72,4 +67,15 @@ export function isTooDeep(value: unknown): boolean {
     if (level.length === 0) return false;
   }
   return true;
+}
+
+/** A value without the members that are null; elements of lists stay. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const kept: JsonObject = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (item !== null) setOwn(kept, key, withoutNulls(item));
+  }
+  return kept;
 }

@@ -43,7 +43,9 @@ export function deleteFromList(
   mergeMaps: MergeMaps,
 ): readonly unknown[] {
   if (stored.length === 0 && toDelete.length === 0) return stored;
-  if (elementKind(stored, toDelete) === "map") return mergeList(stored, toDelete, { ...meta, strategy: "merge" }, mergeMaps);
+  if (elementKind(stored, toDelete) === "map") {
+    return mergeList(stored, toDelete, { ...meta, strategy: "merge" }, mergeMaps);
+  }
   const gone = new Set(toDelete);
   return stored.filter((item) => !gone.has(item));
 }

@@ -1,8 +1,9 @@
 /** `$setElementOrder/<list>`: the order that a merged list shall have (strategicpatch `mergePatchIntoOriginal`). */
+import { setOwn } from "../codec/json_parser.ts";
 import type { FieldType } from "../schema.ts";
 import { elementKind, keyOf, orderElements } from "./_element_order.ts";
 import { badDirective, badType, otherFault } from "./_fault.ts";
-import { getMember, isObject, type JsonObject, setMember } from "./_json.ts";
+import { getMember, isObject, type JsonObject } from "./_json.ts";
 import { findListMeta } from "./_merge_keys.ts";
 import { mergeList, type MergeMaps } from "./_merge_list.ts";
 import { printGoValue } from "./go_value.ts";
@@ -36,7 +37,7 @@ export function applyElementOrder(
       : mergeList(current, wanted, meta, mergeMaps);
     // Refuses what cannot be ordered.
     elementKind(current ?? [], wanted ?? []);
-    setMember(stored, key, orderElements(merged, order, current ?? [], meta.mergeKey));
+    setOwn(stored, key, orderElements(merged, order, current ?? [], meta.mergeKey));
     delete patch[key];
   }
 }

@@ -3,9 +3,10 @@
  * that is missing, negative indices count from the end, `test` of a missing member against null holds. npm's
  * implementations refuse these, hence our own.
  */
+import { setOwn } from "../codec/json_parser.ts";
 import { marshalJson, quoteText } from "../quote.ts";
 import { err, ok, type Result } from "../../result.ts";
-import { cloneJson, getMember, isEqualJson, isObject, isTooDeep, type JsonObject, setMember, typeOf } from "./_json.ts";
+import { cloneJson, getMember, isEqualJson, isObject, isTooDeep, type JsonObject, typeOf } from "./_json.ts";
 import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
 
 /** Operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
@@ -57,7 +58,9 @@ type Place =
 
 /** Go's text when a patch does not decode, undefined when it does. */
 function findShapeFault(patch: unknown): string | undefined {
-  if (!Array.isArray(patch)) return `json: cannot unmarshal ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
+  if (!Array.isArray(patch)) {
+    return `json: cannot unmarshal ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
+  }
   for (const operation of patch) {
     if (operation === null) continue;
     if (!isObject(operation)) {
@@ -107,7 +110,7 @@ function replace(work: Work, operation: JsonObject): string | undefined {
   }
   return withPlace(work, operation, "replace", "path", (place) => {
     if (place.kind === "member") {
-      setMember(place.object, place.key, valueOf(operation));
+      setOwn(place.object, place.key, valueOf(operation));
       return undefined;
     }
     const index = indexOf(place, 0);
@@ -131,7 +134,9 @@ function copy(work: Work, operation: JsonObject): string | undefined {
     if (!value.ok) return value.error;
     return withPlace(work, operation, "copy", "path", (to) => {
       work.copiedBytes += marshalJson(value.value).length;
-      if (work.copiedBytes > MAX_COPY_BYTES) return "unable to complete the copy, the accumulated size increase is too large";
+      if (work.copiedBytes > MAX_COPY_BYTES) {
+        return "unable to complete the copy, the accumulated size increase is too large";
+      }
       return insert(to, cloneJson(value.value));
     });
   });
@@ -198,7 +203,7 @@ function read(place: Place): Result<unknown, string> {
 }
 
 function insert(place: Place, value: unknown): string | undefined {
-  if (place.kind === "member") setMember(place.object, place.key, value);
+  if (place.kind === "member") setOwn(place.object, place.key, value);
   else if (place.key === "-") place.list.push(value);
   else {
     const index = indexOf(place, 1);

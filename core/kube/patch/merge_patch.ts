@@ -1,6 +1,7 @@
 /** JSON merge patch (RFC 7386) as kube-apiserver applies it (evanphx/json-patch v4 `merge.go`). */
+import { setOwn } from "../codec/json_parser.ts";
 import { err, ok, type Result } from "../../result.ts";
-import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, setMember } from "./_json.ts";
+import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, withoutNulls } from "./_json.ts";
 import { badPatch, type PatchError } from "./patch_error.ts";
 
 /** Applies a patch to a document and answers the new document; the inputs stay as they are. */
@@ -20,17 +21,6 @@ function mergeObjects(target: JsonObject, patch: JsonObject): void {
     if (value === null) delete target[key];
     else if (isObject(current) && isObject(value)) mergeObjects(current, value);
     // A list that replaces an object keeps nulls of its elements' members; elsewhere they mean "absent".
-    else setMember(target, key, isObject(current) ? value : withoutNulls(value));
+    else setOwn(target, key, isObject(current) ? value : withoutNulls(value));
   }
-}
-
-/** Members that are null vanish, elements of lists stay. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isObject(value)) return value;
-  const kept: JsonObject = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (item !== null) setMember(kept, key, withoutNulls(item));
-  }
-  return kept;
 }

@@ -2,11 +2,12 @@
  * Strategic merge patch: a merge patch that knows from the schema which lists merge by a key and which as sets, and
  * that obeys directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
  */
+import { setOwn } from "../codec/json_parser.ts";
 import { err, ok, type Result } from "../../result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
 import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";
-import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, setMember, typeOf } from "./_json.ts";
+import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, typeOf, withoutNulls } from "./_json.ts";
 import { findListMeta, findObjectMeta } from "./_merge_keys.ts";
 import { deleteFromList, mergeList } from "./_merge_list.ts";
 import { badPatch, type PatchError } from "./patch_error.ts";
@@ -52,13 +53,13 @@ function mergeMember(stored: JsonObject, key: string, value: unknown, type: Fiel
   const current = getMember(stored, key);
   if (isObject(current) && isObject(value)) {
     const meta = findObjectMeta(type, key);
-    setMember(stored, key, meta.strategy === "replace" ? value : mergeMaps(current, value, meta.type));
+    setOwn(stored, key, meta.strategy === "replace" ? value : mergeMaps(current, value, meta.type));
   } else if (Array.isArray(current) && Array.isArray(value)) {
-    setMember(stored, key, mergeList(current, value, findListMeta(type, key), mergeMaps));
+    setOwn(stored, key, mergeList(current, value, findListMeta(type, key), mergeMaps));
   } else {
     const kept = withoutDirectives(typeOf(current) === typeOf(value) ? value : withoutNulls(value));
     if (kept === undefined) delete stored[key];
-    else setMember(stored, key, kept);
+    else setOwn(stored, key, kept);
   }
 }
 
@@ -73,7 +74,7 @@ function deleteMember(stored: JsonObject, directive: string, value: unknown, typ
   const current = getMember(stored, key);
   if (current === undefined || typeOf(current) !== typeOf(value)) return;
   if (!Array.isArray(current) || !Array.isArray(value)) throw badType("list", value);
-  setMember(stored, key, deleteFromList(current, value, findListMeta(type, key), mergeMaps));
+  setOwn(stored, key, deleteFromList(current, value, findListMeta(type, key), mergeMaps));
 }
 
 /** `$patch` inside a map: take the patch as it is, or leave nothing. */
@@ -103,17 +104,6 @@ function listNameOf(directive: string, prefix: string): string | undefined {
   return directive.startsWith(`${prefix}/`) ? directive.slice(prefix.length + 1) : undefined;
 }
 
-/** Null members of new values mean "absent". */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isObject(value)) return value;
-  const kept: JsonObject = {};
-  for (const [key, item] of Object.entries(value)) {
-    if (item !== null) setMember(kept, key, withoutNulls(item));
-  }
-  return kept;
-}
-
 /** A new value without directives; undefined when it is nothing but one. */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined);
@@ -122,7 +112,7 @@ function withoutDirectives(value: unknown): unknown {
   const kept: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
     const cleaned = withoutDirectives(item);
-    if (cleaned !== undefined) setMember(kept, key, cleaned);
+    if (cleaned !== undefined) setOwn(kept, key, cleaned);
   }
   return kept;
 }

@@ -13,18 +13,19 @@ export interface WriteOptions {
   readonly fieldValidation?: string;
 }
 
-/** Query options of a patch; `apply` tells server-side apply from the other patch types. */
+/** Query options of a patch. */
 export interface PatchOptions extends WriteOptions {
   readonly force?: boolean;
-  readonly apply: boolean;
 }
 
-/** Query options of a list or a watch that have rules. */
+/** Query options of a list or a watch. */
 export interface ListOptions {
   readonly watch?: boolean;
   readonly resourceVersion?: string;
   readonly resourceVersionMatch?: string;
   readonly continue?: string;
+  readonly limit?: number;
+  readonly allowWatchBookmarks?: boolean;
   readonly sendInitialEvents?: boolean;
 }
 
@@ -52,9 +53,9 @@ export function validateUpdateOptions(options: WriteOptions): FieldError[] {
 }
 
 /** Faults of PatchOptions: apply needs a manager, only apply may force. */
-export function validatePatchOptions(options: PatchOptions): FieldError[] {
+export function validatePatchOptions(options: PatchOptions, apply: boolean): FieldError[] {
   const errors: FieldError[] = [];
-  if (options.apply) {
+  if (apply) {
     if ((options.fieldManager ?? "") === "") errors.push(required("fieldManager", "is required for apply patch"));
   } else if (options.force !== undefined) {
     errors.push(forbidden("force", "may not be specified for non-apply patch"));

@@ -1,0 +1,19 @@
+/** Deletes requests. */
+import type { DeleteCsrFlags } from "../commands/delete_csr.ts";
+import { connect } from "../connection.ts";
+import type { ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { csrPath, parseCsrNames } from "./csr_names.ts";
+import { forEachName } from "./each.ts";
+
+/** Runs `tlsboot delete csr`. */
+export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = parseCsrNames(input.args);
+  await using connection = await connect(input.settings, io);
+  return await forEachName(names, async (name) => {
+    const body = { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions", propagationPolicy: "Background" };
+    await connection.api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
+    io.stdout.write(`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
+  }, { io, isDebug: input.isDebug, signal });
+}

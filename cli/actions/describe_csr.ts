@@ -1,0 +1,63 @@
+/** Describes requests: kubectl's page first, then the requester beside what is asked for, and what each rule says. */
+import type { Api } from "../../client/api.ts";
+import { withQuery } from "../../client/listing.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { Event } from "../../core/kube/core_v1.ts";
+import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
+import { connect } from "../connection.ts";
+import type { ExitCode } from "../exit_code.ts";
+import { EXIT } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { csrPath, parseCsrNames } from "./csr_names.ts";
+import { describeRequest } from "./describe_text.ts";
+import { forEachName } from "./each.ts";
+import { listCsrs } from "./list_csrs.ts";
+
+/** Runs `tlsboot describe csr`. */
+export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const names = parseCsrNames(input.args);
+  await using connection = await connect(input.settings, io);
+  const { api } = connection;
+  let isFirst = true;
+  const show = async (csr: CertificateSigningRequest): Promise<void> => {
+    const events = await findEvents(api, csr, signal);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, io.clock.now())}`);
+    isFirst = false;
+  };
+  if (names.length > 0) {
+    return await forEachName(
+      names,
+      async (name) => await show(await api.requestObject({ method: "GET", path: csrPath(name) }, signal)),
+      { io, isDebug: input.isDebug, signal },
+    );
+  }
+  const { items } = await listCsrs(api, {}, signal);
+  if (items.length === 0) io.stderr.write("No resources found\n");
+  for (const csr of items) await show(csr);
+  return EXIT.done;
+}
+
+/** Events about the request; undefined when they may not be read, as kubectl then leaves them out. */
+async function findEvents(
+  api: Api,
+  csr: CertificateSigningRequest,
+  signal: AbortSignal,
+): Promise<readonly Event[] | undefined> {
+  const { name = "", uid = "" } = csr.metadata;
+  const fieldSelector = [
+    `involvedObject.name=${name}`,
+    "involvedObject.namespace=",
+    "involvedObject.kind=CertificateSigningRequest",
+    `involvedObject.uid=${uid}`,
+  ].join(",");
+  try {
+    const path = withQuery("/api/v1/events", { fieldSelector, limit: "500" });
+    return (await api.requestList<Event>({ method: "GET", path }, signal)).items;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,165 @@
+/** The page about one request, kubectl's layout first (kubectl `pkg/describe/describe.go`). */
+import { conditionsOf, conditionText } from "../../core/csr/phase.ts";
+import { parseRequest, verifyRequest } from "../../core/csr/request.ts";
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { Event } from "../../core/kube/core_v1.ts";
+import { formatHumanDuration } from "../../core/kube/human_duration.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { formatName } from "../../core/pki/names.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
+import { escapeControls } from "../output/table.ts";
+import { keyText, validityText } from "./certificate_text.ts";
+import { describeRules } from "./describe_rules.ts";
+
+/** The whole page; `events` undefined when they could not be read. */
+export function describeRequest(
+  csr: CertificateSigningRequest,
+  events: readonly Event[] | undefined,
+  now: Date,
+): string {
+  const request = parseRequest(csr.spec.request);
+  const page = [
+    ...summaryLines(csr),
+    ...(request.ok ? subjectLines(request.value) : [`Request:\tcannot be read: ${request.error}`]),
+    ...(events === undefined ? [] : eventLines(events, now)),
+  ];
+  const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value)] : [];
+  const rest = [...more, ...conditionLines(csr, now), ...describeRules(csr), ...certificateLines(csr, now)];
+  return `${align(page)}\n\n${align(rest)}\n`;
+}
+
+function align(lines: readonly string[]): string {
+  return alignTabs(lines.map((line) => line.split("\t").map(escapeControls).join("\t")).join("\n"), DESCRIBE_TABS);
+}
+
+function summaryLines(csr: CertificateSigningRequest): string[] {
+  const { metadata, spec } = csr;
+  const seconds = spec.expirationSeconds;
+  return [
+    `Name:\t${nameOf(csr)}`,
+    `Labels:\t${formatLabels(metadata.labels)}`,
+    `Annotations:\t${formatLabels(metadata.annotations)}`,
+    `CreationTimestamp:\t${formatRfc1123(metadata.creationTimestamp)}`,
+    `Requesting User:\t${spec.username ?? ""}`,
+    ...(spec.signerName === "" ? [] : [`Signer:\t${spec.signerName}`]),
+    ...(seconds === undefined ? [] : [`Requested Duration:\t${formatHumanDuration(seconds * 1000)}`]),
+    `Status:\t${conditionText(csr)}`,
+  ];
+}
+
+function subjectLines(facts: RequestFacts): string[] {
+  const { subject } = facts;
+  const names = [
+    ...listLines("DNS Names", facts.dnsNames),
+    ...listLines("Email Addresses", facts.emailAddresses),
+    ...listLines("URIs", facts.uris),
+    ...listLines("IP Addresses", facts.ipAddresses),
+  ];
+  return [
+    "Subject:",
+    `\tCommon Name:\t${subject.commonName}`,
+    `\tSerial Number:\t${subject.serialNumber}`,
+    ...listLines("Organization", subject.organizations),
+    ...listLines("Organizational Unit", subject.organizationalUnits),
+    ...listLines("Country", subject.countries),
+    ...listLines("Locality", subject.localities),
+    ...listLines("Province", subject.provinces),
+    ...listLines("StreetAddress", subject.streetAddresses),
+    ...listLines("PostalCode", subject.postalCodes),
+    ...(names.length === 0 ? [] : ["Subject Alternative Names:", ...names]),
+  ];
+}
+
+function listLines(title: string, values: readonly string[]): string[] {
+  return values.map((value, index) => index === 0 ? `\t${title}:\t${value}` : `\t\t${value}`);
+}
+
+function eventLines(events: readonly Event[], now: Date): string[] {
+  if (events.length === 0) return ["Events:\t<none>"];
+  const sorted = [...events].sort((a, b) => timeOf(a) - timeOf(b));
+  return [
+    "Events:",
+    "  Type\tReason\tAge\tFrom\tMessage",
+    "  ----\t------\t----\t----\t-------",
+    ...sorted.map((event) => {
+      const age = formatHumanDuration(now.getTime() - timeOf(event));
+      const source = event.source.component ?? event.reportingComponent;
+      return `  ${event.type ?? ""}\t${event.reason ?? ""}\t${age}\t${source}\t${(event.message ?? "").trim()}`;
+    }),
+  ];
+}
+
+function timeOf(event: Event): number {
+  return Date.parse(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? "") || 0;
+}
+
+/** Who would be made, beside who asks: the difference is what an approver decides about. */
+function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
+  const { username = "", groups = [] } = csr.spec;
+  const rows = Math.max(facts.subject.organizations.length, groups.length, 1);
+  return [
+    "Identity:\tRequested\tRequester",
+    `  User:\t${facts.subject.commonName || "<none>"}\t${username || "<none>"}`,
+    ...Array.from({ length: rows }, (_, index) => {
+      const title = index === 0 ? "  Groups:" : "";
+      const none = index === 0 ? "<none>" : "";
+      return `${title}\t${facts.subject.organizations[index] ?? none}\t${groups[index] ?? none}`;
+    }),
+    "",
+  ];
+}
+
+function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
+  const signature = verifyRequest(facts);
+  const extensions = facts.requestedExtensions.map(({ oid, critical }) => `${oid}${critical ? " (critical)" : ""}`);
+  return [
+    "Request:",
+    `  Key:\t${keyText(facts)}`,
+    `  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
+    `  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,
+    `  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
+    "",
+  ];
+}
+
+function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
+  const conditions = conditionsOf(csr);
+  if (conditions.length === 0) return ["Conditions:\t<none>", ""];
+  return [
+    "Conditions:",
+    "  Type\tStatus\tAge\tReason\tMessage",
+    ...conditions.map((condition) => {
+      const since = Date.parse(condition.lastUpdateTime ?? "");
+      const age = Number.isNaN(since) ? "<unknown>" : formatHumanDuration(now.getTime() - since);
+      return `  ${condition.type}\t${condition.status}\t${age}\t${condition.reason ?? ""}\t${condition.message ?? ""}`;
+    }),
+    "",
+  ];
+}
+
+function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
+  const { certificate = "" } = csr.status;
+  if (certificate === "") return ["Certificate:\t<none>"];
+  const leaf = findLeafCertificate(certificate);
+  if (leaf === undefined) return ["Certificate:\tcannot be read"];
+  return [
+    "Certificate:",
+    `  Subject:\t${formatName(leaf.subject)}`,
+    `  Issuer:\t${formatName(leaf.issuer)}`,
+    `  Serial number:\t${leaf.serialNumber}`,
+    `  Validity:\t${validityText(leaf, now)}`,
+  ];
+}
+
+function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {
+  const entries = Object.entries(labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return entries.length === 0 ? "<none>" : entries.map(([key, value]) => `${key}=${value}`).join(",");
+}
+
+/** Go's RFC1123Z: `Wed, 25 Nov 2026 01:02:03 +0000`. */
+function formatRfc1123(text: string | undefined): string {
+  const date = new Date(text ?? "0001-01-01T00:00:00Z");
+  return date.toUTCString().replace("GMT", "+0000");
+}

@@ -1,0 +1,26 @@
+/** Several names on one command line: each is tried, failures are told as they come. */
+import { AppError } from "../../core/errors.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import { reportError } from "../framework/report.ts";
+import type { Io } from "../io.ts";
+
+/** Does something for every name, in order; `failed` when one or more of them failed. */
+export async function forEachName(
+  names: readonly string[],
+  act: (name: string) => Promise<void>,
+  context: { readonly io: Io; readonly isDebug: boolean; readonly signal: AbortSignal },
+): Promise<ExitCode> {
+  let code: ExitCode = EXIT.done;
+  for (const name of names) {
+    try {
+      await act(name);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      // A server that is away is away for all of them.
+      if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) throw error;
+      reportError(error, context.io, context.isDebug);
+      code = EXIT.failed;
+    }
+  }
+  return code;
+}

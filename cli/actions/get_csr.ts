@@ -1,0 +1,136 @@
+/** Shows requests: Tables from the server, or whole objects. */
+import { withQuery } from "../../client/listing.ts";
+import { AppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { GetCsrFlags } from "../commands/get_csr.ts";
+import { type Connection, connect } from "../connection.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { createObjectPrinter, type ObjectFormat } from "../output/objects.ts";
+import { createTablePrinter } from "../output/table.ts";
+import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csr_names.ts";
+import { forEachName } from "./each.ts";
+import { listCsrs } from "./list_csrs.ts";
+import { createTableApi, decodeTable, type Table, watchObjects } from "./tables.ts";
+
+/** kubectl's page size. */
+const PAGE_SIZE = "500";
+
+interface Request {
+  readonly input: Input<GetCsrFlags>;
+  readonly names: readonly string[];
+  readonly selectors: Readonly<Record<string, string>>;
+  readonly io: Io;
+  readonly signal: AbortSignal;
+}
+
+/** Runs `tlsboot get csr`. */
+export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { fieldSelector, selector, watch, output } = input.settings;
+  const names = parseCsrNames(input.args);
+  if (names.length > 0 && (fieldSelector !== undefined || selector !== undefined)) {
+    throw new UsageError("a name cannot be given together with a selector");
+  }
+  if (watch && names.length > 1) throw new UsageError("cannot watch several names: give one name, or none for all");
+  const selectors = {
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(selector === undefined ? {} : { labelSelector: selector }),
+  };
+  const request = { input, names, selectors, io, signal };
+  const isTable = output === undefined || output.kind === "table" || output.kind === "wide";
+  // A template with a mistake is told before anybody is asked.
+  const show = isTable ? showTables : showObjectsAs(output);
+  await using connection = await connect(input.settings, io);
+  return await show(connection, request);
+}
+
+async function showTables(connection: Connection, request: Request): Promise<ExitCode> {
+  const { input, names, selectors, io, signal } = request;
+  const api = createTableApi(connection.transport, io);
+  const printer = createTablePrinter({ isWide: input.settings.output?.kind === "wide" });
+  const print = (table: Table): void => io.stdout.write(printer.print(table.columnDefinitions, table.rows));
+  const ask = async (path: string): Promise<Table> => decodeTable(await api.requestJson({ method: "GET", path }, signal), path);
+  let version = "";
+  let code: ExitCode = EXIT.done;
+  if (names.length > 0) {
+    code = await forEachName(names, async (name) => {
+      const table = await ask(csrPath(name));
+      version = table.metadata.resourceVersion ?? "";
+      print(table);
+    }, { io, isDebug: input.isDebug, signal });
+  } else {
+    version = await printPages(ask, print, selectors, io, input.settings.watch);
+  }
+  if (!input.settings.watch || code !== EXIT.done) return code;
+  // An object that has not changed for long has a version that is older than the history: its watch starts at 0, which
+  // delivers the object once more.
+  const isSingle = names.length > 0;
+  const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
+  for await (const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, signal)) {
+    const table = decodeTable(object, CSR_COLLECTION);
+    if (table.rows[0]?.object?.metadata?.resourceVersion !== version || !isSingle) print(table);
+  }
+  return EXIT.done;
+}
+
+async function printPages(
+  ask: (path: string) => Promise<Table>,
+  print: (table: Table) => void,
+  selectors: Readonly<Record<string, string>>,
+  io: Io,
+  isWatching: boolean,
+): Promise<string> {
+  // All pages before the first line: the width of a column depends on all of its rows.
+  const pages: Table[] = [];
+  let next: string | undefined = "";
+  while (next !== undefined) {
+    const page: Table = await ask(
+      withQuery(CSR_COLLECTION, { ...selectors, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) }),
+    );
+    pages.push(page);
+    next = page.metadata.continue === "" ? undefined : page.metadata.continue;
+  }
+  const rows = pages.flatMap((page) => page.rows);
+  const last = pages[pages.length - 1];
+  if (rows.length > 0) print({ metadata: {}, columnDefinitions: pages[0]?.columnDefinitions ?? [], rows });
+  else if (!isWatching) io.stderr.write("No resources found\n");
+  return last?.metadata.resourceVersion ?? "";
+}
+
+function showObjectsAs(format: ObjectFormat): (connection: Connection, request: Request) => Promise<ExitCode> {
+  const printer = createObjectPrinter(format, CSR_QUALIFIED_KIND);
+  return async ({ api }, { input, names, selectors, io, signal }) => {
+    const found: KubeObject[] = [];
+    let version = "0";
+    let code: ExitCode = EXIT.done;
+    if (names.length > 0) {
+      code = await forEachName(names, async (name) => {
+        found.push(await api.requestObject({ method: "GET", path: csrPath(name) }, signal));
+      }, { io, isDebug: input.isDebug, signal });
+    } else {
+      const listing = await listCsrs(api, selectors, signal);
+      found.push(...listing.items);
+      version = listing.resourceVersion;
+    }
+    const [only] = found;
+    const isSingle = names.length === 1;
+    if (input.settings.watch && !isSingle) found.forEach((object) => io.stdout.write(printer.printOne(object)));
+    else if (!isSingle) io.stdout.write(printer.printList(found));
+    else if (only !== undefined) io.stdout.write(printer.printOne(only));
+    if (!input.settings.watch || code !== EXIT.done) return code;
+    const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
+    for await (const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, signal)) {
+      if (!isKubeObject(object)) throw new AppError("api_error", "cannot read the watch: an event has no object");
+      if (!isSingle || object.metadata.resourceVersion !== only?.metadata.resourceVersion) {
+        io.stdout.write(printer.printOne(object));
+      }
+    }
+    return EXIT.done;
+  };
+}
+
+function isKubeObject(value: unknown): value is KubeObject {
+  return typeof value === "object" && value !== null && "metadata" in value && typeof value.metadata === "object";
+}

@@ -1,0 +1,84 @@
+/** Tables as the server makes them, and watches of them (`api-wire.md` §6, §16). */
+import { type Api, createApi } from "../../client/api.ts";
+import { readJsonLines } from "../../client/json_lines.ts";
+import { withQuery } from "../../client/listing.ts";
+import { AppError } from "../../core/errors.ts";
+import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
+import { errorFromStatus } from "../../core/kube/status.ts";
+import { withAccept } from "../connection.ts";
+import type { Io } from "../io.ts";
+import type { ColumnDefinition, TableRow } from "../output/table.ts";
+import type { Transport } from "../../core/ports.ts";
+
+/** What kubectl asks for. */
+const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io," +
+  "application/json";
+
+/** A Table with what identifies its rows. */
+export interface Table {
+  readonly metadata: ListMeta;
+  readonly columnDefinitions: readonly ColumnDefinition[];
+  readonly rows: readonly (TableRow & { readonly object?: { readonly metadata?: ObjectMeta } | null })[];
+}
+
+/** An API whose answers are Tables where the server can make them. */
+export function createTableApi(transport: Transport, io: Io): Api {
+  return createApi(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
+}
+
+/** Checks that an answer is a Table. */
+export function decodeTable(value: unknown, path: string): Table {
+  if (isRecord(value) && value["kind"] === "Table" && Array.isArray(value["rows"] ?? [])) {
+    // What kubectl relies on, too; cells are printed whatever they are.
+    const table = value as Partial<Table>;
+    return {
+      metadata: table.metadata ?? {},
+      columnDefinitions: table.columnDefinitions ?? [],
+      rows: (table.rows ?? []).map((row) => ({ ...row, cells: Array.isArray(row.cells) ? row.cells : [] })),
+    };
+  }
+  throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
+}
+
+/** The objects of a watch as they come, from a version on; goes on when the server ends a watch in time. */
+export async function* watchObjects(
+  api: Api,
+  path: string,
+  parameters: Readonly<Record<string, string>>,
+  from: string,
+  signal: AbortSignal,
+): AsyncGenerator<unknown> {
+  let resourceVersion = from;
+  while (true) {
+    const query = withQuery(path, { ...parameters, resourceVersion, watch: "true" });
+    const answer = await api.open({ method: "GET", path: query }, signal);
+    const before = resourceVersion;
+    for await (const event of readJsonLines(answer.body)) {
+      const object = decodeEvent(event);
+      resourceVersion = versionOf(object) ?? resourceVersion;
+      yield object;
+    }
+    signal.throwIfAborted();
+    if (resourceVersion === before && before === "0") return;
+  }
+}
+
+function decodeEvent(event: unknown): unknown {
+  if (!isRecord(event)) throw new AppError("api_error", "cannot read the watch: an event is not an object");
+  if (event["type"] === "ERROR") throw errorFromStatus(500, event["object"]);
+  return event["object"];
+}
+
+/** Of the object itself, or of the first row of a Table. */
+function versionOf(object: unknown): string | undefined {
+  if (!isRecord(object)) return undefined;
+  const rows = object["rows"];
+  const inner = object["kind"] === "Table" && Array.isArray(rows) && isRecord(rows[0]) ? rows[0]["object"] : object;
+  const metadata = isRecord(inner) ? inner["metadata"] : undefined;
+  const version = isRecord(metadata) ? metadata["resourceVersion"] : undefined;
+  return typeof version === "string" && version !== "" ? version : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

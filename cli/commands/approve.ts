@@ -1,0 +1,21 @@
+/** `tlsboot approve`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { DECIDE_FLAGS } from "./decide_flags.ts";
+
+/** Approves requests, as `kubectl certificate approve` does. */
+export const approve = defineCommand({
+  path: ["approve"],
+  summary: "Approve certificate signing requests",
+  description: `Approve certificate signing requests.
+
+ The signer then issues what was asked for. A certificate may let its holder act as another identity: look at the request with tlsboot describe csr first. An approval cannot be taken back.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("NAME", "The requests to approve", { variadic: true })],
+  flags: DECIDE_FLAGS,
+  examples: [
+    { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
+    { comment: "Say why", command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'" },
+  ],
+  exitCodes: { 0: "every request is approved", 1: "failed for one or more requests" },
+  load: async () => (await import("../actions/decide.ts")).approveAction,
+});

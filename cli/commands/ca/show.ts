@@ -1,0 +1,27 @@
+/** `tlsboot ca show`. */
+import { defineCommand } from "../../framework/command.ts";
+import { DATA_DIR_FLAG } from "../common_flags.ts";
+import { STRUCTURED_OUTPUT } from "../structured_output.ts";
+
+const flags = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
+
+/** Its flags, for the action. */
+export type CaShowFlags = typeof flags;
+
+/** Shows the CA on disk. */
+export const caShow = defineCommand({
+  path: ["ca", "show"],
+  summary: "Show the certificate authority",
+  description: `Show the certificate authority in --data-dir.
+
+ The last line is what kubeadm join --discovery-token-ca-cert-hash wants.`,
+  group: "Key and File Commands",
+  args: [],
+  flags,
+  examples: [
+    { comment: "Show the CA", command: "tlsboot ca show" },
+    { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
+  ],
+  exitCodes: { 3: "the CA has expired" },
+  load: () => import("../../actions/ca_show.ts"),
+});

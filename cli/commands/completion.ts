@@ -1,0 +1,31 @@
+/** `tlsboot completion`. */
+import { argument, defineCommand } from "../framework/command.ts";
+
+const flags = {} as const;
+
+/** Its flags, for the action. */
+export type CompletionFlags = typeof flags;
+
+/** Prints a script that makes a shell complete commands and flags. */
+export const completion = defineCommand({
+  path: ["completion"],
+  summary: "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)",
+  description: `Output shell completion code for the specified shell (bash, zsh, fish, or powershell).
+
+ The shell evaluates the code; bash needs its package bash-completion.`,
+  group: "Settings Commands",
+  args: [
+    argument("SHELL", "bash, zsh, fish or powershell", {
+      completion: { kind: "choices", choices: ["bash", "zsh", "fish", "powershell"] },
+    }),
+  ],
+  flags,
+  examples: [
+    { comment: "bash, in the current shell", command: "source <(tlsboot completion bash)" },
+    { comment: "zsh, for every shell", command: 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"' },
+    { comment: "fish, for every shell", command: "tlsboot completion fish > ~/.config/fish/completions/tlsboot.fish" },
+    { comment: "PowerShell, in the current shell", command: "tlsboot completion powershell | Out-String | Invoke-Expression" },
+  ],
+  exitCodes: {},
+  load: () => import("../actions/completion.ts"),
+});

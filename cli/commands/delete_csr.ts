@@ -1,0 +1,25 @@
+/** `tlsboot delete csr`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { API_FLAGS } from "./common_flags.ts";
+import { CSR_ALIASES } from "./get_csr.ts";
+
+const flags = { ...API_FLAGS } as const;
+
+/** Its flags, for the action. */
+export type DeleteCsrFlags = typeof flags;
+
+/** Deletes requests. */
+export const deleteCsr = defineCommand({
+  path: ["delete", "csr"],
+  aliases: CSR_ALIASES,
+  summary: "Delete certificate signing requests",
+  description: `Delete certificate signing requests.
+
+ Certificates that were issued stay valid.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("NAME", "The requests to delete", { variadic: true })],
+  flags,
+  examples: [{ comment: "Delete a request", command: "tlsboot delete csr n1" }],
+  exitCodes: { 1: "failed for one or more requests" },
+  load: () => import("../actions/delete_csr.ts"),
+});

@@ -1,0 +1,25 @@
+/** `tlsboot describe csr`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { API_FLAGS } from "./common_flags.ts";
+import { CSR_ALIASES } from "./get_csr.ts";
+
+const flags = { ...API_FLAGS } as const;
+
+/** Its flags, for the action. */
+export type DescribeCsrFlags = typeof flags;
+
+/** Shows what is asked for, by whom, and what the built-in rules say of it. */
+export const describeCsr = defineCommand({
+  path: ["describe", "csr"],
+  aliases: CSR_ALIASES,
+  summary: "Show the details of a certificate signing request",
+  description: `Show the details of a certificate signing request.
+
+ Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, what each built-in approval rule and the signer's profile say of the request, and the certificate once there is one.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
+  flags,
+  examples: [{ comment: "Look before you approve", command: "tlsboot describe csr n1" }],
+  exitCodes: {},
+  load: () => import("../actions/describe_csr.ts"),
+});

@@ -1,0 +1,52 @@
+/** `tlsboot get csr`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { switchFlag, textFlag } from "../framework/flags.ts";
+import { OUTPUT_FLAG } from "../output/format.ts";
+import { API_FLAGS } from "./common_flags.ts";
+
+/** The names that kubectl knows the resource by. */
+export const CSR_ALIASES: readonly string[] = [
+  "certificatesigningrequest",
+  "certificatesigningrequests",
+  "certificatesigningrequests.certificates.k8s.io",
+];
+
+const flags = {
+  ...API_FLAGS,
+  output: OUTPUT_FLAG,
+  watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
+  fieldSelector: textFlag({
+    isCommandLineOnly: true,
+    placeholder: "QUERY",
+    summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
+  }),
+  selector: textFlag({
+    short: "l",
+    isCommandLineOnly: true,
+    placeholder: "QUERY",
+    summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
+  }),
+} as const;
+
+/** Its flags, for the action. */
+export type GetCsrFlags = typeof flags;
+
+/** Shows requests as kubectl does. */
+export const getCsr = defineCommand({
+  path: ["get", "csr"],
+  aliases: CSR_ALIASES,
+  summary: "Display certificate signing requests",
+  description: `Display certificate signing requests.
+
+ Prints the table that the server makes, the same as kubectl get csr.`,
+  group: "Certificate Signing Request Commands",
+  args: [argument("NAME", "Requests to show; all without a name", { optional: true, variadic: true })],
+  flags,
+  examples: [
+    { comment: "List all requests", command: "tlsboot get csr" },
+    { comment: "List pending serving certificates and watch", command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w" },
+    { comment: "Write the certificate of a request to a file", command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt" },
+  ],
+  exitCodes: {},
+  load: () => import("../actions/get_csr.ts"),
+});

@@ -1,0 +1,26 @@
+/** `tlsboot inspect`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { STRUCTURED_OUTPUT } from "./structured_output.ts";
+
+const flags = { output: STRUCTURED_OUTPUT } as const;
+
+/** Its flags, for the action. */
+export type InspectFlags = typeof flags;
+
+/** Tells what is in a file. */
+export const inspect = defineCommand({
+  path: ["inspect"],
+  summary: "Tell what is in certificates, requests, bundles, keys and kubeconfigs",
+  description: `Tell what is in certificates, requests, bundles, keys and kubeconfigs, and when they expire.
+
+ Private keys and tokens are recognised, never shown.`,
+  group: "Key and File Commands",
+  args: [argument("FILE", "PEM or DER files, or kubeconfigs; - is stdin", { variadic: true, completion: { kind: "file" } })],
+  flags,
+  examples: [
+    { comment: "Look at a kubelet's certificate", command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem" },
+    { comment: "Check a kubeconfig in a script", command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired" },
+  ],
+  exitCodes: { 0: "everything was read and is valid now", 1: "a file could not be read", 3: "a certificate has expired or is not valid yet" },
+  load: () => import("../actions/inspect.ts"),
+});

@@ -1,0 +1,32 @@
+/** `tlsboot kubeconfig bootstrap`. */
+import { defineCommand } from "../../framework/command.ts";
+import { fileFlag, secretFlag } from "../../framework/flags.ts";
+import { KUBECONFIG_FLAGS } from "./flags.ts";
+
+const flags = {
+  ...KUBECONFIG_FLAGS,
+  out: fileFlag({ summary: "File to write; - is stdout. Without it, bootstrap.kubeconfig in --data-dir." }),
+  token: secretFlag({ placeholder: "TOKEN", summary: "Bootstrap token, as tlsboot token create prints it; - reads it from stdin." }),
+  tokenFile: fileFlag({ summary: "File that holds the token; its path is written instead of the token." }),
+} as const;
+
+/** Its flags, for the action. */
+export type KubeconfigBootstrapFlags = typeof flags;
+
+/** Writes what a machine needs to ask for its first certificate. */
+export const kubeconfigBootstrap = defineCommand({
+  path: ["kubeconfig", "bootstrap"],
+  summary: "Write a bootstrap kubeconfig",
+  description: `Write a bootstrap kubeconfig: what a machine needs to ask for its first certificate.
+
+ The same result as kubectl config set-cluster, set-credentials and set-context.`,
+  group: "Key and File Commands",
+  args: [],
+  flags,
+  examples: [
+    { comment: "Write one with a new token", command: "tlsboot token create | tlsboot kubeconfig bootstrap --token - --out bootstrap.kubeconfig" },
+    { comment: "For a kubelet on another machine", command: "tlsboot kubeconfig bootstrap --server https://10.0.0.1:6443 --token abcdef.0123456789abcdef" },
+  ],
+  exitCodes: { 1: "failed, or the file exists" },
+  load: () => import("../../actions/kubeconfig_bootstrap.ts"),
+});

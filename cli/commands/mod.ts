@@ -1,0 +1,44 @@
+/** The command table: every command that exists, in the order of help. A new command is one file and one line here. */
+import type { CommandTable } from "../framework/command.ts";
+import { approve } from "./approve.ts";
+import { caInit } from "./ca/init.ts";
+import { caShow } from "./ca/show.ts";
+import { completion } from "./completion.ts";
+import { deleteCsr } from "./delete_csr.ts";
+import { deny } from "./deny.ts";
+import { describeCsr } from "./describe_csr.ts";
+import { FAMILIES } from "./families.ts";
+import { getCsr } from "./get_csr.ts";
+import { inspect } from "./inspect.ts";
+import { kubeconfigAdmin } from "./kubeconfig/admin.ts";
+import { kubeconfigBootstrap } from "./kubeconfig/bootstrap.ts";
+import { tokenCreate } from "./token/create.ts";
+import { tokenDelete } from "./token/delete.ts";
+import { tokenList } from "./token/list.ts";
+import { version } from "./version.ts";
+
+/** What `tlsboot` can do. */
+export const COMMAND_TABLE: CommandTable = {
+  program: "tlsboot",
+  description: `tlsboot does Kubernetes TLS bootstrapping from both ends.
+
+ A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
+  families: FAMILIES,
+  commands: [
+    getCsr,
+    describeCsr,
+    approve,
+    deny,
+    deleteCsr,
+    caInit,
+    caShow,
+    tokenCreate,
+    tokenList,
+    tokenDelete,
+    kubeconfigAdmin,
+    kubeconfigBootstrap,
+    inspect,
+    completion,
+    version,
+  ],
+};

@@ -1,0 +1,44 @@
+/** `tlsboot token create`. */
+import { argument, defineCommand } from "../../framework/command.ts";
+import { durationFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { API_FLAGS } from "../common_flags.ts";
+
+/** The group that `tlsboot up` lets ask for node certificates. */
+export const DEFAULT_TOKEN_GROUP = "system:bootstrappers:tlsboot";
+
+const flags = {
+  ...API_FLAGS,
+  ttl: durationFlag({ default: "24h", summary: "Life of the token; 0 makes one that never expires." }),
+  description: textFlag({ summary: "For whom or what the token is." }),
+  groups: listFlag({
+    default: [DEFAULT_TOKEN_GROUP],
+    summary: "Groups that the token puts its holder in, beside system:bootstrappers. Each starts with system:bootstrappers:.",
+  }),
+  usages: listFlag({ default: ["signing", "authentication"], summary: "What the token is for: signing, authentication." }),
+  print: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print the Secret as YAML instead of creating it; needs no API server. It holds the token.",
+  }),
+} as const;
+
+/** Its flags, for the action. */
+export type TokenCreateFlags = typeof flags;
+
+/** Makes a bootstrap token. */
+export const tokenCreate = defineCommand({
+  path: ["token", "create"],
+  summary: "Create a bootstrap token",
+  description: `Create a bootstrap token and print it.
+
+ Whoever has the token can ask for certificates as the groups may. The token is stored as a Secret in kube-system, as kubeadm stores its own.`,
+  group: "Key and File Commands",
+  args: [argument("TOKEN", "The token, id and secret; a new one without it", { optional: true })],
+  flags,
+  examples: [
+    { comment: "Create a token that lasts a day", command: "tlsboot token create" },
+    { comment: "Create one for an hour and say what for", command: "tlsboot token create --ttl 1h --description 'rack 4'" },
+    { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
+  ],
+  exitCodes: {},
+  load: () => import("../../actions/token_create.ts"),
+});

@@ -1,0 +1,23 @@
+/** `tlsboot token delete`. */
+import { argument, defineCommand } from "../../framework/command.ts";
+import { API_FLAGS } from "../common_flags.ts";
+
+const flags = { ...API_FLAGS } as const;
+
+/** Its flags, for the action. */
+export type TokenDeleteFlags = typeof flags;
+
+/** Deletes bootstrap tokens. */
+export const tokenDelete = defineCommand({
+  path: ["token", "delete"],
+  summary: "Delete bootstrap tokens",
+  description: `Delete bootstrap tokens.
+
+ Certificates that were issued with their help stay valid.`,
+  group: "Key and File Commands",
+  args: [argument("TOKEN", "Ids or whole tokens", { variadic: true })],
+  flags,
+  examples: [{ comment: "Delete a token by its id", command: "tlsboot token delete abcdef" }],
+  exitCodes: { 1: "failed for one or more tokens" },
+  load: () => import("../../actions/token_delete.ts"),
+});

@@ -1,0 +1,27 @@
+/** `tlsboot token list`. */
+import { defineCommand } from "../../framework/command.ts";
+import { switchFlag } from "../../framework/flags.ts";
+import { API_FLAGS } from "../common_flags.ts";
+import { STRUCTURED_OUTPUT } from "../structured_output.ts";
+
+const flags = {
+  ...API_FLAGS,
+  output: STRUCTURED_OUTPUT,
+  showSecrets: switchFlag({ isCommandLineOnly: true, summary: "Show whole tokens instead of their ids." }),
+} as const;
+
+/** Its flags, for the action. */
+export type TokenListFlags = typeof flags;
+
+/** Lists bootstrap tokens. */
+export const tokenList = defineCommand({
+  path: ["token", "list"],
+  summary: "List bootstrap tokens",
+  description: "List bootstrap tokens by their ids.",
+  group: "Key and File Commands",
+  args: [],
+  flags,
+  examples: [{ comment: "List tokens", command: "tlsboot token list" }],
+  exitCodes: {},
+  load: () => import("../../actions/token_list.ts"),
+});

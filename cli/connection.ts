@@ -1,0 +1,50 @@
+/** How people's commands reach the API: the kubeconfig they name, or the administrator's in the data folder. */
+import { join, resolve } from "node:path";
+import { type Api, createApi } from "../client/api.ts";
+import { createConnector, readCluster } from "../client/connect.ts";
+import { createFilePort } from "../client/files.ts";
+import { AppError } from "../core/errors.ts";
+import type { Transport } from "../core/ports.ts";
+import type { Io } from "./io.ts";
+import { TLSBOOT_VERSION } from "./version.ts";
+
+/** What the client calls itself in every request. */
+export const USER_AGENT = `tlsboot/${TLSBOOT_VERSION}`;
+
+/** An open way to an API server. */
+export interface Connection extends AsyncDisposable {
+  readonly transport: Transport;
+  readonly api: Api;
+}
+
+/** The settings that say where the API server is. */
+export interface ConnectionSettings {
+  readonly kubeconfig: string | undefined;
+  readonly dataDir: string;
+}
+
+/** Opens a connection. AppError `kubeconfig_invalid` with the next thing to do when there is no kubeconfig. */
+export async function connect(settings: ConnectionSettings, io: Io): Promise<Connection> {
+  const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const files = createFilePort();
+  if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
+    throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
+      hint: "name one with --kubeconfig or TLSBOOT_KUBECONFIG, or the folder of a running server with --data-dir",
+    });
+  }
+  const cluster = await readCluster(path, files);
+  const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  const onWarning = (text: string): void => io.stderr.write(`Warning: ${text}\n`);
+  return {
+    transport,
+    api: createApi(transport, { clock: io.clock, onWarning }),
+    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  };
+}
+
+/** A transport whose answers come in another form: the Accept header is replaced. */
+export function withAccept(transport: Transport, accept: string): Transport {
+  return {
+    send: (request, signal) => transport.send({ ...request, headers: { ...request.headers, accept } }, signal),
+  };
+}

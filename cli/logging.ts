@@ -1,0 +1,74 @@
+/** The Logger port over LogTape's formatters: text for people, JSON lines for machines, always on stderr. */
+import { compareLogLevel, getJsonLinesFormatter, getTextFormatter, type LogRecord, type TextFormatter } from "@logtape/logtape";
+import type { Clock, LogFields, Logger } from "../core/ports.ts";
+import type { OutputStream } from "./io.ts";
+import { redactFields } from "./redact.ts";
+
+/** From the quietest to the chattiest is `error`, `warn`, `info`, `debug`. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+/** How a line looks. */
+export type LogFormat = "text" | "json";
+
+/** What a logger needs. */
+export interface LoggerOptions {
+  readonly stderr: OutputStream;
+  /** Default: text on a terminal, JSON elsewhere. */
+  readonly format?: LogFormat;
+  /** The least level that is written; default `info`. */
+  readonly level?: LogLevel;
+  readonly clock: Pick<Clock, "now">;
+}
+
+const CATEGORY = ["tlsboot"];
+const LOGTAPE_LEVEL = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
+
+/** Makes a logger. Secrets, tokens and private keys are redacted whatever field they stand in. */
+export function createLogger(options: LoggerOptions): Logger {
+  const format = options.format ?? (options.stderr.isTerminal ? "text" : "json");
+  const formatter = format === "json"
+    ? getJsonLinesFormatter({ message: "template", properties: "flatten" })
+    : createTextFormatter();
+  const least = LOGTAPE_LEVEL[options.level ?? "info"];
+  const write = (level: LogLevel, message: string, fields: LogFields): void => {
+    if (compareLogLevel(LOGTAPE_LEVEL[level], least) < 0) return;
+    const record: LogRecord = {
+      category: CATEGORY,
+      level: LOGTAPE_LEVEL[level],
+      message: [message],
+      rawMessage: message,
+      timestamp: options.clock.now().getTime(),
+      properties: redactFields(fields),
+    };
+    options.stderr.write(formatter(record));
+  };
+  return scoped(write, {});
+}
+
+function scoped(write: (level: LogLevel, message: string, fields: LogFields) => void, scope: LogFields): Logger {
+  const at = (level: LogLevel) => (message: string, fields: LogFields = {}): void =>
+    write(level, message, { ...scope, ...fields });
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    with: (fields) => scoped(write, { ...scope, ...fields }),
+  };
+}
+
+/** `2026-11-25T10:00:00.000Z INFO  CSR approved csr=n1 signerName=…`. */
+function createTextFormatter(): TextFormatter {
+  return getTextFormatter({
+    timestamp: "rfc3339",
+    level: (level) => (level === "warning" ? "WARN" : level.toUpperCase()).padEnd(5),
+    format: ({ timestamp, level, message, record }) => {
+      const fields = Object.entries(record.properties).map(([key, value]) => ` ${key}=${fieldText(value)}`);
+      return `${timestamp} ${level} ${message}${fields.join("")}`;
+    },
+  });
+}
+
+function fieldText(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "undefined";
+  return typeof value === "string" && !/^[^\s"=]+$/.test(text) ? JSON.stringify(text) : text;
+}

@@ -1,0 +1,31 @@
+/** `-o`: the formats of kubectl that exist here. */
+import { err, ok, type Result } from "../../core/result.ts";
+import { type Flag, parsedFlag } from "../framework/flags.ts";
+
+/** How an answer is printed. */
+export type OutputFormat =
+  | { readonly kind: "table" | "wide" | "json" | "yaml" | "name" }
+  | { readonly kind: "jsonpath"; readonly template: string };
+
+const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
+
+/** `-o` of a command that shows API objects. */
+export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
+  short: "o",
+  placeholder: "FORMAT",
+  summary: "Output format. One of: (wide, json, yaml, name, jsonpath=TEMPLATE). A table without it.",
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath="] },
+  parse: parseOutputFormat,
+});
+
+/** Reads the value of `-o`. */
+export function parseOutputFormat(text: string): Result<OutputFormat, string> {
+  const [name = "", ...rest] = text.split("=");
+  const known = NAMES.find((item) => item === name);
+  if (known === undefined) return err(`want one of ${NAMES.join(", ")}`);
+  if (known === "jsonpath") {
+    const template = rest.join("=");
+    return template === "" ? err("want a template, as in jsonpath='{.status.certificate}'") : ok({ kind: known, template });
+  }
+  return rest.length > 0 ? err(`${known} takes no value`) : ok({ kind: known });
+}

@@ -1,0 +1,19 @@
+/** JSON as kubectl prints it: four spaces, keys sorted, `<`, `>` and `&` escaped as Go does. */
+
+/** Formats a value with a line break at its end; members that are undefined are left out. */
+export function formatJson(value: unknown): string {
+  const text = JSON.stringify(sortKeys(value), undefined, 4);
+  return `${text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
+}
+
+/** The same value with the keys of every object in order of their bytes. */
+export function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (typeof value !== "object" || value === null) return value;
+  const plain: Readonly<Record<string, unknown>> = "toJSON" in value ? JSON.parse(JSON.stringify(value)) : { ...value };
+  const keys = Object.keys(plain).sort();
+  // A null prototype, so that no key is special.
+  const sorted: Record<string, unknown> = Object.create(null);
+  for (const key of keys) sorted[key] = sortKeys(plain[key]);
+  return sorted;
+}

@@ -1,0 +1,98 @@
+/** Evaluates kubectl's JSONPath templates over an object; what is missing prints as nothing. */
+import { marshalJson } from "../../core/kube/quote.ts";
+import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
+import { sortKeys } from "./json.ts";
+
+export { parseJsonPath, type TemplateNode };
+
+/** The text that a template gives for a value; several results of one expression are joined by a blank. */
+export function evaluateJsonPath(template: readonly TemplateNode[], value: unknown): string {
+  return template.map((node) => {
+    switch (node.kind) {
+      case "text":
+        return node.text;
+      case "path":
+        return walk(node.path, [value]).map(printValue).join(" ");
+      case "range":
+        return walk(node.path, [value]).map((item) => evaluateJsonPath(node.body, item)).join("");
+    }
+  }).join("");
+}
+
+function walk(path: Path, from: readonly unknown[]): readonly unknown[] {
+  let values = from;
+  for (const step of path) values = values.flatMap((value) => takeStep(step, value));
+  return values;
+}
+
+function takeStep(step: Step, value: unknown): readonly unknown[] {
+  switch (step.kind) {
+    case "field":
+      return isRecord(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
+    case "wildcard":
+      return Array.isArray(value) ? value : isRecord(value) ? Object.keys(value).sort().map((key) => value[key]) : [];
+    case "descend":
+      return descend(value);
+    case "index":
+      return Array.isArray(value) ? value.slice(step.index, step.index === -1 ? undefined : step.index + 1) : [];
+    case "slice":
+      return Array.isArray(value)
+        ? value.slice(step.from, step.to).filter((_, index) => step.by > 0 && index % step.by === 0)
+        : [];
+    case "union":
+      return step.paths.flatMap((path) => walk(path, [value]));
+    case "filter":
+      return Array.isArray(value) ? value.filter((item: unknown) => holds(step.filter, item)) : [];
+  }
+}
+
+/** The value itself and everything below it, outermost first. */
+function descend(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return [value, ...value.flatMap(descend)];
+  if (isRecord(value)) return [value, ...Object.keys(value).sort().flatMap((key) => descend(value[key]))];
+  return [value];
+}
+
+function holds(filter: Filter, item: unknown): boolean {
+  const [left] = operandValues(filter.left, item);
+  if (filter.operator === undefined || filter.right === undefined) return left !== undefined;
+  const [right] = operandValues(filter.right, item);
+  if (left === undefined || right === undefined) return false;
+  switch (filter.operator) {
+    case "==":
+      return left === right;
+    case "!=":
+      return left !== right;
+    default:
+      return compare(left, right, filter.operator);
+  }
+}
+
+function compare(left: unknown, right: unknown, operator: "<" | "<=" | ">" | ">="): boolean {
+  const isComparable = (typeof left === "number" && typeof right === "number") ||
+    (typeof left === "string" && typeof right === "string");
+  if (!isComparable) return false;
+  switch (operator) {
+    case "<":
+      return left < right;
+    case "<=":
+      return left <= right;
+    case ">":
+      return left > right;
+    case ">=":
+      return left >= right;
+  }
+}
+
+function operandValues(operand: Operand, item: unknown): readonly unknown[] {
+  return operand.kind === "literal" ? [operand.value] : walk(operand.path, [item]);
+}
+
+function printValue(value: unknown): string {
+  if (typeof value === "string") return value;
+  return typeof value === "object" && value !== null ? marshalJson(sortKeys(value)) : String(value ?? "");
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

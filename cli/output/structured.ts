@@ -1,0 +1,13 @@
+/** Facts of our own as JSON or YAML. */
+import type { Io } from "../io.ts";
+import { formatJson, sortKeys } from "./json.ts";
+
+/** Prints facts on stdout. */
+export async function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): Promise<void> {
+  if (format === "json") {
+    io.stdout.write(formatJson(facts));
+    return;
+  }
+  const { formatYaml } = await import("../../core/kube/codec/yaml.ts");
+  io.stdout.write(formatYaml(sortKeys(facts)));
+}

@@ -1,0 +1,68 @@
+/** Server-side Tables (`api-wire.md` §6) printed as kubectl prints them (cli-runtime `pkg/printers/tableprinter.go`). */
+import { padTo, TABLE_TABS, widthOf } from "./tab_writer.ts";
+
+/** One column of a Table. */
+export interface ColumnDefinition {
+  readonly name: string;
+  readonly type?: string;
+  readonly format?: string;
+  /** Above zero only `-o wide` shows it. */
+  readonly priority?: number;
+}
+
+/** One row of a Table. */
+export interface TableRow {
+  readonly cells: readonly unknown[];
+}
+
+/** Prints rows as they come: the heading once, columns never narrower than before. */
+export interface TablePrinter {
+  /** Gives the lines; columns of later Tables may be empty, the first ones stay. */
+  print(columns: readonly ColumnDefinition[], rows: readonly TableRow[]): string;
+}
+
+/** Makes a printer for one answer, or for a whole watch. */
+export function createTablePrinter(options: { readonly isWide: boolean; readonly hasHeader?: boolean }): TablePrinter {
+  let known: readonly ColumnDefinition[] = [];
+  let isHeaderDue = options.hasHeader ?? true;
+  const widths: number[] = [];
+  return {
+    print(columns, rows) {
+      if (columns.length > 0) known = columns;
+      const shown = known
+        .map((column, index) => ({ column, index }))
+        .filter(({ column }) => options.isWide || (column.priority ?? 0) === 0);
+      const lines = [
+        ...(isHeaderDue ? [shown.map(({ column }) => column.name.toUpperCase())] : []),
+        ...rows.map((row) => shown.map(({ index }) => cellText(row.cells[index]))),
+      ];
+      isHeaderDue = false;
+      for (const line of lines) {
+        line.forEach((cell, index) => {
+          widths[index] = Math.max(widths[index] ?? TABLE_TABS.minWidth, widthOf(cell) + TABLE_TABS.padding);
+        });
+      }
+      return lines.map((line) => `${padLine(line, widths)}\n`).join("");
+    },
+  };
+}
+
+/** The last cell is followed by nothing. */
+function padLine(line: readonly string[], widths: readonly number[]): string {
+  return line.map((cell, index) => index === line.length - 1 ? cell : padTo(cell, widths[index] ?? 0)).join("");
+}
+
+/** One line, and nothing that a terminal would obey: what objects say is not to be trusted. */
+function cellText(value: unknown): string {
+  if (value === null || value === undefined) return "<none>";
+  if (typeof value === "object") return JSON.stringify(value);
+  const text = String(value);
+  const end = text.search(/[\f\n\r]/);
+  return escapeControls(end < 0 ? text : `${text.slice(0, end)}...`);
+}
+
+/** Makes terminal control characters visible: ESC becomes `^[`, as kubectl prints it. */
+export function escapeControls(text: string): string {
+  // deno-lint-ignore no-control-regex -- these are what has to be escaped
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (char) => `^${String.fromCharCode(char.charCodeAt(0) ^ 0x40)}`);
+}

@@ -1,0 +1,40 @@
+/** What lies where below `--data-dir`: the contract of design section 2. */
+import { join } from "node:path";
+
+/** Paths of one data directory. */
+export interface DataDir {
+  readonly root: string;
+  readonly pki: string;
+  readonly caCertificate: string;
+  readonly caKey: string;
+  readonly servingCertificate: string;
+  readonly servingKey: string;
+  readonly database: string;
+  readonly adminKubeconfig: string;
+  readonly bootstrapKubeconfig: string;
+  /** A demo's nodes. */
+  readonly nodes: string;
+}
+
+/** Modes of folders, and of everything that holds a secret. */
+export const FOLDER_MODE = 0o700;
+export const SECRET_MODE = 0o600;
+/** Certificates are public. */
+export const PUBLIC_MODE = 0o644;
+
+/** The layout below an absolute path. */
+export function dataDirAt(root: string): DataDir {
+  const pki = join(root, "pki");
+  return {
+    root,
+    pki,
+    caCertificate: join(pki, "ca.crt"),
+    caKey: join(pki, "ca.key"),
+    servingCertificate: join(pki, "apiserver.crt"),
+    servingKey: join(pki, "apiserver.key"),
+    database: join(root, "tlsboot.db"),
+    adminKubeconfig: join(root, "admin.kubeconfig"),
+    bootstrapKubeconfig: join(root, "bootstrap.kubeconfig"),
+    nodes: join(root, "nodes"),
+  };
+}

@@ -1,0 +1,137 @@
+/** Waits until a CSR has its certificate, or never will (client-go `WaitForCertificate`; `kubelet-bootstrap.md` §5.4). */
+import { phaseOf } from "../core/csr/phase.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
+import { decodeBase64 } from "../core/pki/pem.ts";
+import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
+import { explain } from "./csr_request.ts";
+import { after, limitTime } from "./deadline.ts";
+import { createObjectStore } from "./object_store.ts";
+
+/** Which CSR, and for how long. */
+export interface WaitOptions {
+  readonly transport: Transport;
+  readonly name: string;
+  /** Of the CSR that was created or adopted: another one of the same name is not ours. */
+  readonly uid: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly timeoutSeconds: number;
+  /** Told once when an approval is seen before its certificate. */
+  readonly onApproved?: (reason: string) => void;
+}
+
+/** The pause between first lists that fail. */
+const PROBE_PAUSE_MS = 1_000;
+/** A server that has just started may not know its tokens and roles yet; after so many refusals it means them. */
+const MAX_REFUSALS = 5;
+
+/**
+ * The certificate, as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and `unauthorized` or
+ * `access_denied` when the API keeps refusing to tell. A CSR that is not there yet is waited for.
+ */
+export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
+  const { name, clock, timeoutSeconds } = options;
+  await using limit = limitTime(
+    clock,
+    after(clock, timeoutSeconds * 1000),
+    () =>
+      new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
+        hint: `approve it, then run the command again: tlsboot approve ${name}`,
+      }),
+    signal,
+  );
+  return await follow(options, limit.signal);
+}
+
+async function follow(options: WaitOptions, signal: AbortSignal): Promise<string> {
+  const store = createFollowedStore(options);
+  await probe(store, options.clock, signal);
+  let approvalTold = false;
+  for await (const change of store.changes(signal)) {
+    if (change.kind === "synced") continue;
+    if (change.kind === "deleted") throw deletedError(options.name);
+    const outcome = judge(change.object, options);
+    if (outcome.kind === "issued") return outcome.certificatePem;
+    if (outcome.kind === "approved" && !approvalTold) {
+      approvalTold = true;
+      options.onApproved?.(outcome.reason);
+    }
+  }
+  throw new AppError("internal", "cannot watch on the certificate signing request: the watch ended");
+}
+
+function createFollowedStore(options: WaitOptions): CsrStore {
+  let refusals = 0;
+  return createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, {
+    fieldSelector: `metadata.name=${options.name}`,
+    clock: options.clock,
+    random: options.random,
+    logger: options.logger,
+    onFailure(error) {
+      if (isAppError(error, "tls_untrusted")) throw error;
+      refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
+      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+    },
+  });
+}
+
+/** client-go lists once before it watches, to learn that the API answers at all. */
+async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (let refusals = 0;;) {
+    try {
+      await store.list(signal);
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
+      refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
+      if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
+    }
+    await clock.sleepUntil(after(clock, PROBE_PAUSE_MS), signal);
+  }
+}
+
+type Judgement =
+  | { readonly kind: "pending" }
+  | { readonly kind: "approved"; readonly reason: string }
+  | { readonly kind: "issued"; readonly certificatePem: string };
+
+function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement {
+  const { name } = options;
+  if (csr.metadata.uid !== options.uid) {
+    throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
+  }
+  const phase = phaseOf({ ...csr, status: csr.status ?? {} });
+  switch (phase.kind) {
+    case "denied":
+      throw new AppError(
+        "csr_denied",
+        `certificate signing request is denied, reason: ${phase.reason}, message: ${phase.message}`,
+        { hint: `to ask again, delete it first: tlsboot delete csr ${name}` },
+      );
+    case "failed":
+      throw new AppError(
+        "csr_failed",
+        `certificate signing request failed, reason: ${phase.reason}, message: ${phase.message}`,
+        { hint: `see what the signer says: tlsboot describe csr ${name}` },
+      );
+    case "issued":
+      return { kind: "issued", certificatePem: decodeCertificate(phase.certificate) };
+    case "approved":
+    case "pending":
+      return phase;
+  }
+}
+
+function decodeCertificate(base64: string): string {
+  const bytes = decodeBase64(base64);
+  if (bytes !== undefined) return new TextDecoder().decode(bytes);
+  throw new AppError("csr_failed", "cannot read the issued certificate: it is not base64");
+}
+
+function deletedError(name: string): AppError {
+  return new AppError("csr_deleted", `csr "${name}" was deleted`, { hint: "run the command again" });
+}

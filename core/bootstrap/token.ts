@@ -1,0 +1,60 @@
+/** Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`). The id is public, the secret is not. */
+import { Secret } from "../brand.ts";
+import type { Random } from "../ports.ts";
+import { err, ok, type Result } from "../result.ts";
+
+/** A well-formed token. */
+export interface BootstrapToken {
+  /** Six characters; names the Secret and the user. */
+  readonly id: string;
+  /** Sixteen characters. */
+  readonly secret: Secret<string>;
+}
+
+const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
+const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
+const ID_LENGTH = 6;
+const SECRET_LENGTH = 16;
+
+/** Parses a token. The error does not repeat the text: it may be a secret with a typing mistake. */
+export function parseBootstrapToken(text: string): Result<BootstrapToken, string> {
+  const [, id, secret] = TOKEN.exec(text) ?? [];
+  if (id === undefined || secret === undefined || text.endsWith("\n")) {
+    return err(
+      `a bootstrap token is ${ID_LENGTH} characters, a dot and ${SECRET_LENGTH} characters, all of them a-z or 0-9`,
+    );
+  }
+  return ok({ id, secret: new Secret(secret) });
+}
+
+/** The token as a client sends it: this reveals the secret. */
+export function formatBootstrapToken(token: BootstrapToken): string {
+  return `${token.id}.${token.secret.reveal()}`;
+}
+
+/** A new random token. */
+export function generateBootstrapToken(random: Random): BootstrapToken {
+  return { id: randomText(ID_LENGTH, random), secret: new Secret(randomText(SECRET_LENGTH, random)) };
+}
+
+/** Tells whether two texts are equal in a time that depends on their lengths only. */
+export function equalsInConstantTime(a: string, b: string): boolean {
+  const encoder = new TextEncoder();
+  const left = encoder.encode(a);
+  const right = encoder.encode(b);
+  if (left.length !== right.length) return false;
+  let difference = 0;
+  for (let index = 0; index < left.length; index++) difference |= (left[index] ?? 0) ^ (right[index] ?? 0);
+  return difference === 0;
+}
+
+function randomText(length: number, random: Random): string {
+  let text = "";
+  while (text.length < length) {
+    for (const byte of random.bytes(length)) {
+      // 252 is the last multiple of 36 in a byte; what lies beyond would make some characters likelier.
+      if (byte < 252 && text.length < length) text += ALPHABET[byte % ALPHABET.length];
+    }
+  }
+  return text;
+}

@@ -1,0 +1,181 @@
+/**
+ * The Secret behind a bootstrap token: how it is written, and whom it lets in
+ * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`).
+ */
+import { parseRfc3339 } from "../cleaning/token.ts";
+import type { Secret } from "../kube/core_v1.ts";
+import { formatTime, nameOf } from "../kube/meta.ts";
+import { quoteText } from "../kube/quote.ts";
+import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
+import { err, ok, type Result } from "../result.ts";
+import { type BootstrapToken, equalsInConstantTime, parseBootstrapToken } from "./token.ts";
+
+/** `type` of the Secrets that hold bootstrap tokens. */
+export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
+/** The namespace of those Secrets. */
+export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
+/** Every bootstrap token's group. */
+export const BOOTSTRAPPERS_GROUP = "system:bootstrappers";
+/** What a token may be good for. */
+export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
+
+const NAME_PREFIX = "bootstrap-token-";
+const USAGE_PREFIX = "usage-bootstrap-";
+const USER_PREFIX = "system:bootstrap:";
+const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
+const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
+
+/** What a new token is to be. */
+export interface TokenSecretOptions {
+  readonly token: BootstrapToken;
+  /** Absent: never expires. */
+  readonly expiration?: Date;
+  /** `signing`, `authentication`. */
+  readonly usages: readonly string[];
+  /** Extra groups; each must pass `isBootstrapGroup`. */
+  readonly groups: readonly string[];
+  /** Empty for none. */
+  readonly description: string;
+}
+
+/** Whom a token lets in. */
+export interface BootstrapIdentity {
+  readonly username: string;
+  /** Sorted, each once; `system:authenticated` is added by the authenticator. */
+  readonly groups: readonly string[];
+}
+
+/** What `token list` shows. */
+export interface TokenFacts {
+  readonly id: string;
+  /** Undefined when the Secret holds none of the right form. */
+  readonly token: BootstrapToken | undefined;
+  readonly expiration:
+    | { readonly kind: "never" }
+    | { readonly kind: "at"; readonly at: Date }
+    /** Counts as expired. */
+    | { readonly kind: "unreadable"; readonly text: string };
+  readonly usages: readonly string[];
+  readonly groups: readonly string[];
+  readonly description: string;
+}
+
+/** The name of the Secret of a token id. */
+export function tokenSecretName(id: string): string {
+  return `${NAME_PREFIX}${id}`;
+}
+
+/** Tells whether a token may put its bearer into a group. */
+export function isBootstrapGroup(group: string): boolean {
+  return GROUP.test(group) && !group.endsWith("\n");
+}
+
+/** Builds the Secret that kubeadm would create for a token. It holds the token in clear, as upstream does. */
+export function tokenSecret(options: TokenSecretOptions): Secret {
+  const { token, expiration, usages, groups, description } = options;
+  const data: Record<string, string> = { "token-id": token.id, "token-secret": token.secret.reveal() };
+  if (description !== "") data["description"] = description;
+  if (expiration !== undefined) data["expiration"] = formatTime(expiration);
+  for (const usage of usages) data[`${USAGE_PREFIX}${usage}`] = "true";
+  if (groups.length > 0) data["auth-extra-groups"] = groups.join(",");
+  const encoder = new TextEncoder();
+  const entries = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    metadata: { name: tokenSecretName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+    data: Object.fromEntries(entries.map(([key, value]) => [key, encodeBase64(encoder.encode(value))])),
+    type: BOOTSTRAP_TOKEN_TYPE,
+  };
+}
+
+/**
+ * Decides whether a token lets its bearer in. The order of the checks is upstream's; the error is the text for the log
+ * and never holds a secret.
+ *
+ * @param secret what is stored under the name of the token's id, undefined when nothing is
+ */
+export function decideTokenSecret(
+  secret: Secret | undefined,
+  token: BootstrapToken,
+  now: Date,
+): Result<BootstrapIdentity, string> {
+  if (secret === undefined) {
+    return err(`No secret of name ${tokenSecretName(token.id)} to match bootstrap bearer token`);
+  }
+  const refuse = (why: string) => err(`Bootstrap secret ${pathOf(secret)} matching bearer token ${why}`);
+  if (secret.metadata.deletionTimestamp !== undefined) return refuse("is deleted and awaiting removal");
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.data === undefined) {
+    return refuse(`has invalid type, expected ${BOOTSTRAP_TOKEN_TYPE}.`);
+  }
+  if (!equalsInConstantTime(valueOf(secret, "token-secret"), token.secret.reveal())) {
+    return refuse("has invalid value for key token-secret.");
+  }
+  if (valueOf(secret, "token-id") !== token.id) return refuse("has invalid value for key token-id.");
+  const expired = findExpiry(secret, now);
+  if (expired !== undefined) return err(expired);
+  if (valueOf(secret, "usage-bootstrap-authentication") !== "true") {
+    return refuse("not marked usage-bootstrap-authentication=true.");
+  }
+  const groups = parseGroups(valueOf(secret, "auth-extra-groups"));
+  if (!groups.ok) return refuse(`has invalid value for key auth-extra-groups: ${groups.error}.`);
+  return ok({ username: `${USER_PREFIX}${token.id}`, groups: groups.value });
+}
+
+/** What a Secret says of its token, or undefined when it is not a bootstrap token's. */
+export function listTokenFacts(secret: Secret): TokenFacts | undefined {
+  const id = valueOf(secret, "token-id");
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || nameOf(secret) !== tokenSecretName(id)) return undefined;
+  const token = parseBootstrapToken(`${id}.${valueOf(secret, "token-secret")}`);
+  const usages = Object.keys(secret.data ?? {})
+    .filter((key) => key.startsWith(USAGE_PREFIX) && valueOf(secret, key) === "true")
+    .map((key) => key.slice(USAGE_PREFIX.length))
+    .sort();
+  const groups = valueOf(secret, "auth-extra-groups");
+  return {
+    id,
+    token: token.ok ? token.value : undefined,
+    expiration: expirationOf(secret),
+    usages,
+    groups: groups === "" ? [] : groups.split(","),
+    description: valueOf(secret, "description"),
+  };
+}
+
+/** The text of one key, empty when absent. */
+export function valueOf(secret: Secret, key: string): string {
+  const bytes = decodeBase64(secret.data?.[key] ?? "");
+  return bytes === undefined ? "" : new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
+
+function expirationOf(secret: Secret): TokenFacts["expiration"] {
+  const text = valueOf(secret, "expiration");
+  if (text === "") return { kind: "never" };
+  const at = parseRfc3339(text);
+  return at === undefined ? { kind: "unreadable", text } : { kind: "at", at };
+}
+
+/** Why a Secret has expired, or undefined. */
+function findExpiry(secret: Secret, now: Date): string | undefined {
+  const expiration = expirationOf(secret);
+  switch (expiration.kind) {
+    case "never":
+      return undefined;
+    case "unreadable":
+      return `Unparseable expiration time (${expiration.text}) in ${pathOf(secret)} Secret: not RFC 3339. ` +
+        "Treating as expired.";
+    case "at":
+      if (expiration.at.getTime() > now.getTime()) return undefined;
+      return `Expired bootstrap token in ${pathOf(secret)} Secret: ${valueOf(secret, "expiration")}`;
+  }
+}
+
+function parseGroups(text: string): Result<readonly string[], string> {
+  if (text === "") return ok([BOOTSTRAPPERS_GROUP]);
+  const groups = text.split(",");
+  const bad = groups.find((group) => !isBootstrapGroup(group));
+  if (bad !== undefined) return err(`bootstrap group ${quoteText(bad)} is invalid (must match ${GROUP_PATTERN})`);
+  return ok([...new Set([BOOTSTRAPPERS_GROUP, ...groups])].sort());
+}
+
+function pathOf(secret: Secret): string {
+  return `${secret.metadata.namespace ?? ""}/${nameOf(secret)}`;
+}

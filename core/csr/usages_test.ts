@@ -1,0 +1,64 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { KEY_USAGES } from "../kube/certificates_v1.ts";
+import { extendedKeyUsagesOf, findUnknownUsages, keyUsageBitsOf } from "./usages.ts";
+
+const CLIENT = "1.3.6.1.5.5.7.3.2";
+const EMAIL = "1.3.6.1.5.5.7.3.4";
+const OCSP = "1.3.6.1.5.5.7.3.9";
+
+// `pkg/controller/certificates/authority/policies_test.go`, and the whole table of signers.md §3.5.
+for (
+  const { usages, bits, extended } of [
+    { usages: ["signing"], bits: ["digitalSignature"], extended: [] },
+    { usages: ["client auth"], bits: [], extended: [CLIENT] },
+    { usages: ["client auth", "client auth"], bits: [], extended: [CLIENT] },
+    { usages: ["cert sign", "encipher only"], bits: ["keyCertSign", "encipherOnly"], extended: [] },
+    {
+      usages: ["ocsp signing", "crl sign", "s/mime", "content commitment"],
+      bits: ["contentCommitment", "cRLSign"],
+      extended: [EMAIL, OCSP],
+    },
+    { usages: ["s/mime", "email protection"], bits: [], extended: [EMAIL] },
+    { usages: [], bits: [], extended: [] },
+    { usages: ["unsupported string"], bits: [], extended: [] },
+    {
+      usages: [...KEY_USAGES],
+      bits: [
+        "digitalSignature",
+        "contentCommitment",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+      ],
+      extended: [
+        "2.5.29.37.0",
+        "1.3.6.1.5.5.7.3.1",
+        CLIENT,
+        "1.3.6.1.5.5.7.3.3",
+        EMAIL,
+        "1.3.6.1.5.5.7.3.5",
+        "1.3.6.1.5.5.7.3.6",
+        "1.3.6.1.5.5.7.3.7",
+        "1.3.6.1.5.5.7.3.8",
+        OCSP,
+        "1.3.6.1.4.1.311.10.3.3",
+        "2.16.840.1.113730.4.1",
+      ],
+    },
+  ]
+) {
+  test(`keyUsageBitsOf() and extendedKeyUsagesOf() map [${usages.length > 9 ? "all" : usages}]`, () => {
+    assert.deepEqual(keyUsageBitsOf(usages), bits);
+    assert.deepEqual(extendedKeyUsagesOf(usages), extended);
+  });
+}
+
+test("findUnknownUsages() keeps request order and repeats", () => {
+  assert.deepEqual(findUnknownUsages(["b", "client auth", "a", "b"]), ["b", "a", "b"]);
+  assert.deepEqual(findUnknownUsages(KEY_USAGES), []);
+});

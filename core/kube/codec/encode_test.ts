@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { secretKind } from "../kinds/mod.ts";
+import { encodeObject, jsonBytes, jsonText } from "./encode.ts";
+
+test("encodeObject() puts kind and apiVersion first, whatever the object says of itself", () => {
+  const object = { metadata: { name: "a" }, kind: "Wrong", apiVersion: "v9" };
+  assert.equal(
+    JSON.stringify(encodeObject(secretKind, object)),
+    '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"}}',
+  );
+  assert.equal(object.kind, "Wrong");
+  const list = encodeObject({ kind: "SecretList", apiVersion: "v1" }, { metadata: {}, items: [] });
+  assert.equal(JSON.stringify(list), '{"kind":"SecretList","apiVersion":"v1","metadata":{},"items":[]}');
+});
+
+test("jsonText() escapes what Go's encoder escapes", () => {
+  assert.equal(jsonText({ a: "<b> & \u2028\u2029é" }), '{"a":"\\u003cb\\u003e \\u0026 \\u2028\\u2029é"}');
+  assert.deepEqual(JSON.parse(jsonText({ a: "<&>" })), { a: "<&>" });
+});
+
+test("jsonBytes() gives UTF-8 without a line break", () => {
+  assert.deepEqual([...jsonBytes("é")], [0x22, 0xc3, 0xa9, 0x22]);
+});

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import fc from "fast-check";
+import {
+  ALL_KINDS,
+  apiResourceListSchema,
+  certificateSigningRequestKind,
+  findKind,
+  leaseKind,
+  secretKind,
+  selfSubjectAccessReviewKind,
+  statusSchema,
+} from "../kinds/mod.ts";
+import { APPROVAL_PUT, CAN_I_CREATE_CSR, CAN_I_GET_HEALTHZ } from "../kinds/testdata/kubectl.ts";
+import { VECTORS } from "../kinds/testdata/mod.ts";
+import { apiVersionOf } from "../schema.ts";
+import { decodeObject } from "./decode.ts";
+import { DecodeError } from "./errors.ts";
+import {
+  decodeEnvelope,
+  decodeList,
+  decodeMessage,
+  encodeEnvelope,
+  encodeList,
+  encodeListOfRaw,
+  encodeMessage,
+} from "./protobuf.ts";
+
+/** Decodes a whole body and encodes it again. */
+function roundTrip(body: Uint8Array): { readonly object: Record<string, unknown>; readonly again: Uint8Array } {
+  const { apiVersion, kind, raw } = decodeEnvelope(body);
+  const [group = "", version = ""] = apiVersion.includes("/") ? apiVersion.split("/") : ["", apiVersion];
+  const found = findKind(group, version, kind);
+  assert.ok(found);
+  const object = decodeMessage(found.schema, raw);
+  return { object, again: encodeEnvelope(apiVersion, kind, encodeMessage(found.schema, object)) };
+}
+
+test("decodeMessage() reads the approval that kubectl puts, and encodeMessage() gives it back", () => {
+  const { object, again } = roundTrip(Buffer.from(APPROVAL_PUT, "base64"));
+  assert.equal(Buffer.from(again).toString("base64"), APPROVAL_PUT);
+  const { spec, status, metadata } = object as Record<string, Record<string, unknown>>;
+  assert.equal(metadata?.["name"], "csr-a");
+  assert.equal(metadata?.["resourceVersion"], "101");
+  assert.deepEqual(spec?.["usages"], ["digital signature", "client auth"]);
+  assert.deepEqual(spec?.["groups"], ["system:bootstrappers", "system:authenticated"]);
+  assert.equal(spec?.["uid"], undefined);
+  assert.equal(spec?.["expirationSeconds"], undefined);
+  assert.equal(status?.["certificate"], undefined);
+  const [condition] = status?.["conditions"] as Record<string, unknown>[];
+  assert.equal(condition?.["reason"], "KubectlApprove");
+  assert.match(String(condition?.["lastUpdateTime"]), /^\d{4}-.*Z$/);
+  assert.equal(condition?.["lastTransitionTime"], null);
+});
+
+for (
+  const [name, hex, attributes] of [
+    ["can-i get /healthz", CAN_I_GET_HEALTHZ, { nonResourceAttributes: { path: "/healthz", verb: "get" } }],
+    ["can-i create csr", CAN_I_CREATE_CSR, {
+      resourceAttributes: {
+        namespace: "default",
+        verb: "create",
+        group: "certificates.k8s.io",
+        resource: "certificatesigningrequests",
+      },
+    }],
+  ] as const
+) {
+  test(`decodeMessage() reads the review of ${name}, and encodeMessage() gives it back`, () => {
+    const { object, again } = roundTrip(Buffer.from(hex, "hex"));
+    assert.deepEqual(object, { metadata: {}, spec: attributes, status: { allowed: false } });
+    assert.equal(Buffer.from(again).toString("hex"), hex);
+  });
+}
+
+test("encodeMessage() writes scalars that are zero, and of pointers and lists only what is set", () => {
+  const bytes = encodeMessage(selfSubjectAccessReviewKind.schema, {
+    metadata: {},
+    spec: {},
+    status: { allowed: false },
+  });
+  assert.equal(Buffer.from(bytes).toString("hex"), "0a100a0012001a0022002a003200380042001200" + "1a08080012001a002000");
+  assert.deepEqual(encodeMessage(selfSubjectAccessReviewKind.schema, {}), bytes);
+});
+
+test("encodeMessage() writes negative numbers in ten bytes and zero times as empty messages", () => {
+  const lease = { metadata: { generation: -1 }, spec: { leaseTransitions: -1 } };
+  const bytes = encodeMessage(leaseKind.schema, lease);
+  const hex = Buffer.from(bytes).toString("hex");
+  assert.ok(hex.includes("38ffffffffffffffffff014200"));
+  assert.ok(hex.endsWith("120b28ffffffffffffffffff01"));
+  assert.deepEqual(decodeMessage(leaseKind.schema, bytes), lease);
+});
+
+test("encodeMessage() sorts map keys by bytes", () => {
+  const data = { "\ufb01": "YQ==", "😀": "Yg==", b: "", a: "Yw==" };
+  const bytes = Buffer.from(encodeMessage(secretKind.schema, { metadata: {}, data }));
+  const places = ["a", "b", "\ufb01", "😀"].map((key) =>
+    bytes.indexOf(Buffer.concat([Buffer.from([10, Buffer.byteLength(key)]), Buffer.from(key)]))
+  );
+  assert.deepEqual(places, places.toSorted((x, y) => x - y));
+  assert.deepEqual(decodeMessage(secretKind.schema, bytes), { metadata: {}, data });
+});
+
+test("decodeMessage() drops the nanoseconds of a Time and refuses one that cannot be printed", () => {
+  const secretCreatedAt = (seconds: bigint): Uint8Array => {
+    const writer = new BinaryWriter().tag(1, WireType.LengthDelimited).fork().tag(8, WireType.LengthDelimited).fork();
+    return writer.tag(1, WireType.Varint).int64(seconds).tag(2, WireType.Varint).int32(999_999_999).join().join()
+      .finish();
+  };
+  assert.deepEqual(decodeMessage(secretKind.schema, secretCreatedAt(2n ** 31n)), {
+    metadata: { creationTimestamp: "2038-01-19T03:14:08Z" },
+  });
+  assert.throws(() => decodeMessage(secretKind.schema, secretCreatedAt(2n ** 62n)), DecodeError);
+});
+
+test("decodeMessage() keeps lists in wrapped messages (Verbs)", () => {
+  const resource = { name: "a", singularName: "", namespaced: false, kind: "A", verbs: ["get", "list"] };
+  const list = { groupVersion: "v1", resources: [resource] };
+  const bytes = encodeMessage(apiResourceListSchema, list);
+  assert.deepEqual(decodeMessage(apiResourceListSchema, bytes), list);
+  assert.ok(Buffer.from(bytes).toString("hex").includes("220b0a036765740a046c697374"));
+});
+
+test("decodeMessage() skips unknown fields and refuses wrong wire types and cut bytes", () => {
+  assert.deepEqual(decodeMessage(statusSchema, Buffer.from("fa3f03616263120161", "hex")), {
+    metadata: {},
+    status: "a",
+  });
+  assert.throws(() => decodeMessage(statusSchema, Buffer.from("1001", "hex")), {
+    message: "proto: wrong wireType = 0 for field status",
+  });
+  assert.throws(() => decodeMessage(statusSchema, Buffer.from("120561", "hex")), DecodeError);
+});
+
+test("decodeEnvelope() names what is wrong with a body", () => {
+  assert.throws(() => decodeEnvelope(new Uint8Array()), { message: "empty data" });
+  assert.throws(() => decodeEnvelope(Buffer.from("k8s\0")), { message: "empty body" });
+  assert.throws(() => decodeEnvelope(Buffer.from('{"kind":"x"}')), {
+    message: "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]",
+  });
+  assert.throws(() => decodeEnvelope(Buffer.from("k8s\0\x0a\xff", "latin1")), DecodeError);
+});
+
+test("encodeList() and decodeList() keep a list, from objects or from encoded items", () => {
+  const items = ["a", "b"].map((name) =>
+    decodeObject(certificateSigningRequestKind.schema, { metadata: { name } }).object
+  );
+  const body = encodeList(certificateSigningRequestKind, { resourceVersion: "7" }, items);
+  const raw = items.map((item) => encodeMessage(certificateSigningRequestKind.schema, item));
+  assert.deepEqual(encodeListOfRaw(certificateSigningRequestKind, { resourceVersion: "7" }, raw), body);
+  const envelope = decodeEnvelope(body);
+  assert.equal(envelope.kind, "CertificateSigningRequestList");
+  assert.equal(envelope.apiVersion, apiVersionOf(certificateSigningRequestKind));
+  const list = decodeList(certificateSigningRequestKind, envelope.raw);
+  assert.deepEqual(list, { metadata: { resourceVersion: "7" }, items });
+  const empty = decodeEnvelope(encodeList(secretKind, {}, []));
+  assert.deepEqual(decodeList(secretKind, empty.raw), { metadata: {}, items: [] });
+});
+
+test("decodeMessage() throws nothing but DecodeError, whatever the bytes", () => {
+  const vectors = Object.values(VECTORS).map(({ protobuf }) => decodeEnvelope(Buffer.from(protobuf, "base64")).raw);
+  const damaged = fc.tuple(fc.constantFrom(...vectors), fc.nat(), fc.nat(255)).map(([bytes, at, byte]) => {
+    const copy = Uint8Array.from(bytes);
+    copy[at % copy.length] = byte;
+    return copy;
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(...ALL_KINDS), fc.oneof(fc.uint8Array(), damaged), (kind, bytes) => {
+      for (const decode of [() => decodeMessage(kind.schema, bytes), () => decodeEnvelope(bytes)]) {
+        try {
+          decode();
+        } catch (error) {
+          assert.ok(error instanceof DecodeError, String(error));
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { decodeObject } from "../codec/decode.ts";
+import { encodeObject, jsonText } from "../codec/encode.ts";
+import { parseJson } from "../codec/json_parser.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../codec/protobuf.ts";
+import { formatYaml, parseYaml } from "../codec/yaml.ts";
+import { apiVersionOf, type FieldType, type Kind, type MessageSchema } from "../schema.ts";
+import { ALL_KINDS, findKind, listSchemaOf } from "./mod.ts";
+import { VECTORS } from "./testdata/mod.ts";
+import type { Vector } from "./testdata/vector.ts";
+
+function vectorOf(kind: Kind): Vector {
+  const vector = VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural];
+  assert.ok(vector);
+  return vector;
+}
+
+for (const kind of ALL_KINDS) {
+  const name = `${kind.kind} of ${apiVersionOf(kind)}`;
+
+  test(`${name}: JSON to object and back is byte-exact`, () => {
+    const { json } = vectorOf(kind);
+    const document = parseJson(json);
+    const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
+    assert.deepEqual(strictErrors, []);
+    assert.equal(jsonText(encodeObject(kind, object)), json);
+  });
+
+  test(`${name}: protobuf to object and back is byte-exact, and the object is that of the JSON`, () => {
+    const { json, protobuf } = vectorOf(kind);
+    const envelope = decodeEnvelope(Buffer.from(protobuf, "base64"));
+    assert.equal(envelope.kind, kind.kind);
+    assert.equal(envelope.apiVersion, apiVersionOf(kind));
+    const object = decodeMessage(kind.schema, envelope.raw);
+    assert.equal(jsonText(encodeObject(kind, object)), json);
+    const again = encodeEnvelope(envelope.apiVersion, envelope.kind, encodeMessage(kind.schema, object));
+    assert.equal(Buffer.from(again).toString("base64"), protobuf);
+  });
+
+  test(`${name}: YAML to object and back is byte-exact`, () => {
+    const { json, yaml } = vectorOf(kind);
+    const document = parseYaml(yaml);
+    const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
+    assert.deepEqual(strictErrors, []);
+    assert.equal(jsonText(encodeObject(kind, object)), json);
+    assert.equal(formatYaml(encodeObject(kind, object)), yaml);
+  });
+
+  test(`${name}: an empty object goes through protobuf unchanged`, () => {
+    const { object } = decodeObject(kind.schema, {});
+    assert.deepEqual(decodeMessage(kind.schema, encodeMessage(kind.schema, object)), object);
+    assert.deepEqual(decodeMessage(kind.schema, new Uint8Array()), object);
+  });
+}
+
+test("ALL_KINDS: every message has a description for each field and no number twice", () => {
+  const seen = new Set<MessageSchema>();
+  const visitType = (type: FieldType): void => {
+    if (type.kind === "message") visit(type.message());
+    else if (type.kind === "list" || type.kind === "map") visitType(type.of);
+  };
+  const visit = (schema: MessageSchema): void => {
+    if (seen.has(schema)) return;
+    seen.add(schema);
+    const numbers = Object.values(schema.fields).map(({ number }) => number);
+    assert.equal(new Set(numbers).size, numbers.length, schema.name);
+    for (const [name, field] of Object.entries(schema.fields)) {
+      assert.ok(field.description, `${schema.name}.${name}`);
+      visitType(field.type);
+    }
+  };
+  for (const kind of ALL_KINDS) visit(listSchemaOf(kind));
+  assert.ok(seen.size > 60);
+});
+
+test("findKind() finds by group, version and name", () => {
+  assert.equal(
+    findKind("certificates.k8s.io", "v1", "CertificateSigningRequest")?.plural,
+    "certificatesigningrequests",
+  );
+  assert.equal(findKind("", "v1", "Secret")?.namespaced, true);
+  assert.equal(findKind("certificates.k8s.io", "v1beta1", "CertificateSigningRequest"), undefined);
+  assert.equal(findKind("", "v1", "Pod"), undefined);
+});
+
+test("listSchemaOf() gives the same schema at every call", () => {
+  for (const kind of ALL_KINDS) assert.equal(listSchemaOf(kind), listSchemaOf(kind));
+});

@@ -1,0 +1,80 @@
+/** CSINodes (`pkg/apis/storage/validation/validation.go`). Metadata is not looked at. */
+import { duplicate, type FieldError, invalid, required, tooLong } from "../field_error.ts";
+import type { KubeObject } from "../meta.ts";
+import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
+import { byteLength } from "../quote.ts";
+import { isSameJson } from "./object_meta.ts";
+
+/** What is checked of a CSINode. */
+export interface CsiNodeShape extends KubeObject {
+  readonly spec: { readonly drivers: readonly CsiDriverShape[] | null };
+}
+
+/** One storage driver of a node. */
+export interface CsiDriverShape {
+  readonly name: string;
+  readonly nodeID: string;
+  readonly topologyKeys?: readonly string[] | null;
+  readonly allocatable?: { readonly count?: number };
+}
+
+const DRIVER_NAME_MAX_LENGTH = 63;
+const NODE_ID_MAX_LENGTH = 256;
+
+/** Faults of a new CSINode beside its metadata. */
+export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
+  const seen = new Set<string>();
+  return (node.spec.drivers ?? []).flatMap((driver, index) => {
+    const path = `spec.drivers[${index}]`;
+    const errors = validateDriver(driver, path);
+    if (seen.has(driver.name)) errors.push(duplicate(`${path}.name`, driver.name));
+    seen.add(driver.name);
+    return [...errors, ...validateTopologyKeys(driver.topologyKeys ?? [], path)];
+  });
+}
+
+/** Faults of a changed CSINode: of a driver that stays only `allocatable` may change. */
+export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): FieldError[] {
+  const errors = validateCsiNodeCreate(node);
+  for (const before of old.spec.drivers ?? []) {
+    for (const after of node.spec.drivers ?? []) {
+      if (before.name !== after.name || isSameJson(withoutAllocatable(after), withoutAllocatable(before))) continue;
+      errors.push(invalid("spec.drivers", internalDriver(after), "field is immutable"));
+    }
+  }
+  return errors;
+}
+
+function validateDriver(driver: CsiDriverShape, path: string): FieldError[] {
+  const { name, nodeID, allocatable } = driver;
+  const errors: FieldError[] = [];
+  if (name === "") errors.push(required(`${path}.name`));
+  else {
+    if (byteLength(name) > DRIVER_NAME_MAX_LENGTH) errors.push(tooLong(`${path}.name`, DRIVER_NAME_MAX_LENGTH));
+    errors.push(...dns1123SubdomainErrors(name.toLowerCase()).map((text) => invalid(`${path}.name`, name, text)));
+  }
+  if (nodeID === "") errors.push(required(`${path}.nodeID`));
+  if (byteLength(nodeID) > NODE_ID_MAX_LENGTH) {
+    errors.push(invalid(`${path}.nodeID`, nodeID, `must be ${NODE_ID_MAX_LENGTH} characters or less`));
+  }
+  const count = allocatable?.count ?? 0;
+  if (count < 0) errors.push(invalid(`${path}.allocatable.count`, count, "must be greater than or equal to 0"));
+  return errors;
+}
+
+function validateTopologyKeys(keys: readonly string[], path: string): FieldError[] {
+  return keys.flatMap((key, index) => [
+    ...(key === "" ? [required(path)] : []),
+    ...(keys.indexOf(key) < index ? [duplicate(path, key)] : []),
+    ...qualifiedNameErrors(key).map((text) => invalid(path, key, text)),
+  ]);
+}
+
+function withoutAllocatable(driver: CsiDriverShape): unknown {
+  return { name: driver.name, nodeID: driver.nodeID, topologyKeys: driver.topologyKeys ?? [] };
+}
+
+/** The names of Go's internal type, which is what the error prints. */
+function internalDriver(driver: CsiDriverShape): unknown {
+  return { Name: driver.name, NodeID: driver.nodeID, TopologyKeys: driver.topologyKeys ?? null, Allocatable: null };
+}

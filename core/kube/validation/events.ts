@@ -1,0 +1,94 @@
+/**
+ * Events (`pkg/apis/core/validation/events.go`). `v1` only asks that an event makes sense, `events.k8s.io/v1` is
+ * strict. Both look at the core form, whose field names stand in the errors. Metadata is not looked at.
+ */
+import type { Event } from "../core_v1.ts";
+import { type FieldError, invalid, required } from "../field_error.ts";
+import { qualifiedNameErrors } from "../names.ts";
+import { byteLength } from "../quote.ts";
+import { validateImmutable } from "./object_meta.ts";
+
+/** Through which group an event was written. */
+export type EventApi = "v1" | "events.k8s.io/v1";
+
+const SHORT_TEXT_MAX_LENGTH = 128;
+const MESSAGE_MAX_LENGTH = 1024;
+
+/** Faults of a new event beside its metadata. */
+export function validateEventCreate(event: Event, api: EventApi): FieldError[] {
+  const errors = validateSense(event, api);
+  if (api === "v1") return errors;
+  errors.push(...validateSeries(event));
+  if (event.eventTime === null) errors.push(required("eventTime"));
+  const { type = "" } = event;
+  if (type !== "Normal" && type !== "Warning") errors.push(invalid("type", "", `has invalid value: ${type}`));
+  const unset = {
+    firstTimestamp: event.firstTimestamp === null,
+    lastTimestamp: event.lastTimestamp === null,
+    count: (event.count ?? 0) === 0,
+    source: (event.source.component ?? "") === "" && (event.source.host ?? "") === "",
+  };
+  for (const [field, isUnset] of Object.entries(unset)) {
+    if (!isUnset) errors.push(invalid(field, "", "needs to be unset"));
+  }
+  return errors;
+}
+
+/** Faults of a changed event beside its metadata: through `events.k8s.io` only the series may change. */
+export function validateEventUpdate(event: Event, old: Event, api: EventApi): FieldError[] {
+  const errors = validateSense(event, api);
+  if (api === "v1") return errors;
+  if (validateImmutable(event.series, old.series, "series").length > 0) errors.push(...validateSeries(event));
+  const fields: readonly (readonly [string, (of: Event) => unknown])[] = [
+    ["involvedObject", (of) => of.involvedObject],
+    ["reason", (of) => of.reason ?? ""],
+    ["message", (of) => of.message ?? ""],
+    ["source", (of) => of.source],
+    ["firstTimestamp", (of) => of.firstTimestamp],
+    ["lastTimestamp", (of) => of.lastTimestamp],
+    ["count", (of) => of.count ?? 0],
+    // Upstream looks at it twice.
+    ["reason", (of) => of.reason ?? ""],
+    ["type", (of) => of.type ?? ""],
+    ["eventTime", (of) => of.eventTime],
+    ["action", (of) => of.action ?? ""],
+    ["related", (of) => of.related],
+    ["reportingController", (of) => of.reportingComponent],
+    ["reportingInstance", (of) => of.reportingInstance],
+  ];
+  return [...errors, ...fields.flatMap(([field, of]) => validateImmutable(of(event), of(old), field))];
+}
+
+/** An event with `eventTime` is a new one and must be complete; of an old one only the namespace is checked. */
+function validateSense(event: Event, api: EventApi): FieldError[] {
+  const namespace = event.metadata.namespace ?? "";
+  const about = event.involvedObject.namespace ?? "";
+  const mismatch = invalid("involvedObject.namespace", about, "does not match event.namespace");
+  if (event.eventTime === null) {
+    const fits = about === "" ? namespace === "" || namespace === "default" : namespace === about;
+    return fits ? [] : [mismatch];
+  }
+  const errors = about === "" && namespace !== "default" && namespace !== "kube-system" ? [mismatch] : [];
+  const controllerField = api === "v1" ? "reportingComponent" : "reportingController";
+  const controller = event.reportingComponent;
+  if (controller === "") errors.push(required(controllerField));
+  errors.push(...qualifiedNameErrors(controller).map((text) => invalid(controllerField, controller, text)));
+  for (const field of ["reportingInstance", "action", "reason"] as const) {
+    const value = event[field] ?? "";
+    if (value === "") errors.push(required(field));
+    errors.push(...validateLength(value, SHORT_TEXT_MAX_LENGTH, field));
+  }
+  return [...errors, ...validateLength(event.message ?? "", MESSAGE_MAX_LENGTH, "message")];
+}
+
+function validateLength(value: string, max: number, field: string): FieldError[] {
+  return byteLength(value) > max ? [invalid(field, "", `can have at most ${max} characters`)] : [];
+}
+
+function validateSeries(event: Event): FieldError[] {
+  if (event.series === undefined) return [];
+  const errors: FieldError[] = [];
+  if ((event.series.count ?? 0) < 2) errors.push(invalid("series.count", "", "should be at least 2"));
+  if ((event.series.lastObservedTime ?? null) === null) errors.push(required("series.lastObservedTime"));
+  return errors;
+}

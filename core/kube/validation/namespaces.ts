@@ -1,0 +1,87 @@
+/** Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+import type { Namespace } from "../core_v1.ts";
+import { type FieldError, invalid } from "../field_error.ts";
+import { qualifiedNameErrors } from "../names.ts";
+
+/** Every namespace carries its own name as a label. */
+export const NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name";
+/** Holds a namespace until its content is gone. */
+export const NAMESPACE_FINALIZER = "kubernetes";
+
+/** Finalizers without a domain that are allowed (`pkg/apis/core/helper/helpers.go`). */
+const STANDARD_FINALIZERS: readonly string[] = [NAMESPACE_FINALIZER, "orphan", "foregroundDeletion"];
+
+/** The label with the name, once there is one, and the phase `Active`. */
+export function defaultNamespace(namespace: Namespace): Namespace {
+  const { phase = "", ...status } = namespace.status;
+  return { ...withNameLabel(namespace), status: { phase: phase === "" ? "Active" : phase, ...status } };
+}
+
+/** On creation the finalizer is added, the status starts anew, and a generated name gets its label. */
+export function prepareNamespaceForCreate(namespace: Namespace): Namespace {
+  const finalizers = namespace.spec.finalizers ?? [];
+  const complete = finalizers.includes(NAMESPACE_FINALIZER) ? finalizers : [...finalizers, NAMESPACE_FINALIZER];
+  return { ...withNameLabel(namespace), spec: { finalizers: complete }, status: { phase: "Active" } };
+}
+
+/** Finalizers change through `/finalize` only, the status through `/status` only. */
+export function prepareNamespaceForUpdate(namespace: Namespace, old: Namespace): Namespace {
+  return { ...withNameLabel(namespace), spec: old.spec, status: old.status };
+}
+
+/** Faults of a new Namespace beside its metadata. */
+export function validateNamespaceCreate(namespace: Namespace): FieldError[] {
+  return validateFinalizers(namespace, () => "spec.finalizers");
+}
+
+/** Faults of a changed Namespace beside its metadata. */
+export function validateNamespaceUpdate(namespace: Namespace, _old: Namespace): FieldError[] {
+  return validateNamespaceCreate(namespace);
+}
+
+/** Faults of `/status`: the phase follows the deletion. */
+export function validateNamespaceStatusUpdate(namespace: Namespace): FieldError[] {
+  const phase = namespace.status.phase ?? "";
+  const isDeleted = namespace.metadata.deletionTimestamp !== undefined;
+  if (phase === (isDeleted ? "Terminating" : "Active")) return [];
+  const detail = isDeleted
+    ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+    : "may only be 'Active' if `deletionTimestamp` is empty";
+  return [invalid("status.Phase", phase, detail)];
+}
+
+/** Faults of `/finalize`. */
+export function validateNamespaceFinalizeUpdate(namespace: Namespace): FieldError[] {
+  return validateFinalizers(namespace, (index) => `spec.finalizers[${index}]`);
+}
+
+function withNameLabel(namespace: Namespace): Namespace {
+  const { metadata } = namespace;
+  const { name = "" } = metadata;
+  if (name === "" || metadata.labels?.[NAMESPACE_NAME_LABEL] === name) return namespace;
+  const labels = Object.entries({ ...metadata.labels, [NAMESPACE_NAME_LABEL]: name });
+  labels.sort(([a], [b]) => (a < b ? -1 : 1));
+  const { annotations, ownerReferences, finalizers, managedFields, ...before } = metadata;
+  return {
+    ...namespace,
+    // Labels stand between these in Go's order.
+    metadata: {
+      ...before,
+      labels: Object.fromEntries(labels),
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+      ...(finalizers === undefined ? {} : { finalizers }),
+      ...(managedFields === undefined ? {} : { managedFields }),
+    },
+  };
+}
+
+function validateFinalizers(namespace: Namespace, pathOf: (index: number) => string): FieldError[] {
+  return (namespace.spec.finalizers ?? []).flatMap((name, index) => {
+    const errors = qualifiedNameErrors(name).map((text) => invalid(pathOf(index), name, text));
+    if (!name.includes("/") && !STANDARD_FINALIZERS.includes(name)) {
+      errors.push(invalid(pathOf(index), name, "name is neither a standard finalizer name nor is it fully qualified"));
+    }
+    return errors;
+  });
+}

@@ -1,0 +1,102 @@
+/** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
+import type { KubeObject } from "../meta.ts";
+import { labelValueErrors } from "../names.ts";
+import { validateLabelName } from "./object_meta.ts";
+
+/** What is checked of a Node; everything else is the kubelet's word. */
+export interface NodeShape extends KubeObject {
+  readonly spec: {
+    readonly podCIDR?: string;
+    readonly podCIDRs?: readonly string[];
+    readonly providerID?: string;
+    readonly taints?: readonly TaintShape[];
+  };
+  readonly status: {
+    readonly capacity?: Readonly<Record<string, string>>;
+    readonly allocatable?: Readonly<Record<string, string>>;
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+  };
+}
+
+/** A taint. */
+export interface TaintShape {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: string;
+}
+
+const TAINT_EFFECTS: readonly string[] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+/** What can be allocated is the capacity, unless the node says otherwise. */
+export function defaultNode<T extends NodeShape>(node: T): T {
+  const { capacity, allocatable, ...rest } = node.status;
+  if (allocatable !== undefined || capacity === undefined) return node;
+  return { ...node, status: { capacity, allocatable: capacity, ...rest } };
+}
+
+/** Faults of a new Node beside its metadata. */
+export function validateNodeCreate(node: NodeShape): FieldError[] {
+  return validateTaints(node.spec.taints ?? [], "metadata.taints");
+}
+
+/** Faults of a changed Node beside its metadata; the same for `/status`. */
+export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[] {
+  return [
+    ...validateAddresses(node),
+    ...validatePodCidrs(node, old),
+    ...validateProviderId(node, old),
+    ...validateNodeCreate(node),
+  ];
+}
+
+function validateAddresses(node: NodeShape): FieldError[] {
+  const seen = new Set<string>();
+  return (node.status.addresses ?? []).flatMap((address, index) => {
+    const key = JSON.stringify([address.type, address.address]);
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    const value = { Type: address.type, Address: address.address };
+    return [duplicate(`status.addresses[${index}]`, value)];
+  });
+}
+
+function validatePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
+  const before = old.spec.podCIDRs ?? [];
+  const after = node.spec.podCIDRs ?? [];
+  if (before.length === 0) return [];
+  const error = forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
+  if (before.length !== after.length) return [error];
+  return before.filter((value, index) => value !== after[index]).map(() => error);
+}
+
+function validateProviderId(node: NodeShape, old: NodeShape): FieldError[] {
+  const before = old.spec.providerID ?? "";
+  const after = node.spec.providerID ?? "";
+  if (before === "" || before === after) return [];
+  const verb = after === "" ? "cleared" : "modified";
+  return [invalid("spec.providerID", null, `field cannot be ${verb} once set`)];
+}
+
+/** Upstream reports taints under `metadata`, and so do we. */
+function validateTaints(taints: readonly TaintShape[], path: string): FieldError[] {
+  const seen = new Set<string>();
+  return taints.flatMap((taint, index) => {
+    const at = `${path}[${index}]`;
+    const { key, value = "", effect } = taint;
+    const errors = validateLabelName(key, `${at}.key`);
+    const valueErrors = labelValueErrors(value);
+    if (valueErrors.length > 0) errors.push(invalid(`${at}.value`, value, valueErrors.join(";")));
+    if (effect === "") errors.push(required(`${at}.effect`));
+    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
+    const identity = JSON.stringify([key, effect]);
+    if (seen.has(identity)) {
+      const found = duplicate(at, { Key: key, Value: value, Effect: effect, TimeAdded: null });
+      errors.push({ ...found, message: `${found.message}: taints must be unique by key and effect pair` });
+    }
+    seen.add(identity);
+    return errors;
+  });
+}

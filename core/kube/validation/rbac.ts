@@ -1,0 +1,138 @@
+/** Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). */
+import { type FieldError, invalid, notSupported, required } from "../field_error.ts";
+import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
+import { validateLabelSelector } from "./selectors.ts";
+
+/** The API group of roles, of users and of groups. */
+export const RBAC_GROUP = "rbac.authorization.k8s.io";
+
+/** Faults of a new Role beside its metadata. */
+export function validateRoleCreate(role: Role): FieldError[] {
+  return (role.rules ?? []).flatMap((rule, index) => validateRule(rule, true, `rules[${index}]`));
+}
+
+/** Faults of a changed Role beside its metadata. */
+export function validateRoleUpdate(role: Role, _old: Role): FieldError[] {
+  return validateRoleCreate(role);
+}
+
+/** Faults of a new ClusterRole beside its metadata. */
+export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
+  const errors = (role.rules ?? []).flatMap((rule, index) => validateRule(rule, false, `rules[${index}]`));
+  if (role.aggregationRule === undefined) return errors;
+  const path = "aggregationRule.clusterRoleSelectors";
+  const selectors = role.aggregationRule.clusterRoleSelectors ?? [];
+  if (selectors.length === 0) {
+    errors.push(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"));
+  }
+  selectors.forEach((selector, index) => errors.push(...validateLabelSelector(selector, `${path}[${index}]`)));
+  return errors;
+}
+
+/** Faults of a changed ClusterRole beside its metadata. */
+export function validateClusterRoleUpdate(role: ClusterRole, _old: ClusterRole): FieldError[] {
+  return validateClusterRoleCreate(role);
+}
+
+/** Fills the API groups of the role and of users and groups. */
+export function defaultBinding<T extends RoleBinding | ClusterRoleBinding>(binding: T): T {
+  const { roleRef, subjects } = binding;
+  return {
+    ...binding,
+    ...(subjects === undefined ? {} : { subjects: subjects.map(defaultSubject) }),
+    roleRef: { ...roleRef, apiGroup: roleRef.apiGroup === "" ? RBAC_GROUP : roleRef.apiGroup },
+  };
+}
+
+/** Faults of a new RoleBinding beside its metadata. */
+export function validateRoleBindingCreate(binding: RoleBinding): FieldError[] {
+  return validateBinding(binding, true);
+}
+
+/** Faults of a changed RoleBinding beside its metadata: the role never changes. */
+export function validateRoleBindingUpdate(binding: RoleBinding, old: RoleBinding): FieldError[] {
+  return [...validateBinding(binding, true), ...validateSameRole(binding.roleRef, old.roleRef)];
+}
+
+/** Faults of a new ClusterRoleBinding beside its metadata. */
+export function validateClusterRoleBindingCreate(binding: ClusterRoleBinding): FieldError[] {
+  return validateBinding(binding, false);
+}
+
+/** Faults of a changed ClusterRoleBinding beside its metadata: the role never changes. */
+export function validateClusterRoleBindingUpdate(binding: ClusterRoleBinding, old: ClusterRoleBinding): FieldError[] {
+  return [...validateBinding(binding, false), ...validateSameRole(binding.roleRef, old.roleRef)];
+}
+
+function validateRule(rule: PolicyRule, namespaced: boolean, path: string): FieldError[] {
+  const { apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
+  const errors: FieldError[] = [];
+  if ((rule.verbs ?? []).length === 0) errors.push(required(`${path}.verbs`, "verbs must contain at least one value"));
+  if (nonResourceURLs.length > 0) {
+    const field = `${path}.nonResourceURLs`;
+    if (namespaced) {
+      errors.push(invalid(field, nonResourceURLs, "namespaced rules cannot apply to non-resource URLs"));
+    }
+    if (apiGroups.length + resources.length + resourceNames.length > 0) {
+      const detail = "rules cannot apply to both regular resources and non-resource URLs";
+      errors.push(invalid(field, nonResourceURLs, detail));
+    }
+    return errors;
+  }
+  if (apiGroups.length === 0) {
+    errors.push(required(`${path}.apiGroups`, "resource rules must supply at least one api group"));
+  }
+  if (resources.length === 0) {
+    errors.push(required(`${path}.resources`, "resource rules must supply at least one resource"));
+  }
+  return errors;
+}
+
+function defaultSubject(subject: Subject): Subject {
+  if ((subject.apiGroup ?? "") !== "" || (subject.kind !== "User" && subject.kind !== "Group")) return subject;
+  const { kind, apiGroup: _empty, ...rest } = subject;
+  return { kind, apiGroup: RBAC_GROUP, ...rest };
+}
+
+function validateBinding(binding: RoleBinding | ClusterRoleBinding, namespaced: boolean): FieldError[] {
+  const { apiGroup, kind, name } = binding.roleRef;
+  const errors: FieldError[] = [];
+  if (apiGroup !== RBAC_GROUP) errors.push(notSupported("roleRef.apiGroup", apiGroup, [RBAC_GROUP]));
+  const kinds = namespaced ? ["Role", "ClusterRole"] : ["ClusterRole"];
+  if (!kinds.includes(kind)) errors.push(notSupported("roleRef.kind", kind, kinds));
+  if (name === "") errors.push(required("roleRef.name"));
+  else errors.push(...pathSegmentNameErrors(name).map((text) => invalid("roleRef.name", name, text)));
+  (binding.subjects ?? []).forEach((subject, index) => {
+    errors.push(...validateSubject(subject, namespaced, `subjects[${index}]`));
+  });
+  return errors;
+}
+
+function validateSubject(subject: Subject, namespaced: boolean, path: string): FieldError[] {
+  const { kind, apiGroup = "", name, namespace = "" } = subject;
+  const errors = name === "" ? [required(`${path}.name`)] : [];
+  switch (kind) {
+    case "ServiceAccount":
+      if (name !== "") {
+        errors.push(...subdomainNameErrors(name, false).map((text) => invalid(`${path}.name`, name, text)));
+      }
+      if (apiGroup !== "") errors.push(notSupported(`${path}.apiGroup`, apiGroup, [""]));
+      if (!namespaced && namespace === "") errors.push(required(`${path}.namespace`));
+      break;
+    case "User":
+    case "Group":
+      if (apiGroup !== RBAC_GROUP) errors.push(notSupported(`${path}.apiGroup`, apiGroup, [RBAC_GROUP]));
+      break;
+    default:
+      errors.push(notSupported(`${path}.kind`, kind, ["ServiceAccount", "User", "Group"]));
+  }
+  return errors;
+}
+
+/** The value prints with the names of Go's internal type. */
+function validateSameRole(role: RoleRef, old: RoleRef): FieldError[] {
+  if (role.apiGroup === old.apiGroup && role.kind === old.kind && role.name === old.name) return [];
+  const value = { APIGroup: role.apiGroup, Kind: role.kind, Name: role.name };
+  return [invalid("roleRef", value, "field is immutable")];
+}

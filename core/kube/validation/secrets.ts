@@ -1,0 +1,102 @@
+/** Secrets (`pkg/apis/core/validation/validation.go`, `pkg/apis/core/v1/defaults.go`). Metadata is not looked at. */
+import { decodeBase64, encodeBase64 } from "../codec/base64.ts";
+import { JsonSyntaxError } from "../codec/errors.ts";
+import { parseJson } from "../codec/json_parser.ts";
+import type { Secret } from "../core_v1.ts";
+import { type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import { dataKeyErrors } from "../names.ts";
+import { isSameJson, validateImmutable } from "./object_meta.ts";
+
+/** Bytes of all values of a Secret or a ConfigMap together. */
+export const DATA_MAX_BYTES = 1024 * 1024;
+
+/** What an immutable Secret or ConfigMap answers to a change. */
+export const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
+
+/** `stringData` goes into `data`, a missing type becomes `Opaque`. */
+export function defaultSecret(secret: Secret): Secret {
+  const { stringData, data, type, ...rest } = secret;
+  const merged = { ...data };
+  for (const [key, text] of Object.entries(stringData ?? {})) {
+    merged[key] = encodeBase64(new TextEncoder().encode(text));
+  }
+  const keys = Object.keys(merged).sort();
+  return {
+    ...rest,
+    ...(keys.length === 0 ? {} : { data: Object.fromEntries(keys.map((key) => [key, merged[key] ?? ""])) }),
+    type: type === undefined || type === "" ? "Opaque" : type,
+  };
+}
+
+/** Faults of a new Secret: key names, size, and what its type demands. */
+export function validateSecretCreate(secret: Secret): FieldError[] {
+  const data = secret.data ?? {};
+  const errors: FieldError[] = [];
+  let size = 0;
+  for (const [key, value] of Object.entries(data)) {
+    errors.push(...dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)));
+    size += base64Size(value);
+  }
+  if (size > DATA_MAX_BYTES) errors.push(tooLong("data", DATA_MAX_BYTES));
+  return [...errors, ...validateType(secret, data)];
+}
+
+/** Faults of a changed Secret: the type never changes, an immutable one changes in metadata only. */
+export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {
+  const errors = validateImmutable(secret.type ?? "", old.type ?? "", "type");
+  if (old.immutable === true) {
+    if (secret.immutable !== true) errors.push(forbidden("immutable", IMMUTABLE_DETAIL));
+    if (!isSameJson(secret.data ?? {}, old.data ?? {})) errors.push(forbidden("data", IMMUTABLE_DETAIL));
+  }
+  return [...errors, ...validateSecretCreate(secret)];
+}
+
+/** Bytes that base64 text stands for. */
+export function base64Size(text: string): number {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  return (text.length / 4) * 3 - padding;
+}
+
+function validateType(secret: Secret, data: Readonly<Record<string, string>>): FieldError[] {
+  switch (secret.type) {
+    case "kubernetes.io/service-account-token": {
+      const annotation = "kubernetes.io/service-account.name";
+      const name = secret.metadata.annotations?.[annotation] ?? "";
+      return name === "" ? [required(`metadata.annotations[${annotation}]`)] : [];
+    }
+    case "kubernetes.io/dockercfg":
+      return validateJsonValue(data, ".dockercfg");
+    case "kubernetes.io/dockerconfigjson":
+      return validateJsonValue(data, ".dockerconfigjson");
+    case "kubernetes.io/basic-auth":
+      return Object.hasOwn(data, "username") || Object.hasOwn(data, "password")
+        ? []
+        : [required("data[username]"), required("data[password]")];
+    case "kubernetes.io/ssh-auth":
+      return (data["ssh-privatekey"] ?? "") === "" ? [required("data[ssh-privatekey]")] : [];
+    case "kubernetes.io/tls":
+      return ["tls.crt", "tls.key"].filter((key) => !Object.hasOwn(data, key)).map((key) => required(`data[${key}]`));
+    default:
+      return [];
+  }
+}
+
+/** The value must be a JSON object; it never stands in the message. */
+function validateJsonValue(data: Readonly<Record<string, string>>, key: string): FieldError[] {
+  const value = data[key];
+  if (value === undefined) return [required(`data[${key}]`)];
+  const fault = findJsonFault(new TextDecoder().decode(decodeBase64(value)));
+  return fault === undefined ? [] : [invalid(`data[${key}]`, "<secret contents redacted>", fault)];
+}
+
+function findJsonFault(text: string): string | undefined {
+  try {
+    const { value } = parseJson(text);
+    if (typeof value === "object" && !Array.isArray(value)) return undefined;
+    const name = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+    return `json: cannot unmarshal ${name} into Go value of type map[string]interface {}`;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return error.message;
+    throw error;
+  }
+}

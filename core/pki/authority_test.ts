@@ -1,0 +1,89 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { createTestAuthority, hoursFromNow, issueTestCertificate, planTestLeaf, unwrap } from "./_test_authority.ts";
+import { parseAuthority, signatureAlgorithmOf } from "./authority.ts";
+import { parseCaBundle, publicKeyPin } from "./ca_bundle.ts";
+import { encodePem } from "./pem.ts";
+
+test("createAuthority() makes a root like kubeadm's", async () => {
+  const { certificate } = await createTestAuthority();
+  assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment", "keyCertSign"]);
+  assert.deepEqual(certificate.extendedKeyUsages, []);
+  assert.deepEqual([certificate.isCa, certificate.maxPathLength], [true, undefined]);
+  assert.deepEqual(certificate.subject.raw, certificate.issuer.raw);
+  assert.match(certificate.subjectKeyId ?? "", /^[0-9a-f]{40}$/);
+  assert.equal(certificate.authorityKeyId, undefined);
+  assert.deepEqual(certificate.dnsNames, []);
+  assert.deepEqual([certificate.notBefore, certificate.notAfter], [hoursFromNow(-24), hoursFromNow(24)]);
+});
+
+for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
+  test(`parseAuthority() reads a pair: ${algorithm}`, async () => {
+    const { certificatePem, privateKey } = await createTestAuthority(algorithm);
+    const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
+    assert.equal(authority.certificatePem, certificatePem);
+    assert.deepEqual(await authority.key.publicKey(), authority.certificate.publicKeyDer);
+    assert.equal(signatureAlgorithmOf(authority.certificate.publicKeyDer), authority.certificate.signatureAlgorithm);
+  });
+}
+
+test("parseAuthority() refuses what is not one CA with its key", async () => {
+  const one = await createTestAuthority();
+  const other = await createTestAuthority();
+  const keyPem = one.privateKey.toPem();
+  const leaf = await issueTestCertificate(one, planTestLeaf(one.privateKey));
+  const idle = await issueTestCertificate(one, planTestLeaf(one.privateKey, { isCa: true, usages: ["crl sign"] }));
+  const error = (certificatePem: string, key = keyPem): string => {
+    const result = parseAuthority(certificatePem, key);
+    return result.ok ? "accepted" : result.error;
+  };
+  assert.equal(error(one.certificatePem + other.certificatePem), "expected 1 certificate, found 2");
+  assert.equal(error(""), "expected 1 certificate, found 0");
+  assert.equal(error(one.certificatePem, other.privateKey.toPem()), "private key does not match public key");
+  assert.match(error(encodePem("CERTIFICATE", leaf.der)), /^the certificate is not a CA/);
+  assert.match(error(encodePem("CERTIFICATE", idle.der)), /^the certificate may not sign certificates/);
+  assert.equal(error(one.certificatePem, ""), "no private key found in PEM data");
+  assert.equal(error(encodePem("CERTIFICATE", new Uint8Array(3))), "x509: malformed certificate");
+});
+
+test("parseCaBundle() reads every certificate, text between them included", async () => {
+  const one = await createTestAuthority();
+  const other = await createTestAuthority();
+  const bundle = unwrap(parseCaBundle(`# one\n${one.certificatePem}\n# two\n${other.certificatePem}`));
+  assert.deepEqual(bundle.map(({ der }) => der), [one.certificate.der, other.certificate.der]);
+});
+
+test("parseCaBundle() refuses what is not a bundle of certificates", async () => {
+  const { certificatePem, privateKey } = await createTestAuthority();
+  const error = (pem: string): string => {
+    const result = parseCaBundle(pem);
+    return result.ok ? "accepted" : result.error;
+  };
+  assert.equal(error(""), "must contain at least one CERTIFICATE PEM block");
+  assert.equal(
+    error(certificatePem + privateKey.toPem()),
+    'only CERTIFICATE PEM blocks are allowed, found "EC PRIVATE KEY"',
+  );
+  const begin = "-----BEGIN CERTIFICATE-----\n";
+  assert.equal(error(certificatePem.replace(begin, `${begin}a: b\n\n`)), "no PEM block headers are permitted");
+  assert.equal(error(certificatePem.replace("M", "!") + certificatePem), "PEM block 1 is malformed");
+  assert.equal(error(certificatePem + begin), "PEM block 2 is malformed");
+  assert.equal(error(encodePem("CERTIFICATE", new Uint8Array(0))), "certificate 1: x509: malformed certificate");
+});
+
+test("publicKeyPin() is kubeadm's discovery hash", () => {
+  // `openssl x509 -pubkey | openssl pkey -pubin -outform DER | sha256sum` of the certificate below.
+  const [certificate] = unwrap(parseCaBundle(PINNED));
+  assert.ok(certificate !== undefined);
+  assert.equal(publicKeyPin(certificate), PIN);
+});
+
+const PINNED = `-----BEGIN CERTIFICATE-----
+MIIBGzCBzqADAgECAgIBAjAFBgMrZXAwFTETMBEGA1UEAxMKa3ViZXJuZXRlczAe
+Fw0yNjExMDEwMDAwMDBaFw0zNjExMDEwMDAwMDBaMBUxEzARBgNVBAMTCmt1YmVy
+bmV0ZXMwKjAFBgMrZXADIQDU8RRhGki6Yco6M6VenRlsOJF0lDYEUjkPWNBu8hMv
+2KNCMEAwDgYDVR0PAQH/BAQDAgKkMA8GA1UdEwEB/wQFMAMBAf8wHQYDVR0OBBYE
+FHNYVunzXHwii9YyIk/8NGuvUJEoMAUGAytlcANBAD1fZrW8vIkL7I/uD5gNtySc
+/YLxhewGxVzcXNovx2qC3jfGk2EplqicVBhAYaT735SZu7dxi6Kl2VIJSvTwIwc=
+-----END CERTIFICATE-----`;
+const PIN = "sha256:0192cb73e4f0d88394ab14affe1848d0b80bed2ee99afb64c261ed4c874a6493";

@@ -1,0 +1,209 @@
+import { strict as assert } from "node:assert";
+import { Buffer } from "node:buffer";
+import { X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import "reflect-metadata";
+import { X509Certificate as OracleCertificate } from "@peculiar/x509";
+import fc from "fast-check";
+import { FULL_REQUEST, REQUEST_VECTORS } from "./_request_vectors.ts";
+import {
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  NOW,
+  planTestLeaf,
+  unwrap,
+} from "./_test_authority.ts";
+import { issueCertificate, parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
+import { encodeSequence } from "./der_writer.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
+import { decodeBase64 } from "./pem.ts";
+import { parseCertificationRequest } from "./pkcs10.ts";
+
+const authorities: readonly { readonly algorithm: KeyAlgorithm; readonly want: string }[] = [
+  { algorithm: "ecdsa-p256", want: "ECDSA-SHA256" },
+  { algorithm: "ecdsa-p384", want: "ECDSA-SHA384" },
+  { algorithm: "ecdsa-p521", want: "ECDSA-SHA512" },
+  { algorithm: "rsa-2048", want: "SHA256-RSA" },
+  { algorithm: "ed25519", want: "Ed25519" },
+];
+
+for (const { algorithm, want } of authorities) {
+  test(`issueCertificate() signs with ${want}, and node:crypto and @peculiar/x509 agree: ${algorithm} CA`, async () => {
+    const authority = await createTestAuthority(algorithm);
+    const leaf = await issueTestCertificate(authority, planTestLeaf(await generatePrivateKey("ecdsa-p256")));
+    assert.equal(leaf.signatureAlgorithm, want);
+    assert.equal(verifyCertificateSignature(leaf, authority.certificate), true);
+    assert.equal(verifyCertificateSignature(authority.certificate, authority.certificate), true);
+    assert.equal(verifyCertificateSignature(authority.certificate, leaf), false);
+
+    const native = new X509Certificate(Buffer.from(leaf.der));
+    assert.equal(native.fingerprint256.replaceAll(":", "").toLowerCase(), leaf.sha256Fingerprint);
+    assert.equal(native.subject, "O=system:nodes\nCN=system:node:n1");
+    assert.equal(native.ca, false);
+    assert.equal(new X509Certificate(Buffer.from(authority.certificate.der)).ca, true);
+
+    const oracle = new OracleCertificate(leaf.der);
+    assert.equal(oracle.serialNumber, leaf.serialNumber);
+    assert.deepEqual([oracle.notBefore, oracle.notAfter], [leaf.notBefore, leaf.notAfter]);
+    assert.equal(oracle.issuer, "CN=kubernetes");
+    assert.deepEqual(new Uint8Array(oracle.publicKey.rawData), leaf.publicKeyDer);
+    const publicKey = new OracleCertificate(authority.certificate.der).publicKey;
+    assert.ok(await oracle.verify({ publicKey, signatureOnly: true }));
+  });
+}
+
+test("issueCertificate() makes the certificate of the conformance list (L.9)", async () => {
+  const authority = await createTestAuthority("rsa-2048");
+  const usages = ["signing", "key encipherment", "server auth", "client auth"];
+  const leaf = await issueTestCertificate(authority, planTestLeaf(await generatePrivateKey("ecdsa-p256"), { usages }));
+  assert.equal(leaf.version, 3);
+  assert.equal(leaf.subject.commonName, "system:node:n1");
+  assert.deepEqual(leaf.subject.organizations, ["system:nodes"]);
+  assert.deepEqual(leaf.keyUsages, ["digitalSignature", "keyEncipherment"]);
+  assert.deepEqual(leaf.extendedKeyUsages, ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]);
+  assert.deepEqual([leaf.isCa, leaf.maxPathLength], [false, undefined]);
+  assert.deepEqual(leaf.notBefore, new Date(NOW.getTime() - 300_000));
+  assert.deepEqual(leaf.notAfter, hoursFromNow(1));
+  assert.equal(leaf.signatureAlgorithm, "SHA256-RSA");
+  assert.deepEqual(leaf.issuer.raw, authority.certificate.subject.raw);
+  assert.equal(leaf.authorityKeyId, authority.certificate.subjectKeyId);
+  assert.equal(leaf.subjectKeyId, undefined);
+  assert.ok(Object.isFrozen(leaf));
+});
+
+test("issueCertificate() takes names and key from a request, and none of its extensions", async () => {
+  const der = decodeBase64(FULL_REQUEST);
+  assert.ok(der !== undefined);
+  const request = unwrap(parseCertificationRequest(der));
+  const authority = await createTestAuthority();
+  const plan = planTestLeaf(authority.privateKey, {
+    subject: request.subject,
+    publicKeyDer: request.publicKeyDer,
+    dnsNames: request.dnsNames,
+    emailAddresses: request.emailAddresses,
+    ipAddresses: request.ipAddresses,
+    uris: request.uris,
+    usages: ["client auth"],
+  });
+  const leaf = await issueTestCertificate(authority, plan);
+  assert.equal(leaf.isCa, false);
+  assert.deepEqual(leaf.keyUsages, []);
+  assert.deepEqual(leaf.dnsNames, ["a.example", "*.b.example"]);
+  assert.deepEqual(leaf.emailAddresses, ["x@y.z"]);
+  assert.deepEqual(leaf.ipAddresses, ["10.0.0.1", "fe80::1:0:0:1"]);
+  assert.deepEqual(leaf.uris, request.uris);
+  assert.deepEqual(leaf.subject.otherAttributes, []);
+  assert.deepEqual(leaf.subject.organizations, ["a-org", "system:nodes"]);
+  assert.deepEqual(leaf.publicKeyDer, request.publicKeyDer);
+});
+
+for (const { name, base64 } of REQUEST_VECTORS.filter(({ verdict }) => verdict === "good")) {
+  test(`issueCertificate() certifies the key of ${name}`, async () => {
+    const request = unwrap(parseCertificationRequest(decodeBase64(base64) ?? new Uint8Array(0)));
+    const authority = await createTestAuthority();
+    const plan = planTestLeaf(authority.privateKey, { publicKeyDer: request.publicKeyDer });
+    const leaf = await issueTestCertificate(authority, plan);
+    assert.deepEqual([leaf.keyAlgorithm, leaf.keyBits], [request.keyAlgorithm, request.keyBits]);
+  });
+}
+
+test("issueCertificate() marks names critical when the subject is empty, and only then", async () => {
+  const authority = await createTestAuthority();
+  const plan = planTestLeaf(authority.privateKey, { subject: {}, dnsNames: ["a"] });
+  const read = async (edit: object): Promise<boolean | undefined> =>
+    new OracleCertificate(await issueCertificate({ ...plan, ...edit }, authority, Uint8Array.of(1)))
+      .getExtension("2.5.29.17")?.critical;
+  assert.equal(await read({}), true);
+  assert.equal(await read({ subject: { commonName: "x" } }), false);
+  assert.equal(await read({ dnsNames: [] }), undefined);
+});
+
+test("issueCertificate() writes extensions in Go's order, the critical ones marked", async () => {
+  const authority = await createTestAuthority();
+  const plan = planTestLeaf(authority.privateKey, { isCa: true, maxPathLength: 0, usages: ["cert sign", "any"] });
+  const leaf = await issueTestCertificate(authority, { ...plan, dnsNames: ["a"] });
+  assert.deepEqual(Array.from(new OracleCertificate(leaf.der).extensions, ({ type, critical }) => [type, critical]), [
+    ["2.5.29.15", true],
+    ["2.5.29.37", false],
+    ["2.5.29.19", true],
+    ["2.5.29.14", false],
+    ["2.5.29.35", false],
+    ["2.5.29.17", false],
+  ]);
+  assert.deepEqual([leaf.isCa, leaf.maxPathLength], [true, 0]);
+});
+
+test("issueCertificate() omits usages that were not asked for, and the issuer's key id for its own name", async () => {
+  const authority = await createTestAuthority();
+  const plan = planTestLeaf(authority.privateKey, { usages: [], subject: { commonName: "kubernetes" } });
+  const leaf = await issueTestCertificate(authority, plan);
+  assert.deepEqual(Array.from(new OracleCertificate(leaf.der).extensions, ({ type }) => type), ["2.5.29.19"]);
+});
+
+for (
+  const { serial, want } of [
+    { serial: new Uint8Array(16), want: "00" },
+    { serial: new Uint8Array(16).fill(0xff), want: "ff".repeat(16) },
+    { serial: Uint8Array.of(0, 0, 0x12, 0x34), want: "1234" },
+  ]
+) {
+  test(`issueCertificate() writes the serial number ${want}`, async () => {
+    const authority = await createTestAuthority();
+    const leaf = await issueTestCertificate(authority, planTestLeaf(authority.privateKey), serial);
+    assert.equal(leaf.serialNumber, want);
+  });
+}
+
+for (
+  const { name, edit, message } of [
+    {
+      name: "unknown usages",
+      edit: { usages: ["a", "client auth", "b"] },
+      message: 'unrecognized usage values: ["a" "b"]',
+    },
+    { name: "a path length without a CA", edit: { maxPathLength: 1 }, message: /only a CA may have a path length/ },
+    { name: "a DNS name that is not ASCII", edit: { dnsNames: ["ü"] }, message: /cannot encode DNS name "ü"/ },
+    { name: "an IP address that is none", edit: { ipAddresses: ["1.2.3"] }, message: /cannot encode IP address/ },
+  ]
+) {
+  test(`issueCertificate() refuses ${name}`, async () => {
+    const authority = await createTestAuthority();
+    const plan = planTestLeaf(authority.privateKey, edit);
+    await assert.rejects(issueCertificate(plan, authority, Uint8Array.of(1)), { code: "invalid", message });
+  });
+}
+
+test("parseCertificate() refuses what is broken, and never throws", async () => {
+  const { certificate } = await createTestAuthority();
+  const { der } = certificate;
+  const error = (bytes: Uint8Array<ArrayBuffer>): string | undefined => {
+    const result = parseCertificate(bytes);
+    return result.ok ? undefined : result.error;
+  };
+  assert.equal(error(der), undefined);
+  assert.equal(error(Uint8Array.of(...der, 0)), "x509: trailing data");
+  assert.equal(error(der.slice(0, -1)), "x509: malformed certificate");
+  assert.equal(error(Uint8Array.of(0x30, 0x80, 0, 0)), "x509: malformed certificate");
+  assert.equal(error(new Uint8Array(0)), "x509: malformed certificate");
+  let deep = encodeSequence();
+  for (let level = 0; level < 10_000; level++) deep = encodeSequence(deep);
+  assert.match(error(deep) ?? "", /^x509: malformed/);
+
+  const edit = fc.tuple(fc.nat({ max: der.length - 1 }), fc.nat({ max: 255 }));
+  fc.assert(fc.property(fc.array(edit, { minLength: 1, maxLength: 3 }), (edits) => {
+    const changed = der.slice();
+    for (const [at, value] of edits) changed[at] = value;
+    const result = parseCertificate(changed);
+    // A change may hit the signature only; then it no longer verifies.
+    if (result.ok) verifyCertificateSignature(result.value, certificate);
+  }));
+});
+
+test("parseCertificates() reads several in a row, and none", async () => {
+  const { certificate } = await createTestAuthority();
+  const two = Uint8Array.of(...certificate.der, ...certificate.der);
+  assert.equal(unwrap(parseCertificates(two)).length, 2);
+  assert.equal(unwrap(parseCertificates(new Uint8Array(0))).length, 0);
+  assert.deepEqual(parseCertificate(two), { ok: false, error: "x509: trailing data" });
+});

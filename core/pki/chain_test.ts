@@ -1,0 +1,150 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { createTestAuthority, hoursFromNow, issueTestCertificate, NOW, planTestLeaf } from "./_test_authority.ts";
+import type { Authority } from "./authority.ts";
+import type { CertificateFacts, CertificatePlan } from "./certificate.ts";
+import { type ChainOptions, verifyChain } from "./chain.ts";
+import { createCaKey, generatePrivateKey } from "./keys.ts";
+import { encodePem } from "./pem.ts";
+
+const client: ChainOptions = { at: NOW, usage: "client" };
+const UNKNOWN = "x509: certificate signed by unknown authority";
+
+function outcome(
+  leaf: CertificateFacts,
+  intermediates: readonly CertificateFacts[],
+  roots: readonly CertificateFacts[],
+  options: ChainOptions = client,
+): string {
+  const result = verifyChain(leaf, intermediates, roots, options);
+  return result.ok ? result.value.map(({ subject }) => subject.commonName).join(" < ") : result.error;
+}
+
+async function createIntermediate(
+  parent: Authority,
+  commonName: string,
+  edit: Partial<CertificatePlan> = {},
+): Promise<Authority> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const plan = planTestLeaf(key, { subject: { commonName }, isCa: true, usages: ["cert sign"], ...edit });
+  const certificate = await issueTestCertificate(parent, plan);
+  return { certificate, certificatePem: encodePem("CERTIFICATE", certificate.der), key: createCaKey(key) };
+}
+
+for (
+  const { name, usages, usage, want } of [
+    { name: "client auth", usages: ["client auth"], usage: "client", want: "good" },
+    { name: "server auth", usages: ["server auth"], usage: "client", want: "incompatible" },
+    { name: "server auth", usages: ["server auth"], usage: "server", want: "good" },
+    { name: "any", usages: ["any"], usage: "client", want: "good" },
+    { name: "no extended usage", usages: ["digital signature"], usage: "client", want: "good" },
+    { name: "code signing, whatever for", usages: ["code signing"], usage: undefined, want: "good" },
+  ] as const
+) {
+  test(`verifyChain() finds ${name} ${want} for ${usage ?? "everything"}`, async () => {
+    const root = await createTestAuthority();
+    const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey, { usages }));
+    const options = usage === undefined ? { at: NOW } : { at: NOW, usage };
+    const expected = want === "good"
+      ? "system:node:n1 < kubernetes"
+      : "x509: certificate specifies an incompatible key usage";
+    assert.equal(outcome(leaf, [], [root.certificate], options), expected);
+  });
+}
+
+test("verifyChain() checks the dates of the leaf, to the second", async () => {
+  const root = await createTestAuthority();
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  const at = (time: Date): string => outcome(leaf, [], [root.certificate], { at: time, usage: "client" });
+  assert.equal(at(leaf.notBefore), "system:node:n1 < kubernetes");
+  assert.equal(at(leaf.notAfter), "system:node:n1 < kubernetes");
+  assert.equal(
+    at(new Date(leaf.notAfter.getTime() + 1000)),
+    "x509: certificate has expired or is not yet valid: current time 2026-11-25T13:00:01Z is after 2026-11-25T13:00:00Z",
+  );
+  assert.match(at(new Date(leaf.notBefore.getTime() - 1000)), /is before 2026-11-25T11:55:00Z$/);
+});
+
+test("verifyChain() checks the dates of the root", async () => {
+  const root = await createTestAuthority("ecdsa-p256", { notAfter: hoursFromNow(-1) });
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  assert.match(outcome(leaf, [], [root.certificate]), /^x509: certificate has expired or is not yet valid/);
+});
+
+test("verifyChain() refuses another root of the same name", async () => {
+  const root = await createTestAuthority();
+  const impostor = await createTestAuthority();
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  assert.equal(outcome(leaf, [], [impostor.certificate]), UNKNOWN);
+  assert.equal(outcome(leaf, [root.certificate], [impostor.certificate]), UNKNOWN);
+  assert.equal(outcome(leaf, [], []), UNKNOWN);
+  assert.equal(outcome(leaf, [], [impostor.certificate, root.certificate]), "system:node:n1 < kubernetes");
+});
+
+test("verifyChain() accepts a leaf that is itself trusted", async () => {
+  const root = await createTestAuthority();
+  assert.equal(outcome(root.certificate, [], [root.certificate]), "kubernetes");
+});
+
+test("verifyChain() walks intermediates in any order", async () => {
+  const root = await createTestAuthority();
+  const upper = await createIntermediate(root, "upper");
+  const lower = await createIntermediate(upper, "lower");
+  const leaf = await issueTestCertificate(lower, planTestLeaf(root.privateKey));
+  const wanted = "system:node:n1 < lower < upper < kubernetes";
+  assert.equal(outcome(leaf, [upper.certificate, lower.certificate], [root.certificate]), wanted);
+  assert.equal(outcome(leaf, [lower.certificate, upper.certificate], [root.certificate]), wanted);
+  assert.equal(outcome(leaf, [lower.certificate], [root.certificate]), UNKNOWN);
+});
+
+for (
+  const { name, upper, lower, want } of [
+    {
+      name: "a path length that is exceeded",
+      upper: { maxPathLength: 0 },
+      lower: {},
+      want: "x509: too many intermediates for path length constraint",
+    },
+    { name: "a path length that suffices", upper: { maxPathLength: 1 }, lower: { maxPathLength: 0 }, want: "good" },
+    { name: "an issuer that is no CA", upper: {}, lower: { isCa: false }, want: "cannot sign" },
+    { name: "an issuer without keyCertSign", upper: {}, lower: { usages: ["crl sign"] }, want: "cannot sign" },
+    {
+      name: "an issuer for servers only",
+      upper: {},
+      lower: { usages: ["cert sign", "server auth"] },
+      want: "x509: certificate specifies an incompatible key usage",
+    },
+    { name: "an expired issuer", upper: {}, lower: { notAfter: hoursFromNow(-0.01) }, want: "expired" },
+  ]
+) {
+  test(`verifyChain() judges ${name}: ${want}`, async () => {
+    const root = await createTestAuthority();
+    const first = await createIntermediate(root, "upper", upper);
+    const second = await createIntermediate(first, "lower", lower);
+    const leaf = await issueTestCertificate(second, planTestLeaf(root.privateKey));
+    const found = outcome(leaf, [first.certificate, second.certificate], [root.certificate]);
+    assert.ok(found.includes(want === "good" ? "< kubernetes" : want), found);
+  });
+}
+
+test("verifyChain() ends on a ring of issuers", async () => {
+  const root = await createTestAuthority();
+  const twins = await Promise.all([0, 1, 2, 3].map(() => createIntermediate(root, "twin")));
+  const [first] = twins;
+  assert.ok(first !== undefined);
+  const rings = await Promise.all(twins.map((twin) => createIntermediate(twin, "twin")));
+  const leaf = await issueTestCertificate(first, planTestLeaf(root.privateKey));
+  const all = [...twins, ...rings].map(({ certificate }) => certificate);
+  assert.equal(outcome(leaf, all, []), UNKNOWN);
+});
+
+test("verifyChain() refuses unknown critical extensions and name constraints", async () => {
+  const root = await createTestAuthority();
+  const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
+  assert.equal(
+    outcome({ ...leaf, unknownCriticalExtensions: ["1.2.3"] }, [], [root.certificate]),
+    "x509: unhandled critical extension",
+  );
+  const constrained = { ...root.certificate, hasNameConstraints: true };
+  assert.match(outcome(leaf, [], [constrained]), /name constraints, which are not supported$/);
+});

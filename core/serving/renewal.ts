@@ -1,0 +1,49 @@
+/**
+ * When a control plane's own certificates are made anew: at 70 % of their life, when the names change, or when the CA
+ * is another one.
+ */
+import { type CertificateFacts, verifyCertificateSignature } from "../pki/certificate.ts";
+
+/** Part of its life after which a certificate is replaced. */
+const RENEW_AT = 0.7;
+
+/** The names a serving certificate has to have. */
+export interface ServingNames {
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+}
+
+/** Why a certificate must be replaced, in words, or undefined while it is good. */
+export function findRenewalReason(
+  certificate: CertificateFacts,
+  issuer: CertificateFacts,
+  names: ServingNames | undefined,
+  now: Date,
+): string | undefined {
+  if (!verifyCertificateSignature(certificate, issuer)) return "it is from another CA";
+  if (now >= renewalDate(certificate)) return "it has reached 70 % of its life";
+  if (certificate.notBefore > now) return "it is not valid yet";
+  if (names === undefined) return undefined;
+  const same = sameSet(certificate.dnsNames, names.dnsNames) && sameSet(certificate.ipAddresses, names.ipAddresses);
+  return same ? undefined : "its names have changed";
+}
+
+/** When a certificate reaches 70 % of its life. */
+export function renewalDate(certificate: CertificateFacts): Date {
+  const start = certificate.notBefore.getTime();
+  return new Date(start + (certificate.notAfter.getTime() - start) * RENEW_AT);
+}
+
+/** Splits the names and addresses of a server into what a certificate has for each; duplicates and empty ones go. */
+export function planServingNames(hosts: readonly string[], isAddress: (host: string) => boolean): ServingNames {
+  const known = [...new Set(hosts.map((host) => host.trim().toLowerCase()).filter((host) => host !== ""))];
+  return {
+    dnsNames: known.filter((host) => !isAddress(host)),
+    // An unspecified address is where a server listens, not what anybody calls.
+    ipAddresses: known.filter((host) => isAddress(host) && host !== "0.0.0.0" && host !== "::"),
+  };
+}
+
+function sameSet(have: readonly string[], want: readonly string[]): boolean {
+  return have.length === want.length && want.every((item) => have.includes(item));
+}

@@ -1,0 +1,47 @@
+/** NamespaceLifecycle: nothing is created in a namespace that is missing or on its way out (`plugin/namespace/lifecycle`). */
+import type { Namespace } from "../../core/kube/core_v1.ts";
+import { namespaceKind } from "../../core/kube/kinds/mod.ts";
+import { notFound, StatusError } from "../../core/kube/status.ts";
+import { forbidden } from "../../core/kube/status.ts";
+import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
+
+/** Namespaces that can never be deleted. */
+const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
+
+/** Builds the plugin. A missing namespace is a 404 of its own, thrown as StatusError. */
+export function createNamespaceLifecycle(
+  deps: { getNamespace(name: string): Promise<Namespace | undefined> },
+): AdmissionPlugin {
+  return {
+    name: "NamespaceLifecycle",
+    async mutate(request) {
+      const { operation, kind, namespace, object } = request;
+      // Access reviews must not tell which namespaces exist.
+      const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
+      if (isExempt) return { kind: "admitted", object };
+      const found = await deps.getNamespace(namespace);
+      if (found === undefined) throw notFound(namespaceKind, namespace);
+      if (found.status.phase === "Terminating") throw terminating(request);
+      return { kind: "admitted", object };
+    },
+    validate({ operation, kind, name }) {
+      const isImmortal = operation === "DELETE" && kind === namespaceKind && IMMORTAL.has(name);
+      return Promise.resolve(isImmortal ? { message: "this namespace may not be deleted" } : undefined);
+    },
+  };
+}
+
+/** 403 with the cause that clients look for. */
+function terminating({ kind, name, namespace }: MutatingRequest): StatusError {
+  const { status } = forbidden(
+    kind,
+    name,
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  const cause = {
+    reason: "NamespaceTerminating",
+    message: `namespace ${namespace} is being terminated`,
+    field: "metadata.namespace",
+  };
+  return new StatusError({ ...status, details: { ...status.details, causes: [cause] } });
+}

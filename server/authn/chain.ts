@@ -1,0 +1,87 @@
+/**
+ * The chain of authenticators (`pkg/kubeapiserver/authenticator/config.go`): client certificate, then bearer token
+ * (token file, bootstrap tokens), then anonymous. The first success wins; a bad credential is never downgraded to
+ * anonymous.
+ */
+import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import type { Secret } from "../../core/kube/core_v1.ts";
+import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { ANONYMOUS } from "./anonymous.ts";
+import type { Authenticator, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
+import { parseBearerToken } from "./bearer_token.ts";
+import { createBootstrapTokenAuthenticator } from "./bootstrap_token_authenticator.ts";
+import { createClientCertificateAuthenticator } from "./client_certificate.ts";
+import { createTokenFileAuthenticator } from "./token_file_authenticator.ts";
+
+/** Which methods are on. */
+export interface AuthenticatorDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether client certificates count at all: there is a client CA. */
+  readonly clientCertificates: boolean;
+  readonly tokenFile?: TokenFile;
+  /** Looks up Secrets of kube-system by name. */
+  readonly bootstrapTokens?: { getSecret(name: string): Promise<Secret | undefined> };
+  readonly anonymous: boolean;
+}
+
+/** Builds the chain. */
+export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const byCertificate = createClientCertificateAuthenticator();
+  const byToken = tokenAuthenticators(deps);
+  return async ({ authorizationHeader, peerCertificate }) => {
+    const failures: string[] = [];
+    if (deps.clientCertificates) {
+      const result = byCertificate(peerCertificate, deps.clock.now());
+      if (result.kind === "user") return accept(result.user);
+      if (result.kind === "failed") failures.push(result.reason);
+    }
+    const { token, warning } = parseBearerToken(authorizationHeader);
+    const warnings = warning === undefined ? {} : { warnings: [warning] };
+    if (token !== undefined) {
+      const result = await tryToken(token, byToken);
+      if (result.kind === "user") return accept(result.user);
+      if (result.kind === "failed") failures.push(result.reason);
+    }
+    return withoutUser(deps, failures, warnings);
+  };
+}
+
+function tokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
+  const { clock, logger, tokenFile, bootstrapTokens } = deps;
+  return [
+    ...(tokenFile === undefined ? [] : [createTokenFileAuthenticator(tokenFile)]),
+    ...(bootstrapTokens === undefined
+      ? []
+      : [createBootstrapTokenAuthenticator({ clock, logger, getSecret: (name) => bootstrapTokens.getSecret(name) })]),
+  ];
+}
+
+/** Asks one after the other; a token that nobody knows is a failure in itself. */
+async function tryToken(token: string, authenticators: readonly TokenAuthenticator[]): Promise<MethodResult> {
+  const failures: string[] = [];
+  for (const authenticate of authenticators) {
+    const result = await authenticate(token);
+    if (result.kind === "user") return result;
+    if (result.kind === "failed") failures.push(result.reason);
+  }
+  return { kind: "failed", reason: failures.length === 0 ? "invalid bearer token" : failures.join(", ") };
+}
+
+function withoutUser(
+  deps: AuthenticatorDeps,
+  failures: readonly string[],
+  warnings: { readonly warnings?: readonly string[] },
+): AuthnResult {
+  if (failures.length > 0) return { kind: "unauthorized", reason: failures.join("; "), ...warnings };
+  if (!deps.anonymous) return { kind: "unauthorized", reason: "no credentials, and anonymous requests are off", ...warnings };
+  return { kind: "anonymous", user: ANONYMOUS, ...warnings };
+}
+
+function accept(user: UserInfo): AuthnResult {
+  const { username, groups } = user;
+  const isSettled = groups.includes(AUTHENTICATED_GROUP) || groups.includes(UNAUTHENTICATED_GROUP);
+  if (username === ANONYMOUS_USER || isSettled) return { kind: "user", user };
+  return { kind: "user", user: { ...user, groups: [...groups, AUTHENTICATED_GROUP] } };
+}

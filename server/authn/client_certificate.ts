@@ -1,0 +1,92 @@
+/**
+ * Client certificates (`apiserver/pkg/authentication/request/x509/x509.go`): the TLS layer has verified the chain; who
+ * it is and whether it still holds is decided here, at every request.
+ */
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { verifyChain } from "../../core/pki/chain.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import type { MethodResult } from "./authentication.ts";
+import type { PeerCertificate } from "./peer_certificate.ts";
+
+/** Key of the fingerprint in a user's extra. */
+export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
+/** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
+const UID_OID = "1.3.6.1.4.1.57683.2";
+
+/** A certificate that was read once; connections ask many times. */
+interface KnownPeer {
+  readonly leaf: CertificateFacts;
+  readonly user: MethodResult;
+  /** The dates of the whole chain. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** Builds the method. Answers are remembered per connection, except for the dates. */
+export function createClientCertificateAuthenticator(): (
+  peer: PeerCertificate | undefined,
+  now: Date,
+) => MethodResult {
+  const known = new WeakMap<PeerCertificate, KnownPeer>();
+  return (peer, now) => {
+    if (peer === undefined) return { kind: "none" };
+    if (peer.kind === "unverified") return failed(peer.reason);
+    const remembered = known.get(peer);
+    if (remembered !== undefined && now >= remembered.notBefore && now <= remembered.notAfter) return remembered.user;
+    const read = readPeer(peer.chain, now);
+    if (!read.ok) return failed(read.error);
+    known.set(peer, read.value);
+    return read.value.user;
+  };
+}
+
+/** Who a certificate says it is: CN, O in certificate order, uid attribute, fingerprint. No CN is nobody. */
+export function userOfCertificate(leaf: CertificateFacts): MethodResult {
+  const { commonName, organizations, otherAttributes } = leaf.subject;
+  if (commonName === "") return { kind: "none" };
+  const uid = findUid(otherAttributes.filter(({ oid }) => oid === UID_OID).map(({ value }) => value));
+  if (!uid.ok) return { kind: "failed", reason: uid.error };
+  const user: UserInfo = {
+    username: commonName,
+    uid: uid.value,
+    groups: organizations,
+    extra: { [CREDENTIAL_ID_KEY]: [`X509SHA256=${leaf.sha256Fingerprint}`] },
+  };
+  return { kind: "user", user };
+}
+
+function readPeer(chain: readonly Uint8Array<ArrayBuffer>[], now: Date): Result<KnownPeer, string> {
+  const certificates: CertificateFacts[] = [];
+  for (const der of chain) {
+    const facts = parseCertificate(der);
+    if (!facts.ok) return facts;
+    certificates.push(facts.value);
+  }
+  const [leaf, ...issuers] = certificates;
+  if (leaf === undefined) return err("no certificate");
+  // The TLS layer found the way to a trusted root. Where its last certificate is known the whole way is looked at
+  // again; otherwise the leaf alone.
+  const top = issuers.at(-1) ?? leaf;
+  const path = verifyChain(leaf, issuers, [top], { at: now, usage: "client" });
+  if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
+  const dates = (pick: (certificate: CertificateFacts) => Date) => path.value.map((one) => pick(one).getTime());
+  return ok({
+    leaf,
+    user: userOfCertificate(leaf),
+    notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
+    notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
+  });
+}
+
+function findUid(values: readonly (string | undefined)[]): Result<string, string> {
+  const [uid] = values;
+  if (values.length === 0) return ok("");
+  if (values.includes(undefined) || uid === undefined) return err("unable to parse UID into a string");
+  if (values.length > 1) return err(`expected 1 UID, but found multiple: [${values.join(" ")}]`);
+  return uid === "" ? err("UID cannot be an empty string") : ok(uid);
+}
+
+function failed(reason: string): MethodResult {
+  return { kind: "failed", reason: `client certificate: ${reason}` };
+}

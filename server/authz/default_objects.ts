@@ -1,0 +1,30 @@
+/** The default roles and bindings, ready to be stored and mended at start. */
+import { nameOf } from "../../core/kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
+import { createDefaultRbac } from "../../core/rbac/default_roles.ts";
+import { planReconcile } from "../../core/rbac/reconcile.ts";
+import type { BootstrapObject } from "../bootstrap_objects.ts";
+
+/** Every default role and binding under its storage key; bindings come after the roles that they name. */
+export function defaultRbacObjects(): readonly BootstrapObject[] {
+  const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
+  return [
+    ...clusterRoles.map((object) => bootstrapObject("clusterroles", object)),
+    ...clusterRoleBindings.map((object) => bootstrapObject("clusterrolebindings", object)),
+    ...roles.map((object) => bootstrapObject("roles", object)),
+    ...roleBindings.map((object) => bootstrapObject("rolebindings", object)),
+  ];
+}
+
+function bootstrapObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
+  plural: string,
+  wanted: T,
+): BootstrapObject {
+  const namespace = wanted.metadata.namespace === undefined ? "" : `${wanted.metadata.namespace}/`;
+  return {
+    key: `/registry/${plural}/${namespace}${nameOf(wanted)}`,
+    object: wanted,
+    // What lies under this key passed the strategy of this very kind.
+    plan: (existing) => planReconcile(existing as T, wanted),
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * What guards writes of roles and bindings (`pkg/registry/rbac`, the `policybased/storage.go` of each resource): nobody
+ * grants what they do not hold, unless they may `escalate` the role or `bind` it.
+ */
+import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
+import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import { forbidden, notFound } from "../../core/kube/status.ts";
+import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { escalationMessage, findUncoveredRules } from "../../core/rbac/escalation.ts";
+import { aggregateErrors, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
+import type { Authorizer } from "./authorizer.ts";
+import type { RbacSource } from "./rbac_source.ts";
+
+/** What the checks ask. */
+export interface EscalationDeps {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+  readonly rbac: Pick<RbacSource, "objects">;
+}
+
+/** Selecting by label can gather anything, so it takes every right. */
+const EVERYTHING: readonly PolicyRule[] = [
+  { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+  { verbs: ["*"], nonResourceURLs: ["*"] },
+];
+
+/** Checks a Role or ClusterRole before it is stored. Throws StatusError 403. */
+export async function checkRoleEscalation(
+  deps: EscalationDeps,
+  kind: Kind,
+  role: Role | ClusterRole,
+  stored: Role | ClusterRole | undefined,
+  user: UserInfo,
+): Promise<void> {
+  if (user.groups.includes(MASTERS_GROUP)) return;
+  const namespace = role.metadata.namespace ?? "";
+  // The name of a creation is not part of its URL, so `escalate` limited to a name allows updates only.
+  const name = stored === undefined ? "" : nameOf(stored);
+  if (await isAllowed(deps, user, "escalate", kind.plural, name, namespace)) return;
+  if (stored !== undefined && isOwnershipOnly(role, stored)) return;
+  const message = findEscalation(deps, user, namespace, role.rules ?? []);
+  if (message !== undefined) throw forbidden(kind, nameOf(role), message);
+  const isAggregating = hasSelectors(role) || (stored !== undefined && hasSelectors(stored));
+  if (isAggregating && findEscalation(deps, user, namespace, EVERYTHING) !== undefined) {
+    throw forbidden(kind, nameOf(role), "must have cluster-admin privileges to use the aggregationRule");
+  }
+}
+
+/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, or 404 without its role. */
+export async function checkBindingEscalation(
+  deps: EscalationDeps,
+  kind: Kind,
+  binding: RoleBinding | ClusterRoleBinding,
+  stored: RoleBinding | ClusterRoleBinding | undefined,
+  user: UserInfo,
+): Promise<void> {
+  if (user.groups.includes(MASTERS_GROUP)) return;
+  if (stored !== undefined && isOwnershipOnly(binding, stored)) return;
+  const namespace = binding.metadata.namespace ?? "";
+  const { roleRef } = binding;
+  const roleResource = roleRef.kind === "ClusterRole" ? clusterRoleKind : roleKind;
+  if (await isAllowed(deps, user, "bind", roleResource.plural, roleRef.name, namespace)) return;
+  const rules = findRoleRules(roleRef, namespace, deps.rbac.objects());
+  if (!rules.ok) throw notFound(roleResource, roleRef.name);
+  const message = findEscalation(deps, user, namespace, rules.value);
+  if (message !== undefined) throw forbidden(kind, nameOf(binding), message);
+}
+
+async function isAllowed(
+  deps: EscalationDeps,
+  user: UserInfo,
+  verb: "escalate" | "bind",
+  resource: string,
+  name: string,
+  namespace: string,
+): Promise<boolean> {
+  const decision = await deps.authorizer.authorize(user, {
+    kind: "resource",
+    verb,
+    apiGroup: clusterRoleKind.group,
+    apiVersion: "*",
+    resource,
+    subresource: "",
+    name,
+    namespace,
+  });
+  return decision.kind === "allow";
+}
+
+/** The text of the refusal when the user does not hold all of the rules. */
+function findEscalation(
+  deps: EscalationDeps,
+  user: UserInfo,
+  namespace: string,
+  wanted: readonly PolicyRule[],
+): string | undefined {
+  const held = resolveRules(user, namespace, deps.rbac.objects());
+  const missing = findUncoveredRules(held.rules, wanted);
+  if (missing.length === 0) return undefined;
+  return escalationMessage(user, missing, held.errors.length === 0 ? [] : [aggregateErrors(held.errors)]);
+}
+
+function hasSelectors(role: Role | ClusterRole): boolean {
+  return "aggregationRule" in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
+}
+
+/** Only what a garbage collector changes differs: owners and finalizers (`pkg/registry/rbac/helpers.go`). */
+function isOwnershipOnly(object: KubeObject, stored: KubeObject): boolean {
+  return contentOf(object) === contentOf(stored);
+}
+
+function contentOf(object: KubeObject): string {
+  const { ownerReferences: _owners, finalizers: _finalizers, managedFields: _fields, selfLink: _link, ...metadata } =
+    object.metadata;
+  return JSON.stringify({ ...object, metadata });
+}

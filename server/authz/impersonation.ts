@@ -1,0 +1,201 @@
+/**
+ * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`, `api-wire.md` §14): everything that the headers name
+ * is authorized for the real user. First the constrained modes, which also look at the request that is to be made, then
+ * the classic verb `impersonate`. The mode `associated-node` needs service account tokens, which this server has not.
+ */
+import { parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { messageOf } from "../../core/errors.ts";
+import {
+  ANONYMOUS_USER,
+  AUTHENTICATED_GROUP,
+  MASTERS_GROUP,
+  NODE_USER_PREFIX,
+  NODES_GROUP,
+  UNAUTHENTICATED_GROUP,
+  type UserInfo,
+} from "../../core/kube/user.ts";
+import { quoteText } from "../../core/kube/quote.ts";
+import type { StatusError } from "../../core/kube/status.ts";
+import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import type { Authorizer } from "./authorizer.ts";
+import { deniedError } from "./denied.ts";
+import { parseImpersonation } from "./impersonation_headers.ts";
+
+/** The classic mode and the constrained ones. */
+type Mode = "impersonate" | "arbitrary-node" | "serviceaccount" | "user-info";
+
+/** What every check needs. */
+interface Check {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+  readonly requester: UserInfo;
+  readonly mode: Mode;
+}
+
+const SERVICE_ACCOUNT = /^system:serviceaccount:([a-z0-9][-a-z0-9]{0,62}):([a-z0-9][-a-z0-9.]{0,252})$/;
+/** With this many groups or extra values a single check for all of them comes first. */
+const MANY = 4;
+const AUTHENTICATION_GROUP = "authentication.k8s.io";
+
+/**
+ * The user to act as; the real user when no header asks for another. Throws StatusError 400 (no user named) or 403, which
+ * tells of the first mode that applied.
+ *
+ * @param headers names and values, repeated ones repeated
+ * @param attributes the request that is to be made as the other user; without it only the classic mode is tried
+ */
+export async function resolveImpersonation(
+  headers: readonly (readonly [string, string])[],
+  requester: UserInfo,
+  authorizer: Pick<Authorizer, "authorize">,
+  attributes?: Attributes,
+): Promise<UserInfo> {
+  const wanted = parseImpersonation(headers);
+  if (wanted === undefined) return requester;
+  let refusal: StatusError | undefined;
+  const modes = attributes === undefined ? [] : constrainedModesFor(wanted);
+  for (const mode of [...modes, "impersonate" as const]) {
+    const check: Check = { authorizer, requester, mode };
+    const refused = await findRefusal(check, wanted, attributes);
+    if (refused === undefined) return impersonatedUser(mode, wanted);
+    refusal ??= refused;
+  }
+  throw refusal;
+}
+
+/** Nodes and service accounts have fixed groups, so these modes take nothing but the name. */
+function constrainedModesFor(wanted: UserInfo): readonly Mode[] {
+  const isPlain = wanted.uid === "" && wanted.groups.length === 0 && Object.keys(wanted.extra).length === 0;
+  if (isNodeUsername(wanted.username)) return isPlain ? ["arbitrary-node"] : [];
+  if (SERVICE_ACCOUNT.test(wanted.username)) return isPlain ? ["serviceaccount"] : [];
+  return ["user-info"];
+}
+
+/** A node's user name whose node could exist. */
+function isNodeUsername(username: string): boolean {
+  if (!username.startsWith(NODE_USER_PREFIX)) return false;
+  const text = username.slice(NODE_USER_PREFIX.length);
+  const name = parseNodeName(text);
+  return name.ok && name.value === text;
+}
+
+async function findRefusal(
+  check: Check,
+  wanted: UserInfo,
+  attributes: Attributes | undefined,
+): Promise<StatusError | undefined> {
+  if (check.mode !== "impersonate" && attributes !== undefined) {
+    const verb = `impersonate-on:${check.mode}:${attributes.verb}`;
+    const refused = await authorize(check, { ...attributes, verb });
+    if (refused !== undefined) return refused;
+  }
+  return await authorize(check, usernameAttributes(check.mode, wanted.username)) ??
+    await findUidRefusal(check, wanted.uid) ??
+    await findGroupRefusal(check, wanted.groups) ??
+    await findExtraRefusal(check, wanted.extra);
+}
+
+function usernameAttributes(mode: Mode, username: string): ResourceAttributes {
+  if (mode === "arbitrary-node") return attributesFor(mode, "nodes", username.slice(NODE_USER_PREFIX.length));
+  const [, namespace, name] = SERVICE_ACCOUNT.exec(username) ?? [];
+  if (namespace === undefined || name === undefined) return attributesFor(mode, "users", username);
+  return { ...attributesFor(mode, "serviceaccounts", name), namespace };
+}
+
+async function findUidRefusal(check: Check, uid: string): Promise<StatusError | undefined> {
+  return uid === "" ? undefined : await authorize(check, authenticationAttributes(check.mode, "uids", "", uid));
+}
+
+async function findGroupRefusal(check: Check, groups: readonly string[]): Promise<StatusError | undefined> {
+  const attributes = (name: string) => attributesFor(check.mode, "groups", name);
+  const refuse = (name: string, reason: string) => deniedError(check.requester, attributes(name), reason);
+  if (check.mode !== "impersonate") {
+    if (groups.includes("")) return refuse("", "impersonating the empty string group is not allowed");
+    if (groups.includes(MASTERS_GROUP)) {
+      return refuse(MASTERS_GROUP, "impersonating the system:masters group is not allowed");
+    }
+    if (groups.length >= MANY && await authorize(check, attributes("*")) === undefined) return undefined;
+  }
+  for (const group of groups) {
+    const refused = await authorize(check, attributes(group));
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+async function findExtraRefusal(
+  check: Check,
+  extra: Readonly<Record<string, readonly string[]>>,
+): Promise<StatusError | undefined> {
+  const pairs = Object.entries(extra).flatMap(([key, values]) => values.map((value) => [key, value] as const));
+  const attributes = (key: string, value: string) => authenticationAttributes(check.mode, "userextras", key, value);
+  if (check.mode !== "impersonate") {
+    const fault = findExtraFault(pairs);
+    if (fault !== undefined) return deniedError(check.requester, attributes("", ""), fault);
+    if (pairs.length >= MANY && await authorize(check, attributes("*", "*")) === undefined) return undefined;
+  }
+  for (const [key, value] of pairs) {
+    const refused = await authorize(check, attributes(key, value));
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+function findExtraFault(pairs: readonly (readonly [string, string])[]): string | undefined {
+  for (const [key, value] of pairs) {
+    if (key === "") return "impersonating the empty string key in extra is not allowed";
+    if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[^\s?#%]+$/.test(key)) {
+      return `impersonating an invalid key in extra is not allowed: ${quoteText(key)} must be a domain-prefixed path`;
+    }
+    if (key !== key.toLowerCase()) {
+      return `impersonating a non-lowercase key in extra is not allowed: ${quoteText(key)}`;
+    }
+    if (value === "") return "impersonating the empty string value in extra is not allowed";
+  }
+  return undefined;
+}
+
+/** The refusal of one check, or undefined when it is allowed. */
+async function authorize(check: Check, attributes: Attributes): Promise<StatusError | undefined> {
+  let reason: string;
+  try {
+    const decision = await check.authorizer.authorize(check.requester, attributes);
+    if (decision.kind === "allow") return undefined;
+    reason = decision.reason;
+  } catch (error) {
+    reason = messageOf(error);
+  }
+  return deniedError(check.requester, attributes, reason);
+}
+
+/** Names and groups are asked for in the core group classically, in the authentication group by the new modes. */
+function attributesFor(mode: Mode, resource: string, name: string): ResourceAttributes {
+  if (mode !== "impersonate") return authenticationAttributes(mode, resource, "", name);
+  return { ...authenticationAttributes(mode, resource, "", name), apiGroup: "" };
+}
+
+function authenticationAttributes(mode: Mode, resource: string, subresource: string, name: string): ResourceAttributes {
+  return {
+    kind: "resource",
+    verb: mode === "impersonate" ? mode : `impersonate:${mode}`,
+    apiGroup: AUTHENTICATION_GROUP,
+    apiVersion: "v1",
+    resource,
+    subresource,
+    name,
+    namespace: "",
+  };
+}
+
+/** Adds the groups that follow from the name. */
+function impersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
+  const groups = [...wanted.groups];
+  if (mode === "arbitrary-node") groups.push(NODES_GROUP);
+  const [, namespace] = SERVICE_ACCOUNT.exec(wanted.username) ?? [];
+  if (namespace !== undefined && groups.length === 0) {
+    groups.push("system:serviceaccounts", `system:serviceaccounts:${namespace}`);
+  }
+  const isAnonymous = wanted.username === ANONYMOUS_USER;
+  const missing = isAnonymous ? UNAUTHENTICATED_GROUP : AUTHENTICATED_GROUP;
+  const isSettled = groups.includes(missing) || (!isAnonymous && groups.includes(UNAUTHENTICATED_GROUP));
+  return { ...wanted, groups: isSettled ? groups : [...groups, missing] };
+}

@@ -1,0 +1,53 @@
+/** The `Impersonate-*` headers (`apiserver/pkg/endpoints/filters/impersonation/constrained_impersonation.go`). */
+import { quoteText } from "../../core/kube/quote.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+
+const EXTRA_PREFIX = "impersonate-extra-";
+
+/**
+ * The user that the headers name, as they name it: nothing defaulted, nothing authorized. Undefined when there is no
+ * such header. Throws StatusError 400 when a group, uid or extra comes without a user.
+ *
+ * @param headers name and value of every header, repeated ones repeated
+ */
+export function parseImpersonation(headers: readonly (readonly [string, string])[]): UserInfo | undefined {
+  const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const valuesOf = (name: string) => lower.filter(([key]) => key === name).map(([, value]) => value);
+  const username = valuesOf("impersonate-user")[0] ?? "";
+  const uid = valuesOf("impersonate-uid")[0] ?? "";
+  const groups = valuesOf("impersonate-group");
+  // A map first: a key may be called `__proto__`.
+  const extra = new Map<string, string[]>();
+  for (const [name, value] of lower) {
+    if (!name.startsWith(EXTRA_PREFIX)) continue;
+    const key = unescapeKey(name.slice(EXTRA_PREFIX.length));
+    extra.set(key, [...extra.get(key) ?? [], value]);
+  }
+  const wanted: UserInfo = { username, uid, groups, extra: Object.fromEntries(extra) };
+  if (username !== "") return wanted;
+  if (uid === "" && groups.length === 0 && extra.size === 0) return undefined;
+  throw badRequest(`requested ${printUser(wanted)} without impersonating a user name`);
+}
+
+/** Percent-decoded where that is possible, as it came where it is not. */
+function unescapeKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+/** Go's `%#v` of the user. */
+function printUser({ username, uid, groups, extra }: UserInfo): string {
+  const keys = Object.keys(extra).sort();
+  const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);
+  const entries = keys.map((key) => `${quoteText(key)}:${printStrings(extra[key] ?? [])}`);
+  const extraText = keys.length === 0 ? "map[string][]string(nil)" : `map[string][]string{${entries.join(", ")}}`;
+  return `&user.DefaultInfo{Name:${quoteText(username)}, UID:${quoteText(uid)}, Groups:${groupText}, Extra:${extraText}}`;
+}
+
+function printStrings(values: readonly string[]): string {
+  return `[]string{${values.map(quoteText).join(", ")}}`;
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAppError } from "../../core/errors.ts";
+import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSigningCa, issueClientCertificate, type SigningCa } from "../../tests/support/signing_ca.ts";
+import { createFileAuthoritySource, type FileAuthorityOptions } from "./ca_provider.ts";
+
+const first = createSigningCa({ commonName: "first" });
+const second = createSigningCa({ commonName: "second" });
+
+interface Disk {
+  "ca.crt": string | undefined;
+  "ca.key": string | undefined;
+  mode: number;
+  reads: number;
+}
+
+function diskOf(ca: SigningCa): Disk {
+  return { "ca.crt": ca.certificatePem, "ca.key": ca.keyPem, mode: 0o100600, reads: 0 };
+}
+
+function optionsOf(disk: Disk): FileAuthorityOptions & { readonly clock: FakeClock; readonly logger: MemoryLogger } {
+  const files = {
+    read(path: string): Promise<string> {
+      disk.reads += 1;
+      const text = path === "ca.crt" ? disk["ca.crt"] : disk["ca.key"];
+      if (text === undefined) return Promise.reject(new Error(`open ${path}: no such file or directory`));
+      return Promise.resolve(text);
+    },
+    mode: () => Promise.resolve(disk.mode),
+  };
+  return { files, certFile: "ca.crt", keyFile: "ca.key", clock: createFakeClock(), logger: createMemoryLogger() };
+}
+
+const LOADER = "csr-controller::ca.crt::ca.key";
+
+for (
+  const { name, edit, want } of [
+    {
+      name: "no certificate file",
+      edit: () => ({ "ca.crt": undefined }),
+      want: 'error reading CA cert file "ca.crt": open ca.crt: no such file or directory',
+    },
+    {
+      name: "no key file",
+      edit: () => ({ "ca.key": undefined }),
+      want: 'error reading CA cert file "ca.crt": open ca.key: no such file or directory',
+    },
+    {
+      name: "a bundle",
+      edit: async () => ({ "ca.crt": (await first).certificatePem + (await second).certificatePem }),
+      want: `error reading CA cert file "${LOADER}": expected 1 certificate, found 2`,
+    },
+    {
+      name: "no certificate",
+      edit: () => ({ "ca.crt": "garbage" }),
+      want: `error reading CA cert file "${LOADER}": expected 1 certificate, found 0`,
+    },
+    {
+      name: "another CA's key",
+      edit: async () => ({ "ca.key": (await second).keyPem }),
+      want: 'error reading CA cert file "ca.crt": tls: private key does not match public key',
+    },
+    {
+      name: "a certificate that is no CA",
+      edit: async () => ({
+        "ca.crt": await issueClientCertificate(await first, new Date("2026-01-01"), new Date("2027-01-01")),
+      }),
+      want: 'error reading CA cert file "ca.crt": the certificate is not a CA (basic constraints do not say CA:TRUE)',
+    },
+  ]
+) {
+  test(`createFileAuthoritySource() refuses to start with ${name}`, async () => {
+    const disk = { ...diskOf(await first), ...await edit() };
+    await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+      assert.ok(isAppError(error, "ca_invalid"));
+      assert.equal(error.message, want);
+      return true;
+    });
+  });
+}
+
+test("createFileAuthoritySource() refuses to start with a key that is no key", async () => {
+  const disk = { ...diskOf(await first), "ca.key": "garbage" };
+  await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+    assert.ok(isAppError(error, "ca_invalid"));
+    assert.match(error.message, /^error reading CA key file "csr-controller::ca\.crt::ca\.key": /);
+    return true;
+  });
+});
+
+test("createFileAuthoritySource() refuses an empty path in upstream's words", async () => {
+  const options = { ...optionsOf(diskOf(await first)), certFile: "" };
+  await assert.rejects(createFileAuthoritySource(options), {
+    message: 'error reading CA cert file "": missing filename for serving cert',
+  });
+});
+
+for (const mode of [0o100640, 0o100604, 0o100660]) {
+  test(`createFileAuthoritySource() refuses a key of mode ${mode.toString(8)}`, async () => {
+    const disk = { ...diskOf(await first), mode };
+    await assert.rejects(createFileAuthoritySource(optionsOf(disk)), (error) => {
+      assert.ok(isAppError(error, "file_permissions"));
+      assert.equal(error.hint, "chmod 600 ca.key");
+      return true;
+    });
+  });
+}
+
+test("createFileAuthoritySource() looks at the files once a second and takes a new pair", async () => {
+  const disk = diskOf(await first);
+  const options = optionsOf(disk);
+  const source = await createFileAuthoritySource(options);
+  assert.equal((await source.current()).certificate.subject.commonName, "first");
+  assert.equal(disk.reads, 2);
+  Object.assign(disk, { ...diskOf(await second), reads: 2 });
+  await options.clock.advance(999);
+  assert.equal((await source.current()).certificate.subject.commonName, "first");
+  await options.clock.advance(1);
+  const [one, two] = await Promise.all([source.current(), source.current()]);
+  assert.equal(one.certificate.subject.commonName, "second");
+  assert.equal(one, two);
+  assert.equal(disk.reads, 4);
+  assert.deepEqual(options.logger.messages(), ["CA reloaded"]);
+});
+
+test("createFileAuthoritySource() keeps the old pair when the new one is broken, and says so once", async () => {
+  const disk = diskOf(await first);
+  const options = optionsOf(disk);
+  const source = await createFileAuthoritySource(options);
+  disk["ca.crt"] = (await second).certificatePem;
+  for (let round = 0; round < 3; round += 1) {
+    await options.clock.advance(1_000);
+    assert.equal((await source.current()).certificate.subject.commonName, "first");
+  }
+  assert.deepEqual(options.logger.messages(), ["CA files changed but are no CA, the old one stays in use"]);
+  disk["ca.key"] = (await second).keyPem;
+  await options.clock.advance(1_000);
+  assert.equal((await source.current()).certificate.subject.commonName, "second");
+  assert.equal(JSON.stringify(options.logger.entries).includes("PRIVATE KEY"), false);
+});

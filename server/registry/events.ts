@@ -1,0 +1,95 @@
+/** Core `v1` events: what recorders write and `kubectl describe` shows. */
+import type { Event } from "../../core/kube/core_v1.ts";
+import { eventKind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
+import { formatAge } from "./columns.ts";
+import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+const REFERENCE_FIELDS: readonly string[] = [
+  "involvedObject.kind",
+  "involvedObject.namespace",
+  "involvedObject.name",
+  "involvedObject.uid",
+  "involvedObject.apiVersion",
+  "involvedObject.resourceVersion",
+  "involvedObject.fieldPath",
+];
+
+/** Events expire an hour after their last write. */
+export const events: Resource<Event> = {
+  kind: eventKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    column("Last Seen", "Time since the event was last seen.", (event, now) => formatAge(lastSeen(event), now)),
+    column("Type", "Normal or Warning.", (event) => event.type ?? ""),
+    column("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
+    column("Object", "What it happened to.", objectText),
+    column("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
+    column("Source", "Who reports it.", sourceText, 1),
+    column("Message", "What happened.", (event) => (event.message ?? "").trim()),
+    column("First Seen", "Time since the event was first seen.", (event, now) => formatAge(firstSeen(event), now), 1),
+    {
+      name: "Count",
+      type: "string",
+      format: "",
+      priority: 1,
+      description: "How often it was seen.",
+      cell: (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
+    },
+    { ...column("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
+  ],
+  selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],
+  selectField(event, field) {
+    switch (field) {
+      case "reason":
+        return event.reason ?? "";
+      case "reportingComponent":
+        return event.reportingComponent;
+      case "source":
+        return event.source.component ?? event.reportingComponent;
+      case "type":
+        return event.type ?? "";
+      default: {
+        const key = field.slice("involvedObject.".length) as keyof Event["involvedObject"];
+        return event.involvedObject[key] ?? "";
+      }
+    }
+  },
+  strategy: plainStrategy<Event>({
+    validateName: subdomainNameErrors,
+    validateCreate: (event) => validateEventCreate(event, "v1"),
+    validateUpdate: (event, stored) => validateEventUpdate(event, stored, "v1"),
+    createOnUpdate: true,
+  }),
+  subresources: [],
+};
+
+function column(
+  name: string,
+  description: string,
+  cell: (event: Event, now: Date) => string,
+  priority = 0,
+): Column<Event> {
+  return { name, type: "string", format: "", priority, description, cell };
+}
+
+function firstSeen(event: Event): string | null {
+  return event.firstTimestamp ?? event.eventTime;
+}
+
+function lastSeen(event: Event): string | null {
+  if (event.series !== undefined) return event.series.lastObservedTime ?? null;
+  return event.lastTimestamp ?? firstSeen(event);
+}
+
+function objectText(event: Event): string {
+  const { kind = "", name = "" } = event.involvedObject;
+  return name === "" ? kind.toLowerCase() : `${kind.toLowerCase()}/${name}`;
+}
+
+function sourceText(event: Event): string {
+  const { component = event.reportingComponent, host = event.reportingInstance } = event.source;
+  return host === "" ? component : `${component}, ${host}`;
+}

@@ -1,0 +1,28 @@
+/** `coordination.k8s.io/v1` leases: leader election and node heartbeats. */
+import type { Lease } from "../../core/kube/coordination_v1.ts";
+import { leaseKind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { validateLeaseCreate, validateLeaseUpdate } from "../../core/kube/validation/leases.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** Who holds what, until when. */
+export const leases: Resource<Lease> = {
+  kind: leaseKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn<Lease>("Holder", "Who holds the lease.", (lease) => lease.spec.holderIdentity ?? ""),
+    ageColumn,
+  ],
+  selectableFields: [],
+  strategy: plainStrategy<Lease>({
+    validateName: subdomainNameErrors,
+    validateCreate: validateLeaseCreate,
+    validateUpdate: validateLeaseUpdate,
+    createOnUpdate: true,
+    unconditionalUpdate: false,
+  }),
+  subresources: [],
+};

@@ -1,0 +1,91 @@
+/** Core `v1` nodes with `/status`: what a whole kubelet registers and keeps fresh. */
+import { nodeKind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { defaultNode, type NodeShape, validateNodeCreate, validateNodeUpdate } from "../../core/kube/validation/nodes.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** The parts of a Node that the table shows. */
+interface Node extends NodeShape {
+  readonly spec: NodeShape["spec"] & { readonly unschedulable?: boolean };
+  readonly status: NodeShape["status"] & {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly nodeInfo?: {
+      readonly kubeletVersion?: string;
+      readonly osImage?: string;
+      readonly kernelVersion?: string;
+      readonly containerRuntimeVersion?: string;
+    };
+  };
+}
+
+const ROLE_LABEL_PREFIX = "node-role.kubernetes.io/";
+const ROLE_LABEL = "kubernetes.io/role";
+
+/** Machines that have joined. */
+export const nodes: Resource<Node> = {
+  kind: nodeKind,
+  verbs: STANDARD_VERBS,
+  // Upstream keeps nodes below this name, and a site may put a real kube-apiserver on the same store.
+  storageName: "minions",
+  columns: [
+    nameColumn,
+    textColumn<Node>("Status", "Ready or not.", statusText),
+    textColumn<Node>("Roles", "Roles by label.", rolesText),
+    ageColumn,
+    textColumn<Node>("Version", "The kubelet's version.", (node) => node.status.nodeInfo?.kubeletVersion ?? ""),
+    textColumn<Node>("Internal-IP", "Address inside the cluster.", (node) => addressText(node, "InternalIP"), 1),
+    textColumn<Node>("External-IP", "Address outside the cluster.", (node) => addressText(node, "ExternalIP"), 1),
+    textColumn<Node>("OS-Image", "The operating system.", (node) => infoText(node.status.nodeInfo?.osImage), 1),
+    textColumn<Node>("Kernel-Version", "The kernel.", (node) => infoText(node.status.nodeInfo?.kernelVersion), 1),
+    textColumn<Node>(
+      "Container-Runtime",
+      "The container runtime.",
+      (node) => infoText(node.status.nodeInfo?.containerRuntimeVersion),
+      1,
+    ),
+  ],
+  selectableFields: ["spec.unschedulable"],
+  selectField: (node) => String(node.spec.unschedulable ?? false),
+  strategy: plainStrategy<Node>({
+    validateName: subdomainNameErrors,
+    applyDefaults: defaultNode,
+    prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
+    validateCreate: validateNodeCreate,
+    validateUpdate: validateNodeUpdate,
+  }),
+  subresources: [{
+    name: "status",
+    verbs: SUBRESOURCE_VERBS,
+    table: true,
+    prepareForUpdate: (node, stored) => ({ ...node, spec: stored.spec }),
+    validateUpdate: validateNodeUpdate,
+  }],
+};
+
+function statusText(node: Node): string {
+  const ready = node.status.conditions?.find((condition) => condition.type === "Ready");
+  const base = ready === undefined ? "Unknown" : ready.status === "True" ? "Ready" : "NotReady";
+  return node.spec.unschedulable === true ? `${base},SchedulingDisabled` : base;
+}
+
+function rolesText(node: Node): string {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(node.metadata.labels ?? {})) {
+    if (key.startsWith(ROLE_LABEL_PREFIX) && key.length > ROLE_LABEL_PREFIX.length) {
+      roles.add(key.slice(ROLE_LABEL_PREFIX.length));
+    } else if (key === ROLE_LABEL && value !== "") {
+      roles.add(value);
+    }
+  }
+  return roles.size === 0 ? "<none>" : [...roles].sort().join(",");
+}
+
+function addressText(node: Node, type: string): string {
+  return node.status.addresses?.find((address) => address.type === type)?.address ?? "<none>";
+}
+
+function infoText(value: string | undefined): string {
+  return value === undefined || value === "" ? "<unknown>" : value;
+}

@@ -1,0 +1,119 @@
+/** `rbac.authorization.k8s.io/v1`: roles and bindings. Nobody grants what they do not hold. */
+import {
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  roleBindingKind,
+  roleKind,
+} from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../core/kube/rbac_v1.ts";
+import {
+  defaultBinding,
+  validateClusterRoleBindingCreate,
+  validateClusterRoleBindingUpdate,
+  validateClusterRoleCreate,
+  validateClusterRoleUpdate,
+  validateRoleBindingCreate,
+  validateRoleBindingUpdate,
+  validateRoleCreate,
+  validateRoleUpdate,
+} from "../../core/kube/validation/rbac.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import { checkBindingEscalation, checkRoleEscalation } from "../authz/escalation_check.ts";
+import type { RbacSource } from "../authz/rbac_source.ts";
+import { ageColumn, createdAtColumn, nameColumn } from "./columns.ts";
+import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** A binding of either scope. */
+type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
+
+/** Builds the four resources. */
+export function createRbacResources(deps: {
+  readonly authorizer: Authorizer;
+  readonly rbac: RbacSource;
+}): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {
+  const shared = { verbs: STANDARD_VERBS, selectableFields: [], subresources: [] };
+  return [
+    {
+      ...shared,
+      kind: clusterRoleKind,
+      columns: [nameColumn, createdAtColumn],
+      strategy: plainStrategy<ClusterRole>({
+        validateName: pathSegmentNameErrors,
+        validateCreate: validateClusterRoleCreate,
+        validateUpdate: validateClusterRoleUpdate,
+        createOnUpdate: true,
+      }),
+      guard: (role, stored, user) => checkRoleEscalation(deps, clusterRoleKind, role, stored, user),
+    },
+    {
+      ...shared,
+      kind: clusterRoleBindingKind,
+      columns: bindingColumns("cluster role binding"),
+      strategy: plainStrategy<ClusterRoleBinding>({
+        validateName: pathSegmentNameErrors,
+        applyDefaults: defaultBinding,
+        validateCreate: validateClusterRoleBindingCreate,
+        validateUpdate: validateClusterRoleBindingUpdate,
+        createOnUpdate: true,
+      }),
+      guard: (binding, stored, user) => checkBindingEscalation(deps, clusterRoleBindingKind, binding, stored, user),
+    },
+    {
+      ...shared,
+      kind: roleKind,
+      columns: [nameColumn, createdAtColumn],
+      strategy: plainStrategy<Role>({
+        validateName: pathSegmentNameErrors,
+        validateCreate: validateRoleCreate,
+        validateUpdate: validateRoleUpdate,
+        createOnUpdate: true,
+      }),
+      guard: (role, stored, user) => checkRoleEscalation(deps, roleKind, role, stored, user),
+    },
+    {
+      ...shared,
+      kind: roleBindingKind,
+      columns: bindingColumns("role binding"),
+      strategy: plainStrategy<RoleBinding>({
+        validateName: pathSegmentNameErrors,
+        applyDefaults: defaultBinding,
+        validateCreate: validateRoleBindingCreate,
+        validateUpdate: validateRoleBindingUpdate,
+        createOnUpdate: true,
+      }),
+      guard: (binding, stored, user) => checkBindingEscalation(deps, roleBindingKind, binding, stored, user),
+    },
+  ];
+}
+
+function bindingColumns(what: string): readonly Column<Binding>[] {
+  const subjects = (name: string, kind: string): Column<Binding> => ({
+    name,
+    type: "string",
+    format: "",
+    priority: 1,
+    description: `${name} that the ${what} names.`,
+    cell: (binding) =>
+      (binding.subjects ?? []).filter((subject) => subject.kind === kind)
+        .map((subject) => kind === "ServiceAccount" ? `${subject.namespace ?? ""}/${subject.name}` : subject.name)
+        .join(", "),
+  });
+  return [
+    nameColumn,
+    {
+      name: "Role",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: `The role that the ${what} grants.`,
+      cell: ({ roleRef }) => `${roleRef.kind}/${roleRef.name}`,
+    },
+    ageColumn,
+    subjects("Users", "User"),
+    subjects("Groups", "Group"),
+    subjects("ServiceAccounts", "ServiceAccount"),
+  ];
+}

@@ -1,0 +1,32 @@
+/** Every stored resource that is served, in one list. */
+import type { Authorizer } from "../authz/authorizer.ts";
+import type { RbacSource } from "../authz/rbac_source.ts";
+import { certificateSigningRequests } from "./certificatesigningrequests.ts";
+import { configMaps } from "./configmaps.ts";
+import { csiNodes } from "./csinodes.ts";
+import { events } from "./events.ts";
+import { leases } from "./leases.ts";
+import { namespaces } from "./namespaces.ts";
+import { nodes } from "./nodes.ts";
+import { createRbacResources } from "./rbac.ts";
+import type { Resource } from "./resource.ts";
+import { secrets } from "./secrets.ts";
+
+/** Builds the list; the RBAC resources ask the authorizer before they grant anything. */
+export function createResources(
+  deps: { readonly authorizer: Authorizer; readonly rbac: RbacSource },
+): readonly Resource[] {
+  const all = [
+    certificateSigningRequests,
+    configMaps,
+    csiNodes,
+    events,
+    leases,
+    namespaces,
+    nodes,
+    secrets,
+    ...createRbacResources(deps),
+  ];
+  // A strategy only ever gets objects of its own kind: the registry decodes by the resource's description.
+  return all as readonly Resource[];
+}

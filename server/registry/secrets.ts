@@ -1,0 +1,36 @@
+/** Core `v1` secrets. */
+import type { Secret } from "../../core/kube/core_v1.ts";
+import { secretKind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
+import { ageColumn, nameColumn, textColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** Where bootstrap tokens live. */
+export const secrets: Resource<Secret> = {
+  kind: secretKind,
+  verbs: STANDARD_VERBS,
+  columns: [
+    nameColumn,
+    textColumn<Secret>("Type", "What the secret is for.", (secret) => secret.type ?? ""),
+    {
+      name: "Data",
+      type: "string",
+      format: "",
+      priority: 0,
+      description: "How many entries it has.",
+      cell: (secret) => Object.keys(secret.data ?? {}).length,
+    },
+    ageColumn,
+  ],
+  selectableFields: ["type"],
+  selectField: (secret) => secret.type ?? "",
+  strategy: plainStrategy<Secret>({
+    validateName: subdomainNameErrors,
+    applyDefaults: defaultSecret,
+    validateCreate: validateSecretCreate,
+    validateUpdate: validateSecretUpdate,
+  }),
+  subresources: [],
+};

@@ -1,0 +1,82 @@
+/** The log of changes that are still known: what a watch resumes from, and what a past state is computed from. */
+import type { StorageEvent } from "./storage.ts";
+
+/** A change and when it was made, in milliseconds since 1970. */
+export interface LoggedEvent {
+  readonly event: StorageEvent;
+  readonly at: number;
+}
+
+/** A step of forgetting: the oldest `count` changes, up to and including the one of `revision`. */
+export interface Compaction {
+  readonly revision: number;
+  readonly count: number;
+  /** Writes whose outcome nobody can ask for any more: overwritten states, and deletions. */
+  readonly forgotten: readonly number[];
+}
+
+/** Changes in revision order; the oldest leave first. */
+export class History {
+  #entries: (LoggedEvent | undefined)[] = [];
+  /** Entries before this one are gone. */
+  #head = 0;
+  #compactedRevision: number;
+
+  constructor(compactedRevision: number) {
+    this.#compactedRevision = compactedRevision;
+  }
+
+  /** The oldest revision whose state and later changes are known. */
+  get compactedRevision(): number {
+    return this.#compactedRevision;
+  }
+
+  append(entry: LoggedEvent): void {
+    this.#entries.push(entry);
+  }
+
+  /** The changes after a revision, oldest first. */
+  since(revision: number): StorageEvent[] {
+    let low = this.#head;
+    let high = this.#entries.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#entries[middle]!.event.revision > revision) high = middle;
+      else low = middle + 1;
+    }
+    return this.#entries.slice(low).map((entry) => entry!.event);
+  }
+
+  /** What may be forgotten of the changes made before a moment, at most so many; undefined when there is nothing. */
+  planCompaction(before: number, atMost: number): Compaction | undefined {
+    const forgotten: number[] = [];
+    let next = this.#head;
+    while (next < this.#entries.length && next - this.#head < atMost && this.#entries[next]!.at < before) {
+      const { event } = this.#entries[next]!;
+      if (event.previous !== undefined) forgotten.push(event.previous.revision);
+      if (event.current === undefined) forgotten.push(event.revision);
+      next++;
+    }
+    if (next === this.#head) return undefined;
+    return { revision: this.#entries[next - 1]!.event.revision, count: next - this.#head, forgotten };
+  }
+
+  compact({ revision, count }: Compaction): void {
+    this.#entries.fill(undefined, this.#head, this.#head + count);
+    this.#head += count;
+    this.#compactedRevision = revision;
+    // Moving the rest down only when half is gone keeps the cost of forgetting constant per change.
+    if (this.#head * 2 < this.#entries.length) return;
+    this.#entries = this.#entries.slice(this.#head);
+    this.#head = 0;
+  }
+
+  /** Makes no change younger than now: after the clock was set back, ages would be negative for as long. */
+  clampTimes(now: number): void {
+    if ((this.#entries.at(-1)?.at ?? now) <= now) return;
+    for (let i = this.#head; i < this.#entries.length; i++) {
+      const entry = this.#entries[i]!;
+      if (entry.at > now) this.#entries[i] = { event: entry.event, at: now };
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The newest state of every key, ordered by key. Entries live in a row of short sorted arrays, so that a write moves a
+ * few hundred pointers at most however many keys there are, and counting a range adds up lengths.
+ */
+import { compareKeys } from "./_key_order.ts";
+import type { Stored } from "./storage.ts";
+
+/** A chunk that grows beyond this is cut in two. */
+const MAX_CHUNK = 512;
+
+/** Where an entry stands: `offset` within `chunk`; one past the end of the last chunk for "after everything". */
+interface Position {
+  readonly chunk: number;
+  readonly offset: number;
+}
+
+/** An ordered map from key to stored object. */
+export class KeyIndex {
+  readonly #byKey = new Map<string, Stored>();
+  /** Never empty but for the only chunk of an empty index. */
+  #chunks: Stored[][] = [[]];
+
+  get(key: string): Stored | undefined {
+    return this.#byKey.get(key);
+  }
+
+  set(stored: Stored): void {
+    const { chunk, offset } = this.#find(stored.key);
+    const entries = this.#chunks[chunk]!;
+    if (this.#byKey.has(stored.key)) entries[offset] = stored;
+    else entries.splice(offset, 0, stored);
+    this.#byKey.set(stored.key, stored);
+    if (entries.length > MAX_CHUNK) this.#chunks.splice(chunk + 1, 0, entries.splice(entries.length >> 1));
+  }
+
+  delete(key: string): void {
+    if (!this.#byKey.delete(key)) return;
+    const { chunk, offset } = this.#find(key);
+    const entries = this.#chunks[chunk]!;
+    entries.splice(offset, 1);
+    if (entries.length === 0 && this.#chunks.length > 1) this.#chunks.splice(chunk, 1);
+  }
+
+  /**
+   * The entries below a prefix whose key is greater than `afterKey`, at most `limit` of them (0: all), and how many
+   * follow.
+   */
+  page(prefix: string, afterKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
+    const from = compareKeys(afterKey, prefix) < 0 ? this.#find(prefix) : this.#findAfter(afterKey);
+    const items: Stored[] = [];
+    let { chunk, offset } = from;
+    for (; chunk < this.#chunks.length; chunk++, offset = 0) {
+      const entries = this.#chunks[chunk]!;
+      for (; offset < entries.length; offset++) {
+        const stored = entries[offset]!;
+        if (!stored.key.startsWith(prefix)) return { items, remaining: 0 };
+        if (limit > 0 && items.length === limit) return { items, remaining: this.#count({ chunk, offset }, prefix) };
+        items.push(stored);
+      }
+    }
+    return { items, remaining: 0 };
+  }
+
+  /** How many entries from a position on are below a prefix; the one at the position is. */
+  #count(from: Position, prefix: string): number {
+    let count = -from.offset;
+    for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
+      const entries = this.#chunks[chunk]!;
+      if (!entries.at(-1)!.key.startsWith(prefix)) {
+        const start = chunk === from.chunk ? from.offset : 0;
+        return count + firstIndex(entries, (key) => !key.startsWith(prefix), start);
+      }
+      count += entries.length;
+    }
+    return count;
+  }
+
+  /** The first entry whose key is not less than the given one. */
+  #find(key: string): Position {
+    return this.#locate((candidate) => compareKeys(candidate, key) >= 0);
+  }
+
+  #findAfter(key: string): Position {
+    return this.#locate((candidate) => compareKeys(candidate, key) > 0);
+  }
+
+  /** The first entry that passes a test which, once passed, every later entry passes too. */
+  #locate(test: (key: string) => boolean): Position {
+    let low = 0;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (test(this.#chunks[middle]!.at(-1)!.key)) high = middle;
+      else low = middle + 1;
+    }
+    return { chunk: low, offset: firstIndex(this.#chunks[low]!, test, 0) };
+  }
+}
+
+/** Binary search in a sorted array for the first entry that passes; its length when none does. */
+export function firstIndex(entries: readonly Stored[], test: (key: string) => boolean, from: number): number {
+  let low = from;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (test(entries[middle]!.key)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

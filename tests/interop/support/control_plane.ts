@@ -1,0 +1,171 @@
+/**
+ * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when asked for, kube-controller-manager with
+ * the certificate controllers. Its certificates come from openssl, so that no code of ours vouches for itself.
+ */
+import { generateKeyPairSync } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { peerPath } from "../../../scripts/peers.ts";
+import { type Running, runProgram, start } from "../../support/child.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../../support/temp.ts";
+
+/** A running control plane. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly server: string;
+  readonly caPath: string;
+  readonly caKeyPath: string;
+  /** Authenticates by client certificate, group system:masters. */
+  readonly adminKubeconfig: string;
+  /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
+  kubeconfigWithToken(name: string, token: string): Promise<string>;
+  apiserverLog(): string;
+}
+
+/** Bearer tokens of the control plane's token file: user, groups. */
+export const TOKENS = {
+  "bootstrap-token": ["kubelet-bootstrap", "system:bootstrappers"],
+  "admin-token": ["admin", "system:masters"],
+} as const;
+
+/** Starts one and waits until it is ready. */
+export async function startControlPlane(
+  options: { readonly controllers: boolean } = { controllers: true },
+): Promise<ControlPlane> {
+  const folder = await createTempFolder();
+  const started: Running[] = [];
+  const stop = async () => {
+    for (const running of started.reverse()) await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await writePki(folder);
+    const [client, peer, port] = [await findFreePort(), await findFreePort(), await findFreePort()];
+    started.push(start(peerPath("etcd"), [
+      `--data-dir=${folder.join("etcd")}`,
+      `--listen-client-urls=http://127.0.0.1:${client}`,
+      `--advertise-client-urls=http://127.0.0.1:${client}`,
+      `--listen-peer-urls=http://127.0.0.1:${peer}`,
+      `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
+      `--initial-cluster=default=http://127.0.0.1:${peer}`,
+    ]));
+    const apiserver = start(peerPath("kube-apiserver"), [
+      `--etcd-servers=http://127.0.0.1:${client}`,
+      `--secure-port=${port}`,
+      "--bind-address=127.0.0.1",
+      "--advertise-address=127.0.0.1",
+      "--authorization-mode=Node,RBAC",
+      "--enable-admission-plugins=NodeRestriction",
+      "--enable-bootstrap-token-auth",
+      `--token-auth-file=${folder.join("tokens.csv")}`,
+      `--client-ca-file=${folder.join("ca.crt")}`,
+      `--tls-cert-file=${folder.join("server.crt")}`,
+      `--tls-private-key-file=${folder.join("server.key")}`,
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${folder.join("sa.pub")}`,
+      `--service-account-signing-key-file=${folder.join("sa.key")}`,
+      "--service-cluster-ip-range=10.0.0.0/24",
+      "--endpoint-reconciler-type=none",
+    ]);
+    started.push(apiserver);
+    const server = `https://127.0.0.1:${port}`;
+    await waitReady(server, await readFile(folder.join("ca.crt")), apiserver);
+    const plane: ControlPlane = {
+      folder,
+      server,
+      caPath: folder.join("ca.crt"),
+      caKeyPath: folder.join("ca.key"),
+      adminKubeconfig: folder.join("admin.kubeconfig"),
+      kubeconfigWithToken: (name, token) => writeKubeconfig(folder, server, name, { token }),
+      apiserverLog: () => apiserver.stderr(),
+      [Symbol.asyncDispose]: stop,
+    };
+    await writeKubeconfig(folder, server, "admin", { certificate: "admin" });
+    if (options.controllers) {
+      started.push(start(peerPath("kube-controller-manager"), [
+        `--kubeconfig=${plane.adminKubeconfig}`,
+        "--controllers=certificatesigningrequest-approving-controller,certificatesigningrequest-signing-controller,certificatesigningrequest-cleaner-controller",
+        `--cluster-signing-cert-file=${folder.join("ca.crt")}`,
+        `--cluster-signing-key-file=${folder.join("ca.key")}`,
+        `--service-account-private-key-file=${folder.join("sa.key")}`,
+        "--use-service-account-credentials=true",
+        "--leader-elect=false",
+        "--secure-port=0",
+      ]));
+    }
+    return plane;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function writePki(folder: TempFolder): Promise<void> {
+  const openssl = async (...args: string[]) => {
+    const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
+    if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
+  };
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  await openssl("req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30");
+  await writeFile(folder.join("server.ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
+  await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
+  for (
+    const [name, subject, extensions] of [
+      ["server", "/CN=kube-apiserver", "server.ext"],
+      ["admin", "/O=system:masters/CN=admin", "client.ext"],
+    ] as const
+  ) {
+    await openssl("req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
+    await openssl(
+      ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
+      ...["-out", `${name}.crt`, "-days", "20", "-extfile", extensions],
+    );
+  }
+  const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
+  await writeFile(folder.join("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
+  const lines = Object.entries(TOKENS).map(([token, [user, group]], index) => `${token},${user},${index + 1},"${group}"`);
+  await writeFile(folder.join("tokens.csv"), `${lines.join("\n")}\n`);
+}
+
+async function writeKubeconfig(
+  folder: TempFolder,
+  server: string,
+  name: string,
+  credential: { readonly token: string } | { readonly certificate: string },
+): Promise<string> {
+  const path = folder.join(`${name}.kubeconfig`);
+  const user = "token" in credential
+    ? { token: credential.token }
+    : { "client-certificate": folder.join(`${credential.certificate}.crt`), "client-key": folder.join(`${credential.certificate}.key`) };
+  await writeFile(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "test", cluster: { server, "certificate-authority": folder.join("ca.crt") } }],
+      users: [{ name, user }],
+      contexts: [{ name, context: { cluster: "test", user: name } }],
+      "current-context": name,
+    }),
+    { mode: 0o600 },
+  );
+  return path;
+}
+
+async function waitReady(server: string, ca: Uint8Array, apiserver: Running): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  while (Date.now() < deadline) {
+    const status = await new Promise<number>((resolve) => {
+      const probe = request(`${server}/readyz`, { ca: new TextDecoder().decode(ca) }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      probe.once("error", () => resolve(0));
+      probe.end();
+    });
+    if (status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`kube-apiserver is not ready\n${apiserver.stderr().slice(-4000)}`);
+}

@@ -1,0 +1,138 @@
+/** Child processes of the tests: our own program from its sources, and its peers. Ended by their own pid only. */
+import { Buffer } from "node:buffer";
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+
+/** What a finished program left. */
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A program that runs. Disposing it kills it and waits for its end. */
+export interface Running extends AsyncDisposable {
+  readonly pid: number;
+  stdout(): string;
+  stderr(): string;
+  /** Resolves with the match once stdout or stderr has it; rejects when the program ends before or time is up. */
+  waitFor(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
+  kill(signal: NodeJS.Signals): void;
+  finished(): Promise<Finished>;
+}
+
+/** How to start a program. */
+export interface StartOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/** The checkout. */
+export const ROOT = process.cwd();
+
+/** Command and arguments that run tlsboot from its sources on the current runtime. */
+export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
+  const main = join(ROOT, "cli", "main.ts");
+  const isDeno = process.versions["deno"] !== undefined;
+  return isDeno ? [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]] : [process.execPath, [
+    "--disable-warning=ExperimentalWarning",
+    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+    main,
+    ...args,
+  ]];
+}
+
+/** Starts tlsboot. */
+export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
+  const [command, all] = tlsbootCommand(args);
+  return start(command, all, options);
+}
+
+/** Runs tlsboot to its end. */
+export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  await using running = startTlsboot(args, options);
+  return await running.finished();
+}
+
+/** Runs any program to its end. */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<Finished> {
+  await using running = start(command, args, options);
+  return await running.finished();
+}
+
+/** Starts any program. */
+export function start(command: string, args: readonly string[], options: StartOptions = {}): Running {
+  const child: ChildProcess = spawn(command, [...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...process.env, NO_COLOR: "1", ...options.env },
+  });
+  const output = { stdout: "", stderr: "" };
+  const listeners = new Set<() => void>();
+  const notify = () => {
+    for (const listener of [...listeners]) listener();
+  };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]?.on("data", (chunk: Buffer) => {
+      output[name] += chunk.toString("utf8");
+      notify();
+    });
+  }
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.stdin ?? "");
+  let ended: Finished | undefined;
+  const finished = new Promise<Finished>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      ended = { code: code ?? (signal === null ? 1 : 128), ...output };
+      resolve(ended);
+      notify();
+    });
+  });
+  finished.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    kill: (signal) => void child.kill(signal),
+    finished: () => finished,
+    waitFor(pattern, timeoutMs = 60_000) {
+      return new Promise((resolve, reject) => {
+        const check = () => {
+          const match = output.stdout.match(pattern) ?? output.stderr.match(pattern);
+          if (match === null && ended === undefined) return;
+          clearTimeout(timer);
+          listeners.delete(check);
+          if (match !== null) resolve(match);
+          else reject(new Error(describe(`ended with ${ended?.code} before`, command, args, pattern, output)));
+        };
+        const timer = setTimeout(() => {
+          listeners.delete(check);
+          reject(new Error(describe(`${timeoutMs} ms went by before`, command, args, pattern, output)));
+        }, timeoutMs);
+        listeners.add(check);
+        check();
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      if (ended === undefined) child.kill("SIGKILL");
+      await finished.catch(() => undefined);
+    },
+  };
+}
+
+function describe(
+  what: string,
+  command: string,
+  args: readonly string[],
+  pattern: RegExp,
+  output: { stdout: string; stderr: string },
+): string {
+  return `${command} ${args.join(" ")}: ${what} ${pattern}\n--- stdout\n${output.stdout}\n--- stderr\n${output.stderr}`;
+}

@@ -1,0 +1,51 @@
+/** A CA that tests of signers use, and certificates from it. */
+import { type Authority, createAuthority } from "../../core/pki/authority.ts";
+import { issueCertificate } from "../../core/pki/certificate.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+
+/** A CA with its private key as PEM, so that a test can write files. */
+export interface SigningCa extends Authority {
+  readonly keyPem: string;
+}
+
+/** How the CA differs from the usual one. */
+export interface SigningCaOptions {
+  readonly commonName?: string;
+  readonly keyAlgorithm?: KeyAlgorithm;
+}
+
+/** Makes a CA with a key of its own, valid from 2025 to 2035. */
+export async function createSigningCa(options: SigningCaOptions = {}): Promise<SigningCa> {
+  const key = await generatePrivateKey(options.keyAlgorithm ?? "ecdsa-p256");
+  const authority = await createAuthority({
+    commonName: options.commonName ?? "test-ca",
+    notBefore: new Date("2025-01-01T00:00:00Z"),
+    notAfter: new Date("2035-01-01T00:00:00Z"),
+    key,
+    serial: Uint8Array.of(1),
+  });
+  return { ...authority, keyPem: key.toPem() };
+}
+
+/** A client certificate of the CA, as PEM; the key is thrown away. */
+export async function issueClientCertificate(ca: Authority, notBefore: Date, notAfter: Date): Promise<string> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const der = await issueCertificate(
+    {
+      subject: { commonName: "test" },
+      publicKeyDer: key.publicKeyDer(),
+      dnsNames: [],
+      ipAddresses: [],
+      emailAddresses: [],
+      uris: [],
+      notBefore,
+      notAfter,
+      usages: ["client auth"],
+      isCa: false,
+    },
+    ca,
+    Uint8Array.of(2),
+  );
+  return encodePem("CERTIFICATE", der);
+}
