@@ -104,9 +104,13 @@ async function createWhole(path: string, text: string, mode: number, { files, ra
     await link(temporary, path);
   } catch (error) {
     const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-    throw new AppError(exists ? "file_exists" : "io", `cannot create "${path}": ${exists ? "it exists" : messageOf(error)}`, {
-      cause: error,
-    });
+    throw new AppError(
+      exists ? "file_exists" : "io",
+      `cannot create "${path}": ${exists ? "it exists" : messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   } finally {
     await files.unlink(temporary);
   }

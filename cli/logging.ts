@@ -1,5 +1,11 @@
 /** The Logger port over LogTape's formatters: text for people, JSON lines for machines, always on stderr. */
-import { compareLogLevel, getJsonLinesFormatter, getTextFormatter, type LogRecord, type TextFormatter } from "@logtape/logtape";
+import {
+  compareLogLevel,
+  getJsonLinesFormatter,
+  getTextFormatter,
+  type LogRecord,
+  type TextFormatter,
+} from "@logtape/logtape";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import type { OutputStream } from "./io.ts";
 import { redactFields } from "./redact.ts";

@@ -73,7 +73,9 @@ async function readConfig(
     import("./framework/config_file.ts"),
     import("node:fs/promises"),
   ]);
-  const known: FlagSet = Object.assign({}, ...table.commands.map((command) => command.flags), { debug: GLOBAL_FLAGS.debug });
+  const known: FlagSet = Object.assign({}, ...table.commands.map((command) => command.flags), {
+    debug: GLOBAL_FLAGS.debug,
+  });
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");
     return { path, ...parseConfigFile(text, path, known) };

@@ -1,6 +1,12 @@
 /** Approves and denies, as kubectl does (`approver.md` §2.2, §2.3). */
 import type { Api } from "../../client/api.ts";
-import { type DecisionText, KUBECTL_APPROVE, KUBECTL_DENY, withApproval, withDenial } from "../../core/approval/conditions.ts";
+import {
+  type DecisionText,
+  KUBECTL_APPROVE,
+  KUBECTL_DENY,
+  withApproval,
+  withDenial,
+} from "../../core/approval/conditions.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { DECIDE_FLAGS } from "../commands/decide_flags.ts";

@@ -11,8 +11,8 @@ export function describeRules(csr: CertificateSigningRequest): string[] {
   const facts = request.value;
   const approvers = RECOGNIZERS.map((recognizer) => {
     const verdict = recognizer.recognizes(csr, facts)
-      ? `recognized: approved by itself if the requester may create certificatesigningrequests/${recognizer.permission}`
-      : "not recognized: left to a person";
+      ? `matches: approved by itself if the requester may create certificatesigningrequests/${recognizer.permission}`
+      : "does not match";
     return `  ${recognizer.permission}\t${verdict}`;
   });
   return ["Approval rules:", ...approvers, "", ...profileLines(csr), ""];
@@ -28,5 +28,7 @@ function profileLines(csr: CertificateSigningRequest): string[] {
     const fault = rule.check(request.value, csr.spec.usages ?? []);
     return `  ${rule.name}\t${fault === undefined ? "ok" : `refused: ${fault}`}`;
   });
-  return verdicts.length === 0 ? ["Signer rules:", "  none\tthis signer promises nothing"] : ["Signer rules:", ...verdicts];
+  return verdicts.length === 0
+    ? ["Signer rules:", "  none\tthis signer promises nothing"]
+    : ["Signer rules:", ...verdicts];
 }

@@ -17,7 +17,9 @@ export async function forEachName(
     } catch (error) {
       context.signal.throwIfAborted();
       // A server that is away is away for all of them.
-      if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) throw error;
+      if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
+        throw error;
+      }
       reportError(error, context.io, context.isDebug);
       code = EXIT.failed;
     }

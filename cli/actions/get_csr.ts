@@ -3,7 +3,7 @@ import { withQuery } from "../../client/listing.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { GetCsrFlags } from "../commands/get_csr.ts";
-import { type Connection, connect } from "../connection.ts";
+import { connect, type Connection } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -39,7 +39,7 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
     ...(selector === undefined ? {} : { labelSelector: selector }),
   };
   const request = { input, names, selectors, io, signal };
-  const isTable = output === undefined || output.kind === "table" || output.kind === "wide";
+  const isTable = output === undefined || output.kind === "wide";
   // A template with a mistake is told before anybody is asked.
   const show = isTable ? showTables : showObjectsAs(output);
   await using connection = await connect(input.settings, io);
@@ -51,15 +51,18 @@ async function showTables(connection: Connection, request: Request): Promise<Exi
   const api = createTableApi(connection.transport, io);
   const printer = createTablePrinter({ isWide: input.settings.output?.kind === "wide" });
   const print = (table: Table): void => io.stdout.write(printer.print(table.columnDefinitions, table.rows));
-  const ask = async (path: string): Promise<Table> => decodeTable(await api.requestJson({ method: "GET", path }, signal), path);
+  const ask = async (path: string): Promise<Table> =>
+    decodeTable(await api.requestJson({ method: "GET", path }, signal), path);
   let version = "";
   let code: ExitCode = EXIT.done;
   if (names.length > 0) {
+    const tables: Table[] = [];
     code = await forEachName(names, async (name) => {
       const table = await ask(csrPath(name));
       version = table.metadata.resourceVersion ?? "";
-      print(table);
+      tables.push(table);
     }, { io, isDebug: input.isDebug, signal });
+    printTogether(tables, print);
   } else {
     version = await printPages(ask, print, selectors, io, input.settings.watch);
   }
@@ -82,7 +85,6 @@ async function printPages(
   io: Io,
   isWatching: boolean,
 ): Promise<string> {
-  // All pages before the first line: the width of a column depends on all of its rows.
   const pages: Table[] = [];
   let next: string | undefined = "";
   while (next !== undefined) {
@@ -92,11 +94,16 @@ async function printPages(
     pages.push(page);
     next = page.metadata.continue === "" ? undefined : page.metadata.continue;
   }
-  const rows = pages.flatMap((page) => page.rows);
-  const last = pages[pages.length - 1];
-  if (rows.length > 0) print({ metadata: {}, columnDefinitions: pages[0]?.columnDefinitions ?? [], rows });
-  else if (!isWatching) io.stderr.write("No resources found\n");
-  return last?.metadata.resourceVersion ?? "";
+  const isEmpty = !printTogether(pages, print);
+  if (isEmpty && !isWatching) io.stderr.write("No resources found\n");
+  return pages[pages.length - 1]?.metadata.resourceVersion ?? "";
+}
+
+/** Prints several Tables as one, as the width of a column depends on all of its rows; false when there are none. */
+function printTogether(tables: readonly Table[], print: (table: Table) => void): boolean {
+  const rows = tables.flatMap((table) => table.rows);
+  if (rows.length > 0) print({ metadata: {}, columnDefinitions: tables[0]?.columnDefinitions ?? [], rows });
+  return rows.length > 0;
 }
 
 function showObjectsAs(format: ObjectFormat): (connection: Connection, request: Request) => Promise<ExitCode> {

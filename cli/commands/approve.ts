@@ -14,7 +14,10 @@ export const approve = defineCommand({
   flags: DECIDE_FLAGS,
   examples: [
     { comment: "Approve a request", command: "tlsboot approve csr-sqgzp" },
-    { comment: "Say why", command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'" },
+    {
+      comment: "Say why",
+      command: "tlsboot approve csr-sqgzp --reason Inventory --message 'Rack 4, checked by hand.'",
+    },
   ],
   exitCodes: { 0: "every request is approved", 1: "failed for one or more requests" },
   load: async () => (await import("../actions/decide.ts")).approveAction,

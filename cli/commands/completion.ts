@@ -24,7 +24,10 @@ export const completion = defineCommand({
     { comment: "bash, in the current shell", command: "source <(tlsboot completion bash)" },
     { comment: "zsh, for every shell", command: 'tlsboot completion zsh > "${fpath[1]}/_tlsboot"' },
     { comment: "fish, for every shell", command: "tlsboot completion fish > ~/.config/fish/completions/tlsboot.fish" },
-    { comment: "PowerShell, in the current shell", command: "tlsboot completion powershell | Out-String | Invoke-Expression" },
+    {
+      comment: "PowerShell, in the current shell",
+      command: "tlsboot completion powershell | Out-String | Invoke-Expression",
+    },
   ],
   exitCodes: {},
   load: () => import("../actions/completion.ts"),

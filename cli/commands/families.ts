@@ -30,7 +30,8 @@ export const FAMILIES: readonly CommandFamily[] = [
   {
     word: "token",
     summary: "Create, list and delete bootstrap tokens",
-    description: "Create, list and delete bootstrap tokens: what a machine shows when it asks for its first certificate.",
+    description:
+      "Create, list and delete bootstrap tokens: what a machine shows when it asks for its first certificate.",
     group: "Key and File Commands",
   },
   {

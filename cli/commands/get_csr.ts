@@ -44,8 +44,14 @@ export const getCsr = defineCommand({
   flags,
   examples: [
     { comment: "List all requests", command: "tlsboot get csr" },
-    { comment: "List pending serving certificates and watch", command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w" },
-    { comment: "Write the certificate of a request to a file", command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt" },
+    {
+      comment: "List pending serving certificates and watch",
+      command: "tlsboot get csr --field-selector spec.signerName=kubernetes.io/kubelet-serving -w",
+    },
+    {
+      comment: "Write the certificate of a request to a file",
+      command: "tlsboot get csr n1 -o jsonpath='{.status.certificate}' | base64 -d > n1.crt",
+    },
   ],
   exitCodes: {},
   load: () => import("../actions/get_csr.ts"),

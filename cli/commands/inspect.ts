@@ -15,12 +15,24 @@ export const inspect = defineCommand({
 
  Private keys and tokens are recognised, never shown.`,
   group: "Key and File Commands",
-  args: [argument("FILE", "PEM or DER files, or kubeconfigs; - is stdin", { variadic: true, completion: { kind: "file" } })],
+  args: [
+    argument("FILE", "PEM or DER files, or kubeconfigs; - is stdin", { variadic: true, completion: { kind: "file" } }),
+  ],
   flags,
   examples: [
-    { comment: "Look at a kubelet's certificate", command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem" },
-    { comment: "Check a kubeconfig in a script", command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired" },
+    {
+      comment: "Look at a kubelet's certificate",
+      command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",
+    },
+    {
+      comment: "Check a kubeconfig in a script",
+      command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired",
+    },
   ],
-  exitCodes: { 0: "everything was read and is valid now", 1: "a file could not be read", 3: "a certificate has expired or is not valid yet" },
+  exitCodes: {
+    0: "everything was read and is valid now",
+    1: "a file could not be read",
+    3: "a certificate has expired or is not valid yet",
+  },
   load: () => import("../actions/inspect.ts"),
 });

@@ -1,6 +1,8 @@
 /** The command table: every command that exists, in the order of help. A new command is one file and one line here. */
 import type { CommandTable } from "../framework/command.ts";
 import { approve } from "./approve.ts";
+import { approver } from "./approver.ts";
+import { bootstrap } from "./bootstrap.ts";
 import { caInit } from "./ca/init.ts";
 import { caShow } from "./ca/show.ts";
 import { completion } from "./completion.ts";
@@ -15,6 +17,9 @@ import { kubeconfigBootstrap } from "./kubeconfig/bootstrap.ts";
 import { tokenCreate } from "./token/create.ts";
 import { tokenDelete } from "./token/delete.ts";
 import { tokenList } from "./token/list.ts";
+import { serve } from "./serve.ts";
+import { signer } from "./signer.ts";
+import { up } from "./up.ts";
 import { version } from "./version.ts";
 
 /** What `tlsboot` can do. */
@@ -25,6 +30,11 @@ export const COMMAND_TABLE: CommandTable = {
  A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
   families: FAMILIES,
   commands: [
+    up,
+    serve,
+    signer,
+    approver,
+    bootstrap,
     getCsr,
     describeCsr,
     approve,

@@ -46,8 +46,9 @@ function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootC
   };
   const addFlag = (target: { option: RootCommand["option"] }, key: string, flag: Flag<unknown>): void => {
     const name = flagName(key);
-    if (flag.placeholder !== undefined) target.option(name, firstSentence(flag.summary), offer(flag.completion), flag.short);
-    else if (flag.short === undefined) target.option(name, firstSentence(flag.summary));
+    if (flag.placeholder !== undefined) {
+      target.option(name, firstSentence(flag.summary), offer(flag.completion), flag.short);
+    } else if (flag.short === undefined) target.option(name, firstSentence(flag.summary));
     else target.option(name, firstSentence(flag.summary), flag.short);
   };
   for (const family of table.families) root.command(family.word, family.summary);

@@ -37,8 +37,9 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
     if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
     else if (flag.isCommandLineOnly) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
     else if (texts === undefined) faults.push(`${origin}: ${key}: a value or a list of values expected`);
-    else if (Array.isArray(value) && !flag.isRepeatable) faults.push(`${origin}: ${key}: one value expected, not a list`);
-    else raw[key] = texts;
+    else if (Array.isArray(value) && !flag.isRepeatable) {
+      faults.push(`${origin}: ${key}: one value expected, not a list`);
+    } else raw[key] = texts;
   }
   return { raw, faults };
 }

@@ -113,7 +113,9 @@ export function integerFlag<D extends number | undefined = undefined>(
       const text = last(texts);
       const value = Number(text);
       if (/^[+-]?\d+$/.test(text) && value >= min && value <= max) return ok(value);
-      return err(max === Number.MAX_SAFE_INTEGER ? `want a number from ${min} up` : `want a number from ${min} to ${max}`);
+      return err(
+        max === Number.MAX_SAFE_INTEGER ? `want a number from ${min} up` : `want a number from ${min} to ${max}`,
+      );
     },
   });
 }
@@ -145,7 +147,8 @@ export function listFlag(
       placeholder: "LIST",
       default: initially,
       defaultText: `[${initially.join(",")}]`,
-      parse: (texts) => ok(texts.flatMap((text) => text.split(",")).map((item) => item.trim()).filter((item) => item !== "")),
+      parse: (texts) =>
+        ok(texts.flatMap((text) => text.split(",")).map((item) => item.trim()).filter((item) => item !== "")),
     }),
     isRepeatable: true,
   };

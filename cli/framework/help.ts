@@ -61,7 +61,9 @@ function programSections(table: CommandTable): string[] {
     ...groups,
     globalFlags(),
     `Usage:\n  ${table.program} COMMAND [flags]`,
-    `Every flag can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${environmentName("dataDir")}) or in ` +
+    `Every flag can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
+      environmentName("dataDir")
+    }) or in ` +
     `the --config file, in this order.\nUse "${table.program} COMMAND --help" for more about a command.`,
   ];
 }

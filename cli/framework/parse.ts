@@ -29,7 +29,9 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
     root.parse(normalized.argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.code === "commander.helpDisplayed" || error.code === "commander.help") return { kind: "help", text: help };
+    if (error.code === "commander.helpDisplayed" || error.code === "commander.help") {
+      return { kind: "help", text: help };
+    }
     throw usageErrorOf(error, findWords(normalized.argv, root), table);
   }
   // Without a command commander shows help, so an action has run.
@@ -53,7 +55,12 @@ function createParser(
     return [family.word, parser] as const;
   }));
   for (const command of table.commands) {
-    const parser = prepare(new Parser(command.path[command.path.length - 1]), table, { kind: "command", command }, onHelp);
+    const parser = prepare(
+      new Parser(command.path[command.path.length - 1]),
+      table,
+      { kind: "command", command },
+      onHelp,
+    );
     for (const alias of command.aliases ?? []) parser.alias(alias);
     addFlags(parser, command.flags);
     for (const argument of command.args) parser.argument(argumentText(argument), argument.summary);

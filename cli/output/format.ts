@@ -2,9 +2,10 @@
 import { err, ok, type Result } from "../../core/result.ts";
 import { type Flag, parsedFlag } from "../framework/flags.ts";
 
-/** How an answer is printed. */
+/** How an answer is printed; a table without one. */
 export type OutputFormat =
-  | { readonly kind: "table" | "wide" | "json" | "yaml" | "name" }
+  | { readonly kind: "wide" }
+  | { readonly kind: "json" | "yaml" | "name" }
   | { readonly kind: "jsonpath"; readonly template: string };
 
 const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
@@ -13,8 +14,8 @@ const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
 export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
   short: "o",
   placeholder: "FORMAT",
-  summary: "Output format. One of: (wide, json, yaml, name, jsonpath=TEMPLATE). A table without it.",
-  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath="] },
+  summary: "Output format; a table without it.",
+  completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
   parse: parseOutputFormat,
 });
 
@@ -25,7 +26,9 @@ export function parseOutputFormat(text: string): Result<OutputFormat, string> {
   if (known === undefined) return err(`want one of ${NAMES.join(", ")}`);
   if (known === "jsonpath") {
     const template = rest.join("=");
-    return template === "" ? err("want a template, as in jsonpath='{.status.certificate}'") : ok({ kind: known, template });
+    return template === ""
+      ? err("want a template, as in jsonpath='{.status.certificate}'")
+      : ok({ kind: known, template });
   }
   return rest.length > 0 ? err(`${known} takes no value`) : ok({ kind: known });
 }

@@ -1,4 +1,5 @@
 /** Evaluates kubectl's JSONPath templates over an object; what is missing prints as nothing. */
+import { AppError } from "../../core/errors.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
 import { sortKeys } from "./json.ts";
@@ -21,11 +22,17 @@ export function evaluateJsonPath(template: readonly TemplateNode[], value: unkno
 
 function walk(path: Path, from: readonly unknown[]): readonly unknown[] {
   let values = from;
-  for (const step of path) values = values.flatMap((value) => takeStep(step, value));
+  for (const step of path) {
+    const before = values;
+    // A union gives the first member of all values, then the second of all, as client-go does.
+    values = step.kind === "union"
+      ? step.paths.flatMap((member) => walk(member, before))
+      : before.flatMap((value) => takeStep(step, value));
+  }
   return values;
 }
 
-function takeStep(step: Step, value: unknown): readonly unknown[] {
+function takeStep(step: Exclude<Step, { readonly kind: "union" }>, value: unknown): readonly unknown[] {
   switch (step.kind) {
     case "field":
       return isRecord(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
@@ -34,16 +41,23 @@ function takeStep(step: Step, value: unknown): readonly unknown[] {
     case "descend":
       return descend(value);
     case "index":
-      return Array.isArray(value) ? value.slice(step.index, step.index === -1 ? undefined : step.index + 1) : [];
+      return Array.isArray(value) ? [itemAt(value, step.index)] : [];
     case "slice":
       return Array.isArray(value)
         ? value.slice(step.from, step.to).filter((_, index) => step.by > 0 && index % step.by === 0)
         : [];
-    case "union":
-      return step.paths.flatMap((path) => walk(path, [value]));
     case "filter":
       return Array.isArray(value) ? value.filter((item: unknown) => holds(step.filter, item)) : [];
   }
+}
+
+function itemAt(items: readonly unknown[], index: number): unknown {
+  const at = index < 0 ? index + items.length : index;
+  if (at >= 0 && at < items.length) return items[at];
+  throw new AppError(
+    "invalid",
+    `cannot evaluate the jsonpath template: array index out of bounds: index ${index}, length ${items.length}`,
+  );
 }
 
 /** The value itself and everything below it, outermost first. */

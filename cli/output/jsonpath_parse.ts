@@ -64,8 +64,9 @@ function readNodes(reader: Reader, isInRange: boolean): TemplateNode[] {
 function parsePath(text: string, reader: Reader): Path {
   // `@` and `$` both mean where the path starts, as in client-go.
   const rest = text.trim().replace(/^[@$]/, "");
-  // kubectl takes `{items[0]}` for `{.items[0]}`.
-  return parseSteps(/^[A-Za-z_]/.test(rest) ? `.${rest}` : rest, reader);
+  const word = /^[A-Za-z_]+/.exec(rest)?.[0];
+  if (word !== undefined) throw reader.fault(`unrecognized identifier ${word}`);
+  return parseSteps(rest, reader);
 }
 
 function parseSteps(text: string, reader: Reader): readonly Step[] {
@@ -101,10 +102,9 @@ function parseBrackets(text: string, reader: Reader): Step {
   if (filter !== null) return { kind: "filter", filter: parseFilter((filter[1] ?? "").trim(), reader) };
   const parts = splitOutsideQuotes(text, ",");
   if (parts.length > 1) {
-    return { kind: "union", paths: parts.map((part) => [parseBrackets(part.trim(), reader)]) };
+    return { kind: "union", paths: parts.map((part) => parseMember(part.trim(), reader)) };
   }
-  const quoted = /^(["'])(.*)\1$/s.exec(text);
-  if (quoted !== null) return { kind: "field", name: unescape(quoted[2] ?? "") };
+  if (/^(["']).*\1$/s.test(text)) return { kind: "union", paths: [parseMember(text, reader)] };
   const slice = /^(-?\d*):(-?\d*)(?::(\d*))?$/.exec(text);
   if (slice !== null) {
     const [, from = "", to = "", by = ""] = slice;
@@ -119,6 +119,12 @@ function parseBrackets(text: string, reader: Reader): Step {
   throw reader.fault(`invalid array index ${text}`);
 }
 
+/** A quoted name is a path of its own: `['metadata.name']`; a dot that belongs to a key is written `\\.`. */
+function parseMember(text: string, reader: Reader): readonly Step[] {
+  const quoted = /^(["'])(.*)\1$/s.exec(text);
+  return quoted === null ? [parseBrackets(text, reader)] : parseSteps(`.${quoted[2] ?? ""}`, reader);
+}
+
 function parseFilter(text: string, reader: Reader): Filter {
   const operator = findOperator(text);
   if (operator === undefined) return { left: parseOperand(text, reader) };
@@ -129,7 +135,9 @@ function parseFilter(text: string, reader: Reader): Filter {
   };
 }
 
-function findOperator(text: string): { readonly at: number; readonly text: NonNullable<Filter["operator"]> } | undefined {
+function findOperator(
+  text: string,
+): { readonly at: number; readonly text: NonNullable<Filter["operator"]> } | undefined {
   let quote = "";
   for (let at = 0; at < text.length; at++) {
     const char = text[at] ?? "";

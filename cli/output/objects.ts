@@ -6,7 +6,7 @@ import { formatJson, sortKeys } from "./json.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
 
 /** A format that shows objects rather than table rows. */
-export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "table" | "wide" }>;
+export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;
 
 /** Prints one answer: a single object, or what a list or several names gave. */
 export interface ObjectPrinter {

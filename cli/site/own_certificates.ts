@@ -44,7 +44,10 @@ const GROUP_AND_OTHERS = 0o077;
 const SERIAL_BYTES = 16;
 
 /** The CA of a data directory; makes one where there is none. AppError `ca_invalid`, `file_permissions`, `io`. */
-export async function ensureCa(dir: DataDir, deps: OwnCertificateDeps): Promise<{ authority: Authority; created: boolean }> {
+export async function ensureCa(
+  dir: DataDir,
+  deps: OwnCertificateDeps,
+): Promise<{ authority: Authority; created: boolean }> {
   const { files } = deps;
   await files.makeDirectory(dir.pki, FOLDER_MODE);
   const certificatePem = await files.readText(dir.caCertificate);
@@ -85,7 +88,15 @@ export async function makeCa(
 export function servingNamesOf(
   addresses: { readonly bind: string; readonly advertise: string | undefined; readonly extra: readonly string[] },
 ): ServingNames {
-  const hosts = ["localhost", "127.0.0.1", "::1", hostname(), addresses.bind, addresses.advertise ?? "", ...addresses.extra];
+  const hosts = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    hostname(),
+    addresses.bind,
+    addresses.advertise ?? "",
+    ...addresses.extra,
+  ];
   return planServingNames(hosts, (host) => isIP(host) !== 0);
 }
 
@@ -112,7 +123,10 @@ export async function ensureServing(
   await deps.files.writeAtomic(dir.servingKey, privateKeyPem, SECRET_MODE);
   await deps.files.writeAtomic(dir.servingCertificate, certificatePem, PUBLIC_MODE);
   deps.logger.info("serving certificate issued", { reason, dnsNames: names.dnsNames, ipAddresses: names.ipAddresses });
-  return { serving: { certificatePem, privateKeyPem, certificate: leafOf(certificatePem, privateKeyPem) }, renewed: reason };
+  return {
+    serving: { certificatePem, privateKeyPem, certificate: leafOf(certificatePem, privateKeyPem) },
+    renewed: reason,
+  };
 }
 
 /** The admin's kubeconfig (group system:masters), embedded; made anew when its certificate or the server changes. */
@@ -195,7 +209,9 @@ async function readAdmin(
   if (!config.ok) return undefined;
   const cluster = config.value.clusters[0]?.cluster;
   const user = config.value.users[0]?.user;
-  if (cluster === undefined || user?.clientCertificateData === undefined || user.clientKeyData === undefined) return undefined;
+  if (cluster === undefined || user?.clientCertificateData === undefined || user.clientKeyData === undefined) {
+    return undefined;
+  }
   const pair = parseCredentialPair(user.clientCertificateData, user.clientKeyData.reveal());
   if (!pair.ok) return undefined;
   return { server: cluster.server ?? "", caPem: cluster.certificateAuthorityData ?? "", certificate: pair.value.leaf };
@@ -210,9 +226,13 @@ async function issueOwn(
   const now = deps.clock.now().getTime();
   const end = Math.min(now + OWN_LIFE_MS, authority.certificate.notAfter.getTime());
   if (end <= now) {
-    throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${authority.certificate.notAfter.toISOString()}`, {
-      hint: "move the old CA away and start with a new one; every node must bootstrap again",
-    });
+    throw new AppError(
+      "ca_expired",
+      `cannot issue a certificate: the CA ended at ${authority.certificate.notAfter.toISOString()}`,
+      {
+        hint: "move the old CA away and start with a new one; every node must bootstrap again",
+      },
+    );
   }
   const der = await issueCertificate(
     {

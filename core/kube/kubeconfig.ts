@@ -141,7 +141,13 @@ function parseYaml(text: string): unknown {
   });
   const fault = document.errors[0];
   if (fault !== undefined) throw new ShapeError(`not YAML: ${firstLine(fault.message)}`);
-  return document.toJS({ maxAliasCount: 100 });
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // An alias without its anchor, or aliases that multiply beyond measure.
+    if (error instanceof ReferenceError) throw new ShapeError(`not YAML: ${firstLine(error.message)}`);
+    throw error;
+  }
 }
 
 function firstLine(text: string): string {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createTestAuthority, hoursFromNow, issueTestCertificate, planTestLeaf, unwrap } from "./_test_authority.ts";
 import { parseAuthority, signatureAlgorithmOf } from "./authority.ts";
 import { parseCaBundle, publicKeyPin } from "./ca_bundle.ts";
-import { encodePem } from "./pem.ts";
+import { encodePem, parsePemBlocks } from "./pem.ts";
 
 test("createAuthority() makes a root like kubeadm's", async () => {
   const { certificate } = await createTestAuthority();
@@ -27,6 +27,10 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
+test("signatureAlgorithmOf() refuses what is no key", () => {
+  assert.throws(() => signatureAlgorithmOf(new Uint8Array(3)), { code: "key_invalid" });
+});
+
 test("parseAuthority() refuses what is not one CA with its key", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
@@ -44,6 +48,18 @@ test("parseAuthority() refuses what is not one CA with its key", async () => {
   assert.match(error(encodePem("CERTIFICATE", idle.der)), /^the certificate may not sign certificates/);
   assert.equal(error(one.certificatePem, ""), "no private key found in PEM data");
   assert.equal(error(encodePem("CERTIFICATE", new Uint8Array(3))), "x509: malformed certificate");
+});
+
+test("parseAuthority() never throws over a damaged key", async () => {
+  const { certificatePem, privateKey } = await createTestAuthority("rsa-2048");
+  const [block] = parsePemBlocks(privateKey.toPem());
+  assert.ok(block !== undefined);
+  const { bytes } = block;
+  for (let at = 5; at < bytes.length; at += 97) {
+    const damaged = bytes.slice();
+    damaged[at] = (damaged[at] ?? 0) ^ 4;
+    assert.equal(typeof parseAuthority(certificatePem, encodePem("RSA PRIVATE KEY", damaged)).ok, "boolean");
+  }
 });
 
 test("parseCaBundle() reads every certificate, text between them included", async () => {

@@ -8,7 +8,7 @@ import { AppError } from "../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import type { Authority } from "./authority.ts";
 import { EXTENSION_OID } from "./certificate_extensions.ts";
-import { type Bytes, contextTag, equalBytes } from "./der.ts";
+import { type Bytes, contextTag, equalBytes, toResult } from "./der.ts";
 import {
   encodeBitString,
   encodeOctetString,
@@ -94,7 +94,9 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
  * cannot be a CA's.
  */
 export function signatureAlgorithmOf(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
-  return chooseAlgorithm(parsePublicKey(caPublicKeyDer));
+  const parsed = toResult(() => parsePublicKey(caPublicKeyDer));
+  if (!parsed.ok) throw new AppError("key_invalid", `cannot sign with a malformed key: ${parsed.error}`);
+  return chooseAlgorithm(parsed.value);
 }
 
 function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): SignatureAlgorithm {

@@ -49,12 +49,12 @@ interface AttributeType {
 /** The buckets, in the order in which a certificate's subject is written (`signers.md` §3.4). */
 const ATTRIBUTE_TYPES: readonly AttributeType[] = [
   { oid: "2.5.4.6", field: "countries", short: "C" },
-  { oid: "2.5.4.10", field: "organizations", short: "O" },
-  { oid: "2.5.4.11", field: "organizationalUnits", short: "OU" },
-  { oid: "2.5.4.7", field: "localities", short: "L" },
   { oid: "2.5.4.8", field: "provinces", short: "ST" },
+  { oid: "2.5.4.7", field: "localities", short: "L" },
   { oid: "2.5.4.9", field: "streetAddresses", short: "STREET" },
   { oid: "2.5.4.17", field: "postalCodes", short: "POSTALCODE" },
+  { oid: "2.5.4.10", field: "organizations", short: "O" },
+  { oid: "2.5.4.11", field: "organizationalUnits", short: "OU" },
   { oid: "2.5.4.3", field: "commonName", short: "CN" },
   { oid: "2.5.4.5", field: "serialNumber", short: "SERIALNUMBER" },
 ];

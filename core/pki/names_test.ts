@@ -31,7 +31,7 @@ test("parseName() fills buckets, keeps the last CN and the order of O", () => {
   assert.ok(Object.isFrozen(name) && Object.isFrozen(name.organizations));
 });
 
-test("encodeName() writes C, O, OU, L, ST, STREET, POSTALCODE, CN, SERIALNUMBER, sets sorted, the rest dropped", () => {
+test("encodeName() writes C, ST, L, STREET, POSTALCODE, O, OU, CN, SERIALNUMBER, sets sorted, the rest dropped", () => {
   assert.deepEqual(
     encodeName(parseName(messy, "request")),
     encodeSequence(
@@ -57,12 +57,12 @@ test("encodeName() writes C, O, OU, L, ST, STREET, POSTALCODE, CN, SERIALNUMBER,
     encodeName(all),
     encodeSequence(
       rdn(["2.5.4.6", encodeText("c")]),
-      rdn(["2.5.4.10", encodeText("o")]),
-      rdn(["2.5.4.11", encodeText("ou")]),
-      rdn(["2.5.4.7", encodeText("l")]),
       rdn(["2.5.4.8", encodeText("st")]),
+      rdn(["2.5.4.7", encodeText("l")]),
       rdn(["2.5.4.9", encodeText("street")]),
       rdn(["2.5.4.17", encodeText("code")]),
+      rdn(["2.5.4.10", encodeText("o")]),
+      rdn(["2.5.4.11", encodeText("ou")]),
       rdn(["2.5.4.3", encodeText("cn")]),
       rdn(["2.5.4.5", encodeText("sn")]),
     ),

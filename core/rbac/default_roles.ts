@@ -33,7 +33,12 @@ const AUTHENTICATION_READER = "extension-apiserver-authentication-reader";
 
 /** Builds the default objects; aggregated roles come with their rules. */
 export function createDefaultRbac(): RbacDefaults {
-  return { clusterRoles: clusterRoles(), clusterRoleBindings: clusterRoleBindings(), roles: roles(), roleBindings: roleBindings() };
+  return {
+    clusterRoles: clusterRoles(),
+    clusterRoleBindings: clusterRoleBindings(),
+    roles: roles(),
+    roleBindings: roleBindings(),
+  };
 }
 
 function clusterRoles(): readonly ClusterRole[] {

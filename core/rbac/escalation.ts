@@ -23,7 +23,9 @@ export function escalationMessage(
 ): string {
   const lines = [...new Set(compact(missing).map(describeRule))].sort();
   const errors = resolutionErrors.length === 0 ? "" : `; resolution errors: [${resolutionErrors.join(", ")}]`;
-  return `user ${quoteText(user.username)} (groups=${quoteList(user.groups)}) is attempting to grant RBAC permissions ` +
+  return `user ${quoteText(user.username)} (groups=${
+    quoteList(user.groups)
+  }) is attempting to grant RBAC permissions ` +
     `not currently held:\n${lines.join("\n")}${errors}`;
 }
 

@@ -29,7 +29,8 @@ function isForbidden(key: string): boolean {
   const namespace = namespaceOf(key);
   if (isWithin(namespace, RESTRICTED_NAMESPACE)) return true;
   const isKubernetes = isWithin(namespace, "kubernetes.io") || isWithin(namespace, "k8s.io");
-  return isKubernetes && !KUBELET_LABELS.has(key) && !KUBELET_NAMESPACES.some((allowed) => isWithin(namespace, allowed));
+  return isKubernetes && !KUBELET_LABELS.has(key) &&
+    !KUBELET_NAMESPACES.some((allowed) => isWithin(namespace, allowed));
 }
 
 function namespaceOf(key: string): string {

@@ -3,10 +3,7 @@
  * rules those stand here that are about kinds this server keeps.
  */
 import { parseRequest } from "../../core/csr/request.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { qualifiedResource } from "../../core/kube/schema.ts";

@@ -7,8 +7,7 @@ export interface BearerToken {
   readonly warning?: string;
 }
 
-const EXTRA_SPACE =
-  "the provided Authorization header contains extra space before the bearer token, and is ignored";
+const EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored";
 
 /** Finds the bearer token of a header. A second space before the token makes it no token at all, with a warning. */
 export function parseBearerToken(header: string | undefined): BearerToken {

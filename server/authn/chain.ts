@@ -75,7 +75,9 @@ function withoutUser(
   warnings: { readonly warnings?: readonly string[] },
 ): AuthnResult {
   if (failures.length > 0) return { kind: "unauthorized", reason: failures.join("; "), ...warnings };
-  if (!deps.anonymous) return { kind: "unauthorized", reason: "no credentials, and anonymous requests are off", ...warnings };
+  if (!deps.anonymous) {
+    return { kind: "unauthorized", reason: "no credentials, and anonymous requests are off", ...warnings };
+  }
   return { kind: "anonymous", user: ANONYMOUS, ...warnings };
 }
 

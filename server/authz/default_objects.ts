@@ -9,14 +9,15 @@ import type { BootstrapObject } from "../bootstrap_objects.ts";
 export function defaultRbacObjects(): readonly BootstrapObject[] {
   const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
   return [
-    ...clusterRoles.map((object) => bootstrapObject("clusterroles", object)),
-    ...clusterRoleBindings.map((object) => bootstrapObject("clusterrolebindings", object)),
-    ...roles.map((object) => bootstrapObject("roles", object)),
-    ...roleBindings.map((object) => bootstrapObject("rolebindings", object)),
+    ...clusterRoles.map((object) => rbacObject("clusterroles", object)),
+    ...clusterRoleBindings.map((object) => rbacObject("clusterrolebindings", object)),
+    ...roles.map((object) => rbacObject("roles", object)),
+    ...roleBindings.map((object) => rbacObject("rolebindings", object)),
   ];
 }
 
-function bootstrapObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
+/** One RBAC object to have under its storage key; a changed one is mended unless its annotation forbids it. */
+export function rbacObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
   plural: string,
   wanted: T,
 ): BootstrapObject {

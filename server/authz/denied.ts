@@ -7,7 +7,9 @@ import type { Attributes } from "../../core/rbac/attributes.ts";
 /** What a client is told when a request is not allowed; `reason` may be empty. */
 export function deniedError(user: UserInfo, attributes: Attributes, reason: string): StatusError {
   const suffix = reason === "" ? "" : `: ${reason}`;
-  const why = `${sanitize(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)}${suffix}`;
+  const why = `${
+    sanitize(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
+  }${suffix}`;
   if (attributes.kind === "path") return forbidden(NO_RESOURCE, "", why);
   return forbidden({ group: attributes.apiGroup, plural: attributes.resource }, attributes.name, why);
 }

@@ -45,7 +45,9 @@ function printUser({ username, uid, groups, extra }: UserInfo): string {
   const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);
   const entries = keys.map((key) => `${quoteText(key)}:${printStrings(extra[key] ?? [])}`);
   const extraText = keys.length === 0 ? "map[string][]string(nil)" : `map[string][]string{${entries.join(", ")}}`;
-  return `&user.DefaultInfo{Name:${quoteText(username)}, UID:${quoteText(uid)}, Groups:${groupText}, Extra:${extraText}}`;
+  return `&user.DefaultInfo{Name:${quoteText(username)}, UID:${
+    quoteText(uid)
+  }, Groups:${groupText}, Extra:${extraText}}`;
 }
 
 function printStrings(values: readonly string[]): string {

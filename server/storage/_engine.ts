@@ -6,7 +6,13 @@ import { AppError } from "../../core/errors.ts";
 import { type Compaction, History, type LoggedEvent } from "./_history.ts";
 import { firstIndex, KeyIndex } from "./_index.ts";
 import { compareKeys } from "./_key_order.ts";
-import { CompactedError, type StorageEvent, type StorageListOptions, type StoragePage, type Stored } from "./storage.ts";
+import {
+  CompactedError,
+  type StorageEvent,
+  type StorageListOptions,
+  type StoragePage,
+  type Stored,
+} from "./storage.ts";
 
 /** What a store holds when it is opened. */
 export interface EngineStart {

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { createTestCa, issueServing, type TestCa, type TestCertificate } from "./test_ca.ts";
+import { createIssuingCa, type IssuedCertificate, issueServing, type IssuingCa } from "./issuing_ca.ts";
 
 /** One request as it arrived. */
 export interface FakeRequest {
@@ -31,8 +31,8 @@ export interface FakeAnswer {
 
 /** How the API begins. */
 export interface FakeApiOptions {
-  readonly ca?: TestCa;
-  readonly serving?: Partial<TestCertificate>;
+  readonly ca?: IssuingCa;
+  readonly serving?: Partial<IssuedCertificate>;
   /** The machine's time; the CA and the serving certificate live around it. */
   readonly now?: Date;
 }
@@ -40,7 +40,7 @@ export interface FakeApiOptions {
 /** A running API. */
 export interface FakeApi extends AsyncDisposable {
   readonly server: string;
-  readonly ca: TestCa;
+  readonly ca: IssuingCa;
   /** `METHOD path?query` of every request. */
   readonly requests: string[];
   readonly received: FakeRequest[];
@@ -76,7 +76,7 @@ interface Watcher {
 
 /** Starts one on a free port of 127.0.0.1. */
 export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeApi> {
-  const ca = options.ca ?? await createTestCa(options.now ?? new Date());
+  const ca = options.ca ?? await createIssuingCa(options.now ?? new Date());
   const serving = await issueServing(ca, options.serving);
   const events: Event[] = [];
   const watchers = new Set<Watcher>();
@@ -106,7 +106,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
   }
 
   function respond(request: FakeRequest): FakeAnswer {
-    const name = decodeURIComponent(request.path.split("/")[5] ?? "");
+    const name = decodeURIComponent(request.path.split("/")[request.path.startsWith("/apis/") ? 5 : 4] ?? "");
     const found = api.objects.get(name);
     if (request.method === "POST") return create(request.body as KubeObject);
     if (name === "") return list(request);

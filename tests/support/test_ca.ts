@@ -1,84 +1,53 @@
 /** A CA for tests, and certificates from it. */
-import { Buffer } from "node:buffer";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { issueCertificate } from "../../core/pki/certificate.ts";
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import type { SubjectFields } from "../../core/pki/names.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
-/** What a certificate says; the default lives from an hour before to a day after the CA's time. */
-export interface TestCertificate {
-  readonly subject?: SubjectFields;
-  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
-  readonly dnsNames?: readonly string[];
-  readonly ipAddresses?: readonly string[];
+/** A CA with its private key as PEM, so that a test can write files. */
+export interface TestCa extends Authority {
+  readonly keyPem: string;
+}
+
+/** How the CA differs from the usual one, which is valid from 2025 to 2035. */
+export interface TestCaOptions {
+  readonly commonName?: string;
+  readonly keyAlgorithm?: KeyAlgorithm;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  readonly usages?: readonly string[];
 }
 
-/** A CA that issues whatever it is told. */
-export interface TestCa {
-  readonly authority: Authority;
-  readonly caPem: string;
-  /** PEM. */
-  issue(certificate: TestCertificate): Promise<string>;
-}
-
-const HOUR_MS = 3_600_000;
-
-/** Makes a CA around a time: the machine's own where TLS stacks look at its certificates. */
-export async function createTestCa(now: Date, commonName = "test-ca"): Promise<TestCa> {
-  let serial = 1;
+/** Makes a CA with a key of its own. */
+export async function createTestCa(options: TestCaOptions = {}): Promise<TestCa> {
+  const key = await generatePrivateKey(options.keyAlgorithm ?? "ecdsa-p256");
   const authority = await createAuthority({
-    commonName,
-    notBefore: new Date(now.getTime() - 24 * HOUR_MS),
-    notAfter: new Date(now.getTime() + 3650 * 24 * HOUR_MS),
-    key: await generatePrivateKey("ecdsa-p256"),
-    serial: Uint8Array.of(serial),
+    commonName: options.commonName ?? "test-ca",
+    notBefore: options.notBefore ?? new Date("2025-01-01T00:00:00Z"),
+    notAfter: options.notAfter ?? new Date("2035-01-01T00:00:00Z"),
+    key,
+    serial: Uint8Array.of(1),
   });
-  return {
-    authority,
-    caPem: authority.certificatePem,
-    async issue(certificate) {
-      const der = await issueCertificate(
-        {
-          subject: certificate.subject ?? { commonName: "test" },
-          publicKeyDer: certificate.publicKeyDer,
-          dnsNames: certificate.dnsNames ?? [],
-          ipAddresses: certificate.ipAddresses ?? [],
-          emailAddresses: [],
-          uris: [],
-          notBefore: certificate.notBefore ?? new Date(now.getTime() - HOUR_MS),
-          notAfter: certificate.notAfter ?? new Date(now.getTime() + 24 * HOUR_MS),
-          usages: certificate.usages ?? ["digital signature", "client auth"],
-          isCa: false,
-        },
-        authority,
-        Uint8Array.of(++serial),
-      );
-      return encodePem("CERTIFICATE", der);
-    },
-  };
+  return { ...authority, keyPem: key.toPem() };
 }
 
-/** A serving certificate for loopback, with its key, both PEM. */
-export async function issueServing(
-  ca: TestCa,
-  edit: Partial<TestCertificate> = {},
-): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly key: PrivateKey }> {
+/** A client certificate of the CA, as PEM; the key is thrown away. */
+export async function issueTestCertificate(ca: Authority, notBefore: Date, notAfter: Date): Promise<string> {
   const key = await generatePrivateKey("ecdsa-p256");
-  const certificatePem = await ca.issue({
-    publicKeyDer: key.publicKeyDer(),
-    dnsNames: ["localhost"],
-    ipAddresses: ["127.0.0.1"],
-    usages: ["digital signature", "server auth"],
-    ...edit,
-  });
-  return { certificatePem, keyPem: key.toPem(), key };
-}
-
-/** Base64 of a text, as the API carries PEM. */
-export function base64Of(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
+  const der = await issueCertificate(
+    {
+      subject: { commonName: "test" },
+      publicKeyDer: key.publicKeyDer(),
+      dnsNames: [],
+      ipAddresses: [],
+      emailAddresses: [],
+      uris: [],
+      notBefore,
+      notAfter,
+      usages: ["client auth"],
+      isCa: false,
+    },
+    ca,
+    Uint8Array.of(2),
+  );
+  return encodePem("CERTIFICATE", der);
 }

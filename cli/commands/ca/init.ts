@@ -30,7 +30,10 @@ export const caInit = defineCommand({
   flags,
   examples: [
     { comment: "Make a CA in ./tlsboot-data", command: "tlsboot ca init" },
-    { comment: "Make one with an RSA key that lasts two years", command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h" },
+    {
+      comment: "Make one with an RSA key that lasts two years",
+      command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
+    },
   ],
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },
   load: () => import("../../actions/ca_init.ts"),

@@ -6,6 +6,7 @@ import { KUBECONFIG_FLAGS } from "./flags.ts";
 const flags = {
   ...KUBECONFIG_FLAGS,
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
+  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
   duration: durationFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
 } as const;
@@ -25,7 +26,10 @@ export const kubeconfigAdmin = defineCommand({
   flags,
   examples: [
     { comment: "Write admin.kubeconfig in ./tlsboot-data", command: "tlsboot kubeconfig admin" },
-    { comment: "Write one that lasts a day, for another address", command: "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig" },
+    {
+      comment: "Write one that lasts a day, for another address",
+      command: "tlsboot kubeconfig admin --duration 24h --server https://10.0.0.1:6443 --out ./admin.kubeconfig",
+    },
   ],
   exitCodes: { 1: "failed, or the file exists" },
   load: () => import("../../actions/kubeconfig_admin.ts"),

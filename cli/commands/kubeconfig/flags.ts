@@ -17,6 +17,5 @@ export const KUBECONFIG_FLAGS = {
     default: true,
     summary: "Put certificates and keys into the file; with =false, their absolute paths.",
   }),
-  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
 } as const;

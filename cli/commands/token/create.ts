@@ -12,9 +12,13 @@ const flags = {
   description: textFlag({ summary: "For whom or what the token is." }),
   groups: listFlag({
     default: [DEFAULT_TOKEN_GROUP],
-    summary: "Groups that the token puts its holder in, beside system:bootstrappers. Each starts with system:bootstrappers:.",
+    summary:
+      "Groups that the token puts its holder in, beside system:bootstrappers. Each starts with system:bootstrappers:.",
   }),
-  usages: listFlag({ default: ["signing", "authentication"], summary: "What the token is for: signing, authentication." }),
+  usages: listFlag({
+    default: ["signing", "authentication"],
+    summary: "What the token is for: signing, authentication.",
+  }),
   print: switchFlag({
     isCommandLineOnly: true,
     summary: "Print the Secret as YAML instead of creating it; needs no API server. It holds the token.",
@@ -36,7 +40,10 @@ export const tokenCreate = defineCommand({
   flags,
   examples: [
     { comment: "Create a token that lasts a day", command: "tlsboot token create" },
-    { comment: "Create one for an hour and say what for", command: "tlsboot token create --ttl 1h --description 'rack 4'" },
+    {
+      comment: "Create one for an hour and say what for",
+      command: "tlsboot token create --ttl 1h --description 'rack 4'",
+    },
     { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
   ],
   exitCodes: {},

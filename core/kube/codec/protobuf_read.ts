@@ -1,6 +1,7 @@
 /** Reads messages into canonical objects; takes lean encoders that leave zero values out, skips unknown fields. */
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { FieldType, MessageSchema } from "../schema.ts";
+import { sortedKeys } from "./_order.ts";
 import { buildMessage, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
 import { encodeBase64 } from "./base64.ts";
 import { DecodeError } from "./errors.ts";
@@ -31,7 +32,20 @@ function readMessage(plan: MessagePlan, bytes: Uint8Array): Record<string, unkno
     if (field === undefined) reader.skip(wireType, number);
     else slots[field.index] = readField(reader, field.type, wireType, slots[field.index], field.name);
   }
+  for (const field of plan.fields) {
+    if (field.type.kind === "map" && slots[field.index] !== undefined) slots[field.index] = sorted(slots[field.index]);
+  }
   return buildMessage(plan, slots);
+}
+
+/** Maps in Go's order; encoders other than gogo's write them in any. */
+function sorted(map: unknown): unknown {
+  const entries = map as Readonly<Record<string, unknown>>;
+  const keys = sortedKeys(entries);
+  if (Object.keys(entries).every((key, index) => key === keys[index])) return map;
+  const out: Record<string, unknown> = {};
+  for (const key of keys) setOwn(out, key, entries[key]);
+  return out;
 }
 
 /** Reads one occurrence of a field; lists and maps grow from `known`. */

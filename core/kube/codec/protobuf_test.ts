@@ -116,6 +116,13 @@ test("decodeMessage() drops the nanoseconds of a Time and refuses one that canno
   assert.throws(() => decodeMessage(secretKind.schema, secretCreatedAt(2n ** 62n)), DecodeError);
 });
 
+test("decodeMessage() brings maps into order, whatever the order on the wire", () => {
+  const entry = (key: string): number[] => [0x5a, 6, 0x0a, 1, key.charCodeAt(0), 0x12, 1, 0x31];
+  const labels = [...entry("b"), ...entry("a")];
+  const object = decodeMessage(secretKind.schema, Uint8Array.from([0x0a, labels.length, ...labels]));
+  assert.equal(JSON.stringify(object), '{"metadata":{"labels":{"a":"1","b":"1"}}}');
+});
+
 test("decodeMessage() keeps lists in wrapped messages (Verbs)", () => {
   const resource = { name: "a", singularName: "", namespaced: false, kind: "A", verbs: ["get", "list"] };
   const list = { groupVersion: "v1", resources: [resource] };

@@ -1,0 +1,77 @@
+/** A kubeconfig in words: where it leads, whom it trusts, who one is with it, and until when. */
+import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { type PemSource, resolveContext } from "../../core/kube/kubeconfig_context.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { formatName } from "../../core/pki/names.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { validityState, validityText } from "./certificate_text.ts";
+import { describeUnreadable } from "./inspect_facts.ts";
+import type { Finding } from "./inspect_bytes.ts";
+
+/** The kubeconfig that a text is; empty when it is none. */
+export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {
+  if (!/^\s*["']?kind["']?\s*:\s*["']?Config\b/m.test(text)) return [];
+  const config = parseKubeconfig(text, path);
+  if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
+  const context = resolveContext(config.value, dirname(path));
+  if (!context.ok) return [describeUnreadable("kubeconfig", context.error)];
+  const { server, ca, clientCertificate, token, tokenFile } = context.value;
+  const authorities = ca === undefined ? [] : await readCertificates(ca);
+  const identities = clientCertificate === undefined ? [] : await readCertificates(clientCertificate);
+  const certificates = [
+    ...authorities.map((certificate) => ["Trusts", certificate] as const),
+    ...identities.slice(0, 1).map((certificate) => ["Client certificate", certificate] as const),
+  ];
+  const bootstrap = token === undefined ? undefined : parseBootstrapToken(token.reveal());
+  const tokenWords = bootstrap === undefined
+    ? undefined
+    : bootstrap.ok
+    ? `bootstrap token ${bootstrap.value.id}`
+    : "a token";
+  return [{
+    title: `kubeconfig, context "${config.value.currentContext}"`,
+    lines: [
+      ["Server", server],
+      ...certificates.map(([name, certificate]) => [name, wordsOf(certificate, now)] as const),
+      ...(ca !== undefined && authorities.length === 0 ? [["Trusts", "cannot be read"] as const] : []),
+      ...(clientCertificate !== undefined && identities.length === 0
+        ? [["Client certificate", "cannot be read"] as const]
+        : []),
+      ...(tokenWords === undefined ? [] : [["Token", tokenWords] as const]),
+      ...(tokenFile === undefined ? [] : [["Token file", tokenFile] as const]),
+    ],
+    facts: {
+      kind: "kubeconfig",
+      context: config.value.currentContext,
+      server,
+      trusts: authorities.map((certificate) => factsOf(certificate, now)),
+      ...(identities[0] === undefined ? {} : { clientCertificate: factsOf(identities[0], now) }),
+      ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
+      ...(tokenFile === undefined ? {} : { tokenFile }),
+    },
+    isOutdated: certificates.some(([, certificate]) => validityState(certificate, now) !== "valid"),
+  }];
+}
+
+function wordsOf(certificate: CertificateFacts, now: Date): string {
+  return `"${formatName(certificate.subject)}" ${validityText(certificate, now)}`;
+}
+
+function factsOf(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
+  return {
+    subject: formatName(certificate.subject),
+    notAfter: certificate.notAfter.toISOString(),
+    state: validityState(certificate, now),
+  };
+}
+
+async function readCertificates(source: PemSource): Promise<readonly CertificateFacts[]> {
+  const pem = source.kind === "pem" ? source.pem : await readFile(source.path, "utf8").catch(() => "");
+  return parsePemBlocks(pem)
+    .filter(({ label }) => label === "CERTIFICATE")
+    .map(({ bytes }) => parseCertificate(bytes))
+    .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
+}

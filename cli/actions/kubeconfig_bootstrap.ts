@@ -1,0 +1,47 @@
+/** Writes a bootstrap kubeconfig, with the names of the Kubernetes documentation. */
+import { join, resolve } from "node:path";
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { Secret } from "../../core/brand.ts";
+import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
+import type { KubeconfigBootstrapFlags } from "../commands/kubeconfig/bootstrap.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
+
+/** https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
+const USER_NAME = "kubelet-bootstrap";
+
+/** Runs `tlsboot kubeconfig bootstrap`. */
+export async function run(
+  { settings }: Input<KubeconfigBootstrapFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const defaultPath = join(settings.dataDir, "bootstrap.kubeconfig");
+  await checkTarget(settings, defaultPath, io);
+  const user = await readUser(settings, io, signal);
+  const cluster = await readClusterEntry(settings, io);
+  await writeKubeconfig(settings, defaultPath, { cluster, userName: USER_NAME, user }, io);
+  return EXIT.done;
+}
+
+async function readUser(
+  { token, tokenFile }: Input<KubeconfigBootstrapFlags>["settings"],
+  io: Io,
+  signal: AbortSignal,
+): Promise<KubeconfigUser> {
+  if (token !== undefined && tokenFile !== undefined) throw new UsageError("give --token or --token-file, not both");
+  if (tokenFile !== undefined) return { tokenFile: resolve(io.cwd, tokenFile) };
+  if (token === undefined) {
+    throw new UsageError(
+      "a bootstrap kubeconfig needs a token",
+      "make one with: tlsboot token create, then give it with --token",
+    );
+  }
+  const text = token.reveal() === "-" ? (await io.stdin.readAll(signal)).trim() : token.reveal();
+  const parsed = parseBootstrapToken(text);
+  if (!parsed.ok) throw new UsageError(`cannot use --token: ${parsed.error}`);
+  return { token: new Secret(text) };
+}

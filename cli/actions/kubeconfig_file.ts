@@ -1,0 +1,78 @@
+/** Writing kubeconfigs: one cluster, one user, one context. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { authorityPaths } from "../authority_files.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+
+/** The settings that both commands share. */
+export interface KubeconfigSettings {
+  readonly dataDir: string;
+  readonly server: string;
+  readonly certificateAuthority: string | undefined;
+  readonly embedCerts: boolean;
+  readonly clusterName: string;
+  readonly force: boolean;
+  readonly out: string | undefined;
+}
+
+/** The cluster's entry, its CA read and checked. */
+export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Promise<KubeconfigCluster> {
+  const url = URL.parse(settings.server);
+  if (url === null || url.protocol !== "https:") {
+    throw new UsageError(`cannot use "${settings.server}" as --server: want https://host:port`);
+  }
+  const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
+  const text = await createFilePort().readText(path);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read CA bundle "${path}": file does not exist`, {
+      hint: "name the server's CA with --certificate-authority, or the folder that has it with --data-dir",
+    });
+  }
+  const bundle = parseCaBundle(text);
+  if (!bundle.ok) throw new AppError("ca_invalid", `cannot use CA bundle "${path}": ${bundle.error}`);
+  return {
+    server: settings.server,
+    ...(settings.embedCerts ? { certificateAuthorityData: text } : { certificateAuthority: path }),
+  };
+}
+
+/** Refuses an existing file before anything is made. */
+export async function checkTarget(settings: KubeconfigSettings, defaultPath: string, io: Io): Promise<void> {
+  if (settings.out === "-" || settings.force) return;
+  const path = resolve(io.cwd, settings.out ?? defaultPath);
+  if (await createFilePort().lstat(path) === undefined) return;
+  throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
+    hint: "replace it with --force, or choose another file with --out",
+  });
+}
+
+/** Writes the file, 0600 and by one rename, or prints it. */
+export async function writeKubeconfig(
+  settings: KubeconfigSettings,
+  defaultPath: string,
+  entry: { readonly cluster: KubeconfigCluster; readonly userName: string; readonly user: KubeconfigUser },
+  io: Io,
+): Promise<void> {
+  const name = settings.clusterName;
+  const text = encodeKubeconfig({
+    clusters: [{ name, cluster: entry.cluster }],
+    contexts: [{ name, context: { cluster: name, user: entry.userName } }],
+    users: [{ name: entry.userName, user: entry.user }],
+    currentContext: name,
+  });
+  if (settings.out === "-") {
+    io.stdout.write(text);
+    return;
+  }
+  const files = createFilePort();
+  if (settings.out === undefined) await files.makeDirectory(resolve(io.cwd, settings.dataDir), 0o700);
+  const path = settings.out ?? defaultPath;
+  const target = resolve(io.cwd, path);
+  if (settings.force) await files.writeAtomic(target, text, 0o600);
+  else await files.createExclusive(target, text, 0o600);
+  io.stdout.write(`${path}\n`);
+}

@@ -1,0 +1,22 @@
+/** Runs the API server until it is stopped. */
+import { createFilePort } from "../../client/files.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { createLogger } from "../logging.ts";
+import { keepFresh } from "../site/renewal.ts";
+import { startSite } from "../site/site.ts";
+import { displayPath } from "../output/display_path.ts";
+
+/** The action of `tlsboot serve`. */
+export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
+  const deps = { files: createFilePort(), clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  await using site = await startSite(input.settings, deps, () => []);
+  io.stdout.write(
+    `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${displayPath(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
+  );
+  await keepFresh(() => site.renew(), deps, signal);
+  return EXIT.done;
+}

@@ -1,0 +1,37 @@
+/** Deletes bootstrap tokens. */
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { TokenDeleteFlags } from "../commands/token/delete.ts";
+import { connect } from "../connection.ts";
+import type { ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { forEachName } from "./each.ts";
+import { tokenPath } from "./token_api.ts";
+
+/** Runs `tlsboot token delete`. */
+export async function run(input: Input<TokenDeleteFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const ids = input.args.map(parseId);
+  await using connection = await connect(input.settings, io);
+  return await forEachName(ids, async (id) => {
+    try {
+      await connection.api.requestJson({ method: "DELETE", path: tokenPath(id) }, signal);
+    } catch (error) {
+      if (!isAppError(error, "not_found")) throw error;
+      throw new AppError("not_found", `cannot delete token "${id}": there is none of that id`, {
+        cause: error,
+        hint: "list the tokens with: tlsboot token list",
+      });
+    }
+    io.stdout.write(`bootstrap token "${id}" deleted\n`);
+  }, { io, isDebug: input.isDebug, signal });
+}
+
+/** An id, or a whole token; what is neither may be a secret, so it is not repeated. */
+function parseId(text: string): string {
+  if (/^[a-z0-9]{6}$/.test(text)) return text;
+  const token = parseBootstrapToken(text);
+  if (token.ok) return token.value.id;
+  throw new UsageError("cannot read a token: want its id, six characters of a-z or 0-9, or the whole token");
+}

@@ -1,0 +1,94 @@
+/** Lists bootstrap tokens, in kubeadm's columns. */
+import { listAll } from "../../client/listing.ts";
+import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts, type TokenFacts } from "../../core/bootstrap/token_secret.ts";
+import { formatBootstrapToken } from "../../core/bootstrap/token.ts";
+import type { Secret } from "../../core/kube/core_v1.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import type { TokenListFlags } from "../commands/token/list.ts";
+import { connect } from "../connection.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { writeStructured } from "../output/structured.ts";
+import { alignTabs } from "../output/tab_writer.ts";
+import { escapeControls } from "../output/table.ts";
+import { TOKEN_COLLECTION } from "./token_api.ts";
+
+/** kubeadm's spacing. */
+const TOKEN_TABS = { minWidth: 10, padding: 3 };
+
+/** Runs `tlsboot token list`. */
+export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { showSecrets, output } = input.settings;
+  await using connection = await connect(input.settings, io);
+  const parameters = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` };
+  const { items } = await listAll<Secret>(connection.api, TOKEN_COLLECTION, parameters, signal);
+  const tokens = items.map(listTokenFacts).filter((facts) => facts !== undefined);
+  const now = io.clock.now();
+  if (output !== undefined) {
+    await writeStructured(tokens.map((facts) => plainFacts(facts, showSecrets, now)), output, io);
+    return EXIT.done;
+  }
+  if (tokens.length === 0) {
+    io.stderr.write("No tokens found\n");
+    return EXIT.done;
+  }
+  const rows = tokens.map((facts) => {
+    const { token, ttl, expires, usages, description, groups } = plainFacts(facts, showSecrets, now);
+    const list = (items: readonly string[]): string => items.join(",") || "<none>";
+    return [token ?? facts.id, ttl, expires ?? "<never>", list(usages), description || "<none>", list(groups)];
+  });
+  const heading = [showSecrets ? "TOKEN" : "ID", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"];
+  const text = [heading, ...rows].map((row) => row.map(escapeControls).join("\t")).join("\n");
+  io.stdout.write(`${alignTabs(text, TOKEN_TABS)}\n`);
+  return EXIT.done;
+}
+
+/** A token as `-o json` prints it. */
+interface PlainToken {
+  readonly id: string;
+  /** With `--show-secrets` only. */
+  readonly token?: string;
+  /** For people: `23h`, `<forever>`, `<invalid>` when it has expired. */
+  readonly ttl: string;
+  /** RFC 3339, or what stands there instead; absent when it never expires. */
+  readonly expires?: string;
+  readonly usages: readonly string[];
+  readonly description: string;
+  readonly groups: readonly string[];
+}
+
+function plainFacts(facts: TokenFacts, showSecrets: boolean, now: Date): PlainToken {
+  const { id, token, expiration, usages, description, groups } = facts;
+  const ttl = expiration.kind === "never"
+    ? "<forever>"
+    : expiration.kind === "at"
+    ? formatShortDuration(expiration.at.getTime() - now.getTime())
+    : "<invalid>";
+  const expires = expiration.kind === "at"
+    ? formatTime(expiration.at)
+    : expiration.kind === "unreadable"
+    ? expiration.text
+    : undefined;
+  return {
+    id,
+    ...(showSecrets && token !== undefined ? { token: formatBootstrapToken(token) } : {}),
+    ttl,
+    ...(expires === undefined ? {} : { expires }),
+    usages,
+    description,
+    groups,
+  };
+}
+
+/** One unit, cut: `23h` (apimachinery `duration.ShortHumanDuration`). */
+export function formatShortDuration(ms: number): string {
+  const seconds = Math.trunc(ms / 1000);
+  if (seconds < -1) return "<invalid>";
+  if (seconds < 0) return "0s";
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`;
+  const hours = Math.floor(seconds / 3_600);
+  if (hours < 24) return `${hours}h`;
+  return hours < 24 * 365 ? `${Math.floor(hours / 24)}d` : `${Math.floor(hours / 24 / 365)}y`;
+}

@@ -1,0 +1,38 @@
+/** Flags of controllers that run alone, beside a distant API. */
+import { durationFlag, fileFlag, switchFlag, textFlag } from "../framework/flags.ts";
+
+/** How a controller finds the API, and whether it stands for election. */
+export const CONTROLLER_FLAGS = {
+  kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
+  leaderElect: switchFlag({
+    default: true,
+    summary: "Run several and let one of them work: hold a Lease while working.",
+  }),
+  leaderElectResourceNamespace: textFlag({
+    default: "kube-system",
+    placeholder: "NAME",
+    summary: "Namespace of the Lease.",
+  }),
+} as const;
+
+/** kube-controller-manager's flags of the signing controllers. */
+export const SIGNING_FLAGS = {
+  clusterSigningCertFile: fileFlag({ summary: "CA certificate for all signers, PEM." }),
+  clusterSigningKeyFile: fileFlag({ summary: "Key of --cluster-signing-cert-file, PEM, readable by its owner only." }),
+  clusterSigningKubeletServingCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/kubelet-serving alone." }),
+  clusterSigningKubeletServingKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeletClientCertFile: fileFlag({
+    summary: "CA certificate of kubernetes.io/kube-apiserver-client-kubelet alone.",
+  }),
+  clusterSigningKubeletClientKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeApiserverClientCertFile: fileFlag({
+    summary: "CA certificate of kubernetes.io/kube-apiserver-client alone.",
+  }),
+  clusterSigningKubeApiserverClientKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/legacy-unknown alone." }),
+  clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningDuration: durationFlag({
+    default: "8760h0m0s",
+    summary: "Default and longest life of the certificates that are issued.",
+  }),
+} as const;

@@ -1,0 +1,25 @@
+/** `tlsboot serve`. */
+import { defineCommand } from "../framework/command.ts";
+import { SERVER_FLAGS } from "./server_flags.ts";
+
+/** Runs the API server alone. */
+export const serve = defineCommand({
+  path: ["serve"],
+  summary: "Run the API server alone",
+  description: `Run the API server alone: certificates.k8s.io and what its clients need, without signer and approver.
+
+ Keeps its data in --data-dir and makes a CA and a serving certificate there when there are none. Run tlsboot signer
+ and tlsboot approver, or controllers of your own, beside it.`,
+  group: "Role Commands",
+  args: [],
+  flags: SERVER_FLAGS,
+  examples: [
+    { comment: "Serve on loopback", command: "tlsboot serve" },
+    {
+      comment: "Serve to the network with static tokens",
+      command: "tlsboot serve --bind-address 0.0.0.0 --tls-san boot.example.com --token-auth-file tokens.csv",
+    },
+  ],
+  exitCodes: {},
+  load: () => import("../actions/serve.ts"),
+});

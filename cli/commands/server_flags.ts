@@ -1,0 +1,42 @@
+/** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
+import { fileFlag, integerFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { DATA_DIR_FLAG } from "./common_flags.ts";
+
+/** Flags of everything that serves the API. */
+export const SERVER_FLAGS = {
+  dataDir: DATA_DIR_FLAG,
+  bindAddress: textFlag({
+    default: "127.0.0.1",
+    placeholder: "IP",
+    summary: "Address to listen on; 0.0.0.0 opens the server to the network.",
+  }),
+  securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
+  advertiseAddress: textFlag({
+    placeholder: "HOST",
+    summary: "Address or name that kubeconfigs give for the server. Without it, the bind address.",
+  }),
+  tlsSan: listFlag({ summary: "Further names and addresses of the serving certificate." }),
+  tlsCertFile: fileFlag({ summary: "Serving certificate of your own, PEM, leaf first; with --tls-private-key-file." }),
+  tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
+  clientCaFile: fileFlag({
+    summary: "PEM bundle of CAs whose client certificates are believed, beside the CA in --data-dir.",
+  }),
+  tokenAuthFile: fileFlag({ summary: 'Static tokens: lines of token,user,uid,"group1,group2". Read once.' }),
+  enableBootstrapTokenAuth: switchFlag({
+    default: true,
+    summary: "Let bootstrap tokens (Secrets of type bootstrap.kubernetes.io/token in kube-system) authenticate.",
+  }),
+  anonymousAuth: switchFlag({
+    default: true,
+    summary: "Let requests without credentials in as system:anonymous, who may read health and version.",
+  }),
+  authorizationMode: textFlag({
+    default: "Node,RBAC",
+    placeholder: "LIST",
+    summary: "Always Node,RBAC; there is no AlwaysAllow.",
+  }),
+  auditLogPath: fileFlag({ summary: "File that gets a line of JSON for each request; - for stdout." }),
+} as const;
+
+/** Type of SERVER_FLAGS, for the actions. */
+export type ServerFlags = typeof SERVER_FLAGS;

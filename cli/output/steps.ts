@@ -1,0 +1,23 @@
+/** Steps of something that waits: a line each on stderr, and on a terminal a spinner behind the last one. */
+import type { Io } from "../io.ts";
+import { type Progress, startProgress } from "./progress.ts";
+
+/** Steps as they happen. Disposing it ends the spinner. */
+export interface Steps extends Disposable {
+  step(text: string): void;
+}
+
+/** Starts with nothing shown. */
+export function createSteps(io: Pick<Io, "stderr" | "env">): Steps {
+  let spinner: Progress | undefined;
+  return {
+    step(text) {
+      spinner?.[Symbol.dispose]();
+      io.stderr.write(`${text}\n`);
+      spinner = startProgress(io, "waiting");
+    },
+    [Symbol.dispose]() {
+      spinner?.[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,18 @@
+/** The file access of a CA source over the file port. */
+import { AppError } from "../../core/errors.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { CaFiles } from "../../server/controllers/ca_provider.ts";
+
+/** Reads files and their modes; a missing file is AppError `io`. */
+export function caFilesOver(files: FilePort): CaFiles {
+  return {
+    async read(path) {
+      const text = await files.readText(path);
+      if (text === undefined) throw new AppError("io", `open ${path}: no such file or directory`);
+      return text;
+    },
+    async mode(path) {
+      return (await files.stat(path))?.mode ?? 0;
+    },
+  };
+}

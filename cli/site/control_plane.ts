@@ -1,0 +1,56 @@
+/** The API server of a site, and who its composition root is to it. */
+import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { GIT_VERSION } from "../../core/version.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { AuditSink } from "../../server/http/audit.ts";
+import type { ServingPair } from "../../server/http/listener.ts";
+import { type Server, startServer } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { ControllerDeps } from "./controllers.ts";
+
+/** How the server is reached and whom it believes. */
+export interface ServerSettings {
+  readonly bindAddress: string;
+  readonly port: number;
+  readonly serving: ServingPair;
+  readonly clientCaPem: string;
+  readonly tokenFile: TokenFile | undefined;
+  readonly bootstrapTokens: boolean;
+  readonly anonymous: boolean;
+  readonly audit: AuditSink | undefined;
+  readonly objects: readonly BootstrapObject[];
+}
+
+/** The composition root itself, when it keeps its own objects. */
+export const ROOT_USER: UserInfo = {
+  username: "system:apiserver",
+  uid: "",
+  groups: [MASTERS_GROUP, AUTHENTICATED_GROUP],
+  extra: {},
+};
+
+/** Starts the API server over a storage. AppError `port_in_use`, `io`. */
+export function startApiServer(
+  settings: ServerSettings,
+  deps: ControllerDeps & { readonly storage: Storage },
+): Promise<Server> {
+  return startServer({ ...settings, ...deps, version: VERSION });
+}
+
+/** `/version`: the Kubernetes release that the API is, with our own as build metadata. */
+const VERSION: Readonly<Record<string, string>> = {
+  major: "1",
+  minor: "37",
+  emulationMajor: "1",
+  emulationMinor: "37",
+  minCompatibilityMajor: "1",
+  minCompatibilityMinor: "36",
+  gitVersion: GIT_VERSION,
+  gitCommit: "",
+  gitTreeState: "clean",
+  buildDate: "1970-01-01T00:00:00Z",
+  goVersion: "",
+  compiler: "",
+  platform: "",
+};

@@ -1,0 +1,132 @@
+/** The controllers, each over a store near or far, and all of them in the process of a server. */
+import type { Secret } from "../../core/kube/core_v1.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import { publicKeysEqual } from "../../core/pki/keys.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import { AUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
+import { createAccessReviewer } from "../../client/access_reviewer.ts";
+import { createObjectStore } from "../../client/object_store.ts";
+import { createApprover } from "../../server/controllers/approver.ts";
+import { runCleaner } from "../../server/controllers/cleaner.ts";
+import { runController } from "../../server/controllers/loop.ts";
+import { createSigner } from "../../server/controllers/signer.ts";
+import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
+import type { Server } from "../../server/server.ts";
+import { USER_AGENT } from "./user_agent.ts";
+
+/** What every controller needs of the machine. */
+export interface ControllerDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What a signer signs with. */
+export interface SigningSettings {
+  /** The CA of a signer, looked up at each signature. */
+  readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+  readonly signerNames: readonly string[];
+  readonly signingDurationSeconds: number;
+  /** Whether the API takes certificates of a CA for clients; unknown for a distant API. */
+  readonly isTrustedForClients?: (authority: Authority) => boolean;
+}
+
+/** What runs in the process of a server. */
+export interface InProcessSettings extends SigningSettings {
+  /** A part that does not run; tests of the demo take one away. */
+  readonly without: readonly ("approver" | "signer")[];
+}
+
+/** The signers that run in process: all built-in ones but `legacy-unknown`, which promises nothing. */
+export const UP_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+];
+
+/** Runs approver, signer and cleaners in the process of a server until the signal aborts. */
+export async function runInProcess(
+  server: Pick<Server, "transportFor">,
+  settings: InProcessSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = server.transportFor(serviceAccount("certificate-controller"), USER_AGENT);
+  const store = csrStoreOver(transport, deps);
+  const { clock, logger, random } = deps;
+  const secrets = secretStoreOver(server.transportFor(serviceAccount("token-cleaner"), USER_AGENT), deps);
+  const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
+  const { reconcile } = tokenCleaner;
+  const running = [
+    runCleaner({ store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
+    runController({ name: "token-cleaner", store: secrets, reconcile, clock, random, logger }, signal),
+  ];
+  if (!settings.without.includes("approver")) running.push(runApprover(store, transport, deps, signal));
+  if (!settings.without.includes("signer")) running.push(runSigner(store, settings, deps, signal));
+  await Promise.all(running);
+}
+
+/** Runs the approver until the signal aborts. */
+export function runApprover(
+  store: CsrStore,
+  transport: Transport,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { reconcile } = createApprover({ store, reviewer: createAccessReviewer(transport, deps), logger: deps.logger });
+  return runController({ name: "approver", store, reconcile, ...deps }, signal);
+}
+
+/** Runs the signer until the signal aborts. */
+export function runSigner(
+  store: CsrStore,
+  settings: SigningSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { authorities, signerNames, signingDurationSeconds, isTrustedForClients } = settings;
+  const { reconcile } = createSigner({
+    store,
+    authorities,
+    signerNames,
+    signingDurationSeconds,
+    ...(isTrustedForClients === undefined ? {} : { isTrustedForClients }),
+    ...deps,
+  });
+  return runController({ name: "signer", store, reconcile, ...deps }, signal);
+}
+
+/** CSRs over a transport. */
+export function csrStoreOver(transport: Transport, deps: ControllerDeps): CsrStore {
+  return createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
+}
+
+/** Secrets of kube-system over a transport: where bootstrap tokens live. */
+export function secretStoreOver(transport: Transport, deps: ControllerDeps): ObjectStore<Secret> {
+  return createObjectStore<Secret>(transport, secretKind, { ...deps, namespace: "kube-system" });
+}
+
+/** Whether an API that takes client certificates of a bundle takes an authority's. */
+export function trustedBy(clientCaPem: string): (authority: Authority) => boolean {
+  const bundle = parseCaBundle(clientCaPem);
+  const trusted = bundle.ok ? bundle.value : [];
+  return ({ certificate }) => trusted.some((ca) => publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer));
+}
+
+/** Who the in-process controllers are to the API, as with `--use-service-account-credentials`. */
+function serviceAccount(name: string): UserInfo {
+  return {
+    username: `system:serviceaccount:kube-system:${name}`,
+    uid: "",
+    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED_GROUP],
+    extra: {},
+  };
+}

@@ -1,0 +1,59 @@
+/** Controllers beside a distant API: the connection, and leader election around the work. */
+import { Buffer } from "node:buffer";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import type { Lease } from "../../core/kube/coordination_v1.ts";
+import { leaseKind } from "../../core/kube/kinds/mod.ts";
+import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createObjectStore } from "../../client/object_store.ts";
+import { runWhileLeading } from "../../server/controllers/leader_election.ts";
+import type { Io } from "../io.ts";
+import { USER_AGENT } from "./user_agent.ts";
+
+/** Settings that every distant controller has. */
+export interface DistantSettings {
+  readonly kubeconfig: string | undefined;
+  readonly leaderElect: boolean;
+  readonly leaderElectResourceNamespace: string;
+}
+
+/** What the work gets. */
+export interface DistantDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Connects, and runs the work until the signal aborts: at once, or while leading. */
+export async function runDistant(
+  name: string,
+  settings: DistantSettings,
+  io: Io,
+  logger: Logger,
+  work: (transport: Transport, deps: DistantDeps, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = createFilePort();
+  const deps: DistantDeps = { clock: io.clock, random: io.random, logger };
+  const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
+  await using transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+  logger.info("working for an API server", { server: cluster.server });
+  if (!settings.leaderElect) {
+    await work(transport, deps, signal);
+    return;
+  }
+  const namespace = settings.leaderElectResourceNamespace;
+  await runWhileLeading(
+    {
+      ...deps,
+      store: createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace }),
+      namespace,
+      leaseName: `tlsboot-${name}`,
+      identity: `${hostname()}_${Buffer.from(io.random.bytes(8)).toString("hex")}`,
+    },
+    (leading) => work(transport, deps, leading),
+    signal,
+  );
+}

@@ -1,0 +1,34 @@
+/** What `up` grants, and to whom: its own bootstrap group only. */
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import { rbacObject } from "../../server/authz/default_objects.ts";
+
+/** The group of the tokens that `up` makes. */
+export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
+
+const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
+const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
+
+/** Bindings of a new site: its own group may ask, nodes may renew. A binding that is deleted later stays deleted. */
+export function initialBindings(): readonly BootstrapObject[] {
+  return [
+    binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", TLSBOOT_GROUP),
+    binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
+  ];
+}
+
+/** The binding of `--auto-approve`: a request of the own group for any node name is approved without a person. */
+export function autoApproveBinding(): BootstrapObject {
+  return binding("tlsboot:node-autoapprove-bootstrap", NODE_CLIENT_ROLE, TLSBOOT_GROUP);
+}
+
+/** The command that does the same later. */
+export const AUTO_APPROVE_COMMAND =
+  `kubectl create clusterrolebinding tlsboot:node-autoapprove-bootstrap --clusterrole=${NODE_CLIENT_ROLE} --group=${TLSBOOT_GROUP}`;
+
+function binding(name: string, role: string, group: string): BootstrapObject {
+  return rbacObject("clusterrolebindings", {
+    metadata: { name },
+    subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: group }],
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+  });
+}

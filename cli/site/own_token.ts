@@ -1,0 +1,80 @@
+/** The bootstrap token that `up` hands out, in `bootstrap.kubeconfig`; made anew when it has expired or is gone. */
+import { formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import {
+  BOOTSTRAP_TOKEN_USAGES,
+  decideTokenSecret,
+  listTokenFacts,
+  tokenSecret,
+  tokenSecretName,
+} from "../../core/bootstrap/token_secret.ts";
+import { Secret } from "../../core/brand.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { Secret as KubeSecret } from "../../core/kube/core_v1.ts";
+import type { ObjectStore } from "../../core/ports.ts";
+import { type DataDir, SECRET_MODE } from "./data_dir.ts";
+import type { OwnCertificateDeps } from "./own_certificates.ts";
+import { TLSBOOT_GROUP } from "./own_rbac.ts";
+
+const TOKEN_LIFE_MS = 24 * 3_600_000;
+const CLUSTER_NAME = "tlsboot";
+const USER_NAME = "tls-bootstrap-token-user";
+
+/** Makes sure that the kubeconfig holds a token that works. Answers when it expires, undefined for never. */
+export async function ensureBootstrapKubeconfig(
+  dir: DataDir,
+  secrets: ObjectStore<KubeSecret>,
+  cluster: { readonly server: string; readonly caPem: string },
+  deps: OwnCertificateDeps,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const now = deps.clock.now();
+  const kept = await readToken(dir, cluster, deps);
+  if (kept !== undefined) {
+    const secret = await secrets.get(tokenSecretName(kept.id), signal);
+    if (secret !== undefined && decideTokenSecret(secret, kept, now).ok) {
+      const expiration = listTokenFacts(secret)?.expiration;
+      return expiration?.kind === "at" ? expiration.at : undefined;
+    }
+  }
+  const token = generateBootstrapToken(deps.random);
+  const expiration = new Date(now.getTime() + TOKEN_LIFE_MS);
+  await secrets.create(
+    tokenSecret({
+      token,
+      expiration,
+      usages: BOOTSTRAP_TOKEN_USAGES,
+      groups: [TLSBOOT_GROUP],
+      description: "made by tlsboot up for bootstrap.kubeconfig",
+    }),
+    signal,
+  );
+  await deps.files.writeAtomic(
+    dir.bootstrapKubeconfig,
+    encodeKubeconfig({
+      clusters: [{ name: CLUSTER_NAME, cluster: { server: cluster.server, certificateAuthorityData: cluster.caPem } }],
+      contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: USER_NAME } }],
+      users: [{ name: USER_NAME, user: { token: new Secret(formatBootstrapToken(token)) } }],
+      currentContext: CLUSTER_NAME,
+    }),
+    SECRET_MODE,
+  );
+  deps.logger.info("bootstrap kubeconfig written", { path: dir.bootstrapKubeconfig, tokenId: token.id, expiration });
+  return expiration;
+}
+
+async function readToken(
+  dir: DataDir,
+  cluster: { readonly server: string; readonly caPem: string },
+  deps: OwnCertificateDeps,
+): Promise<ReturnType<typeof generateBootstrapToken> | undefined> {
+  const text = await deps.files.readText(dir.bootstrapKubeconfig);
+  if (text === undefined) return undefined;
+  const config = parseKubeconfig(text, dir.bootstrapKubeconfig);
+  if (!config.ok) return undefined;
+  const entry = config.value.clusters[0]?.cluster;
+  if (entry?.server !== cluster.server || entry.certificateAuthorityData !== cluster.caPem) return undefined;
+  const token = config.value.users[0]?.user.token;
+  if (token === undefined) return undefined;
+  const parsed = parseBootstrapToken(token.reveal());
+  return parsed.ok ? parsed.value : undefined;
+}

@@ -1,0 +1,95 @@
+/** Which CA signs for which signer: kube-controller-manager's flags and their rules (`signers.md` section 6). */
+import { resolve } from "node:path";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  LEGACY_UNKNOWN_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import type { FilePort } from "../../client/files.ts";
+import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { caFilesOver } from "./ca_files.ts";
+
+/** A certificate and its key, as paths. */
+export interface CaPaths {
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+}
+
+/** The flags, one pair for all and one for each signer. */
+export interface SigningCaFlags {
+  readonly all: CaPaths;
+  readonly kubeletServing: CaPaths;
+  readonly kubeletClient: CaPaths;
+  readonly kubeApiserverClient: CaPaths;
+  readonly legacyUnknown: CaPaths;
+}
+
+/** The CAs of the signers that run. */
+export interface SigningCas {
+  readonly signerNames: readonly string[];
+  readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+}
+
+const SIGNERS: readonly { readonly name: string; readonly flag: Exclude<keyof SigningCaFlags, "all">; readonly prefix: string }[] = [
+  { name: KUBELET_SERVING_SIGNER, flag: "kubeletServing", prefix: "cluster-signing-kubelet-serving" },
+  { name: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, flag: "kubeletClient", prefix: "cluster-signing-kube-apiserver-client" },
+  { name: KUBE_APISERVER_CLIENT_SIGNER, flag: "kubeApiserverClient", prefix: "cluster-signing-kube-apiserver" },
+  { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
+];
+
+/** Loads the CAs. UsageError for pairs that do not go together; AppError `ca_invalid`, `file_permissions`. */
+export async function openSigningCas(
+  flags: SigningCaFlags,
+  deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger; readonly cwd: string },
+): Promise<SigningCas> {
+  const specific = SIGNERS.filter(({ flag }) => isGiven(flags[flag]));
+  const { certFile, keyFile } = flags.all;
+  if (isGiven(flags.all) && specific.length > 0) {
+    throw new UsageError(
+      "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time",
+      "give one CA for all signers, or one for each",
+    );
+  }
+  for (const { flag, prefix } of specific) {
+    if (flags[flag].keyFile === undefined) throw halfPair(prefix, "cannot specify cert without key");
+    if (flags[flag].certFile === undefined) throw halfPair(prefix, "cannot specify key without cert");
+  }
+  if (specific.length === 0 && (certFile === undefined || keyFile === undefined)) {
+    throw new UsageError(
+      "no CA to sign with",
+      "give --cluster-signing-cert-file and --cluster-signing-key-file; tlsboot ca init makes a CA",
+    );
+  }
+  const open = (paths: CaPaths): Promise<FileAuthoritySource> =>
+    createFileAuthoritySource({
+      files: caFilesOver(deps.files),
+      certFile: resolve(deps.cwd, paths.certFile ?? ""),
+      keyFile: resolve(deps.cwd, paths.keyFile ?? ""),
+      clock: deps.clock,
+      logger: deps.logger,
+    });
+  const sources = new Map<string, FileAuthoritySource>();
+  if (specific.length > 0) {
+    for (const { name, flag } of specific) sources.set(name, await open(flags[flag]));
+  } else {
+    const shared = await open(flags.all);
+    for (const { name } of SIGNERS) sources.set(name, shared);
+  }
+  return { signerNames: [...sources.keys()], authorities: (signerName) => currentOf(sources.get(signerName)) };
+}
+
+async function currentOf(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {
+  return await source?.current();
+}
+
+function isGiven({ certFile, keyFile }: CaPaths): boolean {
+  return certFile !== undefined || keyFile !== undefined;
+}
+
+function halfPair(prefix: string, why: string): UsageError {
+  return new UsageError(`"${prefix}": ${why}`, "give the certificate and its key");
+}

@@ -1,0 +1,225 @@
+/**
+ * A running site: a data directory, the storage in it and the API server over it, with its own certificates kept fresh.
+ * `serve` and `up` are this; `up` adds controllers, a bootstrap token and its bindings.
+ */
+import { openSync, writeSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
+import { AppError } from "../../core/errors.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { ServingNames } from "../../core/serving/renewal.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { AuditSink } from "../../server/http/audit.ts";
+import type { ServingPair } from "../../server/http/listener.ts";
+import type { Server } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { startApiServer } from "./control_plane.ts";
+import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
+import { ensureAdminKubeconfig, ensureCa, ensureServing, servingNamesOf } from "./own_certificates.ts";
+
+/** What a site needs of the machine. */
+export interface SiteDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly cwd: string;
+  /** Gets audit lines for `--audit-log-path -`. */
+  readonly stdout: { write(text: string): void };
+}
+
+/** A running site. Disposing it stops the server and closes the storage. */
+export interface Site extends AsyncDisposable {
+  readonly dir: DataDir;
+  readonly storage: Storage;
+  readonly server: Server;
+  readonly authority: Authority;
+  /** Bundle that client certificates are checked against. */
+  readonly clientCaPem: string;
+  /** `https://host:port`, as kubeconfigs name it. */
+  readonly url: string;
+  /** True when the data directory had no database before. */
+  readonly isNew: boolean;
+  /** What was made at this start, in words. */
+  readonly made: readonly string[];
+  /** Checks the own certificates and makes those anew whose time has come. */
+  renew(): Promise<void>;
+}
+
+/** Starts a site. Every fault of files and flags is an AppError with a hint. */
+export async function startSite(
+  settings: Settings<ServerFlags>,
+  deps: SiteDeps,
+  objects: (isNew: boolean) => readonly BootstrapObject[],
+): Promise<Site> {
+  assertAuthorizationMode(settings.authorizationMode);
+  const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
+  await deps.files.makeDirectory(dir.root, FOLDER_MODE);
+  const { authority, created } = await ensureCa(dir, deps);
+  const names = servingNamesOf({
+    bind: settings.bindAddress,
+    advertise: settings.advertiseAddress,
+    extra: settings.tlsSan,
+  });
+  const ownServing = await readOwnServing(settings, deps);
+  const serving = ownServing ?? (await ensureServing(dir, authority, names, deps)).serving;
+  const clientCaPem = await readClientCas(settings, authority, deps);
+  const tokenFile = await readTokenFile(settings, deps);
+  const audit = openAudit(settings, deps);
+  const isNew = (await deps.files.stat(dir.database)) === undefined;
+  const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
+  try {
+    const server = await startApiServer({
+      bindAddress: settings.bindAddress,
+      port: settings.securePort,
+      serving,
+      clientCaPem,
+      tokenFile,
+      bootstrapTokens: settings.enableBootstrapTokenAuth,
+      anonymous: settings.anonymousAuth,
+      audit,
+      objects: objects(isNew),
+    }, { ...deps, storage });
+    const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
+    const admin = await ensureAdminKubeconfig(dir, authority, url, deps);
+    return {
+      dir,
+      storage,
+      server,
+      authority,
+      clientCaPem,
+      url,
+      isNew,
+      made: [
+        ...(created ? ["CA"] : []),
+        ...(isNew ? ["database"] : []),
+        ...(admin.renewed ? ["admin kubeconfig"] : []),
+      ],
+      renew: () => renew({ dir, authority, names, url, server, ownServing: ownServing !== undefined }, deps),
+      async [Symbol.asyncDispose]() {
+        await server[Symbol.asyncDispose]();
+        await storage[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await storage[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+const CA_WARNING_MS = 90 * 86_400_000;
+
+async function renew(
+  site: {
+    readonly dir: DataDir;
+    readonly authority: Authority;
+    readonly names: ServingNames;
+    readonly url: string;
+    readonly server: Server;
+    readonly ownServing: boolean;
+  },
+  deps: SiteDeps,
+): Promise<void> {
+  const { dir, authority, names, url, server } = site;
+  if (!site.ownServing) {
+    const { serving, renewed } = await ensureServing(dir, authority, names, deps);
+    if (renewed !== undefined) server.setServing(serving);
+  }
+  await ensureAdminKubeconfig(dir, authority, url, deps);
+  const { notAfter } = authority.certificate;
+  if (notAfter.getTime() - deps.clock.now().getTime() < CA_WARNING_MS) {
+    deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
+  }
+}
+
+/** Node and RBAC, in this order or the other; nothing else exists. */
+function assertAuthorizationMode(text: string): void {
+  const modes = text.split(",").map((mode) => mode.trim()).sort().join(",");
+  if (modes === "Node,RBAC") return;
+  throw new UsageError(
+    `--authorization-mode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
+    "leave the flag out; grant rights with kubectl create clusterrolebinding",
+  );
+}
+
+async function readOwnServing(settings: Settings<ServerFlags>, deps: SiteDeps): Promise<ServingPair | undefined> {
+  const { tlsCertFile, tlsPrivateKeyFile } = settings;
+  if (tlsCertFile === undefined && tlsPrivateKeyFile === undefined) return undefined;
+  if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) {
+    throw new UsageError("--tls-cert-file and --tls-private-key-file go together", "give both, or neither");
+  }
+  const certificatePem = await readRequired(tlsCertFile, deps);
+  const privateKeyPem = await readRequired(tlsPrivateKeyFile, deps);
+  const pair = parseCredentialPair(certificatePem, privateKeyPem);
+  if (pair.ok) return { certificatePem, privateKeyPem };
+  throw new AppError("key_invalid", `cannot serve with "${tlsCertFile}" and "${tlsPrivateKeyFile}": ${pair.error}`, {
+    hint: "give a certificate and the key that belongs to it, both PEM",
+  });
+}
+
+async function readClientCas(settings: Settings<ServerFlags>, authority: Authority, deps: SiteDeps): Promise<string> {
+  if (settings.clientCaFile === undefined) return authority.certificatePem;
+  const pem = await readRequired(settings.clientCaFile, deps);
+  const bundle = parseCaBundle(pem);
+  if (bundle.ok) return `${authority.certificatePem}${pem}`;
+  throw new AppError("ca_invalid", `cannot use client CA file "${settings.clientCaFile}": ${bundle.error}`, {
+    hint: "give a file with one or more PEM CERTIFICATE blocks",
+  });
+}
+
+async function readTokenFile(settings: Settings<ServerFlags>, deps: SiteDeps): Promise<TokenFile | undefined> {
+  const path = settings.tokenAuthFile;
+  if (path === undefined) return undefined;
+  const parsed = parseTokenFile(await readRequired(path, deps), path);
+  if (!parsed.ok) {
+    throw new AppError("token_file_invalid", parsed.error, { hint: 'each line reads: token,user,uid,"group1,group2"' });
+  }
+  for (const warning of parsed.value.warnings) deps.logger.warn("token file", { warning });
+  return parsed.value;
+}
+
+async function readRequired(path: string, deps: SiteDeps): Promise<string> {
+  const text = await deps.files.readText(resolve(deps.cwd, path));
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
+}
+
+/** Audit lines are appended one by one; the file is for its owner only. */
+function openAudit(settings: Settings<ServerFlags>, deps: SiteDeps): AuditSink | undefined {
+  const path = settings.auditLogPath;
+  if (path === undefined) return undefined;
+  if (path === "-") return { write: (line) => deps.stdout.write(`${line}\n`) };
+  let file: number;
+  try {
+    file = openSync(resolve(deps.cwd, path), "a", 0o600);
+  } catch (cause) {
+    throw new AppError("io", `cannot open audit log "${path}": ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+      hint: "give a path in a folder that exists and can be written",
+    });
+  }
+  return {
+    write(line) {
+      try {
+        writeSync(file, `${line}\n`);
+      } catch (error) {
+        deps.logger.error("audit line lost", { error });
+      }
+    },
+  };
+}
+
+/** A URL that a client can call: an unspecified address means this machine. */
+function hostOf(address: string): string {
+  if (address === "0.0.0.0" || address === "::") return "127.0.0.1";
+  return isIPv6(address) ? `[${address}]` : address;
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { lstat, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { isAppError } from "../core/errors.ts";
+import { createFilePort } from "./files.ts";
+
+const files = createFilePort();
+
+async function inTemp(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-files-"));
+  try {
+    await run(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test("writeAtomic() replaces a file with its mode and leaves nothing beside it", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "a");
+    await files.writeAtomic(path, "one", 0o644);
+    await files.writeAtomic(path, "two", 0o600);
+    assert.equal(await files.readText(path), "two");
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.deepEqual(await readdir(folder), ["a"]);
+  }));
+
+test("writeAtomic() passes by what a crash left", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "a");
+    await writeFile(join(folder, ".a.0.tmp"), "half");
+    await files.writeAtomic(path, "whole", 0o600);
+    assert.equal(await files.readText(path), "whole");
+  }));
+
+test("writeAtomic() keeps the old file when it cannot replace it", () =>
+  inTemp(async (folder) => {
+    await files.makeDirectory(join(folder, "d"), 0o755);
+    await assert.rejects(files.writeAtomic(join(folder, "d"), "x", 0o600), (error) => isAppError(error, "io"));
+    assert.deepEqual(await readdir(folder), ["d"]);
+  }));
+
+test("createExclusive() never replaces a file", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "key");
+    await files.createExclusive(path, "one", 0o600);
+    await assert.rejects(files.createExclusive(path, "two", 0o600), (error) => isAppError(error, "file_exists"));
+    assert.equal(await files.readText(path), "one");
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+  }));
+
+test("symlink(), rename(), lstat() and stat() tell links from files", () =>
+  inTemp(async (folder) => {
+    const [target, link, moved] = [join(folder, "a"), join(folder, "l"), join(folder, "m")];
+    await files.writeAtomic(target, "x", 0o600);
+    await files.symlink(target, link);
+    await files.writeAtomic(moved, "old", 0o600);
+    await files.rename(link, moved);
+    assert.equal((await files.lstat(moved))?.kind, "symlink");
+    assert.deepEqual(await files.stat(moved), { kind: "file", mode: 0o600 });
+    assert.ok((await lstat(moved)).isSymbolicLink());
+    assert.equal(await files.lstat(link), undefined);
+  }));
+
+test("nothing there is undefined to readers and fine to unlink()", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "none");
+    assert.equal(await files.readText(path), undefined);
+    assert.equal(await files.stat(path), undefined);
+    await files.unlink(path);
+    await files.symlink(path, join(folder, "dangling"));
+    assert.equal(await files.readText(join(folder, "dangling")), undefined);
+  }));
+
+test("failures name the path and say what to do", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "no", "such");
+    await assert.rejects(files.writeAtomic(path, "x", 0o600), (error) => {
+      assert.ok(isAppError(error, "io"));
+      assert.equal(error.message, `cannot write "${path}": the folder does not exist`);
+      assert.equal(error.hint, "create the folder first");
+      return true;
+    });
+  }));

@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  afterFailure,
+  afterRotation,
+  type CertificateTemplate,
+  nextStep,
+  type RotationCertificate,
+  rotationDeadline,
+  satisfiesTemplate,
+  startRotation,
+} from "./rotation.ts";
+
+const NOW = new Date("2026-01-01T00:00:00Z");
+const SECOND = 1_000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+
+const TEMPLATE: CertificateTemplate = {
+  commonName: "system:node:n1",
+  organizations: ["system:nodes"],
+  dnsNames: [],
+  ipAddresses: [],
+};
+
+function at(ms: number): Date {
+  return new Date(NOW.getTime() + ms);
+}
+
+function certificate(edit: Partial<RotationCertificate> = {}): RotationCertificate {
+  return { ...TEMPLATE, notBefore: NOW, notAfter: at(10 * HOUR), ...edit };
+}
+
+// Conformance O.1.
+for (
+  const { name, notBefore, notAfter } of [
+    { name: "just issued, still good", notBefore: at(-HOUR), notAfter: at(99 * HOUR) },
+    { name: "half way expired, still good", notBefore: at(-24 * HOUR), notAfter: at(24 * HOUR) },
+    { name: "mostly expired, still good", notBefore: at(-69 * HOUR), notAfter: at(31 * HOUR) },
+    { name: "just about expired", notBefore: at(-91 * HOUR), notAfter: at(9 * HOUR) },
+    { name: "nearly expired", notBefore: at(-99 * HOUR), notAfter: at(HOUR) },
+    { name: "already expired", notBefore: at(-10 * HOUR), notAfter: at(-HOUR) },
+    { name: "long life", notBefore: at(-6 * 30 * DAY), notAfter: at(6 * 30 * DAY) },
+    { name: "short life", notBefore: at(-30 * SECOND), notAfter: at(30 * SECOND) },
+  ]
+) {
+  test(`rotationDeadline() is at 70 to 90 % of life: ${name}`, () => {
+    const life = notAfter.getTime() - notBefore.getTime();
+    assert.equal(rotationDeadline({ notBefore, notAfter }, () => 0).getTime(), notBefore.getTime() + life * 0.7);
+    assert.equal(rotationDeadline({ notBefore, notAfter }, () => 1).getTime(), notBefore.getTime() + life * 0.9);
+  });
+}
+
+test("rotationDeadline() never leaves the window, whatever the randomness", () => {
+  const life = fc.integer({ min: 1, max: 10 * 365 * 24 * 3600 });
+  fc.assert(fc.property(life, fc.double({ min: 0, max: 0.999999, noNaN: true }), (seconds, random) => {
+    const deadline = rotationDeadline({ notBefore: NOW, notAfter: at(seconds * SECOND) }, () => random).getTime();
+    const share = (deadline - NOW.getTime()) / (seconds * SECOND);
+    assert.ok(share >= 0.7 - 1e-3 && share <= 0.9 + 1e-3, String(share));
+  }));
+});
+
+// Conformance O.2.
+const FULL = { dnsNames: ["a.example"], ipAddresses: ["10.0.0.1"] };
+for (
+  const { name, have, template, want } of [
+    { name: "no certificate", have: undefined, template: TEMPLATE, want: false },
+    { name: "no certificate and no template", have: undefined, template: undefined, want: false },
+    { name: "no template", have: certificate(), template: undefined, want: true },
+    { name: "another common name", have: certificate({ commonName: "x" }), template: TEMPLATE, want: false },
+    { name: "a missing organization", have: certificate({ organizations: [] }), template: TEMPLATE, want: false },
+    { name: "a missing DNS name", have: certificate(), template: { ...TEMPLATE, dnsNames: ["a"] }, want: false },
+    { name: "a missing IP", have: certificate(), template: { ...TEMPLATE, ipAddresses: ["10.0.0.1"] }, want: false },
+    {
+      name: "an extra organization",
+      have: certificate({ organizations: ["x", "system:nodes"] }),
+      template: TEMPLATE,
+      want: true,
+    },
+    { name: "extra DNS names and IPs", have: certificate(FULL), template: TEMPLATE, want: true },
+    { name: "a full match", have: certificate(FULL), template: { ...TEMPLATE, ...FULL }, want: true },
+  ]
+) {
+  test(`satisfiesTemplate() is ${want} with ${name}`, () => assert.equal(satisfiesTemplate(have, template), want));
+}
+
+for (
+  const { name, have, want } of [
+    { name: "no certificate", have: undefined, want: { kind: "request", credentials: "bootstrap" } },
+    {
+      name: "an expired certificate",
+      have: certificate({ notAfter: at(-1) }),
+      want: { kind: "request", credentials: "bootstrap" },
+    },
+    {
+      name: "a certificate for somebody else",
+      have: certificate({ commonName: "system:node:n2" }),
+      want: { kind: "request", credentials: "current" },
+    },
+    {
+      name: "a certificate past its deadline",
+      have: certificate({ notBefore: at(-9 * HOUR), notAfter: at(HOUR) }),
+      want: { kind: "request", credentials: "current" },
+    },
+    { name: "a fresh certificate", have: certificate(), want: { kind: "sleep", until: at(8 * HOUR) } },
+  ]
+) {
+  test(`nextStep() at start: ${want.kind}s with ${name}`, () => {
+    const { state: _, ...step } = nextStep(startRotation(have, TEMPLATE, NOW), NOW, () => 0.5);
+    assert.deepEqual(step, want);
+  });
+}
+
+test("nextStep() keeps the deadline of a round and chooses another one for the next", () => {
+  const first = nextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0);
+  assert.equal(first.kind, "sleep");
+  const again = nextStep(first.state, at(7 * HOUR), () => 1);
+  assert.equal(again.kind, "request");
+  const renewed = certificate({ notBefore: at(7 * HOUR), notAfter: at(17 * HOUR) });
+  const next = nextStep(afterRotation(again.state, renewed, at(7 * HOUR)), at(7 * HOUR), () => 1);
+  assert.deepEqual(next.kind === "sleep" && next.until, at(16 * HOUR));
+});
+
+test("nextStep() pauses a second after a certificate that is due again at once", () => {
+  const state = startRotation(undefined, TEMPLATE, NOW);
+  const step = nextStep(afterRotation(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
+  assert.deepEqual(step.kind === "sleep" && step.until, at(SECOND));
+});
+
+test("afterFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {
+  let state = startRotation(undefined, TEMPLATE, NOW);
+  const pauses: number[] = [];
+  for (let failure = 0; failure < 7; failure++) {
+    state = afterFailure(state, NOW, () => 0);
+    pauses.push((state.notUntil?.getTime() ?? 0) - NOW.getTime());
+  }
+  assert.deepEqual(pauses, [2, 4, 8, 16, 32, 32, 32].map((seconds) => seconds * SECOND));
+  const jittered = afterFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 1);
+  assert.deepEqual(jittered.notUntil, at(2.2 * SECOND));
+});
+
+test("nextStep() turns to the bootstrap credentials when the certificate expires while tries fail", () => {
+  const dying = startRotation(certificate({ notBefore: at(-9 * HOUR), notAfter: at(SECOND) }), TEMPLATE, NOW);
+  const first = nextStep(dying, NOW, () => 0);
+  assert.equal(first.kind === "request" && first.credentials, "current");
+  const later = nextStep(afterFailure(first.state, NOW, () => 0), at(3 * SECOND), () => 0);
+  assert.equal(later.kind === "request" && later.credentials, "bootstrap");
+});

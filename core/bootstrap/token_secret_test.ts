@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Secret as Hidden } from "../brand.ts";
+import type { Secret } from "../kube/core_v1.ts";
+import { encodeBase64 } from "../pki/pem.ts";
+import { decideTokenSecret, isBootstrapGroup, listTokenFacts, tokenSecret, valueOf } from "./token_secret.ts";
+
+const now = new Date("2026-11-25T00:00:00Z");
+const token = { id: "foobar", secret: new Hidden("circumnavigation") };
+const GOOD = {
+  "token-id": "foobar",
+  "token-secret": "circumnavigation",
+  "usage-bootstrap-authentication": "true",
+};
+
+function secretOf(data: Readonly<Record<string, string>>, edit: Partial<Secret> = {}): Secret {
+  const encoded = Object.entries(data).map(([key, value]) => [key, encodeBase64(new TextEncoder().encode(value))]);
+  return {
+    metadata: { name: "bootstrap-token-foobar", namespace: "kube-system" },
+    type: "bootstrap.kubernetes.io/token",
+    data: Object.fromEntries(encoded),
+    ...edit,
+  };
+}
+
+const MATCHING = "Bootstrap secret kube-system/bootstrap-token-foobar matching bearer token";
+
+/** `plugin/pkg/auth/authenticator/token/bootstrap/bootstrap_test.go`, `cluster-bootstrap/util/secrets/secrets_test.go`. */
+const cases: readonly {
+  name: string;
+  secret: Secret | undefined;
+  want: { groups: readonly string[] } | { log: string };
+}[] = [
+  { name: "valid", secret: secretOf(GOOD), want: { groups: ["system:bootstrappers"] } },
+  {
+    name: "extra group",
+    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:foo" }),
+    want: { groups: ["system:bootstrappers", "system:bootstrappers:foo"] },
+  },
+  {
+    name: "groups unsorted and twice",
+    secret: secretOf({
+      ...GOOD,
+      "auth-extra-groups": "system:bootstrappers:b,system:bootstrappers:a,system:bootstrappers:b",
+    }),
+    want: { groups: ["system:bootstrappers", "system:bootstrappers:a", "system:bootstrappers:b"] },
+  },
+  {
+    name: "empty groups",
+    secret: secretOf({ ...GOOD, "auth-extra-groups": "" }),
+    want: { groups: ["system:bootstrappers"] },
+  },
+  {
+    name: "foreign group",
+    secret: secretOf({ ...GOOD, "auth-extra-groups": "foo" }),
+    want: {
+      log: `${MATCHING} has invalid value for key auth-extra-groups: bootstrap group "foo" is invalid (must match ` +
+        "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z).",
+    },
+  },
+  {
+    name: "a space among the groups",
+    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a, system:bootstrappers:b" }),
+    want: { log: "auth-extra-groups" },
+  },
+  {
+    name: "an empty item among the groups",
+    secret: secretOf({ ...GOOD, "auth-extra-groups": "system:bootstrappers:a," }),
+    want: { log: "auth-extra-groups" },
+  },
+  {
+    name: "no secret",
+    secret: undefined,
+    want: { log: "No secret of name bootstrap-token-foobar to match bootstrap bearer token" },
+  },
+  {
+    name: "no usage",
+    secret: secretOf({ "token-id": "foobar", "token-secret": "circumnavigation" }),
+    want: { log: `${MATCHING} not marked usage-bootstrap-authentication=true.` },
+  },
+  {
+    name: "another usage value",
+    secret: secretOf({ ...GOOD, "usage-bootstrap-authentication": "True" }),
+    want: { log: `${MATCHING} not marked usage-bootstrap-authentication=true.` },
+  },
+  {
+    name: "another id",
+    secret: secretOf({ ...GOOD, "token-id": "fedcba" }),
+    want: { log: `${MATCHING} has invalid value for key token-id.` },
+  },
+  {
+    name: "another secret",
+    secret: secretOf({ ...GOOD, "token-secret": "circumnavigatioN" }),
+    want: { log: `${MATCHING} has invalid value for key token-secret.` },
+  },
+  {
+    name: "another type",
+    secret: secretOf(GOOD, { type: "Opaque" }),
+    want: { log: `${MATCHING} has invalid type, expected bootstrap.kubernetes.io/token.` },
+  },
+  {
+    name: "being deleted",
+    secret: secretOf(GOOD, {
+      metadata: {
+        name: "bootstrap-token-foobar",
+        namespace: "kube-system",
+        deletionTimestamp: "2026-11-24T00:00:00Z",
+      },
+    }),
+    want: { log: `${MATCHING} is deleted and awaiting removal` },
+  },
+  {
+    name: "expired long ago",
+    secret: secretOf({ ...GOOD, expiration: "2009-11-10T23:00:00Z" }),
+    want: { log: "Expired bootstrap token in kube-system/bootstrap-token-foobar Secret: 2009-11-10T23:00:00Z" },
+  },
+  {
+    name: "expiring this moment",
+    secret: secretOf({ ...GOOD, expiration: "2026-11-25T01:00:00+01:00" }),
+    want: { log: "Expired bootstrap token in kube-system/bootstrap-token-foobar Secret: 2026-11-25T01:00:00+01:00" },
+  },
+  {
+    name: "expiring far away",
+    secret: secretOf({ ...GOOD, expiration: "2109-11-10T23:00:00Z" }),
+    want: { groups: ["system:bootstrappers"] },
+  },
+  {
+    name: "unreadable expiration",
+    secret: secretOf({ ...GOOD, expiration: "tomorrow" }),
+    want: { log: "Unparseable expiration time (tomorrow) in kube-system/bootstrap-token-foobar Secret" },
+  },
+];
+
+for (const { name, secret, want } of cases) {
+  test(`decideTokenSecret() ${"groups" in want ? "accepts" : "refuses"}: ${name}`, () => {
+    const decided = decideTokenSecret(secret, token, now);
+    if ("groups" in want) {
+      assert.deepEqual(decided, { ok: true, value: { username: "system:bootstrap:foobar", groups: want.groups } });
+      return;
+    }
+    assert.ok(!decided.ok);
+    assert.ok(decided.error.includes(want.log), decided.error);
+    assert.ok(!decided.error.includes("circumnavigation"), "the log text holds a secret");
+  });
+}
+
+test("decideTokenSecret() refuses a Secret without data as one of another type", () => {
+  const { data: _data, ...bare } = secretOf(GOOD);
+  const decided = decideTokenSecret(bare, token, now);
+  assert.ok(!decided.ok && decided.error.includes("has invalid type"));
+});
+
+test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", () => {
+  const secret = tokenSecret({
+    token,
+    expiration: new Date("2026-11-26T00:00:00.750Z"),
+    usages: ["signing", "authentication"],
+    groups: ["system:bootstrappers:b", "system:bootstrappers:a"],
+    description: "nodes",
+  });
+  assert.deepEqual(secret.metadata, { name: "bootstrap-token-foobar", namespace: "kube-system" });
+  assert.deepEqual(
+    Object.keys(secret.data ?? {}).map((key) => [key, valueOf(secret, key)]),
+    [
+      ["auth-extra-groups", "system:bootstrappers:b,system:bootstrappers:a"],
+      ["description", "nodes"],
+      ["expiration", "2026-11-26T00:00:00Z"],
+      ["token-id", "foobar"],
+      ["token-secret", "circumnavigation"],
+      ["usage-bootstrap-authentication", "true"],
+      ["usage-bootstrap-signing", "true"],
+    ],
+  );
+  assert.ok(decideTokenSecret(secret, token, now).ok);
+});
+
+test("listTokenFacts() reads back what tokenSecret() wrote", () => {
+  const bare = tokenSecret({ token, usages: [], groups: [], description: "" });
+  assert.deepEqual(listTokenFacts(bare), {
+    id: "foobar",
+    token,
+    expiration: { kind: "never" },
+    usages: [],
+    groups: [],
+    description: "",
+  });
+  const expiration = new Date("2026-11-26T00:00:00Z");
+  const full = tokenSecret({
+    token,
+    expiration,
+    usages: ["signing"],
+    groups: ["system:bootstrappers:a"],
+    description: "d",
+  });
+  const facts = listTokenFacts(full);
+  assert.deepEqual(facts?.expiration, { kind: "at", at: expiration });
+  assert.deepEqual([facts?.usages, facts?.groups, facts?.description], [["signing"], ["system:bootstrappers:a"], "d"]);
+});
+
+test("listTokenFacts() passes over Secrets of another type or name, and keeps broken tokens visible", () => {
+  assert.equal(listTokenFacts(secretOf(GOOD, { type: "Opaque" })), undefined);
+  assert.equal(listTokenFacts(secretOf(GOOD, { metadata: { name: "other" } })), undefined);
+  const broken = listTokenFacts(secretOf({ ...GOOD, "token-secret": "short", expiration: "soon" }));
+  assert.equal(broken?.token, undefined);
+  assert.deepEqual(broken?.expiration, { kind: "unreadable", text: "soon" });
+});
+
+for (
+  const { group, want } of [
+    { group: "system:bootstrappers:a", want: true },
+    { group: "system:bootstrappers:kubeadm:default-node-token", want: true },
+    { group: `system:bootstrappers:${"a".repeat(256)}`, want: true },
+    { group: `system:bootstrappers:${"a".repeat(257)}`, want: false },
+    { group: "system:bootstrappers", want: false },
+    { group: "system:bootstrappers:", want: false },
+    { group: "system:bootstrappers:a-", want: false },
+    { group: "system:bootstrappers:A", want: false },
+    { group: "system:masters", want: false },
+    { group: "system:bootstrappers:a\n", want: false },
+  ]
+) {
+  test(`isBootstrapGroup() ${want ? "accepts" : "refuses"} ${JSON.stringify(group.slice(0, 40))}`, () => {
+    assert.equal(isBootstrapGroup(group), want);
+  });
+}

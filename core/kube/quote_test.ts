@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { byteLength, isPrintable, marshalJson, printStringSlice } from "./quote.ts";
+import { printValue } from "./field_error.ts";
+
+test("byteLength() is the length in UTF-8", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => byteLength(text) === new TextEncoder().encode(text).length),
+  );
+});
+
+for (const [character, want] of [["a", true], [" ", true], ["é", true], ["\u0000", false], ["\u00a0", false]] as const) {
+  test(`isPrintable() is ${want} for U+${character.charCodeAt(0).toString(16)}`, () => {
+    assert.equal(isPrintable(character), want);
+  });
+}
+
+for (
+  const [value, want] of [
+    ["a\u0000\"\n", '"a\\x00\\"\\n"'],
+    [null, "null"],
+    [undefined, "null"],
+    [true, "true"],
+    [5, "5"],
+    [["<x>"], '["\\u003cx\\u003e"]'],
+    [{ a: "&" }, '{"a":"\\u0026"}'],
+  ] as const
+) {
+  test(`printValue() prints ${want}`, () => assert.equal(printValue(value), want));
+}
+
+test("marshalJson() escapes what Go escapes", () => {
+  assert.equal(marshalJson("<\u2028>"), '"\\u003c\\u2028\\u003e"');
+});
+
+test("printStringSlice() prints a Go slice", () => {
+  assert.equal(printStringSlice(["a", "b"]), '[]string{"a", "b"}');
+});

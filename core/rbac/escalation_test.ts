@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PolicyRule } from "../kube/rbac_v1.ts";
+import { testUser } from "./_test_rbac.ts";
+import { escalationMessage, findUncoveredRules } from "./escalation.ts";
+
+const rule = (edit: Partial<PolicyRule>): PolicyRule => ({
+  verbs: ["get"],
+  apiGroups: [""],
+  resources: ["pods"],
+  ...edit,
+});
+
+const cases: readonly { name: string; held: readonly PolicyRule[]; wanted: readonly PolicyRule[]; missing: number }[] =
+  [
+    { name: "the same rule", held: [rule({})], wanted: [rule({})], missing: 0 },
+    { name: "nothing held", held: [], wanted: [rule({ verbs: ["get", "list"] })], missing: 2 },
+    {
+      name: "parts from several rules",
+      held: [rule({}), rule({ verbs: ["list"] })],
+      wanted: [rule({ verbs: ["get", "list"] })],
+      missing: 0,
+    },
+    { name: "any verb held", held: [rule({ verbs: ["*"] })], wanted: [rule({ verbs: ["x", "y"] })], missing: 0 },
+    { name: "any verb wanted", held: [rule({ verbs: ["get", "list"] })], wanted: [rule({ verbs: ["*"] })], missing: 1 },
+    { name: "any group held", held: [rule({ apiGroups: ["*"] })], wanted: [rule({ apiGroups: ["a"] })], missing: 0 },
+    {
+      name: "any resource held",
+      held: [rule({ resources: ["*"] })],
+      wanted: [rule({ resources: ["a/b"] })],
+      missing: 0,
+    },
+    {
+      name: "a subresource of everything held",
+      held: [rule({ resources: ["*/status"] })],
+      wanted: [rule({ resources: ["pods/status", "pods"] })],
+      missing: 1,
+    },
+    { name: "names wanted, all held", held: [rule({})], wanted: [rule({ resourceNames: ["a"] })], missing: 0 },
+    { name: "all wanted, names held", held: [rule({ resourceNames: ["a"] })], wanted: [rule({})], missing: 1 },
+    {
+      name: "some of the names held",
+      held: [rule({ resourceNames: ["a"] })],
+      wanted: [rule({ resourceNames: ["a", "b"] })],
+      missing: 1,
+    },
+    {
+      name: "a path under a held pattern",
+      held: [{ verbs: ["get"], nonResourceURLs: ["/api/*"] }],
+      wanted: [{ verbs: ["get"], nonResourceURLs: ["/api/v1", "/apis"] }],
+      missing: 1,
+    },
+  ];
+
+for (const { name, held, wanted, missing } of cases) {
+  test(`findUncoveredRules() finds ${missing}: ${name}`, () => {
+    assert.equal(findUncoveredRules(held, wanted).length, missing);
+  });
+}
+
+test("escalationMessage() lists what is missing in upstream's form, compacted and sorted", () => {
+  const missing = findUncoveredRules([], [
+    { verbs: ["get"], nonResourceURLs: ["/x"] },
+    rule({ verbs: ["get", "list"], resources: ["secrets"] }),
+    rule({ resources: ["pods"], resourceNames: ["a"] }),
+  ]);
+  assert.equal(
+    escalationMessage(testUser("u", "g", "system:authenticated"), missing),
+    'user "u" (groups=["g" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n' +
+      '{APIGroups:[""], Resources:["pods"], ResourceNames:["a"], Verbs:["get"]}\n' +
+      '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}\n' +
+      '{NonResourceURLs:["/x"], Verbs:["get"]}',
+  );
+});
+
+test("escalationMessage() appends what went wrong while the user's rules were looked up", () => {
+  const message = escalationMessage(testUser("u"), [rule({})], ['clusterrole.rbac.authorization.k8s.io "x" not found']);
+  assert.ok(message.endsWith('; resolution errors: [clusterrole.rbac.authorization.k8s.io "x" not found]'), message);
+});

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  clusterRole,
+  clusterRoleBinding,
+  groupSubject,
+  pathRequest,
+  rbacObjects,
+  resourceRequest,
+  role,
+  roleBinding,
+  testUser,
+  userSubject,
+} from "./_test_rbac.ts";
+import { evaluateRbac, findRoleRules, rulesFor } from "./evaluate.ts";
+
+const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
+const reader = clusterRole("reader", [getPods]);
+
+test("evaluateRbac() allows by a cluster-wide binding and says by which", () => {
+  const objects = rbacObjects({
+    clusterRoles: [reader],
+    clusterRoleBindings: [clusterRoleBinding("b", "reader", groupSubject("other"), groupSubject("g"))],
+  });
+  assert.deepEqual(evaluateRbac(testUser("u", "g"), resourceRequest({ namespace: "any" }), objects), {
+    kind: "allow",
+    reason: 'RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "reader" to Group "g"',
+  });
+});
+
+test("evaluateRbac() allows by a binding of the namespace, in that namespace only", () => {
+  const objects = rbacObjects({
+    roles: [role("a", "reader", [getPods])],
+    roleBindings: [roleBinding("a", "b", "Role", "reader", userSubject("u"))],
+  });
+  assert.deepEqual(evaluateRbac(testUser("u"), resourceRequest({ namespace: "a" }), objects), {
+    kind: "allow",
+    reason: 'RBAC: allowed by RoleBinding "b/a" of Role "reader" to User "u"',
+  });
+  assert.equal(evaluateRbac(testUser("u"), resourceRequest({ namespace: "b" }), objects).kind, "noOpinion");
+  assert.equal(evaluateRbac(testUser("u"), resourceRequest(), objects).kind, "noOpinion");
+});
+
+test("evaluateRbac() never lets a namespaced binding allow a path", () => {
+  const everything = clusterRole("all", [{ verbs: ["*"], nonResourceURLs: ["*"] }]);
+  const objects = rbacObjects({
+    clusterRoles: [everything],
+    roleBindings: [roleBinding("a", "b", "ClusterRole", "all", userSubject("u"))],
+  });
+  assert.equal(evaluateRbac(testUser("u"), pathRequest("/healthz"), objects).kind, "noOpinion");
+});
+
+for (
+  const { name, subject, namespace, want } of [
+    { name: "its namespace given", subject: { namespace: "x" }, namespace: "", want: 'ServiceAccount "sa/x"' },
+    { name: "no namespace in a cluster binding", subject: {}, namespace: "", want: undefined },
+    { name: "the binding's namespace", subject: {}, namespace: "x", want: 'ServiceAccount "sa/x"' },
+  ]
+) {
+  test(`evaluateRbac() matches a service account: ${name}`, () => {
+    const account = { kind: "ServiceAccount", name: "sa", ...subject };
+    const objects = rbacObjects({
+      clusterRoles: [reader],
+      clusterRoleBindings: namespace === "" ? [clusterRoleBinding("b", "reader", account)] : [],
+      roleBindings: namespace === "" ? [] : [roleBinding(namespace, "b", "ClusterRole", "reader", account)],
+    });
+    const decision = evaluateRbac(testUser("system:serviceaccount:x:sa"), resourceRequest({ namespace }), objects);
+    assert.equal(decision.kind, want === undefined ? "noOpinion" : "allow");
+    if (want !== undefined) assert.ok(decision.reason.endsWith(`to ${want}`), decision.reason);
+  });
+}
+
+test("evaluateRbac() tells of missing roles when nothing allows, each once", () => {
+  const objects = rbacObjects({
+    clusterRoleBindings: [
+      clusterRoleBinding("a", "gone", userSubject("u")),
+      clusterRoleBinding("b", "gone", userSubject("u")),
+    ],
+    roleBindings: [roleBinding("n", "c", "Role", "lost", userSubject("u"))],
+  });
+  assert.deepEqual(evaluateRbac(testUser("u"), resourceRequest(), objects), {
+    kind: "noOpinion",
+    reason: 'RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found',
+  });
+  assert.equal(
+    evaluateRbac(testUser("u"), resourceRequest({ namespace: "n" }), objects).reason,
+    'RBAC: [clusterrole.rbac.authorization.k8s.io "gone" not found, role.rbac.authorization.k8s.io "lost" not found]',
+  );
+});
+
+test("evaluateRbac() forgets missing roles when another binding allows", () => {
+  const objects = rbacObjects({
+    clusterRoles: [reader],
+    clusterRoleBindings: [
+      clusterRoleBinding("a", "gone", userSubject("u")),
+      clusterRoleBinding("b", "reader", userSubject("u")),
+    ],
+  });
+  assert.equal(evaluateRbac(testUser("u"), resourceRequest(), objects).kind, "allow");
+});
+
+test("rulesFor() lists what applies, resources and paths apart, as the roles have them", () => {
+  const objects = rbacObjects({
+    clusterRoles: [reader, clusterRole("mixed", [{ verbs: ["get"], nonResourceURLs: ["/x"] }, getPods])],
+    clusterRoleBindings: [
+      clusterRoleBinding("a", "reader", groupSubject("g")),
+      clusterRoleBinding("b", "gone", groupSubject("g")),
+      clusterRoleBinding("c", "mixed", groupSubject("h")),
+    ],
+    roleBindings: [roleBinding("n", "d", "ClusterRole", "mixed", groupSubject("g"))],
+  });
+  assert.deepEqual(rulesFor(testUser("u", "g"), "n", objects), {
+    resourceRules: [getPods, getPods],
+    nonResourceRules: [{ verbs: ["get"], nonResourceURLs: ["/x"] }],
+    incomplete: false,
+    evaluationError: 'clusterrole.rbac.authorization.k8s.io "gone" not found',
+  });
+  assert.deepEqual(rulesFor(testUser("nobody"), "n", objects), {
+    resourceRules: [],
+    nonResourceRules: [],
+    incomplete: false,
+  });
+});
+
+test("findRoleRules() refuses a roleRef of another kind", () => {
+  const found = findRoleRules({ apiGroup: "", kind: "Group", name: "x" }, "", rbacObjects({}));
+  assert.deepEqual(found, { ok: false, error: 'unsupported role reference kind: "Group"' });
+});

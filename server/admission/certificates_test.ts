@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../core/rbac/_test_rbac.ts";
+import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
+import { createRbacWorld, fakeAuthorizer } from "../authz/_test_authz.ts";
+import { creation, update } from "./_test_requests.ts";
+import { createCertificateApproval } from "./certificate_approval.ts";
+import { createCertificateSigning } from "./certificate_signing.ts";
+import { certificateSubjectRestriction } from "./certificate_subject_restriction.ts";
+
+/** Conformance H, over the real RBAC. */
+const somebody = testUser("somebody", "system:authenticated");
+const failing = fakeAuthorizer(() => {
+  throw new Error("the authorizer is broken");
+});
+
+async function authorizerGranting(verb: string, resourceName: string) {
+  const rule = {
+    verbs: [verb],
+    apiGroups: ["certificates.k8s.io"],
+    resources: ["signers"],
+    resourceNames: [resourceName],
+  };
+  const world = await createRbacWorld([
+    ["clusterroles", clusterRole("r", [rule])],
+    ["clusterrolebindings", clusterRoleBinding("b", "r", userSubject("somebody"))],
+  ]);
+  return world.authorizer;
+}
+
+const csrFor = (signerName: string, edit: Parameters<typeof buildCsr>[0] = {}) =>
+  buildCsr({ name: "csr", signerName, request: "", ...edit });
+
+const withStatus = (csr: CertificateSigningRequest, status: CertificateSigningRequest["status"]) => ({
+  ...csr,
+  status,
+});
+
+for (
+  const { granted, isAllowed } of [
+    { granted: "example.com/something", isAllowed: true },
+    { granted: "example.com/*", isAllowed: true },
+    { granted: "example.com/not-something", isAllowed: false },
+    { granted: "*", isAllowed: false },
+  ]
+) {
+  test(`createCertificateApproval() ${isAllowed ? "passes" : "refuses"}: approve on signers ${granted}`, async () => {
+    const plugin = createCertificateApproval({ authorizer: await authorizerGranting("approve", granted) });
+    const csr = await csrFor("example.com/something");
+    const request = update(csr, withStatus(csr, { conditions: [condition("Approved")] }), { subresource: "approval" });
+    assert.deepEqual(
+      await plugin.validate?.(request),
+      isAllowed
+        ? undefined
+        : { message: 'user not permitted to approve requests with signerName "example.com/something"' },
+    );
+  });
+
+  test(`createCertificateSigning() ${isAllowed ? "passes" : "refuses"}: sign on signers ${granted}`, async () => {
+    const plugin = createCertificateSigning({ authorizer: await authorizerGranting("sign", granted) });
+    const csr = await csrFor("example.com/something");
+    const request = update(csr, withStatus(csr, { certificate: "eA==" }), { subresource: "status" });
+    assert.deepEqual(
+      await plugin.validate?.(request),
+      isAllowed
+        ? undefined
+        : { message: 'user not permitted to sign requests with signerName "example.com/something"' },
+    );
+  });
+}
+
+test("createCertificateApproval() refuses when the authorizer fails", async () => {
+  const csr = await csrFor("example.com/a");
+  const plugin = createCertificateApproval({ authorizer: failing });
+  assert.ok(await plugin.validate?.(update(csr, csr, { subresource: "approval" })) !== undefined);
+});
+
+test("createCertificateApproval() asks for the stored signer, not the sent one", async () => {
+  const plugin = createCertificateApproval({ authorizer: await authorizerGranting("approve", "example.com/new") });
+  const refusal = await plugin.validate?.(
+    update(await csrFor("example.com/old"), await csrFor("example.com/new"), { subresource: "approval" }),
+  );
+  assert.deepEqual(refusal, { message: 'user not permitted to approve requests with signerName "example.com/old"' });
+});
+
+test("createCertificateApproval() passes what is not an update of /approval", async () => {
+  const csr = await csrFor("example.com/a");
+  const plugin = createCertificateApproval({ authorizer: failing });
+  assert.equal(await plugin.validate?.(update(csr, csr)), undefined);
+  assert.equal(await plugin.validate?.(update(csr, csr, { subresource: "status" })), undefined);
+  assert.equal(await plugin.validate?.(creation(csr)), undefined);
+  assert.equal(await plugin.validate?.(update(csr, csr, { subresource: "approval", kind: configMapKind })), undefined);
+});
+
+const signed = { conditions: [condition("Approved", "2026-01-01T00:00:00Z")], certificate: "eA==" };
+for (
+  const { name, before, after, isAsked } of [
+    { name: "nothing", before: {}, after: {}, isAsked: false },
+    { name: "the same status", before: signed, after: { ...signed }, isAsked: false },
+    { name: "no conditions and an empty list", before: {}, after: { conditions: [] }, isAsked: false },
+    { name: "a certificate", before: {}, after: { certificate: "eA==" }, isAsked: true },
+    { name: "an empty certificate instead of none", before: {}, after: { certificate: "" }, isAsked: true },
+    { name: "a Failed condition", before: {}, after: { conditions: [condition("Failed")] }, isAsked: true },
+    {
+      name: "the time of a condition",
+      before: signed,
+      after: { ...signed, conditions: [condition("Approved", "2026-01-01T00:00:01Z")] },
+      isAsked: true,
+    },
+  ]
+) {
+  test(`createCertificateSigning() ${isAsked ? "asks" : "does not ask"} when this changes: ${name}`, async () => {
+    const csr = await csrFor("example.com/a");
+    const request = update(withStatus(csr, before), withStatus(csr, after), { subresource: "status" });
+    const plugin = createCertificateSigning({ authorizer: failing });
+    assert.equal(await plugin.validate?.(request) !== undefined, isAsked);
+  });
+}
+
+test("createCertificateSigning() lets system:masters sign, with nothing bound", async () => {
+  const { authorizer } = await createRbacWorld();
+  const csr = await csrFor("example.com/a");
+  const request = update(csr, withStatus(csr, signed), {
+    subresource: "status",
+    user: testUser("root", "system:masters"),
+  });
+  assert.equal(await createCertificateSigning({ authorizer }).validate?.(request), undefined);
+});
+
+const CLIENT = "kubernetes.io/kube-apiserver-client";
+for (
+  const { name, signerName, organizations, request, edit, want } of [
+    {
+      name: "system:masters for the client signer",
+      signerName: CLIENT,
+      organizations: ["a", "system:masters"],
+      want: "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+    },
+    { name: "system:masters for kubelets", signerName: `${CLIENT}-kubelet`, organizations: ["system:masters"] },
+    { name: "system:masters for another signer", signerName: "example.com/a", organizations: ["system:masters"] },
+    { name: "system:admin for the client signer", signerName: CLIENT, organizations: ["system:admin"] },
+    { name: "system:notmasters for the client signer", signerName: CLIENT, organizations: ["system:notmasters"] },
+    {
+      name: "a request that cannot be read",
+      signerName: CLIENT,
+      organizations: [],
+      request: "eA==",
+      want: "failed to parse CSR: PEM block type must be CERTIFICATE REQUEST",
+    },
+    {
+      name: "a subresource",
+      signerName: CLIENT,
+      organizations: ["system:masters"],
+      edit: { subresource: "approval" },
+    },
+    { name: "another resource", signerName: CLIENT, organizations: ["system:masters"], edit: { kind: configMapKind } },
+  ]
+) {
+  test(`certificateSubjectRestriction ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
+    const csr = await buildCsr({
+      name: "csr",
+      signerName,
+      organizations,
+      ...(request === undefined ? {} : { request }),
+    });
+    const refusal = await certificateSubjectRestriction.validate?.(creation(csr, { user: somebody, ...edit }));
+    assert.deepEqual(refusal, want === undefined ? undefined : { message: want });
+  });
+}

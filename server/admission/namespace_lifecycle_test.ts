@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Namespace } from "../../core/kube/core_v1.ts";
+import { configMapKind, localSubjectAccessReviewKind, namespaceKind } from "../../core/kube/kinds/mod.ts";
+import { StatusError } from "../../core/kube/status.ts";
+import { creation, deletion, update } from "./_test_requests.ts";
+import { createNamespaceLifecycle } from "./namespace_lifecycle.ts";
+
+const namespaces: Readonly<Record<string, Namespace>> = {
+  here: { metadata: { name: "here" }, spec: {}, status: { phase: "Active" } },
+  going: { metadata: { name: "going" }, spec: {}, status: { phase: "Terminating" } },
+};
+const plugin = createNamespaceLifecycle({ getNamespace: (name) => Promise.resolve(namespaces[name]) });
+const object = (namespace: string) => ({ metadata: { name: "x", namespace } });
+
+async function answerTo(request: Parameters<NonNullable<typeof plugin.mutate>>[0]): Promise<unknown> {
+  try {
+    return (await plugin.mutate?.(request))?.kind;
+  } catch (error) {
+    assert.ok(error instanceof StatusError, String(error));
+    return error.status;
+  }
+}
+
+test("createNamespaceLifecycle() admits creations in a namespace that exists", async () => {
+  assert.equal(await answerTo(creation(object("here"), { kind: configMapKind })), "admitted");
+});
+
+test("createNamespaceLifecycle() answers 404 for a namespace that does not", async () => {
+  assert.deepEqual(await answerTo(creation(object("gone"), { kind: configMapKind })), {
+    metadata: {},
+    status: "Failure",
+    message: 'namespaces "gone" not found',
+    reason: "NotFound",
+    details: { name: "gone", kind: "namespaces" },
+    code: 404,
+  });
+});
+
+test("createNamespaceLifecycle() answers 403 with its cause for a namespace that is being deleted", async () => {
+  assert.deepEqual(await answerTo(creation(object("going"), { kind: configMapKind })), {
+    metadata: {},
+    status: "Failure",
+    message:
+      'configmaps "x" is forbidden: unable to create new content in namespace going because it is being terminated',
+    reason: "Forbidden",
+    details: {
+      name: "x",
+      kind: "configmaps",
+      causes: [{
+        reason: "NamespaceTerminating",
+        message: "namespace going is being terminated",
+        field: "metadata.namespace",
+      }],
+    },
+    code: 403,
+  });
+});
+
+test("createNamespaceLifecycle() admits updates, cluster-scoped objects, namespaces and access reviews", async () => {
+  assert.equal(await answerTo(update(object("going"), object("going"), { kind: configMapKind })), "admitted");
+  assert.equal(await answerTo(creation({ metadata: { name: "csr" } })), "admitted");
+  assert.equal(await answerTo(creation({ metadata: { name: "gone" } }, { kind: namespaceKind })), "admitted");
+  assert.equal(await answerTo(creation(object("gone"), { kind: localSubjectAccessReviewKind })), "admitted");
+});
+
+for (
+  const { name, isRefused } of [
+    { name: "default", isRefused: true },
+    { name: "kube-system", isRefused: true },
+    { name: "kube-public", isRefused: true },
+    { name: "kube-node-lease", isRefused: false },
+    { name: "here", isRefused: false },
+  ]
+) {
+  test(`createNamespaceLifecycle() ${isRefused ? "refuses" : "admits"} the deletion of namespace ${name}`, async () => {
+    const refusal = await plugin.validate?.(deletion({ metadata: { name } }, { kind: namespaceKind }));
+    assert.deepEqual(refusal, isRefused ? { message: "this namespace may not be deleted" } : undefined);
+    assert.equal(await plugin.validate?.(deletion({ metadata: { name } }, { kind: configMapKind })), undefined);
+  });
+}

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  certificateSigningRequestKind,
+  configMapKind,
+  csiNodeKind,
+  leaseKind,
+  nodeKind,
+} from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { creation, deletion, update } from "./_test_requests.ts";
+import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
+import { findForbiddenLabels } from "./node_labels.ts";
+import { nodeRestriction } from "./node_restriction.ts";
+
+const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");
+
+async function refusalOf(request: MutatingRequest): Promise<string | undefined> {
+  const answer = await nodeRestriction.mutate?.(request);
+  return answer?.kind === "refused" ? answer.message : undefined;
+}
+
+for (
+  const { name, user = mynode, signerName, commonName, request, want } of [
+    {
+      name: "its own client certificate",
+      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      commonName: "system:node:mynode",
+    },
+    {
+      name: "its own serving certificate",
+      signerName: "kubernetes.io/kubelet-serving",
+      commonName: "system:node:mynode",
+    },
+    {
+      name: "another node's client certificate",
+      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      commonName: "system:node:other",
+      want: "can only create a node CSR with CN=system:node:mynode",
+    },
+    {
+      name: "another node's serving certificate",
+      signerName: "kubernetes.io/kubelet-serving",
+      commonName: "system:node:mynode2",
+      want: "can only create a node CSR with CN=system:node:mynode",
+    },
+    { name: "another signer", signerName: "example.com/a", commonName: "system:node:other" },
+    {
+      name: "by a bootstrap user",
+      user: testUser("system:bootstrap:abcdef", "system:bootstrappers"),
+      signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+      commonName: "system:node:other",
+    },
+    {
+      name: "by the name of a node without its group",
+      user: testUser("system:node:mynode"),
+      signerName: "kubernetes.io/kubelet-serving",
+      commonName: "system:node:other",
+    },
+    {
+      name: "a request that cannot be read",
+      signerName: "kubernetes.io/kubelet-serving",
+      commonName: "",
+      request: "eA==",
+      want: "unable to parse csr: PEM block type must be CERTIFICATE REQUEST",
+    },
+  ] as readonly {
+    name: string;
+    user?: UserInfo;
+    signerName: string;
+    commonName: string;
+    request?: string;
+    want?: string;
+  }[]
+) {
+  test(`nodeRestriction ${want === undefined ? "passes" : "refuses"} a CSR: ${name}`, async () => {
+    const csr = await buildCsr({ signerName, commonName, ...(request === undefined ? {} : { request }) });
+    assert.equal(await refusalOf(creation(csr, { kind: certificateSigningRequestKind, user })), want);
+  });
+}
+
+const node = (name: string, edit: { labels?: Record<string, string>; spec?: object } = {}): KubeObject => {
+  const object = {
+    metadata: { name, ...(edit.labels === undefined ? {} : { labels: edit.labels }) },
+    spec: edit.spec ?? {},
+  };
+  return object;
+};
+const lease = (name: string, namespace = "kube-node-lease"): KubeObject => ({ metadata: { name, namespace } });
+const asNode = (edit: Partial<AdmissionRequest>): Partial<AdmissionRequest> => ({ user: mynode, ...edit });
+const nodes = asNode({ kind: nodeKind });
+const OTHER = 'node "mynode" is not allowed to modify node "other"';
+
+for (
+  const { name, request, want } of [
+    { name: "its node", request: creation(node("mynode"), nodes) },
+    { name: "another node", request: creation(node("other"), nodes), want: OTHER },
+    { name: "another node's update", request: update(node("other"), node("other"), nodes), want: OTHER },
+    {
+      name: "another node's status",
+      request: update(node("other"), node("other"), { ...nodes, subresource: "status" }),
+      want: OTHER,
+    },
+    {
+      name: "a config source",
+      request: creation(node("mynode", { spec: { configSource: {} } }), nodes),
+      want: 'node "mynode" is not allowed to create pods with a non-nil configSource',
+    },
+    {
+      name: "labels of its own",
+      request: creation(
+        node("mynode", { labels: { "kubernetes.io/hostname": "h", "x.node.kubernetes.io/a": "", a: "" } }),
+        nodes,
+      ),
+    },
+    {
+      name: "labels that steer workloads",
+      request: creation(
+        node("mynode", { labels: { "node-restriction.kubernetes.io/b": "", "node-role.kubernetes.io/a": "" } }),
+        nodes,
+      ),
+      want:
+        'node "mynode" is not allowed to set the following labels: node-restriction.kubernetes.io/b, node-role.kubernetes.io/a',
+    },
+    {
+      name: "taints at creation",
+      request: creation(node("mynode", { spec: { taints: [{ key: "k", effect: "NoSchedule" }] } }), nodes),
+    },
+    {
+      name: "its taints",
+      request: update(node("mynode"), node("mynode", { spec: { taints: [{ key: "k" }] } }), nodes),
+      want: 'node "mynode" is not allowed to modify taints',
+    },
+    {
+      name: "the removal of a label",
+      request: update(node("mynode", { labels: { "node-role.kubernetes.io/a": "" } }), node("mynode"), nodes),
+      want: "is not allowed to modify labels: node-role.kubernetes.io/a",
+    },
+    {
+      name: "a foreign label that stays",
+      request: update(
+        node("mynode", { labels: { "k8s.io/a": "1" } }),
+        node("mynode", { labels: { "k8s.io/a": "1" } }),
+        nodes,
+      ),
+    },
+    { name: "its lease", request: creation(lease("mynode"), asNode({ kind: leaseKind })) },
+    {
+      name: "another lease",
+      request: creation(lease("other"), asNode({ kind: leaseKind })),
+      want: "can only access node lease with the same name as the requesting node",
+    },
+    {
+      name: "a lease elsewhere",
+      request: update(lease("mynode", "default"), lease("mynode", "default"), asNode({ kind: leaseKind })),
+      want: 'can only access leases in the "kube-node-lease" system namespace',
+    },
+    { name: "its CSINode", request: creation(node("mynode"), asNode({ kind: csiNodeKind })) },
+    {
+      name: "another CSINode",
+      request: update(node("other"), node("other"), asNode({ kind: csiNodeKind })),
+      want: "can only access CSINode with the same name as the requesting node",
+    },
+    { name: "what is not about nodes", request: creation(lease("x", "default"), asNode({ kind: configMapKind })) },
+    {
+      name: "anything by a node without a name",
+      request: creation(lease("x", "default"), { kind: configMapKind, user: testUser("system:node:", "system:nodes") }),
+      want: 'could not determine node from user "system:node:"',
+    },
+    { name: "another node, by an administrator", request: creation(node("other"), { kind: nodeKind }) },
+  ] as readonly { name: string; request: MutatingRequest; want?: string }[]
+) {
+  test(`nodeRestriction ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
+    assert.equal(await refusalOf(request), want);
+  });
+}
+
+test("nodeRestriction checks deletions when they are validated", async () => {
+  assert.equal(await nodeRestriction.validate?.(deletion(lease("mynode"), asNode({ kind: leaseKind }))), undefined);
+  assert.deepEqual(await nodeRestriction.validate?.(deletion(lease("other"), asNode({ kind: leaseKind }))), {
+    message: "can only access node lease with the same name as the requesting node",
+  });
+});
+
+for (
+  const { label, isForbidden } of [
+    { label: "a", isForbidden: false },
+    { label: "example.com/a", isForbidden: false },
+    { label: "mykubernetes.io/a", isForbidden: false },
+    { label: "kubernetes.io/arch", isForbidden: false },
+    { label: "kubernetes.io/other", isForbidden: true },
+    { label: "sub.k8s.io/a", isForbidden: true },
+    { label: "kubelet.kubernetes.io/a", isForbidden: false },
+    { label: "node.kubernetes.io/a", isForbidden: false },
+    { label: "sub.node-restriction.kubernetes.io/a", isForbidden: true },
+  ]
+) {
+  test(`findForbiddenLabels() ${isForbidden ? "forbids" : "permits"} ${label}`, () => {
+    assert.equal(findForbiddenLabels({ [label]: "x" }, {}).length > 0, isForbidden);
+  });
+}

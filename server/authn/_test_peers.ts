@@ -1,0 +1,45 @@
+/** Client certificates as the listener hands them over. */
+import { type Authority, createAuthority } from "../../core/pki/authority.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import type { SubjectFields } from "../../core/pki/names.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
+import type { PeerCertificate } from "./peer_certificate.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** A CA that lives a year around a time. */
+export async function createClientCa(now: Date): Promise<Authority> {
+  return await createAuthority({
+    commonName: "client-ca",
+    notBefore: new Date(now.getTime() - DAY_MS),
+    notAfter: new Date(now.getTime() + 365 * DAY_MS),
+    key: await generatePrivateKey("ecdsa-p256"),
+    serial: Uint8Array.of(1),
+  });
+}
+
+/** A verified peer with this subject, good for two days around the time, with its chain up to the CA. */
+export async function verifiedPeer(
+  ca: Authority,
+  now: Date,
+  subject: SubjectFields,
+  edit: Partial<CertificatePlan> = {},
+): Promise<PeerCertificate> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const plan: CertificatePlan = {
+    subject,
+    publicKeyDer: key.publicKeyDer(),
+    dnsNames: [],
+    ipAddresses: [],
+    emailAddresses: [],
+    uris: [],
+    notBefore: new Date(now.getTime() - DAY_MS / 2),
+    notAfter: new Date(now.getTime() + DAY_MS),
+    usages: ["digital signature", "client auth"],
+    isCa: false,
+    ...edit,
+  };
+  const leaf = await issueCertificate(plan, ca, Uint8Array.of(2));
+  return { kind: "verified", chain: [leaf, ...parsePemBlocks(ca.certificatePem).map(({ bytes }) => bytes)] };
+}

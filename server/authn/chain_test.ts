@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import type { Secret } from "../../core/kube/core_v1.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createClientCa, verifiedPeer } from "./_test_peers.ts";
+import type { AuthnRequest, AuthnResult } from "./authentication.ts";
+import { type AuthenticatorDeps, createAuthenticator } from "./chain.ts";
+
+const NOW = "2026-11-25T12:00:00Z";
+const BOOTSTRAP = "abcdef.0123456789abcdef";
+const peer = createClientCa(new Date(NOW)).then((ca) =>
+  verifiedPeer(ca, new Date(NOW), { commonName: "alice", organizations: ["devs"] })
+);
+
+function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, Secret> {
+  const token = parseBootstrapToken(BOOTSTRAP);
+  assert.ok(token.ok);
+  const secret = tokenSecret({
+    token: token.value,
+    expiration,
+    usages: ["authentication"],
+    groups: [],
+    description: "",
+  });
+  return { [tokenSecretName("abcdef")]: secret };
+}
+
+async function ask(
+  request: Partial<AuthnRequest>,
+  edit: Partial<AuthenticatorDeps> = {},
+): Promise<AuthnResult> {
+  const file = parseTokenFile('static,bob,17,"ops,dev"\n', "tokens.csv");
+  assert.ok(file.ok);
+  const authenticate = createAuthenticator({
+    clock: createFakeClock(NOW),
+    logger: createMemoryLogger(),
+    clientCertificates: true,
+    tokenFile: file.value,
+    bootstrapTokens: { getSecret: (name) => Promise.resolve(secrets()[name]) },
+    anonymous: true,
+    ...edit,
+  });
+  return await authenticate({ authorizationHeader: undefined, peerCertificate: undefined, ...request });
+}
+
+const unverified = { kind: "unverified", reason: "CERT_HAS_EXPIRED" } as const;
+const bearer = (token: string) => ({ authorizationHeader: `Bearer ${token}` });
+
+const cases: readonly {
+  name: string;
+  request: () => Partial<AuthnRequest> | Promise<Partial<AuthnRequest>>;
+  edit?: Partial<AuthenticatorDeps>;
+  want: string;
+}[] = [
+  { name: "nothing", request: () => ({}), want: "system:anonymous [system:unauthenticated]" },
+  { name: "nothing, anonymous off", request: () => ({}), edit: { anonymous: false }, want: "unauthorized" },
+  {
+    name: "a certificate",
+    request: async () => ({ peerCertificate: await peer }),
+    want: "alice [devs system:authenticated]",
+  },
+  {
+    name: "a certificate and a token: the certificate wins",
+    request: async () => ({ peerCertificate: await peer, ...bearer("static") }),
+    want: "alice [devs system:authenticated]",
+  },
+  {
+    name: "a certificate and a bad token: the certificate wins",
+    request: async () => ({ peerCertificate: await peer, ...bearer("wrong") }),
+    want: "alice [devs system:authenticated]",
+  },
+  { name: "a bad certificate", request: () => ({ peerCertificate: unverified }), want: "unauthorized" },
+  {
+    name: "a bad certificate and a good token",
+    request: () => ({ peerCertificate: unverified, ...bearer("static") }),
+    want: "bob [ops dev system:authenticated]",
+  },
+  {
+    name: "a certificate without a client CA is not looked at",
+    request: async () => ({ peerCertificate: await peer }),
+    edit: { clientCertificates: false },
+    want: "system:anonymous [system:unauthenticated]",
+  },
+  { name: "a static token", request: () => bearer("static"), want: "bob [ops dev system:authenticated]" },
+  {
+    name: "a bootstrap token",
+    request: () => bearer(BOOTSTRAP),
+    want: "system:bootstrap:abcdef [system:bootstrappers system:authenticated]",
+  },
+  {
+    name: "an expired bootstrap token",
+    request: () => bearer(BOOTSTRAP),
+    edit: { bootstrapTokens: { getSecret: (name) => Promise.resolve(secrets(new Date(NOW))[name]) } },
+    want: "unauthorized",
+  },
+  {
+    name: "an unknown bootstrap token",
+    request: () => bearer("fedcba.0123456789abcdef"),
+    want: "unauthorized",
+  },
+  {
+    name: "a bootstrap token whose Secret cannot be read",
+    request: () => bearer(BOOTSTRAP),
+    edit: { bootstrapTokens: { getSecret: () => Promise.reject(new Error("disk")) } },
+    want: "unauthorized",
+  },
+  { name: "an unknown token", request: () => bearer("wrong"), want: "unauthorized" },
+  {
+    name: "another scheme",
+    request: () => ({ authorizationHeader: "Basic dTpw" }),
+    want: "system:anonymous [system:unauthenticated]",
+  },
+];
+
+for (const { name, request, edit, want } of cases) {
+  test(`createAuthenticator() answers ${want}: ${name}`, async () => {
+    const result = await ask(await request(), edit);
+    assert.equal(
+      result.kind === "unauthorized" ? result.kind : `${result.user.username} [${result.user.groups.join(" ")}]`,
+      want,
+    );
+  });
+}
+
+test("createAuthenticator() refuses a token even when no token method is on", async () => {
+  const authenticate = createAuthenticator({
+    clock: createFakeClock(NOW),
+    logger: createMemoryLogger(),
+    clientCertificates: false,
+    anonymous: true,
+  });
+  const result = await authenticate({ ...bearer("x"), peerCertificate: undefined });
+  assert.deepEqual(result, { kind: "unauthorized", reason: "invalid bearer token" });
+});
+
+test("createAuthenticator() gives the static user its uid", async () => {
+  const result = await ask(bearer("static"));
+  assert.ok(result.kind === "user");
+  assert.equal(result.user.uid, "17");
+});
+
+test("createAuthenticator() warns of a space too many and treats it as no token", async () => {
+  const result = await ask({ authorizationHeader: "Bearer  static" });
+  assert.equal(result.kind, "anonymous");
+  assert.equal(result.warnings?.length, 1);
+});
+
+test("createAuthenticator() appends no group to a user that is settled already", async () => {
+  const file = parseTokenFile('t,u,1,"system:unauthenticated"\n', "tokens.csv");
+  assert.ok(file.ok);
+  const result = await ask(bearer("t"), { tokenFile: file.value });
+  assert.deepEqual(result.kind === "user" && result.user.groups, ["system:unauthenticated"]);
+});
+
+test("createAuthenticator() logs why a bootstrap token was refused, never the token", async () => {
+  const logger = createMemoryLogger();
+  const result = await ask(bearer("abcdef.aaaaaaaaaaaaaaaa"), { logger });
+  assert.equal(result.kind, "unauthorized");
+  const log = JSON.stringify([logger.entries, result]);
+  assert.ok(log.includes("has invalid value for key token-secret."), log);
+  assert.ok(!log.includes("aaaaaaaaaaaaaaaa") && !log.includes("0123456789abcdef"), log);
+});

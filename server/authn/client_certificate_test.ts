@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { createClientCa, verifiedPeer } from "./_test_peers.ts";
+import { createClientCertificateAuthenticator, userOfCertificate } from "./client_certificate.ts";
+
+const now = new Date("2026-11-25T12:00:00Z");
+const ca = createClientCa(now);
+const UID_OID = "1.3.6.1.4.1.57683.2";
+
+test("createClientCertificateAuthenticator() takes name and groups from the subject, and the fingerprint", async () => {
+  const peer = await verifiedPeer(await ca, now, {
+    commonName: "system:node:n1",
+    organizations: ["system:nodes", "b", "a"],
+  });
+  const result = createClientCertificateAuthenticator()(peer, now);
+  assert.ok(result.kind === "user" && peer.kind === "verified");
+  assert.equal(result.user.username, "system:node:n1");
+  assert.equal(result.user.uid, "");
+  const facts = parseCertificate(peer.chain[0]!);
+  assert.ok(facts.ok);
+  assert.deepEqual(result.user.groups, facts.value.subject.organizations);
+  assert.deepEqual(result.user.extra, {
+    "authentication.kubernetes.io/credential-id": [`X509SHA256=${facts.value.sha256Fingerprint}`],
+  });
+});
+
+for (
+  const { name, usages, want } of [
+    { name: "client auth", usages: ["client auth"], want: "user" },
+    { name: "no extended usage", usages: ["digital signature"], want: "user" },
+    { name: "any", usages: ["any"], want: "user" },
+    { name: "server auth only", usages: ["server auth"], want: "failed" },
+  ]
+) {
+  test(`createClientCertificateAuthenticator() answers ${want} for usages: ${name}`, async () => {
+    const peer = await verifiedPeer(await ca, now, { commonName: "u" }, { usages });
+    assert.equal(createClientCertificateAuthenticator()(peer, now).kind, want);
+  });
+}
+
+test("createClientCertificateAuthenticator() looks at the dates at every request", async () => {
+  const peer = await verifiedPeer(await ca, now, { commonName: "u" }, {
+    notBefore: new Date("2026-11-25T11:00:00Z"),
+    notAfter: new Date("2026-11-25T13:00:00Z"),
+  });
+  const authenticate = createClientCertificateAuthenticator();
+  assert.equal(authenticate(peer, new Date("2026-11-25T10:59:59Z")).kind, "failed");
+  assert.equal(authenticate(peer, now).kind, "user");
+  assert.equal(authenticate(peer, new Date("2026-11-25T13:00:01Z")).kind, "failed");
+});
+
+test("createClientCertificateAuthenticator() never rescues what the TLS layer refused", () => {
+  const result = createClientCertificateAuthenticator()({ kind: "unverified", reason: "UNABLE_TO_VERIFY" }, now);
+  assert.deepEqual(result, { kind: "failed", reason: "client certificate: UNABLE_TO_VERIFY" });
+});
+
+test("createClientCertificateAuthenticator() has no opinion without certificate or common name", async () => {
+  const authenticate = createClientCertificateAuthenticator();
+  assert.deepEqual(authenticate(undefined, now), { kind: "none" });
+  const nameless = await verifiedPeer(await ca, now, { organizations: ["system:masters"] });
+  assert.deepEqual(authenticate(nameless, now), { kind: "none" });
+});
+
+test("createClientCertificateAuthenticator() fails on bytes that are no certificate", () => {
+  const peer = { kind: "verified", chain: [new Uint8Array([1, 2, 3])] } as const;
+  assert.equal(createClientCertificateAuthenticator()(peer, now).kind, "failed");
+});
+
+for (
+  const { name, values, want } of [
+    { name: "one uid", values: ["id-1"], want: "id-1" },
+    { name: "an empty uid", values: [""], want: "UID cannot be an empty string" },
+    { name: "two uids", values: ["a", "b"], want: "expected 1 UID, but found multiple: [a b]" },
+    { name: "a uid that is no text", values: [undefined], want: "unable to parse UID into a string" },
+  ]
+) {
+  test(`userOfCertificate() reads ${name}`, async () => {
+    const peer = await verifiedPeer(await ca, now, { commonName: "u" });
+    assert.ok(peer.kind === "verified");
+    const facts = parseCertificate(peer.chain[0]!);
+    assert.ok(facts.ok);
+    const otherAttributes = values.map((value) => ({ oid: UID_OID, value }));
+    const leaf: CertificateFacts = { ...facts.value, subject: { ...facts.value.subject, otherAttributes } };
+    const result = userOfCertificate(leaf);
+    if (result.kind === "user") assert.equal(result.user.uid, want);
+    else assert.equal(result.kind === "failed" && result.reason, want);
+  });
+}

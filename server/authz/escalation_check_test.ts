@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
+import type { ClusterRole, PolicyRule } from "../../core/kube/rbac_v1.ts";
+import { StatusError } from "../../core/kube/status.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import {
+  clusterRole,
+  clusterRoleBinding,
+  groupSubject,
+  role,
+  roleBinding,
+  testUser,
+  userSubject,
+} from "../../core/rbac/_test_rbac.ts";
+import { createRbacWorld } from "./_test_authz.ts";
+import { checkBindingEscalation, checkRoleEscalation } from "./escalation_check.ts";
+
+const GROUP = "rbac.authorization.k8s.io";
+const getPods: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
+const getSecrets: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["secrets"] };
+const everything: readonly PolicyRule[] = [
+  { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+  { verbs: ["*"], nonResourceURLs: ["*"] },
+];
+
+/** A world in which `u` holds some rules. */
+const holding = (...rules: PolicyRule[]) =>
+  createRbacWorld([
+    ["clusterroles", clusterRole("held", rules)],
+    ["clusterrolebindings", clusterRoleBinding("held", "held", userSubject("u"))],
+    ["clusterroles", clusterRole("secrets", [getSecrets])],
+    ["roles", role("n", "secrets", [getSecrets])],
+  ]);
+
+async function messageOf(check: Promise<void>): Promise<string | undefined> {
+  try {
+    await check;
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof StatusError, String(error));
+    return `${error.status.code} ${error.message}`;
+  }
+}
+
+const u = testUser("u", "g");
+const NOT_HELD = 'user "u" (groups=["g"]) is attempting to grant RBAC permissions not currently held:\n' +
+  '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}';
+
+for (
+  const { name, held, user = u, wanted, stored, want } of [
+    { name: "rules that are held", held: [getPods], wanted: clusterRole("r", [getPods]) },
+    {
+      name: "rules that are not held",
+      held: [getPods],
+      wanted: clusterRole("r", [getPods, getSecrets]),
+      want: `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
+    },
+    {
+      name: "rules that are not held, by a superuser",
+      held: [],
+      user: testUser("root", "system:masters"),
+      wanted: clusterRole("r", everything),
+    },
+    {
+      name: "the verb escalate",
+      held: [{ verbs: ["escalate"], apiGroups: [GROUP], resources: ["clusterroles"] }],
+      wanted: clusterRole("r", everything),
+    },
+    {
+      name: "the verb escalate for one name does not cover creations",
+      held: [{ verbs: ["escalate"], apiGroups: [GROUP], resources: ["clusterroles"], resourceNames: ["r"] }],
+      wanted: clusterRole("r", [getSecrets]),
+      want: `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
+    },
+    {
+      name: "the verb escalate for one name covers its updates",
+      held: [{ verbs: ["escalate"], apiGroups: [GROUP], resources: ["clusterroles"], resourceNames: ["r"] }],
+      wanted: clusterRole("r", [getSecrets]),
+      stored: clusterRole("r", []),
+    },
+    {
+      name: "finalizers of a role that is not held",
+      held: [],
+      wanted: { ...clusterRole("r", [getSecrets]), metadata: { name: "r", labels: {}, finalizers: ["f"] } },
+      stored: clusterRole("r", [getSecrets]),
+    },
+    {
+      name: "labels of a role that is not held",
+      held: [],
+      wanted: clusterRole("r", [getSecrets], { l: "1" }),
+      stored: clusterRole("r", [getSecrets]),
+      want: `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
+    },
+    {
+      name: "an aggregation rule",
+      held: [getPods],
+      wanted: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [{}] } },
+      want: `403 clusterroles.${GROUP} "r" is forbidden: must have cluster-admin privileges to use the aggregationRule`,
+    },
+    {
+      name: "an aggregation rule, by one who holds everything",
+      held: everything,
+      wanted: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [{}] } },
+    },
+  ] as readonly {
+    name: string;
+    held: readonly PolicyRule[];
+    user?: UserInfo;
+    wanted: ClusterRole;
+    stored?: ClusterRole;
+    want?: string;
+  }[]
+) {
+  test(`checkRoleEscalation() ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
+    const world = await holding(...held);
+    assert.equal(await messageOf(checkRoleEscalation(world, clusterRoleKind, wanted, stored, user)), want);
+  });
+}
+
+test("checkRoleEscalation() counts what is held in the role's namespace", async () => {
+  const world = await createRbacWorld([
+    ["clusterroles", clusterRole("held", [getSecrets])],
+    ["rolebindings", roleBinding("n", "held", "ClusterRole", "held", userSubject("u"))],
+  ]);
+  assert.equal(
+    await messageOf(checkRoleEscalation(world, roleKind, role("n", "r", [getSecrets]), undefined, u)),
+    undefined,
+  );
+  assert.equal(
+    await messageOf(checkRoleEscalation(world, roleKind, role("m", "r", [getSecrets]), undefined, u)),
+    `403 roles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
+  );
+});
+
+test("checkBindingEscalation() refuses to bind what is not held, and passes what is", async () => {
+  const wanted = clusterRoleBinding("b", "secrets", groupSubject("g"));
+  const check = async (...rules: PolicyRule[]) =>
+    await messageOf(checkBindingEscalation(await holding(...rules), clusterRoleBindingKind, wanted, undefined, u));
+  assert.equal(await check(), `403 clusterrolebindings.${GROUP} "b" is forbidden: ${NOT_HELD}`);
+  assert.equal(await check(getSecrets), undefined);
+  const bind = { verbs: ["bind"], apiGroups: [GROUP], resources: ["clusterroles"] };
+  assert.equal(await check({ ...bind, resourceNames: ["secrets"] }), undefined);
+  assert.ok(await check({ ...bind, resourceNames: ["other"] }) !== undefined);
+});
+
+test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 without it", async () => {
+  const check = async (name: string, ...rules: PolicyRule[]) =>
+    await messageOf(checkBindingEscalation(
+      await holding(...rules),
+      roleBindingKind,
+      roleBinding("n", "b", "Role", name, groupSubject("g")),
+      undefined,
+      u,
+    ));
+  assert.equal(await check("secrets"), `403 rolebindings.${GROUP} "b" is forbidden: ${NOT_HELD}`);
+  assert.equal(await check("secrets", getSecrets), undefined);
+  assert.equal(await check("gone", getSecrets), `404 roles.${GROUP} "gone" not found`);
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StatusError } from "../../core/kube/status.ts";
+import { resourceRequest, testUser } from "../../core/rbac/_test_rbac.ts";
+import type { Attributes } from "../../core/rbac/attributes.ts";
+import { fakeAuthorizer } from "./_test_authz.ts";
+import { resolveImpersonation } from "./impersonation.ts";
+
+type Headers = readonly (readonly [string, string])[];
+
+const admin = testUser("admin", "system:authenticated");
+const request = resourceRequest({ verb: "list" });
+
+/** `verb resource/subresource.group name namespace`, as short as possible. */
+function describe(attributes: Attributes): string {
+  if (attributes.kind === "path") return `${attributes.verb} ${attributes.path}`;
+  const { verb, apiGroup, resource, subresource, name, namespace } = attributes;
+  const target = subresource === "" ? resource : `${resource}/${subresource}`;
+  return [verb, apiGroup === "" ? target : `${target}.${apiGroup}`, name, namespace].filter((part) => part !== "").join(
+    " ",
+  );
+}
+
+async function resolve(headers: Headers, allows: (text: string) => boolean, attributes?: Attributes) {
+  const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
+  try {
+    const user = await resolveImpersonation(headers, admin, authorizer, attributes);
+    return { asked: authorizer.asked.map(describe), user };
+  } catch (error) {
+    assert.ok(error instanceof StatusError, String(error));
+    return { asked: authorizer.asked.map(describe), error: `${error.status.code} ${error.message}` };
+  }
+}
+
+const yes = () => true;
+const classic = (text: string) => text.startsWith("impersonate ");
+const name = (value: string) => ["Impersonate-User", value] as const;
+const group = (value: string) => ["Impersonate-Group", value] as const;
+
+test("resolveImpersonation() leaves a request without headers alone", async () => {
+  assert.deepEqual(await resolve([["Accept", "x"]], () => false), { asked: [], user: admin });
+});
+
+for (
+  const { title, headers, want } of [
+    { title: "a user", headers: [name("bob")], want: { groups: ["system:authenticated"] } },
+    {
+      title: "groups, one with a comma",
+      headers: [name("bob"), group("a,b"), group("c")],
+      want: { groups: ["a,b", "c", "system:authenticated"] },
+    },
+    {
+      title: "a group that settles the question",
+      headers: [name("bob"), group("system:unauthenticated")],
+      want: { groups: ["system:unauthenticated"] },
+    },
+    { title: "anonymous", headers: [name("system:anonymous")], want: { groups: ["system:unauthenticated"] } },
+    {
+      title: "anonymous with a group",
+      headers: [name("system:anonymous"), group("system:authenticated")],
+      want: { groups: ["system:authenticated", "system:unauthenticated"] },
+    },
+    {
+      title: "a service account",
+      headers: [name("system:serviceaccount:kube-system:cleaner")],
+      want: { groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"] },
+    },
+    {
+      title: "a service account with a group",
+      headers: [name("system:serviceaccount:kube-system:cleaner"), group("g")],
+      want: { groups: ["g", "system:authenticated"] },
+    },
+    {
+      title: "a node, classically: no group follows from the name",
+      headers: [name("system:node:n1")],
+      want: { groups: ["system:authenticated"] },
+    },
+    {
+      title: "uid and extra",
+      headers: [
+        name("bob"),
+        ["impersonate-uid", "7"],
+        ["Impersonate-Extra-Example.com%2fScopes", "a"],
+        ["impersonate-extra-example.com%2Fscopes", "b"],
+        ["impersonate-extra-__proto__", "c"],
+      ],
+      want: { uid: "7", groups: ["system:authenticated"] },
+    },
+  ] as readonly { title: string; headers: Headers; want: { uid?: string; groups: readonly string[] } }[]
+) {
+  test(`resolveImpersonation() becomes ${title}`, async () => {
+    const { user } = await resolve(headers, classic);
+    assert.deepEqual([user?.uid, user?.groups], [want.uid ?? "", want.groups]);
+  });
+}
+
+test("resolveImpersonation() asks for every value with the classic verb", async () => {
+  const { asked, user } = await resolve(
+    [name("bob"), group("g"), ["Impersonate-Uid", "7"], ["Impersonate-Extra-A%2fb", "x"], [
+      "Impersonate-Extra-A%2fb",
+      "y",
+    ]],
+    yes,
+  );
+  assert.deepEqual(asked, [
+    "impersonate users bob",
+    "impersonate uids.authentication.k8s.io 7",
+    "impersonate groups g",
+    "impersonate userextras/a/b.authentication.k8s.io x",
+    "impersonate userextras/a/b.authentication.k8s.io y",
+  ]);
+  assert.deepEqual(user?.extra, { "a/b": ["x", "y"] });
+});
+
+test("resolveImpersonation() asks for service accounts in their namespace", async () => {
+  const { asked } = await resolve([name("system:serviceaccount:ns:sa")], yes);
+  assert.deepEqual(asked, ["impersonate serviceaccounts sa ns"]);
+});
+
+test("resolveImpersonation() refuses with the classic text when no target request is known", async () => {
+  const { error } = await resolve([name("bob"), group("g")], (text) => text.includes("users"));
+  assert.equal(
+    error,
+    '403 groups "g" is forbidden: User "admin" cannot impersonate resource "groups" in API group "" at the cluster scope',
+  );
+});
+
+for (
+  const { title, headers, want } of [
+    {
+      title: "a group",
+      headers: [group("g")],
+      want: 'Groups:[]string{"g"}, Extra:map[string][]string(nil)}',
+    },
+    {
+      title: "a uid and an extra",
+      headers: [["Impersonate-Uid", "7"], ["Impersonate-Extra-b", "1"], ["Impersonate-Extra-a", "2"]],
+      want: 'UID:"7", Groups:[]string(nil), Extra:map[string][]string{"a":[]string{"2"}, "b":[]string{"1"}}}',
+    },
+  ] as readonly { title: string; headers: Headers; want: string }[]
+) {
+  test(`resolveImpersonation() refuses ${title} without a user`, async () => {
+    const { error } = await resolve(headers, yes);
+    assert.ok(error?.startsWith('400 requested &user.DefaultInfo{Name:""'), error);
+    assert.ok(error?.endsWith(`${want} without impersonating a user name`), error);
+  });
+}
+
+test("resolveImpersonation() tries the constrained mode first, for the request at hand", async () => {
+  const { asked, user } = await resolve([name("bob"), group("g")], yes, request);
+  assert.deepEqual(asked, [
+    "impersonate-on:user-info:list pods",
+    "impersonate:user-info users.authentication.k8s.io bob",
+    "impersonate:user-info groups.authentication.k8s.io g",
+  ]);
+  assert.deepEqual(user?.groups, ["g", "system:authenticated"]);
+});
+
+test("resolveImpersonation() makes a node of a node name in the constrained mode", async () => {
+  const { asked, user } = await resolve([name("system:node:n1")], yes, request);
+  assert.deepEqual(asked, [
+    "impersonate-on:arbitrary-node:list pods",
+    "impersonate:arbitrary-node nodes.authentication.k8s.io n1",
+  ]);
+  assert.deepEqual(user?.groups, ["system:nodes", "system:authenticated"]);
+});
+
+test("resolveImpersonation() falls back to the classic verb and is content with it", async () => {
+  const { asked, user } = await resolve([name("bob")], classic, request);
+  assert.deepEqual(asked, ["impersonate-on:user-info:list pods", "impersonate users bob"]);
+  assert.equal(user?.username, "bob");
+});
+
+test("resolveImpersonation() names the first mode when every mode refuses", async () => {
+  const { error } = await resolve([name("bob")], () => false, request);
+  assert.equal(
+    error,
+    '403 pods is forbidden: User "admin" cannot impersonate-on:user-info:list resource "pods" in API group "" at the cluster scope',
+  );
+});
+
+test("resolveImpersonation() has no constrained mode for nodes and service accounts with groups", async () => {
+  for (const username of ["system:node:n1", "system:serviceaccount:ns:sa"]) {
+    const { asked } = await resolve([name(username), group("g")], classic, request);
+    assert.ok(asked.every((text) => text.startsWith("impersonate ")), asked.join("; "));
+  }
+});
+
+test("resolveImpersonation() makes nobody a superuser in the constrained mode", async () => {
+  const allows = (text: string) => !classic(text);
+  const { error } = await resolve([name("bob"), group("system:masters")], allows, request);
+  assert.equal(
+    error,
+    '403 groups.authentication.k8s.io "system:masters" is forbidden: User "admin" cannot impersonate:user-info resource ' +
+      '"groups" in API group "authentication.k8s.io" at the cluster scope: impersonating the system:masters group is not allowed',
+  );
+});
+
+test("resolveImpersonation() asks once for many groups when all are allowed", async () => {
+  const groups = ["a", "b", "c", "d"].map(group);
+  const { asked } = await resolve([name("bob"), ...groups], yes, request);
+  assert.equal(asked.at(-1), "impersonate:user-info groups.authentication.k8s.io *");
+});

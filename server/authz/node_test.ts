@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pathRequest, resourceRequest, testUser } from "../../core/rbac/_test_rbac.ts";
+import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import { authorizeNode } from "./node.ts";
+
+const node = testUser("system:node:n1", "system:nodes", "system:authenticated");
+const csrs = { apiGroup: "certificates.k8s.io", resource: "certificatesigningrequests" };
+const leases = { apiGroup: "coordination.k8s.io", resource: "leases", namespace: "kube-node-lease" };
+const csiNodes = { apiGroup: "storage.k8s.io", resource: "csinodes" };
+
+const cases: readonly { name: string; request: Partial<ResourceAttributes>; want: true | string }[] = [
+  { name: "creates CSRs", request: { ...csrs, verb: "create" }, want: true },
+  { name: "watches CSRs", request: { ...csrs, verb: "watch", name: "csr-1" }, want: true },
+  { name: "deletes CSRs", request: { ...csrs, verb: "delete", name: "x" }, want: "" },
+  { name: "approves", request: { ...csrs, subresource: "approval", verb: "update", name: "x" }, want: "" },
+  {
+    name: "asks to be approved by itself",
+    request: { ...csrs, subresource: "selfnodeclient", verb: "create" },
+    want: "",
+  },
+  { name: "creates its node", request: { resource: "nodes", verb: "create" }, want: true },
+  { name: "reads its node", request: { resource: "nodes", name: "n1" }, want: true },
+  { name: "watches its node", request: { resource: "nodes", verb: "watch", name: "n1" }, want: true },
+  {
+    name: "reads another node",
+    request: { resource: "nodes", name: "n2" },
+    want: "node 'n1' cannot read 'n2', only its own Node object",
+  },
+  {
+    name: "lists nodes",
+    request: { resource: "nodes", verb: "list" },
+    want: "node 'n1' cannot read all nodes, only its own Node object",
+  },
+  { name: "deletes a node", request: { resource: "nodes", verb: "delete", name: "n1" }, want: "" },
+  {
+    name: "writes a node's status",
+    request: { resource: "nodes", subresource: "status", verb: "patch", name: "n1" },
+    want: true,
+  },
+  { name: "reads a node's status", request: { resource: "nodes", subresource: "status", name: "n1" }, want: "" },
+  { name: "proxies to a node", request: { resource: "nodes", subresource: "proxy", name: "n1" }, want: "" },
+  { name: "creates its lease", request: { ...leases, verb: "create" }, want: true },
+  { name: "renews its lease", request: { ...leases, verb: "update", name: "n1" }, want: true },
+  {
+    name: "renews another lease",
+    request: { ...leases, verb: "update", name: "n2" },
+    want: "can only access node lease with the same name as the requesting node",
+  },
+  {
+    name: "writes a lease elsewhere",
+    request: { ...leases, verb: "update", name: "n1", namespace: "kube-system" },
+    want: 'can only access leases in the "kube-node-lease" system namespace',
+  },
+  {
+    name: "lists leases",
+    request: { ...leases, verb: "list" },
+    want: "can only get, create, update, patch, or delete a node lease",
+  },
+  { name: "reads its CSINode", request: { ...csiNodes, name: "n1" }, want: true },
+  {
+    name: "reads another CSINode",
+    request: { ...csiNodes, name: "n2" },
+    want: "can only access CSINode with the same name as the requesting node",
+  },
+  { name: "writes events", request: { resource: "events", verb: "create", namespace: "default" }, want: true },
+  {
+    name: "reads a secret",
+    request: { resource: "secrets", name: "s", namespace: "a" },
+    want: "no relationship found between node 'n1' and this object",
+  },
+  {
+    name: "lists secrets",
+    request: { resource: "secrets", verb: "list", namespace: "a" },
+    want: "No Object name found",
+  },
+  {
+    name: "lists all secrets",
+    request: { resource: "secrets", verb: "list" },
+    want: "can only read namespaced object of this type",
+  },
+  {
+    name: "writes a configmap",
+    request: { resource: "configmaps", verb: "update", name: "c", namespace: "a" },
+    want: "can only read resources of this type",
+  },
+  {
+    name: "makes a token",
+    request: { resource: "serviceaccounts", subresource: "token", verb: "create", name: "s", namespace: "a" },
+    want: "no relationship found between node 'n1' and this object",
+  },
+  {
+    name: "writes roles",
+    request: { apiGroup: "rbac.authorization.k8s.io", resource: "clusterroles", verb: "create" },
+    want: "",
+  },
+];
+
+for (const { name, request, want } of cases) {
+  test(`authorizeNode() ${want === true ? "lets a node" : "does not let a node"}: ${name}`, () => {
+    assert.deepEqual(
+      authorizeNode(node, resourceRequest(request)),
+      want === true ? { kind: "allow", reason: "" } : { kind: "noOpinion", reason: want },
+    );
+  });
+}
+
+for (
+  const { name, user, reason } of [
+    { name: "the name without the group", user: testUser("system:node:n1"), reason: "" },
+    { name: "the group without the name", user: testUser("n1", "system:nodes"), reason: "" },
+    {
+      name: "no node name",
+      user: testUser("system:node:", "system:nodes"),
+      reason: 'unknown node for user "system:node:"',
+    },
+  ]
+) {
+  test(`authorizeNode() has no opinion of users that are no node: ${name}`, () => {
+    const request: Attributes = resourceRequest({ ...csrs, verb: "create" });
+    assert.deepEqual(authorizeNode(user, request), { kind: "noOpinion", reason });
+  });
+}
+
+test("authorizeNode() has no opinion of paths", () => {
+  assert.equal(authorizeNode(node, pathRequest("/healthz")).kind, "noOpinion");
+});

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { fakeAuthorizer } from "./_test_authz.ts";
+import { isAllowedForSigner } from "./signer_permission.ts";
+
+const user = testUser("u");
+
+test("isAllowedForSigner() asks for the name, then for the domain, with upstream's attributes", async () => {
+  const authorizer = fakeAuthorizer(() => false);
+  assert.equal(await isAllowedForSigner({ authorizer }, user, "approve", "example.com/something"), false);
+  const attributes = (name: string) => ({
+    kind: "resource",
+    verb: "approve",
+    apiGroup: "certificates.k8s.io",
+    apiVersion: "*",
+    resource: "signers",
+    subresource: "",
+    name,
+    namespace: "",
+  });
+  assert.deepEqual(authorizer.asked, [attributes("example.com/something"), attributes("example.com/*")]);
+});
+
+test("isAllowedForSigner() does not ask again when the name is allowed", async () => {
+  const authorizer = fakeAuthorizer(() => true);
+  assert.equal(await isAllowedForSigner({ authorizer }, user, "sign", "example.com/a"), true);
+  assert.equal(authorizer.asked.length, 1);
+});
+
+test("isAllowedForSigner() allows nothing when the authorizer fails, and tries the domain still", async () => {
+  const failing = fakeAuthorizer(() => {
+    throw new Error("broken");
+  });
+  assert.equal(await isAllowedForSigner({ authorizer: failing }, user, "sign", "example.com/a"), false);
+  assert.equal(failing.asked.length, 2);
+});

@@ -1,0 +1,198 @@
+/**
+ * The Storage port over an engine and a journal: reads and watches are served from memory, writes gather until the
+ * owner's schedule commits them together, and only then does anybody see them (group commit).
+ */
+import { AppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { Batch } from "./_batch.ts";
+import type { Engine } from "./_engine.ts";
+import { EventExpiry } from "./_expiry.ts";
+import type { Compaction, LoggedEvent } from "./_history.ts";
+import { createStored } from "./_stored.ts";
+import { type Listener, Watchers } from "./_watchers.ts";
+import {
+  AlreadyExistsError,
+  RevisionConflictError,
+  type Storage,
+  type StorageListOptions,
+  type StoragePage,
+  type StorageWatch,
+  type Stored,
+} from "./storage.ts";
+
+/** Where commits become durable. */
+export interface Journal {
+  /** Makes changes durable, all or none, and forgets what a compaction names. Throws AppError `io`. */
+  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void;
+  /** Throws AppError `io` when a commit would fail. */
+  check(): void;
+  close(): void;
+}
+
+/** How a store behaves beyond the port. */
+export interface StorageTimes {
+  /** How long every change stays known; five minutes, etcd's compaction interval under kube-apiserver. */
+  readonly historyMs: number;
+  /** How long an Event object lives after its last write; one hour, kube-apiserver's `--event-ttl`. */
+  readonly eventTtlMs: number;
+}
+
+/** The defaults, in milliseconds. */
+export const DEFAULT_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
+
+/** What a store is made of. */
+export interface JournaledStorageDeps extends StorageTimes {
+  /** How the store is called in messages. */
+  readonly name: string;
+  readonly engine: Engine;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly logger: Logger | undefined;
+  /** When each key that exists already was last written, in milliseconds since 1970, oldest first. */
+  readonly writtenAt: ReadonlyMap<string, number>;
+  /** Runs a commit soon, after what is running now. */
+  schedule(commit: () => void): void;
+}
+
+/**
+ * A commit forgets this many changes more than it makes, so that the history shrinks after a burst without any commit
+ * taking long.
+ */
+const EXTRA_FORGOTTEN = 200;
+
+/** A store in memory, durable by its journal. */
+export class JournaledStorage implements Storage {
+  readonly #deps: JournaledStorageDeps;
+  readonly #watchers: Watchers;
+  readonly #expiry: EventExpiry;
+  #batch: Batch | undefined;
+  /** The newest number given away; numbers of failed commits are not used again. */
+  #lastNumber: number;
+  #disposal: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(deps: JournaledStorageDeps) {
+    this.#deps = deps;
+    this.#watchers = new Watchers(deps.logger);
+    this.#lastNumber = deps.engine.revision;
+    this.#expiry = new EventExpiry(deps, this);
+  }
+
+  async get(key: string): Promise<Stored | undefined> {
+    this.#assertOpen();
+    return this.#deps.engine.get(key);
+  }
+
+  async list(prefix: string, options: StorageListOptions = {}): Promise<StoragePage> {
+    this.#assertOpen();
+    return this.#deps.engine.list(prefix, options);
+  }
+
+  async create(key: string, object: KubeObject): Promise<Stored> {
+    this.#assertOpen();
+    if (this.#stateOf(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
+    const stored = createStored(key, object, this.#nextNumber());
+    return await this.#pending().add({ key, revision: stored.revision, current: stored }, stored);
+  }
+
+  async update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
+    this.#assertOpen();
+    const previous = this.#stateOf(key);
+    if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
+    const stored = createStored(key, object, this.#nextNumber());
+    return await this.#pending().add({ key, revision: stored.revision, current: stored, previous }, stored);
+  }
+
+  async delete(
+    key: string,
+    expectedRevision: number,
+  ): Promise<{ readonly previous: Stored; readonly revision: number }> {
+    this.#assertOpen();
+    const previous = this.#stateOf(key);
+    if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
+    const revision = this.#nextNumber();
+    return await this.#pending().add({ key, revision, previous }, { previous, revision });
+  }
+
+  watch(prefix: string, afterRevision: number, onEvents: Listener): StorageWatch {
+    this.#assertOpen();
+    return this.#watchers.add(prefix, afterRevision, this.#deps.engine.eventsSince(afterRevision), onEvents);
+  }
+
+  revision(): number {
+    return this.#deps.engine.revision;
+  }
+
+  compactedRevision(): number {
+    return this.#deps.engine.compactedRevision;
+  }
+
+  async health(): Promise<void> {
+    this.#assertOpen();
+    this.#deps.journal.check();
+  }
+
+  /** Commits what waits, then lets go of the journal. A second call does nothing. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#disposal ??= this.#dispose();
+  }
+
+  async #dispose(): Promise<void> {
+    await this.#expiry[Symbol.asyncDispose]();
+    this.#commit();
+    this.#closed = true;
+    this.#watchers.stopAll();
+    this.#deps.journal.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new AppError("aborted", `cannot use storage "${this.#deps.name}": it is closed`);
+  }
+
+  /** What a key holds once everything asked for so far is committed. */
+  #stateOf(key: string): Stored | undefined {
+    return this.#batch?.touches(key) === true ? this.#batch.stateOf(key) : this.#deps.engine.get(key);
+  }
+
+  #nextNumber(): number {
+    return ++this.#lastNumber;
+  }
+
+  #pending(): Batch {
+    if (this.#batch === undefined) {
+      this.#batch = new Batch();
+      this.#deps.schedule(() => this.#commit());
+    }
+    return this.#batch;
+  }
+
+  #conflict(key: string): Promise<never> {
+    const current = this.#stateOf(key);
+    return this.#refuse(key, () => new RevisionConflictError(key, current));
+  }
+
+  #refuse(key: string, makeError: () => Error): Promise<never> {
+    return this.#batch?.touches(key) === true ? this.#batch.refuse(makeError()) : Promise.reject(makeError());
+  }
+
+  #commit(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const { engine, journal, clock, historyMs } = this.#deps;
+    const now = clock.now().getTime();
+    const changes = batch.events.map((event) => ({ event, at: now }));
+    const compaction = engine.planCompaction(now - historyMs, changes.length + EXTRA_FORGOTTEN);
+    try {
+      journal.commit(changes, compaction);
+    } catch (error) {
+      batch.reject(error);
+      return;
+    }
+    engine.apply(changes, compaction, now);
+    this.#expiry.observe(changes);
+    this.#watchers.notify(batch.events);
+    batch.settle();
+  }
+}

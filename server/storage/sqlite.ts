@@ -1,0 +1,53 @@
+/**
+ * The default store: one SQLite file, one process. Everything is in memory too, so reads cost nothing; a write is
+ * acknowledged when its commit is on disk (WAL, `synchronous=FULL`), and one commit carries all writes of a turn of the
+ * event loop.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { Engine } from "./_engine.ts";
+import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
+import { openError } from "./_sqlite_errors.ts";
+import { openDatabaseFile } from "./_sqlite_file.ts";
+import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
+import type { Storage } from "./storage.ts";
+
+/** What a store in a file is made of; times in milliseconds. */
+export interface SqliteStorageDeps extends Partial<StorageTimes> {
+  /** The database file; it is made (0600) when missing, its folder is not. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly logger?: Logger;
+  /** Opens the database; for tests that make it fail. */
+  readonly openDatabase?: (path: string) => DatabaseSync;
+}
+
+/**
+ * Opens the store in a file, which stays locked until dispose. Throws AppError `storage_locked` when another process
+ * has it, `storage_corrupt` when it is damaged, foreign or of a newer format (the file is left as it is), `io`.
+ */
+export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storage> {
+  const { path, clock, logger, openDatabase = (name) => new DatabaseSync(name, { timeout: 0 }) } = deps;
+  try {
+    const file = openDatabaseFile(path, openDatabase);
+    try {
+      const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
+      return new JournaledStorage({
+        ...DEFAULT_TIMES,
+        ...deps,
+        name: path,
+        engine: new Engine(start),
+        journal: new SqliteJournal(path, file),
+        logger,
+        writtenAt,
+        schedule: setImmediate,
+      });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  } catch (error) {
+    throw openError(path, error);
+  }
+}

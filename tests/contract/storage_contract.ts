@@ -1,0 +1,353 @@
+/** What every Storage promises, as tests that run against any implementation. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Clock } from "../../core/ports.ts";
+import {
+  AlreadyExistsError,
+  CompactedError,
+  RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type StoragePage,
+} from "../../server/storage/storage.ts";
+import { createFakeClock, until } from "../support/fake_clock.ts";
+
+/** An empty store that is gone at the end of the scope. */
+export interface OpenedStorage extends AsyncDisposable {
+  readonly storage: Storage;
+}
+
+/** Opens an empty store with five minutes of history. */
+export type OpenStorage = (clock: Clock) => Promise<OpenedStorage>;
+
+const PREFIX = "/registry/things/";
+const MINUTE = 60_000;
+
+/** An object with a value that tells its versions apart. */
+export function thing(name: string, value: number | string = 0): KubeObject {
+  const object = { metadata: { name, uid: `uid-${name}`, creationTimestamp: "2026-01-01T00:00:00Z" }, value };
+  return object;
+}
+
+/** Everything a watch has been told. */
+export function collect(storage: Storage, prefix: string, afterRevision: number): {
+  readonly events: StorageEvent[];
+  stop(): void;
+} {
+  const events: StorageEvent[] = [];
+  const watch = storage.watch(prefix, afterRevision, (batch) => void events.push(...batch));
+  return { events, stop: () => watch.stop() };
+}
+
+/** One line per event. */
+export function describeEvents(events: readonly StorageEvent[]): string[] {
+  return events.map(({ key, revision, current, previous }) =>
+    `${revision} ${key.slice("/registry/".length)} ${previous?.revision ?? "-"}>${current?.revision ?? "-"}`
+  );
+}
+
+function keysOf(page: StoragePage): string[] {
+  return page.items.map((item) => item.key.slice(PREFIX.length));
+}
+
+async function createAll(storage: Storage, names: readonly string[]): Promise<void> {
+  await Promise.all(names.map((name) => storage.create(PREFIX + name, thing(name))));
+}
+
+/** Registers the suite for one implementation. */
+export function testStorage(implementation: string, open: OpenStorage): void {
+  const check = (
+    sentence: string,
+    body: (storage: Storage, clock: ReturnType<typeof createFakeClock>) => Promise<void>,
+  ) =>
+    test(`${implementation} ${sentence}`, async () => {
+      const clock = createFakeClock();
+      await using opened = await open(clock);
+      await body(opened.storage, clock);
+    });
+
+  check("starts at a revision of at least 1 and counts up by writes only", async (storage) => {
+    const start = storage.revision();
+    assert.ok(start >= 1);
+    assert.ok(storage.compactedRevision() <= start);
+    const created = await storage.create(`${PREFIX}a`, thing("a"));
+    assert.ok(created.revision > start);
+    assert.equal(storage.revision(), created.revision);
+    await storage.list(PREFIX);
+    assert.equal(storage.revision(), created.revision);
+    await storage.health();
+  });
+
+  check("create() numbers the object in Go's field order, without kind and apiVersion", async (storage) => {
+    const object = { kind: "Thing", apiVersion: "v1", ...thing("a", "<ü&😀>") };
+    const stored = await storage.create(`${PREFIX}a`, object);
+    assert.equal(
+      new TextDecoder().decode(stored.bytes),
+      `{"metadata":{"name":"a","uid":"uid-a","resourceVersion":"${stored.revision}",` +
+        `"creationTimestamp":"2026-01-01T00:00:00Z"},"value":"\\u003cü\\u0026😀\\u003e"}`,
+    );
+    assert.deepEqual(stored.object, JSON.parse(new TextDecoder().decode(stored.bytes)));
+    assert.deepEqual(await storage.get(`${PREFIX}a`), stored);
+    assert.equal("resourceVersion" in object.metadata, false);
+  });
+
+  check("get() knows nothing of a key that was never written", async (storage) => {
+    assert.equal(await storage.get(`${PREFIX}a`), undefined);
+  });
+
+  check("create() refuses a key that exists", async (storage) => {
+    await storage.create(`${PREFIX}a`, thing("a"));
+    await assert.rejects(storage.create(`${PREFIX}a`, thing("a")), AlreadyExistsError);
+  });
+
+  check("update() replaces the state it was told of and no other", async (storage) => {
+    const first = await storage.create(`${PREFIX}a`, thing("a", 1));
+    const second = await storage.update(`${PREFIX}a`, { ...first.object, ...thing("a", 2) }, first.revision);
+    assert.ok(second.revision > first.revision);
+    await assert.rejects(storage.update(`${PREFIX}a`, thing("a", 3), first.revision), (error) => {
+      assert.ok(error instanceof RevisionConflictError);
+      assert.equal(error.current?.revision, second.revision);
+      return true;
+    });
+    await assert.rejects(storage.update(`${PREFIX}b`, thing("b"), first.revision), (error) => {
+      return error instanceof RevisionConflictError && error.current === undefined;
+    });
+    assert.deepEqual(await storage.get(`${PREFIX}a`), second);
+  });
+
+  check("delete() answers the last state and a revision of its own", async (storage) => {
+    const stored = await storage.create(`${PREFIX}a`, thing("a"));
+    await assert.rejects(storage.delete(`${PREFIX}a`, stored.revision + 1), RevisionConflictError);
+    const deleted = await storage.delete(`${PREFIX}a`, stored.revision);
+    assert.deepEqual(deleted.previous, stored);
+    assert.ok(deleted.revision > stored.revision);
+    assert.equal(storage.revision(), deleted.revision);
+    assert.equal(await storage.get(`${PREFIX}a`), undefined);
+    await assert.rejects(storage.delete(`${PREFIX}a`, stored.revision), RevisionConflictError);
+    assert.ok((await storage.create(`${PREFIX}a`, thing("a"))).revision > deleted.revision);
+  });
+
+  check("list() is ordered by the bytes of the key and ends at its prefix", async (storage) => {
+    await storage.create("/registry/thing/x", thing("x"));
+    await storage.create("/registry/things-too/x", thing("x"));
+    await createAll(storage, ["b", "a/b", "a", "a-b", "\u{1f600}", "\uffee", "Z", "é"]);
+    const page = await storage.list(PREFIX);
+    assert.deepEqual(keysOf(page), ["Z", "a", "a-b", "a/b", "b", "é", "\uffee", "\u{1f600}"]);
+    assert.deepEqual([page.revision, page.remaining, page.lastKey], [storage.revision(), 0, undefined]);
+    assert.deepEqual(keysOf(await storage.list(`${PREFIX}a/`)), ["a/b"]);
+    assert.deepEqual((await storage.list("/registry/none/")).items, []);
+    assert.equal((await storage.list("/registry/")).items.length, 10);
+  });
+
+  check("list() pages through one revision while writes go on", async (storage) => {
+    const names = Array.from({ length: 23 }, (_, i) => `n${String(i).padStart(2, "0")}`);
+    await createAll(storage, names);
+    const seen: string[] = [];
+    const first = await storage.list(PREFIX, { limit: 5 });
+    for (let page = first;;) {
+      seen.push(...keysOf(page));
+      assert.equal(page.revision, first.revision);
+      assert.equal(page.remaining, names.length - seen.length);
+      assert.equal(page.lastKey, page.remaining > 0 ? PREFIX + seen.at(-1) : undefined);
+      if (page.lastKey === undefined) break;
+      const current = (await storage.get(PREFIX + names.at(-1 - seen.length % 3)))!;
+      await storage.update(current.key, thing("later"), current.revision);
+      await storage.create(`${PREFIX}n0${seen.length}x`, thing("new"));
+      const gone = await storage.get(PREFIX + names[seen.length]);
+      if (gone !== undefined) await storage.delete(gone.key, gone.revision);
+      page = await storage.list(PREFIX, { limit: 5, afterKey: page.lastKey, revision: page.revision });
+      assert.ok(page.items.every((item) => item.revision <= first.revision));
+    }
+    assert.deepEqual(seen, names);
+  });
+
+  check("list() shows every past revision and refuses future ones", async (storage) => {
+    const start = storage.revision();
+    const a = await storage.create(`${PREFIX}a`, thing("a", 1));
+    const b = await storage.create(`${PREFIX}b`, thing("b", 1));
+    const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
+    const gone = await storage.delete(`${PREFIX}b`, b.revision);
+    const at = async (revision: number) => (await storage.list(PREFIX, { revision })).items;
+    assert.deepEqual(await at(start), []);
+    assert.deepEqual(await at(a.revision), [a]);
+    assert.deepEqual(await at(b.revision), [a, b]);
+    assert.deepEqual(await at(a2.revision), [a2, b]);
+    assert.deepEqual(await at(gone.revision), [a2]);
+    await assert.rejects(at(gone.revision + 1), (error) => isAppError(error, "invalid"));
+  });
+
+  check("watch() tells what happens below its prefix, in order, before the writer hears of it", async (storage) => {
+    const start = storage.revision();
+    const { events, stop } = collect(storage, PREFIX, start);
+    const a = await storage.create(`${PREFIX}a`, thing("a"));
+    assert.deepEqual(describeEvents(events), [`${a.revision} things/a ->${a.revision}`]);
+    await storage.create("/registry/others/a", thing("a"));
+    const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
+    const gone = await storage.delete(`${PREFIX}a`, a2.revision);
+    assert.deepEqual(describeEvents(events).slice(1), [
+      `${a2.revision} things/a ${a.revision}>${a2.revision}`,
+      `${gone.revision} things/a ${a2.revision}>-`,
+    ]);
+    assert.deepEqual(events[1]?.current, a2);
+    assert.deepEqual(events[2]?.previous, a2);
+    stop();
+    stop();
+    await storage.create(`${PREFIX}b`, thing("b"));
+    assert.equal(events.length, 3);
+  });
+
+  check("watch() goes from history to the present without gap or double", async (storage) => {
+    const live = collect(storage, PREFIX, storage.revision());
+    await createAll(storage, ["a", "b", "c"]);
+    const middle = live.events[0]!.revision;
+    const pending = createAll(storage, ["d", "e"]);
+    const late = collect(storage, PREFIX, middle);
+    await pending;
+    await createAll(storage, ["f"]);
+    await until(() => late.events.length >= 5);
+    assert.deepEqual(late.events, live.events.slice(1));
+    assert.equal(new Set(live.events.map((event) => event.revision)).size, 6);
+  });
+
+  check("watch() from a future revision waits for it", async (storage) => {
+    const { events } = collect(storage, PREFIX, storage.revision() + 1);
+    await createAll(storage, ["a", "b"]);
+    assert.deepEqual(events.map((event) => event.key), [`${PREFIX}b`]);
+  });
+
+  check("watch() may be opened and stopped by a listener, and a listener may throw", async (storage) => {
+    const nested: StorageEvent[] = [];
+    const start = storage.revision();
+    const victim = collect(storage, PREFIX, start);
+    const outer = storage.watch(PREFIX, start, (events) => {
+      if (nested.length === 0) storage.watch(PREFIX, start, (more) => void nested.push(...more));
+      victim.stop();
+      outer.stop();
+      throw new Error(`a bug in the listener of ${events.length}`);
+    });
+    await storage.create(`${PREFIX}a`, thing("a"));
+    await storage.create(`${PREFIX}b`, thing("b"));
+    assert.deepEqual(nested.map((event) => event.key), [`${PREFIX}a`, `${PREFIX}b`]);
+    assert.equal(victim.events.length, 1);
+  });
+
+  check("keeps five minutes of history and forgets what is older", async (storage, clock) => {
+    const old = await storage.create(`${PREFIX}a`, thing("a", 1));
+    const newer = await storage.update(`${PREFIX}a`, thing("a", 2), old.revision);
+    await clock.advance(5 * MINUTE - 1);
+    const kept = await storage.create(`${PREFIX}b`, thing("b"));
+    assert.equal((await storage.list(PREFIX, { revision: old.revision })).items[0]?.revision, old.revision);
+    await clock.advance(2);
+    const last = await storage.create(`${PREFIX}c`, thing("c"));
+
+    assert.equal(storage.compactedRevision(), newer.revision);
+    for (const revision of [old.revision, newer.revision - 1]) {
+      await assert.rejects(storage.list(PREFIX, { revision }), (error) => {
+        assert.ok(error instanceof CompactedError);
+        assert.deepEqual([error.requestedRevision, error.compactedRevision], [revision, newer.revision]);
+        return true;
+      });
+      assert.throws(() => storage.watch(PREFIX, revision, () => {}), CompactedError);
+    }
+    assert.deepEqual((await storage.list(PREFIX, { revision: newer.revision })).items, [newer]);
+    const { events } = collect(storage, PREFIX, newer.revision);
+    await until(() => events.length >= 2);
+    assert.deepEqual(events.map((event) => event.revision), [kept.revision, last.revision]);
+    assert.deepEqual(await storage.get(`${PREFIX}a`), newer);
+  });
+
+  check("keeps history for as long when the clock is set back", async (storage, clock) => {
+    const a = await storage.create(`${PREFIX}a`, thing("a", 1));
+    const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
+    clock.jump(-365 * 24 * 60 * MINUTE);
+    const a3 = await storage.update(`${PREFIX}a`, thing("a", 3), a2.revision);
+    await clock.advance(5 * MINUTE + 1);
+    await storage.update(`${PREFIX}a`, thing("a", 4), a3.revision);
+    assert.equal(storage.compactedRevision(), a3.revision);
+  });
+
+  check("deletes Events an hour after their last write, and nothing else", async (storage, clock) => {
+    await storage.create(`${PREFIX}a`, thing("a"));
+    const first = await storage.create("/registry/events/default/a", thing("a"));
+    await storage.create("/registry/events/default/b", thing("b"));
+    const { events } = collect(storage, "/registry/events/", storage.revision());
+    await clock.advance(30 * MINUTE);
+    await storage.update(first.key, thing("a", 2), first.revision);
+    await clock.advance(30 * MINUTE);
+    await until(() => events.length >= 2);
+    assert.deepEqual(events.map((event) => [event.key.at(-1), event.current === undefined]), [["a", false], [
+      "b",
+      true,
+    ]]);
+    assert.equal(events[1]?.revision, storage.revision());
+    await clock.advance(30 * MINUTE);
+    await until(() => events.length >= 3);
+    assert.equal((await storage.list("/registry/events/")).items.length, 0);
+    assert.equal((await storage.list(PREFIX)).items.length, 1);
+    assert.equal(clock.sleepers, 0);
+  });
+
+  check("gives 256 writers of one turn a revision each, in the order of their calls", async (storage) => {
+    const { events } = collect(storage, PREFIX, storage.revision());
+    const names = Array.from({ length: 256 }, (_, i) => `n${i}`);
+    const stored = await Promise.all(names.map((name) => storage.create(PREFIX + name, thing(name))));
+    const revisions = stored.map((one) => one.revision);
+    assert.deepEqual(revisions, [...new Set(revisions)].sort((a, b) => a - b));
+    assert.deepEqual(events.map((event) => event.revision), revisions);
+    assert.equal((await storage.list(PREFIX)).items.length, 256);
+  });
+
+  check("lets one of many win who write the same key in one turn", async (storage) => {
+    const creations = await Promise.allSettled(
+      Array.from({ length: 16 }, (_, i) => storage.create(`${PREFIX}a`, thing("a", i))),
+    );
+    assert.equal(creations.filter((outcome) => outcome.status === "fulfilled").length, 1);
+    const { revision } = (await storage.get(`${PREFIX}a`))!;
+    const writes = await Promise.allSettled([
+      storage.update(`${PREFIX}a`, thing("a", 1), revision),
+      storage.delete(`${PREFIX}a`, revision),
+      storage.update(`${PREFIX}a`, thing("a", 2), revision),
+    ]);
+    assert.deepEqual(writes.map((outcome) => outcome.status), ["fulfilled", "rejected", "rejected"]);
+    const refused = writes[2];
+    assert.ok(refused.status === "rejected" && refused.reason instanceof RevisionConflictError);
+    assert.deepEqual(refused.reason.current, await storage.get(`${PREFIX}a`));
+  });
+
+  check("lets writers that read, change and try again all through", async (storage) => {
+    await storage.create(`${PREFIX}a`, thing("a", 0));
+    await Promise.all(Array.from({ length: 8 }, async () => {
+      while (true) {
+        const { object, revision } = (await storage.get(`${PREFIX}a`))!;
+        const next = { ...object, value: Number((object as { value?: unknown }).value) + 1 };
+        try {
+          return await storage.update(`${PREFIX}a`, next, revision);
+        } catch (error) {
+          if (!(error instanceof RevisionConflictError)) throw error;
+        }
+      }
+    }));
+    assert.equal((await storage.get(`${PREFIX}a`))!.object["value" as never], 8);
+  });
+
+  check("finishes what was asked for when it is closed, and refuses afterwards", async (storage) => {
+    const { events } = collect(storage, PREFIX, storage.revision());
+    const pending = storage.create(`${PREFIX}a`, thing("a"));
+    await Promise.all([storage[Symbol.asyncDispose](), storage[Symbol.asyncDispose]()]);
+    assert.equal((await pending).key, `${PREFIX}a`);
+    assert.equal(events.length, 1);
+    for (
+      const call of [
+        () => storage.get(`${PREFIX}a`),
+        () => storage.list(PREFIX),
+        () => storage.create(`${PREFIX}b`, thing("b")),
+        () => storage.update(`${PREFIX}a`, thing("a"), 2),
+        () => storage.delete(`${PREFIX}a`, 2),
+        () => storage.health(),
+        async () => storage.watch(PREFIX, 2, () => {}),
+      ]
+    ) await assert.rejects(call, /it is closed/);
+  });
+}

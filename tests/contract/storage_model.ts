@@ -1,0 +1,217 @@
+/** A property: whatever is done to a store, it answers as a plain map with a copy per revision would. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isAppError } from "../../core/errors.ts";
+import { CompactedError, type Storage } from "../../server/storage/storage.ts";
+import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
+import { collect, type OpenStorage, thing } from "./storage_contract.ts";
+
+/** Keys with every trouble that order can have: prefixes of each other, signs around "/", characters beyond U+FFFF. */
+const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);
+const PREFIXES = ["/registry/m/", "/registry/m/a/", "/registry/m/b/", "/registry/", "/registry/none/"];
+
+/** What one key holds. */
+interface ModelState {
+  readonly revision: number;
+  readonly value: number;
+}
+
+/** Every state there ever was, by revision. */
+interface Model {
+  readonly states: { revision: number; keys: ReadonlyMap<string, ModelState> }[];
+}
+
+interface Real {
+  readonly storage: Storage;
+  readonly clock: FakeClock;
+  /** Revisions that the watch from the very start has told. */
+  readonly watched: number[];
+}
+
+type Write = { readonly kind: "create" | "update" | "delete" | "stale"; readonly key: string; readonly value: number };
+
+/** Writes asked for in one turn: they take effect in the order of the calls. */
+class WriteCommand implements fc.AsyncCommand<Model, Real> {
+  readonly #writes: readonly Write[];
+
+  constructor(writes: readonly Write[]) {
+    this.#writes = writes;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, { storage }: Real): Promise<void> {
+    const before = model.states.at(-1)!;
+    const outcomes = await Promise.allSettled(this.#writes.map((write) => perform(storage, write, before.keys)));
+    for (const [index, outcome] of outcomes.entries()) {
+      const write = this.#writes[index]!;
+      const { keys, revision: last } = model.states.at(-1)!;
+      // Within a turn nobody knows the revisions of pending writes, so only untouched keys can be changed.
+      const untouched = keys.get(write.key)?.revision === before.keys.get(write.key)?.revision;
+      const exists = keys.has(write.key);
+      const wins = write.kind === "create" ? !exists : exists && untouched && write.kind !== "stale";
+      assert.equal(outcome.status, wins ? "fulfilled" : "rejected", `${write.kind} ${write.key}`);
+      if (outcome.status === "rejected") {
+        assert.ok(isAppError(outcome.reason, write.kind === "create" ? "already_exists" : "conflict"));
+        continue;
+      }
+      const revision = outcome.value;
+      assert.ok(revision > last, "revisions go up");
+      const next = new Map(keys);
+      if (write.kind === "delete") next.delete(write.key);
+      else next.set(write.key, { revision, value: write.value });
+      model.states.push({ revision, keys: next });
+    }
+    assert.equal(storage.revision(), model.states.at(-1)!.revision);
+  }
+
+  toString(): string {
+    return this.#writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ");
+  }
+}
+
+async function perform(storage: Storage, write: Write, before: ReadonlyMap<string, ModelState>): Promise<number> {
+  const known = before.get(write.key)?.revision ?? 0;
+  switch (write.kind) {
+    case "create":
+      return (await storage.create(write.key, thing(write.key, write.value))).revision;
+    case "update":
+      return (await storage.update(write.key, thing(write.key, write.value), known)).revision;
+    case "stale":
+      return (await storage.update(write.key, thing(write.key, write.value), known - 1)).revision;
+    case "delete":
+      return (await storage.delete(write.key, known)).revision;
+  }
+}
+
+/** Reads a prefix at some known revision, page by page. */
+class ListCommand implements fc.AsyncCommand<Model, Real> {
+  readonly #prefix: string;
+  readonly #back: number;
+  readonly #limit: number;
+
+  constructor(prefix: string, back: number, limit: number) {
+    this.#prefix = prefix;
+    this.#back = back;
+    this.#limit = limit;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, { storage }: Real): Promise<void> {
+    const { revision, keys } = model.states.at(-1 - this.#back % model.states.length)!;
+    const want = [...keys].filter(([key]) => key.startsWith(this.#prefix))
+      .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const got: unknown[] = [];
+    let afterKey: string | undefined;
+    do {
+      const options = { limit: this.#limit, revision, ...(afterKey === undefined ? {} : { afterKey }) };
+      if (revision < storage.compactedRevision()) {
+        return await assert.rejects(storage.list(this.#prefix, options), CompactedError);
+      }
+      const page = await storage.list(this.#prefix, options);
+      assert.ok(this.#limit === 0 || page.items.length <= this.#limit);
+      got.push(
+        ...page.items.map((item) => [item.key, { revision: item.revision, value: item.object["value" as never] }]),
+      );
+      assert.equal(page.remaining, want.length - got.length);
+      afterKey = page.lastKey;
+    } while (afterKey !== undefined);
+    assert.deepEqual(got, want);
+  }
+
+  toString(): string {
+    return `list(${this.#prefix}, ${this.#back} back, limit ${this.#limit})`;
+  }
+}
+
+/** Watches from some known revision and compares with what the first watch has heard. */
+class WatchCommand implements fc.AsyncCommand<Model, Real> {
+  readonly #back: number;
+
+  constructor(back: number) {
+    this.#back = back;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, { storage, watched }: Real): Promise<void> {
+    const revisions = model.states.map((state) => state.revision);
+    assert.deepEqual(watched, revisions.slice(1));
+    const from = revisions.at(-1 - this.#back % revisions.length)!;
+    if (from < storage.compactedRevision()) {
+      return assert.throws(() => storage.watch("/registry/", from, () => {}), CompactedError);
+    }
+    const { events, stop } = collect(storage, "/registry/", from);
+    stop();
+    assert.deepEqual(events.map((event) => event.revision), revisions.filter((revision) => revision > from));
+  }
+
+  toString(): string {
+    return `watch(${this.#back} back)`;
+  }
+}
+
+/** Lets time pass, so that later writes forget some history. */
+class AdvanceCommand implements fc.AsyncCommand<Model, Real> {
+  readonly #ms: number;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(_model: Model, { clock }: Real): Promise<void> {
+    clock.jump(this.#ms);
+  }
+
+  toString(): string {
+    return `advance(${this.#ms})`;
+  }
+}
+
+/** Registers the property for one implementation whose watches tell the past before `watch` returns. */
+export function testStorageModel(implementation: string, open: OpenStorage, runs: number): void {
+  const write = fc.record({
+    kind: fc.constantFrom("create" as const, "create" as const, "update" as const, "delete" as const, "stale" as const),
+    key: fc.constantFrom(...KEYS),
+    value: fc.nat(1000),
+  });
+  const commands = fc.commands([
+    fc.array(write, { minLength: 1, maxLength: 6 }).map((writes) => new WriteCommand(writes)),
+    fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => new ListCommand(...args)),
+    fc.nat(30).map((back) => new WatchCommand(back)),
+    fc.constantFrom(1_000, 100_000, 300_000).map((ms) => new AdvanceCommand(ms)),
+  ], { maxCommands: 60 });
+
+  test(`${implementation} answers as a map with a copy per revision would`, async () => {
+    await fc.assert(
+      fc.asyncProperty(commands, async (sequence) => {
+        const clock = createFakeClock();
+        await using opened = await open(clock);
+        const { storage } = opened;
+        const watched: number[] = [];
+        storage.watch(
+          "/registry/",
+          storage.revision(),
+          (events) => void watched.push(...events.map((event) => event.revision)),
+        );
+        await fc.asyncModelRun(() => ({
+          model: { states: [{ revision: storage.revision(), keys: new Map() }] },
+          real: { storage, clock, watched },
+        }), sequence);
+      }),
+      { numRuns: runs },
+    );
+  });
+}

@@ -1,0 +1,28 @@
+/** Every Storage against the same suite and the same model. */
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { type OpenStorage, testStorage } from "./storage_contract.ts";
+import { testStorageModel } from "./storage_model.ts";
+
+const openMemory: OpenStorage = async (clock) => {
+  const storage = createMemoryStorage({ clock });
+  return { storage, [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose]() };
+};
+
+const openSqlite: OpenStorage = async (clock) => {
+  const folder = await createTempFolder();
+  const storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock });
+  return {
+    storage,
+    async [Symbol.asyncDispose]() {
+      await storage[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+};
+
+testStorage("createMemoryStorage()", openMemory);
+testStorage("openSqliteStorage()", openSqlite);
+testStorageModel("createMemoryStorage()", openMemory, 150);
+testStorageModel("openSqliteStorage()", openSqlite, 20);

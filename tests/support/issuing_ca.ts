@@ -1,0 +1,84 @@
+/** A CA that issues whatever a test tells it to, serving certificates included. */
+import { Buffer } from "node:buffer";
+import { type Authority, createAuthority } from "../../core/pki/authority.ts";
+import { issueCertificate } from "../../core/pki/certificate.ts";
+import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import type { SubjectFields } from "../../core/pki/names.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+
+/** What a certificate says; the default lives from an hour before to a day after the CA's time. */
+export interface IssuedCertificate {
+  readonly subject?: SubjectFields;
+  readonly publicKeyDer: Uint8Array<ArrayBuffer>;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+  readonly usages?: readonly string[];
+}
+
+/** A CA that issues whatever it is told. */
+export interface IssuingCa {
+  readonly authority: Authority;
+  readonly caPem: string;
+  /** PEM. */
+  issue(certificate: IssuedCertificate): Promise<string>;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Makes a CA around a time: the machine's own where TLS stacks look at its certificates. */
+export async function createIssuingCa(now: Date, commonName = "test-ca"): Promise<IssuingCa> {
+  let serial = 1;
+  const authority = await createAuthority({
+    commonName,
+    notBefore: new Date(now.getTime() - 24 * HOUR_MS),
+    notAfter: new Date(now.getTime() + 3650 * 24 * HOUR_MS),
+    key: await generatePrivateKey("ecdsa-p256"),
+    serial: Uint8Array.of(serial),
+  });
+  return {
+    authority,
+    caPem: authority.certificatePem,
+    async issue(certificate) {
+      const der = await issueCertificate(
+        {
+          subject: certificate.subject ?? { commonName: "test" },
+          publicKeyDer: certificate.publicKeyDer,
+          dnsNames: certificate.dnsNames ?? [],
+          ipAddresses: certificate.ipAddresses ?? [],
+          emailAddresses: [],
+          uris: [],
+          notBefore: certificate.notBefore ?? new Date(now.getTime() - HOUR_MS),
+          notAfter: certificate.notAfter ?? new Date(now.getTime() + 24 * HOUR_MS),
+          usages: certificate.usages ?? ["digital signature", "client auth"],
+          isCa: false,
+        },
+        authority,
+        Uint8Array.of(++serial),
+      );
+      return encodePem("CERTIFICATE", der);
+    },
+  };
+}
+
+/** A serving certificate for loopback, with its key, both PEM. */
+export async function issueServing(
+  ca: IssuingCa,
+  edit: Partial<IssuedCertificate> = {},
+): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly key: PrivateKey }> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const certificatePem = await ca.issue({
+    publicKeyDer: key.publicKeyDer(),
+    dnsNames: ["localhost"],
+    ipAddresses: ["127.0.0.1"],
+    usages: ["digital signature", "server auth"],
+    ...edit,
+  });
+  return { certificatePem, keyPem: key.toPem(), key };
+}
+
+/** Base64 of a text, as the API carries PEM. */
+export function base64Of(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}
