@@ -6,10 +6,7 @@ import { createFilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
 import type { Transport } from "../core/ports.ts";
 import type { Io } from "./io.ts";
-import { TLSBOOT_VERSION } from "./version.ts";
-
-/** What the client calls itself in every request. */
-export const USER_AGENT = `tlsboot/${TLSBOOT_VERSION}`;
+import { USER_AGENT } from "./user_agent.ts";
 
 /** An open way to an API server. */
 export interface Connection extends AsyncDisposable {

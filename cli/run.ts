@@ -1,9 +1,10 @@
 /** One run of the program: words in, exit code out. Everything it touches comes in as `Io`. */
 import { resolve } from "node:path";
 import { messageOf } from "../core/errors.ts";
+import type { Result } from "../core/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit_code.ts";
-import type { Command, CommandTable } from "./framework/command.ts";
+import { type CommandTable, nameOfCommand } from "./framework/command.ts";
 import { environmentName, type FlagSet } from "./framework/flags.ts";
 import { GLOBAL_FLAGS } from "./framework/globals.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
@@ -26,6 +27,7 @@ export async function run(
   table: CommandTable = COMMAND_TABLE,
 ): Promise<number> {
   let isDebug = argv.includes("--debug");
+  let seeHelp: string | undefined;
   try {
     if (argv[0] === COMPLETE_WORD && argv[1] === "--") return await answerCompletion(argv.slice(2), io, table);
     const invocation = parseCommandLine(argv, table);
@@ -34,12 +36,13 @@ export async function run(
       return EXIT.done;
     }
     const { command, args, raw } = invocation;
-    const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }), command, table);
+    seeHelp = `see: ${nameOfCommand(table, command)} --help`;
+    const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
     isDebug = globals.settings.debug;
     const path = globals.settings.config;
     const file = path === undefined ? undefined : await readConfig(path, io, table);
     const sources: Sources = { commandLine: raw, env: io.env, ...(file === undefined ? {} : { file }) };
-    const resolved = required(resolveSettings(command.flags, sources, file?.faults), command, table);
+    const resolved = required(resolveSettings(command.flags, sources, file?.faults));
     if (isDebug) {
       const described = [...describeSettings(GLOBAL_FLAGS, globals), ...describeSettings(command.flags, resolved)];
       for (const line of described) io.stderr.write(`tlsboot: debug: ${line}\n`);
@@ -47,7 +50,8 @@ export async function run(
     const action = await command.load();
     return await action.run({ args, settings: resolved.settings, origins: resolved.origins, isDebug }, io, signal);
   } catch (error) {
-    return fail(error, io, signal, isDebug);
+    const isBare = error instanceof UsageError && error.hint === undefined;
+    return fail(isBare ? new UsageError(error.message, seeHelp) : error, io, signal, isDebug);
   }
 }
 
@@ -89,11 +93,7 @@ async function readConfig(
 }
 
 /** The value, or one UsageError with a line for each fault. */
-function required<T>(
-  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: readonly string[] },
-  command: Command,
-  table: CommandTable,
-): T {
+function required<T>(result: Result<T, readonly string[]>): T {
   if (result.ok) return result.value;
-  throw new UsageError(result.error.join("\n"), `see: ${[table.program, ...command.path].join(" ")} --help`);
+  throw new UsageError(result.error.join("\n"));
 }

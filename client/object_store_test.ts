@@ -6,6 +6,7 @@ import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { Change, ObjectStore } from "../core/ports.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { failure, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createObjectStore } from "./object_store.ts";
@@ -32,7 +33,8 @@ async function fixture(edit: { readonly fieldSelector?: string } = {}): Promise<
   const clock = createFakeClock();
   const transport: TlsTransport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
   const store = createObjectStore<ConfigMap>(transport, configMapKind, {
-    clock,
+    // Backoff is at most a minute, the limit of a watch at least five.
+    clock: createImpatientClock(clock, 0, 60_000),
     random: createSeededRandom(),
     logger: createMemoryLogger(),
     ...edit,
@@ -74,22 +76,6 @@ function describe(change: Change<ConfigMap>): string {
 
 function object(name: string): ConfigMap {
   return { metadata: { name }, data: {} };
-}
-
-/** Fake time goes on until a request arrives that was not there before. */
-async function pastBackoff(f: Fixture, pattern: RegExp): Promise<void> {
-  const from = f.api.requests.length;
-  const sleepers = f.clock.sleepers;
-  await until(() => f.clock.sleepers > 0 || f.clock.sleepers !== sleepers, TURNS);
-  let arrived = false;
-  const arrival = f.api.arrival(pattern, from).then(() => {
-    arrived = true;
-  });
-  while (!arrived) {
-    await f.clock.advance(1_000);
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-  await arrival;
 }
 
 test("changes() lists and watches in one request where the server can", async () => {
@@ -139,7 +125,6 @@ for (const how of ["clean", "cut"] as const) {
     f.api.endWatches(how);
     f.api.put(object("b"));
     f.api.remove("a");
-    if (how === "cut") await pastBackoff(f, /resourceVersion=3&/);
     await f.sees("changed b", "deleted a");
     assert.match(f.api.requests.at(-1) ?? "", /&resourceVersion=3&/);
   });
@@ -175,7 +160,6 @@ test("changes() starts over when history is gone, and tells deletions nobody tol
   f.api.put(object("new"));
   f.api.compact();
   f.api.intercept = undefined;
-  await pastBackoff(f, /sendInitialEvents=true/);
   await f.sees("changed changed", "deleted replaced", "changed replaced", "changed new", "deleted gone", "synced");
 });
 
@@ -209,9 +193,8 @@ for (
     f.api.intercept = () => answer;
     f.follow();
     await f.api.arrival(/sendInitialEvents/);
-    await pastBackoff(f, /sendInitialEvents/);
+    await f.api.arrival(/sendInitialEvents/, 1);
     f.api.intercept = undefined;
-    await pastBackoff(f, /sendInitialEvents/);
     await f.sees("changed a", "synced");
   });
 }
@@ -222,7 +205,8 @@ test("changes() gives up a connection that stays silent longer than agreed", asy
   await f.sees("synced");
   f.api.put(object("a"));
   await f.sees("changed a");
-  await pastBackoff(f, /resourceVersion=2&/);
+  await f.clock.advance(630_000);
+  await f.api.arrival(/resourceVersion=2&/);
 });
 
 test("get(), create(), update() and delete() speak the API's verbs", async () => {

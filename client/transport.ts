@@ -1,7 +1,6 @@
 /** HTTPS to a distant Kubernetes API over `node:https`: keep-alive HTTP/1.1, streaming answers, typed failures. */
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
-import { TLSSocket } from "node:tls";
 import type { Secret } from "../core/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
@@ -131,7 +130,7 @@ function parseServer(server: string): URL {
   });
 }
 
-/** One request up to the answer's headers. Rejects with what node reports, or `ClosedWhileIdleError`. */
+/** One request up to the answer's headers. Rejects with what node reports, and whether the connection was a kept one. */
 function exchange(
   url: URL,
   options: RequestOptions,
@@ -145,18 +144,23 @@ function exchange(
       request.destroy(Object.assign(new Error(`no connection within ${connectMs / 1000} s`), { code: "ETIMEDOUT" }));
     }, connectMs);
     const connected = (): void => clearTimeout(timer);
+    const settle = (end: () => void): void => {
+      connected();
+      signal.removeEventListener("abort", onAbort);
+      end();
+    };
+    // Deno does not always report the abortion of a request on a kept connection.
+    const onAbort = (): void => settle(() => reject(signal.reason));
+    signal.addEventListener("abort", onAbort, { once: true });
     request.on("socket", (socket) => {
-      if (socket instanceof TLSSocket && request.reusedSocket) connected();
+      if (request.reusedSocket) connected();
       else socket.once("secureConnect", connected);
     });
-    request.on("error", (error) => {
-      connected();
-      reject(Object.assign(error, { reusedSocket: request.reusedSocket }));
-    });
-    request.on("response", (response) => {
-      connected();
-      resolve(response);
-    });
+    request.on(
+      "error",
+      (error) => settle(() => reject(Object.assign(error, { reusedSocket: request.reusedSocket }))),
+    );
+    request.on("response", (response) => settle(() => resolve(response)));
     request.end(body);
   });
 }
@@ -166,14 +170,17 @@ async function* readBody(
   fail: (error: unknown) => AppError,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  let isWhole = false;
   try {
     for await (const chunk of answer) yield chunk as Uint8Array; // no encoding is set, so chunks are Buffers
+    isWhole = true;
   } catch (error) {
     signal.throwIfAborted();
     throw fail(error);
   } finally {
-    // Left early: the rest is not wanted, and a connection in the middle of an answer cannot be kept.
-    if (!answer.readableEnded) answer.destroy();
+    // Left early: the rest is not wanted, and a connection in the middle of an answer cannot be kept. After a whole
+    // answer the connection may serve another request already, so it must be left alone.
+    if (!isWhole) answer.destroy();
   }
   signal.throwIfAborted();
 }

@@ -9,9 +9,9 @@ import type { Decision } from "../core/rbac/attributes.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
+import { deniedError } from "./authz/denied.ts";
 import { resolveImpersonation } from "./authz/impersonation.ts";
 import { type AuditSink, formatAuditEvent } from "./http/audit.ts";
-import { denialOf } from "./http/denial.ts";
 import { createDiscovery, type DiscoveredResource } from "./http/discovery.ts";
 import { type Exchange, Warnings } from "./http/exchange.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
@@ -145,7 +145,7 @@ function impersonate(deps: AppDeps) {
     const exchange = context.get("exchange");
     const headers = impersonationHeaders(context.env.rawHeaders);
     if (headers.length > 0) {
-      const user = await resolveImpersonation(headers, exchange.user, deps.authorizer);
+      const user = await resolveImpersonation(headers, exchange.user, deps.authorizer, attributesOf(exchange.info));
       context.set("impersonated", user);
       context.set("exchange", { ...exchange, user });
     }
@@ -166,9 +166,10 @@ function impersonationHeaders(raw: readonly string[]): readonly (readonly [strin
 function authorize(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const { info, user } = context.get("exchange");
-    const decision = await deps.authorizer.authorize(user, attributesOf(info));
+    const attributes = attributesOf(info);
+    const decision = await deps.authorizer.authorize(user, attributes);
     context.set("decision", decision);
-    if (decision.kind !== "allow") throw denialOf(user, info, decision);
+    if (decision.kind !== "allow") throw deniedError(user, attributes, decision.reason);
     await next();
   };
 }

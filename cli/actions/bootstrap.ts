@@ -22,7 +22,7 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { createSteps } from "../output/steps.ts";
-import { USER_AGENT } from "../site/user_agent.ts";
+import { USER_AGENT } from "../user_agent.ts";
 
 /** Paths and names of one machine. */
 interface Machine {

@@ -22,18 +22,18 @@ type DecideFlags = typeof DECIDE_FLAGS;
 /** kubectl gives up after as many conflicts. */
 const MAX_CONFLICTS = 10;
 
-interface Verb {
+/** Which way a decision goes, and how it is told. */
+export interface Verb {
   readonly decide: typeof withApproval;
   readonly text: DecisionText;
   readonly past: "approved" | "denied";
 }
 
+/** A person's yes. */
+export const APPROVE: Verb = { decide: withApproval, text: KUBECTL_APPROVE, past: "approved" };
+
 /** Runs `tlsboot approve`. */
-export const approveAction: Action<DecideFlags> = decideAction({
-  decide: withApproval,
-  text: KUBECTL_APPROVE,
-  past: "approved",
-});
+export const approveAction: Action<DecideFlags> = decideAction(APPROVE);
 
 /** Runs `tlsboot deny`. */
 export const denyAction: Action<DecideFlags> = decideAction({
@@ -60,7 +60,13 @@ function decideAction(verb: Verb): Action<DecideFlags> {
 }
 
 /** Reads, decides, writes; from the start again when somebody else wrote in between. */
-async function decideOne(api: Api, name: string, verb: Verb, io: Io, signal: AbortSignal): Promise<void> {
+export async function decideOne(
+  api: Api,
+  name: string,
+  verb: Verb,
+  io: Pick<Io, "clock">,
+  signal: AbortSignal,
+): Promise<void> {
   for (let conflicts = 0;; conflicts++) {
     const path = csrPath(name);
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);

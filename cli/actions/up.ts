@@ -13,7 +13,7 @@ import { ROOT_USER } from "../site/control_plane.ts";
 import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
-import { USER_AGENT } from "../site/user_agent.ts";
+import { USER_AGENT } from "../user_agent.ts";
 import { keepFresh } from "../site/renewal.ts";
 import { type Site, startSite } from "../site/site.ts";
 

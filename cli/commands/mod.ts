@@ -6,6 +6,7 @@ import { bootstrap } from "./bootstrap.ts";
 import { caInit } from "./ca/init.ts";
 import { caShow } from "./ca/show.ts";
 import { completion } from "./completion.ts";
+import { demo } from "./demo.ts";
 import { deleteCsr } from "./delete_csr.ts";
 import { deny } from "./deny.ts";
 import { describeCsr } from "./describe_csr.ts";
@@ -30,6 +31,7 @@ export const COMMAND_TABLE: CommandTable = {
  A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
   families: FAMILIES,
   commands: [
+    demo,
     up,
     serve,
     signer,

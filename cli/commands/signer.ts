@@ -22,7 +22,8 @@ export const signer = defineCommand({
   examples: [
     {
       comment: "Sign for a cluster with the CA on this machine",
-      command: "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
+      command:
+        "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
   ],
   exitCodes: {},

@@ -20,7 +20,7 @@ import { runController } from "../../server/controllers/loop.ts";
 import { createSigner } from "../../server/controllers/signer.ts";
 import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
-import { USER_AGENT } from "./user_agent.ts";
+import { USER_AGENT } from "../user_agent.ts";
 
 /** What every controller needs of the machine. */
 export interface ControllerDeps {

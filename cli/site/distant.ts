@@ -10,7 +10,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createObjectStore } from "../../client/object_store.ts";
 import { runWhileLeading } from "../../server/controllers/leader_election.ts";
 import type { Io } from "../io.ts";
-import { USER_AGENT } from "./user_agent.ts";
+import { USER_AGENT } from "../user_agent.ts";
 
 /** Settings that every distant controller has. */
 export interface DistantSettings {

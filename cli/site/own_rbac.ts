@@ -1,10 +1,12 @@
 /** What `up` grants, and to whom: its own bootstrap group only. */
+import type { ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 
 /** The group of the tokens that `up` makes. */
 export const TLSBOOT_GROUP = "system:bootstrappers:tlsboot";
 
+const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";
 const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
 const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
 
@@ -18,17 +20,28 @@ export function initialBindings(): readonly BootstrapObject[] {
 
 /** The binding of `--auto-approve`: a request of the own group for any node name is approved without a person. */
 export function autoApproveBinding(): BootstrapObject {
-  return binding("tlsboot:node-autoapprove-bootstrap", NODE_CLIENT_ROLE, TLSBOOT_GROUP);
+  return rbacObject("clusterrolebindings", bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP));
 }
 
 /** The command that does the same later. */
 export const AUTO_APPROVE_COMMAND =
-  `kubectl create clusterrolebinding tlsboot:node-autoapprove-bootstrap --clusterrole=${NODE_CLIENT_ROLE} --group=${TLSBOOT_GROUP}`;
+  `kubectl create clusterrolebinding ${AUTO_APPROVE_NAME} --clusterrole=${NODE_CLIENT_ROLE} --group=${TLSBOOT_GROUP}`;
+
+/** What that command posts. */
+export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
+  kind: "ClusterRoleBinding",
+  apiVersion: "rbac.authorization.k8s.io/v1",
+  ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP),
+};
 
 function binding(name: string, role: string, group: string): BootstrapObject {
-  return rbacObject("clusterrolebindings", {
+  return rbacObject("clusterrolebindings", bindingObject(name, role, group));
+}
+
+function bindingObject(name: string, role: string, group: string): ClusterRoleBinding {
+  return {
     metadata: { name },
     subjects: [{ kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: group }],
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
-  });
+  };
 }

@@ -34,9 +34,17 @@ export interface SigningCas {
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
 }
 
-const SIGNERS: readonly { readonly name: string; readonly flag: Exclude<keyof SigningCaFlags, "all">; readonly prefix: string }[] = [
+const SIGNERS: readonly {
+  readonly name: string;
+  readonly flag: Exclude<keyof SigningCaFlags, "all">;
+  readonly prefix: string;
+}[] = [
   { name: KUBELET_SERVING_SIGNER, flag: "kubeletServing", prefix: "cluster-signing-kubelet-serving" },
-  { name: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, flag: "kubeletClient", prefix: "cluster-signing-kube-apiserver-client" },
+  {
+    name: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    flag: "kubeletClient",
+    prefix: "cluster-signing-kube-apiserver-client",
+  },
   { name: KUBE_APISERVER_CLIENT_SIGNER, flag: "kubeApiserverClient", prefix: "cluster-signing-kube-apiserver" },
   { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
 ];

@@ -20,7 +20,7 @@ import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
-import type { Settings } from "../framework/flags.ts";
+import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
@@ -35,6 +35,13 @@ export interface SiteDeps {
   readonly cwd: string;
   /** Gets audit lines for `--audit-log-path -`. */
   readonly stdout: { write(text: string): void };
+}
+
+/** The settings of a flag set when nothing is said. */
+export function defaultsOf<F extends FlagSet>(flags: F): Settings<F> {
+  const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
+  // Each value is its own flag's default, which has the setting's type.
+  return Object.fromEntries(entries) as Settings<F>;
 }
 
 /** A running site. Disposing it stops the server and closes the storage. */

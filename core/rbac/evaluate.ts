@@ -15,7 +15,6 @@ import type {
   Subject,
 } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
-import { err, ok, type Result } from "../result.ts";
 import type { Attributes, Decision } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";
 
@@ -33,34 +32,34 @@ export interface RbacObjects {
 /** Decides a request: the first rule that allows it, cluster-wide bindings first. */
 export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: RbacObjects): Decision {
   const namespace = attributes.kind === "resource" ? attributes.namespace : "";
-  const missing: string[] = [];
+  const missing: RoleRef[] = [];
   for (const grant of grantsOf(user, namespace, objects)) {
-    if (!grant.rules.ok) missing.push(grant.rules.error);
-    else if (grant.rules.value.some((rule) => ruleAllows(attributes, rule))) {
+    if (grant.rules === undefined) missing.push(grant.binding.roleRef);
+    else if (grant.rules.some((rule) => ruleAllows(attributes, rule))) {
       return { kind: "allow", reason: `RBAC: allowed by ${describeGrant(grant)}` };
     }
   }
-  return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${aggregateErrors(missing)}` };
+  return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${describeMissingRoles(missing)}` };
 }
 
-/** Every rule that applies to a user in a namespace, in the order of evaluation; missing roles are listed beside. */
+/** Every rule that applies to a user in a namespace, in the order of evaluation; bound roles that are not there beside. */
 export function resolveRules(
   user: UserInfo,
   namespace: string,
   objects: RbacObjects,
-): { readonly rules: readonly PolicyRule[]; readonly errors: readonly string[] } {
+): { readonly rules: readonly PolicyRule[]; readonly missing: readonly RoleRef[] } {
   const rules: PolicyRule[] = [];
-  const errors: string[] = [];
+  const missing: RoleRef[] = [];
   for (const grant of grantsOf(user, namespace, objects)) {
-    if (grant.rules.ok) rules.push(...grant.rules.value);
-    else errors.push(grant.rules.error);
+    if (grant.rules === undefined) missing.push(grant.binding.roleRef);
+    else rules.push(...grant.rules);
   }
-  return { rules, errors };
+  return { rules, missing };
 }
 
 /** The answer to a SelfSubjectRulesReview. Nothing is compacted, as upstream; kubectl does that. */
 export function rulesFor(user: UserInfo, namespace: string, objects: RbacObjects): SubjectRulesReviewStatus {
-  const { rules, errors } = resolveRules(user, namespace, objects);
+  const { rules, missing } = resolveRules(user, namespace, objects);
   const resourceRules: ResourceRule[] = [];
   const nonResourceRules: NonResourceRule[] = [];
   for (const rule of rules) {
@@ -73,33 +72,41 @@ export function rulesFor(user: UserInfo, namespace: string, objects: RbacObjects
     resourceRules,
     nonResourceRules,
     incomplete: false,
-    ...(errors.length === 0 ? {} : { evaluationError: aggregateErrors(errors) }),
+    ...(missing.length === 0 ? {} : { evaluationError: describeMissingRoles(missing) }),
   };
 }
 
-/** The rules behind a roleRef, or the text that says which role is missing. */
+/** The rules behind a roleRef, or undefined when that role is missing. */
 export function findRoleRules(
   roleRef: RoleRef,
   bindingNamespace: string,
   objects: RbacObjects,
-): Result<readonly PolicyRule[], string> {
+): readonly PolicyRule[] | undefined {
   switch (roleRef.kind) {
     case "ClusterRole": {
       const role = objects.clusterRoles.get(roleRef.name);
-      return role === undefined ? err(roleNotFound("clusterrole", roleRef.name)) : ok(role.rules ?? []);
+      return role === undefined ? undefined : role.rules ?? [];
     }
     case "Role": {
       const role = objects.roles.get(`${bindingNamespace}/${roleRef.name}`);
-      return role === undefined ? err(roleNotFound("role", roleRef.name)) : ok(role.rules ?? []);
+      return role === undefined ? undefined : role.rules ?? [];
     }
     default:
-      return err(`unsupported role reference kind: ${quoteText(roleRef.kind)}`);
+      return undefined;
   }
 }
 
-/** Several errors as one text, each once (apimachinery `util/errors` Aggregate). */
-export function aggregateErrors(errors: readonly string[]): string {
-  const unique = [...new Set(errors)];
+/**
+ * Which roles are missing, each once (apimachinery `util/errors` Aggregate).
+ *
+ * @param resource how the texts call all of them; by default each by its own kind
+ */
+export function describeMissingRoles(missing: readonly RoleRef[], resource?: string): string {
+  const texts = missing.map(({ kind, name }) => {
+    if (kind !== "ClusterRole" && kind !== "Role") return `unsupported role reference kind: ${quoteText(kind)}`;
+    return `${resource ?? kind.toLowerCase()}.rbac.authorization.k8s.io ${quoteText(name)} not found`;
+  });
+  const unique = [...new Set(texts)];
   return unique.length === 1 ? unique[0] ?? "" : `[${unique.join(", ")}]`;
 }
 
@@ -109,7 +116,8 @@ interface Grant {
   readonly subject: Subject;
   /** Empty for a ClusterRoleBinding. */
   readonly namespace: string;
-  readonly rules: Result<readonly PolicyRule[], string>;
+  /** Undefined when the role is missing. */
+  readonly rules: readonly PolicyRule[] | undefined;
 }
 
 function* grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): Generator<Grant> {
@@ -171,8 +179,4 @@ function resourceRuleOf(rule: PolicyRule): ResourceRule {
     ...(rule.resources === undefined ? {} : { resources: rule.resources }),
     ...(rule.resourceNames === undefined ? {} : { resourceNames: rule.resourceNames }),
   };
-}
-
-function roleNotFound(resource: string, name: string): string {
-  return `${resource}.rbac.authorization.k8s.io ${quoteText(name)} not found`;
 }

@@ -9,7 +9,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { forbidden, notFound } from "../../core/kube/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { escalationMessage, findUncoveredRules } from "../../core/rbac/escalation.ts";
-import { aggregateErrors, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
+import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 
@@ -39,10 +39,10 @@ export async function checkRoleEscalation(
   const name = stored === undefined ? "" : nameOf(stored);
   if (await isAllowed(deps, user, "escalate", kind.plural, name, namespace)) return;
   if (stored !== undefined && isOwnershipOnly(role, stored)) return;
-  const message = findEscalation(deps, user, namespace, role.rules ?? []);
+  const message = findEscalation(deps, kind, user, namespace, role.rules ?? []);
   if (message !== undefined) throw forbidden(kind, nameOf(role), message);
   const isAggregating = hasSelectors(role) || (stored !== undefined && hasSelectors(stored));
-  if (isAggregating && findEscalation(deps, user, namespace, EVERYTHING) !== undefined) {
+  if (isAggregating && findEscalation(deps, kind, user, namespace, EVERYTHING) !== undefined) {
     throw forbidden(kind, nameOf(role), "must have cluster-admin privileges to use the aggregationRule");
   }
 }
@@ -62,8 +62,9 @@ export async function checkBindingEscalation(
   const roleResource = roleRef.kind === "ClusterRole" ? clusterRoleKind : roleKind;
   if (await isAllowed(deps, user, "bind", roleResource.plural, roleRef.name, namespace)) return;
   const rules = findRoleRules(roleRef, namespace, deps.rbac.objects());
-  if (!rules.ok) throw notFound(roleResource, roleRef.name);
-  const message = findEscalation(deps, user, namespace, rules.value);
+  // The text names the resource that is written, not the role: kube-apiserver reads the role in the request's context.
+  if (rules === undefined) throw notFound(kind, roleRef.name);
+  const message = findEscalation(deps, kind, user, namespace, rules);
   if (message !== undefined) throw forbidden(kind, nameOf(binding), message);
 }
 
@@ -91,6 +92,7 @@ async function isAllowed(
 /** The text of the refusal when the user does not hold all of the rules. */
 function findEscalation(
   deps: EscalationDeps,
+  kind: Kind,
   user: UserInfo,
   namespace: string,
   wanted: readonly PolicyRule[],
@@ -98,7 +100,11 @@ function findEscalation(
   const held = resolveRules(user, namespace, deps.rbac.objects());
   const missing = findUncoveredRules(held.rules, wanted);
   if (missing.length === 0) return undefined;
-  return escalationMessage(user, missing, held.errors.length === 0 ? [] : [aggregateErrors(held.errors)]);
+  return escalationMessage(
+    user,
+    missing,
+    held.missing.length === 0 ? [] : [describeMissingRoles(held.missing, kind.plural)],
+  );
 }
 
 function hasSelectors(role: Role | ClusterRole): boolean {

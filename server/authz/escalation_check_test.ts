@@ -155,5 +155,15 @@ test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 
     ));
   assert.equal(await check("secrets"), `403 rolebindings.${GROUP} "b" is forbidden: ${NOT_HELD}`);
   assert.equal(await check("secrets", getSecrets), undefined);
-  assert.equal(await check("gone", getSecrets), `404 roles.${GROUP} "gone" not found`);
+  assert.equal(await check("gone", getSecrets), `404 rolebindings.${GROUP} "gone" not found`);
+});
+
+test("checkRoleEscalation() says which of the user's own roles are missing, as the resource that is written", async () => {
+  const world = await createRbacWorld([
+    ["clusterrolebindings", clusterRoleBinding("b", "gone", userSubject("u"))],
+  ]);
+  assert.equal(
+    await messageOf(checkRoleEscalation(world, clusterRoleKind, clusterRole("r", [getSecrets]), undefined, u)),
+    `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}; resolution errors: [clusterroles.${GROUP} "gone" not found]`,
+  );
 });

@@ -14,11 +14,12 @@ import {
   UNAUTHENTICATED_GROUP,
   type UserInfo,
 } from "../../core/kube/user.ts";
-import { quoteText } from "../../core/kube/quote.ts";
+import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
 import type { StatusError } from "../../core/kube/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { deniedError } from "./denied.ts";
+import { findExtraFault } from "./impersonation_extra.ts";
 import { parseImpersonation } from "./impersonation_headers.ts";
 
 /** The classic mode and the constrained ones. */
@@ -31,7 +32,7 @@ interface Check {
   readonly mode: Mode;
 }
 
-const SERVICE_ACCOUNT = /^system:serviceaccount:([a-z0-9][-a-z0-9]{0,62}):([a-z0-9][-a-z0-9.]{0,252})$/;
+const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
 /** With this many groups or extra values a single check for all of them comes first. */
 const MANY = 4;
 const AUTHENTICATION_GROUP = "authentication.k8s.io";
@@ -66,8 +67,16 @@ export async function resolveImpersonation(
 function constrainedModesFor(wanted: UserInfo): readonly Mode[] {
   const isPlain = wanted.uid === "" && wanted.groups.length === 0 && Object.keys(wanted.extra).length === 0;
   if (isNodeUsername(wanted.username)) return isPlain ? ["arbitrary-node"] : [];
-  if (SERVICE_ACCOUNT.test(wanted.username)) return isPlain ? ["serviceaccount"] : [];
+  if (splitServiceAccount(wanted.username) !== undefined) return isPlain ? ["serviceaccount"] : [];
   return ["user-info"];
+}
+
+/** Namespace and name of a service account's user name (`apiserver/pkg/authentication/serviceaccount` SplitUsername). */
+function splitServiceAccount(username: string): { readonly namespace: string; readonly name: string } | undefined {
+  if (!username.startsWith(SERVICE_ACCOUNT_PREFIX)) return undefined;
+  const [namespace = "", name = "", ...rest] = username.slice(SERVICE_ACCOUNT_PREFIX.length).split(":");
+  const isValid = dns1123LabelErrors(namespace).length === 0 && dns1123SubdomainErrors(name).length === 0;
+  return rest.length === 0 && isValid ? { namespace, name } : undefined;
 }
 
 /** A node's user name whose node could exist. */
@@ -96,9 +105,9 @@ async function findRefusal(
 
 function usernameAttributes(mode: Mode, username: string): ResourceAttributes {
   if (mode === "arbitrary-node") return attributesFor(mode, "nodes", username.slice(NODE_USER_PREFIX.length));
-  const [, namespace, name] = SERVICE_ACCOUNT.exec(username) ?? [];
-  if (namespace === undefined || name === undefined) return attributesFor(mode, "users", username);
-  return { ...attributesFor(mode, "serviceaccounts", name), namespace };
+  const account = splitServiceAccount(username);
+  if (account === undefined) return attributesFor(mode, "users", username);
+  return { ...attributesFor(mode, "serviceaccounts", account.name), namespace: account.namespace };
 }
 
 async function findUidRefusal(check: Check, uid: string): Promise<StatusError | undefined> {
@@ -129,27 +138,13 @@ async function findExtraRefusal(
   const pairs = Object.entries(extra).flatMap(([key, values]) => values.map((value) => [key, value] as const));
   const attributes = (key: string, value: string) => authenticationAttributes(check.mode, "userextras", key, value);
   if (check.mode !== "impersonate") {
-    const fault = findExtraFault(pairs);
+    const fault = findExtraFault(extra);
     if (fault !== undefined) return deniedError(check.requester, attributes("", ""), fault);
     if (pairs.length >= MANY && await authorize(check, attributes("*", "*")) === undefined) return undefined;
   }
   for (const [key, value] of pairs) {
     const refused = await authorize(check, attributes(key, value));
     if (refused !== undefined) return refused;
-  }
-  return undefined;
-}
-
-function findExtraFault(pairs: readonly (readonly [string, string])[]): string | undefined {
-  for (const [key, value] of pairs) {
-    if (key === "") return "impersonating the empty string key in extra is not allowed";
-    if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[^\s?#%]+$/.test(key)) {
-      return `impersonating an invalid key in extra is not allowed: ${quoteText(key)} must be a domain-prefixed path`;
-    }
-    if (key !== key.toLowerCase()) {
-      return `impersonating a non-lowercase key in extra is not allowed: ${quoteText(key)}`;
-    }
-    if (value === "") return "impersonating the empty string value in extra is not allowed";
   }
   return undefined;
 }
@@ -190,9 +185,9 @@ function authenticationAttributes(mode: Mode, resource: string, subresource: str
 function impersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
   const groups = [...wanted.groups];
   if (mode === "arbitrary-node") groups.push(NODES_GROUP);
-  const [, namespace] = SERVICE_ACCOUNT.exec(wanted.username) ?? [];
-  if (namespace !== undefined && groups.length === 0) {
-    groups.push("system:serviceaccounts", `system:serviceaccounts:${namespace}`);
+  const account = splitServiceAccount(wanted.username);
+  if (account !== undefined && groups.length === 0) {
+    groups.push("system:serviceaccounts", `system:serviceaccounts:${account.namespace}`);
   }
   const isAnonymous = wanted.username === ANONYMOUS_USER;
   const missing = isAnonymous ? UNAUTHENTICATED_GROUP : AUTHENTICATED_GROUP;

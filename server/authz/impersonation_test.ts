@@ -201,3 +201,27 @@ test("resolveImpersonation() asks once for many groups when all are allowed", as
   const { asked } = await resolve([name("bob"), ...groups], yes, request);
   assert.equal(asked.at(-1), "impersonate:user-info groups.authentication.k8s.io *");
 });
+
+for (
+  const { key, value = "v", want } of [
+    { key: "example.com/scopes" },
+    {
+      key: "b",
+      want: 'impersonating an invalid key in extra is not allowed: extra.key: Invalid value: "b": must be a ' +
+        'domain-prefixed path (such as "acme.io/foo")',
+    },
+    {
+      key: "example.com/a b",
+      want:
+        'impersonating an invalid key in extra is not allowed: extra.key: Invalid value: "a b": Invalid path (regex ' +
+        "used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
+    },
+    { key: "example.com/a", value: "", want: "impersonating the empty string value in extra is not allowed" },
+  ] as readonly { key: string; value?: string; want?: string }[]
+) {
+  test(`resolveImpersonation() ${want === undefined ? "takes" : "refuses"} the extra "${key}" = "${value}" in the constrained mode`, async () => {
+    const headers: Headers = [name("bob"), [`Impersonate-Extra-${encodeURIComponent(key)}`, value]];
+    const { error } = await resolve(headers, (text) => !classic(text), request);
+    assert.equal(error?.replace(/^.* at the cluster scope: /, ""), want);
+  });
+}

@@ -2,7 +2,6 @@
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import { formatTime, nameOf } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
-import { qualifiedKind } from "../../core/kube/schema.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { keyOf } from "./keys.ts";
 import { listObjects, type ListQuery } from "./read.ts";
@@ -15,8 +14,6 @@ export type Deleted =
   | { readonly kind: "deleted"; readonly previous: KubeObject }
   /** Marked; somebody's finalizer holds it. */
   | { readonly kind: "marked"; readonly object: KubeObject };
-
-/** Finalizers of the deletion policies; no garbage collector runs here, so they are never added. */
 
 /** Deletes one object. Throws StatusError 403, 404, 409. */
 export async function deleteObject(
@@ -107,7 +104,6 @@ function assertPreconditions(target: Target, stored: Stored, options: DeleteOpti
         `(${record.resourceVersion}). The object might have been modified`,
     );
   }
-  void qualifiedKind;
 }
 
 function isGone(error: unknown): boolean {

@@ -54,7 +54,7 @@ export async function updateObject(
     if (next === undefined) return { kind: "stored", stored, created: false };
     if (options.dryRun) return { kind: "object", object: next, created: false };
     try {
-      return await commit(deps, target, stored, next);
+      return await commit(deps, stored, next);
     } catch (error) {
       // A conditional update meets its stale resourceVersion on the next round; an unconditional one goes through.
       if (!(error instanceof RevisionConflictError)) throw error;
@@ -62,10 +62,9 @@ export async function updateObject(
   }
 }
 
-async function commit(deps: RegistryDeps, target: Target, stored: Stored, next: KubeObject): Promise<Updated> {
+async function commit(deps: RegistryDeps, stored: Stored, next: KubeObject): Promise<Updated> {
   if (isFinalized(next)) {
-    const { previous, revision } = await deps.storage.delete(stored.key, stored.revision);
-    void previous;
+    const { revision } = await deps.storage.delete(stored.key, stored.revision);
     return {
       kind: "object",
       object: withMeta(next, { resourceVersion: String(revision) }),
@@ -73,7 +72,6 @@ async function commit(deps: RegistryDeps, target: Target, stored: Stored, next: 
     };
   }
   const written = await deps.storage.update(stored.key, next, stored.revision);
-  void target;
   return { kind: "stored", stored: written, created: false };
 }
 
@@ -134,7 +132,7 @@ function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeO
     selfLink: undefined,
     uid: object.metadata.uid ?? old.metadata.uid,
     resourceVersion: old.metadata.resourceVersion,
-    generation: object.metadata.generation === undefined ? old.metadata.generation : old.metadata.generation,
+    generation: old.metadata.generation,
     creationTimestamp: old.metadata.creationTimestamp,
     deletionTimestamp: old.metadata.deletionTimestamp,
     deletionGracePeriodSeconds: old.metadata.deletionGracePeriodSeconds,

@@ -1,5 +1,5 @@
 /** Makes the stored form of an object: its revision in `metadata.resourceVersion`, its JSON encoded once. */
-import { jsonBytes } from "../../core/kube/codec/mod.ts";
+import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import type { Stored } from "./storage.ts";
 

@@ -59,9 +59,26 @@ function positions(items: readonly unknown[], mergeKey: string): ReadonlyMap<unk
 
 function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: string): unknown[] {
   const at = positions(order, mergeKey);
-  const place = (item: unknown): number => at.get(keyOf(item, mergeKey)) ?? -1;
-  return [...items].sort((a, b) => (place(a) < 0 || place(b) < 0 ? 0 : place(a) - place(b)));
+  const placed = items.map((item) => ({ item, place: at.get(keyOf(item, mergeKey)) }));
+  if (placed.length > MAX_INSERTION || placed.every(({ place }) => place !== undefined)) {
+    return placed.sort((a, b) => (a.place ?? 0) - (b.place ?? 0)).map(({ item }) => item);
+  }
+  // Upstream calls an element without a place smaller than any other and sorts by insertion. Nothing else would leave
+  // the same order.
+  const sorted: typeof placed = [];
+  for (const next of placed) {
+    let index = sorted.length;
+    for (; index > 0; index--) {
+      const before = sorted[index - 1]?.place;
+      if (next.place !== undefined && before !== undefined && next.place >= before) break;
+    }
+    sorted.splice(index, 0, next);
+  }
+  return sorted.map(({ item }) => item);
 }
+
+/** Go sorts blocks of this size by insertion. */
+const MAX_INSERTION = 20;
 
 /** Puts each server-only element before the first named one that stands behind it in the stored list. */
 function interleave(

@@ -35,6 +35,22 @@ export function mergeList(
   return orderElements(merged, added, kept, meta.mergeKey);
 }
 
+/**
+ * The order of the stored list as upstream sees it after it has merged: it works in place, so that new elements stand
+ * where deleted ones left room.
+ */
+export function storedOrderAfter(
+  stored: readonly unknown[],
+  patch: readonly unknown[],
+  meta: MergeMeta,
+): readonly unknown[] {
+  if (meta.strategy !== "merge" || meta.mergeKey === "") return stored;
+  const [kept, added] = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
+  const known = new Set(kept.map((item) => item[meta.mergeKey]));
+  const fresh = added.filter((item) => !known.has(item[meta.mergeKey]));
+  return [...kept, ...fresh.slice(0, Math.max(0, stored.length - kept.length))];
+}
+
 /** What `$deleteFromPrimitiveList` leaves of a list. Throws PatchFault for a list of maps. */
 export function deleteFromList(
   stored: readonly unknown[],

@@ -5,7 +5,7 @@ import { elementKind, keyOf, orderElements } from "./_element_order.ts";
 import { badDirective, badType, otherFault } from "./_fault.ts";
 import { getMember, isObject, type JsonObject } from "./_json.ts";
 import { findListMeta } from "./_merge_keys.ts";
-import { mergeList, type MergeMaps } from "./_merge_list.ts";
+import { mergeList, type MergeMaps, storedOrderAfter } from "./_merge_list.ts";
 import { printGoValue } from "./go_value.ts";
 
 /** Prefix of the directive. */
@@ -37,7 +37,8 @@ export function applyElementOrder(
       : mergeList(current, wanted, meta, mergeMaps);
     // Refuses what cannot be ordered.
     elementKind(current ?? [], wanted ?? []);
-    setOwn(stored, key, orderElements(merged, order, current ?? [], meta.mergeKey));
+    const storedOrder = storedOrderAfter(current ?? [], wanted ?? [], meta);
+    setOwn(stored, key, orderElements(merged, order, storedOrder, meta.mergeKey));
     delete patch[key];
   }
 }

@@ -21,6 +21,8 @@ export function parseFieldSelector(text: string): Result<readonly FieldRequireme
     if (parts === undefined) return err(`invalid selector: '${text}'; can't understand '${term}'`);
     const value = unescapeValue(parts.value);
     if (!value.ok) return value;
+    // An operator alone restricts nothing.
+    if (parts.field === "" && value.value === "") continue;
     requirements.push({ field: parts.field, operator: parts.operator === "!=" ? "!=" : "=", value: value.value });
   }
   return ok(requirements);

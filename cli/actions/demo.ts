@@ -1,0 +1,56 @@
+/** Runs the demo: prepares its folder, tells the story, leaves the files. */
+import { rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { createFilePort, type FilePort } from "../../client/files.ts";
+import type { DemoFlags } from "../commands/demo.ts";
+import { tellStory } from "../demo/story.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { createLogger } from "../logging.ts";
+import { displayPath } from "../output/display_path.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
+
+/** Marks a folder as a demo's: only such a folder is replaced. */
+const MARKER = ".tlsboot-demo";
+
+/** The action of `tlsboot demo`. */
+export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const files = createFilePort();
+  const root = resolve(io.cwd, settings.dataDir);
+  await prepareFolder(root, io.cwd, files);
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "error" });
+  await tellStory({
+    root,
+    nodes: settings.nodes,
+    keep: settings.keep,
+    waitForEnter: settings.step,
+    waitSeconds: 600,
+    io,
+    files,
+    logger,
+  }, signal);
+  return EXIT.done;
+}
+
+async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
+  const facts = await files.stat(root);
+  if (facts !== undefined && await files.stat(join(root, MARKER)) === undefined) {
+    throw new AppError(
+      "file_exists",
+      `cannot use "${displayPath(root, cwd)}" for the demo: it is not a demo's folder`,
+      {
+        hint: "choose another folder with --data-dir, or remove this one",
+      },
+    );
+  }
+  if (facts !== undefined) await rm(root, { recursive: true, force: true });
+  await files.makeDirectory(root, FOLDER_MODE);
+  await files.writeAtomic(
+    join(root, MARKER),
+    "Made by tlsboot demo; the next demo replaces this folder.\n",
+    PUBLIC_MODE,
+  );
+}

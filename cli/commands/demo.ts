@@ -1,0 +1,37 @@
+/** `tlsboot demo`. */
+import { defineCommand } from "../framework/command.ts";
+import { directoryFlag, integerFlag, switchFlag } from "../framework/flags.ts";
+
+/** Flags of the demo. */
+export const DEMO_FLAGS = {
+  nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
+  dataDir: directoryFlag({
+    default: "./tlsboot-demo",
+    summary: "Folder for everything; an earlier demo in it is replaced, anything else is left alone.",
+  }),
+  keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
+  step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),
+} as const;
+
+/** Type of DEMO_FLAGS, for the action. */
+export type DemoFlags = typeof DEMO_FLAGS;
+
+/** The whole story of TLS bootstrapping. */
+export const demo = defineCommand({
+  path: ["demo"],
+  summary: "Show TLS bootstrapping from beginning to end",
+  description: `Show TLS bootstrapping from beginning to end, in one process and one folder.
+
+ Makes a CA, starts the API server, signer and approver, bootstraps machines that hold nothing but a token, verifies
+ what they got, and shows a request that is refused. Everything is real; the files stay, so that you can look at them
+ and type the commands that are shown.`,
+  group: "Starting Commands",
+  args: [],
+  flags: DEMO_FLAGS,
+  examples: [
+    { comment: "Three machines, a few seconds", command: "tlsboot demo" },
+    { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
+  ],
+  exitCodes: {},
+  load: () => import("../actions/demo.ts"),
+});

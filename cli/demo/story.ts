@@ -1,0 +1,328 @@
+/**
+ * The story of TLS bootstrapping, told with the program's own parts over real TLS. Tables and refusals are the server's
+ * answers; anything that fails ends the story with an error.
+ */
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { type Api, createApi } from "../../client/api.ts";
+import type { FilePort } from "../../client/files.ts";
+import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
+import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import type { Logger } from "../../core/ports.ts";
+import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
+import { APPROVE, decideOne } from "../actions/decide.ts";
+import { CSR_COLLECTION } from "../actions/csr_names.ts";
+import { decodeTable } from "../actions/tables.ts";
+import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { withAccept } from "../connection.ts";
+import type { Io } from "../io.ts";
+import { displayPath } from "../output/display_path.ts";
+import { startProgress } from "../output/progress.ts";
+import { createTablePrinter } from "../output/table.ts";
+import { caFilesOver } from "../site/ca_files.ts";
+import { ROOT_USER } from "../site/control_plane.ts";
+import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
+import { PUBLIC_MODE } from "../site/data_dir.ts";
+import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../site/own_rbac.ts";
+import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
+import { defaultsOf, type Site, startSite } from "../site/site.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { verifyMachine } from "./checks.ts";
+import { type Bootstrapping, type Machine, planMachines, startMachine } from "./machines.ts";
+import { createNarrator, type Narrator } from "./narrator.ts";
+import { createMastersRequest, manifestOf } from "./refusal.ts";
+
+/** What the story needs. */
+export interface StoryOptions {
+  /** Absolute path of the data directory, empty but for the marker. */
+  readonly root: string;
+  readonly nodes: number;
+  readonly keep: boolean;
+  readonly waitForEnter: boolean;
+  /** How long a machine waits for its certificate. */
+  readonly waitSeconds: number;
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly logger: Logger;
+  /** Parts that tests take away or break, to see the story fail. */
+  readonly sabotage?: Sabotage;
+}
+
+/** What a test may do to the story. */
+export interface Sabotage {
+  readonly withoutApproval?: boolean;
+  readonly without?: readonly ("approver" | "signer")[];
+  /** Runs when the control plane is up. */
+  readonly whenUp?: (site: Site) => Promise<void>;
+}
+
+const SHOWN_ROWS = 10;
+
+/** Tells it. Throws what went wrong. */
+export async function tellStory(options: StoryOptions, signal: AbortSignal): Promise<void> {
+  const { io, files, logger } = options;
+  const narrator = createNarrator(io, options);
+  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  const show = (path: string): string => displayPath(path, io.cwd);
+  narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
+
+  const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
+  await using site = await startSite(settings, deps, () => initialBindings());
+  await narrator.step("A certificate authority is made", signal);
+  narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
+  narrator.say(`${show(site.dir.caCertificate)}, ${publicKeyPin(site.authority.certificate)}`);
+
+  await narrator.step("The API server, the signer and the approver start", signal);
+  narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
+  using life = new Controllers(signal);
+  life.run(await startControllers(site, options, deps, life.signal));
+  await options.sabotage?.whenUp?.(site);
+  narrator.say(`serving at ${site.url}`);
+
+  const story = new Story(options, site, narrator, show, life.signal);
+  await story.bootstrapMachines();
+  await story.useACertificate();
+  await story.showRefusal();
+  narrator.say("");
+  narrator.say(`Everything is in ${show(options.root)}: certificates, keys, kubeconfigs and the database.`);
+  if (!options.keep) return;
+  narrator.say(`Serving on at ${site.url}; Ctrl-C ends it.`);
+  await life.ended();
+}
+
+/** The controllers' life: they end with the story, and the story ends when one of them breaks. */
+class Controllers implements Disposable {
+  readonly #stop = new AbortController();
+  readonly signal: AbortSignal;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(outer: AbortSignal) {
+    this.signal = AbortSignal.any([outer, this.#stop.signal]);
+  }
+
+  run({ running }: { readonly running: Promise<void> }): void {
+    this.#running = running;
+    this.#running.catch((error: unknown) => this.#stop.abort(error));
+  }
+
+  ended(): Promise<void> {
+    return this.#running;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort(new AppError("aborted", "the demo is over"));
+  }
+}
+
+type SiteDeps = Parameters<typeof startSite>[1];
+
+async function startControllers(
+  site: Site,
+  options: StoryOptions,
+  deps: SiteDeps,
+  signal: AbortSignal,
+): Promise<{ readonly running: Promise<void> }> {
+  const authorities = await createFileAuthoritySource({
+    ...deps,
+    files: caFilesOver(deps.files),
+    certFile: site.dir.caCertificate,
+    keyFile: site.dir.caKey,
+  });
+  const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
+  const cluster = { server: site.url, caPem: site.authority.certificatePem };
+  await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
+  const running = runInProcess(
+    site.server,
+    {
+      authorities: () => authorities.current(),
+      signerNames: UP_SIGNERS,
+      signingDurationSeconds: 365 * 86_400,
+      isTrustedForClients: trustedBy(site.clientCaPem),
+      without: options.sabotage?.without ?? [],
+    },
+    deps,
+    signal,
+  );
+  return { running };
+}
+
+/** The steps after the start. */
+class Story {
+  readonly #options: StoryOptions;
+  readonly #site: Site;
+  readonly #narrator: Narrator;
+  readonly #show: (path: string) => string;
+  readonly #signal: AbortSignal;
+  readonly #machines: readonly Machine[];
+
+  constructor(
+    options: StoryOptions,
+    site: Site,
+    narrator: Narrator,
+    show: (path: string) => string,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
+    this.#site = site;
+    this.#narrator = narrator;
+    this.#show = show;
+    this.#signal = signal;
+    this.#machines = planMachines(site.dir, options.nodes);
+  }
+
+  /** From a token to a certificate: pending, approved by hand and by rule, issued, verified. */
+  async bootstrapMachines(): Promise<void> {
+    const narrator = this.#narrator;
+    const count = this.#machines.length;
+    const first = this.#machines[0]!;
+    await narrator.step(
+      count === 1
+        ? "A machine that holds nothing but a bootstrap token asks for a certificate"
+        : `${count} machines that hold nothing but a bootstrap token ask for certificates`,
+      this.#signal,
+    );
+    narrator.command(
+      `kubelet --bootstrap-kubeconfig ${this.#show(this.#site.dir.bootstrapKubeconfig)} --kubeconfig ` +
+        `${this.#show(first.kubeconfigPath)} --cert-dir ${this.#show(first.certDir)} --hostname-override ${first.name}`,
+    );
+    await using admin = await this.#connect(this.#site.dir.adminKubeconfig);
+    using asking = startProgress(this.#options.io, "machines are asking");
+    const started = await this.#startMachines();
+    const names = await Promise.all(started.map(({ submitted }) => submitted));
+    asking[Symbol.dispose]();
+    await this.#showTable(admin);
+
+    await narrator.step(count === 1 ? "A person lets it in" : "A person lets the first one in", this.#signal);
+    narrator.command(`${this.#kubectl()} certificate approve "$(${this.#kubectl()} get csr -o name | head -n 1)"`);
+    if (this.#options.sabotage?.withoutApproval !== true) {
+      await decideOne(admin.api, [...names].sort()[0]!, APPROVE, this.#options.io, this.#signal);
+    }
+    if (count > 1) await this.#grantRule(admin.api);
+
+    await narrator.step("The signer issues, the machines write key, certificate and kubeconfig", this.#signal);
+    await this.#waitForAll(started);
+    narrator.command(`${this.#kubectl()} get csr`);
+    await this.#showTable(admin, false);
+    await this.#verifyAll();
+  }
+
+  /** One machine is somebody to the API now. */
+  async useACertificate(): Promise<void> {
+    const machine = this.#machines[0]!;
+    await this.#narrator.step(`${machine.name} calls the API with its new certificate`, this.#signal);
+    this.#narrator.command(`kubectl --kubeconfig ${this.#show(machine.kubeconfigPath)} auth whoami`);
+    await using connection = await this.#connect(machine.kubeconfigPath);
+    const review = await connection.api.requestObject<SelfSubjectReview>({
+      method: "POST",
+      path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+      body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} },
+    }, this.#signal);
+    const { username = "", groups = [] } = review.status.userInfo ?? {};
+    if (username !== `system:node:${machine.name}`) {
+      throw new AppError("api_error", `the API takes ${machine.name} for "${username}"`);
+    }
+    this.#narrator.answer(`Username  ${username}\nGroups    [${groups.join(" ")}]`);
+  }
+
+  /** A request that the server refuses, and its reason. */
+  async showRefusal(): Promise<void> {
+    const request = await createMastersRequest();
+    const path = `${this.#site.dir.root}/refused.yaml`;
+    await this.#options.files.writeAtomic(path, manifestOf(request), PUBLIC_MODE);
+    await this.#narrator.step("Somebody with the token asks to be an administrator, and is refused", this.#signal);
+    this.#narrator.command(
+      `kubectl --kubeconfig ${this.#show(this.#site.dir.bootstrapKubeconfig)} create -f ${this.#show(path)}`,
+    );
+    await using connection = await this.#connect(this.#site.dir.bootstrapKubeconfig);
+    try {
+      await connection.api.requestObject({ method: "POST", path: CSR_COLLECTION, body: request }, this.#signal);
+    } catch (error) {
+      if (!isAppError(error, "access_denied")) throw error;
+      this.#narrator.answer(messageOf(error));
+      return;
+    }
+    throw new AppError("api_error", "the API took a request for system:masters from a bootstrap token");
+  }
+
+  async #startMachines(): Promise<readonly Bootstrapping[]> {
+    const { io, files, logger, waitSeconds } = this.#options;
+    const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+    const deps = { files, clock: io.clock, random: io.random, logger, connect };
+    for (const machine of this.#machines) await files.makeDirectory(machine.folder, 0o700);
+    return this.#machines.map((machine) =>
+      startMachine(machine, this.#site.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal)
+    );
+  }
+
+  async #grantRule(api: Api): Promise<void> {
+    await this.#narrator.step("A rule lets the others in: the approver asks the API whether they may", this.#signal);
+    this.#narrator.command(`${this.#kubectl()} ${AUTO_APPROVE_COMMAND.replace(/^kubectl /, "")}`);
+    await api.requestObject({
+      method: "POST",
+      path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+      body: AUTO_APPROVE_BINDING,
+    }, this.#signal);
+  }
+
+  async #waitForAll(started: readonly Bootstrapping[]): Promise<void> {
+    using progress = startProgress(this.#options.io, "certificates");
+    let done = 0;
+    await Promise.all(started.map(async ({ outcome }) => {
+      await outcome;
+      done += 1;
+      progress.update("certificates", { done, total: started.length });
+    }));
+  }
+
+  async #verifyAll(): Promise<void> {
+    const { files, io } = this.#options;
+    const first = this.#machines[0]!;
+    this.#narrator.command(
+      `openssl verify -CAfile ${this.#show(this.#site.dir.caCertificate)} ${this.#show(first.certificatePath)}`,
+    );
+    const now = io.clock.now();
+    let notAfter = now;
+    for (const machine of this.#machines) notAfter = await verifyMachine(machine, this.#site.authority, files, now);
+    const count = this.#machines.length;
+    this.#narrator.good(
+      `${count === 1 ? "the certificate is" : `all ${count} certificates are`} the CA's, until ` +
+        notAfter.toISOString().slice(0, 10),
+    );
+  }
+
+  /** The server's own table; of many rows the first ones. */
+  async #showTable(admin: Connected, withCommand = true): Promise<void> {
+    if (withCommand) this.#narrator.command(`${this.#kubectl()} get csr`);
+    const value = await admin.tables.requestJson(
+      { method: "GET", path: `${CSR_COLLECTION}?limit=${SHOWN_ROWS}` },
+      this.#signal,
+    );
+    const table = decodeTable(value, CSR_COLLECTION);
+    this.#narrator.answer(createTablePrinter({ isWide: false }).print(table.columnDefinitions, table.rows));
+    const rest = table.metadata.remainingItemCount ?? 0;
+    if (rest > 0) this.#narrator.answer(`… and ${rest} more`);
+  }
+
+  #kubectl(): string {
+    return `kubectl --kubeconfig ${this.#show(this.#site.dir.adminKubeconfig)}`;
+  }
+
+  async #connect(kubeconfigPath: string): Promise<Connected> {
+    const { files, io } = this.#options;
+    const cluster = await readCluster(kubeconfigPath, files);
+    const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
+    return {
+      api: createApi(transport, { clock: io.clock }),
+      tables: createApi(withAccept(transport, TABLE_ACCEPT), { clock: io.clock }),
+      [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+    };
+  }
+}
+
+interface Connected extends AsyncDisposable {
+  readonly api: Api;
+  /** The same, with Tables for answers. */
+  readonly tables: Api;
+}
+
+const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";

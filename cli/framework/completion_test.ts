@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { COMMAND_TABLE } from "../commands/mod.ts";
+import { completeWords, renderCompletionScript, SHELLS } from "./completion.ts";
+
+function candidates(words: readonly string[]): readonly string[] {
+  return completeWords(words, COMMAND_TABLE).split("\n").map((line) => line.split("\t")[0] ?? "");
+}
+
+for (
+  const { words, want } of [
+    { words: ["ap"], want: ["approve"] },
+    { words: ["get", ""], want: ["csr"] },
+    { words: ["token", "cr"], want: ["create"] },
+    { words: ["get", "csr", "--fie"], want: ["--field-selector"] },
+    { words: ["get", "csr", "-o", "js"], want: ["json", "jsonpath=TEMPLATE"] },
+    { words: ["completion", "z"], want: ["zsh"] },
+    { words: ["approve", "--de"], want: ["--debug"] },
+  ]
+) {
+  test(`completeWords() completes: tlsboot ${words.join(" ")}`, () => {
+    const found = candidates(words);
+    for (const word of want) assert.ok(found.includes(word), `${word} in ${found.join(" ")}`);
+    assert.ok(found.includes(":4"));
+  });
+}
+
+test("completeWords() lets the shell offer files where a file belongs", () => {
+  assert.equal(completeWords(["inspect", ""], COMMAND_TABLE), ":0\n");
+  assert.equal(completeWords(["get", "csr", "--kubeconfig", ""], COMMAND_TABLE), ":0\n");
+});
+
+for (const shell of SHELLS) {
+  test(`renderCompletionScript() makes a script for ${shell}`, () => {
+    assert.match(renderCompletionScript(shell, "tlsboot"), /tlsboot complete|complete --/);
+  });
+}
+
+test("renderCompletionScript() makes bash code that may be read twice", () => {
+  assert.doesNotMatch(renderCompletionScript("bash", "tlsboot"), /^readonly /m);
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { argument, type CommandTable, defineCommand } from "./command.ts";
+import { switchFlag, textFlag } from "./flags.ts";
+import { parseCommandLine } from "./parse.ts";
+import { UsageError } from "./usage_error.ts";
+
+const load = () => Promise.resolve({ run: () => Promise.resolve(0 as const) });
+const base = { summary: "S", description: "D.", group: "Other Commands", examples: [], exitCodes: {}, load } as const;
+const table: CommandTable = {
+  program: "tlsboot",
+  description: "Program.",
+  families: [
+    { word: "get", summary: "G", description: "G.", group: "Other Commands" },
+    { word: "token", summary: "T", description: "T.", group: "Other Commands" },
+  ],
+  commands: [
+    defineCommand({
+      ...base,
+      path: ["get", "csr"],
+      aliases: ["certificatesigningrequests"],
+      args: [argument("NAME", "Names", { optional: true, variadic: true })],
+      flags: {
+        output: textFlag({ short: "o", summary: "O." }),
+        watch: switchFlag({ short: "w", summary: "W." }),
+      },
+    }),
+    defineCommand({ ...base, path: ["token", "create"], args: [], flags: { ttl: textFlag({ summary: "T." }) } }),
+    defineCommand({ ...base, path: ["token", "list"], args: [], flags: {} }),
+    defineCommand({
+      ...base,
+      path: ["approve"],
+      args: [argument("NAME", "Names", { variadic: true })],
+      flags: { message: textFlag({ summary: "M." }) },
+    }),
+  ],
+};
+
+for (
+  const { line, path, args, raw } of [
+    { line: "get csr", path: "get csr", args: [], raw: {} },
+    { line: "get csr a b -o json -w", path: "get csr", args: ["a", "b"], raw: { output: ["json"], watch: ["true"] } },
+    { line: "get csr -ojson", path: "get csr", args: [], raw: { output: ["json"] } },
+    { line: "get csr -o=json", path: "get csr", args: [], raw: { output: ["json"] } },
+    { line: "get csr --output=json", path: "get csr", args: [], raw: { output: ["json"] } },
+    { line: "get csr --output=jsonpath={.a=b}", path: "get csr", args: [], raw: { output: ["jsonpath={.a=b}"] } },
+    { line: "get -o wide csr n1", path: "get csr", args: ["n1"], raw: { output: ["wide"] } },
+    { line: "get -w csr", path: "get csr", args: [], raw: { watch: ["true"] } },
+    { line: "get csr -w=false", path: "get csr", args: [], raw: { watch: ["false"] } },
+    { line: "get csr --watch=true n1", path: "get csr", args: ["n1"], raw: { watch: ["true"] } },
+    { line: "get certificatesigningrequests", path: "get csr", args: [], raw: {} },
+    { line: "--debug get csr", path: "get csr", args: [], raw: { debug: ["true"] } },
+    {
+      line: "get csr --debug --config c.yaml",
+      path: "get csr",
+      args: [],
+      raw: { debug: ["true"], config: ["c.yaml"] },
+    },
+    { line: "approve -- -x --watch=1", path: "approve", args: ["-x", "--watch=1"], raw: {} },
+    { line: "approve n1 --message= n2", path: "approve", args: ["n1", "n2"], raw: { message: [""] } },
+  ]
+) {
+  test(`parseCommandLine() reads: ${line}`, () => {
+    const invocation = parseCommandLine(line.split(" "), table);
+    assert.ok(invocation.kind === "run");
+    assert.equal(invocation.command.path.join(" "), path);
+    assert.deepEqual(invocation.args, args);
+    assert.deepEqual({ ...invocation.raw }, raw);
+  });
+}
+
+for (
+  const { line, message, hint } of [
+    { line: "gte csr", message: 'unknown command "gte" for "tlsboot"', hint: "did you mean get? see: tlsboot --help" },
+    {
+      line: "token creat",
+      message: 'unknown command "creat" for "tlsboot token"',
+      hint: "did you mean create? see: tlsboot token --help",
+    },
+    {
+      line: "get csr --outptu json",
+      message: 'unknown flag "--outptu" for "tlsboot get csr"',
+      hint: "did you mean --output? see: tlsboot get csr --help",
+    },
+    { line: "token list --ttl 1h", message: 'unknown flag "--ttl" for "tlsboot token list"' },
+    { line: "approve", message: '"tlsboot approve" needs NAME', hint: "see: tlsboot approve --help" },
+    { line: "token list extra", message: 'too many arguments for "tlsboot token list"' },
+    { line: "get csr -o", message: "flag --output needs a value" },
+    { line: "get csr --watch=maybe", message: 'cannot read --watch: "maybe" found, want true or false' },
+  ]
+) {
+  test(`parseCommandLine() refuses: ${line}`, () => {
+    assert.throws(() => parseCommandLine(line.split(" "), table), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.equal(error.message, message);
+      if (hint !== undefined) assert.equal(error.hint, hint);
+      return true;
+    });
+  });
+}
+
+for (
+  const line of ["", "--help", "-h", "help", "get", "get --help", "token", "help token", "approve --help", "get csr -h"]
+) {
+  test(`parseCommandLine() answers with help: ${line === "" ? "nothing at all" : line}`, () => {
+    const invocation = parseCommandLine(line === "" ? [] : line.split(" "), table);
+    assert.ok(invocation.kind === "help");
+    assert.match(invocation.text, /\nUsage:\n {2}tlsboot/);
+  });
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  choiceFlag,
+  durationFlag,
+  environmentName,
+  flagName,
+  integerFlag,
+  listFlag,
+  secretFlag,
+  switchFlag,
+  textFlag,
+} from "./flags.ts";
+import { describeSettings, resolveSettings, type Sources } from "./settings.ts";
+
+const flags = {
+  dataDir: textFlag({ default: "./d", summary: "Folder." }),
+  port: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port." }),
+  ttl: durationFlag({ default: "24h", summary: "Life." }),
+  watch: switchFlag({ summary: "Watch." }),
+  groups: listFlag({ summary: "Groups." }),
+  mode: choiceFlag({ choices: ["a", "b"], summary: "Mode." }),
+  token: secretFlag({ summary: "Token." }),
+  force: switchFlag({ isCommandLineOnly: true, summary: "Force." }),
+} as const;
+
+const nothing: Sources = { commandLine: {}, env: {} };
+
+test("flagName() and environmentName() follow from the key", () => {
+  assert.equal(flagName("clusterSigningDuration"), "cluster-signing-duration");
+  assert.equal(environmentName("dataDir"), "TLSBOOT_DATA_DIR");
+});
+
+test("resolveSettings() gives defaults when nothing is said", () => {
+  const resolved = resolveSettings(flags, nothing);
+  assert.ok(resolved.ok);
+  assert.equal(resolved.value.settings.dataDir, "./d");
+  assert.equal(resolved.value.settings.port, 6443);
+  assert.equal(resolved.value.settings.ttl, 86_400_000);
+  assert.equal(resolved.value.settings.mode, undefined);
+  assert.deepEqual(resolved.value.settings.groups, []);
+  assert.ok(Object.isFrozen(resolved.value.settings));
+});
+
+for (
+  const { name, sources, want, origin } of [
+    {
+      name: "the flag over all else",
+      sources: {
+        commandLine: { dataDir: ["flag"] },
+        env: { TLSBOOT_DATA_DIR: "env" },
+        file: { path: "c.yaml", raw: { dataDir: ["file"] } },
+      },
+      want: "flag",
+      origin: "--data-dir",
+    },
+    {
+      name: "the environment over the file",
+      sources: {
+        commandLine: {},
+        env: { TLSBOOT_DATA_DIR: "env" },
+        file: { path: "c.yaml", raw: { dataDir: ["file"] } },
+      },
+      want: "env",
+      origin: "TLSBOOT_DATA_DIR",
+    },
+    {
+      name: "the file over the default",
+      sources: { commandLine: {}, env: {}, file: { path: "c.yaml", raw: { dataDir: ["file"] } } },
+      want: "file",
+      origin: 'config file "c.yaml": dataDir',
+    },
+    {
+      name: "the default when the variable is empty",
+      sources: { commandLine: {}, env: { TLSBOOT_DATA_DIR: "" } },
+      want: "./d",
+      origin: "default",
+    },
+    {
+      name: "the last of several flags",
+      sources: { commandLine: { dataDir: ["one", "two"] }, env: {} },
+      want: "two",
+      origin: "--data-dir",
+    },
+  ]
+) {
+  test(`resolveSettings() takes ${name}`, () => {
+    const resolved = resolveSettings(flags, sources);
+    assert.ok(resolved.ok);
+    assert.equal(resolved.value.settings.dataDir, want);
+    assert.equal(resolved.value.origins["dataDir"], origin);
+  });
+}
+
+test("resolveSettings() tells every fault, each with its origin", () => {
+  const resolved = resolveSettings(flags, {
+    commandLine: { port: ["70000"] },
+    env: { TLSBOOT_TTL: "1d", TLSBOOT_WATCH: "maybe" },
+    file: { path: "c.yaml", raw: { mode: ["c"] } },
+  });
+  assert.deepEqual(resolved, {
+    ok: false,
+    error: [
+      '--port: "70000" found, want a number from 0 to 65535',
+      'TLSBOOT_TTL: "1d" found, want a duration such as 10m or 24h',
+      'TLSBOOT_WATCH: "maybe" found, want true or false',
+      'config file "c.yaml": mode: "c" found, want one of a, b',
+    ],
+  });
+});
+
+test("resolveSettings() gathers lists from repeats and commas", () => {
+  const resolved = resolveSettings(flags, { commandLine: { groups: ["a,b", " c "] }, env: {} });
+  assert.ok(resolved.ok);
+  assert.deepEqual(resolved.value.settings.groups, ["a", "b", "c"]);
+});
+
+test("resolveSettings() takes what is for the command line only from nowhere else", () => {
+  const resolved = resolveSettings(flags, { commandLine: {}, env: { TLSBOOT_FORCE: "true" } });
+  assert.ok(resolved.ok);
+  assert.equal(resolved.value.settings.force, false);
+});
+
+test("describeSettings() shows values with origins and no secret", () => {
+  const resolved = resolveSettings(flags, { commandLine: { token: ["abcdef.0123456789abcdef"] }, env: {} });
+  assert.ok(resolved.ok);
+  const lines = describeSettings(flags, resolved.value);
+  assert.ok(lines.includes('--data-dir: "./d" (default)'));
+  assert.ok(lines.includes("--token: [redacted] (--token)"));
+});

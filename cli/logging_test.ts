@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Secret } from "../core/brand.ts";
+import { createCapturedIo } from "../tests/support/captured_io.ts";
+import { createLogger, type LogFormat } from "./logging.ts";
+
+function logged(format: LogFormat, write: (logger: ReturnType<typeof createLogger>) => void): string {
+  const io = createCapturedIo();
+  write(createLogger({ stderr: io.stderr, clock: io.clock, format }));
+  assert.equal(io.stdoutText(), "");
+  return io.stderrText();
+}
+
+test("createLogger() writes text with fields", () => {
+  const line = logged("text", (logger) => logger.info("CSR approved", { csr: "n1", reason: "two words", count: 2 }));
+  assert.equal(line, '2026-01-01T00:00:00.000Z INFO  CSR approved csr=n1 reason="two words" count=2\n');
+});
+
+test("createLogger() writes JSON lines", () => {
+  const line = logged("json", (logger) => logger.with({ id: 7 }).warn("odd {braces}", { csr: "n1" }));
+  const { level, message, id, csr } = JSON.parse(line);
+  assert.deepEqual({ level, message, id, csr }, { level: "WARN", message: "odd {braces}", id: 7, csr: "n1" });
+});
+
+test("createLogger() writes text on a terminal and JSON elsewhere", () => {
+  const [terminal, pipe] = [createCapturedIo({ isTerminal: true }), createCapturedIo()];
+  for (const io of [terminal, pipe]) createLogger({ stderr: io.stderr, clock: io.clock }).error("failed");
+  assert.match(terminal.stderrText(), /ERROR failed\n$/);
+  assert.equal(JSON.parse(pipe.stderrText()).message, "failed");
+});
+
+test("createLogger() leaves out what is below its level", () => {
+  const io = createCapturedIo();
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: "warn" });
+  logger.debug("a");
+  logger.info("b");
+  assert.equal(io.stderrText(), "");
+});
+
+for (const format of ["text", "json"] as const) {
+  test(`createLogger() redacts secrets wherever they stand, as ${format}`, () => {
+    const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n";
+    const line = logged(format, (logger) =>
+      logger.info("seen", {
+        token: new Secret("abcdef.0123456789abcdef"),
+        text: "token abcdef.0123456789abcdef used",
+        nested: { list: [`Bearer abc.def.ghi`, key] },
+        error: new Error("cannot use Bearer xyz"),
+      }));
+    assert.doesNotMatch(line, /0123456789abcdef|abc\.def|MHcCAQEE|xyz/);
+    assert.match(line, /abcdef\.\[redacted\]/);
+  });
+}

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatJson } from "./json.ts";
+
+test("formatJson() sorts keys, indents by four and escapes as Go does", () => {
+  assert.equal(
+    formatJson({ b: [{ d: 1, c: "<&>" }], a: {}, e: [], u: undefined }),
+    `{
+    "a": {},
+    "b": [
+        {
+            "c": "\\u003c\\u0026\\u003e",
+            "d": 1
+        }
+    ],
+    "e": []
+}
+`,
+  );
+});
+
+test("formatJson() keeps keys that look like methods of objects", () => {
+  assert.equal(formatJson(JSON.parse('{"__proto__": 1, "a": 2}')), '{\n    "__proto__": 1,\n    "a": 2\n}\n');
+});

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alignTabs, DESCRIBE_TABS } from "./tab_writer.ts";
+
+for (
+  const { name, text, want } of [
+    { name: "one column", text: "a\tb\nlonger\tc", want: "a       b\nlonger  c" },
+    {
+      name: "columns that end with their block, as kubectl describe does",
+      text: "Name:\tn1\nSubject:\n\tCommon Name:\tx\n\tSerial Number:\t\nEvents:\t<none>",
+      want: "Name:  n1\nSubject:\n         Common Name:    x\n         Serial Number:  \nEvents:  <none>",
+    },
+    { name: "text without tabs as it is", text: "plain\n\nlines", want: "plain\n\nlines" },
+    { name: "characters, not bytes", text: "ä\tx\nbb\ty", want: "ä   x\nbb  y" },
+  ]
+) {
+  test(`alignTabs() aligns ${name}`, () => assert.equal(alignTabs(text, DESCRIBE_TABS), want));
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import {
+  CA_FILE,
+  CSRS,
+  CURRENT,
+  type Fixture,
+  fixture,
+  HOUR_MS,
+  KEY,
+  NOW,
+  requestOf,
+} from "../tests/support/bootstrap_fixture.ts";
+import { bootstrap } from "./bootstrap.ts";
+
+test("bootstrap() goes kubelet's way: key kept, digest name, watch, files, kubeconfig", async () => {
+  await using f = await fixture();
+  let keyAtCreation: string | undefined;
+  f.api.onCreate = (csr) => {
+    keyAtCreation = f.files.text(KEY);
+    return f.issue(csr);
+  };
+  const outcome = await f.run();
+  assert.ok(outcome.kind === "issued" && !outcome.adopted);
+  assert.match(keyAtCreation ?? "", /^-----BEGIN EC PRIVATE KEY-----/);
+  assert.equal(f.files.mode(KEY), undefined, "the temporary key is gone");
+  assert.equal(f.files.mode(CURRENT), 0o600);
+  assert.equal(f.files.text(CURRENT)?.endsWith(keyAtCreation ?? "?"), true);
+  assert.equal(f.files.mode("/node/kubeconfig"), 0o600);
+  assert.equal(
+    f.files.text("/node/kubeconfig"),
+    `apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority: ${CA_FILE}
+    server: ${f.api.server}
+  name: default-cluster
+contexts:
+- context:
+    cluster: default-cluster
+    namespace: default
+    user: default-auth
+  name: default-context
+current-context: default-context
+kind: Config
+users:
+- name: default-auth
+  user:
+    client-certificate: ${CURRENT}
+    client-key: ${CURRENT}
+`,
+  );
+  const csr = f.api.received.find((request) => request.method === "POST")?.body as CertificateSigningRequest;
+  assert.match(csr.metadata.name ?? "", /^node-csr-[\w-]{43}$/);
+  assert.equal(csr.spec.signerName, "kubernetes.io/kube-apiserver-client-kubelet");
+  assert.deepEqual(csr.spec.usages, ["digital signature", "client auth"]);
+  assert.equal(csr.spec.expirationSeconds, undefined);
+  assert.equal(requestOf(csr).subject.commonName, "system:node:n1");
+  assert.deepEqual(requestOf(csr).subject.organizations, ["system:nodes"]);
+  assert.deepEqual(f.api.requests.map((request) => request.replace(/timeoutSeconds=\d+/, "timeoutSeconds=N")), [
+    "GET /healthz",
+    `POST ${CSRS}`,
+    `GET ${CSRS}?fieldSelector=metadata.name=${outcome.csrName}&limit=500`,
+    `GET ${CSRS}?allowWatchBookmarks=true&fieldSelector=metadata.name=${outcome.csrName}` +
+    "&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds=N&watch=true",
+  ]);
+  for (const request of f.api.received) {
+    assert.equal(request.headers["authorization"], "Bearer abcdef.0123456789abcdef");
+  }
+  const kinds = f.progress.map(({ kind }) => kind).filter((kind) => kind !== "approved");
+  assert.deepEqual(
+    kinds,
+    ["keyKept", "waitingForServer", "submitted", "issued", "stored", "kubeconfigWritten"],
+  );
+  assert.ok(!JSON.stringify(f.logger.entries).includes("0123456789abcdef"), "no token in the log");
+});
+
+test("bootstrap() has nothing to do with a valid kubeconfig, and reads no bootstrap kubeconfig", async () => {
+  await using f = await fixture();
+  f.api.onCreate = (csr) => f.issue(csr);
+  await f.run();
+  f.files.entries.delete("/node/bootstrap.kubeconfig");
+  f.files.calls.length = 0;
+  const before = f.api.requests.length;
+  const outcome = await f.run();
+  assert.ok(outcome.kind === "alreadyValid");
+  assert.equal(outcome.pair.leaf.subject.commonName, "system:node:n1");
+  assert.equal(f.api.requests.length, before);
+  assert.deepEqual(f.files.calls, []);
+});
+
+for (
+  const { name, spoil, want } of [
+    {
+      name: "an expired certificate",
+      spoil: (f: Fixture) => f.clock.jump(25 * HOUR_MS),
+      want: "part of the existing bootstrap client certificate in /node/kubeconfig is expired: ",
+    },
+    {
+      name: "a missing certificate",
+      spoil: (f: Fixture) => void f.files.entries.delete(CURRENT),
+      want: "unable to load TLS configuration from existing bootstrap client config read from /node/kubeconfig: ",
+    },
+    {
+      name: "a broken kubeconfig",
+      spoil: (f: Fixture) => void f.files.entries.set("/node/kubeconfig", { kind: "file", text: "a", mode: 0o600 }),
+      want: "unable to read existing bootstrap client config from /node/kubeconfig: ",
+    },
+    {
+      name: "a kubeconfig with a token only",
+      spoil: (f: Fixture) => {
+        const text = f.files.text("/node/bootstrap.kubeconfig") ?? "";
+        f.files.entries.set("/node/kubeconfig", { kind: "file", text, mode: 0o600 });
+      },
+      want: "unable to load TLS certificates from existing bootstrap client config read from /node/kubeconfig: ",
+    },
+  ]
+) {
+  test(`bootstrap() begins again with ${name}`, async () => {
+    await using f = await fixture();
+    const soon = { notBefore: NOW, notAfter: new Date(NOW.getTime() + 24 * HOUR_MS) };
+    f.api.onCreate = (csr) => f.issue(csr, soon);
+    await f.run();
+    spoil(f);
+    f.api.objects.clear();
+    f.progress.length = 0;
+    const late = { notBefore: NOW, notAfter: new Date(NOW.getTime() + 99 * HOUR_MS) };
+    f.api.onCreate = (csr) => f.issue(csr, late);
+    const outcome = await f.run();
+    assert.equal(outcome.kind, "issued");
+    const [first] = f.progress;
+    assert.ok(first?.kind === "kubeconfigInvalid" && first.reason.startsWith(want), JSON.stringify(first));
+  });
+}
+
+test("bootstrap() adopts its own request after a restart", async () => {
+  await using f = await fixture();
+  const first = f.run();
+  await f.api.arrival(/watch=true/);
+  f.abort.abort(new Error("kill"));
+  await assert.rejects(first, { message: "kill" });
+  assert.ok(f.files.text(KEY), "the key stays");
+  const [csr] = [...f.api.objects.values()];
+  assert.ok(csr);
+  const second = bootstrap(f.options, new AbortController().signal);
+  await f.api.arrival(new RegExp(`GET ${CSRS}/node-csr`));
+  await f.issue(csr);
+  const outcome = await second;
+  assert.ok(outcome.kind === "issued" && outcome.adopted);
+  assert.equal(f.api.objects.size, 1);
+});
+
+test("bootstrap() takes the stored pair's key again when only the kubeconfig was lost", async () => {
+  await using f = await fixture();
+  f.api.onCreate = (csr) => f.issue(csr);
+  const first = await f.run();
+  f.files.entries.delete("/node/kubeconfig");
+  const second = await f.run();
+  assert.ok(first.kind === "issued" && second.kind === "issued");
+  assert.equal(second.csrName, first.csrName);
+  assert.ok(second.adopted);
+});

@@ -1,0 +1,213 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
+import { AppError, type ErrorCode } from "../core/errors.ts";
+import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
+import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { Secret } from "../core/brand.ts";
+import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
+import { createMemoryFiles } from "../tests/support/memory_files.ts";
+import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
+import { isServerHealthy, runCertificateManager } from "./certificate_manager.ts";
+import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
+
+const START = new Date("2026-01-01T00:00:00Z");
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const TURNS = 100_000;
+
+const TEMPLATE: CertificateTemplate = {
+  commonName: "system:node:n1",
+  organizations: ["system:nodes"],
+  dnsNames: [],
+  ipAddresses: [],
+};
+const ca = createIssuingCa(START);
+
+interface Fixture extends AsyncDisposable {
+  readonly clock: FakeClock;
+  readonly store: CredentialStore;
+  readonly logger: MemoryLogger;
+  /** Credentials and time, in seconds from the start, of each request. */
+  readonly requests: string[];
+  readonly keys: PrivateKey[];
+  /** The manager's end: what it threw. */
+  readonly ended: Promise<unknown>;
+  /** Waits until so many certificates were rotated and the manager sleeps. */
+  rotated(count: number): Promise<void>;
+}
+
+interface FixtureOptions {
+  /** A certificate of ten hours is there. */
+  readonly initial: boolean;
+  /** What the first requests are refused with. */
+  readonly failure?: AppError;
+  readonly failures?: number;
+}
+
+/** A manager whose pauses after failures are over at once; longer sleeps wait for the test. */
+async function fixture(options: FixtureOptions): Promise<Fixture> {
+  const clock = createFakeClock(START);
+  const files = createMemoryFiles();
+  const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
+  const logger = createMemoryLogger();
+  const abort = new AbortController();
+  const requests: string[] = [];
+  const keys: PrivateKey[] = [];
+  async function issue(key: PrivateKey): Promise<string> {
+    const now = clock.now();
+    const { commonName, organizations } = TEMPLATE;
+    return await (await ca).issue({
+      publicKeyDer: key.publicKeyDer(),
+      subject: { commonName, organizations },
+      notBefore: now,
+      notAfter: new Date(now.getTime() + 10 * HOUR),
+    });
+  }
+  if (options.initial) {
+    const key = await generatePrivateKey("ecdsa-p256");
+    await store.update(await issue(key), new Secret(key.toPem()));
+  }
+  const ended = runCertificateManager({
+    store,
+    template: TEMPLATE,
+    clock: createImpatientClock(clock, 0, MINUTE),
+    random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
+    logger,
+    requestCertificate(key, credentials) {
+      requests.push(`${credentials} ${(clock.now().getTime() - START.getTime()) / 1_000}`);
+      keys.push(key);
+      const isRefused = options.failure !== undefined && requests.length <= (options.failures ?? Infinity);
+      return isRefused ? Promise.reject(options.failure) : issue(key);
+    },
+  }, abort.signal).catch((error: unknown) => error);
+  return {
+    clock,
+    store,
+    logger,
+    requests,
+    keys,
+    ended,
+    rotated: (count) =>
+      until(() => {
+        const done = logger.messages().filter((message) => message === "certificate rotated").length;
+        return done === count && clock.sleepers > 0;
+      }, TURNS),
+    async [Symbol.asyncDispose]() {
+      abort.abort(new Error("over"));
+      await ended;
+    },
+  };
+}
+
+const DOWN = new AppError("unreachable", "cannot reach the server", { retryable: true });
+
+test("runCertificateManager() renews at the deadline, as itself, with a new key each time", async () => {
+  await using f = await fixture({ initial: true });
+  const first = await f.store.current();
+  await f.rotated(0);
+  await f.clock.advance(8 * HOUR - 1);
+  assert.deepEqual(f.requests, []);
+  await f.clock.advance(1);
+  await f.rotated(1);
+  await f.clock.advance(8 * HOUR);
+  await f.rotated(2);
+  assert.deepEqual(f.requests, ["current 28800", "current 57600"]);
+  assert.notEqual(first?.leaf.serialNumber, (await f.store.current())?.leaf.serialNumber);
+  assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
+});
+
+test("runCertificateManager() asks at once with the bootstrap credentials when there is no certificate", async () => {
+  await using f = await fixture({ initial: false });
+  await f.rotated(1);
+  assert.deepEqual(f.requests, ["bootstrap 0"]);
+  assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
+});
+
+test("runCertificateManager() tries again with growing pauses, then every 32 s (conformance O.3)", async () => {
+  await using f = await fixture({ initial: false, failure: DOWN, failures: 6 });
+  await f.rotated(1);
+  // 2, 4, 8 and 16 s, each longer by half of a tenth.
+  assert.deepEqual(f.requests.map((request) => request.split(" ")[1]), [
+    "0",
+    "2.1",
+    "6.3",
+    "14.7",
+    "31.5",
+    "63.5",
+    "95.5",
+  ]);
+  assert.deepEqual(f.logger.messages("error"), ["Reached backoff limit, still unable to rotate certs"]);
+});
+
+test("runCertificateManager() uses the bootstrap credentials once its certificate has expired", async () => {
+  await using f = await fixture({ initial: true });
+  await f.rotated(0);
+  f.clock.jump(11 * HOUR);
+  await f.clock.advance(0);
+  await f.rotated(1);
+  assert.deepEqual(f.requests, ["bootstrap 39600"]);
+});
+
+test("runCertificateManager() ends after five minutes without a certificate while the server answers", async () => {
+  await using f = await fixture({ initial: false, failure: unauthorized() });
+  const end = await f.ended;
+  assert.ok(end instanceof AppError);
+  assert.equal(end.code, "unauthorized");
+  assert.equal(end.message, "No valid client certificate is found and the server is responsive, exiting.");
+  const waitedMs = f.clock.now().getTime() - START.getTime();
+  assert.ok(waitedMs >= 5 * MINUTE && waitedMs < 6 * MINUTE, String(waitedMs));
+});
+
+test("runCertificateManager() goes on while the server is down", async () => {
+  await using f = await fixture({ initial: false, failure: DOWN, failures: 40 });
+  await f.rotated(1);
+  assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
+});
+
+test("runCertificateManager() refuses a corrupt store", async () => {
+  const files = createMemoryFiles({ "/pki/kubelet-client-current.pem": "garbage" });
+  const clock = createFakeClock(START);
+  const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
+  const manager = runCertificateManager({
+    store,
+    template: TEMPLATE,
+    clock,
+    random: { float: () => 0, bytes: (length) => new Uint8Array(length) },
+    logger: createMemoryLogger(),
+    requestCertificate: () => Promise.reject(new Error("not asked")),
+  }, new AbortController().signal);
+  await assert.rejects(manager, (error) => error instanceof AppError && error.code === "pki_invalid");
+});
+
+// Conformance O.6.
+for (
+  const { name, error, want } of [
+    { name: "401", error: unauthorized(), want: true },
+    { name: "403", error: errorFromStatus(403, status(403, "Forbidden")), want: true },
+    { name: "404 of a Status", error: errorFromStatus(404, status(404, "NotFound")), want: true },
+    { name: "404 of a proxy", error: errorFromStatus(404, "page not found"), want: false },
+    { name: "500", error: errorFromStatus(500, status(500, "InternalError")), want: false },
+    { name: "409", error: errorFromStatus(409, status(409, "Conflict")), want: false },
+    { name: "a refused connection", error: coded("unreachable"), want: false },
+    { name: "a denial", error: coded("csr_denied"), want: undefined },
+    { name: "no approval in time", error: coded("timeout"), want: undefined },
+  ]
+) {
+  test(`isServerHealthy() is ${want} after ${name}`, () => assert.equal(isServerHealthy(error), want));
+}
+
+test("isServerHealthy() looks through what was put around a proxy's page", () => {
+  const page = errorFromStatus(404, "page not found");
+  assert.equal(isServerHealthy(new AppError("not_found", "cannot create: …", { cause: page })), false);
+});
+
+function status(code: number, reason: string): unknown {
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", reason, code };
+}
+
+function coded(code: ErrorCode): AppError {
+  return new AppError(code, "x");
+}

@@ -1,0 +1,11 @@
+/** Writes docs/cli.md from the command table. A test fails when the two have parted. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { COMMAND_TABLE } from "../cli/commands/mod.ts";
+import { renderManual } from "./_manual.ts";
+
+async function main(): Promise<void> {
+  await mkdir("docs", { recursive: true });
+  await writeFile("docs/cli.md", renderManual(COMMAND_TABLE));
+}
+
+main();

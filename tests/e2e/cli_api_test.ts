@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { createApi } from "../../client/api.ts";
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { run } from "../../cli/run.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { type Running, startTlsboot } from "../support/child.ts";
+import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const clock = createSystemClock();
+let folder: TempFolder;
+let server: Running;
+
+before(async () => {
+  folder = await createTempFolder();
+  server = startTlsboot(["up", "--data-dir", folder.join("data"), "--secure-port", "0"], { cwd: folder.path });
+  await server.waitFor(/is up at https:\/\//);
+});
+
+after(async () => {
+  await server[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function tlsboot(
+  args: readonly string[],
+  signal = quiet,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+  const code = await run(args, io, signal);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+}
+
+async function submit(options: CsrOptions): Promise<void> {
+  const files = createFilePort();
+  const cluster = await readCluster(folder.join("data/admin.kubeconfig"), files);
+  await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
+  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  await createApi(transport, { clock }).requestJson({ method: "POST", path, body: await buildCsr(options) }, quiet);
+}
+
+test("tlsboot get csr prints kubectl's table, or that there is nothing", async () => {
+  assert.deepEqual(await tlsboot(["get", "csr", "-l", "none=such"]), {
+    code: 0,
+    stdout: "",
+    stderr: "No resources found\n",
+  });
+  await submit({ name: "table-1", signerName: "example.com/table", expirationSeconds: 3600 });
+  await submit({ name: "table-long-name", signerName: "example.com/table" });
+  const { code, stdout } = await tlsboot(["get", "csr", "--field-selector", "spec.signerName=example.com/table"]);
+  assert.equal(code, 0);
+  assert.equal(
+    stdout.replace(/\b\d+s +(?=example)/g, "5s    "),
+    "NAME              AGE   SIGNERNAME          REQUESTOR          REQUESTEDDURATION   CONDITION\n" +
+      "table-1           5s    example.com/table   kubernetes-admin   60m                 Pending\n" +
+      "table-long-name   5s    example.com/table   kubernetes-admin   <none>              Pending\n",
+  );
+});
+
+test("tlsboot get csr -o prints names, JSON, YAML and jsonpath", async () => {
+  await submit({ name: "output", metadata: { labels: { test: "output" } }, signerName: "example.com/output" });
+  const one = ["get", "csr", "output", "-o"];
+  assert.equal((await tlsboot([...one, "name"])).stdout, "certificatesigningrequest.certificates.k8s.io/output\n");
+  const json = (await tlsboot([...one, "json"])).stdout;
+  assert.match(json, /^{\n {4}"apiVersion": "certificates.k8s.io\/v1",\n {4}"kind": "CertificateSigningRequest",\n/);
+  assert.equal(JSON.parse(json).metadata.managedFields, undefined);
+  assert.match((await tlsboot([...one, "yaml"])).stdout, /^apiVersion: certificates.k8s.io\/v1\nkind: Cert/);
+  const many = await tlsboot(["get", "csr", "-l", "test=output", "-o", "jsonpath={.items[*].kind} {.kind}"]);
+  assert.equal(many.stdout, "CertificateSigningRequest List");
+});
+
+test("tlsboot get csr of several names prints what it finds, and ends with 1 for what it does not", async () => {
+  await submit({ name: "several" });
+  const { code, stdout, stderr } = await tlsboot(["get", "csr", "nope", "csr/several"]);
+  assert.equal(code, 1);
+  assert.match(stdout, /^NAME .*\nseveral /);
+  assert.equal(
+    stderr,
+    'tlsboot: error: certificatesigningrequests.certificates.k8s.io "nope" not found\n',
+  );
+});
+
+test("tlsboot get csr -w shows changes until it is interrupted", async () => {
+  const interruption = new AbortController();
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+  const seen = Promise.withResolvers<void>();
+  const stdout = {
+    ...io.stdout,
+    write(text: string) {
+      io.stdout.write(text);
+      if (text.includes("watched")) seen.resolve();
+    },
+  };
+  const line = ["get", "csr", "-w", "--field-selector", "spec.signerName=example.com/watch"];
+  const watching = run(line, { ...io, stdout }, interruption.signal);
+  await submit({ name: "watched", signerName: "example.com/watch" });
+  await seen.promise;
+  interruption.abort(new Error("interrupted"));
+  assert.equal(await watching, 130);
+  assert.match(io.stdoutText(), /^NAME .*\nwatched /);
+  assert.equal(io.stderrText(), "tlsboot: interrupted\n");
+});
+
+test("tlsboot approve and deny answer as kubectl does and write its conditions", async () => {
+  await submit({ name: "decide-1", signerName: "example.com/decide" });
+  await submit({ name: "decide-2", signerName: "example.com/decide" });
+  const approved = { code: 0, stdout: "certificatesigningrequest.certificates.k8s.io/decide-1 approved\n", stderr: "" };
+  assert.deepEqual(await tlsboot(["approve", "decide-1"]), approved);
+  assert.deepEqual(await tlsboot(["approve", "decide-1"]), approved);
+  const template = "jsonpath={.status.conditions[*]['type','status','reason','message']}";
+  assert.equal(
+    (await tlsboot(["get", "csr", "decide-1", "-o", template])).stdout,
+    "Approved True KubectlApprove This CSR was approved by kubectl certificate approve.",
+  );
+  const late = await tlsboot(["deny", "decide-1", "decide-2", "--reason", "Why", "--message", "Because."]);
+  assert.deepEqual(late, {
+    code: 1,
+    stdout: "certificatesigningrequest.certificates.k8s.io/decide-2 denied\n",
+    stderr: 'tlsboot: error: certificate signing request "decide-1" is already Approved\n' +
+      "tlsboot: hint: a decision cannot be taken back: delete the request and let the client ask again\n",
+  });
+  assert.equal(
+    (await tlsboot(["get", "csr", "decide-2", "-o", template])).stdout,
+    "Denied True Why Because.",
+  );
+});
+
+test("tlsboot describe csr shows what kubectl shows, then requester, rules and conditions", async () => {
+  await submit({ name: "describe", usages: ["client auth"], expirationSeconds: 3600 });
+  const { code, stdout } = await tlsboot(["describe", "csr", "describe"]);
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^Name: {16}describe\nLabels: {14}<none>\nAnnotations: {9}<none>\nCreationTimestamp: {3}.*\+0000\nRequesting User: {5}kubernetes-admin\nSigner: {14}kubernetes\.io\/kube-apiserver-client-kubelet\nRequested Duration: {2}60m\nStatus: {14}Pending\nSubject:\n {9}Common Name: {4}system:node:n1\n {9}Serial Number: {2}\n {9}Organization: {3}system:nodes\nEvents: {2}<none>\n/,
+  );
+  assert.match(stdout, /\n {2}User: +system:node:n1 +kubernetes-admin\n/);
+  assert.match(
+    stdout,
+    /\n {2}usages +refused: usages did not match \[client auth digital signature key encipherment\]\n/,
+  );
+  assert.match(stdout, /\n {2}nodeclient +does not match\n/);
+  assert.match(stdout, /Conditions: {2}<none>\n/);
+});
+
+test("tlsboot delete csr deletes, and tells what is not there", async () => {
+  await submit({ name: "delete-me" });
+  const { code, stdout, stderr } = await tlsboot(["delete", "csr", "delete-me", "nope"]);
+  assert.equal(code, 1);
+  assert.equal(stdout, 'certificatesigningrequest.certificates.k8s.io "delete-me" deleted\n');
+  assert.match(stderr, /"nope" not found\n$/);
+  assert.equal((await tlsboot(["get", "csr", "delete-me"])).code, 1);
+});
+
+test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown on demand only", async () => {
+  const made = await tlsboot(["token", "create", "abcdef.0123456789abcdef", "--description", "for a test"]);
+  assert.deepEqual(made, { code: 0, stdout: "abcdef.0123456789abcdef\n", stderr: "" });
+  const again = await tlsboot(["token", "create", "abcdef.0123456789abcdef"]);
+  assert.equal(again.code, 1);
+  assert.match(
+    again.stderr,
+    /bootstrap-token-abcdef exists\ntlsboot: hint: delete it first with: tlsboot token delete abcdef\n/,
+  );
+  const listed = await tlsboot(["token", "list"]);
+  assert.match(listed.stdout, /^ID +TTL +EXPIRES +USAGES +DESCRIPTION +EXTRA GROUPS\n/);
+  assert.match(
+    listed.stdout,
+    /\nabcdef +23h +\S+Z +authentication,signing +for a test +system:bootstrappers:tlsboot\n/,
+  );
+  assert.doesNotMatch(listed.stdout, /0123456789abcdef/);
+  assert.match((await tlsboot(["token", "list", "--show-secrets"])).stdout, /\nabcdef\.0123456789abcdef +/);
+  const facts = JSON.parse((await tlsboot(["token", "list", "-o", "json"])).stdout);
+  assert.equal(facts.find((item: { id: string }) => item.id === "abcdef").token, undefined);
+  const gone = await tlsboot(["token", "delete", "abcdef", "nope00"]);
+  assert.equal(gone.code, 1);
+  assert.equal(gone.stdout, 'bootstrap token "abcdef" deleted\n');
+});
+
+test("a server that is away, or that one may not trust, is told with a hint", async () => {
+  await tlsboot(["kubeconfig", "admin", "--server", "https://127.0.0.1:1", "--out", "away.kubeconfig"]);
+  const away = await tlsboot(["get", "csr", "--kubeconfig", "away.kubeconfig"]);
+  assert.equal(away.code, 1);
+  assert.match(away.stderr, /^tlsboot: error: cannot reach "https:\/\/127\.0\.0\.1:1": .*\ntlsboot: hint: /);
+  await writeFile(folder.join("broken.kubeconfig"), "kind: Config\nclusters: 5\n");
+  const broken = await tlsboot(["get", "csr", "--kubeconfig", "broken.kubeconfig"]);
+  assert.equal(broken.code, 1);
+  assert.match(broken.stderr, /cannot parse kubeconfig .*clusters: a number found, a list expected/);
+});

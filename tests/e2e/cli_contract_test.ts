@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { run } from "../../cli/run.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+
+/** The command table of the design: what a row must have once it is built. */
+const CONTRACT: readonly { readonly command: string; readonly flags: readonly string[] }[] = [
+  { command: "demo", flags: ["nodes", "data-dir", "keep", "step"] },
+  {
+    command: "up",
+    flags: ["data-dir", "bind-address", "secure-port", "advertise-address", "tls-san", "auto-approve"],
+  },
+  {
+    command: "serve",
+    flags: [
+      "bind-address",
+      "secure-port",
+      "tls-cert-file",
+      "tls-private-key-file",
+      "client-ca-file",
+      "token-auth-file",
+      "enable-bootstrap-token-auth",
+      "anonymous-auth",
+      "authorization-mode",
+      "audit-log-path",
+    ],
+  },
+  { command: "signer", flags: ["kubeconfig", "leader-elect", "cluster-signing-duration"] },
+  { command: "approver", flags: ["kubeconfig", "leader-elect"] },
+  {
+    command: "bootstrap",
+    flags: ["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
+  },
+  { command: "get csr", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
+  { command: "describe csr", flags: ["kubeconfig", "data-dir"] },
+  { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
+  { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
+  { command: "delete csr", flags: ["kubeconfig", "data-dir"] },
+  { command: "request", flags: ["signer-name", "subject", "dns", "ip", "usage"] },
+  { command: "ca init", flags: ["data-dir"] },
+  { command: "ca show", flags: ["data-dir"] },
+  { command: "token create", flags: ["ttl", "description", "groups", "usages", "print"] },
+  { command: "token list", flags: ["show-secrets"] },
+  { command: "token delete", flags: [] },
+  { command: "kubeconfig admin", flags: ["out", "server", "embed-certs"] },
+  { command: "kubeconfig bootstrap", flags: ["out", "server", "token", "embed-certs"] },
+  { command: "kubeconfig user", flags: [] },
+  { command: "inspect", flags: [] },
+  { command: "completion", flags: [] },
+  { command: "version", flags: [] },
+];
+
+const signal = new AbortController().signal;
+const built = new Set(COMMAND_TABLE.commands.map((command) => command.path.join(" ")));
+
+for (const { command, flags } of CONTRACT.filter((row) => built.has(row.command))) {
+  test(`contract: "${command}" is there with its flags`, async () => {
+    const io = createCapturedIo();
+    assert.equal(await run([...command.split(" "), "--help"], io, signal), 0);
+    for (const flag of flags) assert.match(io.stdoutText(), new RegExp(`--${flag}=`), flag);
+    assert.match(io.stdoutText(), /\nExit Codes:\n {2}0 /);
+  });
+
+  test(`contract: "${command}" loads`, async () => {
+    const found = COMMAND_TABLE.commands.find((item) => item.path.join(" ") === command);
+    assert.equal(typeof (await found?.load())?.run, "function");
+  });
+}
+
+for (const { command } of CONTRACT.filter((row) => !built.has(row.command))) {
+  test(`contract: "${command}" is not built, so it is unknown and in no help`, async () => {
+    const words = command.split(" ");
+    const io = createCapturedIo();
+    assert.equal(await run(words, io, signal), 2);
+    assert.match(io.stderrText(), /unknown command/);
+    const help = createCapturedIo();
+    assert.equal(await run([...words.slice(0, -1), "--help"], help, signal), 0);
+    assert.doesNotMatch(help.stdoutText(), new RegExp(`^ {2}${words[words.length - 1]} `, "m"));
+  });
+}
+
+test("contract: nothing is built that the design does not know", () => {
+  const known = new Set(CONTRACT.map((row) => row.command));
+  assert.deepEqual([...built].filter((command) => !known.has(command)), []);
+});

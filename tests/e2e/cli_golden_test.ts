@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { flagName } from "../../cli/framework/flags.ts";
+import { run } from "../../cli/run.ts";
+import { renderManual } from "../../scripts/_manual.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { assertGolden } from "../support/golden.ts";
+
+const signal = new AbortController().signal;
+
+const pages: readonly (readonly string[])[] = [
+  [],
+  ...COMMAND_TABLE.families.map((family) => [family.word]),
+  ...COMMAND_TABLE.commands.map((command) => command.path),
+];
+
+for (const path of pages) {
+  const name = ["tlsboot", ...path].join(" ");
+  test(`help of "${name}" is an answer and reads as agreed`, async () => {
+    const io = createCapturedIo();
+    assert.equal(await run([...path, "--help"], io, signal), 0);
+    assert.equal(io.stderrText(), "");
+    await assertGolden(`tests/golden/help/${name.replaceAll(" ", "_")}.txt`, io.stdoutText());
+  });
+}
+
+test("tlsboot alone prints its help", async () => {
+  const [alone, asked] = [createCapturedIo(), createCapturedIo()];
+  assert.equal(await run([], alone, signal), 0);
+  assert.equal(await run(["--help"], asked, signal), 0);
+  assert.equal(alone.stdoutText(), asked.stdoutText());
+});
+
+test("docs/cli.md is made from the command table", () => assertGolden("docs/cli.md", renderManual(COMMAND_TABLE)));
+
+const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record<string, string>> }[] = [
+  { line: "aprove n1" },
+  { line: "frobnicate" },
+  { line: "token crate" },
+  { line: "get csr --wacth" },
+  { line: "get csr -o xml" },
+  { line: "get csr -o jsonpath=" },
+  { line: "get csr -o jsonpath={.items[" },
+  { line: "get csr n1 -l a=b" },
+  { line: "get csr a b -w" },
+  { line: "get csr a/b" },
+  { line: "get csr" },
+  { line: "get csr --watch=maybe" },
+  { line: "describe csr --kubeconfig none.kubeconfig n1" },
+  { line: "approve" },
+  { line: "approve n1 --reason" },
+  { line: "ca init --duration 5m" },
+  { line: "ca init --duration 10y --key-algorithm dsa", env: { TLSBOOT_COMMON_NAME: "" } },
+  { line: "ca show" },
+  { line: "token create --usages sign" },
+  { line: "token create --groups masters" },
+  { line: "token create secret" },
+  { line: "token delete nope" },
+  { line: "kubeconfig bootstrap" },
+  { line: "kubeconfig bootstrap --token wrong" },
+  { line: "kubeconfig admin --server http://x" },
+  { line: "inspect none.pem" },
+  { line: "completion csh" },
+  { line: "completion" },
+  { line: "version now" },
+  { line: "version --config none.yaml" },
+  { line: "version", env: { TLSBOOT_OUTPUT: "xml" } },
+];
+
+test("what is said about mistakes reads as agreed", async () => {
+  const told: string[] = [];
+  for (const { line, env = {} } of MISTAKES) {
+    const io = createCapturedIo({ env });
+    const code = await run(line.split(" "), io, signal);
+    assert.notEqual(code, 0, line);
+    assert.equal(io.stdoutText(), "", line);
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value} `).join("");
+    told.push(`$ ${variables}tlsboot ${line}\n${io.stderrText()}[exit ${code}]\n`);
+  }
+  await assertGolden("tests/golden/mistakes.txt", told.join("\n"));
+});
+
+test("every command says what it is, with examples that begin with the program", () => {
+  for (const command of COMMAND_TABLE.commands) {
+    const name = command.path.join(" ");
+    assert.ok(!command.summary.endsWith("."), `${name}: the summary is no sentence`);
+    assert.ok(command.examples.length > 0, `${name}: has no example`);
+    for (const example of command.examples) assert.match(example.command, /\btlsboot /, name);
+    for (const [key, flag] of Object.entries(command.flags)) {
+      assert.match(flag.summary, /[.)]$/, `${name} --${flagName(key)}: the summary is a sentence`);
+    }
+  }
+});
+
+test("a flag name is a switch everywhere or nowhere, so that --name=true can be told apart", () => {
+  const kinds = new Map<string, boolean>();
+  for (const command of COMMAND_TABLE.commands) {
+    for (const [key, flag] of Object.entries(command.flags)) {
+      const isSwitch = flag.placeholder === undefined;
+      assert.equal(kinds.get(key) ?? isSwitch, isSwitch, `--${flagName(key)} of ${command.path.join(" ")}`);
+      kinds.set(key, isSwitch);
+    }
+  }
+});

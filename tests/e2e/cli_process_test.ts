@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runProgram, runTlsboot, startTlsboot, tlsbootCommand } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+test("the program answers on stdout and ends with 0", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["version", "-o", "json"]);
+  assert.equal(code, 0);
+  assert.equal(stderr, "");
+  assert.equal(JSON.parse(stdout).kubernetesVersion, "v1.37.2");
+});
+
+test("the program tells mistakes on stderr and ends with 2", async () => {
+  const { code, stdout, stderr } = await runTlsboot(["verison"]);
+  assert.equal(code, 2);
+  assert.equal(stdout, "");
+  assert.equal(
+    stderr,
+    'tlsboot: error: unknown command "verison" for "tlsboot"\ntlsboot: hint: did you mean version? see: tlsboot --help\n',
+  );
+});
+
+test("the program reads stdin", async () => {
+  await using folder = await createTempFolder();
+  const options = { cwd: folder.path };
+  assert.equal((await runTlsboot(["ca", "init"], options)).code, 0);
+  const { code, stdout } = await runTlsboot(["kubeconfig", "bootstrap", "--token", "-", "--out", "-"], {
+    ...options,
+    stdin: "abcdef.0123456789abcdef\n",
+  });
+  assert.equal(code, 0);
+  assert.match(stdout, /token: abcdef\.0123456789abcdef\n/);
+});
+
+test("the program stops quietly when nobody reads its answer", async () => {
+  const [command, args] = tlsbootCommand(["--help"]);
+  const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+  const { code, stdout, stderr } = await runProgram("bash", ["-c", `set -o pipefail; ${words} | head -c 7`]);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "tlsboot", stderr: "" });
+});
+
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  test(`the program ends with 130 after ${name}`, async () => {
+    await using folder = await createTempFolder();
+    const data = folder.join("data");
+    await using server = startTlsboot(["up", "--data-dir", data, "--secure-port", "0"], { cwd: folder.path });
+    await server.waitFor(/is up at https:\/\//);
+    await using watch = startTlsboot(["get", "csr", "-w", "-o", "name", "--debug", "--data-dir", data]);
+    await watch.waitFor(/debug: --watch: true/);
+    watch.kill(name);
+    const { code, stderr } = await watch.finished();
+    assert.equal(code, 130);
+    assert.match(stderr, /tlsboot: interrupted\n$/);
+  });
+}
+
+test("bash completes commands with the script of tlsboot completion bash", async () => {
+  const { code, stdout } = await runTlsboot(["completion", "bash"]);
+  assert.equal(code, 0);
+  const [command, args] = tlsbootCommand([]);
+  const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+  // What bash-completion would do, so that the test needs bash only.
+  const script = `
+    _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
+    compopt() { :; }
+    tlsboot() { ${words} "$@"; }
+    ${stdout}
+    COMP_WORDS=(tlsboot tok); COMP_CWORD=1; __tlsboot_complete; echo "\${COMPREPLY[@]}"
+    COMP_WORDS=(tlsboot token ""); COMP_CWORD=2; __tlsboot_complete; echo "\${COMPREPLY[@]}"
+  `;
+  const completed = await runProgram("bash", ["-c", script]);
+  assert.equal(completed.stderr, "");
+  assert.deepEqual(completed.stdout.trim().split("\n"), ["token", "create list delete"]);
+});

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { chmod, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { type CapturedIo, type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const signal = new AbortController().signal;
+const TOKEN = "abcdef.0123456789abcdef";
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs command lines in one folder, one after another. */
+function runnerIn(
+  cwd: string,
+  base: CapturedIoOptions = {},
+): (line: string, options?: CapturedIoOptions) => Promise<Ran> {
+  const random = createSeededRandom();
+  return async (line, options = {}) => {
+    const io: CapturedIo = createCapturedIo({ cwd, random, ...base, ...options });
+    const code = await run(line.split(" "), io, signal);
+    return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+  };
+}
+
+async function modeOf(path: string): Promise<string> {
+  return ((await stat(path)).mode & 0o777).toString(8);
+}
+
+test("tlsboot version prints the version as words, JSON and YAML", async () => {
+  const manifest = JSON.parse(await readFile("deno.json", "utf8"));
+  const tlsboot = runnerIn("/nowhere");
+  const words = await tlsboot("version");
+  assert.equal(words.stdout, `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\n`);
+  const json = JSON.parse((await tlsboot("version -o json")).stdout);
+  assert.deepEqual(json, {
+    version: manifest.version,
+    kubernetesVersion: "v1.37.2",
+    gitVersion: `v1.37.2+tlsboot.${manifest.version}`,
+  });
+  assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/);
+});
+
+test("tlsboot ca init makes a CA for ten years that ca show shows, and never a second one", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const made = await tlsboot("ca init");
+  assert.deepEqual(made, {
+    code: 0,
+    stdout: "certificate: tlsboot-data/pki/ca.crt\nkey: tlsboot-data/pki/ca.key\n",
+    stderr: "",
+  });
+  assert.equal(await modeOf(folder.join("tlsboot-data/pki/ca.key")), "600");
+  assert.equal(await modeOf(folder.join("tlsboot-data/pki")), "700");
+  const shown = JSON.parse((await tlsboot("ca show -o json")).stdout);
+  assert.equal(shown.subject, "CN=tlsboot-ca");
+  assert.equal(shown.notAfter, "2035-12-30T00:00:00.000Z");
+  assert.match(shown.publicKeyPin, /^sha256:[0-9a-f]{64}$/);
+  assert.match((await tlsboot("ca show")).stdout, /Validity: +from 2025-12-31T23:55:00Z to .* valid for 9y/);
+
+  const before = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+  const again = await tlsboot("ca init");
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /exists\ntlsboot: hint: an existing CA is never overwritten/);
+  assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), before);
+});
+
+test("tlsboot ca init finishes what an interruption left: a key without a certificate", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const key = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+  await unlink(folder.join("tlsboot-data/pki/ca.crt"));
+  assert.equal((await tlsboot("ca init")).code, 0);
+  assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), key);
+  assert.equal((await tlsboot("kubeconfig admin")).code, 0);
+});
+
+test("tlsboot ca show ends with 3 when the CA has expired", async () => {
+  await using folder = await createTempFolder();
+  await runnerIn(folder.path)("ca init --duration 24h");
+  const later = await runnerIn(folder.path, { clock: createFakeClock("2026-01-03T00:00:00Z") })("ca show");
+  assert.equal(later.code, 3);
+  assert.match(later.stdout, /expired 24h ago/);
+});
+
+test("tlsboot kubeconfig admin writes a file for its owner only, and not twice without --force", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  assert.deepEqual(await tlsboot("kubeconfig admin"), {
+    code: 0,
+    stdout: "tlsboot-data/admin.kubeconfig\n",
+    stderr: "",
+  });
+  const path = folder.join("tlsboot-data/admin.kubeconfig");
+  assert.equal(await modeOf(path), "600");
+  const again = await tlsboot("kubeconfig admin");
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /it exists\ntlsboot: hint: replace it with --force/);
+  assert.equal((await tlsboot("kubeconfig admin --force")).code, 0);
+  const seen = await tlsboot("inspect tlsboot-data/admin.kubeconfig");
+  assert.equal(seen.code, 0);
+  assert.match(seen.stdout, /Client certificate: +"CN=kubernetes-admin,O=system:masters" from .* valid for 365d more/);
+});
+
+test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const { stdout } = await tlsboot("kubeconfig admin --embed-certs=false --out -");
+  assert.ok(stdout.includes(`client-key: ${folder.join("tlsboot-data/pki/kubernetes-admin.key")}\n`));
+  assert.ok(stdout.includes(`certificate-authority: ${folder.join("tlsboot-data/pki/ca.crt")}\n`));
+  assert.equal(await modeOf(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
+});
+
+test("tlsboot kubeconfig admin refuses a CA key that others can read", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
+  const refused = await tlsboot("kubeconfig admin");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /others may read it \(mode 644\)\ntlsboot: hint: chmod 600 /);
+});
+
+test("tlsboot kubeconfig bootstrap takes the token from stdin and never prints it", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const made = await tlsboot("--debug kubeconfig bootstrap --token - --server https://10.0.0.1:6443", {
+    stdin: `${TOKEN}\n`,
+  });
+  assert.equal(made.code, 0);
+  assert.doesNotMatch(made.stdout + made.stderr, /0123456789abcdef/);
+  const text = await readFile(folder.join("tlsboot-data/bootstrap.kubeconfig"), "utf8");
+  assert.match(text, /users:\n- name: kubelet-bootstrap\n {2}user:\n {4}token: abcdef\.0123456789abcdef\n$/);
+  assert.match((await tlsboot("inspect tlsboot-data/bootstrap.kubeconfig")).stdout, /Token: +bootstrap token abcdef\n/);
+});
+
+test("tlsboot token create --print makes the Secret that kubeadm would make", async () => {
+  const tlsboot = runnerIn("/nowhere");
+  const { code, stdout, stderr } = await tlsboot(`token create --print --ttl 1h --description lab ${TOKEN}`);
+  assert.equal(code, 0);
+  assert.equal(stderr, "");
+  const encode = (text: string): string => btoa(text);
+  assert.equal(
+    stdout,
+    `apiVersion: v1
+data:
+  auth-extra-groups: ${encode("system:bootstrappers:tlsboot")}
+  description: ${encode("lab")}
+  expiration: ${encode("2026-01-01T01:00:00Z")}
+  token-id: ${encode("abcdef")}
+  token-secret: ${encode("0123456789abcdef")}
+  usage-bootstrap-authentication: ${encode("true")}
+  usage-bootstrap-signing: ${encode("true")}
+kind: Secret
+metadata:
+  name: bootstrap-token-abcdef
+  namespace: kube-system
+type: bootstrap.kubernetes.io/token
+`,
+  );
+});
+
+test("tlsboot token create --ttl 0 warns", async () => {
+  const { code, stdout, stderr } = await runnerIn("/nowhere")("token create --print --ttl 0");
+  assert.equal(code, 0);
+  assert.match(stderr, /warning: this token never expires/);
+  assert.doesNotMatch(stdout, /expiration/);
+});
+
+test("tlsboot inspect tells certificates, keys and requests apart, PEM and DER, and shows no key", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const key = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+  const certificate = await readFile(folder.join("tlsboot-data/pki/ca.crt"), "utf8");
+  await writeFile(folder.join("both.pem"), certificate + key);
+  const body = certificate.split("\n").filter((line) => !line.startsWith("-----")).join("");
+  await writeFile(folder.join("ca.der"), Uint8Array.from(atob(body), (char) => char.charCodeAt(0)));
+  await writeFile(folder.join("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  const seen = await tlsboot("inspect both.pem ca.der broken.pem");
+  assert.equal(seen.code, 0);
+  assert.match(seen.stdout, /^both\.pem: CA certificate "CN=tlsboot-ca"\n/);
+  assert.match(seen.stdout, /both\.pem: private key ECDSA P-256\n {2}Belongs: {2}to certificate "CN=tlsboot-ca"\n/);
+  assert.match(seen.stdout, /ca\.der: CA certificate/);
+  assert.match(seen.stdout, /broken\.pem: unreadable certificate\n {2}Error: /);
+  assert.ok(!seen.stdout.includes(key.split("\n")[1] ?? "?"));
+});
+
+test("tlsboot inspect goes on after a file it cannot read, and ends with 1", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const seen = await tlsboot("inspect none.pem tlsboot-data/pki/ca.crt");
+  assert.equal(seen.code, 1);
+  assert.match(seen.stderr, /cannot read "none\.pem": no such file/);
+  assert.match(seen.stdout, /CA certificate/);
+});
+
+test("tlsboot inspect ends with 3 when a certificate has expired", async () => {
+  await using folder = await createTempFolder();
+  await runnerIn(folder.path)("ca init --duration 24h");
+  const later = runnerIn(folder.path, { clock: createFakeClock("2027-01-01T00:00:00Z") });
+  const seen = await later("inspect tlsboot-data/pki/ca.crt -o json");
+  assert.equal(seen.code, 3);
+  assert.equal(JSON.parse(seen.stdout)[0].state, "expired");
+});
+
+test("settings come from the configuration file, and --debug tells where each comes from", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndataDir: elsewhere\n");
+  const tlsboot = runnerIn(folder.path);
+  const made = await tlsboot("ca init --config c.yaml --debug", { env: { TLSBOOT_COMMON_NAME: "lab" } });
+  assert.equal(made.code, 0);
+  assert.match(made.stderr, /debug: --data-dir: "elsewhere" \(config file "c\.yaml": dataDir\)\n/);
+  assert.match(made.stderr, /debug: --common-name: "lab" \(TLSBOOT_COMMON_NAME\)\n/);
+  assert.match(made.stderr, /debug: --duration: 315360000000 \(default\)\n/);
+  assert.match(made.stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
+});
+
+test("faults of file, environment and flags are told together", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("c.yaml"), "apiVersion: tlsboot/v1alpha1\nkind: Config\ndatadir: x\n");
+  const { code, stderr } = await runnerIn(folder.path)("ca init --config c.yaml --key-algorithm dsa", {
+    env: { TLSBOOT_DURATION: "long" },
+  });
+  assert.equal(code, 2);
+  assert.equal(
+    stderr,
+    'tlsboot: error: config file "c.yaml": unknown key "datadir", did you mean "dataDir"?\n' +
+      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m or 24h\n' +
+      'tlsboot: error: --key-algorithm: "dsa" found, want one of ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096, ed25519\n' +
+      "tlsboot: hint: see: tlsboot ca init --help\n",
+  );
+});
+
+test("colour is for terminals without NO_COLOR", async () => {
+  const tlsboot = runnerIn("/nowhere");
+  assert.match((await tlsboot("nope", { isTerminal: true })).stderr, /\x1b\[31merror:/);
+  assert.doesNotMatch((await tlsboot("nope", { isTerminal: true, env: { NO_COLOR: "1" } })).stderr, /\x1b/);
+  assert.doesNotMatch((await tlsboot("nope")).stderr, /\x1b/);
+});
+
+test("a bug is told as one, with the causes only on --debug", async () => {
+  const failing = {
+    program: "tlsboot",
+    description: "D.",
+    families: [],
+    commands: [{
+      path: ["fail"],
+      summary: "F",
+      description: "F.",
+      group: "Other Commands" as const,
+      args: [],
+      flags: {},
+      examples: [],
+      exitCodes: {},
+      load: () => Promise.reject(new TypeError("outer", { cause: new Error("inner") })),
+    }],
+  };
+  const quiet = createCapturedIo();
+  assert.equal(await run(["fail"], quiet, signal, failing), 1);
+  assert.match(quiet.stderrText(), /^tlsboot: error: outer\ntlsboot: hint: this is a bug in tlsboot/);
+  const loud = createCapturedIo();
+  await run(["fail", "--debug"], loud, signal, failing);
+  assert.match(loud.stderrText(), /tlsboot: cause: inner\n/);
+});

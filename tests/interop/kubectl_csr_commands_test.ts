@@ -1,0 +1,22 @@
+/** kubectl's CSR commands, answer by answer; a real kube-apiserver 1.37.2 vouches for the table itself. */
+import { mkdir } from "node:fs/promises";
+import { test } from "node:test";
+import { startControlPlane } from "./support/control_plane.ts";
+import { THEMES } from "./support/csr_commands.ts";
+import { createKubectl } from "./support/kubectl.ts";
+import { runSteps } from "./support/kubectl_steps.ts";
+import { startSite } from "./support/site.ts";
+
+for (const { name, steps } of THEMES) {
+  test(`kubectl against up: ${name}`, async () => {
+    await using site = await startSite();
+    await runSteps(site.kubectl, await steps());
+  });
+}
+
+test("kubectl against kube-apiserver: the same table holds", async () => {
+  await using plane = await startControlPlane({ controllers: true });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  for (const { steps } of THEMES) await runSteps(kubectl, await steps());
+});

@@ -1,0 +1,33 @@
+/** Manifests of CSRs whose PKCS#10 was made by OpenSSL, so that no code of ours vouches for itself. */
+import { Buffer } from "node:buffer";
+import { openssl } from "./openssl.ts";
+
+/** What a manifest says; without anything it is a client's, for the built-in client signer. */
+export interface ManifestOptions {
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly subject?: string;
+}
+
+let key: Promise<string> | undefined;
+
+/** `spec.request`: base64 of a PEM request, all with one key. */
+export async function requestOf(subject: string): Promise<string> {
+  key ??= openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+  return Buffer.from(await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key)).toString("base64");
+}
+
+/** A manifest as JSON. */
+export async function csrManifest(name: string, options: ManifestOptions = {}): Promise<string> {
+  return JSON.stringify({
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name, ...options.metadata },
+    spec: {
+      request: await requestOf(options.subject ?? `/CN=${name}`),
+      signerName: "kubernetes.io/kube-apiserver-client",
+      usages: ["digital signature", "client auth"],
+      ...options.spec,
+    },
+  });
+}

@@ -1,0 +1,129 @@
+/** A node that bootstraps against a fake API, for the tests of `client/bootstrap.ts`. */
+import assert from "node:assert/strict";
+import {
+  bootstrap,
+  type BootstrapOptions,
+  type BootstrapOutcome,
+  type BootstrapProgress,
+} from "../../client/bootstrap.ts";
+import { createConnector } from "../../client/connect.ts";
+import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { Secret } from "../../core/brand.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { decodeBase64, findPemBlock } from "../../core/pki/pem.ts";
+import { parseCertificationRequest, type RequestFacts } from "../../core/pki/pkcs10.ts";
+import { type FakeApi, type FakeApiOptions, startFakeApi } from "./fake_api.ts";
+import { createFakeClock, type FakeClock } from "./fake_clock.ts";
+import { base64Of, type IssuedCertificate } from "./issuing_ca.ts";
+import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
+import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
+import { createSeededRandom } from "./seeded_random.ts";
+
+// TLS stacks look at the machine's own time, so the world is made around it; the fake clock starts there.
+/** Where the fake clock starts, to the second. */
+export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
+/** An hour in milliseconds. */
+export const HOUR_MS = 3_600_000;
+/** The collection. */
+export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** Turns of the event loop that sockets may take. */
+export const TURNS = 1_000_000;
+/** Where the key waits. */
+export const KEY = "/node/pki/kubelet-client.key.tmp";
+/** The link to the current pair. */
+export const CURRENT = "/node/pki/kubelet-client-current.pem";
+/** The CA that the bootstrap kubeconfig names. */
+export const CA_FILE = "/node/ca.crt";
+
+/** A node without certificate, an API, and what is between them. */
+export interface Fixture extends AsyncDisposable {
+  readonly api: FakeApi;
+  readonly clock: FakeClock;
+  readonly files: MemoryFiles;
+  readonly logger: MemoryLogger;
+  readonly progress: BootstrapProgress[];
+  readonly abort: AbortController;
+  readonly options: BootstrapOptions;
+  run(): Promise<BootstrapOutcome>;
+  /** Approves and issues; an edit makes the certificate wrong. */
+  issue(csr: KubeObject, edit?: Partial<IssuedCertificate>): Promise<void>;
+}
+
+/** A fresh world; nothing is approved until a test says so. */
+export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture> {
+  const api = await startFakeApi({ now: NOW, ...apiOptions });
+  const clock = createFakeClock(NOW);
+  const files = createMemoryFiles({
+    "/node/bootstrap.kubeconfig": bootstrapKubeconfig(api.server),
+    [CA_FILE]: api.ca.caPem,
+  });
+  const logger = createMemoryLogger();
+  const progress: BootstrapProgress[] = [];
+  const abort = new AbortController();
+  const options: BootstrapOptions = {
+    bootstrapKubeconfigPath: "/node/bootstrap.kubeconfig",
+    kubeconfigPath: "/node/kubeconfig",
+    certDir: "/node/pki",
+    nodeName: nodeNameOf("n1"),
+    files,
+    clock,
+    random: createSeededRandom(),
+    logger,
+    connect: createConnector({ files, clock, userAgent: "test" }),
+    onProgress: (event) => progress.push(event),
+  };
+  return {
+    api,
+    clock,
+    files,
+    logger,
+    progress,
+    abort,
+    options,
+    run: () => bootstrap(options, abort.signal),
+    issue: (csr, edit) => issue(api, csr as CertificateSigningRequest, edit),
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  };
+}
+
+function nodeNameOf(text: string): NodeName {
+  const name = parseNodeName(text);
+  assert.ok(name.ok);
+  return name.value;
+}
+
+function bootstrapKubeconfig(server: string): string {
+  return encodeKubeconfig({
+    clusters: [{ name: "c", cluster: { server, certificateAuthority: "ca.crt" } }],
+    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    users: [{ name: "u", user: { token: new Secret("abcdef.0123456789abcdef") } }],
+    currentContext: "x",
+  });
+}
+
+/** The PKCS#10 request in a CSR. */
+export function requestOf(csr: CertificateSigningRequest): RequestFacts {
+  const block = findPemBlock(new TextDecoder().decode(decodeBase64(csr.spec.request ?? ""))) ?? assert.fail("no PEM");
+  const facts = parseCertificationRequest(block.block.bytes);
+  assert.ok(facts.ok);
+  return facts.value;
+}
+
+/** A condition of a CSR. */
+export function condition(type: string, reason: string, message = ""): Record<string, unknown> {
+  return { type, status: "True", reason, message, lastUpdateTime: null, lastTransitionTime: null };
+}
+
+async function issue(
+  api: FakeApi,
+  csr: CertificateSigningRequest,
+  edit: Partial<IssuedCertificate> = {},
+): Promise<void> {
+  const { publicKeyDer, subject } = requestOf(csr);
+  const certificate = base64Of(await api.ca.issue({ publicKeyDer, subject, ...edit }));
+  const approved = { ...csr, status: { conditions: [condition("Approved", "Test")] } };
+  api.put(approved);
+  api.put({ ...approved, status: { ...approved.status, certificate } });
+}

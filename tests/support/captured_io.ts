@@ -1,0 +1,62 @@
+/** `Io` in memory: what a run of the program printed, and a world that a test decides about. */
+import type { Clock, Random } from "../../core/ports.ts";
+import type { InputStream, Io, OutputStream } from "../../cli/io.ts";
+import { createFakeClock } from "./fake_clock.ts";
+import { createSeededRandom } from "./seeded_random.ts";
+
+/** Io that remembers. */
+export interface CapturedIo extends Io {
+  stdoutText(): string;
+  stderrText(): string;
+}
+
+/** What a test may decide. */
+export interface CapturedIoOptions {
+  readonly stdin?: string;
+  readonly isTerminal?: boolean;
+  readonly columns?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Makes one: no terminal, empty environment, clock at 2026-01-01. */
+export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
+  const written = { stdout: "", stderr: "" };
+  const stream = (name: "stdout" | "stderr"): OutputStream => ({
+    write: (text) => void (written[name] += text),
+    isTerminal: options.isTerminal ?? false,
+    columns: options.columns,
+  });
+  return {
+    stdin: createInput(options.stdin ?? "", options.isTerminal ?? false),
+    stdout: stream("stdout"),
+    stderr: stream("stderr"),
+    env: options.env ?? {},
+    cwd: options.cwd ?? "/nowhere",
+    execPath: "/usr/bin/tlsboot",
+    clock: options.clock ?? createFakeClock(),
+    random: options.random ?? createSeededRandom(),
+    stdoutText: () => written.stdout,
+    stderrText: () => written.stderr,
+  };
+}
+
+function createInput(text: string, isTerminal: boolean): InputStream {
+  let rest = text;
+  return {
+    isTerminal,
+    readAll() {
+      const all = rest;
+      rest = "";
+      return Promise.resolve(all);
+    },
+    readLine() {
+      if (rest === "") return Promise.resolve(undefined);
+      const [line = "", ...more] = rest.split("\n");
+      rest = more.join("\n");
+      return Promise.resolve(line);
+    },
+  };
+}

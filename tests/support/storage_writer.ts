@@ -1,0 +1,38 @@
+/**
+ * A program that opens a store and, told to, writes to it from several writers at once without end. Prints a line when
+ * the store is open, and one for every write that was acknowledged; tests kill it in the middle.
+ */
+import process from "node:process";
+import { isAppError } from "../../core/errors.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { createFakeClock } from "./fake_clock.ts";
+
+const [path = "", run = ""] = process.argv.slice(2);
+
+async function main(): Promise<void> {
+  const storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  process.stdout.write("open\n");
+  if (run === "") await new Promise((resolve) => process.stdin.resume().once("end", resolve));
+  else await Promise.all(Array.from({ length: 8 }, (_, writer) => write(`${run}-${writer}`)));
+  await storage[Symbol.asyncDispose]();
+
+  async function write(name: string): Promise<void> {
+    for (let round = 0;; round++) {
+      const key = `/registry/things/${name}-${round}`;
+      const created = await storage.create(key, { metadata: { name, annotations: { filler: "x".repeat(500) } } });
+      acknowledge(key, created.revision);
+      const updated = await storage.update(key, created.object, created.revision);
+      acknowledge(key, updated.revision);
+      if (round % 3 > 0) acknowledge(key, (await storage.delete(key, updated.revision)).revision);
+    }
+  }
+}
+
+function acknowledge(key: string, revision: number): void {
+  process.stdout.write(`acknowledged ${revision} ${key}\n`);
+}
+
+main().catch((error) => {
+  process.stdout.write(`failed ${isAppError(error) ? error.code : error}\n`);
+  process.exitCode = 1;
+});
