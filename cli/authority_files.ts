@@ -1,12 +1,13 @@
 /** The CA in the data folder: `pki/ca.crt` and `pki/ca.key`. Never overwritten; refused when others can read the key. */
 import { link } from "node:fs/promises";
 import { Buffer } from "node:buffer";
-import { join, sep } from "node:path";
+import { dirname, sep } from "node:path";
 import type { FilePort } from "../client/files.ts";
 import { AppError, messageOf } from "../core/errors.ts";
 import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Random } from "../core/ports.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./site/data_dir.ts";
 
 /** Where the two files are. */
 export interface AuthorityPaths {
@@ -35,7 +36,8 @@ const OTHERS = 0o077;
 
 /** The paths of the CA below a data folder. */
 export function authorityPaths(dataDir: string): AuthorityPaths {
-  return { certificate: join(dataDir, "pki", "ca.crt"), key: join(dataDir, "pki", "ca.key") };
+  const { caCertificate, caKey } = dataDirAt(dataDir);
+  return { certificate: caCertificate, key: caKey };
 }
 
 /** Reads the CA. AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`. */
@@ -66,7 +68,7 @@ export async function createAuthorityFiles(
       hint: "an existing CA is never overwritten: choose another --data-dir, or move the old one away",
     });
   }
-  await files.makeDirectory(join(dataDir, "pki"), 0o700);
+  await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const key = await findKey(paths.key, files) ?? await createKey(paths.key, options.keyAlgorithm, deps);
   const now = clock.now().getTime();
   const authority = await createAuthority({
@@ -76,7 +78,7 @@ export async function createAuthorityFiles(
     key,
     serial: random.bytes(SERIAL_BYTES),
   });
-  await createWhole(paths.certificate, authority.certificatePem, 0o644, deps);
+  await createWhole(paths.certificate, authority.certificatePem, PUBLIC_MODE, deps);
   return authority;
 }
 
@@ -92,7 +94,7 @@ async function findKey(path: string, files: FilePort): Promise<PrivateKey | unde
 
 async function createKey(path: string, algorithm: KeyAlgorithm, deps: AuthorityDeps): Promise<PrivateKey> {
   const key = await generatePrivateKey(algorithm);
-  await createWhole(path, key.toPem(), 0o600, deps);
+  await createWhole(path, key.toPem(), SECRET_MODE, deps);
   return key;
 }
 

@@ -1,5 +1,33 @@
-/** The command line as a library: the command table and one run of it. */
+/**
+ * The command line as a library: the command table, one run of it, and the machine's own clock, randomness and log as
+ * the ports that every other part of tlsboot takes.
+ *
+ * @example One run, with everything it touches handed in
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSystemClock, createSystemRandom, type Io, run } from "@tlsboot/tlsboot/cli";
+ *
+ * let answer = "";
+ * const io: Io = {
+ *   stdin: { isTerminal: false, readAll: async () => "", readLine: async () => undefined },
+ *   stdout: { isTerminal: false, columns: undefined, write: (text) => void (answer += text) },
+ *   stderr: { isTerminal: false, columns: undefined, write() {} },
+ *   env: {},
+ *   cwd: "/",
+ *   execPath: "tlsboot",
+ *   clock: createSystemClock(),
+ *   random: createSystemRandom(),
+ * };
+ * assert.equal(await run(["version"], io, AbortSignal.timeout(5_000)), 0);
+ * assert.match(answer, /^tlsboot version: /);
+ * ```
+ *
+ * @module
+ */
+export type { CommandTable } from "./framework/command.ts";
 export { COMMAND_TABLE } from "./commands/mod.ts";
 export { EXIT, type ExitCode } from "./exit_code.ts";
-export type { Io } from "./io.ts";
+export type { InputStream, Io, OutputStream } from "./io.ts";
+export { createLogger, type LogFormat, type LoggerOptions, type LogLevel } from "./logging.ts";
 export { run } from "./run.ts";
+export { createSystemClock, createSystemRandom } from "./system.ts";

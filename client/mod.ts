@@ -1,20 +1,93 @@
 /**
  * The node side of TLS bootstrapping, and typed access to any Kubernetes API.
  *
- * `readCluster` and `createConnector` turn a kubeconfig into a transport; `createObjectStore` gives the objects of one
- * kind over it; `bootstrap` gets a machine its first certificate, `runCertificateManager` keeps it fresh.
+ * - `readCluster` and `createConnector` turn a kubeconfig into a transport.
+ * - `createObjectStore` gives the objects of one kind over a transport: get, list, create, update, delete, changes.
+ * - `bootstrap` gets a machine its first certificate as a kubelet does, `runCertificateManager` keeps it fresh.
+ * - `submitRequest` and `waitForCertificate` do the same for any signer, step by step.
+ *
+ * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ *
+ * @example Reading objects through a transport; a real one comes from `createConnector`
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import { createObjectStore } from "@tlsboot/tlsboot/client";
+ * import {
+ *   type CertificateSigningRequest,
+ *   certificateSigningRequestKind,
+ *   type Logger,
+ *   phaseOf,
+ *   type Transport,
+ * } from "@tlsboot/tlsboot/core";
+ *
+ * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
+ * const deps = { clock: createSystemClock(), random: createSystemRandom(), logger };
+ *
+ * // Stands in for a server that has one pending request.
+ * const pending = { metadata: { name: "n1" }, spec: { request: "", signerName: "x.org/y" }, status: {} };
+ * const list = { kind: "List", items: [pending] };
+ * const transport: Transport = {
+ *   send: async ({ method, path }) => {
+ *     assert.equal(`${method} ${path.split("?")[0]}`, "GET /apis/certificates.k8s.io/v1/certificatesigningrequests");
+ *     const body = (async function* () {
+ *       yield new TextEncoder().encode(JSON.stringify(list));
+ *     })();
+ *     return { status: 200, headers: { "content-type": "application/json" }, body };
+ *   },
+ * };
+ *
+ * const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
+ * const [csr] = await csrs.list(AbortSignal.timeout(5_000));
+ * assert.equal(phaseOf(csr!).kind, "pending");
+ * ```
+ *
+ * @module
  */
-export * from "./access_reviewer.ts";
-export * from "./api.ts";
-export * from "./bootstrap.ts";
-export * from "./certificate_manager.ts";
-export * from "./certificate_requester.ts";
-export * from "./connect.ts";
-export * from "./credential_store.ts";
-export * from "./csr_request.ts";
-export * from "./csr_wait.ts";
-export * from "./files.ts";
-export * from "./kubeconfig_validity.ts";
-export * from "./object_store.ts";
-export * from "./server_time.ts";
-export * from "./transport.ts";
+
+// Kubeconfig → transport.
+export {
+  type Connect,
+  type ConnectOptions,
+  createConnector,
+  readClientPair,
+  readCluster,
+  readKubeconfig,
+} from "./connect.ts";
+export {
+  type ClientPair,
+  createTlsTransport,
+  type TlsTransport,
+  type TlsTransportOptions,
+  type TransportTimeouts,
+} from "./transport.ts";
+export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport, TOLERATED_SKEW_MS } from "./server_time.ts";
+export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
+
+// Transport → objects.
+export { type Api, type ApiOptions, type ApiRequest, createApi } from "./api.ts";
+export { createObjectStore, type ObjectStoreOptions } from "./object_store.ts";
+export { createAccessReviewer } from "./access_reviewer.ts";
+
+// A certificate for this machine.
+export {
+  bootstrap,
+  type BootstrapOptions,
+  type BootstrapOutcome,
+  type BootstrapProgress,
+  CLIENT_STORE_PREFIX,
+  encodeNodeKubeconfig,
+} from "./bootstrap.ts";
+export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.ts";
+export { type CredentialStore, type CredentialStoreOptions, openCredentialStore } from "./credential_store.ts";
+export {
+  type CertificateManagerOptions,
+  isServerHealthy,
+  type RequestCertificate,
+  runCertificateManager,
+} from "./certificate_manager.ts";
+export { type CertificateRequesterOptions, createCertificateRequester } from "./certificate_requester.ts";
+
+// A certificate from any signer.
+export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
+export { waitForCertificate, type WaitOptions } from "./csr_wait.ts";

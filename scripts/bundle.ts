@@ -13,7 +13,17 @@ async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-bundle-"));
   try {
     const file = join(folder, "tlsboot.cjs");
-    await mustRun(process.execPath, ["bundle", "--quiet", "--format", "cjs", "--platform", "deno", "-o", file, "cli/main.ts"]);
+    await mustRun(process.execPath, [
+      "bundle",
+      "--quiet",
+      "--format",
+      "cjs",
+      "--platform",
+      "deno",
+      "-o",
+      file,
+      "cli/main.ts",
+    ]);
     await mustRun(await ensureNode(), [file, "version"]);
   } finally {
     await rm(folder, { recursive: true, force: true });

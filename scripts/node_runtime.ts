@@ -22,10 +22,25 @@ export async function ensureNode(): Promise<string> {
   if (wanted === undefined) throw new Error(`no Node 24 package is known for ${platform}`);
   const folder = join(cacheDir(), `node-${wanted.slice(wanted.lastIndexOf("@") + 1)}`);
   const packageName = wanted.slice(0, wanted.lastIndexOf("@"));
-  const executable = join(folder, "node_modules", packageName, "bin", process.platform === "win32" ? "node.exe" : "node");
+  const executable = join(
+    folder,
+    "node_modules",
+    packageName,
+    "bin",
+    process.platform === "win32" ? "node.exe" : "node",
+  );
   if (!existsSync(executable)) {
     await mkdir(folder, { recursive: true });
-    await mustRun("npm", ["install", "--prefix", folder, "--no-save", "--no-audit", "--no-fund", "--loglevel=error", wanted]);
+    await mustRun("npm", [
+      "install",
+      "--prefix",
+      folder,
+      "--no-save",
+      "--no-audit",
+      "--no-fund",
+      "--loglevel=error",
+      wanted,
+    ]);
   }
   return executable;
 }

@@ -19,7 +19,12 @@ interface Peer {
   readonly version: string;
 }
 
-const kubernetes = (name: string, target: string): Peer => ({ name, module: "kubernetes", target, version: KUBERNETES });
+const kubernetes = (name: string, target: string): Peer => ({
+  name,
+  module: "kubernetes",
+  target,
+  version: KUBERNETES,
+});
 
 const PEERS: readonly Peer[] = [
   { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD },

@@ -13,7 +13,16 @@ import { type Counts, readCounts } from "./_junit.ts";
 import { run } from "./_run.ts";
 import { ensureNode } from "./node_runtime.ts";
 
-const UNIT = ["core/**/*_test.ts", "server/**/*_test.ts", "client/**/*_test.ts", "cli/**/*_test.ts", "scripts/**/*_test.ts", "tests/*_test.ts", "tests/contract/*_test.ts", "tests/e2e/*_test.ts"];
+const UNIT = [
+  "core/**/*_test.ts",
+  "server/**/*_test.ts",
+  "client/**/*_test.ts",
+  "cli/**/*_test.ts",
+  "scripts/**/*_test.ts",
+  "tests/*_test.ts",
+  "tests/contract/*_test.ts",
+  "tests/e2e/*_test.ts",
+];
 const INTEROP = ["tests/interop/*_test.ts"];
 
 async function main(): Promise<number> {

@@ -1,6 +1,6 @@
 /**
  * The API server put together: storage, default objects, authentication, authorization, admission, the app and its
- * listener. Everything that touches the machine is handed in; `cli/wiring.ts` does that.
+ * listener. Everything that touches the machine is handed in; `cli/site` does that.
  */
 import type { Secret } from "../core/kube/core_v1.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
@@ -13,9 +13,9 @@ import { createAuthenticator } from "./authn/chain.ts";
 import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { defaultRbacObjects } from "./authz/default_objects.ts";
-import { reconcileObjects, systemNamespaces, type BootstrapObject } from "./bootstrap_objects.ts";
+import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
 import type { AuditSink } from "./http/audit.ts";
-import { type Listener, listen, type ServingPair } from "./http/listener.ts";
+import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { createResources } from "./registry/resources.ts";
@@ -70,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),
   });
   const stopping = new AbortController();
-  let listener: Listener | undefined;
+  const bound = { port: options.port };
   const app: App = createApp({
     storage,
     clock,
@@ -88,10 +88,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping.signal) },
     ],
     version: options.version,
-    serverAddress: () => `${options.bindAddress}:${listener?.port ?? options.port}`,
+    serverAddress: () => `${options.bindAddress}:${bound.port}`,
     stopping: stopping.signal,
   });
-  listener = await listen({
+  const listener = await listen({
     bindAddress: options.bindAddress,
     port: options.port,
     serving: options.serving,
@@ -99,15 +99,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     fetch: (request, connection) => app(request, connection),
     logger,
   });
-  const running = listener;
+  bound.port = listener.port;
   return {
-    address: running.address,
-    port: running.port,
-    setServing: (serving) => running.setServing(serving),
+    address: listener.address,
+    port: listener.port,
+    setServing: (serving) => listener.setServing(serving),
     transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
     async [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
-      await running[Symbol.asyncDispose]();
+      await listener[Symbol.asyncDispose]();
       rbac[Symbol.dispose]();
     },
   };

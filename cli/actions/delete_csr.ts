@@ -12,7 +12,7 @@ export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSig
   const names = parseCsrNames(input.args);
   await using connection = await connect(input.settings, io);
   return await forEachName(names, async (name) => {
-    const body = { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions", propagationPolicy: "Background" };
+    const body = { propagationPolicy: "Background" };
     await connection.api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
     io.stdout.write(`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
   }, { io, isDebug: input.isDebug, signal });

@@ -71,7 +71,9 @@ async function showTables(connection: Connection, request: Request): Promise<Exi
   // delivers the object once more.
   const isSingle = names.length > 0;
   const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
-  for await (const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, signal)) {
+  for await (
+    const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, io.clock, signal)
+  ) {
     const table = decodeTable(object, CSR_COLLECTION);
     if (table.rows[0]?.object?.metadata?.resourceVersion !== version || !isSingle) print(table);
   }
@@ -128,7 +130,9 @@ function showObjectsAs(format: ObjectFormat): (connection: Connection, request: 
     else if (only !== undefined) io.stdout.write(printer.printOne(only));
     if (!input.settings.watch || code !== EXIT.done) return code;
     const parameters = isSingle ? { fieldSelector: `metadata.name=${names[0]}` } : selectors;
-    for await (const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, signal)) {
+    for await (
+      const object of watchObjects(api, CSR_COLLECTION, parameters, isSingle ? "0" : version, io.clock, signal)
+    ) {
       if (!isKubeObject(object)) throw new AppError("api_error", "cannot read the watch: an event has no object");
       if (!isSingle || object.metadata.resourceVersion !== only?.metadata.resourceVersion) {
         io.stdout.write(printer.printOne(object));

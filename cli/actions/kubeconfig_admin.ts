@@ -9,6 +9,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
 
 /** Shorter ones are over before they are used (`csr-api.md` §2.2: the API's own least life). */
@@ -35,7 +36,7 @@ async function writePair(dataDir: string, name: string, pair: IssuedPair): Promi
   const files = createFilePort();
   const clientCertificate = join(dataDir, "pki", `${name}.crt`);
   const clientKey = join(dataDir, "pki", `${name}.key`);
-  await files.writeAtomic(clientKey, pair.keyPem.reveal(), 0o600);
-  await files.writeAtomic(clientCertificate, pair.certificatePem, 0o644);
+  await files.writeAtomic(clientKey, pair.keyPem.reveal(), SECRET_MODE);
+  await files.writeAtomic(clientCertificate, pair.certificatePem, PUBLIC_MODE);
   return { clientCertificate, clientKey };
 }

@@ -7,6 +7,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { authorityPaths } from "../authority_files.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../site/data_dir.ts";
 
 /** The settings that both commands share. */
 export interface KubeconfigSettings {
@@ -69,10 +70,9 @@ export async function writeKubeconfig(
     return;
   }
   const files = createFilePort();
-  if (settings.out === undefined) await files.makeDirectory(resolve(io.cwd, settings.dataDir), 0o700);
+  if (settings.out === undefined) await files.makeDirectory(resolve(io.cwd, settings.dataDir), FOLDER_MODE);
   const path = settings.out ?? defaultPath;
   const target = resolve(io.cwd, path);
-  if (settings.force) await files.writeAtomic(target, text, 0o600);
-  else await files.createExclusive(target, text, 0o600);
+  await files.writeAtomic(target, text, SECRET_MODE);
   io.stdout.write(`${path}\n`);
 }

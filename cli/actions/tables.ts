@@ -8,11 +8,14 @@ import { errorFromStatus } from "../../core/kube/status.ts";
 import { withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
 import type { ColumnDefinition, TableRow } from "../output/table.ts";
-import type { Transport } from "../../core/ports.ts";
+import type { Clock, Transport } from "../../core/ports.ts";
 
 /** What kubectl asks for. */
 const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io," +
   "application/json";
+
+/** Between a watch that brought nothing and the next one. */
+const PAUSE_MS = 1_000;
 
 /** A Table with what identifies its rows. */
 export interface Table {
@@ -46,6 +49,7 @@ export async function* watchObjects(
   path: string,
   parameters: Readonly<Record<string, string>>,
   from: string,
+  clock: Clock,
   signal: AbortSignal,
 ): AsyncGenerator<unknown> {
   let resourceVersion = from;
@@ -59,7 +63,8 @@ export async function* watchObjects(
       yield object;
     }
     signal.throwIfAborted();
-    if (resourceVersion === before && before === "0") return;
+    // Nothing came: a server that ends every watch at once must not be asked without a pause.
+    if (resourceVersion === before) await clock.sleepUntil(new Date(clock.now().getTime() + PAUSE_MS), signal);
   }
 }
 

@@ -1,7 +1,7 @@
 /** The context in use of a kubeconfig, checked and with absolute paths (client-go `clientcmd/validation.go`). */
-import { isAbsolute, join } from "node:path";
 import type { Secret } from "../brand.ts";
 import { err, ok, type Result } from "../result.ts";
+import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
 
 /** Something given as PEM text or as the absolute path of a file that holds it. */
@@ -80,7 +80,7 @@ function resolveUser(
   const clientKey = pemSource(user.clientKeyData, user.clientKey, baseDir);
   return {
     ...(user.token === undefined ? {} : { token: user.token }),
-    ...(user.tokenFile === undefined ? {} : { tokenFile: absolute(user.tokenFile, baseDir) }),
+    ...(user.tokenFile === undefined ? {} : { tokenFile: joinPath(baseDir, user.tokenFile) }),
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(clientKey === undefined ? {} : { clientKey }),
   };
@@ -88,11 +88,7 @@ function resolveUser(
 
 function pemSource<Pem>(pem: Pem | undefined, path: string | undefined, baseDir: string): PemSource<Pem> | undefined {
   if (pem !== undefined) return { kind: "pem", pem };
-  return path === undefined ? undefined : { kind: "file", path: absolute(path, baseDir) };
-}
-
-function absolute(path: string, baseDir: string): string {
-  return isAbsolute(path) ? path : join(baseDir, path);
+  return path === undefined ? undefined : { kind: "file", path: joinPath(baseDir, path) };
 }
 
 function normaliseServer(server: string): string {

@@ -2,10 +2,10 @@
  * Changes to an existing kubeconfig with the outcome of `kubectl config set-cluster | set-credentials | set-context |
  * use-context`, but with comments and unknown keys kept.
  */
-import { isAbsolute, relative } from "node:path";
 import { Document, isMap, isScalar, isSeq, parseDocument, type YAMLMap, type YAMLSeq } from "yaml";
 import { Secret } from "../brand.ts";
 import { err, ok, type Result } from "../result.ts";
+import { findPathBelow } from "./file_path.ts";
 import {
   clusterToPlain,
   contextToPlain,
@@ -180,8 +180,7 @@ function without<T extends object, Key extends keyof T>(object: T, ...keys: read
 }
 
 function portablePath(path: string, baseDir: string): string {
-  const inside = relative(baseDir, path);
-  return inside.startsWith("..") || isAbsolute(inside) ? path : inside;
+  return findPathBelow(baseDir, path) ?? path;
 }
 
 function writeEntry(

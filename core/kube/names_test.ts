@@ -12,16 +12,20 @@ import {
   subdomainNameErrors,
 } from "./names.ts";
 
-const LABEL = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and " +
+const LABEL =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and " +
   "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SUBDOMAIN = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and " +
+const SUBDOMAIN =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and " +
   "must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const NAME_PART = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an " +
+const NAME_PART =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an " +
   "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
   "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const VALUE = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must " +
+const VALUE =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must " +
   "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for " +
   "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const KEY = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or " +
@@ -101,5 +105,7 @@ test("names.ts checks never throw", () => {
     dataKeyErrors,
     pathSegmentNameErrors,
   ];
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (value) => checks.every((check) => Array.isArray(check(value)))));
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (value) => checks.every((check) => Array.isArray(check(value)))),
+  );
 });

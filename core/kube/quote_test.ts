@@ -10,7 +10,9 @@ test("byteLength() is the length in UTF-8", () => {
   );
 });
 
-for (const [character, want] of [["a", true], [" ", true], ["é", true], ["\u0000", false], ["\u00a0", false]] as const) {
+for (
+  const [character, want] of [["a", true], [" ", true], ["é", true], ["\u0000", false], ["\u00a0", false]] as const
+) {
   test(`isPrintable() is ${want} for U+${character.charCodeAt(0).toString(16)}`, () => {
     assert.equal(isPrintable(character), want);
   });
@@ -18,7 +20,7 @@ for (const [character, want] of [["a", true], [" ", true], ["é", true], ["\u000
 
 for (
   const [value, want] of [
-    ["a\u0000\"\n", '"a\\x00\\"\\n"'],
+    ['a\u0000"\n', '"a\\x00\\"\\n"'],
     [null, "null"],
     [undefined, "null"],
     [true, "true"],
@@ -27,7 +29,7 @@ for (
     [{ a: "&" }, '{"a":"\\u0026"}'],
   ] as const
 ) {
-  test(`printValue() prints ${want}`, () => assert.equal(printValue(value), want));
+  test(`printValue() prints ${String(value)} as ${want}`, () => assert.equal(printValue(value), want));
 }
 
 test("marshalJson() escapes what Go escapes", () => {

@@ -171,7 +171,12 @@ for (
         '"details":{"causes":[{"reason":"FieldManagerConflict","message":"m","field":".f"}]}',
       ),
     },
-    { name: "resourceExpired", error: resourceExpired("old"), code: "api_error", want: failureJson(410, "Expired", "old") },
+    {
+      name: "resourceExpired",
+      error: resourceExpired("old"),
+      code: "api_error",
+      want: failureJson(410, "Expired", "old"),
+    },
     {
       name: "resourceExpired, continue",
       error: resourceExpired("old", "token"),
@@ -212,7 +217,12 @@ for (
         '"details":{"causes":[{"message":"disk"}]}',
       ),
     },
-    { name: "genericServerError", error: genericServerError("odd"), code: "api_error", want: failureJson(500, "", "odd") },
+    {
+      name: "genericServerError",
+      error: genericServerError("odd"),
+      code: "api_error",
+      want: failureJson(500, "", "odd"),
+    },
     {
       name: "serverTimeout",
       error: serverTimeout(CSRS, "get", 2),

@@ -1,6 +1,6 @@
 /** Request bodies: reading within the limit, and decoding into canonical objects. */
 import { Buffer } from "node:buffer";
-import { decodeObject, DecodeError } from "../../core/kube/codec/decode.ts";
+import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
@@ -50,12 +50,17 @@ export function decodeBody(
   const document = parseDocument(kind, mediaType, text, bytes);
   const value = document.value;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw unrecognized(kind, "json: cannot unmarshal " + goTypeOf(value) + " into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }", bytes);
+    throw unrecognized(
+      kind,
+      "json: cannot unmarshal " + goTypeOf(value) +
+        ' into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
+      bytes,
+    );
   }
   const named = value as Record<string, unknown>;
   assertKind(kind, textOf(named["apiVersion"]), textOf(named["kind"]));
   return decodeVersioned(kind, document, (errors) => {
-    if (fieldValidation === "Warn") for (const error of errors) exchange.warnings.add(error);
+    if (fieldValidation === "Warn") { for (const error of errors) exchange.warnings.add(error); }
     if (fieldValidation === "Strict") {
       throw badRequest(`${subjectOf(kind)}: strict decoding error: ${errors.join(", ")}`);
     }

@@ -3,7 +3,12 @@
  * and in the older one (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
  */
 import { createHash } from "node:crypto";
-import { apiGroupListSchema, apiGroupSchema, apiResourceListSchema, apiVersionsSchema } from "../../core/kube/kinds/mod.ts";
+import {
+  apiGroupListSchema,
+  apiGroupSchema,
+  apiResourceListSchema,
+  apiVersionsSchema,
+} from "../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
@@ -37,7 +42,10 @@ const GROUP_ORDER: readonly string[] = [
 ];
 
 /** Builds the handler over everything that is served. */
-export function createDiscovery(resources: readonly DiscoveredResource[], serverAddress: () => string): DiscoveryHandler {
+export function createDiscovery(
+  resources: readonly DiscoveredResource[],
+  serverAddress: () => string,
+): DiscoveryHandler {
   const groups = GROUP_ORDER.filter((group) => resources.some(({ kind }) => kind.group === group));
   const inGroup = (group: string) => resources.filter(({ kind }) => kind.group === group);
   const namedGroups = groups.filter((group) => group !== "");
@@ -63,7 +71,11 @@ export function createDiscovery(resources: readonly DiscoveredResource[], server
     if (root !== "apis" || !namedGroups.includes(group)) return undefined;
     const members = inGroup(group);
     if (version === undefined) {
-      return respondLegacy(exchange, { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema }, groupOf(group, members));
+      return respondLegacy(
+        exchange,
+        { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema },
+        groupOf(group, members),
+      );
     }
     const served = members.filter(({ kind }) => kind.version === version);
     if (served.length === 0 || path.split("/").length > 4) return undefined;

@@ -1,7 +1,7 @@
 /** Writing objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
-import { encodeEnvelope, encodeMessage, encodeList as encodeListMessage } from "../../core/kube/codec/protobuf.ts";
+import { encodeEnvelope, encodeList as encodeListMessage, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
@@ -63,7 +63,9 @@ export function encodeStoredList(
     if (mediaType === "application/yaml") return Buffer.from(formatYaml(list), "utf8");
     return Buffer.from(`${JSON.stringify(list, undefined, 2)}\n`, "utf8");
   }
-  const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`;
+  const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${
+    JSON.stringify(metadata)
+  },"items":[`;
   const parts: Uint8Array[] = [Buffer.from(head, "utf8")];
   for (const [index, item] of items.entries()) {
     if (index > 0) parts.push(COMMA);

@@ -72,19 +72,24 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     (request, env) => options.fetch(request, connectionOf(env.incoming)) as Promise<Response>,
     { overrideGlobalObjects: false },
   );
-  const server = createSecureServer({
-    ...tls(),
-    allowHTTP1: true,
-    requestCert: true,
-    rejectUnauthorized: false,
-    minVersion: "TLSv1.2",
-    maxHeaderSize: HEADER_LIMIT_BYTES,
-    maxSessionMemory: MAX_SESSION_MEMORY_MB,
-    settings: { maxConcurrentStreams: 1000 },
-    ...STREAM_RESETS,
-  } as Parameters<typeof createSecureServer>[0], (incoming, outgoing) => {
-    handler(incoming, outgoing).catch((error: unknown) => options.logger.error("request failed outside the pipeline", { error }));
-  });
+  const server = createSecureServer(
+    {
+      ...tls(),
+      allowHTTP1: true,
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.2",
+      maxHeaderSize: HEADER_LIMIT_BYTES,
+      maxSessionMemory: MAX_SESSION_MEMORY_MB,
+      settings: { maxConcurrentStreams: 1000 },
+      ...STREAM_RESETS,
+    } as Parameters<typeof createSecureServer>[0],
+    (incoming, outgoing) => {
+      handler(incoming, outgoing).catch((error: unknown) =>
+        options.logger.error("request failed outside the pipeline", { error })
+      );
+    },
+  );
   const connections = trackConnections(server);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));

@@ -56,7 +56,11 @@ export function createOpenapi(served: readonly ServedKind[], serverVersion: stri
     }
     if (path !== "/openapi/v2") return undefined;
     if ((headerOf(exchange, "accept") ?? "").includes("application/json")) {
-      return respondDocument(exchange, documentOf("v2.json", () => jsonOf(openapiV2Json(served, serverVersion))), "application/json");
+      return respondDocument(
+        exchange,
+        documentOf("v2.json", () => jsonOf(openapiV2Json(served, serverVersion))),
+        "application/json",
+      );
     }
     const protobuf = documentOf("v2.pb", () => openapiV2Protobuf(served, serverVersion));
     return respondDocument(exchange, protobuf, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");

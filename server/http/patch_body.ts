@@ -40,7 +40,9 @@ export function readPatch(type: PatchType, bytes: Uint8Array): JsonDocument {
     throw error;
   }
   const { value } = document;
-  const fits = type === "json" ? Array.isArray(value) : typeof value === "object" && value !== null && !Array.isArray(value);
+  const fits = type === "json"
+    ? Array.isArray(value)
+    : typeof value === "object" && value !== null && !Array.isArray(value);
   if (!fits) {
     const got = Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
     const want = type === "json" ? "jsonpatch.Patch" : "map[string]interface {}";
@@ -73,7 +75,7 @@ export function applyPatch(
     const decoded = decodeObject(kind.schema, applied.value, { duplicates: patch.duplicates });
     if (decoded.strictErrors.length > 0) {
       if (fieldValidation === "Strict") refuse(`strict decoding error: ${decoded.strictErrors.join(", ")}`);
-      if (fieldValidation === "Warn") for (const error of decoded.strictErrors) exchange.warnings.add(error);
+      if (fieldValidation === "Warn") { for (const error of decoded.strictErrors) exchange.warnings.add(error); }
     }
     return decoded.object as unknown as KubeObject;
   } catch (error) {

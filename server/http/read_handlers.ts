@@ -3,7 +3,15 @@ import type { ListMeta } from "../../core/kube/meta.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { partialObjectMetadataListSchema } from "../../core/kube/kinds/partial_list.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
-import { assertSelectable, getObject, type ListAnswer, listObjects, parseRevision, parseUintText, waitForRevision } from "../registry/read.ts";
+import {
+  assertSelectable,
+  getObject,
+  type ListAnswer,
+  listObjects,
+  parseRevision,
+  parseUintText,
+  waitForRevision,
+} from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { openWatch } from "../registry/watch.ts";
@@ -56,14 +64,24 @@ export function respondStored(
       const include = parseIncludeObject(exchange.query);
       const version = representation.metaVersion;
       const table = tableOf(resource, metadata, [stored.object], include, version, deps.clock.now());
-      return respondWire(exchange, status, { apiVersion: `meta.k8s.io/${version}`, kind: "Table" }, table, representation);
+      return respondWire(
+        exchange,
+        status,
+        { apiVersion: `meta.k8s.io/${version}`, kind: "Table" },
+        table,
+        representation,
+      );
     }
     case "PartialObjectMetadata":
     case "PartialObjectMetadataList":
       return respondWire(
         exchange,
         status,
-        { apiVersion: `meta.k8s.io/${representation.metaVersion}`, kind: "PartialObjectMetadata", schema: partialObjectMetadataSchema },
+        {
+          apiVersion: `meta.k8s.io/${representation.metaVersion}`,
+          kind: "PartialObjectMetadata",
+          schema: partialObjectMetadataSchema,
+        },
         { metadata: stored.object.metadata },
         representation,
       );
@@ -98,11 +116,22 @@ export function respondList(
   const objects = list.items.map((item) => item.object);
   switch (as) {
     case "object":
-      return respondBytes(exchange, 200, mediaType, encodeStoredList(resource.kind, metadata, list.items, mediaType, pretty));
+      return respondBytes(
+        exchange,
+        200,
+        mediaType,
+        encodeStoredList(resource.kind, metadata, list.items, mediaType, pretty),
+      );
     case "Table": {
       const include = parseIncludeObject(exchange.query);
       const table = tableOf(resource, metadata, objects, include, metaVersion, deps.clock.now());
-      return respondWire(exchange, 200, { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" }, table, representation);
+      return respondWire(
+        exchange,
+        200,
+        { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" },
+        table,
+        representation,
+      );
     }
     case "PartialObjectMetadata":
     case "PartialObjectMetadataList":
@@ -136,7 +165,9 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
     const revision = parseRevision(options.resourceVersion);
     if (revision === undefined) {
       throw genericServerError(
-        `resourceVersion: Invalid value: ${JSON.stringify(options.resourceVersion)}: ${parseUintText(options.resourceVersion)}`,
+        `resourceVersion: Invalid value: ${JSON.stringify(options.resourceVersion)}: ${
+          parseUintText(options.resourceVersion)
+        }`,
       );
     }
     await waitForRevision(deps, revision, exchange.signal);
@@ -174,4 +205,3 @@ function assertNamedPath(target: Target, options: CollectionOptions): void {
     }
   }
 }
-

@@ -74,7 +74,18 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   if (name === "" && verb === "get") verb = isWatchQuery(query) ? "watch" : "list";
   if (name === "" && verb === "delete") verb = "deletecollection";
   if (name === "" && (verb === "list" || verb === "watch" || verb === "deletecollection")) name = selectedName(query);
-  return { isResourceRequest: true, path, verb, apiGroup, apiVersion, namespace, resource, subresource, name, parts: rest };
+  return {
+    isResourceRequest: true,
+    path,
+    verb,
+    apiGroup,
+    apiVersion,
+    namespace,
+    resource,
+    subresource,
+    name,
+    parts: rest,
+  };
 }
 
 /** What the authorizer is asked. */

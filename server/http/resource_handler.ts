@@ -96,4 +96,3 @@ function notServed(exchange: Exchange): Promise<Response> {
 function indexKey(served: { readonly kind: Resource["kind"] }): string {
   return `${apiVersionOf(served.kind)}/${served.kind.plural}`;
 }
-

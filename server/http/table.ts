@@ -60,4 +60,3 @@ function rowObject(resource: Resource, object: KubeObject, include: IncludeObjec
     metadata: object.metadata,
   };
 }
-

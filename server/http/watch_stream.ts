@@ -218,4 +218,3 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
 function jsonLine(value: object): Uint8Array {
   return Buffer.from(`${JSON.stringify(value)}\n`, "utf8");
 }
-

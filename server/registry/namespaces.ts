@@ -23,8 +23,7 @@ export const namespaces: Resource<Namespace> = {
     ageColumn,
   ],
   selectableFields: ["status.phase", "name"],
-  selectField: (namespace, field) =>
-    field === "name" ? namespace.metadata.name ?? "" : namespace.status.phase ?? "",
+  selectField: (namespace, field) => field === "name" ? namespace.metadata.name ?? "" : namespace.status.phase ?? "",
   strategy: plainStrategy<Namespace>({
     validateName: labelNameErrors,
     applyDefaults: defaultNamespace,

@@ -1,7 +1,12 @@
 /** Core `v1` nodes with `/status`: what a whole kubelet registers and keeps fresh. */
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { defaultNode, type NodeShape, validateNodeCreate, validateNodeUpdate } from "../../core/kube/validation/nodes.ts";
+import {
+  defaultNode,
+  type NodeShape,
+  validateNodeCreate,
+  validateNodeUpdate,
+} from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";

@@ -1,10 +1,5 @@
 /** `rbac.authorization.k8s.io/v1`: roles and bindings. Nobody grants what they do not hold. */
-import {
-  clusterRoleBindingKind,
-  clusterRoleKind,
-  roleBindingKind,
-  roleKind,
-} from "../../core/kube/kinds/mod.ts";
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Subject } from "../../core/kube/rbac_v1.ts";

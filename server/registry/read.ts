@@ -3,7 +3,13 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
-import { badRequest, genericServerError, notFound, resourceExpired, tooLargeResourceVersion } from "../../core/kube/status.ts";
+import {
+  badRequest,
+  genericServerError,
+  notFound,
+  resourceExpired,
+  tooLargeResourceVersion,
+} from "../../core/kube/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
 import { keyOf, prefixOf } from "./keys.ts";
@@ -53,7 +59,9 @@ export async function getObject(
   if (resourceVersion !== "" && resourceVersion !== "0") {
     const revision = parseRevision(resourceVersion);
     if (revision === undefined) {
-      throw genericServerError(`resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: ${parseUintText(resourceVersion)}`);
+      throw genericServerError(
+        `resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: ${parseUintText(resourceVersion)}`,
+      );
     }
     await waitForRevision(deps, revision, signal);
   }
@@ -140,7 +148,9 @@ async function startOf(deps: RegistryDeps, query: ListQuery, signal: AbortSignal
     const token = parseContinue(query.continueToken);
     return { revision: token.revision < 0 ? undefined : token.revision, afterKey: token.lastKey };
   }
-  if (query.resourceVersion === "" || query.resourceVersion === "0") return { revision: undefined, afterKey: undefined };
+  if (query.resourceVersion === "" || query.resourceVersion === "0") {
+    return { revision: undefined, afterKey: undefined };
+  }
   const revision = parseRevision(query.resourceVersion);
   if (revision === undefined) {
     throw badRequest(
@@ -171,7 +181,9 @@ async function scan(
   start: Start,
 ): Promise<Scanned> {
   const named = requiredValue(query.fields, "metadata.name");
-  if (named !== undefined && !resource.kind.namespaced && start.revision === undefined && start.afterKey === undefined) {
+  if (
+    named !== undefined && !resource.kind.namespaced && start.revision === undefined && start.afterKey === undefined
+  ) {
     const revision = storage.revision();
     const stored = await storage.get(`${prefix}${named}`);
     const items = stored !== undefined && isSelected(resource, stored.object, query) ? [stored] : [];

@@ -24,8 +24,7 @@ export type Updated =
 /** Makes the new object out of the stored one: what was put, or the patched state. */
 export type Change = (stored: KubeObject) => Promise<KubeObject>;
 
-const MODIFIED =
-  "the object has been modified; please apply your changes to the latest version and try again";
+const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
 /**
  * Updates an object. Throws StatusError 403, 404, 409, 422, 500 (malformed `resourceVersion`).

@@ -62,6 +62,6 @@ function adviceFor(failure: SqliteFailure): string {
     case "readonly":
       return "make the file and its folder writable";
     default:
-      return "check that the folder exists, is writable and its disk is healthy";
+      return "check that the folder exists and is writable, and that its disk is healthy and has space";
   }
 }

@@ -5,17 +5,12 @@
  * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. So nobody may open the
  * database file while it is in use; the files in use are remembered here to keep to that.
  */
-import { Buffer } from "node:buffer";
-import { chmodSync, closeSync, fchmodSync, openSync, readSync, statSync } from "node:fs";
+import { chmodSync, closeSync, fchmodSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { corruptError, lockedError } from "./_sqlite_errors.ts";
+import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION } from "./_sqlite_check.ts";
+import { lockedError } from "./_sqlite_errors.ts";
 
-/** "tlsb", in the file's header (sqlite.org/fileformat.html, offset 68). */
-const APPLICATION_ID = 0x746c7362;
-/** Version of the tables below, in the header (offset 60). */
-const FORMAT_VERSION = 1;
 const PRIVATE = 0o600;
-const MAGIC = "SQLite format 3\0";
 
 const TABLES = `
   CREATE TABLE changes (
@@ -44,10 +39,10 @@ export interface DatabaseFile {
 
 /** Opens a file, or makes it. Throws AppError `storage_locked`, `storage_corrupt`, or SQLite's and the system's errors. */
 export function openDatabaseFile(path: string, openDatabase: (path: string) => DatabaseSync): DatabaseFile {
+  if (inUse.has(identityOf(path))) throw lockedError(path);
+  assertUsable(path);
   createPrivate(path);
   const identity = identityOf(path);
-  if (inUse.has(identity)) throw lockedError(path);
-  assertOurs(path, readHeader(path));
   const database = openDatabase(path);
   inUse.add(identity);
   const close = (): void => {
@@ -64,7 +59,7 @@ export function openDatabaseFile(path: string, openDatabase: (path: string) => D
     database,
     close,
     assertInPlace() {
-      if (identityOf(path) !== identity) throw new Error("the file was replaced while it was open");
+      if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");
     },
   };
 }
@@ -80,48 +75,19 @@ function createPrivate(path: string): void {
   }
 }
 
+/** Empty for a file that is not there. */
 function identityOf(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
-}
-
-function readHeader(path: string): Buffer {
-  const descriptor = openSync(path, "r");
-  try {
-    const header = Buffer.alloc(100);
-    return header.subarray(0, readSync(descriptor, header, 0, header.length, 0));
-  } finally {
-    closeSync(descriptor);
-  }
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? "" : `${found.dev}:${found.ino}`;
 }
 
 /** An empty file is a new one, also after a crash in the middle of making it. */
-function assertOurs(path: string, header: Buffer): void {
-  if (header.length === 0) return;
-  if (header.length < 100 || header.toString("latin1", 0, 16) !== MAGIC) {
-    throw corruptError(path, "the file is not a database");
-  }
-  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
-}
-
-function assertFormat(path: string, applicationId: number, version: number): void {
-  if (applicationId !== APPLICATION_ID) {
-    throw corruptError(path, "the file is a database of another program", { hint: "choose another file" });
-  }
-  if (version > FORMAT_VERSION) {
-    throw corruptError(path, `the file has format ${version}, this program knows ${FORMAT_VERSION}`, {
-      hint: "use the newer tlsboot that wrote it",
-    });
-  }
-}
-
 function prepare(path: string, database: DatabaseSync): void {
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   database.exec("BEGIN EXCLUSIVE");
   if (isEmpty(database)) database.exec(TABLES);
-  else assertFormat(path, Number(pragma(database, "application_id")), Number(pragma(database, "user_version")));
-  const verdict = pragma(database, "quick_check(1)");
-  if (verdict !== "ok") throw corruptError(path, String(verdict).split("\n").at(-1)!);
+  else assertFormat(path, pragma(database, "application_id"), pragma(database, "user_version"));
+  assertIntact(path, database);
   database.exec("COMMIT");
   chmodSync(path, PRIVATE);
   database.exec("PRAGMA journal_mode = WAL");
@@ -132,6 +98,6 @@ function isEmpty(database: DatabaseSync): boolean {
   return database.prepare("SELECT name FROM sqlite_schema LIMIT 1").get() === undefined;
 }
 
-function pragma(database: DatabaseSync, name: string): unknown {
-  return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+function pragma(database: DatabaseSync, name: "application_id" | "user_version"): number {
+  return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
 }

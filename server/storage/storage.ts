@@ -58,7 +58,10 @@ export interface StorageWatch {
 export interface Storage extends AsyncDisposable {
   /** The newest state of one key. */
   get(key: string): Promise<Stored | undefined>;
-  /** All keys below a prefix (which ends in `/`), ordered byte-wise by key. */
+  /**
+   * All keys below a prefix (which ends in `/`), ordered byte-wise by key. Throws `CompactedError` for a revision that is
+   * forgotten, AppError `invalid` for one that is not there yet.
+   */
   list(prefix: string, options?: StorageListOptions): Promise<StoragePage>;
   /** Writes a key that must not exist: `AlreadyExistsError`. */
   create(key: string, object: KubeObject): Promise<Stored>;

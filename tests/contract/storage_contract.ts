@@ -17,6 +17,8 @@ import { createFakeClock, until } from "../support/fake_clock.ts";
 /** An empty store that is gone at the end of the scope. */
 export interface OpenedStorage extends AsyncDisposable {
   readonly storage: Storage;
+  /** Closes it and opens it again, for a store that lasts; `storage` is then the new one. */
+  reopen?(): Promise<void>;
 }
 
 /** Opens an empty store with five minutes of history. */

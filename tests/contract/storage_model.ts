@@ -1,11 +1,12 @@
 /** A property: whatever is done to a store, it answers as a plain map with a copy per revision would. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isAppError } from "../../core/errors.ts";
 import { CompactedError, type Storage } from "../../server/storage/storage.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
-import { collect, type OpenStorage, thing } from "./storage_contract.ts";
+import { collect, type OpenedStorage, type OpenStorage, thing } from "./storage_contract.ts";
 
 /** Keys with every trouble that order can have: prefixes of each other, signs around "/", characters beyond U+FFFF. */
 const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);
@@ -23,7 +24,7 @@ interface Model {
 }
 
 interface Real {
-  readonly storage: Storage;
+  readonly opened: OpenedStorage;
   readonly clock: FakeClock;
   /** Revisions that the watch from the very start has told. */
   readonly watched: number[];
@@ -43,7 +44,7 @@ class WriteCommand implements fc.AsyncCommand<Model, Real> {
     return true;
   }
 
-  async run(model: Model, { storage }: Real): Promise<void> {
+  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
     const before = model.states.at(-1)!;
     const outcomes = await Promise.allSettled(this.#writes.map((write) => perform(storage, write, before.keys)));
     for (const [index, outcome] of outcomes.entries()) {
@@ -103,7 +104,7 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
     return true;
   }
 
-  async run(model: Model, { storage }: Real): Promise<void> {
+  async run(model: Model, { opened: { storage } }: Real): Promise<void> {
     const { revision, keys } = model.states.at(-1 - this.#back % model.states.length)!;
     const want = [...keys].filter(([key]) => key.startsWith(this.#prefix))
       .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -142,7 +143,7 @@ class WatchCommand implements fc.AsyncCommand<Model, Real> {
     return true;
   }
 
-  async run(model: Model, { storage, watched }: Real): Promise<void> {
+  async run(model: Model, { opened: { storage }, watched }: Real): Promise<void> {
     const revisions = model.states.map((state) => state.revision);
     assert.deepEqual(watched, revisions.slice(1));
     const from = revisions.at(-1 - this.#back % revisions.length)!;
@@ -180,6 +181,30 @@ class AdvanceCommand implements fc.AsyncCommand<Model, Real> {
   }
 }
 
+/** Closes and opens a store that lasts; everything must be as before, history too. */
+class ReopenCommand implements fc.AsyncCommand<Model, Real> {
+  check(): boolean {
+    return true;
+  }
+
+  async run(model: Model, { opened, watched }: Real): Promise<void> {
+    if (opened.reopen === undefined) return;
+    const before = [opened.storage.revision(), opened.storage.compactedRevision()];
+    await opened.reopen();
+    assert.deepEqual([opened.storage.revision(), opened.storage.compactedRevision()], before);
+    follow(opened.storage, model.states.at(-1)!.revision, watched);
+  }
+
+  toString(): string {
+    return "reopen()";
+  }
+}
+
+/** Notes every revision that a watch tells. */
+function follow(storage: Storage, afterRevision: number, watched: number[]): void {
+  storage.watch("/registry/", afterRevision, (events) => void watched.push(...events.map((event) => event.revision)));
+}
+
 /** Registers the property for one implementation whose watches tell the past before `watch` returns. */
 export function testStorageModel(implementation: string, open: OpenStorage, runs: number): void {
   const write = fc.record({
@@ -192,7 +217,8 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
     fc.tuple(fc.constantFrom(...PREFIXES), fc.nat(30), fc.nat(4)).map((args) => new ListCommand(...args)),
     fc.nat(30).map((back) => new WatchCommand(back)),
     fc.constantFrom(1_000, 100_000, 300_000).map((ms) => new AdvanceCommand(ms)),
-  ], { maxCommands: 60 });
+    fc.constant(new ReopenCommand()),
+  ], { maxCommands: 60, size: "+1" });
 
   test(`${implementation} answers as a map with a copy per revision would`, async () => {
     await fc.assert(
@@ -201,14 +227,10 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
         await using opened = await open(clock);
         const { storage } = opened;
         const watched: number[] = [];
-        storage.watch(
-          "/registry/",
-          storage.revision(),
-          (events) => void watched.push(...events.map((event) => event.revision)),
-        );
+        follow(storage, storage.revision(), watched);
         await fc.asyncModelRun(() => ({
           model: { states: [{ revision: storage.revision(), keys: new Map() }] },
-          real: { storage, clock, watched },
+          real: { opened, clock, watched },
         }), sequence);
       }),
       { numRuns: runs },

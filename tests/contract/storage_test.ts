@@ -12,9 +12,16 @@ const openMemory: OpenStorage = async (clock) => {
 
 const openSqlite: OpenStorage = async (clock) => {
   const folder = await createTempFolder();
-  const storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock });
+  const openAgain = () => openSqliteStorage({ path: folder.join("tlsboot.db"), clock });
+  let storage = await openAgain();
   return {
-    storage,
+    get storage() {
+      return storage;
+    },
+    async reopen() {
+      await storage[Symbol.asyncDispose]();
+      storage = await openAgain();
+    },
     async [Symbol.asyncDispose]() {
       await storage[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 /**
  * A program that opens a store and, told to, writes to it from several writers at once without end. Prints a line when
- * the store is open, and one for every write that was acknowledged; tests kill it in the middle.
+ * the store is open, and one for every write that was acknowledged. It never ends by itself: tests kill it.
  */
 import process from "node:process";
 import { isAppError } from "../../core/errors.ts";
@@ -12,9 +12,8 @@ const [path = "", run = ""] = process.argv.slice(2);
 async function main(): Promise<void> {
   const storage = await openSqliteStorage({ path, clock: createFakeClock() });
   process.stdout.write("open\n");
-  if (run === "") await new Promise((resolve) => process.stdin.resume().once("end", resolve));
+  if (run === "") setInterval(() => {}, 60_000);
   else await Promise.all(Array.from({ length: 8 }, (_, writer) => write(`${run}-${writer}`)));
-  await storage[Symbol.asyncDispose]();
 
   async function write(name: string): Promise<void> {
     for (let round = 0;; round++) {

@@ -23,7 +23,7 @@ export function mergeList(
   if (meta.mergeKey === "") {
     throw otherFault(`cannot merge lists without merge key for ${meta.type.kind === "message" ? "struct" : "map"}`);
   }
-  const [kept, added] = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
+  const { kept, added } = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
   const merged = [...kept];
   for (const item of added) {
     const key = keyOf(item, meta.mergeKey);
@@ -45,7 +45,12 @@ export function storedOrderAfter(
   meta: MergeMeta,
 ): readonly unknown[] {
   if (meta.strategy !== "merge" || meta.mergeKey === "") return stored;
-  const [kept, added] = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
+  const { kept, added, isReplaced } = applyElementDirectives(
+    stored as JsonObject[],
+    patch as JsonObject[],
+    meta.mergeKey,
+  );
+  if (isReplaced) return stored;
   const known = new Set(kept.map((item) => item[meta.mergeKey]));
   const fresh = added.filter((item) => !known.has(item[meta.mergeKey]));
   return [...kept, ...fresh.slice(0, Math.max(0, stored.length - kept.length))];
@@ -71,10 +76,10 @@ function applyElementDirectives(
   stored: readonly JsonObject[],
   patch: readonly JsonObject[],
   mergeKey: string,
-): readonly [readonly JsonObject[], readonly JsonObject[]] {
+): { readonly kept: readonly JsonObject[]; readonly added: readonly JsonObject[]; readonly isReplaced: boolean } {
   const added: JsonObject[] = [];
   let kept = stored;
-  let replaced = false;
+  let isReplaced = false;
   for (const item of patch) {
     if (!Object.hasOwn(item, "$patch")) {
       added.push(item);
@@ -87,7 +92,7 @@ function applyElementDirectives(
         break;
       }
       case "replace":
-        replaced = true;
+        isReplaced = true;
         break;
       case "merge":
         throw otherFault("merging lists cannot yet be specified in the patch");
@@ -95,5 +100,5 @@ function applyElementDirectives(
         throw badPatchType(item["$patch"], item);
     }
   }
-  return replaced ? [added, []] : [kept, added];
+  return isReplaced ? { kept: added, added: [], isReplaced } : { kept, added, isReplaced };
 }

@@ -2,7 +2,7 @@
 import { setOwn } from "../codec/json_parser.ts";
 import type { FieldType } from "../schema.ts";
 import { elementKind, keyOf, orderElements } from "./_element_order.ts";
-import { badDirective, badType, otherFault } from "./_fault.ts";
+import { badDirective, badType, noMergeKey, otherFault } from "./_fault.ts";
 import { getMember, isObject, type JsonObject } from "./_json.ts";
 import { findListMeta } from "./_merge_keys.ts";
 import { mergeList, type MergeMaps, storedOrderAfter } from "./_merge_list.ts";
@@ -35,8 +35,9 @@ export function applyElementOrder(
       : current === undefined
       ? withoutDirectives(wanted) as unknown[]
       : mergeList(current, wanted, meta, mergeMaps);
-    // Refuses what cannot be ordered.
-    elementKind(current ?? [], wanted ?? []);
+    if (elementKind(current ?? [], wanted ?? []) === "map" && meta.mergeKey === "") {
+      throw noMergeKey((current ?? wanted)?.[0], "");
+    }
     const storedOrder = storedOrderAfter(current ?? [], wanted ?? [], meta);
     setOwn(stored, key, orderElements(merged, order, storedOrder, meta.mergeKey));
     delete patch[key];
@@ -50,13 +51,19 @@ function listMember(object: JsonObject, key: string): unknown[] | undefined {
   return value;
 }
 
-/** The patch's elements must stand in the order list, in the same order; deletions do not count. */
+/** The patch's elements must stand in the order list, in the same order; directives do not count. */
 function assertConsistent(wanted: unknown[] | undefined, order: unknown[], mergeKey: string): void {
   if (wanted === undefined || wanted.length === 0 || order.length === 0) return;
-  const items = mergeKey === "" ? wanted : wanted.filter((item) => !isDirective(item));
+  const items = mergeKey === "" ? wanted : wanted.filter((item) => directiveOf(item) !== "delete");
   let next = 0;
-  for (const item of order) {
-    if (next < items.length && keyOf(items[next], mergeKey) === keyOf(item, mergeKey)) next += 1;
+  let at = 0;
+  while (next < items.length && at < order.length) {
+    if (mergeKey !== "" && directiveOf(items[next]) !== undefined) {
+      next += 1;
+      continue;
+    }
+    if (keyOf(items[next], mergeKey) === keyOf(order[at], mergeKey)) next += 1;
+    at += 1;
   }
   if (next < items.length) {
     throw otherFault(
@@ -66,7 +73,7 @@ function assertConsistent(wanted: unknown[] | undefined, order: unknown[], merge
   }
 }
 
-function isDirective(item: unknown): boolean {
+function directiveOf(item: unknown): unknown {
   if (!isObject(item)) throw badType("map", item);
-  return Object.hasOwn(item, "$patch");
+  return getMember(item, "$patch");
 }

@@ -2,7 +2,7 @@
  * Events (`pkg/apis/core/validation/events.go`). `v1` only asks that an event makes sense, `events.k8s.io/v1` is
  * strict. Both look at the core form, whose field names stand in the errors. Metadata is not looked at.
  */
-import type { Event } from "../core_v1.ts";
+import type { Event, ObjectReference } from "../core_v1.ts";
 import { type FieldError, invalid, required } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
@@ -40,10 +40,10 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
   if (api === "v1") return errors;
   if (validateImmutable(event.series, old.series, "series").length > 0) errors.push(...validateSeries(event));
   const fields: readonly (readonly [string, (of: Event) => unknown])[] = [
-    ["involvedObject", (of) => of.involvedObject],
+    ["involvedObject", (of) => internalReference(of.involvedObject)],
     ["reason", (of) => of.reason ?? ""],
     ["message", (of) => of.message ?? ""],
-    ["source", (of) => of.source],
+    ["source", (of) => ({ Component: of.source.component ?? "", Host: of.source.host ?? "" })],
     ["firstTimestamp", (of) => of.firstTimestamp],
     ["lastTimestamp", (of) => of.lastTimestamp],
     ["count", (of) => of.count ?? 0],
@@ -52,7 +52,7 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
     ["type", (of) => of.type ?? ""],
     ["eventTime", (of) => of.eventTime],
     ["action", (of) => of.action ?? ""],
-    ["related", (of) => of.related],
+    ["related", (of) => internalReference(of.related)],
     ["reportingController", (of) => of.reportingComponent],
     ["reportingInstance", (of) => of.reportingInstance],
   ];
@@ -91,4 +91,20 @@ function validateSeries(event: Event): FieldError[] {
   if ((event.series.count ?? 0) < 2) errors.push(invalid("series.count", "", "should be at least 2"));
   if ((event.series.lastObservedTime ?? null) === null) errors.push(required("series.lastObservedTime"));
   return errors;
+}
+
+/** The names of Go's internal type, which is what the error prints. */
+function internalReference(reference: ObjectReference | undefined): unknown {
+  if (reference === undefined) return null;
+  const { kind = "", namespace = "", name = "", uid = "", apiVersion = "", resourceVersion = "", fieldPath = "" } =
+    reference;
+  return {
+    Kind: kind,
+    Namespace: namespace,
+    Name: name,
+    UID: uid,
+    APIVersion: apiVersion,
+    ResourceVersion: resourceVersion,
+    FieldPath: fieldPath,
+  };
 }

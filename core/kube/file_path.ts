@@ -1,0 +1,38 @@
+/** Paths as text: core may not ask the machine, and the paths of a kubeconfig need no more than this. */
+
+/** `path` as it is when absolute, else below `baseDir`, cleaned as Go's `filepath.Join` cleans. */
+export function joinPath(baseDir: string, path: string): string {
+  return isAbsolutePath(path) ? path : cleanPath(`${baseDir}/${path}`);
+}
+
+/** The part of an absolute path below `baseDir`; undefined when it lies elsewhere. */
+export function findPathBelow(baseDir: string, path: string): string | undefined {
+  const [base, whole] = [cleanPath(baseDir), cleanPath(path)];
+  const separator = separatorOf(base);
+  const prefix = base.endsWith(separator) ? base : base + separator;
+  return whole.startsWith(prefix) && whole.length > prefix.length ? whole.slice(prefix.length) : undefined;
+}
+
+/** True for `/a`, `C:\a`, `C:/a` and `\\server\share`. */
+export function isAbsolutePath(path: string): boolean {
+  return /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);
+}
+
+/** Drops `.` and empty parts, and each `..` together with the part before it. */
+function cleanPath(path: string): string {
+  const isWindows = separatorOf(path) === "\\";
+  const root = /^(?:[A-Za-z]:[\\/]|\\\\|\/)/.exec(path)?.[0] ?? "";
+  const kept: string[] = [];
+  for (const part of path.slice(root.length).split(isWindows ? /[\\/]+/ : /\/+/)) {
+    if (part === "" || part === ".") continue;
+    if (part !== "..") kept.push(part);
+    else if (kept.length > 0 && kept.at(-1) !== "..") kept.pop();
+    else if (root === "") kept.push(part);
+  }
+  return root + kept.join(isWindows ? "\\" : "/") || ".";
+}
+
+/** Only a drive or a share makes a Windows path: elsewhere a backslash is a letter like others. */
+function separatorOf(path: string): "/" | "\\" {
+  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path) ? "\\" : "/";
+}

@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Namespace } from "../core_v1.ts";
+import type { Lease, LeaseSpec } from "../coordination_v1.ts";
+import { formatFieldError } from "../field_error.ts";
+import { type CsiDriverShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "./csinodes.ts";
+import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLeaseCreate } from "./leases.ts";
+import {
+  defaultNamespace,
+  prepareNamespaceForCreate,
+  prepareNamespaceForUpdate,
+  validateNamespaceCreate,
+  validateNamespaceFinalizeUpdate,
+  validateNamespaceStatusUpdate,
+} from "./namespaces.ts";
+import { defaultNode, type NodeShape, validateNodeCreate, validateNodeUpdate } from "./nodes.ts";
+
+test("defaultNamespace() adds label and phase in Go's order", () => {
+  assert.equal(
+    JSON.stringify(
+      defaultNamespace({ metadata: { name: "n", labels: { z: "1" }, annotations: {} }, spec: {}, status: {} }),
+    ),
+    '{"metadata":{"name":"n","labels":{"kubernetes.io/metadata.name":"n","z":"1"},"annotations":{}},"spec":{},' +
+      '"status":{"phase":"Active"}}',
+  );
+});
+
+test("defaultNamespace() waits for a generated name", () => {
+  const namespace: Namespace = { metadata: { generateName: "n-" }, spec: {}, status: { phase: "Terminating" } };
+  assert.deepEqual(defaultNamespace(namespace), namespace);
+});
+
+test("prepareNamespaceForCreate() adds the finalizer and starts the status anew", () => {
+  const namespace: Namespace = {
+    metadata: { name: "n" },
+    spec: { finalizers: ["x/y"] },
+    status: { phase: "Terminating" },
+  };
+  const prepared = prepareNamespaceForCreate(namespace);
+  assert.deepEqual(prepared.spec.finalizers, ["x/y", "kubernetes"]);
+  assert.deepEqual(prepared.status, { phase: "Active" });
+  assert.deepEqual(prepareNamespaceForCreate(prepared), prepared);
+});
+
+test("prepareNamespaceForUpdate() keeps spec and status", () => {
+  const stored: Namespace = {
+    metadata: { name: "n" },
+    spec: { finalizers: ["kubernetes"] },
+    status: { phase: "Active" },
+  };
+  const sent: Namespace = { metadata: { name: "n" }, spec: {}, status: { phase: "Terminating" } };
+  const prepared = prepareNamespaceForUpdate(sent, stored);
+  assert.deepEqual(prepared.spec, stored.spec);
+  assert.deepEqual(prepared.status, stored.status);
+});
+
+test("namespaces.ts names bad finalizers", () => {
+  const namespace: Namespace = { metadata: { name: "n" }, spec: { finalizers: ["kubernetes", "mine"] }, status: {} };
+  const detail = 'Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified';
+  assert.deepEqual(validateNamespaceCreate(namespace).map(formatFieldError), [`spec.finalizers: ${detail}`]);
+  assert.deepEqual(validateNamespaceFinalizeUpdate(namespace).map(formatFieldError), [`spec.finalizers[1]: ${detail}`]);
+});
+
+test("validateNamespaceStatusUpdate() ties the phase to the deletion", () => {
+  const alive: Namespace = { metadata: { name: "n" }, spec: {}, status: { phase: "Active" } };
+  const dying: Namespace = { ...alive, metadata: { name: "n", deletionTimestamp: "2026-01-01T00:00:00Z" } };
+  assert.deepEqual(validateNamespaceStatusUpdate(alive), []);
+  assert.deepEqual(validateNamespaceStatusUpdate(dying).map(formatFieldError), [
+    "status.Phase: Invalid value: \"Active\": may only be 'Terminating' if `deletionTimestamp` is not empty",
+  ]);
+  assert.deepEqual(validateNamespaceStatusUpdate({ ...alive, status: {} }).map(formatFieldError), [
+    "status.Phase: Invalid value: \"\": may only be 'Active' if `deletionTimestamp` is empty",
+  ]);
+});
+
+const lease = (spec: LeaseSpec): Lease => ({ metadata: { name: "l", namespace: "n" }, spec });
+
+test("validateLeaseCreate() wants sensible numbers", () => {
+  assert.deepEqual(validateLeaseCreate(lease({ leaseDurationSeconds: 15, leaseTransitions: 0 })), []);
+  assert.deepEqual(
+    validateLeaseCreate(lease({ leaseDurationSeconds: 0, leaseTransitions: -1 })).map(formatFieldError),
+    [
+      "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
+      "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0",
+    ],
+  );
+});
+
+test("leases.ts drops the fields of coordinated leader election unless they are stored", () => {
+  const sent = lease({ holderIdentity: "h", strategy: "OldestEmulationVersion", preferredHolder: "p" });
+  assert.deepEqual(prepareLeaseForCreate(sent), lease({ holderIdentity: "h" }));
+  assert.deepEqual(prepareLeaseForUpdate(sent, lease({})), lease({ holderIdentity: "h" }));
+  assert.deepEqual(
+    prepareLeaseForUpdate(sent, lease({ strategy: "x" })),
+    lease({ holderIdentity: "h", strategy: "OldestEmulationVersion" }),
+  );
+});
+
+const node = (spec: NodeShape["spec"], status: NodeShape["status"] = {}): NodeShape => ({
+  metadata: { name: "n" },
+  spec,
+  status,
+});
+
+test("defaultNode() takes the capacity for allocatable", () => {
+  assert.deepEqual(defaultNode(node({}, { capacity: { cpu: "2" } })).status, {
+    capacity: { cpu: "2" },
+    allocatable: { cpu: "2" },
+  });
+  assert.deepEqual(defaultNode(node({}, { capacity: { cpu: "2" }, allocatable: {} })).status.allocatable, {});
+});
+
+for (
+  const { name, stored, changed, want } of [
+    { name: "nothing", stored: node({}), changed: node({}), want: [] },
+    { name: "a first podCIDR", stored: node({}), changed: node({ podCIDRs: ["10.0.0.0/24"] }), want: [] },
+    {
+      name: "a podCIDR",
+      stored: node({ podCIDRs: ["a", "b"] }),
+      changed: node({ podCIDRs: ["a", "c"] }),
+      want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
+    },
+    {
+      name: "a podCIDR away",
+      stored: node({ podCIDRs: ["a"] }),
+      changed: node({}),
+      want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
+    },
+    {
+      name: "the provider id",
+      stored: node({ providerID: "a" }),
+      changed: node({ providerID: "b" }),
+      want: ["spec.providerID: Invalid value: null: field cannot be modified once set"],
+    },
+    {
+      name: "the provider id away",
+      stored: node({ providerID: "a" }),
+      changed: node({}),
+      want: ["spec.providerID: Invalid value: null: field cannot be cleared once set"],
+    },
+    {
+      name: "an address twice",
+      stored: node({}),
+      changed: node({}, {
+        addresses: [{ type: "InternalIP", address: "1" }, { type: "Hostname", address: "1" }, {
+          type: "InternalIP",
+          address: "1",
+        }],
+      }),
+      want: ['status.addresses[2]: Duplicate value: {"Type":"InternalIP","Address":"1"}'],
+    },
+  ]
+) {
+  test(`validateNodeUpdate() answers ${want.length} faults for changing ${name}`, () => {
+    assert.deepEqual(validateNodeUpdate(changed, stored).map(formatFieldError), want);
+  });
+}
+
+test("validateNodeCreate() checks taints", () => {
+  const taints = [
+    { key: "k", effect: "NoSchedule" },
+    { key: "k", effect: "NoSchedule" },
+    { key: "k", effect: "Never" },
+    { key: "k", effect: "" },
+  ];
+  assert.deepEqual(validateNodeCreate(node({ taints })).map(formatFieldError), [
+    'metadata.taints[1]: Duplicate value: {"Key":"k","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must ' +
+    "be unique by key and effect pair",
+    'metadata.taints[2].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", ' +
+    '"NoExecute"',
+    "metadata.taints[3].effect: Required value",
+  ]);
+});
+
+const csiNode = (...drivers: CsiDriverShape[]) => ({ metadata: { name: "n" }, spec: { drivers } });
+
+test("validateCsiNodeCreate() checks every driver", () => {
+  assert.deepEqual(validateCsiNodeCreate(csiNode({ name: "a.b", nodeID: "n", topologyKeys: null })), []);
+  assert.deepEqual(
+    validateCsiNodeCreate(csiNode(
+      { name: "a", nodeID: "", topologyKeys: ["k", "k"], allocatable: { count: -1 } },
+      { name: "a", nodeID: "i".repeat(257) },
+      { name: "", nodeID: "n" },
+    )).map(formatFieldError),
+    [
+      "spec.drivers[0].nodeID: Required value",
+      "spec.drivers[0].allocatable.count: Invalid value: -1: must be greater than or equal to 0",
+      'spec.drivers[0]: Duplicate value: "k"',
+      `spec.drivers[1].nodeID: Invalid value: "${"i".repeat(257)}": must be 256 characters or less`,
+      'spec.drivers[1].name: Duplicate value: "a"',
+      "spec.drivers[2].name: Required value",
+    ],
+  );
+});
+
+test("validateCsiNodeUpdate() lets a driver change its count only", () => {
+  const stored = csiNode({ name: "a", nodeID: "n", topologyKeys: ["k"] });
+  assert.deepEqual(
+    validateCsiNodeUpdate(csiNode({ name: "a", nodeID: "n", topologyKeys: ["k"], allocatable: { count: 1 } }), stored),
+    [],
+  );
+  assert.deepEqual(validateCsiNodeUpdate(csiNode({ name: "b", nodeID: "m" }), stored), []);
+  assert.deepEqual(validateCsiNodeUpdate(csiNode({ name: "a", nodeID: "m" }), stored).map(formatFieldError), [
+    'spec.drivers: Invalid value: {"Name":"a","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable',
+  ]);
+});

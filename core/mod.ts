@@ -1,0 +1,272 @@
+/**
+ * The decisions of TLS bootstrapping, as pure functions over typed values.
+ *
+ * Nothing here reads a clock, a file or the network: what a function needs is an argument, and clock, randomness and
+ * the API come in as ports (`Clock`, `Random`, `ObjectStore`). The same functions run in `tlsboot`, in your controller
+ * and in a test.
+ *
+ * Where to look:
+ *
+ * - what a CSR is: `CertificateSigningRequest`, `parseRequest`, `phaseOf`, `validateCsrCreate`
+ * - may it be approved: `RECOGNIZERS`, `planApproval`, `withApproval`, `withDenial`
+ * - what is signed: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
+ * - how a machine starts: `generateBootstrapToken`, `tokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
+ * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
+ *
+ * Functions that can say no answer with a `Result` or a verdict; what throws, throws an `AppError` with a code.
+ *
+ * @example What a kubelet asks for, and what the approver and the signer make of it
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   BUILTIN_SIGNERS,
+ *   type CertificateSigningRequest,
+ *   createCertificationRequest,
+ *   encodeBase64,
+ *   encodePem,
+ *   generatePrivateKey,
+ *   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+ *   parseRequest,
+ *   planApproval,
+ *   planCertificate,
+ *   withApproval,
+ * } from "@tlsboot/tlsboot/core";
+ *
+ * const key = await generatePrivateKey("ecdsa-p256");
+ * const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+ * const pem = encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key));
+ * const csr: CertificateSigningRequest = {
+ *   apiVersion: "certificates.k8s.io/v1",
+ *   kind: "CertificateSigningRequest",
+ *   metadata: { name: "n1" },
+ *   spec: {
+ *     request: encodeBase64(new TextEncoder().encode(pem)),
+ *     signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+ *     usages: ["digital signature", "client auth"],
+ *     username: "system:bootstrap:abcdef",
+ *   },
+ *   status: {},
+ * };
+ *
+ * // The approver would ask the API whether this requester may have a node's certificate.
+ * const approval = planApproval(csr);
+ * assert(approval.kind === "review");
+ * assert.deepEqual(approval.attempts.map(({ permission }) => permission), ["nodeclient"]);
+ *
+ * // Once approved, the signer plans the certificate from its profile.
+ * const approved = withApproval(csr, { reason: "Example", message: "Checked by hand." });
+ * const facts = parseRequest(csr.spec.request);
+ * assert(approved.ok && facts.ok);
+ * const plan = planCertificate({
+ *   csr: approved.value,
+ *   facts: facts.value,
+ *   profile: BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)!,
+ *   caNotAfter: new Date("2036-01-01T00:00:00Z"),
+ *   signingDurationSeconds: 24 * 3600,
+ *   now: new Date("2026-01-01T00:00:00Z"),
+ * });
+ * assert(plan.ok);
+ * assert.equal(plan.value.subject.commonName, "system:node:n1");
+ * assert.equal(plan.value.notAfter.toISOString(), "2026-01-01T23:55:00.000Z");
+ * ```
+ *
+ * @module
+ */
+
+// Results, errors, secrets, ports.
+export { err, ok, type Result } from "./result.ts";
+export { AppError, type AppErrorOptions, type ErrorCode, isAppError, messageOf } from "./errors.ts";
+export { type Brand, Secret } from "./brand.ts";
+export type {
+  AccessReviewer,
+  CaKey,
+  Change,
+  Clock,
+  CsrStore,
+  LeaseStore,
+  LogFields,
+  Logger,
+  ObjectStore,
+  Random,
+  SignatureAlgorithm,
+  Transport,
+  TransportRequest,
+  TransportResponse,
+} from "./ports.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
+export { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "./version.ts";
+
+// Kubernetes shapes, spelled as the API spells them.
+export type {
+  DeleteOptions,
+  KubeList,
+  KubeObject,
+  ListMeta,
+  ManagedFieldsEntry,
+  ObjectMeta,
+  OwnerReference,
+  Status,
+  StatusCause,
+  StatusDetails,
+} from "./kube/meta.ts";
+export {
+  type CertificateSigningRequest,
+  type CertificateSigningRequestCondition,
+  type CertificateSigningRequestSpec,
+  type CertificateSigningRequestStatus,
+  KEY_USAGES,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+  LEGACY_UNKNOWN_SIGNER,
+} from "./kube/certificates_v1.ts";
+export type {
+  NonResourceAttributesSpec,
+  ResourceAttributesSpec,
+  SubjectAccessReviewSpec,
+  SubjectRulesReviewStatus,
+} from "./kube/authorization_v1.ts";
+export type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+  RoleRef,
+  Subject,
+} from "./kube/rbac_v1.ts";
+export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
+export type { Lease, LeaseSpec } from "./kube/coordination_v1.ts";
+export type { Secret as SecretObject } from "./kube/core_v1.ts";
+export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
+export type { UserInfo } from "./kube/user.ts";
+export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, Presence } from "./kube/schema.ts";
+export { certificateSigningRequestKind, findKind, leaseKind, secretKind } from "./kube/kinds/mod.ts";
+
+// Kubeconfigs.
+export {
+  encodeKubeconfig,
+  type Kubeconfig,
+  type KubeconfigCluster,
+  type KubeconfigContext,
+  type KubeconfigUser,
+  parseKubeconfig,
+} from "./kube/kubeconfig.ts";
+export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kubeconfig_context.ts";
+
+// What a CSR is, and where it stands.
+export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./csr/request.ts";
+export {
+  conditionsOf,
+  type CsrPhase,
+  findCondition,
+  hasCertificate,
+  isApproved,
+  isDenied,
+  isFailed,
+  phaseOf,
+} from "./csr/phase.ts";
+export {
+  extendedKeyUsagesOf,
+  findUnknownUsages,
+  KEY_USAGE_BITS,
+  type KeyUsageBit,
+  keyUsageBitsOf,
+} from "./csr/usages.ts";
+export { validateSignerName } from "./csr/signer_name.ts";
+export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./csr/validate.ts";
+export { findCertificateFault } from "./csr/certificate.ts";
+
+// Whether it is approved.
+export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
+export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/decide.ts";
+export {
+  type DecisionRefusal,
+  type DecisionText,
+  withApproval,
+  withCondition,
+  withDenial,
+} from "./approval/conditions.ts";
+
+// What is signed.
+export { BUILTIN_SIGNERS, checkProfile, type ProfileRule, type SigningProfile } from "./signing/profile.ts";
+export { createCustomProfile, type CustomProfileOptions } from "./signing/custom_profile.ts";
+export { decideDurationSeconds, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
+
+// What goes away by itself.
+export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";
+export { decideTokenCleaning, type TokenCleaning } from "./cleaning/token.ts";
+
+// How a machine starts and stays fresh.
+export {
+  type BootstrapToken,
+  equalsInConstantTime,
+  formatBootstrapToken,
+  generateBootstrapToken,
+  parseBootstrapToken,
+} from "./bootstrap/token.ts";
+export {
+  BOOTSTRAP_TOKEN_USAGES,
+  type BootstrapIdentity,
+  decideTokenSecret,
+  listTokenFacts,
+  type TokenFacts,
+  tokenSecret,
+  tokenSecretName,
+  type TokenSecretOptions,
+} from "./bootstrap/token_secret.ts";
+export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
+export { type NodeName, nodeSubject, parseNodeName } from "./bootstrap/node_name.ts";
+export { bootstrapUsages, rotationUsages } from "./bootstrap/client_usages.ts";
+export { createDigestCsrName, type CsrNameParts } from "./bootstrap/csr_name.ts";
+export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
+export {
+  afterFailure,
+  afterRotation,
+  type CertificateTemplate,
+  nextStep,
+  type RotationCertificate,
+  rotationDeadline,
+  type RotationState,
+  type RotationStep,
+  satisfiesTemplate,
+  startRotation,
+} from "./bootstrap/rotation.ts";
+
+// Keys, requests, certificates, CAs.
+export {
+  createCaKey,
+  describePublicKey,
+  generatePrivateKey,
+  type KeyAlgorithm,
+  parsePrivateKey,
+  type PrivateKey,
+  type PublicKeyDescription,
+  publicKeysEqual,
+} from "./pki/keys.ts";
+export { decodeBase64, encodeBase64, encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
+export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/names.ts";
+export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
+export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
+export type { CurveName } from "./pki/curves.ts";
+export type { ExtensionFacts } from "./pki/certificate_extensions.ts";
+export type { AlternativeNames } from "./pki/subject_alternative_names.ts";
+export {
+  createCertificationRequest,
+  parseCertificationRequest,
+  type RequestedExtension,
+  type RequestFacts,
+  type RequestOptions,
+  verifyRequestSignature,
+} from "./pki/pkcs10.ts";
+export {
+  type CertificateFacts,
+  type CertificatePlan,
+  issueCertificate,
+  parseCertificate,
+  parseCertificates,
+  verifyCertificateSignature,
+} from "./pki/certificate.ts";
+export { type Authority, type AuthorityOptions, createAuthority, parseAuthority } from "./pki/authority.ts";
+export { parseCaBundle, publicKeyPin } from "./pki/ca_bundle.ts";
+export { type ChainOptions, verifyChain } from "./pki/chain.ts";

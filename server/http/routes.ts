@@ -1,0 +1,70 @@
+/**
+ * What the router of kube-apiserver (go-restful) decides before any handler runs: which methods a path has, which
+ * bodies and answers it knows. Its refusals have texts of their own.
+ */
+import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import type { RequestInfo } from "./request_info.ts";
+import type { Exchange } from "./exchange.ts";
+import { headerOf } from "./exchange.ts";
+import { MEDIA_TYPES } from "./negotiation.ts";
+
+/** Content types of patches; others are refused before they are read. */
+const PATCH_TYPES: readonly string[] = [
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/apply-patch+yaml",
+];
+
+/** A list can also be watched. */
+const STREAM_TYPES: readonly string[] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+
+/** The method of each verb on the path that it belongs to. */
+const METHOD_OF_VERB: Readonly<Record<"collection" | "item", Readonly<Record<string, string>>>> = {
+  collection: { create: "POST", list: "GET", deletecollection: "DELETE" },
+  item: { get: "GET", update: "PUT", patch: "PATCH", delete: "DELETE" },
+};
+
+/** The path is served below a known version, but not like this. */
+export function methodNotAllowed(): StatusError {
+  const message = "the server does not allow this method on the requested resource";
+  return new StatusError(statusOf(405, "MethodNotAllowed", message, {}));
+}
+
+
+/** Throws StatusError 405, 415 or 406 when no route of a path fits. */
+export function assertRoute(exchange: Exchange, methods: readonly string[]): void {
+  const { method } = exchange.request;
+  if (!methods.includes(method)) throw methodNotAllowed();
+  if (method === "PATCH") assertPatchType(headerOf(exchange, "content-type"));
+  assertProducible(headerOf(exchange, "accept"), isCollectionRead(exchange.info, method));
+}
+
+/** The methods of a collection or item, from the verbs that a resource has. */
+export function methodsOf(shape: "collection" | "item", verbs: readonly string[]): readonly string[] {
+  const table = METHOD_OF_VERB[shape];
+  return verbs.map((verb) => table[verb]).filter((method) => method !== undefined);
+}
+
+function isCollectionRead({ isResourceRequest, verb }: RequestInfo, method: string): boolean {
+  return isResourceRequest && method === "GET" && (verb === "list" || verb === "watch");
+}
+
+function assertPatchType(contentType: string | undefined): void {
+  if (PATCH_TYPES.includes(mediaNameOf(contentType ?? ""))) return;
+  throw new StatusError(statusOf(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
+}
+
+/** Parameters and quality do not count here: negotiation looks at them later. */
+function assertProducible(accept: string | undefined, isStreaming: boolean): void {
+  if (accept === undefined || accept === "") return;
+  const names = accept.split(",").map(mediaNameOf);
+  if (names.some((name) => name === "*/*" || MEDIA_TYPES.some((type) => type === name))) return;
+  const known = [...MEDIA_TYPES, ...(isStreaming ? STREAM_TYPES : [])].join(", ");
+  const message = `406: Not Acceptable\n\nAvailable representations: ${known}`;
+  throw new StatusError(statusOf(406, "NotAcceptable", message, {}));
+}
+
+function mediaNameOf(clause: string): string {
+  return clause.split(";")[0]!.trim().toLowerCase();
+}

@@ -1,0 +1,145 @@
+/**
+ * The control-plane side of TLS bootstrapping: an API server, where it keeps its objects, and its controllers.
+ *
+ * - `startServer` runs the API over TLS; `createApp` is the same without a listener, for a server of your own.
+ * - `createMemoryStorage` and `openSqliteStorage` are the two storages.
+ * - `createSigner`, `createApprover` and `createTokenCleaner` make reconcilers; `runController` runs one, near or far:
+ *   it sees the API through an `ObjectStore` port. `runCleaner` runs by itself; `runWhileLeading` lets one of several
+ *   replicas work.
+ *
+ * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
+ *
+ * @example A server in memory, asked from inside the process
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { createSystemClock, createSystemRandom } from "@tlsboot/tlsboot/cli";
+ * import {
+ *   createAuthority,
+ *   encodePem,
+ *   generatePrivateKey,
+ *   issueCertificate,
+ *   type Logger,
+ * } from "@tlsboot/tlsboot/core";
+ * import { createMemoryStorage, startServer } from "@tlsboot/tlsboot/server";
+ *
+ * const clock = createSystemClock();
+ * const random = createSystemRandom();
+ * const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
+ *
+ * // A CA, and a serving certificate from it.
+ * const notBefore = clock.now();
+ * const notAfter = new Date(notBefore.getTime() + 3_600_000);
+ * const validity = { notBefore, notAfter };
+ * const caKey = await generatePrivateKey("ecdsa-p256");
+ * const ca = await createAuthority({ commonName: "ca", ...validity, key: caKey, serial: random.bytes(16) });
+ * const key = await generatePrivateKey("ecdsa-p256");
+ * const certificate = await issueCertificate({
+ *   subject: { commonName: "server" },
+ *   publicKeyDer: key.publicKeyDer(),
+ *   dnsNames: ["localhost"],
+ *   ipAddresses: ["127.0.0.1"],
+ *   emailAddresses: [],
+ *   uris: [],
+ *   ...validity,
+ *   usages: ["digital signature", "server auth"],
+ *   isCa: false,
+ * }, ca, random.bytes(16));
+ *
+ * await using storage = createMemoryStorage({ clock });
+ * await using server = await startServer({
+ *   storage,
+ *   clock,
+ *   random,
+ *   logger,
+ *   bindAddress: "127.0.0.1",
+ *   port: 0,
+ *   serving: { certificatePem: encodePem("CERTIFICATE", certificate), privateKeyPem: key.toPem() },
+ *   clientCaPem: ca.certificatePem,
+ *   tokenFile: undefined,
+ *   bootstrapTokens: true,
+ *   anonymous: true,
+ *   audit: undefined,
+ *   version: { gitVersion: "v1.37.2" },
+ *   objects: [],
+ * });
+ * assert(server.port > 0);
+ *
+ * // In-process users pass authorization like anybody else.
+ * const transport = server.transportFor({ username: "jane", uid: "", groups: [], extra: {} }, "example");
+ * const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+ * const answer = await transport.send({ method: "GET", path, headers: {} }, AbortSignal.timeout(5_000));
+ * assert.equal(answer.status, 403);
+ * ```
+ *
+ * @module
+ */
+
+// The server, and its parts for a server of your own.
+export { type Server, type ServerOptions, startServer } from "./server.ts";
+export { type App, type AppDeps, type Caller, createApp } from "./app.ts";
+export { createLoopbackTransport } from "./loopback.ts";
+export type { ServingPair } from "./http/listener.ts";
+export type { PeerCertificate } from "./authn/peer_certificate.ts";
+export type { AuditSink } from "./http/audit.ts";
+export type { HealthCheck } from "./http/health.ts";
+export { createMetrics, type Metrics } from "./http/metrics.ts";
+export type { Served } from "./http/resource_handler.ts";
+export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
+export { type AuthenticatorDeps, createAuthenticator } from "./authn/chain.ts";
+export type { BootstrapTokenDeps } from "./authn/bootstrap_token_authenticator.ts";
+export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
+export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
+export { defaultRbacObjects, rbacObject } from "./authz/default_objects.ts";
+export { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+export {
+  type Admission,
+  type AdmissionPlugin,
+  type AdmissionRequest,
+  createAdmission,
+  type MutatingRequest,
+  type Mutation,
+  type Refusal,
+} from "./admission/admission.ts";
+export { createDefaultPlugins } from "./admission/plugins.ts";
+export type { RegistryDeps } from "./registry/registry.ts";
+export type {
+  Column,
+  Resource,
+  Review,
+  ReviewContext,
+  Strategy,
+  Subresource,
+  UpdateStrategy,
+  WriteContext,
+} from "./registry/resource.ts";
+export { createResources } from "./registry/resources.ts";
+export { createReviews, type ReviewDeps } from "./registry/reviews.ts";
+
+// Storages.
+export {
+  AlreadyExistsError,
+  CompactedError,
+  RevisionConflictError,
+  type Storage,
+  type StorageEvent,
+  type StorageListOptions,
+  type StoragePage,
+  type StorageWatch,
+  type Stored,
+} from "./storage/storage.ts";
+export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
+export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite.ts";
+
+// Controllers.
+export { type ControllerOptions, DONE, type Outcome, type Reconcile, runController } from "./controllers/loop.ts";
+export { type ApproverDeps, createApprover } from "./controllers/approver.ts";
+export { createSigner, type SignerDeps } from "./controllers/signer.ts";
+export { type CleanerOptions, runCleaner } from "./controllers/cleaner.ts";
+export { createTokenCleaner, type TokenCleanerDeps } from "./controllers/token_cleaner.ts";
+export { type LeaderElectionOptions, runWhileLeading } from "./controllers/leader_election.ts";
+export {
+  type CaFiles,
+  createFileAuthoritySource,
+  type FileAuthorityOptions,
+  type FileAuthoritySource,
+} from "./controllers/ca_provider.ts";

@@ -1,0 +1,86 @@
+/** OpenSSL verifies every certificate and key that tlsboot writes. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { runProgram } from "../support/child.ts";
+import { csrManifest } from "./support/csr_manifest.ts";
+import { assertChain, assertKeyMatches, assertNodePair, openssl, subjectOf } from "./support/openssl.ts";
+import { findPemBlocks } from "./support/pem_files.ts";
+import { startSite } from "./support/site.ts";
+
+test("openssl verifies all that up and bootstrap write: chains, keys, and which key belongs where", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  const finished = await site.tlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
+    ...["--cert-dir", "n1/pki", "--hostname-override", "n1"],
+  );
+  assert.equal(finished.code, 0, finished.stderr);
+
+  const blocks = [...await findPemBlocks(site.dataDir), ...await findPemBlocks(site.folder.join("n1"))];
+  const block = site.folder.join("block.pem");
+  const keys = new Set<string>();
+  for (const { path, label, pem } of blocks.filter(({ label }) => label.endsWith("PRIVATE KEY"))) {
+    assert.match(label, /^(EC )?PRIVATE KEY$/, path);
+    await openssl(["pkey", "-check", "-noout"], pem);
+    keys.add(await openssl(["pkey", "-pubout"], pem));
+  }
+  const certificates = blocks.filter(({ label }) => label === "CERTIFICATE");
+  for (const { path, pem } of certificates) {
+    await writeFile(block, pem);
+    await assertChain(site.caPath, block);
+    const publicKey = await openssl(["x509", "-noout", "-pubkey"], pem);
+    assert.ok(keys.has(publicKey), `${path}: no key was written for this certificate`);
+  }
+  const files = new Set(blocks.map(({ path }) => path.slice(site.folder.path.length + 1).replace(/-\d{4}.*/, "")));
+  assert.deepEqual([...files].sort(), [
+    "data/admin.kubeconfig",
+    "data/bootstrap.kubeconfig",
+    "data/pki/apiserver.crt",
+    "data/pki/apiserver.key",
+    "data/pki/ca.crt",
+    "data/pki/ca.key",
+    "n1/kubeconfig",
+    "n1/pki/kubelet-client",
+  ]);
+  await assertChain(site.caPath, `${site.dataDir}/pki/apiserver.crt`, "sslserver");
+  await assertKeyMatches(`${site.dataDir}/pki/apiserver.crt`, `${site.dataDir}/pki/apiserver.key`);
+  await assertKeyMatches(site.caPath, `${site.dataDir}/pki/ca.key`);
+  await assertNodePair(site.caPath, site.folder.join("n1/pki/kubelet-client-current.pem"), "n1");
+});
+
+test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest it can agree on", async () => {
+  await using site = await startSite();
+  const address = site.server.replace("https://", "");
+  const connect = (...args: string[]) =>
+    runProgram("openssl", ["s_client", "-connect", address, "-CAfile", site.caPath, "-verify_return_error", ...args]);
+  for (const version of ["-tls1_2", "-tls1_3"]) {
+    const { code, stdout, stderr } = await connect(version, "-verify_hostname", "localhost");
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /Verify return code: 0 \(ok\)/);
+  }
+  assert.notEqual((await connect("-verify_hostname", "elsewhere.example")).code, 0);
+  assert.notEqual((await connect("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")).code, 0);
+});
+
+test("openssl verifies what the signer issues for a request that openssl made", async () => {
+  await using site = await startSite();
+  const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
+  await site.kubectl.given({ stdin: manifest }).run("create", "-f", "-");
+  await site.kubectl.run("certificate", "approve", "robot");
+  await site.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  const base64 = await site.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
+  const path = site.folder.join("robot.crt");
+  await writeFile(path, Buffer.from(base64, "base64"));
+
+  await assertChain(site.caPath, path, "sslclient");
+  assert.equal(await subjectOf(path), "CN=robot,O=robots");
+  assert.equal((await readFile(path, "utf8")).match(/BEGIN CERTIFICATE/g)?.length, 1);
+  const text = await openssl(["x509", "-in", path, "-noout", "-text"]);
+  assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);
+  assert.match(text, /X509v3 Extended Key Usage: \n +TLS Web Client Authentication\n/);
+  assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
+  // An hour asked for, five minutes backdated.
+  const [, from = "", to = ""] = text.match(/Not Before: (.*)\n +Not After : (.*)\n/) ?? [];
+  assert.equal(Date.parse(to) - Date.parse(from), 65 * 60_000);
+});
