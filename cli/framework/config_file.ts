@@ -1,5 +1,7 @@
 /** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
 import { parseDocument } from "yaml";
+import { messageOf } from "../../core/errors.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "./nearest.ts";
 import type { RawFlags } from "./parse.ts";
@@ -21,7 +23,9 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
   const origin = `config file "${path}"`;
   const broken = document.errors[0];
   if (broken !== undefined) return { raw: {}, faults: [`${origin}: not YAML: ${firstLine(broken.message)}`] };
-  const content: unknown = document.toJS({ maxAliasCount: 100 });
+  const read = contentOf(document);
+  if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${firstLine(read.error)}`] };
+  const content = read.value;
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     return { raw: {}, faults: [`${origin}: a mapping expected`] };
   }
@@ -42,6 +46,15 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
     } else raw[key] = texts;
   }
   return { raw, faults };
+}
+
+/** Aliases are only resolved here: one that leads nowhere, or a bomb of them, is a fault of the file too. */
+function contentOf(document: ReturnType<typeof parseDocument>): Result<unknown, string> {
+  try {
+    return ok(document.toJS({ maxAliasCount: 100 }));
+  } catch (error) {
+    return err(messageOf(error));
+  }
 }
 
 function suggestion(key: string, known: FlagSet): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { parseCsv } from "./csv.ts";
 
 /** Rows of Go's `encoding/csv/reader_test.go` that a reader with default settings answers, restated. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { equalsInConstantTime, formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "./token.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { buildRequest, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest, parseVerifiedRequest } from "./request.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { Secret } from "../brand.ts";
 import { encodeKubeconfig, type Kubeconfig, parseKubeconfig } from "./kubeconfig.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { AppError, type ErrorCode } from "../errors.ts";
 import { forbidden as forbiddenField, invalid, required } from "./field_error.ts";
 import {

@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate } from "@peculiar/x509";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { FULL_REQUEST, REQUEST_VECTORS } from "./_request_vectors.ts";
 import {
   createTestAuthority,

@@ -2,7 +2,7 @@ import { strict as assert } from "node:assert";
 import { generateKeyPairSync, verify } from "node:crypto";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import {
   createCaKey,
   describePublicKey,

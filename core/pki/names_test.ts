@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText, encodeValue } from "./der_writer.ts";
 import { encodeName, formatName, parseName } from "./names.ts";
 

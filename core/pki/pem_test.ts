@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { decodeBase64, encodeBase64, encodePem, findPemBlock, parsePemBlocks } from "./pem.ts";
 
 const block = "-----BEGIN X-----\nQUJD\n-----END X-----\n";

@@ -4,7 +4,7 @@ import { createPublicKey } from "node:crypto";
 import { test } from "node:test";
 import "reflect-metadata";
 import { Pkcs10CertificateRequest } from "@peculiar/x509";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "./_request_vectors.ts";
 import { unwrap } from "./_test_authority.ts";
 import { encodeSequence, encodeValue } from "./der_writer.ts";

@@ -1,7 +1,7 @@
 // Carries `authority_test.go`, `signer_test.go` and `test/integration/certificates/duration_test.go` (conformance.md J, L).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificatePlan } from "../pki/certificate.ts";

@@ -28,6 +28,7 @@ export class Warnings {
   readonly #texts = new Set<string>();
 
   add(text: string): void {
+    // deno-lint-ignore no-control-regex -- a header value cannot hold them
     this.#texts.add(text.replace(/[\u0000-\u001f\u007f]/g, " "));
   }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../tests/support/properties.ts";
 import { thing } from "../../tests/contract/storage_contract.ts";
 import { KeyIndex } from "./_index.ts";
 import { createStored } from "./_stored.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../support/properties.ts";
 import { isAppError } from "../../core/errors.ts";
 import { CompactedError, type Storage } from "../../server/storage/storage.ts";
 import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";

@@ -18,6 +18,7 @@ export interface Running extends AsyncDisposable {
   stderr(): string;
   /** Resolves with the match once stdout or stderr has it; rejects when the program ends before or time is up. */
   waitFor(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
+  hasEnded(): boolean;
   kill(signal: NodeJS.Signals): void;
   finished(): Promise<Finished>;
 }
@@ -100,6 +101,7 @@ export function start(command: string, args: readonly string[], options: StartOp
     pid: child.pid ?? 0,
     stdout: () => output.stdout,
     stderr: () => output.stderr,
+    hasEnded: () => ended !== undefined,
     kill: (signal) => void child.kill(signal),
     finished: () => finished,
     waitFor(pattern, timeoutMs = 60_000) {

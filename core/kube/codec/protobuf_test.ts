@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import fc from "fast-check";
+import fc from "../../../tests/support/properties.ts";
 import {
   ALL_KINDS,
   apiResourceListSchema,

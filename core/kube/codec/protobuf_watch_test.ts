@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../tests/support/properties.ts";
 import { DecodeError } from "./errors.ts";
 import { decodeWatchFrames, encodeEnvelope, encodeWatchFrame, WatchFrameDecoder } from "./protobuf.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../tests/support/properties.ts";
 import { certificateSigningRequestKind } from "../kinds/mod.ts";
 import { decodeObject } from "./decode.ts";
 import { JsonSyntaxError } from "./errors.ts";

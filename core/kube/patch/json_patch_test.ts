@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../tests/support/properties.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "./json_patch.ts";
 
 const DOCUMENT = { a: 1, list: [1, 2], deep: { "x/y": "s", "p~q": null } };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import fc from "../../../tests/support/properties.ts";
 import { matchesLabels, parseLabelSelector, selectorFromLabelSelector } from "./labels.ts";
 
 const LABELS = { a: "b", n: "7", "x.y/z": "" };

@@ -40,7 +40,7 @@ export async function startControlPlane(
   };
   try {
     await writePki(folder);
-    const [client, peer, port] = [await findFreePort(), await findFreePort(), await findFreePort()];
+    const [client, peer, port] = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
     started.push(start(peerPath("etcd"), [
       `--data-dir=${folder.join("etcd")}`,
       `--listen-client-urls=http://127.0.0.1:${client}`,
@@ -156,6 +156,7 @@ async function writeKubeconfig(
 async function waitReady(server: string, ca: Uint8Array, apiserver: Running): Promise<void> {
   const deadline = Date.now() + 90_000;
   while (Date.now() < deadline) {
+    if (apiserver.hasEnded()) break;
     const status = await new Promise<number>((resolve) => {
       const probe = request(`${server}/readyz`, { ca: new TextDecoder().decode(ca) }, (response) => {
         response.resume();

@@ -1,8 +1,10 @@
 /** Stock kubectl with one kubeconfig, and a home of its own so that its discovery cache is cold and thrown away. */
 import assert from "node:assert/strict";
 import { peerPath } from "../../../scripts/peers.ts";
-import { type Finished, type Running, runProgram, start } from "../../support/child.ts";
+import { type Finished, type Running, start } from "../../support/child.ts";
 import type { TempFolder } from "../../support/temp.ts";
+
+const PATIENCE_MS = 60_000;
 
 /** kubectl as one user. */
 export interface Kubectl {
@@ -29,10 +31,20 @@ export function createKubectl(
     env: { HOME: folder.join("home"), KUBECONFIG: kubeconfig, ...more.env },
     ...(more.stdin === undefined ? {} : { stdin: more.stdin }),
   };
+  const finish = async (args: readonly string[]): Promise<Finished> => {
+    await using running = start(program, args, options);
+    // kubectl delete and wait go on for ever when the server never gives the answer they wait for.
+    const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
+    try {
+      return await running.finished();
+    } finally {
+      clearTimeout(timer);
+    }
+  };
   return {
-    try: (...args) => runProgram(program, args, options),
+    try: (...args) => finish(args),
     async run(...args) {
-      const { code, stdout, stderr } = await runProgram(program, args, options);
+      const { code, stdout, stderr } = await finish(args);
       assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stdout}${stderr}`);
       return stdout;
     },

@@ -1,0 +1,34 @@
+/** A stock client-go program with the certificate manager bootstraps and rotates against `up`. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { peerPath } from "../../scripts/peers.ts";
+import { runProgram } from "../support/child.ts";
+import { assertNodePair } from "./support/openssl.ts";
+import { startSite } from "./support/site.ts";
+
+test("client-go's certificate manager bootstraps with a token and rotates twice with its own certificate", async () => {
+  // Backdated by five minutes, so 20 s of life are past 90 % of the certificate's span at once: it rotates immediately.
+  await using site = await startSite({ args: ["--auto-approve", "--cluster-signing-duration", "20s"] });
+  const { code, stdout, stderr } = await runProgram(peerPath("certmanager"), [
+    ...[`-bootstrap-kubeconfig=${site.bootstrapKubeconfig}`, `-cert-dir=${site.folder.join("pki")}`],
+    ...["-node=n1", "-certificates=3", "-timeout=60s"],
+  ]);
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  const lines = stdout.trim().split("\n");
+  assert.equal(lines.length, 3, stdout);
+  for (const [index, line] of lines.entries()) {
+    assert.match(line, new RegExp(`^certificate ${index + 1} system:node:n1 [0-9a-f]{16}$`));
+  }
+  assert.equal(new Set(lines.map((line) => line.split(" ").at(-1))).size, 3);
+  await assertNodePair(site.caPath, site.folder.join("pki", "kubelet-client-current.pem"), "n1");
+
+  const requesters = await site.kubectl.run(
+    ...["get", "csr", "--sort-by=.metadata.creationTimestamp", '--output=jsonpath={range .items[*]}{.spec.username}{" "}{.status.conditions[0].message}{"\\n"}{end}'],
+  );
+  const [first = "", ...rotations] = requesters.trim().split("\n");
+  assert.match(first, /^system:bootstrap:[a-z0-9]{6} Auto approving kubelet client certificate after SubjectAccessReview\.$/);
+  for (const rotation of rotations.slice(0, 2)) {
+    assert.equal(rotation, "system:node:n1 Auto approving self kubelet client certificate after SubjectAccessReview.");
+  }
+  assert.ok(rotations.length >= 2, requesters);
+});

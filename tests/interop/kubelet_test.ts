@@ -1,0 +1,43 @@
+/** An unmodified kubelet 1.37 with `rotateCertificates: false` gets its certificate from `up`. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { test } from "node:test";
+import { startKubelet } from "./support/kubelet.ts";
+import { waitForCsr } from "./support/kubectl.ts";
+import { assertNodePair, modeOf } from "./support/openssl.ts";
+import { startSite } from "./support/site.ts";
+
+test("kubelet gets its certificate by automatic approval, and its kubeconfig works", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  await using kubelet = await startKubelet(site.folder, "n1", site.bootstrapKubeconfig);
+  await kubelet.running.finished();
+  await assertNodePair(site.caPath, kubelet.currentPair, "n1");
+  assert.equal(await modeOf(kubelet.kubeconfig), 0o600);
+  assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
+  const node = site.kubectl.as(kubelet.kubeconfig);
+  assert.match(await node.run("auth", "whoami"), /Username +system:node:n1\n/);
+  assert.match(await site.kubectl.run("get", "csr", "--no-headers"), /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/);
+});
+
+test("kubelet waits for kubectl certificate approve, and then gets its certificate", async () => {
+  await using site = await startSite();
+  await using kubelet = await startKubelet(site.folder, "n2", site.bootstrapKubeconfig);
+  const name = await waitForCsr(site.kubectl, /node-csr-\S+/);
+  assert.equal(existsSync(kubelet.kubeconfig), false);
+  await site.kubectl.run("certificate", "approve", name);
+  await kubelet.running.finished();
+  await assertNodePair(site.caPath, kubelet.currentPair, "n2");
+  assert.match(await site.kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
+});
+
+test("kubelet ends with the reason after kubectl certificate deny", async () => {
+  await using site = await startSite();
+  await using kubelet = await startKubelet(site.folder, "n3", site.bootstrapKubeconfig);
+  const name = await waitForCsr(site.kubectl, /node-csr-\S+/);
+  await site.kubectl.run("certificate", "deny", name);
+  const { code, stderr } = await kubelet.running.finished();
+  assert.notEqual(code, 0);
+  assert.match(stderr, /certificate signing request is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
+  assert.equal(existsSync(kubelet.kubeconfig), false);
+});
