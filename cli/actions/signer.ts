@@ -7,31 +7,14 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
-import { openSigningCas } from "../site/signing_cas.ts";
+import { openSigningCas, signingCaFlagsOf } from "../site/signing_cas.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
-  const cas = await openSigningCas({
-    all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
-    kubeletServing: {
-      certFile: settings.clusterSigningKubeletServingCertFile,
-      keyFile: settings.clusterSigningKubeletServingKeyFile,
-    },
-    kubeletClient: {
-      certFile: settings.clusterSigningKubeletClientCertFile,
-      keyFile: settings.clusterSigningKubeletClientKeyFile,
-    },
-    kubeApiserverClient: {
-      certFile: settings.clusterSigningKubeApiserverClientCertFile,
-      keyFile: settings.clusterSigningKubeApiserverClientKeyFile,
-    },
-    legacyUnknown: {
-      certFile: settings.clusterSigningLegacyUnknownCertFile,
-      keyFile: settings.clusterSigningLegacyUnknownKeyFile,
-    },
-  }, { files: createFilePort(), clock: io.clock, logger, cwd: io.cwd });
+  const deps = { files: createFilePort(), clock: io.clock, logger, cwd: io.cwd };
+  const cas = await openSigningCas(signingCaFlagsOf(settings), deps);
   const signing = { ...cas, signingDurationSeconds: settings.clusterSigningDuration / 1000 };
   await runDistant("signer", settings, io, logger, async (transport, deps, leading) => {
     await runSigner(csrStoreOver(transport, deps), signing, deps, leading);

@@ -5,6 +5,7 @@ import { createFileAuthoritySource } from "../../server/controllers/ca_provider.
 import type { UpFlags } from "../commands/up.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import type { Settings } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
@@ -15,7 +16,8 @@ import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../si
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { keepFresh } from "../site/renewal.ts";
-import { type Site, startSite } from "../site/site.ts";
+import { namesSigningCa, openSigningCas, signingCaFlagsOf, type SigningCas } from "../site/signing_cas.ts";
+import { type Site, type SiteDeps, startSite } from "../site/site.ts";
 
 /** The action of `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -27,13 +29,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
   ]);
-  const authorities = await createFileAuthoritySource({
-    files: caFilesOver(files),
-    certFile: site.dir.caCertificate,
-    keyFile: site.dir.caKey,
-    clock: io.clock,
-    logger,
-  });
+  const cas = await signingCasOf(site, settings, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: site.url, caPem: site.authority.certificatePem };
   const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
@@ -44,8 +40,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     runInProcess(
       site.server,
       {
-        authorities: () => authorities.current(),
-        signerNames: UP_SIGNERS,
+        ...cas,
         signingDurationSeconds: settings.clusterSigningDuration / 1000,
         isTrustedForClients: trustedBy(site.clientCaPem),
         without: [],
@@ -63,6 +58,22 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ),
   ]);
   return EXIT.done;
+}
+
+/** The CAs that the flags name, or the site's own for all signers. `legacy-unknown` never runs here. */
+async function signingCasOf(site: Site, settings: Settings<UpFlags>, deps: SiteDeps): Promise<SigningCas> {
+  const flags = signingCaFlagsOf(settings);
+  if (namesSigningCa(flags)) {
+    const cas = await openSigningCas(flags, deps);
+    return { ...cas, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
+  }
+  const own = await createFileAuthoritySource({
+    ...deps,
+    files: caFilesOver(deps.files),
+    certFile: site.dir.caCertificate,
+    keyFile: site.dir.caKey,
+  });
+  return { signerNames: UP_SIGNERS, authorities: () => own.current() };
 }
 
 function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {

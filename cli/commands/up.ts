@@ -1,6 +1,7 @@
 /** `tlsboot up`. */
 import { defineCommand } from "../framework/command.ts";
-import { durationFlag, switchFlag } from "../framework/flags.ts";
+import { switchFlag } from "../framework/flags.ts";
+import { SIGNING_FLAGS } from "./controller_flags.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
 /** Flags of `up`: those of the server, and what its signer and approver do. */
@@ -10,10 +11,7 @@ export const UP_FLAGS = {
     summary: "Approve kubelet client certificates that machines with a bootstrap token of this command ask for. " +
       "Such a token then gets a certificate for any node name.",
   }),
-  clusterSigningDuration: durationFlag({
-    default: "8760h0m0s",
-    summary: "Default and longest life of the certificates that are issued.",
-  }),
+  ...SIGNING_FLAGS,
 } as const;
 
 /** Type of UP_FLAGS, for the action. */

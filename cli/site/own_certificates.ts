@@ -7,14 +7,13 @@ import { isIP } from "node:net";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
-import { type CertificateFacts, type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
-import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import { encodePem } from "../../core/pki/pem.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { findRenewalReason, planServingNames, renewalDate, type ServingNames } from "../../core/serving/renewal.ts";
-import { Secret } from "../../core/brand.ts";
 import type { FilePort } from "../../client/files.ts";
+import { createAuthorityFiles, readAuthorityFiles } from "../authority_files.ts";
+import { issueClientPair, issuePair, MASTERS_GROUP } from "../issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 
 /** What making certificates needs. */
@@ -35,53 +34,20 @@ export interface ServingFiles {
 const DAY_MS = 86_400_000;
 const CA_LIFE_MS = 3650 * DAY_MS;
 const OWN_LIFE_MS = 365 * DAY_MS;
-/** Clocks of machines differ a little: what is made now is valid a little earlier. */
-const BACKDATE_MS = 5 * 60_000;
 const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
-const GROUP_AND_OTHERS = 0o077;
-/** A random serial of 127 bits stays positive and unique enough for any number of certificates. */
-const SERIAL_BYTES = 16;
+const SERVING_USAGES = ["digital signature", "server auth"];
 
 /** The CA of a data directory; makes one where there is none. AppError `ca_invalid`, `file_permissions`, `io`. */
 export async function ensureCa(
   dir: DataDir,
   deps: OwnCertificateDeps,
-): Promise<{ authority: Authority; created: boolean }> {
-  const { files } = deps;
-  await files.makeDirectory(dir.pki, FOLDER_MODE);
-  const certificatePem = await files.readText(dir.caCertificate);
-  const keyPem = await files.readText(dir.caKey);
-  if (certificatePem !== undefined && keyPem !== undefined) {
-    await refuseOpenKey(dir.caKey, files);
-    return { authority: readAuthority(dir, certificatePem, keyPem), created: false };
+): Promise<{ readonly authority: Authority; readonly created: boolean }> {
+  if (await deps.files.stat(dir.caCertificate) !== undefined) {
+    return { authority: await readAuthorityFiles(dir.root, deps.files), created: false };
   }
-  if (certificatePem !== undefined || keyPem !== undefined) {
-    const [have, miss] = certificatePem === undefined ? [dir.caKey, dir.caCertificate] : [dir.caCertificate, dir.caKey];
-    throw new AppError("ca_invalid", `cannot use the CA: "${have}" is there, but "${miss}" is not`, {
-      hint: "put the missing file back, or move both away to start with a new CA",
-    });
-  }
-  const authority = await makeCa(deps);
-  await files.createExclusive(dir.caKey, authority.keyPem.reveal(), SECRET_MODE);
-  await files.createExclusive(dir.caCertificate, authority.authority.certificatePem, PUBLIC_MODE);
-  return { authority: authority.authority, created: true };
-}
-
-/** A new CA for ten years; the key is handed out once, to be written. */
-export async function makeCa(
-  deps: Pick<OwnCertificateDeps, "clock" | "random">,
-): Promise<{ authority: Authority; keyPem: Secret<string> }> {
-  const key = await generatePrivateKey("ecdsa-p256");
-  const now = deps.clock.now().getTime();
-  const authority = await createAuthority({
-    commonName: "tlsboot-ca",
-    notBefore: new Date(now - BACKDATE_MS),
-    notAfter: new Date(now + CA_LIFE_MS),
-    key,
-    serial: serialOf(deps.random),
-  });
-  return { authority, keyPem: new Secret(key.toPem()) };
+  const options = { commonName: "tlsboot-ca", keyAlgorithm: "ecdsa-p256", lifeMs: CA_LIFE_MS } as const;
+  return { authority: await createAuthorityFiles(dir.root, options, deps), created: true };
 }
 
 /** Which names the serving certificate has: design section 2. */
@@ -112,13 +78,9 @@ export async function ensureServing(
     ? "there is none"
     : findRenewalReason(current.certificate, authority.certificate, names, deps.clock.now());
   if (current !== undefined && reason === undefined) return { serving: current, renewed: undefined };
-  const key = await generatePrivateKey("ecdsa-p256");
-  const certificatePem = await issueOwn(authority, key, deps, {
-    subject: { commonName: "tlsboot" },
-    ...names,
-    usages: ["digital signature", "server auth"],
-  });
-  const privateKeyPem = key.toPem();
+  const plan = { subject: { commonName: "tlsboot" }, ...names, usages: SERVING_USAGES, lifeMs: OWN_LIFE_MS };
+  const { certificatePem, keyPem } = await issuePair(authority, plan, deps);
+  const privateKeyPem = keyPem.reveal();
   await deps.files.makeDirectory(dir.pki, FOLDER_MODE);
   await deps.files.writeAtomic(dir.servingKey, privateKeyPem, SECRET_MODE);
   await deps.files.writeAtomic(dir.servingCertificate, certificatePem, PUBLIC_MODE);
@@ -145,50 +107,20 @@ export async function ensureAdminKubeconfig(
   if (current !== undefined && reason === undefined) {
     return { renewalDate: renewalDate(current.certificate), renewed: undefined };
   }
-  const key = await generatePrivateKey("ecdsa-p256");
-  const certificatePem = await issueOwn(authority, key, deps, {
-    subject: { commonName: ADMIN_NAME, organizations: ["system:masters"] },
-    dnsNames: [],
-    ipAddresses: [],
-    usages: ["digital signature", "client auth"],
-  });
+  const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifeMs: OWN_LIFE_MS };
+  const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
   const text = encodeKubeconfig({
     clusters: [{ name: CLUSTER_NAME, cluster: { server, certificateAuthorityData: authority.certificatePem } }],
     contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],
     users: [{
       name: ADMIN_NAME,
-      user: { clientCertificateData: certificatePem, clientKeyData: new Secret(key.toPem()) },
+      user: { clientCertificateData: certificatePem, clientKeyData: keyPem },
     }],
     currentContext: CLUSTER_NAME,
   });
   await deps.files.writeAtomic(dir.adminKubeconfig, text, SECRET_MODE);
   deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
-  return { renewalDate: renewalDate(leafOf(certificatePem, key.toPem())), renewed: reason };
-}
-
-/** Random bytes of a certificate's serial number. */
-export function serialOf(random: Random): Uint8Array<ArrayBuffer> {
-  const serial = random.bytes(SERIAL_BYTES);
-  serial[0] = serial[0]! & 0x7f;
-  return serial;
-}
-
-function readAuthority(dir: DataDir, certificatePem: string, keyPem: string): Authority {
-  const parsed = parseAuthority(certificatePem, keyPem);
-  if (parsed.ok) return parsed.value;
-  throw new AppError("ca_invalid", `cannot use the CA in "${dir.caCertificate}" and "${dir.caKey}": ${parsed.error}`, {
-    hint: "put back the files that belong together, or move both away to start with a new CA",
-  });
-}
-
-async function refuseOpenKey(path: string, files: FilePort): Promise<void> {
-  const mode = (await files.stat(path))?.mode ?? 0;
-  if ((mode & GROUP_AND_OTHERS) === 0) return;
-  throw new AppError(
-    "file_permissions",
-    `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
-    { hint: `chmod 600 ${path}` },
-  );
+  return { renewalDate: renewalDate(leafOf(certificatePem, keyPem.reveal())), renewed: reason };
 }
 
 async function readServing(dir: DataDir, files: FilePort): Promise<ServingFiles | undefined> {
@@ -215,39 +147,6 @@ async function readAdmin(
   const pair = parseCredentialPair(user.clientCertificateData, user.clientKeyData.reveal());
   if (!pair.ok) return undefined;
   return { server: cluster.server ?? "", caPem: cluster.certificateAuthorityData ?? "", certificate: pair.value.leaf };
-}
-
-async function issueOwn(
-  authority: Authority,
-  key: PrivateKey,
-  deps: OwnCertificateDeps,
-  plan: Pick<CertificatePlan, "subject" | "dnsNames" | "ipAddresses" | "usages">,
-): Promise<string> {
-  const now = deps.clock.now().getTime();
-  const end = Math.min(now + OWN_LIFE_MS, authority.certificate.notAfter.getTime());
-  if (end <= now) {
-    throw new AppError(
-      "ca_expired",
-      `cannot issue a certificate: the CA ended at ${authority.certificate.notAfter.toISOString()}`,
-      {
-        hint: "move the old CA away and start with a new one; every node must bootstrap again",
-      },
-    );
-  }
-  const der = await issueCertificate(
-    {
-      ...plan,
-      publicKeyDer: key.publicKeyDer(),
-      emailAddresses: [],
-      uris: [],
-      notBefore: new Date(now - BACKDATE_MS),
-      notAfter: new Date(end),
-      isCa: false,
-    },
-    authority,
-    serialOf(deps.random),
-  );
-  return encodePem("CERTIFICATE", der);
 }
 
 function leafOf(certificatePem: string, keyPem: string): CertificateFacts {

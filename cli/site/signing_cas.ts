@@ -10,6 +10,8 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
+import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
+import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { caFilesOver } from "./ca_files.ts";
 
@@ -48,6 +50,34 @@ const SIGNERS: readonly {
   { name: KUBE_APISERVER_CLIENT_SIGNER, flag: "kubeApiserverClient", prefix: "cluster-signing-kube-apiserver" },
   { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
 ];
+
+/** The flags by signer. */
+export function signingCaFlagsOf(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
+  return {
+    all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
+    kubeletServing: {
+      certFile: settings.clusterSigningKubeletServingCertFile,
+      keyFile: settings.clusterSigningKubeletServingKeyFile,
+    },
+    kubeletClient: {
+      certFile: settings.clusterSigningKubeletClientCertFile,
+      keyFile: settings.clusterSigningKubeletClientKeyFile,
+    },
+    kubeApiserverClient: {
+      certFile: settings.clusterSigningKubeApiserverClientCertFile,
+      keyFile: settings.clusterSigningKubeApiserverClientKeyFile,
+    },
+    legacyUnknown: {
+      certFile: settings.clusterSigningLegacyUnknownCertFile,
+      keyFile: settings.clusterSigningLegacyUnknownKeyFile,
+    },
+  };
+}
+
+/** True when any CA is named by a flag. */
+export function namesSigningCa(flags: SigningCaFlags): boolean {
+  return Object.values(flags).some((paths: CaPaths) => isGiven(paths));
+}
 
 /** Loads the CAs. UsageError for pairs that do not go together; AppError `ca_invalid`, `file_permissions`. */
 export async function openSigningCas(

@@ -5,11 +5,13 @@ import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
-import { findKind } from "../../core/kube/kinds/mod.ts";
+import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge } from "../../core/kube/status.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import type { Exchange } from "./exchange.ts";
+import { goTypeOf, noKindText } from "./go_names.ts";
 import type { MediaType } from "./negotiation.ts";
 
 /** 3 MiB, as kube-apiserver limits every body. */
@@ -45,74 +47,118 @@ export function decodeBody(
   bytes: Uint8Array,
   fieldValidation: FieldValidation,
 ): KubeObject {
-  if (mediaType === "application/vnd.kubernetes.protobuf") return decodeProtobuf(kind, bytes);
-  const text = new TextDecoder().decode(bytes);
-  const document = parseDocument(kind, mediaType, text, bytes);
-  const value = document.value;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw unrecognized(
-      kind,
-      "json: cannot unmarshal " + goTypeOf(value) +
-        ' into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
-      bytes,
-    );
+  const read = readTyped(mediaType, bytes);
+  if (!read.ok) {
+    const what = `the object provided is unrecognized (must be of type ${kind.kind})`;
+    throw badRequest(`${what}: ${read.error} (${summarize(bytes)})`);
   }
-  const named = value as Record<string, unknown>;
-  assertKind(kind, textOf(named["apiVersion"]), textOf(named["kind"]));
-  return decodeVersioned(kind, document, (errors) => {
-    if (fieldValidation === "Warn") { for (const error of errors) exchange.warnings.add(error); }
-    if (fieldValidation === "Strict") {
-      throw badRequest(`${subjectOf(kind)}: strict decoding error: ${errors.join(", ")}`);
-    }
-  });
-}
-
-/**
- * Decodes a parsed value into a canonical object, handing unknown and duplicate fields to `onStrict`. Throws
- * StatusError 400 when types do not fit.
- */
-export function decodeVersioned(
-  kind: Kind,
-  document: JsonDocument,
-  onStrict: (errors: readonly string[]) => void,
-): KubeObject {
+  const fault = findKindFault(kind, read.value.apiVersion, read.value.kind);
+  if (fault !== undefined) throw badRequest(fault);
   try {
-    const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
-    if (strictErrors.length > 0) onStrict(strictErrors);
-    return object as unknown as KubeObject;
+    const { object, strictErrors } = read.value.decode(kind);
+    if (fieldValidation === "Warn") for (const error of strictErrors) exchange.warnings.add(error);
+    if (fieldValidation === "Strict" && strictErrors.length > 0) {
+      throw badRequest(`${subjectOf(kind)}: strict decoding error: ${strictErrors.join(", ")}`);
+    }
+    return object;
   } catch (error) {
     if (error instanceof DecodeError) throw badRequest(`${subjectOf(kind)}: ${error.message}`);
     throw error;
   }
 }
 
-function decodeProtobuf(kind: Kind, bytes: Uint8Array): KubeObject {
+/**
+ * Decodes an options body such as DeleteOptions, which may come in any API version. Throws StatusError 400 with the
+ * decoder's bare text.
+ */
+export function decodeOptionsBody(kind: Kind, mediaType: MediaType, bytes: Uint8Array): KubeObject {
+  const read = readTyped(mediaType, bytes);
+  if (!read.ok) throw badRequest(read.error);
+  const named = read.value.kind;
+  if (named !== "" && named !== kind.kind) {
+    throw badRequest(noKindText(read.value.apiVersion === "" ? apiVersionOf(kind) : read.value.apiVersion, named));
+  }
   try {
-    const envelope = decodeEnvelope(bytes);
-    assertKind(kind, envelope.apiVersion, envelope.kind);
-    return decodeMessage(kind.schema, envelope.raw) as unknown as KubeObject;
+    return read.value.decode(kind).object;
   } catch (error) {
     if (error instanceof DecodeError) throw badRequest(error.message);
     throw error;
   }
 }
 
-function parseDocument(kind: Kind, mediaType: MediaType, text: string, bytes: Uint8Array): JsonDocument {
+/** Why a body of these names is no object of a kind; undefined when it is. Absent names mean the kind itself. */
+export function findKindFault(kind: Kind, apiVersion: string, kindName: string): string | undefined {
+  const wanted = apiVersionOf(kind);
+  const version = apiVersion === "" ? wanted : apiVersion;
+  const name = kindName === "" ? kind.kind : kindName;
+  if (version === wanted && name === kind.kind) return undefined;
+  const known = ALL_KINDS.find((other) => apiVersionOf(other) === version && [other.kind, other.listKind].includes(name));
+  const shortVersion = version.slice(version.indexOf("/") + 1);
+  const subject = `${name} in version "${shortVersion}" cannot be handled as a ${kind.kind}`;
+  if (known === undefined) return `${subject}: ${noKindText(version, name)}`;
+  if (goTypeOf({ group: known.group, kind: name }) === goTypeOf(kind)) {
+    return `the API version in the data (${version}) does not match the expected API version (${wanted})`;
+  }
+  return `${subject}: converting (${shortVersion}.${name}) to (${goTypeOf(kind)}): unknown conversion`;
+}
+
+/** What a body says it is, and how to decode it. */
+interface TypedBody {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Throws DecodeError. */
+  decode(kind: Kind): { readonly object: KubeObject; readonly strictErrors: readonly string[] };
+}
+
+const GO_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string ' +
+  '"json:\\"kind,omitempty\\"" }';
+
+/** The names in a body; the error is Go's text. */
+function readTyped(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
   try {
-    return mediaType === "application/yaml" ? parseYaml(text) : parseJson(text);
+    if (mediaType === "application/vnd.kubernetes.protobuf") {
+      const { apiVersion, kind, raw } = decodeEnvelope(bytes);
+      const decode: TypedBody["decode"] = ({ schema }) => ({
+        // A decoded message is an object by its schema.
+        object: decodeMessage(schema, raw) as unknown as KubeObject,
+        strictErrors: [],
+      });
+      return ok({ apiVersion, kind, decode });
+    }
+    const text = new TextDecoder().decode(bytes);
+    return typedDocument(mediaType === "application/yaml" ? parseYaml(text) : parseJson(text));
   } catch (error) {
+    if (error instanceof DecodeError) return err(error.message);
     if (!(error instanceof JsonSyntaxError)) throw error;
-    throw unrecognized(kind, `json parse error: ${error.message}`, bytes);
+    return err(mediaType === "application/yaml" ? error.message : noTypeText(error.message));
   }
 }
 
-function unrecognized(kind: Kind, why: string, bytes: Uint8Array) {
-  const prefix = why.startsWith("json parse error") ? why : `json parse error: ${why}`;
-  return badRequest(
-    `the object provided is unrecognized (must be of type ${kind.kind}): couldn't get version/kind; ${prefix} (${
-      summarize(bytes)
-    })`,
-  );
+function typedDocument(document: JsonDocument): Result<TypedBody, string> {
+  // `null` and an empty YAML document are an object without fields.
+  const value = document.value ?? {};
+  if (typeof value !== "object" || Array.isArray(value)) {
+    return err(noTypeText(`json: cannot unmarshal ${goJsonType(value)} into Go value of type ${GO_TYPE_META}`));
+  }
+  const names = { apiVersion: "", kind: "" };
+  for (const [key, named] of Object.entries(value)) {
+    if ((key !== "apiVersion" && key !== "kind") || named === null) continue;
+    if (typeof named !== "string") {
+      return err(noTypeText(`json: cannot unmarshal ${goJsonType(named)} into Go struct field .${key} of type string`));
+    }
+    names[key] = named;
+  }
+  return ok({
+    ...names,
+    decode({ schema }) {
+      const { object, strictErrors } = decodeObject(schema, value, document);
+      return { object: object as unknown as KubeObject, strictErrors };
+    },
+  });
+}
+
+function noTypeText(why: string): string {
+  return `couldn't get version/kind; json parse error: ${why}`;
 }
 
 /** The first 30 bytes, as text when the body looks like JSON, else in hexadecimal. */
@@ -123,40 +169,13 @@ function summarize(bytes: Uint8Array): string {
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 
-function assertKind(kind: Kind, apiVersion: string, kindName: string): void {
-  const wanted = apiVersionOf(kind);
-  const version = apiVersion === "" ? wanted : apiVersion;
-  const name = kindName === "" ? kind.kind : kindName;
-  if (version === wanted && name === kind.kind) return;
-  const [group, groupVersion] = version.includes("/") ? version.split("/", 2) : ["", version];
-  const known = findKind(group ?? "", groupVersion ?? "", name) !== undefined;
-  if (version !== wanted && known) {
-    throw badRequest(
-      `the API version in the data (${version}) does not match the expected API version (${wanted})`,
-    );
-  }
-  const detail = known
-    ? `converting (${goNameOf(version, name)}) to (${goNameOf(wanted, kind.kind)}): unknown conversion`
-    : `no kind "${name}" is registered for version "${version}" in scheme "pkg/api/legacyscheme/scheme.go:30"`;
-  throw badRequest(`${name} in version "${groupVersion}" cannot be handled as a ${kind.kind}: ${detail}`);
-}
-
-function goNameOf(apiVersion: string, kind: string): string {
-  const version = apiVersion.slice(apiVersion.indexOf("/") + 1);
-  return `${version}.${kind}`;
-}
-
 function subjectOf(kind: Kind): string {
   return `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`;
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function goTypeOf(value: unknown): string {
+function goJsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
-  return value === null ? "null" : typeof value === "boolean" ? "bool" : typeof value;
+  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 function tooLarge() {

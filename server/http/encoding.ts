@@ -1,6 +1,6 @@
 /** Writing objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
-import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeList as encodeListMessage, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
@@ -30,9 +30,9 @@ export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pre
   if (mediaType === "application/vnd.kubernetes.protobuf" && wire.schema !== undefined) {
     return encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema, object));
   }
-  const value = encodeObject(wire, object);
+  const value = wire.apiVersion === "" ? { kind: wire.kind, ...object } : encodeObject(wire, object);
   if (mediaType === "application/yaml") return Buffer.from(formatYaml(value), "utf8");
-  return Buffer.from(`${JSON.stringify(value, undefined, pretty ? 2 : undefined)}\n`, "utf8");
+  return Buffer.from(`${jsonText(value, pretty ? 2 : undefined)}\n`, "utf8");
 }
 
 /** Writes a stored object; compact JSON is its kept bytes behind `kind` and `apiVersion`. */
@@ -50,7 +50,7 @@ export function encodeStored(
 export function encodeStoredList(
   kind: Kind,
   metadata: ListMeta,
-  items: readonly Stored[],
+  items: readonly Pick<Stored, "object" | "bytes">[],
   mediaType: MediaType,
   pretty: boolean,
 ): Uint8Array {
@@ -61,7 +61,7 @@ export function encodeStoredList(
   if (mediaType !== "application/json" || pretty) {
     const list = { kind: kind.listKind, apiVersion, metadata, items: items.map((item) => item.object) };
     if (mediaType === "application/yaml") return Buffer.from(formatYaml(list), "utf8");
-    return Buffer.from(`${JSON.stringify(list, undefined, 2)}\n`, "utf8");
+    return Buffer.from(`${jsonText(list, 2)}\n`, "utf8");
   }
   const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${
     JSON.stringify(metadata)

@@ -19,9 +19,9 @@ const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
 export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
   return (exchange) => {
     const [, endpoint = "", single, ...rest] = exchange.info.path.split("/");
-    if (!ENDPOINTS.includes(endpoint) || rest.length > 0) return undefined;
+    if (!ENDPOINTS.includes(endpoint) || single === "" || rest.length > 0) return undefined;
     const asked = checks.filter((check) => check.readyOnly !== true || endpoint === "readyz");
-    if (single === undefined || single === "") return answerAll(exchange, endpoint, asked);
+    if (single === undefined) return answerAll(exchange, endpoint, asked);
     const one = asked.find((check) => check.name === single);
     return one === undefined ? undefined : answerOne(exchange, one);
   };

@@ -3,6 +3,7 @@
  * (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
+import { StatusError, statusOf } from "../../core/kube/status_error.ts";
 
 /** How an object is written. */
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
@@ -23,8 +24,8 @@ export interface Convertible {
   readonly partial: boolean;
   /** Watches have no YAML form. */
   readonly streaming?: boolean;
-  /** Kind named in the refusal. */
-  readonly kindName?: string;
+  /** Go's type of the answer, named when the other transformation is asked for; lists have `List` at its end. */
+  readonly goType?: string;
 }
 
 /** One element of an Accept header. */
@@ -81,6 +82,7 @@ export function negotiate(
       return { mediaType, as, metaVersion, pretty };
     }
     if ((as === "PartialObjectMetadata" || as === "PartialObjectMetadataList") && can.partial) {
+      assertSameForm(as, can);
       return { mediaType, as, metaVersion, pretty };
     }
   }
@@ -89,13 +91,24 @@ export function negotiate(
   );
 }
 
-/** The representation of an error when negotiation itself is what failed. */
+/** The representation of an error: indented JSON when what the client accepts cannot be had. */
 export function negotiateError(accept: string | undefined, query: URLSearchParams, userAgent: string): Representation {
   try {
     return negotiate(accept, query, userAgent, { table: false, partial: false });
   } catch {
-    return { mediaType: "application/json", as: "object", metaVersion: "v1", pretty: false };
+    return { mediaType: "application/json", as: "object", metaVersion: "v1", pretty: true };
   }
+}
+
+/** An object has no list form, and a list no object form; watches send objects. */
+function assertSameForm(as: "PartialObjectMetadata" | "PartialObjectMetadataList", can: Convertible): void {
+  if (can.goType === undefined) return;
+  const isList = can.goType.endsWith("List");
+  if (isList === (as === "PartialObjectMetadataList")) return;
+  const is = isList ? "is a list" : "is not a list";
+  throw new StatusError(
+    statusOf(406, "NotAcceptable", `you requested ${as}, but the requested object ${is} (*${can.goType})`),
+  );
 }
 
 /** The media type of a body; JSON when none is named. Throws StatusError 415. */
@@ -128,7 +141,6 @@ function parseClause(text: string): AcceptClause | undefined {
 
 function mediaTypeOf(clause: AcceptClause, streaming: boolean): MediaType | undefined {
   const offered = streaming ? STREAMING_TYPES : MEDIA_TYPES;
-  if (clause.quality === 0) return undefined;
   if (clause.type === "*" && clause.subtype === "*") return "application/json";
   if (clause.type === "application" && clause.subtype === "*") return "application/json";
   return offered.find((type) => type === `${clause.type}/${clause.subtype}`);

@@ -4,6 +4,7 @@ import { openapiV2Json, openapiV2Protobuf } from "../../core/kube/openapi/v2.ts"
 import { openapiV3Document, type ServedKind } from "../../core/kube/openapi/v3.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
+import { parseAccept } from "./negotiation.ts";
 import { baseHeaders, respondBytes } from "./respond.ts";
 
 /** Answers OpenAPI paths; undefined for any other path. */
@@ -55,7 +56,9 @@ export function createOpenapi(served: readonly ServedKind[], serverVersion: stri
       return respondHashed(exchange, key, document);
     }
     if (path !== "/openapi/v2") return undefined;
-    if ((headerOf(exchange, "accept") ?? "").includes("application/json")) {
+    const form = formOfV2(headerOf(exchange, "accept") ?? "");
+    if (form === undefined) return Promise.resolve(new Response(null, { status: 406, headers: baseHeaders(exchange) }));
+    if (form === "json") {
       return respondDocument(
         exchange,
         documentOf("v2.json", () => jsonOf(openapiV2Json(served, serverVersion))),
@@ -67,11 +70,25 @@ export function createOpenapi(served: readonly ServedKind[], serverVersion: stri
   };
 }
 
+/** Which form of `/openapi/v2` an Accept header asks for: protobuf unless JSON comes first. */
+function formOfV2(accept: string): "json" | "protobuf" | undefined {
+  if (accept === "") return "json";
+  for (const { type, subtype } of parseAccept(accept)) {
+    if (type === "*" || (type === "application" && (subtype === "json" || subtype === "*"))) return "json";
+    if (type === "application" && /^com\.github\.(proto-)?openapi\.spec\.v2[@.]v1\.0\+protobuf$/.test(subtype)) {
+      return "protobuf";
+    }
+  }
+  return undefined;
+}
+
 /** A document asked for by its hash never changes; by another hash it is somewhere else. */
 function respondHashed(exchange: Exchange, key: string, document: Document): Promise<Response> {
   const asked = exchange.query.get("hash");
   if (asked !== null && asked !== document.hash) {
     const headers = baseHeaders(exchange);
+    headers.set("content-type", "application/json");
+    headers.set("vary", "Accept");
     headers.set("location", `/openapi/v3/${key}?hash=${document.hash}`);
     return Promise.resolve(new Response(null, { status: 301, headers }));
   }

@@ -4,13 +4,15 @@ import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { applyJsonPatch } from "../../core/kube/patch/json_patch.ts";
+import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
 import { applyStrategicMergePatch } from "../../core/kube/patch/strategic.ts";
-import type { Kind } from "../../core/kube/schema.ts";
+import { marshalJson } from "../../core/kube/quote.ts";
+import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
 import type { FieldValidation } from "./body.ts";
 import { wireOf } from "./encoding.ts";
+import { noKindText } from "./go_names.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The patch types that are applied here. */
@@ -39,16 +41,19 @@ export function readPatch(type: PatchType, bytes: Uint8Array): JsonDocument {
     if (error instanceof JsonSyntaxError) throw badRequest("invalid JSON patch");
     throw error;
   }
-  const { value } = document;
-  const fits = type === "json"
-    ? Array.isArray(value)
-    : typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!fits) {
-    const got = Array.isArray(value) ? "array" : value === null ? "null" : typeof value;
-    const want = type === "json" ? "jsonpatch.Patch" : "map[string]interface {}";
-    throw badRequest(`error decoding patch: json: cannot unmarshal ${got} into Go value of type ${want}`);
-  }
+  // Go decodes `null` into an empty patch; a merge patch must be more.
+  if (document.value === null && type !== "merge") return { ...document, value: type === "json" ? [] : {} };
+  const fault = type === "json" ? undefined : findShapeFault(type, document.value);
+  if (fault !== undefined) throw badRequest(fault);
   return document;
+}
+
+function findShapeFault(type: PatchType, value: unknown): string | undefined {
+  if (value === null) return "Invalid JSON Patch";
+  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  if (got === "object") return undefined;
+  const fault = `json: cannot unmarshal ${got} into Go value of type map[string]interface {}`;
+  return type === "merge" ? `error decoding patch: ${fault}` : fault;
 }
 
 /** The patched object, decoded and canonical. Throws StatusError 400, 413 or 422. */
@@ -69,17 +74,38 @@ export function applyPatch(
   if (!applied.ok) throw patchFailure(applied.error);
 
   const refuse = (detail: string): never => {
-    throw invalidPatchedObject(JSON.stringify(applied.value), detail);
+    throw invalidPatchedObject(marshalJson(inGoOrder(applied.value, versioned)), detail);
   };
+  const fault = findNameFault(kind, applied.value);
+  if (fault !== undefined) refuse(fault);
   try {
     const decoded = decodeObject(kind.schema, applied.value, { duplicates: patch.duplicates });
-    if (decoded.strictErrors.length > 0) {
-      if (fieldValidation === "Strict") refuse(`strict decoding error: ${decoded.strictErrors.join(", ")}`);
-      if (fieldValidation === "Warn") { for (const error of decoded.strictErrors) exchange.warnings.add(error); }
+    const unknown = type === "json" ? findUnknownOperationFields(patch.value) : [];
+    const strictErrors = [...unknown, ...decoded.strictErrors];
+    if (strictErrors.length > 0) {
+      if (fieldValidation === "Strict") refuse(`strict decoding error: ${strictErrors.join(", ")}`);
+      if (fieldValidation === "Warn") { for (const error of strictErrors) exchange.warnings.add(error); }
     }
     return decoded.object as unknown as KubeObject;
   } catch (error) {
     if (error instanceof DecodeError) return refuse(error.message);
     throw error;
   }
+}
+
+/** A patch may not make another kind of the object. */
+function findNameFault(kind: Kind, patched: unknown): string | undefined {
+  if (typeof patched !== "object" || patched === null) return undefined;
+  const { apiVersion, kind: name } = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...patched };
+  if (apiVersion === apiVersionOf(kind) && name === kind.kind) return undefined;
+  return noKindText(String(apiVersion), String(name));
+}
+
+/** What a patch has touched comes out of Go with its members sorted; the rest stays as it was. */
+function inGoOrder(value: unknown, original: unknown, isRoot = true): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (!isRoot && JSON.stringify(value) === JSON.stringify(original)) return value;
+  const before = (original ?? {}) as Record<string, unknown>;
+  const entries = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(entries.map(([key, member]) => [key, inGoOrder(member, before[key], false)]));
 }

@@ -3,6 +3,7 @@ import type { ListMeta } from "../../core/kube/meta.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { partialObjectMetadataListSchema } from "../../core/kube/kinds/partial_list.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
+import { goTypeOf } from "./go_names.ts";
 import {
   assertSelectable,
   getObject,
@@ -31,7 +32,12 @@ const MIN_WATCH_SECONDS = 1800;
 /** What an endpoint of a resource can be converted to. */
 export function convertibleOf(target: Target): Convertible {
   const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
-  return { table: target.subresource === "" || sub?.table === true, partial: true };
+  return { table: target.subresource === "" || sub?.table === true, partial: true, goType: goTypeOf(target.resource.kind) };
+}
+
+/** What a list of a resource can be converted to. */
+export function listConvertible(target: Target): Convertible {
+  return { table: true, partial: true, goType: `${goTypeOf(target.resource.kind)}List` };
 }
 
 /** Chooses the representation of an answer. */
@@ -90,7 +96,7 @@ export function respondStored(
 
 /** GET of a collection. */
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
-  const representation = representationFor(exchange, { table: true, partial: true });
+  const representation = representationFor(exchange, listConvertible(target));
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
   assertNamedPath(target, options);
@@ -99,12 +105,15 @@ export async function handleList(deps: RegistryDeps, target: Target, exchange: E
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
+/** What of a list is sent. */
+export type SentList = Omit<ListAnswer, "items"> & { readonly items: readonly Pick<Stored, "object" | "bytes">[] };
+
 /** Sends a list in any representation. */
 export function respondList(
   deps: RegistryDeps,
   exchange: Exchange,
   resource: Resource,
-  list: ListAnswer,
+  list: SentList,
   representation: Representation,
 ): Promise<Response> {
   const { mediaType, pretty, as, metaVersion } = representation;
@@ -143,7 +152,14 @@ export function respondList(
           kind: "PartialObjectMetadataList",
           schema: partialObjectMetadataListSchema,
         },
-        { metadata, items: objects.map((object) => ({ metadata: object.metadata })) },
+        {
+          metadata,
+          items: objects.map((object) => ({
+            kind: "PartialObjectMetadata",
+            apiVersion: `meta.k8s.io/${metaVersion}`,
+            metadata: object.metadata,
+          })),
+        },
         representation,
       );
   }
@@ -170,8 +186,9 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
         }`,
       );
     }
-    await waitForRevision(deps, revision, exchange.signal);
-    if (options.sendInitialEvents !== true) afterRevision = revision;
+    // Changes after a revision that is still to come are simply waited for.
+    if (options.sendInitialEvents === true) await waitForRevision(deps, revision, exchange.signal);
+    else afterRevision = revision;
   }
   const watching = await openWatch(deps, { ...target, name: "" }, {
     labels: options.labels,

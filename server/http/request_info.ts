@@ -8,7 +8,7 @@ import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fie
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {
   readonly isResourceRequest: boolean;
-  /** URL path, decoded only segment by segment below. */
+  /** URL path, decoded as Go decodes it: before it is split, so that an escaped slash is a slash. */
   readonly path: string;
   readonly verb: string;
   readonly apiGroup: string;
@@ -33,7 +33,16 @@ const VERB_OF_METHOD: Readonly<Record<string, string>> = {
 /** Paths below a namespace that are about the namespace itself. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
-/** Reads a request; a path whose escapes are broken is a path request with an empty resource. */
+/** Decodes a URL path; undefined when its escapes are broken. */
+export function decodePath(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a request from its decoded path. */
 export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
   const pathRequest: RequestInfo = {
     isResourceRequest: false,
@@ -47,8 +56,8 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     name: "",
     parts: [],
   };
-  const segments = decodeSegments(path);
-  if (segments === undefined || segments.length < 3) return pathRequest;
+  const segments = path.replace(/^\/+|\/+$/g, "").split("/");
+  if (segments.length < 3) return pathRequest;
 
   const isCore = segments[0] === "api";
   if (!isCore && segments[0] !== "apis") return pathRequest;
@@ -101,14 +110,6 @@ export function attributesOf(info: RequestInfo): Attributes {
     name: info.name,
     namespace: info.namespace,
   };
-}
-
-function decodeSegments(path: string): readonly string[] | undefined {
-  try {
-    return path.split("/").filter((segment) => segment !== "").map((segment) => decodeURIComponent(segment));
-  } catch {
-    return undefined;
-  }
 }
 
 /** `watch` counts as true with any value except `0` and `false`. */

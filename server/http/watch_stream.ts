@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
-import { encodeObject } from "../../core/kube/codec/encode.ts";
+import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/codec/protobuf.ts";
 import { partialObjectMetadataSchema, statusSchema } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -62,7 +62,8 @@ export function watchBody(
 
   let pending: Promise<readonly WatchEvent[] | undefined> | undefined;
   let nextBookmarkAt = format.clock.now().getTime() + BOOKMARK_INTERVAL_MS;
-  let lastBookmarkSent = false;
+  // Without the time for it there is no last bookmark.
+  let lastBookmarkSent = timing.timeoutSeconds * 1000 <= LAST_BOOKMARK_BEFORE_END_MS;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       while (true) {
@@ -216,5 +217,5 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
 }
 
 function jsonLine(value: object): Uint8Array {
-  return Buffer.from(`${JSON.stringify(value)}\n`, "utf8");
+  return Buffer.from(`${jsonText(value)}\n`, "utf8");
 }

@@ -1,9 +1,9 @@
 /** POST, PUT, PATCH and DELETE. */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
-import type { DeleteOptions, KubeList, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
+import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";
@@ -12,13 +12,13 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
 import { withMeta } from "../registry/write.ts";
-import { decodeBody, readBody } from "./body.ts";
+import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
 import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
 import { applyPatch, parsePatchType, readPatch } from "./patch_body.ts";
-import { convertibleOf, representationFor, respondStored } from "./read_handlers.ts";
+import { convertibleOf, listConvertible, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 
 /** POST to a collection. */
@@ -47,6 +47,7 @@ export async function handleUpdate(deps: RegistryDeps, target: Target, exchange:
   const object = withDefaults(target.resource, inNamespace(target, sent));
   const updated = await updateObject(deps, target, () => Promise.resolve(object), {
     dryRun: options.dryRun,
+    expectedUid: object.metadata.uid,
     ...(target.subresource === "" ? { createWith: object } : {}),
   });
   return respondUpdated(deps, exchange, target.resource, updated, representation);
@@ -97,15 +98,14 @@ export async function handleDeleteCollection(
   target: Target,
   exchange: Exchange,
 ): Promise<Response> {
-  const representation = representationFor(exchange, { table: true, partial: true });
+  const representation = representationFor(exchange, listConvertible(target));
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
   const options = await readDeleteOptions(exchange);
   const { objects, revision } = await deleteCollection(deps, target, query, options, exchange.signal);
-  const { kind } = target.resource;
-  const list: KubeList = { metadata: { resourceVersion: String(revision) }, items: objects };
-  const wire = { apiVersion: apiVersionOf(kind), kind: kind.listKind };
-  return respondWire(exchange, 200, wire, list, { ...representation, as: "object", mediaType: "application/json" });
+  const items = objects.map((object) => ({ object, bytes: jsonBytes(object) }));
+  const list = { items, revision, continueToken: "", remainingItemCount: undefined };
+  return respondList(deps, exchange, target.resource, list, representation);
 }
 
 function respondUpdated(
@@ -141,13 +141,14 @@ async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
     options = deleteOptionsFromQuery(exchange.query);
   } else {
     const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
-    options = decodeBody(exchange, DELETE_OPTIONS, mediaType, bytes, "Ignore") as unknown as DeleteOptions;
+    // Decoded by the description of DeleteOptions, which is no stored object.
+    options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes) as unknown as DeleteOptions;
   }
   refuseDeleteOptions(options);
   return options;
 }
 
-/** DeleteOptions may come as `v1`, `meta.k8s.io/v1` or in the resource's own group: all mean the same. */
+/** DeleteOptions may come in any API version: all mean the same. */
 const DELETE_OPTIONS: Kind = {
   group: "",
   version: "v1",

@@ -3,6 +3,8 @@
  * (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
+import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { parseJson } from "../../core/kube/codec/json_parser.ts";
 import { badRequest } from "../../core/kube/status.ts";
 
 /** Where a list goes on. A negative revision means: at the newest state. */
@@ -23,14 +25,9 @@ export function encodeContinue(token: ContinueToken): string {
 
 /** Reads a token. Throws StatusError 400 with upstream's texts. */
 export function parseContinue(text: string): ContinueToken {
-  let parsed: { v?: unknown; rv?: unknown; start?: unknown };
-  try {
-    parsed = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-  } catch (cause) {
-    throw badRequest(`${PREFIX}: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
-  if (parsed === null || typeof parsed !== "object" || parsed.v !== VERSION) {
-    throw badRequest(`${PREFIX}: server does not recognize this encoded version ${JSON.stringify(parsed?.v ?? "")}`);
+  const parsed = decodeToken(text);
+  if (parsed.v !== VERSION) {
+    throw badRequest(`${PREFIX}: server does not recognize this encoded version ${parsed.v ?? ""}`);
   }
   if (typeof parsed.rv !== "number" || !Number.isSafeInteger(parsed.rv) || parsed.rv === 0) {
     throw badRequest(`${PREFIX}: incorrect encoded start resourceVersion (version ${VERSION})`);
@@ -41,4 +38,14 @@ export function parseContinue(text: string): ContinueToken {
   const start = parsed.start;
   if (start.split("/").some((part) => part === ".." || part === ".")) throw badRequest(`${PREFIX}: ${start}`);
   return { revision: parsed.rv, lastKey: start.endsWith("\u0000") ? start.slice(0, -1) : start };
+}
+
+function decodeToken(text: string): { readonly v?: unknown; readonly rv?: unknown; readonly start?: unknown } {
+  try {
+    const { value } = parseJson(Buffer.from(text, "base64url").toString("utf8"));
+    return typeof value === "object" && value !== null ? value : {};
+  } catch (cause) {
+    if (cause instanceof JsonSyntaxError) throw badRequest(`${PREFIX}: ${cause.message}`);
+    throw cause;
+  }
 }

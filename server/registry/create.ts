@@ -67,13 +67,14 @@ async function createOnce(deps: RegistryDeps, target: Target, sent: KubeObject, 
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
-  if (/^\d+$/.test(version) && Number(version) !== 0) {
+  if (!dryRun && /^\d+$/.test(version) && Number(version) !== 0) {
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
   const key = keyOf(resource, target.namespace, name);
   if (dryRun) {
     if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
-    return { kind: "dryRun", object: prepared };
+    // What is not stored gets no version of its own.
+    return { kind: "dryRun", object: version === "" ? prepared : withMeta(prepared, { resourceVersion: version }) };
   }
   return { kind: "stored", stored: await deps.storage.create(key, prepared) };
 }

@@ -142,10 +142,10 @@ interface Start {
 
 async function startOf(deps: RegistryDeps, query: ListQuery, signal: AbortSignal): Promise<Start> {
   if (query.continueToken !== "") {
+    const token = parseContinue(query.continueToken);
     if (query.resourceVersion !== "" && query.resourceVersion !== "0") {
       throw badRequest("specifying resource version is not allowed when using continue");
     }
-    const token = parseContinue(query.continueToken);
     return { revision: token.revision < 0 ? undefined : token.revision, afterKey: token.lastKey };
   }
   if (query.resourceVersion === "" || query.resourceVersion === "0") {

@@ -71,7 +71,7 @@ function tokenReview(deps: ReviewDeps): Review {
       const result = await deps.authenticate({ authorizationHeader: `Bearer ${token}`, peerCertificate: undefined });
       const status: TokenReview["status"] = result.kind === "user"
         ? { authenticated: true, user: wireUser(result.user) }
-        : { user: {}, error: "[invalid bearer token]" };
+        : { user: {}, error: "invalid bearer token" };
       return { ...review, status };
     },
   };

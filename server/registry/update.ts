@@ -35,7 +35,12 @@ export async function updateObject(
   deps: RegistryDeps,
   target: Target,
   change: Change,
-  options: { readonly dryRun: boolean; readonly createWith?: KubeObject },
+  options: {
+    readonly dryRun: boolean;
+    readonly createWith?: KubeObject;
+    /** What was put is about the object of this uid only; a patch that changes the uid is invalid instead. */
+    readonly expectedUid?: string | undefined;
+  },
 ): Promise<Updated> {
   const key = keyOf(target.resource, target.namespace, target.name);
   while (true) {
@@ -49,6 +54,7 @@ export async function updateObject(
         ? { kind: "stored", stored: created.stored, created: true }
         : { kind: "object", object: created.object, created: true };
     }
+    assertSameUid(target, options.expectedUid ?? "", stored);
     const next = await prepareUpdate(deps, target, stored, change);
     if (next === undefined) return { kind: "stored", stored, created: false };
     if (options.dryRun) return { kind: "object", object: next, created: false };
@@ -84,7 +90,6 @@ async function prepareUpdate(
   const { resource, name } = target;
   const old = stored.object;
   const changed = await change(old);
-  assertSameUid(target, changed, stored);
 
   const admissionRequest = {
     operation: "UPDATE" as const,
@@ -133,13 +138,13 @@ function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeO
     resourceVersion: old.metadata.resourceVersion,
     generation: old.metadata.generation,
     creationTimestamp: old.metadata.creationTimestamp,
-    deletionTimestamp: old.metadata.deletionTimestamp,
-    deletionGracePeriodSeconds: old.metadata.deletionGracePeriodSeconds,
+    // Validation refuses to set what is unset.
+    deletionTimestamp: old.metadata.deletionTimestamp ?? object.metadata.deletionTimestamp,
+    deletionGracePeriodSeconds: old.metadata.deletionGracePeriodSeconds ?? object.metadata.deletionGracePeriodSeconds,
   });
 }
 
-function assertSameUid(target: Target, object: KubeObject, stored: Stored): void {
-  const sent = object.metadata.uid ?? "";
+function assertSameUid(target: Target, sent: string, stored: Stored): void {
   const kept = stored.object.metadata.uid ?? "";
   if (sent === "" || sent === kept) return;
   const storageKey = `${prefixOf(target.resource, target.namespace)}${target.name}`;
@@ -156,7 +161,9 @@ function assertResourceVersion(target: Target, object: KubeObject, stored: Store
   if (sent !== "" && !/^\d+$/.test(sent)) throw genericServerError(parseUintText(sent));
   if (sent === "" || Number(sent) === 0) {
     if (target.resource.strategy.unconditionalUpdate) return;
-    throw invalidObject(target.resource.kind, target.name, [
+    // The resource stands in the place of the kind here, as kube-apiserver answers it.
+    const { group, plural } = target.resource.kind;
+    throw invalidObject({ group, kind: plural }, target.name, [
       invalid("metadata.resourceVersion", 0, "must be specified for an update"),
     ]);
   }

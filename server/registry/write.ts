@@ -37,7 +37,9 @@ export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
   return { ...object, metadata: merged as ObjectMeta };
 }
 
-/** Throws StatusError 422 when there is any fault. */
+/** Throws StatusError 422 when there is any fault; the same fault counts once, whoever found it. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalidObject(target.resource.kind, nameOf(object), [...errors]);
+  if (errors.length === 0) return;
+  const distinct = new Map(errors.map((error) => [`${error.type} ${error.field} ${error.message}`, error]));
+  throw invalidObject(target.resource.kind, nameOf(object), [...distinct.values()]);
 }

@@ -18,14 +18,16 @@ test("kubectl get csr NAME --watch prints each change once", async () => {
   assert.deepEqual(conditions, ["Pending", "Pending", "Approved", "Approved,Issued"]);
 });
 
-test("kubectl get csr --watch --output=json streams whole objects, the deleted one too", async () => {
+test("kubectl get csr --watch --output-watch-events streams whole objects, the deleted one too", async () => {
   await using site = await startSite();
-  await using watch = site.kubectl.start("get", "csr", "--watch", "--output=jsonpath={.metadata.name} ", "--output-watch-events");
+  await using watch = site.kubectl.start(
+    ...["get", "csr", "--watch", "--output-watch-events"],
+    '--output=jsonpath={.type} {.object.metadata.name}{"\\n"}',
+  );
   await site.kubectl.given({ stdin: await csrManifest("w2") }).run("create", "-f", "-");
-  await watch.waitFor(/ADDED/);
+  await watch.waitFor(/^ADDED w2$/m);
   await site.kubectl.run("delete", "csr", "w2");
-  await watch.waitFor(/DELETED/);
-  assert.match(watch.stdout(), /w2/);
+  await watch.waitFor(/^DELETED w2$/m);
 });
 
 test("kubectl wait returns at creation, at approval and at deletion", async () => {

@@ -16,9 +16,9 @@ export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(jsonText(value));
 }
 
-/** The same as text. */
-export function jsonText(value: unknown): string {
-  const text = JSON.stringify(value) ?? "null";
+/** The same as text, indented when asked for. */
+export function jsonText(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, undefined, indent) ?? "null";
   return UNSAFE.test(text) ? text.replace(new RegExp(UNSAFE, "g"), escape) : text;
 }
 

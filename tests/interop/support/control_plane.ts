@@ -25,7 +25,8 @@ export interface ControlPlane extends AsyncDisposable {
 /** Bearer tokens of the control plane's token file: user, groups. */
 export const TOKENS = {
   "bootstrap-token": ["kubelet-bootstrap", "system:bootstrappers"],
-  "admin-token": ["admin", "system:masters"],
+  "signer-token": ["tlsboot-signer", "tlsboot-signers"],
+  "approver-token": ["tlsboot-approver", "tlsboot-approvers"],
 } as const;
 
 /** Starts one and waits until it is ready. */
@@ -106,7 +107,10 @@ async function writePki(folder: TempFolder): Promise<void> {
     if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
   };
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  await openssl("req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30");
+  await openssl(
+    ...["req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30"],
+    ...["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"],
+  );
   await writeFile(folder.join("server.ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
   await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
   for (

@@ -1,0 +1,84 @@
+/** Certificates from a CA on disk without a request: the administrator's and the server's own. */
+import type { Authority } from "../core/pki/authority.ts";
+import { issueCertificate } from "../core/pki/certificate.ts";
+import { generatePrivateKey } from "../core/pki/keys.ts";
+import type { SubjectFields } from "../core/pki/names.ts";
+import { encodePem } from "../core/pki/pem.ts";
+import { AppError } from "../core/errors.ts";
+import type { Clock, Random } from "../core/ports.ts";
+import { Secret } from "../core/brand.ts";
+
+/** What the certificate says. */
+export interface PairPlan {
+  readonly subject: SubjectFields;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly usages: readonly string[];
+  readonly lifeMs: number;
+}
+
+/** Whose client certificate it is. */
+export interface ClientIdentity {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  readonly lifeMs: number;
+}
+
+/** A certificate and its key, PEM. */
+export interface IssuedPair {
+  readonly certificatePem: string;
+  readonly keyPem: Secret<string>;
+  readonly notAfter: Date;
+}
+
+/** What issuing needs. */
+export interface IssueDeps {
+  readonly clock: Pick<Clock, "now">;
+  readonly random: Random;
+}
+
+/** The group that may do everything, whatever RBAC says. */
+export const MASTERS_GROUP = "system:masters";
+/** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
+const BACKDATE_MS = 5 * 60_000;
+const SERIAL_BYTES = 16;
+
+/** Issues a certificate for a new P-256 key; it ends with the CA at the latest. AppError `ca_expired`. */
+export async function issuePair(authority: Authority, plan: PairPlan, deps: IssueDeps): Promise<IssuedPair> {
+  const now = deps.clock.now().getTime();
+  const caEnd = authority.certificate.notAfter;
+  if (caEnd.getTime() <= now) {
+    throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${caEnd.toISOString()}`, {
+      hint: "move the old CA away and start with a new one; every node must bootstrap again",
+    });
+  }
+  const key = await generatePrivateKey("ecdsa-p256");
+  const notAfter = new Date(Math.min(now + plan.lifeMs, caEnd.getTime()));
+  const der = await issueCertificate(
+    {
+      subject: plan.subject,
+      publicKeyDer: key.publicKeyDer(),
+      dnsNames: plan.dnsNames ?? [],
+      ipAddresses: plan.ipAddresses ?? [],
+      emailAddresses: [],
+      uris: [],
+      notBefore: new Date(now - BACKDATE_MS),
+      notAfter,
+      usages: plan.usages,
+      isCa: false,
+    },
+    authority,
+    deps.random.bytes(SERIAL_BYTES),
+  );
+  return { certificatePem: encodePem("CERTIFICATE", der), keyPem: new Secret(key.toPem()), notAfter };
+}
+
+/** Issues a client certificate. */
+export function issueClientPair(authority: Authority, identity: ClientIdentity, deps: IssueDeps): Promise<IssuedPair> {
+  const { commonName, organizations, lifeMs } = identity;
+  return issuePair(
+    authority,
+    { subject: { commonName, organizations }, usages: ["digital signature", "client auth"], lifeMs },
+    deps,
+  );
+}

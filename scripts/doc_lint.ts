@@ -1,0 +1,27 @@
+/**
+ * Runs `deno doc --lint` over the entries and fails for what a reader of the library would miss: types that are not
+ * exported, missing types, exports without a sentence. Members whose name and type say it all need no comment.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+
+const ENTRIES = ["mod.ts", "core/mod.ts", "server/mod.ts", "client/mod.ts", "cli/mod.ts"];
+
+const { stderr } = spawnSync(process.execPath, ["doc", "--lint", ...ENTRIES], {
+  encoding: "utf8",
+  env: { ...process.env, NO_COLOR: "1" },
+  maxBuffer: 64 * 1024 * 1024,
+});
+const findings = [...stderr.matchAll(/^error\[([a-z-]+)\]: (.*)\n\s*--> ([^\n]*?):(\d+):\d+/gm)].map(
+  ([, rule, message, file, line]) => ({ rule, message, file: file!, line: Number(line) }),
+);
+const serious = findings.filter(({ rule, file, line }) => rule !== "missing-jsdoc" || isTopLevel(file, line));
+for (const { rule, message, file, line } of serious) process.stdout.write(`${rule}: ${message} (${file}:${line})\n`);
+process.stdout.write(`doc-lint: ${serious.length} findings\n`);
+process.exit(serious.length === 0 ? 0 : 1);
+
+function isTopLevel(file: string, line: number): boolean {
+  const text = readFileSync(file, "utf8").split("\n")[line - 1] ?? "";
+  return /^export\b/.test(text);
+}

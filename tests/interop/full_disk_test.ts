@@ -1,0 +1,91 @@
+/** A full disk: a clear answer for each write, nothing that was acknowledged is lost, and life goes on with space. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { csrManifest } from "./support/csr_manifest.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { assertNodePair } from "./support/openssl.ts";
+import { startSite, waitUntilUp } from "./support/site.ts";
+import { mountSmallDisk } from "./support/small_disk.ts";
+
+/** Creates one CSR of a few pages, so that it cannot fit into what is left of a page. */
+async function create(kubectl: Kubectl, name: string) {
+  const stdin = await csrManifest(name, { metadata: { annotations: { "example.com/weight": "x".repeat(16_000) } } });
+  return await kubectl.given({ stdin }).try("create", "-f", "-");
+}
+
+const namesOf = async (kubectl: Kubectl): Promise<readonly string[]> =>
+  (await kubectl.run("get", "csr", "--output=jsonpath={.items[*].metadata.name}")).split(" ");
+
+test("up on a full disk refuses writes with the reason, goes on reading, and recovers when space is freed", async () => {
+  await using folder = await createTempFolder();
+  await using disk = await mountSmallDisk(folder.join("disk"), 4096);
+  await using site = await startSite({ dataDir: `${disk.path}/data` });
+  const acknowledged: string[] = [];
+  const createAcknowledged = async (name: string) => {
+    const { code, stderr } = await create(site.kubectl, name);
+    assert.equal(code, 0, stderr);
+    acknowledged.push(name);
+  };
+  await createAcknowledged("before-1");
+  await createAcknowledged("before-2");
+
+  await disk.fill();
+  for (const name of ["during-1", "during-2"]) {
+    const refused = await create(site.kubectl, name);
+    assert.equal(refused.code, 1, `${name} was acknowledged on a full disk`);
+    assert.match(refused.stderr, /^Error from server.*(disk|space|full)/);
+    assert.doesNotMatch(refused.stderr, /\n {4}at /);
+  }
+  assert.deepEqual(await namesOf(site.kubectl), acknowledged);
+  assert.equal(await site.kubectl.run("get", "--raw", "/livez"), "ok");
+
+  await disk.free();
+  await createAcknowledged("after-1");
+  await site.kubectl.run("certificate", "approve", "after-1");
+  await site.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+
+  await disk.fill();
+  assert.equal((await create(site.kubectl, "during-3")).code, 1);
+  site.running.kill("SIGKILL");
+  await site.running.finished();
+  await disk.free();
+  await using again = startTlsboot(["up", "--secure-port", site.server.split(":").at(-1) ?? "", "--data-dir", site.dataDir]);
+  await waitUntilUp(again);
+  assert.deepEqual([...await namesOf(site.kubectl)].sort(), [...acknowledged].sort());
+});
+
+test("up that starts on a full disk says so and ends with 1, and starts once there is space", async () => {
+  await using folder = await createTempFolder();
+  await using disk = await mountSmallDisk(folder.join("disk"), 4096);
+  await disk.fill();
+  const args = ["up", "--secure-port", "0", "--data-dir", `${disk.path}/data`];
+  const { code, stdout, stderr } = await runTlsboot(args);
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^tlsboot: error: cannot .*(no space left on device|disk is full)/im);
+  await disk.free();
+  await using running = startTlsboot(args);
+  await waitUntilUp(running);
+});
+
+test("bootstrap with a full disk says so, and a second run succeeds once there is space", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  await using disk = await mountSmallDisk(site.folder.join("disk"), 64);
+  const args = [
+    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", `${disk.path}/n1/kubeconfig`],
+    ...["--cert-dir", `${disk.path}/n1/pki`, "--hostname-override", "n1"],
+  ];
+  await disk.fill();
+  const full = await runTlsboot(args);
+  assert.equal(full.code, 1);
+  assert.match(full.stderr, /^tlsboot: error: cannot .*(no space left on device|ENOSPC)/im);
+  assert.equal(existsSync(`${disk.path}/n1/kubeconfig`), false);
+
+  await disk.free();
+  const { code, stderr } = await runTlsboot(args);
+  assert.equal(code, 0, stderr);
+  await assertNodePair(site.caPath, `${disk.path}/n1/pki/kubelet-client-current.pem`, "n1");
+});
