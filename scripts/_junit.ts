@@ -15,7 +15,8 @@ export async function readCounts(path: string): Promise<Counts> {
   } catch {
     return { passed: 0, failed: 1 };
   }
-  const cases = [...text.matchAll(/<testcase\b[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
+  // Attribute values may hold a bare ">": names of tests do.
+  const cases = [...text.matchAll(/<testcase\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
   const failed = cases.filter(([, body]) => body !== undefined && /<(failure|error|skipped)\b/.test(body)).length;
   if (cases.length === 0) return { passed: 0, failed: 1 };
   return { passed: cases.length - failed, failed };

@@ -3,7 +3,8 @@
  * dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
  */
 import { type Context, Hono, type Next } from "hono";
-import { statusFromError, unauthorized } from "../core/kube/status.ts";
+import { parseDuration } from "../core/duration.ts";
+import { badRequest, statusFromError, unauthorized } from "../core/kube/status.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import type { Decision } from "../core/rbac/attributes.ts";
 import type { Authenticator } from "./authn/authentication.ts";
@@ -17,9 +18,10 @@ import { type Exchange, Warnings } from "./http/exchange.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
 import type { Metrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
-import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
+import { attributesOf, decodePath, parseRequestInfo } from "./http/request_info.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
+import { assertRoute } from "./http/routes.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 
 /** Dependencies of the app. */
@@ -44,6 +46,8 @@ export interface Caller {
   readonly remoteAddress: string;
   /** Header names and values in turn, as they came: repeated headers stay apart. */
   readonly rawHeaders: readonly string[];
+  /** Path and query as they came, with dot segments and escapes; the request's own URL when absent. */
+  readonly target?: string;
   /** Set for in-process clients only: they are who the composition root says. */
   readonly user?: UserInfo;
 }
@@ -79,20 +83,43 @@ export function createApp(deps: AppDeps): App {
     if (status.code === 500) deps.logger.error("request failed", { path: context.req.path, error });
     return respondError(context.get("exchange"), error);
   });
-  return (request, caller) => Promise.resolve(hono.fetch(request, caller));
+  return (request, caller) =>
+    decodePath(targetOf(request, caller).path) === undefined
+      ? Promise.resolve(new Response("400 Bad Request", { status: 400 }))
+      : Promise.resolve(hono.fetch(request, caller));
+}
+
+/** Where a request goes, as it came: URLs drop dot segments, which kube-apiserver refuses as names. */
+function targetOf(request: Request, caller: Caller): { requestUri: string; path: string; query: URLSearchParams } {
+  const url = new URL(request.url);
+  const requestUri = caller.target?.startsWith("/") === true ? caller.target : `${url.pathname}${url.search}`;
+  const mark = requestUri.indexOf("?");
+  return {
+    requestUri,
+    path: mark < 0 ? requestUri : requestUri.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? "" : requestUri.slice(mark + 1)),
+  };
+}
+
+/** `timeout` must be a duration on every request but a watch. Throws StatusError 400. */
+function assertTimeout({ info, query }: Exchange): void {
+  const text = query.get("timeout") ?? "";
+  if (text === "" || info.verb === "watch") return;
+  const parsed = parseDuration(text);
+  if (!parsed.ok) throw badRequest(`invalid timeout specified in the request URL - ${parsed.error}`);
 }
 
 /** Gives the request its id and reading, and counts, times and audits the answer. */
 function observe(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const request = context.req.raw;
-    const url = new URL(request.url);
+    const { requestUri, path, query } = targetOf(request, context.env);
     const receivedAt = deps.clock.now();
-    const info = parseRequestInfo(request.method, url.pathname, url.searchParams);
+    const info = parseRequestInfo(request.method, decodePath(path) ?? path, query);
     context.set("receivedAt", receivedAt);
     context.set("exchange", {
       request,
-      query: url.searchParams,
+      query,
       info,
       user: NOBODY,
       auditId: adoptedAuditId(request) ?? createUid(deps.random),
@@ -105,7 +132,7 @@ function observe(deps: AppDeps) {
     deps.metrics.observe(info, code, (answeredAt.getTime() - receivedAt.getTime()) / 1000);
     deps.audit?.write(formatAuditEvent({
       auditId: context.get("exchange").auditId,
-      requestUri: `${url.pathname}${url.search}`,
+      requestUri,
       info,
       user: context.get("requester") ?? NOBODY,
       impersonatedUser: context.get("impersonated"),
@@ -122,6 +149,7 @@ function observe(deps: AppDeps) {
 function authenticate(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
+    assertTimeout(exchange);
     const user = context.env.user ?? await authenticatedUser(deps, exchange, context.env);
     context.set("requester", user);
     context.set("exchange", { ...exchange, user });
@@ -181,19 +209,23 @@ function dispatch(deps: AppDeps) {
   const health = createHealth(deps.checks);
   const openapi = createOpenapi(discovered, deps.version["gitVersion"] ?? "");
   const version = new TextEncoder().encode(JSON.stringify(deps.version, undefined, 2));
+  const index = new TextEncoder().encode(JSON.stringify({ paths: pathsOf(discovered) }, undefined, 2));
   return async (context: AppContext): Promise<Response> => {
     const exchange = context.get("exchange");
     const { info } = exchange;
     if (info.isResourceRequest) return await handleResource(exchange);
-    if (exchange.request.method === "GET" || exchange.request.method === "HEAD") {
-      if (/^\/version\/?$/.test(info.path)) return respondBytes(exchange, 200, "application/json", version);
-      if (info.path === "/metrics") {
-        const { contentType, text } = await deps.metrics.render();
-        return respondBytes(exchange, 200, contentType, new TextEncoder().encode(text));
-      }
-      const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
-      if (answer !== undefined) return await answer;
+    if (/^\/version\/?$/.test(info.path)) {
+      assertRoute(exchange, ["GET"]);
+      return respondBytes(exchange, 200, "application/json", version);
     }
+    // The paths below answer to any method, as kube-apiserver's do.
+    if (info.path === "/") return respondBytes(exchange, 200, "application/json", index);
+    if (info.path === "/metrics") {
+      const { contentType, text } = await deps.metrics.render();
+      return respondBytes(exchange, 200, contentType, new TextEncoder().encode(text));
+    }
+    const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
+    if (answer !== undefined) return await answer;
     return respondText(exchange, 404, "404 page not found\n");
   };
 }
@@ -209,4 +241,15 @@ function discoveredResources(served: Served): readonly DiscoveredResource[] {
 function adoptedAuditId(request: Request): string | undefined {
   const given = request.headers.get("audit-id") ?? "";
   return given !== "" && given.length <= MAX_AUDIT_ID ? given : undefined;
+}
+
+/** What `/` lists. */
+function pathsOf(discovered: readonly DiscoveredResource[]): readonly string[] {
+  const groups = discovered.flatMap(({ kind: { group, version } }) =>
+    group === "" ? ["/api", `/api/${version}`] : ["/apis", `/apis/${group}`, `/apis/${group}/${version}`]
+  );
+  return [
+    ...new Set([...groups, "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]),
+  ]
+    .sort();
 }

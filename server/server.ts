@@ -17,6 +17,7 @@ import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./boot
 import type { AuditSink } from "./http/audit.ts";
 import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { countIssuedDurations } from "./issued_durations.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { createResources } from "./registry/resources.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -55,8 +56,53 @@ export interface Server extends AsyncDisposable {
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
 
+/** The API without a listener: what answers requests, and what must end with it. */
+export interface Api extends AsyncDisposable {
+  readonly app: App;
+  /** A way in for in-process clients. */
+  transportFor(user: UserInfo, userAgent: string): Transport;
+}
+
+/** What the API needs: everything but how it is reached. */
+export type ApiOptions = Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem"> & {
+  /** Whether client certificates count at all: there is a client CA. */
+  readonly clientCertificates: boolean;
+  /** `host:port` under which clients reach it, for old discovery. */
+  readonly serverAddress: () => string;
+};
+
 /** Starts a server. Throws AppError `port_in_use`, `io`. */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  const bound = { port: options.port };
+  const api = await createApi({
+    ...options,
+    clientCertificates: options.clientCaPem !== undefined,
+    serverAddress: () => `${options.bindAddress}:${bound.port}`,
+  });
+  const listener = await listen({
+    bindAddress: options.bindAddress,
+    port: options.port,
+    serving: options.serving,
+    clientCaPem: options.clientCaPem,
+    fetch: (request, connection) => api.app(request, connection),
+    logger: options.logger,
+  });
+  bound.port = listener.port;
+  return {
+    address: listener.address,
+    port: listener.port,
+    setServing: (serving) => listener.setServing(serving),
+    transportFor: (user, userAgent) => api.transportFor(user, userAgent),
+    async [Symbol.asyncDispose]() {
+      // Watches end first, so that the listener has nothing to wait for.
+      await api[Symbol.asyncDispose]();
+      await listener[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Puts the API together over a storage, with the default objects in it. */
+export async function createApi(options: ApiOptions): Promise<Api> {
   const { storage, clock, random, logger } = options;
   await reconcileObjects(options, [...systemNamespaces(), ...defaultRbacObjects(), ...options.objects]);
   const rbac = await createRbacSource(storage);
@@ -64,13 +110,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const authenticate = createAuthenticator({
     clock,
     logger,
-    clientCertificates: options.clientCaPem !== undefined,
+    clientCertificates: options.clientCertificates,
     anonymous: options.anonymous,
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
     ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),
   });
+  const metrics = createMetrics();
+  const durations = countIssuedDurations(storage, metrics);
   const stopping = new AbortController();
-  const bound = { port: options.port };
   const app: App = createApp({
     storage,
     clock,
@@ -81,34 +128,24 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     authenticate,
     authorizer,
     audit: options.audit,
-    metrics: createMetrics(),
+    metrics,
     checks: [
       { name: "ping", check: () => Promise.resolve() },
       { name: "storage", check: () => storage.health() },
       { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping.signal) },
     ],
     version: options.version,
-    serverAddress: () => `${options.bindAddress}:${bound.port}`,
+    serverAddress: options.serverAddress,
     stopping: stopping.signal,
   });
-  const listener = await listen({
-    bindAddress: options.bindAddress,
-    port: options.port,
-    serving: options.serving,
-    clientCaPem: options.clientCaPem,
-    fetch: (request, connection) => app(request, connection),
-    logger,
-  });
-  bound.port = listener.port;
   return {
-    address: listener.address,
-    port: listener.port,
-    setServing: (serving) => listener.setServing(serving),
+    app,
     transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
-    async [Symbol.asyncDispose]() {
+    [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
-      await listener[Symbol.asyncDispose]();
+      durations[Symbol.dispose]();
       rbac[Symbol.dispose]();
+      return Promise.resolve();
     },
   };
 }

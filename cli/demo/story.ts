@@ -2,6 +2,7 @@
  * The story of TLS bootstrapping, told with the program's own parts over real TLS. Tables and refusals are the server's
  * answers; anything that fails ends the story with an error.
  */
+import { isAbsolute } from "node:path";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { type Api, createApi } from "../../client/api.ts";
 import type { FilePort } from "../../client/files.ts";
@@ -183,7 +184,9 @@ class Story {
     );
     narrator.command(
       `kubelet --bootstrap-kubeconfig ${this.#show(this.#site.dir.bootstrapKubeconfig)} --kubeconfig ` +
-        `${this.#show(first.kubeconfigPath)} --cert-dir ${this.#show(first.certDir)} --hostname-override ${first.name}`,
+        `${this.#show(first.kubeconfigPath)} --cert-dir ${
+          this.#showAbsolute(first.certDir)
+        } --hostname-override ${first.name}`,
     );
     await using admin = await this.#connect(this.#site.dir.adminKubeconfig);
     using asking = startProgress(this.#options.io, "machines are asking");
@@ -301,6 +304,12 @@ class Story {
     this.#narrator.answer(createTablePrinter({ isWide: false }).print(table.columnDefinitions, table.rows));
     const rest = table.metadata.remainingItemCount ?? 0;
     if (rest > 0) this.#narrator.answer(`… and ${rest} more`);
+  }
+
+  /** A kubelet writes --cert-dir into its kubeconfig as it was given, where a relative path starts at the kubeconfig. */
+  #showAbsolute(path: string): string {
+    const shown = this.#show(path);
+    return isAbsolute(shown) ? shown : `"$PWD"/${shown}`;
   }
 
   #kubectl(): string {

@@ -56,7 +56,7 @@ export function decodeBody(
   if (fault !== undefined) throw badRequest(fault);
   try {
     const { object, strictErrors } = read.value.decode(kind);
-    if (fieldValidation === "Warn") for (const error of strictErrors) exchange.warnings.add(error);
+    if (fieldValidation === "Warn") { for (const error of strictErrors) exchange.warnings.add(error); }
     if (fieldValidation === "Strict" && strictErrors.length > 0) {
       throw badRequest(`${subjectOf(kind)}: strict decoding error: ${strictErrors.join(", ")}`);
     }
@@ -92,7 +92,9 @@ export function findKindFault(kind: Kind, apiVersion: string, kindName: string):
   const version = apiVersion === "" ? wanted : apiVersion;
   const name = kindName === "" ? kind.kind : kindName;
   if (version === wanted && name === kind.kind) return undefined;
-  const known = ALL_KINDS.find((other) => apiVersionOf(other) === version && [other.kind, other.listKind].includes(name));
+  const known = ALL_KINDS.find((other) =>
+    apiVersionOf(other) === version && [other.kind, other.listKind].includes(name)
+  );
   const shortVersion = version.slice(version.indexOf("/") + 1);
   const subject = `${name} in version "${shortVersion}" cannot be handled as a ${kind.kind}`;
   if (known === undefined) return `${subject}: ${noKindText(version, name)}`;

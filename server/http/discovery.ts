@@ -10,11 +10,13 @@ import {
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../core/kube/schema.ts";
+import { pathNotFound } from "../../core/kube/status.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { parseAccept, type Representation } from "./negotiation.ts";
 import { representationFor } from "./read_handlers.ts";
 import { baseHeaders, respondBytes, respondWire } from "./respond.ts";
+import { assertRoute } from "./routes.ts";
 
 /** What discovery must know of a resource. */
 export interface DiscoveredResource {
@@ -25,7 +27,7 @@ export interface DiscoveredResource {
   readonly stored: boolean;
 }
 
-/** Answers every discovery path; undefined when the path is none, or its group is unknown. */
+/** Answers every discovery path; undefined when the path is none, or its group is unknown. Throws StatusError 404, 405, 406. */
 export type DiscoveryHandler = (exchange: Exchange) => Promise<Response> | undefined;
 
 const AGGREGATED_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -49,38 +51,50 @@ export function createDiscovery(
   const groups = GROUP_ORDER.filter((group) => resources.some(({ kind }) => kind.group === group));
   const inGroup = (group: string) => resources.filter(({ kind }) => kind.group === group);
   const namedGroups = groups.filter((group) => group !== "");
+  const isRooted = (path: string) => /^\/apis?$|^\/api\//.test(path) || namedGroups.includes(path.split("/")[2] ?? "");
   return (exchange) => {
     const path = exchange.info.path.replace(/\/$/, "");
+    if (!/^\/apis?(\/|$)/.test(path) || !isRooted(path)) return undefined;
+    const found = find(exchange, path);
+    if (found === undefined) throw pathNotFound();
+    assertRoute(exchange, ["GET"]);
+    return found();
+  };
+
+  function find(exchange: Exchange, path: string): (() => Promise<Response>) | undefined {
     if (path === "/api") {
-      if (wantsAggregated(exchange)) return respondAggregated(exchange, aggregated([""], inGroup));
+      if (wantsAggregated(exchange)) return () => respondAggregated(exchange, aggregated([""], inGroup));
       const versions = {
         versions: ["v1"],
         serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: serverAddress() }],
       };
-      return respondLegacy(exchange, { kind: "APIVersions", apiVersion: "", schema: apiVersionsSchema }, versions);
+      return () =>
+        respondLegacy(exchange, { kind: "APIVersions", apiVersion: "", schema: apiVersionsSchema }, versions);
     }
     if (path === "/apis") {
-      if (wantsAggregated(exchange)) return respondAggregated(exchange, aggregated(namedGroups, inGroup));
+      if (wantsAggregated(exchange)) return () => respondAggregated(exchange, aggregated(namedGroups, inGroup));
       const list = { groups: namedGroups.map((group) => groupOf(group, inGroup(group))) };
-      return respondLegacy(exchange, { kind: "APIGroupList", apiVersion: "v1", schema: apiGroupListSchema }, list);
+      return () =>
+        respondLegacy(exchange, { kind: "APIGroupList", apiVersion: "v1", schema: apiGroupListSchema }, list);
     }
     const [, root, group = "", version] = path.split("/");
     if (root === "api" && group === "v1" && version === undefined) {
-      return respondLegacy(exchange, RESOURCE_LIST_CORE, resourceListOf("v1", inGroup("")));
+      return () => respondLegacy(exchange, RESOURCE_LIST_CORE, resourceListOf("v1", inGroup("")));
     }
     if (root !== "apis" || !namedGroups.includes(group)) return undefined;
     const members = inGroup(group);
     if (version === undefined) {
-      return respondLegacy(
-        exchange,
-        { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema },
-        groupOf(group, members),
-      );
+      return () =>
+        respondLegacy(
+          exchange,
+          { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema },
+          groupOf(group, members),
+        );
     }
     const served = members.filter(({ kind }) => kind.version === version);
     if (served.length === 0 || path.split("/").length > 4) return undefined;
-    return respondLegacy(exchange, RESOURCE_LIST, resourceListOf(`${group}/${version}`, served));
-  };
+    return () => respondLegacy(exchange, RESOURCE_LIST, resourceListOf(`${group}/${version}`, served));
+  }
 }
 
 const RESOURCE_LIST = { kind: "APIResourceList", apiVersion: "v1", schema: apiResourceListSchema };

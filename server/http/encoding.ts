@@ -32,7 +32,8 @@ export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pre
   }
   const value = wire.apiVersion === "" ? { kind: wire.kind, ...object } : encodeObject(wire, object);
   if (mediaType === "application/yaml") return Buffer.from(formatYaml(value), "utf8");
-  return Buffer.from(`${jsonText(value, pretty ? 2 : undefined)}\n`, "utf8");
+  // Go ends compact JSON with a newline, indented JSON without.
+  return Buffer.from(pretty ? jsonText(value, 2) : `${jsonText(value)}\n`, "utf8");
 }
 
 /** Writes a stored object; compact JSON is its kept bytes behind `kind` and `apiVersion`. */
@@ -61,7 +62,7 @@ export function encodeStoredList(
   if (mediaType !== "application/json" || pretty) {
     const list = { kind: kind.listKind, apiVersion, metadata, items: items.map((item) => item.object) };
     if (mediaType === "application/yaml") return Buffer.from(formatYaml(list), "utf8");
-    return Buffer.from(`${jsonText(list, 2)}\n`, "utf8");
+    return Buffer.from(jsonText(list, 2), "utf8");
   }
   const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersion}","metadata":${
     JSON.stringify(metadata)

@@ -20,6 +20,8 @@ export interface Connection {
   readonly remoteAddress: string;
   /** Header names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
+  /** Path and query as they came. */
+  readonly target: string;
 }
 
 /** Handles one request. */
@@ -168,7 +170,12 @@ function connectionOf(incoming: IncomingMessage | Http2ServerRequest): Connectio
   const socket = "stream" in incoming && incoming.stream !== undefined && incoming.stream !== null
     ? (incoming.stream.session?.socket ?? incoming.socket) as TLSSocket
     : incoming.socket as TLSSocket;
-  return { peer: peerOf(socket), remoteAddress: socket.remoteAddress ?? "", rawHeaders: incoming.rawHeaders };
+  return {
+    peer: peerOf(socket),
+    remoteAddress: socket.remoteAddress ?? "",
+    rawHeaders: incoming.rawHeaders,
+    target: incoming.url ?? "/",
+  };
 }
 
 /**

@@ -32,7 +32,11 @@ const MIN_WATCH_SECONDS = 1800;
 /** What an endpoint of a resource can be converted to. */
 export function convertibleOf(target: Target): Convertible {
   const sub = target.resource.subresources.find((candidate) => candidate.name === target.subresource);
-  return { table: target.subresource === "" || sub?.table === true, partial: true, goType: goTypeOf(target.resource.kind) };
+  return {
+    table: target.subresource === "" || sub?.table === true,
+    partial: true,
+    goType: goTypeOf(target.resource.kind),
+  };
 }
 
 /** What a list of a resource can be converted to. */

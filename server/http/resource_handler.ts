@@ -1,12 +1,15 @@
 /** Resource requests: finds the resource, checks the verb, and hands the request to its verb. */
 import { apiVersionOf } from "../../core/kube/schema.ts";
-import { methodNotSupported } from "../../core/kube/status.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { quoteText } from "../../core/kube/quote.ts";
+import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondText } from "./respond.ts";
 import { handleGet, handleList, handleWatch } from "./read_handlers.ts";
 import { handleReview } from "./review_handler.ts";
+import { assertRoute, methodNotAllowed, methodsOf } from "./routes.ts";
 import { handleCreate, handleDelete, handleDeleteCollection, handlePatch, handleUpdate } from "./write_handlers.ts";
 
 /** Everything the API serves. */
@@ -22,39 +25,42 @@ export type ResourceHandler = (exchange: Exchange) => Promise<Response>;
 export function createResourceHandler(deps: RegistryDeps, served: Served): ResourceHandler {
   const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
+  const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
   return (exchange) => {
     const { info } = exchange;
     const key = `${info.apiGroup === "" ? info.apiVersion : `${info.apiGroup}/${info.apiVersion}`}/${info.resource}`;
     const review = reviews.get(key);
     if (review !== undefined) return answerReview(deps, review, exchange);
     const resource = resources.get(key);
-    if (resource === undefined || !isServedPath(resource, exchange)) return notServed(exchange);
-    return dispatch(deps, resource, exchange);
+    if (resource !== undefined) return dispatch(deps, resource, exchange);
+    if (!groups.has(info.apiGroup)) return respondText(exchange, 404, "404 page not found\n");
+    throw pathNotFound();
   };
 }
 
 function answerReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Response> {
   const { info } = exchange;
   const scoped = review.kind.namespaced === (info.namespace !== "");
-  if (!scoped || info.parts.length !== 1) return notServed(exchange);
-  if (exchange.request.method !== "POST") throw methodNotSupported(review.kind, info.verb);
+  if (!scoped || info.parts.length !== 1) throw pathNotFound();
+  assertRoute(exchange, ["POST"]);
   return handleReview(deps, review, exchange);
 }
 
 function dispatch(deps: RegistryDeps, resource: Resource, exchange: Exchange): Promise<Response> {
-  const { info, request } = exchange;
+  const { info } = exchange;
+  if (!isServedPath(resource, exchange)) throw pathNotFound();
+  assertRoute(exchange, methodsOfPath(resource, exchange));
+  const name = info.parts[1] ?? "";
+  const faults = name === "" ? [] : pathSegmentNameErrors(name);
+  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${quoteText(name)}: ${faults.join(";")}`);
   const target: Target = {
     resource,
     subresource: info.subresource,
     // A namespace stands in its own URL as name and as scope.
     namespace: resource.kind.namespaced ? info.namespace : "",
-    name: info.parts[1] ?? "",
+    name,
     user: exchange.user,
   };
-  const verbs = info.subresource === ""
-    ? resource.verbs
-    : resource.subresources.find((candidate) => candidate.name === info.subresource)?.verbs ?? [];
-  if (!verbs.includes(info.verb)) throw methodNotSupported(resource.kind, info.verb);
   switch (info.verb) {
     case "list":
       return handleList(deps, target, exchange);
@@ -73,24 +79,25 @@ function dispatch(deps: RegistryDeps, resource: Resource, exchange: Exchange): P
     case "deletecollection":
       return handleDeleteCollection(deps, target, exchange);
     default:
-      throw methodNotSupported(resource.kind, request.method.toLowerCase());
+      throw methodNotAllowed();
   }
 }
 
 /** The path has the form of the resource: scope, known subresource, nothing behind it. */
-function isServedPath(resource: Resource, exchange: Exchange): boolean {
-  const { info, request } = exchange;
-  if (info.parts.length > 3) return false;
+function isServedPath(resource: Resource, { info }: Exchange): boolean {
+  if (info.parts.length > 3 || info.parts.includes("")) return false;
   if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
   const isNamespace = resource.kind.kind === "Namespace";
   if (!resource.kind.namespaced) return isNamespace || info.namespace === "";
-  if (info.namespace !== "") return true;
-  // All namespaces at once: only collections can be read so.
-  return info.parts.length === 1 && request.method === "GET";
+  // Objects of all namespaces at once are only had as a collection.
+  return info.namespace !== "" || info.parts.length === 1;
 }
 
-function notServed(exchange: Exchange): Promise<Response> {
-  return respondText(exchange, 404, "404 page not found\n");
+function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[] {
+  if (info.verb === "watch" || (resource.kind.namespaced && info.namespace === "")) return ["GET"];
+  if (info.parts.length === 1) return methodsOf("collection", resource.verbs);
+  const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
+  return methodsOf("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
 function indexKey(served: { readonly kind: Resource["kind"] }): string {

@@ -17,7 +17,10 @@ const PATCH_TYPES: readonly string[] = [
 ];
 
 /** A list can also be watched. */
-const STREAM_TYPES: readonly string[] = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+const STREAM_TYPES: readonly string[] = [
+  "application/json;stream=watch",
+  "application/vnd.kubernetes.protobuf;stream=watch",
+];
 
 /** The method of each verb on the path that it belongs to. */
 const METHOD_OF_VERB: Readonly<Record<"collection" | "item", Readonly<Record<string, string>>>> = {
@@ -30,7 +33,6 @@ export function methodNotAllowed(): StatusError {
   const message = "the server does not allow this method on the requested resource";
   return new StatusError(statusOf(405, "MethodNotAllowed", message, {}));
 }
-
 
 /** Throws StatusError 405, 415 or 406 when no route of a path fits. */
 export function assertRoute(exchange: Exchange, methods: readonly string[]): void {

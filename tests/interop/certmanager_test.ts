@@ -7,8 +7,8 @@ import { assertNodePair } from "./support/openssl.ts";
 import { startSite } from "./support/site.ts";
 
 test("client-go's certificate manager bootstraps with a token and rotates twice with its own certificate", async () => {
-  // Backdated by five minutes, so 20 s of life are past 90 % of the certificate's span at once: it rotates immediately.
-  await using site = await startSite({ args: ["--auto-approve", "--cluster-signing-duration", "20s"] });
+  // Backdated by five minutes, so after 30 s of life more than 90 % of the span are over from the beginning: it rotates at once.
+  await using site = await startSite({ args: ["--auto-approve", "--cluster-signing-duration", "30s"] });
   const { code, stdout, stderr } = await runProgram(peerPath("certmanager"), [
     ...[`-bootstrap-kubeconfig=${site.bootstrapKubeconfig}`, `-cert-dir=${site.folder.join("pki")}`],
     ...["-node=n1", "-certificates=3", "-timeout=60s"],
@@ -23,10 +23,18 @@ test("client-go's certificate manager bootstraps with a token and rotates twice 
   await assertNodePair(site.caPath, site.folder.join("pki", "kubelet-client-current.pem"), "n1");
 
   const requesters = await site.kubectl.run(
-    ...["get", "csr", "--sort-by=.metadata.creationTimestamp", '--output=jsonpath={range .items[*]}{.spec.username}{" "}{.status.conditions[0].message}{"\\n"}{end}'],
+    ...[
+      "get",
+      "csr",
+      "--sort-by=.metadata.creationTimestamp",
+      '--output=jsonpath={range .items[*]}{.spec.username}{" "}{.status.conditions[0].message}{"\\n"}{end}',
+    ],
   );
   const [first = "", ...rotations] = requesters.trim().split("\n");
-  assert.match(first, /^system:bootstrap:[a-z0-9]{6} Auto approving kubelet client certificate after SubjectAccessReview\.$/);
+  assert.match(
+    first,
+    /^system:bootstrap:[a-z0-9]{6} Auto approving kubelet client certificate after SubjectAccessReview\.$/,
+  );
   for (const rotation of rotations.slice(0, 2)) {
     assert.equal(rotation, "system:node:n1 Auto approving self kubelet client certificate after SubjectAccessReview.");
   }

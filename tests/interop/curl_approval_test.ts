@@ -63,7 +63,10 @@ test("curl gets 409 for an old resourceVersion, and without one needs none", asy
   await site.kubectl.run("label", "csr", "h3", "moved=on");
   const late = await put(site, "h3", withCondition(csr, "Approved"));
   assert.equal(late.status, 409);
-  assert.match(String(late.body["message"]), /the object has been modified; please apply your changes to the latest version and try again/);
+  assert.match(
+    String(late.body["message"]),
+    /the object has been modified; please apply your changes to the latest version and try again/,
+  );
   const metadata = { name: "h3" };
   assert.equal((await put(site, "h3", withCondition({ ...csr, metadata }, "Approved"))).status, 200);
 });
@@ -79,7 +82,13 @@ test("curl is refused who may not approve, and who is nobody", async () => {
   );
   assert.equal((await put(site, "h4", approved, "no-such-token")).status, 401);
   await site.kubectl.run(
-    ...["create", "clusterrole", "updater", "--verb=update", "--resource=certificatesigningrequests.certificates.k8s.io/approval"],
+    ...[
+      "create",
+      "clusterrole",
+      "updater",
+      "--verb=update",
+      "--resource=certificatesigningrequests.certificates.k8s.io/approval",
+    ],
   );
   await site.kubectl.run("create", "clusterrolebinding", "updater", "--clusterrole=updater", "--group=staff");
   const notForSigner = await put(site, "h4", approved, "plain-token");

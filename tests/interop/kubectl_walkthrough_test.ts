@@ -15,7 +15,13 @@ const GRANT = [
 async function startWalkthrough(): Promise<RunningSite> {
   const site = await startSite({ tokens: [`${TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"`] });
   const config = (...args: string[]) => site.kubectl.run("config", ...args, "--kubeconfig=bootstrap.kubeconfig");
-  await config("set-cluster", "lab", `--certificate-authority=${site.caPath}`, "--embed-certs=true", `--server=${site.server}`);
+  await config(
+    "set-cluster",
+    "lab",
+    `--certificate-authority=${site.caPath}`,
+    "--embed-certs=true",
+    `--server=${site.server}`,
+  );
   await config("set-credentials", "kubelet-bootstrap", `--token=${TOKEN}`);
   await config("set-context", "default", "--cluster=lab", "--user=kubelet-bootstrap");
   await config("use-context", "default");
@@ -31,7 +37,10 @@ function startClient(site: RunningSite, node: string) {
 
 test("walkthrough leads from a token to a kubeconfig that works, by kubectl certificate approve", async () => {
   await using site = await startWalkthrough();
-  assert.match(await site.kubectl.run(...GRANT), /^clusterrolebinding\.rbac\.authorization\.k8s\.io\/kubelet-bootstrap created/);
+  assert.match(
+    await site.kubectl.run(...GRANT),
+    /^clusterrolebinding\.rbac\.authorization\.k8s\.io\/kubelet-bootstrap created/,
+  );
 
   await using client = startClient(site, "n1");
   const name = await waitForCsr(site.kubectl);
@@ -94,6 +103,9 @@ test("walkthrough revokes a group: without its binding the next request is 403",
 
   const { code, stderr } = await startClient(site, "n3").finished();
   assert.notEqual(code, 0);
-  assert.match(stderr, /certificatesigningrequests\.certificates\.k8s\.io is forbidden: User "kubelet-bootstrap" cannot create resource/);
+  assert.match(
+    stderr,
+    /certificatesigningrequests\.certificates\.k8s\.io is forbidden: User "kubelet-bootstrap" cannot create resource/,
+  );
   assert.equal(await site.kubectl.run("get", "csr", "--output=name"), "");
 });

@@ -17,7 +17,10 @@ test("kubelet gets its certificate by automatic approval, and its kubeconfig wor
   assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
   const node = site.kubectl.as(kubelet.kubeconfig);
   assert.match(await node.run("auth", "whoami"), /Username +system:node:n1\n/);
-  assert.match(await site.kubectl.run("get", "csr", "--no-headers"), /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/);
+  assert.match(
+    await site.kubectl.run("get", "csr", "--no-headers"),
+    /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/,
+  );
 });
 
 test("kubelet waits for kubectl certificate approve, and then gets its certificate", async () => {
@@ -38,6 +41,9 @@ test("kubelet ends with the reason after kubectl certificate deny", async () => 
   await site.kubectl.run("certificate", "deny", name);
   const { code, stderr } = await kubelet.running.finished();
   assert.notEqual(code, 0);
-  assert.match(stderr, /certificate signing request is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
+  assert.match(
+    stderr,
+    /certificate signing request is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./,
+  );
   assert.equal(existsSync(kubelet.kubeconfig), false);
 });

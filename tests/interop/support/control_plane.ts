@@ -111,7 +111,10 @@ async function writePki(folder: TempFolder): Promise<void> {
     ...["req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes", "-days", "30"],
     ...["-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature"],
   );
-  await writeFile(folder.join("server.ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n");
+  await writeFile(
+    folder.join("server.ext"),
+    "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n",
+  );
   await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
   for (
     const [name, subject, extensions] of [
@@ -128,7 +131,9 @@ async function writePki(folder: TempFolder): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   await writeFile(folder.join("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
   await writeFile(folder.join("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
-  const lines = Object.entries(TOKENS).map(([token, [user, group]], index) => `${token},${user},${index + 1},"${group}"`);
+  const lines = Object.entries(TOKENS).map(([token, [user, group]], index) =>
+    `${token},${user},${index + 1},"${group}"`
+  );
   await writeFile(folder.join("tokens.csv"), `${lines.join("\n")}\n`);
 }
 
@@ -139,9 +144,10 @@ async function writeKubeconfig(
   credential: { readonly token: string } | { readonly certificate: string },
 ): Promise<string> {
   const path = folder.join(`${name}.kubeconfig`);
-  const user = "token" in credential
-    ? { token: credential.token }
-    : { "client-certificate": folder.join(`${credential.certificate}.crt`), "client-key": folder.join(`${credential.certificate}.key`) };
+  const user = "token" in credential ? { token: credential.token } : {
+    "client-certificate": folder.join(`${credential.certificate}.crt`),
+    "client-key": folder.join(`${credential.certificate}.key`),
+  };
   await writeFile(
     path,
     JSON.stringify({

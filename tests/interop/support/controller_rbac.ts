@@ -9,7 +9,11 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-const READ_CSRS: Rule = { apiGroups: [GROUP], resources: ["certificatesigningrequests"], verbs: ["get", "list", "watch"] };
+const READ_CSRS: Rule = {
+  apiGroups: [GROUP],
+  resources: ["certificatesigningrequests"],
+  verbs: ["get", "list", "watch"],
+};
 const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] };
 
 /** Rules of `tlsboot signer` without those of its election. */
@@ -23,7 +27,12 @@ const SIGNER: readonly Rule[] = [
 const APPROVER: readonly Rule[] = [
   READ_CSRS,
   { apiGroups: [GROUP], resources: ["certificatesigningrequests/approval"], verbs: ["update"] },
-  { apiGroups: [GROUP], resources: ["signers"], resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"], verbs: ["approve"] },
+  {
+    apiGroups: [GROUP],
+    resources: ["signers"],
+    resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"],
+    verbs: ["approve"],
+  },
   { apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"], verbs: ["create"] },
 ];
 

@@ -14,7 +14,9 @@ let key: Promise<string> | undefined;
 /** `spec.request`: base64 of a PEM request, all with one key. */
 export async function requestOf(subject: string): Promise<string> {
   key ??= openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-  return Buffer.from(await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key)).toString("base64");
+  return Buffer.from(await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", subject], await key)).toString(
+    "base64",
+  );
 }
 
 /** A manifest as JSON. */

@@ -41,5 +41,7 @@ function fits(actual: string, wanted: string | RegExp): boolean {
 }
 
 function differs(stream: string, actual: string, wanted: string | RegExp): string {
-  return `${stream} is ${JSON.stringify(actual)}, wanted ${typeof wanted === "string" ? JSON.stringify(wanted) : wanted}`;
+  return `${stream} is ${JSON.stringify(actual)}, wanted ${
+    typeof wanted === "string" ? JSON.stringify(wanted) : wanted
+  }`;
 }

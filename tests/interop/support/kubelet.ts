@@ -17,22 +17,7 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
   const root = folder.join(`kubelet-${node}`);
   await mkdir(root);
   const config = `${root}/config.json`;
-  await writeFile(
-    config,
-    JSON.stringify({
-      apiVersion: "kubelet.config.k8s.io/v1beta1",
-      kind: "KubeletConfiguration",
-      rotateCertificates: false,
-      failSwapOn: false,
-      failCgroupV1: false,
-      cgroupsPerQOS: false,
-      enforceNodeAllocatable: [],
-      localStorageCapacityIsolation: false,
-      containerRuntimeEndpoint: `unix://${root}/nobody.sock`,
-      healthzPort: 0,
-      readOnlyPort: 0,
-    }),
-  );
+  await writeFile(config, kubeletConfig(`${root}/nobody.sock`));
   const [kubeconfig, certDir] = [`${root}/kubeconfig`, `${root}/pki`];
   const running = start(peerPath("kubelet"), [
     ...[`--bootstrap-kubeconfig=${bootstrap}`, `--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
@@ -45,4 +30,21 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
     currentPair: `${certDir}/kubelet-client-current.pem`,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+/** The configuration that lets a kubelet start on any machine. */
+export function kubeletConfig(runtimeSocket: string): string {
+  return JSON.stringify({
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    rotateCertificates: false,
+    failSwapOn: false,
+    failCgroupV1: false,
+    cgroupsPerQOS: false,
+    enforceNodeAllocatable: [],
+    localStorageCapacityIsolation: false,
+    containerRuntimeEndpoint: `unix://${runtimeSocket}`,
+    healthzPort: 0,
+    readOnlyPort: 0,
+  });
 }

@@ -1,0 +1,19 @@
+/** Whether a signer gave the lifetime that was asked for (`pkg/registry/certificates/certificates/storage/metrics.go`). */
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { findLeafCertificate } from "./certificate.ts";
+
+const TOLERANCE_SECONDS = 300;
+/** Five percent, beside the tolerance. */
+const TOLERATED_PART = 20;
+
+/**
+ * Judges a request whose certificate has just been set: `unasked` without `expirationSeconds` or with a certificate that
+ * cannot be read.
+ */
+export function judgeDuration(csr: CertificateSigningRequest): "unasked" | "honored" | "ignored" {
+  const requested = csr.spec.expirationSeconds;
+  const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
+  if (requested === undefined || leaf === undefined) return "unasked";
+  const given = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
+  return Math.abs(given - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
+}

@@ -1,0 +1,149 @@
+/** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
+import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { GIT_VERSION } from "../../core/version.ts";
+import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { createFakeClock, type FakeClock } from "./fake_clock.ts";
+import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
+import { createSeededRandom } from "./seeded_random.ts";
+
+/** What one request carries beside method and path. */
+export interface TestRequest {
+  /** An in-process user; undefined sends the request through authentication. */
+  readonly user?: UserInfo | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** An object is sent as JSON. */
+  readonly body?: object | string | Uint8Array<ArrayBuffer>;
+  readonly rawHeaders?: readonly string[];
+  readonly peer?: PeerCertificate;
+  readonly signal?: AbortSignal;
+}
+
+/** An answer, read to its end. */
+export interface Answer {
+  readonly code: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
+  readonly text: string;
+  /** The body as JSON; throws when it is none. */
+  // deno-lint-ignore no-explicit-any -- tests look into answers of every kind
+  json(): any;
+}
+
+/** The API and what stands around it. */
+export interface TestApp extends AsyncDisposable {
+  readonly api: Api;
+  readonly storage: Storage;
+  readonly clock: FakeClock;
+  readonly logger: MemoryLogger;
+  readonly auditLines: readonly string[];
+  /** Answers a request as the admin, or as who is named. */
+  send(method: string, path: string, request?: TestRequest): Promise<Answer>;
+  /** The answer with its body unread: for watches. */
+  open(method: string, path: string, request?: TestRequest): Promise<Response>;
+}
+
+/** A member of system:masters. */
+export const ADMIN: UserInfo = userOf("admin", MASTERS_GROUP);
+
+/** A user of some groups. */
+export function userOf(username: string, ...groups: readonly string[]): UserInfo {
+  return { username, uid: "", groups: [...groups, AUTHENTICATED_GROUP], extra: {} };
+}
+
+/** Builds one over an empty store. */
+export async function createTestApp(
+  options: Partial<ApiOptions> & { readonly objects?: readonly BootstrapObject[] } = {},
+): Promise<TestApp> {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const storage = options.storage ?? createMemoryStorage({ clock });
+  const auditLines: string[] = [];
+  const api = await createApi({
+    storage,
+    clock,
+    random: createSeededRandom(),
+    logger,
+    clientCertificates: true,
+    tokenFile: undefined,
+    bootstrapTokens: true,
+    anonymous: true,
+    audit: { write: (line) => void auditLines.push(line) },
+    version: { major: "1", minor: "37", gitVersion: GIT_VERSION },
+    objects: [],
+    serverAddress: () => "127.0.0.1:6443",
+    ...options,
+  });
+  const open: TestApp["open"] = (method, path, request = {}) => {
+    const { headers = {}, body, rawHeaders = [], signal } = request;
+    const user = "user" in request ? request.user : ADMIN;
+    const isObject = typeof body === "object" && !(body instanceof Uint8Array);
+    const sent = isObject ? JSON.stringify(body) : body;
+    const type = sent === undefined ? {} : { "content-type": "application/json" };
+    return api.app(
+      new Request(`https://api.test${path}`, {
+        method,
+        headers: { ...type, ...headers },
+        ...(sent === undefined ? {} : { body: sent }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+      {
+        peer: request.peer,
+        remoteAddress: "192.0.2.1",
+        rawHeaders: [...Object.entries(headers).flat(), ...rawHeaders],
+        target: path,
+        ...(user === undefined ? {} : { user }),
+      },
+    );
+  };
+  return {
+    api,
+    storage,
+    clock,
+    logger,
+    auditLines,
+    open,
+    async send(method, path, request) {
+      const response = await open(method, path, request);
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      const text = new TextDecoder().decode(bytes);
+      return { code: response.status, headers: response.headers, bytes, text, json: () => JSON.parse(text) };
+    },
+    async [Symbol.asyncDispose]() {
+      await api[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Reads the lines of a watch as they come. */
+export class WatchReader implements AsyncDisposable {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #decoder = new TextDecoder();
+  #rest = "";
+
+  constructor(response: Response) {
+    if (response.body === null) throw new Error("the watch has no body");
+    this.#reader = response.body.getReader();
+  }
+
+  /** The next event; undefined at the end of the stream. */
+  // deno-lint-ignore no-explicit-any -- tests look into events of every kind
+  async next(): Promise<any> {
+    while (!this.#rest.includes("\n")) {
+      const { done, value } = await this.#reader.read();
+      if (done) return undefined;
+      this.#rest += this.#decoder.decode(value, { stream: true });
+    }
+    const [line = "", ...more] = this.#rest.split("\n");
+    this.#rest = more.join("\n");
+    return JSON.parse(line);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel();
+  }
+}
