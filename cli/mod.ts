@@ -24,7 +24,18 @@
  *
  * @module
  */
-export type { CommandTable } from "./framework/command.ts";
+export {
+  type Action,
+  type Argument,
+  type Command,
+  COMMAND_GROUPS,
+  type CommandFamily,
+  type CommandGroup,
+  type CommandTable,
+  type Example,
+  type Input,
+} from "./framework/command.ts";
+export type { Completion, Flag, FlagSet, Settings } from "./framework/flags.ts";
 export { COMMAND_TABLE } from "./commands/mod.ts";
 export { EXIT, type ExitCode } from "./exit_code.ts";
 export type { InputStream, Io, OutputStream } from "./io.ts";

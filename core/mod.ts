@@ -122,13 +122,17 @@ export {
 } from "./kube/certificates_v1.ts";
 export type {
   NonResourceAttributesSpec,
+  NonResourceRule,
   ResourceAttributesSpec,
+  ResourceRule,
+  SelectorAttributes,
   SubjectAccessReviewSpec,
   SubjectRulesReviewStatus,
 } from "./kube/authorization_v1.ts";
 export type {
   ClusterRole,
   ClusterRoleBinding,
+  LabelSelector,
   PolicyRule,
   Role,
   RoleBinding,
@@ -247,6 +251,7 @@ export {
 export { decodeBase64, encodeBase64, encodePem, findPemBlock, parsePemBlocks, type PemBlock } from "./pki/pem.ts";
 export type { DistinguishedName, OtherAttribute, SubjectFields } from "./pki/names.ts";
 export type { PublicKeyAlgorithm, PublicKeyFacts } from "./pki/public_key.ts";
+export type { Bytes } from "./pki/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
 export type { CurveName } from "./pki/curves.ts";
 export type { ExtensionFacts } from "./pki/certificate_extensions.ts";

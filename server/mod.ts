@@ -83,6 +83,7 @@ export type { PeerCertificate } from "./authn/peer_certificate.ts";
 export type { AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export { createMetrics, type Metrics } from "./http/metrics.ts";
+export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
 export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
 export { type AuthenticatorDeps, createAuthenticator } from "./authn/chain.ts";
@@ -129,6 +130,9 @@ export {
 } from "./storage/storage.ts";
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite.ts";
+export type { StorageTimes } from "./storage/_journaled_storage.ts";
+export type { RbacObjects } from "../core/rbac/evaluate.ts";
+export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 
 // Controllers.
 export { type ControllerOptions, DONE, type Outcome, type Reconcile, runController } from "./controllers/loop.ts";
