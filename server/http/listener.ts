@@ -83,7 +83,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       minVersion: "TLSv1.2",
       maxHeaderSize: HEADER_LIMIT_BYTES,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
-      settings: { maxConcurrentStreams: 1000 },
+      settings: { maxConcurrentStreams: 1000, maxHeaderListSize: HEADER_LIMIT_BYTES },
       ...STREAM_RESETS,
     } as Parameters<typeof createSecureServer>[0],
     (incoming, outgoing) => {
@@ -160,7 +160,6 @@ async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket
       clearTimeout(kill);
       resolve();
     });
-    if (connections.size === 0) return;
   });
 }
 

@@ -28,9 +28,25 @@ export interface Answer {
   readonly headers: Headers;
   readonly bytes: Uint8Array;
   readonly text: string;
-  /** The body as JSON; throws when it is none. */
-  // deno-lint-ignore no-explicit-any -- tests look into answers of every kind
-  json(): any;
+  /** A value inside a JSON body by its path, such as `items/0/metadata/name`; undefined where there is none. */
+  at(path: string): unknown;
+  /** Names of the items of a list. */
+  names(): readonly string[];
+}
+
+/** One event of a watch. */
+export interface EventView {
+  readonly type: string;
+  /** A value inside the event's object. */
+  at(path: string): unknown;
+}
+
+/** Follows a path of keys and indices separated by `/`. */
+export function valueAt(value: unknown, path: string): unknown {
+  return path.split("/").reduce<unknown>(
+    (inside, key) => typeof inside === "object" && inside !== null ? Reflect.get(inside, key) : undefined,
+    value,
+  );
 }
 
 /** The API and what stands around it. */
@@ -110,7 +126,9 @@ export async function createTestApp(
       const response = await open(method, path, request);
       const bytes = new Uint8Array(await response.arrayBuffer());
       const text = new TextDecoder().decode(bytes);
-      return { code: response.status, headers: response.headers, bytes, text, json: () => JSON.parse(text) };
+      const at = (path: string) => valueAt(JSON.parse(text), path);
+      const names = () => (at("items") as readonly unknown[]).map((item) => String(valueAt(item, "metadata/name")));
+      return { code: response.status, headers: response.headers, bytes, text, at, names };
     },
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]();
@@ -131,8 +149,7 @@ export class WatchReader implements AsyncDisposable {
   }
 
   /** The next event; undefined at the end of the stream. */
-  // deno-lint-ignore no-explicit-any -- tests look into events of every kind
-  async next(): Promise<any> {
+  async next(): Promise<EventView | undefined> {
     while (!this.#rest.includes("\n")) {
       const { done, value } = await this.#reader.read();
       if (done) return undefined;
@@ -140,7 +157,8 @@ export class WatchReader implements AsyncDisposable {
     }
     const [line = "", ...more] = this.#rest.split("\n");
     this.#rest = more.join("\n");
-    return JSON.parse(line);
+    const event: unknown = JSON.parse(line);
+    return { type: String(valueAt(event, "type")), at: (path) => valueAt(event, `object/${path}`) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { StatusError } from "../../core/kube/status_error.ts";
+import { bodyMediaType, negotiate, negotiateError } from "./negotiation.ts";
+
+const NONE = new URLSearchParams();
+const OBJECT = { table: true, partial: true, goType: "certificates.CertificateSigningRequest" };
+const LIST = { table: true, partial: true, goType: "certificates.CertificateSigningRequestList" };
+const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+for (
+  const { accept, want, can = OBJECT } of [
+    { accept: undefined, want: "application/json object" },
+    { accept: "", want: "application/json object" },
+    { accept: "*/*", want: "application/json object" },
+    { accept: "application/yaml", want: "application/yaml object" },
+    {
+      accept: "application/vnd.kubernetes.protobuf,application/json",
+      want: "application/vnd.kubernetes.protobuf object",
+    },
+    { accept: "application/json;q=0.5,application/yaml;q=0.9", want: "application/yaml object" },
+    { accept: "text/html,application/json;q=0.1", want: "application/json object" },
+    { accept: `${TABLE},application/json`, want: "application/json Table" },
+    { accept: "application/yaml;as=Table;v=v1;g=meta.k8s.io", want: "application/yaml Table" },
+    { accept: `${TABLE},application/json`, can: { ...OBJECT, table: false }, want: "application/json object" },
+    {
+      accept: "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json",
+      want: "application/json object",
+    },
+    { accept: "application/json;as=Foo;v=v1;g=meta.k8s.io,application/json", want: "application/json object" },
+    {
+      accept: "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+      want: "application/json PartialObjectMetadata",
+    },
+    {
+      accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+      can: LIST,
+      want: "application/json PartialObjectMetadataList",
+    },
+  ]
+) {
+  test(`negotiate() answers ${accept ?? "no Accept"} with ${want}${can.table ? "" : ", without Tables"}`, () => {
+    const { mediaType, as } = negotiate(accept, NONE, "", can);
+    assert.equal(`${mediaType} ${as}`, want);
+  });
+}
+
+for (
+  const { accept, can = OBJECT, message } of [
+    {
+      accept: TABLE,
+      can: { ...OBJECT, table: false },
+      message:
+        /^only the following media types are accepted: application\/json, application\/yaml, application\/vnd\.kubernetes\.protobuf$/,
+    },
+    {
+      accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+      message:
+        /^you requested PartialObjectMetadataList, but the requested object is not a list \(\*certificates\.CertificateSigningRequest\)$/,
+    },
+    {
+      accept: "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
+      can: LIST,
+      message:
+        /^you requested PartialObjectMetadata, but the requested object is a list \(\*certificates\.CertificateSigningRequestList\)$/,
+    },
+  ]
+) {
+  test(`negotiate() refuses ${accept} for ${can.goType}`, () => {
+    assert.throws(
+      () => negotiate(accept, NONE, "", can),
+      (error) => error instanceof StatusError && error.status.code === 406 && message.test(error.message),
+    );
+  });
+}
+
+test("negotiate() indents for people, and ?pretty= wins over the user agent", () => {
+  const pretty = (query: string, userAgent: string) =>
+    negotiate("*/*", new URLSearchParams(query), userAgent, OBJECT).pretty;
+  assert.equal(pretty("", "curl/8.0"), true);
+  assert.equal(pretty("", "kubectl/v1.37.2"), false);
+  assert.equal(pretty("pretty=true", "kubectl/v1.37.2"), true);
+  assert.equal(pretty("pretty=false", "curl/8.0"), false);
+});
+
+test("negotiate() has no YAML for watches", () => {
+  assert.throws(
+    () => negotiate("application/yaml", NONE, "", { ...OBJECT, streaming: true }),
+    /application\/json;stream=watch/,
+  );
+});
+
+test("negotiateError() falls back to indented JSON", () => {
+  assert.deepEqual(negotiateError("text/plain", NONE, ""), {
+    mediaType: "application/json",
+    as: "object",
+    metaVersion: "v1",
+    pretty: true,
+  });
+  assert.equal(negotiateError("application/yaml", NONE, "").mediaType, "application/yaml");
+});
+
+test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the rest", () => {
+  assert.equal(bodyMediaType(undefined), "application/json");
+  assert.equal(bodyMediaType("application/json; charset=utf-8"), "application/json");
+  assert.equal(bodyMediaType("application/yaml"), "application/yaml");
+  assert.throws(
+    () => bodyMediaType("text/plain"),
+    (error) => error instanceof StatusError && error.status.code === 415,
+  );
+});
