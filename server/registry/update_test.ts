@@ -1,0 +1,421 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { buildCsr, toBase64 } from "../../tests/support/csr_builder.ts";
+import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const MERGE = { "content-type": "application/merge-patch+json" };
+const JSON_PATCH = { "content-type": "application/json-patch+json" };
+const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };
+let app: TestApp;
+let serial = 0;
+
+before(async () => void (app = await createTestApp()));
+after(() => app[Symbol.asyncDispose]());
+
+/** A fresh CSR; its name and the created object's resourceVersion. */
+async function made(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
+  const name = `update-${++serial}`;
+  const csr = await buildCsr({ name, metadata: { name, ...metadata }, signerName: "example.com/x" });
+  const created = await app.send("POST", CSRS, { body: csr });
+  assert.equal(created.code, 201);
+  return { name, path: `${CSRS}/${name}`, version: String(created.at("metadata/resourceVersion")), csr };
+}
+
+function withMetadata(csr: object, metadata: object): object {
+  return { ...csr, metadata: { ...Reflect.get(csr, "metadata"), ...metadata } };
+}
+
+test("update changes metadata only, keeps what the server owns and spec and status", async () => {
+  const { path, csr, version } = await made();
+  const body = {
+    ...withMetadata(csr, {
+      labels: { a: "b" },
+      creationTimestamp: "2020-01-01T00:00:00Z",
+      generation: 7,
+      namespace: "x",
+    }),
+    spec: { request: "", signerName: "other.io/x", usages: ["any"] },
+    status: { conditions: [{ type: "Approved", status: "True" }] },
+  };
+  const updated = await app.send("PUT", path, { body });
+  assert.equal(updated.code, 200);
+  assert.deepEqual(updated.at("metadata/labels"), { a: "b" });
+  assert.equal(updated.at("metadata/creationTimestamp"), "2026-01-01T00:00:00Z");
+  assert.equal(updated.at("metadata/generation"), undefined);
+  assert.equal(updated.at("spec/signerName"), "example.com/x");
+  assert.deepEqual(updated.at("status"), {});
+  assert.notEqual(updated.at("metadata/resourceVersion"), version);
+});
+
+test("update of nothing keeps the resourceVersion and makes no event", async () => {
+  const { path, csr, version } = await made({ annotations: { a: "b" } });
+  const before = app.storage.revision();
+  assert.equal((await app.send("PUT", path, { body: csr })).at("metadata/resourceVersion"), version);
+  const patched = await app.send("PATCH", path, { body: { metadata: { annotations: { a: "b" } } }, headers: MERGE });
+  assert.equal(patched.at("metadata/resourceVersion"), version);
+  assert.equal(app.storage.revision(), before);
+});
+
+// The answers of a real kube-apiserver 1.37.2.
+for (
+  const { name, metadata, code, message } of [
+    {
+      name: "a stale resourceVersion",
+      metadata: { resourceVersion: "1" },
+      code: 409,
+      message:
+        /^Operation cannot be fulfilled on certificatesigningrequests\.certificates\.k8s\.io "update-\d+": the object has been modified; please apply your changes to the latest version and try again$/,
+    },
+    {
+      name: "a malformed resourceVersion",
+      metadata: { resourceVersion: "x" },
+      code: 500,
+      message: /^strconv\.ParseUint: parsing "x": invalid syntax$/,
+    },
+    {
+      name: "another uid",
+      metadata: { uid: "x" },
+      code: 409,
+      message: /AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object meta: [0-9a-f-]{36}$/,
+    },
+    {
+      name: "another name",
+      metadata: { name: "other" },
+      code: 400,
+      message: /^the name of the object \(other\) does not match the name on the URL \(update-\d+\)$/,
+    },
+    {
+      name: "no name",
+      metadata: { name: undefined },
+      code: 400,
+      message: /^the name of the object \(update-\d+ based on URL\) was undeterminable: name must be provided$/,
+    },
+    {
+      name: "a bad label",
+      metadata: { labels: { "a b": "c" } },
+      code: 422,
+      message: /is invalid: metadata\.labels: Invalid value: "a b": name part must consist of/,
+    },
+    {
+      name: "a deletion by hand",
+      metadata: { deletionTimestamp: "2020-01-01T00:00:00Z" },
+      code: 422,
+      message: /is invalid: metadata\.deletionTimestamp: Invalid value: "2020-01-01T00:00:00Z": field is immutable$/,
+    },
+  ]
+) {
+  test(`update answers ${code} to ${name}, and changes nothing`, async () => {
+    const { path, csr, version } = await made();
+    const answer = await app.send("PUT", path, { body: withMetadata(csr, metadata) });
+    assert.equal(answer.code, code);
+    assert.match(String(answer.at("message")), message);
+    assert.equal((await app.send("GET", path)).at("metadata/resourceVersion"), version);
+  });
+}
+
+test("update of a missing CSR is 404, of a missing role creates it", async () => {
+  const csr = await buildCsr({ name: "missing" });
+  assert.equal((await app.send("PUT", `${CSRS}/missing`, { body: csr })).code, 404);
+  const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+  const role = { metadata: { name: "made" }, rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] };
+  assert.equal((await app.send("PUT", `${roles}/made`, { body: role })).code, 201);
+  assert.equal((await app.send("PUT", `${roles}/made`, { body: role })).code, 200);
+});
+
+test("update of a lease wants a resourceVersion", async () => {
+  const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+  const lease = { metadata: { name: "l" }, spec: { holderIdentity: "me" } };
+  assert.equal((await app.send("PUT", `${leases}/l`, { body: lease })).code, 201);
+  const refused = await app.send("PUT", `${leases}/l`, { body: lease });
+  assert.equal(refused.code, 422);
+  assert.equal(
+    refused.at("message"),
+    'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+  );
+});
+
+// api-wire.md §11; the answers of a real kube-apiserver 1.37.2.
+for (
+  const { name, headers, body, query = "", code, message } of [
+    {
+      name: "an unknown type",
+      headers: { "content-type": "text/plain" },
+      body: "{}",
+      code: 415,
+      message: /^415: Unsupported Media Type$/,
+    },
+    { name: "broken JSON", headers: MERGE, body: "{", code: 400, message: /^invalid JSON patch$/ },
+    {
+      name: "a merge patch that is a list",
+      headers: MERGE,
+      body: "[]",
+      code: 400,
+      message: /^error decoding patch: json: cannot unmarshal array into Go value of type map\[string\]interface \{\}$/,
+    },
+    { name: "a merge patch of null", headers: MERGE, body: "null", code: 400, message: /^Invalid JSON Patch$/ },
+    {
+      name: "a strategic patch that is a list",
+      headers: STRATEGIC,
+      body: "[]",
+      code: 400,
+      message: /^json: cannot unmarshal array into Go value/,
+    },
+    {
+      name: "a JSON patch that is an object",
+      headers: JSON_PATCH,
+      body: "{}",
+      code: 400,
+      message: /^error decoding patch: json: cannot unmarshal object into Go value of type \[\]handlers\.jsonPatchOp$/,
+    },
+    {
+      name: "a test that fails",
+      headers: JSON_PATCH,
+      body: '[{"op":"test","path":"/metadata/name","value":"x"}]',
+      code: 422,
+      message: /^the server rejected our request due to an error in our request$/,
+    },
+    {
+      name: "10,001 operations",
+      headers: JSON_PATCH,
+      body: JSON.stringify(Array(10_001).fill({ op: "test", path: "/kind", value: "x" })),
+      code: 413,
+      message: /^Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001$/,
+    },
+    {
+      name: "an unknown field of an operation",
+      headers: JSON_PATCH,
+      body: '[{"op":"add","path":"/metadata/labels","value":{"x":"y"},"foo":1}]',
+      query: "?fieldValidation=Strict",
+      code: 422,
+      message: /strict decoding error: json patch unknown field "\[0\]\.foo"$/,
+    },
+    {
+      name: "a wrong type",
+      headers: MERGE,
+      body: '{"spec":{"usages":5}}',
+      code: 422,
+      message:
+        /^ "" is invalid: patch: Invalid value: "\{\\"apiVersion\\":.*"usages\\":5,.*": json: cannot unmarshal number into Go struct field CertificateSigningRequestSpec\.spec\.usages of type \[\]v1\.KeyUsage$/,
+    },
+    {
+      name: "an unknown field",
+      headers: MERGE,
+      body: '{"spec":{"foo":5}}',
+      query: "?fieldValidation=Strict",
+      code: 422,
+      message: /strict decoding error: unknown field "spec\.foo"$/,
+    },
+    {
+      name: "another kind",
+      headers: MERGE,
+      body: '{"kind":"Foo"}',
+      code: 422,
+      message:
+        /no kind "Foo" is registered for version "certificates\.k8s\.io\/v1" in scheme "pkg\/runtime\/scheme\.go:111"$/,
+    },
+    {
+      name: "another name",
+      headers: MERGE,
+      body: '{"metadata":{"name":"x"}}',
+      code: 400,
+      message: /^the name of the object \(x\) does not match the name on the URL/,
+    },
+    {
+      name: "another uid",
+      headers: MERGE,
+      body: '{"metadata":{"uid":"x"}}',
+      code: 422,
+      message: /is invalid: metadata\.uid: Invalid value: "x": field is immutable$/,
+    },
+    {
+      name: "a stale resourceVersion",
+      headers: MERGE,
+      body: '{"metadata":{"resourceVersion":"1","labels":{"a":"b"}}}',
+      code: 409,
+      message: /the object has been modified/,
+    },
+    {
+      name: "force without apply",
+      headers: MERGE,
+      body: "{}",
+      query: "?force=true",
+      code: 422,
+      message: /force: Forbidden: may not be specified for non-apply patch$/,
+    },
+    {
+      name: "an unknown dryRun",
+      headers: MERGE,
+      body: "{}",
+      query: "?dryRun=x",
+      code: 422,
+      message: /^PatchOptions\.meta\.k8s\.io "" is invalid: dryRun: Unsupported value: /,
+    },
+  ]
+) {
+  test(`patch answers ${code} to ${name}, and changes nothing`, async () => {
+    const { path, version } = await made();
+    const answer = await app.send("PATCH", `${path}${query}`, { body, headers });
+    assert.equal(answer.code, code);
+    assert.match(String(answer.at("message")), message);
+    assert.equal((await app.send("GET", path)).at("metadata/resourceVersion"), version);
+  });
+}
+
+test("patch of a missing object is 404, but syntax is looked at first", async () => {
+  assert.equal((await app.send("PATCH", `${CSRS}/missing`, { body: "{}", headers: MERGE })).code, 404);
+  assert.equal((await app.send("PATCH", `${CSRS}/missing`, { body: "{", headers: MERGE })).code, 400);
+});
+
+test("patch of each type changes what it says", async () => {
+  const { path } = await made({ labels: { old: "1" } });
+  const send = (headers: Record<string, string>, body: unknown) =>
+    app.send("PATCH", path, { body: JSON.stringify(body), headers });
+  await send(MERGE, { metadata: { labels: { old: null, merged: "1" } } });
+  await send(JSON_PATCH, [{ op: "add", path: "/metadata/labels/json", value: "1" }]);
+  const last = await send(STRATEGIC, { metadata: { labels: { strategic: "1" } } });
+  assert.deepEqual(last.at("metadata/labels"), { merged: "1", json: "1", strategic: "1" });
+});
+
+test("a strategic patch of conditions merges them by type", async () => {
+  const { path } = await made();
+  const send = (conditions: unknown) =>
+    app.send("PATCH", `${path}/approval`, { body: JSON.stringify({ status: { conditions } }), headers: STRATEGIC });
+  await send([{ type: "X", status: "True" }]);
+  const two = await send([{ type: "Y", status: "True" }, { type: "X", status: "False" }]);
+  assert.deepEqual(
+    (two.at("status/conditions") as { type: string; status: string }[]).map(({ type, status }) => `${type} ${status}`),
+    ["X False", "Y True"],
+  );
+  const one = await send([{ $patch: "delete", type: "X" }]);
+  assert.equal(one.at("status/conditions/0/type"), "Y");
+});
+
+test("dryRun=All of update and patch shows the object and stores nothing", async () => {
+  const { path, csr, version } = await made();
+  const put = await app.send("PUT", `${path}?dryRun=All`, { body: withMetadata(csr, { labels: { a: "b" } }) });
+  assert.deepEqual(put.at("metadata/labels"), { a: "b" });
+  const patched = await app.send("PATCH", `${path}?dryRun=All`, {
+    body: { metadata: { labels: { c: "d" } } },
+    headers: MERGE,
+  });
+  assert.deepEqual(patched.at("metadata/labels"), { c: "d" });
+  assert.equal((await app.send("GET", path)).at("metadata/resourceVersion"), version);
+});
+
+test("parallel patches without a resourceVersion all go through", async () => {
+  const { path } = await made();
+  const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
+  const answers = await Promise.all(
+    keys.map((key) => app.send("PATCH", path, { body: { metadata: { labels: { [key]: "1" } } }, headers: MERGE })),
+  );
+  assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
+  const labels = (await app.send("GET", path)).at("metadata/labels") as object;
+  assert.deepEqual(Object.keys(labels).sort(), [...keys].sort());
+});
+
+// csr-api.md §6, §7.6; conformance E over HTTP, T7.
+test("two approvers race: one 200, the other 409", async () => {
+  const { path, version } = await made();
+  const current = JSON.parse((await app.send("GET", path)).text);
+  const decide = (type: string) =>
+    app.send("PUT", `${path}/approval`, { body: { ...current, status: { conditions: [{ type, status: "True" }] } } });
+  const codes = (await Promise.all([decide("Approved"), decide("Denied")])).map(({ code }) => code);
+  assert.deepEqual(codes.sort(), [200, 409]);
+  assert.notEqual((await app.send("GET", path)).at("metadata/resourceVersion"), version);
+});
+
+for (
+  const { name, subresource, first = [], then, code, message } of [
+    {
+      name: "add Approved",
+      subresource: "status",
+      then: ["Approved"],
+      code: 422,
+      message: /updates may not add a condition of type "Approved"$/,
+    },
+    { name: "add Failed", subresource: "status", then: ["Failed"], code: 200 },
+    { name: "add Approved", subresource: "approval", then: ["Approved"], code: 200 },
+    { name: "add Failed", subresource: "approval", then: ["Failed"], code: 200 },
+    {
+      name: "remove Approved",
+      subresource: "approval",
+      first: ["Approved"],
+      then: [],
+      code: 422,
+      message: /updates may not remove a condition of type "Approved"$/,
+    },
+    {
+      name: "remove Denied",
+      subresource: "status",
+      first: ["Denied"],
+      then: [],
+      code: 422,
+      message: /updates may not remove a condition of type "Denied"$/,
+    },
+    {
+      name: "remove Failed",
+      subresource: "approval",
+      first: ["Failed"],
+      then: [],
+      code: 422,
+      message: /updates may not remove a condition of type "Failed"$/,
+    },
+    { name: "remove a custom one", subresource: "approval", first: ["Custom"], then: [], code: 200 },
+    {
+      name: "add Denied to Approved",
+      subresource: "approval",
+      first: ["Approved"],
+      then: ["Approved", "Denied"],
+      code: 422,
+      message: /status\.conditions: Invalid value: .*must specify at most one of/,
+    },
+    {
+      name: "repeat a type",
+      subresource: "approval",
+      then: ["X", "X"],
+      code: 422,
+      message: /status\.conditions\[1\]\.type: Duplicate value: "X"$/,
+    },
+  ] satisfies readonly {
+    name: string;
+    subresource: string;
+    first?: string[];
+    then: string[];
+    code: number;
+    message?: RegExp;
+  }[]
+) {
+  test(`/${subresource} answers ${code} to: ${name}`, async () => {
+    const { path, csr } = await made();
+    const put = (sub: string, types: readonly string[]) =>
+      app.send("PUT", `${path}/${sub}`, {
+        body: { ...csr, status: { conditions: types.map((type) => ({ type, status: "True" })) } },
+      });
+    if (first.length > 0) assert.equal((await put("approval", first)).code, 200);
+    const answer = await put(subresource, then);
+    assert.equal(answer.code, code);
+    if (message !== undefined) assert.match(String(answer.at("message")), message);
+  });
+}
+
+test("/approval drops a certificate in silence, /status sets it once", async () => {
+  const { path, csr } = await made();
+  const ca = await createSigningCa();
+  const certificate = toBase64(`text before\n${ca.certificatePem}between\n${ca.certificatePem}after`);
+  const put = (sub: string, status: object) => app.send("PUT", `${path}/${sub}`, { body: { ...csr, status } });
+  const dropped = await put("approval", { certificate, conditions: [{ type: "Approved", status: "True" }] });
+  assert.equal(dropped.at("status/certificate"), undefined);
+  const invalid = await put("status", { certificate: "Zm9v", conditions: [{ type: "Approved", status: "True" }] });
+  assert.match(
+    String(invalid.at("message")),
+    /status\.certificate: Invalid value: "<certificate data>": must contain at least one CERTIFICATE PEM block$/,
+  );
+  const set = await put("status", { certificate, conditions: [{ type: "Approved", status: "True" }] });
+  assert.equal(set.at("status/certificate"), certificate);
+  const other = toBase64(ca.certificatePem);
+  const again = await put("status", { certificate: other, conditions: [{ type: "Approved", status: "True" }] });
+  assert.equal(again.code, 422);
+  assert.match(String(again.at("message")), /updates may not modify existing certificate content$/);
+});
