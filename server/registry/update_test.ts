@@ -285,7 +285,8 @@ test("a strategic patch of conditions merges them by type", async () => {
   await send([{ type: "X", status: "True" }]);
   const two = await send([{ type: "Y", status: "True" }, { type: "X", status: "False" }]);
   assert.deepEqual(
-    (two.at("status/conditions") as { type: string; status: string }[]).map(({ type, status }) => `${type} ${status}`),
+    (two.at("status/conditions") as { type: string; status: string }[]).map(({ type, status }) => `${type} ${status}`)
+      .sort(),
     ["X False", "Y True"],
   );
   const one = await send([{ $patch: "delete", type: "X" }]);

@@ -24,7 +24,6 @@ interface Row {
 
 /** Commits to an open file. */
 export class SqliteJournal implements Journal {
-  readonly #path: string;
   readonly #file: DatabaseFile;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -34,9 +33,8 @@ export class SqliteJournal implements Journal {
   readonly #touch: StatementSync;
   #failed = false;
 
-  constructor(path: string, file: DatabaseFile) {
+  constructor(file: DatabaseFile) {
     const { database } = file;
-    this.#path = path;
     this.#file = file;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
@@ -72,7 +70,7 @@ export class SqliteJournal implements Journal {
     try {
       this.#file.assertInPlace();
     } catch (error) {
-      throw ioError(`cannot write storage "${this.#path}"`, error);
+      throw ioError("cannot write the storage", error);
     }
   }
 
@@ -86,7 +84,7 @@ export class SqliteJournal implements Journal {
     } catch (error) {
       this.#failed = true;
       this.#rollBack();
-      throw ioError(`cannot write storage "${this.#path}"`, error);
+      throw ioError("cannot write the storage", error);
     }
   }
 

@@ -38,7 +38,7 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
         ...deps,
         name: path,
         engine: new Engine(start),
-        journal: new SqliteJournal(path, file),
+        journal: new SqliteJournal(file),
         logger,
         writtenAt,
         schedule: setImmediate,

@@ -1,0 +1,373 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { parseTokenFile } from "../core/bootstrap/token_file.ts";
+import { buildCsr } from "../tests/support/csr_builder.ts";
+import { createTestApp, type TestApp, userOf } from "../tests/support/test_app.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const REVIEWS = "/apis/authorization.k8s.io/v1";
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+const TOKEN = "a-secret-token";
+let app: TestApp;
+
+before(async () => {
+  const tokens = parseTokenFile(`${TOKEN},jane,7,"dev"\nadmin-token,root,8,"system:masters"\n`, "tokens.csv");
+  assert.ok(tokens.ok);
+  app = await createTestApp({ tokenFile: tokens.value });
+});
+after(() => app[Symbol.asyncDispose]());
+
+/** A request that passes authentication. */
+function call(method: string, path: string, headers: Record<string, string> = {}, body?: object) {
+  return app.send(method, path, { user: undefined, headers, ...(body === undefined ? {} : { body }) });
+}
+
+const jane = { authorization: `Bearer ${TOKEN}` };
+const root = { authorization: "Bearer admin-token" };
+
+// auth.md §1, conformance T6.
+for (
+  const { name, headers, code, message } of [
+    { name: "an unknown token", headers: { authorization: "Bearer wrong" }, code: 401, message: "Unauthorized" },
+    {
+      name: "no credentials",
+      headers: {},
+      code: 403,
+      message:
+        'certificatesigningrequests.certificates.k8s.io is forbidden: User "system:anonymous" cannot list resource "certificatesigningrequests" in API group "certificates.k8s.io" at the cluster scope',
+    },
+    { name: "another scheme", headers: { authorization: "Basic eA==" }, code: 403, message: /User "system:anonymous"/ },
+    {
+      name: "a user without rights",
+      headers: jane,
+      code: 403,
+      message:
+        'certificatesigningrequests.certificates.k8s.io is forbidden: User "jane" cannot list resource "certificatesigningrequests" in API group "certificates.k8s.io" at the cluster scope',
+    },
+  ]
+) {
+  test(`a list answers ${code} to ${name}`, async () => {
+    const answer = await call("GET", CSRS, headers);
+    assert.equal(answer.code, code);
+    assert.equal(answer.at("reason"), code === 401 ? "Unauthorized" : "Forbidden");
+    if (typeof message === "string") assert.equal(answer.at("message"), message);
+    else assert.match(String(answer.at("message")), message);
+    assert.equal(answer.headers.get("x-content-type-options"), code === 403 ? "nosniff" : null);
+    assert.equal(answer.headers.get("cache-control"), "no-cache, private");
+  });
+}
+
+test("denials name the namespace, the subresource and the path, with HTML escaped", async () => {
+  const lease = await call("GET", "/apis/coordination.k8s.io/v1/namespaces/foo/leases/x", jane);
+  assert.equal(
+    lease.at("message"),
+    'leases.coordination.k8s.io "x" is forbidden: User "jane" cannot get resource "leases" in API group ' +
+      '"coordination.k8s.io" in the namespace "foo"',
+  );
+  const approval = await call("PUT", `${CSRS}/x/approval`, jane, {});
+  assert.match(
+    String(approval.at("message")),
+    /cannot update resource "certificatesigningrequests\/approval" in API group/,
+  );
+  const path = await call("GET", "/a%3C&%3Eb", jane);
+  assert.equal(path.at("message"), 'forbidden: User "jane" cannot get path "/a&lt;&amp;&gt;b"');
+});
+
+test("a space too many before the token means no token, with a warning", async () => {
+  const answer = await call("GET", "/version", { authorization: `Bearer  ${TOKEN}` });
+  assert.equal(answer.code, 200);
+  assert.match(answer.headers.get("warning") ?? "", /extra space before the bearer token, and is ignored/);
+});
+
+test("without anonymous requests nothing is answered without credentials", async () => {
+  await using closed = await createTestApp({ anonymous: false });
+  assert.equal((await closed.send("GET", "/healthz", { user: undefined })).code, 401);
+});
+
+for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
+  test(`everybody may read ${path}`, async () => assert.equal((await call("GET", path)).code, 200));
+}
+
+for (const path of ["/metrics", "/api", "/apis", "/openapi/v3", "/"]) {
+  test(`nobody reads ${path} without credentials`, async () => assert.equal((await call("GET", path)).code, 403));
+}
+
+// api-wire.md §3.
+test("health answers ok, its checks on demand, and what cannot be excluded", async () => {
+  const plain = await app.send("GET", "/healthz");
+  assert.equal(plain.text, "ok");
+  assert.equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
+  assert.equal(plain.headers.get("x-content-type-options"), "nosniff");
+  const verbose = await app.send("GET", "/readyz?verbose");
+  assert.equal(verbose.text, "[+]ping ok\n[+]storage ok\n[+]shutdown ok\nreadyz check passed\n");
+  const excluded = await app.send("GET", "/livez?verbose&exclude=storage&exclude=nope");
+  assert.equal(
+    excluded.text,
+    '[+]ping ok\n[+]storage excluded: ok\nwarn: some health checks cannot be excluded: no matches for "nope"\n' +
+      "livez check passed\n",
+  );
+  assert.equal((await app.send("GET", "/healthz/ping")).text, "ok");
+  assert.equal((await app.send("GET", "/healthz/nope")).code, 404);
+  assert.equal((await app.send("GET", "/healthz/")).code, 404);
+  assert.equal((await app.send("POST", "/healthz")).code, 200);
+});
+
+test("health fails verbosely when the storage does, and readyz when the server stops", async () => {
+  const broken = await createTestApp();
+  await broken.storage[Symbol.asyncDispose]();
+  const answer = await broken.send("GET", "/healthz");
+  assert.equal(answer.code, 500);
+  assert.match(answer.text, /^\[\+\]ping ok\n\[-\]storage failed: reason withheld\nhealthz check failed\n$/);
+  await broken.api[Symbol.asyncDispose]();
+  assert.match((await broken.send("GET", "/readyz?exclude=storage")).text, /\[-\]shutdown failed: reason withheld/);
+  assert.equal((await broken.send("GET", "/livez?exclude=storage")).code, 200);
+});
+
+// Routing, as kube-apiserver's router decides it.
+for (
+  const [method, path, code, message] of [
+    ["GET", "/apis/foo/v1/bars", 404, undefined],
+    ["GET", "/foo", 404, undefined],
+    ["GET", "/apis/foo", 404, undefined],
+    ["GET", "/apis/certificates.k8s.io/v1/foo", 404, "the server could not find the requested resource"],
+    ["GET", "/apis/certificates.k8s.io/v2", 404, "the server could not find the requested resource"],
+    ["GET", "/api/v2", 404, "the server could not find the requested resource"],
+    ["GET", `${CSRS}/x/foo`, 404, "the server could not find the requested resource"],
+    ["GET", `${CSRS}/x/status/y`, 404, "the server could not find the requested resource"],
+    [
+      "GET",
+      "/apis/certificates.k8s.io/v1//certificatesigningrequests",
+      404,
+      "the server could not find the requested resource",
+    ],
+    [
+      "GET",
+      "/apis/certificates.k8s.io/v1/namespaces/default/certificatesigningrequests",
+      404,
+      "the server could not find the requested resource",
+    ],
+    ["GET", "/api/v1/secrets/x", 404, "the server could not find the requested resource"],
+    ["GET", `${CSRS}/..`, 400, "Name parameter invalid: \"..\": may not be '..'"],
+    ["GET", `${CSRS}/a%25b`, 400, "Name parameter invalid: \"a%b\": may not contain '%'"],
+    ["POST", `${CSRS}/x`, 405, "the server does not allow this method on the requested resource"],
+    ["PUT", CSRS, 405, "the server does not allow this method on the requested resource"],
+    ["DELETE", `${CSRS}/x/approval`, 405, "the server does not allow this method on the requested resource"],
+    ["GET", `${REVIEWS}/subjectaccessreviews`, 405, "the server does not allow this method on the requested resource"],
+    ["POST", "/api/v1/secrets", 405, "the server does not allow this method on the requested resource"],
+    ["POST", "/version", 405, "the server does not allow this method on the requested resource"],
+    ["POST", "/api", 405, "the server does not allow this method on the requested resource"],
+  ] as const
+) {
+  test(`${method} ${path} answers ${code}`, async () => {
+    const answer = await app.send(method, path);
+    assert.equal(answer.code, code);
+    if (message === undefined) assert.equal(answer.text, "404 page not found\n");
+    else assert.equal(answer.at("message"), message);
+  });
+}
+
+test("broken escapes in a path are 400, HEAD is for paths that are no API", async () => {
+  assert.equal((await app.send("GET", `${CSRS}/%zz`)).code, 400);
+  assert.equal((await app.send("HEAD", `${CSRS}/x`)).code, 405);
+  assert.equal((await app.send("HEAD", "/healthz")).code, 200);
+});
+
+test("an answer that nobody accepts is 406 with the router's text, in indented JSON", async () => {
+  const answer = await app.send("GET", CSRS, { headers: { accept: "text/plain" } });
+  assert.equal(answer.code, 406);
+  assert.match(String(answer.at("message")), /^406: Not Acceptable\n\nAvailable representations: application\/json, /);
+  assert.match(answer.text, /^\{\n {2}"kind": "Status",\n/);
+  const yaml = await call("GET", CSRS, { accept: "application/yaml", authorization: "Bearer wrong" });
+  assert.equal(yaml.headers.get("content-type"), "application/yaml");
+});
+
+test("every request has an id; the client may choose it", async () => {
+  assert.match((await app.send("GET", "/version")).headers.get("audit-id") ?? "", /^[0-9a-f-]{36}$/);
+  assert.equal(
+    (await app.send("GET", "/version", { headers: { "audit-id": "mine" } })).headers.get("audit-id"),
+    "mine",
+  );
+  const long = "x".repeat(65);
+  assert.notEqual((await app.send("GET", "/version", { headers: { "audit-id": long } })).headers.get("audit-id"), long);
+});
+
+test("the audit log tells who did what and how it was decided, and holds no token", async () => {
+  const from = app.auditLines.length;
+  await call("GET", `${CSRS}/x?a=b`, { ...jane, "user-agent": "u".repeat(2000), "audit-id": "denied" });
+  await call("GET", "/version", { authorization: "Bearer another-secret" });
+  await call("GET", `${CSRS}/x`, { ...root, "impersonate-user": "bob" });
+  const [denied, unauthorized, impersonated] = app.auditLines.slice(from).map((line) => JSON.parse(line));
+  assert.equal(denied.auditID, "denied");
+  assert.equal(denied.verb, "get");
+  assert.equal(denied.requestURI, `${CSRS}/x?a=b`);
+  assert.deepEqual(denied.user, { username: "jane", uid: "7", groups: ["dev", "system:authenticated"] });
+  assert.deepEqual(denied.sourceIPs, ["192.0.2.1"]);
+  assert.equal(denied.responseStatus.code, 403);
+  assert.equal(denied.annotations["authorization.k8s.io/decision"], "forbid");
+  assert.deepEqual(denied.objectRef, {
+    resource: "certificatesigningrequests",
+    name: "x",
+    apiGroup: "certificates.k8s.io",
+    apiVersion: "v1",
+  });
+  assert.equal(denied.userAgent, `${"u".repeat(1024)}...TRUNCATED`);
+  assert.equal(unauthorized.responseStatus.code, 401);
+  assert.equal(impersonated.user.username, "root");
+  assert.equal(impersonated.impersonatedUser.username, "bob");
+  const log = JSON.stringify(app.logger.entries);
+  for (const secret of [TOKEN, "admin-token", "another-secret"]) {
+    assert.ok(!app.auditLines.join("\n").includes(secret));
+    assert.ok(!log.includes(secret));
+  }
+});
+
+// api-wire.md §14.
+test("SelfSubjectReview tells who asks, after impersonation with repeated groups", async () => {
+  const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
+  const self = await call("POST", WHOAMI, jane, review);
+  assert.equal(self.code, 201);
+  assert.deepEqual(self.at("status/userInfo"), { username: "jane", uid: "7", groups: ["dev", "system:authenticated"] });
+  const other = await app.send("POST", WHOAMI, {
+    user: undefined,
+    body: review,
+    headers: { ...root, "impersonate-user": "u", "impersonate-uid": "i", "impersonate-extra-Foo%2fbar": "v" },
+    rawHeaders: ["Impersonate-Group", "g,1", "Impersonate-Group", "g2"],
+  });
+  assert.deepEqual(other.at("status/userInfo"), {
+    username: "u",
+    uid: "i",
+    groups: ["g,1", "g2", "system:authenticated"],
+    extra: { "foo/bar": ["v"] },
+  });
+  const nobody = await call("POST", WHOAMI, { ...root, "impersonate-group": "g" }, review);
+  assert.equal(nobody.code, 400);
+  const refused = await call("POST", WHOAMI, { ...jane, "impersonate-user": "u" }, review);
+  assert.equal(refused.code, 403);
+});
+
+test("reviews of access answer for the user they name, and check what they are given", async () => {
+  const ask = (resource: string, spec: object) => app.send("POST", `${REVIEWS}/${resource}`, { body: { spec } });
+  const resourceAttributes = { verb: "create", group: "certificates.k8s.io", resource: "certificatesigningrequests" };
+  const node = await ask("subjectaccessreviews", {
+    user: "system:node:n1",
+    groups: ["system:nodes"],
+    resourceAttributes,
+  });
+  assert.equal(node.code, 201);
+  assert.equal(node.at("status/allowed"), true);
+  const nobody = await ask("subjectaccessreviews", { user: "u", resourceAttributes });
+  assert.deepEqual(nobody.at("status"), { allowed: false });
+  const self = await ask("selfsubjectaccessreviews", { nonResourceAttributes: { path: "/x", verb: "get" } });
+  assert.equal(self.at("status/allowed"), true);
+  const both = await ask("selfsubjectaccessreviews", { resourceAttributes, nonResourceAttributes: { path: "/" } });
+  assert.equal(both.code, 422);
+  assert.match(
+    String(both.at("message")),
+    /^\.authorization\.k8s\.io "" is invalid: spec: Invalid value: .*exactly one of/,
+  );
+  const unnamed = await ask("subjectaccessreviews", { resourceAttributes });
+  assert.match(String(unnamed.at("message")), /at least one of user or group must be specified$/);
+  const rules = await ask("selfsubjectrulesreviews", {});
+  assert.equal(rules.at("message"), "no namespace on request");
+  const token = await app.send("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {
+    body: { spec: { token: TOKEN } },
+  });
+  assert.equal(token.at("status/authenticated"), true);
+  const wrong = await app.send("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {
+    body: { spec: { token: "x" } },
+  });
+  assert.deepEqual(wrong.at("status"), { user: {}, error: "invalid bearer token" });
+});
+
+test("metrics count requests under kube-apiserver's names", async () => {
+  await app.send("GET", `${CSRS}/nothing`);
+  const page = await app.send("GET", "/metrics");
+  assert.match(page.headers.get("content-type") ?? "", /^text\/plain/);
+  assert.match(
+    page.text,
+    /apiserver_request_total\{verb="GET",group="certificates\.k8s\.io",version="v1",resource="certificatesigningrequests",subresource="",code="404"\} \d+/,
+  );
+});
+
+// conformance H over HTTP.
+test("approval needs the signer's permission besides the resource's", async () => {
+  await using world = await createTestApp();
+  const grant = async (user: string, verb: string, subresource: string, signer: string) => {
+    const name = `${user}-${verb}`;
+    const rules = [
+      {
+        verbs: ["update"],
+        apiGroups: ["certificates.k8s.io"],
+        resources: [`certificatesigningrequests/${subresource}`],
+      },
+      { verbs: [verb], apiGroups: ["certificates.k8s.io"], resources: ["signers"], resourceNames: [signer] },
+    ];
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    await world.send("POST", `${rbac}/clusterroles`, { body: { metadata: { name }, rules } });
+    await world.send("POST", `${rbac}/clusterrolebindings`, {
+      body: {
+        metadata: { name },
+        subjects: [{ kind: "User", name: user }],
+        roleRef: { kind: "ClusterRole", name, apiGroup: "rbac.authorization.k8s.io" },
+      },
+    });
+  };
+  const csr = await buildCsr({ name: "csr", signerName: "example.com/something" });
+  await world.send("POST", CSRS, { body: csr });
+  await grant("exact", "approve", "approval", "example.com/something");
+  await grant("domain", "approve", "approval", "example.com/*");
+  await grant("other", "approve", "approval", "example.com/not-something");
+  await grant("signer", "sign", "status", "example.com/something");
+  await grant("wrong", "sign", "status", "example.com/not-something");
+  const put = (user: string, subresource: string, type: string) =>
+    world.send("PUT", `${CSRS}/csr/${subresource}?dryRun=All`, {
+      body: {
+        ...csr,
+        spec: { ...csr.spec, signerName: "example.com/not-something" },
+        status: { conditions: [{ type, status: "True" }] },
+      },
+      user: userOf(user),
+    });
+  assert.equal((await put("exact", "approval", "Approved")).code, 200);
+  assert.equal((await put("domain", "approval", "Approved")).code, 200);
+  const approving = await put("other", "approval", "Approved");
+  assert.equal(approving.code, 403);
+  assert.equal(
+    approving.at("message"),
+    'certificatesigningrequests.certificates.k8s.io "csr" is forbidden: user not permitted to approve requests with ' +
+      'signerName "example.com/something"',
+  );
+  assert.equal((await put("signer", "status", "Failed")).code, 200);
+  assert.match(
+    String((await put("wrong", "status", "Failed")).at("message")),
+    /user not permitted to sign requests with signerName "example\.com\/something"$/,
+  );
+  const unchanged = await world.send("PUT", `${CSRS}/csr/status`, { body: csr, user: userOf("wrong") });
+  assert.equal(unchanged.code, 200);
+  assert.equal((await put("nobody", "approval", "Approved")).code, 403);
+});
+
+test("create refuses system:masters for API clients, and other nodes' names to nodes", async () => {
+  const masters = await buildCsr({
+    organizations: ["system:masters"],
+    signerName: "kubernetes.io/kube-apiserver-client",
+  });
+  const refused = await app.send("POST", CSRS, { body: masters });
+  assert.equal(refused.code, 403);
+  assert.equal(
+    refused.at("message"),
+    'certificatesigningrequests.certificates.k8s.io "csr-1" is forbidden: use of kubernetes.io/kube-apiserver-client ' +
+      "signer with system:masters group is not allowed",
+  );
+  const node = userOf("system:node:mynode", "system:nodes");
+  const post = async (name: string, commonName: string, signerName: string) =>
+    await app.send("POST", CSRS, { body: await buildCsr({ name, commonName, signerName }), user: node });
+  assert.equal((await post("own", "system:node:mynode", "kubernetes.io/kubelet-serving")).code, 201);
+  assert.equal((await post("free", "system:node:other", "example.com/x")).code, 201);
+  const other = await post("other", "system:node:other", "kubernetes.io/kubelet-serving");
+  assert.equal(
+    other.at("message"),
+    'certificatesigningrequests.certificates.k8s.io "other" is forbidden: can only create a node CSR with ' +
+      "CN=system:node:mynode",
+  );
+});

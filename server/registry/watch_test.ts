@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { createTestApp, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const MERGE = { "content-type": "application/merge-patch+json" };
+const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
+
+async function create(app: TestApp, name: string, labels: Record<string, string> = {}): Promise<string> {
+  const body = await buildCsr({ name, metadata: { name, labels } });
+  return String((await app.send("POST", CSRS, { body })).at("metadata/resourceVersion"));
+}
+
+function label(app: TestApp, name: string, labels: Record<string, string | null>) {
+  return app.send("PATCH", `${CSRS}/${name}`, { body: { metadata: { labels } }, headers: MERGE });
+}
+
+async function watch(app: TestApp, query: string, headers: Record<string, string> = {}): Promise<WatchReader> {
+  const response = await app.open("GET", `${CSRS}?watch=true&${query}`, { headers });
+  assert.equal(response.status, 200);
+  return new WatchReader(response);
+}
+
+// api-wire.md §9.2.
+for (const query of ["", "resourceVersion=0"]) {
+  test(`watch ${query === "" ? "without resourceVersion" : "from 0"} shows what there is, then what happens`, async () => {
+    await using app = await createTestApp();
+    await create(app, "a");
+    await using events = await watch(app, query);
+    assert.equal((await events.next())?.at("metadata/name"), "a");
+    const version = await create(app, "b");
+    const added = await events.next();
+    assert.equal(added?.type, "ADDED");
+    assert.equal(added?.at("kind"), "CertificateSigningRequest");
+    assert.equal(added?.at("metadata/resourceVersion"), version);
+  });
+}
+
+test("watch from a revision shows every change after it, in order, and a deletion with its own revision", async () => {
+  await using app = await createTestApp();
+  const version = await create(app, "a");
+  await label(app, "a", { x: "1" });
+  await create(app, "b");
+  await app.send("DELETE", `${CSRS}/a`);
+  const deletedAt = String(app.storage.revision());
+  await using events = await watch(app, `resourceVersion=${version}`);
+  const seen = [await events.next(), await events.next(), await events.next()];
+  assert.deepEqual(seen.map((event) => `${event?.type} ${event?.at("metadata/name")}`), [
+    "MODIFIED a",
+    "ADDED b",
+    "DELETED a",
+  ]);
+  assert.equal(seen[2]?.at("metadata/resourceVersion"), deletedAt);
+  assert.deepEqual(seen[2]?.at("metadata/labels"), { x: "1" });
+});
+
+test("watch from a revision that is to come waits for it", async () => {
+  await using app = await createTestApp();
+  const now = app.storage.revision();
+  await using events = await watch(app, `resourceVersion=${now + 1}`);
+  await create(app, "skipped");
+  const version = await create(app, "seen");
+  const event = await events.next();
+  assert.equal(event?.at("metadata/name"), "seen");
+  assert.equal(event?.at("metadata/resourceVersion"), version);
+});
+
+test("watch with a selector adds what starts to match and deletes what stops", async () => {
+  await using app = await createTestApp();
+  const version = await create(app, "a", { in: "no" });
+  await using events = await watch(app, `resourceVersion=${version}&labelSelector=in%3Dyes`);
+  await create(app, "other");
+  await label(app, "a", { in: "yes" });
+  await label(app, "a", { more: "1" });
+  const left = await label(app, "a", { in: "no" });
+  const seen = [await events.next(), await events.next(), await events.next()];
+  assert.deepEqual(seen.map((event) => event?.type), ["ADDED", "MODIFIED", "DELETED"]);
+  assert.deepEqual(seen[2]?.at("metadata/labels"), { in: "yes", more: "1" });
+  assert.equal(seen[2]?.at("metadata/resourceVersion"), left.at("metadata/resourceVersion"));
+});
+
+test("watch of one name, also by the old path", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  await create(app, "b");
+  await using byField = await watch(app, "resourceVersion=0&fieldSelector=metadata.name%3Db");
+  assert.equal((await byField.next())?.at("metadata/name"), "b");
+  const path = "/apis/certificates.k8s.io/v1/watch/certificatesigningrequests/b";
+  await using byPath = new WatchReader(await app.open("GET", path));
+  assert.equal((await byPath.next())?.at("metadata/name"), "b");
+  const mismatch = await app.send("GET", `${path}?fieldSelector=metadata.name%3Da`);
+  assert.equal(mismatch.at("message"), "fieldSelector metadata.name doesn't match requested name");
+});
+
+test("watch-list ends its initial events by an annotated bookmark", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  const version = await create(app, "b");
+  await using events = await watch(
+    app,
+    "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=300",
+  );
+  assert.equal((await events.next())?.at("metadata/name"), "a");
+  assert.equal((await events.next())?.at("metadata/name"), "b");
+  const bookmark = await events.next();
+  assert.equal(bookmark?.type, "BOOKMARK");
+  assert.equal(bookmark?.at("kind"), "CertificateSigningRequest");
+  assert.deepEqual(bookmark?.at("metadata"), {
+    resourceVersion: version,
+    annotations: { "k8s.io/initial-events-end": "true" },
+  });
+  await create(app, "c");
+  assert.equal((await events.next())?.at("metadata/name"), "c");
+});
+
+test("sendInitialEvents=false shows only what happens", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  await using events = await watch(app, "sendInitialEvents=false&resourceVersionMatch=NotOlderThan");
+  await create(app, "b");
+  assert.equal((await events.next())?.at("metadata/name"), "b");
+});
+
+test("watch sends bookmarks each minute and before its end, then ends cleanly", async () => {
+  await using app = await createTestApp();
+  const version = await create(app, "a");
+  await using events = await watch(app, `resourceVersion=${version}&allowWatchBookmarks=true&timeoutSeconds=100`);
+  const first = events.next();
+  await app.clock.advance(60_000);
+  const bookmark = await first;
+  assert.equal(bookmark?.type, "BOOKMARK");
+  assert.deepEqual(bookmark?.at("metadata"), { resourceVersion: version });
+  // Another resource's write moves the bookmark on.
+  await app.send("POST", "/api/v1/namespaces/default/configmaps", { body: { metadata: { name: "c" } } });
+  const last = events.next();
+  await app.clock.advance(38_000);
+  assert.equal((await last)?.type, "BOOKMARK");
+  const end = events.next();
+  await app.clock.advance(2_000);
+  assert.equal(await end, undefined);
+});
+
+test("watch without bookmarks ends after timeoutSeconds with no event", async () => {
+  await using app = await createTestApp();
+  await using events = await watch(app, `resourceVersion=${app.storage.revision()}&timeoutSeconds=5`);
+  const end = events.next();
+  await app.clock.advance(5_000);
+  assert.equal(await end, undefined);
+});
+
+// api-wire.md §9.5.
+for (
+  const [query, message] of [
+    [
+      "sendInitialEvents=true",
+      "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+    ],
+    [
+      "resourceVersionMatch=NotOlderThan",
+      "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+    ],
+    [
+      "sendInitialEvents=true&resourceVersionMatch=Exact",
+      "[resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan, " +
+      'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]',
+    ],
+  ] as const
+) {
+  test(`watch refuses ${query}`, async () => {
+    await using app = await createTestApp();
+    const answer = await app.send("GET", `${CSRS}?watch=1&${query}`);
+    assert.equal(answer.code, 422);
+    assert.equal(answer.at("message"), `ListOptions.meta.k8s.io "" is invalid: ${message}`);
+  });
+}
+
+test("watch of Tables sends the columns once, also for deletions", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  await using events = await watch(app, "", TABLE);
+  const first = await events.next();
+  assert.equal(first?.at("kind"), "Table");
+  assert.equal((first?.at("columnDefinitions") as unknown[]).length, 6);
+  assert.equal(first?.at("rows/0/cells/0"), "a");
+  await app.send("DELETE", `${CSRS}/a`);
+  const deleted = await events.next();
+  assert.equal(deleted?.type, "DELETED");
+  assert.deepEqual(deleted?.at("columnDefinitions"), []);
+  assert.equal(deleted?.at("rows/0/cells/0"), "a");
+});
+
+test("watch in protobuf sends frames: a length, then the event with an envelope inside", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  const response = await app.open("GET", `${CSRS}?watch=1&resourceVersion=0`, {
+    headers: { accept: "application/vnd.kubernetes.protobuf" },
+  });
+  assert.equal(response.headers.get("content-type"), "application/vnd.kubernetes.protobuf;stream=watch");
+  const reader = response.body!.getReader();
+  const frame = Buffer.from((await reader.read()).value!);
+  assert.equal(frame.readUInt32BE(0), frame.length - 4);
+  assert.equal(frame.subarray(4, 11).toString("latin1"), "\n\x05ADDED");
+  assert.ok(frame.includes(Buffer.from("k8s\0", "latin1")));
+  await reader.cancel();
+});
+
+test("watch ends when the server stops, and a client that leaves stops its watch", async () => {
+  const app = await createTestApp();
+  const events = await watch(app, `resourceVersion=${app.storage.revision()}`);
+  const end = events.next();
+  await app[Symbol.asyncDispose]();
+  assert.equal(await end, undefined);
+
+  await using other = await createTestApp();
+  const leaving = new AbortController();
+  const response = await other.open("GET", `${CSRS}?watch=1`, { signal: leaving.signal });
+  const read = response.body!.getReader().read();
+  leaving.abort();
+  await read.catch(() => undefined);
+  await other.clock.advance(1);
+  assert.equal(other.clock.sleepers, 0);
+});
