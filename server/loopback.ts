@@ -24,16 +24,22 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
       return {
         status: response.status,
         headers: Object.fromEntries(response.headers),
-        body: bodyOf(response),
+        body: bodyOf(response, signal),
       };
     },
   };
 }
 
-/** Leaving the loop early cancels the stream, and with it the watch behind it. */
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
+/**
+ * Leaving the loop early or aborting cancels the stream, and with it the watch behind it. The abort is heard here too:
+ * nobody holds the request of a running watch, and with a collected request its signal is gone.
+ */
+async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
   const reader = response.body.getReader();
+  const cancel = (): void => void reader.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
   try {
     while (true) {
       const { done, value } = await reader.read();
@@ -41,6 +47,7 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
       yield value;
     }
   } finally {
+    signal.removeEventListener("abort", cancel);
     await reader.cancel();
   }
 }
