@@ -53,8 +53,8 @@ export interface StoryOptions {
 export interface Sabotage {
   readonly withoutApproval?: boolean;
   readonly without?: readonly ("approver" | "signer")[];
-  /** Runs when the control plane is up. */
-  readonly whenUp?: (site: Site) => Promise<void>;
+  /** Runs when the server is up and its controllers are not. */
+  readonly beforeControllers?: (site: Site) => Promise<void>;
 }
 
 const SHOWN_ROWS = 10;
@@ -75,9 +75,9 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
 
   await narrator.step("The API server, the signer and the approver start", signal);
   narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
+  await options.sabotage?.beforeControllers?.(site);
   using life = new Controllers(signal);
   life.run(await startControllers(site, options, deps, life.signal));
-  await options.sabotage?.whenUp?.(site);
   narrator.say(`serving at ${site.url}`);
 
   const story = new Story(options, site, narrator, show, life.signal);
