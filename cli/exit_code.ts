@@ -33,8 +33,10 @@ export function exitCodeOf(error: unknown, signal: AbortSignal): ExitCode {
     case "config_invalid":
       return EXIT.usage;
     case "csr_denied":
-    case "csr_failed":
       return EXIT.no;
+    case "timeout":
+      // Nobody decided in time is a no; a server that did not answer in time is a failure.
+      return error.retryable ? EXIT.failed : EXIT.no;
     case "aborted":
       return EXIT.interrupted;
     default:

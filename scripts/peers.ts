@@ -8,7 +8,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { cacheDir, mustRun, run } from "./_run.ts";
 
-const KUBERNETES = "v1.37.2";
+/** The release that the peers are. */
+export const KUBERNETES = "v1.37.2";
 const ETCD = "v3.7.3";
 
 interface Peer {
@@ -34,6 +35,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
   kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
   kubernetes("certmanager", "./cmd/certmanager"),
+  kubernetes("storm", "./cmd/storm"),
 ];
 
 /** Where a peer's executable is. */

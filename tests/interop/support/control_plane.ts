@@ -29,10 +29,16 @@ export const TOKENS = {
   "approver-token": ["tlsboot-approver", "tlsboot-approvers"],
 } as const;
 
+/** How a control plane is started. */
+export interface ControlPlaneOptions {
+  /** Also kube-controller-manager. */
+  readonly controllers: boolean;
+  /** More flags of kube-controller-manager. */
+  readonly controllerFlags?: readonly string[];
+}
+
 /** Starts one and waits until it is ready. */
-export async function startControlPlane(
-  options: { readonly controllers: boolean } = { controllers: true },
-): Promise<ControlPlane> {
+export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
   const started: Running[] = [];
   const stop = async () => {
@@ -92,6 +98,7 @@ export async function startControlPlane(
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         "--secure-port=0",
+        ...(options.controllerFlags ?? []),
       ]));
     }
     return plane;

@@ -1,0 +1,27 @@
+/** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
+import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
+import type { Program } from "./program.ts";
+
+/** A place where nodes can bootstrap. */
+export interface Site extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly bootstrapKubeconfig: string;
+}
+
+/** Starts one on a free port; answers once it says that it is up. */
+export async function startOurSite(program: Program): Promise<Site> {
+  const folder = await createTempFolder();
+  const data = folder.join("data");
+  const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data]);
+  const stop = async (): Promise<void> => {
+    await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await running.waitFor(/tlsboot is up at https:[^]*Next, in another terminal/);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { folder, bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`, [Symbol.asyncDispose]: stop };
+}

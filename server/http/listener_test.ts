@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { Agent, request } from "node:https";
+import { connect as connectTls } from "node:tls";
+import { after, before, test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { AppError } from "../../core/errors.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { ADMIN } from "../../tests/support/test_app.ts";
+import { type Server, type ServerOptions, startServer } from "../server.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
+
+// Certificates live in the machine's own time: TLS stacks look at no other.
+const clock = createSystemClock();
+const NOW = clock.now();
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+
+let ca: IssuingCa;
+let serving: { certificatePem: string; privateKeyPem: string };
+let server: Server;
+
+before(async () => {
+  ca = await createIssuingCa(NOW);
+  serving = await servingPair(ca);
+  server = await start();
+  const transport = server.transportFor(ADMIN, "test");
+  const quiet = new AbortController().signal;
+  const send = async (path: string, body: object) => {
+    const answer = await transport.send({
+      method: "POST",
+      path,
+      headers: { "content-type": "application/json" },
+      body: new TextEncoder().encode(JSON.stringify(body)),
+    }, quiet);
+    for await (const _ of answer.body) { /* read to the end */ }
+    assert.equal(answer.status, 201);
+  };
+  await send("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+    metadata: { name: "tester" },
+    subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
+    roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
+  });
+  const csr = await buildCsr();
+  for (let index = 0; index < 300; index++) {
+    await send(CSRS, { ...csr, metadata: { name: `big-${index}`, annotations: { filler: "x".repeat(500) } } });
+  }
+});
+
+after(() => server[Symbol.asyncDispose]());
+
+async function servingPair(authority: IssuingCa) {
+  const { certificatePem, keyPem } = await issueServing(authority);
+  return { certificatePem, privateKeyPem: keyPem };
+}
+
+function start(edit: Partial<ServerOptions> = {}): Promise<Server> {
+  return startServer({
+    storage: createMemoryStorage({ clock }),
+    clock,
+    random: createSeededRandom(),
+    logger: createMemoryLogger(),
+    bindAddress: "127.0.0.1",
+    port: 0,
+    serving,
+    clientCaPem: ca.caPem,
+    tokenFile: undefined,
+    bootstrapTokens: false,
+    anonymous: true,
+    audit: undefined,
+    version: { gitVersion: "v1.37.2" },
+    objects: [],
+    ...edit,
+  });
+}
+
+interface Credentials {
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** A client certificate of a CA for `tester`. */
+async function clientOf(authority: IssuingCa, notAfter?: Date): Promise<Credentials> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const cert = await authority.issue({
+    subject: { commonName: "tester", organizations: ["dev"] },
+    publicKeyDer: key.publicKeyDer(),
+    ...(notAfter === undefined ? {} : { notAfter }),
+  });
+  return { cert, key: key.toPem() };
+}
+
+/** One request over HTTP/1.1. */
+function http1(
+  port: number,
+  method: string,
+  path: string,
+  options: Credentials & { readonly body?: string; readonly headers?: Record<string, string>; readonly ca?: string } =
+    {},
+): Promise<{ code: number; headers: Record<string, string | string[] | undefined>; body: Buffer }> {
+  const { body, headers = {}, ...tls } = options;
+  const agent = new Agent({ keepAlive: false });
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: "127.0.0.1",
+        port,
+        method,
+        path,
+        agent,
+        ca: ca.caPem,
+        ...tls,
+        headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("error", reject);
+        answer.on(
+          "end",
+          () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) }),
+        );
+      },
+    );
+    sent.on("error", reject);
+    sent.end(body);
+  });
+}
+
+/** One request over a session of HTTP/2. */
+function http2(
+  session: ClientHttp2Session,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ code: number; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({ ":path": path, ...headers });
+    let code = 0;
+    const chunks: Buffer[] = [];
+    stream.on("response", (answer) => void (code = Number(answer[":status"])));
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("error", reject);
+    stream.on("end", () => resolve({ code, body: Buffer.concat(chunks) }));
+    stream.end();
+  });
+}
+
+async function openSession(port: number, credentials: Credentials): Promise<ClientHttp2Session> {
+  const session = connect(`https://127.0.0.1:${port}`, { ca: ca.caPem, ...credentials });
+  await new Promise<void>((resolve, reject) => {
+    session.once("connect", () => resolve());
+    session.once("error", reject);
+  });
+  return session;
+}
+
+function closeSession(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve) => session.close(() => resolve()));
+}
+
+test("a client certificate of the CA is who its subject says", async () => {
+  const me = await http1(server.port, "POST", WHOAMI, { ...await clientOf(ca), body: "{}" });
+  assert.equal(me.code, 201);
+  const { status } = JSON.parse(me.body.toString());
+  assert.equal(status.userInfo.username, "tester");
+  assert.deepEqual(status.userInfo.groups, ["dev", "system:authenticated"]);
+  assert.match(status.userInfo.extra["authentication.kubernetes.io/credential-id"][0], /^X509SHA256=[0-9a-f]{64}$/);
+});
+
+test("no client certificate is nobody in particular", async () => {
+  assert.equal((await http1(server.port, "GET", "/version")).code, 200);
+  assert.equal((await http1(server.port, "GET", CSRS)).code, 403);
+});
+
+test("a client certificate of another CA, or an expired one, is 401 and no broken handshake", async () => {
+  const other = await createIssuingCa(NOW, "another-ca");
+  assert.equal((await http1(server.port, "GET", "/version", await clientOf(other))).code, 401);
+  const expired = await clientOf(ca, new Date(NOW.getTime() - 60_000));
+  assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
+});
+
+test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for those who take it", async () => {
+  const credentials = await clientOf(ca);
+  const plain = await http1(server.port, "GET", CSRS, credentials);
+  assert.equal(plain.code, 200);
+  assert.ok(plain.body.length > 131_072);
+  assert.equal(plain.headers["content-encoding"], undefined);
+  assert.equal(JSON.parse(plain.body.toString()).items.length, 300);
+  const zipped = await http1(server.port, "GET", CSRS, { ...credentials, headers: { "accept-encoding": "gzip" } });
+  assert.equal(zipped.headers["content-encoding"], "gzip");
+  assert.equal(zipped.headers["vary"], "Accept-Encoding");
+  assert.ok(gunzipSync(zipped.body).equals(plain.body));
+  const session = await openSession(server.port, credentials);
+  const over2 = await http2(session, CSRS);
+  assert.equal(over2.code, 200);
+  assert.ok(over2.body.equals(plain.body));
+  await closeSession(session);
+});
+
+test("one HTTP/2 session carries many requests at once", async () => {
+  const session = await openSession(server.port, await clientOf(ca));
+  const paths = Array.from({ length: 100 }, (_, index) => index % 10 === 0 ? CSRS : `${CSRS}/big-${index}`);
+  const answers = await Promise.all(paths.map((path) => http2(session, path)));
+  assert.deepEqual(new Set(answers.map(({ code }) => code)), new Set([200]));
+  await closeSession(session);
+});
+
+test("the headers of a watch arrive before its first event", async () => {
+  const session = await openSession(server.port, await clientOf(ca));
+  const stream = session.request({ ":path": `${CSRS}?watch=1&fieldSelector=metadata.name%3Dnobody` });
+  const code = await new Promise((resolve) => stream.once("response", (answer) => resolve(answer[":status"])));
+  assert.equal(code, 200);
+  stream.close();
+  await closeSession(session);
+});
+
+test("dot segments of a path reach the API, which refuses them", async () => {
+  const answer = await http1(server.port, "GET", `${CSRS}/..`, await clientOf(ca));
+  assert.equal(answer.code, 400);
+  assert.equal(JSON.parse(answer.body.toString()).message, "Name parameter invalid: \"..\": may not be '..'");
+});
+
+test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () => {
+  const credentials = await clientOf(ca);
+  const body = "x".repeat(3_145_729);
+  const declared = await http1(server.port, "POST", CSRS, {
+    ...credentials,
+    body,
+    headers: { "content-length": String(body.length) },
+  });
+  assert.equal(declared.code, 413);
+  const chunked = await http1(server.port, "POST", CSRS, {
+    ...credentials,
+    body,
+    headers: { "transfer-encoding": "chunked" },
+  });
+  assert.equal(chunked.code, 413);
+});
+
+test("setServing() changes the certificate of new connections only", async () => {
+  await using own = await start();
+  const credentials = await clientOf(ca);
+  const session = await openSession(own.port, credentials);
+  const other = await createIssuingCa(NOW, "next-ca");
+  own.setServing(await servingPair(other));
+  assert.equal((await http2(session, "/version")).code, 200);
+  await closeSession(session);
+  assert.equal((await http1(own.port, "GET", "/version", { ca: other.caPem })).code, 200);
+  await assert.rejects(http1(own.port, "GET", "/version"));
+  // The client CA stays.
+  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
+});
+
+test("a port in use is an error that names it", async () => {
+  await assert.rejects(
+    start({ port: server.port }),
+    (error) =>
+      error instanceof AppError && error.code === "port_in_use" &&
+      error.message === `cannot listen on "127.0.0.1:${server.port}": the address is in use` &&
+      error.hint !== undefined,
+  );
+});
+
+test("an address of another machine is an error", async () => {
+  await assert.rejects(
+    start({ bindAddress: "192.0.2.1" }),
+    (error) => error instanceof AppError && error.code === "io",
+  );
+});
+
+test("disposing ends open watches, idle connections and half-open ones within a second", async () => {
+  const own = await start();
+  const credentials = await clientOf(ca);
+  const session = await openSession(own.port, credentials);
+  session.on("error", () => {});
+  const stream = session.request({ ":path": `${CSRS}?watch=1` });
+  stream.on("error", () => {});
+  await new Promise((resolve) => stream.once("response", resolve));
+  const ended = new Promise((resolve) => stream.once("close", resolve));
+  const idle = connectTls({ host: "127.0.0.1", port: own.port, ca: ca.caPem, servername: "localhost" });
+  idle.on("error", () => {});
+  await new Promise((resolve) => idle.once("secureConnect", resolve));
+  const startedAt = performance.now();
+  await own[Symbol.asyncDispose]();
+  await ended;
+  assert.ok(performance.now() - startedAt < 1_500);
+  session.destroy();
+  idle.destroy();
+});

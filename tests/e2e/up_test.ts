@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createFilePort } from "../../client/files.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { runTlsboot } from "../support/child.ts";
+import { buildCsr } from "../support/csr_builder.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, findFreePort } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+
+async function modeOf(path: string): Promise<string> {
+  return ((await stat(path)).mode & 0o777).toString(8);
+}
+
+async function tokenOf(kubeconfig: string): Promise<string> {
+  const config = parseKubeconfig(await readFile(kubeconfig, "utf8"), kubeconfig);
+  assert.ok(config.ok);
+  return config.value.users[0]?.user.token?.reveal() ?? "";
+}
+
+test("tlsboot up makes its files, for their owner only, and tells the next commands", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const at = (name: string) => `${site.data}/${name}`;
+  for (
+    const [name, mode] of [
+      ["", "700"],
+      ["pki", "700"],
+      ["pki/ca.crt", "644"],
+      ["pki/ca.key", "600"],
+      ["pki/apiserver.crt", "644"],
+      ["pki/apiserver.key", "600"],
+      ["tlsboot.db", "600"],
+      ["tlsboot.db-wal", "600"],
+      ["tlsboot.db-shm", "600"],
+      ["admin.kubeconfig", "600"],
+      ["bootstrap.kubeconfig", "600"],
+    ] as const
+  ) {
+    assert.equal(await modeOf(at(name)), mode, name);
+  }
+  for (const name of await readdir(site.data)) {
+    if (name.startsWith("tlsboot.db")) assert.equal(await modeOf(at(name)), "600", name);
+  }
+  const out = site.running.stdout();
+  assert.match(out, /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}\n/);
+  assert.match(
+    out,
+    /\n {2}tlsboot bootstrap --bootstrap-kubeconfig data\/bootstrap\.kubeconfig --kubeconfig n1\/kubeconfig --cert-dir n1\/pki --hostname-override n1\n/,
+  );
+  assert.match(out, /\n {2}tlsboot get csr --data-dir data\n/);
+  assert.match(out, /\n {2}tlsboot approve NAME --data-dir data\n/);
+  assert.match(out, /Nothing is approved by itself/);
+  assert.doesNotMatch(out, /\x1b/);
+});
+
+test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
+  await using folder = await createTempFolder();
+  const port = String(await findFreePort());
+  const first = await startSiteProcess(folder, ["--secure-port", port]);
+  const admin = `${first.data}/admin.kubeconfig`;
+  const before = await Promise.all(
+    ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) => readFile(`${first.data}/${name}`, "utf8")),
+  );
+  const bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+  {
+    await using connected = await connectWith(admin);
+    await connected.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr({ name: "kept" }) }, quiet);
+    await connected.api.requestJson({ method: "DELETE", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet);
+  }
+  const { code, stderr } = await first.end("SIGINT");
+  assert.equal(code, 0);
+  assert.doesNotMatch(stderr, /"level":"(ERROR|WARN)"/i);
+  await using second = await startSiteProcess(folder, ["--secure-port", port]);
+  const after = await Promise.all(
+    ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>
+      readFile(`${second.data}/${name}`, "utf8")
+    ),
+  );
+  assert.deepEqual(after, before);
+  await using connected = await connectWith(admin);
+  const kept = await connected.api.requestObject<KubeObject>({ method: "GET", path: `${CSRS}/kept` }, quiet);
+  assert.equal(kept.metadata.name, "kept");
+  await assert.rejects(
+    connected.api.requestJson({ method: "GET", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet),
+    /not found/,
+  );
+});
+
+test("a second process on the same folder is refused while the first runs", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", site.data, "--secure-port", "0"], {
+    cwd: folder.path,
+  });
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/);
+  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal} ends tlsboot up soon, also with a watch open`, async () => {
+    await using folder = await createTempFolder();
+    await using site = await startSiteProcess(folder);
+    await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+    const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
+    const drained = (async () => {
+      for await (const _ of watch.body) { /* until the server ends it */ }
+    })().catch(() => {});
+    const startedAt = performance.now();
+    const { code } = await site.end(signal);
+    assert.equal(code, 0);
+    assert.ok(performance.now() - startedAt < 3_000, "it took too long");
+    await drained;
+  });
+}
+
+test("kill -9 loses nothing that was acknowledged, and a watch goes on from its revision", async () => {
+  await using folder = await createTempFolder();
+  const port = String(await findFreePort());
+  const names = Array.from({ length: 30 }, (_, index) => `n-${String(index).padStart(2, "0")}`);
+  const acknowledged: string[] = [];
+  let version = "";
+  {
+    await using site = await startSiteProcess(folder, ["--secure-port", port]);
+    await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+    const csr = await buildCsr();
+    const first = await connected.api.requestObject<KubeObject>({
+      method: "POST",
+      path: CSRS,
+      body: { ...csr, metadata: { name: "first" } },
+    }, quiet);
+    version = first.metadata.resourceVersion ?? "";
+    const writes = names.map(async (name) => {
+      await connected.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, metadata: { name } } }, quiet);
+      acknowledged.push(name);
+      if (acknowledged.length === 20) site.running.kill("SIGKILL");
+    });
+    await Promise.allSettled(writes);
+    await site.running.finished();
+  }
+  assert.ok(acknowledged.length >= 20);
+  await using site = await startSiteProcess(folder, ["--secure-port", port]);
+  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  const list = await connected.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet);
+  const there = new Set(list.items.map(({ metadata }) => metadata.name));
+  for (const name of acknowledged) assert.ok(there.has(name), `${name} is lost`);
+  const watch = await connected.api.requestText(
+    { method: "GET", path: `${CSRS}?watch=1&resourceVersion=${version}&timeoutSeconds=1` },
+    quiet,
+  );
+  const events = watch.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(events.filter(({ type }) => type !== "ADDED"), []);
+  assert.deepEqual(
+    new Set(events.map(({ object }) => object.metadata.name)),
+    new Set([...there].filter((name) => name !== "first")),
+  );
+});
+
+test("tlsboot up replaces its own token when it has expired", async () => {
+  await using folder = await createTempFolder();
+  const port = String(await findFreePort());
+  const first = await startSiteProcess(folder, ["--secure-port", port]);
+  const bootstrap = `${first.data}/bootstrap.kubeconfig`;
+  const token = await tokenOf(bootstrap);
+  {
+    await using connected = await connectWith(`${first.data}/admin.kubeconfig`);
+    const name = `bootstrap-token-${token.slice(0, 6)}`;
+    await connected.api.requestJson({
+      method: "PATCH",
+      path: `${SECRETS}/${name}`,
+      body: { stringData: { expiration: "2020-01-01T00:00:00Z" } },
+      contentType: "application/merge-patch+json",
+    }, quiet);
+    await using bootstrapper = await connectWith(bootstrap);
+    await assert.rejects(bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /Unauthorized/);
+  }
+  await first.end("SIGINT");
+  await using second = await startSiteProcess(folder, ["--secure-port", port]);
+  assert.notEqual(await tokenOf(bootstrap), token);
+  await using bootstrapper = await connectWith(`${second.data}/bootstrap.kubeconfig`);
+  assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
+});
+
+test("what a site cannot start with is told, each with its own exit code and a hint", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const at = (name: string) => folder.join(name);
+  const fails = async (args: readonly string[], code: number, message: RegExp) => {
+    const finished = await runTlsboot(["up", "--secure-port", "0", ...args], { cwd: folder.path });
+    assert.equal(finished.code, code, finished.stderr);
+    assert.equal(finished.stdout, "");
+    assert.match(finished.stderr, message);
+    assert.match(finished.stderr, /\ntlsboot: hint: .+\n$/);
+  };
+  const copyCa = async (name: string, mode: number) => {
+    await mkdir(at(`${name}/pki`), { recursive: true, mode: 0o700 });
+    await copyFile(`${site.data}/pki/ca.crt`, at(`${name}/pki/ca.crt`));
+    await copyFile(`${site.data}/pki/ca.key`, at(`${name}/pki/ca.key`));
+    await chmod(at(`${name}/pki/ca.key`), mode);
+  };
+  await writeFile(at("tokens.csv"), "token,user\n");
+  await writeFile(at("file"), "");
+  await copyCa("open", 0o644);
+  await copyCa("lonely", 0o600);
+  await createFilePort().unlink(at("lonely/pki/ca.crt"));
+  await copyCa("mixed", 0o600);
+  await copyFile(`${site.data}/pki/apiserver.key`, at("mixed/pki/ca.key"));
+  await mkdir(at("corrupt"), { mode: 0o700 });
+  await writeFile(
+    at("corrupt/tlsboot.db"),
+    "this is no database, and it is long enough to look like one\n".repeat(100),
+  );
+
+  await Promise.all([
+    fails(
+      ["--data-dir", "d1", "--token-auth-file", "tokens.csv"],
+      1,
+      /error: token file 'tokens\.csv' must have at least 3 columns \(token, user name, user uid\), found 2\n/,
+    ),
+    fails(
+      ["--data-dir", "d2", "--secure-port", String(site.port)],
+      1,
+      /error: cannot listen on "127\.0\.0\.1:\d+": the address is in use\n/,
+    ),
+  ]);
+  await Promise.all([
+    fails(
+      ["--data-dir", "open"],
+      1,
+      /error: cannot use ".*open\/pki\/ca\.key": others may read it \(mode 644\)\n.*hint: chmod 600 /,
+    ),
+    fails(["--data-dir", "lonely"], 1, /error: cannot use the CA: ".*ca\.key" is there, but ".*ca\.crt" is not\n/),
+  ]);
+  await Promise.all([
+    fails(["--data-dir", "mixed"], 1, /error: cannot use the CA in ".*ca\.crt" and ".*ca\.key": /),
+    fails(["--data-dir", "corrupt"], 1, /error: cannot .*tlsboot\.db/),
+  ]);
+  await Promise.all([
+    fails(["--data-dir", "file/data"], 1, /error: cannot .*file/),
+    fails(
+      ["--authorization-mode", "AlwaysAllow"],
+      2,
+      /error: --authorization-mode: "AlwaysAllow" is not possible: tlsboot always authorizes by Node,RBAC\n/,
+    ),
+  ]);
+  await Promise.all([
+    fails(
+      ["--data-dir", "d3", "--tls-cert-file", `${site.data}/pki/apiserver.crt`],
+      2,
+      /error: --tls-cert-file and --tls-private-key-file go together\n/,
+    ),
+    fails(
+      ["--data-dir", "d4", "--client-ca-file", "nowhere.crt"],
+      1,
+      /error: cannot read "nowhere\.crt": no such file\n/,
+    ),
+  ]);
+});
