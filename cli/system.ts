@@ -24,8 +24,28 @@ export function createSystemClock(): Clock {
 /** Randomness of the operating system. */
 export function createSystemRandom(): Random {
   return {
-    bytes: (length) => getRandomValues(new Uint8Array(length)),
+    bytes: createPool(),
     float: () => Math.random(),
+  };
+}
+
+/** What one call to the operating system fetches; it costs the same for 16 bytes. */
+const POOL_BYTES = 4096;
+
+/** Random bytes, each given away once. */
+function createPool(): Random["bytes"] {
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
+  return (length) => {
+    if (length > POOL_BYTES / 16) return getRandomValues(new Uint8Array(length));
+    if (used + length > POOL_BYTES) {
+      getRandomValues(pool);
+      used = 0;
+    }
+    const taken = pool.slice(used, used + length);
+    pool.fill(0, used, used + length);
+    used += length;
+    return taken;
   };
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom } from "./system.ts";
 
@@ -21,4 +22,21 @@ test("createSystemRandom() gives bytes of the length asked and floats below one"
   assert.notDeepEqual(random.bytes(32), random.bytes(32));
   const float = random.float();
   assert.ok(float >= 0 && float < 1);
+});
+
+test("createSystemRandom() gives no byte twice, however the lengths fall", () => {
+  const random = createSystemRandom();
+  const seen = new Set<string>();
+  let given = 0;
+  for (const length of [0, 1, 16, 255, 256, 257, 5000]) {
+    for (let round = 0; round < 40; round++) {
+      const bytes = random.bytes(length);
+      assert.equal(bytes.length, length);
+      if (length < 16) continue;
+      given++;
+      seen.add(Buffer.from(bytes).toString("hex"));
+      assert.ok(bytes.some((byte) => byte !== 0));
+    }
+  }
+  assert.equal(seen.size, given);
 });

@@ -50,6 +50,8 @@ export interface Caller {
   readonly target?: string;
   /** Set for in-process clients only: they are who the composition root says. */
   readonly user?: UserInfo;
+  /** Aborts when the caller goes away; the request's own signal when absent. */
+  readonly signal?: AbortSignal;
 }
 
 interface Variables {
@@ -124,7 +126,7 @@ function observe(deps: AppDeps) {
       user: NOBODY,
       auditId: adoptedAuditId(request) ?? createUid(deps.random),
       warnings: new Warnings(),
-      signal: AbortSignal.any([request.signal, deps.stopping]),
+      signal: AbortSignal.any([context.env.signal ?? request.signal, deps.stopping]),
     });
     await next();
     const answeredAt = deps.clock.now();

@@ -17,9 +17,8 @@ export function createLoopbackTransport(app: App, user: UserInfo, userAgent: str
           method,
           headers: { "user-agent": userAgent, ...headers },
           ...(body === undefined ? {} : { body }),
-          signal,
         }),
-        { peer: undefined, remoteAddress: "in-process", rawHeaders: [], user },
+        { peer: undefined, remoteAddress: "in-process", rawHeaders: [], user, signal },
       );
       return {
         status: response.status,

@@ -58,6 +58,11 @@ export interface Sabotage {
 }
 
 const SHOWN_ROWS = 10;
+/**
+ * How many machines connect at a time. All of them and the server share one process here, and a machine gives the
+ * server one second to answer: a thousand handshakes at once would each take longer, be given up and come again.
+ */
+const ASKING_AT_ONCE = 16;
 
 /** Tells it. Throws what went wrong. */
 export async function tellStory(options: StoryOptions, signal: AbortSignal): Promise<void> {
@@ -252,9 +257,17 @@ class Story {
     const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
     const deps = { files, clock: io.clock, random: io.random, logger, connect };
     for (const machine of this.#machines) await files.makeDirectory(machine.folder, 0o700);
-    return this.#machines.map((machine) =>
-      startMachine(machine, this.#site.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal)
-    );
+    const started: Bootstrapping[] = [];
+    const waiting = this.#machines.entries();
+    const startOneByOne = async (): Promise<void> => {
+      for (const [index, machine] of waiting) {
+        const next = startMachine(machine, this.#site.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal);
+        started[index] = next;
+        await next.submitted;
+      }
+    };
+    await Promise.all(Array.from({ length: ASKING_AT_ONCE }, startOneByOne));
+    return started;
   }
 
   async #grantRule(api: Api): Promise<void> {

@@ -11,9 +11,9 @@ export type ParsedRequest = RequestFacts & { readonly __verified: true };
  * One request is looked at by admission, by the validation of three writes, by the approver and by the signer. The
  * answers for the last few are kept: they follow from the text alone, and each signature costs 0.1 ms and more.
  */
-const REMEMBERED = 256;
+const REMEMBERED = 2048;
 /** A request for an RSA-4096 key has about 2,300 characters; longer texts than this are not worth their memory. */
-const REMEMBERED_LENGTH = 16_384;
+const REMEMBERED_LENGTH = 4_096;
 const parsed = new Map<string, Result<RequestFacts, string>>();
 const verified = new WeakMap<RequestFacts, Result<ParsedRequest, string>>();
 

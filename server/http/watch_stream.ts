@@ -8,11 +8,13 @@ import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/codec/protobuf.ts";
 import { partialObjectMetadataSchema, statusSchema } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent, Watching } from "../registry/watch.ts";
-import { type Wire, wireOf } from "./encoding.ts";
+import type { Stored } from "../storage/storage.ts";
+import { storedJson, type Wire, wireOf } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
@@ -149,6 +151,9 @@ function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]
     }
     const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
+    if (!protobuf && format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
+      return storedLine(format.resource.kind, event.type, event.stored);
+    }
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
       return encodeWatchFrame(type, raw);
@@ -214,6 +219,13 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
   const { status } = statusFromError(error);
   if (protobuf) return encodeWatchFrame("ERROR", encodeEnvelope("v1", "Status", encodeMessage(statusSchema, status)));
   return jsonLine({ type: "ERROR", object: { kind: "Status", apiVersion: "v1", ...status } });
+}
+
+const LINE_END = Buffer.from("}\n");
+
+/** An event around the JSON that is kept of every stored object. */
+function storedLine(kind: Kind, type: string, stored: Stored): Uint8Array {
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), storedJson(kind, stored), LINE_END]);
 }
 
 function jsonLine(value: object): Uint8Array {

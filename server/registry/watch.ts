@@ -4,8 +4,8 @@
  */
 import { resourceExpired } from "../../core/kube/status.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { CompactedError, type StorageEvent, type Stored } from "../storage/storage.ts";
-import { prefixOf } from "./keys.ts";
+import { CompactedError, type Storage, type StorageEvent, type Stored } from "../storage/storage.ts";
+import { keyOf, prefixOf } from "./keys.ts";
 import { isSelected, listObjects, type Selection } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
@@ -46,8 +46,8 @@ export async function openWatch(
   start: WatchStart,
   signal: AbortSignal,
 ): Promise<Watching> {
-  const prefix = prefixOf(target.resource, target.namespace);
-  const queue = new EventQueue();
+  const prefix = watchedPrefix(target, start);
+  const queue = new EventQueue(deps.storage);
   let afterRevision = start.afterRevision;
   if (start.initialEvents || afterRevision === undefined) {
     const list = await listObjects(deps, target, {
@@ -85,6 +85,13 @@ export async function openWatch(
   return queue;
 }
 
+/** What to listen to: the one key, where only one can match; a thousand such watches must not see each other's events. */
+function watchedPrefix({ resource, namespace }: Target, { fields }: Selection): string {
+  const named = fields.find(({ field, operator }) => field === "metadata.name" && operator === "=");
+  if (named === undefined || (resource.kind.namespaced && namespace === "")) return prefixOf(resource, namespace);
+  return keyOf(resource, namespace, named.value);
+}
+
 /** What a change means to a selection: an object may start or stop matching. */
 export function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
@@ -97,12 +104,17 @@ export function selectEvent(resource: Resource, event: StorageEvent, selection: 
 
 /** Events wait here between the commit that made them and the stream that sends them. */
 class EventQueue implements Watching {
+  readonly #storage: Pick<Storage, "revision">;
   #waiting: WatchEvent[] = [];
   #revision = 0;
   #pushed = 0;
   #ended = false;
   #wake: (() => void) | undefined;
   #stop: (() => void) | undefined;
+
+  constructor(storage: Pick<Storage, "revision">) {
+    this.#storage = storage;
+  }
 
   push(events: readonly WatchEvent[], revision: number): void {
     if (this.#ended) return;
@@ -130,7 +142,9 @@ class EventQueue implements Watching {
   }
 
   revision(): number {
-    return this.#waiting.length === 0 ? this.#pushed : this.#revision;
+    if (this.#waiting.length > 0) return this.#revision;
+    // What the storage has told so far was not for this watch, or has been delivered.
+    return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());
   }
 
   async next(): Promise<readonly WatchEvent[] | undefined> {

@@ -137,9 +137,26 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   const last = events.next();
   await app.clock.advance(38_000);
   assert.equal((await last)?.type, "BOOKMARK");
+  assert.deepEqual((await last)?.at("metadata"), { resourceVersion: String(app.storage.revision()) });
   const end = events.next();
   await app.clock.advance(2_000);
   assert.equal(await end, undefined);
+});
+
+test("watch of one name sees nothing of others, also of names that begin alike, and its bookmarks move on", async () => {
+  await using app = await createTestApp();
+  await using events = await watch(
+    app,
+    `fieldSelector=metadata.name%3Da&resourceVersion=${app.storage.revision()}&allowWatchBookmarks=true&timeoutSeconds=100`,
+  );
+  await create(app, "ab");
+  await create(app, "a");
+  const event = await events.next();
+  assert.equal(`${event?.type} ${event?.at("metadata/name")}`, "ADDED a");
+  const version = await create(app, "aa");
+  const bookmark = events.next();
+  await app.clock.advance(60_000);
+  assert.deepEqual((await bookmark)?.at("metadata"), { resourceVersion: version });
 });
 
 test("watch without bookmarks ends after timeoutSeconds with no event", async () => {

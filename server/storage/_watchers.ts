@@ -12,9 +12,12 @@ interface Watcher {
   active: boolean;
 }
 
-/** Running watches, by prefix: events are picked once per prefix however many watch it. */
+/**
+ * Running watches, by prefix: events are picked once per prefix however many watch it. A thousand nodes that each watch
+ * their own request are a thousand prefixes of a few lengths, so that an event finds its watchers by a look-up a length.
+ */
 export class Watchers {
-  readonly #byPrefix = new Map<string, Set<Watcher>>();
+  readonly #byLength = new Map<number, Map<string, Set<Watcher>>>();
   readonly #logger: Logger | undefined;
 
   constructor(logger: Logger | undefined) {
@@ -24,30 +27,53 @@ export class Watchers {
   /** Tells a listener the missed events at once and from then on what `notify` is given. */
   add(prefix: string, afterRevision: number, missed: readonly StorageEvent[], listener: Listener): StorageWatch {
     const watcher: Watcher = { afterRevision, listener, active: true };
-    const watchers = this.#byPrefix.get(prefix) ?? new Set();
-    this.#byPrefix.set(prefix, watchers.add(watcher));
+    const watchers = this.#ensure(prefix).add(watcher);
     this.#tell(watcher, missed.filter((event) => event.key.startsWith(prefix)));
     return {
       stop: () => {
         watcher.active = false;
         watchers.delete(watcher);
-        if (watchers.size === 0 && this.#byPrefix.get(prefix) === watchers) this.#byPrefix.delete(prefix);
+        if (watchers.size === 0) this.#drop(prefix, watchers);
       },
     };
   }
 
   /** Tells everybody concerned. A watch that a listener opens meanwhile has had these events as missed ones. */
   notify(events: readonly StorageEvent[]): void {
-    const told = [...this.#byPrefix].flatMap(([prefix, watchers]) => {
-      const picked = events.filter((event) => event.key.startsWith(prefix));
-      return picked.length === 0 ? [] : [...watchers].map((watcher) => ({ watcher, picked }));
-    });
-    for (const { watcher, picked } of told) this.#tell(watcher, picked);
+    const picked = new Map<Set<Watcher>, StorageEvent[]>();
+    for (const event of events) {
+      for (const [length, byPrefix] of this.#byLength) {
+        const watchers = byPrefix.get(event.key.slice(0, length));
+        if (watchers === undefined) continue;
+        const earlier = picked.get(watchers);
+        if (earlier === undefined) picked.set(watchers, [event]);
+        else earlier.push(event);
+      }
+    }
+    const told = [...picked].flatMap(([watchers, mine]) => [...watchers].map((watcher) => ({ watcher, mine })));
+    for (const { watcher, mine } of told) this.#tell(watcher, mine);
   }
 
   stopAll(): void {
-    for (const watchers of this.#byPrefix.values()) for (const watcher of watchers) watcher.active = false;
-    this.#byPrefix.clear();
+    for (const byPrefix of this.#byLength.values()) {
+      for (const watchers of byPrefix.values()) for (const watcher of watchers) watcher.active = false;
+    }
+    this.#byLength.clear();
+  }
+
+  #ensure(prefix: string): Set<Watcher> {
+    const byPrefix = this.#byLength.get(prefix.length) ?? new Map<string, Set<Watcher>>();
+    this.#byLength.set(prefix.length, byPrefix);
+    const watchers = byPrefix.get(prefix) ?? new Set();
+    byPrefix.set(prefix, watchers);
+    return watchers;
+  }
+
+  #drop(prefix: string, watchers: Set<Watcher>): void {
+    const byPrefix = this.#byLength.get(prefix.length);
+    if (byPrefix?.get(prefix) !== watchers) return;
+    byPrefix.delete(prefix);
+    if (byPrefix.size === 0) this.#byLength.delete(prefix.length);
   }
 
   #tell(watcher: Watcher, picked: readonly StorageEvent[]): void {

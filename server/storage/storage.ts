@@ -75,7 +75,7 @@ export interface Storage extends AsyncDisposable {
    * events per call, is called synchronously from the commit, and must not throw.
    */
   watch(prefix: string, afterRevision: number, onEvents: (events: readonly StorageEvent[]) => void): StorageWatch;
-  /** The newest revision, at least 1. */
+  /** The newest revision, at least 1. Every watch has been told of what happened up to it. */
   revision(): number;
   /** The oldest revision whose state and later history are still known. */
   compactedRevision(): number;

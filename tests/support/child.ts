@@ -30,6 +30,9 @@ export interface StartOptions {
   readonly stdin?: string;
 }
 
+/** How long a program that a test runs to its end may take, on a machine that does other things too. */
+const END_WITHIN_MS = 120_000;
+
 /** The checkout. */
 export const ROOT = process.cwd();
 
@@ -54,7 +57,7 @@ export function startTlsboot(args: readonly string[], options: StartOptions = {}
 /** Runs tlsboot to its end. */
 export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   await using running = startTlsboot(args, options);
-  return await running.finished();
+  return await endOf(running, ["tlsboot", ...args]);
 }
 
 /** Runs any program to its end. */
@@ -64,7 +67,21 @@ export async function runProgram(
   options: StartOptions = {},
 ): Promise<Finished> {
   await using running = start(command, args, options);
-  return await running.finished();
+  return await endOf(running, [command, ...args]);
+}
+
+/** A program that should end and does not fails its test, instead of holding up the whole run. */
+async function endOf(running: Running, words: readonly string[]): Promise<Finished> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const output = `--- stdout\n${running.stdout()}\n--- stderr\n${running.stderr()}`;
+    reject(new Error(`${words.join(" ")}: still running after ${END_WITHIN_MS} ms\n${output}`));
+  }, END_WITHIN_MS);
+  try {
+    return await Promise.race([running.finished(), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Starts any program. */

@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { createIssuingCa } from "../support/issuing_ca.ts";
+import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+function bootstrapArgs(folder: TempFolder, node: string, kubeconfig = "data/bootstrap.kubeconfig"): string[] {
+  return [
+    "bootstrap",
+    ...["--bootstrap-kubeconfig", folder.join(kubeconfig)],
+    ...["--kubeconfig", folder.join(node, "kubeconfig")],
+    ...["--cert-dir", folder.join(node, "pki")],
+    ...["--hostname-override", node],
+  ];
+}
+
+function startBootstrap(folder: TempFolder, node: string, ...more: readonly string[]): Running {
+  return startTlsboot([...bootstrapArgs(folder, node), ...more], { cwd: folder.path });
+}
+
+async function requestOf(running: Running): Promise<string> {
+  const [, name = ""] = await running.waitFor(/request (\S+) (?:made|taken up again);/);
+  return name;
+}
+
+async function decide(folder: TempFolder, site: SiteProcess, verb: "approve" | "deny", name: string): Promise<void> {
+  const { code, stderr } = await runTlsboot([verb, name, "--data-dir", site.data], { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+}
+
+/** The bootstrap kubeconfig with something changed. */
+async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: string) => string): Promise<string> {
+  const text = await readFile(folder.join("data/bootstrap.kubeconfig"), "utf8");
+  const edited = edit(text);
+  assert.notEqual(edited, text);
+  await writeFile(folder.join(name), edited, { mode: 0o600 });
+  return name;
+}
+
+test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  await using running = startBootstrap(folder, "n1");
+  await decide(folder, site, "approve", await requestOf(running));
+  const { code, stdout } = await running.finished();
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^certificate of n1 issued, valid until \S+Z\ncertificate and key: n1\/pki\/kubelet-client-current\.pem\nkubeconfig: n1\/kubeconfig\n$/,
+  );
+  assert.equal((await stat(folder.join("n1/kubeconfig"))).mode & 0o777, 0o600);
+  assert.deepEqual((await readdir(folder.join("n1/pki"))).length, 2);
+  await using node = await connectWith(folder.join("n1/kubeconfig"));
+  const me = await node.api.requestText({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    body: {},
+  }, quiet);
+  assert.match(me, /"username":"system:node:n1"/);
+  const again = await runTlsboot(bootstrapArgs(folder, "n1"), { cwd: folder.path });
+  assert.equal(again.code, 0);
+  assert.match(again.stdout, /^nothing to do: n1\/kubeconfig is valid until \S+Z\n$/);
+});
+
+test("tlsboot bootstrap killed while it waits takes up its own request and key", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const first = startBootstrap(folder, "n1");
+  const name = await requestOf(first);
+  await first[Symbol.asyncDispose]();
+  await using second = startBootstrap(folder, "n1");
+  assert.equal(await requestOf(second), name);
+  assert.match(second.stderr(), /taken up again/);
+  await decide(folder, site, "approve", name);
+  assert.equal((await second.finished()).code, 0);
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  assert.equal((await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet)).items.length, 1);
+});
+
+test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 for a failure", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
+    await using running = startTlsboot([...bootstrapArgs(folder, node, kubeconfig), ...more], { cwd: folder.path });
+    await running.waitFor(/\ntlsboot: hint: .+\n|^tlsboot: error: .+\n$/);
+    const finished = await running.finished();
+    assert.equal(finished.code, code, finished.stderr);
+    assert.equal(finished.stdout, "");
+    assert.match(finished.stderr, message);
+  };
+  const own = "data/bootstrap.kubeconfig";
+
+  await using denied = startBootstrap(folder, "denied");
+  await decide(folder, site, "deny", await requestOf(denied));
+  const outcome = await denied.finished();
+  assert.equal(outcome.code, 3);
+  assert.match(
+    outcome.stderr,
+    /error: certificate signing request is denied, reason: \w+, message: /,
+  );
+  assert.match(outcome.stderr, /hint: to ask again, delete it first: tlsboot delete csr \S+\n$/);
+
+  await fails(
+    "late",
+    own,
+    ["--wait", "2s"],
+    3,
+    /error: cannot get a certificate for "\S+": timed out waiting for the condition\n.*hint: approve it, then run the command again/,
+  );
+
+  const unknownToken = await editedKubeconfig(
+    folder,
+    "token.kubeconfig",
+    (text) => text.replace(/token: .*/, "token: abcdef.0123456789abcdef"),
+  );
+  await fails("token", unknownToken, ["--wait", "20s"], 1, /error: .*Unauthorized/);
+
+  const other = await createIssuingCa(new Date(), "another-ca");
+  const otherCa = Buffer.from(other.caPem).toString("base64");
+  const wrongCa = await editedKubeconfig(
+    folder,
+    "ca.kubeconfig",
+    (text) => text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${otherCa}`),
+  );
+  await fails(
+    "ca",
+    wrongCa,
+    ["--wait", "20s"],
+    1,
+    /error: cannot trust "https:\/\/127\.0\.0\.1:\d+": its serving certificate is signed by an unknown authority/,
+  );
+
+  await fails(
+    "none",
+    "nowhere.kubeconfig",
+    [],
+    1,
+    /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
+  );
+
+  // Revocation: the binding goes, and with it the right to ask.
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/tlsboot:node-bootstrapper";
+  await admin.api.requestJson({ method: "DELETE", path: binding }, quiet);
+  await using bootstrapper = await connectWith(folder.join(own));
+  await assert.rejects(bootstrapper.api.requestJson({ method: "GET", path: CSRS }, quiet), /is forbidden/);
+  await fails(
+    "revoked",
+    own,
+    ["--wait", "20s"],
+    1,
+    /is forbidden: User "system:bootstrap:[a-z0-9]{6}" cannot create resource "certificatesigningrequests"/,
+  );
+});
+
+test("tlsboot bootstrap tells of a certificate that has failed, and of a server that is away", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  await using running = startBootstrap(folder, "failed");
+  const name = await requestOf(running);
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await admin.api.requestJson({
+    method: "PATCH",
+    path: `${CSRS}/${name}/status`,
+    body: { status: { conditions: [{ type: "Failed", status: "True", reason: "Broken", message: "no ink" }] } },
+    contentType: "application/merge-patch+json",
+  }, quiet);
+  const { code, stderr } = await running.finished();
+  assert.equal(code, 1);
+  assert.match(stderr, /error: certificate signing request failed, reason: Broken, message: no ink\n/);
+
+  const nobody = createServer();
+  await new Promise<void>((resolve) => nobody.listen(0, "127.0.0.1", resolve));
+  const { port } = nobody.address() as AddressInfo;
+  await new Promise<void>((resolve) => nobody.close(() => resolve()));
+  const away = await editedKubeconfig(
+    folder,
+    "away.kubeconfig",
+    (text) => text.replace(/server: .*/, `server: https://127.0.0.1:${port}`),
+  );
+  await using waiting = startTlsboot([...bootstrapArgs(folder, "away", away), "--wait", "1s"], { cwd: folder.path });
+  await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1/);
+});
+
+test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using running = startBootstrap(folder, "n1", "--rotate-certificates");
+  await running.waitFor(/certificate of n1 issued/);
+  const first = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
+  await running.waitFor(/certificate renewed, valid until /, 40_000);
+  assert.notEqual(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), first);
+  await using node = await connectWith(folder.join("n1/kubeconfig"));
+  assert.match(
+    await node.api.requestText(
+      { method: "POST", path: "/apis/authentication.k8s.io/v1/selfsubjectreviews", body: {} },
+      quiet,
+    ),
+    /"username":"system:node:n1"/,
+  );
+  assert.equal(site.running.stderr().includes("ERROR"), false);
+});
+
+test("signer and approver alone serve a distant API, while they lead", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, [], "serve");
+  const admin = `${site.data}/admin.kubeconfig`;
+  await using connected = await connectWith(admin);
+  const signerArgs = [
+    "signer",
+    "--kubeconfig",
+    admin,
+    "--cluster-signing-cert-file",
+    `${site.data}/pki/ca.crt`,
+    "--cluster-signing-key-file",
+    `${site.data}/pki/ca.key`,
+  ];
+  await using signer = startTlsboot(signerArgs, { cwd: folder.path });
+  await using approver = startTlsboot(["approver", "--kubeconfig", admin], { cwd: folder.path });
+  await Promise.all([signer.waitFor(/lead/i), approver.waitFor(/lead/i)]);
+  for (
+    const [name, role] of [["rule", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"], [
+      "ask",
+      "system:node-bootstrapper",
+    ]] as const
+  ) {
+    await connected.api.requestJson({
+      method: "POST",
+      path: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+      body: {
+        metadata: { name },
+        subjects: [{ kind: "Group", name: "system:bootstrappers", apiGroup: "rbac.authorization.k8s.io" }],
+        roleRef: { kind: "ClusterRole", name: role, apiGroup: "rbac.authorization.k8s.io" },
+      },
+    }, quiet);
+  }
+  await mkdir(folder.join("n1"));
+  const made = await runTlsboot(["token", "create", "abcdef.0123456789abcdef", "--data-dir", site.data], {
+    cwd: folder.path,
+  });
+  assert.equal(made.code, 0, made.stderr);
+  const out = folder.join("bootstrap.kubeconfig");
+  const written = await runTlsboot(
+    ["kubeconfig", "bootstrap", "--data-dir", site.data, "--server", site.url, "--token", "-", "--out", out],
+    { cwd: folder.path, stdin: "abcdef.0123456789abcdef\n" },
+  );
+  assert.equal(written.code, 0, written.stderr);
+  await using running = startTlsboot(bootstrapArgs(folder, "n1", "bootstrap.kubeconfig"), { cwd: folder.path });
+  await running.waitFor(/certificate of n1 issued/, 30_000);
+  const leases = await connected.api.requestList<KubeObject>({
+    method: "GET",
+    path: "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
+  }, quiet);
+  assert.deepEqual(leases.items.map(({ metadata }) => metadata.name).sort(), ["tlsboot-approver", "tlsboot-signer"]);
+});
+
+test("no log, output or audit line holds a token or a private key", async () => {
+  await using folder = await createTempFolder();
+  const audit = folder.join("audit.log");
+  await using site = await startSiteProcess(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
+  await using running = startBootstrap(folder, "n1", "--debug");
+  await running.waitFor(/certificate of n1 issued/);
+  const bootstrapped = await running.finished();
+  const kubeconfig = await readFile(`${site.data}/bootstrap.kubeconfig`, "utf8");
+  const secret = /token: [a-z0-9]{6}\.([a-z0-9]{16})/.exec(kubeconfig)?.[1] ?? "";
+  assert.equal(secret.length, 16);
+  const lines = await readFile(audit, "utf8");
+  assert.match(lines, /"username":"system:bootstrap:[a-z0-9]{6}"/);
+  assert.equal((await stat(audit)).mode & 0o777, 0o600);
+  const texts = [site.running.stdout(), site.running.stderr(), bootstrapped.stdout, bootstrapped.stderr, lines];
+  for (const text of texts) {
+    assert.ok(text.length > 0);
+    assert.ok(!text.includes(secret));
+    assert.ok(!text.includes("PRIVATE KEY"));
+    assert.doesNotMatch(text, /Bearer [a-z0-9]/);
+  }
+});
