@@ -53,7 +53,6 @@ test("tlsboot up makes its files, for their owner only, and tells the next comma
   assert.match(out, /\n {2}tlsboot get csr --data-dir data\n/);
   assert.match(out, /\n {2}tlsboot approve NAME --data-dir data\n/);
   assert.match(out, /Nothing is approved by itself/);
-  // deno-lint-ignore no-control-regex -- plain text has none
   assert.ok(!out.includes("\u001b"));
 });
 
