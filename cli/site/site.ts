@@ -111,7 +111,7 @@ export async function startSite(
         ...(isNew ? ["database"] : []),
         ...(admin.renewed ? ["admin kubeconfig"] : []),
       ],
-      renew: () => renew({ dir, authority, names, url, server, ownServing: ownServing !== undefined }, deps),
+      renew: createRenewal({ dir, authority, names, url, server, ownServing: ownServing !== undefined }, deps),
       async [Symbol.asyncDispose]() {
         await server[Symbol.asyncDispose]();
         await storage[Symbol.asyncDispose]();
@@ -123,9 +123,11 @@ export async function startSite(
   }
 }
 
-const CA_WARNING_MS = 90 * 86_400_000;
+const DAY_MS = 86_400_000;
+const CA_WARNING_MS = 90 * DAY_MS;
 
-async function renew(
+/** Looks after the own certificates; that the CA ends is said once a day. */
+function createRenewal(
   site: {
     readonly dir: DataDir;
     readonly authority: Authority;
@@ -135,17 +137,22 @@ async function renew(
     readonly ownServing: boolean;
   },
   deps: SiteDeps,
-): Promise<void> {
+): () => Promise<void> {
   const { dir, authority, names, url, server } = site;
-  if (!site.ownServing) {
-    const { serving, renewed } = await ensureServing(dir, authority, names, deps);
-    if (renewed !== undefined) server.setServing(serving);
-  }
-  await ensureAdminKubeconfig(dir, authority, url, deps);
   const { notAfter } = authority.certificate;
-  if (notAfter.getTime() - deps.clock.now().getTime() < CA_WARNING_MS) {
-    deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
-  }
+  let warnedAt = -Infinity;
+  return async () => {
+    const now = deps.clock.now().getTime();
+    if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
+      warnedAt = now;
+      deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
+    }
+    if (!site.ownServing) {
+      const { serving, renewed } = await ensureServing(dir, authority, names, deps);
+      if (renewed !== undefined) server.setServing(serving);
+    }
+    await ensureAdminKubeconfig(dir, authority, url, deps);
+  };
 }
 
 /** Node and RBAC, in this order or the other; nothing else exists. */

@@ -83,6 +83,8 @@ function identityOf(path: string): string {
 
 /** An empty file is a new one, also after a crash in the middle of making it. */
 function prepare(path: string, database: DatabaseSync): void {
+  // A second process is told at once; Deno does not know the timeout option of the constructor.
+  database.exec("PRAGMA busy_timeout = 0");
   database.exec("PRAGMA locking_mode = EXCLUSIVE");
   database.exec("BEGIN EXCLUSIVE");
   if (isEmpty(database)) database.exec(TABLES);
