@@ -9,11 +9,13 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
-import { certificateSigningRequestKind, secretKind } from "../../core/kube/kinds/mod.ts";
+import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { AUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
 import { createAccessReviewer } from "../../client/access_reviewer.ts";
 import { createObjectStore } from "../../client/object_store.ts";
+import { runAggregation } from "../../server/controllers/aggregation.ts";
 import { createApprover } from "../../server/controllers/approver.ts";
 import { runCleaner } from "../../server/controllers/cleaner.ts";
 import { runController } from "../../server/controllers/loop.ts";
@@ -52,7 +54,7 @@ export const UP_SIGNERS: readonly string[] = [
   KUBELET_SERVING_SIGNER,
 ];
 
-/** Runs approver, signer and cleaners in the process of a server until the signal aborts. */
+/** Runs approver, signer, cleaners and the aggregation of roles in the process of a server until the signal aborts. */
 export async function runInProcess(
   server: Pick<Server, "transportFor">,
   settings: InProcessSettings,
@@ -65,7 +67,13 @@ export async function runInProcess(
   const secrets = secretStoreOver(server.transportFor(serviceAccount("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
   const { reconcile } = tokenCleaner;
+  const roles = createObjectStore<ClusterRole>(
+    server.transportFor(serviceAccount("clusterrole-aggregation-controller"), USER_AGENT),
+    clusterRoleKind,
+    deps,
+  );
   const running = [
+    runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
     runCleaner({ store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, clock, random, logger }, signal),
   ];

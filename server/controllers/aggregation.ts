@@ -1,0 +1,58 @@
+/**
+ * Keeps the rules of aggregated ClusterRoles up to date (`pkg/controller/clusterroleaggregation`): what a selector of an
+ * `aggregationRule` finds is what the role grants.
+ */
+import { isAppError, messageOf } from "../../core/errors.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import type { Change, Clock, Logger, ObjectStore } from "../../core/ports.ts";
+import { planAggregation } from "../../core/rbac/aggregate.ts";
+import { backoffMs } from "./rate_limit.ts";
+
+/** What the controller needs. */
+export interface AggregationDeps {
+  readonly store: ObjectStore<ClusterRole>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Runs until the signal aborts, then resolves. Every role counts for every other, so each change is looked at whole. */
+export async function runAggregation(deps: AggregationDeps, signal: AbortSignal): Promise<void> {
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      await follow(deps, signal, () => failures = 0);
+    } catch (error) {
+      if (signal.aborted) return;
+      deps.logger.error("aggregation of cluster roles failed, starting it again", { error: messageOf(error) });
+      const wakeAt = new Date(deps.clock.now().getTime() + backoffMs(failures));
+      await deps.clock.sleepUntil(wakeAt, signal).catch(() => {});
+    }
+  }
+}
+
+async function follow(deps: AggregationDeps, signal: AbortSignal, onProgress: () => void): Promise<void> {
+  const roles = new Map<string, ClusterRole>();
+  let isSynced = false;
+  for await (const change of deps.store.changes(signal)) {
+    isSynced ||= change.kind === "synced";
+    apply(roles, change);
+    if (!isSynced) continue;
+    for (const role of planAggregation([...roles.values()])) await write(deps, role, signal);
+    onProgress();
+  }
+}
+
+function apply(roles: Map<string, ClusterRole>, change: Change<ClusterRole>): void {
+  if (change.kind === "changed") roles.set(nameOf(change.object), change.object);
+  if (change.kind === "deleted") roles.delete(nameOf(change.object));
+}
+
+/** A conflict or a role that is gone means that a change is under way, which brings the next look. */
+async function write({ store, logger }: AggregationDeps, role: ClusterRole, signal: AbortSignal): Promise<void> {
+  try {
+    await store.update(role, signal);
+    logger.info("cluster role aggregated", { clusterRole: nameOf(role), rules: role.rules?.length ?? 0 });
+  } catch (error) {
+    if (!isAppError(error, "conflict", "not_found")) throw error;
+  }
+}
