@@ -2,7 +2,8 @@
  * Builds the real Kubernetes and etcd that the interoperability suite runs, from Go modules, once a machine. A missing
  * Go toolchain is a failure with a clear message, never a skip.
  */
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -38,11 +39,21 @@ const PEERS: readonly Peer[] = [
   kubernetes("storm", "./cmd/storm"),
 ];
 
-/** Where a peer's executable is. */
+/** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
 export function peerPath(name: string): string {
   const peer = PEERS.find((candidate) => candidate.name === name);
   if (peer === undefined) throw new Error(`no peer is called ${name}`);
-  return join(cacheDir(), `${peer.module}-${peer.version}`, peer.name);
+  const suffix = peer.target.startsWith("./") ? `-${sourceHash(peer)}` : "";
+  return join(cacheDir(), `${peer.module}-${peer.version}`, `${peer.name}${suffix}`);
+}
+
+function sourceHash(peer: Peer): string {
+  const module = join(process.cwd(), "tests", "interop", "peers", peer.module);
+  const folder = join(module, peer.target);
+  const files = [join(module, "go.mod"), ...readdirSync(folder).sort().map((file) => join(folder, file))];
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest("hex").slice(0, 12);
 }
 
 /** Builds what is missing. */
