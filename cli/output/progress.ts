@@ -20,7 +20,8 @@ export function startProgress(io: Pick<Io, "stderr" | "env">, text: string): Pro
   let line = text;
   let frame = 0;
   const draw = (): void => {
-    const columns = io.stderr.columns ?? 80;
+    // Some terminals do not know their width and say 0.
+    const columns = io.stderr.columns || 80;
     io.stderr.write(`${ERASE_LINE}${`${FRAMES[frame % FRAMES.length]} ${line}`.slice(0, columns - 1)}`);
     frame++;
   };
