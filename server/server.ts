@@ -52,6 +52,8 @@ export interface Server extends AsyncDisposable {
   readonly port: number;
   /** New connections get this certificate. */
   setServing(serving: ServingPair): void;
+  /** Client certificates of new connections are checked against this bundle. */
+  setClientCa(pem: string): void;
   /** A way in for in-process clients. */
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
@@ -92,6 +94,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     address: listener.address,
     port: listener.port,
     setServing: (serving) => listener.setServing(serving),
+    setClientCa: (pem) => listener.setClientCa(pem),
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
     async [Symbol.asyncDispose]() {
       // Watches end first, so that the listener has nothing to wait for.

@@ -79,7 +79,8 @@ export async function startSite(
   });
   const ownServing = await readOwnServing(settings, deps);
   const serving = ownServing ?? (await ensureServing(dir, authority, names, deps)).serving;
-  const clientCaPem = await readClientCas(settings, authority, deps);
+  const readCas = () => readClientCas(settings, dir, authority, deps);
+  const clientCaPem = await readCas();
   const tokenFile = await readTokenFile(settings, deps);
   const audit = openAudit(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
@@ -111,7 +112,10 @@ export async function startSite(
         ...(isNew ? ["database"] : []),
         ...(admin.renewed ? ["admin kubeconfig"] : []),
       ],
-      renew: createRenewal({ dir, authority, names, url, server, ownServing: ownServing !== undefined }, deps),
+      renew: createRenewal(
+        { dir, authority, names, url, server, ownServing: ownServing !== undefined, clientCaPem, readCas },
+        deps,
+      ),
       async [Symbol.asyncDispose]() {
         await server[Symbol.asyncDispose]();
         await storage[Symbol.asyncDispose]();
@@ -135,13 +139,22 @@ function createRenewal(
     readonly url: string;
     readonly server: Server;
     readonly ownServing: boolean;
+    readonly clientCaPem: string;
+    readonly readCas: () => Promise<string>;
   },
   deps: SiteDeps,
 ): () => Promise<void> {
   const { dir, authority, names, url, server } = site;
   const { notAfter } = authority.certificate;
   let warnedAt = -Infinity;
+  let { clientCaPem } = site;
   return async () => {
+    const cas = await site.readCas();
+    if (cas !== clientCaPem) {
+      clientCaPem = cas;
+      server.setClientCa(cas);
+      deps.logger.info("client CAs changed");
+    }
     const now = deps.clock.now().getTime();
     if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
       warnedAt = now;
@@ -180,11 +193,19 @@ async function readOwnServing(settings: Settings<ServerFlags>, deps: SiteDeps): 
   });
 }
 
-async function readClientCas(settings: Settings<ServerFlags>, authority: Authority, deps: SiteDeps): Promise<string> {
-  if (settings.clientCaFile === undefined) return authority.certificatePem;
+/** The CA of the site, the one that stands in its place by now, and those of `--client-ca-file`. */
+async function readClientCas(
+  settings: Settings<ServerFlags>,
+  dir: DataDir,
+  authority: Authority,
+  deps: SiteDeps,
+): Promise<string> {
+  const own = await deps.files.readText(dir.caCertificate) ?? "";
+  const current = own === authority.certificatePem || !parseCaBundle(own).ok ? "" : own;
+  if (settings.clientCaFile === undefined) return `${authority.certificatePem}${current}`;
   const pem = await readRequired(settings.clientCaFile, deps);
   const bundle = parseCaBundle(pem);
-  if (bundle.ok) return `${authority.certificatePem}${pem}`;
+  if (bundle.ok) return `${authority.certificatePem}${current}${pem}`;
   throw new AppError("ca_invalid", `cannot use client CA file "${settings.clientCaFile}": ${bundle.error}`, {
     hint: "give a file with one or more PEM CERTIFICATE blocks",
   });

@@ -51,6 +51,8 @@ export interface Listener extends AsyncDisposable {
   readonly port: number;
   /** New connections get this certificate. */
   setServing(serving: ServingPair): void;
+  /** Client certificates of new connections are checked against this bundle. */
+  setClientCa(pem: string): void;
 }
 
 /** A storm of nodes opens a thousand connections at once; Node's default of 511 would drop some. */
@@ -64,11 +66,11 @@ const DRAIN_MS = 500;
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  let current = options.serving;
+  let { serving, clientCaPem } = options;
   const tls = () => ({
-    cert: current.certificatePem,
-    key: current.privateKeyPem,
-    ...(options.clientCaPem === undefined ? {} : { ca: options.clientCaPem }),
+    cert: serving.certificatePem,
+    key: serving.privateKeyPem,
+    ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
   });
   const handler = getRequestListener(
     (request, env) => options.fetch(request, connectionOf(env.incoming)) as Promise<Response>,
@@ -101,8 +103,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return {
     address,
     port,
-    setServing(serving) {
-      current = serving;
+    setServing(next) {
+      serving = next;
+      server.setSecureContext(tls());
+    },
+    setClientCa(pem) {
+      clientCaPem = pem;
       server.setSecureContext(tls());
     },
     async [Symbol.asyncDispose]() {

@@ -257,6 +257,16 @@ test("setServing() changes the certificate of new connections only", async () =>
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
 });
 
+test("setClientCa() changes whose client certificates new connections are believed by", async () => {
+  await using own = await start();
+  const next = await createIssuingCa(NOW, "next-ca");
+  const credentials = await clientOf(next);
+  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 401);
+  own.setClientCa(`${ca.caPem}${next.caPem}`);
+  assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 201);
+  assert.equal((await http1(own.port, "POST", WHOAMI, { ...await clientOf(ca), body: "{}" })).code, 201);
+});
+
 test("a port in use is an error that names it", async () => {
   await assert.rejects(
     start({ port: server.port }),
