@@ -371,3 +371,64 @@ test("create refuses system:masters for API clients, and other nodes' names to n
       "CN=system:node:mynode",
   );
 });
+
+/** Lets a user do something everywhere, or in one namespace. */
+async function grant(username: string, rule: object, namespace = ""): Promise<void> {
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const below = namespace === "" ? rbac : `${rbac}/namespaces/${namespace}`;
+  const kind = namespace === "" ? "ClusterRole" : "Role";
+  const metadata = { name: `grant-${username}` };
+  const role = await app.send("POST", `${below}/${kind.toLowerCase()}s`, { body: { metadata, rules: [rule] } });
+  assert.equal(role.code, 201);
+  const binding = await app.send("POST", `${below}/${kind.toLowerCase()}bindings`, {
+    body: {
+      metadata,
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name: metadata.name },
+      subjects: [{ kind: "User", apiGroup: "rbac.authorization.k8s.io", name: username }],
+    },
+  });
+  assert.equal(binding.code, 201);
+}
+
+const NESTED = "/api/v1/namespaces/default/namespaces";
+const OTHER = { metadata: { name: "other" } };
+
+for (
+  const [method, path, body] of [
+    ["GET", NESTED],
+    ["GET", `${NESTED}?watch=1`],
+    ["POST", NESTED, OTHER],
+    ["DELETE", NESTED],
+    ["GET", `${NESTED}/kube-system`],
+    ["PUT", `${NESTED}/kube-system`, { metadata: { name: "kube-system" } }],
+    ["DELETE", `${NESTED}/kube-node-lease`],
+    ["PUT", `${NESTED}/kube-system/finalize`, { metadata: { name: "kube-system" } }],
+  ] as const
+) {
+  test(`${method} ${path} is no path: rights in one namespace are none over the others`, async () => {
+    const answer = await app.send(method, path, body === undefined ? {} : { body });
+    assert.equal(answer.code, 404);
+  });
+}
+
+test("whoever may watch everything may not ask for others by the old watch path", async () => {
+  await grant("watcher", { apiGroups: ["*"], resources: ["*"], verbs: ["list", "watch"] });
+  const body = { spec: { user: "jane", resourceAttributes: { verb: "get", resource: "secrets" } } };
+  const user = userOf("watcher");
+  assert.equal((await app.send("POST", `${REVIEWS}/watch/subjectaccessreviews`, { user, body })).code, 404);
+});
+
+test("a PUT that creates takes the right to create besides the one to update", async () => {
+  const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+  const body = { metadata: { name: "put" }, spec: {} };
+  const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
+  await grant("updater", { ...rule, verbs: ["update"] }, "default");
+  const refused = await app.send("PUT", `${leases}/put`, { user: userOf("updater"), body });
+  assert.equal(refused.code, 403);
+  assert.equal(
+    refused.at("message"),
+    'leases.coordination.k8s.io "put" is forbidden: User "updater" cannot create resource "leases" in API group "coordination.k8s.io" in the namespace "default"',
+  );
+  await grant("creator", { ...rule, verbs: ["update", "create"] }, "default");
+  assert.equal((await app.send("PUT", `${leases}/put`, { user: userOf("creator"), body })).code, 201);
+});

@@ -56,7 +56,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     name: "",
     parts: [],
   };
-  const segments = path.replace(/^\/+|\/+$/g, "").split("/");
+  const segments = trimSlashes(path).split("/");
   if (segments.length < 3) return pathRequest;
 
   const isCore = segments[0] === "api";
@@ -95,6 +95,15 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     name,
     parts: rest,
   };
+}
+
+/** Without slashes at either end; a regular expression would take quadratic time over a long run of them. */
+function trimSlashes(path: string): string {
+  let start = 0;
+  let end = path.length;
+  while (start < end && path[start] === "/") start++;
+  while (end > start && path[end - 1] === "/") end--;
+  return path.slice(start, end);
 }
 
 /** What the authorizer is asked. */

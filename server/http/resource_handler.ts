@@ -3,14 +3,21 @@ import { apiVersionOf } from "../../core/kube/schema.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
-import type { RegistryDeps, Target } from "../registry/registry.ts";
+import type { Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondText } from "./respond.ts";
 import { handleGet, handleList, handleWatch } from "./read_handlers.ts";
 import { handleReview } from "./review_handler.ts";
 import { assertRoute, methodNotAllowed, methodsOf } from "./routes.ts";
-import { handleCreate, handleDelete, handleDeleteCollection, handlePatch, handleUpdate } from "./write_handlers.ts";
+import {
+  handleCreate,
+  handleDelete,
+  handleDeleteCollection,
+  handlePatch,
+  handleUpdate,
+  type UpdateDeps,
+} from "./write_handlers.ts";
 
 /** Everything the API serves. */
 export interface Served {
@@ -22,7 +29,7 @@ export interface Served {
 export type ResourceHandler = (exchange: Exchange) => Promise<Response>;
 
 /** Builds the handler of `/api/…` and `/apis/…` below a version. */
-export function createResourceHandler(deps: RegistryDeps, served: Served): ResourceHandler {
+export function createResourceHandler(deps: UpdateDeps, served: Served): ResourceHandler {
   const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
@@ -38,15 +45,17 @@ export function createResourceHandler(deps: RegistryDeps, served: Served): Resou
   };
 }
 
-function answerReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Response> {
+function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Response> {
   const { info } = exchange;
   const scoped = review.kind.namespaced === (info.namespace !== "");
   if (!scoped || info.parts.length !== 1) throw pathNotFound();
   assertRoute(exchange, ["POST"]);
+  // `/watch/…` is authorized as a watch: whoever may watch everything may not ask on behalf of others.
+  if (info.verb !== "create") throw pathNotFound();
   return handleReview(deps, review, exchange);
 }
 
-function dispatch(deps: RegistryDeps, resource: Resource, exchange: Exchange): Promise<Response> {
+function dispatch(deps: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Response> {
   const { info } = exchange;
   if (!isServedPath(resource, exchange)) throw pathNotFound();
   assertRoute(exchange, methodsOfPath(resource, exchange));
@@ -87,8 +96,9 @@ function dispatch(deps: RegistryDeps, resource: Resource, exchange: Exchange): P
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3 || info.parts.includes("")) return false;
   if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
-  const isNamespace = resource.kind.kind === "Namespace";
-  if (!resource.kind.namespaced) return isNamespace || info.namespace === "";
+  // A namespace's own URL is authorized within it; another namespace below it would pass as one's own.
+  const isOwnNamespace = resource.kind.kind === "Namespace" && info.namespace === info.parts[1];
+  if (!resource.kind.namespaced) return info.namespace === "" || isOwnNamespace;
   // Objects of all namespaces at once are only had as a collection.
   return info.namespace !== "" || info.parts.length === 1;
 }

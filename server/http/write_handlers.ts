@@ -5,6 +5,8 @@ import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/m
 import { nameOf } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { badRequest } from "../../core/kube/status.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import { deniedError } from "../authz/denied.ts";
 import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";
 import { assertSelectable } from "../registry/read.ts";
@@ -18,6 +20,7 @@ import { headerOf } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
 import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
 import { applyPatch, parsePatchType, readPatch } from "./patch_body.ts";
+import { attributesOf } from "./request_info.ts";
 import { convertibleOf, listConvertible, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 
@@ -36,8 +39,13 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   return respondUnstored(deps, exchange, 201, target.resource, created.object, representation);
 }
 
+/** What PUT needs: where it creates, that is authorized on its own. */
+export interface UpdateDeps extends RegistryDeps {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+}
+
 /** PUT of an object or subresource. */
-export async function handleUpdate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
   const representation = representationFor(exchange, convertibleOf(target));
   const bytes = await readBody(exchange.request);
   const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
@@ -48,9 +56,18 @@ export async function handleUpdate(deps: RegistryDeps, target: Target, exchange:
   const updated = await updateObject(deps, target, () => Promise.resolve(object), {
     dryRun: options.dryRun,
     expectedUid: object.metadata.uid,
-    ...(target.subresource === "" ? { createWith: object } : {}),
+    ...(target.subresource === ""
+      ? { create: { object, authorize: () => authorizeCreate(deps.authorizer, exchange) } }
+      : {}),
   });
   return respondUpdated(deps, exchange, target.resource, updated, representation);
+}
+
+/** A PUT that creates takes the right to create too (`apiserver/pkg/endpoints/handlers/update.go`, withAuthorization). */
+async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
+  const attributes = { ...attributesOf(exchange.info), verb: "create" };
+  const decision = await authorizer.authorize(exchange.user, attributes);
+  if (decision.kind !== "allow") throw deniedError(exchange.user, attributes, decision.reason);
 }
 
 /** PATCH of an object or subresource. */

@@ -24,16 +24,18 @@ export type Created = { readonly kind: "stored"; readonly stored: Stored } | {
  * Creates an object. Throws StatusError 403 (admission), 409, 422, 500 (`resourceVersion` sent).
  *
  * @param sent the decoded object with its defaults
+ * @param authorize asked before validating admission, where the request itself was authorized as something else
  */
 export async function createObject(
   deps: RegistryDeps,
   target: Target,
   sent: KubeObject,
   dryRun: boolean,
+  authorize?: () => Promise<void>,
 ): Promise<Created> {
   for (let attempt = 1;; attempt++) {
     try {
-      return await createOnce(deps, target, sent, dryRun);
+      return await createOnce(deps, target, sent, dryRun, authorize);
     } catch (error) {
       if (!(error instanceof AlreadyExistsError)) throw error;
       const name = error.key.slice(error.key.lastIndexOf("/") + 1);
@@ -46,7 +48,13 @@ export async function createObject(
   }
 }
 
-async function createOnce(deps: RegistryDeps, target: Target, sent: KubeObject, dryRun: boolean): Promise<Created> {
+async function createOnce(
+  deps: RegistryDeps,
+  target: Target,
+  sent: KubeObject,
+  dryRun: boolean,
+  authorize?: () => Promise<void>,
+): Promise<Created> {
   const { resource } = target;
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const stamped = stamp(deps, target, sent, context.now);
@@ -63,6 +71,7 @@ async function createOnce(deps: RegistryDeps, target: Target, sent: KubeObject, 
   refuseInvalid(target, prepared, pathSegmentNameErrors(name).map((text) => invalid("metadata.name", name, text)));
 
   await resource.guard?.(prepared, undefined, target.user);
+  await authorize?.();
   const refusal = await deps.admission.validate({ ...admissionOf(target, name), object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 

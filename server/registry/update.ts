@@ -29,7 +29,7 @@ const MODIFIED = "the object has been modified; please apply your changes to the
 /**
  * Updates an object. Throws StatusError 403, 404, 409, 422, 500 (malformed `resourceVersion`).
  *
- * @param createWith the object to create when there is none and the resource allows it
+ * @param create the object to create when there is none and the resource allows it; `authorize` refuses by throwing
  */
 export async function updateObject(
   deps: RegistryDeps,
@@ -37,7 +37,7 @@ export async function updateObject(
   change: Change,
   options: {
     readonly dryRun: boolean;
-    readonly createWith?: KubeObject;
+    readonly create?: { readonly object: KubeObject; authorize(): Promise<void> };
     /** What was put is about the object of this uid only; a patch that changes the uid is invalid instead. */
     readonly expectedUid?: string | undefined;
   },
@@ -46,10 +46,10 @@ export async function updateObject(
   while (true) {
     const stored = await deps.storage.get(key);
     if (stored === undefined) {
-      if (options.createWith === undefined || !target.resource.strategy.createOnUpdate) {
+      if (options.create === undefined || !target.resource.strategy.createOnUpdate) {
         throw notFound(target.resource.kind, target.name);
       }
-      const created = await createObject(deps, target, options.createWith, options.dryRun);
+      const created = await createObject(deps, target, options.create.object, options.dryRun, options.create.authorize);
       return created.kind === "stored"
         ? { kind: "stored", stored: created.stored, created: true }
         : { kind: "object", object: created.object, created: true };

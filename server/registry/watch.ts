@@ -36,7 +36,7 @@ export interface Watching extends Disposable {
   revision(): number;
 }
 
-/** A watcher that lets this many events wait is dropped; its client lists again. */
+/** A watcher that lets this many changes wait is dropped; its client lists again. */
 const MAX_WAITING_EVENTS = 20_000;
 
 /** Opens a watch. A revision that is compacted gives one ERROR event (410), as kube-apiserver does. */
@@ -57,7 +57,7 @@ export async function openWatch(
       resourceVersion: "",
       resourceVersionMatch: "",
     }, signal);
-    if (start.initialEvents) queue.push(list.items.map((stored) => ({ type: "ADDED", stored })), list.revision);
+    if (start.initialEvents) queue.begin(list.items.map((stored) => ({ type: "ADDED", stored })), list.revision);
     if (start.initialEventsEnd) {
       queue.push([{ type: "BOOKMARK", revision: list.revision, initialEventsEnd: true }], list.revision);
     }
@@ -108,6 +108,7 @@ class EventQueue implements Watching {
   #waiting: WatchEvent[] = [];
   #revision = 0;
   #pushed = 0;
+  #limit = MAX_WAITING_EVENTS;
   #ended = false;
   #wake: (() => void) | undefined;
   #stop: (() => void) | undefined;
@@ -116,11 +117,18 @@ class EventQueue implements Watching {
     this.#storage = storage;
   }
 
+  /** The first state, which may be of any size. */
+  begin(events: readonly WatchEvent[], revision: number): void {
+    this.#limit = MAX_WAITING_EVENTS + events.length;
+    this.push(events, revision);
+  }
+
   push(events: readonly WatchEvent[], revision: number): void {
     if (this.#ended) return;
-    this.#waiting.push(...events);
+    // Not spread into arguments: the stack has room for some ten thousand.
+    for (const event of events) this.#waiting.push(event);
     this.#pushed = Math.max(this.#pushed, revision);
-    if (this.#waiting.length > MAX_WAITING_EVENTS) {
+    if (this.#waiting.length > this.#limit) {
       this.#waiting = [];
       this.end();
     }
@@ -155,6 +163,7 @@ class EventQueue implements Watching {
     }
     const events = this.#waiting;
     this.#waiting = [];
+    this.#limit = MAX_WAITING_EVENTS;
     this.#revision = this.#pushed;
     return events;
   }

@@ -239,3 +239,13 @@ test("watch ends when the server stops, and a client that leaves stops its watch
   await other.clock.advance(1);
   assert.equal(other.clock.sleepers, 0);
 });
+
+test("watch shows a first state of any size", async () => {
+  await using app = await createTestApp();
+  for (let number = 0; number <= 20_000; number++) {
+    const metadata = { name: `c${number}`, namespace: "default" };
+    await app.storage.create(`/registry/configmaps/default/${metadata.name}`, { metadata });
+  }
+  await using events = new WatchReader(await app.open("GET", "/api/v1/configmaps?watch=true"));
+  assert.equal((await events.next())?.type, "ADDED");
+});
