@@ -2,7 +2,10 @@
  * The API server put together: storage, default objects, authentication, authorization, admission, the app and its
  * listener. Everything that touches the machine is handed in; `cli/site` does that.
  */
+import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/kube/core_v1.ts";
+import { parseCaBundle } from "../core/pki/ca_bundle.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { TokenFile } from "../core/bootstrap/token_file.ts";
 import type { UserInfo } from "../core/kube/user.ts";
@@ -52,7 +55,7 @@ export interface Server extends AsyncDisposable {
   readonly port: number;
   /** New connections get this certificate. */
   setServing(serving: ServingPair): void;
-  /** Client certificates of new connections are checked against this bundle. */
+  /** Only certificates of this bundle are believed from now on, on open connections too. AppError `ca_invalid`. */
   setClientCa(pem: string): void;
   /** A way in for in-process clients. */
   transportFor(user: UserInfo, userAgent: string): Transport;
@@ -67,18 +70,19 @@ export interface Api extends AsyncDisposable {
 
 /** What the API needs: everything but how it is reached. */
 export type ApiOptions = Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem"> & {
-  /** Whether client certificates count at all: there is a client CA. */
-  readonly clientCertificates: boolean;
+  /** The CAs whose client certificates count at this moment; a changed set is a new array. */
+  readonly clientCas: () => readonly CertificateFacts[];
   /** `host:port` under which clients reach it, for old discovery. */
   readonly serverAddress: () => string;
 };
 
-/** Starts a server. Throws AppError `port_in_use`, `io`. */
+/** Starts a server. Throws AppError `port_in_use`, `io`, `ca_invalid` for a client CA bundle that cannot be read. */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const bound = { port: options.port };
+  let clientCas = options.clientCaPem === undefined ? [] : readClientCas(options.clientCaPem);
   const api = await createApi({
     ...options,
-    clientCertificates: options.clientCaPem !== undefined,
+    clientCas: () => clientCas,
     serverAddress: () => `${options.bindAddress}:${bound.port}`,
   });
   const listener = await listen({
@@ -94,7 +98,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     address: listener.address,
     port: listener.port,
     setServing: (serving) => listener.setServing(serving),
-    setClientCa: (pem) => listener.setClientCa(pem),
+    setClientCa(pem) {
+      clientCas = readClientCas(pem);
+      listener.setClientCa(pem);
+    },
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
     async [Symbol.asyncDispose]() {
       // Watches end first, so that the listener has nothing to wait for.
@@ -102,6 +109,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await listener[Symbol.asyncDispose]();
     },
   };
+}
+
+function readClientCas(pem: string): readonly CertificateFacts[] {
+  const bundle = parseCaBundle(pem);
+  if (bundle.ok) return bundle.value;
+  throw new AppError("ca_invalid", `cannot use the client CAs: ${bundle.error}`, {
+    hint: "give one or more PEM CERTIFICATE blocks",
+  });
 }
 
 /** Puts the API together over a storage, with the default objects in it. */
@@ -113,7 +128,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const authenticate = createAuthenticator({
     clock,
     logger,
-    clientCertificates: options.clientCertificates,
+    clientCas: options.clientCas,
     anonymous: options.anonymous,
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
     ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),

@@ -202,10 +202,10 @@ async function readClientCas(
 ): Promise<string> {
   const own = await deps.files.readText(dir.caCertificate) ?? "";
   const current = own === authority.certificatePem || !parseCaBundle(own).ok ? "" : own;
-  if (settings.clientCaFile === undefined) return `${authority.certificatePem}${current}`;
+  if (settings.clientCaFile === undefined) return [authority.certificatePem, current].join("\n");
   const pem = await readRequired(settings.clientCaFile, deps);
   const bundle = parseCaBundle(pem);
-  if (bundle.ok) return `${authority.certificatePem}${current}${pem}`;
+  if (bundle.ok) return [authority.certificatePem, current, pem].join("\n");
   throw new AppError("ca_invalid", `cannot use client CA file "${settings.clientCaFile}": ${bundle.error}`, {
     hint: "give a file with one or more PEM CERTIFICATE blocks",
   });

@@ -7,12 +7,28 @@ import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
 
-/** The wanted rules that no held rule covers, broken down to one verb, group, resource and name each. */
+/** A rule of more parts than this is not taken apart: a body of 3 MB could name 10^15 of them. */
+const MAX_PARTS = 100_000;
+
+/**
+ * The wanted rules that no held rule covers, broken down to one verb, group, resource and name each. A rule of more than
+ * 100,000 parts must be covered by one held rule as a whole.
+ */
 export function findUncoveredRules(
   held: readonly PolicyRule[],
   wanted: readonly PolicyRule[],
 ): readonly PolicyRule[] {
-  return wanted.flatMap(breakDown).filter((part) => !held.some((rule) => covers(rule, part)));
+  return wanted.flatMap((rule) => {
+    if (held.some((candidate) => covers(candidate, rule))) return [];
+    if (countParts(rule) > MAX_PARTS) return [rule];
+    return breakDown(rule).filter((part) => !held.some((candidate) => covers(candidate, part)));
+  });
+}
+
+function countParts({ apiGroups, resources, verbs, resourceNames, nonResourceURLs }: PolicyRule): number {
+  const verbCount = verbs?.length ?? 0;
+  const names = Math.max(1, resourceNames?.length ?? 0);
+  return ((apiGroups?.length ?? 0) * (resources?.length ?? 0) * names + (nonResourceURLs?.length ?? 0)) * verbCount;
 }
 
 /** The 403 message (after `is forbidden: `) for rules that the user does not hold. */
@@ -62,7 +78,7 @@ function breakDown(rule: PolicyRule): readonly PolicyRule[] {
   return parts;
 }
 
-/** Whether a rule covers a broken-down one. */
+/** Whether one rule covers another, whole or broken down. */
 function covers(rule: PolicyRule, part: PolicyRule): boolean {
   return coversAll(rule.verbs ?? [], part.verbs ?? []) &&
     coversAll(rule.apiGroups ?? [], part.apiGroups ?? []) &&

@@ -77,3 +77,10 @@ test("escalationMessage() appends what went wrong while the user's rules were lo
   const message = escalationMessage(testUser("u"), [rule({})], ['clusterrole.rbac.authorization.k8s.io "x" not found']);
   assert.ok(message.endsWith('; resolution errors: [clusterrole.rbac.authorization.k8s.io "x" not found]'), message);
 });
+
+test("findUncoveredRules() does not multiply out a rule of millions of parts", () => {
+  const many = (prefix: string) => Array.from({ length: 200 }, (_, index) => `${prefix}${index}`);
+  const huge = { verbs: many("v"), apiGroups: many("g"), resources: many("r") };
+  assert.deepEqual(findUncoveredRules([{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }], [huge]), [huge]);
+  assert.deepEqual(findUncoveredRules([{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }], [huge]), []);
+});

@@ -21,7 +21,10 @@ export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
 /** Tells whether a path, or a pattern that ends in `*`, covers a path. */
 export function matchesPath(pattern: string, path: string): boolean {
   if (pattern === path) return true;
-  return pattern.endsWith("*") && path.startsWith(pattern.replace(/\*+$/, ""));
+  if (!pattern.endsWith("*")) return false;
+  let end = pattern.length;
+  while (end > 0 && pattern[end - 1] === "*") end--;
+  return path.startsWith(pattern.slice(0, end));
 }
 
 function matches(allowed: readonly string[] | null | undefined, wanted: string): boolean {

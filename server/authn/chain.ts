@@ -5,6 +5,7 @@
  */
 import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import type { Secret } from "../../core/kube/core_v1.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { ANONYMOUS } from "./anonymous.ts";
@@ -18,8 +19,8 @@ import { createTokenFileAuthenticator } from "./token_file_authenticator.ts";
 export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether client certificates count at all: there is a client CA. */
-  readonly clientCertificates: boolean;
+  /** The CAs whose client certificates count at this moment; a changed set is a new array. */
+  readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile;
   /** Looks up Secrets of kube-system by name. */
   readonly bootstrapTokens?: { getSecret(name: string): Promise<Secret | undefined> };
@@ -28,15 +29,13 @@ export interface AuthenticatorDeps {
 
 /** Builds the chain. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const byCertificate = createClientCertificateAuthenticator();
+  const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
   const byToken = tokenAuthenticators(deps);
   return async ({ authorizationHeader, peerCertificate }) => {
     const failures: string[] = [];
-    if (deps.clientCertificates) {
-      const result = byCertificate(peerCertificate, deps.clock.now());
-      if (result.kind === "user") return accept(result.user);
-      if (result.kind === "failed") failures.push(result.reason);
-    }
+    const shown = byCertificate(peerCertificate, deps.clock.now());
+    if (shown.kind === "user") return accept(shown.user);
+    if (shown.kind === "failed") failures.push(shown.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {

@@ -12,9 +12,9 @@ import { type AuthenticatorDeps, createAuthenticator } from "./chain.ts";
 
 const NOW = "2026-11-25T12:00:00Z";
 const BOOTSTRAP = "abcdef.0123456789abcdef";
-const peer = createClientCa(new Date(NOW)).then((ca) =>
-  verifiedPeer(ca, new Date(NOW), { commonName: "alice", organizations: ["devs"] })
-);
+const ca = await createClientCa(new Date(NOW));
+const roots = [ca.certificate];
+const peer = verifiedPeer(ca, new Date(NOW), { commonName: "alice", organizations: ["devs"] });
 
 function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, Secret> {
   const token = parseBootstrapToken(BOOTSTRAP);
@@ -38,7 +38,7 @@ async function ask(
   const authenticate = createAuthenticator({
     clock: createFakeClock(NOW),
     logger: createMemoryLogger(),
-    clientCertificates: true,
+    clientCas: () => roots,
     tokenFile: file.value,
     bootstrapTokens: { getSecret: (name) => Promise.resolve(secrets()[name]) },
     anonymous: true,
@@ -82,7 +82,7 @@ const cases: readonly {
   {
     name: "a certificate without a client CA is not looked at",
     request: async () => ({ peerCertificate: await peer }),
-    edit: { clientCertificates: false },
+    edit: { clientCas: () => [] },
     want: "system:anonymous [system:unauthenticated]",
   },
   { name: "a static token", request: () => bearer("static"), want: "bob [ops dev system:authenticated]" },
@@ -130,7 +130,7 @@ test("createAuthenticator() refuses a token even when no token method is on", as
   const authenticate = createAuthenticator({
     clock: createFakeClock(NOW),
     logger: createMemoryLogger(),
-    clientCertificates: false,
+    clientCas: () => [],
     anonymous: true,
   });
   const result = await authenticate({ ...bearer("x"), peerCertificate: undefined });

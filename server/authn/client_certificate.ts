@@ -18,23 +18,33 @@ const UID_OID = "1.3.6.1.4.1.57683.2";
 interface KnownPeer {
   readonly leaf: CertificateFacts;
   readonly user: MethodResult;
+  /** The CAs that were believed then. */
+  readonly roots: readonly CertificateFacts[];
   /** The dates of the whole chain. */
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
-/** Builds the method. Answers are remembered per connection, except for the dates. */
-export function createClientCertificateAuthenticator(): (
+/**
+ * Builds the method over the CAs that are believed at the moment; none means that certificates do not count. Answers are
+ * remembered per connection, but for the dates and as long as the CAs stay: taking a CA away is the one revocation there
+ * is, and it ends open connections and resumed sessions too.
+ */
+export function createClientCertificateAuthenticator(roots: () => readonly CertificateFacts[]): (
   peer: PeerCertificate | undefined,
   now: Date,
 ) => MethodResult {
   const known = new WeakMap<PeerCertificate, KnownPeer>();
   return (peer, now) => {
-    if (peer === undefined) return { kind: "none" };
+    const trusted = roots();
+    if (peer === undefined || trusted.length === 0) return { kind: "none" };
     if (peer.kind === "unverified") return failed(peer.reason);
     const remembered = known.get(peer);
-    if (remembered !== undefined && now >= remembered.notBefore && now <= remembered.notAfter) return remembered.user;
-    const read = readPeer(peer.chain, now);
+    if (
+      remembered !== undefined && remembered.roots === trusted && now >= remembered.notBefore &&
+      now <= remembered.notAfter
+    ) return remembered.user;
+    const read = readPeer(peer.chain, trusted, now);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
     return read.value.user;
@@ -56,7 +66,11 @@ export function userOfCertificate(leaf: CertificateFacts): MethodResult {
   return { kind: "user", user };
 }
 
-function readPeer(chain: readonly Uint8Array<ArrayBuffer>[], now: Date): Result<KnownPeer, string> {
+function readPeer(
+  chain: readonly Uint8Array<ArrayBuffer>[],
+  roots: readonly CertificateFacts[],
+  now: Date,
+): Result<KnownPeer, string> {
   const certificates: CertificateFacts[] = [];
   for (const der of chain) {
     const facts = parseCertificate(der);
@@ -65,15 +79,14 @@ function readPeer(chain: readonly Uint8Array<ArrayBuffer>[], now: Date): Result<
   }
   const [leaf, ...issuers] = certificates;
   if (leaf === undefined) return err("no certificate");
-  // The TLS layer found the way to a trusted root. Where its last certificate is known the whole way is looked at
-  // again; otherwise the leaf alone.
-  const top = issuers.at(-1) ?? leaf;
-  const path = verifyChain(leaf, issuers, [top], { at: now, usage: "client" });
+  // The TLS layer verified at the handshake, which may be long ago and by CAs that are gone.
+  const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
   const dates = (pick: (certificate: CertificateFacts) => Date) => path.value.map((one) => pick(one).getTime());
   return ok({
     leaf,
     user: userOfCertificate(leaf),
+    roots,
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
   });

@@ -6,6 +6,8 @@ import { createClientCertificateAuthenticator, userOfCertificate } from "./clien
 
 const now = new Date("2026-11-25T12:00:00Z");
 const ca = createClientCa(now);
+const trusted = [(await ca).certificate];
+const roots = () => trusted;
 const UID_OID = "1.3.6.1.4.1.57683.2";
 
 test("createClientCertificateAuthenticator() takes name and groups from the subject, and the fingerprint", async () => {
@@ -13,7 +15,7 @@ test("createClientCertificateAuthenticator() takes name and groups from the subj
     commonName: "system:node:n1",
     organizations: ["system:nodes", "b", "a"],
   });
-  const result = createClientCertificateAuthenticator()(peer, now);
+  const result = createClientCertificateAuthenticator(roots)(peer, now);
   assert.ok(result.kind === "user" && peer.kind === "verified");
   assert.equal(result.user.username, "system:node:n1");
   assert.equal(result.user.uid, "");
@@ -35,7 +37,7 @@ for (
 ) {
   test(`createClientCertificateAuthenticator() answers ${want} for usages: ${name}`, async () => {
     const peer = await verifiedPeer(await ca, now, { commonName: "u" }, { usages });
-    assert.equal(createClientCertificateAuthenticator()(peer, now).kind, want);
+    assert.equal(createClientCertificateAuthenticator(roots)(peer, now).kind, want);
   });
 }
 
@@ -44,19 +46,31 @@ test("createClientCertificateAuthenticator() looks at the dates at every request
     notBefore: new Date("2026-11-25T11:00:00Z"),
     notAfter: new Date("2026-11-25T13:00:00Z"),
   });
-  const authenticate = createClientCertificateAuthenticator();
+  const authenticate = createClientCertificateAuthenticator(roots);
   assert.equal(authenticate(peer, new Date("2026-11-25T10:59:59Z")).kind, "failed");
   assert.equal(authenticate(peer, now).kind, "user");
   assert.equal(authenticate(peer, new Date("2026-11-25T13:00:01Z")).kind, "failed");
 });
 
+test("createClientCertificateAuthenticator() forgets who it knew when the CA is taken away", async () => {
+  const next = await createClientCa(now);
+  let believed = trusted;
+  const authenticate = createClientCertificateAuthenticator(() => believed);
+  const peer = await verifiedPeer(await ca, now, { commonName: "u" });
+  assert.equal(authenticate(peer, now).kind, "user");
+  believed = [next.certificate];
+  assert.equal(authenticate(peer, now).kind, "failed");
+  believed = [next.certificate, ...trusted];
+  assert.equal(authenticate(peer, now).kind, "user");
+});
+
 test("createClientCertificateAuthenticator() never rescues what the TLS layer refused", () => {
-  const result = createClientCertificateAuthenticator()({ kind: "unverified", reason: "UNABLE_TO_VERIFY" }, now);
+  const result = createClientCertificateAuthenticator(roots)({ kind: "unverified", reason: "UNABLE_TO_VERIFY" }, now);
   assert.deepEqual(result, { kind: "failed", reason: "client certificate: UNABLE_TO_VERIFY" });
 });
 
 test("createClientCertificateAuthenticator() has no opinion without certificate or common name", async () => {
-  const authenticate = createClientCertificateAuthenticator();
+  const authenticate = createClientCertificateAuthenticator(roots);
   assert.deepEqual(authenticate(undefined, now), { kind: "none" });
   const nameless = await verifiedPeer(await ca, now, { organizations: ["system:masters"] });
   assert.deepEqual(authenticate(nameless, now), { kind: "none" });
@@ -64,7 +78,7 @@ test("createClientCertificateAuthenticator() has no opinion without certificate 
 
 test("createClientCertificateAuthenticator() fails on bytes that are no certificate", () => {
   const peer = { kind: "verified", chain: [new Uint8Array([1, 2, 3])] } as const;
-  assert.equal(createClientCertificateAuthenticator()(peer, now).kind, "failed");
+  assert.equal(createClientCertificateAuthenticator(roots)(peer, now).kind, "failed");
 });
 
 for (

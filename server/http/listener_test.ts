@@ -264,7 +264,15 @@ test("setClientCa() changes whose client certificates new connections are believ
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 401);
   own.setClientCa(`${ca.caPem}${next.caPem}`);
   assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, body: "{}" })).code, 201);
-  assert.equal((await http1(own.port, "POST", WHOAMI, { ...await clientOf(ca), body: "{}" })).code, 201);
+  const before = await clientOf(ca);
+  assert.equal((await http1(own.port, "POST", WHOAMI, { ...before, body: "{}" })).code, 201);
+
+  // Taking a CA away is the one revocation there is: it reaches open connections too.
+  const session = await openSession(own.port, before);
+  assert.equal((await http2(session, "/version")).code, 200);
+  own.setClientCa(next.caPem);
+  assert.equal((await http2(session, "/version")).code, 401);
+  await closeSession(session);
 });
 
 test("a port in use is an error that names it", async () => {

@@ -83,7 +83,7 @@ export async function createTestApp(
     clock,
     random: createSeededRandom(),
     logger,
-    clientCertificates: true,
+    clientCas: () => [],
     tokenFile: undefined,
     bootstrapTokens: true,
     anonymous: true,
