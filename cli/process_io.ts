@@ -1,6 +1,6 @@
 /** A process as `Io`: streams, environment, signals, exit. `main.ts` hands the process in. */
 import type { WriteStream } from "node:tty";
-import { AppError } from "../core/errors.ts";
+import { AppError, messageOf } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
 import { createSystemClock, createSystemRandom } from "./system.ts";
@@ -23,12 +23,16 @@ export function runProcess(
     // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") process.exit(EXIT.done);
-      throw error;
+      // An answer that did not get through is a failure: the file behind `>` is not what it seems.
+      process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
+      process.exit(EXIT.failed);
     });
   }
   run(process.argv.slice(2), createIo(process), interruption.signal).then((code) => {
     // Once what was written has left; connections kept open must not keep the process.
-    process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));
+    process.stdout.write("", (error) => {
+      process.stderr.write("", () => process.exit(error === null || error === undefined ? code : EXIT.failed));
+    });
   });
 }
 
@@ -47,7 +51,14 @@ function createIo(process: Process): Io {
 
 function createOutput(stream: WriteStream): OutputStream {
   return {
-    write: (text) => void stream.write(text),
+    write(text) {
+      try {
+        stream.write(text);
+      } catch (cause) {
+        // Deno writes at once, and says at once that the disk is full.
+        throw new AppError("io", `cannot write the answer: ${messageOf(cause)}`, { cause });
+      }
+    },
     isTerminal: stream.isTTY === true,
     // Asked each time: windows are resized.
     get columns() {

@@ -1,6 +1,6 @@
 /** The few file operations that credentials need, and their adapter over `node:fs/promises`. */
 import { type FileHandle, lstat, mkdir, open, readFile, rename, stat, symlink, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { AppError, messageOf } from "../core/errors.ts";
 
 /** What stands at a path. */
@@ -48,11 +48,35 @@ export function createFilePort(): FilePort {
         await syncDirectory(dirname(to));
       }),
     unlink: (path) => attempt("remove", path, async () => void await orMissing(unlink(path))),
-    makeDirectory: (path, mode) =>
-      attempt("create", path, async () => void await mkdir(path, { recursive: true, mode })),
+    makeDirectory: (path, mode) => attempt("create", path, () => makeDirectory(path, mode)),
     stat: (path) => attempt("read", path, async () => factsOf(await orMissing(stat(path)))),
     lstat: (path) => attempt("read", path, async () => factsOf(await orMissing(lstat(path)))),
   };
+}
+
+/** Level by level: Node's recursive mkdir goes round for ever where a parent exists and takes no child (`/proc`). */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const missing: string[] = [];
+  let nearest = resolve(path);
+  while (await orMissing(stat(nearest)) === undefined && dirname(nearest) !== nearest) {
+    missing.unshift(nearest);
+    nearest = dirname(nearest);
+  }
+  if (!(await stat(nearest)).isDirectory()) {
+    throw new AppError("io", `cannot create "${path}": "${nearest}" is not a folder`, {
+      hint: "choose another path, or move the file away",
+    });
+  }
+  for (const folder of missing) await orPresent(mkdir(folder, { mode }));
+}
+
+/** Somebody else may make the same folder at the same time. */
+async function orPresent(made: Promise<void>): Promise<void> {
+  try {
+    await made;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
 }
 
 async function writeAtomic(path: string, text: string, mode: number): Promise<void> {
@@ -144,6 +168,7 @@ async function attempt<T>(verb: string, path: string, operation: () => Promise<T
   try {
     return await operation();
   } catch (error) {
+    if (error instanceof AppError) throw error;
     const code = codeOf(error);
     if (code === "EEXIST") throw new AppError("file_exists", `cannot ${verb} "${path}": it exists`, { cause: error });
     const known = FAILURES[code];

@@ -9,21 +9,22 @@ const PAUSE_MS = 2_000;
 const ANSWER_MS = 1_000;
 
 /**
- * Asks `/healthz` until it answers, for a minute at most; not having answered is only logged, the next request says why.
+ * Asks `/healthz` until it answers, for a minute or `waitSeconds` at most; not having answered is only logged, the next request says why.
  * A refusal of our credentials counts as an answer. AppError `tls_untrusted` at once: waiting does not cure it.
  */
 export async function waitForServer(
   transport: Transport,
-  deps: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+  deps: { readonly clock: Clock; readonly random: Random; readonly logger: Logger; readonly waitSeconds?: number },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, random, logger } = deps;
-  const deadline = after(clock, LIMIT_MS);
+  const limitMs = Math.min(LIMIT_MS, (deps.waitSeconds ?? Infinity) * 1000);
+  const deadline = after(clock, limitMs);
   while (clock.now() < deadline) {
     if (await isAnswering(transport, clock, signal)) return;
     await clock.sleepUntil(after(clock, PAUSE_MS * (1 + 0.2 * random.float())), signal);
   }
-  logger.warn("Error waiting for apiserver to come up", { waitedMs: LIMIT_MS });
+  logger.warn("Error waiting for apiserver to come up", { waitedMs: limitMs });
 }
 
 async function isAnswering(transport: Transport, clock: Clock, signal: AbortSignal): Promise<boolean> {

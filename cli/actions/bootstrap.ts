@@ -119,7 +119,8 @@ function machineOf(settings: Input<BootstrapFlags>["settings"], io: Io): Machine
 function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {
   const kubeconfig = displayPath(machine.kubeconfigPath, cwd);
   if (outcome.kind === "alreadyValid") {
-    return `nothing to do: ${kubeconfig} is valid until ${outcome.pair.leaf.notAfter.toISOString()}\n`;
+    const { subject, notAfter } = outcome.pair.leaf;
+    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${notAfter.toISOString()}\n`;
   }
   return `certificate of ${machine.nodeName} issued, valid until ${outcome.pair.leaf.notAfter.toISOString()}
 certificate and key: ${displayPath(outcome.certificatePath, cwd)}

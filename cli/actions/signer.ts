@@ -7,7 +7,7 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
-import { openSigningCas, signingCaFlagsOf } from "../site/signing_cas.ts";
+import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../site/signing_cas.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -15,7 +15,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
   const deps = { files: createFilePort(), clock: io.clock, logger, cwd: io.cwd };
   const cas = await openSigningCas(signingCaFlagsOf(settings), deps);
-  const signing = { ...cas, signingDurationSeconds: settings.clusterSigningDuration / 1000 };
+  const signing = { ...cas, signingDurationSeconds: signingDurationSeconds(settings) };
   await runDistant("signer", settings, io, logger, async (transport, deps, leading) => {
     await runSigner(csrStoreOver(transport, deps), signing, deps, leading);
   }, signal);

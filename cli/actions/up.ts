@@ -16,7 +16,13 @@ import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../si
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { keepFresh } from "../site/renewal.ts";
-import { namesSigningCa, openSigningCas, signingCaFlagsOf, type SigningCas } from "../site/signing_cas.ts";
+import {
+  namesSigningCa,
+  openSigningCas,
+  signingCaFlagsOf,
+  type SigningCas,
+  signingDurationSeconds,
+} from "../site/signing_cas.ts";
 import { type Site, type SiteDeps, startSite } from "../site/site.ts";
 
 /** The action of `tlsboot up`. */
@@ -41,7 +47,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
       site.server,
       {
         ...cas,
-        signingDurationSeconds: settings.clusterSigningDuration / 1000,
+        signingDurationSeconds: signingDurationSeconds(settings),
         isTrustedForClients: trustedBy(site.clientCaPem),
         without: [],
       },
@@ -81,7 +87,7 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${show(site.dir.root)}`;
   const approval = settings.autoApprove
     ? "Requests of kubelets with this site's bootstrap tokens are approved by themselves, for any node name."
-    : `Nothing is approved by itself. To approve kubelets with this site's bootstrap tokens, for any node name:
+    : `Nothing is approved by itself but a node's renewal. To approve kubelets with this site's bootstrap tokens, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
   const open = settings.bindAddress === "127.0.0.1"
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"

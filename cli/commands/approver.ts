@@ -18,6 +18,6 @@ export const approver = defineCommand({
   args: [],
   flags: CONTROLLER_FLAGS,
   examples: [{ comment: "Approve for a cluster", command: "tlsboot approver --kubeconfig approver.kubeconfig" }],
-  exitCodes: {},
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/approver.ts"),
 });

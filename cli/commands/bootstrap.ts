@@ -10,6 +10,8 @@ export const BOOTSTRAP_FLAGS = {
   }),
   kubeconfig: fileFlag({
     isRequired: true,
+    // TLSBOOT_KUBECONFIG says whom people's commands speak for; it must not become the file that is written here.
+    isCommandLineOnly: true,
     summary: "Kubeconfig to write. When it exists and its certificate is good, there is nothing to do.",
   }),
   certDir: directoryFlag({

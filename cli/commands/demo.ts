@@ -32,6 +32,6 @@ export const demo = defineCommand({
     { comment: "Three machines, a few seconds", command: "tlsboot demo" },
     { comment: "Step by step in front of a class, and go on serving", command: "tlsboot demo --step --keep" },
   ],
-  exitCodes: {},
+  exitCodes: { 0: "the story is told; with --keep, stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/demo.ts"),
 });

@@ -20,6 +20,6 @@ export const serve = defineCommand({
       command: "tlsboot serve --bind-address 0.0.0.0 --tls-san boot.example.com --token-auth-file tokens.csv",
     },
   ],
-  exitCodes: {},
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/serve.ts"),
 });

@@ -1,21 +1,22 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
-import { fileFlag, integerFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { fileFlag, hostFlag, hostListFlag, integerFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { DATA_DIR_FLAG } from "./common_flags.ts";
 
 /** Flags of everything that serves the API. */
 export const SERVER_FLAGS = {
   dataDir: DATA_DIR_FLAG,
-  bindAddress: textFlag({
+  bindAddress: hostFlag({
     default: "127.0.0.1",
     placeholder: "IP",
     summary: "Address to listen on; 0.0.0.0 opens the server to the network.",
   }),
   securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
-  advertiseAddress: textFlag({
-    placeholder: "HOST",
-    summary: "Address or name that kubeconfigs give for the server. Without it, the bind address.",
+  advertiseAddress: hostFlag({
+    summary:
+      "Address or name that kubeconfigs give for the server. Without it, the bind address, or 127.0.0.1 when that " +
+      "is 0.0.0.0.",
   }),
-  tlsSan: listFlag({ summary: "Further names and addresses of the serving certificate." }),
+  tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   tlsCertFile: fileFlag({ summary: "Serving certificate of your own, PEM, leaf first; with --tls-private-key-file." }),
   tlsPrivateKeyFile: fileFlag({ summary: "Key of --tls-cert-file, PEM." }),
   clientCaFile: fileFlag({

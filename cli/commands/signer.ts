@@ -26,6 +26,6 @@ export const signer = defineCommand({
         "tlsboot signer --kubeconfig signer.kubeconfig --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key",
     },
   ],
-  exitCodes: {},
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/signer.ts"),
 });

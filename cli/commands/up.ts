@@ -27,7 +27,7 @@ export const up = defineCommand({
  bootstrap.kubeconfig with a token for 24 hours. A second run on the same folder keeps the CA, the data and every token
  that is still good. Its own certificates are renewed while it runs.
 
- Nothing is approved by itself: approve requests with tlsboot approve or kubectl certificate approve, or start it with
+ Nothing is approved by itself but a node's renewal and what an administrator asks for: approve requests with tlsboot approve or kubectl certificate approve, or start it with
  --auto-approve.`,
   group: "Starting Commands",
   args: [],
@@ -40,6 +40,6 @@ export const up = defineCommand({
     },
     { comment: "Approve kubelets by themselves", command: "tlsboot up --auto-approve" },
   ],
-  exitCodes: {},
+  exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/up.ts"),
 });

@@ -3,6 +3,7 @@
  * `TLSBOOT_DATA_DIR` and `dataDir:` in the configuration file. The key's type is the type of the setting.
  */
 import { parseDuration } from "../../core/duration.ts";
+import { isIP } from "node:net";
 import { Secret } from "../../core/brand.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 
@@ -83,7 +84,39 @@ export function fileFlag<D extends string | undefined = undefined>(
 export function directoryFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
-  return textFlag({ placeholder: "DIR", completion: { kind: "directory" }, ...options });
+  return {
+    ...textFlag({ placeholder: "DIR", completion: { kind: "directory" }, ...options }),
+    // An unset variable in a script must not mean the current folder.
+    parse: (texts) => last(texts) === "" ? err("want the path of a folder") : ok(last(texts)),
+  };
+}
+
+/** A host name or an IP address, without scheme and port. */
+export function hostFlag<D extends string | undefined = undefined>(
+  options: FlagOptions & { readonly default?: D },
+): Flag<string | D> {
+  return { ...textFlag({ placeholder: "HOST", ...options }), parse: (texts) => parseHost(last(texts)) };
+}
+
+/** Host names and IP addresses, by repeating the flag or with commas. */
+export function hostListFlag(options: FlagOptions): Flag<readonly string[]> {
+  const list = listFlag(options);
+  return {
+    ...list,
+    parse(texts) {
+      const hosts = list.parse(texts);
+      const fault = hosts.ok ? hosts.value.map((host) => parseHost(host)).find((host) => !host.ok) : undefined;
+      return fault !== undefined && !fault.ok ? fault : hosts;
+    },
+  };
+}
+
+/** Labels of letters, digits and hyphens, a wildcard in front, a dot at the end. */
+const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
+
+function parseHost(text: string): Result<string, string> {
+  if (isIP(text) !== 0 || (text.length <= 253 && HOST_NAME.test(text))) return ok(text);
+  return err("want a host name or an IP address, without scheme and port");
 }
 
 /** A switch: `--watch`, `--watch=false`. */

@@ -61,10 +61,10 @@ function programSections(table: CommandTable): string[] {
     ...groups,
     globalFlags(),
     `Usage:\n  ${table.program} COMMAND [flags]`,
-    `Every flag can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
+    `Settings can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
     }) or in ` +
-    `the --config file, in this order.\nUse "${table.program} COMMAND --help" for more about a command.`,
+    `the --config file, in this order; docs/cli.md says which flags.\nUse "${table.program} COMMAND --help" for more about a command.`,
   ];
 }
 

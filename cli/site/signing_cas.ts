@@ -51,6 +51,15 @@ const SIGNERS: readonly {
   { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
 ];
 
+/** The longest life of what is signed; 0 means the default, as in kube-controller-manager. */
+export function signingDurationSeconds(
+  settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
+): number {
+  return settings.clusterSigningDuration === 0 ? YEAR_SECONDS : settings.clusterSigningDuration / 1000;
+}
+
+const YEAR_SECONDS = 365 * 86_400;
+
 /** The flags by signer. */
 export function signingCaFlagsOf(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
   return {
@@ -97,8 +106,9 @@ export async function openSigningCas(
     if (flags[flag].certFile === undefined) throw halfPair(prefix, "cannot specify key without cert");
   }
   if (specific.length === 0 && (certFile === undefined || keyFile === undefined)) {
+    const missing = certFile === undefined ? "--cluster-signing-cert-file" : "--cluster-signing-key-file";
     throw new UsageError(
-      "no CA to sign with",
+      isGiven(flags.all) ? `no CA to sign with: ${missing} is missing` : "no CA to sign with",
       "give --cluster-signing-cert-file and --cluster-signing-key-file; tlsboot ca init makes a CA",
     );
   }

@@ -112,12 +112,21 @@ function createElector(options: LeaderElectionOptions): Elector {
     return false;
   }
 
+  let lastFailure = "";
+
   /** One attempt; every failure is just a no, the next attempt reads afresh. */
   async function tryClaim(signal: AbortSignal): Promise<boolean> {
     try {
-      return await claim(signal);
+      const claimed = await claim(signal);
+      lastFailure = "";
+      return claimed;
     } catch (error) {
-      if (!signal.aborted) logger.debug("leader lease cannot be claimed", { lease: name, error: messageOf(error) });
+      const failure = messageOf(error);
+      // Said once for each cause: a controller that can never lead must not look like one that waits.
+      if (!signal.aborted && failure !== lastFailure) {
+        logger.warn("leader lease cannot be claimed", { lease: name, error: failure });
+      }
+      lastFailure = failure;
       return false;
     }
   }

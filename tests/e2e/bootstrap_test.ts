@@ -67,7 +67,7 @@ test("tlsboot bootstrap gets a certificate once it is approved, and then has not
   assert.match(me, /"username":"system:node:n1"/);
   const again = await runTlsboot(bootstrapArgs(folder, "n1"), { cwd: folder.path });
   assert.equal(again.code, 0);
-  assert.match(again.stdout, /^nothing to do: n1\/kubeconfig is valid until \S+Z\n$/);
+  assert.match(again.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until \S+Z\n$/);
 });
 
 test("tlsboot bootstrap killed while it waits takes up its own request and key", async () => {
