@@ -21,19 +21,24 @@ export function runProcess(
   process.on("SIGTERM", onSignal);
   for (const stream of [process.stdout, process.stderr]) {
     // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(EXIT.done);
-      // An answer that did not get through is a failure: the file behind `>` is not what it seems.
-      process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
-      process.exit(EXIT.failed);
-    });
+    stream.on("error", (error: NodeJS.ErrnoException) => endUnwritten(process, error));
   }
   run(process.argv.slice(2), createIo(process), interruption.signal).then((code) => {
+    // A stream that is broken may never call back; the process then ends by itself, with this code.
+    process.exitCode = code;
     // Once what was written has left; connections kept open must not keep the process.
     process.stdout.write("", (error) => {
-      process.stderr.write("", () => process.exit(error === null || error === undefined ? code : EXIT.failed));
+      if (error !== null && error !== undefined) endUnwritten(process, error);
+      process.stderr.write("", () => process.exit(code));
     });
   });
+}
+
+/** An answer that did not get through is a failure: the file behind `>` is not what it seems. */
+function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
+  if (error.code === "EPIPE") process.exit(EXIT.done);
+  process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
+  process.exit(EXIT.failed);
 }
 
 function createIo(process: Process): Io {

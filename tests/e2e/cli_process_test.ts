@@ -74,3 +74,11 @@ test("bash completes commands with the script of tlsboot completion bash", async
   assert.equal(completed.stderr, "");
   assert.deepEqual(completed.stdout.trim().split("\n"), ["token", "create list delete"]);
 });
+
+test("tlsboot ends with 1 when its answer cannot be written", async () => {
+  const [command, args] = tlsbootCommand(["version"]);
+  const quoted = [command, ...args].map((word) => `'${word}'`).join(" ");
+  const { code, stderr } = await runProgram("sh", ["-c", `${quoted} > /dev/full`]);
+  assert.match(stderr, /^tlsboot: error: cannot write the answer: /m);
+  assert.equal(code, 1);
+});
