@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTestAuthority, hoursFromNow, issueTestCertificate, NOW, planTestLeaf } from "../pki/_test_authority.ts";
+import { findRenewalReason, planServingNames, renewalDate } from "./renewal.ts";
+
+const ca = await createTestAuthority();
+const names = { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] };
+
+function serving(authority = ca) {
+  const plan = planTestLeaf(ca.privateKey, { ...names, notBefore: NOW, notAfter: hoursFromNow(10) });
+  return issueTestCertificate(authority, plan);
+}
+
+for (
+  const { name, hours, wanted, want } of [
+    { name: "a fresh one", hours: 1, wanted: names, want: undefined },
+    { name: "one just before 70 % of its life", hours: 6.99, wanted: names, want: undefined },
+    { name: "one at 70 % of its life", hours: 7, wanted: names, want: "it has reached 70 % of its life" },
+    { name: "one that is not valid yet", hours: -1, wanted: names, want: "it is not valid yet" },
+    {
+      name: "one that lacks a name",
+      hours: 1,
+      wanted: { ...names, dnsNames: ["localhost", "boot.example.com"] },
+      want: "its names have changed",
+    },
+    {
+      name: "one with an address too many",
+      hours: 1,
+      wanted: { ...names, ipAddresses: [] },
+      want: "its names have changed",
+    },
+    { name: "a client's, whose names do not matter", hours: 1, wanted: undefined, want: undefined },
+  ]
+) {
+  test(`findRenewalReason() says ${want ?? "nothing"} of ${name}`, async () => {
+    assert.equal(findRenewalReason(await serving(), ca.certificate, wanted, hoursFromNow(hours)), want);
+  });
+}
+
+test("findRenewalReason() replaces what another CA has signed", async () => {
+  const other = await createTestAuthority();
+  assert.equal(findRenewalReason(await serving(other), ca.certificate, names, NOW), "it is from another CA");
+});
+
+test("renewalDate() is at 70 % of the life", async () => {
+  assert.deepEqual(renewalDate(await serving()), hoursFromNow(7));
+});
+
+test("planServingNames() parts names and addresses, each once, and leaves out what nobody calls", () => {
+  const hosts = ["localhost", "127.0.0.1", "::1", "HOST", "0.0.0.0", "", "host", " boot.example.com "];
+  const isAddress = (host: string) => /^[0-9.]+$|:/.test(host);
+  assert.deepEqual(planServingNames(hosts, isAddress), {
+    dnsNames: ["localhost", "host", "boot.example.com"],
+    ipAddresses: ["127.0.0.1", "::1"],
+  });
+});
