@@ -37,8 +37,6 @@ export interface IssueDeps {
   readonly random: Random;
 }
 
-/** The group that may do everything, whatever RBAC says. */
-export const MASTERS_GROUP = "system:masters";
 /** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
 const BACKDATE_MS = 5 * 60_000;
 const SERIAL_BYTES = 16;

@@ -2,8 +2,9 @@
 import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { readAuthorityFiles } from "../authority_files.ts";
-import { issueClientPair, type IssuedPair, MASTERS_GROUP } from "../issue_pair.ts";
+import { issueClientPair, type IssuedPair } from "../issue_pair.ts";
 import type { KubeconfigAdminFlags } from "../commands/kubeconfig/admin.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";

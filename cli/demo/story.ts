@@ -13,9 +13,8 @@ import type { Logger } from "../../core/ports.ts";
 import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import { APPROVE, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csr_names.ts";
-import { decodeTable } from "../actions/tables.ts";
+import { createTableApi, decodeTable } from "../actions/tables.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
-import { withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
@@ -335,7 +334,7 @@ class Story {
     const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
     return {
       api: createApi(transport, { clock: io.clock }),
-      tables: createApi(withAccept(transport, TABLE_ACCEPT), { clock: io.clock }),
+      tables: createTableApi(transport, io),
       [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
     };
   }
@@ -346,5 +345,3 @@ interface Connected extends AsyncDisposable {
   /** The same, with Tables for answers. */
   readonly tables: Api;
 }
-
-const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";

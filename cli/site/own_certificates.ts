@@ -7,13 +7,14 @@ import { isIP } from "node:net";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { findRenewalReason, planServingNames, renewalDate, type ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createAuthorityFiles, readAuthorityFiles } from "../authority_files.ts";
-import { issueClientPair, issuePair, MASTERS_GROUP } from "../issue_pair.ts";
+import { issueClientPair, issuePair } from "../issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 
 /** What making certificates needs. */

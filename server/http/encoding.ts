@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeList as encodeListMessage, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
-import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
+import type { ListMeta } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import type { Stored } from "../storage/storage.ts";
-import type { MediaType, Representation } from "./negotiation.ts";
+import type { MediaType } from "./negotiation.ts";
 
 /** What is written: names, and the description where protobuf is possible. */
 export interface Wire {
@@ -18,11 +18,6 @@ export interface Wire {
 /** The wire form of a kind. */
 export function wireOf(kind: Kind): Wire {
   return { apiVersion: apiVersionOf(kind), kind: kind.kind, schema: kind.schema };
-}
-
-/** The Content-Type of an answer. */
-export function contentTypeOf(representation: Representation): string {
-  return representation.mediaType;
 }
 
 /** Writes any object. JSON where the object has no protobuf description. */
@@ -79,11 +74,6 @@ export function encodeStoredList(
 /** The JSON of a stored object with its type, without the newline. */
 export function storedJson(kind: Kind, stored: Stored): Uint8Array {
   return Buffer.concat([typeHead(kind), stored.bytes.subarray(1)]);
-}
-
-/** The object of a partial metadata answer. */
-export function partialObject(object: KubeObject): KubeObject {
-  return { metadata: object.metadata };
 }
 
 const NEWLINE = Buffer.from("\n");
