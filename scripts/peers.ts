@@ -19,6 +19,8 @@ interface Peer {
   readonly module: string;
   readonly target: string;
   readonly version: string;
+  /** `test` for a program that the Go tool makes of a package's tests. */
+  readonly build: "build" | "test";
 }
 
 const kubernetes = (name: string, target: string): Peer => ({
@@ -26,10 +28,11 @@ const kubernetes = (name: string, target: string): Peer => ({
   module: "kubernetes",
   target,
   version: KUBERNETES,
+  build: "build",
 });
 
 const PEERS: readonly Peer[] = [
-  { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD },
+  { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD, build: "build" },
   kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
   kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
   kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
@@ -37,6 +40,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
   kubernetes("certmanager", "./cmd/certmanager"),
   kubernetes("storm", "./cmd/storm"),
+  { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
 ];
 
 /** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
@@ -67,7 +71,8 @@ export async function ensurePeers(root: string): Promise<void> {
     const path = peerPath(peer.name);
     process.stdout.write(`building ${peer.name} ${peer.version}\n`);
     await mkdir(join(path, ".."), { recursive: true });
-    await mustRun("go", ["build", "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
+    const verb = peer.build === "test" ? ["test", "-c"] : ["build"];
+    await mustRun("go", [...verb, "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
       cwd: join(root, "tests", "interop", "peers", peer.module),
       env: { CGO_ENABLED: "0" },
     });

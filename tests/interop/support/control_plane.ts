@@ -27,6 +27,7 @@ export const TOKENS = {
   "bootstrap-token": ["kubelet-bootstrap", "system:bootstrappers"],
   "signer-token": ["tlsboot-signer", "tlsboot-signers"],
   "approver-token": ["tlsboot-approver", "tlsboot-approvers"],
+  "user-token": ["tokenuser", "tokengroup"],
 } as const;
 
 /** How a control plane is started. */

@@ -1,0 +1,129 @@
+/** Answers as they came, and read: the value of a body, and the form in which it was written. */
+import { Buffer } from "node:buffer";
+import { gunzipSync } from "node:zlib";
+import { parse } from "yaml";
+import {
+  decodeEnvelope,
+  decodeMessage,
+  decodeWatchFrames,
+  encodeEnvelope,
+  encodeMessage,
+  formatYaml,
+  jsonText,
+} from "../../../core/kube/codec/mod.ts";
+import * as kinds from "../../../core/kube/kinds/mod.ts";
+import { partialObjectMetadataListSchema } from "../../../core/kube/kinds/partial_list.ts";
+import type { MessageSchema } from "../../../core/kube/schema.ts";
+
+/** An answer as it came. */
+export interface RawAnswer {
+  readonly status: number;
+  /** Names in lower case; a repeated header has several values. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly body: Uint8Array;
+  /** For streams: how the reading ended. */
+  readonly end?: "events" | "server" | "timeout";
+}
+
+/** A body that was read. */
+export interface ReadBody {
+  /** `json`, `json indented`, `yaml`, `protobuf`, `text`…, or why the writing is not the canonical one. */
+  readonly form: string;
+  readonly value: unknown;
+}
+
+/** Reads a body by its Content-Type. What cannot be read is compared byte by byte. */
+export async function readBody(answer: RawAnswer, isStream: boolean): Promise<ReadBody> {
+  const type = answer.headers["content-type"]?.[0] ?? "";
+  const bytes = answer.headers["content-encoding"]?.[0] === "gzip" && answer.body.length > 0
+    ? gunzipSync(answer.body)
+    : answer.body;
+  if (bytes.length === 0) return { form: "empty", value: null };
+  const mediaType = type.split(";")[0]!.trim();
+  try {
+    if (isStream && answer.status === 200) return await readStream(mediaType, bytes);
+    if (mediaType === "application/vnd.kubernetes.protobuf") return readProtobuf(bytes);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (mediaType === "application/json") return readJson(text);
+    if (mediaType === "application/yaml") return readYaml(text);
+    return { form: mediaType.startsWith("text/") ? "text" : mediaType, value: text };
+  } catch (error) {
+    return { form: `unreadable: ${String(error)}`, value: Buffer.from(bytes).toString("base64") };
+  }
+}
+
+function readJson(text: string): ReadBody {
+  const value: unknown = JSON.parse(text);
+  if (text === `${jsonText(value)}\n`) return { form: "json", value };
+  if (text === jsonText(value)) return { form: "json without newline", value };
+  if (text === jsonText(value, 2)) return { form: "json indented", value };
+  return { form: `json written otherwise: ${skeletonOf(text)}`, value };
+}
+
+/** Everything of a JSON text but its scalars: two texts of the same values differ here when they are written unlike. */
+function skeletonOf(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|[-+.\w]+/g, "_").replace(/(?:_[:,]?)+/g, "_").slice(0, 200);
+}
+
+function readYaml(text: string): ReadBody {
+  const value: unknown = parse(text, { intAsBigInt: false, schema: "core" });
+  return { form: text === formatYaml(value) ? "yaml" : "yaml written otherwise", value };
+}
+
+function readProtobuf(bytes: Uint8Array): ReadBody {
+  const { apiVersion, kind, raw } = decodeEnvelope(bytes);
+  const schema = schemaOf(apiVersion, kind);
+  if (schema === undefined) {
+    return { form: "protobuf", value: { apiVersion, kind, raw: Buffer.from(raw).toString("hex") } };
+  }
+  const value = decodeMessage(schema, raw);
+  const again = encodeEnvelope(apiVersion, kind, encodeMessage(schema, value));
+  const isCanonical = Buffer.compare(again, bytes) === 0;
+  return { form: isCanonical ? "protobuf" : "protobuf written otherwise", value: { kind, apiVersion, ...value } };
+}
+
+/** The events of a watch, each with its form. */
+async function readStream(mediaType: string, bytes: Uint8Array): Promise<ReadBody> {
+  if (mediaType === "application/vnd.kubernetes.protobuf") {
+    const events: unknown[] = [];
+    for await (const frame of decodeWatchFrames(once(bytes))) {
+      const { apiVersion, kind, raw } = frame.object;
+      const { form, value } = readProtobuf(encodeEnvelope(apiVersion, kind, raw));
+      events.push({ type: frame.type, form, object: value });
+    }
+    return { form: "protobuf events", value: events };
+  }
+  const lines = new TextDecoder().decode(bytes).split("\n").filter((line) => line !== "");
+  return {
+    form: "events",
+    value: lines.map((line) => readJson(`${line}\n`)).map(({ form, value }) => ({ form, event: value })),
+  };
+}
+
+const OTHER_SCHEMAS: Readonly<Record<string, MessageSchema>> = {
+  "v1 Status": kinds.statusSchema,
+  "meta.k8s.io/v1 PartialObjectMetadata": kinds.partialObjectMetadataSchema,
+  "meta.k8s.io/v1 PartialObjectMetadataList": partialObjectMetadataListSchema,
+  "meta.k8s.io/v1beta1 PartialObjectMetadata": kinds.partialObjectMetadataSchema,
+  "meta.k8s.io/v1beta1 PartialObjectMetadataList": partialObjectMetadataListSchema,
+  "v1 APIVersions": kinds.apiVersionsSchema,
+  "v1 APIGroup": kinds.apiGroupSchema,
+  "v1 APIGroupList": kinds.apiGroupListSchema,
+  "v1 APIResourceList": kinds.apiResourceListSchema,
+};
+
+function schemaOf(apiVersion: string, kindName: string): MessageSchema | undefined {
+  const other = OTHER_SCHEMAS[`${apiVersion} ${kindName}`];
+  if (other !== undefined) return other;
+  const [version = "", group = ""] = apiVersion.split("/").reverse();
+  const kind = kinds.findKind(group, version, kindName);
+  if (kind !== undefined) return kind.schema;
+  const item = kinds.ALL_KINDS.find((one) =>
+    one.group === group && one.version === version && one.listKind === kindName
+  );
+  return item === undefined ? undefined : kinds.listSchemaOf(item);
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}

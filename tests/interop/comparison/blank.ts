@@ -1,0 +1,183 @@
+/**
+ * Blanks what two real servers also differ in, and nothing else: every value is checked for its form first, and values
+ * that were equal stay equal. What stands literally in the corpus file is never blanked.
+ */
+import { Buffer } from "node:buffer";
+
+const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
+const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
+const HASH = /\b[0-9A-F]{64,128}\b/g;
+const REVISION = /^[1-9]\d*$/;
+const DURATION = /^(?:\d+[smhdy]){1,2}$/;
+/** Columns of Tables that say how long ago something was. */
+const AGE_COLUMNS: readonly string[] = ["Age", "Last Seen", "First Seen"];
+/** What surrounds revisions in texts. */
+const REVISION_IN_TEXT =
+  /((?:resource version:?|resourceVersion:?|ResourceVersion|current:|record|precondition) \(?)([1-9]\d*)(?: \(([1-9]\d*)\))?/gi;
+/** Members of `/version` that tell of a build. */
+const BUILD: readonly string[] = [
+  "gitVersion",
+  "gitCommit",
+  "gitTreeState",
+  "buildDate",
+  "goVersion",
+  "compiler",
+  "platform",
+];
+/** Clocks of the two machines' programs agree, but what is written may be cut to whole seconds. */
+const SLACK_MS = 2_000;
+
+/** Blanks the answers of one server during one corpus file. */
+export interface Blanker {
+  /** Tells of a `generateName` that was sent: the names made of it are blanked wherever they stand. */
+  expectGenerated(base: string): void;
+  /** Blanks a body, a header, any value. */
+  blank(value: unknown): unknown;
+}
+
+/** What a blanker must know of its server. */
+export interface BlankerOptions {
+  /** Text of the corpus file. */
+  readonly literal: string;
+  readonly port: number;
+  /** When the servers were started. */
+  readonly startedAt: Date;
+  now(): Date;
+}
+
+/** Makes one. */
+export function createBlanker(options: BlankerOptions): Blanker {
+  const uids = createLabels("uid");
+  const revisions = createLabels("rv");
+  const hashes = createLabels("hash");
+  const generated = createLabels("generated");
+  const bases = new Set<string>();
+  let greatestRevision = 0;
+
+  /** Later events of a watch as Tables leave the columns out. */
+  let ages: readonly number[] = [];
+
+  const blankTime = (text: string, fraction: string | undefined): string => {
+    const at = Date.parse(text);
+    const from = options.startedAt.getTime() - SLACK_MS;
+    if (Number.isNaN(at) || at < from || at > options.now().getTime() + SLACK_MS) return text;
+    return fraction === undefined ? "<time>" : `<time with ${fraction.length - 1} digits>`;
+  };
+  const blankText = (text: string): string => {
+    if (options.literal.includes(`"${text}"`) && !/[0-9a-f]{8}-/.test(text)) return text;
+    let out = text;
+    for (const base of bases) {
+      if (out.includes(base)) out = out.replace(generatedFrom(base), (name) => generated.labelOf(name, base));
+    }
+    out = out.replaceAll(`127.0.0.1:${options.port}`, "<server>").replaceAll(`localhost:${options.port}`, "<server>");
+    if (out.includes("-")) {
+      out = out.replace(UUID, (uid) => options.literal.includes(uid) ? uid : uids.labelOf(uid));
+      out = out.replace(TIME, blankTime);
+    }
+    out = out.replace(HASH, (hash) => hashes.labelOf(hash));
+    if (/version|precondition/i.test(out)) {
+      out = out.replace(REVISION_IN_TEXT, (whole, before: string, first: string, second: string | undefined) => {
+        const blanked = (rv: string) => Number(rv) > greatestRevision + 1_000 || Number(rv) < 10 ? rv : "<rv>";
+        return second === undefined
+          ? `${before}${blanked(first)}`
+          : whole.replace(first, blanked(first)).replace(`(${second})`, `(${blanked(second)})`);
+      });
+    }
+    return out;
+  };
+  /** A revision of a list or bookmark is that of the whole store: it grows by what others write, too. */
+  const blankRevision = (text: string, isOfStore: boolean): string => {
+    if (!REVISION.test(text)) return text;
+    greatestRevision = Math.max(greatestRevision, Number(text));
+    return isOfStore ? "<rv of the store>" : revisions.labelOf(text);
+  };
+  const blankContinue = (token: string): unknown => {
+    try {
+      const read = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as Record<string, unknown>;
+      const rv = Number(read["rv"]);
+      return { ...read, rv: rv < 0 ? rv : "<rv>" };
+    } catch {
+      return token;
+    }
+  };
+  const blankMetadata = (metadata: Record<string, unknown>, isOfStore: boolean): Record<string, unknown> => {
+    const out: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(metadata)) {
+      if (key === "resourceVersion" && typeof value === "string") out[key] = blankRevision(value, isOfStore);
+      else if (key === "continue" && typeof value === "string" && value !== "") out[key] = blankContinue(value);
+      else out[key] = blank(value, false);
+    }
+    return out;
+  };
+  const blank = (value: unknown, isOfStore: boolean): unknown => {
+    if (typeof value === "string") return blankText(value);
+    if (Array.isArray(value)) return value.map((item) => blank(item, false));
+    if (typeof value !== "object" || value === null) return value;
+    const record = value as Record<string, unknown>;
+    const ofStore = isOfStore || "items" in record || "rows" in record || record["type"] === "BOOKMARK";
+    ages = ageColumns(record) ?? ages;
+    const out: Record<string, unknown> = {};
+    for (const [key, item] of Object.entries(record)) {
+      if (key === "metadata" && isRecord(item)) out[key] = blankMetadata(item, ofStore);
+      else if (key === "object" || key === "event") out[key] = blank(item, record["type"] === "BOOKMARK");
+      else if (key === "rows" && Array.isArray(item)) out[key] = item.map((row) => blank(blankAges(row, ages), false));
+      else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
+      else if (BUILD.includes(key) && "gitVersion" in record && typeof item === "string") out[key] = "<build>";
+      else if (key === "serverAddress" && typeof item === "string" && /:\d+$/.test(item)) out[key] = "<address>";
+      else out[key] = blank(item, false);
+    }
+    return out;
+  };
+  return {
+    // Names are cut to 58 bytes before the suffix is put behind.
+    expectGenerated: (base) => void bases.add(base.slice(0, 58)),
+    blank: (value) => blank(value, false),
+  };
+}
+
+function ageColumns(record: Record<string, unknown>): readonly number[] | undefined {
+  const columns = record["columnDefinitions"];
+  if (!Array.isArray(columns) || columns.length === 0) return undefined;
+  return columns.flatMap((column: unknown, index) =>
+    isRecord(column) && AGE_COLUMNS.includes(String(column["name"])) ? [index] : []
+  );
+}
+
+/** Documentation is in our own words; that there is some is checked. */
+function blankColumn(column: unknown): unknown {
+  if (!isRecord(column) || typeof column["description"] !== "string" || column["description"] === "") return column;
+  return { ...column, description: "<description>" };
+}
+
+function blankAges(row: unknown, columns: readonly number[]): unknown {
+  if (!isRecord(row) || !Array.isArray(row["cells"])) return row;
+  const cells = row["cells"].map((cell: unknown, index) =>
+    columns.includes(index) && typeof cell === "string" && DURATION.test(cell) ? "<age>" : cell
+  );
+  return { ...row, cells };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A base and the five characters that a server puts behind it. */
+function generatedFrom(base: string): RegExp {
+  return new RegExp(`${base.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[bcdfghjklmnpqrstvwxz2456789]{5}(?![\\w.-])`, "g");
+}
+
+interface Labels {
+  /** The label of a value: the same for the same value, counted in the order of first appearance. */
+  labelOf(value: string, prefix?: string): string;
+}
+
+function createLabels(name: string): Labels {
+  const known = new Map<string, string>();
+  return {
+    labelOf(value, prefix = "") {
+      const label = known.get(value) ?? `${prefix}<${name} ${known.size + 1}>`;
+      known.set(value, label);
+      return label;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** Where two blanked answers differ. */
+
+/** One place. */
+export interface Difference {
+  /** Dotted path, such as `body.metadata.labels.a` or `headers.content-type`. */
+  readonly path: string;
+  /** What the real server says there; `undefined` when it has nothing there. */
+  readonly "kube-apiserver": unknown;
+  readonly tlsboot: unknown;
+}
+
+/** Every place where two values differ, in the order of the first. The order of members counts too. */
+export function findDifferences(real: unknown, ours: unknown, path: string): readonly Difference[] {
+  if (Object.is(real, ours)) return [];
+  if (Array.isArray(real) && Array.isArray(ours)) {
+    const length = Math.max(real.length, ours.length);
+    return Array.from({ length }, (_, index) => findDifferences(real[index], ours[index], `${path}[${index}]`)).flat();
+  }
+  if (isRecord(real) && isRecord(ours)) {
+    const keys = [...new Set([...Object.keys(real), ...Object.keys(ours)])];
+    const found = keys.flatMap((key) => findDifferences(real[key], ours[key], `${path}.${key}`));
+    if (found.length > 0) return found;
+    const [realOrder, ourOrder] = [Object.keys(real).join(" "), Object.keys(ours).join(" ")];
+    return realOrder === ourOrder ? [] : [{ path: `${path} (order)`, "kube-apiserver": realOrder, tlsboot: ourOrder }];
+  }
+  return [{ path, "kube-apiserver": real, tlsboot: ours }];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,179 @@
+/** The corpus: HTTP exchanges kept as readable YAML files, and what may be written in one. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse } from "yaml";
+import type { KeyAlgorithm } from "../../../core/pki/keys.ts";
+
+/** Who may send an exchange. */
+export const IDENTITIES = [
+  "admin",
+  "bootstrap",
+  "node",
+  "node2",
+  "alice",
+  "token",
+  "badtoken",
+  "anonymous",
+] as const;
+
+/** One of the identities. */
+export type Identity = (typeof IDENTITIES)[number];
+
+/** One request and what is done with its answer. Texts hold placeholders, see `variables.ts`. */
+export interface Exchange {
+  /** `<file>: <name>`, unique in the corpus. */
+  readonly id: string;
+  readonly as: Identity;
+  /** Method and target, as in a request line. */
+  readonly send: string;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: Body | undefined;
+  /** Variables to take from the answer: name to dotted path. */
+  readonly keep: Readonly<Record<string, string>>;
+  readonly stream: Stream | undefined;
+  /** Cuts both bodies down to what tlsboot serves. */
+  readonly project: string | undefined;
+  /** Values of this exchange alone, from the entry of `resources` that it stands for. */
+  readonly variables: Readonly<Record<string, unknown>>;
+}
+
+/** The body of a request. */
+export type Body =
+  | { readonly form: "json" | "protobuf"; readonly value: unknown }
+  | { readonly form: "yaml" | "text" | "base64"; readonly value: string };
+
+/** An answer that is read as it comes. */
+export interface Stream {
+  /** Closes after so many events, or reads to the end. */
+  readonly events: number | "end";
+  readonly while: readonly Exchange[];
+}
+
+/** A PKCS#10 request that both servers get. */
+export interface RequestFixture {
+  readonly commonName?: string;
+  readonly organizations?: readonly string[];
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly uris?: readonly string[];
+  readonly emailAddresses?: readonly string[];
+  readonly key?: KeyAlgorithm;
+}
+
+/** One file of the corpus. */
+export interface CorpusFile {
+  /** File name without `.yaml`. */
+  readonly name: string;
+  readonly title: string;
+  readonly requests: Readonly<Record<string, RequestFixture>>;
+  readonly exchanges: readonly Exchange[];
+  /** The text of the file: what stands literally in it is never blanked. */
+  readonly text: string;
+}
+
+/** Folder of the corpus. */
+export const CORPUS = join("tests", "interop", "corpus");
+
+/** What is in the folder beside exchanges. */
+const OTHER_FILES: readonly string[] = ["differences.yaml"];
+
+/** Reads the files whose name contains the filter, by name. Throws on anything that is not understood. */
+export async function readCorpus(filters: readonly string[]): Promise<readonly CorpusFile[]> {
+  const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".yaml") && !OTHER_FILES.includes(name)).sort();
+  const wanted = names.filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)));
+  return await Promise.all(wanted.map(async (name) => {
+    return parseCorpusFile(name.slice(0, -".yaml".length), await readFile(join(CORPUS, name), "utf8"));
+  }));
+}
+
+/** Reads one file. Throws an Error that names the exchange. */
+export function parseCorpusFile(name: string, text: string): CorpusFile {
+  const root = asRecord(parse(text), name);
+  refuseUnknown(root, ["title", "requests", "resources", "exchanges"], name);
+  const listed = asList(root["exchanges"], `${name}: exchanges`);
+  const resources = root["resources"] === undefined ? undefined : asList(root["resources"], `${name}: resources`);
+  const exchanges = resources === undefined
+    ? listed.map((entry) => parseExchange(name, entry, {}))
+    : resources.flatMap((resource) => {
+      const variables = asRecord(resource, `${name}: resources`);
+      return listed.map((entry) => parseExchange(`${name}/${String(variables["name"])}`, entry, variables));
+    });
+  refuseDuplicates(exchanges.flatMap((exchange) => [exchange, ...exchange.stream?.while ?? []]));
+  return {
+    name,
+    title: asText(root["title"], `${name}: title`),
+    requests: (root["requests"] ?? {}) as Readonly<Record<string, RequestFixture>>,
+    exchanges,
+    text,
+  };
+}
+
+const BODY_FORMS = ["json", "yaml", "text", "protobuf", "base64"] as const;
+const EXCHANGE_KEYS = ["name", "as", "send", "headers", "keep", "stream", "project", ...BODY_FORMS];
+
+function parseExchange(file: string, entry: unknown, variables: Readonly<Record<string, unknown>>): Exchange {
+  const raw = asRecord(entry, `${file}: an exchange`);
+  const id = `${file}: ${asText(raw["name"], `${file}: name of an exchange`)}`;
+  refuseUnknown(raw, EXCHANGE_KEYS, id);
+  const as = raw["as"] ?? "admin";
+  const identity = IDENTITIES.find((candidate) => candidate === as);
+  if (identity === undefined) throw new Error(`${id}: nobody is called ${String(as)}`);
+  return {
+    id,
+    as: identity,
+    send: asText(raw["send"], `${id}: send`),
+    headers: (raw["headers"] ?? {}) as Exchange["headers"],
+    body: parseBody(id, raw),
+    keep: (raw["keep"] ?? {}) as Exchange["keep"],
+    stream: raw["stream"] === undefined ? undefined : parseStream(file, id, raw["stream"], variables),
+    project: raw["project"] === undefined ? undefined : asText(raw["project"], `${id}: project`),
+    variables,
+  };
+}
+
+function parseBody(id: string, raw: Readonly<Record<string, unknown>>): Body | undefined {
+  const given = BODY_FORMS.filter((form) => form in raw);
+  const [form, second] = given;
+  if (form === undefined) return undefined;
+  if (second !== undefined) throw new Error(`${id}: has two bodies, ${form} and ${second}`);
+  if (form === "json" || form === "protobuf") return { form, value: raw[form] };
+  return { form, value: asText(raw[form], `${id}: ${form}`) };
+}
+
+function parseStream(file: string, id: string, entry: unknown, variables: Readonly<Record<string, unknown>>): Stream {
+  const raw = asRecord(entry, `${id}: stream`);
+  refuseUnknown(raw, ["events", "while"], `${id}: stream`);
+  const events = raw["events"];
+  if (events !== "end" && typeof events !== "number") throw new Error(`${id}: stream.events is a number or "end"`);
+  const inner = raw["while"] === undefined ? [] : asList(raw["while"], `${id}: stream.while`);
+  return { events, while: inner.map((one) => parseExchange(file, one, variables)) };
+}
+
+function refuseDuplicates(exchanges: readonly Exchange[]): void {
+  const seen = new Set<string>();
+  for (const { id } of exchanges) {
+    if (seen.has(id)) throw new Error(`${id}: two exchanges have this name`);
+    seen.add(id);
+  }
+}
+
+function refuseUnknown(record: Readonly<Record<string, unknown>>, known: readonly string[], where: string): void {
+  for (const key of Object.keys(record)) {
+    if (!known.includes(key)) throw new Error(`${where}: unknown key ${key}; known are ${known.join(", ")}`);
+  }
+}
+
+function asRecord(value: unknown, where: string): Readonly<Record<string, unknown>> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new Error(`${where}: must be a mapping`);
+}
+
+function asList(value: unknown, where: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new Error(`${where}: must be a list`);
+}
+
+function asText(value: unknown, where: string): string {
+  if (typeof value === "string") return value;
+  throw new Error(`${where}: must be text`);
+}

@@ -1,0 +1,44 @@
+/** Differences that are meant: each an entry that names one exchange, one path, both values and the reason. */
+import { readFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
+import { join } from "node:path";
+import { parse } from "yaml";
+import type { Difference } from "./compare.ts";
+import { CORPUS } from "./corpus.ts";
+
+/** One entry. */
+export interface MeantDifference extends Difference {
+  /** The id of the exchange. */
+  readonly exchange: string;
+  readonly reason: string;
+}
+
+const KEYS = ["exchange", "path", "kube-apiserver", "tlsboot", "reason"];
+
+/** Reads the entries. Throws an Error for one that is not complete. */
+export async function readMeantDifferences(): Promise<readonly MeantDifference[]> {
+  return parseMeantDifferences(await readFile(join(CORPUS, "differences.yaml"), "utf8"));
+}
+
+/** Reads the entries out of text; nothing is written `null` where a side has no value. */
+export function parseMeantDifferences(text: string): readonly MeantDifference[] {
+  const entries = (parse(text) ?? []) as readonly Record<string, unknown>[];
+  return entries.map((entry, index) => {
+    const missing = KEYS.filter((key) => !(key in entry));
+    const unknown = Object.keys(entry).filter((key) => !KEYS.includes(key));
+    if (missing.length + unknown.length > 0) {
+      throw new Error(
+        `differences.yaml: entry ${index + 1}: missing ${missing.join(", ")}; unknown ${unknown.join(", ")}`,
+      );
+    }
+    if (String(entry["reason"]).trim() === "") throw new Error(`differences.yaml: entry ${index + 1} has no reason`);
+    return entry as unknown as MeantDifference;
+  });
+}
+
+/** Tells whether an entry is about a difference: all four must agree. */
+export function isMeant(entry: MeantDifference, exchange: string, difference: Difference): boolean {
+  return entry.exchange === exchange && entry.path === difference.path &&
+    isDeepStrictEqual(entry["kube-apiserver"], difference["kube-apiserver"] ?? null) &&
+    isDeepStrictEqual(entry.tlsboot, difference.tlsboot ?? null);
+}

@@ -1,0 +1,7 @@
+/** x */
+export function projectRoles(body: unknown): unknown {
+  return body;
+}
+export function projectRules(body: unknown): unknown {
+  return body;
+}

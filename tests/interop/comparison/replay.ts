@@ -1,0 +1,266 @@
+/** Replays the corpus against both servers and says where their answers differ. */
+import { Buffer } from "node:buffer";
+import { buildRequest } from "../../support/csr_builder.ts";
+import { type RawAnswer, type ReadBody, readBody } from "./answer.ts";
+import { type Blanker, createBlanker } from "./blank.ts";
+import { type Difference, findDifferences } from "./compare.ts";
+import type { CorpusFile, Exchange } from "./corpus.ts";
+import { isMeant, type MeantDifference } from "./meant.ts";
+import { projectBody } from "./projections.ts";
+import { send } from "./send.ts";
+import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
+import { fillValue, type Variables } from "./variables.ts";
+
+/** What came of one exchange. */
+export interface Verdict {
+  readonly exchange: Exchange;
+  readonly file: string;
+  /** Of the real server. */
+  readonly status: number;
+  readonly requestLine: string;
+  /** Content type of the real server's answer, without parameters. */
+  readonly contentType: string;
+  readonly differences: readonly Difference[];
+  /** Those of them that are not listed as meant. */
+  readonly unmeant: readonly Difference[];
+}
+
+/** What came of the corpus. */
+export interface Replayed {
+  readonly verdicts: readonly Verdict[];
+  /** Entries that no exchange needed. */
+  readonly unused: readonly MeantDifference[];
+}
+
+/** Headers that clients read. */
+const COMPARED_HEADERS: readonly string[] = [
+  "content-type",
+  "cache-control",
+  "warning",
+  "www-authenticate",
+  "retry-after",
+  "allow",
+  "location",
+  "etag",
+  "vary",
+  "content-encoding",
+  "x-content-type-options",
+];
+
+/** Replays files in order. */
+export async function replayCorpus(
+  pair: Pair,
+  files: readonly CorpusFile[],
+  meant: readonly MeantDifference[],
+  startedAt: Date,
+): Promise<Replayed> {
+  await prepare(pair);
+  const verdicts: Verdict[] = [];
+  for (const file of files) verdicts.push(...await replayFile(pair, file, meant, startedAt));
+  const used = new Set(
+    verdicts.flatMap(({ exchange, differences }) =>
+      differences.flatMap((difference) => meant.filter((entry) => isMeant(entry, exchange.id, difference)))
+    ),
+  );
+  const names = files.map(({ name }) => name);
+  const concerned = meant.filter(({ exchange }) => names.includes(exchange.split(/[/:]/)[0]!));
+  return { verdicts, unused: concerned.filter((entry) => !used.has(entry)) };
+}
+
+/** One answer of one server, read and blanked. */
+interface Seen {
+  readonly raw: RawAnswer;
+  readonly read: ReadBody;
+  readonly blanked: unknown;
+}
+
+/** What a server has told during a file. */
+interface Session {
+  readonly side: Side;
+  readonly blanker: Blanker;
+  readonly variables: Record<string, unknown>;
+  lastWritten: bigint;
+}
+
+async function replayFile(
+  pair: Pair,
+  file: CorpusFile,
+  meant: readonly MeantDifference[],
+  startedAt: Date,
+): Promise<readonly Verdict[]> {
+  const fixtures = await buildFixtures(file);
+  const [real, ours] = pair.sides.map((side): Session => ({
+    side,
+    blanker: createBlanker({ literal: file.text, port: side.port, startedAt, now: () => new Date() }),
+    variables: { ...fixtures },
+    lastWritten: 0n,
+  })) as [Session, Session];
+  const verdicts: Verdict[] = [];
+  for (const exchange of file.exchanges) {
+    const [a, b] = await Promise.all([replay(real, exchange), replay(ours, exchange)]);
+    for (const [id, seen] of a) {
+      const other = b.get(id);
+      if (other === undefined) throw new Error(`${id}: tlsboot was not asked`);
+      verdicts.push(verdictOf(file, seen.exchange, seen.seen, other.seen, meant));
+    }
+  }
+  return verdicts;
+}
+
+type SeenById = Map<string, { readonly exchange: Exchange; readonly seen: Seen }>;
+
+/** Sends an exchange, and those within its stream, to one server. */
+async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
+  const all: SeenById = new Map();
+  const variables: Variables = { ...session.variables, ...exchange.variables };
+  const inner: SeenById = new Map();
+  const raw = await send(session.side, exchange, variables, async () => {
+    for (const one of exchange.stream?.while ?? []) {
+      for (const [id, seen] of await replay(session, one)) inner.set(id, seen);
+    }
+  });
+  const read = await readBody(raw, exchange.stream !== undefined);
+  keep(session, exchange, read.value);
+  const base = sentGenerateName(exchange, variables);
+  if (base !== undefined) session.blanker.expectGenerated(base);
+  const written = checkWritten(session, exchange, raw, read.value);
+  const projected = exchange.project === undefined ? read.value : projectBody(exchange.project, read.value);
+  const blanked = session.blanker.blank({
+    status: raw.status,
+    headers: Object.fromEntries(
+      COMPARED_HEADERS.filter((name) => name in raw.headers).map((name) => [name, raw.headers[name]]),
+    ),
+    auditId: auditIdForm(raw),
+    form: read.form,
+    ...(raw.end === undefined ? {} : { end: raw.end }),
+    ...written,
+    body: projected,
+  });
+  all.set(exchange.id, { exchange, seen: { raw, read, blanked } });
+  for (const [id, seen] of inner) all.set(id, seen);
+  return all;
+}
+
+function keep(session: Session, exchange: Exchange, body: unknown): void {
+  for (const [name, path] of Object.entries(exchange.keep)) {
+    const value = path.split(".").reduce<unknown>(
+      (at, key) => (at as Record<string, unknown> | undefined)?.[key],
+      body,
+    );
+    if (value === undefined) {
+      throw new Error(`${exchange.id}: ${session.side.name} sent no ${path}: ${JSON.stringify(body).slice(0, 500)}`);
+    }
+    session.variables[name] = value;
+  }
+}
+
+/** What is written gets a resourceVersion greater than all before, or keeps the one that it had. */
+function checkWritten(session: Session, exchange: Exchange, raw: RawAnswer, body: unknown): object {
+  if (!/^(POST|PUT|PATCH) /.test(exchange.send) || raw.status > 201 || exchange.send.includes("dryRun")) return {};
+  const version = (body as { readonly metadata?: { readonly resourceVersion?: string } } | null)?.metadata
+    ?.resourceVersion;
+  if (version === undefined || !/^\d+$/.test(version)) return {};
+  const isNew = raw.status === 201;
+  const grows = BigInt(version) > session.lastWritten;
+  if (grows) session.lastWritten = BigInt(version);
+  return isNew && !grows ? { written: `resourceVersion ${version} is not greater than those before` } : {};
+}
+
+/** The `generateName` of the body, however it is written. */
+function sentGenerateName({ body }: Exchange, variables: Variables): string | undefined {
+  if (body === undefined || body.form === "base64") return undefined;
+  if (body.form === "yaml" || body.form === "text") return /generateName"?: *"?([^\s",}]+)/.exec(body.value)?.[1];
+  const object = fillValue(body.value, variables) as { readonly metadata?: { readonly generateName?: unknown } } | null;
+  const base = object?.metadata?.generateName;
+  return typeof base === "string" && base !== "" ? base : undefined;
+}
+
+function auditIdForm(raw: RawAnswer): string {
+  const [id] = raw.headers["audit-id"] ?? [];
+  if (id === undefined) return "none";
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id) ? "a UUID" : id;
+}
+
+function verdictOf(
+  file: CorpusFile,
+  exchange: Exchange,
+  real: Seen,
+  ours: Seen,
+  meant: readonly MeantDifference[],
+): Verdict {
+  const differences = findDifferences(real.blanked, ours.blanked, "").map((one) => ({
+    ...one,
+    path: one.path.slice(1),
+  }));
+  return {
+    exchange,
+    file: file.name,
+    status: real.raw.status,
+    requestLine: exchange.send,
+    contentType: (real.raw.headers["content-type"]?.[0] ?? "").split(";")[0]!,
+    differences,
+    unmeant: differences.filter((one) => !meant.some((entry) => isMeant(entry, exchange.id, one))),
+  };
+}
+
+async function buildFixtures(file: CorpusFile): Promise<Record<string, unknown>> {
+  const built: Record<string, unknown> = {};
+  for (const [name, { commonName, organizations, key, ...names }] of Object.entries(file.requests)) {
+    built[`csr:${name}`] = await buildRequest({
+      subject: { ...(commonName === undefined ? {} : { commonName }), organizations: organizations ?? [] },
+      ...names,
+    }, key);
+  }
+  return built;
+}
+
+/** What both servers have beyond their defaults: a bootstrap token, and that its bearers may ask for certificates. */
+async function prepare(pair: Pair): Promise<void> {
+  const base = { as: "admin" as const, headers: {}, keep: {}, stream: undefined, project: undefined, variables: {} };
+  const exchanges: readonly Exchange[] = [
+    {
+      ...base,
+      id: "prepare: bootstrap token",
+      send: "POST /api/v1/namespaces/kube-system/secrets",
+      body: {
+        form: "json",
+        value: {
+          apiVersion: "v1",
+          kind: "Secret",
+          metadata: { name: `bootstrap-token-${BOOTSTRAP_TOKEN.id}` },
+          type: "bootstrap.kubernetes.io/token",
+          stringData: {
+            "token-id": BOOTSTRAP_TOKEN.id,
+            "token-secret": BOOTSTRAP_TOKEN.secret,
+            "usage-bootstrap-authentication": "true",
+            "usage-bootstrap-signing": "true",
+            "auth-extra-groups": "system:bootstrappers:kubeadm:default-node-token",
+          },
+        },
+      },
+    },
+    {
+      ...base,
+      id: "prepare: bootstrap binding",
+      send: "POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+      body: {
+        form: "json",
+        value: {
+          apiVersion: "rbac.authorization.k8s.io/v1",
+          kind: "ClusterRoleBinding",
+          metadata: { name: "comparison:kubelet-bootstrap" },
+          roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:node-bootstrapper" },
+          subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: "system:bootstrappers" }],
+        },
+      },
+    },
+  ];
+  for (const side of pair.sides) {
+    for (const exchange of exchanges) {
+      const { status, body } = await send(side, exchange, {}, () => Promise.resolve());
+      if (status !== 201) {
+        throw new Error(`${exchange.id}: ${side.name}: ${status} ${Buffer.from(body).toString("utf8")}`);
+      }
+    }
+  }
+}

@@ -1,0 +1,196 @@
+/** Sends one exchange to one server and reads the answer as it comes. */
+import { Buffer } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import { request } from "node:https";
+import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/mod.ts";
+import { canonicalObject } from "../../../core/kube/codec/decode.ts";
+import { ALL_KINDS, deleteOptionsSchema, listSchemaOf } from "../../../core/kube/kinds/mod.ts";
+import { apiVersionOf } from "../../../core/kube/schema.ts";
+import type { RawAnswer } from "./answer.ts";
+import type { Body, Exchange } from "./corpus.ts";
+import type { Side } from "./sides.ts";
+import { fillText, fillValue, type Variables } from "./variables.ts";
+
+const ANSWER_WITHIN_MS = 30_000;
+const STREAM_WITHIN_MS = 15_000;
+
+/** Sends; `whileOpen` runs once the headers of a stream are there. Rejects when there is no answer in time. */
+export async function send(
+  side: Side,
+  exchange: Exchange,
+  variables: Variables,
+  whileOpen: () => Promise<void>,
+): Promise<RawAnswer> {
+  const [method = "", target = ""] = splitOnce(fillText(exchange.send, variables), " ");
+  const body = exchange.body === undefined ? undefined : encodeBody(exchange.body, variables);
+  const headers = headersOf(side, exchange, body, variables);
+  const response = await open(side, exchange, method, target, headers, body?.bytes);
+  try {
+    const read = exchange.stream === undefined || response.statusCode !== 200
+      ? await readAll(response)
+      : await readStream(response, exchange.stream.events, whileOpen);
+    return { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read };
+  } finally {
+    response.destroy();
+  }
+}
+
+function open(
+  side: Side,
+  exchange: Exchange,
+  method: string,
+  path: string,
+  headers: Record<string, string | string[]>,
+  body: Uint8Array | undefined,
+): Promise<IncomingMessage> {
+  const { agent } = side.credentialOf(exchange.as);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`${exchange.id}: ${side.name} does not answer`));
+      outgoing.destroy();
+    }, ANSWER_WITHIN_MS);
+    const outgoing = request({ host: "127.0.0.1", port: side.port, agent, method, path, headers }, (response) => {
+      clearTimeout(timer);
+      resolve(response);
+    });
+    // A server may answer and close before it has read a body that is too long.
+    outgoing.on("error", (cause) => {
+      clearTimeout(timer);
+      reject(new Error(`${exchange.id}: ${side.name}: ${cause.message}`, { cause }));
+    });
+    outgoing.end(body);
+  });
+}
+
+function headersOf(
+  side: Side,
+  exchange: Exchange,
+  body: EncodedBody | undefined,
+  variables: Variables,
+): Record<string, string | string[]> {
+  const { authorization } = side.credentialOf(exchange.as);
+  const headers: Record<string, string | string[]> = { "User-Agent": "comparison/v1" };
+  if (authorization !== undefined) headers["Authorization"] = authorization;
+  if (body?.contentType !== undefined) headers["Content-Type"] = body.contentType;
+  for (const [name, value] of Object.entries(exchange.headers)) {
+    const sent = Object.keys(headers).find((known) => known.toLowerCase() === name.toLowerCase()) ?? name;
+    headers[sent] = typeof value === "string"
+      ? fillText(value, variables)
+      : value.map((one) => fillText(one, variables));
+  }
+  const isChunked = Object.keys(headers).some((name) => name.toLowerCase() === "transfer-encoding");
+  if (body !== undefined && !isChunked) headers["Content-Length"] = String(body.bytes.length);
+  return headers;
+}
+
+interface EncodedBody {
+  readonly bytes: Uint8Array;
+  readonly contentType: string | undefined;
+}
+
+function encodeBody(body: Body, variables: Variables): EncodedBody {
+  switch (body.form) {
+    case "json":
+      return { bytes: textBytes(JSON.stringify(fillValue(body.value, variables))), contentType: "application/json" };
+    case "protobuf":
+      return {
+        bytes: encodeProtobuf(fillValue(body.value, variables)),
+        contentType: "application/vnd.kubernetes.protobuf",
+      };
+    case "yaml":
+      return { bytes: textBytes(fillText(body.value, variables)), contentType: "application/yaml" };
+    case "text":
+      return { bytes: textBytes(fillText(body.value, variables)), contentType: undefined };
+    case "base64":
+      return { bytes: Buffer.from(fillText(body.value, variables), "base64"), contentType: undefined };
+  }
+}
+
+function encodeProtobuf(value: unknown): Uint8Array {
+  const object = value as { readonly apiVersion: string; readonly kind: string };
+  const kind = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.kind === object.kind);
+  const list = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.listKind === object.kind);
+  const schema = kind?.schema ?? (list === undefined ? undefined : listSchemaOf(list)) ??
+    (object.kind === "DeleteOptions" ? deleteOptionsSchema : undefined);
+  if (schema === undefined) throw new Error(`no protobuf description of ${object.apiVersion} ${object.kind}`);
+  return encodeEnvelope(object.apiVersion, object.kind, encodeMessage(schema, canonicalObject(schema, object)));
+}
+
+async function readAll(response: IncomingMessage): Promise<Pick<RawAnswer, "body">> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response) chunks.push(chunk as Uint8Array);
+  return { body: Buffer.concat(chunks) };
+}
+
+/** Reads until there are enough events, the server ends the stream, or time is up. */
+async function readStream(
+  response: IncomingMessage,
+  events: number | "end",
+  whileOpen: () => Promise<void>,
+): Promise<Pick<RawAnswer, "body" | "end">> {
+  const isProtobuf = (response.headers["content-type"] ?? "").includes("protobuf");
+  let body = Buffer.alloc(0);
+  let end: RawAnswer["end"];
+  const finished = new Promise<void>((resolve) => {
+    const timer = setTimeout(() => stop("timeout"), STREAM_WITHIN_MS);
+    const stop = (how: NonNullable<RawAnswer["end"]>) => {
+      clearTimeout(timer);
+      end ??= how;
+      resolve();
+    };
+    const look = () => {
+      if (typeof events === "number" && countEvents(body, isProtobuf) >= events) stop("events");
+    };
+    response.on("data", (chunk: Uint8Array) => {
+      if (end !== undefined) return;
+      body = Buffer.concat([body, chunk]);
+      look();
+    });
+    response.on("end", () => stop("server"));
+    response.on("error", () => stop("server"));
+    look();
+  });
+  await whileOpen();
+  await finished;
+  return { body: cutToEvents(body, events, isProtobuf), end: end ?? "timeout" };
+}
+
+function countEvents(body: Buffer, isProtobuf: boolean): number {
+  return eventEnds(body, isProtobuf).length;
+}
+
+/** What came after the last event that was waited for does not count. */
+function cutToEvents(body: Buffer, events: number | "end", isProtobuf: boolean): Buffer {
+  if (events === "end") return body;
+  return body.subarray(0, eventEnds(body, isProtobuf)[events - 1] ?? (events === 0 ? 0 : body.length));
+}
+
+function eventEnds(body: Buffer, isProtobuf: boolean): readonly number[] {
+  const ends: number[] = [];
+  if (!isProtobuf) {
+    for (let at = body.indexOf(10); at >= 0; at = body.indexOf(10, at + 1)) ends.push(at + 1);
+    return ends;
+  }
+  for (let at = 0; at + 4 <= body.length;) {
+    at += 4 + body.readUInt32BE(at);
+    if (at <= body.length) ends.push(at);
+  }
+  return ends;
+}
+
+function headerValues(raw: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const values: Record<string, string[]> = {};
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    (values[raw[index]!.toLowerCase()] ??= []).push(raw[index + 1]!);
+  }
+  return values;
+}
+
+function splitOnce(text: string, separator: string): readonly [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function textBytes(text: string): Uint8Array {
+  return Buffer.from(text, "utf8");
+}

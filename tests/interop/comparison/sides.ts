@@ -1,0 +1,126 @@
+/** The two servers that get the same exchanges: a real kube-apiserver and `tlsboot serve`, with one PKI and the same users. */
+import { readFile, writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
+import { type Running, runProgram, startTlsboot } from "../../support/child.ts";
+import { createTempFolder } from "../../support/temp.ts";
+import { type ControlPlane, startControlPlane } from "../support/control_plane.ts";
+import { IDENTITIES, type Identity } from "./corpus.ts";
+
+/** The names of the two servers, as reports and the file of meant differences write them. */
+export const SIDES = ["kube-apiserver", "tlsboot"] as const;
+
+/** One of the two. */
+export type SideName = (typeof SIDES)[number];
+
+/** A server and the ways to reach it. */
+export interface Side {
+  readonly name: SideName;
+  readonly port: number;
+  /** What an identity authenticates with. */
+  credentialOf(identity: Identity): Credential;
+}
+
+/** Connections of an identity, and the header that goes with each request. */
+export interface Credential {
+  readonly agent: Agent;
+  readonly authorization: string | undefined;
+}
+
+/** Both servers. Disposing them ends them. */
+export interface Pair extends AsyncDisposable {
+  readonly sides: readonly [Side, Side];
+  /** What our server has written, for when something is wrong. */
+  log(): string;
+}
+
+/** The bootstrap token that both servers get as a Secret. */
+export const BOOTSTRAP_TOKEN = { id: "abcdef", secret: "0123456789abcdef" } as const;
+
+/** Client certificates beside the admin's: name to subject. */
+const SUBJECTS: Readonly<Record<string, string>> = {
+  node: "/O=system:nodes/CN=system:node:n1",
+  node2: "/O=system:nodes/CN=system:node:n2",
+  alice: "/O=developers/CN=alice",
+};
+
+/** Starts both. */
+export async function startPair(): Promise<Pair> {
+  const plane = await startControlPlane({ controllers: false });
+  try {
+    await writeClientCertificates(plane);
+    const folder = await createTempFolder();
+    const serve = startTlsboot([
+      ...["serve", "--data-dir", folder.join("data"), "--secure-port", "0"],
+      ...["--client-ca-file", plane.caPath, "--token-auth-file", plane.folder.join("tokens.csv")],
+      ...["--tls-cert-file", plane.folder.join("server.crt")],
+      ...["--tls-private-key-file", plane.folder.join("server.key")],
+    ], { cwd: folder.path });
+    const dispose = async () => {
+      await serve[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+      await plane[Symbol.asyncDispose]();
+    };
+    try {
+      const port = await portOf(serve);
+      const agents = await createAgents(plane);
+      const side = (name: SideName, at: number): Side => {
+        const own = agents();
+        return { name, port: at, credentialOf: (identity) => own[identity] };
+      };
+      return {
+        sides: [side("kube-apiserver", Number(new URL(plane.server).port)), side("tlsboot", port)],
+        log: () => serve.stderr(),
+        [Symbol.asyncDispose]: dispose,
+      };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
+  } catch (error) {
+    await plane[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function portOf(serve: Running): Promise<number> {
+  const [, port = ""] = await serve.waitFor(/serves https:\/\/\S+:(\d+)/);
+  return Number(port);
+}
+
+async function writeClientCertificates({ folder }: ControlPlane): Promise<void> {
+  const openssl = async (...args: string[]) => {
+    const { code, stderr } = await runProgram("openssl", args, { cwd: folder.path });
+    if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
+  };
+  await writeFile(folder.join("client.ext"), "extendedKeyUsage=clientAuth\n");
+  for (const [name, subject] of Object.entries(SUBJECTS)) {
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    await openssl("req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject);
+    await openssl(
+      ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
+      ...["-out", `${name}.crt`, "-days", "20", "-extfile", "client.ext"],
+    );
+  }
+}
+
+async function createAgents({ folder }: ControlPlane): Promise<() => Readonly<Record<Identity, Credential>>> {
+  const ca = await readFile(folder.join("ca.crt"), "utf8");
+  const pairs = new Map<string, { readonly cert: string; readonly key: string }>();
+  for (const name of ["admin", ...Object.keys(SUBJECTS)]) {
+    const [cert, key] = await Promise.all(["crt", "key"].map((end) => readFile(folder.join(`${name}.${end}`), "utf8")));
+    pairs.set(name, { cert: cert!, key: key! });
+  }
+  const tokens: Partial<Record<Identity, string>> = {
+    bootstrap: `${BOOTSTRAP_TOKEN.id}.${BOOTSTRAP_TOKEN.secret}`,
+    token: "user-token",
+    badtoken: "nobody-has-this-token",
+  };
+  const credentialOf = (identity: Identity): Credential => {
+    const token = tokens[identity];
+    return {
+      agent: new Agent({ keepAlive: true, maxSockets: 8, ca, ...pairs.get(identity) }),
+      authorization: token === undefined ? undefined : `Bearer ${token}`,
+    };
+  };
+  return () => Object.fromEntries(IDENTITIES.map((one) => [one, credentialOf(one)])) as Record<Identity, Credential>;
+}

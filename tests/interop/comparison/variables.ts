@@ -1,0 +1,46 @@
+/** Placeholders in the corpus: values that each server made itself, fixtures, and long texts. */
+import { Buffer } from "node:buffer";
+
+/** Values by name. */
+export type Variables = Readonly<Record<string, unknown>>;
+
+const PLACEHOLDER = /\$\$\{|\$\{([^{}]*)\}/g;
+const WHOLE = /^\$\{([A-Za-z][\w.-]*)\}$/;
+/** Placeholders within placeholders: a resource entry may speak of `${csr:web}`. */
+const MAX_DEPTH = 8;
+
+/**
+ * Fills the placeholders of a text: `${name}`, `${repeat:N:text}`, `${b64:text}`; `$${` stands for `${`. Throws an Error
+ * for an unknown name.
+ */
+export function fillText(text: string, variables: Variables, depth = 0): string {
+  return text.replace(PLACEHOLDER, (whole, name: string | undefined) => {
+    if (name === undefined) return "${";
+    if (name.startsWith("b64:")) return Buffer.from(name.slice("b64:".length), "utf8").toString("base64");
+    const repeat = /^repeat:(\d+):([^]*)$/.exec(name);
+    if (repeat !== null) return repeat[2]!.repeat(Number(repeat[1]));
+    const value = valueOf(name, variables);
+    if (typeof value === "object" && value !== null) throw new Error(`${whole} is no text`);
+    return depth < MAX_DEPTH ? fillText(String(value), variables, depth + 1) : String(value);
+  });
+}
+
+/** Fills a whole value; a text that is one placeholder stands for the value itself, whatever its type. */
+export function fillValue(value: unknown, variables: Variables, depth = 0): unknown {
+  if (typeof value === "string") {
+    const whole = WHOLE.exec(value);
+    if (whole === null) return fillText(value, variables);
+    const found = valueOf(whole[1]!, variables);
+    return depth < MAX_DEPTH ? fillValue(found, variables, depth + 1) : found;
+  }
+  if (Array.isArray(value)) return value.map((item) => fillValue(item, variables, depth));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [fillText(key, variables), fillValue(item, variables, depth)]),
+  );
+}
+
+function valueOf(name: string, variables: Variables): unknown {
+  if (name in variables) return variables[name];
+  throw new Error(`\${${name}} is not known; known are ${Object.keys(variables).sort().join(", ")}`);
+}
