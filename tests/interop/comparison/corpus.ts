@@ -75,7 +75,7 @@ export interface CorpusFile {
 export const CORPUS = join("tests", "interop", "corpus");
 
 /** What is in the folder beside exchanges. */
-const OTHER_FILES: readonly string[] = ["differences.yaml"];
+const OTHER_FILES: readonly string[] = ["differences.yaml", "grid.yaml", "identical.yaml"];
 
 /** Reads the files whose name contains the filter, by name. Throws on anything that is not understood. */
 export async function readCorpus(filters: readonly string[]): Promise<readonly CorpusFile[]> {

@@ -7,7 +7,7 @@ import { type Difference, findDifferences } from "./compare.ts";
 import type { CorpusFile, Exchange } from "./corpus.ts";
 import { isMeant, type MeantDifference } from "./meant.ts";
 import { projectBody } from "./projections.ts";
-import { send } from "./send.ts";
+import { send, type Sent } from "./send.ts";
 import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
 import { fillValue, type Variables } from "./variables.ts";
 
@@ -17,9 +17,11 @@ export interface Verdict {
   readonly file: string;
   /** Of the real server. */
   readonly status: number;
-  readonly requestLine: string;
+  readonly sent: Sent;
   /** Content type of the real server's answer, without parameters. */
   readonly contentType: string;
+  /** The body of the real server's answer. */
+  readonly value: unknown;
   readonly differences: readonly Difference[];
   /** Those of them that are not listed as meant. */
   readonly unmeant: readonly Difference[];
@@ -69,6 +71,7 @@ export async function replayCorpus(
 
 /** One answer of one server, read and blanked. */
 interface Seen {
+  readonly sent: Sent;
   readonly raw: RawAnswer;
   readonly read: ReadBody;
   readonly blanked: unknown;
@@ -114,7 +117,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   const all: SeenById = new Map();
   const variables: Variables = { ...session.variables, ...exchange.variables };
   const inner: SeenById = new Map();
-  const raw = await send(session.side, exchange, variables, async () => {
+  const { sent, answer: raw } = await send(session.side, exchange, variables, async () => {
     for (const one of exchange.stream?.while ?? []) {
       for (const [id, seen] of await replay(session, one)) inner.set(id, seen);
     }
@@ -136,7 +139,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
     ...written,
     body: projected,
   });
-  all.set(exchange.id, { exchange, seen: { raw, read, blanked } });
+  all.set(exchange.id, { exchange, seen: { sent, raw, read, blanked } });
   for (const [id, seen] of inner) all.set(id, seen);
   return all;
 }
@@ -196,7 +199,8 @@ function verdictOf(
     exchange,
     file: file.name,
     status: real.raw.status,
-    requestLine: exchange.send,
+    sent: real.sent,
+    value: real.read.value,
     contentType: (real.raw.headers["content-type"]?.[0] ?? "").split(";")[0]!,
     differences,
     unmeant: differences.filter((one) => !meant.some((entry) => isMeant(entry, exchange.id, one))),
@@ -257,7 +261,7 @@ async function prepare(pair: Pair): Promise<void> {
   ];
   for (const side of pair.sides) {
     for (const exchange of exchanges) {
-      const { status, body } = await send(side, exchange, {}, () => Promise.resolve());
+      const { answer: { status, body } } = await send(side, exchange, {}, () => Promise.resolve());
       if (status !== 201) {
         throw new Error(`${exchange.id}: ${side.name}: ${status} ${Buffer.from(body).toString("utf8")}`);
       }

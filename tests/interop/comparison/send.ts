@@ -14,13 +14,24 @@ import { fillText, fillValue, type Variables } from "./variables.ts";
 const ANSWER_WITHIN_MS = 30_000;
 const STREAM_WITHIN_MS = 15_000;
 
+/** What was sent, with its placeholders filled. */
+export interface Sent {
+  readonly method: string;
+  readonly target: string;
+  /** Without parameters; empty when there was none. */
+  readonly contentType: string;
+  readonly hasBody: boolean;
+  /** Members of the body of a deletion: they are parameters, too. */
+  readonly bodyMembers: readonly string[];
+}
+
 /** Sends; `whileOpen` runs once the headers of a stream are there. Rejects when there is no answer in time. */
 export async function send(
   side: Side,
   exchange: Exchange,
   variables: Variables,
   whileOpen: () => Promise<void>,
-): Promise<RawAnswer> {
+): Promise<{ readonly sent: Sent; readonly answer: RawAnswer }> {
   const [method = "", target = ""] = splitOnce(fillText(exchange.send, variables), " ");
   const body = exchange.body === undefined ? undefined : encodeBody(exchange.body, variables);
   const headers = headersOf(side, exchange, body, variables);
@@ -29,10 +40,32 @@ export async function send(
     const read = exchange.stream === undefined || response.statusCode !== 200
       ? await readAll(response)
       : await readStream(response, exchange.stream.events, whileOpen);
-    return { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read };
+    return {
+      sent: sentOf(exchange, method, target, headers, variables),
+      answer: { status: response.statusCode ?? 0, headers: headerValues(response.rawHeaders), ...read },
+    };
   } finally {
     response.destroy();
   }
+}
+
+function sentOf(
+  { body }: Exchange,
+  method: string,
+  target: string,
+  headers: Readonly<Record<string, string | string[]>>,
+  variables: Variables,
+): Sent {
+  const contentType = Object.entries(headers).find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
+  const isOptions = method === "DELETE" && (body?.form === "json" || body?.form === "protobuf");
+  const options = isOptions ? fillValue(body.value, variables) : undefined;
+  return {
+    method,
+    target,
+    contentType: String(contentType).split(";")[0]!.trim(),
+    hasBody: body !== undefined,
+    bodyMembers: typeof options === "object" && options !== null ? Object.keys(options) : [],
+  };
 }
 
 function open(

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseCorpusFile } from "./corpus.ts";
+import { expectedCells, findHoles } from "./grid.ts";
+import { fillText, fillValue } from "./variables.ts";
+
+test("fillText() fills variables, repetitions and base64, and leaves what is escaped", () => {
+  const variables = { uid: "u1", object: {}, "csr:web": "LS0t" };
+  for (
+    const [text, filled] of [
+      ["a ${uid} b", "a u1 b"],
+      ["${csr:web}", "LS0t"],
+      ["${repeat:3:ab}", "ababab"],
+      ["${b64:hi}", "aGk="],
+      ["$${uid}", "${uid}"],
+    ] as const
+  ) assert.equal(fillText(text, variables), filled);
+  assert.throws(() => fillText("${nobody}", variables), /\$\{nobody\} is not known; known are csr:web, object, uid/);
+  assert.throws(() => fillText("a ${object}", variables), /is no text/);
+});
+
+test("fillValue() puts whole values in, and fills what is within them", () => {
+  const variables = { object: { metadata: { name: "${name}" } }, name: "x", limit: 5 };
+  assert.deepEqual(fillValue({ a: "${object}", b: ["${limit}", "n=${limit}"] }, variables), {
+    a: { metadata: { name: "x" } },
+    b: [5, "n=5"],
+  });
+});
+
+test("parseCorpusFile() replays a list once for each resource", () => {
+  const file = parseCorpusFile(
+    "every",
+    `
+title: t
+resources: [{name: configmaps, path: /c}, {name: secrets, path: /s}]
+exchanges: [{name: list, send: "GET \${path}"}]
+`,
+  );
+  assert.deepEqual(file.exchanges.map(({ id }) => id), ["every/configmaps: list", "every/secrets: list"]);
+  assert.deepEqual(file.exchanges.map(({ variables }) => variables["path"]), ["/c", "/s"]);
+});
+
+test("parseCorpusFile() refuses what it does not understand", () => {
+  const of = (exchange: string) => () => parseCorpusFile("f", `title: t\nexchanges:\n  - ${exchange}\n`);
+  assert.throws(of("{name: a, send: GET /, body: x}"), /f: a: unknown key body; known are name, as/);
+  assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: nobody is called bob/);
+  assert.throws(of("{name: a, send: POST /, json: {}, yaml: x}"), /f: a: has two bodies/);
+  assert.throws(of("{name: a, send: GET /}\n  - {name: a, send: GET /}"), /f: a: two exchanges have this name/);
+  assert.throws(of("{name: a}"), /f: a: send: must be text/);
+});
+
+test("findHoles() names cells that nothing fills and entries that nothing needs", () => {
+  const served = [{ name: "selfsubjectreviews.authentication.k8s.io", verbs: ["create"] }];
+  const cells = expectedCells(served[0]!);
+  assert.ok(cells.includes("verb create") && !cells.includes("verb get") && !cells.includes("response Table"));
+  const grid = new Map([[served[0]!.name, new Map(cells.slice(1).map((cell) => [cell, 1]))]]);
+  const entry = { resource: "*", group: "refusal", column: "410", reason: "never" } as const;
+  const found = findHoles(grid, served, [entry]);
+  assert.deepEqual(found.holes, [`${served[0]!.name}: ${cells[0]}`]);
+  assert.deepEqual(found.unused, [entry]);
+});

@@ -1,0 +1,47 @@
+/** What tlsboot itself says it serves: the rows of the grid. */
+import { Buffer } from "node:buffer";
+import type { Exchange } from "./corpus.ts";
+import type { ServedResource } from "./grid.ts";
+import { send } from "./send.ts";
+import type { Side } from "./sides.ts";
+
+/** Reads the resources of every group and version from discovery. */
+export async function readServed(side: Side): Promise<readonly ServedResource[]> {
+  const groups = await get(side, "/apis") as { readonly groups: readonly Group[] };
+  const paths = [
+    "/api/v1",
+    ...groups.groups.flatMap(({ versions }) => versions.map(({ groupVersion }) => `/apis/${groupVersion}`)),
+  ];
+  const rows: ServedResource[] = [];
+  for (const path of paths) {
+    const { groupVersion, resources } = await get(side, path) as ResourceList;
+    const group = groupVersion.includes("/") ? groupVersion.split("/")[0]! : "";
+    for (const { name, verbs } of resources) rows.push({ name: group === "" ? name : `${name}.${group}`, verbs });
+  }
+  return rows;
+}
+
+interface Group {
+  readonly versions: readonly { readonly groupVersion: string }[];
+}
+
+interface ResourceList {
+  readonly groupVersion: string;
+  readonly resources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
+}
+
+async function get(side: Side, path: string): Promise<unknown> {
+  const exchange: Exchange = {
+    id: `discovery ${path}`,
+    as: "admin",
+    send: `GET ${path}`,
+    headers: { Accept: "application/json" },
+    body: undefined,
+    keep: {},
+    stream: undefined,
+    project: undefined,
+    variables: {},
+  };
+  const { answer } = await send(side, exchange, {}, () => Promise.resolve());
+  return JSON.parse(Buffer.from(answer.body).toString("utf8"));
+}

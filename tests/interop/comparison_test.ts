@@ -1,0 +1,77 @@
+/**
+ * The same requests go to a real kube-apiserver 1.37 and to `tlsboot serve`; the answers must be the same. Exchanges are
+ * in `corpus/`, how they are compared is in `comparison/`.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { parse } from "yaml";
+import { PROVEN_CLIENTS } from "./comparison/clients.ts";
+import { formatCompatibility } from "./comparison/compatibility.ts";
+import { CORPUS, readCorpus } from "./comparison/corpus.ts";
+import { countCells, findHoles, readEmptyCells, type ServedResource } from "./comparison/grid.ts";
+import { readMeantDifferences } from "./comparison/meant.ts";
+import { replayCorpus, type Replayed } from "./comparison/replay.ts";
+import { countIdentical, formatReport } from "./comparison/report.ts";
+import { readServed } from "./comparison/served.ts";
+import { startPair } from "./comparison/sides.ts";
+import { assertGolden } from "../support/golden.ts";
+
+const IDENTICAL = join(CORPUS, "identical.yaml");
+const PAGE = join("docs", "compatibility.md");
+const isUpdating = process.env["TLSBOOT_UPDATE_GOLDEN"] === "1";
+
+interface Compared extends Replayed {
+  readonly served: readonly ServedResource[];
+}
+
+let comparing: Promise<Compared> | undefined;
+
+/** One replay serves all tests of this file. */
+function compared(): Promise<Compared> {
+  comparing ??= (async () => {
+    const startedAt = new Date();
+    const [files, meant] = await Promise.all([readCorpus([]), readMeantDifferences()]);
+    await using pair = await startPair();
+    const replayed = await replayCorpus(pair, files, meant, startedAt);
+    const [, ours] = pair.sides;
+    return { ...replayed, served: await readServed(ours) };
+  })();
+  return comparing;
+}
+
+test("tlsboot serve answers every exchange of the corpus as kube-apiserver does", async () => {
+  const replayed = await compared();
+  const report = formatReport(replayed);
+  process.stdout.write(report.slice(-6_000));
+  assert.deepEqual(replayed.unused, [], "entries of differences.yaml that no exchange needed");
+  const differing = replayed.verdicts.filter(({ unmeant }) => unmeant.length > 0);
+  assert.equal(differing.length, 0, report);
+});
+
+test("the number of identical exchanges does not drop", async () => {
+  const { verdicts } = await compared();
+  const identical = countIdentical(verdicts);
+  if (isUpdating) {
+    await writeFile(IDENTICAL, `# Exchanges that were answered identically; never fewer.\nidentical: ${identical}\n`);
+  }
+  const { identical: before } = parse(await readFile(IDENTICAL, "utf8")) as { readonly identical: number };
+  assert.ok(identical >= before, `${identical} exchanges are identical, ${before} were`);
+});
+
+test("the corpus covers each verb, media type, parameter and refusal of each resource", async () => {
+  const { verdicts, served } = await compared();
+  const { holes, unused } = findHoles(countCells(verdicts), served, await readEmptyCells());
+  assert.deepEqual(holes, [], "cells that no identical exchange fills");
+  assert.deepEqual(unused, [], "entries of grid.yaml that are not needed");
+});
+
+test("docs/compatibility.md says what was proven", async () => {
+  const { verdicts, served } = await compared();
+  for (const { test: file } of PROVEN_CLIENTS) assert.ok(existsSync(join("tests", "interop", file)), file);
+  const page = formatCompatibility(verdicts, countCells(verdicts), served, PROVEN_CLIENTS);
+  await assertGolden(PAGE, page);
+});
