@@ -3,7 +3,7 @@ import { parseDocument } from "yaml";
 import { messageOf } from "../../core/errors.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { flagName, type FlagSet } from "./flags.ts";
-import { findNearest } from "./nearest.ts";
+import { findNearest } from "../../core/nearest.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The one version there is. */

@@ -1,4 +1,5 @@
 /** Profiles of signers of one's own: everything that is not named is refused. */
+import { matchesPattern } from "../pattern.ts";
 import { type ProfileRule, rule, type SigningProfile } from "./profile.ts";
 
 /**
@@ -65,23 +66,4 @@ function findUnmatched(
 ): string | undefined {
   const bad = values.find((value) => !patterns.some((pattern) => matchesPattern(value, pattern, separator)));
   return bad === undefined ? undefined : `${what} is not allowed: ${bad}`;
-}
-
-/** Without regular expressions: patterns come from an operator, values from anybody. */
-function matchesPattern(value: string, pattern: string, separator: string): boolean {
-  if (value === pattern) return true;
-  const [prefix = "", ...parts] = pattern.split("*");
-  const suffix = parts.pop();
-  if (suffix === undefined || !value.startsWith(prefix)) return false;
-  let at = prefix.length;
-  for (const part of parts) {
-    const next = value.indexOf(part, at + 1);
-    if (next < 0 || !isWild(value.slice(at, next), separator)) return false;
-    at = next + part.length;
-  }
-  return value.endsWith(suffix) && isWild(value.slice(at, Math.max(at, value.length - suffix.length)), separator);
-}
-
-function isWild(text: string, separator: string): boolean {
-  return text !== "" && !text.includes("*") && (separator === "" || !text.includes(separator));
 }

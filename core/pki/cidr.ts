@@ -1,0 +1,34 @@
+/** Ranges of IP addresses (RFC 4632): `10.0.0.0/8`, `2001:db8::/32`, or one address. */
+import { parseIpAddress } from "./ip_address.ts";
+
+/** A range: the first address, and how many of its bits count. */
+export interface IpRange {
+  readonly bytes: Uint8Array;
+  readonly prefixBits: number;
+}
+
+/** Reads a range; undefined when it is none, or when bits beyond the prefix are set. */
+export function parseCidr(text: string): IpRange | undefined {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bytes = parseIpAddress(address);
+  if (bytes === undefined || rest.length > 0) return undefined;
+  const width = bytes.length * 8;
+  if (prefix === undefined) return { bytes, prefixBits: width };
+  if (!/^(?:0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > width) return undefined;
+  const prefixBits = Number(prefix);
+  return isWithin(bytes, { bytes: masked(bytes, prefixBits), prefixBits: width }) ? { bytes, prefixBits } : undefined;
+}
+
+/** Tells whether an address lies in a range of its own family. */
+export function isWithin(address: Uint8Array, { bytes, prefixBits }: IpRange): boolean {
+  if (address.length !== bytes.length) return false;
+  const cut = masked(address, prefixBits);
+  return cut.every((byte, index) => byte === bytes[index]);
+}
+
+function masked(bytes: Uint8Array, prefixBits: number): Uint8Array {
+  return bytes.map((byte, index) => {
+    const bits = Math.max(0, Math.min(8, prefixBits - index * 8));
+    return byte & (0xff00 >> bits);
+  });
+}

@@ -1,0 +1,42 @@
+/** The policies that come with tlsboot, chosen by name. Each says what it grants. */
+import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import type { EvidenceSettings, Policy, PolicyRule } from "./policy.ts";
+
+/** A node's serving certificate: what kubelet asks for and nothing else, for names that are its own. */
+const SERVING_RULE: PolicyRule = {
+  name: "kubelet-serving",
+  match: { signerNames: [KUBELET_SERVING_SIGNER], users: [`${NODE_USER_PREFIX}*`], groups: [NODES_GROUP] },
+  require: {
+    subject: { commonNames: ["${requester}"], organizations: [NODES_GROUP] },
+    names: { owned: true, atLeastOne: true, dns: [], ips: [], uris: [], emails: [] },
+    usages: {
+      allowed: ["digital signature", "key encipherment", "server auth"],
+      required: ["digital signature", "server auth"],
+    },
+    keys: [{ type: "ECDSA", minBits: 256 }, { type: "RSA", minBits: 2048 }, { type: "Ed25519" }],
+    rate: { max: 10, perMs: 3_600_000 },
+  },
+  then: "approve",
+  otherwise: "leave",
+};
+
+function serving(name: string, description: string, evidence: EvidenceSettings): Policy {
+  return { name, description, evidence, rules: [SERVING_RULE] };
+}
+
+/** By name. */
+export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
+  serving(
+    "kubelet-serving",
+    "Approves a kubelet's serving certificate when the inventory gives every name and address in it to that node, or the " +
+      "node's present serving certificate has them. A node cannot get a name by saying that it is its own.",
+    { inventory: true, heldCertificate: true, trustNodeStatus: false },
+  ),
+  serving(
+    "kubelet-serving-trusting",
+    "Approves a kubelet's serving certificate for the addresses that the node itself reports in its status. Whoever has a " +
+      "node's key can get a certificate for any address that no other node reports: choose it where nodes are trusted.",
+    { inventory: true, heldCertificate: true, trustNodeStatus: true },
+  ),
+].map((policy) => [policy.name, policy]));

@@ -1,0 +1,12 @@
+/** DNS names that a policy compares: in one spelling only, so that equal means equal. */
+
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/** Says what keeps a name from being compared; undefined when it is a plain lower-case name. */
+export function dnsNameFault(name: string): string | undefined {
+  if (name.includes("*")) return `"${name}" is a wildcard`;
+  if (name.endsWith(".")) return `"${name}" ends with a dot`;
+  if (name !== name.toLowerCase()) return `"${name}" is not in lower case`;
+  if (name.length > 253 || !name.split(".").every((label) => LABEL.test(label))) return `"${name}" is no DNS name`;
+  return undefined;
+}
