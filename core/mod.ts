@@ -140,6 +140,7 @@ export type {
   Subject,
 } from "./kube/rbac_v1.ts";
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
+export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/coordination_v1.ts";
 export type { Secret as SecretObject } from "./kube/core_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";

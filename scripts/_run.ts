@@ -35,3 +35,16 @@ export async function mustRun(
   const code = await run(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
 }
+
+/** Runs a program to its end beside others; its output, both streams as they came, is the answer. */
+export function runAside(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], env: process.env });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => output += chunk);
+    }
+    child.once("error", reject);
+    child.once("close", () => resolve(output));
+  });
+}

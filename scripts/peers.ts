@@ -40,6 +40,8 @@ const PEERS: readonly Peer[] = [
   kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
   kubernetes("certmanager", "./cmd/certmanager"),
   kubernetes("storm", "./cmd/storm"),
+  kubernetes("soak", "./cmd/soak"),
+  kubernetes("criserver", "./cmd/criserver"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
 ];
 

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { type Counts, readCounts } from "./_junit.ts";
-import { run } from "./_run.ts";
+import { run, runAside } from "./_run.ts";
 import { ensureNode } from "./node_runtime.ts";
 
 const UNIT = [
@@ -25,6 +25,9 @@ const UNIT = [
 ];
 const INTEROP = ["tests/interop/*_test.ts"];
 
+/** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
+const LONG = ["tests/interop/soak_test.ts", "tests/interop/whole_kubelet_test.ts"];
+
 async function main(): Promise<number> {
   const [suite = "unit", ...rest] = process.argv.slice(2);
   const reportAt = rest.indexOf("--report");
@@ -36,9 +39,7 @@ async function main(): Promise<number> {
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
     const counts: Counts[] = [];
-    const deno = join(reports, "deno.xml");
-    await run(process.execPath, ["test", "-A", "--no-check", "--quiet", `--junit-path=${deno}`, ...files]);
-    counts.push(announce("Deno", await readCounts(deno)));
+    counts.push(announce("Deno", await runOnDeno(files, reports)));
     if (suite !== "interop") {
       const node = join(reports, "node.xml");
       await run(await ensureNode(), [
@@ -54,16 +55,35 @@ async function main(): Promise<number> {
       ]);
       counts.push(announce("Node", await readCounts(node)));
     }
-    const total = counts.reduce((sum, { passed, failed }) => ({
-      passed: sum.passed + passed,
-      failed: sum.failed + failed,
-    }));
+    const total = sumOf(counts);
     if (report !== undefined) await writeFile(report, JSON.stringify(total));
     process.stdout.write(`${suite}: ${total.passed} passed, ${total.failed} failed\n`);
     return total.failed === 0 ? 0 : 1;
   } finally {
     await rm(reports, { recursive: true, force: true });
   }
+}
+
+/** The terminal belongs to the files that run one after another; the long ones are shown at their end. */
+async function runOnDeno(files: readonly string[], reports: string): Promise<Counts> {
+  const long = files.filter((file) => LONG.includes(file));
+  const short = files.filter((file) => !LONG.includes(file));
+  const report = (name: string) => join(reports, `deno-${name}.xml`);
+  const args = (name: string) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report(name)}`];
+  const aside = long.map((file, index) => runAside(process.execPath, [...args(`${index}`), file]));
+  // With no file at all Deno is asked too, and its report says that nothing was run.
+  const isAlone = short.length === 0 && long.length > 0;
+  if (!isAlone) await run(process.execPath, [...args("short"), ...short]);
+  for (const output of await Promise.all(aside)) process.stdout.write(output);
+  const names = [...(isAlone ? [] : ["short"]), ...long.keys()];
+  return sumOf(await Promise.all(names.map((name) => readCounts(report(`${name}`)))));
+}
+
+function sumOf(counts: readonly Counts[]): Counts {
+  return counts.reduce((sum, { passed, failed }) => ({
+    passed: sum.passed + passed,
+    failed: sum.failed + failed,
+  }));
 }
 
 async function filesOf(patterns: readonly string[]): Promise<readonly string[]> {

@@ -3,22 +3,29 @@
  * dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
  */
 import { type Context, Hono, type Next } from "hono";
-import { parseDuration } from "../core/duration.ts";
-import { badRequest, statusFromError, unauthorized } from "../core/kube/status.ts";
-import type { UserInfo } from "../core/kube/user.ts";
+import type { Status } from "../core/kube/meta.ts";
+import { quoteText } from "../core/kube/quote.ts";
+import { pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
+import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Decision } from "../core/rbac/attributes.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { deniedError } from "./authz/denied.ts";
-import { resolveImpersonation } from "./authz/impersonation.ts";
-import { type AuditSink, formatAuditEvent } from "./http/audit.ts";
-import { createDiscovery, type DiscoveredResource } from "./http/discovery.ts";
-import { type Exchange, Warnings } from "./http/exchange.ts";
+import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
+import { createImpersonation } from "./authz/impersonation.ts";
+import { type AuditRecord, type AuditSink, formatAuditEvent } from "./http/audit.ts";
+import { isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
+import { discoveredGroups } from "./http/discovered.ts";
+import { createDiscovery } from "./http/discovery.ts";
+import { refuseWhileDraining } from "./http/draining.ts";
+import { type Exchange, headerOf, repeatedHeaders } from "./http/exchange.ts";
+import { Warnings } from "./http/warnings.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
-import type { Metrics } from "./http/metrics.ts";
+import { indexPaths } from "./http/index_paths.ts";
+import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
-import { attributesOf, decodePath, parseRequestInfo } from "./http/request_info.ts";
+import { attributesOf, parseRequestInfo, type RequestInfo } from "./http/request_info.ts";
+import { readTarget } from "./http/request_target.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
 import { assertRoute } from "./http/routes.ts";
@@ -52,21 +59,27 @@ export interface Caller {
   readonly user?: UserInfo;
   /** Aborts when the caller goes away; the request's own signal when absent. */
   readonly signal?: AbortSignal;
+  /** The request came over HTTP/2, where strangers get one answer per connection. */
+  readonly isHttp2?: boolean;
+  /** Settles when the answer has been sent, or will not be; at once when absent. */
+  readonly sent?: Promise<void>;
 }
 
 interface Variables {
   exchange: Exchange;
-  receivedAt: Date;
   requester: UserInfo | undefined;
   impersonated: UserInfo | undefined;
   decision: Decision | undefined;
+  /** What went wrong, as the client is told. */
+  failure: Status | undefined;
+  /** The connection is of no use after this answer. */
+  isLast: boolean | undefined;
 }
 
 type Env = { Bindings: Caller; Variables: Variables };
 type AppContext = Context<Env>;
 
 const NOBODY: UserInfo = { username: "", uid: "", groups: [], extra: {} };
-const MAX_AUDIT_ID = 64;
 
 /** Answers a request of a caller. */
 export type App = (request: Request, caller: Caller) => Promise<Response>;
@@ -75,6 +88,7 @@ export type App = (request: Request, caller: Caller) => Promise<Response>;
 export function createApp(deps: AppDeps): App {
   const hono = new Hono<Env>({ strict: true });
   hono.use(observe(deps));
+  hono.use(deadline(deps));
   hono.use(authenticate(deps));
   hono.use(impersonate(deps));
   hono.use(authorize(deps));
@@ -82,100 +96,149 @@ export function createApp(deps: AppDeps): App {
   hono.notFound((context) => respondText(context.get("exchange"), 404, "404 page not found\n"));
   hono.onError((error, context) => {
     const { status } = statusFromError(error);
+    context.set("failure", status);
     if (status.code === 500) deps.logger.error("request failed", { path: context.req.path, error });
     return respondError(context.get("exchange"), error);
   });
-  return (request, caller) =>
-    decodePath(targetOf(request, caller).path) === undefined
-      ? Promise.resolve(new Response("400 Bad Request", { status: 400 }))
-      : Promise.resolve(hono.fetch(request, caller));
-}
-
-/** Where a request goes, as it came: URLs drop dot segments, which kube-apiserver refuses as names. */
-function targetOf(request: Request, caller: Caller): { requestUri: string; path: string; query: URLSearchParams } {
-  const url = new URL(request.url);
-  const requestUri = caller.target?.startsWith("/") === true ? caller.target : `${url.pathname}${url.search}`;
-  const mark = requestUri.indexOf("?");
-  return {
-    requestUri,
-    path: mark < 0 ? requestUri : requestUri.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? "" : requestUri.slice(mark + 1)),
+  return async (request, caller) => {
+    if (readTarget(request.url, caller.target).path === undefined) {
+      return new Response("400 Bad Request", { status: 400 });
+    }
+    return await hono.fetch(request, caller);
   };
-}
-
-/** `timeout` must be a duration on every request but a watch. Throws StatusError 400. */
-function assertTimeout({ info, query }: Exchange): void {
-  const text = query.get("timeout") ?? "";
-  if (text === "" || info.verb === "watch") return;
-  const parsed = parseDuration(text);
-  if (!parsed.ok) throw badRequest(`invalid timeout specified in the request URL - ${parsed.error}`);
 }
 
 /** Gives the request its id and reading, and counts, times and audits the answer. */
 function observe(deps: AppDeps) {
+  const isServed = servedPaths(deps.served);
   return async (context: AppContext, next: Next): Promise<void> => {
-    const request = context.req.raw;
-    const { requestUri, path, query } = targetOf(request, context.env);
+    const { raw: request } = context.req;
+    const { rawHeaders, remoteAddress, user, signal, target } = context.env;
+    const { requestUri, path = "", query } = readTarget(request.url, target);
     const receivedAt = deps.clock.now();
-    const info = parseRequestInfo(request.method, decodePath(path) ?? path, query);
-    context.set("receivedAt", receivedAt);
-    context.set("exchange", {
+    const info = parseRequestInfo(request.method, path, query);
+    const repeated = repeatedHeaders(rawHeaders);
+    const exchange: Exchange = {
       request,
       query,
       info,
       user: NOBODY,
-      auditId: adoptedAuditId(request) ?? createUid(deps.random),
+      auditId: (repeated?.get("audit-id") ?? request.headers.get("audit-id")) || createUid(deps.random),
       warnings: new Warnings(),
-      signal: AbortSignal.any([context.env.signal ?? request.signal, deps.stopping]),
-    });
-    await next();
+      signal: AbortSignal.any([signal ?? request.signal, deps.stopping]),
+      ...(repeated === undefined ? {} : { repeated }),
+    };
+    context.set("exchange", exchange);
+    const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
+    if (info.isCut) context.res = await respondCut(exchange, requestUri);
+    else if (isRefused !== undefined) context.res = await isRefused;
+    else await next();
+    if (context.get("isLast") === true) context.res.headers.set("connection", "close");
     const answeredAt = deps.clock.now();
     const code = context.res.status;
-    deps.metrics.observe(info, code, (answeredAt.getTime() - receivedAt.getTime()) / 1000);
-    deps.audit?.write(formatAuditEvent({
-      auditId: context.get("exchange").auditId,
+    const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(info) };
+    deps.metrics.observe(observed, code, (answeredAt.getTime() - receivedAt.getTime()) / 1000);
+    const { audit } = deps;
+    if (audit === undefined) return;
+    const record: AuditRecord = {
+      auditId: exchange.auditId,
       requestUri,
       info,
       user: context.get("requester") ?? NOBODY,
       impersonatedUser: context.get("impersonated"),
-      remoteAddress: context.env.remoteAddress,
-      userAgent: request.headers.get("user-agent") ?? "",
+      remoteAddress,
+      userAgent: headerOf(exchange, "user-agent") ?? "",
       code,
+      failure: context.get("failure"),
       decision: context.get("decision"),
       receivedAt,
-      answeredAt,
-    }));
+    };
+    const isStream = info.verb === "watch" && code === 200;
+    if (!isStream) return audit.write(formatAuditEvent(record, "ResponseComplete", answeredAt));
+    audit.write(formatAuditEvent(record, "ResponseStarted", answeredAt));
+    const complete = (): void => audit.write(formatAuditEvent(record, "ResponseComplete", deps.clock.now()));
+    context.env.sent?.then(complete, complete);
   };
+}
+
+/** Tells whether a request is about something that exists here, or a health check. */
+function servedPaths({ resources, reviews }: Served): (info: RequestInfo) => boolean {
+  const keyOf = (group: string, version: string, resource: string, sub = "") =>
+    [group, version, resource, sub].join("/");
+  const known = new Set([
+    ...reviews.map(({ kind }) => keyOf(kind.group, kind.version, kind.plural)),
+    ...resources.flatMap(({ kind: { group, version, plural }, subresources }) => [
+      keyOf(group, version, plural),
+      ...subresources.map(({ name }) => keyOf(group, version, plural, name)),
+    ]),
+  ]);
+  return ({ isResourceRequest, path, apiGroup, apiVersion, resource, subresource }) =>
+    isResourceRequest
+      ? known.has(keyOf(apiGroup, apiVersion, resource, subresource))
+      : ["/healthz", "/livez", "/readyz", "/version", "/metrics"].includes(path);
+}
+
+/** Gives the request the time that its client gives it. */
+function deadline(deps: AppDeps) {
+  return async (context: AppContext, next: Next): Promise<void> => {
+    const exchange = context.get("exchange");
+    const milliseconds = requestedTimeout(exchange);
+    if (milliseconds === undefined) return await next();
+    const until = new Date(deps.clock.now().getTime() + milliseconds);
+    const isDone = await isDoneWithin(deps.clock, until, (signal) => {
+      context.set("exchange", { ...exchange, signal: AbortSignal.any([exchange.signal, signal]) });
+      return next();
+    });
+    if (!isDone) context.res = await respondTimedOut(exchange);
+  };
+}
+
+/** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
+async function respondCut(exchange: Exchange, requestUri: string): Promise<Response> {
+  const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
+  const text = `Internal Server Error: ${quoteText(requestUri)}: ${why}\n`;
+  const response = await respondText(exchange, 500, withoutMarkup(text));
+  response.headers.delete("cache-control");
+  return response;
 }
 
 function authenticate(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
-    assertTimeout(exchange);
+    // Strangers could keep connections busy: over HTTP/2 they get one answer each.
+    context.set("isLast", context.env.isHttp2 === true && context.env.user === undefined);
     const user = context.env.user ?? await authenticatedUser(deps, exchange, context.env);
+    if (!isAnonymous(user)) context.set("isLast", false);
     context.set("requester", user);
     context.set("exchange", { ...exchange, user });
     await next();
   };
 }
 
+function isAnonymous({ username, groups }: UserInfo): boolean {
+  return username === ANONYMOUS_USER || groups.includes(UNAUTHENTICATED_GROUP);
+}
+
 async function authenticatedUser(deps: AppDeps, exchange: Exchange, caller: Caller): Promise<UserInfo> {
   const result = await deps.authenticate({
-    authorizationHeader: exchange.request.headers.get("authorization") ?? undefined,
+    authorizationHeader: headerOf(exchange, "authorization"),
     peerCertificate: caller.peer,
   });
   for (const warning of result.warnings ?? []) exchange.warnings.add(warning);
   if (result.kind !== "unauthorized") return result.user;
-  deps.logger.info("request refused: not authenticated", { path: exchange.info.path, reason: result.reason });
+  deps.logger.info("request refused: not authenticated", { path: exchange.info.path, failures: result.failures });
   throw unauthorized();
 }
 
 function impersonate(deps: AppDeps) {
+  const resolve = createImpersonation(deps.authorizer);
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
     const headers = impersonationHeaders(context.env.rawHeaders);
     if (headers.length > 0) {
-      const user = await resolveImpersonation(headers, exchange.user, deps.authorizer, attributesOf(exchange.info));
+      const user = await resolve(headers, exchange.user, attributesOf(exchange.info)).catch((error: unknown) => {
+        throw error instanceof StatusError ? refusedEarly(error) : error;
+      });
       context.set("impersonated", user);
       context.set("exchange", { ...exchange, user });
     }
@@ -199,59 +262,39 @@ function authorize(deps: AppDeps) {
     const attributes = attributesOf(info);
     const decision = await deps.authorizer.authorize(user, attributes);
     context.set("decision", decision);
-    if (decision.kind !== "allow") throw deniedError(user, attributes, decision.reason);
+    if (decision.kind !== "allow") throw refusedEarly(deniedError(user, attributes, decision.reason));
     await next();
   };
 }
 
 function dispatch(deps: AppDeps) {
-  const discovered = discoveredResources(deps.served);
+  const groups = discoveredGroups(deps.served);
   const handleResource = createResourceHandler(deps, deps.served);
-  const discovery = createDiscovery(discovered, deps.serverAddress);
+  const discovery = createDiscovery(groups, deps.serverAddress);
   const health = createHealth(deps.checks);
-  const openapi = createOpenapi(discovered, deps.version["gitVersion"] ?? "");
+  const openapi = createOpenapi(
+    groups.flatMap(({ resources }) => resources),
+    deps.version["gitVersion"] ?? "",
+    deps.clock,
+  );
   const version = new TextEncoder().encode(JSON.stringify(deps.version, undefined, 2));
-  const index = new TextEncoder().encode(JSON.stringify({ paths: pathsOf(discovered) }, undefined, 2));
+  const index = new TextEncoder().encode(JSON.stringify({ paths: indexPaths(groups, deps.checks) }, undefined, 2));
   return async (context: AppContext): Promise<Response> => {
     const exchange = context.get("exchange");
     const { info } = exchange;
     if (info.isResourceRequest) return await handleResource(exchange);
-    if (/^\/version\/?$/.test(info.path)) {
-      assertRoute(exchange, ["GET"]);
+    if (info.path === "/version" || info.path.startsWith("/version/")) {
+      if (!/^\/version\/?$/.test(info.path)) throw pathNotFound();
+      assertRoute(exchange, ["GET"], ["application/json"]);
       return respondBytes(exchange, 200, "application/json", version);
     }
     // The paths below answer to any method, as kube-apiserver's do.
-    if (info.path === "/") return respondBytes(exchange, 200, "application/json", index);
-    if (info.path === "/metrics") {
-      const { contentType, text } = await deps.metrics.render();
-      return respondBytes(exchange, 200, contentType, new TextEncoder().encode(text));
+    if (info.path === "/" || info.path === "/index.html") {
+      return respondBytes(exchange, 200, "application/json", index);
     }
+    if (info.path === "/metrics") return await respondMetrics(exchange, deps.metrics);
     const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
     if (answer !== undefined) return await answer;
     return respondText(exchange, 404, "404 page not found\n");
   };
-}
-
-function discoveredResources(served: Served): readonly DiscoveredResource[] {
-  return [
-    ...served.resources.map(({ kind, verbs, subresources }) => ({ kind, verbs, subresources, stored: true })),
-    ...served.reviews.map(({ kind }) => ({ kind, verbs: ["create"], subresources: [], stored: false })),
-  ];
-}
-
-/** A client may name its request, within 64 characters. */
-function adoptedAuditId(request: Request): string | undefined {
-  const given = request.headers.get("audit-id") ?? "";
-  return given !== "" && given.length <= MAX_AUDIT_ID ? given : undefined;
-}
-
-/** What `/` lists. */
-function pathsOf(discovered: readonly DiscoveredResource[]): readonly string[] {
-  const groups = discovered.flatMap(({ kind: { group, version } }) =>
-    group === "" ? ["/api", `/api/${version}`] : ["/apis", `/apis/${group}`, `/apis/${group}/${version}`]
-  );
-  return [
-    ...new Set([...groups, "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]),
-  ]
-    .sort();
 }

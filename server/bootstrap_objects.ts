@@ -2,7 +2,11 @@
  * What must exist before the first request: the system namespaces, and the default roles and bindings, which are
  * reconciled at each start (`bootstrappolicy`, `auth.md` section 7).
  */
+import { namespaceKind } from "../core/kube/kinds/mod.ts";
+import { createManagedEndpoint } from "../core/kube/managed_fields/endpoint.ts";
+import { trackUpdate } from "../core/kube/managed_fields/track_update.ts";
 import { formatTime, type KubeObject, nameOf } from "../core/kube/meta.ts";
+import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
@@ -12,7 +16,10 @@ import type { Storage } from "./storage/storage.ts";
 /** An object to have, under its key. */
 export interface BootstrapObject {
   readonly key: string;
+  readonly kind: Kind;
   readonly object: KubeObject;
+  /** Dotted paths that kube-apiserver fills in by itself, so that nobody owns them. */
+  readonly stamped?: readonly string[];
   /** What to do with one that exists. */
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
@@ -20,37 +27,63 @@ export interface BootstrapObject {
 /** Namespaces that always exist. */
 export const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
+/** What writing them takes. */
+export interface ReconcileDeps {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Who writes them, as `managedFields` says. */
+const MANAGER = "kube-apiserver";
+
 /** Creates what is missing and mends what has changed. Runs before anybody is served. */
-export async function reconcileObjects(
-  deps: { readonly storage: Storage; readonly clock: Clock; readonly random: Random; readonly logger: Logger },
-  wanted: readonly BootstrapObject[],
-): Promise<void> {
-  await Promise.all(wanted.map(async ({ key, object, plan }) => {
+export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<void> {
+  await Promise.all(wanted.map(async (item) => {
+    const { key, object, plan } = item;
     const existing = await deps.storage.get(key);
     if (existing === undefined) {
-      await deps.storage.create(key, born(deps, object));
+      await deps.storage.create(key, born(deps, item, object));
       return;
     }
     const planned = plan(existing.object);
     if (planned.kind === "none") return;
     deps.logger.info("default object mended", { key, name: nameOf(object), action: planned.kind });
     if (planned.kind === "update") {
-      await deps.storage.update(key, planned.object, existing.revision);
+      await deps.storage.update(key, owned(deps, item, existing.object, planned.object), existing.revision);
       return;
     }
     await deps.storage.delete(key, existing.revision);
-    await deps.storage.create(key, born(deps, planned.object));
+    await deps.storage.create(key, born(deps, item, planned.object));
   }));
 }
 
-function born(deps: { readonly clock: Clock; readonly random: Random }, object: KubeObject): KubeObject {
-  return withMeta(object, { uid: createUid(deps.random), creationTimestamp: formatTime(deps.clock.now()) });
+function born(deps: ReconcileDeps, item: BootstrapObject, object: KubeObject): KubeObject {
+  return withMeta(owned(deps, item, undefined, object), {
+    uid: createUid(deps.random),
+    creationTimestamp: formatTime(deps.clock.now()),
+  });
+}
+
+function owned(
+  deps: ReconcileDeps,
+  { kind, stamped = [] }: BootstrapObject,
+  live: KubeObject | undefined,
+  object: KubeObject,
+): KubeObject {
+  const author = { manager: MANAGER, time: formatTime(deps.clock.now()) };
+  return withMeta(object, {
+    managedFields: trackUpdate(createManagedEndpoint(kind, "", stamped), live, object, author),
+  });
 }
 
 /** The system namespaces as bootstrap objects. */
 export function systemNamespaces(): readonly BootstrapObject[] {
   return SYSTEM_NAMESPACES.map((name) => ({
     key: `/registry/namespaces/${name}`,
+    kind: namespaceKind,
+    stamped: ["spec", "status"],
     object: {
       metadata: { name, labels: { "kubernetes.io/metadata.name": name } },
       spec: { finalizers: ["kubernetes"] },

@@ -82,7 +82,7 @@ export type { ServingPair } from "./http/listener.ts";
 export type { PeerCertificate } from "./authn/peer_certificate.ts";
 export type { AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
-export { createMetrics, type Metrics } from "./http/metrics.ts";
+export { createMetrics, type Metrics, type ObservedRequest } from "./http/metrics.ts";
 export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
 export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
@@ -91,7 +91,7 @@ export type { BootstrapTokenDeps } from "./authn/bootstrap_token_authenticator.t
 export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
 export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
 export { defaultRbacObjects, rbacObject } from "./authz/default_objects.ts";
-export { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+export { type BootstrapObject, type ReconcileDeps, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
 export {
   type Admission,
   type AdmissionPlugin,
@@ -105,6 +105,7 @@ export { createDefaultPlugins } from "./admission/plugins.ts";
 export type { RegistryDeps } from "./registry/registry.ts";
 export type {
   Column,
+  GuardedRequest,
   Resource,
   Review,
   ReviewContext,
@@ -113,6 +114,8 @@ export type {
   UpdateStrategy,
   WriteContext,
 } from "./registry/resource.ts";
+export type { Conversion } from "./registry/converted_storage.ts";
+export type { Beginning, DeletionRequest, DeletionRules } from "./registry/deletion.ts";
 export { createResources } from "./registry/resources.ts";
 export { createReviews, type ReviewDeps } from "./registry/reviews.ts";
 
@@ -135,7 +138,14 @@ export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 
 // Controllers.
-export { type ControllerOptions, DONE, type Outcome, type Reconcile, runController } from "./controllers/loop.ts";
+export {
+  type ControllerOptions,
+  DONE,
+  type Outcome,
+  type Reconcile,
+  runController,
+  type Trigger,
+} from "./controllers/loop.ts";
 export { type ApproverDeps, createApprover } from "./controllers/approver.ts";
 export { createSigner, type SignerDeps } from "./controllers/signer.ts";
 export { type CleanerOptions, runCleaner } from "./controllers/cleaner.ts";

@@ -17,12 +17,14 @@ import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { defaultRbacObjects } from "./authz/default_objects.ts";
 import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+import { createHealthChecks } from "./health_checks.ts";
 import type { AuditSink } from "./http/audit.ts";
 import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { countIssuedDurations } from "./issued_durations.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { createResources } from "./registry/resources.ts";
+import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
 import type { Storage } from "./storage/storage.ts";
 
@@ -47,6 +49,8 @@ export interface ServerOptions {
   readonly version: Readonly<Record<string, string>>;
   /** Objects to have beside the defaults. */
   readonly objects: readonly BootstrapObject[];
+  /** Whether a garbage collector is at work; true unless told otherwise, as kube-apiserver takes it. */
+  readonly garbageCollection?: boolean;
 }
 
 /** A running server. Disposing it stops the listener and ends the watches; the storage stays its owner's. */
@@ -122,7 +126,12 @@ function readClientCas(pem: string): readonly CertificateFacts[] {
 /** Puts the API together over a storage, with the default objects in it. */
 export async function createApi(options: ApiOptions): Promise<Api> {
   const { storage, clock, random, logger } = options;
-  await reconcileObjects(options, [...systemNamespaces(), ...defaultRbacObjects(), ...options.objects]);
+  await reconcileObjects(options, [
+    ...systemNamespaces(),
+    apiService(),
+    ...defaultRbacObjects(),
+    ...options.objects,
+  ]);
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const authenticate = createAuthenticator({
@@ -141,17 +150,14 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clock,
     random,
     logger,
+    garbageCollection: options.garbageCollection ?? true,
     admission: createAdmission(createDefaultPlugins({ authorizer, storage })),
     served: { resources: createResources({ authorizer, rbac }), reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
     audit: options.audit,
     metrics,
-    checks: [
-      { name: "ping", check: () => Promise.resolve() },
-      { name: "storage", check: () => storage.health() },
-      { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping.signal) },
-    ],
+    checks: createHealthChecks({ storage, stopping: stopping.signal }),
     version: options.version,
     serverAddress: options.serverAddress,
     stopping: stopping.signal,
@@ -166,10 +172,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       return Promise.resolve();
     },
   };
-}
-
-function refuseWhenStopping(signal: AbortSignal): Promise<void> {
-  return signal.aborted ? Promise.reject(new Error("process is shutting down")) : Promise.resolve();
 }
 
 /** Bootstrap tokens are Secrets in kube-system; read for each request, so that a deleted token ends at once. */

@@ -13,6 +13,7 @@ import { caFilesOver } from "../site/ca_files.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
 import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
+import { ensureClusterInfo } from "../site/own_cluster_info.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { keepFresh } from "../site/renewal.ts";
@@ -23,7 +24,7 @@ import {
   type SigningCas,
   signingDurationSeconds,
 } from "../site/signing_cas.ts";
-import { type Site, type SiteDeps, startSite } from "../site/site.ts";
+import { NO_COLLECTOR, type Site, type SiteDeps, startSite } from "../site/site.ts";
 
 /** The action of `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -34,10 +35,11 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   await using site = await startSite(settings, deps, (isNew) => [
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
-  ]);
+  ], NO_COLLECTOR);
   const cas = await signingCasOf(site, settings, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: site.url, caPem: site.authority.certificatePem };
+  await ensureClusterInfo(site.server, cluster, deps, signal);
   const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 
@@ -49,6 +51,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
         ...cas,
         signingDurationSeconds: signingDurationSeconds(settings),
         isTrustedForClients: trustedBy(site.clientCaPem),
+        caPem: cluster.caPem,
         without: [],
       },
       deps,

@@ -24,8 +24,9 @@ import { ROOT_USER } from "../site/control_plane.ts";
 import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { PUBLIC_MODE } from "../site/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../site/own_rbac.ts";
+import { ensureClusterInfo } from "../site/own_cluster_info.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
-import { defaultsOf, type Site, startSite } from "../site/site.ts";
+import { defaultsOf, NO_COLLECTOR, type Site, startSite } from "../site/site.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { verifyMachine } from "./checks.ts";
 import { type Bootstrapping, type Machine, planMachines, startMachine } from "./machines.ts";
@@ -72,7 +73,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
   const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
-  await using site = await startSite(settings, deps, () => initialBindings());
+  await using site = await startSite(settings, deps, () => initialBindings(), NO_COLLECTOR);
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
   narrator.say(`${show(site.dir.caCertificate)}, ${publicKeyPin(site.authority.certificate)}`);
@@ -135,6 +136,7 @@ async function startControllers(
   });
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
   const cluster = { server: site.url, caPem: site.authority.certificatePem };
+  await ensureClusterInfo(site.server, cluster, deps, signal);
   await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   const running = runInProcess(
     site.server,
@@ -143,6 +145,7 @@ async function startControllers(
       signerNames: UP_SIGNERS,
       signingDurationSeconds: 365 * 86_400,
       isTrustedForClients: trustedBy(site.clientCaPem),
+      caPem: cluster.caPem,
       without: options.sabotage?.without ?? [],
     },
     deps,

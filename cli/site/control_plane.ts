@@ -20,6 +20,7 @@ export interface ServerSettings {
   readonly anonymous: boolean;
   readonly audit: AuditSink | undefined;
   readonly objects: readonly BootstrapObject[];
+  readonly garbageCollection: boolean;
 }
 
 /** The composition root itself, when it keeps its own objects. */

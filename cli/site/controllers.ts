@@ -11,7 +11,6 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
-import { AUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
 import { createAccessReviewer } from "../../client/access_reviewer.ts";
 import { createObjectStore } from "../../client/object_store.ts";
@@ -23,6 +22,8 @@ import { createSigner } from "../../server/controllers/signer.ts";
 import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
+import { controllerUser } from "./in_process_users.ts";
 
 /** What every controller needs of the machine. */
 export interface ControllerDeps {
@@ -42,7 +43,7 @@ export interface SigningSettings {
 }
 
 /** What runs in the process of a server. */
-export interface InProcessSettings extends SigningSettings {
+export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** A part that does not run; tests of the demo take one away. */
   readonly without: readonly ("approver" | "signer")[];
 }
@@ -54,27 +55,28 @@ export const UP_SIGNERS: readonly string[] = [
   KUBELET_SERVING_SIGNER,
 ];
 
-/** Runs approver, signer, cleaners and the aggregation of roles in the process of a server until the signal aborts. */
+/** Runs every controller in the process of a server until the signal aborts. */
 export async function runInProcess(
   server: Pick<Server, "transportFor">,
   settings: InProcessSettings,
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const transport = server.transportFor(serviceAccount("certificate-controller"), USER_AGENT);
+  const transport = server.transportFor(controllerUser("certificate-controller"), USER_AGENT);
   const store = csrStoreOver(transport, deps);
   const { clock, logger, random } = deps;
-  const secrets = secretStoreOver(server.transportFor(serviceAccount("token-cleaner"), USER_AGENT), deps);
+  const secrets = secretStoreOver(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
   const { reconcile } = tokenCleaner;
   const roles = createObjectStore<ClusterRole>(
-    server.transportFor(serviceAccount("clusterrole-aggregation-controller"), USER_AGENT),
+    server.transportFor(controllerUser("clusterrole-aggregation-controller"), USER_AGENT),
     clusterRoleKind,
     deps,
   );
   const running = [
     runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
     runCleaner({ store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
+    runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, clock, random, logger }, signal),
   ];
   if (!settings.without.includes("approver")) running.push(runApprover(store, transport, deps, signal));
@@ -127,14 +129,4 @@ export function trustedBy(clientCaPem: string): (authority: Authority) => boolea
   const bundle = parseCaBundle(clientCaPem);
   const trusted = bundle.ok ? bundle.value : [];
   return ({ certificate }) => trusted.some((ca) => publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer));
-}
-
-/** Who the in-process controllers are to the API, as with `--use-service-account-credentials`. */
-function serviceAccount(name: string): UserInfo {
-  return {
-    username: `system:serviceaccount:kube-system:${name}`,
-    uid: "",
-    groups: ["system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED_GROUP],
-    extra: {},
-  };
 }

@@ -1,4 +1,5 @@
-/** What `up` grants, and to whom: its own bootstrap group only. */
+/** What `up` grants, and to whom: its own bootstrap group, and to everybody the address and the CA of the site. */
+import { clusterInfoReaders } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
@@ -10,9 +11,15 @@ const AUTO_APPROVE_NAME = "tlsboot:node-autoapprove-bootstrap";
 const NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
 const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient";
 
-/** Bindings of a new site: its own group may ask, nodes may renew. A binding that is deleted later stays deleted. */
+/**
+ * Bindings of a new site: its own group may ask, nodes may renew, everybody may read `cluster-info`. A binding that is
+ * deleted later stays deleted.
+ */
 export function initialBindings(): readonly BootstrapObject[] {
+  const readers = clusterInfoReaders();
   return [
+    rbacObject("roles", readers.role),
+    rbacObject("rolebindings", readers.roleBinding),
     binding("tlsboot:node-bootstrapper", "system:node-bootstrapper", TLSBOOT_GROUP),
     binding("tlsboot:node-autoapprove-certificate-rotation", SELF_NODE_CLIENT_ROLE, "system:nodes"),
   ];

@@ -44,6 +44,9 @@ export function defaultsOf<F extends FlagSet>(flags: F): Settings<F> {
   return Object.fromEntries(entries) as Settings<F>;
 }
 
+/** None of our controllers collects garbage: where they run, a deletion does not wait for one. */
+export const NO_COLLECTOR = { garbageCollection: false };
+
 /** A running site. Disposing it stops the server and closes the storage. */
 export interface Site extends AsyncDisposable {
   readonly dir: DataDir;
@@ -67,6 +70,7 @@ export async function startSite(
   settings: Settings<ServerFlags>,
   deps: SiteDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
+  { garbageCollection = true }: { readonly garbageCollection?: boolean } = {},
 ): Promise<Site> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
@@ -96,6 +100,7 @@ export async function startSite(
       anonymous: settings.anonymousAuth,
       audit,
       objects: objects(isNew),
+      garbageCollection,
     }, { ...deps, storage });
     const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
     const admin = await ensureAdminKubeconfig(dir, authority, url, deps);

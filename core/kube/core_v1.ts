@@ -37,6 +37,13 @@ export interface NamespaceCondition {
   readonly message?: string;
 }
 
+/** Who a program is. */
+export interface ServiceAccount extends KubeObject {
+  readonly secrets?: readonly ObjectReference[];
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
+  readonly automountServiceAccountToken?: boolean;
+}
+
 /** What happened to an object. */
 export interface Event extends KubeObject {
   readonly involvedObject: ObjectReference;

@@ -71,13 +71,18 @@ export function parseKubeconfig(text: string, path: string): Result<Kubeconfig, 
 export function encodeKubeconfig(config: Kubeconfig): string {
   const plain = {
     apiVersion: "v1",
-    clusters: config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name })),
-    contexts: config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name })),
+    clusters: orNull(config.clusters.map(({ name, cluster }) => ({ cluster: clusterToPlain(cluster), name }))),
+    contexts: orNull(config.contexts.map(({ name, context }) => ({ context: contextToPlain(context), name }))),
     "current-context": config.currentContext,
     kind: "Config",
-    users: config.users.map(({ name, user }) => ({ name, user: userToPlain(user) })),
+    users: orNull(config.users.map(({ name, user }) => ({ name, user: userToPlain(user) }))),
   };
   return stringify(plain, GO_YAML);
+}
+
+/** Go writes a list without elements as null. */
+function orNull<T>(list: readonly T[]): readonly T[] | null {
+  return list.length === 0 ? null : list;
 }
 
 /** The file's form of a cluster, keys in Go's order, empty ones left out. */

@@ -6,8 +6,11 @@
 /** What a field holds. In memory: bytes are base64 text, times RFC 3339 text, int64 a number. */
 export type FieldType =
   | { readonly kind: "string" | "bytes" | "int32" | "int64" | "bool" | "time" | "microTime" }
-  /** Parsed JSON kept as it is, a protobuf message with the raw text in field 1 (`FieldsV1`, `RawExtension`). */
-  | { readonly kind: "json" }
+  /**
+   * Parsed JSON kept as it is, a protobuf message with the raw text in field 1: `FieldsV1`, or `RawExtension` where it
+   * is an object of any kind.
+   */
+  | { readonly kind: "json"; readonly anyKind?: true }
   /** `resource.Quantity`: text in JSON, a message with the text in field 1. */
   | { readonly kind: "quantity" }
   | { readonly kind: "message"; readonly message: () => MessageSchema }
@@ -47,6 +50,8 @@ export interface FieldSchema extends MergeRules {
   readonly description?: string;
   /** Listed under `required` in OpenAPI. */
   readonly required?: boolean;
+  /** Values that OpenAPI names, of the text itself or of the texts in a list. */
+  readonly enum?: readonly string[];
   /** OpenAPI default. */
   readonly default?: unknown;
   /** The Go type as decoding errors print it, where it is a named one, such as `[]v1.KeyUsage`. */

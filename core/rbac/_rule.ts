@@ -16,6 +16,11 @@ export function allowPaths(verbs: string, paths: string): PolicyRule {
   return { verbs: words(verbs), nonResourceURLs: words(paths) };
 }
 
+/** The permission to approve requests for a signer. */
+export function approve(signerName: string): PolicyRule {
+  return allow("approve", "certificates.k8s.io", "signers", signerName);
+}
+
 /** Reporting events, in both groups that know them. */
 export const EVENTS_RULE: PolicyRule = allow("create patch update", "core events.k8s.io", "events");
 

@@ -2,6 +2,9 @@
  * What is asked of the authorizer (Kubernetes `authorizer.Attributes`): a resource request or a path request.
  * Empty strings mean "not given", as on the wire of a SubjectAccessReview.
  */
+import type { FieldRequirement } from "../kube/selectors/fields.ts";
+
+/** Either kind of request. */
 export type Attributes = ResourceAttributes | PathAttributes;
 
 /** A request for a Kubernetes resource. */
@@ -14,6 +17,8 @@ export interface ResourceAttributes {
   readonly subresource: string;
   readonly name: string;
   readonly namespace: string;
+  /** What a list, a watch or a deletion of a collection is limited to; absent for none. */
+  readonly fieldSelector?: readonly FieldRequirement[];
 }
 
 /** A request for anything else: `/version`, `/healthz`, discovery. */

@@ -6,10 +6,10 @@
 import type { ObjectMeta } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
-import { CLUSTER_ROLE_RULES } from "./_cluster_role_rules.ts";
+import { COMPONENT_RULES } from "./_component_rules.ts";
+import { CONTROLLER_RULES } from "./_controller_rules.ts";
 import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./_human_rules.ts";
 import { allow, EVENTS_RULE } from "./_rule.ts";
-import { planAggregation } from "./aggregate.ts";
 
 /** Annotation that lets start-up add what is missing to a default object; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";
@@ -25,13 +25,22 @@ export interface RbacDefaults {
 const RBAC_GROUP = "rbac.authorization.k8s.io";
 const SYSTEM = "kube-system";
 const PUBLIC = "kube-public";
+const CONTROLLER_PREFIX = "system:controller:";
 const CONTROLLER_MANAGER = "system:kube-controller-manager";
+const SCHEDULER = "system:kube-scheduler";
 const BOOTSTRAP_SIGNER = "system:controller:bootstrap-signer";
 const TOKEN_CLEANER = "system:controller:token-cleaner";
-const LEADER_LOCKING = "system::leader-locking-kube-controller-manager";
+const CLOUD_PROVIDER = "system:controller:cloud-provider";
+const CONTROLLER_MANAGER_LOCKING = "system::leader-locking-kube-controller-manager";
+const SCHEDULER_LOCKING = "system::leader-locking-kube-scheduler";
 const AUTHENTICATION_READER = "extension-apiserver-authentication-reader";
 
-/** Builds the default objects; aggregated roles come with their rules. */
+const LEADER_LOCKING_RULES: readonly PolicyRule[] = [
+  allow("create get list update watch", "coordination.k8s.io", "leases"),
+  allow("create get list update watch", "coordination.k8s.io", "leasecandidates"),
+];
+
+/** Builds the default objects. Aggregated roles are empty until the aggregation controller has filled them. */
 export function createDefaultRbac(): RbacDefaults {
   return {
     clusterRoles: clusterRoles(),
@@ -42,32 +51,37 @@ export function createDefaultRbac(): RbacDefaults {
 }
 
 function clusterRoles(): readonly ClusterRole[] {
-  const all: readonly ClusterRole[] = [
+  return [
     aggregated("admin"),
     aggregated("edit", "admin"),
     aggregated("view", "edit"),
     clusterRole("system:aggregate-to-admin", ADMIN_RULES, "admin"),
     clusterRole("system:aggregate-to-edit", EDIT_RULES, "edit"),
     clusterRole("system:aggregate-to-view", VIEW_RULES, "view"),
-    ...Object.entries(CLUSTER_ROLE_RULES).map(([name, rules]) => clusterRole(name, rules)),
+    ...Object.entries(COMPONENT_RULES).map(([name, rules]) => clusterRole(name, rules)),
+    ...Object.entries(CONTROLLER_RULES).map(([name, rules]) => clusterRole(`${CONTROLLER_PREFIX}${name}`, rules)),
   ];
-  const filled = new Map(planAggregation(all).map((role) => [role.metadata.name, role]));
-  return all.map((role) => filled.get(role.metadata.name) ?? role);
 }
 
 function clusterRoleBindings(): readonly ClusterRoleBinding[] {
-  const controllers = Object.keys(CLUSTER_ROLE_RULES).filter((name) => name.startsWith("system:controller:"));
   return [
     clusterRoleBinding("cluster-admin", [group(MASTERS_GROUP)]),
     clusterRoleBinding("system:basic-user", [group(AUTHENTICATED_GROUP)]),
     clusterRoleBinding("system:cluster-trust-bundle-discovery", [group("system:serviceaccounts")]),
     clusterRoleBinding("system:discovery", [group(AUTHENTICATED_GROUP)]),
     clusterRoleBinding(CONTROLLER_MANAGER, [user(CONTROLLER_MANAGER)]),
+    clusterRoleBinding("system:kube-dns", [serviceAccount("kube-dns")]),
+    clusterRoleBinding(SCHEDULER, [user(SCHEDULER)]),
     clusterRoleBinding("system:monitoring", [group("system:monitoring")]),
     // Without subjects: the Node authorizer grants the role.
     clusterRoleBinding("system:node", []),
+    clusterRoleBinding("system:node-proxier", [user("system:kube-proxy")]),
     clusterRoleBinding("system:public-info-viewer", [group(AUTHENTICATED_GROUP), group(UNAUTHENTICATED_GROUP)]),
-    ...controllers.map((name) => clusterRoleBinding(name, [serviceAccount(name.slice("system:controller:".length))])),
+    clusterRoleBinding("system:service-account-issuer-discovery", [group("system:serviceaccounts")]),
+    clusterRoleBinding("system:volume-scheduler", [user(SCHEDULER)]),
+    ...Object.keys(CONTROLLER_RULES).map((name) =>
+      clusterRoleBinding(`${CONTROLLER_PREFIX}${name}`, [serviceAccount(name)])
+    ),
   ];
 }
 
@@ -81,11 +95,10 @@ function roles(): readonly Role[] {
     role(SYSTEM, AUTHENTICATION_READER, [
       allow("get list watch", "core", "configmaps", "extension-apiserver-authentication"),
     ]),
-    role(SYSTEM, LEADER_LOCKING, [
-      allow("create get list update watch", "coordination.k8s.io", "leases"),
-      allow("create get list update watch", "coordination.k8s.io", "leasecandidates"),
-    ]),
+    role(SYSTEM, CONTROLLER_MANAGER_LOCKING, LEADER_LOCKING_RULES),
+    role(SYSTEM, SCHEDULER_LOCKING, LEADER_LOCKING_RULES),
     role(SYSTEM, BOOTSTRAP_SIGNER, [allow("get list watch", "core", "secrets")]),
+    role(SYSTEM, CLOUD_PROVIDER, [allow("create get list watch", "core", "configmaps")]),
     role(SYSTEM, TOKEN_CLEANER, [allow("delete get list watch", "core", "secrets"), EVENTS_RULE]),
   ];
 }
@@ -95,14 +108,16 @@ function roleBindings(): readonly RoleBinding[] {
     roleBinding(PUBLIC, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
     roleBinding(SYSTEM, `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, [
       user(CONTROLLER_MANAGER),
-      user("system:kube-scheduler"),
+      user(SCHEDULER),
     ]),
-    roleBinding(SYSTEM, LEADER_LOCKING, LEADER_LOCKING, [
+    roleBinding(SYSTEM, CONTROLLER_MANAGER_LOCKING, CONTROLLER_MANAGER_LOCKING, [
       user(CONTROLLER_MANAGER),
       serviceAccount("kube-controller-manager"),
       serviceAccount("leader-election-controller"),
     ]),
+    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [user(SCHEDULER), serviceAccount("kube-scheduler")]),
     roleBinding(SYSTEM, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
+    roleBinding(SYSTEM, CLOUD_PROVIDER, CLOUD_PROVIDER, [serviceAccount("cloud-provider")]),
     roleBinding(SYSTEM, TOKEN_CLEANER, TOKEN_CLEANER, [serviceAccount("token-cleaner")]),
   ];
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attributes } from "./attributes.ts";
 import { pathRequest, rbacObjects, resourceRequest, testUser } from "./_test_rbac.ts";
+import { planAggregation } from "./aggregate.ts";
 import { createDefaultRbac } from "./default_roles.ts";
 import { evaluateRbac } from "./evaluate.ts";
 import { planReconcile } from "./reconcile.ts";
@@ -108,9 +109,21 @@ test("createDefaultRbac() binds nobody to what lets machines in", () => {
   assert.equal(node?.subjects, undefined);
 });
 
-test("createDefaultRbac() fills admin, edit and view", () => {
-  const sizes = ["admin", "edit", "view"].map((name) => objects.clusterRoles.get(name)?.rules?.length);
-  assert.deepEqual(sizes, [29, 27, 12]);
+test("createDefaultRbac() leaves admin, edit and view to the aggregation controller", () => {
+  const names = ["admin", "edit", "view"];
+  assert.deepEqual(names.map((name) => objects.clusterRoles.get(name)?.rules), [null, null, null]);
+  const filled = new Map(planAggregation(defaults.clusterRoles).map((role) => [role.metadata.name, role]));
+  assert.deepEqual(names.map((name) => filled.get(name)?.rules?.length), [29, 27, 12]);
+});
+
+test("createDefaultRbac() binds every controller's service account to the controller's role", () => {
+  const controllers = [...objects.clusterRoles.keys()].filter((name) => name.startsWith("system:controller:"));
+  assert.equal(controllers.length, 41);
+  for (const name of controllers) {
+    const binding = defaults.clusterRoleBindings.find(({ metadata }) => metadata.name === name);
+    const account = name.slice("system:controller:".length);
+    assert.deepEqual(binding?.subjects, [{ kind: "ServiceAccount", name: account, namespace: "kube-system" }]);
+  }
 });
 
 test("planReconcile() leaves every default object as it is", () => {

@@ -1,8 +1,7 @@
 /** NamespaceLifecycle: nothing is created in a namespace that is missing or on its way out (`plugin/namespace/lifecycle`). */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
-import { notFound, StatusError } from "../../core/kube/status.ts";
-import { forbidden } from "../../core/kube/status.ts";
+import { forbidden, notFound, StatusError } from "../../core/kube/status.ts";
 import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
 
 /** Namespaces that can never be deleted. */
@@ -32,10 +31,11 @@ export function createNamespaceLifecycle(
 }
 
 /** 403 with the cause that clients look for. */
-function terminating({ kind, name, namespace }: MutatingRequest): StatusError {
+function terminating({ kind, name, namespace, object }: MutatingRequest): StatusError {
   const { status } = forbidden(
     kind,
-    name,
+    // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).
+    name || object.metadata.generateName || "Unknown",
     `unable to create new content in namespace ${namespace} because it is being terminated`,
   );
   const cause = {

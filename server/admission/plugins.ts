@@ -9,6 +9,7 @@ import { createCertificateSigning } from "./certificate_signing.ts";
 import { certificateSubjectRestriction } from "./certificate_subject_restriction.ts";
 import { createNamespaceLifecycle } from "./namespace_lifecycle.ts";
 import { nodeRestriction } from "./node_restriction.ts";
+import { taintNodesByCondition } from "./taint_nodes.ts";
 
 /** Builds them all. */
 export function createDefaultPlugins(
@@ -27,6 +28,7 @@ export function createDefaultPlugins(
       },
     }),
     nodeRestriction,
+    taintNodesByCondition,
     createCertificateApproval(deps),
     createCertificateSigning(deps),
     certificateSubjectRestriction,

@@ -7,15 +7,23 @@ export interface AuthnRequest {
   readonly authorizationHeader: string | undefined;
   /** Undefined when the client showed none. */
   readonly peerCertificate: PeerCertificate | undefined;
+  /** The audiences one of which the credential must be meant for; this server's own by default. */
+  readonly audiences?: readonly string[];
 }
 
 /** Who asks. `warnings` go to the client as Warning headers. */
 export type AuthnResult =
-  | { readonly kind: "user"; readonly user: UserInfo; readonly warnings?: readonly string[] }
+  | {
+    readonly kind: "user";
+    readonly user: UserInfo;
+    /** Those of the wanted audiences that the credential is meant for. */
+    readonly audiences: readonly string[];
+    readonly warnings?: readonly string[];
+  }
   /** Nothing was shown, and anonymous requests are allowed. */
   | { readonly kind: "anonymous"; readonly user: UserInfo; readonly warnings?: readonly string[] }
-  /** 401. The reason is for the log only; it never holds a credential. */
-  | { readonly kind: "unauthorized"; readonly reason: string; readonly warnings?: readonly string[] };
+  /** 401. What was wrong with what was shown, nothing when nothing was; never with a credential in it. */
+  | { readonly kind: "unauthorized"; readonly failures: readonly string[]; readonly warnings?: readonly string[] };
 
 /** Decides who asks. */
 export type Authenticator = (request: AuthnRequest) => Promise<AuthnResult>;

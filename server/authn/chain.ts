@@ -9,6 +9,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { ANONYMOUS } from "./anonymous.ts";
+import { acceptedAudiences, API_AUDIENCES } from "./audiences.ts";
 import type { Authenticator, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
 import { parseBearerToken } from "./bearer_token.ts";
 import { createBootstrapTokenAuthenticator } from "./bootstrap_token_authenticator.ts";
@@ -31,16 +32,18 @@ export interface AuthenticatorDeps {
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
   const byToken = tokenAuthenticators(deps);
-  return async ({ authorizationHeader, peerCertificate }) => {
+  return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES }) => {
     const failures: string[] = [];
     const shown = byCertificate(peerCertificate, deps.clock.now());
-    if (shown.kind === "user") return accept(shown.user);
+    if (shown.kind === "user") return accept(shown.user, audiences);
     if (shown.kind === "failed") failures.push(shown.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {
-      const result = await tryToken(token, byToken);
-      if (result.kind === "user") return accept(result.user);
+      const accepted = acceptedAudiences(audiences);
+      // Nobody knows a token that would have to be meant for others.
+      const result = await tryToken(token, accepted.length === 0 ? [] : byToken);
+      if (result.kind === "user") return accept(result.user, accepted);
       if (result.kind === "failed") failures.push(result.reason);
     }
     return withoutUser(deps, failures, warnings);
@@ -73,16 +76,13 @@ function withoutUser(
   failures: readonly string[],
   warnings: { readonly warnings?: readonly string[] },
 ): AuthnResult {
-  if (failures.length > 0) return { kind: "unauthorized", reason: failures.join("; "), ...warnings };
-  if (!deps.anonymous) {
-    return { kind: "unauthorized", reason: "no credentials, and anonymous requests are off", ...warnings };
-  }
+  if (failures.length > 0 || !deps.anonymous) return { kind: "unauthorized", failures, ...warnings };
   return { kind: "anonymous", user: ANONYMOUS, ...warnings };
 }
 
-function accept(user: UserInfo): AuthnResult {
+function accept(user: UserInfo, audiences: readonly string[]): AuthnResult {
   const { username, groups } = user;
   const isSettled = groups.includes(AUTHENTICATED_GROUP) || groups.includes(UNAUTHENTICATED_GROUP);
-  if (username === ANONYMOUS_USER || isSettled) return { kind: "user", user };
-  return { kind: "user", user: { ...user, groups: [...groups, AUTHENTICATED_GROUP] } };
+  if (username === ANONYMOUS_USER || isSettled) return { kind: "user", user, audiences };
+  return { kind: "user", user: { ...user, groups: [...groups, AUTHENTICATED_GROUP] }, audiences };
 }

@@ -134,7 +134,7 @@ test("createAuthenticator() refuses a token even when no token method is on", as
     anonymous: true,
   });
   const result = await authenticate({ ...bearer("x"), peerCertificate: undefined });
-  assert.deepEqual(result, { kind: "unauthorized", reason: "invalid bearer token" });
+  assert.deepEqual(result, { kind: "unauthorized", failures: ["invalid bearer token"] });
 });
 
 test("createAuthenticator() gives the static user its uid", async () => {
@@ -163,4 +163,18 @@ test("createAuthenticator() logs why a bootstrap token was refused, never the to
   const log = JSON.stringify([logger.entries, result]);
   assert.ok(log.includes("has invalid value for key token-secret."), log);
   assert.ok(!log.includes("aaaaaaaaaaaaaaaa") && !log.includes("0123456789abcdef"), log);
+});
+
+test("createAuthenticator() knows a token that is meant for this server, among others", async () => {
+  const audiences = ["other", "https://kubernetes.default.svc"];
+  const result = await ask({ ...bearer("static"), audiences });
+  assert.deepEqual(result.kind === "user" && result.audiences, ["https://kubernetes.default.svc"]);
+  assert.deepEqual(await ask({ ...bearer("static"), audiences: ["other"] }), {
+    kind: "unauthorized",
+    failures: ["invalid bearer token"],
+  });
+});
+
+test("createAuthenticator() has nothing to complain of when nothing is shown and anonymous is off", async () => {
+  assert.deepEqual(await ask({}, { anonymous: false }), { kind: "unauthorized", failures: [] });
 });

@@ -42,6 +42,7 @@ function joinReasons(reasons: Readonly<Record<string, string>>): string {
   return Object.entries(reasons).filter(([, text]) => text !== "").map(([name, text]) => `${name}: ${text}`).join("\n");
 }
 
-function joinErrors(errors: readonly string[]): string {
+/** Several errors in one text (apimachinery `util/errors` Aggregate). */
+export function joinErrors(errors: readonly string[]): string {
   return errors.length === 1 ? errors[0] ?? "" : `[${errors.join(", ")}]`;
 }

@@ -1,9 +1,17 @@
 /** The default roles and bindings, ready to be stored and mended at start. */
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import { createDefaultRbac } from "../../core/rbac/default_roles.ts";
 import { planReconcile } from "../../core/rbac/reconcile.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
+
+const KINDS = {
+  clusterroles: clusterRoleKind,
+  clusterrolebindings: clusterRoleBindingKind,
+  roles: roleKind,
+  rolebindings: roleBindingKind,
+} as const;
 
 /** Every default role and binding under its storage key; bindings come after the roles that they name. */
 export function defaultRbacObjects(): readonly BootstrapObject[] {
@@ -18,12 +26,13 @@ export function defaultRbacObjects(): readonly BootstrapObject[] {
 
 /** One RBAC object to have under its storage key; a changed one is mended unless its annotation forbids it. */
 export function rbacObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
-  plural: string,
+  plural: "clusterroles" | "clusterrolebindings" | "roles" | "rolebindings",
   wanted: T,
 ): BootstrapObject {
   const namespace = wanted.metadata.namespace === undefined ? "" : `${wanted.metadata.namespace}/`;
   return {
     key: `/registry/${plural}/${namespace}${nameOf(wanted)}`,
+    kind: KINDS[plural],
     object: wanted,
     // What lies under this key passed the strategy of this very kind.
     plan: (existing) => planReconcile(existing as T, wanted),

@@ -1,6 +1,6 @@
 /** The 403 of a refused check (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`). */
 import { quoteText } from "../../core/kube/quote.ts";
-import { forbidden, NO_RESOURCE, type StatusError } from "../../core/kube/status.ts";
+import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 
@@ -8,10 +8,21 @@ import type { Attributes } from "../../core/rbac/attributes.ts";
 export function deniedError(user: UserInfo, attributes: Attributes, reason: string): StatusError {
   const suffix = reason === "" ? "" : `: ${reason}`;
   const why = `${
-    sanitize(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
+    withoutMarkup(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
   }${suffix}`;
   if (attributes.kind === "path") return forbidden(NO_RESOURCE, "", why);
   return forbidden({ group: attributes.apiGroup, plural: attributes.resource }, attributes.name, why);
+}
+
+/**
+ * The same answer as it is sent when a request does not even reach its handler: browsers are told not to guess what it
+ * is (`RespondWithError`).
+ */
+export function refusedEarly(error: StatusError): StatusError {
+  return new StatusError(error.status, {
+    cause: error.cause,
+    headers: { ...error.headers, "x-content-type-options": "nosniff" },
+  });
 }
 
 function describe(attributes: Attributes): string {
@@ -22,7 +33,7 @@ function describe(attributes: Attributes): string {
   return `resource ${target} in API group ${quoteText(apiGroup)} ${scope}`;
 }
 
-/** The text may be shown by a browser: markup in names must stay text. */
-function sanitize(text: string): string {
+/** A text that a browser may show: markup in names must stay text. */
+export function withoutMarkup(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

@@ -6,7 +6,7 @@ import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { forbidden, notFound } from "../../core/kube/status.ts";
+import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { escalationMessage, findUncoveredRules } from "../../core/rbac/escalation.ts";
 import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
@@ -19,24 +19,30 @@ export interface EscalationDeps {
   readonly rbac: Pick<RbacSource, "objects">;
 }
 
+/** What a roleRef may name. */
+const ROLE_RESOURCES: Readonly<Record<string, Kind | undefined>> = { ClusterRole: clusterRoleKind, Role: roleKind };
+
 /** Selecting by label can gather anything, so it takes every right. */
 const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
   { verbs: ["*"], nonResourceURLs: ["*"] },
 ];
 
-/** Checks a Role or ClusterRole before it is stored. Throws StatusError 403. */
+/**
+ * Checks a Role or ClusterRole before it is stored. Throws StatusError 403.
+ *
+ * @param request who asks, and the name in the URL
+ */
 export async function checkRoleEscalation(
   deps: EscalationDeps,
   kind: Kind,
   role: Role | ClusterRole,
   stored: Role | ClusterRole | undefined,
-  user: UserInfo,
+  { user, name }: { readonly user: UserInfo; readonly name: string },
 ): Promise<void> {
   if (user.groups.includes(MASTERS_GROUP)) return;
   const namespace = role.metadata.namespace ?? "";
-  // The name of a creation is not part of its URL, so `escalate` limited to a name allows updates only.
-  const name = stored === undefined ? "" : nameOf(stored);
+  // The name of a POST is not part of its URL: `escalate` limited to a name allows updates, and creation by PUT.
   if (await isAllowed(deps, user, "escalate", kind.plural, name, namespace)) return;
   if (stored !== undefined && isOwnershipOnly(role, stored)) return;
   const message = findEscalation(deps, kind, user, namespace, role.rules ?? []);
@@ -47,7 +53,7 @@ export async function checkRoleEscalation(
   }
 }
 
-/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, or 404 without its role. */
+/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, 404 without its role, or 500. */
 export async function checkBindingEscalation(
   deps: EscalationDeps,
   kind: Kind,
@@ -59,7 +65,8 @@ export async function checkBindingEscalation(
   if (stored !== undefined && isOwnershipOnly(binding, stored)) return;
   const namespace = binding.metadata.namespace ?? "";
   const { roleRef } = binding;
-  const roleResource = roleRef.kind === "ClusterRole" ? clusterRoleKind : roleKind;
+  const roleResource = ROLE_RESOURCES[roleRef.kind];
+  if (roleResource === undefined) throw genericServerError(describeMissingRoles([roleRef]));
   if (await isAllowed(deps, user, "bind", roleResource.plural, roleRef.name, namespace)) return;
   const rules = findRoleRules(roleRef, namespace, deps.rbac.objects());
   // The text names the resource that is written, not the role: kube-apiserver reads the role in the request's context.

@@ -44,11 +44,12 @@ async function messageOf(check: Promise<void>): Promise<string | undefined> {
 }
 
 const u = testUser("u", "g");
+const post = { user: u, name: "" };
 const NOT_HELD = 'user "u" (groups=["g"]) is attempting to grant RBAC permissions not currently held:\n' +
   '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}';
 
 for (
-  const { name, held, user = u, wanted, stored, want } of [
+  const { name, held, user = u, wanted, stored, nameInUrl = "", want } of [
     { name: "rules that are held", held: [getPods], wanted: clusterRole("r", [getPods]) },
     {
       name: "rules that are not held",
@@ -80,6 +81,12 @@ for (
       stored: clusterRole("r", []),
     },
     {
+      name: "the verb escalate for one name covers a creation by PUT",
+      held: [{ verbs: ["escalate"], apiGroups: [GROUP], resources: ["clusterroles"], resourceNames: ["r"] }],
+      wanted: clusterRole("r", [getSecrets]),
+      nameInUrl: "r",
+    },
+    {
       name: "finalizers of a role that is not held",
       held: [],
       wanted: { ...clusterRole("r", [getSecrets]), metadata: { name: "r", labels: {}, finalizers: ["f"] } },
@@ -109,12 +116,14 @@ for (
     user?: UserInfo;
     wanted: ClusterRole;
     stored?: ClusterRole;
+    nameInUrl?: string;
     want?: string;
   }[]
 ) {
   test(`checkRoleEscalation() ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
     const world = await holding(...held);
-    assert.equal(await messageOf(checkRoleEscalation(world, clusterRoleKind, wanted, stored, user)), want);
+    const request = { user, name: stored === undefined ? nameInUrl : "r" };
+    assert.equal(await messageOf(checkRoleEscalation(world, clusterRoleKind, wanted, stored, request)), want);
   });
 }
 
@@ -124,11 +133,11 @@ test("checkRoleEscalation() counts what is held in the role's namespace", async 
     ["rolebindings", roleBinding("n", "held", "ClusterRole", "held", userSubject("u"))],
   ]);
   assert.equal(
-    await messageOf(checkRoleEscalation(world, roleKind, role("n", "r", [getSecrets]), undefined, u)),
+    await messageOf(checkRoleEscalation(world, roleKind, role("n", "r", [getSecrets]), undefined, post)),
     undefined,
   );
   assert.equal(
-    await messageOf(checkRoleEscalation(world, roleKind, role("m", "r", [getSecrets]), undefined, u)),
+    await messageOf(checkRoleEscalation(world, roleKind, role("m", "r", [getSecrets]), undefined, post)),
     `403 roles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
   );
 });
@@ -158,12 +167,21 @@ test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 
   assert.equal(await check("gone", getSecrets), `404 rolebindings.${GROUP} "gone" not found`);
 });
 
+test("checkBindingEscalation() cannot tell what a role of another kind grants", async () => {
+  const binding = roleBinding("n", "b", "Role", "secrets", groupSubject("g"));
+  const odd = { ...binding, roleRef: { ...binding.roleRef, kind: "Thing" } };
+  assert.equal(
+    await messageOf(checkBindingEscalation(await holding(), roleBindingKind, odd, undefined, u)),
+    '500 unsupported role reference kind: "Thing"',
+  );
+});
+
 test("checkRoleEscalation() says which of the user's own roles are missing, as the resource that is written", async () => {
   const world = await createRbacWorld([
     ["clusterrolebindings", clusterRoleBinding("b", "gone", userSubject("u"))],
   ]);
   assert.equal(
-    await messageOf(checkRoleEscalation(world, clusterRoleKind, clusterRole("r", [getSecrets]), undefined, u)),
+    await messageOf(checkRoleEscalation(world, clusterRoleKind, clusterRole("r", [getSecrets]), undefined, post)),
     `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}; resolution errors: [clusterroles.${GROUP} "gone" not found]`,
   );
 });

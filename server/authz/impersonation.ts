@@ -35,32 +35,60 @@ interface Check {
 const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
 /** With this many groups or extra values a single check for all of them comes first. */
 const MANY = 4;
+/** User names whose last mode is remembered (`impersonation/cache.go`). */
+const MAX_REMEMBERED = 10_000;
 const AUTHENTICATION_GROUP = "authentication.k8s.io";
 
 /**
  * The user to act as; the real user when no header asks for another. Throws StatusError 400 (no user named) or 403, which
- * tells of the first mode that applied.
+ * tells of the first mode that was tried.
  *
  * @param headers names and values, repeated ones repeated
- * @param attributes the request that is to be made as the other user; without it only the classic mode is tried
+ * @param attributes the request that is to be made as the other user
  */
-export async function resolveImpersonation(
+export type Impersonation = (
   headers: readonly (readonly [string, string])[],
   requester: UserInfo,
-  authorizer: Pick<Authorizer, "authorize">,
-  attributes?: Attributes,
-): Promise<UserInfo> {
-  const wanted = parseImpersonation(headers);
-  if (wanted === undefined) return requester;
-  let refusal: StatusError | undefined;
-  const modes = attributes === undefined ? [] : constrainedModesFor(wanted);
-  for (const mode of [...modes, "impersonate" as const]) {
-    const check: Check = { authorizer, requester, mode };
-    const refused = await findRefusal(check, wanted, attributes);
-    if (refused === undefined) return impersonatedUser(mode, wanted);
-    refusal ??= refused;
+  attributes: Attributes,
+) => Promise<UserInfo>;
+
+/**
+ * Builds impersonation. The mode that last succeeded for a user name is tried first the next time: that decides what a
+ * refusal tells, and which groups a node gets.
+ */
+export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): Impersonation {
+  const lastModes = new Map<string, Mode>();
+  return async (headers, requester, attributes) => {
+    const wanted = parseImpersonation(headers);
+    if (wanted === undefined) return requester;
+    const last = lastModes.get(requester.username);
+    let refusal: StatusError | undefined;
+    for (const mode of inOrder([...constrainedModesFor(wanted), "impersonate"], last)) {
+      const refused = await findRefusal({ authorizer, requester, mode }, wanted, attributes);
+      if (refused === undefined) {
+        remember(lastModes, requester.username, mode);
+        return impersonatedUser(mode, wanted);
+      }
+      refusal ??= refused;
+    }
+    throw refusal;
+  };
+}
+
+function inOrder(modes: readonly Mode[], first: Mode | undefined): readonly Mode[] {
+  if (first === undefined || !modes.includes(first)) return modes;
+  return [first, ...modes.filter((mode) => mode !== first)];
+}
+
+/** What was written last is at the end of a Map: the names that go are those that were not used for the longest time. */
+function remember(lastModes: Map<string, Mode>, username: string, mode: Mode): void {
+  lastModes.delete(username);
+  lastModes.set(username, mode);
+  if (lastModes.size <= MAX_REMEMBERED) return;
+  for (const oldest of lastModes.keys()) {
+    lastModes.delete(oldest);
+    return;
   }
-  throw refusal;
 }
 
 /** Nodes and service accounts have fixed groups, so these modes take nothing but the name. */
@@ -90,9 +118,9 @@ function isNodeUsername(username: string): boolean {
 async function findRefusal(
   check: Check,
   wanted: UserInfo,
-  attributes: Attributes | undefined,
+  attributes: Attributes,
 ): Promise<StatusError | undefined> {
-  if (check.mode !== "impersonate" && attributes !== undefined) {
+  if (check.mode !== "impersonate") {
     const verb = `impersonate-on:${check.mode}:${attributes.verb}`;
     const refused = await authorize(check, { ...attributes, verb });
     if (refused !== undefined) return refused;

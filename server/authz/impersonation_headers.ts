@@ -24,7 +24,9 @@ export function parseImpersonation(headers: readonly (readonly [string, string])
     const key = unescapeKey(name.slice(EXTRA_PREFIX.length));
     extra.set(key, [...extra.get(key) ?? [], value]);
   }
-  const wanted: UserInfo = { username, uid, groups, extra: Object.fromEntries(extra) };
+  // In the order of Go's JSON, in which the extra is shown and stored.
+  const sorted = [...extra].sort(([a], [b]) => (a < b ? -1 : 1));
+  const wanted: UserInfo = { username, uid, groups, extra: Object.fromEntries(sorted) };
   if (username !== "") return wanted;
   if (uid === "" && groups.length === 0 && extra.size === 0) return undefined;
   throw badRequest(`requested ${printUser(wanted)} without impersonating a user name`);
@@ -41,7 +43,7 @@ function unescapeKey(key: string): string {
 
 /** Go's `%#v` of the user. */
 function printUser({ username, uid, groups, extra }: UserInfo): string {
-  const keys = Object.keys(extra).sort();
+  const keys = Object.keys(extra);
   const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);
   const entries = keys.map((key) => `${quoteText(key)}:${printStrings(extra[key] ?? [])}`);
   const extraText = keys.length === 0 ? "map[string][]string(nil)" : `map[string][]string{${entries.join(", ")}}`;

@@ -4,7 +4,7 @@ import { StatusError } from "../../core/kube/status.ts";
 import { resourceRequest, testUser } from "../../core/rbac/_test_rbac.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 import { fakeAuthorizer } from "./_test_authz.ts";
-import { resolveImpersonation } from "./impersonation.ts";
+import { createImpersonation } from "./impersonation.ts";
 
 type Headers = readonly (readonly [string, string])[];
 
@@ -21,10 +21,10 @@ function describe(attributes: Attributes): string {
   );
 }
 
-async function resolve(headers: Headers, allows: (text: string) => boolean, attributes?: Attributes) {
+async function resolve(headers: Headers, allows: (text: string) => boolean) {
   const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
   try {
-    const user = await resolveImpersonation(headers, admin, authorizer, attributes);
+    const user = await createImpersonation(authorizer)(headers, admin, request);
     return { asked: authorizer.asked.map(describe), user };
   } catch (error) {
     assert.ok(error instanceof StatusError, String(error));
@@ -37,7 +37,7 @@ const classic = (text: string) => text.startsWith("impersonate ");
 const name = (value: string) => ["Impersonate-User", value] as const;
 const group = (value: string) => ["Impersonate-Group", value] as const;
 
-test("resolveImpersonation() leaves a request without headers alone", async () => {
+test("createImpersonation() leaves a request without headers alone", async () => {
   assert.deepEqual(await resolve([["Accept", "x"]], () => false), { asked: [], user: admin });
 });
 
@@ -88,21 +88,21 @@ for (
     },
   ] as readonly { title: string; headers: Headers; want: { uid?: string; groups: readonly string[] } }[]
 ) {
-  test(`resolveImpersonation() becomes ${title}`, async () => {
+  test(`createImpersonation() becomes ${title}`, async () => {
     const { user } = await resolve(headers, classic);
     assert.deepEqual([user?.uid, user?.groups], [want.uid ?? "", want.groups]);
   });
 }
 
-test("resolveImpersonation() asks for every value with the classic verb", async () => {
+test("createImpersonation() asks for every value with the classic verb", async () => {
   const { asked, user } = await resolve(
     [name("bob"), group("g"), ["Impersonate-Uid", "7"], ["Impersonate-Extra-A%2fb", "x"], [
       "Impersonate-Extra-A%2fb",
       "y",
     ]],
-    yes,
+    classic,
   );
-  assert.deepEqual(asked, [
+  assert.deepEqual(asked.filter(classic), [
     "impersonate users bob",
     "impersonate uids.authentication.k8s.io 7",
     "impersonate groups g",
@@ -112,17 +112,20 @@ test("resolveImpersonation() asks for every value with the classic verb", async 
   assert.deepEqual(user?.extra, { "a/b": ["x", "y"] });
 });
 
-test("resolveImpersonation() asks for service accounts in their namespace", async () => {
-  const { asked } = await resolve([name("system:serviceaccount:ns:sa")], yes);
-  assert.deepEqual(asked, ["impersonate serviceaccounts sa ns"]);
+test("createImpersonation() asks for service accounts in their namespace", async () => {
+  const { asked } = await resolve([name("system:serviceaccount:ns:sa")], classic);
+  assert.deepEqual(asked.filter(classic), ["impersonate serviceaccounts sa ns"]);
 });
 
-test("resolveImpersonation() refuses with the classic text when no target request is known", async () => {
-  const { error } = await resolve([name("bob"), group("g")], (text) => text.includes("users"));
-  assert.equal(
-    error,
-    '403 groups "g" is forbidden: User "admin" cannot impersonate resource "groups" in API group "" at the cluster scope',
-  );
+test("createImpersonation() tries the mode first that last succeeded for the user name", async () => {
+  const authorizer = fakeAuthorizer((asked) => classic(describe(asked)) && !describe(asked).endsWith(" dave"));
+  const impersonate = createImpersonation(authorizer);
+  await impersonate([name("bob")], admin, request);
+  await assert.rejects(impersonate([name("dave")], admin, request), {
+    message: 'users "dave" is forbidden: User "admin" cannot impersonate resource "users" in API group "" at the ' +
+      "cluster scope",
+  });
+  await assert.rejects(impersonate([name("dave")], testUser("other"), request), /impersonate-on:user-info:list/);
 });
 
 for (
@@ -139,15 +142,15 @@ for (
     },
   ] as readonly { title: string; headers: Headers; want: string }[]
 ) {
-  test(`resolveImpersonation() refuses ${title} without a user`, async () => {
+  test(`createImpersonation() refuses ${title} without a user`, async () => {
     const { error } = await resolve(headers, yes);
     assert.ok(error?.startsWith('400 requested &user.DefaultInfo{Name:""'), error);
     assert.ok(error?.endsWith(`${want} without impersonating a user name`), error);
   });
 }
 
-test("resolveImpersonation() tries the constrained mode first, for the request at hand", async () => {
-  const { asked, user } = await resolve([name("bob"), group("g")], yes, request);
+test("createImpersonation() tries the constrained mode first, for the request at hand", async () => {
+  const { asked, user } = await resolve([name("bob"), group("g")], yes);
   assert.deepEqual(asked, [
     "impersonate-on:user-info:list pods",
     "impersonate:user-info users.authentication.k8s.io bob",
@@ -156,8 +159,8 @@ test("resolveImpersonation() tries the constrained mode first, for the request a
   assert.deepEqual(user?.groups, ["g", "system:authenticated"]);
 });
 
-test("resolveImpersonation() makes a node of a node name in the constrained mode", async () => {
-  const { asked, user } = await resolve([name("system:node:n1")], yes, request);
+test("createImpersonation() makes a node of a node name in the constrained mode", async () => {
+  const { asked, user } = await resolve([name("system:node:n1")], yes);
   assert.deepEqual(asked, [
     "impersonate-on:arbitrary-node:list pods",
     "impersonate:arbitrary-node nodes.authentication.k8s.io n1",
@@ -165,30 +168,30 @@ test("resolveImpersonation() makes a node of a node name in the constrained mode
   assert.deepEqual(user?.groups, ["system:nodes", "system:authenticated"]);
 });
 
-test("resolveImpersonation() falls back to the classic verb and is content with it", async () => {
-  const { asked, user } = await resolve([name("bob")], classic, request);
+test("createImpersonation() falls back to the classic verb and is content with it", async () => {
+  const { asked, user } = await resolve([name("bob")], classic);
   assert.deepEqual(asked, ["impersonate-on:user-info:list pods", "impersonate users bob"]);
   assert.equal(user?.username, "bob");
 });
 
-test("resolveImpersonation() names the first mode when every mode refuses", async () => {
-  const { error } = await resolve([name("bob")], () => false, request);
+test("createImpersonation() names the first mode when every mode refuses", async () => {
+  const { error } = await resolve([name("bob")], () => false);
   assert.equal(
     error,
     '403 pods is forbidden: User "admin" cannot impersonate-on:user-info:list resource "pods" in API group "" at the cluster scope',
   );
 });
 
-test("resolveImpersonation() has no constrained mode for nodes and service accounts with groups", async () => {
+test("createImpersonation() has no constrained mode for nodes and service accounts with groups", async () => {
   for (const username of ["system:node:n1", "system:serviceaccount:ns:sa"]) {
-    const { asked } = await resolve([name(username), group("g")], classic, request);
+    const { asked } = await resolve([name(username), group("g")], classic);
     assert.ok(asked.every((text) => text.startsWith("impersonate ")), asked.join("; "));
   }
 });
 
-test("resolveImpersonation() makes nobody a superuser in the constrained mode", async () => {
+test("createImpersonation() makes nobody a superuser in the constrained mode", async () => {
   const allows = (text: string) => !classic(text);
-  const { error } = await resolve([name("bob"), group("system:masters")], allows, request);
+  const { error } = await resolve([name("bob"), group("system:masters")], allows);
   assert.equal(
     error,
     '403 groups.authentication.k8s.io "system:masters" is forbidden: User "admin" cannot impersonate:user-info resource ' +
@@ -196,9 +199,9 @@ test("resolveImpersonation() makes nobody a superuser in the constrained mode", 
   );
 });
 
-test("resolveImpersonation() asks once for many groups when all are allowed", async () => {
+test("createImpersonation() asks once for many groups when all are allowed", async () => {
   const groups = ["a", "b", "c", "d"].map(group);
-  const { asked } = await resolve([name("bob"), ...groups], yes, request);
+  const { asked } = await resolve([name("bob"), ...groups], yes);
   assert.equal(asked.at(-1), "impersonate:user-info groups.authentication.k8s.io *");
 });
 
@@ -219,9 +222,9 @@ for (
     { key: "example.com/a", value: "", want: "impersonating the empty string value in extra is not allowed" },
   ] as readonly { key: string; value?: string; want?: string }[]
 ) {
-  test(`resolveImpersonation() ${want === undefined ? "takes" : "refuses"} the extra "${key}" = "${value}" in the constrained mode`, async () => {
+  test(`createImpersonation() ${want === undefined ? "takes" : "refuses"} the extra "${key}" = "${value}" in the constrained mode`, async () => {
     const headers: Headers = [name("bob"), [`Impersonate-Extra-${encodeURIComponent(key)}`, value]];
-    const { error } = await resolve(headers, (text) => !classic(text), request);
+    const { error } = await resolve(headers, (text) => !classic(text));
     assert.equal(error?.replace(/^.* at the cluster scope: /, ""), want);
   });
 }

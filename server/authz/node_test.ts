@@ -7,6 +7,8 @@ import { authorizeNode } from "./node.ts";
 const node = testUser("system:node:n1", "system:nodes", "system:authenticated");
 const csrs = { apiGroup: "certificates.k8s.io", resource: "certificatesigningrequests" };
 const leases = { apiGroup: "coordination.k8s.io", resource: "leases", namespace: "kube-node-lease" };
+const slices = { apiGroup: "resource.k8s.io", resource: "resourceslices" };
+const onNode = (value: string) => [{ field: "spec.nodeName", operator: "=", value } as const];
 const csiNodes = { apiGroup: "storage.k8s.io", resource: "csinodes" };
 
 const cases: readonly { name: string; request: Partial<ResourceAttributes>; want: true | string }[] = [
@@ -88,6 +90,45 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
     name: "makes a token",
     request: { resource: "serviceaccounts", subresource: "token", verb: "create", name: "s", namespace: "a" },
     want: "no relationship found between node 'n1' and this object",
+  },
+  { name: "makes a mirror pod", request: { resource: "pods", verb: "create", namespace: "a" }, want: true },
+  {
+    name: "writes a pod's status",
+    request: { resource: "pods", subresource: "status", verb: "patch", name: "p", namespace: "a" },
+    want: true,
+  },
+  {
+    name: "lists pods",
+    request: { resource: "pods", verb: "list" },
+    want: "can only list/watch pods with spec.nodeName field selector",
+  },
+  { name: "lists its pods", request: { resource: "pods", verb: "list", fieldSelector: onNode("n1") }, want: true },
+  {
+    name: "watches the pods of another node",
+    request: { resource: "pods", verb: "watch", fieldSelector: onNode("n2") },
+    want: "can only list/watch pods with spec.nodeName field selector",
+  },
+  { name: "patches a pod", request: { resource: "pods", verb: "patch", name: "p", namespace: "a" }, want: "" },
+  {
+    name: "lists claims",
+    request: { resource: "persistentvolumeclaims", verb: "list", namespace: "a" },
+    want: "can only get individual resources of this type",
+  },
+  {
+    name: "reads a claim's status",
+    request: { resource: "persistentvolumeclaims", subresource: "status", name: "c", namespace: "a" },
+    want: "can only get/update/patch this type",
+  },
+  { name: "lists its resource slices", request: { ...slices, verb: "list", fieldSelector: onNode("n1") }, want: true },
+  {
+    name: "lists resource slices",
+    request: { ...slices, verb: "list" },
+    want: "can only list/watch/deletecollection resourceslices with nodeName field selector",
+  },
+  {
+    name: "deletes pod certificate requests",
+    request: { apiGroup: "certificates.k8s.io", resource: "podcertificaterequests", verb: "delete", name: "x" },
+    want: "nodes may not delete podcertificaterequests",
   },
   {
     name: "writes roles",

@@ -29,11 +29,19 @@ export type Reconcile<T extends KubeObject> = (
   signal: AbortSignal,
 ) => Promise<Outcome>;
 
+/** Other objects whose changes call for a look at a name. */
+export interface Trigger {
+  changes(signal: AbortSignal): AsyncIterable<Change<KubeObject>>;
+  /** The name to look at. */
+  nameFor(object: KubeObject): string;
+}
+
 /** What a controller needs. */
 export interface ControllerOptions<T extends KubeObject> {
   /** Stands on every log line. */
   readonly name: string;
-  readonly store: ObjectStore<T>;
+  readonly store: Pick<ObjectStore<T>, "changes">;
+  readonly triggers?: readonly Trigger[];
   readonly reconcile: Reconcile<T>;
   /** How many names at once; 5 as upstream. */
   readonly workers?: number;
@@ -54,19 +62,22 @@ export async function runController<T extends KubeObject>(
 ): Promise<void> {
   using life = createChildAbort(parent);
   const { signal } = life;
-  const { store, reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
+  const { store, triggers = [], reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
   const logger = options.logger.with({ controller: options.name });
   const queue = createWorkQueue(clock);
   const cache = new Map<string, T>();
   const synced = Promise.withResolvers<void>();
 
-  async function follow(): Promise<void> {
+  /** Watches for ever; `begin` is told of each start and gets the changes from then on. */
+  async function follow<U>(
+    changes: (signal: AbortSignal) => AsyncIterable<Change<U>>,
+    begin: () => (change: Change<U>) => void,
+  ): Promise<void> {
     for (let failures = 0;; failures += 1) {
-      // A watch that starts anew tells what is there, not what went away in between.
-      const missing = new Set(cache.keys());
+      const apply = begin();
       try {
-        for await (const change of store.changes(signal)) {
-          apply(change, missing);
+        for await (const change of changes(signal)) {
+          apply(change);
           failures = 0;
         }
         signal.throwIfAborted();
@@ -77,6 +88,18 @@ export async function runController<T extends KubeObject>(
       }
       await sleep(backoffMs(failures));
     }
+  }
+
+  function beginObjects(): (change: Change<T>) => void {
+    // A watch that starts anew tells what is there, not what went away in between.
+    const missing = new Set(cache.keys());
+    return (change) => apply(change, missing);
+  }
+
+  function beginTrigger({ nameFor }: Trigger): (change: Change<KubeObject>) => void {
+    return (change) => {
+      if (change.kind !== "synced") queue.add(nameFor(change.object));
+    };
   }
 
   function apply(change: Change<T>, missing: Set<string>): void {
@@ -156,7 +179,13 @@ export async function runController<T extends KubeObject>(
   }
 
   logger.debug("controller started", { workers });
-  const tasks = [follow(), queue.runDelays(signal), resync(), ...Array.from({ length: workers }, work)];
+  const tasks = [
+    follow((stop) => store.changes(stop), beginObjects),
+    ...triggers.map((trigger) => follow((stop) => trigger.changes(stop), () => beginTrigger(trigger))),
+    queue.runDelays(signal),
+    resync(),
+    ...Array.from({ length: workers }, work),
+  ];
   // Tasks end by the signal alone. A bug in one must stop the others and must not be lost.
   await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
   if (!parent.aborted) throw signal.reason;

@@ -1,5 +1,5 @@
-/** The audit log: one line per request, `audit.k8s.io/v1` Event at level Metadata; never a token, never a body. */
-import { formatMicroTime } from "../../core/kube/meta.ts";
+/** The audit log: one line per request, two for a watch, `audit.k8s.io/v1` Event at level Metadata; never a token, never a body. */
+import { formatMicroTime, type Status } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
 import type { RequestInfo } from "./request_info.ts";
@@ -20,22 +20,26 @@ export interface AuditRecord {
   readonly remoteAddress: string;
   readonly userAgent: string;
   readonly code: number;
+  /** What the client is told of a failure. */
+  readonly failure: Status | undefined;
   readonly decision: Decision | undefined;
   readonly receivedAt: Date;
-  readonly answeredAt: Date;
 }
+
+/** Where an answer stands: a watch starts long before it is complete. */
+export type AuditStage = "ResponseStarted" | "ResponseComplete";
 
 const MAX_USER_AGENT = 1024;
 
-/** The line of one request. */
-export function formatAuditEvent(record: AuditRecord): string {
+/** The line of one stage of a request. */
+export function formatAuditEvent(record: AuditRecord, stage: AuditStage, at: Date): string {
   const { info, decision } = record;
   const event = {
     kind: "Event",
     apiVersion: "audit.k8s.io/v1",
     level: "Metadata",
     auditID: record.auditId,
-    stage: "ResponseComplete",
+    stage,
     requestURI: record.requestUri,
     verb: info.verb,
     user: wireUser(record.user),
@@ -45,9 +49,9 @@ export function formatAuditEvent(record: AuditRecord): string {
       ? `${record.userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED`
       : record.userAgent,
     ...(info.isResourceRequest ? { objectRef: objectRef(info) } : {}),
-    responseStatus: { metadata: {}, code: record.code },
+    responseStatus: { metadata: {}, ...record.failure, code: record.code },
     requestReceivedTimestamp: formatMicroTime(record.receivedAt),
-    stageTimestamp: formatMicroTime(record.answeredAt),
+    stageTimestamp: formatMicroTime(at),
     ...(decision === undefined ? {} : {
       annotations: {
         "authorization.k8s.io/decision": decision.kind === "allow" ? "allow" : "forbid",

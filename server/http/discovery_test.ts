@@ -34,7 +34,7 @@ test("aggregated discovery tells the CSR resource as kubectl needs it", async ()
     versions: readonly { resources: readonly object[] }[];
   }[];
   const group = items.find(({ metadata }) => metadata.name === "certificates.k8s.io");
-  const responseKind = { group: "certificates.k8s.io", version: "v1", kind: "CertificateSigningRequest" };
+  const responseKind = { group: "", version: "", kind: "CertificateSigningRequest" };
   const verbs = ["get", "patch", "update"];
   assert.deepEqual(group?.versions[0]?.resources, [{
     resource: "certificatesigningrequests",

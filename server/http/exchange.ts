@@ -1,6 +1,7 @@
 /** One request on its way through the pipeline, after authentication and authorization. */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { RequestInfo } from "./request_info.ts";
+import type { Warnings } from "./warnings.ts";
 
 /** Everything a handler may know of a request. */
 export interface Exchange {
@@ -13,42 +14,24 @@ export interface Exchange {
   readonly warnings: Warnings;
   /** Aborts when the client goes away or the server stops. */
   readonly signal: AbortSignal;
+  /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
+  readonly repeated?: ReadonlyMap<string, string>;
 }
 
 /** The first value of a header, undefined when absent. */
-export function headerOf(exchange: Exchange, name: string): string | undefined {
-  return exchange.request.headers.get(name) ?? undefined;
+export function headerOf({ request, repeated }: Exchange, name: string): string | undefined {
+  return repeated?.get(name) ?? request.headers.get(name) ?? undefined;
 }
 
-const MAX_WARNINGS_LENGTH = 4096;
-const CUT_WARNING_LENGTH = 256;
-
-/** Warnings for the client, each at most once, cut when they grow too long together (RFC 7234 section 5.5). */
-export class Warnings {
-  readonly #texts = new Set<string>();
-
-  add(text: string): void {
-    // deno-lint-ignore no-control-regex -- a header value cannot hold them
-    this.#texts.add(text.replace(/[\u0000-\u001f\u007f]/g, " "));
+/** First values of repeated headers, from names and values in turn; undefined when none is repeated. */
+export function repeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
+  const first = new Map<string, string>();
+  const repeated = new Map<string, string>();
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase();
+    const known = first.get(name);
+    if (known === undefined) first.set(name, raw[index + 1]!);
+    else repeated.set(name, known);
   }
-
-  /** Header values, such as `299 - "unknown field \"spec.foo\""`. */
-  headers(): readonly string[] {
-    const texts = [...this.#texts];
-    const total = texts.reduce((sum, text) => sum + text.length, 0);
-    if (total <= MAX_WARNINGS_LENGTH) return texts.map(quoteWarning);
-    const kept: string[] = [];
-    let length = 0;
-    for (const text of texts) {
-      const cut = text.slice(0, CUT_WARNING_LENGTH);
-      length += cut.length;
-      if (length > MAX_WARNINGS_LENGTH) break;
-      kept.push(quoteWarning(cut));
-    }
-    return kept;
-  }
-}
-
-function quoteWarning(text: string): string {
-  return `299 - "${text.replace(/([\\"])/g, "\\$1")}"`;
+  return repeated.size === 0 ? undefined : repeated;
 }

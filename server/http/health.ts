@@ -1,6 +1,7 @@
 /** `/healthz`, `/livez`, `/readyz` and their single checks (`apiserver/pkg/server/healthz`). */
+import { quoteText } from "../../core/kube/quote.ts";
 import type { Exchange } from "./exchange.ts";
-import { respondText } from "./respond.ts";
+import { respondBytes, respondText } from "./respond.ts";
 
 /** One check: resolves when all is well, throws what is not. */
 export interface HealthCheck {
@@ -17,43 +18,59 @@ const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
 
 /** Builds the handler over the given checks. */
 export function createHealth(checks: readonly HealthCheck[]): HealthHandler {
+  const endpoints = new Map(ENDPOINTS.map((endpoint) => [`/${endpoint}`, checksOf(endpoint, checks)]));
+  const singles = new Map<string, HealthCheck>(
+    [...endpoints].flatMap(([path, own]) => own.map((check) => [`${path}/${check.name}`, check] as const)),
+  );
   return (exchange) => {
-    const [, endpoint = "", single, ...rest] = exchange.info.path.split("/");
-    if (!ENDPOINTS.includes(endpoint) || single === "" || rest.length > 0) return undefined;
-    const asked = checks.filter((check) => check.readyOnly !== true || endpoint === "readyz");
-    if (single === undefined) return answerAll(exchange, endpoint, asked);
-    const one = asked.find((check) => check.name === single);
-    return one === undefined ? undefined : answerOne(exchange, one);
+    const { path } = exchange.info;
+    const all = endpoints.get(path);
+    if (all !== undefined) return answerAll(exchange, path.slice(1), all);
+    const single = singles.get(path);
+    return single === undefined ? undefined : answerOne(exchange, single);
   };
+}
+
+/** Every path that the handler answers. */
+export function healthPaths(checks: readonly HealthCheck[]): readonly string[] {
+  return ENDPOINTS.flatMap((endpoint) => [
+    `/${endpoint}`,
+    ...checksOf(endpoint, checks).map(({ name }) => `/${endpoint}/${name}`),
+  ]);
+}
+
+function checksOf(endpoint: string, checks: readonly HealthCheck[]): readonly HealthCheck[] {
+  return checks.filter(({ readyOnly }) => readyOnly !== true || endpoint === "readyz");
 }
 
 async function answerOne(exchange: Exchange, check: HealthCheck): Promise<Response> {
   const failure = await failureOf(check);
-  return failure === undefined
-    ? respondText(exchange, 200, "ok")
-    : respondText(exchange, 500, `internal server error: ${failure}\n`);
+  if (failure !== undefined) return respondText(exchange, 500, `internal server error: ${failure}\n`);
+  return respondBytes(exchange, 200, "text/plain; charset=utf-8", new TextEncoder().encode("ok"));
 }
 
 async function answerAll(exchange: Exchange, endpoint: string, checks: readonly HealthCheck[]): Promise<Response> {
   const excluded = new Set(exchange.query.getAll("exclude"));
+  const unknown = new Set(excluded);
   const lines: string[] = [];
   let failed = false;
   for (const check of checks) {
-    if (excluded.delete(check.name)) {
-      lines.push(`[+]${check.name} excluded: ok`);
+    if (excluded.has(check.name)) {
+      unknown.delete(check.name);
+      lines.push(`[+]${check.name} excluded: ok\n`);
       continue;
     }
     const failure = await failureOf(check);
     failed ||= failure !== undefined;
-    lines.push(failure === undefined ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`);
+    lines.push(failure === undefined ? `[+]${check.name} ok\n` : `[-]${check.name} failed: reason withheld\n`);
   }
-  if (excluded.size > 0) {
-    const names = [...excluded].map((name) => JSON.stringify(name)).join(",");
-    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`);
+  if (unknown.size > 0) {
+    const names = [...unknown].sort().map(quoteText).join(",");
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}\n`);
   }
-  if (failed) return respondText(exchange, 500, `${lines.join("\n")}\n${endpoint} check failed\n`);
+  if (failed) return respondText(exchange, 500, `${lines.join("")}${endpoint} check failed\n`);
   if (!exchange.query.has("verbose")) return respondText(exchange, 200, "ok");
-  return respondText(exchange, 200, `${lines.join("\n")}\n${endpoint} check passed\n`);
+  return respondText(exchange, 200, `${lines.join("")}${endpoint} check passed\n`);
 }
 
 async function failureOf(check: HealthCheck): Promise<string | undefined> {

@@ -3,14 +3,20 @@
  * certificate does not end the handshake; it leads to a 401 with a reason.
  */
 import { Buffer } from "node:buffer";
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest } from "node:http2";
-import type { IncomingMessage } from "node:http";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import { splitWarnings } from "./warnings.ts";
 
 /** What the listener knows of a request beside the request. */
 export interface Connection {
@@ -73,7 +79,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
   });
   const handler = getRequestListener(
-    (request, env) => options.fetch(request, connectionOf(env.incoming)) as Promise<Response>,
+    async (request, env) => {
+      const response = await options.fetch(request, connectionOf(env.incoming));
+      sendWarningsApart(response.headers, env.outgoing);
+      return response;
+    },
     { overrideGlobalObjects: false },
   );
   const server = createSecureServer(
@@ -167,6 +177,16 @@ async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket
       resolve();
     });
   });
+}
+
+/** Each warning in a header line of its own, as kube-apiserver sends them; `Headers` would join them. */
+function sendWarningsApart(headers: Headers, outgoing: ServerResponse | Http2ServerResponse): void {
+  const joined = headers.get("warning");
+  if (joined === null) return;
+  const warnings = splitWarnings(joined);
+  if (warnings.length < 2) return;
+  headers.delete("warning");
+  outgoing.setHeader("warning", [...warnings]);
 }
 
 const peers = new WeakMap<object, PeerCertificate>();

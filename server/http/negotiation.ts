@@ -49,12 +49,22 @@ const STREAMING_TYPES: readonly MediaType[] = MEDIA_TYPES.filter((type) => type 
 /** User agents that get indented JSON (people at a terminal or a browser). */
 const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 
-/** Splits an Accept header into clauses, best quality first, order kept among equals. */
+/** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
-  const clauses = header.split(",").map((part) => parseClause(part)).filter((clause) => clause !== undefined);
-  return clauses.map((clause, index) => ({ clause, index }))
-    .sort((a, b) => b.clause.quality - a.clause.quality || a.index - b.index)
-    .map(({ clause }) => clause);
+  const clauses = header.split(",").map(parseClause).filter((clause) => clause !== undefined);
+  // Go's order is no order in the mathematical sense; the same steps lead to the same outcome.
+  for (let end = 1; end < clauses.length; end++) {
+    for (let at = end; at > 0 && isBetter(clauses[at]!, clauses[at - 1]!); at--) {
+      [clauses[at - 1], clauses[at]] = [clauses[at]!, clauses[at - 1]!];
+    }
+  }
+  return clauses;
+}
+
+/** Whether a clause names a media type, by itself or by a wildcard. */
+export function matchesClause({ type, subtype }: AcceptClause, mediaType: string): boolean {
+  const [wantedType = "", wantedSubtype = ""] = splitAtFirst(mediaType, "/");
+  return (type === wantedType && (subtype === wantedSubtype || subtype === "*")) || (type === "*" && subtype === "*");
 }
 
 /**
@@ -68,27 +78,74 @@ export function negotiate(
   userAgent: string,
   can: Convertible,
 ): Representation {
-  const clauses = accept === undefined || accept.trim() === "" ? [ANYTHING] : parseAccept(accept);
-  for (const clause of clauses) {
-    const mediaType = mediaTypeOf(clause, can.streaming === true);
+  const chosen = choose(accept ?? "", can);
+  // A watch that was asked for in YAML is refused, whatever else would do.
+  const refused = can.streaming === true && chosen?.mediaType === "application/yaml";
+  if (chosen === undefined || refused) {
+    throw notAcceptable(can.streaming === true ? STREAMING_TYPES.map((type) => `${type};stream=watch`) : MEDIA_TYPES);
+  }
+  if (chosen.as === "PartialObjectMetadata" || chosen.as === "PartialObjectMetadataList") {
+    assertSameForm(chosen.as, can);
+  }
+  return { ...chosen, pretty: chosen.pretty || isPrettyRequest(query, userAgent) };
+}
+
+/** A form of its own kind, such as aggregated discovery. */
+export interface Transformation {
+  readonly g: string;
+  readonly v: string;
+  readonly as: string;
+}
+
+/** How to write a transformation, undefined when no clause asks for it; clauses for the plain object do not count. */
+export function negotiateTransformation(
+  accept: string,
+  query: URLSearchParams,
+  userAgent: string,
+  target: Transformation,
+): Pick<Representation, "mediaType" | "pretty"> | undefined {
+  for (const clause of accept === "" ? [] : parseAccept(accept)) {
+    const { as, g, v, pretty } = clause.parameters;
+    if (as !== target.as || g !== target.g || v !== target.v) continue;
+    const mediaType = MEDIA_TYPES.find((type) => matchesClause(clause, type) && isAllowed(clause, type));
     if (mediaType === undefined) continue;
-    const as = clause.parameters["as"];
-    const pretty = wantsPretty(clause, query, userAgent);
-    if (as === undefined) return { mediaType, as: "object", metaVersion: "v1", pretty };
-    if (clause.parameters["g"] !== "meta.k8s.io") continue;
-    const metaVersion = clause.parameters["v"];
-    if (metaVersion !== "v1" && metaVersion !== "v1beta1") continue;
-    if (as === "Table" && can.table && mediaType !== "application/vnd.kubernetes.protobuf") {
-      return { mediaType, as, metaVersion, pretty };
-    }
-    if ((as === "PartialObjectMetadata" || as === "PartialObjectMetadataList") && can.partial) {
-      assertSameForm(as, can);
-      return { mediaType, as, metaVersion, pretty };
+    return { mediaType, pretty: pretty === "1" || isPrettyRequest(query, userAgent) };
+  }
+  return undefined;
+}
+
+/** Only watches stream, and no API has a server version. */
+function isAllowed({ parameters: { stream = "", sv = "" } }: AcceptClause, mediaType: MediaType): boolean {
+  return sv === "" && (stream === "" || (stream === "watch" && mediaType !== "application/yaml"));
+}
+
+function choose(accept: string, can: Convertible): Representation | undefined {
+  if (accept === "") return { mediaType: "application/json", as: "object", metaVersion: "v1", pretty: false };
+  for (const clause of parseAccept(accept)) {
+    for (const mediaType of MEDIA_TYPES) {
+      const chosen = matchesClause(clause, mediaType) ? representationOf(clause, mediaType, can) : undefined;
+      if (chosen !== undefined) return chosen;
     }
   }
-  throw notAcceptable(
-    can.streaming === true ? STREAMING_TYPES.map((type) => `${type};stream=watch`) : MEDIA_TYPES,
-  );
+  return undefined;
+}
+
+/** The representation that a clause's parameters ask for, undefined where it cannot be had. */
+function representationOf(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
+  if (!isAllowed(clause, mediaType)) return undefined;
+  const { as, g, v, pretty: indented } = clause.parameters;
+  const pretty = indented === "1";
+  if (as === undefined && g === undefined && v === undefined) {
+    return { mediaType, as: "object", metaVersion: "v1", pretty };
+  }
+  if (g !== "meta.k8s.io" || (v !== "v1" && v !== "v1beta1")) return undefined;
+  if (as === "Table" && can.table && mediaType !== "application/vnd.kubernetes.protobuf") {
+    return { mediaType, as, metaVersion: v, pretty };
+  }
+  if ((as === "PartialObjectMetadata" || as === "PartialObjectMetadataList") && can.partial) {
+    return { mediaType, as, metaVersion: v, pretty };
+  }
+  return undefined;
 }
 
 /** The representation of an error: indented JSON when what the client accepts cannot be had. */
@@ -113,41 +170,64 @@ function assertSameForm(as: "PartialObjectMetadata" | "PartialObjectMetadataList
 
 /** The media type of a body; JSON when none is named. Throws StatusError 415. */
 export function bodyMediaType(contentType: string | undefined): MediaType {
-  const name = (contentType ?? "").split(";")[0]!.trim().toLowerCase();
-  if (name === "") return "application/json";
-  const found = MEDIA_TYPES.find((type) => type === name);
-  if (found === undefined) throw unsupportedMediaType(MEDIA_TYPES);
+  if (contentType === undefined || contentType === "") return "application/json";
+  const [name, parameters] = splitAtFirst(contentType, ";");
+  const found = MEDIA_TYPES.find((type) => type === name.trim().toLowerCase());
+  if (found === undefined || !MEDIA_PARAMETERS.test(parameters)) throw unsupportedMediaType(MEDIA_TYPES);
   return found;
 }
 
-const ANYTHING: AcceptClause = { type: "*", subtype: "*", quality: 1, parameters: {} };
+/** What may follow the first semicolon of a media type (Go's `mime.ParseMediaType`). */
+const MEDIA_PARAMETERS =
+  /^\s*(?:[!#$%&'*+.^_`|~\w-]+\s*=\s*(?:[!#$%&'*+.^_`|~\w-]+|"(?:[^"\\\r\n]|\\.)*")\s*(?:;\s*|$))*$/;
 
 function parseClause(text: string): AcceptClause | undefined {
-  const [name, ...rest] = text.split(";").map((part) => part.trim());
-  const [type, subtype] = (name ?? "").toLowerCase().split("/");
-  if (type === undefined || type === "") return undefined;
+  const [name, rest] = splitAtFirst(trimSpaces(text), ";");
+  const [rawType, afterType] = splitAtFirst(name, "/");
+  const type = trimSpaces(rawType);
+  const [rawSubtype, afterSubtype] = splitAtFirst(afterType, "/");
+  if (afterSubtype !== "" || (afterType === "" && type !== "*")) return undefined;
   const parameters: Record<string, string> = {};
   let quality = 1;
-  for (const part of rest) {
-    const equals = part.indexOf("=");
-    if (equals < 0) continue;
-    const key = part.slice(0, equals).trim().toLowerCase();
-    const value = part.slice(equals + 1).trim().replace(/^"(.*)"$/, "$1");
-    if (key === "q") quality = Number.isFinite(Number(value)) ? Number(value) : 1;
-    else parameters[key] = value;
+  for (const part of rest === "" ? [] : rest.split(";")) {
+    const [key, afterKey] = splitAtFirst(part, "=");
+    const [value, afterValue] = splitAtFirst(afterKey, "=");
+    if (afterKey === "" || afterValue !== "") continue;
+    if (trimSpaces(key) === "q") quality = parseQuality(value);
+    else parameters[trimSpaces(key)] = trimSpaces(value);
   }
-  return { type, subtype: subtype ?? "*", quality, parameters };
+  return { type, subtype: afterType === "" ? "*" : trimSpaces(rawSubtype), quality, parameters };
 }
 
-function mediaTypeOf(clause: AcceptClause, streaming: boolean): MediaType | undefined {
-  const offered = streaming ? STREAMING_TYPES : MEDIA_TYPES;
-  if (clause.type === "*" && clause.subtype === "*") return "application/json";
-  if (clause.type === "application" && clause.subtype === "*") return "application/json";
-  return offered.find((type) => type === `${clause.type}/${clause.subtype}`);
+function isBetter(a: AcceptClause, b: AcceptClause): boolean {
+  return a.quality > b.quality || (a.type !== "*" && b.type === "*") || (a.subtype !== "*" && b.subtype === "*");
 }
 
-function wantsPretty(clause: AcceptClause, query: URLSearchParams, userAgent: string): boolean {
-  const asked = clause.parameters["pretty"] ?? query.get("pretty") ?? undefined;
-  if (asked !== undefined) return asked === "" || asked === "1" || asked.toLowerCase() === "true";
+/** What is no number counts as zero, which is the last choice but still one. */
+function parseQuality(text: string): number {
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : 0;
+}
+
+function splitAtFirst(text: string, separator: string): readonly [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Of all white space, only spaces. */
+function trimSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && text[start] === " ") start++;
+  while (end > start && text[end - 1] === " ") end--;
+  return text.slice(start, end);
+}
+
+/** `pretty` decides where it is given; people at a terminal or a browser get indented JSON anyway. */
+function isPrettyRequest(query: URLSearchParams, userAgent: string): boolean {
+  const asked = query.get("pretty") ?? "";
+  if (asked !== "") return TRUE_TEXTS.includes(asked);
   return PRETTY_AGENTS.some((prefix) => userAgent.startsWith(prefix));
 }
+
+/** What Go's `strconv.ParseBool` takes for true. */
+const TRUE_TEXTS: readonly string[] = ["1", "t", "T", "TRUE", "true", "True"];

@@ -1,118 +1,156 @@
-/** `/openapi/v3` with its group documents, and `/openapi/v2`, all made from the descriptions of the kinds. */
+/** `/openapi/v3` with its documents, and `/openapi/v2`, all made from the descriptions of the kinds. */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { openapiV2Json, openapiV2Protobuf } from "../../core/kube/openapi/v2.ts";
-import { openapiV3Document, type ServedKind } from "../../core/kube/openapi/v3.ts";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import {
+  encodeGnostic,
+  GNOSTIC_V2,
+  GNOSTIC_V3,
+  type OpenApiObject,
+  openapiV2,
+  openapiV3Documents,
+  type ServedKind,
+} from "../../core/kube/openapi/mod.ts";
+import type { Clock } from "../../core/ports.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
-import { parseAccept } from "./negotiation.ts";
-import { baseHeaders, respondBytes } from "./respond.ts";
+import { matchesClause, parseAccept } from "./negotiation.ts";
+import { acceptsGzip, respondEmpty } from "./respond.ts";
+import { type Content, serveContent } from "./serve_content.ts";
 
 /** Answers OpenAPI paths; undefined for any other path. */
 export type OpenapiHandler = (exchange: Exchange) => Promise<Response> | undefined;
 
+/** One document in its forms, each made when it is first asked for. */
 interface Document {
-  readonly bytes: Uint8Array;
-  readonly hash: string;
+  readonly etag: () => string;
+  readonly contentOf: (form: Form) => Content;
 }
 
-/** Builds the handler; documents are made when first asked for. */
-export function createOpenapi(served: readonly ServedKind[], serverVersion: string): OpenapiHandler {
-  const versions = new Map<string, { group: string; version: string }>();
-  for (const { kind } of served) {
-    const { group, version } = kind;
-    versions.set(group === "" ? `api/${version}` : `apis/${group}/${version}`, { group, version });
-  }
-  const documents = new Map<string, Document>();
-  const documentOf = (path: string, make: () => Uint8Array): Document => {
-    const known = documents.get(path);
-    if (known !== undefined) return known;
-    const bytes = make();
-    const hash = createHash("sha512").update(bytes).digest("hex").toUpperCase();
-    documents.set(path, { bytes, hash });
-    return { bytes, hash };
-  };
-  const v3 = (path: string): Document | undefined => {
-    const version = versions.get(path);
-    if (version === undefined) return undefined;
-    const kinds = served.filter(({ kind }) => kind.group === version.group && kind.version === version.version);
-    return documentOf(path, () => jsonOf(openapiV3Document(kinds, version.group, version.version)));
-  };
+type Form = "json" | "protobuf";
+
+const PROTOBUF_TYPE = {
+  v2: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+  v3: "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+};
+/** In kube-apiserver's order, which counts for wildcards; the second form of protobuf's name is that of old clients. */
+const FORMS = {
+  v2: formsOf(PROTOBUF_TYPE.v2),
+  v3: formsOf(PROTOBUF_TYPE.v3),
+};
+/** The library that compresses `/openapi/v2` leaves less than this alone. */
+const GZIP_FROM_BYTES = 1400;
+
+const compress = promisify(gzip);
+
+/** Builds the handler. */
+export function createOpenapi(
+  served: readonly ServedKind[],
+  serverVersion: string,
+  clock: Pick<Clock, "now">,
+): OpenapiHandler {
+  const madeAt = clock.now();
+  const v2 = documentOf("v2", madeAt, () => openapiV2(served, serverVersion));
+  const v3 = new Map([...openapiV3Documents(served, serverVersion)].map(([name, make]) => {
+    return [name, documentOf("v3", madeAt, make)] as const;
+  }));
+  const index = lazy(() => {
+    const paths = [...v3].map(([name, document]) => [name, { serverRelativeURL: urlOf(name, document) }]);
+    return jsonOf({ paths: Object.fromEntries(paths) });
+  });
   return (exchange) => {
-    const path = exchange.info.path.replace(/\/$/, "");
+    const { path } = exchange.info;
+    if (path === "/openapi/v2") return respondV2(exchange, v2);
     if (path === "/openapi/v3") {
-      const root = documentOf("v3", () => {
-        const paths = [...versions.keys()].sort().map((key) => [
-          key,
-          { serverRelativeURL: `/openapi/v3/${key}?hash=${v3(key)!.hash}` },
-        ]);
-        return jsonOf({ paths: Object.fromEntries(paths) });
-      });
-      return respondDocument(exchange, root, "application/json");
+      // kube-apiserver puts the list together for each request, and leaves its type to be guessed.
+      const content = { bytes: index(), contentType: "text/plain; charset=utf-8", modifiedAt: clock.now() };
+      return serveContent(exchange, content);
     }
-    if (path.startsWith("/openapi/v3/")) {
-      const key = path.slice("/openapi/v3/".length);
-      const document = v3(key);
-      if (document === undefined) return undefined;
-      return respondHashed(exchange, key, document);
-    }
-    if (path !== "/openapi/v2") return undefined;
-    const form = formOfV2(headerOf(exchange, "accept") ?? "");
-    if (form === undefined) return Promise.resolve(new Response(null, { status: 406, headers: baseHeaders(exchange) }));
-    if (form === "json") {
-      return respondDocument(
-        exchange,
-        documentOf("v2.json", () => jsonOf(openapiV2Json(served, serverVersion))),
-        "application/json",
-      );
-    }
-    const protobuf = documentOf("v2.pb", () => openapiV2Protobuf(served, serverVersion));
-    return respondDocument(exchange, protobuf, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    if (!path.startsWith("/openapi/v3/")) return undefined;
+    const name = path.slice("/openapi/v3/".length);
+    const document = v3.get(name);
+    return document === undefined ? respondEmpty(exchange, 404) : respondV3(exchange, name, document);
   };
 }
 
-/** Which form of `/openapi/v2` an Accept header asks for: protobuf unless JSON comes first. */
-function formOfV2(accept: string): "json" | "protobuf" | undefined {
-  if (accept === "") return "json";
-  for (const { type, subtype } of parseAccept(accept)) {
-    if (type === "*" || (type === "application" && (subtype === "json" || subtype === "*"))) return "json";
-    if (type === "application" && /^com\.github\.(proto-)?openapi\.spec\.v2[@.]v1\.0\+protobuf$/.test(subtype)) {
-      return "protobuf";
-    }
+function respondV3(exchange: Exchange, name: string, document: Document): Promise<Response> {
+  const vary = { vary: "Accept" };
+  const form = chooseForm(exchange, "v3");
+  if (form === undefined) return respondEmpty(exchange, 406, vary);
+  const asked = exchange.query.get("hash") ?? "";
+  const content = document.contentOf(form);
+  if (asked === "") return serveContent(exchange, content, vary);
+  if (asked === document.etag()) {
+    const expires = new Date(content.modifiedAt);
+    expires.setUTCFullYear(expires.getUTCFullYear() + 1);
+    const forever = { ...vary, "cache-control": "public, immutable", expires: expires.toUTCString() };
+    return serveContent(exchange, content, forever);
+  }
+  const location = urlOf(name, document);
+  const moved = { ...vary, "content-type": content.contentType, etag: content.etag!, location };
+  return respondEmpty(exchange, 301, moved);
+}
+
+/** The whole of version 2 is compressed whenever the client accepts it. */
+async function respondV2(exchange: Exchange, document: Document): Promise<Response> {
+  const form = chooseForm(exchange, "v2");
+  const vary = { vary: "Accept-Encoding, Accept" };
+  if (form === undefined) return respondEmpty(exchange, 406, vary);
+  const response = await serveContent(exchange, document.contentOf(form), vary);
+  if (!acceptsGzip(exchange) || response.status !== 200) return response;
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const body = bytes.length < GZIP_FROM_BYTES ? bytes : await compress(bytes);
+  const headers = new Headers(response.headers);
+  headers.set("content-length", String(body.length));
+  if (body !== bytes) headers.set("content-encoding", "gzip");
+  return new Response(body as BodyInit, { status: response.status, headers });
+}
+
+function chooseForm(exchange: Exchange, version: "v2" | "v3"): Form | undefined {
+  const accept = headerOf(exchange, "accept") ?? "";
+  for (const clause of parseAccept(accept === "" ? "*/*" : accept)) {
+    const found = FORMS[version].find(([name]) => matchesFormally(clause, name));
+    if (found !== undefined) return found[1];
   }
   return undefined;
 }
 
-/** A document asked for by its hash never changes; by another hash it is somewhere else. */
-function respondHashed(exchange: Exchange, key: string, document: Document): Promise<Response> {
-  const asked = exchange.query.get("hash");
-  if (asked !== null && asked !== document.hash) {
-    const headers = baseHeaders(exchange);
-    headers.set("content-type", "application/json");
-    headers.set("vary", "Accept");
-    headers.set("location", `/openapi/v3/${key}?hash=${document.hash}`);
-    return Promise.resolve(new Response(null, { status: 301, headers }));
-  }
-  return respondDocument(
-    exchange,
-    document,
-    "application/json",
-    asked === null ? {} : { "cache-control": "public, immutable" },
-  );
+/** A wildcard for the type alone counts here, too. */
+function matchesFormally(clause: ReturnType<typeof parseAccept>[number], name: string): boolean {
+  return matchesClause(clause.type === "*" ? { ...clause, type: "application" } : clause, name);
 }
 
-function respondDocument(
-  exchange: Exchange,
-  { bytes, hash }: Document,
-  contentType: string,
-  extra: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  const headers = { etag: `"${hash}"`, vary: "Accept", ...extra };
-  if (headerOf(exchange, "if-none-match") === `"${hash}"`) {
-    const all = baseHeaders(exchange);
-    for (const [name, value] of Object.entries(headers)) all.set(name, value);
-    return Promise.resolve(new Response(null, { status: 304, headers: all }));
-  }
-  return respondBytes(exchange, 200, contentType, bytes, headers);
+function formsOf(protobuf: string): readonly (readonly [name: string, form: Form])[] {
+  return [
+    ["application/json", "json"],
+    [protobuf, "protobuf"],
+    [protobuf.replace(".v1.0+", "@v1.0+"), "protobuf"],
+  ];
+}
+
+function documentOf(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
+  const json = lazy(() => jsonOf(make()));
+  const etag = lazy(() => createHash("sha512").update(json()).digest("hex").toUpperCase());
+  const protobuf = lazy(() => encodeGnostic(version === "v2" ? GNOSTIC_V2 : GNOSTIC_V3, make()));
+  return {
+    etag,
+    contentOf: (form) => ({
+      bytes: form === "json" ? json() : protobuf(),
+      contentType: form === "json" ? "application/json" : PROTOBUF_TYPE[version],
+      etag: `"${etag()}"`,
+      modifiedAt,
+    }),
+  };
+}
+
+function urlOf(name: string, document: Document): string {
+  return `/openapi/v3/${name}?hash=${document.etag()}`;
+}
+
+function lazy<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 function jsonOf(value: object): Uint8Array {

@@ -11,6 +11,8 @@ import {
   validateUpdateOptions,
 } from "../../core/kube/validation/options.ts";
 import type { FieldError } from "../../core/kube/field_error.ts";
+import { byteLength, isPrintable } from "../../core/kube/quote.ts";
+import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/managed_fields.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
 
@@ -56,10 +58,23 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
   }
   return {
     dryRun: dryRun.length > 0,
-    fieldManager: fieldManager === "" ? userAgent.split("/")[0] ?? "" : fieldManager,
+    fieldManager: fieldManager === "" ? managerOfUserAgent(userAgent) : fieldManager,
     fieldValidation: fieldValidation === "" ? "Warn" : fieldValidation as FieldValidation,
     force,
   };
+}
+
+/** The name a client goes by without a `fieldManager`: its user agent up to the slash, printable and short enough. */
+function managerOfUserAgent(userAgent: string): string {
+  let name = "";
+  let length = 0;
+  for (const character of userAgent.split("/")[0] ?? "") {
+    if (!isPrintable(character)) continue;
+    length += byteLength(character);
+    if (length > FIELD_MANAGER_MAX_LENGTH) break;
+    name += character;
+  }
+  return name;
 }
 
 /** Reads the options of a list or watch. Throws StatusError 400 or 422. */

@@ -2,29 +2,42 @@
 import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { goQuote } from "../../core/kube/codec/go_quote.ts";
+import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
+import { compareBytes } from "../../core/kube/codec/_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { isJsonObject } from "../../core/kube/json_value.ts";
+import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
-import { applyStrategicMergePatch } from "../../core/kube/patch/strategic.ts";
+import { badPatch, type PatchError } from "../../core/kube/patch/patch_error.ts";
+import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
+import { err, type Result } from "../../core/result.ts";
 import type { FieldValidation } from "./body.ts";
 import { wireOf } from "./encoding.ts";
-import { noKindText } from "./go_names.ts";
 import type { Exchange } from "./exchange.ts";
+import { goTypeOf, noKindText } from "./go_names.ts";
+import { isKnownKind } from "./known_kinds.ts";
+import { typedDocument, withDefaultNames } from "./typed_body.ts";
+
+/** How a patch changes an object; `apply` is server-side apply (`apply_body.ts`). */
+export type PatchType = "json" | "merge" | "strategic" | "apply";
 
 /** The patch types that are applied here. */
-export type PatchType = "json" | "merge" | "strategic";
+type DocumentPatch = Exclude<PatchType, "apply">;
 
 const TYPE_OF: Readonly<Record<string, PatchType>> = {
   "application/json-patch+json": "json",
   "application/merge-patch+json": "merge",
   "application/strategic-merge-patch+json": "strategic",
+  "application/apply-patch+yaml": "apply",
 };
 
-/** Reads the Content-Type of a patch. Throws StatusError 415; server-side apply is not served. */
+/** Reads the Content-Type of a patch. Throws StatusError 415. */
 export function parsePatchType(contentType: string | undefined): PatchType {
   const name = (contentType ?? "").split(";")[0]!.trim().toLowerCase();
   const type = TYPE_OF[name];
@@ -32,60 +45,46 @@ export function parsePatchType(contentType: string | undefined): PatchType {
   return type;
 }
 
-/** Parses a patch. Throws StatusError 400 when it is no JSON, or not of the type's shape. */
-export function readPatch(type: PatchType, bytes: Uint8Array): JsonDocument {
-  let document: JsonDocument;
+/** Parses a patch. Throws StatusError 400 when it is no JSON; its shape is looked at once the object is there. */
+export function readPatch(bytes: Uint8Array): JsonDocument {
   try {
-    document = parseJson(new TextDecoder().decode(bytes));
+    return parseJson(bytes);
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw badRequest("invalid JSON patch");
     throw error;
   }
-  // Go decodes `null` into an empty patch; a merge patch must be more.
-  if (document.value === null && type !== "merge") return { ...document, value: type === "json" ? [] : {} };
-  const fault = type === "json" ? undefined : findShapeFault(type, document.value);
-  if (fault !== undefined) throw badRequest(fault);
-  return document;
-}
-
-function findShapeFault(type: PatchType, value: unknown): string | undefined {
-  if (value === null) return "Invalid JSON Patch";
-  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  if (got === "object") return undefined;
-  const fault = `json: cannot unmarshal ${got} into Go value of type map[string]interface {}`;
-  return type === "merge" ? `error decoding patch: ${fault}` : fault;
 }
 
 /** The patched object, decoded and canonical. Throws StatusError 400, 413 or 422. */
 export function applyPatch(
   exchange: Exchange,
   kind: Kind,
-  type: PatchType,
+  type: DocumentPatch,
   stored: KubeObject,
   patch: JsonDocument,
   fieldValidation: FieldValidation,
 ): KubeObject {
   const versioned = encodeObject(wireOf(kind), stored);
-  const applied = type === "json"
-    ? applyJsonPatch(versioned, patch.value)
-    : type === "merge"
-    ? applyMergePatch(versioned, patch.value)
-    : applyStrategicMergePatch(kind.schema, versioned, patch.value);
+  const applied = applyDocument(type, kind, versioned, patch.value, fieldValidation !== "Ignore");
   if (!applied.ok) throw patchFailure(applied.error);
 
   const refuse = (detail: string): never => {
-    throw invalidPatchedObject(marshalJson(inGoOrder(applied.value, versioned)), detail);
+    const shown = type === "strategic"
+      ? printStrategicPatch(versioned, patch.value)
+      : marshalJson(inGoOrder(applied.value, versioned));
+    throw invalidPatchedObject(shown, detail);
   };
-  const fault = findNameFault(kind, applied.value);
-  if (fault !== undefined) refuse(fault);
   try {
-    const decoded = decodeObject(kind.schema, applied.value, { duplicates: patch.duplicates });
-    const unknown = type === "json" ? findUnknownOperationFields(patch.value) : [];
-    const strictErrors = [...unknown, ...decoded.strictErrors];
-    if (strictErrors.length > 0) {
-      if (fieldValidation === "Strict") refuse(`strict decoding error: ${strictErrors.join(", ")}`);
-      if (fieldValidation === "Warn") { for (const error of strictErrors) exchange.warnings.add(error); }
+    const fault = type === "strategic"
+      ? findUnstructuredFault(kind.schema, applied.value)
+      : findKindFault(kind, applied.value);
+    if (fault !== undefined) refuse(fault);
+    const decoded = decodeObject(kind.schema, applied.value);
+    const strictErrors = [...strictErrorsOf(type, patch), ...inTypesOrder(type, decoded.strictErrors)];
+    if (fieldValidation === "Strict" && strictErrors.length > 0) {
+      refuse(`strict decoding error: ${strictErrors.join(", ")}`);
     }
+    if (fieldValidation === "Warn") exchange.warnings.addStrict(strictErrors);
     return decoded.object as unknown as KubeObject;
   } catch (error) {
     if (error instanceof DecodeError) return refuse(error.message);
@@ -93,12 +92,57 @@ export function applyPatch(
   }
 }
 
-/** A patch may not make another kind of the object. */
-function findNameFault(kind: Kind, patched: unknown): string | undefined {
-  if (typeof patched !== "object" || patched === null) return undefined;
-  const { apiVersion, kind: name } = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...patched };
-  if (apiVersion === apiVersionOf(kind) && name === kind.kind) return undefined;
-  return noKindText(String(apiVersion), String(name));
+/** Applies a patch of any shape. One that is validated is decoded into Go types first, whose faults come first. */
+function applyDocument(
+  type: DocumentPatch,
+  kind: Kind,
+  versioned: object,
+  patch: unknown,
+  isValidated: boolean,
+): Result<unknown, PatchError> {
+  const isMap = patch === null || isJsonObject(patch);
+  switch (type) {
+    case "json":
+      return applyJsonPatch(versioned, patch ?? [], isValidated);
+    case "merge":
+      return isMap || !isValidated
+        ? applyMergePatch(versioned, patch)
+        : err(badPatch(`error decoding patch: ${noMapText(patch)}`));
+    case "strategic":
+      return isMap ? applyStrategicMergePatch(kind.schema, versioned, patch ?? {}) : err(badPatch(noMapText(patch)));
+  }
+}
+
+function noMapText(value: unknown): string {
+  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  return `json: cannot unmarshal ${got} into Go value of type map[string]interface {}`;
+}
+
+/** What strict decoding says of the patch itself. */
+function strictErrorsOf(type: DocumentPatch, patch: JsonDocument): readonly string[] {
+  const prefix = type === "json" ? "json patch " : "";
+  return [
+    ...patch.duplicates.map((path) => `${prefix}duplicate field ${goQuote(path)}`),
+    ...(type === "json" ? findUnknownOperationFields(patch.value) : []),
+  ];
+}
+
+/** A strategic merge patch is decoded from maps, which have no order: its faults are sorted. */
+function inTypesOrder(type: DocumentPatch, errors: readonly string[]): readonly string[] {
+  return type === "strategic" ? [...errors].sort(compareBytes) : errors;
+}
+
+/** A patch may not make another kind of the object. Throws DecodeError when that kind cannot be decoded. */
+function findKindFault(kind: Kind, patched: unknown): string | undefined {
+  const typed = typedDocument({ value: patched, duplicates: [] });
+  if (!typed.ok) return typed.error;
+  const names = withDefaultNames(typed.value, kind);
+  const apiVersion = apiVersionOf(names);
+  if (apiVersion === apiVersionOf(kind) && names.kind === kind.kind) return undefined;
+  if (!isKnownKind(apiVersion, names.kind)) return noKindText(apiVersion, names.kind);
+  const other = ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersion);
+  if (other !== undefined) typed.value.decode(other);
+  return `converting (${names.version}.${names.kind}) to (${goTypeOf(kind)}): unknown conversion`;
 }
 
 /** What a patch has touched comes out of Go with its members sorted; the rest stays as it was. */

@@ -2,13 +2,13 @@
  * What a request asks for, read from method and URL alone (`apiserver/pkg/endpoints/request/requestinfo.go`): the
  * input of authorization, dispatch and audit.
  */
-import type { Attributes } from "../../core/rbac/attributes.ts";
+import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {
   readonly isResourceRequest: boolean;
-  /** URL path, decoded as Go decodes it: before it is split, so that an escaped slash is a slash. */
+  /** URL path, decoded. */
   readonly path: string;
   readonly verb: string;
   readonly apiGroup: string;
@@ -17,6 +17,10 @@ export interface RequestInfo {
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
+  /** Field selector of a list, a watch or a deletion of a collection, as it came; empty for none. */
+  readonly fieldSelector: string;
+  /** A path that begins like that of a resource and then names none, which kube-apiserver fails on. */
+  readonly isCut: boolean;
   /** Segments from the resource on: resource, name, subresource and whatever follows. */
   readonly parts: readonly string[];
 }
@@ -33,14 +37,10 @@ const VERB_OF_METHOD: Readonly<Record<string, string>> = {
 /** Paths below a namespace that are about the namespace itself. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
-/** Decodes a URL path; undefined when its escapes are broken. */
-export function decodePath(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return undefined;
-  }
-}
+/** Old paths name the verb before the resource. */
+const VERBS_IN_PATHS: readonly string[] = ["watch", "proxy"];
+
+const VERBS_WITH_SELECTORS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
 
 /** Reads a request from its decoded path. */
 export function parseRequestInfo(method: string, path: string, query: URLSearchParams): RequestInfo {
@@ -54,6 +54,8 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     resource: "",
     subresource: "",
     name: "",
+    fieldSelector: "",
+    isCut: false,
     parts: [],
   };
   const segments = trimSlashes(path).split("/");
@@ -67,9 +69,10 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   let rest = segments.slice(isCore ? 2 : 3);
 
   let verb = VERB_OF_METHOD[method] ?? "";
-  if (rest[0] === "watch") {
-    if (rest.length < 2) return pathRequest;
-    verb = "watch";
+  const verbOfPath = VERBS_IN_PATHS.find((known) => known === rest[0]);
+  if (verbOfPath !== undefined) {
+    if (rest.length < 2) return { ...pathRequest, isCut: true };
+    verb = verbOfPath;
     rest = rest.slice(1);
   }
   let namespace = "";
@@ -79,10 +82,11 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   }
   const resource = rest[0] ?? "";
   let name = rest[1] ?? "";
-  const subresource = rest[2] ?? "";
-  if (name === "" && verb === "get") verb = isWatchQuery(query) ? "watch" : "list";
-  if (name === "" && verb === "delete") verb = "deletecollection";
-  if (name === "" && (verb === "list" || verb === "watch" || verb === "deletecollection")) name = selectedName(query);
+  const subresource = verb === "proxy" ? "" : rest[2] ?? "";
+  if (name === "" && verb === "get") {
+    verb = isWatchQuery(query) ? "watch" : "list";
+    name = selectedName(query);
+  } else if (name === "" && verb === "delete") verb = "deletecollection";
   return {
     isResourceRequest: true,
     path,
@@ -93,6 +97,9 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     resource,
     subresource,
     name,
+    // A watch by path is one of everything, or of one name: it knows no selectors.
+    fieldSelector: verbOfPath === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
+    isCut: false,
     parts: rest,
   };
 }
@@ -118,7 +125,15 @@ export function attributesOf(info: RequestInfo): Attributes {
     subresource: info.subresource,
     name: info.name,
     namespace: info.namespace,
+    ...fieldSelectorOf(info),
   };
+}
+
+/** A selector that cannot be read limits nothing. */
+function fieldSelectorOf({ fieldSelector }: RequestInfo): Pick<ResourceAttributes, "fieldSelector"> {
+  if (fieldSelector === "") return {};
+  const parsed = parseFieldSelector(fieldSelector);
+  return parsed.ok ? { fieldSelector: parsed.value } : {};
 }
 
 /** `watch` counts as true with any value except `0` and `false`. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attributesOf, decodePath, parseRequestInfo } from "./request_info.ts";
+import { attributesOf, parseRequestInfo } from "./request_info.ts";
+import { decodePath } from "./request_target.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 

@@ -3,27 +3,24 @@ import { apiVersionOf } from "../../core/kube/schema.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
+import { convertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondText } from "./respond.ts";
 import { handleGet, handleList, handleWatch } from "./read_handlers.ts";
+import { handlePatch } from "./patch_handler.ts";
 import { handleReview } from "./review_handler.ts";
 import { assertRoute, methodNotAllowed, methodsOf } from "./routes.ts";
-import {
-  handleCreate,
-  handleDelete,
-  handleDeleteCollection,
-  handlePatch,
-  handleUpdate,
-  type UpdateDeps,
-} from "./write_handlers.ts";
+import { handleCreate, handleDelete, handleDeleteCollection, handleUpdate, type UpdateDeps } from "./write_handlers.ts";
 
 /** Everything the API serves. */
 export interface Served {
   readonly resources: readonly Resource[];
   readonly reviews: readonly Review[];
 }
+
+const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 
 /** Handles one resource request. */
 export type ResourceHandler = (exchange: Exchange) => Promise<Response>;
@@ -48,14 +45,15 @@ export function createResourceHandler(deps: UpdateDeps, served: Served): Resourc
 function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Response> {
   const { info } = exchange;
   const scoped = review.kind.namespaced === (info.namespace !== "");
-  if (!scoped || info.parts.length !== 1) throw pathNotFound();
-  assertRoute(exchange, ["POST"]);
   // `/watch/…` is authorized as a watch: whoever may watch everything may not ask on behalf of others.
-  if (info.verb !== "create") throw pathNotFound();
+  if (!scoped || info.parts.length !== 1 || WATCH_BY_PATH.test(info.path)) throw pathNotFound();
+  assertRoute(exchange, ["POST"]);
   return handleReview(deps, review, exchange);
 }
 
-function dispatch(deps: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Response> {
+function dispatch(served: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Response> {
+  const { conversion } = resource;
+  const deps = conversion === undefined ? served : { ...served, storage: convertedStorage(served.storage, conversion) };
   const { info } = exchange;
   if (!isServedPath(resource, exchange)) throw pathNotFound();
   assertRoute(exchange, methodsOfPath(resource, exchange));
@@ -69,6 +67,7 @@ function dispatch(deps: UpdateDeps, resource: Resource, exchange: Exchange): Pro
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,
+    onWarning: (text) => exchange.warnings.add(text),
   };
   switch (info.verb) {
     case "list":

@@ -23,9 +23,8 @@ export async function respondBytes(
   bytes: Uint8Array,
   extra: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
-  const headers = baseHeaders(exchange);
+  const headers = baseHeaders(exchange, extra);
   headers.set("content-type", contentType);
-  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
   let body = bytes;
   if (bytes.length > GZIP_THRESHOLD_BYTES && acceptsGzip(exchange)) {
     body = await compress(bytes, { level: GZIP_LEVEL });
@@ -63,29 +62,43 @@ export function respondError(exchange: Exchange, error: unknown): Promise<Respon
   const bytes = encodeWire(STATUS_WIRE, status, representation.mediaType, representation.pretty);
   return respondBytes(exchange, code, representation.mediaType, bytes, {
     ...(retryAfter === undefined || retryAfter === 0 ? {} : { "retry-after": String(retryAfter) }),
-    ...(code === 403 ? { "x-content-type-options": "nosniff" } : {}),
     ...headers,
   });
 }
 
 /** Sends plain text, as the paths that are no API do. */
-export function respondText(exchange: Exchange, status: number, text: string): Promise<Response> {
+export function respondText(
+  exchange: Exchange,
+  status: number,
+  text: string,
+  extra: Readonly<Record<string, string>> = {},
+): Promise<Response> {
   return respondBytes(exchange, status, "text/plain; charset=utf-8", new TextEncoder().encode(text), {
+    ...extra,
     "x-content-type-options": "nosniff",
   });
 }
 
-/** Headers of every answer. */
-export function baseHeaders(exchange: Exchange): Headers {
+/** Sends headers alone. */
+export function respondEmpty(
+  exchange: Exchange,
+  status: number,
+  extra: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  return Promise.resolve(new Response(null, { status, headers: baseHeaders(exchange, extra) }));
+}
+
+/** Headers of every answer, and those of this one. */
+export function baseHeaders(exchange: Exchange, extra: Readonly<Record<string, string>> = {}): Headers {
   const headers = new Headers();
   headers.set("audit-id", exchange.auditId);
   headers.set("cache-control", "no-cache, private");
   for (const warning of exchange.warnings.headers()) headers.append("warning", warning);
+  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
   return headers;
 }
 
-function acceptsGzip(exchange: Exchange): boolean {
-  return (headerOf(exchange, "accept-encoding") ?? "").split(",").some((part) =>
-    part.trim().toLowerCase().split(";")[0] === "gzip"
-  );
+/** Whether the client reads gzip. */
+export function acceptsGzip(exchange: Exchange): boolean {
+  return (headerOf(exchange, "accept-encoding") ?? "").split(",").some((part) => part.trim() === "gzip");
 }

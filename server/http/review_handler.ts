@@ -1,6 +1,12 @@
 /** POST of a review: answered, never stored. */
+import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
+import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
+import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
+import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
+import { badRequest } from "../../core/kube/status.ts";
 import type { RegistryDeps } from "../registry/registry.ts";
 import type { Review } from "../registry/resource.ts";
+import { withMeta } from "../registry/write.ts";
 import { decodeBody, readBody } from "./body.ts";
 import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
@@ -10,17 +16,42 @@ import { parseWriteOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
 
-/** Decodes, answers with 201. */
+/** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
 export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Response> {
-  const representation = representationFor(exchange, { table: false, partial: false });
+  const { kind } = review;
+  const representation = representationFor(exchange, { table: false, partial: true });
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const bytes = await readBody(exchange.request);
   const options = parseWriteOptions("create", exchange.query, headerOf(exchange, "user-agent") ?? "");
-  const posted = decodeBody(exchange, review.kind, mediaType, bytes, options.fieldValidation);
-  const answer = await review.answer(posted, {
-    user: exchange.user,
-    namespace: exchange.info.namespace,
-    now: deps.clock.now(),
+  const now = deps.clock.now();
+  const posted = inScope(review, exchange, decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation));
+  const author = { manager: options.fieldManager, time: formatTime(now) };
+  const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
+  const { namespace } = exchange.info;
+  const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
+  if (representation.as !== "object") {
+    const wire = {
+      apiVersion: `meta.k8s.io/${representation.metaVersion}`,
+      kind: "PartialObjectMetadata",
+      schema: partialObjectMetadataSchema,
+    };
+    return respondWire(exchange, 201, wire, { metadata: answer.metadata }, representation);
+  }
+  return respondWire(exchange, 201, wireOf(kind), answer, representation);
+}
+
+/** Without what only servers set, and in the namespace of the request. Throws StatusError 400 for another one. */
+function inScope({ kind }: Review, { info }: Exchange, posted: KubeObject): KubeObject {
+  const named = posted.metadata.namespace ?? "";
+  if (kind.namespaced && named !== "" && named !== info.namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return withMeta(posted, {
+    namespace: kind.namespaced ? info.namespace : undefined,
+    selfLink: undefined,
+    uid: undefined,
+    creationTimestamp: undefined,
+    deletionTimestamp: undefined,
+    deletionGracePeriodSeconds: undefined,
   });
-  return respondWire(exchange, 201, wireOf(review.kind), answer, representation);
 }

@@ -34,12 +34,17 @@ export function methodNotAllowed(): StatusError {
   return new StatusError(statusOf(405, "MethodNotAllowed", message, {}));
 }
 
-/** Throws StatusError 405, 415 or 406 when no route of a path fits. */
-export function assertRoute(exchange: Exchange, methods: readonly string[]): void {
+/** Throws StatusError 405, 415 or 406 when no route of a path fits. `types` are those of its answers. */
+export function assertRoute(
+  exchange: Exchange,
+  methods: readonly string[],
+  types: readonly string[] = MEDIA_TYPES,
+): void {
   const { method } = exchange.request;
   if (!methods.includes(method)) throw methodNotAllowed();
   if (method === "PATCH") assertPatchType(headerOf(exchange, "content-type"));
-  assertProducible(headerOf(exchange, "accept"), isCollectionRead(exchange.info, method));
+  const streams = isCollectionRead(exchange.info, method) ? STREAM_TYPES : [];
+  assertProducible(headerOf(exchange, "accept"), types, streams);
 }
 
 /** The methods of a collection or item, from the verbs that a resource has. */
@@ -58,12 +63,11 @@ function assertPatchType(contentType: string | undefined): void {
 }
 
 /** Parameters and quality do not count here: negotiation looks at them later. */
-function assertProducible(accept: string | undefined, isStreaming: boolean): void {
+function assertProducible(accept: string | undefined, types: readonly string[], streams: readonly string[]): void {
   if (accept === undefined || accept === "") return;
-  const names = accept.split(",").map(mediaNameOf);
-  if (names.some((name) => name === "*/*" || MEDIA_TYPES.some((type) => type === name))) return;
-  const known = [...MEDIA_TYPES, ...(isStreaming ? STREAM_TYPES : [])].join(", ");
-  const message = `406: Not Acceptable\n\nAvailable representations: ${known}`;
+  const names = accept.split(",").map((clause) => clause.split(";")[0]!.trim());
+  if (names.some((name) => name === "*/*" || types.includes(name))) return;
+  const message = `406: Not Acceptable\n\nAvailable representations: ${[...types, ...streams].join(", ")}`;
   throw new StatusError(statusOf(406, "NotAcceptable", message, {}));
 }
 

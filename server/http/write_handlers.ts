@@ -2,9 +2,7 @@
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { badRequest } from "../../core/kube/status.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { deniedError } from "../authz/denied.ts";
 import { createObject } from "../registry/create.ts";
@@ -13,16 +11,17 @@ import { assertSelectable } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
+import { trackOwners } from "../registry/managed_fields.ts";
 import { withMeta } from "../registry/write.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
 import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
-import { applyPatch, parsePatchType, readPatch } from "./patch_body.ts";
 import { attributesOf } from "./request_info.ts";
 import { convertibleOf, listConvertible, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
+import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
 
 /** POST to a collection. */
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
@@ -31,7 +30,8 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   const bytes = await readBody(exchange.request);
   const options = parseWriteOptions("create", exchange.query, userAgentOf(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
-  const object = withDefaults(target.resource, inNamespace(target, sent));
+  const fresh = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
+  const object = trackOwners(deps, target, undefined, withoutSystemFields(fresh), options.fieldManager);
   const created = await createObject(deps, target, object, options.dryRun);
   if (created.kind === "stored") {
     return respondStored(deps, exchange, 201, target.resource, created.stored, representation);
@@ -52,42 +52,24 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   assertSameName(target, sent);
-  const object = withDefaults(target.resource, inNamespace(target, sent));
-  const updated = await updateObject(deps, target, () => Promise.resolve(object), {
+  const object = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
+  const change = (stored: KubeObject | undefined): KubeObject =>
+    trackOwners(deps, target, stored, object, options.fieldManager);
+  const updated = await updateObject(deps, target, change, {
     dryRun: options.dryRun,
     expectedUid: object.metadata.uid,
-    ...(target.subresource === ""
-      ? { create: { object, authorize: () => authorizeCreate(deps.authorizer, exchange) } }
+    ...(target.subresource === "" && target.resource.strategy.createOnUpdate
+      ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) }
       : {}),
   });
   return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 
-/** A PUT that creates takes the right to create too (`apiserver/pkg/endpoints/handlers/update.go`, withAuthorization). */
-async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
+/** A PUT or apply that creates takes the right to create too (`apiserver/pkg/endpoints/handlers/update.go`, withAuthorization). */
+export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">, exchange: Exchange): Promise<void> {
   const attributes = { ...attributesOf(exchange.info), verb: "create" };
   const decision = await authorizer.authorize(exchange.user, attributes);
   if (decision.kind !== "allow") throw deniedError(exchange.user, attributes, decision.reason);
-}
-
-/** PATCH of an object or subresource. */
-export async function handlePatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
-  const type = parsePatchType(headerOf(exchange, "content-type"));
-  const representation = representationFor(exchange, convertibleOf(target));
-  const bytes = await readBody(exchange.request);
-  const options = parseWriteOptions("patch", exchange.query, userAgentOf(exchange));
-  const patch = readPatch(type, bytes);
-  const updated = await updateObject(
-    deps,
-    target,
-    (stored) => {
-      const changed = applyPatch(exchange, target.resource.kind, type, stored, patch, options.fieldValidation);
-      assertSameName(target, changed);
-      return Promise.resolve(withDefaults(target.resource, changed));
-    },
-    { dryRun: options.dryRun },
-  );
-  return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 
 /** DELETE of one object: a Status, or the object while finalizers hold it. */
@@ -97,7 +79,12 @@ export async function handleDelete(deps: RegistryDeps, target: Target, exchange:
   const deleted = await deleteObject(deps, target, options);
   const { kind } = target.resource;
   if (deleted.kind === "marked") {
-    return respondUnstored(deps, exchange, 200, target.resource, deleted.object, representation);
+    // Old clients that ask for a cascade are told so when it takes its time (`endpoints/handlers/delete.go`).
+    const status = options.orphanDependents === false ? 202 : 200;
+    return respondUnstored(deps, exchange, status, target.resource, deleted.object, representation);
+  }
+  if (target.resource.deletion?.answersObject === true) {
+    return respondUnstored(deps, exchange, 200, target.resource, deleted.previous, representation);
   }
   const details: StatusDetails = {
     name: target.name,
@@ -125,7 +112,8 @@ export async function handleDeleteCollection(
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
-function respondUpdated(
+/** Answers an update: 201 when it created. */
+export function respondUpdated(
   deps: RegistryDeps,
   exchange: Exchange,
   resource: Resource,
@@ -179,32 +167,22 @@ const DELETE_OPTIONS: Kind = {
   schema: deleteOptionsSchema,
 };
 
-/** The namespace of the URL; a different one in the body is refused, for cluster-scoped kinds it is dropped. */
-function inNamespace(target: Target, sent: KubeObject): KubeObject {
-  if (!target.resource.kind.namespaced) return withMeta(sent, { namespace: undefined });
-  const named = sent.metadata.namespace ?? "";
-  if (named !== "" && named !== target.namespace) {
-    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  }
-  return withMeta(sent, { namespace: target.namespace });
+/** What only the server may set counts for nobody's (`rest.WipeObjectMetaSystemFields`). */
+function withoutSystemFields(sent: KubeObject): KubeObject {
+  const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, selfLink } = sent.metadata;
+  const isClean =
+    (uid ?? creationTimestamp ?? deletionTimestamp ?? deletionGracePeriodSeconds ?? selfLink) === undefined;
+  if (isClean) return sent;
+  return withMeta(sent, {
+    uid: undefined,
+    creationTimestamp: undefined,
+    deletionTimestamp: undefined,
+    deletionGracePeriodSeconds: undefined,
+    selfLink: undefined,
+  });
 }
 
-function assertSameName(target: Target, sent: KubeObject): void {
-  const name = nameOf(sent);
-  if (name === "") {
-    throw badRequest(
-      `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
-    );
-  }
-  if (name !== target.name) {
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`);
-  }
-}
-
-function withDefaults(resource: Resource, object: KubeObject): KubeObject {
-  return resource.strategy.applyDefaults?.(object) ?? object;
-}
-
-function userAgentOf(exchange: Exchange): string {
+/** The User-Agent header, empty when absent. */
+export function userAgentOf(exchange: Exchange): string {
   return headerOf(exchange, "user-agent") ?? "";
 }

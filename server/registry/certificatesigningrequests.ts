@@ -67,6 +67,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
     validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "main"),
     createOnUpdate: false,
     unconditionalUpdate: true,
+    resetFields: ["spec", "status"],
   },
   subresources: [
     {
@@ -75,6 +76,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
       table: false,
       prepareForUpdate: (csr, stored, { now }) => prepareCsrForApprovalUpdate(csr, stored, now),
       validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "approval"),
+      resetFields: ["spec", "status.certificate"],
     },
     {
       name: "status",
@@ -82,6 +84,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
       table: true,
       prepareForUpdate: (csr, stored, { now }) => prepareCsrForStatusUpdate(csr, stored, now),
       validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "status"),
+      resetFields: ["spec", "status.conditions"],
     },
   ],
 };

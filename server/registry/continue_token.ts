@@ -1,5 +1,5 @@
 /**
- * Tokens of chunked lists: base64url of `{"v":"meta.k8s.io/v1","rv":N,"start":"<key>\u0000"}`, opaque to clients
+ * Tokens of chunked lists: base64url of `{"v":"meta.k8s.io/v1","rv":N,"start":"/<key>\u0000"}`, opaque to clients
  * (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
@@ -19,7 +19,7 @@ const PREFIX = "invalid continue token: continue key is not valid";
 
 /** Writes a token. */
 export function encodeContinue(token: ContinueToken): string {
-  const json = JSON.stringify({ v: VERSION, rv: token.revision, start: `${token.lastKey}\u0000` });
+  const json = JSON.stringify({ v: VERSION, rv: token.revision, start: `/${token.lastKey}\u0000` });
   return Buffer.from(json, "utf8").toString("base64url");
 }
 
@@ -35,8 +35,10 @@ export function parseContinue(text: string): ContinueToken {
   if (typeof parsed.start !== "string" || parsed.start === "") {
     throw badRequest(`${PREFIX}: encoded start key empty (version ${VERSION})`);
   }
-  const start = parsed.start;
-  if (start.split("/").some((part) => part === ".." || part === ".")) throw badRequest(`${PREFIX}: ${start}`);
+  const start = parsed.start.startsWith("/") ? parsed.start.slice(1) : parsed.start;
+  // What Go's `path.Clean` would change could lead out of the list.
+  const isUnclean = start !== "" && start.split("/").some((part) => ["", ".", ".."].includes(part));
+  if (isUnclean) throw badRequest(`${PREFIX}: ${parsed.start}`);
   return { revision: parsed.rv, lastKey: start.endsWith("\u0000") ? start.slice(0, -1) : start };
 }
 

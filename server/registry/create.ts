@@ -1,15 +1,15 @@
 /** Creation: stamp, admit, validate, store (`apiserver/pkg/registry/rest/create.go`, `registry/generic/registry`). */
+import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatTime, nameOf } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { invalid } from "../../core/kube/field_error.ts";
-import { validateObjectMeta } from "../../core/kube/validation/object_meta.ts";
+import { validateObjectMeta, validateStandardFinalizers } from "../../core/kube/validation/object_meta.ts";
 import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
 import { keyOf } from "./keys.ts";
 import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
 import type { WriteContext } from "./resource.ts";
-import { refuseInvalid, withMeta } from "./write.ts";
+import { refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** How often a generated name is tried before the client is told to try again. */
 const GENERATE_ATTEMPTS = 8;
@@ -57,35 +57,50 @@ async function createOnce(
 ): Promise<Created> {
   const { resource } = target;
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
-  const stamped = stamp(deps, target, sent, context.now);
-  const admitted = await mutate(deps, target, stamped);
-  const prepared = resource.strategy.prepareForCreate(admitted, context);
+  // Admission and guard see the object before a name is generated, and before anything is validated.
+  const admitted = await mutate(deps, target, sent);
+  await resource.guard?.(admitted, undefined, target);
+  const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
   const name = nameOf(prepared);
 
   const metaErrors = validateObjectMeta(prepared.metadata, {
     namespaced: resource.kind.namespaced,
     validateName: (value, prefix) => resource.strategy.validateName(value, prefix),
   });
-  refuseInvalid(target, prepared, [...metaErrors, ...resource.strategy.validateCreate(prepared)]);
+  const finalizerErrors = resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata);
+  refuseInvalid(target, prepared, [
+    ...metaErrors,
+    ...finalizerErrors,
+    ...resource.strategy.validateCreate(prepared),
+  ]);
   // The path rules come last and alone, as the API machinery has them.
-  refuseInvalid(target, prepared, pathSegmentNameErrors(name).map((text) => invalid("metadata.name", name, text)));
+  refuseInvalid(
+    target,
+    prepared,
+    validateObjectMeta(prepared.metadata, {
+      namespaced: resource.kind.namespaced,
+      validateName: pathSegmentNameErrors,
+    }),
+  );
 
-  await resource.guard?.(prepared, undefined, target.user);
+  warnOf(target, prepared, undefined);
   await authorize?.();
   const refusal = await deps.admission.validate({ ...admissionOf(target, name), object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
-  if (!dryRun && /^\d+$/.test(version) && Number(version) !== 0) {
+  // A PUT or apply that creates goes the way of updates, which does not look.
+  if (!dryRun && authorize === undefined && /^\d+$/.test(version) && Number(version) !== 0) {
     throw genericServerError("resourceVersion should not be set on objects to be created");
   }
   const key = keyOf(resource, target.namespace, name);
+  const fresh = storedForm(resource.kind.schema, prepared);
   if (dryRun) {
     if (await deps.storage.get(key) !== undefined) throw new AlreadyExistsError(key);
     // What is not stored gets no version of its own.
-    return { kind: "dryRun", object: version === "" ? prepared : withMeta(prepared, { resourceVersion: version }) };
+    return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
-  return { kind: "stored", stored: await deps.storage.create(key, prepared) };
+  return { kind: "stored", stored: await deps.storage.create(key, fresh) };
 }
 
 /** Sets what only the server may set, drops what only the server may set. */
@@ -105,8 +120,12 @@ function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date):
 }
 
 async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
-  const answer = await deps.admission.mutate({ ...admissionOf(target, nameOf(object)), object });
-  if (answer.kind === "refused") throw forbidden(target.resource.kind, nameOf(object), answer.message);
+  const name = nameOf(object);
+  const answer = await deps.admission.mutate({ ...admissionOf(target, name), object });
+  if (answer.kind === "refused") {
+    // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).
+    throw forbidden(target.resource.kind, name || object.metadata.generateName || "Unknown", answer.message);
+  }
   return answer.object;
 }
 

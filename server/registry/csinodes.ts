@@ -34,6 +34,8 @@ export const csiNodes: Resource<CsiNode> = {
     validateCreate: validateCsiNodeCreate,
     validateUpdate: validateCsiNodeUpdate,
     unconditionalUpdate: false,
+    resetFields: ["status"],
   }),
   subresources: [],
+  deletion: { answersObject: true },
 };

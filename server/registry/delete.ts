@@ -1,16 +1,17 @@
 /** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
-import { formatTime, nameOf } from "../../core/kube/meta.ts";
+import { nameOf } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
+import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 import { keyOf } from "./keys.ts";
 import { listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
-import { withMeta } from "./write.ts";
+import { internalKindOf, withMeta } from "./write.ts";
 
 /** What a deletion answers. */
 export type Deleted =
-  /** Gone; `previous` is the last state. */
+  /** Gone; `previous` is the last state, its resourceVersion that of the deletion. */
   | { readonly kind: "deleted"; readonly previous: KubeObject }
   /** Marked; somebody's finalizer holds it. */
   | { readonly kind: "marked"; readonly object: KubeObject };
@@ -26,26 +27,17 @@ export async function deleteObject(
   while (true) {
     const stored = await deps.storage.get(key);
     if (stored === undefined) throw notFound(target.resource.kind, target.name);
-    assertPreconditions(target, stored, options);
-    const refusal = await deps.admission.validate({
-      operation: "DELETE",
-      kind: target.resource.kind,
-      subresource: "",
-      name: target.name,
-      namespace: target.namespace,
-      user: target.user,
-      oldObject: stored.object,
-    });
-    if (refusal !== undefined) throw forbidden(target.resource.kind, target.name, refusal.message);
-    const held = heldState(target, stored.object, deps.clock.now());
+    const plan = planDeletion(deps, target, stored, options);
+    if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
+    await assertAdmitted(deps, target, stored);
     try {
-      if (held === undefined) {
+      if (plan.kind === "remove") {
         if (dryRun) return { kind: "deleted", previous: stored.object };
-        const { previous } = await deps.storage.delete(key, stored.revision);
-        return { kind: "deleted", previous: previous.object };
+        const { previous, revision } = await deps.storage.delete(key, stored.revision);
+        return { kind: "deleted", previous: withMeta(previous.object, { resourceVersion: String(revision) }) };
       }
-      if (dryRun || held === stored.object) return { kind: "marked", object: held };
-      const written = await deps.storage.update(key, held, stored.revision);
+      if (dryRun || plan.object === stored.object) return { kind: "marked", object: plan.object };
+      const written = await deps.storage.update(key, plan.object, stored.revision);
       return { kind: "marked", object: written.object };
     } catch (error) {
       if (!(error instanceof RevisionConflictError)) throw error;
@@ -53,7 +45,41 @@ export async function deleteObject(
   }
 }
 
-/** Deletes what a list selects; answers the last states (or marked objects), in list order. */
+type DeletionPlan =
+  | { readonly kind: "remove" }
+  | { readonly kind: "mark"; readonly object: KubeObject }
+  /** It waits already: nobody is asked and nothing is written. */
+  | { readonly kind: "waiting" };
+
+/** What becomes of an object. Throws StatusError 409 when it is not the one that the preconditions mean. */
+function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, asked: DeleteOptions): DeletionPlan {
+  const rules = target.resource.deletion ?? {};
+  const now = deps.clock.now();
+  const { orphanDependents: _orphan, propagationPolicy: _policy, ...withoutPolicy } = asked;
+  const options = deps.garbageCollection ? asked : withoutPolicy;
+  const beginning = rules.begin?.(stored.object, { options, now }) ?? { kind: "usual" };
+  if (beginning.kind !== "usual") return beginning;
+  assertPreconditions(target, stored, options);
+  const finalizers = finalizersAfterDeletion(stored.object, options, rules);
+  if (finalizers.length === 0) return { kind: "remove" };
+  return { kind: "mark", object: markedForDeletion(stored.object, finalizers, now) };
+}
+
+async function assertAdmitted(deps: RegistryDeps, target: Target, stored: Stored): Promise<void> {
+  const { kind } = target.resource;
+  const refusal = await deps.admission.validate({
+    operation: "DELETE",
+    kind,
+    subresource: "",
+    name: target.name,
+    namespace: target.namespace,
+    user: target.user,
+    oldObject: stored.object,
+  });
+  if (refusal !== undefined) throw forbidden(kind, target.name, refusal.message);
+}
+
+/** Deletes what a list selects; answers the states that were listed, in list order. */
 export async function deleteCollection(
   deps: RegistryDeps,
   target: Target,
@@ -65,9 +91,9 @@ export async function deleteCollection(
   const objects: KubeObject[] = [];
   for (const { object } of list.items) {
     const one: Target = { ...target, name: nameOf(object), namespace: object.metadata.namespace ?? target.namespace };
+    objects.push(object);
     try {
-      const deleted = await deleteObject(deps, one, options);
-      objects.push(deleted.kind === "deleted" ? deleted.previous : deleted.object);
+      await deleteObject(deps, one, options);
     } catch (error) {
       if (!isGone(error)) throw error;
     }
@@ -75,19 +101,12 @@ export async function deleteCollection(
   return { objects, revision: list.revision };
 }
 
-/** The marked state of an object that finalizers hold; the object itself when it is marked already. */
-function heldState(target: Target, object: KubeObject, now: Date): KubeObject | undefined {
-  const marked = target.resource.markDeleted?.(object);
-  if (marked === undefined && (object.metadata.finalizers ?? []).length === 0) return undefined;
-  if (object.metadata.deletionTimestamp !== undefined) return object;
-  return withMeta(marked ?? object, { deletionTimestamp: formatTime(now), deletionGracePeriodSeconds: 0 });
-}
-
 function assertPreconditions(target: Target, stored: Stored, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   const record = stored.object.metadata;
   // The name slot holds the Kind here, as kube-apiserver answers it.
-  const subject = { group: target.resource.kind.group, plural: target.resource.kind.kind };
+  const { group, kind } = internalKindOf(target.resource);
+  const subject = { group, plural: kind };
   if (uid !== undefined && uid !== record.uid) {
     throw conflict(
       subject,

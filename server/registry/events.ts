@@ -1,7 +1,10 @@
-/** Core `v1` events: what recorders write and `kubectl describe` shows. */
+/**
+ * Events, what recorders write and `kubectl describe` shows: the same stored objects as core `v1` and as
+ * `events.k8s.io/v1` (`pkg/registry/core/event`).
+ */
 import type { Event } from "../../core/kube/core_v1.ts";
-import { eventKind } from "../../core/kube/kinds/mod.ts";
-import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { eventV1Of } from "../../core/kube/events_v1.ts";
+import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
 import { formatAge } from "./columns.ts";
 import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
@@ -17,54 +20,64 @@ const REFERENCE_FIELDS: readonly string[] = [
   "involvedObject.fieldPath",
 ];
 
+/** The columns of both versions; a table shows the stored form. */
+export const EVENT_COLUMNS: readonly Column<Event>[] = [
+  column("Last Seen", "Time since the event was last seen.", (event, now) => formatAge(lastSeen(event), now)),
+  column("Type", "Normal or Warning.", (event) => event.type ?? ""),
+  column("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
+  column("Object", "What it happened to.", objectText),
+  column("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
+  column("Source", "Who reports it.", sourceText, 1),
+  column("Message", "What happened.", (event) => (event.message ?? "").trim()),
+  column("First Seen", "Time since the event was first seen.", (event, now) => formatAge(firstSeen(event), now), 1),
+  {
+    name: "Count",
+    type: "string",
+    format: "",
+    priority: 1,
+    description: "How often it was seen.",
+    cell: (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
+  },
+  { ...column("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
+];
+
 /** Events expire an hour after their last write. */
 export const events: Resource<Event> = {
   kind: eventKind,
+  otherVersion: { kind: eventV1Kind, convert: eventV1Of },
   verbs: STANDARD_VERBS,
-  columns: [
-    column("Last Seen", "Time since the event was last seen.", (event, now) => formatAge(lastSeen(event), now)),
-    column("Type", "Normal or Warning.", (event) => event.type ?? ""),
-    column("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
-    column("Object", "What it happened to.", objectText),
-    column("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
-    column("Source", "Who reports it.", sourceText, 1),
-    column("Message", "What happened.", (event) => (event.message ?? "").trim()),
-    column("First Seen", "Time since the event was first seen.", (event, now) => formatAge(firstSeen(event), now), 1),
-    {
-      name: "Count",
-      type: "string",
-      format: "",
-      priority: 1,
-      description: "How often it was seen.",
-      cell: (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
-    },
-    { ...column("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
-  ],
+  columns: EVENT_COLUMNS,
   selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],
-  selectField(event, field) {
-    switch (field) {
-      case "reason":
-        return event.reason ?? "";
-      case "reportingComponent":
-        return event.reportingComponent;
-      case "source":
-        return event.source.component ?? event.reportingComponent;
-      case "type":
-        return event.type ?? "";
-      default: {
-        const key = field.slice("involvedObject.".length) as keyof Event["involvedObject"];
-        return event.involvedObject[key] ?? "";
-      }
-    }
-  },
+  selectField: selectEventField,
   strategy: plainStrategy<Event>({
-    validateName: subdomainNameErrors,
+    // Metadata is not looked at, but for what a path cannot hold.
+    validateName: () => [],
+    anyFinalizer: true,
     validateCreate: (event) => validateEventCreate(event, "v1"),
     validateUpdate: (event, stored) => validateEventUpdate(event, stored, "v1"),
     createOnUpdate: true,
   }),
   subresources: [],
+  deletion: { withoutPolicy: true },
 };
+
+/** The value of a field by its name in core `v1`. */
+export function selectEventField(event: Event, field: string): string {
+  switch (field) {
+    case "reason":
+      return event.reason ?? "";
+    case "reportingComponent":
+      return event.reportingComponent;
+    case "source":
+      return event.source.component ?? event.reportingComponent;
+    case "type":
+      return event.type ?? "";
+    default: {
+      const key = field.slice("involvedObject.".length) as keyof Event["involvedObject"];
+      return event.involvedObject[key] ?? "";
+    }
+  }
+}
 
 function column(
   name: string,

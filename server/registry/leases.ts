@@ -2,7 +2,12 @@
 import type { Lease } from "../../core/kube/coordination_v1.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { validateLeaseCreate, validateLeaseUpdate } from "../../core/kube/validation/leases.ts";
+import {
+  prepareLeaseForCreate,
+  prepareLeaseForUpdate,
+  validateLeaseCreate,
+  validateLeaseUpdate,
+} from "../../core/kube/validation/leases.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
@@ -19,6 +24,9 @@ export const leases: Resource<Lease> = {
   selectableFields: [],
   strategy: plainStrategy<Lease>({
     validateName: subdomainNameErrors,
+    anyFinalizer: true,
+    prepareForCreate: prepareLeaseForCreate,
+    prepareForUpdate: prepareLeaseForUpdate,
     validateCreate: validateLeaseCreate,
     validateUpdate: validateLeaseUpdate,
     createOnUpdate: true,

@@ -1,29 +1,35 @@
-/** Core `v1` namespaces. Deletion is not served: nothing here empties a namespace. */
+/** Core `v1` namespaces: deleting one only marks it; it goes when its finalizers are gone (`pkg/registry/core/namespace`). */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
+import { type DeleteOptions, formatTime } from "../../core/kube/meta.ts";
 import { labelNameErrors } from "../../core/kube/names.ts";
+import { conflict } from "../../core/kube/status.ts";
 import {
   defaultNamespace,
   prepareNamespaceForCreate,
   prepareNamespaceForUpdate,
   validateNamespaceCreate,
+  validateNamespaceFinalizeUpdate,
+  validateNamespaceStatusUpdate,
   validateNamespaceUpdate,
 } from "../../core/kube/validation/namespaces.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
-import { type Resource, STANDARD_VERBS } from "./resource.ts";
+import type { Beginning, DeletionRequest } from "./deletion.ts";
+import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
+import { withMeta } from "./write.ts";
 
-/** Scopes of names. */
+/** Scopes of names. Namespaces have no deletion of a whole collection. */
 export const namespaces: Resource<Namespace> = {
   kind: namespaceKind,
-  verbs: STANDARD_VERBS.filter((verb) => verb !== "delete" && verb !== "deletecollection"),
+  verbs: STANDARD_VERBS.filter((verb) => verb !== "deletecollection"),
   columns: [
     nameColumn,
     textColumn<Namespace>("Status", "Active or terminating.", (namespace) => namespace.status.phase ?? ""),
     ageColumn,
   ],
-  selectableFields: ["status.phase", "name"],
-  selectField: (namespace, field) => field === "name" ? namespace.metadata.name ?? "" : namespace.status.phase ?? "",
+  selectableFields: ["status.phase"],
+  selectField: (namespace) => namespace.status.phase ?? "",
   strategy: plainStrategy<Namespace>({
     validateName: labelNameErrors,
     applyDefaults: defaultNamespace,
@@ -31,6 +37,69 @@ export const namespaces: Resource<Namespace> = {
     prepareForUpdate: prepareNamespaceForUpdate,
     validateCreate: validateNamespaceCreate,
     validateUpdate: validateNamespaceUpdate,
+    resetFields: ["status"],
   }),
-  subresources: [],
+  subresources: [
+    {
+      name: "finalize",
+      verbs: ["update"],
+      table: false,
+      prepareForUpdate: (namespace, stored) => ({ ...namespace, status: stored.status }),
+      validateUpdate: validateNamespaceFinalizeUpdate,
+      resetFields: ["status"],
+    },
+    {
+      name: "status",
+      verbs: SUBRESOURCE_VERBS,
+      table: true,
+      prepareForUpdate: (namespace, stored) => ({ ...namespace, spec: stored.spec }),
+      validateUpdate: validateNamespaceStatusUpdate,
+      resetFields: ["spec"],
+    },
+  ],
+  deletion: { answersObject: true, begin: beginDeletion },
 };
+
+/** The first request marks, later ones wait until the finalizers of the spec are gone; only then it can go. */
+function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest): Beginning<Namespace> {
+  assertPreconditions(namespace, options);
+  if (namespace.metadata.deletionTimestamp !== undefined) {
+    return (namespace.spec.finalizers ?? []).length > 0 ? { kind: "waiting" } : { kind: "usual" };
+  }
+  const marked = withMeta(namespace, {
+    deletionTimestamp: formatTime(now),
+    finalizers: finalizersOf(namespace, options),
+  });
+  return { kind: "mark", object: { ...marked, status: { ...namespace.status, phase: "Terminating" } } };
+}
+
+/** Namespaces have their own texts for this. */
+function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: DeleteOptions): void {
+  const { name = "", uid = "", resourceVersion = "" } = metadata;
+  const refuse = (what: string, wanted: string, actual: string) =>
+    conflict(
+      namespaceKind,
+      name,
+      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${actual}`,
+    );
+  if ((preconditions.uid ?? uid) !== uid) throw refuse("UID", preconditions.uid ?? "", uid);
+  const version = preconditions.resourceVersion ?? resourceVersion;
+  if (version !== resourceVersion) throw refuse("ResourceVersion", version, resourceVersion);
+}
+
+/** Here, and only here, `orphanDependents: false` means foreground deletion. */
+function finalizersOf(namespace: Namespace, options: DeleteOptions): readonly string[] | undefined {
+  const old = namespace.metadata.finalizers ?? [];
+  const { orphanDependents, propagationPolicy } = options;
+  const decide = (finalizer: string, whenOrphanDependents: boolean, policy: string): boolean => {
+    if (orphanDependents !== undefined) return orphanDependents === whenOrphanDependents;
+    return propagationPolicy === undefined ? old.includes(finalizer) : propagationPolicy === policy;
+  };
+  const wanted = [
+    ...(decide("orphan", true, "Orphan") ? ["orphan"] : []),
+    ...(decide("foregroundDeletion", false, "Foreground") ? ["foregroundDeletion"] : []),
+  ];
+  const kept = old.filter((finalizer) => finalizer !== "orphan" && finalizer !== "foregroundDeletion");
+  const next = [...kept, ...wanted];
+  return next.length === 0 ? undefined : next.length === old.length ? old : next;
+}

@@ -59,6 +59,7 @@ export const nodes: Resource<Node> = {
     prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
     validateCreate: validateNodeCreate,
     validateUpdate: validateNodeUpdate,
+    resetFields: ["status"],
   }),
   subresources: [{
     name: "status",
@@ -66,6 +67,7 @@ export const nodes: Resource<Node> = {
     table: true,
     prepareForUpdate: (node, stored) => ({ ...node, spec: stored.spec }),
     validateUpdate: validateNodeUpdate,
+    resetFields: ["spec"],
   }],
 };
 

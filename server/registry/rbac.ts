@@ -41,7 +41,7 @@ export function createRbacResources(deps: {
         validateUpdate: validateClusterRoleUpdate,
         createOnUpdate: true,
       }),
-      guard: (role, stored, user) => checkRoleEscalation(deps, clusterRoleKind, role, stored, user),
+      guard: (role, stored, request) => checkRoleEscalation(deps, clusterRoleKind, role, stored, request),
     },
     {
       ...shared,
@@ -54,7 +54,7 @@ export function createRbacResources(deps: {
         validateUpdate: validateClusterRoleBindingUpdate,
         createOnUpdate: true,
       }),
-      guard: (binding, stored, user) => checkBindingEscalation(deps, clusterRoleBindingKind, binding, stored, user),
+      guard: (binding, stored, { user }) => checkBindingEscalation(deps, clusterRoleBindingKind, binding, stored, user),
     },
     {
       ...shared,
@@ -66,7 +66,7 @@ export function createRbacResources(deps: {
         validateUpdate: validateRoleUpdate,
         createOnUpdate: true,
       }),
-      guard: (role, stored, user) => checkRoleEscalation(deps, roleKind, role, stored, user),
+      guard: (role, stored, request) => checkRoleEscalation(deps, roleKind, role, stored, request),
     },
     {
       ...shared,
@@ -79,7 +79,7 @@ export function createRbacResources(deps: {
         validateUpdate: validateRoleBindingUpdate,
         createOnUpdate: true,
       }),
-      guard: (binding, stored, user) => checkBindingEscalation(deps, roleBindingKind, binding, stored, user),
+      guard: (binding, stored, { user }) => checkBindingEscalation(deps, roleBindingKind, binding, stored, user),
     },
   ];
 }

@@ -1,4 +1,5 @@
 /** Reading: one object, or a list at one revision. */
+import { quoteText } from "../../core/kube/quote.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
@@ -108,16 +109,30 @@ export function isSelected(resource: Resource, object: KubeObject, selection: Se
 
 /** Throws StatusError 400 for a field that the resource cannot be selected by. */
 export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
+  const { selectableFields, kind } = resource;
+  // Kinds without fields of their own have the rule of all kinds, which knows of no scopes and has its own text.
+  const isPlain = selectableFields.length === 0;
   for (const { field } of fields) {
     if (field === "metadata.name") continue;
-    if (field === "metadata.namespace" && resource.kind.namespaced) continue;
-    if (!resource.selectableFields.includes(field)) throw badRequest(`field label not supported: ${field}`);
+    if (field === "metadata.namespace" && (kind.namespaced || isPlain)) continue;
+    if (selectableFields.includes(field)) continue;
+    throw badRequest(
+      isPlain
+        ? `${quoteText(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
+        : `field label not supported: ${field}`,
+    );
   }
 }
 
-/** A revision as clients send it, undefined when it is not an unsigned integer. */
+/** A revision as clients send it, undefined when it is not an unsigned integer of 64 bits. */
 export function parseRevision(text: string): number | undefined {
-  return /^\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined;
+  // Beyond 2^53 a number is not exact, but so far ahead of every store that it does not matter.
+  return isUint64(text) ? Number(text) : undefined;
+}
+
+/** Tells whether Go's `strconv.ParseUint` reads a text, with base 10 and 64 bits. */
+export function isUint64(text: string): boolean {
+  return /^\d+$/.test(text) && BigInt(text) < 1n << 64n;
 }
 
 /** What Go says of text that is no unsigned integer. */

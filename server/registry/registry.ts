@@ -12,6 +12,11 @@ export interface RegistryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /**
+   * Whether somebody collects what deleted objects leave: only then do deletions set the finalizers that wait for it
+   * (kube-apiserver's `--enable-garbage-collector`).
+   */
+  readonly garbageCollection: boolean;
 }
 
 /** Which object a request is about, and who asks. */
@@ -24,6 +29,8 @@ export interface Target {
   /** Empty for collections. */
   readonly name: string;
   readonly user: UserInfo;
+  /** Gets texts for the client. */
+  readonly onWarning?: (text: string) => void;
 }
 
 /** A version 4 UUID, the form of `metadata.uid` and audit ids (RFC 9562 section 5.4). */

@@ -6,6 +6,8 @@ import type { FieldError } from "../../core/kube/field_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import type { Conversion } from "./converted_storage.ts";
+import type { DeletionRules } from "./deletion.ts";
 
 /** One column of a Table (`meta/v1` TableColumnDefinition) and its cell. */
 export interface Column<T extends KubeObject = KubeObject> {
@@ -31,6 +33,8 @@ export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   prepareForUpdate(object: T, stored: T, context: WriteContext): T;
   /** Faults of the new object beside its metadata. */
   validateUpdate(object: T, stored: T): readonly FieldError[];
+  /** Dotted paths of what this endpoint does not let anybody change, so that nobody owns it by writing here. */
+  readonly resetFields?: readonly string[];
 }
 
 /** Creation and update of the main resource. */
@@ -41,6 +45,10 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
   validateCreate(object: T): readonly FieldError[];
   /** Texts of what is wrong with a name; `prefix` when it is a generateName. */
   validateName(name: string, prefix: boolean): readonly string[];
+  /** Texts for the client about an object that is accepted; `stored` is undefined for a new one. */
+  warn?(object: T, stored: T | undefined): readonly string[];
+  /** Finalizers without a domain need not be Kubernetes' own: leases and events are not asked. */
+  readonly anyFinalizer?: true;
   /** PUT of a missing object creates it. */
   readonly createOnUpdate: boolean;
   /** PUT without a resourceVersion is accepted. */
@@ -59,6 +67,8 @@ export interface Subresource<T extends KubeObject = KubeObject> extends UpdateSt
 export interface Resource<T extends KubeObject = KubeObject> {
   readonly kind: Kind;
   readonly verbs: readonly string[];
+  /** Answers, but stands in no discovery document. */
+  readonly isHidden?: true;
   readonly columns: readonly Column<T>[];
   /** Field selectors beside `metadata.name` and (namespaced kinds) `metadata.namespace`. */
   readonly selectableFields: readonly string[];
@@ -68,10 +78,23 @@ export interface Resource<T extends KubeObject = KubeObject> {
   readonly subresources: readonly Subresource<T>[];
   /** Which key holds the objects, `kind.plural` unless two kinds share one store. */
   readonly storageName?: string;
-  /** A check that must ask somebody before each create and update; refuses by throwing a StatusError. */
-  guard?(object: T, stored: T | undefined, user: UserInfo): Promise<void>;
-  /** The state that waits for its finalization, or undefined when the object may go at once. */
-  markDeleted?(object: T): T | undefined;
+  /** Where another version of the kind is the stored one. */
+  readonly conversion?: Conversion<T>;
+  /** Another version of the kind that writes the same objects; its managers keep what they own. */
+  readonly otherVersion?: { readonly kind: Kind; convert(object: T): KubeObject };
+  /**
+   * A check that must ask somebody before each create and update, before anything is validated; refuses by throwing a
+   * StatusError.
+   */
+  guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
+  /** How deletion differs from the usual. */
+  readonly deletion?: DeletionRules<T>;
+}
+
+/** Who asks, and for which name; a POST has none. */
+export interface GuardedRequest {
+  readonly user: UserInfo;
+  readonly name: string;
 }
 
 /** A kind that is only posted and answered, never stored: the reviews. */

@@ -5,12 +5,15 @@ import { certificateSigningRequests } from "./certificatesigningrequests.ts";
 import { configMaps } from "./configmaps.ts";
 import { csiNodes } from "./csinodes.ts";
 import { events } from "./events.ts";
+import { eventsV1 } from "./events_v1.ts";
 import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
 import { createRbacResources } from "./rbac.ts";
 import type { Resource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
+import { serviceAccounts } from "./serviceaccounts.ts";
+import { services } from "./services.ts";
 
 /** Builds the list; the RBAC resources ask the authorizer before they grant anything. */
 export function createResources(
@@ -21,10 +24,13 @@ export function createResources(
     configMaps,
     csiNodes,
     events,
+    eventsV1,
     leases,
     namespaces,
     nodes,
     secrets,
+    serviceAccounts,
+    services,
     ...createRbacResources(deps),
   ];
   // A strategy only ever gets objects of its own kind: the registry decodes by the resource's description.

@@ -24,9 +24,10 @@ import {
   validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
 } from "../../core/kube/validation/reviews.ts";
-import type { Attributes } from "../../core/rbac/attributes.ts";
-import type { Authenticator } from "../authn/authentication.ts";
-import type { Authorizer } from "../authz/authorizer.ts";
+import { readReviewQuestion } from "../../core/rbac/review_attributes.ts";
+import { API_AUDIENCES } from "../authn/audiences.ts";
+import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
+import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review } from "./resource.ts";
 
 /** Who answers the reviews. */
@@ -66,14 +67,40 @@ function tokenReview(deps: ReviewDeps): Review {
     kind: tokenReviewKind,
     async answer(object) {
       const review = object as TokenReview;
-      const token = review.spec.token ?? "";
+      const { token = "", audiences = [] } = review.spec;
       if (token === "") throw badRequest("token is required for TokenReview in authentication");
-      const result = await deps.authenticate({ authorizationHeader: `Bearer ${token}`, peerCertificate: undefined });
-      const status: TokenReview["status"] = result.kind === "user"
-        ? { authenticated: true, user: wireUser(result.user) }
-        : { user: {}, error: "invalid bearer token" };
-      return { ...review, status };
+      const wanted = audiences.length === 0 ? API_AUDIENCES : audiences;
+      const result = await deps.authenticate({
+        authorizationHeader: `Bearer ${token}`,
+        peerCertificate: undefined,
+        audiences: wanted,
+      });
+      return { ...review, status: tokenStatus(review.status, result, wanted) };
     },
+  };
+}
+
+/** What was posted as status stays where nothing takes its place. */
+function tokenStatus(
+  posted: TokenReview["status"],
+  result: AuthnResult,
+  wanted: readonly string[],
+): TokenReview["status"] {
+  const { authenticated: _claimed, user, audiences, error } = posted;
+  if (result.kind === "unauthorized") {
+    const failure = result.failures.length === 0 ? error : joinErrors(result.failures);
+    return {
+      user,
+      ...(audiences === undefined ? {} : { audiences }),
+      ...(failure === undefined ? {} : { error: failure }),
+    };
+  }
+  return {
+    authenticated: true,
+    user: wireUser(result.user),
+    // Anybody is anonymous to everybody.
+    audiences: result.kind === "anonymous" ? wanted : result.audiences,
+    ...(error === undefined ? {} : { error }),
   };
 }
 
@@ -91,15 +118,10 @@ function subjectAccessReview(deps: ReviewDeps): Review {
 function localSubjectAccessReview(deps: ReviewDeps): Review {
   return {
     kind: localSubjectAccessReviewKind,
-    async answer(object, { namespace }) {
+    async answer(object) {
       const review = object as SubjectAccessReview;
-      const named = review.metadata.namespace ?? "";
-      if (named !== "" && named !== namespace) {
-        throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-      }
-      const scoped: SubjectAccessReview = { ...review, metadata: { ...review.metadata, namespace } };
-      refuse(validateLocalSubjectAccessReview(scoped));
-      return { ...scoped, status: await decide(deps.authorizer, subjectOf(review.spec), review.spec) };
+      refuse(validateLocalSubjectAccessReview(review));
+      return { ...review, status: await decide(deps.authorizer, subjectOf(review.spec), review.spec) };
     },
   };
 }
@@ -132,27 +154,13 @@ async function decide(
   user: UserInfo,
   spec: SubjectAccessReviewSpec,
 ): Promise<SubjectAccessReviewStatus> {
-  const decision = await authorizer.authorize(user, attributesOf(spec));
+  const { attributes, evaluationError } = readReviewQuestion(spec);
+  const decision = await authorizer.authorize(user, attributes);
   return {
     allowed: decision.kind === "allow",
     ...(decision.kind === "deny" ? { denied: true } : {}),
     ...(decision.reason === "" ? {} : { reason: decision.reason }),
-  };
-}
-
-function attributesOf(spec: SubjectAccessReviewSpec): Attributes {
-  const path = spec.nonResourceAttributes;
-  if (path !== undefined) return { kind: "path", verb: path.verb ?? "", path: path.path ?? "" };
-  const resource = spec.resourceAttributes ?? {};
-  return {
-    kind: "resource",
-    verb: resource.verb ?? "",
-    apiGroup: resource.group ?? "",
-    apiVersion: resource.version ?? "",
-    resource: resource.resource ?? "",
-    subresource: resource.subresource ?? "",
-    name: resource.name ?? "",
-    namespace: resource.namespace ?? "",
+    ...(evaluationError === "" ? {} : { evaluationError }),
   };
 }
 

@@ -2,7 +2,12 @@
 import type { Secret } from "../../core/kube/core_v1.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { defaultSecret, validateSecretCreate, validateSecretUpdate } from "../../core/kube/validation/secrets.ts";
+import {
+  defaultSecret,
+  validateSecretCreate,
+  validateSecretUpdate,
+  warnOfSecret,
+} from "../../core/kube/validation/secrets.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
@@ -31,6 +36,7 @@ export const secrets: Resource<Secret> = {
     applyDefaults: defaultSecret,
     validateCreate: validateSecretCreate,
     validateUpdate: validateSecretUpdate,
+    warn: warnOfSecret,
   }),
   subresources: [],
 };

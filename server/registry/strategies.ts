@@ -13,14 +13,20 @@ export interface PlainRules<T extends KubeObject> {
   /** Restores what only the server sets. */
   prepareForCreate?(object: T): T;
   prepareForUpdate?(object: T, stored: T): T;
+  /** Texts for the client about an object that is accepted. */
+  warn?(object: T, stored: T | undefined): readonly string[];
+  readonly anyFinalizer?: true;
   readonly createOnUpdate?: boolean;
   readonly unconditionalUpdate?: boolean;
+  readonly resetFields?: readonly string[];
 }
 
 /** A strategy that keeps what was sent. */
 export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
   return {
     ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
+    ...(rules.anyFinalizer === undefined ? {} : { anyFinalizer: rules.anyFinalizer }),
+    ...(rules.warn === undefined ? {} : { warn: rules.warn }),
     prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,
     validateCreate: (object) => rules.validateCreate?.(object) ?? [],
     validateName: rules.validateName,
@@ -28,5 +34,6 @@ export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strat
     validateUpdate: (object, stored) => rules.validateUpdate?.(object, stored) ?? [],
     createOnUpdate: rules.createOnUpdate ?? false,
     unconditionalUpdate: rules.unconditionalUpdate ?? true,
+    resetFields: rules.resetFields ?? [],
   };
 }

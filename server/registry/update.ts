@@ -2,18 +2,32 @@
  * Update and patch: read, change, admit, validate, store, and again when somebody wrote in between
  * (`apiserver/pkg/registry/rest/update.go`, `registry/generic/registry/store.go`).
  */
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { isAppError } from "../../core/errors.ts";
+import { storedForm } from "../../core/kube/codec/stored_form.ts";
+import { isEqualJson, isJsonObject } from "../../core/kube/json_value.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
 import { invalid } from "../../core/kube/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { conflict, forbidden, genericServerError, invalidObject, notFound } from "../../core/kube/status.ts";
-import { validateObjectMeta, validateObjectMetaUpdate } from "../../core/kube/validation/object_meta.ts";
+import {
+  badRequest,
+  conflict,
+  forbidden,
+  genericServerError,
+  invalidObject,
+  notFound,
+} from "../../core/kube/status.ts";
+import {
+  validateObjectMeta,
+  validateObjectMetaUpdate,
+  validateStandardFinalizers,
+} from "../../core/kube/validation/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { keyOf, prefixOf } from "./keys.ts";
-import { parseUintText } from "./read.ts";
+import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { UpdateStrategy, WriteContext } from "./resource.ts";
-import { refuseInvalid, withMeta } from "./write.ts";
+import { refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** What an update answers. */
 export type Updated =
@@ -21,15 +35,15 @@ export type Updated =
   /** The object that would be stored (dry run), or the last state of one whose last finalizer went. */
   | { readonly kind: "object"; readonly object: KubeObject; readonly created: boolean };
 
-/** Makes the new object out of the stored one: what was put, or the patched state. */
-export type Change = (stored: KubeObject) => Promise<KubeObject>;
+/** Makes the new object out of the stored one, or out of nothing: what was put, or the patched state. */
+export type Change = (stored: KubeObject | undefined) => KubeObject;
 
 const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
 
 /**
  * Updates an object. Throws StatusError 403, 404, 409, 422, 500 (malformed `resourceVersion`).
  *
- * @param create the object to create when there is none and the resource allows it; `authorize` refuses by throwing
+ * @param change refuses by throwing; called again when somebody wrote in between
  */
 export async function updateObject(
   deps: RegistryDeps,
@@ -37,7 +51,8 @@ export async function updateObject(
   change: Change,
   options: {
     readonly dryRun: boolean;
-    readonly create?: { readonly object: KubeObject; authorize(): Promise<void> };
+    /** Where a missing object is created: refuses by throwing. */
+    readonly authorizeCreate?: () => Promise<void>;
     /** What was put is about the object of this uid only; a patch that changes the uid is invalid instead. */
     readonly expectedUid?: string | undefined;
   },
@@ -46,13 +61,20 @@ export async function updateObject(
   while (true) {
     const stored = await deps.storage.get(key);
     if (stored === undefined) {
-      if (options.create === undefined || !target.resource.strategy.createOnUpdate) {
-        throw notFound(target.resource.kind, target.name);
+      if (options.authorizeCreate === undefined) throw notFound(target.resource.kind, target.name);
+      assertSameUid(target, options.expectedUid ?? "", undefined);
+      try {
+        const sent = change(undefined);
+        assertVersionText(sent);
+        const created = await createObject(deps, target, sent, options.dryRun, options.authorizeCreate);
+        return created.kind === "stored"
+          ? { kind: "stored", stored: created.stored, created: true }
+          : { kind: "object", object: created.object, created: true };
+      } catch (error) {
+        // Somebody was faster: then it is an update after all.
+        if (isAppError(error) && error.code === "already_exists" && await deps.storage.get(key) !== undefined) continue;
+        throw error;
       }
-      const created = await createObject(deps, target, options.create.object, options.dryRun, options.create.authorize);
-      return created.kind === "stored"
-        ? { kind: "stored", stored: created.stored, created: true }
-        : { kind: "object", object: created.object, created: true };
     }
     assertSameUid(target, options.expectedUid ?? "", stored);
     const next = await prepareUpdate(deps, target, stored, change);
@@ -69,12 +91,9 @@ export async function updateObject(
 
 async function commit(deps: RegistryDeps, stored: Stored, next: KubeObject): Promise<Updated> {
   if (isFinalized(next)) {
-    const { revision } = await deps.storage.delete(stored.key, stored.revision);
-    return {
-      kind: "object",
-      object: withMeta(next, { resourceVersion: String(revision) }),
-      created: false,
-    };
+    await deps.storage.delete(stored.key, stored.revision);
+    // The answer is what was put, in the version that it was put over.
+    return { kind: "object", object: next, created: false };
   }
   const written = await deps.storage.update(stored.key, next, stored.revision);
   return { kind: "stored", stored: written, created: false };
@@ -89,7 +108,7 @@ async function prepareUpdate(
 ): Promise<KubeObject | undefined> {
   const { resource, name } = target;
   const old = stored.object;
-  const changed = await change(old);
+  const changed = change(old);
 
   const admissionRequest = {
     operation: "UPDATE" as const,
@@ -102,24 +121,28 @@ async function prepareUpdate(
   };
   const admitted = await deps.admission.mutate({ ...admissionRequest, object: changed });
   if (admitted.kind === "refused") throw forbidden(resource.kind, name, admitted.message);
+  if (target.subresource === "") await resource.guard?.(admitted.object, old, target);
   assertResourceVersion(target, admitted.object, stored);
+  assertNamespace(target, admitted.object);
 
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const strategy = strategyOf(target);
   const persisted = persistMeta(target, admitted.object, old);
-  const prepared = strategy.prepareForUpdate(persisted, old, context);
+  const prepared = withKeptTimes(strategy.prepareForUpdate(persisted, old, context), old);
   refuseInvalid(target, prepared, [
     ...validateObjectMeta(prepared.metadata, {
       namespaced: resource.kind.namespaced,
-      validateName: (value) => pathSegmentNameErrors(value),
+      validateName: pathSegmentNameErrors,
     }),
     ...validateObjectMetaUpdate(prepared.metadata, old.metadata),
+    ...(resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata)),
     ...strategy.validateUpdate(prepared, old),
   ]);
-  if (target.subresource === "") await resource.guard?.(prepared, old, target.user);
+  warnOf(target, prepared, old);
   const refusal = await deps.admission.validate({ ...admissionRequest, object: prepared });
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
-  return isUnchanged(prepared, old) ? undefined : prepared;
+  const next = storedForm(resource.kind.schema, prepared);
+  return isEqualJson(next, old) ? undefined : next;
 }
 
 function strategyOf(target: Target): UpdateStrategy {
@@ -138,14 +161,14 @@ function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeO
     resourceVersion: old.metadata.resourceVersion,
     generation: old.metadata.generation,
     creationTimestamp: old.metadata.creationTimestamp,
-    // Validation refuses to set what is unset.
+    // Validation refuses to set what is unset, and another grace period.
     deletionTimestamp: old.metadata.deletionTimestamp ?? object.metadata.deletionTimestamp,
-    deletionGracePeriodSeconds: old.metadata.deletionGracePeriodSeconds ?? object.metadata.deletionGracePeriodSeconds,
+    deletionGracePeriodSeconds: object.metadata.deletionGracePeriodSeconds ?? old.metadata.deletionGracePeriodSeconds,
   });
 }
 
-function assertSameUid(target: Target, sent: string, stored: Stored): void {
-  const kept = stored.object.metadata.uid ?? "";
+function assertSameUid(target: Target, sent: string, stored: Stored | undefined): void {
+  const kept = stored?.object.metadata.uid ?? "";
   if (sent === "" || sent === kept) return;
   const storageKey = `${prefixOf(target.resource, target.namespace)}${target.name}`;
   throw conflict(
@@ -156,9 +179,20 @@ function assertSameUid(target: Target, sent: string, stored: Stored): void {
   );
 }
 
+/** What was put has been looked at already; a patch may come out of its namespace, too. */
+function assertNamespace({ resource, namespace }: Target, object: KubeObject): void {
+  const named = object.metadata.namespace ?? "";
+  if (!resource.kind.namespaced || named === "" || named === namespace) return;
+  throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+}
+
+function assertVersionText({ metadata: { resourceVersion: sent = "" } }: KubeObject): void {
+  if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
+}
+
 function assertResourceVersion(target: Target, object: KubeObject, stored: Stored): void {
   const sent = object.metadata.resourceVersion ?? "";
-  if (sent !== "" && !/^\d+$/.test(sent)) throw genericServerError(parseUintText(sent));
+  assertVersionText(object);
   if (sent === "" || Number(sent) === 0) {
     if (target.resource.strategy.unconditionalUpdate) return;
     // The resource stands in the place of the kind here, as kube-apiserver answers it.
@@ -180,12 +214,37 @@ function isFinalized(object: KubeObject): boolean {
   return !Array.isArray(spec.finalizers) || spec.finalizers.length === 0;
 }
 
-/** Same content; times inside managedFields do not count (no-op writes keep the resourceVersion). */
-function isUnchanged(next: KubeObject, old: KubeObject): boolean {
-  return JSON.stringify(next, dropManagedTimes) === JSON.stringify(old, dropManagedTimes);
+/**
+ * The object with the old times of its managers where nothing but those times would change
+ * (`handlers/fieldmanager/equality.go`): writing again what is there must not make a new version.
+ */
+function withKeptTimes(next: KubeObject, old: KubeObject): KubeObject {
+  const [ours, theirs] = [next.metadata.managedFields ?? [], old.metadata.managedFields ?? []];
+  if (ours.length === 0 || ours.length !== theirs.length) return next;
+  if (!ours.every((entry, index) => isSameOwnership(entry, theirs[index]!))) return next;
+  const kept = withMeta(next, { managedFields: theirs });
+  return isSameContent(kept, old) ? kept : next;
 }
 
-function dropManagedTimes(key: string, value: unknown): unknown {
-  if (key !== "managedFields" || !Array.isArray(value)) return value;
-  return value.map((entry: unknown) => ({ ...(entry as object), time: undefined }));
+function isSameOwnership(a: ManagedFieldsEntry, b: ManagedFieldsEntry): boolean {
+  return a.manager === b.manager && a.operation === b.operation && a.apiVersion === b.apiVersion &&
+    a.subresource === b.subresource && a.fieldsType === b.fieldsType && isEqualJson(a.fieldsV1, b.fieldsV1);
+}
+
+/** Equal but for lists and maps that are nothing on one side and empty on the other. */
+function isSameContent(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (isEmptyContainer(a) && isEmptyContainer(b)) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => isSameContent(item, b[index]));
+  }
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && isSameContent(a[name], b[name]));
+}
+
+function isEmptyContainer(value: unknown): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0) ||
+    (isJsonObject(value) && Object.keys(value).length === 0);
 }

@@ -3,7 +3,9 @@ import type { FieldError } from "../../core/kube/field_error.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { invalidObject } from "../../core/kube/status.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import type { Target } from "./registry.ts";
+import type { Resource } from "./resource.ts";
 
 /** Keys of ObjectMeta in Go's order, so that edited metadata stays canonical. */
 const META_ORDER: readonly (keyof ObjectMeta)[] = [
@@ -37,9 +39,20 @@ export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
   return { ...object, metadata: merged as ObjectMeta };
 }
 
+/** Tells the client what it should know of an object that is accepted. */
+export function warnOf(target: Target, object: KubeObject, stored: KubeObject | undefined): void {
+  if (target.onWarning === undefined || target.subresource !== "") return;
+  for (const text of target.resource.strategy.warn?.(object, stored) ?? []) target.onWarning(text);
+}
+
+/** The kind that upstream's registry knows, whichever version was asked for. */
+export function internalKindOf({ conversion, kind }: Resource): Kind {
+  return conversion?.kind ?? kind;
+}
+
 /** Throws StatusError 422 when there is any fault; the same fault counts once, whoever found it. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
   const distinct = new Map(errors.map((error) => [`${error.type} ${error.field} ${error.message}`, error]));
-  throw invalidObject(target.resource.kind, nameOf(object), [...distinct.values()]);
+  throw invalidObject(internalKindOf(target.resource), nameOf(object), [...distinct.values()]);
 }

@@ -2,6 +2,10 @@
  * What a plain YAML scalar means to the library behind Kubernetes (go-yaml v2 `resolve.go`): YAML 1.1 words, Go's
  * number forms. Timestamps stay text. Shared by reading and by printing, which must quote what would be misread.
  */
+import { textOf } from "./_utf8.ts";
+import type { GoNumber, GoScalar } from "./_yaml_go_value.ts";
+import { canonicalBase64, decodeBase64 } from "./base64.ts";
+import { DecodeError, JsonSyntaxError } from "./errors.ts";
 
 const WORDS: ReadonlyMap<string, boolean | null> = new Map([
   ...words(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], true),
@@ -11,34 +15,101 @@ const WORDS: ReadonlyMap<string, boolean | null> = new Map([
 
 const FLOAT = /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/;
 const INTEGER = /^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))$/;
+const SPECIAL_FLOATS: ReadonlyMap<string, number> = new Map([
+  [".nan", Number.NaN],
+  [".inf", Number.POSITIVE_INFINITY],
+  ["+.inf", Number.POSITIVE_INFINITY],
+  ["-.inf", Number.NEGATIVE_INFINITY],
+]);
 const SPECIAL_FLOAT = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
 const TIMESTAMP = /^\d{4}-\d{1,2}-\d{1,2}(?:[Tt ]\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?)?$/;
+const MAX_INT64 = 2n ** 63n - 1n;
 const MAX_UINT64 = 2n ** 64n - 1n;
 
 /** What a scalar was found to be; text that only looks like a time is a `timestamp`. */
 export type Resolved =
-  | { readonly kind: "string" | "timestamp" | "special" }
+  | { readonly kind: "string" | "timestamp" }
   | { readonly kind: "value"; readonly value: boolean | null }
-  | { readonly kind: "number"; readonly value: number; readonly literal: string };
+  | GoNumber;
 
 /** Resolves plain text. */
 export function resolvePlain(text: string): Resolved {
   const word = WORDS.get(text);
   if (word !== undefined) return { kind: "value", value: word };
-  if (!/^[-+.0-9]/.test(text)) return { kind: "string" };
-  if (SPECIAL_FLOAT.test(text)) return { kind: "special" };
+  if (!/^[-+.0-9]/.test(text)) return STRING;
+  const special = SPECIAL_FLOATS.get(text.toLowerCase());
+  if (special !== undefined && SPECIAL_FLOAT.test(text)) return floatOf(special);
+  // Go takes underscores out of what starts with a digit or a sign only.
+  if (text.startsWith(".")) return parseFloat64(text);
   if (TIMESTAMP.test(text)) return { kind: "timestamp" };
   const plain = text.replaceAll("_", "");
   const integer = parseInteger(plain);
-  if (integer !== undefined) return { kind: "number", value: Number(integer), literal: String(integer) };
-  // Go prints the float again when it turns YAML into JSON, so that 1.0 arrives as 1.
-  if (!FLOAT.test(plain) || !Number.isFinite(Number(plain))) return { kind: "string" };
-  return { kind: "number", value: Number(plain), literal: String(Number(plain)) };
+  if (integer === undefined) return parseFloat64(plain);
+  const kind = integer > MAX_INT64 ? "uint64" : "int";
+  return { kind, value: Number(integer), literal: String(integer) };
+}
+
+/** What a scalar with a tag is, as a value of Go. Throws JsonSyntaxError where text and tag do not go together. */
+export function resolveTagged(tag: string, text: string): GoScalar {
+  if (tag === `${STANDARD_TAG}binary`) return decodeBinary(text);
+  const name = tag.startsWith(STANDARD_TAG) ? tag.slice(STANDARD_TAG.length) : undefined;
+  if (tag !== "" && (name === undefined || !RESOLVED_TAGS.has(name))) return text;
+  if (name === "str") return text;
+  const resolved = resolvePlain(text);
+  const found = tagNameOf(resolved);
+  if (name === undefined || name === found) return valueOf(resolved, text);
+  if (name === "float" && resolved.kind === "int") return floatOf(resolved.value);
+  throw new JsonSyntaxError(`yaml: cannot decode !!${found} \`${text}\` as a !!${name}`);
+}
+
+const STANDARD_TAG = "tag:yaml.org,2002:";
+/** The tags whose text is looked at; what stands under any other is text. */
+const RESOLVED_TAGS: ReadonlySet<string> = new Set(["str", "bool", "int", "float", "null", "timestamp"]);
+const STRING: Resolved = { kind: "string" };
+
+function tagNameOf(resolved: Resolved): string {
+  switch (resolved.kind) {
+    case "string":
+      return "str";
+    case "value":
+      return resolved.value === null ? "null" : "bool";
+    case "float64":
+      return "float";
+    case "int":
+    case "uint64":
+      return "int";
+    case "timestamp":
+      return "timestamp";
+  }
+}
+
+function valueOf(resolved: Resolved, text: string): GoScalar {
+  if (resolved.kind === "value") return resolved.value;
+  return "literal" in resolved ? resolved : text;
+}
+
+function decodeBinary(text: string): string {
+  try {
+    return textOf(decodeBase64(canonicalBase64(text))).toWellFormed();
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    throw new JsonSyntaxError("yaml: !!binary value contains invalid base64 data", error);
+  }
+}
+
+/** Go prints the float again when it turns YAML into JSON, so that 1.0 arrives as 1. */
+function floatOf(value: number): GoNumber {
+  return { kind: "float64", value, literal: Object.is(value, -0) ? "-0" : String(value) };
+}
+
+function parseFloat64(text: string): Resolved {
+  const value = FLOAT.test(text) ? Number(text) : Number.NaN;
+  return Number.isFinite(value) ? floatOf(value) : STRING;
 }
 
 function parseInteger(text: string): bigint | undefined {
   const match = INTEGER.exec(text);
-  if (match === null) return undefined;
+  if (match === null) return parseSignedBinary(text);
   const [, sign, hex, binary, octal, decimal] = match;
   const digits = hex !== undefined
     ? `0x${hex}`
@@ -48,8 +119,17 @@ function parseInteger(text: string): bigint | undefined {
     ? `0o${octal}`
     : decimal;
   const magnitude = BigInt(digits ?? "0");
-  if (magnitude > (sign === "-" ? 2n ** 63n : MAX_UINT64)) return undefined;
+  if (magnitude > (sign === "-" ? MAX_INT64 + 1n : sign === "+" ? MAX_INT64 : MAX_UINT64)) return undefined;
   return sign === "-" ? -magnitude : magnitude;
+}
+
+/** Go takes a sign after `0b` too. */
+function parseSignedBinary(text: string): bigint | undefined {
+  const match = /^0b([-+])([01]+)$/.exec(text);
+  if (match === null) return undefined;
+  const magnitude = BigInt(`0b${match[2]}`);
+  if (magnitude > MAX_INT64) return undefined;
+  return match[1] === "-" ? -magnitude : magnitude;
 }
 
 function words<T>(texts: readonly string[], value: T): [string, T][] {

@@ -13,11 +13,11 @@ import {
   structNameOf,
   zeroMessage,
 } from "./_plan.ts";
-import { sortedKeys } from "./_order.ts";
+import { compareBytes } from "./_order.ts";
 import { canonicalBase64, encodeBase64 } from "./base64.ts";
 import { DecodeError } from "./errors.ts";
 import { goQuote } from "./go_quote.ts";
-import { type JsonDocument, setOwn } from "./json_parser.ts";
+import { type JsonDocument, type JsonMember, membersOf, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
@@ -58,8 +58,7 @@ export function canonicalObject(schema: MessageSchema, object: object): Record<s
 }
 
 class Decoder {
-  readonly #duplicates: ReadonlySet<string> | undefined;
-  readonly #numbers: ReadonlyMap<string, string> | undefined;
+  readonly #document: Pick<JsonDocument, "members">;
   readonly #strict: Set<string>;
   /** Go reports the first type error only, after it has read on to the end. */
   #firstFault: DecodeError | undefined;
@@ -69,15 +68,12 @@ class Decoder {
   #path: string[] = [];
 
   constructor(options: DecodeOptions) {
-    this.#duplicates = options.duplicates !== undefined && options.duplicates.length > 0
-      ? new Set(options.duplicates)
-      : undefined;
-    this.#numbers = options.numbers;
+    this.#document = options;
     this.#strict = new Set(options.strictErrors);
   }
 
   decodeRoot(schema: MessageSchema, value: unknown, goType: string): Record<string, unknown> {
-    const object = this.#message(planOf(schema), value, goType, true);
+    const object = this.#message(planOf(schema), value, goType, undefined, true);
     if (this.#firstFault !== undefined) throw this.#firstFault;
     return object;
   }
@@ -86,71 +82,96 @@ class Decoder {
     return [...this.#strict].slice(0, MAX_STRICT_ERRORS);
   }
 
-  #message(plan: MessagePlan, value: unknown, goType: string, isRoot = false): Record<string, unknown> {
-    if (value === null || value === undefined) return zeroMessage(plan);
+  /** @param before what the same field said earlier in the document: Go decodes into it */
+  #message(
+    plan: MessagePlan,
+    value: unknown,
+    goType: string,
+    before?: unknown,
+    isRoot = false,
+  ): Record<string, unknown> {
+    if (value === null || value === undefined) return isObject(before) ? before : zeroMessage(plan);
     if (!isObject(value)) {
       this.#saveFault(value, goType);
-      return zeroMessage(plan);
+      return isObject(before) ? before : zeroMessage(plan);
     }
     const slots: unknown[] = new Array(plan.fields.length);
+    if (isObject(before)) { for (const field of plan.fields) slots[field.index] = before[field.name]; }
     const outerStruct = this.#struct;
-    for (const key in value) {
-      if (!Object.hasOwn(value, key)) continue;
-      const field = plan.byName.get(key);
-      if (field !== undefined) {
-        slots[field.index] = this.#field(plan, field, value[key]);
-        this.#struct = outerStruct;
-      } else if ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta)) this.#checkDuplicate(key);
-      else this.#addStrict("unknown", key);
+    const members = this.#document.members?.get(value);
+    if (members === undefined) {
+      for (const key in value) {
+        if (Object.hasOwn(value, key)) this.#member(plan, slots, { key, value: value[key] }, isRoot);
+      }
+    } else {
+      const seen = new Set<string>();
+      for (const member of members) {
+        if (this.#member(plan, slots, member, isRoot)) this.#checkDuplicate(seen, member.key);
+      }
     }
+    this.#struct = outerStruct;
     return buildMessage(plan, slots);
   }
 
-  #field(plan: MessagePlan, field: FieldPlan, value: unknown): unknown {
+  /** Decodes one member of a message into its slot; false when there is no such field. */
+  #member(plan: MessagePlan, slots: unknown[], member: JsonMember, isRoot: boolean): boolean {
+    const { key } = member;
+    const field = plan.byName.get(key);
+    if (field !== undefined) {
+      slots[field.index] = this.#field(plan, field, member, slots[field.index]);
+      return true;
+    }
+    if ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta)) return true;
+    this.#addStrict("unknown", key);
+    return false;
+  }
+
+  #field(plan: MessagePlan, field: FieldPlan, member: JsonMember, before: unknown): unknown {
     this.#struct = plan.structName;
-    this.#checkDuplicate(field.name);
     this.#fields.push(field.name);
     this.#path.push(this.#path.length === 0 ? field.name : `.${field.name}`);
-    const decoded = this.#value(field.type, field.goType, value);
+    const decoded = this.#value(field.type, field.goType, member, before, field.schema.presence === "optional");
     this.#fields.pop();
     this.#path.pop();
     return decoded;
   }
 
-  /** The canonical value; undefined for absent, null or faulty ones. */
-  #value(type: FieldType, goType: string, value: unknown): unknown {
-    if (value === null || value === undefined) return undefined;
+  /** The canonical value; undefined for absent ones. A `null` empties what may be nil and leaves the rest as it was. */
+  #value(type: FieldType, goType: string, member: JsonMember, before: unknown, isPointer: boolean): unknown {
+    const { value } = member;
+    if (value === null || value === undefined) return isPointer || isNullable(type) ? undefined : before;
     switch (type.kind) {
       case "string":
-        return typeof value === "string" ? value : this.#saveFault(value, goType);
+        return typeof value === "string" ? value : this.#saveFault(value, goType) ?? before;
       case "bool":
-        return typeof value === "boolean" ? value : this.#saveFault(value, goType);
+        return typeof value === "boolean" ? value : this.#saveFault(value, goType) ?? before;
       case "int32":
       case "int64":
-        return this.#integer(type.kind, goType, value);
+        return this.#integer(type.kind, goType, member) ?? before;
       case "bytes":
-        return this.#bytes(goType, value);
+        return this.#bytes(goType, value) ?? before;
       case "time":
         return canonicalTime(this.#text(value));
       case "microTime":
         return canonicalMicroTime(this.#text(value));
       case "quantity":
-        return canonicalQuantity(typeof value === "string" ? value : JSON.stringify(value));
+        return canonicalQuantity(typeof value === "string" ? value : member.literal ?? JSON.stringify(value));
       case "json":
         if (isDeeper(value, MAX_FREE_DEPTH)) throw new DecodeError("exceeded max depth");
         return value;
       case "message":
-        return this.#message(planOf(type.message()), value, goType);
+        return this.#message(planOf(type.message()), value, goType, before);
       case "list":
-        return this.#list(type.of, goType, value);
+        return this.#list(type.of, goType, value, before) ?? before;
       case "map":
-        return this.#map(type.of, goType, value);
+        return this.#map(type.of, goType, value, before) ?? before;
     }
   }
 
-  #integer(kind: "int32" | "int64", goType: string, value: unknown): number | undefined {
+  #integer(kind: "int32" | "int64", goType: string, member: JsonMember): number | undefined {
+    const { value } = member;
     if (typeof value !== "number") return this.#saveFault(value, goType);
-    const literal = this.#numbers?.get(this.#path.join("")) ?? String(value);
+    const literal = member.literal ?? String(value);
     const whole = /^-?[0-9]+$/.test(literal) ? BigInt(literal) : undefined;
     const [min, max] = kind === "int32" ? [-(2n ** 31n), 2n ** 31n - 1n] : [MIN_INT64, MAX_INT64];
     if (whole === undefined || whole < min || whole > max) return this.#saveTypeError(`number ${literal}`, goType);
@@ -169,11 +190,14 @@ class Decoder {
     }
     if (!Array.isArray(value)) return this.#saveFault(value, goType);
     // Go takes bytes as an array of numbers as well.
-    const bytes = value.map((item: unknown) =>
-      typeof item === "number" && Number.isInteger(item) && item >= 0 && item < 256
-        ? item
-        : this.#saveTypeError(typeof item === "number" ? `number ${item}` : kindOf(item), "uint8") ?? 0
-    );
+    const bytes = this.#elements(value).map((item) => {
+      const literal = item.literal ?? String(item.value);
+      if (typeof item.value !== "number") {
+        return item.value === null ? 0 : this.#saveFault(item.value, "uint8") ?? 0;
+      }
+      const isByte = /^[0-9]+$/.test(literal) && item.value < 256;
+      return isByte ? item.value : this.#saveTypeError(`number ${literal}`, "uint8") ?? 0;
+    });
     return encodeBase64(Buffer.from(bytes));
   }
 
@@ -183,37 +207,46 @@ class Decoder {
     throw this.#typeError(kindOf(value), "string");
   }
 
-  #list(of: FieldType, goType: string, value: unknown): unknown[] | undefined {
+  #list(of: FieldType, goType: string, value: unknown, before: unknown): unknown[] | undefined {
     if (!Array.isArray(value)) return this.#saveFault(value, goType);
     const elementType = elementGoType(goType, of);
-    return value.map((item: unknown, index) => {
+    // Go decodes into the elements that a repeated list had before.
+    const old: readonly unknown[] = Array.isArray(before) ? before : [];
+    return this.#elements(value).map((item, index) => {
       this.#path.push(`[${index}]`);
-      const decoded = this.#value(of, elementType, item) ?? elementZero(of);
+      const decoded = this.#value(of, elementType, item, old[index], false) ?? elementZero(of);
       this.#path.pop();
       return decoded;
     });
   }
 
-  #map(of: FieldType, goType: string, value: unknown): Record<string, unknown> | undefined {
+  #elements(list: readonly unknown[]): readonly JsonMember[] {
+    return this.#document.members?.get(list) ?? list.map((value) => ({ key: "", value }));
+  }
+
+  #map(of: FieldType, goType: string, value: unknown, before: unknown): Record<string, unknown> | undefined {
     if (!isObject(value)) return this.#saveFault(value, goType);
     const elementType = elementGoType(goType, of);
-    const decoded: Record<string, unknown> = {};
-    for (const key of sortedKeys(value)) {
-      this.#checkDuplicate(key);
+    const decoded: Record<string, unknown> = isObject(before) ? { ...before } : {};
+    const seen = new Set<string>();
+    for (const member of membersOf(this.#document, value)) {
+      const { key } = member;
+      this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
-      setOwn(decoded, key, this.#value(of, elementType, value[key]) ?? elementZero(of));
+      // A list that is null stays null here, as nowhere else: nobody reads on in `extra`, and it is printed again.
+      const zero = of.kind === "list" ? null : elementZero(of);
+      setOwn(decoded, key, this.#value(of, elementType, member, undefined, false) ?? zero);
       this.#path.pop();
     }
-    return decoded;
+    return inOrder(decoded);
   }
 
-  #checkDuplicate(key: string): void {
-    if (this.#duplicates === undefined) return;
-    const path = this.#childPath(key);
-    if (this.#duplicates.has(path)) this.#strict.add(`duplicate field ${goQuote(path)}`);
+  #checkDuplicate(seen: Set<string>, key: string): void {
+    if (seen.has(key)) this.#addStrict("duplicate", key);
+    else seen.add(key);
   }
 
-  #addStrict(what: "unknown", key: string): void {
+  #addStrict(what: "unknown" | "duplicate", key: string): void {
     if (this.#strict.size < MAX_STRICT_ERRORS) this.#strict.add(`${what} field ${goQuote(this.#childPath(key))}`);
   }
 
@@ -265,6 +298,21 @@ function elementZero(type: FieldType): unknown {
     default:
       return null;
   }
+}
+
+/** Lists, maps, bytes and times: `null` makes them nil or zero. */
+function isNullable(type: FieldType): boolean {
+  return type.kind !== "string" && type.kind !== "bool" && type.kind !== "int32" && type.kind !== "int64" &&
+    type.kind !== "message";
+}
+
+/** A map with its keys in Go's order. */
+function inOrder(map: Record<string, unknown>): Record<string, unknown> {
+  const keys = Object.keys(map);
+  if (keys.every((key, index) => index === 0 || compareBytes(keys[index - 1] ?? "", key) < 0)) return map;
+  const ordered: Record<string, unknown> = {};
+  for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
+  return ordered;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

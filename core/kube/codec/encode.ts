@@ -1,5 +1,7 @@
 /** From canonical objects to JSON: `kind` and `apiVersion` first, as every answer has them. */
 import { apiVersionOf, type Kind } from "../schema.ts";
+import { compareBytes } from "./_order.ts";
+import { isNumberLike } from "./json_document.ts";
 
 /** Identity of what is written: a kind, or the two names themselves (for lists, Status and the like). */
 export type TypeMeta = Kind | { readonly apiVersion: string; readonly kind: string };
@@ -18,7 +20,8 @@ export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
 
 /** The same as text, indented when asked for. */
 export function jsonText(value: unknown, indent?: number): string {
-  const text = JSON.stringify(value, undefined, indent) ?? "null";
+  const plain = JSON.stringify(value, undefined, indent) ?? "null";
+  const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
   return UNSAFE.test(text) ? text.replace(new RegExp(UNSAFE, "g"), escape) : text;
 }
 
@@ -27,4 +30,28 @@ const UNSAFE = /[<>&\u2028\u2029]/;
 
 function escape(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** The start of a member whose name JavaScript moves before all others; inside of a text no quotation mark is bare. */
+const NUMBER_LIKE_NAME = /[{,]\s*"(?:0|[1-9][0-9]{0,9})":/;
+
+/** Writes a value whose maps have names like numbers: those come in Go's order, by their bytes. */
+function orderedText(value: unknown, step: string, pad: string): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const inner = pad + step;
+  const parts = Array.isArray(value)
+    ? value.map((item) => orderedText(item, step, inner))
+    : orderedEntries(value).map(([key, item]) =>
+      `${JSON.stringify(key)}:${step === "" ? "" : " "}${orderedText(item, step, inner)}`
+    );
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
+  if (parts.length === 0) return open + close;
+  if (step === "") return `${open}${parts.join(",")}${close}`;
+  return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${pad}${close}`;
+}
+
+function orderedEntries(object: object): readonly (readonly [string, unknown])[] {
+  const entries = Object.entries(object).filter(([, item]) => item !== undefined);
+  if (entries.some(([key]) => isNumberLike(key))) entries.sort(([a], [b]) => compareBytes(a, b));
+  return entries;
 }

@@ -2,22 +2,13 @@
  * JSON as Kubernetes reads it. `JSON.parse` hides two things a strict server must report, duplicate keys and numbers
  * written in another form than an integer's, and its error texts are not Go's (sigs.k8s.io/json `scanner.go`).
  */
+import { escapedByte, textOf } from "./_utf8.ts";
 import { JsonSyntaxError } from "./errors.ts";
 import { goEscape } from "./go_quote.ts";
+import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
 
-/** Parsed text, with what strict decoding wants to know of it. Pass the whole as options to `decodeObject`. */
-export interface JsonDocument {
-  readonly value: unknown;
-  /** Paths of keys that came more than once, such as `spec.usages[0].x`; the later value is kept. */
-  readonly duplicates: readonly string[];
-  /** The literals of numbers that JavaScript would print differently (`1.0`, `1e3`, beyond 2^53), by path. */
-  readonly numbers?: ReadonlyMap<string, string>;
-  /** Strict errors found while parsing, as whole texts; YAML reports duplicate keys in this way. */
-  readonly strictErrors?: readonly string[];
-}
+export { type JsonDocument, type JsonMember, membersOf, setOwn } from "./json_document.ts";
 
-/** Greatest nesting of arrays and objects (sigs.k8s.io/json `maxNestingDepth`). */
-const MAX_DEPTH = 10_000;
 /** No schema is deeper than this, so that paths below it are of no use. */
 const MAX_PATH_DEPTH = 64;
 /** All recorded paths together stay below this many characters, whatever a hostile body repeats. */
@@ -45,25 +36,22 @@ interface Frame {
   readonly list: unknown[] | undefined;
   readonly object: Record<string, unknown>;
   key: string;
+  /** Kept from the first member on that a plain value would not keep as written. */
+  members: JsonMember[] | undefined;
 }
 
-/** Parses JSON text; throws `JsonSyntaxError` with Go's text. Nesting costs memory, never stack. */
-export function parseJson(text: string): JsonDocument {
-  return new Parser(text).parse();
-}
-
-/** Sets an own property, also one named `__proto__`. */
-export function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === "__proto__") {
-    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
-  } else object[key] = value;
+/** Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's text. Nesting costs memory, never stack. */
+export function parseJson(source: string | Uint8Array): JsonDocument {
+  return new Parser(typeof source === "string" ? source : textOf(source)).parse();
 }
 
 class Parser {
   readonly #text: string;
   readonly #open: Frame[] = [];
   readonly #duplicates: string[] = [];
-  readonly #numbers = new Map<string, string>();
+  readonly #members = new Map<object, readonly JsonMember[]>();
+  /** How the number just read was written, where that matters. */
+  #literal: string | undefined;
   #pos = 0;
   #pathChars = 0;
   #root: unknown;
@@ -78,8 +66,8 @@ class Parser {
       const value = this.#readValue();
       if (value === OPENED) continue;
       if (this.#attach(value)) continue;
-      const numbers = this.#numbers.size > 0 ? { numbers: this.#numbers } : {};
-      return { value: this.#root, duplicates: this.#duplicates, ...numbers };
+      const members = this.#members.size > 0 ? { members: this.#members } : {};
+      return { value: this.#root, duplicates: this.#duplicates, ...members };
     }
   }
 
@@ -90,13 +78,13 @@ class Parser {
       case '"':
         return this.#readString();
       case "{": {
-        this.#push({ list: undefined, object: {}, key: "" });
+        this.#push({ list: undefined, object: {}, key: "", members: undefined });
         if (this.#text[this.#pos] === "}") return this.#close();
         this.#readKey();
         return OPENED;
       }
       case "[": {
-        this.#push({ list: [], object: {}, key: "" });
+        this.#push({ list: [], object: {}, key: "", members: undefined });
         if (this.#text[this.#pos] === "]") return this.#close();
         return OPENED;
       }
@@ -123,11 +111,11 @@ class Parser {
         return false;
       }
       const char = this.#text[this.#pos];
+      this.#keep(frame, value);
       if (frame.list !== undefined) {
         frame.list.push(value);
         if (char !== "," && char !== "]") throw this.#unexpected(this.#pos, "after array element");
       } else {
-        if (Object.hasOwn(frame.object, frame.key)) this.#record((path) => this.#duplicates.push(path));
         setOwn(frame.object, frame.key, value);
         if (char !== "," && char !== "}") throw this.#unexpected(this.#pos, "after object key:value pair");
       }
@@ -142,7 +130,7 @@ class Parser {
   }
 
   #push(frame: Frame): void {
-    if (this.#open.length >= MAX_DEPTH) throw this.#unexpected(this.#pos, "exceeded max depth");
+    if (this.#open.length >= MAX_JSON_DEPTH) throw this.#unexpected(this.#pos, "exceeded max depth");
     this.#open.push(frame);
     this.#pos++;
     this.#skipSpace();
@@ -151,7 +139,9 @@ class Parser {
   #close(): unknown {
     const frame = this.#open.pop();
     this.#pos++;
-    return frame?.list ?? frame?.object;
+    const value = frame?.list ?? frame?.object;
+    if (frame?.members !== undefined && value !== undefined) this.#members.set(value, frame.members);
+    return value;
   }
 
   #readKey(): void {
@@ -162,7 +152,24 @@ class Parser {
     this.#pos++;
     this.#skipSpace();
     const frame = this.#open.at(-1);
-    if (frame !== undefined) frame.key = key;
+    if (frame === undefined) return;
+    frame.key = key;
+    if (Object.hasOwn(frame.object, key)) {
+      frame.members ??= plainMembers(frame);
+      this.#recordDuplicate();
+    } else if (isNumberLike(key)) frame.members ??= plainMembers(frame);
+  }
+
+  /** Notes a finished value as it was written, if its object or array has to be known so exactly. */
+  #keep(frame: Frame, value: unknown): void {
+    const literal = this.#literal;
+    if (literal !== undefined) {
+      this.#literal = undefined;
+      frame.members ??= plainMembers(frame);
+    }
+    if (frame.members === undefined) return;
+    const key = frame.list === undefined ? frame.key : String(frame.list.length);
+    frame.members.push(literal === undefined ? { key, value } : { key, value, literal });
   }
 
   #readString(): string {
@@ -171,9 +178,7 @@ class Parser {
     PLAIN_STRING.test(this.#text);
     let end = PLAIN_STRING.lastIndex;
     let out = this.#text.slice(start, end);
-    let escaped = false;
     while (this.#text[end] === "\\") {
-      escaped = true;
       const char = this.#text[end + 1];
       if (char === "u") {
         out += String.fromCharCode(this.#readHex(end + 2));
@@ -191,8 +196,8 @@ class Parser {
     }
     if (this.#text[end] !== '"') throw this.#unexpected(end, "in string literal");
     this.#pos = end + 1;
-    // Half a surrogate pair becomes U+FFFD, as in Go.
-    return escaped ? out.toWellFormed() : out;
+    // Half a surrogate pair becomes U+FFFD, as in Go, and so does a byte that is no UTF-8.
+    return out.toWellFormed();
   }
 
   #readHex(start: number): number {
@@ -230,7 +235,7 @@ class Parser {
     }
     this.#pos = end;
     const value = Number(literal);
-    if (String(value) !== literal) this.#record((path) => this.#numbers.set(path, literal));
+    if (String(value) !== literal) this.#literal = literal;
     return value;
   }
 
@@ -242,11 +247,11 @@ class Parser {
     this.#pos = SPACE.lastIndex;
   }
 
-  #record(add: (path: string) => void): void {
+  #recordDuplicate(): void {
     if (this.#open.length > MAX_PATH_DEPTH || this.#pathChars > MAX_PATH_CHARS) return;
     const path = this.#path();
     this.#pathChars += path.length;
-    add(path);
+    this.#duplicates.push(path);
   }
 
   /** Path of the value that is being read. */
@@ -274,14 +279,21 @@ const OPENED: unique symbol = Symbol("opened");
 
 /** Go looks at bytes: of a character beyond ASCII it names the first byte of its UTF-8 form, as if that were Latin-1. */
 function quoteFirstByte(code: number): string {
-  const byte = code < 0x80
-    ? code
-    : code < 0x800
-    ? 0xc0 | (code >> 6)
-    : code < 0x10000
-    ? 0xe0 | (code >> 12)
-    : 0xf0 | (code >> 18);
+  const byte = escapedByte(code) ??
+    (code < 0x80
+      ? code
+      : code < 0x800
+      ? 0xc0 | (code >> 6)
+      : code < 0x10000
+      ? 0xe0 | (code >> 12)
+      : 0xf0 | (code >> 18));
   if (byte === 0x27) return "'\\''";
   if (byte === 0x22) return "'\"'";
   return `'${goEscape(String.fromCharCode(byte))}'`;
+}
+
+/** What an open frame holds so far; nothing in it came twice. */
+function plainMembers(frame: Frame): JsonMember[] {
+  if (frame.list !== undefined) return frame.list.map((value, index) => ({ key: String(index), value }));
+  return Object.keys(frame.object).map((key) => ({ key, value: frame.object[key] }));
 }

@@ -1,5 +1,7 @@
 /** The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (csr-api.md section 3.1). */
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { Buffer } from "node:buffer";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BYTES, WireReader } from "./_wire_reader.ts";
 import { DecodeError } from "./errors.ts";
 
 /** What an envelope says of the bytes inside. */
@@ -33,33 +35,48 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
     );
   }
   if (bytes.length === MAGIC.length) throw new DecodeError("empty body");
-  try {
-    return readUnknown(bytes.subarray(MAGIC.length));
-  } catch (error) {
-    throw new DecodeError("unexpected EOF", error);
-  }
+  return readUnknown(bytes.subarray(MAGIC.length));
 }
+
+/** The fields of `runtime.Unknown`. */
+const UNKNOWN_FIELDS = ["", "TypeMeta", "Raw", "ContentEncoding", "ContentType"] as const;
+const TYPE_META_FIELDS = ["", "APIVersion", "Kind"] as const;
 
 function readUnknown(bytes: Uint8Array): Envelope {
   const envelope = { apiVersion: "", kind: "", raw: new Uint8Array() as Uint8Array };
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.LengthDelimited) Object.assign(envelope, readTypeMeta(reader.bytes()));
-    else if (number === 2 && wireType === WireType.LengthDelimited) envelope.raw = reader.bytes();
-    else reader.skip(wireType, number);
-  }
+  readFields("Unknown", UNKNOWN_FIELDS, bytes, (name, content) => {
+    if (name === "TypeMeta") Object.assign(envelope, readTypeMeta(envelope, content));
+    else if (name === "Raw") envelope.raw = content;
+  });
   return envelope;
 }
 
-function readTypeMeta(bytes: Uint8Array): { readonly apiVersion: string; readonly kind: string } {
-  const typeMeta = { apiVersion: "", kind: "" };
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.LengthDelimited) typeMeta.apiVersion = reader.string();
-    else if (number === 2 && wireType === WireType.LengthDelimited) typeMeta.kind = reader.string();
-    else reader.skip(wireType, number);
-  }
+function readTypeMeta(before: { readonly apiVersion: string; readonly kind: string }, bytes: Uint8Array) {
+  const typeMeta = { apiVersion: before.apiVersion, kind: before.kind };
+  readFields("TypeMeta", TYPE_META_FIELDS, bytes, (name, content) => {
+    const text = Buffer.from(content).toString("utf8");
+    if (name === "APIVersion") typeMeta.apiVersion = text;
+    else typeMeta.kind = text;
+  });
   return typeMeta;
+}
+
+/** Reads a message whose known fields are all bytes. */
+function readFields<const Names extends readonly string[]>(
+  message: string,
+  names: Names,
+  bytes: Uint8Array,
+  take: (name: Names[number], content: Uint8Array) => void,
+): void {
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag(message);
+    const name = names[number];
+    if (name === undefined) {
+      reader.skip(wireType);
+      continue;
+    }
+    if (wireType !== BYTES) throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${name}`);
+    take(name, reader.bytes());
+  }
 }

@@ -1,41 +1,69 @@
-/** Reads messages into canonical objects; takes lean encoders that leave zero values out, skips unknown fields. */
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+/**
+ * Reads messages into canonical objects as gogo's generated code does: lean encoders that leave zero values out are
+ * fine, unknown fields are skipped, a message that comes twice is one.
+ */
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "./_order.ts";
 import { buildMessage, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
+import { BYTES, VARINT, WireReader } from "./_wire_reader.ts";
 import { encodeBase64 } from "./base64.ts";
 import { DecodeError } from "./errors.ts";
-import { setOwn } from "./json_parser.ts";
+import { setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { type Instant, printMicroTime, printTime, ZERO_SECONDS } from "./time.ts";
 
 /**
- * Decodes bytes without envelope into a canonical object. Unknown fields are skipped; throws `DecodeError` for bytes
- * that are cut short, malformed, or hold what JSON cannot say.
+ * Decodes bytes without envelope into a canonical object. Throws `DecodeError` with gogo's text for bytes that are cut
+ * short or malformed, and with our own for what JSON cannot say.
  */
 export function decodeMessage(schema: MessageSchema, bytes: Uint8Array): Record<string, unknown> {
-  try {
-    return readMessage(planOf(schema), bytes);
-  } catch (error) {
-    if (error instanceof DecodeError) throw error;
-    const detail = error instanceof RangeError ? "unexpected EOF" : error instanceof Error ? error.message : "";
-    throw new DecodeError(`proto: cannot parse message: ${detail}`, error);
-  }
+  return readMessage(planOf(schema), bytes, undefined);
 }
 
-function readMessage(plan: MessagePlan, bytes: Uint8Array): Record<string, unknown> {
+function readMessage(plan: MessagePlan, bytes: Uint8Array, before: unknown): Record<string, unknown> {
   const slots: unknown[] = new Array(plan.fields.length);
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
+  if (before !== undefined) {
+    const known = before as Readonly<Record<string, unknown>>;
+    for (const field of plan.fields) slots[field.index] = known[field.name];
+  }
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag(plan.structName);
     const field = plan.byNumber.get(number);
-    if (field === undefined) reader.skip(wireType, number);
-    else slots[field.index] = readField(reader, field.type, wireType, slots[field.index], field.name);
+    if (field === undefined) {
+      reader.skip(wireType);
+      continue;
+    }
+    assertWireType(field.type, wireType, field.name);
+    slots[field.index] = readField(reader, field.type, slots[field.index]);
   }
   for (const field of plan.fields) {
     if (field.type.kind === "map" && slots[field.index] !== undefined) slots[field.index] = sorted(slots[field.index]);
   }
   return buildMessage(plan, slots);
+}
+
+function assertWireType(type: FieldType, wireType: number, name: string): void {
+  const isVarint = type.kind === "int32" || type.kind === "int64" || type.kind === "bool";
+  if (wireType !== (isVarint ? VARINT : BYTES)) {
+    throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${goFieldName(name)}`);
+  }
+}
+
+/** Go's names of fields that are not their JSON names with a capital. */
+const GO_FIELD_NAMES: ReadonlyMap<string, string> = new Map([
+  ["apiGroup", "APIGroup"],
+  ["apiGroups", "APIGroups"],
+  ["apiVersion", "APIVersion"],
+  ["externalID", "DoNotUseExternalID"],
+  ["metadata", "ObjectMeta"],
+  ["osImage", "OSImage"],
+  ["reportingComponent", "ReportingController"],
+  ["uid", "UID"],
+]);
+
+function goFieldName(name: string): string {
+  return GO_FIELD_NAMES.get(name) ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }
 
 /** Maps in Go's order; encoders other than gogo's write them in any. */
@@ -48,36 +76,32 @@ function sorted(map: unknown): unknown {
   return out;
 }
 
-/** Reads one occurrence of a field; lists and maps grow from `known`. */
-function readField(reader: BinaryReader, type: FieldType, wireType: WireType, known: unknown, name: string): unknown {
-  const isVarint = type.kind === "int32" || type.kind === "int64" || type.kind === "bool";
-  if (wireType !== (isVarint ? WireType.Varint : WireType.LengthDelimited)) {
-    throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${name}`);
-  }
+/** Reads one occurrence of a field; lists, maps and messages grow from `before`. */
+function readField(reader: WireReader, type: FieldType, before: unknown): unknown {
   switch (type.kind) {
     case "string":
-      return reader.string();
+      return reader.text();
     case "bytes":
       return encodeBase64(reader.bytes());
     case "int32":
       return reader.int32();
     case "int64":
-      return Number(reader.int64());
+      return reader.int64();
     case "bool":
       return reader.bool();
     case "list":
-      return readListItem(reader, type, wireType, known, name);
+      return readListItem(reader, type, before);
     case "map":
-      return readMapEntry(type.of, reader.bytes(), known, name);
+      return readMapEntry(type.of, reader.bytes(), before);
     default:
-      return readBody(type, reader.bytes());
+      return readBody(type, reader.bytes(), before);
   }
 }
 
-function readBody(type: FieldType, bytes: Uint8Array): unknown {
+function readBody(type: FieldType, bytes: Uint8Array, before: unknown): unknown {
   switch (type.kind) {
     case "message":
-      return readMessage(planOf(type.message()), bytes);
+      return readMessage(planOf(type.message()), bytes, before);
     case "time":
       return printTime({ seconds: readInstant(bytes).seconds, nanos: 0 });
     case "microTime":
@@ -92,12 +116,16 @@ function readBody(type: FieldType, bytes: Uint8Array): unknown {
 function readInstant(bytes: Uint8Array): Instant {
   if (bytes.length === 0) return { seconds: ZERO_SECONDS, nanos: 0 };
   const instant = { seconds: 0, nanos: 0 };
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.Varint) instant.seconds = Number(reader.int64());
-    else if (number === 2 && wireType === WireType.Varint) instant.nanos = reader.int32();
-    else reader.skip(wireType, number);
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("Timestamp");
+    if (number === 1 || number === 2) {
+      if (wireType !== VARINT) {
+        throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${number === 1 ? "Seconds" : "Nanos"}`);
+      }
+      if (number === 1) instant.seconds = reader.int64();
+      else instant.nanos = reader.int32();
+    } else reader.skip(wireType);
   }
   if (instant.nanos < 0 || instant.nanos > 999_999_999) {
     throw new DecodeError(`time out of range: ${instant.nanos} nanoseconds`);
@@ -108,11 +136,11 @@ function readInstant(bytes: Uint8Array): Instant {
 /** The text in field 1 of a message that has no other. */
 function readFirst(bytes: Uint8Array): string {
   let text = "";
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.LengthDelimited) text = reader.string();
-    else reader.skip(wireType, number);
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("Quantity");
+    if (number === 1 && wireType === BYTES) text = reader.text();
+    else reader.skip(wireType);
   }
   return text;
 }
@@ -126,39 +154,36 @@ function parseFree(text: string): unknown {
   }
 }
 
-function readListItem(
-  reader: BinaryReader,
-  type: FieldType & { kind: "list" },
-  wireType: WireType,
-  known: unknown,
-  name: string,
-): unknown {
-  const items: unknown[] = Array.isArray(known) ? known : [];
-  if (type.wrapped === true) readWrapped(type.of, reader.bytes(), items, name);
-  else items.push(readField(reader, type.of, wireType, undefined, name));
+function readListItem(reader: WireReader, type: FieldType & { kind: "list" }, before: unknown): unknown {
+  const items: unknown[] = Array.isArray(before) ? before : [];
+  if (type.wrapped === true) readWrapped(type.of, reader.bytes(), items);
+  else items.push(readField(reader, type.of, undefined));
   return items;
 }
 
-function readWrapped(of: FieldType, bytes: Uint8Array, items: unknown[], name: string): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1) items.push(readField(reader, of, wireType, undefined, name));
-    else reader.skip(wireType, number);
+function readWrapped(of: FieldType, bytes: Uint8Array, items: unknown[]): void {
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.tag("Items");
+    if (number === 1) {
+      assertWireType(of, wireType, "items");
+      items.push(readField(reader, of, undefined));
+    } else reader.skip(wireType);
   }
 }
 
-function readMapEntry(of: FieldType, bytes: Uint8Array, known: unknown, name: string): unknown {
-  const map = (known ?? {}) as Record<string, unknown>;
+/** Upstream looks at no wire type here: key and value are read as what they must be. */
+function readMapEntry(of: FieldType, bytes: Uint8Array, before: unknown): unknown {
+  const map = (before ?? {}) as Record<string, unknown>;
   const valueType: FieldType = of.kind === "list" ? { ...of, wrapped: true } : of;
   let key = "";
   let value: unknown;
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [number, wireType] = reader.tag();
-    if (number === 1 && wireType === WireType.LengthDelimited) key = reader.string();
-    else if (number === 2) value = readField(reader, valueType, wireType, undefined, name);
-    else reader.skip(wireType, number);
+  const reader = new WireReader(bytes);
+  while (reader.hasMore) {
+    const { number, wireType } = reader.entryTag();
+    if (number === 1) key = reader.text();
+    else if (number === 2) value = readField(reader, valueType, undefined);
+    else reader.skip(wireType);
   }
   setOwn(map, key, value ?? zeroOf(of) ?? (of.kind === "bytes" ? "" : []));
   return map;

@@ -137,7 +137,7 @@ test("decodeMessage() skips unknown fields and refuses wrong wire types and cut 
     status: "a",
   });
   assert.throws(() => decodeMessage(statusSchema, Buffer.from("1001", "hex")), {
-    message: "proto: wrong wireType = 0 for field status",
+    message: "proto: wrong wireType = 0 for field Status",
   });
   assert.throws(() => decodeMessage(statusSchema, Buffer.from("120561", "hex")), DecodeError);
 });

@@ -17,6 +17,8 @@ export const TIME: FieldType = { kind: "time" };
 export const MICRO_TIME: FieldType = { kind: "microTime" };
 /** Any JSON, kept as it came. */
 export const JSON_VALUE: FieldType = { kind: "json" };
+/** An object of any kind, kept as it came. */
+export const RAW_EXTENSION: FieldType = { kind: "json", anyKind: true };
 /** An amount with an optional unit, such as `250m` or `1Gi`. */
 export const QUANTITY: FieldType = { kind: "quantity" };
 

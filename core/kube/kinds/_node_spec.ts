@@ -64,6 +64,7 @@ export const taintSchema: MessageSchema = {
       presence: "always",
       required: true,
       goType: "v1.TaintEffect",
+      enum: ["NoExecute", "NoSchedule", "PreferNoSchedule"],
       description: "NoSchedule, PreferNoSchedule or NoExecute.",
     },
     timeAdded: { number: 4, type: TIME, presence: "optional", description: "When the mark was made." },

@@ -34,6 +34,7 @@ export const nodeStatusSchema: MessageSchema = {
       type: STRING,
       presence: "omitempty",
       goType: "v1.NodePhase",
+      enum: ["Pending", "Running", "Terminated"],
       description: "Former life-cycle phase; not used.",
     },
     conditions: {

@@ -101,7 +101,8 @@ export const objectMetaSchema: MessageSchema = {
     managedFields: {
       number: 17,
       type: listOf(messageOf(() => managedFieldsEntrySchema)),
-      presence: "omitempty",
+      // An empty list asks to forget all managers, and must not look like none; it is never stored.
+      presence: "optional",
       listType: "atomic",
       description: "Which manager set which fields; written by the server.",
     },

@@ -1,4 +1,5 @@
 /** CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
+import { KEY_USAGES } from "../certificates_v1.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 import { BYTES, INT32, listOf, mapOf, messageOf, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
@@ -71,6 +72,7 @@ export const certificateSigningRequestSpecSchema: MessageSchema = {
       presence: "omitempty",
       listType: "atomic",
       goType: "[]v1.KeyUsage",
+      enum: KEY_USAGES,
       description: "Key usages the certificate should have.",
     },
     username: {

@@ -146,6 +146,7 @@ export const storageHealthConditionSchema: MessageSchema = {
       presence: "always",
       required: true,
       goType: "v1.StorageHealthStatusType",
+      enum: ["StorageDegraded", "StorageUnreachable"],
       description: "Health that was observed.",
     },
     reason: {
@@ -161,6 +162,7 @@ export const storageHealthConditionSchema: MessageSchema = {
       type: STRING,
       presence: "optional",
       goType: "v1.PersistentVolumeAccessMode",
+      enum: ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"],
       description: "Access mode concerned.",
     },
     volumeMode: {
@@ -168,6 +170,7 @@ export const storageHealthConditionSchema: MessageSchema = {
       type: STRING,
       presence: "optional",
       goType: "v1.PersistentVolumeMode",
+      enum: ["Block", "Filesystem"],
       description: "Volume mode concerned.",
     },
     lastTransitionTime: { number: 6, type: TIME, presence: "always", description: "When the status last changed." },

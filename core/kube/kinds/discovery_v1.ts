@@ -1,5 +1,5 @@
 /** The older form of discovery (apimachinery `pkg/apis/meta/v1/types.go`). */
-import type { MessageSchema } from "../schema.ts";
+import type { FieldSchema, MessageSchema } from "../schema.ts";
 import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
 
 /** The versions of the core API. */
@@ -11,6 +11,7 @@ export const apiVersionsSchema: MessageSchema = {
       number: 1,
       type: listOf(STRING),
       presence: "always",
+      required: true,
       listType: "atomic",
       description: "Names of the versions.",
     },
@@ -18,6 +19,7 @@ export const apiVersionsSchema: MessageSchema = {
       number: 2,
       type: listOf(messageOf(() => serverAddressByClientCIDRSchema)),
       presence: "always",
+      required: true,
       listType: "atomic",
       description: "Server address for clients of each network.",
     },
@@ -29,8 +31,14 @@ export const serverAddressByClientCIDRSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR",
   description: "The address under which clients of a network reach the server.",
   fields: {
-    clientCIDR: { number: 1, type: STRING, presence: "always", description: "Network of the client." },
-    serverAddress: { number: 2, type: STRING, presence: "always", description: "Host and port of the server." },
+    clientCIDR: { number: 1, type: STRING, presence: "always", required: true, description: "Network of the client." },
+    serverAddress: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Host and port of the server.",
+    },
   },
 };
 
@@ -43,6 +51,7 @@ export const apiGroupListSchema: MessageSchema = {
       number: 1,
       type: listOf(messageOf(() => apiGroupSchema)),
       presence: "always",
+      required: true,
       listType: "atomic",
       description: "The groups.",
     },
@@ -54,11 +63,12 @@ export const apiGroupSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup",
   description: "An API group and its versions.",
   fields: {
-    name: { number: 1, type: STRING, presence: "always", description: "Name of the group." },
+    name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the group." },
     versions: {
       number: 2,
       type: listOf(messageOf(() => groupVersionForDiscoverySchema)),
       presence: "always",
+      required: true,
       listType: "atomic",
       description: "Versions that are served.",
     },
@@ -83,8 +93,14 @@ export const groupVersionForDiscoverySchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery",
   description: "One version of a group.",
   fields: {
-    groupVersion: { number: 1, type: STRING, presence: "always", description: "Group and version, as in apiVersion." },
-    version: { number: 2, type: STRING, presence: "always", description: "The version alone." },
+    groupVersion: {
+      number: 1,
+      type: STRING,
+      presence: "always",
+      required: true,
+      description: "Group and version, as in apiVersion.",
+    },
+    version: { number: 2, type: STRING, presence: "always", required: true, description: "The version alone." },
   },
 };
 
@@ -180,3 +196,29 @@ export const apiResourceSchema: MessageSchema = {
     },
   },
 };
+
+/** The version of the server and of what it emulates (apimachinery `pkg/version/types.go`). */
+export const versionInfoSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.version.Info",
+  description: "The version of the server.",
+  fields: {
+    major: versionField("Major version.", true),
+    minor: versionField("Minor version.", true),
+    emulationMajor: versionField("Major version that is emulated.", false),
+    emulationMinor: versionField("Minor version that is emulated.", false),
+    minCompatibilityMajor: versionField("Major version of the oldest peer it can work with.", false),
+    minCompatibilityMinor: versionField("Minor version of the oldest peer it can work with.", false),
+    gitVersion: versionField("The version as people write it.", true),
+    gitCommit: versionField("Commit it was built from.", true),
+    gitTreeState: versionField("Whether the sources were as committed.", true),
+    buildDate: versionField("When it was built.", true),
+    goVersion: versionField("Version of Go it was built with.", true),
+    compiler: versionField("Compiler it was built with.", true),
+    platform: versionField("Operating system and processor.", true),
+  },
+};
+
+/** The version is never written as protobuf and has no numbers. */
+function versionField(description: string, required: boolean): FieldSchema {
+  return { number: 0, type: STRING, presence: required ? "always" : "omitempty", required, description };
+}

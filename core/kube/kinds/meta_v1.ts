@@ -1,6 +1,6 @@
 /** Lists, Status, deletion, watches: what is spoken beside the kinds (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, JSON_VALUE, listOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, INT32, INT64, listOf, messageOf, RAW_EXTENSION, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Bookkeeping of a list. */
@@ -214,7 +214,7 @@ export const watchEventSchema: MessageSchema = {
     },
     object: {
       number: 2,
-      type: JSON_VALUE,
+      type: RAW_EXTENSION,
       presence: "always",
       required: true,
       description: "The object after the change, or before its deletion, or a Status.",

@@ -64,6 +64,7 @@ export const namespaceStatusSchema: MessageSchema = {
       type: STRING,
       presence: "omitempty",
       goType: "v1.NamespacePhase",
+      enum: ["Active", "Terminating"],
       description: "Active or Terminating.",
     },
     conditions: {

@@ -1,5 +1,9 @@
 /** OpenAPI of the served kinds, for kubectl. */
+export { encodeGnostic, type GnosticType } from "./gnostic.ts";
+export { GNOSTIC_V2 } from "./gnostic_v2.ts";
+export { GNOSTIC_V3 } from "./gnostic_v3.ts";
 export type { OpenApiObject } from "./schemas.ts";
-export type { ServedKind } from "./served_kind.ts";
-export { openapiV2Json, openapiV2Protobuf } from "./v2.ts";
-export { openapiV3Document } from "./v3.ts";
+export type { ServedKind, ServedSubresource } from "./served_kind.ts";
+export { openapiV2 } from "./v2.ts";
+export { type DocumentMakers, openapiV3Documents } from "./v3.ts";
+export { documentName } from "./routes.ts";

@@ -1,23 +1,33 @@
 /** Query and path parameters of the operations; kubectl looks for `fieldValidation` and `dryRun` among them. */
-import type { OpenApiObject } from "./schemas.ts";
 
-function query(name: string, type: string, description: string): OpenApiObject {
-  return { name, in: "query", description, schema: { type, uniqueItems: true } };
+/** A parameter beside the body. Those of the path are required. */
+export interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query";
+  readonly type: "string" | "boolean" | "integer";
+  readonly description: string;
 }
 
-function path(name: string, description: string): OpenApiObject {
-  return { name, in: "path", required: true, description, schema: { type: "string", uniqueItems: true } };
+function query(name: string, type: Parameter["type"], description: string): Parameter {
+  return { name, in: "query", type, description };
 }
 
-/** Name of the object. */
-export const NAME_PARAMETER: OpenApiObject = path("name", "Name of the object.");
+/** Name of an object of a kind. */
+export function nameParameter(kind: string): Parameter {
+  return { name: "name", in: "path", type: "string", description: `Name of the ${kind}.` };
+}
+
 /** Namespace of the object. */
-export const NAMESPACE_PARAMETER: OpenApiObject = path("namespace", "Namespace of the object.");
+export const NAMESPACE_PARAMETER: Parameter = {
+  name: "namespace",
+  in: "path",
+  type: "string",
+  description: "Namespace of the object.",
+};
 /** Indented output. */
-export const PRETTY_PARAMETER: OpenApiObject = query("pretty", "string", "True indents the answer.");
+export const PRETTY_PARAMETER: Parameter = query("pretty", "string", "True indents the answer.");
 
 const DRY_RUN = query("dryRun", "string", "All: go through every stage but store nothing.");
-const FIELD_MANAGER = query("fieldManager", "string", "Who makes the change; by default the program's name.");
 const FIELD_VALIDATION = query(
   "fieldValidation",
   "string",
@@ -25,16 +35,22 @@ const FIELD_VALIDATION = query(
 );
 
 /** Of POST and PUT. */
-export const CREATE_PARAMETERS: readonly OpenApiObject[] = [DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
+export const WRITE_PARAMETERS: readonly Parameter[] = [
+  DRY_RUN,
+  query("fieldManager", "string", "Who makes the change; by default the program's name."),
+  FIELD_VALIDATION,
+];
 
 /** Of PATCH. */
-export const PATCH_PARAMETERS: readonly OpenApiObject[] = [
-  ...CREATE_PARAMETERS,
+export const PATCH_PARAMETERS: readonly Parameter[] = [
+  DRY_RUN,
+  query("fieldManager", "string", "Who makes the change; by default the program's name. Apply requires it."),
+  FIELD_VALIDATION,
   query("force", "boolean", "True takes fields over from other managers; apply only."),
 ];
 
 /** Of DELETE. */
-export const DELETE_PARAMETERS: readonly OpenApiObject[] = [
+export const DELETE_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
   query("gracePeriodSeconds", "integer", "Seconds to wait before the deletion; zero deletes at once."),
   query(
@@ -46,9 +62,8 @@ export const DELETE_PARAMETERS: readonly OpenApiObject[] = [
   query("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."),
 ];
 
-/** Of lists and watches. */
-export const LIST_PARAMETERS: readonly OpenApiObject[] = [
-  query("allowWatchBookmarks", "boolean", "True asks for bookmarks during a watch."),
+/** Which objects a list, a watch or a deletion of many is about. */
+const SELECTION_PARAMETERS: readonly Parameter[] = [
   query("continue", "string", "Token of the next page."),
   query("fieldSelector", "string", "Restricts the list by fields."),
   query("labelSelector", "string", "Restricts the list by labels."),
@@ -56,6 +71,16 @@ export const LIST_PARAMETERS: readonly OpenApiObject[] = [
   query("resourceVersion", "string", "Version from which to list or watch."),
   query("resourceVersionMatch", "string", "How resourceVersion is applied to lists."),
   query("sendInitialEvents", "boolean", "True starts a watch with the objects that are there."),
+  query("shardSelector", "string", "Restricts the list to one shard; where the server knows shards."),
   query("timeoutSeconds", "integer", "Seconds after which a list or watch ends."),
+];
+
+/** Of lists and watches. */
+export const LIST_PARAMETERS: readonly Parameter[] = [
+  query("allowWatchBookmarks", "boolean", "True asks for bookmarks during a watch."),
+  ...SELECTION_PARAMETERS,
   query("watch", "boolean", "True streams changes instead of a list."),
 ];
+
+/** Of the deletion of a collection. */
+export const DELETE_COLLECTION_PARAMETERS: readonly Parameter[] = [...DELETE_PARAMETERS, ...SELECTION_PARAMETERS];

@@ -1,72 +1,49 @@
-/** Kind descriptions as OpenAPI schemas: the same content for v3 and v2, apart from where references point. */
-import { listSchemaOf } from "../kinds/mod.ts";
-import type { FieldSchema, FieldType, Kind, MessageSchema } from "../schema.ts";
+/** Kind descriptions as OpenAPI schemas: the same content for v3 and v2, apart from references and defaults. */
+import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
+import type { GroupVersion } from "./served_kind.ts";
+import type { GroupVersionKind, WireType } from "./wire_type.ts";
 
 /** A schema or a part of one, as plain JSON. */
 export type OpenApiObject = Readonly<Record<string, unknown>>;
-
-/** Group, version and kind as OpenAPI extensions carry them. */
-export interface GroupVersionKind {
-  readonly group: string;
-  readonly version: string;
-  readonly kind: string;
-}
 
 /** The extension by which clients find the schema or operation of a kind. */
 export const GVK_EXTENSION = "x-kubernetes-group-version-kind";
 
 const TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.Time";
 const MICRO_TIME = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime";
-const FREE_FORM = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
+const FIELDS_V1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
+const RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 const QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity";
-/** The body of a patch: any object. */
-export const PATCH = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
-const NAMED: Readonly<Record<string, OpenApiObject>> = {
+const QUANTITY_DESCRIPTION = "An amount with an optional unit, such as 250m or 1Gi.";
+const SIMPLE: Readonly<Record<string, OpenApiObject>> = {
   [TIME]: { description: "A time in RFC 3339, to the second.", type: "string", format: "date-time" },
   [MICRO_TIME]: { description: "A time in RFC 3339, to the microsecond.", type: "string", format: "date-time" },
-  [FREE_FORM]: { description: "A JSON object kept as it is.", type: "object" },
-  [PATCH]: { description: "A patch in the form its content type names.", type: "object" },
+  [FIELDS_V1]: { description: "A JSON object kept as it is.", type: "object" },
+  [RAW_EXTENSION]: { description: "An object of any kind.", type: "object" },
 };
 
-/** Collects the schemas that kinds need, each once. */
+/** Collects the schemas that operations need, each once. */
 export class SchemaCollector {
   readonly #version: 2 | 3;
+  readonly #groupVersions: readonly GroupVersion[];
+  /** Whole objects, which also stand in lists. */
+  readonly #types: ReadonlyMap<string, WireType>;
   readonly #found = new Map<string, OpenApiObject>();
 
-  constructor(version: 2 | 3) {
+  /**
+   * `types` are all that any operation takes or answers, `groupVersions` those under which messages like DeleteOptions
+   * are known.
+   */
+  constructor(version: 2 | 3, types: readonly WireType[], groupVersions: readonly GroupVersion[]) {
     this.#version = version;
+    this.#types = new Map(types.map((type) => [type.message.name, type]));
+    this.#groupVersions = groupVersions;
   }
 
-  /** Adds a kind and, where it has one, its list; everything they refer to follows. */
-  addKind(kind: Kind): void {
-    this.addMessage(kind.schema, [identityOf(kind, kind.kind)]);
-    if (kind.listKind !== "") this.addMessage(listSchemaOf(kind), [identityOf(kind, kind.listKind)]);
-  }
-
-  /** Adds a message; with identities it is a whole object, with `kind` and `apiVersion`. */
-  addMessage(message: MessageSchema, identities: readonly GroupVersionKind[] = []): void {
-    if (this.#found.has(message.name)) return;
-    // Reserves the name, so that messages which contain themselves end.
-    this.#found.set(message.name, {});
-    const own = Object.entries(message.fields).map(([name, field]) => [name, this.#field(field)] as const);
-    const properties = [...(identities.length > 0 ? TYPE_META : []), ...own].sort(([a], [b]) => (a < b ? -1 : 1));
-    const required = Object.entries(message.fields).filter(([, field]) => field.required).map(([name]) => name);
-    this.#found.set(message.name, {
-      description: message.description,
-      type: "object",
-      properties: Object.fromEntries(properties),
-      ...(required.length > 0 ? { required } : {}),
-      ...(identities.length > 0 ? { [GVK_EXTENSION]: identities } : {}),
-      ...(message.mapType === undefined ? {} : { "x-kubernetes-map-type": message.mapType }),
-    });
-  }
-
-  /** A reference to a named schema, which is added when it is one of the simple ones. */
-  reference(name: string): OpenApiObject {
-    const named = NAMED[name] ?? (name === QUANTITY ? this.#quantity() : undefined);
-    if (named !== undefined) this.#found.set(name, named);
-    return { $ref: `${this.#version === 3 ? "#/components/schemas/" : "#/definitions/"}${name}` };
+  /** A reference to a type, which is added with everything it refers to. */
+  use({ message }: WireType): OpenApiObject {
+    return this.#message(message);
   }
 
   /** All schemas by name, in order of their names. */
@@ -74,33 +51,79 @@ export class SchemaCollector {
     return Object.fromEntries([...this.#found].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
+  #identities(type: WireType | undefined): readonly GroupVersionKind[] {
+    if (type?.everywhere === undefined) return type?.identities ?? [];
+    const kind = type.everywhere;
+    const others = this.#groupVersions.filter(({ group }) => group !== "");
+    return [{ group: "", version: "v1" }, ...others].map((groupVersion) => ({ ...groupVersion, kind }));
+  }
+
+  #message(message: MessageSchema): OpenApiObject {
+    if (!this.#found.has(message.name)) this.#add(message);
+    return this.#reference(message.name);
+  }
+
+  #add(message: MessageSchema): void {
+    const type = this.#types.get(message.name);
+    const identities = this.#identities(type);
+    // Reserves the name, so that messages which contain themselves end.
+    this.#found.set(message.name, {});
+    const own = Object.entries(message.fields).map(([name, field]) => [name, this.#field(field)] as const);
+    const properties = [...(type?.typed === true ? TYPE_META : []), ...own].sort(([a], [b]) => (a < b ? -1 : 1));
+    const required = Object.entries(message.fields).filter(([, field]) => field.required).map(([name]) => name);
+    this.#found.set(message.name, {
+      ...describe(message.description),
+      type: "object",
+      ...(required.length > 0 ? { required } : {}),
+      ...(properties.length > 0 ? { properties: Object.fromEntries(properties) } : {}),
+      ...(identities.length === 0 ? {} : {
+        [GVK_EXTENSION]: identities.map(({ group, kind, version }) => ({ group, kind, version })),
+      }),
+      ...(message.mapType === undefined ? {} : { "x-kubernetes-map-type": message.mapType }),
+    });
+  }
+
+  #reference(name: string): OpenApiObject {
+    return { $ref: `${this.#version === 3 ? "#/components/schemas/" : "#/definitions/"}${name}` };
+  }
+
+  #simple(name: string): OpenApiObject {
+    const schema = name === QUANTITY ? this.#quantity() : SIMPLE[name];
+    if (schema !== undefined) this.#found.set(name, schema);
+    return this.#reference(name);
+  }
+
+  /** Clients may write a bare number; version 2 has no way to say so. */
   #quantity(): OpenApiObject {
-    const description = "An amount with an optional unit, such as 250m or 1Gi.";
     return this.#version === 3
-      ? { description, oneOf: [{ type: "string" }, { type: "number" }] }
-      : { description, type: "string" };
+      ? { description: QUANTITY_DESCRIPTION, oneOf: [{ type: "string" }, { type: "number" }] }
+      : { description: QUANTITY_DESCRIPTION, type: "string" };
   }
 
   #field(field: FieldSchema): OpenApiObject {
-    const type = this.#type(field.type);
-    const fallback = field.default ?? (field.presence === "always" ? defaultOf(field.type) : undefined);
+    const type = this.#type(field.type, field.enum);
+    // kube-apiserver leaves every default out of version 2: old clients would apply them.
+    const fallback = this.#version === 2 ? undefined : field.default ?? defaultOf(field);
+    const withDefault = fallback === undefined ? {} : { default: fallback };
     return {
+      ...describe(field.description),
       // Version 3.0 ignores what stands beside a reference; version 2 has readers that do not know `allOf`.
-      ...("$ref" in type && this.#version === 3 ? { allOf: [type] } : type),
-      description: field.description,
-      ...(fallback === undefined ? {} : { default: fallback }),
-      ...(field.listType === undefined ? {} : { "x-kubernetes-list-type": field.listType }),
+      ...("$ref" in type && this.#version === 3
+        ? { ...withDefault, allOf: [type] }
+        : { ...firstOf(type), ...withDefault, ...restOf(type) }),
       ...(field.listMapKeys === undefined ? {} : { "x-kubernetes-list-map-keys": field.listMapKeys }),
+      ...(field.listType === undefined ? {} : { "x-kubernetes-list-type": field.listType }),
       ...(field.mapType === undefined ? {} : { "x-kubernetes-map-type": field.mapType }),
-      ...(field.patchStrategy === undefined ? {} : { "x-kubernetes-patch-strategy": field.patchStrategy }),
       ...(field.patchMergeKey === undefined ? {} : { "x-kubernetes-patch-merge-key": field.patchMergeKey }),
+      ...(field.patchStrategy === undefined ? {} : { "x-kubernetes-patch-strategy": field.patchStrategy }),
     };
   }
 
-  #type(type: FieldType): OpenApiObject {
+  /** `values` are those that the innermost text may have. */
+  #type(type: FieldType, values?: readonly string[]): OpenApiObject {
     switch (type.kind) {
       case "string":
-        return { type: "string" };
+        return { type: "string", ...(values === undefined ? {} : { enum: values }) };
       case "bytes":
         return { type: "string", format: "byte" };
       case "int32":
@@ -109,29 +132,21 @@ export class SchemaCollector {
       case "bool":
         return { type: "boolean" };
       case "time":
-        return this.reference(TIME);
+        return this.#simple(TIME);
       case "microTime":
-        return this.reference(MICRO_TIME);
+        return this.#simple(MICRO_TIME);
       case "json":
-        return this.reference(FREE_FORM);
+        return this.#simple(type.anyKind === true ? RAW_EXTENSION : FIELDS_V1);
       case "quantity":
-        return this.reference(QUANTITY);
+        return this.#simple(QUANTITY);
       case "list":
-        return { type: "array", items: this.#type(type.of) };
+        return { type: "array", items: this.#type(type.of, values) };
       case "map":
-        return { type: "object", additionalProperties: this.#type(type.of) };
-      case "message": {
-        const message = type.message();
-        this.addMessage(message);
-        return this.reference(message.name);
-      }
+        return { type: "object", additionalProperties: this.#type(type.of, values) };
+      case "message":
+        return this.#message(type.message());
     }
   }
-}
-
-/** Identity of a kind, or of its list. */
-export function identityOf(kind: Kind, name: string): GroupVersionKind {
-  return { group: kind.group, kind: name, version: kind.version };
 }
 
 const TYPE_META: readonly (readonly [string, OpenApiObject])[] = [
@@ -139,7 +154,23 @@ const TYPE_META: readonly (readonly [string, OpenApiObject])[] = [
   ["kind", { description: "Name of the kind of object.", type: "string" }],
 ];
 
-function defaultOf(type: FieldType): unknown {
+function describe(description: string | undefined): OpenApiObject {
+  return description === undefined ? {} : { description };
+}
+
+/** Go writes a schema's type and format before its default, the rest behind. */
+function firstOf({ type, format }: OpenApiObject): OpenApiObject {
+  return { ...(type === undefined ? {} : { type }), ...(format === undefined ? {} : { format }) };
+}
+
+function restOf({ type: _type, format: _format, ...rest }: OpenApiObject): OpenApiObject {
+  return rest;
+}
+
+/** The zero value of what is never absent in Go: fields without `omitempty`, and messages that are no pointers. */
+function defaultOf({ type, presence }: FieldSchema): unknown {
+  if (type.kind === "message") return presence === "optional" ? undefined : {};
+  if (presence !== "always") return undefined;
   switch (type.kind) {
     case "string":
       return "";
@@ -148,8 +179,6 @@ function defaultOf(type: FieldType): unknown {
       return 0;
     case "bool":
       return false;
-    case "message":
-      return {};
     default:
       return undefined;
   }

@@ -8,7 +8,8 @@ import {
   subjectAccessReviewKind,
 } from "../kinds/mod.ts";
 import type { OpenApiObject } from "./schemas.ts";
-import { openapiV3Document, type ServedKind } from "./v3.ts";
+import type { ServedKind } from "./served_kind.ts";
+import { openapiV3Documents } from "./v3.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUB_VERBS = ["get", "patch", "update"];
@@ -27,16 +28,27 @@ function at(value: unknown, ...path: (string | number)[]): OpenApiObject {
   return current as OpenApiObject;
 }
 
-const certificates = openapiV3Document(SERVED, "certificates.k8s.io", "v1");
-const core = openapiV3Document(SERVED, "", "v1");
+const documents = openapiV3Documents(SERVED, "v1.37.2");
+
+function documentOf(name: string): OpenApiObject {
+  const make = documents.get(name);
+  assert.ok(make, `${name} is missing`);
+  return make();
+}
+
+const certificates = documentOf("apis/certificates.k8s.io/v1");
+const core = documentOf("api/v1");
 const ROOT = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-test("openapiV3Document() has the paths of a cluster-wide kind with subresources", () => {
+test("openapiV3Documents() has the paths of a cluster-wide kind with subresources", () => {
   assert.deepEqual(Object.keys(at(certificates, "paths")), [
+    "/apis/certificates.k8s.io/v1/",
     ROOT,
     `${ROOT}/{name}`,
     `${ROOT}/{name}/approval`,
     `${ROOT}/{name}/status`,
+    "/apis/certificates.k8s.io/v1/watch/certificatesigningrequests",
+    "/apis/certificates.k8s.io/v1/watch/certificatesigningrequests/{name}",
   ]);
   assert.deepEqual(Object.keys(at(certificates, "paths", ROOT)), ["get", "post", "delete", "parameters"]);
   assert.deepEqual(Object.keys(at(certificates, "paths", `${ROOT}/{name}/approval`)), [
@@ -47,17 +59,20 @@ test("openapiV3Document() has the paths of a cluster-wide kind with subresources
   ]);
 });
 
-test("openapiV3Document() has the paths of a namespaced kind", () => {
+test("openapiV3Documents() has the paths of a namespaced kind", () => {
   const paths = Object.keys(at(core, "paths")).filter((path) => path.includes("secrets"));
   assert.deepEqual(paths, [
     "/api/v1/namespaces/{namespace}/secrets",
-    "/api/v1/secrets",
     "/api/v1/namespaces/{namespace}/secrets/{name}",
+    "/api/v1/secrets",
+    "/api/v1/watch/namespaces/{namespace}/secrets",
+    "/api/v1/watch/namespaces/{namespace}/secrets/{name}",
+    "/api/v1/watch/secrets",
   ]);
   assert.deepEqual(Object.keys(at(core, "paths", "/api/v1/secrets")), ["get", "parameters"]);
 });
 
-test("openapiV3Document() gives kubectl the patch operation it looks for", () => {
+test("openapiV3Documents() gives kubectl the patch operation it looks for", () => {
   const patch = at(certificates, "paths", `${ROOT}/{name}`, "patch");
   assert.deepEqual(patch["x-kubernetes-group-version-kind"], {
     group: "certificates.k8s.io",
@@ -75,14 +90,14 @@ test("openapiV3Document() gives kubectl the patch operation it looks for", () =>
   assert.equal(patch["operationId"], "patchCertificatesV1CertificateSigningRequest");
 });
 
-test("openapiV3Document() lists a review with its only verb", () => {
-  const document = openapiV3Document(SERVED, subjectAccessReviewKind.group, "v1");
+test("openapiV3Documents() lists a review with its only verb", () => {
+  const document = documentOf(`apis/${subjectAccessReviewKind.group}/v1`);
   const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
   assert.deepEqual(Object.keys(at(document, "paths", path)), ["post", "parameters"]);
   assert.equal(at(document, "components", "schemas")["io.k8s.api.authorization.v1.SubjectAccessReviewList"], undefined);
 });
 
-test("openapiV3Document() describes kinds, with merge rules for lists", () => {
+test("openapiV3Documents() describes kinds, with merge rules for lists", () => {
   const schemas = at(certificates, "components", "schemas");
   const root = at(schemas, certificateSigningRequestKind.schema.name);
   assert.deepEqual(Object.keys(at(root, "properties")), ["apiVersion", "kind", "metadata", "spec", "status"]);
@@ -97,9 +112,9 @@ test("openapiV3Document() describes kinds, with merge rules for lists", () => {
   assert.equal(nodeKind.kind, "Node");
 });
 
-test("openapiV3Document() has no reference to a schema that is missing, and every operation its own name", () => {
-  for (const group of new Set(ALL_KINDS.map((kind) => kind.group))) {
-    const document = openapiV3Document(SERVED, group, "v1");
+test("openapiV3Documents() has no reference to a schema that is missing, and every operation its own name", () => {
+  for (const make of documents.values()) {
+    const document = make();
     const text = JSON.stringify(document);
     const schemas = at(document, "components", "schemas");
     for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) assert.ok(schemas[name], name);

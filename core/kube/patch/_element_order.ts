@@ -2,7 +2,7 @@
  * The order of a merged list: elements that the patch names stand in the patch's order, those that only the server has
  * keep theirs, and the two are interleaved by the order of the stored list (strategicpatch `normalizeElementOrder`).
  */
-import { isObject, typeOf } from "./_json.ts";
+import { isJsonObject, typeOf } from "../json_value.ts";
 import { badType, listOfLists, noMergeKey, otherFault } from "./_fault.ts";
 import { printGoValue } from "./go_value.ts";
 
@@ -27,7 +27,7 @@ export function orderElements(
 /** The value that tells an element from others. Throws PatchFault when a map lacks the merge key. */
 export function keyOf(item: unknown, mergeKey: string): unknown {
   if (mergeKey === "") return item;
-  if (!isObject(item)) throw badType("map", item);
+  if (!isJsonObject(item)) throw badType("map", item);
   if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
   return item[mergeKey];
 }

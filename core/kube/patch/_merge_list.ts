@@ -2,7 +2,7 @@
 import type { FieldType } from "../schema.ts";
 import { elementKind, keyOf, orderElements } from "./_element_order.ts";
 import { badPatchType, noMergeKey, otherFault } from "./_fault.ts";
-import { isObject, type JsonObject } from "./_json.ts";
+import { isJsonObject, type JsonObject } from "../json_value.ts";
 import type { MergeMeta } from "./_merge_keys.ts";
 
 /** Merges one map into another; handed in, since maps and lists hold each other. */
@@ -88,7 +88,7 @@ function applyElementDirectives(
     switch (item["$patch"]) {
       case "delete": {
         if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
-        kept = kept.filter((other) => !isObject(other) || other[mergeKey] !== item[mergeKey]);
+        kept = kept.filter((other) => !isJsonObject(other) || other[mergeKey] !== item[mergeKey]);
         break;
       }
       case "replace":

@@ -3,7 +3,7 @@ import { setOwn } from "../codec/json_parser.ts";
 import type { FieldType } from "../schema.ts";
 import { elementKind, keyOf, orderElements } from "./_element_order.ts";
 import { badDirective, badType, noMergeKey, otherFault } from "./_fault.ts";
-import { getMember, isObject, type JsonObject } from "./_json.ts";
+import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
 import { findListMeta } from "./_merge_keys.ts";
 import { mergeList, type MergeMaps, storedOrderAfter } from "./_merge_list.ts";
 import { printGoValue } from "./go_value.ts";
@@ -74,6 +74,6 @@ function assertConsistent(wanted: unknown[] | undefined, order: unknown[], merge
 }
 
 function directiveOf(item: unknown): unknown {
-  if (!isObject(item)) throw badType("map", item);
+  if (!isJsonObject(item)) throw badType("map", item);
   return getMember(item, "$patch");
 }

@@ -1,17 +1,18 @@
 /** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
-import { isObject, type JsonObject } from "./_json.ts";
+import { goQuote } from "../codec/go_quote.ts";
+import { isJsonObject, type JsonObject } from "../json_value.ts";
 
 /** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
 export function printGoValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(printGoValue).join(" ")}]`;
-  if (isObject(value)) return printMap(value);
+  if (isJsonObject(value)) return printMap(value);
   return value === null || value === undefined ? "<nil>" : String(value);
 }
 
 /** The Go type of a decoded JSON value, as `%s` prints it. */
 export function goTypeOf(value: unknown): string {
   if (Array.isArray(value)) return "[]interface {}";
-  if (isObject(value)) return "map[string]interface {}";
+  if (isJsonObject(value)) return "map[string]interface {}";
   switch (typeof value) {
     case "string":
       return "string";
@@ -27,4 +28,15 @@ export function goTypeOf(value: unknown): string {
 function printMap(value: JsonObject): string {
   const keys = Object.keys(value).sort();
   return `map[${keys.map((key) => `${key}:${printGoValue(value[key])}`).join(" ")}]`;
+}
+
+/** Prints a value as `fmt.Sprintf("%#v")` does: Go's own syntax. */
+export function goSyntax(value: unknown): string {
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
+  if (isJsonObject(value)) {
+    const keys = Object.keys(value).sort();
+    return `map[string]interface {}{${keys.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
+  }
+  if (value === null || value === undefined) return "interface {}(nil)";
+  return typeof value === "string" ? goQuote(value) : String(value);
 }

@@ -6,7 +6,7 @@
 import { setOwn } from "../codec/json_parser.ts";
 import { marshalJson, quoteText } from "../quote.ts";
 import { err, ok, type Result } from "../../result.ts";
-import { cloneJson, getMember, isEqualJson, isObject, isTooDeep, type JsonObject, typeOf } from "./_json.ts";
+import { cloneJson, getMember, isEqualJson, isJsonObject, isTooDeep, type JsonObject, typeOf } from "../json_value.ts";
 import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
 
 /** Operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
@@ -17,10 +17,14 @@ const MAX_COPY_BYTES = 3 * 1024 * 1024;
 const OPERATION_FIELDS: readonly string[] = ["op", "path", "from", "value"];
 const TEXT_FIELDS = ["op", "path", "from"] as const;
 
-/** Applies a patch to a document and answers the new document; the inputs stay as they are. */
-export function applyJsonPatch(document: unknown, patch: unknown): Result<unknown, PatchError> {
-  const fault = findShapeFault(patch);
-  if (fault !== undefined) return err(badPatch(`error decoding patch: ${fault}`));
+/**
+ * Applies a patch to a document and answers the new document; the inputs stay as they are.
+ *
+ * @param isValidated whether the operations are decoded into their types first (`fieldValidation` other than `Ignore`)
+ */
+export function applyJsonPatch(document: unknown, patch: unknown, isValidated = true): Result<unknown, PatchError> {
+  const fault = isValidated ? findShapeFault(patch) : findRawShapeFault(patch);
+  if (fault !== undefined) return err(badPatch(fault));
   const operations = patch as readonly (JsonObject | null)[];
   if (operations.length > MAX_JSON_PATCH_OPERATIONS) {
     const message = `The allowed maximum operations in a JSON patch is ${MAX_JSON_PATCH_OPERATIONS}, ` +
@@ -40,7 +44,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): Result<unknow
 export function findUnknownOperationFields(patch: unknown): readonly string[] {
   if (!Array.isArray(patch)) return [];
   return patch.flatMap((operation, index) =>
-    Object.keys(isObject(operation) ? operation : {}).filter((key) => !OPERATION_FIELDS.includes(key))
+    Object.keys(isJsonObject(operation) ? operation : {}).filter((key) => !OPERATION_FIELDS.includes(key))
       .map((key) => `json patch unknown field ${quoteText(`[${index}].${key}`)}`)
   );
 }
@@ -56,23 +60,28 @@ type Place =
   | { readonly kind: "member"; readonly object: JsonObject; readonly key: string }
   | { readonly kind: "item"; readonly list: unknown[]; readonly key: string };
 
-/** Go's text when a patch does not decode, undefined when it does. */
+/** Go's text when a patch does not decode into typed operations, undefined when it does. */
 function findShapeFault(patch: unknown): string | undefined {
-  if (!Array.isArray(patch)) {
-    return `json: cannot unmarshal ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
-  }
+  const wrong = "error decoding patch: json: cannot unmarshal";
+  if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type []handlers.jsonPatchOp`;
   for (const operation of patch) {
     if (operation === null) continue;
-    if (!isObject(operation)) {
-      return `json: cannot unmarshal ${goName(operation)} into Go value of type handlers.jsonPatchOp`;
-    }
+    if (!isJsonObject(operation)) return `${wrong} ${goName(operation)} into Go value of type handlers.jsonPatchOp`;
     for (const field of TEXT_FIELDS) {
       const value = getMember(operation, field) ?? "";
       if (typeof value === "string") continue;
-      return `json: cannot unmarshal ${goName(value)} into Go struct field jsonPatchOp.${field} of type string`;
+      return `${wrong} ${goName(value)} into Go struct field jsonPatchOp.${field} of type string`;
     }
   }
   return undefined;
+}
+
+/** The same for operations that are taken as they come. */
+function findRawShapeFault(patch: unknown): string | undefined {
+  const wrong = "json: cannot unmarshal";
+  if (!Array.isArray(patch)) return `${wrong} ${goName(patch)} into Go value of type jsonpatch.Patch`;
+  const odd: unknown = patch.find((operation) => operation !== null && !isJsonObject(operation));
+  return odd === undefined ? undefined : `${wrong} ${goName(odd)} into Go value of type jsonpatch.Operation`;
 }
 
 function goName(value: unknown): string {
@@ -187,7 +196,7 @@ function findPlace(root: unknown, pointer: string): Place | undefined {
 
 function placeIn(container: unknown, key: string): Place | undefined {
   if (Array.isArray(container)) return { kind: "item", list: container, key };
-  return isObject(container) ? { kind: "member", object: container, key } : undefined;
+  return isJsonObject(container) ? { kind: "member", object: container, key } : undefined;
 }
 
 /** `~1` is a slash, `~0` a tilde (RFC 6901 section 4). */

@@ -7,9 +7,10 @@ import { err, ok, type Result } from "../../result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
 import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";
-import { cloneJson, getMember, isObject, isTooDeep, type JsonObject, typeOf, withoutNulls } from "./_json.ts";
+import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, typeOf, withoutNulls } from "../json_value.ts";
 import { findListMeta, findObjectMeta } from "./_merge_keys.ts";
 import { deleteFromList, mergeList } from "./_merge_list.ts";
+import { printGoValue } from "./go_value.ts";
 import { badPatch, type PatchError } from "./patch_error.ts";
 
 const DIRECTIVE = "$patch";
@@ -23,7 +24,7 @@ export function applyStrategicMergePatch(
   patch: unknown,
 ): Result<unknown, PatchError> {
   const ours = cloneJson(document);
-  if (!isObject(ours) || !isObject(patch)) return err(badPatch("invalid JSON document"));
+  if (!isJsonObject(ours) || !isJsonObject(patch)) return err(badPatch("invalid JSON document"));
   if (isTooDeep(patch)) return err(badPatch("exceeded max depth"));
   try {
     return ok(mergeMaps(ours, cloneJson(patch) as JsonObject, { kind: "message", message: () => schema }));
@@ -31,6 +32,21 @@ export function applyStrategicMergePatch(
     if (error instanceof PatchFault) return err(error.patchError);
     throw error;
   }
+}
+
+/** A patch as messages about its outcome show it: nulls for what the document does not have are gone by then. */
+export function printStrategicPatch(document: unknown, patch: unknown): string {
+  return printGoValue(withoutUnmatchedNulls(document, patch));
+}
+
+function withoutUnmatchedNulls(stored: unknown, patch: unknown): unknown {
+  if (!isJsonObject(patch)) return patch;
+  const kept: JsonObject = {};
+  for (const [key, value] of Object.entries(patch)) {
+    const current = isJsonObject(stored) ? getMember(stored, key) : undefined;
+    setOwn(kept, key, typeOf(current) === typeOf(value) ? withoutUnmatchedNulls(current, value) : withoutNulls(value));
+  }
+  return kept;
 }
 
 /** Merges a patch into a map; both are ours to change. */
@@ -51,7 +67,7 @@ function mergeMember(stored: JsonObject, key: string, value: unknown, type: Fiel
     return;
   }
   const current = getMember(stored, key);
-  if (isObject(current) && isObject(value)) {
+  if (isJsonObject(current) && isJsonObject(value)) {
     const meta = findObjectMeta(type, key);
     setOwn(stored, key, meta.strategy === "replace" ? value : mergeMaps(current, value, meta.type));
   } else if (Array.isArray(current) && Array.isArray(value)) {
@@ -107,7 +123,7 @@ function listNameOf(directive: string, prefix: string): string | undefined {
 /** A new value without directives; undefined when it is nothing but one. */
 function withoutDirectives(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutDirectives).filter((item) => item !== undefined);
-  if (!isObject(value)) return value;
+  if (!isJsonObject(value)) return value;
   if (Object.hasOwn(value, DIRECTIVE)) return undefined;
   const kept: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {

@@ -22,8 +22,8 @@ export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
     errors.push(...dataKeyErrors(key).map((text) => invalid(`binaryData[${key}]`, key, text)));
     size += base64Size(value);
   }
-  // The empty path means the whole object.
-  return size > DATA_MAX_BYTES ? [...errors, tooLong("", DATA_MAX_BYTES)] : errors;
+  // Go writes the path of the whole object like that.
+  return size > DATA_MAX_BYTES ? [...errors, tooLong("[]", DATA_MAX_BYTES)] : errors;
 }
 
 /** Faults of a changed ConfigMap: an immutable one changes in metadata only. */

@@ -28,11 +28,21 @@ export interface TaintShape {
 
 const TAINT_EFFECTS: readonly string[] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
-/** What can be allocated is the capacity, unless the node says otherwise. */
+/** What can be allocated is the capacity, unless the node says otherwise; both forms of its networks agree. */
 export function defaultNode<T extends NodeShape>(node: T): T {
-  const { capacity, allocatable, ...rest } = node.status;
-  if (allocatable !== undefined || capacity === undefined) return node;
-  return { ...node, status: { capacity, allocatable: capacity, ...rest } };
+  const agreed = withPodCidrs(node);
+  const { capacity, allocatable, ...rest } = agreed.status;
+  if (allocatable !== undefined || capacity === undefined) return agreed;
+  return { ...agreed, status: { capacity, allocatable: capacity, ...rest } };
+}
+
+/** The single network is the first of all; where they differ it counts (`pkg/apis/core/v1/conversion.go`). */
+function withPodCidrs<T extends NodeShape>(node: T): T {
+  const { podCIDR = "", podCIDRs = [], ...rest } = node.spec;
+  const networks = podCIDR === "" || podCIDR === podCIDRs[0] ? podCIDRs : [podCIDR];
+  const [first] = networks;
+  if (first === undefined || (first === podCIDR && networks === podCIDRs)) return node;
+  return { ...node, spec: { podCIDR: first, podCIDRs: networks, ...rest } };
 }
 
 /** Faults of a new Node beside its metadata. */

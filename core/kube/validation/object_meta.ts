@@ -14,6 +14,9 @@ export interface ObjectMetaRules {
   readonly validateName: NameCheck;
 }
 
+/** Finalizers that need no domain (`pkg/apis/core/helper`). */
+const STANDARD_FINALIZERS: readonly string[] = ["kubernetes", "orphan", "foregroundDeletion"];
+
 /** Faults of an object's metadata; on creation the name has been generated already. */
 export function validateObjectMeta(
   meta: ObjectMeta,
@@ -75,6 +78,22 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
     ...validateOwnerReferences(meta.ownerReferences ?? [], `${path}.ownerReferences`),
     ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
   ];
+}
+
+/**
+ * Faults of finalizers that most kinds know beside those of every object: without a domain only Kubernetes' own
+ * (`pkg/apis/core/validation`, ValidateObjectMeta).
+ */
+export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"): FieldError[] {
+  return (meta.finalizers ?? []).flatMap((name, index) =>
+    name.includes("/") || STANDARD_FINALIZERS.includes(name) ? [] : [
+      invalid(
+        `${path}.finalizers[${index}]`,
+        name,
+        "name is neither a standard finalizer name nor is it fully qualified",
+      ),
+    ]
+  );
 }
 
 /** Faults of labels: keys are qualified names, values label values. */
@@ -151,7 +170,7 @@ function validateOwnerReference(reference: OwnerReference, path: string): FieldE
   for (const [field, value] of [["kind", kind], ["name", name], ["uid", uid]] as const) {
     if (value === "") errors.push(required(`${path}.${field}`, "must not be empty"));
   }
-  if (apiVersion === "v1" && kind === "Event") {
+  if ((apiVersion === "v1" || apiVersion === "/v1") && kind === "Event") {
     errors.push(invalid(path, reference, "/v1, Kind=Event is disallowed from being an owner"));
   }
   return errors;

@@ -1,7 +1,11 @@
-/** Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). */
+/**
+ * Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). What kube-apiserver
+ * checks by declarations on its types (`zz_generated.validations.go`) comes last: missing verbs and names.
+ */
 import { type FieldError, invalid, notSupported, required } from "../field_error.ts";
 import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
+import { selectorFromLabelSelector } from "../selectors/labels.ts";
 import { validateLabelSelector } from "./selectors.ts";
 
 /** The API group of roles, of users and of groups. */
@@ -9,7 +13,10 @@ export const RBAC_GROUP = "rbac.authorization.k8s.io";
 
 /** Faults of a new Role beside its metadata. */
 export function validateRoleCreate(role: Role): FieldError[] {
-  return (role.rules ?? []).flatMap((rule, index) => validateRule(rule, true, `rules[${index}]`));
+  return [
+    ...(role.rules ?? []).flatMap((rule, index) => validateRule(rule, true, `rules[${index}]`)),
+    ...requireVerbs(role),
+  ];
 }
 
 /** Faults of a changed Role beside its metadata. */
@@ -19,15 +26,11 @@ export function validateRoleUpdate(role: Role, _old: Role): FieldError[] {
 
 /** Faults of a new ClusterRole beside its metadata. */
 export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
-  const errors = (role.rules ?? []).flatMap((rule, index) => validateRule(rule, false, `rules[${index}]`));
-  if (role.aggregationRule === undefined) return errors;
-  const path = "aggregationRule.clusterRoleSelectors";
-  const selectors = role.aggregationRule.clusterRoleSelectors ?? [];
-  if (selectors.length === 0) {
-    errors.push(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"));
-  }
-  selectors.forEach((selector, index) => errors.push(...validateLabelSelector(selector, `${path}[${index}]`)));
-  return errors;
+  return [
+    ...(role.rules ?? []).flatMap((rule, index) => validateRule(rule, false, `rules[${index}]`)),
+    ...validateAggregation(role),
+    ...requireVerbs(role),
+  ];
 }
 
 /** Faults of a changed ClusterRole beside its metadata. */
@@ -47,28 +50,27 @@ export function defaultBinding<T extends RoleBinding | ClusterRoleBinding>(bindi
 
 /** Faults of a new RoleBinding beside its metadata. */
 export function validateRoleBindingCreate(binding: RoleBinding): FieldError[] {
-  return validateBinding(binding, true);
+  return [...validateBinding(binding, true), ...requireSubjectNames(binding), ...requireRoleName(binding)];
 }
 
 /** Faults of a changed RoleBinding beside its metadata: the role never changes. */
 export function validateRoleBindingUpdate(binding: RoleBinding, old: RoleBinding): FieldError[] {
-  return [...validateBinding(binding, true), ...validateSameRole(binding.roleRef, old.roleRef)];
+  return validateBindingUpdate(binding, old, true);
 }
 
 /** Faults of a new ClusterRoleBinding beside its metadata. */
 export function validateClusterRoleBindingCreate(binding: ClusterRoleBinding): FieldError[] {
-  return validateBinding(binding, false);
+  return [...validateBinding(binding, false), ...requireSubjectNames(binding), ...requireRoleName(binding)];
 }
 
 /** Faults of a changed ClusterRoleBinding beside its metadata: the role never changes. */
 export function validateClusterRoleBindingUpdate(binding: ClusterRoleBinding, old: ClusterRoleBinding): FieldError[] {
-  return [...validateBinding(binding, false), ...validateSameRole(binding.roleRef, old.roleRef)];
+  return validateBindingUpdate(binding, old, false);
 }
 
 function validateRule(rule: PolicyRule, namespaced: boolean, path: string): FieldError[] {
   const { apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
   const errors: FieldError[] = [];
-  if ((rule.verbs ?? []).length === 0) errors.push(required(`${path}.verbs`, "verbs must contain at least one value"));
   if (nonResourceURLs.length > 0) {
     const field = `${path}.nonResourceURLs`;
     if (namespaced) {
@@ -89,6 +91,28 @@ function validateRule(rule: PolicyRule, namespaced: boolean, path: string): Fiel
   return errors;
 }
 
+function requireVerbs(role: Role | ClusterRole): FieldError[] {
+  return (role.rules ?? []).flatMap(({ verbs }, index) =>
+    (verbs ?? []).length === 0 ? [required(`rules[${index}].verbs`)] : []
+  );
+}
+
+function validateAggregation({ aggregationRule }: ClusterRole): FieldError[] {
+  if (aggregationRule === undefined) return [];
+  const path = "aggregationRule.clusterRoleSelectors";
+  const selectors = aggregationRule.clusterRoleSelectors ?? [];
+  if (selectors.length === 0) {
+    return [required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")];
+  }
+  return selectors.flatMap((selector, index) => {
+    const at = `${path}[${index}]`;
+    const errors = validateLabelSelector(selector, at);
+    // The value is what could not be made of it.
+    const fault = selectorFromLabelSelector(selector).ok ? [] : [invalid(at, null, "invalid label selector.")];
+    return [...errors, ...fault];
+  });
+}
+
 function defaultSubject(subject: Subject): Subject {
   if ((subject.apiGroup ?? "") !== "" || (subject.kind !== "User" && subject.kind !== "Group")) return subject;
   const { kind, apiGroup: _empty, ...rest } = subject;
@@ -101,17 +125,40 @@ function validateBinding(binding: RoleBinding | ClusterRoleBinding, namespaced: 
   if (apiGroup !== RBAC_GROUP) errors.push(notSupported("roleRef.apiGroup", apiGroup, [RBAC_GROUP]));
   const kinds = namespaced ? ["Role", "ClusterRole"] : ["ClusterRole"];
   if (!kinds.includes(kind)) errors.push(notSupported("roleRef.kind", kind, kinds));
-  if (name === "") errors.push(required("roleRef.name"));
-  else errors.push(...pathSegmentNameErrors(name).map((text) => invalid("roleRef.name", name, text)));
+  errors.push(...pathSegmentNameErrors(name).map((text) => invalid("roleRef.name", name, text)));
   (binding.subjects ?? []).forEach((subject, index) => {
     errors.push(...validateSubject(subject, namespaced, `subjects[${index}]`));
   });
   return errors;
 }
 
+/** A role that has changed is refused as a whole; then its missing name is told where the other faults of it are. */
+function validateBindingUpdate<T extends RoleBinding | ClusterRoleBinding>(
+  binding: T,
+  old: T,
+  namespaced: boolean,
+): FieldError[] {
+  const errors = validateBinding(binding, namespaced);
+  if (isSameRole(binding.roleRef, old.roleRef)) return [...errors, ...requireSubjectNames(binding)];
+  const ofRole = errors.filter(({ field }) => field.startsWith("roleRef."));
+  const ofSubjects = errors.slice(ofRole.length);
+  const { apiGroup, kind, name } = binding.roleRef;
+  // The value prints with the names of Go's internal type.
+  const changed = invalid("roleRef", { APIGroup: apiGroup, Kind: kind, Name: name }, "field is immutable");
+  return [...ofRole, ...requireRoleName(binding), ...ofSubjects, changed, ...requireSubjectNames(binding)];
+}
+
+function requireRoleName({ roleRef }: RoleBinding | ClusterRoleBinding): FieldError[] {
+  return roleRef.name === "" ? [required("roleRef.name")] : [];
+}
+
+function requireSubjectNames({ subjects }: RoleBinding | ClusterRoleBinding): FieldError[] {
+  return (subjects ?? []).flatMap(({ name }, index) => name === "" ? [required(`subjects[${index}].name`)] : []);
+}
+
 function validateSubject(subject: Subject, namespaced: boolean, path: string): FieldError[] {
   const { kind, apiGroup = "", name, namespace = "" } = subject;
-  const errors = name === "" ? [required(`${path}.name`)] : [];
+  const errors: FieldError[] = [];
   switch (kind) {
     case "ServiceAccount":
       if (name !== "") {
@@ -130,9 +177,6 @@ function validateSubject(subject: Subject, namespaced: boolean, path: string): F
   return errors;
 }
 
-/** The value prints with the names of Go's internal type. */
-function validateSameRole(role: RoleRef, old: RoleRef): FieldError[] {
-  if (role.apiGroup === old.apiGroup && role.kind === old.kind && role.name === old.name) return [];
-  const value = { APIGroup: role.apiGroup, Kind: role.kind, Name: role.name };
-  return [invalid("roleRef", value, "field is immutable")];
+function isSameRole(role: RoleRef, old: RoleRef): boolean {
+  return role.apiGroup === old.apiGroup && role.kind === old.kind && role.name === old.name;
 }

@@ -24,9 +24,9 @@ for (
       name: "an empty rule",
       rule: { verbs: null },
       role: [
-        "rules[0].verbs: Required value: verbs must contain at least one value",
         "rules[0].apiGroups: Required value: resource rules must supply at least one api group",
         "rules[0].resources: Required value: resource rules must supply at least one resource",
+        "rules[0].verbs: Required value",
       ],
     },
     {
@@ -90,6 +90,7 @@ for (
         "`operator` is 'Exists' or 'DoesNotExist'",
         'aggregationRule.clusterRoleSelectors[0].matchExpressions[2].operator: Invalid value: "Near": not a valid ' +
         "selector operator",
+        "aggregationRule.clusterRoleSelectors[0]: Invalid value: null: invalid label selector.",
       ],
     },
   ] as { name: string; aggregationRule: NonNullable<ClusterRole["aggregationRule"]>; want: string[] }[]
@@ -169,6 +170,26 @@ test("validateClusterRoleBindingCreate() binds no Role, and no path as a name", 
   assert.deepEqual(validateClusterRoleBindingCreate(binding).map(formatFieldError), [
     'roleRef.kind: Unsupported value: "Role": supported values: "ClusterRole"',
     "roleRef.name: Invalid value: \"a/b\": may not contain '/'",
+  ]);
+});
+
+test("validateRoleBindingCreate() tells of missing names last, subjects before the role", () => {
+  const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, name: "" } };
+  assert.deepEqual(validateRoleBindingCreate(binding).map(({ field }) => field), [
+    "subjects[0].kind",
+    "subjects[0].name",
+    "roleRef.name",
+  ]);
+});
+
+test("validateRoleBindingUpdate() tells of a changed role's missing name where its other faults are", () => {
+  const binding = { metadata, subjects: [{ kind: "Robot", name: "" }], roleRef: { ...ROLE, kind: "Rule", name: "" } };
+  assert.deepEqual(validateRoleBindingUpdate(binding, { metadata, roleRef: ROLE }).map(({ field }) => field), [
+    "roleRef.kind",
+    "roleRef.name",
+    "subjects[0].kind",
+    "roleRef",
+    "subjects[0].name",
   ]);
 });
 

@@ -6,6 +6,7 @@ import type { Secret } from "../core_v1.ts";
 import { type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isSameJson, validateImmutable } from "./object_meta.ts";
+import { findTlsPairFault } from "./tls_pair.ts";
 
 /** Bytes of all values of a Secret or a ConfigMap together. */
 export const DATA_MAX_BYTES = 1024 * 1024;
@@ -49,6 +50,14 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
     if (!isSameJson(secret.data ?? {}, old.data ?? {})) errors.push(forbidden("data", IMMUTABLE_DETAIL));
   }
   return [...errors, ...validateSecretCreate(secret)];
+}
+
+/** What a client should know of a Secret that is accepted: a TLS pair that is none. */
+export function warnOfSecret(secret: Secret): string[] {
+  if (secret.type !== "kubernetes.io/tls") return [];
+  const textOf = (key: string) => new TextDecoder().decode(decodeBase64(secret.data?.[key] ?? ""));
+  const fault = findTlsPairFault(textOf("tls.crt"), textOf("tls.key"));
+  return fault === undefined ? [] : [fault];
 }
 
 /** Bytes that base64 text stands for. */

@@ -133,7 +133,7 @@ for (
     {
       name: "too much",
       map: { data: { a: "x".repeat(MIB) }, binaryData: { b: "AA==" } },
-      want: [": Too long: may not be more than 1048576 bytes"],
+      want: ["[]: Too long: may not be more than 1048576 bytes"],
     },
   ] as { name: string; map: Partial<ConfigMap>; want: string[] }[]
 ) {

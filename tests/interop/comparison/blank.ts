@@ -13,7 +13,7 @@ const DURATION = /^(?:\d+[smhdy]){1,2}$/;
 const AGE_COLUMNS: readonly string[] = ["Age", "Last Seen", "First Seen"];
 /** What surrounds revisions in texts. */
 const REVISION_IN_TEXT =
-  /((?:resource version:?|resourceVersion:?|ResourceVersion|current:|record|precondition) \(?)([1-9]\d*)(?: \(([1-9]\d*)\))?/gi;
+  /((?:(?:resource version:?|resourceVersion:?|ResourceVersion|current:|record|precondition|object meta:|precondition:) \(?)|resourceVersion\\*":\\*"|resourceVersion:)([1-9]\d*)(?: \(([1-9]\d*)\))?/gi;
 /** Members of `/version` that tell of a build. */
 const BUILD: readonly string[] = [
   "gitVersion",

@@ -1,4 +1,27 @@
-/** x */
-export function project(_kind: string, body: unknown): unknown {
-  return body;
+/** Documents about what a server has, cut down to what both servers have. */
+import { projectDiscovery } from "./project_discovery.ts";
+import { projectOpenapi } from "./project_openapi.ts";
+import { SERVED_CHECKS } from "./served_kinds.ts";
+
+const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
+  openapi: projectOpenapi,
+  discovery: projectDiscovery,
+  groups: projectDiscovery,
+  checks: projectChecks,
+};
+
+/** Cuts one document down. Throws an Error for a kind of document that it does not know. */
+export function project(kind: string, body: unknown): unknown {
+  const cut = PROJECTIONS[kind];
+  if (cut === undefined) throw new Error(`no projection is called ${kind}; known are ${Object.keys(PROJECTIONS)}`);
+  return cut(body);
+}
+
+/** Keeps the lines of checks that both servers have, and everything that is no line of a check. */
+function projectChecks(body: unknown): unknown {
+  if (typeof body !== "string") return body;
+  return body.split("\n").filter((line) => {
+    const check = /^\[[-+]\](\S+) /.exec(line)?.[1];
+    return check === undefined || SERVED_CHECKS.has(check);
+  }).join("\n");
 }

@@ -32,8 +32,8 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
   };
 }
 
-/** The configuration that lets a kubelet start on any machine. */
-export function kubeletConfig(runtimeSocket: string): string {
+/** The configuration that lets a kubelet start on any machine, with other fields where they matter. */
+export function kubeletConfig(runtimeSocket: string, more: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -46,5 +46,6 @@ export function kubeletConfig(runtimeSocket: string): string {
     containerRuntimeEndpoint: `unix://${runtimeSocket}`,
     healthzPort: 0,
     readOnlyPort: 0,
+    ...more,
   });
 }

@@ -1,6 +1,6 @@
 /** JSON values that may be changed in place: patches work on copies of these. */
 
-import { setOwn } from "../codec/json_parser.ts";
+import { setOwn } from "./codec/json_parser.ts";
 
 /** A parsed JSON object. */
 export type JsonObject = { [key: string]: unknown };
@@ -12,7 +12,7 @@ export type JsonType = "object" | "array" | "string" | "number" | "boolean" | "n
 const MAX_DEPTH = 1_000;
 
 /** Tells an object from lists and scalars. */
-export function isObject(value: unknown): value is JsonObject {
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -39,7 +39,7 @@ export function getMember(object: JsonObject, key: string): unknown {
 /** A deep copy; undefined members vanish. */
 export function cloneJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(cloneJson);
-  if (!isObject(value)) return value;
+  if (!isJsonObject(value)) return value;
   const copy: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
     if (item !== undefined) setOwn(copy, key, cloneJson(item));
@@ -52,8 +52,8 @@ export function isEqualJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqualJson(item, b[index]));
   }
-  if (!isObject(a)) return a === b;
-  if (!isObject(b)) return false;
+  if (!isJsonObject(a)) return a === b;
+  if (!isJsonObject(b)) return false;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length &&
     keys.every((key) => Object.hasOwn(b, key) && isEqualJson(a[key], b[key]));
@@ -72,7 +72,7 @@ export function isTooDeep(value: unknown): boolean {
 /** A value without the members that are null; elements of lists stay. */
 export function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isObject(value)) return value;
+  if (!isJsonObject(value)) return value;
   const kept: JsonObject = {};
   for (const [key, item] of Object.entries(value)) {
     if (item !== null) setOwn(kept, key, withoutNulls(item));

@@ -1,0 +1,127 @@
+/**
+ * The controllers that a kube-controller-manager runs beside those of certificates: namespaces, service accounts, the
+ * CA bundle of each namespace, the signatures of `cluster-info`. They write as their own service accounts and, as
+ * upstream, follow what others share as the kube-controller-manager itself.
+ */
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
+import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
+import type { ConfigMap, Namespace, Secret, ServiceAccount } from "../../core/kube/core_v1.ts";
+import { configMapKind, namespaceKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
+import { createObjectStore, type ObjectStoreOptions } from "../../client/object_store.ts";
+import { createBootstrapSigner } from "../../server/controllers/bootstrap_signer.ts";
+import { runController, type Trigger } from "../../server/controllers/loop.ts";
+import { createNamespaceController } from "../../server/controllers/namespace_controller.ts";
+import { createRootCaPublisher } from "../../server/controllers/root_ca_publisher.ts";
+import {
+  createServiceAccountController,
+  DEFAULT_SERVICE_ACCOUNT,
+} from "../../server/controllers/service_account_controller.ts";
+import type { Server } from "../../server/server.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import type { ControllerDeps } from "./controllers.ts";
+import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
+import { namespaceContentOver } from "./namespace_content.ts";
+
+/** What these controllers need to know. */
+export interface ClusterSettings {
+  /** The CA of the API server's certificate, for every namespace. */
+  readonly caPem: string;
+}
+
+/** Runs them all until the signal aborts. */
+export async function runClusterControllers(
+  server: Pick<Server, "transportFor">,
+  settings: ClusterSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all([
+    runNamespaceController(server, deps, signal),
+    runServiceAccountController(server, deps, signal),
+    runRootCaPublisher(server, settings, deps, signal),
+    runBootstrapSigner(server, deps, signal),
+  ]);
+}
+
+type InProcess = Pick<Server, "transportFor">;
+
+function runNamespaceController(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+  const transport = server.transportFor(controllerUser("namespace-controller"), USER_AGENT);
+  const namespaces = createObjectStore<Namespace>(transport, namespaceKind, deps);
+  const content = namespaceContentOver(transport, deps);
+  const { reconcile } = createNamespaceController({ namespaces, content, ...deps });
+  return runController({ name: "namespace", store: namespaces, reconcile, ...deps }, signal);
+}
+
+function runServiceAccountController(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+  const shared = storesOf(server, CONTROLLER_MANAGER, deps);
+  const own = storesOf(server, controllerUser("service-account-controller"), deps);
+  const { reconcile } = createServiceAccountController({
+    logger: deps.logger,
+    accountsIn(namespace) {
+      const { get } = shared<ServiceAccount>(serviceAccountKind, { namespace });
+      return { get, create: own<ServiceAccount>(serviceAccountKind, { namespace }).create };
+    },
+  });
+  const store = shared<Namespace>(namespaceKind);
+  const triggers = [named(shared, serviceAccountKind, DEFAULT_SERVICE_ACCOUNT)];
+  return runController({ name: "service-account", store, triggers, reconcile, ...deps }, signal);
+}
+
+function runRootCaPublisher(
+  server: InProcess,
+  { caPem }: ClusterSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const shared = storesOf(server, CONTROLLER_MANAGER, deps);
+  const own = storesOf(server, controllerUser("root-ca-cert-publisher"), deps);
+  const { reconcile } = createRootCaPublisher({
+    logger: deps.logger,
+    caPem,
+    configMapsIn(namespace) {
+      const { get } = shared<ConfigMap>(configMapKind, { namespace });
+      const { create, update } = own<ConfigMap>(configMapKind, { namespace });
+      return { get, create, update };
+    },
+  });
+  const store = shared<Namespace>(namespaceKind);
+  const triggers = [named(shared, configMapKind, ROOT_CA_NAME)];
+  return runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
+}
+
+function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+  const own = storesOf(server, controllerUser("bootstrap-signer"), deps);
+  const configMaps = own<ConfigMap>(configMapKind, {
+    namespace: CLUSTER_INFO_NAMESPACE,
+    fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
+  });
+  const secrets = own<Secret>(secretKind, {
+    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
+  });
+  const { reconcile } = createBootstrapSigner({ configMaps, secrets, ...deps });
+  const triggers = [{ changes: secrets.changes, nameFor: () => CLUSTER_INFO_NAME }];
+  return runController({ name: "bootstrap-signer", store: configMaps, triggers, reconcile, ...deps }, signal);
+}
+
+type Stores = <T extends KubeObject>(
+  kind: Kind,
+  selection?: Pick<ObjectStoreOptions, "namespace" | "fieldSelector">,
+) => ReturnType<typeof createObjectStore<T>>;
+
+/** Makes stores as one user. */
+function storesOf(server: Pick<Server, "transportFor">, user: UserInfo, deps: ControllerDeps): Stores {
+  const transport = server.transportFor(user, USER_AGENT);
+  return (kind, selection = {}) => createObjectStore(transport, kind, { ...selection, ...deps });
+}
+
+/** Objects of one name in all namespaces call for a look at their namespace. */
+function named(stores: Stores, kind: Kind, name: string): Trigger {
+  const store = stores(kind, { fieldSelector: `metadata.name=${name}` });
+  return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };
+}

@@ -1,0 +1,59 @@
+/** What is in namespaces, over a transport: discovery, deletion of collections, lists. */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Transport } from "../../core/ports.ts";
+import { type Api, createApi } from "../../client/api.ts";
+import { listAll } from "../../client/listing.ts";
+import type { NamespaceContent, NamespacedResource } from "../../server/controllers/namespace_controller.ts";
+import type { ControllerDeps } from "./controllers.ts";
+
+/** The part of an APIResourceList that is read. */
+interface ResourceList {
+  readonly resources?: readonly {
+    readonly name: string;
+    readonly namespaced: boolean;
+    readonly verbs: readonly string[];
+  }[];
+}
+
+/** The part of an APIGroupList that is read. */
+interface GroupList {
+  readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
+}
+
+/** Builds it over a transport. */
+export function namespaceContentOver(transport: Transport, deps: ControllerDeps): NamespaceContent {
+  const api = createApi(transport, deps);
+  return {
+    resources: (signal) => discover(api, signal),
+    async deleteCollection(resource, namespace, signal) {
+      const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
+      await api.requestJson({ method: "DELETE", path: pathOf(resource, namespace), body }, signal);
+    },
+    list: async (resource, namespace, signal) =>
+      (await listAll<KubeObject>(api, pathOf(resource, namespace), {}, signal)).items,
+  };
+}
+
+/** The preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
+async function discover(api: Api, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
+  const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
+  // Discovery documents have the form that Kubernetes promises; a foreign answer shows as a failure below.
+  const { groups = [] } = await read("/apis") as GroupList;
+  const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
+  const found = ["v1", ...named].map(async (groupVersion) => {
+    const [group, version] = groupVersion.includes("/") ? groupVersion.split("/") : ["", groupVersion];
+    const { resources = [] } = await read(rootOf(group ?? "", version ?? "")) as ResourceList;
+    return resources
+      .filter(({ namespaced, verbs }) => namespaced && verbs.includes("deletecollection"))
+      .map(({ name }) => ({ group: group ?? "", version: version ?? "", resource: name }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function rootOf(group: string, version: string): string {
+  return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+function pathOf({ group, version, resource }: NamespacedResource, namespace: string): string {
+  return `${rootOf(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+}

@@ -1,0 +1,42 @@
+/** `cluster-info` of a site, as kubeadm publishes it. */
+import {
+  CLUSTER_INFO_NAME,
+  CLUSTER_INFO_NAMESPACE,
+  planClusterInfo,
+  type PublishedCluster,
+} from "../../core/bootstrap/cluster_info.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import { configMapKind } from "../../core/kube/kinds/mod.ts";
+import { createObjectStore } from "../../client/object_store.ts";
+import type { Server } from "../../server/server.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { ROOT_USER } from "./control_plane.ts";
+import type { ControllerDeps } from "./controllers.ts";
+
+/** Publishes the address and the CA of a site that is up. The bootstrap signer signs it. */
+export async function ensureClusterInfo(
+  server: Pick<Server, "transportFor">,
+  cluster: PublishedCluster,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const transport = server.transportFor(ROOT_USER, USER_AGENT);
+  const configMaps = createObjectStore<ConfigMap>(transport, configMapKind, {
+    ...deps,
+    namespace: CLUSTER_INFO_NAMESPACE,
+  });
+  const plan = planClusterInfo(await configMaps.get(CLUSTER_INFO_NAME, signal), cluster);
+  switch (plan.kind) {
+    case "none":
+      return;
+    case "foreign":
+      deps.logger.warn("cluster-info names another server and is left as it is", { server: plan.server });
+      return;
+    case "create":
+      await configMaps.create(plan.configMap, signal);
+      break;
+    case "update":
+      await configMaps.update(plan.configMap, signal);
+  }
+  deps.logger.info("cluster-info published", { server: cluster.server });
+}

@@ -1,0 +1,88 @@
+/**
+ * `kube-public/cluster-info`: the address and the CA of a cluster for those who hold nothing but a bootstrap token, as
+ * kubeadm publishes it (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`).
+ */
+import type { ConfigMap } from "../kube/core_v1.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../kube/kubeconfig.ts";
+import type { PolicyRule, Role, RoleBinding } from "../kube/rbac_v1.ts";
+
+/** The name of the config map. */
+export const CLUSTER_INFO_NAME = "cluster-info";
+/** Its namespace, which everybody may know. */
+export const CLUSTER_INFO_NAMESPACE = "kube-public";
+/** The key of the kubeconfig in it. */
+export const CLUSTER_INFO_KUBECONFIG_KEY = "kubeconfig";
+
+/** kubeadm's name for the role and its binding. */
+const READER_NAME = "kubeadm:bootstrap-signer-clusterinfo";
+const RBAC_GROUP = "rbac.authorization.k8s.io";
+const READ_RULE: PolicyRule = {
+  verbs: ["get"],
+  apiGroups: [""],
+  resources: ["configmaps"],
+  resourceNames: [CLUSTER_INFO_NAME],
+};
+
+/** What clients are told. */
+export interface PublishedCluster {
+  /** `https://host:port`. */
+  readonly server: string;
+  readonly caPem: string;
+}
+
+/** What to do about the config map. */
+export type ClusterInfoPlan =
+  | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
+  | { readonly kind: "none" }
+  /** It names another server, which somebody may have meant. */
+  | { readonly kind: "foreign"; readonly server: string };
+
+/**
+ * Published when missing; put right when its CA is another one or its server is only this machine's. An address that
+ * somebody put there, such as a load balancer's, stays.
+ */
+export function planClusterInfo(existing: ConfigMap | undefined, cluster: PublishedCluster): ClusterInfoPlan {
+  const data = { [CLUSTER_INFO_KUBECONFIG_KEY]: clusterInfoKubeconfig(cluster) };
+  if (existing === undefined) {
+    const metadata = { name: CLUSTER_INFO_NAME, namespace: CLUSTER_INFO_NAMESPACE };
+    return { kind: "create", configMap: { metadata, data } };
+  }
+  const text = existing.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "";
+  const config = parseKubeconfig(text, CLUSTER_INFO_NAME);
+  const published = config.ok ? config.value.clusters[0]?.cluster : undefined;
+  if (published?.server === cluster.server && published.certificateAuthorityData === cluster.caPem) {
+    return { kind: "none" };
+  }
+  if (published?.certificateAuthorityData === cluster.caPem && !isLoopback(published.server)) {
+    return { kind: "foreign", server: published.server };
+  }
+  return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
+}
+
+/** A kubeconfig without a user: one cluster, without a name. */
+export function clusterInfoKubeconfig({ server, caPem }: PublishedCluster): string {
+  return encodeKubeconfig({
+    clusters: [{ name: "", cluster: { server, certificateAuthorityData: caPem } }],
+    contexts: [],
+    users: [],
+    currentContext: "",
+  });
+}
+
+/** What lets everybody read `cluster-info`, and nothing else. */
+export function clusterInfoReaders(): { readonly role: Role; readonly roleBinding: RoleBinding } {
+  const metadata = { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE };
+  return {
+    role: { metadata, rules: [READ_RULE] },
+    roleBinding: {
+      metadata,
+      subjects: [{ kind: "User", apiGroup: RBAC_GROUP, name: "system:anonymous" }],
+      roleRef: { apiGroup: RBAC_GROUP, kind: "Role", name: READER_NAME },
+    },
+  };
+}
+
+function isLoopback(server: string): boolean {
+  const host = URL.canParse(server) ? new URL(server).hostname : "";
+  return host === "localhost" || host === "[::1]" || /^127\./.test(host);
+}

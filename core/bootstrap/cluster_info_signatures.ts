@@ -1,0 +1,40 @@
+/**
+ * The signatures in `cluster-info`: one for each token that may sign, so that who holds a token can tell that the CA
+ * in it is the right one (`pkg/controller/bootstrap/bootstrapsigner.go`).
+ */
+import { Secret } from "../brand.ts";
+import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
+import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
+import { signDetached } from "./jws.ts";
+import { listTokenFacts, valueOf } from "./token_secret.ts";
+
+const SIGNATURE_PREFIX = "jws-kubeconfig-";
+const TOKEN_ID = /^[a-z0-9]{6}$/;
+
+/** The config map with the signatures of these tokens and no others, or undefined when it has them. */
+export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], now: Date): ConfigMap | undefined {
+  const { data = {} } = map;
+  const content = data[CLUSTER_INFO_KUBECONFIG_KEY];
+  if (content === undefined) return undefined;
+  const entries = Object.entries(data);
+  const old = entries.filter(([key]) => key.startsWith(SIGNATURE_PREFIX));
+  const signed = secrets.flatMap((secret) => {
+    const id = signingTokenId(secret, now);
+    if (id === undefined) return [];
+    const key = new Secret(valueOf(secret, "token-secret"));
+    return [[`${SIGNATURE_PREFIX}${id}`, signDetached(content, id, key)] as const];
+  });
+  const isSigned = old.length === signed.length && signed.every(([key, signature]) => data[key] === signature);
+  if (isSigned) return undefined;
+  const others = entries.filter(([key]) => !key.startsWith(SIGNATURE_PREFIX));
+  return { ...map, data: Object.fromEntries([...others, ...signed]) };
+}
+
+/** The id of a token that may sign now, or undefined. */
+function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
+  const facts = listTokenFacts(secret);
+  if (facts === undefined || !TOKEN_ID.test(facts.id) || !facts.usages.includes("signing")) return undefined;
+  if (valueOf(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;
+  const isOver = facts.expiration.kind === "at" && facts.expiration.at.getTime() <= now.getTime();
+  return isOver ? undefined : facts.id;
+}

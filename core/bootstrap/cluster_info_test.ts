@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConfigMap } from "../kube/core_v1.ts";
+import { clusterInfoKubeconfig, clusterInfoReaders, planClusterInfo } from "./cluster_info.ts";
+
+const CA = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+const CLUSTER = { server: "https://192.0.2.1:6443", caPem: CA };
+
+function published(kubeconfig: string): ConfigMap {
+  return {
+    metadata: { name: "cluster-info", namespace: "kube-public", resourceVersion: "7" },
+    data: { kubeconfig, "jws-kubeconfig-abcdef": "signature" },
+  };
+}
+
+test("clusterInfoKubeconfig() is what kubeadm writes: one cluster without a name, nobody's credentials", () => {
+  const data = Buffer.from(CA).toString("base64");
+  assert.equal(
+    clusterInfoKubeconfig(CLUSTER),
+    `apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: ${data}
+    server: https://192.0.2.1:6443
+  name: ""
+contexts: null
+current-context: ""
+kind: Config
+users: null
+`,
+  );
+});
+
+for (
+  const { name, existing, want } of [
+    { name: "nothing is published", existing: undefined, want: "create" },
+    { name: "it is right", existing: published(clusterInfoKubeconfig(CLUSTER)), want: "none" },
+    {
+      name: "it names this machine only",
+      existing: published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://127.0.0.1:6443" })),
+      want: "update",
+    },
+    {
+      name: "it names a load balancer",
+      existing: published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://lb.example:443" })),
+      want: "foreign",
+    },
+    {
+      name: "it has another CA",
+      existing: published(clusterInfoKubeconfig({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
+      want: "update",
+    },
+    { name: "it is no kubeconfig", existing: published("nothing: [of that"), want: "update" },
+    { name: "it is empty", existing: { metadata: { name: "cluster-info" } }, want: "update" },
+  ] as const
+) {
+  test(`planClusterInfo() is ${want} when ${name}`, () => {
+    assert.equal(planClusterInfo(existing, CLUSTER).kind, want);
+  });
+}
+
+test("planClusterInfo() keeps what else is in the map when it puts it right", () => {
+  const plan = planClusterInfo(published("x"), CLUSTER);
+  assert.ok(plan.kind === "update");
+  assert.equal(plan.configMap.metadata.resourceVersion, "7");
+  assert.equal(plan.configMap.data?.["jws-kubeconfig-abcdef"], "signature");
+  assert.equal(plan.configMap.data?.["kubeconfig"], clusterInfoKubeconfig(CLUSTER));
+});
+
+test("clusterInfoReaders() lets anonymous get cluster-info and nothing else", () => {
+  const { role, roleBinding } = clusterInfoReaders();
+  assert.deepEqual(role.rules, [
+    { verbs: ["get"], apiGroups: [""], resources: ["configmaps"], resourceNames: ["cluster-info"] },
+  ]);
+  assert.deepEqual(roleBinding.subjects?.map(({ kind, name }) => `${kind} ${name}`), ["User system:anonymous"]);
+  assert.equal(roleBinding.roleRef.name, role.metadata.name);
+});

@@ -1,0 +1,15 @@
+/** Detached JSON web signatures with a bootstrap token as the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). */
+import { Buffer } from "node:buffer";
+import { createHmac } from "node:crypto";
+import type { Secret } from "../brand.ts";
+
+/** The signature of a text: header and MAC, with nothing between the dots. The key id is public. */
+export function signDetached(content: string, keyId: string, key: Secret<string>): string {
+  const header = encodeText(JSON.stringify({ alg: "HS256", kid: keyId }));
+  const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeText(content)}`).digest("base64url");
+  return `${header}..${mac}`;
+}
+
+function encodeText(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64url");
+}

@@ -1,0 +1,25 @@
+/** Recursion that costs memory instead of stack, for documents that may be thousands of levels deep. */
+
+/** A walk over one node: yields the walks over its children, gets back what they found. */
+export type Walk<T> = Generator<Walk<T>, T, T>;
+
+/** Walks to the end. */
+export function finishWalk<T>(start: Walk<T>): T {
+  const open: Walk<T>[] = [start];
+  // A generator passes over what its first `next` brings.
+  let found: readonly [] | readonly [T] = [];
+  for (;;) {
+    const walk = open[open.length - 1] ?? start;
+    const step: IteratorResult<Walk<T>, T> = found.length === 0
+      ? (walk as Generator<Walk<T>, T, unknown>).next()
+      : walk.next(found[0]);
+    if (step.done !== true) {
+      open.push(step.value);
+      found = [];
+      continue;
+    }
+    open.pop();
+    if (open.length === 0) return step.value;
+    found = [step.value];
+  }
+}

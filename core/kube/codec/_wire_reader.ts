@@ -1,0 +1,144 @@
+/** Reads the wire format as gogo's generated code does, with its error texts; strings are not checked for UTF-8. */
+import { Buffer } from "node:buffer";
+import { textOf } from "./_utf8.ts";
+import { DecodeError } from "./errors.ts";
+
+/** A varint. */
+export const VARINT = 0;
+/** Length and bytes. */
+export const BYTES = 2;
+
+const OVERFLOW = "proto: integer overflow";
+const NEGATIVE = "proto: negative length found during unmarshaling";
+const END = "unexpected EOF";
+
+/** Reads one message from its first byte to its last. */
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  #pos = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get hasMore(): boolean {
+    return this.#pos < this.#bytes.length;
+  }
+
+  /** The next field of a message of that Go name. Throws DecodeError. */
+  tag(message: string): { readonly number: number; readonly wireType: number } {
+    const tag = this.entryTag();
+    if (tag.wireType === 4) throw new DecodeError(`proto: ${message}: wiretype end group for non-group`);
+    if (tag.number <= 0) throw new DecodeError(`proto: ${message}: illegal tag ${tag.number} (wire type ${tag.whole})`);
+    return tag;
+  }
+
+  /** The next field, whatever it is; of the number 32 bits count. */
+  entryTag(): { readonly number: number; readonly wireType: number; readonly whole: string } {
+    const { low } = this.#varint();
+    const number = (low >>> 3) | (this.#high << 29);
+    const whole = this.#high === 0 ? String(low) : String(BigInt(this.#high) * 2n ** 32n + BigInt(low));
+    return { number, wireType: low & 7, whole };
+  }
+
+  bool(): boolean {
+    const { low } = this.#varint();
+    return low !== 0 || this.#high !== 0;
+  }
+
+  int32(): number {
+    return this.#varint().low | 0;
+  }
+
+  /** Beyond 2^53 the nearest number that JavaScript has. */
+  int64(): number {
+    const { low } = this.#varint();
+    return (this.#high | 0) * 2 ** 32 + low;
+  }
+
+  bytes(): Uint8Array {
+    const { low } = this.#varint();
+    if (this.#high !== 0) {
+      throw new DecodeError((this.#high | 0) < 0 ? NEGATIVE : this.#isPastInt(low) ? NEGATIVE : END);
+    }
+    const end = this.#pos + low;
+    if (end > this.#bytes.length) throw new DecodeError(END);
+    const bytes = this.#bytes.subarray(this.#pos, end);
+    this.#pos = end;
+    return bytes;
+  }
+
+  /** Text; each byte that is no UTF-8 is U+FFFD, as it is in the JSON that Go makes of it. */
+  text(): string {
+    const bytes = this.bytes();
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+    return text.includes("\ufffd") ? textOf(bytes).toWellFormed() : text;
+  }
+
+  /** Passes a field that has no description, groups too. */
+  skip(wireType: number): void {
+    let depth = 0;
+    let type = wireType;
+    for (;;) {
+      switch (type) {
+        case VARINT:
+          this.#varint();
+          break;
+        case 1:
+          this.#advance(8);
+          break;
+        case BYTES:
+          this.bytes();
+          break;
+        case 3:
+          depth++;
+          break;
+        case 4:
+          if (depth === 0) throw new DecodeError("proto: unexpected end of group");
+          depth--;
+          break;
+        case 5:
+          this.#advance(4);
+          break;
+        default:
+          throw new DecodeError(`proto: illegal wireType ${type}`);
+      }
+      if (depth === 0) return;
+      type = this.#varint().low & 7;
+    }
+  }
+
+  #advance(count: number): void {
+    this.#pos += count;
+    if (this.#pos > this.#bytes.length) throw new DecodeError(END);
+  }
+
+  /** A length so near to 2^63 that adding the place overflows. */
+  #isPastInt(low: number): boolean {
+    return this.#high === 0x7fffffff && low + this.#pos > 0xffffffff;
+  }
+
+  /** The upper 32 bits of the varint read last. */
+  #high = 0;
+
+  /** Ten bytes at most; what goes beyond 64 bits is lost, as in Go. */
+  #varint(): { readonly low: number } {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0;; shift += 7) {
+      if (shift >= 64) throw new DecodeError(OVERFLOW);
+      const byte = this.#bytes[this.#pos];
+      if (byte === undefined) throw new DecodeError(END);
+      this.#pos++;
+      const bits = byte & 0x7f;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= (bits << 28) >>> 0;
+        high = bits >>> 4;
+      } else high |= bits << (shift - 32);
+      if (byte < 0x80) break;
+    }
+    this.#high = high >>> 0;
+    return { low: low >>> 0 };
+  }
+}

@@ -1,0 +1,106 @@
+/** From YAML values to what their JSON says (sigs.k8s.io/yaml `YAMLToJSON`). */
+import { compareBytes } from "./_order.ts";
+import { finishWalk, type Walk } from "./_walk.ts";
+import {
+  goFloat,
+  GoMap,
+  type GoNumber,
+  goSyntax,
+  goTypeName,
+  type GoValue,
+  isGoNumber,
+  jsonKeyOf,
+} from "./_yaml_go_value.ts";
+import { DecodeError, JsonSyntaxError } from "./errors.ts";
+import { isNumberLike, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
+
+/** Writes one document. */
+export class JsonWriter {
+  /** Of the objects and arrays that plain values do not keep as written. */
+  readonly members = new Map<object, readonly JsonMember[]>();
+  #depth = 0;
+  /** The first number that JSON does not know: a fault of the last step, after keys and before depth. */
+  #unsupported: GoNumber | undefined;
+  #tooDeep: "[" | "{" | undefined;
+
+  /** Throws JsonSyntaxError for keys and numbers that JSON does not have, DecodeError for too much depth. */
+  write(value: GoValue): unknown {
+    const written = finishWalk<unknown>(this.#value(value));
+    if (this.#unsupported !== undefined) {
+      throw new JsonSyntaxError(`json: unsupported value: ${goFloat(this.#unsupported.value, 64)}`);
+    }
+    if (this.#tooDeep !== undefined) {
+      const why = `invalid character '${this.#tooDeep}' exceeded max depth`;
+      throw new DecodeError(`couldn't get version/kind; json parse error: ${why}`);
+    }
+    return written;
+  }
+
+  *#value(value: GoValue): Walk<unknown> {
+    if (typeof value !== "object" || value === null) return value;
+    if (isGoNumber(value)) return this.#number(value);
+    this.#depth++;
+    if (this.#depth > MAX_JSON_DEPTH) this.#tooDeep ??= value instanceof GoMap ? "{" : "[";
+    const written = value instanceof GoMap ? yield this.#map(value) : yield this.#list(value);
+    this.#depth--;
+    return written;
+  }
+
+  #number(value: GoNumber): number {
+    if (!Number.isFinite(value.value)) this.#unsupported ??= value;
+    return value.value;
+  }
+
+  *#list(items: readonly GoValue[]): Walk<unknown> {
+    const list: unknown[] = [];
+    let isPlain = true;
+    for (const item of items) {
+      list.push(isContainer(item) ? yield this.#value(item) : this.#scalar(item));
+      isPlain &&= literalOf(item) === undefined;
+    }
+    if (!isPlain) {
+      this.members.set(list, items.map((item, index) => memberOf(String(index), list[index], item)));
+    }
+    return list;
+  }
+
+  *#map(map: GoMap): Walk<unknown> {
+    const entries: { readonly key: string; readonly value: GoValue }[] = [];
+    for (const { key, value } of map.entries()) {
+      const name = jsonKeyOf(key);
+      if (name === undefined) {
+        const shown = `key: ${goSyntax(key)}, value: ${goSyntax(value)}`;
+        throw new JsonSyntaxError(`unsupported map key of type: ${goTypeName(key)}, ${shown}`);
+      }
+      entries.push({ key: name, value });
+    }
+    entries.sort((a, b) => compareBytes(a.key, b.key));
+    const object: Record<string, unknown> = {};
+    let isPlain = true;
+    for (const { key, value } of entries) {
+      setOwn(object, key, isContainer(value) ? yield this.#value(value) : this.#scalar(value));
+      isPlain &&= literalOf(value) === undefined && !isNumberLike(key);
+    }
+    if (!isPlain) this.members.set(object, entries.map(({ key, value }) => memberOf(key, object[key], value)));
+    return object;
+  }
+
+  #scalar(value: GoValue): unknown {
+    return typeof value === "object" && value !== null && isGoNumber(value) ? this.#number(value) : value;
+  }
+}
+
+function isContainer(value: GoValue): boolean {
+  return typeof value === "object" && value !== null && !isGoNumber(value);
+}
+
+/** How JSON writes a number that JavaScript writes differently. */
+function literalOf(value: GoValue): string | undefined {
+  if (typeof value !== "object" || value === null || !isGoNumber(value)) return undefined;
+  return String(value.value) === value.literal ? undefined : value.literal;
+}
+
+function memberOf(key: string, value: unknown, source: GoValue): JsonMember {
+  const literal = literalOf(source);
+  return { key, value, ...(literal === undefined ? {} : { literal }) };
+}

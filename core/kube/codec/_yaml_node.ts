@@ -1,0 +1,69 @@
+/** From events to a tree (go-yaml v2 `decode.go`, parser): aliases point at the nodes that their anchors name then. */
+import { JsonSyntaxError } from "./errors.ts";
+import { EventReader, type YamlEvent } from "./_yaml_events.ts";
+import type { YamlSource } from "./_yaml_source.ts";
+
+/** Text with its tag. */
+export interface ScalarNode {
+  readonly kind: "scalar";
+  readonly line: number;
+  readonly tag: string;
+  readonly text: string;
+  readonly isImplicit: boolean;
+}
+
+/** A list, or keys and values in turn. */
+export interface CollectionNode {
+  readonly kind: "sequence" | "mapping";
+  readonly line: number;
+  readonly children: YamlNode[];
+}
+
+/** A second place of a node. */
+export interface AliasNode {
+  readonly kind: "alias";
+  readonly line: number;
+  readonly name: string;
+  readonly target: YamlNode;
+}
+
+/** Any node. */
+export type YamlNode = ScalarNode | CollectionNode | AliasNode;
+
+/** The root of the first document; undefined when there is none. */
+export function readYamlTree(source: YamlSource): YamlNode | undefined {
+  const reader = new EventReader(source);
+  const anchors = new Map<string, YamlNode>();
+  const open: CollectionNode[] = [];
+  for (let event = reader.first(); event !== undefined; event = reader.next()) {
+    let node: YamlNode | undefined;
+    if (event.kind === "end") node = open.pop();
+    else {
+      node = nodeOf(event, anchors);
+      if (node.kind === "sequence" || node.kind === "mapping") {
+        open.at(-1)?.children.push(node);
+        open.push(node);
+        continue;
+      }
+      open.at(-1)?.children.push(node);
+    }
+    if (open.length > 0) continue;
+    reader.finish();
+    return node;
+  }
+  return undefined;
+}
+
+function nodeOf(event: Exclude<YamlEvent, { kind: "end" }>, anchors: Map<string, YamlNode>): YamlNode {
+  const { line, anchor } = event;
+  if (event.kind === "alias") {
+    const target = anchors.get(anchor);
+    if (target === undefined) throw new JsonSyntaxError(`yaml: unknown anchor '${anchor}' referenced`);
+    return { kind: "alias", line, name: anchor, target };
+  }
+  const node: YamlNode = event.kind === "scalar"
+    ? { kind: "scalar", line, tag: event.tag, text: event.text, isImplicit: event.isImplicit }
+    : { kind: event.kind, line, children: [] };
+  if (anchor !== "") anchors.set(anchor, node);
+  return node;
+}

@@ -1,0 +1,363 @@
+/**
+ * From YAML text to tokens, in one pass (go-yaml v2 `scannerc.go`, after libyaml): indentation becomes tokens, and a
+ * `:` makes what stood before it a key.
+ */
+import { Cursor, isBlankOrEnd, isBreak, type Mark, SPACE, TAB } from "./_yaml_cursor.ts";
+import { isDocumentIndicator, scanBlockScalar, scanPlainScalar, scanQuotedScalar } from "./_yaml_scalar_scan.ts";
+import type { YamlSource } from "./_yaml_source.ts";
+import { type Directive, scanDirective, scanName, scanTag } from "./_yaml_tag_scan.ts";
+
+/** What the parser works with. `line` counts from 0. */
+export type Token =
+  | { readonly kind: "scalar"; readonly line: number; readonly text: string; readonly isPlain: boolean }
+  | { readonly kind: "anchor" | "alias"; readonly line: number; readonly name: string }
+  | { readonly kind: "tag"; readonly line: number; readonly handle: string; readonly suffix: string }
+  | { readonly kind: "directive"; readonly line: number; readonly directive: Directive }
+  | { readonly kind: Indicator; readonly line: number };
+
+/** Tokens that are nothing but their place. */
+export type Indicator =
+  | "streamStart"
+  | "streamEnd"
+  | "documentStart"
+  | "documentEnd"
+  | "blockSequenceStart"
+  | "blockMappingStart"
+  | "blockEnd"
+  | "flowSequenceStart"
+  | "flowSequenceEnd"
+  | "flowMappingStart"
+  | "flowMappingEnd"
+  | "blockEntry"
+  | "flowEntry"
+  | "key"
+  | "value";
+
+/** A place where a key without `?` may have begun. */
+interface SimpleKey {
+  possible: boolean;
+  readonly required: boolean;
+  readonly tokenNumber: number;
+  readonly mark: Mark;
+}
+
+/** Greatest nesting of `[` and `{`, and of indentation (each on its own). */
+const MAX_DEPTH = 10_000;
+/** A key without `?` is on one line and no longer than this. */
+const MAX_SIMPLE_KEY = 1024;
+/** Passed tokens are let go in such portions. */
+const TOKEN_PORTION = 1024;
+
+/** What no plain scalar may start with. */
+const INDICATORS: ReadonlySet<number> = new Set(Array.from("-?:,[]{}#&*!|>'\"%@`", (char) => char.charCodeAt(0)));
+
+/** Reads tokens one by one. Throws JsonSyntaxError with go-yaml's text. */
+export class Scanner {
+  readonly #cursor: Cursor;
+  readonly #indents: number[] = [];
+  readonly #simpleKeys: SimpleKey[] = [];
+  readonly #simpleKeyByToken = new Map<number, number>();
+  #tokens: Token[] = [];
+  #head = 0;
+  /** Tokens taken so far. */
+  #taken = 0;
+  #ready = false;
+  #started = false;
+  #indent = -1;
+  #flowLevel = 0;
+  #keyAllowed = false;
+
+  constructor(source: YamlSource) {
+    this.#cursor = new Cursor(source);
+  }
+
+  /** The next token, left in place. After `streamEnd` there is none: do not ask. */
+  peek(): Token {
+    if (!this.#ready) this.#fetchMore();
+    this.#ready = true;
+    return this.#tokens[this.#head] ?? { kind: "streamEnd", line: this.#cursor.line };
+  }
+
+  /** Passes the token that `peek` gave. */
+  skip(): void {
+    this.#ready = false;
+    this.#taken++;
+    this.#head++;
+    if (this.#head >= TOKEN_PORTION) {
+      this.#tokens = this.#tokens.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** A token is ready once nothing that follows can put a key before it. */
+  #fetchMore(): void {
+    for (;;) {
+      if (this.#head < this.#tokens.length) {
+        const index = this.#simpleKeyByToken.get(this.#taken);
+        const key = index === undefined ? undefined : this.#simpleKeys[index];
+        if (key === undefined || !this.#isStillKey(key)) return;
+      }
+      this.#fetchNext();
+    }
+  }
+
+  #fetchNext(): void {
+    const cursor = this.#cursor;
+    if (!this.#started) {
+      this.#started = true;
+      this.#simpleKeys.push({ possible: false, required: false, tokenNumber: 0, mark: cursor.mark() });
+      this.#keyAllowed = true;
+      this.#append({ kind: "streamStart", line: cursor.line });
+      return;
+    }
+    this.#skipToToken();
+    this.#unrollIndent(cursor.column);
+    cursor.need(4);
+    const code = cursor.at();
+    if (code === 0) return this.#fetchStreamEnd();
+    if (code === 37 && cursor.column === 0) return this.#fetchDirective();
+    if (isDocumentIndicator(cursor)) return this.#fetchDocumentIndicator(code === 45 ? "documentStart" : "documentEnd");
+    const isAlone = isBlankOrEnd(cursor.at(1));
+    switch (String.fromCharCode(code)) {
+      case "[":
+        return this.#fetchFlowStart("flowSequenceStart");
+      case "{":
+        return this.#fetchFlowStart("flowMappingStart");
+      case "]":
+        return this.#fetchFlowEnd("flowSequenceEnd");
+      case "}":
+        return this.#fetchFlowEnd("flowMappingEnd");
+      case ",":
+        return this.#fetchFlowEntry();
+      case "-":
+        if (isAlone) return this.#fetchBlockEntry();
+        return this.#fetchPlain();
+      case "?":
+        if (this.#flowLevel > 0 || isAlone) return this.#fetchKey();
+        return this.#fetchPlain();
+      case ":":
+        if (this.#flowLevel > 0 || isAlone) return this.#fetchValue();
+        return this.#fetchPlain();
+      case "*":
+        return this.#fetchInline(() => ({ kind: "alias", line: cursor.line, name: scanName(cursor) }));
+      case "&":
+        return this.#fetchInline(() => ({ kind: "anchor", line: cursor.line, name: scanName(cursor) }));
+      case "!":
+        return this.#fetchInline(() => ({ kind: "tag", line: cursor.line, ...scanTag(cursor) }));
+      case "'":
+      case '"':
+        return this.#fetchInline(() => ({
+          kind: "scalar",
+          line: cursor.line,
+          text: scanQuotedScalar(cursor, code === 39),
+          isPlain: false,
+        }));
+      case "|":
+      case ">":
+        if (this.#flowLevel === 0) return this.#fetchBlockScalar(code === 124);
+    }
+    if (INDICATORS.has(code) || code === TAB) throw cursor.error("found character that cannot start any token");
+    this.#fetchPlain();
+  }
+
+  #skipToToken(): void {
+    const cursor = this.#cursor;
+    for (;;) {
+      if (cursor.index === 0 && cursor.at() === 0xfeff) cursor.skip();
+      while (cursor.at() === SPACE || (cursor.at() === TAB && (this.#flowLevel > 0 || !this.#keyAllowed))) {
+        cursor.skip();
+      }
+      if (cursor.at() === 35) cursor.readLine();
+      if (!isBreak(cursor.at())) return;
+      cursor.need(2);
+      cursor.skipBreak();
+      if (this.#flowLevel === 0) this.#keyAllowed = true;
+    }
+  }
+
+  #isStillKey(key: SimpleKey): boolean {
+    if (!key.possible) return false;
+    const { line, index } = this.#cursor;
+    if (key.mark.line >= line && key.mark.index + MAX_SIMPLE_KEY >= index) return true;
+    if (key.required) throw this.#cursor.error("could not find expected ':'");
+    key.possible = false;
+    return false;
+  }
+
+  #saveKey(): void {
+    if (!this.#keyAllowed) return;
+    const key: SimpleKey = {
+      possible: true,
+      required: this.#flowLevel === 0 && this.#indent === this.#cursor.column,
+      tokenNumber: this.#taken + this.#tokens.length - this.#head,
+      mark: this.#cursor.mark(),
+    };
+    this.#removeKey();
+    this.#simpleKeys[this.#simpleKeys.length - 1] = key;
+    this.#simpleKeyByToken.set(key.tokenNumber, this.#simpleKeys.length - 1);
+  }
+
+  #removeKey(): void {
+    const key = this.#simpleKeys.at(-1);
+    if (key === undefined || !key.possible) return;
+    if (key.required) throw this.#cursor.error("could not find expected ':'");
+    key.possible = false;
+    this.#simpleKeyByToken.delete(key.tokenNumber);
+  }
+
+  #append(token: Token): void {
+    this.#tokens.push(token);
+  }
+
+  /** Opens a block collection where the column is deeper than the block around it; `at` is a token number. */
+  #rollIndent(column: number, kind: Indicator, line: number, at?: number): void {
+    if (this.#flowLevel > 0 || this.#indent >= column) return;
+    this.#indents.push(this.#indent);
+    this.#indent = column;
+    if (this.#indents.length > MAX_DEPTH) throw this.#cursor.error(`exceeded max depth of ${MAX_DEPTH}`);
+    if (at === undefined) this.#append({ kind, line });
+    else this.#insert(at, { kind, line });
+  }
+
+  #insert(tokenNumber: number, token: Token): void {
+    this.#tokens.splice(this.#head + tokenNumber - this.#taken, 0, token);
+  }
+
+  #unrollIndent(column: number): void {
+    if (this.#flowLevel > 0) return;
+    while (this.#indent > column) {
+      this.#append({ kind: "blockEnd", line: this.#cursor.line });
+      this.#indent = this.#indents.pop() ?? -1;
+    }
+  }
+
+  #fetchStreamEnd(): void {
+    const cursor = this.#cursor;
+    if (cursor.column !== 0) {
+      cursor.column = 0;
+      cursor.line++;
+    }
+    this.#unrollIndent(-1);
+    this.#removeKey();
+    this.#keyAllowed = false;
+    this.#append({ kind: "streamEnd", line: cursor.line });
+  }
+
+  #fetchDirective(): void {
+    this.#unrollIndent(-1);
+    this.#removeKey();
+    this.#keyAllowed = false;
+    const { line } = this.#cursor;
+    this.#append({ kind: "directive", line, directive: scanDirective(this.#cursor) });
+  }
+
+  #fetchDocumentIndicator(kind: "documentStart" | "documentEnd"): void {
+    this.#unrollIndent(-1);
+    this.#removeKey();
+    this.#keyAllowed = false;
+    this.#append({ kind, line: this.#cursor.line });
+    for (let i = 0; i < 3; i++) this.#cursor.skip();
+  }
+
+  #fetchFlowStart(kind: "flowSequenceStart" | "flowMappingStart"): void {
+    this.#saveKey();
+    this.#simpleKeys.push({
+      possible: false,
+      required: false,
+      tokenNumber: this.#taken + this.#tokens.length - this.#head,
+      mark: this.#cursor.mark(),
+    });
+    this.#flowLevel++;
+    if (this.#flowLevel > MAX_DEPTH) throw this.#cursor.error(`exceeded max depth of ${MAX_DEPTH}`);
+    this.#keyAllowed = true;
+    this.#indicate(kind);
+  }
+
+  #fetchFlowEnd(kind: "flowSequenceEnd" | "flowMappingEnd"): void {
+    this.#removeKey();
+    if (this.#flowLevel > 0) {
+      this.#flowLevel--;
+      const key = this.#simpleKeys.pop();
+      if (key !== undefined) this.#simpleKeyByToken.delete(key.tokenNumber);
+    }
+    this.#keyAllowed = false;
+    this.#indicate(kind);
+  }
+
+  #fetchFlowEntry(): void {
+    this.#removeKey();
+    this.#keyAllowed = true;
+    this.#indicate("flowEntry");
+  }
+
+  #fetchBlockEntry(): void {
+    if (this.#flowLevel === 0) {
+      this.#assertKeyAllowed("block sequence entries are not allowed in this context");
+      this.#rollIndent(this.#cursor.column, "blockSequenceStart", this.#cursor.line);
+    }
+    this.#removeKey();
+    this.#keyAllowed = true;
+    this.#indicate("blockEntry");
+  }
+
+  #fetchKey(): void {
+    if (this.#flowLevel === 0) {
+      this.#assertKeyAllowed("mapping keys are not allowed in this context");
+      this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.line);
+    }
+    this.#removeKey();
+    this.#keyAllowed = this.#flowLevel === 0;
+    this.#indicate("key");
+  }
+
+  #fetchValue(): void {
+    const key = this.#simpleKeys.at(-1);
+    if (key !== undefined && this.#isStillKey(key)) {
+      this.#insert(key.tokenNumber, { kind: "key", line: key.mark.line });
+      this.#rollIndent(key.mark.column, "blockMappingStart", key.mark.line, key.tokenNumber);
+      key.possible = false;
+      this.#simpleKeyByToken.delete(key.tokenNumber);
+      this.#keyAllowed = false;
+    } else {
+      if (this.#flowLevel === 0) {
+        this.#assertKeyAllowed("mapping values are not allowed in this context");
+        this.#rollIndent(this.#cursor.column, "blockMappingStart", this.#cursor.line);
+      }
+      this.#keyAllowed = this.#flowLevel === 0;
+    }
+    this.#indicate("value");
+  }
+
+  #assertKeyAllowed(problem: string): void {
+    if (!this.#keyAllowed) throw this.#cursor.error(problem);
+  }
+
+  #indicate(kind: Indicator): void {
+    this.#append({ kind, line: this.#cursor.line });
+    this.#cursor.skip();
+  }
+
+  /** Tokens that may begin a key. */
+  #fetchInline(scan: () => Token): void {
+    this.#saveKey();
+    this.#keyAllowed = false;
+    this.#append(scan());
+  }
+
+  #fetchBlockScalar(literal: boolean): void {
+    this.#removeKey();
+    this.#keyAllowed = true;
+    const { line } = this.#cursor;
+    const text = scanBlockScalar(this.#cursor, literal, this.#indent);
+    this.#append({ kind: "scalar", line, text, isPlain: false });
+  }
+
+  #fetchPlain(): void {
+    this.#saveKey();
+    this.#keyAllowed = false;
+    const { line } = this.#cursor;
+    const { text, crossedLine } = scanPlainScalar(this.#cursor, this.#indent, this.#flowLevel > 0);
+    this.#append({ kind: "scalar", line, text, isPlain: true });
+    if (crossedLine) this.#keyAllowed = true;
+  }
+}

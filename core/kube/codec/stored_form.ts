@@ -1,0 +1,63 @@
+/**
+ * What an object is once it has been in a Kubernetes store: protobuf knows no difference between an empty list and
+ * none, so that lists which Go always writes come back as `null`.
+ */
+import type { FieldType, MessageSchema } from "../schema.ts";
+
+/** Messages that can change on their way, and whether they can; most cannot. */
+const changing = new WeakMap<MessageSchema, boolean>();
+
+/** The object as it comes back; the same object when nothing about it changes. */
+export function storedForm<T extends object>(schema: MessageSchema, object: T): T {
+  return canChange(schema) ? formOfMessage(schema, object as Record<string, unknown>) as T : object;
+}
+
+function formOfMessage(schema: MessageSchema, object: Record<string, unknown>): Record<string, unknown> {
+  let changed: Record<string, unknown> | undefined;
+  for (const [name, { type, presence }] of Object.entries(schema.fields)) {
+    const value = object[name];
+    if (typeof value !== "object" || value === null) continue;
+    const isEmptied = presence === "always" && isContainer(type) && Object.keys(value).length === 0;
+    const form = isEmptied ? null : formOfValue(type, value);
+    if (form !== value) (changed ??= { ...object })[name] = form;
+  }
+  return changed ?? object;
+}
+
+function formOfValue(type: FieldType, value: object): unknown {
+  switch (type.kind) {
+    case "message":
+      return storedForm(type.message(), value);
+    case "list": {
+      const { of } = type;
+      if (!canChangeType(of) || !Array.isArray(value)) return value;
+      const items = value.map((item: unknown) =>
+        typeof item === "object" && item !== null ? formOfValue(of, item) : item
+      );
+      return items.every((item, index) => item === value[index]) ? value : items;
+    }
+    default:
+      return value;
+  }
+}
+
+function canChange(schema: MessageSchema): boolean {
+  const known = changing.get(schema);
+  if (known !== undefined) return known;
+  // A message that holds itself is looked at once.
+  changing.set(schema, false);
+  const found = Object.values(schema.fields).some(({ type, presence }) =>
+    (presence === "always" && isContainer(type)) || canChangeType(type)
+  );
+  changing.set(schema, found);
+  return found;
+}
+
+function canChangeType(type: FieldType): boolean {
+  if (type.kind === "message") return canChange(type.message());
+  return type.kind === "list" && canChangeType(type.of);
+}
+
+function isContainer({ kind }: FieldType): boolean {
+  return kind === "list" || kind === "map";
+}

@@ -1,0 +1,109 @@
+/**
+ * What stands in the way of making an object of JSON that has been parsed already: strategic merge patches and applied
+ * configurations take this way, whose faults read otherwise than a decoder's (apimachinery `pkg/runtime/converter.go`).
+ */
+import { isJsonObject } from "../json_value.ts";
+import type { FieldType, MessageSchema } from "../schema.ts";
+import { elementGoType, planOf } from "./_plan.ts";
+import { canonicalBase64 } from "./base64.ts";
+import { DecodeError } from "./errors.ts";
+import { canonicalQuantity } from "./quantity.ts";
+import { canonicalMicroTime, canonicalTime } from "./time.ts";
+
+/** The first fault in the order of the kind's fields, in Go's words; undefined when there is none. */
+export function findUnstructuredFault(schema: MessageSchema, value: unknown): string | undefined {
+  if (!isJsonObject(value)) return `cannot restore struct from: ${goKindOf(value)}`;
+  for (const field of planOf(schema).fields) {
+    const member = Object.hasOwn(value, field.name) ? value[field.name] : undefined;
+    const fault = findFault(field.type, field.goType, member);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function findFault(type: FieldType, goType: string, value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  switch (type.kind) {
+    case "message":
+      return findUnstructuredFault(type.message(), value);
+    case "list":
+      if (!Array.isArray(value)) return `cannot restore slice from ${goKindOf(value)}`;
+      return firstFault(value, type.of, elementGoType(goType, type.of));
+    case "map":
+      if (!isJsonObject(value)) return `cannot restore map from ${goKindOf(value)}`;
+      return firstFault(Object.values(value), type.of, elementGoType(goType, type.of));
+    case "json":
+      return undefined;
+    case "bytes":
+      return findBytesFault(value);
+    case "time":
+      return findTextFault(value, canonicalTime);
+    case "microTime":
+      return findTextFault(value, canonicalMicroTime);
+    case "quantity":
+      return faultOf(() => canonicalQuantity(typeof value === "string" ? value : JSON.stringify(value)));
+    default:
+      return findScalarFault(type.kind, goType, value);
+  }
+}
+
+function firstFault(values: readonly unknown[], of: FieldType, goType: string): string | undefined {
+  for (const value of values) {
+    const fault = findFault(of, goType, value);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function findScalarFault(
+  kind: "string" | "bool" | "int32" | "int64",
+  goType: string,
+  value: unknown,
+): string | undefined {
+  if (kind === "string") {
+    if (typeof value === "string") return undefined;
+    // Go calls whole numbers convertible to text, only to refuse them.
+    return Number.isInteger(value) ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
+  }
+  if (kind === "bool") return typeof value === "boolean" ? undefined : "unrecognized type: bool";
+  if (typeof value !== "number") return `unrecognized type: ${kind}`;
+  return Number.isInteger(value) ? undefined : `cannot convert float64 to ${goType}`;
+}
+
+function findBytesFault(value: unknown): string | undefined {
+  if (Array.isArray(value)) return firstFault(value, { kind: "int32" }, "uint8");
+  if (typeof value !== "string") return `cannot restore slice from ${goKindOf(value)}`;
+  const fault = faultOf(() => canonicalBase64(value));
+  return fault === undefined ? undefined : `error decoding from json: ${fault}`;
+}
+
+/** Times decode themselves. */
+function findTextFault(value: unknown, read: (text: string) => unknown): string | undefined {
+  if (typeof value === "string") return faultOf(() => read(value));
+  const found = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  return `json: cannot unmarshal ${found} into Go value of type string`;
+}
+
+function faultOf(read: () => unknown): string | undefined {
+  try {
+    read();
+    return undefined;
+  } catch (error) {
+    if (error instanceof DecodeError) return error.message;
+    throw error;
+  }
+}
+
+function goKindOf(value: unknown): string {
+  if (Array.isArray(value)) return "slice";
+  switch (typeof value) {
+    case "number":
+      return Number.isInteger(value) ? "int64" : "float64";
+    case "boolean":
+      return "bool";
+    case "string":
+      return "string";
+    default:
+      return "map";
+  }
+}

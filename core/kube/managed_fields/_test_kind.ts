@@ -1,0 +1,69 @@
+/** A kind with every form of field, for the tests of this folder. */
+import { BOOL, INT32, listOf, mapOf, messageOf, STRING, TIME } from "../kinds/_fields.ts";
+import { METADATA } from "../kinds/_object_meta.ts";
+import type { Kind, MessageSchema } from "../schema.ts";
+
+const partSchema: MessageSchema = {
+  name: "test.Part",
+  fields: {
+    name: { number: 1, type: STRING, presence: "always", required: true },
+    value: { number: 2, type: STRING, presence: "omitempty" },
+    tags: { number: 3, type: listOf(STRING), presence: "omitempty", listType: "set" },
+  },
+};
+
+const pairSchema: MessageSchema = {
+  name: "test.Pair",
+  mapType: "atomic",
+  fields: {
+    left: { number: 1, type: STRING, presence: "omitempty" },
+    right: { number: 2, type: STRING, presence: "omitempty" },
+  },
+};
+
+const specSchema: MessageSchema = {
+  name: "test.Spec",
+  fields: {
+    text: { number: 1, type: STRING, presence: "omitempty" },
+    count: { number: 2, type: INT32, presence: "optional" },
+    flag: { number: 3, type: BOOL, presence: "optional" },
+    at: { number: 4, type: TIME, presence: "optional" },
+    map: { number: 5, type: mapOf(STRING), presence: "omitempty" },
+    set: { number: 6, type: listOf(STRING), presence: "omitempty", listType: "set" },
+    parts: {
+      number: 7,
+      type: listOf(messageOf(() => partSchema)),
+      presence: "omitempty",
+      listType: "map",
+      listMapKeys: ["name"],
+    },
+    atomicList: { number: 8, type: listOf(STRING), presence: "omitempty", listType: "atomic" },
+    atomicMap: { number: 9, type: mapOf(STRING), presence: "omitempty", mapType: "atomic" },
+    pair: { number: 10, type: messageOf(() => pairSchema), presence: "optional" },
+    part: { number: 11, type: messageOf(() => partSchema), presence: "optional" },
+  },
+};
+
+/** Every form of field below `spec`; `status` for subresources and what a strategy resets. */
+export const thingSchema: MessageSchema = {
+  name: "test.Thing",
+  fields: {
+    metadata: METADATA,
+    spec: { number: 2, type: messageOf(() => specSchema), presence: "always" },
+    status: { number: 3, type: messageOf(() => partSchema), presence: "optional" },
+  },
+};
+
+/** `Thing` of `test.example/v1`. */
+export const thingKind: Kind = {
+  group: "test.example",
+  version: "v1",
+  kind: "Thing",
+  listKind: "ThingList",
+  plural: "things",
+  singular: "thing",
+  shortNames: [],
+  categories: [],
+  namespaced: false,
+  schema: thingSchema,
+};

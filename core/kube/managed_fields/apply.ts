@@ -1,0 +1,158 @@
+/**
+ * Server-side apply: a configuration is laid over the stored object, its fields become the applier's, what the applier
+ * dropped goes away (structured-merge-diff `merge/update.go`, apimachinery `managedfields/internal`).
+ */
+import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
+import type { Kind } from "../schema.ts";
+import { err, ok, type Result } from "../../result.ts";
+import { findConfigFault } from "./check_config.ts";
+import { type ConflictReport, reportConflicts } from "./conflict.ts";
+import { emptyObject, type ManagedEndpoint, SYSTEM_FIELDS, versionOf } from "./endpoint.ts";
+import { differenceOf, type FieldSet, NO_FIELDS } from "./field_set.ts";
+import { isLastAppliedManager, lastAppliedFields, syncLastApplied } from "./last_applied.ts";
+import { leavesOf } from "./leaves.ts";
+import { decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
+import { mergeValue } from "./merge.ts";
+import { pruneFields } from "./prune.ts";
+import { type Overlaps, takeOver } from "./take_over.ts";
+import { type Author, reconcileManagers, recordUpdate } from "./track_update.ts";
+
+/** Why nothing was applied. */
+export type ApplyRefusal =
+  | { readonly kind: "badRequest" | "internal"; readonly message: string }
+  | { readonly kind: "conflict"; readonly report: ConflictReport };
+
+/** What an apply makes of an object. */
+export interface Applied {
+  /** The merged object, not yet decoded: it may hold nulls, and values that do not decode. */
+  readonly object: JsonObject;
+  readonly managedFields: readonly ManagedFieldsEntry[] | undefined;
+}
+
+/** Whoever owns what was there before the first apply. */
+const BEFORE_FIRST_APPLY = "before-first-apply";
+
+/**
+ * Applies a configuration to the stored object, or to nothing.
+ *
+ * @param config the parsed body
+ */
+export function applyConfig(
+  endpoint: ManagedEndpoint,
+  live: KubeObject | undefined,
+  config: JsonObject,
+  author: Author & { readonly force: boolean },
+): Result<Applied, ApplyRefusal> {
+  const fault = findHeadFault(endpoint, config);
+  if (fault !== undefined) return err({ kind: "badRequest", message: fault });
+  const decoded = decodeManagers(live?.metadata.managedFields ?? []);
+  if (!decoded.ok) return err({ kind: "internal", message: `failed to decode managed fields: ${decoded.error}` });
+  let managers = decoded.value;
+  const before = withoutManagedFields(live ?? emptyObject(endpoint.kind.schema));
+  if (managers.size === 0 && live !== undefined) {
+    const first = { ...author, manager: BEFORE_FIRST_APPLY };
+    managers = recordUpdate(endpoint, undefined, live, managers, first) ?? managers;
+  }
+  const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
+  const applied = applyFields(endpoint, before, fields, managers, author);
+  if (!applied.ok) return applied;
+  const { object } = applied.value;
+  return ok({
+    object: isLastAppliedManager(author.manager) ? syncLastApplied(object, config) : object,
+    managedFields: encodeManagers(applied.value.managers),
+  });
+}
+
+/** Applies; fields that client-side apply set and nobody has changed since are the applier's already. */
+function applyFields(
+  endpoint: ManagedEndpoint,
+  before: JsonObject,
+  fields: JsonObject,
+  managers: Managers,
+  author: Author & { readonly force: boolean },
+): Result<{ readonly object: JsonObject; readonly managers: Managers }, ApplyRefusal> {
+  const typeFault = findConfigFault(fields, endpoint.atom);
+  if (typeFault !== undefined) {
+    const message = `failed to create typed patch object (${subjectOf(endpoint.kind, fields)}): ${typeFault}`;
+    return err({ kind: "internal", message });
+  }
+  const name = {
+    manager: author.manager,
+    operation: "Apply",
+    apiVersion: versionOf(endpoint),
+    subresource: endpoint.subresource,
+  } as const;
+  const key = managerKey(name);
+  const reconciled = reconcileManagers(endpoint, managers);
+  const last = reconciled.get(key);
+  const set = leavesOf(fields, endpoint.atom, endpoint.ignored);
+  const claimed: Managers = new Map(reconciled).set(key, { ...name, set, time: last?.time });
+  const merged = mergeValue(before, fields, endpoint.atom);
+  const pruned = pruneFields(merged, endpoint.atom, last?.set ?? NO_FIELDS, claimed, name.apiVersion);
+  const object = isJsonObject(pruned) ? pruned : {};
+  const result = takeOver(endpoint, before, object, claimed, key);
+  if (result === undefined) return err({ kind: "internal", message: "failed to compare objects" });
+  const overlaps = author.force ? NO_OVERLAPS : conflictsOf(endpoint, before, result.overlaps, author.manager);
+  if (overlaps.size > 0) return err({ kind: "conflict", report: reportConflicts(overlaps, managers) });
+  const entry = result.managers.get(key);
+  if (entry !== undefined) {
+    const owned = differenceOf(entry.set, SYSTEM_FIELDS);
+    // An apply that changes nothing leaves the time as it is.
+    const time = isEqualJson(before, object) ? entry.time : author.time;
+    if (owned.size === 0) result.managers.delete(key);
+    else result.managers.set(key, { ...entry, set: owned, time });
+  }
+  return ok({ object, managers: result.managers });
+}
+
+const NO_OVERLAPS: Overlaps = new Map();
+
+/** What stands in the way; for kubectl nothing does that its client-side apply had set. */
+function conflictsOf(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
+  const allowed = isLastAppliedManager(manager) && overlaps.size > 0 ? lastAppliedFields(endpoint, before) : undefined;
+  if (allowed === undefined) return overlaps;
+  const rest = new Map<string, FieldSet>();
+  for (const [key, set] of overlaps) {
+    const left = differenceOf(set, allowed);
+    if (left.size > 0) rest.set(key, left);
+  }
+  return rest;
+}
+
+/** What is wrong with the head of a configuration, before its fields are looked at. */
+function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | undefined {
+  const named = splitApiVersion(config["apiVersion"]);
+  // Without a version that can be read there is no kind either.
+  if (named === undefined) return "invalid object type: /, Kind=";
+  const kind = typeof config["kind"] === "string" ? config["kind"] : "";
+  const { group, version } = endpoint.kind;
+  if (named.group !== group || named.version !== version || kind !== endpoint.kind.kind) {
+    return `invalid object type: ${named.group}/${named.version}, Kind=${kind}`;
+  }
+  const metadata = config["metadata"];
+  const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
+  return Array.isArray(entries) && entries.every(isJsonObject) ? "metadata.managedFields must be nil" : undefined;
+}
+
+function splitApiVersion(apiVersion: unknown): { readonly group: string; readonly version: string } | undefined {
+  if (typeof apiVersion !== "string") return { group: "", version: "" };
+  const parts = apiVersion.split("/");
+  if (parts.length > 2) return undefined;
+  return parts.length === 1 ? { group: "", version: parts[0]! } : { group: parts[0]!, version: parts[1]! };
+}
+
+/** An object as messages about an apply name it: `<namespace>/<name>; <group>/<version>, Kind=<kind>`. */
+export function subjectOf(kind: Kind, fields: JsonObject): string {
+  const metadata = isJsonObject(fields["metadata"]) ? fields["metadata"] : {};
+  const text = (value: unknown): string => typeof value === "string" ? value : "";
+  return `${text(metadata["namespace"])}/${text(metadata["name"])}; ` +
+    `${kind.group}/${kind.version}, Kind=${kind.kind}`;
+}
+
+function withoutManagedFields(object: object): JsonObject {
+  const { metadata, ...rest } = object as JsonObject;
+  if (!isJsonObject(metadata)) return { ...rest };
+  const { managedFields: _managedFields, ...kept } = metadata;
+  return { metadata: kept, ...rest };
+}

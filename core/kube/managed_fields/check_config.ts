@@ -1,0 +1,92 @@
+/**
+ * Whether a configuration fits its kind: what server-side apply refuses before it merges anything
+ * (structured-merge-diff `typed/validate.go`).
+ */
+import { isJsonObject } from "../json_value.ts";
+import { goSyntax, printGoValue } from "../patch/go_value.ts";
+import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom.ts";
+import { itemElement } from "./list_item.ts";
+import { fieldElement, printElement } from "./path_element.ts";
+
+/** One fault, and where. */
+interface ConfigFault {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** All faults as one text in upstream's form, undefined when there is none. */
+export function findConfigFault(config: unknown, atom: Atom): string | undefined {
+  const texts = findFaults(config, atom, "").map(({ path, text }) => path === "" ? text : `${path}: ${text}`);
+  return texts.length < 2 ? texts[0] : ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
+}
+
+function findFaults(value: unknown, atom: Atom, path: string): readonly ConfigFault[] {
+  if (value === null) return [];
+  switch (atom.kind) {
+    case "any":
+      return [];
+    case "scalar": {
+      const text = findScalarFault(value, atom.scalar);
+      return text === undefined ? [] : [{ path, text }];
+    }
+    case "list":
+      if (!Array.isArray(value)) return [{ path, text: `expected list, got &{${printGoValue(value)}}` }];
+      return atom.relation === "atomic"
+        ? value.flatMap((item, index) => findFaults(item, atom.of, `${path}[${index}]`))
+        : findItemFaults(value, atom, path);
+    default:
+      if (!isJsonObject(value)) return [{ path, text: `expected map, got &{${printGoValue(value)}}` }];
+      return findMemberFaults(value, atom, path);
+  }
+}
+
+function findMemberFaults(
+  value: object,
+  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+  path: string,
+): readonly ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  for (const [name, member] of Object.entries(value)) {
+    const at = `${path}${printElement(fieldElement(name))}`;
+    const type = memberAtom(atom, name);
+    // The first name that a struct does not have ends the search in it.
+    if (type === undefined) return [...faults, { path: at, text: "field not declared in schema" }];
+    faults.push(...findFaults(member, type, at));
+  }
+  return faults;
+}
+
+function findItemFaults(items: readonly unknown[], list: AssociativeList, path: string): readonly ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  const seen = new Set<string>();
+  for (const [index, item] of items.entries()) {
+    const element = itemElement(list, item);
+    if (!element.ok) return [...faults, { path, text: `element ${index}: ${element.error}` }];
+    const shown = printElement(element.value);
+    if (seen.has(element.value)) faults.push({ path, text: `duplicate entries for key ${shown}` });
+    seen.add(element.value);
+    faults.push(...findFaults(item, list.of, `${path}${shown}`));
+  }
+  return faults;
+}
+
+function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
+  switch (scalar) {
+    case "numeric":
+      return typeof value === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
+    case "string":
+      return typeof value === "string"
+        ? undefined
+        : `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
+    case "boolean":
+      return typeof value === "boolean" ? undefined : `expected boolean, got &{${printGoValue(value)}}`;
+    case "untyped":
+      return typeof value === "object" ? `expected any scalar, got &{${printGoValue(value)}}` : undefined;
+  }
+}
+
+function goTypeText(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (typeof value === "object") return "map[string]interface {}";
+  return typeof value === "boolean" ? "bool" : "string";
+}

@@ -1,0 +1,156 @@
+/** Which fields differ between two states of an object (structured-merge-diff `typed/compare.go`). */
+import { getMember, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type FieldSet, type FieldSetBuilder, insertPath, unionOf } from "./field_set.ts";
+import { itemElement } from "./list_item.ts";
+import { fieldElement } from "./path_element.ts";
+
+/** What a comparison found. No field is in two of the sets. */
+export interface Comparison {
+  readonly removed: FieldSet;
+  readonly modified: FieldSet;
+  readonly added: FieldSet;
+}
+
+/** What became other than it was. */
+export function changedBy(comparison: Comparison): FieldSet {
+  return unionOf(comparison.modified, comparison.added);
+}
+
+/**
+ * Compares two states of one type; undefined when an item of a list cannot be told from others. What lies at or below
+ * `ignored` does not count. Parts that are the same by reference are not looked into.
+ */
+export function compare(before: unknown, after: unknown, atom: Atom, ignored?: FieldSet): Comparison | undefined {
+  const walk = new Walk();
+  walk.visit(before, after, atom, ignored);
+  return walk.isFaulty ? undefined : walk;
+}
+
+class Walk implements Comparison {
+  readonly removed: FieldSetBuilder = new Map();
+  readonly modified: FieldSetBuilder = new Map();
+  readonly added: FieldSetBuilder = new Map();
+  isFaulty = false;
+  readonly #path: string[] = [];
+
+  /** `undefined` is an absent value, `null` one that is there. */
+  visit(before: unknown, after: unknown, atom: Atom, ignored: FieldSet | undefined): void {
+    if (before === after) return;
+    if (isLeaf(before, after, atom)) {
+      if (!this.#markOneSided(before, after) && !isEqualJson(before, after)) insertPath(this.modified, this.#path);
+      return;
+    }
+    if (atom.kind === "list") this.#items(before, after, atom as AssociativeList);
+    else if (atom.kind === "map" || atom.kind === "struct") this.#members(before, after, atom, ignored);
+    this.#markOneSided(before, after);
+  }
+
+  #members(
+    before: unknown,
+    after: unknown,
+    atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+    ignored: FieldSet | undefined,
+  ): void {
+    const [left, right] = [objectOf(before), objectOf(after)];
+    for (const name in right) {
+      this.#member(name, getMember(left, name), right[name], memberAtom(atom, name), ignored);
+    }
+    for (const name in left) {
+      if (!Object.hasOwn(right, name)) this.#member(name, left[name], undefined, memberAtom(atom, name), ignored);
+    }
+  }
+
+  #member(
+    name: string,
+    before: unknown,
+    after: unknown,
+    atom: Atom | undefined,
+    ignored: FieldSet | undefined,
+  ): void {
+    if (before === after || atom === undefined) return;
+    const element = fieldElement(name);
+    const skipped = ignored?.get(element);
+    if (skipped?.isMember === true) return;
+    this.#at(element, () => this.visit(before, after, atom, skipped?.children));
+  }
+
+  #items(before: unknown, after: unknown, list: AssociativeList): void {
+    const left = this.#index(before, list);
+    const right = this.#index(after, list);
+    for (const element of new Set([...left.keys(), ...right.keys()])) {
+      const [ours, theirs] = [left.get(element) ?? [], right.get(element) ?? []];
+      this.#at(element, () => this.#item(ours, theirs, list));
+    }
+  }
+
+  /** Items that are there more than once compare as one list. */
+  #item(before: readonly unknown[], after: readonly unknown[], list: AssociativeList): void {
+    if (before.length <= 1 && after.length <= 1) this.visit(before[0], after[0], list.of, undefined);
+    else if (before.length >= 2 && after.length >= 2) {
+      if (!isEqualJson(before, after)) insertPath(this.modified, this.#path);
+    } else if (before.length >= 2) {
+      if (after.length > 0) this.visit(undefined, after[0], list.of, undefined);
+      insertPath(this.removed, this.#path);
+    } else {
+      if (before.length > 0) this.visit(before[0], undefined, list.of, undefined);
+      insertPath(this.added, this.#path);
+    }
+  }
+
+  #index(value: unknown, list: AssociativeList): ReadonlyMap<string, readonly unknown[]> {
+    const found = new Map<string, unknown[]>();
+    for (const item of Array.isArray(value) ? value as readonly unknown[] : []) {
+      const element = itemElement(list, item);
+      if (!element.ok) {
+        this.isFaulty = true;
+        continue;
+      }
+      const items = found.get(element.value);
+      if (items === undefined) found.set(element.value, [item]);
+      else items.push(item);
+    }
+    return found;
+  }
+
+  #markOneSided(before: unknown, after: unknown): boolean {
+    if (before === undefined) insertPath(this.added, this.#path);
+    else if (after === undefined) insertPath(this.removed, this.#path);
+    return before === undefined || after === undefined;
+  }
+
+  #at(element: string, act: () => void): void {
+    this.#path.push(element);
+    act();
+    this.#path.pop();
+  }
+}
+
+/** A value that is compared as a whole; two empty containers are, so that `null` and `[]` stay different. */
+function isLeaf(before: unknown, after: unknown, atom: Atom): boolean {
+  switch (atom.kind) {
+    case "scalar":
+    case "any":
+      return true;
+    case "list":
+      return atom.relation === "atomic" || (isEmptyList(before) && isEmptyList(after));
+    default:
+      return atom.isAtomic || (isEmptyMap(before) && isEmptyMap(after));
+  }
+}
+
+function isEmptyList(value: unknown): boolean {
+  return !Array.isArray(value) || value.length === 0;
+}
+
+function isEmptyMap(value: unknown): boolean {
+  if (!isJsonObject(value)) return true;
+  for (const key in value) return key === undefined;
+  return true;
+}
+
+const EMPTY: JsonObject = {};
+
+function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : EMPTY;
+}

@@ -1,0 +1,76 @@
+/** What field management must know of an endpoint: a kind's main resource or one of its subresources. */
+import { planOf, zeroMessage } from "../codec/_plan.ts";
+import { apiVersionOf, type Kind, type MessageSchema } from "../schema.ts";
+import { type Atom, atomOf } from "./atom.ts";
+import { type FieldSet, type FieldSetBuilder, fieldSetOf, insertPath } from "./field_set.ts";
+import { fieldElement } from "./path_element.ts";
+
+/** One endpoint. */
+export interface ManagedEndpoint {
+  readonly kind: Kind;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+  readonly atom: Atom;
+  /** Fields that nobody owns by what is written here: the strategy resets them. `managedFields` is among them. */
+  readonly ignored: FieldSet;
+  /** An object of another API version of the same stored kind, undefined when there is no such version. */
+  readonly convert: ((object: object, apiVersion: string) => ConvertedObject | undefined) | undefined;
+}
+
+/** An object in another API version. */
+export interface ConvertedObject {
+  readonly object: object;
+  readonly atom: Atom;
+}
+
+/**
+ * Builds an endpoint.
+ *
+ * @param resetFields dotted paths such as `status.conditions` (upstream's `GetResetFields`)
+ */
+export function createManagedEndpoint(
+  kind: Kind,
+  subresource: string,
+  resetFields: readonly string[],
+  convert?: ManagedEndpoint["convert"],
+): ManagedEndpoint {
+  const ignored: FieldSetBuilder = new Map();
+  for (const path of ["metadata.managedFields", ...resetFields]) insertPath(ignored, pathOf(path));
+  return { kind, subresource, atom: atomOf(kind.schema), ignored, convert };
+}
+
+/** The API version that an endpoint's managers write in. */
+export function versionOf(endpoint: ManagedEndpoint): string {
+  return apiVersionOf(endpoint.kind);
+}
+
+const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
+
+/** An object of a kind with nothing set, what a creation starts from; not to be changed. */
+export function emptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
+  let empty = empties.get(schema);
+  if (empty === undefined) empties.set(schema, empty = zeroMessage(planOf(schema)));
+  return empty;
+}
+
+/** What the server sets, and nobody owns (apimachinery `managedfields/internal/stripmeta.go`). */
+export const SYSTEM_FIELDS: FieldSet = fieldSetOf(
+  pathOf("apiVersion"),
+  pathOf("kind"),
+  pathOf("metadata"),
+  ...[
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+  ].map((name) => pathOf(`metadata.${name}`)),
+);
+
+function pathOf(dotted: string): readonly string[] {
+  return dotted.split(".").map(fieldElement);
+}

@@ -1,0 +1,139 @@
+/**
+ * Sets of fields: what a manager owns, what a comparison found. A set is a tree of path elements; an element may be a
+ * member itself, have members below it, or both (structured-merge-diff `fieldpath.Set`).
+ */
+
+/** A set of fields, by the text of their next path element (`path_element.ts`). */
+export type FieldSet = ReadonlyMap<string, FieldNode>;
+
+/** One element of a set: a member itself, or with members below it. Never neither. */
+export interface FieldNode {
+  readonly isMember: boolean;
+  readonly children: FieldSet;
+}
+
+/** A set that is being built. */
+export type FieldSetBuilder = Map<string, FieldNodeBuilder>;
+
+interface FieldNodeBuilder {
+  isMember: boolean;
+  readonly children: FieldSetBuilder;
+}
+
+/** No field at all. */
+export const NO_FIELDS: FieldSet = new Map();
+
+/** Makes the field at a path a member; the fields above it are none by that. The empty path is nobody's. */
+export function insertPath(into: FieldSetBuilder, path: readonly string[]): void {
+  let set = into;
+  for (let depth = 0; depth < path.length; depth++) {
+    const element = path[depth]!;
+    let node = set.get(element);
+    if (node === undefined) {
+      node = { isMember: false, children: new Map() };
+      set.set(element, node);
+    }
+    if (depth === path.length - 1) node.isMember = true;
+    set = node.children;
+  }
+}
+
+/** A set of the given paths. */
+export function fieldSetOf(...paths: readonly (readonly string[])[]): FieldSet {
+  const set: FieldSetBuilder = new Map();
+  for (const path of paths) insertPath(set, path);
+  return set;
+}
+
+/** What is in either set. */
+export function unionOf(a: FieldSet, b: FieldSet): FieldSet {
+  if (a.size === 0 || a === b) return b;
+  if (b.size === 0) return a;
+  const union = new Map(a);
+  for (const [element, theirs] of b) {
+    const ours = union.get(element);
+    union.set(
+      element,
+      ours === undefined ? theirs : {
+        isMember: ours.isMember || theirs.isMember,
+        children: unionOf(ours.children, theirs.children),
+      },
+    );
+  }
+  return union;
+}
+
+/** What is in both sets. */
+export function intersectionOf(a: FieldSet, b: FieldSet): FieldSet {
+  if (a.size === 0 || b.size === 0) return NO_FIELDS;
+  const common = new Map<string, FieldNode>();
+  for (const [element, ours] of a) {
+    const theirs = b.get(element);
+    if (theirs === undefined) continue;
+    const isMember = ours.isMember && theirs.isMember;
+    const children = intersectionOf(ours.children, theirs.children);
+    if (isMember || children.size > 0) common.set(element, { isMember, children });
+  }
+  return common;
+}
+
+/** What is in the first set only; members below a taken member stay. */
+export function differenceOf(a: FieldSet, b: FieldSet): FieldSet {
+  if (a.size === 0 || b.size === 0) return a;
+  const rest = new Map<string, FieldNode>();
+  for (const [element, ours] of a) {
+    const theirs = b.get(element);
+    if (theirs === undefined) {
+      rest.set(element, ours);
+      continue;
+    }
+    const isMember = ours.isMember && !theirs.isMember;
+    const children = differenceOf(ours.children, theirs.children);
+    if (isMember || children.size > 0) rest.set(element, { isMember, children });
+  }
+  return rest;
+}
+
+/** What is in the first set only; a taken member takes all below it along. */
+export function recursiveDifferenceOf(a: FieldSet, b: FieldSet): FieldSet {
+  if (a.size === 0 || b.size === 0) return a;
+  const rest = new Map<string, FieldNode>();
+  for (const [element, ours] of a) {
+    const theirs = b.get(element);
+    if (theirs === undefined) {
+      rest.set(element, ours);
+      continue;
+    }
+    if (theirs.isMember) continue;
+    const children = recursiveDifferenceOf(ours.children, theirs.children);
+    if (ours.isMember || children.size > 0) rest.set(element, { isMember: ours.isMember, children });
+  }
+  return rest;
+}
+
+/** Tells whether the field at a path is a member. */
+export function hasPath(set: FieldSet, path: readonly string[]): boolean {
+  let node: FieldNode | undefined;
+  for (const element of path) {
+    node = (node?.children ?? set).get(element);
+    if (node === undefined) return false;
+  }
+  return node?.isMember ?? false;
+}
+
+/** The members below one element. */
+export function below(set: FieldSet, element: string): FieldSet {
+  return set.get(element)?.children ?? NO_FIELDS;
+}
+
+/** Tells whether two sets have the same members. */
+export function isSameFieldSet(a: FieldSet, b: FieldSet): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [element, ours] of a) {
+    const theirs = b.get(element);
+    if (theirs === undefined || ours.isMember !== theirs.isMember) return false;
+    if (!isSameFieldSet(ours.children, theirs.children)) return false;
+  }
+  return true;
+}

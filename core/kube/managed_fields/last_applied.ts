@@ -1,0 +1,84 @@
+/**
+ * The annotation of client-side apply: kubectl may take over what it says, and server-side apply keeps it up to date
+ * (apimachinery `managedfields/internal/lastapplied*.go`).
+ */
+import { byteLength, marshalJson } from "../quote.ts";
+import { isJsonObject, type JsonObject } from "../json_value.ts";
+import { sortedKeys } from "../codec/_order.ts";
+import { apiVersionOf } from "../schema.ts";
+import { findConfigFault } from "./check_config.ts";
+import { compare } from "./compare.ts";
+import type { ManagedEndpoint } from "./endpoint.ts";
+import { differenceOf, type FieldSet } from "./field_set.ts";
+import { leavesOf } from "./leaves.ts";
+
+const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
+/** All annotations of an object together. */
+const MAX_ANNOTATIONS_BYTES = 256 * 1024;
+
+/** Only kubectl's own name stands for client-side apply. */
+export function isLastAppliedManager(manager: string): boolean {
+  return manager === "kubectl";
+}
+
+/** Fields that the annotation of an object sets to what they are; undefined when it says nothing of use. */
+export function lastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
+  const text = annotationOf(live);
+  if (text === "") return undefined;
+  const config = parseObject(text);
+  if (config === undefined || config["apiVersion"] !== apiVersionOf(endpoint.kind)) return undefined;
+  const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
+  if (findConfigFault(fields, endpoint.atom) !== undefined) return undefined;
+  const comparison = compare(fields, live, endpoint.atom);
+  if (comparison === undefined) return undefined;
+  return [comparison.modified, comparison.added, comparison.removed]
+    .reduce(differenceOf, leavesOf(fields, endpoint.atom));
+}
+
+/** The object with its annotation, if it has one, set to the configuration that was applied. */
+export function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
+  if (annotationOf(object) === "") return object;
+  const metadata = object["metadata"] as JsonObject;
+  const others = annotationsOf(object);
+  const annotations = { ...others, [ANNOTATION]: `${marshalJson(sorted(withoutAnnotation(config)))}\n` };
+  const size = Object.entries(annotations).reduce(
+    (sum, [key, value]) => sum + byteLength(key) + byteLength(String(value)),
+    0,
+  );
+  if (size > MAX_ANNOTATIONS_BYTES) delete (annotations as JsonObject)[ANNOTATION];
+  return { ...object, metadata: { ...metadata, annotations } };
+}
+
+function withoutAnnotation(config: JsonObject): JsonObject {
+  const metadata = config["metadata"];
+  if (!isJsonObject(metadata) || !isJsonObject(metadata["annotations"])) return config;
+  const { [ANNOTATION]: _annotation, ...annotations } = metadata["annotations"];
+  return { ...config, metadata: { ...metadata, annotations } };
+}
+
+function annotationsOf(object: JsonObject): JsonObject {
+  const metadata = object["metadata"];
+  const annotations = isJsonObject(metadata) ? metadata["annotations"] : undefined;
+  return isJsonObject(annotations) ? annotations : {};
+}
+
+function annotationOf(object: JsonObject): string {
+  const value = annotationsOf(object)[ANNOTATION];
+  return typeof value === "string" ? value : "";
+}
+
+function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Members in the order in which Go prints maps. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(sortedKeys(value).map((key) => [key, sorted(value[key])]));
+}

@@ -1,0 +1,78 @@
+/** The fields that a configuration sets (structured-merge-diff `typed/tofieldset.go`). */
+import { isJsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";
+import { itemElement } from "./list_item.ts";
+import { fieldElement } from "./path_element.ts";
+
+/** Every leaf and every item of a value that fits its type; what lies at or below `ignored` is left out. */
+export function leavesOf(value: unknown, atom: Atom, ignored?: FieldSet): FieldSet {
+  const walk = new Walk();
+  walk.visit(value, atom, ignored);
+  return walk.set;
+}
+
+class Walk {
+  readonly set: FieldSetBuilder = new Map();
+  readonly #path: string[] = [];
+
+  visit(value: unknown, atom: Atom, ignored: FieldSet | undefined): void {
+    switch (atom.kind) {
+      case "scalar":
+      case "any":
+        return this.#insert();
+      case "list":
+        if (atom.relation === "atomic") return this.#insert();
+        if (Array.isArray(value)) this.#items(value, atom);
+        return;
+      default:
+        if (atom.isAtomic) return this.#insert();
+        if (isJsonObject(value)) this.#members(value, atom, ignored);
+    }
+  }
+
+  #members(value: object, atom: Extract<Atom, { readonly kind: "struct" | "map" }>, ignored?: FieldSet): void {
+    for (const [name, member] of Object.entries(value)) {
+      const element = fieldElement(name);
+      const type = memberAtom(atom, name);
+      const skipped = ignored?.get(element);
+      if (type === undefined || skipped?.isMember === true) continue;
+      this.#path.push(element);
+      this.visit(member, type, skipped?.children);
+      // Entries of maps are owned beside what is in them, fields of structs only where nothing is.
+      if (atom.kind === "map" || member === null || isEmptyObject(member)) this.#insert();
+      this.#path.pop();
+    }
+  }
+
+  #items(items: readonly unknown[], list: AssociativeList): void {
+    const elements = items.map((item) => elementOf(list, item));
+    const seen = new Set<string>();
+    const repeated = new Set<string>();
+    for (const element of elements) {
+      if (seen.has(element)) repeated.add(element);
+      seen.add(element);
+    }
+    items.forEach((item, index) => {
+      this.#path.push(elements[index]!);
+      // Of items that nobody can tell apart, only their being there is owned.
+      if (!repeated.has(elements[index]!)) this.visit(item, list.of, undefined);
+      this.#insert();
+      this.#path.pop();
+    });
+  }
+
+  #insert(): void {
+    insertPath(this.set, this.#path);
+  }
+}
+
+function elementOf(list: AssociativeList, item: unknown): string {
+  const element = itemElement(list, item);
+  // Items without an element cannot be owned; a valid value has none.
+  return element.ok ? element.value : "v:null";
+}
+
+function isEmptyObject(value: unknown): boolean {
+  return isJsonObject(value) && Object.keys(value).length === 0;
+}

@@ -1,0 +1,118 @@
+/** `metadata.managedFields` as sets by manager (apimachinery `managedfields/internal/managedfields.go`). */
+import { compareBytes } from "../codec/_order.ts";
+import { goQuote } from "../codec/go_quote.ts";
+import type { ManagedFieldsEntry } from "../meta.ts";
+import { marshalJson } from "../quote.ts";
+import { err, ok, type Result } from "../../result.ts";
+import { type FieldSet, unionOf } from "./field_set.ts";
+import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
+
+/** Who writes how: what tells one entry from another. */
+export interface ManagerName {
+  readonly manager: string;
+  readonly operation: "Apply" | "Update";
+  readonly apiVersion: string;
+  /** Empty for the main resource. */
+  readonly subresource: string;
+}
+
+/** What one manager owns. */
+export interface ManagerEntry extends ManagerName {
+  readonly set: FieldSet;
+  /** RFC 3339; undefined when the entry never said. */
+  readonly time: string | undefined;
+}
+
+/** All managers of an object, by `managerKey`. */
+export type Managers = Map<string, ManagerEntry>;
+
+/** The key of a manager; an applier is the same one in all API versions. */
+export function managerKey({ manager, operation, apiVersion, subresource }: ManagerName): string {
+  const identity = {
+    ...(manager === "" ? {} : { manager }),
+    operation,
+    ...(operation === "Apply" || apiVersion === "" ? {} : { apiVersion }),
+    ...(subresource === "" ? {} : { subresource }),
+  };
+  return marshalJson(identity);
+}
+
+/** Reads entries; the error says why they are none. Of two entries of one manager the later counts. */
+export function decodeManagers(entries: readonly ManagedFieldsEntry[]): Result<Managers, string> {
+  const managers: Managers = new Map();
+  for (const [index, entry] of entries.entries()) {
+    const { manager = "", operation, apiVersion = "", fieldsType = "", subresource = "", time } = entry;
+    if (operation !== "Apply" && operation !== "Update") return err("operation must be `Apply` or `Update`");
+    if (apiVersion === "") return err("apiVersion must not be empty");
+    if (fieldsType === "") return err(`missing fieldsType in managed fields entry ${index}`);
+    if (fieldsType !== "FieldsV1") {
+      return err(`invalid fieldsType ${goQuote(fieldsType)} in managed fields entry ${index}`);
+    }
+    const set = parseFieldsV1(entry.fieldsV1);
+    if (!set.ok) return err(`error decoding versioned set: ${set.error}`);
+    const read = { manager, operation, apiVersion, subresource, set: set.value, time } as const;
+    managers.set(managerKey(read), read);
+  }
+  return ok(managers);
+}
+
+/** Writes entries in upstream's order, undefined for none. */
+export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[] | undefined {
+  if (managers.size === 0) return undefined;
+  const sorted = [...managers.values()];
+  if (sorted.length > 1) sorted.sort(compareEntries);
+  return sorted.map(({ manager, operation, apiVersion, subresource, set, time }) => ({
+    ...(manager === "" ? {} : { manager }),
+    operation,
+    apiVersion,
+    ...(time === undefined ? {} : { time }),
+    fieldsType: "FieldsV1",
+    fieldsV1: formatFieldsV1(set),
+    ...(subresource === "" ? {} : { subresource }),
+  }));
+}
+
+/** Appliers first, then by time, name, version, subresource. */
+function compareEntries(a: ManagerEntry, b: ManagerEntry): number {
+  return compareBytes(a.operation, b.operation) || secondsOf(a) - secondsOf(b) ||
+    compareBytes(a.manager, b.manager) || compareBytes(a.apiVersion, b.apiVersion) ||
+    compareBytes(a.subresource, b.subresource);
+}
+
+function secondsOf({ time }: ManagerEntry): number {
+  return time === undefined ? 0 : Math.floor(Date.parse(time) / 1000);
+}
+
+/** Entries of updates that an object keeps at most. */
+const MAX_UPDATE_MANAGERS = 10;
+
+/**
+ * Merges the oldest updates into one entry per version until few enough are left
+ * (apimachinery `managedfields/internal/capmanagers.go`).
+ */
+export function capUpdateManagers(managers: Managers): void {
+  const updaters = [...managers].filter(([, entry]) => entry.operation === "Update");
+  if (updaters.length <= MAX_UPDATE_MANAGERS) return;
+  updaters.sort(([aKey, a], [bKey, b]) => secondsOf(a) - secondsOf(b) || compareBytes(aKey, bKey));
+  const firstOf = new Map<string, string>();
+  let count = updaters.length;
+  for (const [key, entry] of updaters) {
+    if (count <= MAX_UPDATE_MANAGERS) return;
+    const { apiVersion } = entry;
+    const first = firstOf.get(apiVersion);
+    if (first === undefined) {
+      firstOf.set(apiVersion, key);
+      continue;
+    }
+    const bucketName = { manager: "ancient-changes", operation: "Update", apiVersion, subresource: "" } as const;
+    const bucketKey = managerKey(bucketName);
+    if (!managers.has(bucketKey)) {
+      managers.set(bucketKey, { ...managers.get(first)!, ...bucketName });
+      managers.delete(first);
+    }
+    managers.set(bucketKey, { ...bucketName, set: unionOf(entry.set, managers.get(bucketKey)!.set), time: entry.time });
+    // Upstream loses a bucket that is not the oldest in this way; so that answers stay the same, so do we.
+    managers.delete(key);
+    count--;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Laying a configuration over an object: what it sets wins, what it does not name stays, items keep the configuration's
+ * order and the object's in between (structured-merge-diff `typed/merge.go`).
+ */
+import { setOwn } from "../codec/json_parser.ts";
+import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
+import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
+import { itemElement } from "./list_item.ts";
+
+/** Merges a configuration into a live value; both fit the type. Neither is changed; undefined is absent. */
+export function mergeValue(live: unknown, config: unknown, atom: Atom): unknown {
+  if (config === undefined || live === config) return live;
+  switch (atom.kind) {
+    case "scalar":
+    case "any":
+      return config;
+    case "list":
+      if (atom.relation === "atomic" || (isEmptyList(live) && isEmptyList(config))) return config;
+      return mergeItems(listOf(live), listOf(config), atom);
+    default:
+      if (atom.isAtomic || (isEmptyMap(live) && isEmptyMap(config))) return config;
+      return mergeMembers(live, config, atom);
+  }
+}
+
+function mergeMembers(
+  live: unknown,
+  config: unknown,
+  atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
+): unknown {
+  const merged: JsonObject = {};
+  const [ours, theirs] = [isJsonObject(live) ? live : {}, isJsonObject(config) ? config : {}];
+  for (const name of new Set([...Object.keys(ours), ...Object.keys(theirs)])) {
+    const type = memberAtom(atom, name);
+    const value = getMember(theirs, name);
+    setOwn(merged, name, type === undefined ? value : mergeValue(getMember(ours, name), value, type));
+  }
+  return merged;
+}
+
+/** An item and the element that tells it from others. */
+interface Item {
+  readonly element: string;
+  readonly value: unknown;
+}
+
+/**
+ * Merges items. Items of both sides stand in the configuration's order, items of the object alone keep their place
+ * before the next shared one.
+ */
+function mergeItems(live: readonly unknown[], config: readonly unknown[], list: AssociativeList): unknown {
+  const ours = itemsOf(live, list);
+  const theirs = itemsOf(config, list);
+  const [byOurs, byTheirs] = [indexOf(ours), indexOf(theirs)];
+  const shared = theirs.filter(({ element }) => byOurs.has(element)).map(({ element }) => element);
+  let nextShared = shared.shift();
+  const merged = new Set<string>();
+  const out: unknown[] = [];
+  const take = ({ element, value }: Item): void => {
+    merged.add(element);
+    // Of items that are there more than once nobody can tell which to merge into.
+    const counterpart = byOurs.get(element);
+    out.push(mergeValue(counterpart?.isRepeated === true ? null : counterpart?.value, value, list.of));
+  };
+  let left = 0;
+  let right = 0;
+  while (left < ours.length || right < theirs.length) {
+    const our = ours[left];
+    const their = theirs[right];
+    if (our !== undefined && their !== undefined) {
+      if (our.element === their.element) {
+        take(their);
+        left++;
+        right++;
+        nextShared = shared.shift();
+        continue;
+      }
+      if (byTheirs.has(our.element) && nextShared !== undefined && nextShared !== our.element) {
+        left++;
+        continue;
+      }
+    }
+    if (our !== undefined) {
+      if (!byTheirs.has(our.element)) {
+        out.push(our.value);
+        left++;
+        continue;
+      }
+      if (merged.has(our.element)) left++;
+    }
+    if (their !== undefined) {
+      take(their);
+      right++;
+      if (nextShared === their.element) nextShared = shared.shift();
+    }
+  }
+  return out.length === 0 ? undefined : out;
+}
+
+function itemsOf(values: readonly unknown[], list: AssociativeList): readonly Item[] {
+  return values.flatMap((value) => {
+    const element = itemElement(list, value);
+    return element.ok ? [{ element: element.value, value }] : [];
+  });
+}
+
+function indexOf(
+  items: readonly Item[],
+): ReadonlyMap<string, { readonly value: unknown; readonly isRepeated: boolean }> {
+  const found = new Map<string, { readonly value: unknown; readonly isRepeated: boolean }>();
+  for (const { element, value } of items) found.set(element, { value, isRepeated: found.has(element) });
+  return found;
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function isEmptyList(value: unknown): boolean {
+  return listOf(value).length === 0;
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return !isJsonObject(value) || Object.keys(value).length === 0;
+}

@@ -1,0 +1,124 @@
+/**
+ * Path elements, as FieldsV1 writes them: `f:<field>`, `k:<key fields as JSON>` and `v:<value as JSON>` of list items,
+ * `i:<index>` (structured-merge-diff `fieldpath/element.go`, `serialize-pe.go`). In memory an element is this text, in
+ * its canonical spelling, so that equal elements are equal strings.
+ */
+import { compareBytes } from "../codec/_order.ts";
+import { goQuote } from "../codec/go_quote.ts";
+import { isJsonObject } from "../json_value.ts";
+import { marshalJson } from "../quote.ts";
+
+/** The element of a field or of a map's entry. */
+export function fieldElement(name: string): string {
+  return `f:${name}`;
+}
+
+/** The element of a list item that some of its fields identify. */
+export function keyElement(fields: readonly (readonly [name: string, value: unknown])[]): string {
+  const sorted = fields.length < 2 ? fields : fields.toSorted(([a], [b]) => compareBytes(a, b));
+  return `k:{${sorted.map(([name, value]) => `${marshalJson(name)}:${marshalJson(value)}`).join(",")}}`;
+}
+
+/** The element of an item of a set. */
+export function valueElement(value: unknown): string {
+  return `v:${marshalJson(value)}`;
+}
+
+/** What a text from outside is as a path element. */
+export type ParsedElement =
+  | { readonly kind: "element"; readonly element: string }
+  /** Of a type that nobody knows yet: it is dropped with all below it. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "malformed" };
+
+const MALFORMED: ParsedElement = { kind: "malformed" };
+
+/** Reads an element in any spelling. */
+export function parseElement(text: string): ParsedElement {
+  if (text[1] !== ":") return MALFORMED;
+  const rest = text.slice(2);
+  switch (text[0]) {
+    case "f":
+      return { kind: "element", element: text };
+    case "i":
+      return /^[+-]?\d{1,18}$/.test(rest) ? { kind: "element", element: `i:${Number(rest)}` } : MALFORMED;
+    case "v":
+    case "k": {
+      const value = parseJsonText(rest);
+      if (value === undefined) return MALFORMED;
+      if (text[0] === "v") return { kind: "element", element: valueElement(value) };
+      if (value === null) return { kind: "element", element: "k:{}" };
+      if (!isJsonObject(value)) return MALFORMED;
+      return { kind: "element", element: keyElement(Object.entries(value)) };
+    }
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+/** The order in which a set is written: fields, keyed items, items of sets, indices. */
+export function compareElements(a: string, b: string): number {
+  if (a[0] === "f" && b[0] === "f") return compareBytes(a, b);
+  if (a[0] !== b[0]) return "fkvi".indexOf(a[0]!) - "fkvi".indexOf(b[0]!);
+  const [left, right] = [parseJsonText(a.slice(2)), parseJsonText(b.slice(2))];
+  return a[0] === "k" ? compareKeys(left, right) : compareValues(left, right);
+}
+
+/** An element as messages show it: `.name`, `[type="Ready"]`, `[="x"]`, `[0]`. */
+export function printElement(element: string): string {
+  const rest = element.slice(2);
+  switch (element[0]) {
+    case "f":
+      return `.${rest}`;
+    case "k": {
+      const fields = Object.entries(parseJsonText(rest) ?? {});
+      return `[${fields.map(([name, value]) => `${name}=${printValue(value)}`).join(",")}]`;
+    }
+    case "v":
+      return `[=${printValue(parseJsonText(rest))}]`;
+    default:
+      return `[${rest}]`;
+  }
+}
+
+function printValue(value: unknown): string {
+  if (typeof value === "string") return goQuote(value);
+  if (Array.isArray(value)) return `[${value.map(printValue).join(",")}]`;
+  if (isJsonObject(value)) return Object.entries(value).map(([key, item]) => `${key}=${printValue(item)}`).join("");
+  return String(value);
+}
+
+function parseJsonText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function compareKeys(a: unknown, b: unknown): number {
+  const [left, right] = [Object.entries(a ?? {}), Object.entries(b ?? {})];
+  for (let index = 0; index < Math.min(left.length, right.length); index++) {
+    const byName = compareBytes(left[index]![0], right[index]![0]);
+    if (byName !== 0) return byName;
+    const byValue = compareValues(left[index]![1], right[index]![1]);
+    if (byValue !== 0) return byValue;
+  }
+  return left.length - right.length;
+}
+
+/** Numbers, then text, booleans, and the rest, which no list of ours is keyed by, as its JSON. */
+function compareValues(a: unknown, b: unknown): number {
+  const byType = rankOf(a) - rankOf(b);
+  if (byType !== 0) return byType;
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === "string" && typeof b === "string") return compareBytes(a, b);
+  return compareBytes(marshalJson(a), marshalJson(b));
+}
+
+function rankOf(value: unknown): number {
+  if (Array.isArray(value)) return 3;
+  const rank = ["number", "string", "boolean"].indexOf(typeof value);
+  if (rank >= 0) return rank;
+  return value === null ? 5 : 4;
+}

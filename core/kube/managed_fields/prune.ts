@@ -1,0 +1,35 @@
+/**
+ * What an applier no longer names goes away, unless somebody else owns it (structured-merge-diff `merge/update.go`,
+ * `prune`).
+ */
+import type { Atom } from "./atom.ts";
+import { differenceOf, type FieldSet, intersectionOf, NO_FIELDS, unionOf } from "./field_set.ts";
+import { leavesOf } from "./leaves.ts";
+import type { Managers } from "./managers.ts";
+import { removeFields, withNamedFields } from "./remove.ts";
+
+/**
+ * Takes out of a merged object what its applier owned by `last` and nobody owns now.
+ *
+ * @param managers all managers of this API version, with the applier's new set
+ */
+export function pruneFields(
+  merged: unknown,
+  atom: Atom,
+  last: FieldSet,
+  managers: Managers,
+  apiVersion: string,
+): unknown {
+  if (last.size === 0) return merged;
+  const before = withNamedFields(leavesOf(merged, atom), atom);
+  const lastNamed = withNamedFields(last, atom);
+  const bare = removeFields(merged, atom, lastNamed);
+  let owned = NO_FIELDS;
+  for (const entry of managers.values()) if (entry.apiVersion === apiVersion) owned = unionOf(owned, entry.set);
+  // What somebody owns comes back, …
+  const kept = unionOf(withNamedFields(leavesOf(bare, atom), atom), withNamedFields(owned, atom));
+  const restored = removeFields(merged, atom, differenceOf(before, kept));
+  // … and so does what went along although the applier never owned it.
+  const gone = differenceOf(before, withNamedFields(leavesOf(restored, atom), atom));
+  return removeFields(merged, atom, intersectionOf(gone, lastNamed));
+}

@@ -1,0 +1,61 @@
+/**
+ * What a change takes from the other managers: whoever owned what is now other than it was, or gone, owns it no more
+ * (structured-merge-diff `merge/update.go`).
+ */
+import { changedBy, compare, type Comparison } from "./compare.ts";
+import { type ManagedEndpoint, versionOf } from "./endpoint.ts";
+import { differenceOf, type FieldSet, intersectionOf } from "./field_set.ts";
+import type { Managers } from "./managers.ts";
+
+/** What others own of what changed, by manager. */
+export type Overlaps = ReadonlyMap<string, FieldSet>;
+
+/** The effect of a change on everybody but its author. */
+export interface TakeOver {
+  readonly comparison: Comparison;
+  /** Fields that others own and that the change sets to something else. */
+  readonly overlaps: Overlaps;
+  /** The managers afterwards; those who own nothing any more are gone. */
+  readonly managers: Managers;
+}
+
+/** Works out the effect; undefined when the two states cannot be compared. `author` is left as it is, unless empty. */
+export function takeOver(
+  endpoint: ManagedEndpoint,
+  before: object,
+  after: object,
+  managers: Managers,
+  author: string | undefined,
+): TakeOver | undefined {
+  const comparison = compare(before, after, endpoint.atom, endpoint.ignored);
+  if (comparison === undefined) return undefined;
+  const byVersion = new Map<string, Comparison | undefined>([[versionOf(endpoint), comparison]]);
+  const overlaps = new Map<string, FieldSet>();
+  const left: Managers = new Map();
+  for (const [key, entry] of managers) {
+    let { set } = entry;
+    if (key !== author) {
+      const { apiVersion } = entry;
+      if (!byVersion.has(apiVersion)) byVersion.set(apiVersion, compareAt(endpoint, before, after, apiVersion));
+      const seen = byVersion.get(apiVersion);
+      // Nobody can say what an entry of an unknown version means.
+      if (seen === undefined) continue;
+      const overlap = intersectionOf(set, changedBy(seen));
+      if (overlap.size > 0) overlaps.set(key, overlap);
+      set = differenceOf(differenceOf(set, overlap), seen.removed);
+    }
+    if (set.size > 0) left.set(key, set === entry.set ? entry : { ...entry, set });
+  }
+  return { comparison, overlaps, managers: left };
+}
+
+function compareAt(
+  endpoint: ManagedEndpoint,
+  before: object,
+  after: object,
+  apiVersion: string,
+): Comparison | undefined {
+  const old = endpoint.convert?.(before, apiVersion);
+  const next = endpoint.convert?.(after, apiVersion);
+  return old === undefined || next === undefined ? undefined : compare(old.object, next.object, old.atom);
+}

@@ -1,0 +1,95 @@
+/**
+ * Who owns what after a create, an update or a patch other than apply (apimachinery `managedfields/internal`: the
+ * chain of managers, for `Update`).
+ */
+import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
+import { changedBy } from "./compare.ts";
+import { emptyObject, type ManagedEndpoint, SYSTEM_FIELDS, versionOf } from "./endpoint.ts";
+import { differenceOf, unionOf } from "./field_set.ts";
+import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
+import { reconcileFields } from "./reconcile.ts";
+import { takeOver } from "./take_over.ts";
+
+/** Who writes, and when. */
+export interface Author {
+  readonly manager: string;
+  /** RFC 3339. */
+  readonly time: string;
+}
+
+/** What an entry without a name is filed under. */
+const UNKNOWN = "unknown";
+
+/**
+ * The `managedFields` of an object that is about to be written over `live` (undefined: created); undefined for none.
+ * A client may edit the entries in the object itself, or clear them with `[]` or `[{}]`; entries that make no sense
+ * count as not sent. An object that has no entries gets none by an update, only by its creation or by an apply.
+ */
+export function trackUpdate(
+  endpoint: ManagedEndpoint,
+  live: KubeObject | undefined,
+  object: KubeObject,
+  author: Author,
+): readonly ManagedFieldsEntry[] | undefined {
+  const sent = sentManagers(endpoint, live, object);
+  if (sent.size === 0 && (live?.metadata.uid ?? "") !== "") return undefined;
+  const managers = recordUpdate(endpoint, live, object, sent, author);
+  if (managers === undefined) return live?.metadata.managedFields;
+  capUpdateManagers(managers);
+  return encodeManagers(managers);
+}
+
+/** The managers after a change by an author; undefined when the two states cannot be compared. */
+export function recordUpdate(
+  endpoint: ManagedEndpoint,
+  live: KubeObject | undefined,
+  object: KubeObject,
+  managers: Managers,
+  author: Author,
+): Managers | undefined {
+  const before = live ?? emptyObject(endpoint.kind.schema);
+  const result = takeOver(endpoint, before, object, reconcileManagers(endpoint, managers), undefined);
+  if (result === undefined) return undefined;
+  const taken = differenceOf(changedBy(result.comparison), SYSTEM_FIELDS);
+  if (taken.size > 0) {
+    const name = {
+      manager: author.manager === "" ? UNKNOWN : author.manager,
+      operation: "Update",
+      apiVersion: versionOf(endpoint),
+      subresource: endpoint.subresource,
+    } as const;
+    const key = managerKey(name);
+    const previous = result.managers.get(key);
+    const set = previous === undefined ? taken : unionOf(taken, previous.set);
+    result.managers.set(key, { ...name, set, time: author.time });
+  }
+  return result.managers;
+}
+
+/** Entries as the present description of the kind has them. */
+export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers): Managers {
+  const version = versionOf(endpoint);
+  for (const [key, entry] of managers) {
+    if (entry.apiVersion !== version) continue;
+    const set = reconcileFields(entry.set, endpoint.atom);
+    if (set !== entry.set) managers.set(key, { ...entry, set });
+  }
+  return managers;
+}
+
+/** What the client left of the entries, or those of the stored object. */
+function sentManagers(endpoint: ManagedEndpoint, live: KubeObject | undefined, object: KubeObject): Managers {
+  const stored = live?.metadata.managedFields ?? [];
+  if (endpoint.subresource === "") {
+    const sent = object.metadata.managedFields;
+    if (sent !== undefined && isReset(sent)) return new Map();
+    const decoded = sent === undefined || sent === stored ? undefined : decodeManagers(sent);
+    if (decoded?.ok === true && decoded.value.size > 0) return decoded.value;
+  }
+  const decoded = decodeManagers(stored);
+  return decoded.ok ? decoded.value : new Map();
+}
+
+function isReset(entries: readonly ManagedFieldsEntry[]): boolean {
+  return entries.length === 0 || (entries.length === 1 && Object.keys(entries[0]!).length === 0);
+}

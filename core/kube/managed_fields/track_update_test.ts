@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { canonicalObject } from "../codec/decode.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
+import { eventKind } from "../kinds/mod.ts";
+import { thingKind } from "./_test_kind.ts";
+import { atomOf } from "./atom.ts";
+import { createManagedEndpoint } from "./endpoint.ts";
+import { trackUpdate } from "./track_update.ts";
+
+const MAIN = createManagedEndpoint(thingKind, "", ["status"]);
+const STATUS = createManagedEndpoint(thingKind, "status", ["spec"]);
+const VERSION = "test.example/v1";
+
+function thing(spec: object, metadata: object = {}, rest: object = {}): KubeObject {
+  // Made by the description of its kind.
+  return canonicalObject(thingKind.schema, {
+    metadata: { name: "t", ...metadata },
+    spec,
+    ...rest,
+  }) as unknown as KubeObject;
+}
+
+function at(second: number): string {
+  return `2026-01-01T00:00:0${second}Z`;
+}
+
+function owned(manager: string, fieldsV1: object, edit: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry {
+  const entry = { manager, operation: "Update", apiVersion: VERSION, time: at(1), fieldsType: "FieldsV1", fieldsV1 };
+  return { ...entry, ...edit };
+}
+
+/** As it comes out of the store. */
+function stored(object: KubeObject, ...managedFields: readonly ManagedFieldsEntry[]): KubeObject {
+  return { ...object, metadata: { ...object.metadata, uid: "u", managedFields } };
+}
+
+test("trackUpdate() gives a new object's fields to its maker, but for what the server sets", () => {
+  const object = thing({ text: "a", map: { b: "1" } }, { labels: { l: "1" }, generateName: "g", uid: "u" });
+  assert.deepEqual(trackUpdate(MAIN, undefined, object, { manager: "m", time: at(1) }), [
+    owned("m", {
+      "f:metadata": { "f:generateName": {}, "f:labels": { ".": {}, "f:l": {} } },
+      "f:spec": { "f:map": { ".": {}, "f:b": {} }, "f:text": {} },
+    }),
+  ]);
+});
+
+test("trackUpdate() has no entry for an object without fields, and a name for nobody", () => {
+  assert.equal(trackUpdate(MAIN, undefined, thing({}), { manager: "m", time: at(1) }), undefined);
+  assert.equal(
+    trackUpdate(MAIN, undefined, thing({ text: "a" }), { manager: "", time: at(1) })?.[0]?.manager,
+    "unknown",
+  );
+});
+
+test("trackUpdate() leaves out what the endpoint resets", () => {
+  const object = thing({ text: "a" }, {}, { status: { name: "s" } });
+  const author = { manager: "m", time: at(1) };
+  assert.deepEqual(trackUpdate(MAIN, undefined, object, author), [owned("m", { "f:spec": { "f:text": {} } })]);
+  const live = stored(thing({}), owned("m", { "f:metadata": { "f:labels": {} } }));
+  assert.deepEqual(trackUpdate(STATUS, live, object, author), [
+    owned("m", { "f:metadata": { "f:labels": {} } }),
+    owned("m", { "f:status": { ".": {}, "f:name": {} } }, { subresource: "status" }),
+  ]);
+});
+
+test("trackUpdate() moves what changes to who changes it", () => {
+  const live = stored(
+    thing({ text: "a", map: { b: "1", c: "1" } }),
+    owned("old", { "f:spec": { "f:map": { ".": {}, "f:b": {}, "f:c": {} }, "f:text": {} } }),
+  );
+  assert.deepEqual(trackUpdate(MAIN, live, thing({ map: { b: "2", c: "1" } }), { manager: "new", time: at(2) }), [
+    owned("old", { "f:spec": { "f:map": { ".": {}, "f:c": {} } } }),
+    owned("new", { "f:spec": { "f:map": { "f:b": {} } } }, { time: at(2) }),
+  ]);
+});
+
+test("trackUpdate() adds to what a manager has, and keeps its time when nothing changes", () => {
+  const live = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
+  const author = { manager: "m", time: at(2) };
+  assert.deepEqual(trackUpdate(MAIN, live, thing({ text: "a" }), author), live.metadata.managedFields);
+  assert.deepEqual(trackUpdate(MAIN, live, thing({ text: "a", count: 1 }), author), [
+    owned("m", { "f:spec": { "f:count": {}, "f:text": {} } }, { time: at(2) }),
+  ]);
+});
+
+test("trackUpdate() drops who owns nothing any more", () => {
+  const live = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
+  assert.equal(trackUpdate(MAIN, live, thing({}), { manager: "n", time: at(2) }), undefined);
+});
+
+test("trackUpdate() starts no entries on a stored object that has none", () => {
+  const live = { ...thing({}), metadata: { name: "t", uid: "u" } };
+  assert.equal(trackUpdate(MAIN, live, thing({ text: "a" }), { manager: "m", time: at(2) }), undefined);
+});
+
+const LIVE = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
+for (
+  const { name, sent, want } of [
+    { name: "an empty list forgets all", sent: [], want: undefined },
+    { name: "one empty entry forgets all", sent: [{}], want: undefined },
+    { name: "entries that make no sense are ignored", sent: [{ manager: "x" }], want: LIVE.metadata.managedFields },
+    {
+      name: "entries that do are taken",
+      sent: [owned("x", { "f:spec": { "f:text": {} } }, { operation: "Apply" })],
+      want: [owned("x", { "f:spec": { "f:text": {} } }, { operation: "Apply" })],
+    },
+    {
+      name: "entries of versions that nobody knows go",
+      sent: [owned("x", { "f:spec": { "f:text": {} } }), owned("y", { "f:spec": {} }, { apiVersion: "other/v1" })],
+      want: [owned("x", { "f:spec": { "f:text": {} } })],
+    },
+  ]
+) {
+  test(`trackUpdate() of entries in the object: ${name}`, () => {
+    const object = thing({ text: "a" }, { managedFields: sent });
+    assert.deepEqual(trackUpdate(MAIN, LIVE, object, { manager: "n", time: at(2) }), want);
+  });
+}
+
+test("trackUpdate() takes no entries from the body of a subresource", () => {
+  const object = thing({ text: "a" }, { managedFields: [{}] });
+  assert.deepEqual(trackUpdate(STATUS, LIVE, object, { manager: "n", time: at(2) }), LIVE.metadata.managedFields);
+});
+
+test("trackUpdate() leaves an object without readable entries as one without any", () => {
+  const live = stored(thing({ text: "a" }), { manager: "x", operation: "Odd" });
+  assert.equal(trackUpdate(MAIN, live, thing({ text: "b" }), { manager: "n", time: at(2) }), undefined);
+});
+
+test("trackUpdate() caps the entries of updates", () => {
+  const entries = Array.from({ length: 10 }, (_, index) => owned(`m${index}`, { [`f:x${index}`]: {} }));
+  const live = stored(thing({ text: "a" }), ...entries);
+  const names = trackUpdate(MAIN, live, thing({ text: "b" }), { manager: "n", time: at(2) })?.map(({ manager }) =>
+    manager
+  );
+  assert.equal(names?.length, 10);
+  assert.equal(names?.[0], "ancient-changes");
+});
+
+test("trackUpdate() compares in the version of each manager", () => {
+  const endpoint = createManagedEndpoint(
+    thingKind,
+    "",
+    [],
+    (_object, apiVersion) =>
+      apiVersion === "v1" ? { object: { message: "same" }, atom: atomOf(eventKind.schema) } : undefined,
+  );
+  const other = owned("x", { "f:message": {}, "f:spec": { "f:text": {} } }, { apiVersion: "v1" });
+  const live = stored(thing({ text: "a" }), other);
+  assert.deepEqual(trackUpdate(endpoint, live, thing({ text: "b" }), { manager: "n", time: at(2) }), [
+    other,
+    owned("n", { "f:spec": { "f:text": {} } }, { time: at(2) }),
+  ]);
+});

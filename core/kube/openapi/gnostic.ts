@@ -1,0 +1,115 @@
+/**
+ * JSON documents as gnostic's protobuf messages (`gnostic-models`): what client-go reads OpenAPI from. A table per
+ * version says where each member goes.
+ */
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { formatYaml } from "../codec/yaml.ts";
+
+/** How a JSON value becomes a field. */
+export type GnosticType =
+  | { readonly kind: "text" | "flag" | "number" }
+  /** `Any`: YAML text. */
+  | { readonly kind: "any" }
+  /** An object with known members; `extensions` is the field of its `x-` members. */
+  | { readonly kind: "message"; readonly fields: () => GnosticFields; readonly extensions?: number }
+  /** A list whose items stand in the field one after the other. */
+  | { readonly kind: "each"; readonly of: GnosticType }
+  /** An object with any members, each a `Named…` message with name 1 and value 2. */
+  | { readonly kind: "named"; readonly of: GnosticType }
+  /** A value that stands in a message of its own, at `number`. */
+  | { readonly kind: "inside"; readonly number: number; readonly of: GnosticType }
+  /** The first that fits, each in a message of its own; none of them is an empty message. */
+  | { readonly kind: "either"; readonly choices: readonly GnosticChoice[] };
+
+/** One of several forms. */
+export interface GnosticChoice {
+  readonly number: number;
+  readonly of: GnosticType;
+  fits(value: unknown): boolean;
+}
+
+/** Field numbers and types by member name. */
+export type GnosticFields = Readonly<Record<string, readonly [number: number, type: GnosticType]>>;
+
+/** Writes a whole document. Members that the table does not know are left out. */
+export function encodeGnostic(
+  document: Extract<GnosticType, { kind: "message" }>,
+  value: object,
+): Uint8Array<ArrayBuffer> {
+  const writer = new BinaryWriter();
+  writeMembers(writer, document, value);
+  return writer.finish();
+}
+
+/** `$ref` marks a reference, wherever it stands. */
+export function isReference(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "$ref" in value;
+}
+
+function write(writer: BinaryWriter, number: number, type: GnosticType, value: unknown): void {
+  switch (type.kind) {
+    case "text":
+      writer.tag(number, WireType.LengthDelimited).string(String(value));
+      return;
+    case "flag":
+      writer.tag(number, WireType.Varint).bool(value === true);
+      return;
+    case "number":
+      writer.tag(number, WireType.Bit64).double(Number(value));
+      return;
+    case "any":
+      return inside(writer, number, () => write(writer, 2, TEXT, yamlOf(value)));
+    case "message":
+      return inside(writer, number, () => writeMembers(writer, type, value as object));
+    case "each":
+      for (const item of value as readonly unknown[]) write(writer, number, type.of, item);
+      return;
+    case "named":
+      for (const [name, member] of Object.entries(value as object)) writeNamed(writer, number, type.of, name, member);
+      return;
+    case "inside":
+      return inside(writer, number, () => write(writer, type.number, type.of, value));
+    case "either": {
+      const choice = type.choices.find((one) => one.fits(value));
+      return inside(writer, number, () => {
+        if (choice !== undefined) write(writer, choice.number, choice.of, value);
+      });
+    }
+  }
+}
+
+const TEXT: GnosticType = { kind: "text" };
+const ANY: GnosticType = { kind: "any" };
+
+function writeMembers(writer: BinaryWriter, type: Extract<GnosticType, { kind: "message" }>, value: object): void {
+  for (const [name, [number, of]] of Object.entries(type.fields())) {
+    const member: unknown = Reflect.get(value, name);
+    if (member !== undefined) write(writer, number, of, member);
+  }
+  if (type.extensions === undefined) return;
+  for (const [name, member] of Object.entries(value)) {
+    if (name.startsWith("x-")) writeNamed(writer, type.extensions, ANY, name, member);
+  }
+}
+
+function writeNamed(writer: BinaryWriter, number: number, of: GnosticType, name: string, value: unknown): void {
+  inside(writer, number, () => {
+    write(writer, 1, TEXT, name);
+    write(writer, 2, of, value);
+  });
+}
+
+function inside(writer: BinaryWriter, number: number, writeInside: () => void): void {
+  writer.tag(number, WireType.LengthDelimited).fork();
+  writeInside();
+  writer.join();
+}
+
+/** YAML with the members in their own order, as gnostic keeps it: scalars, lists and maps of them. */
+function yamlOf(value: unknown): string {
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((item) => `- ${yamlOf(item).replace(/\n(?=.)/g, "\n  ")}`).join("");
+  }
+  if (typeof value !== "object" || value === null || Object.keys(value).length === 0) return formatYaml(value);
+  return Object.entries(value).map(([name, member]) => `${name}: ${formatYaml(member)}`).join("");
+}

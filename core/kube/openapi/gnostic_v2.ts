@@ -1,0 +1,132 @@
+/** Where the members of an OpenAPI v2 document stand in gnostic's messages (`openapiv2/OpenAPIv2.proto`). */
+import type { GnosticFields, GnosticType } from "./gnostic.ts";
+import { isReference } from "./gnostic.ts";
+
+type Message = Extract<GnosticType, { kind: "message" }>;
+
+const TEXT: GnosticType = { kind: "text" };
+const FLAG: GnosticType = { kind: "flag" };
+const ANY: GnosticType = { kind: "any" };
+const TEXTS: GnosticType = { kind: "each", of: TEXT };
+
+function message(fields: () => GnosticFields, extensions?: number): Message {
+  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
+}
+
+const namedInside = (of: GnosticType, number = 1): GnosticType => ({
+  kind: "inside",
+  number,
+  of: { kind: "named", of },
+});
+
+const SCHEMA: Message = message(() => ({
+  $ref: [1, TEXT],
+  format: [2, TEXT],
+  description: [4, TEXT],
+  default: [5, ANY],
+  required: [19, TEXTS],
+  enum: [20, { kind: "each", of: ANY }],
+  additionalProperties: [21, { kind: "inside", number: 1, of: SCHEMA }],
+  type: [22, { kind: "inside", number: 1, of: TEXT }],
+  items: [23, { kind: "inside", number: 1, of: SCHEMA }],
+  properties: [25, namedInside(SCHEMA)],
+}), 31);
+
+const REFERENCE = message(() => ({ $ref: [1, TEXT], description: [2, TEXT] }));
+
+const BODY_PARAMETER = message(() => ({
+  description: [1, TEXT],
+  name: [2, TEXT],
+  in: [3, TEXT],
+  required: [4, FLAG],
+  schema: [5, SCHEMA],
+}), 6);
+
+const QUERY_PARAMETER = message(() => ({
+  required: [1, FLAG],
+  in: [2, TEXT],
+  description: [3, TEXT],
+  name: [4, TEXT],
+  type: [6, TEXT],
+  uniqueItems: [20, FLAG],
+}), 23);
+
+const PATH_PARAMETER = message(() => ({
+  required: [1, FLAG],
+  in: [2, TEXT],
+  description: [3, TEXT],
+  name: [4, TEXT],
+  type: [5, TEXT],
+  uniqueItems: [19, FLAG],
+}), 22);
+
+const isIn = (place: string) => (value: unknown): boolean =>
+  typeof value === "object" && value !== null && Reflect.get(value, "in") === place;
+const always = (): boolean => true;
+
+const NON_BODY_PARAMETER: GnosticType = {
+  kind: "either",
+  choices: [
+    { number: 3, of: QUERY_PARAMETER, fits: isIn("query") },
+    { number: 4, of: PATH_PARAMETER, fits: isIn("path") },
+  ],
+};
+const PARAMETER: GnosticType = {
+  kind: "either",
+  choices: [
+    { number: 1, of: BODY_PARAMETER, fits: isIn("body") },
+    { number: 2, of: NON_BODY_PARAMETER, fits: always },
+  ],
+};
+const PARAMETER_OR_REFERENCE: GnosticType = {
+  kind: "either",
+  choices: [
+    { number: 2, of: REFERENCE, fits: isReference },
+    { number: 1, of: PARAMETER, fits: always },
+  ],
+};
+
+const RESPONSE = message(() => ({
+  description: [1, TEXT],
+  schema: [2, { kind: "inside", number: 1, of: SCHEMA }],
+}), 5);
+
+const OPERATION = message(() => ({
+  tags: [1, TEXTS],
+  description: [3, TEXT],
+  operationId: [5, TEXT],
+  produces: [6, TEXTS],
+  consumes: [7, TEXTS],
+  parameters: [8, { kind: "each", of: PARAMETER_OR_REFERENCE }],
+  responses: [9, namedInside({ kind: "inside", number: 1, of: RESPONSE })],
+  schemes: [10, TEXTS],
+}), 13);
+
+const PATH_ITEM = message(() => ({
+  get: [2, OPERATION],
+  put: [3, OPERATION],
+  post: [4, OPERATION],
+  delete: [5, OPERATION],
+  patch: [8, OPERATION],
+  parameters: [9, { kind: "each", of: PARAMETER_OR_REFERENCE }],
+}), 10);
+
+const INFO = message(() => ({ title: [1, TEXT], version: [2, TEXT] }), 7);
+
+const API_KEY = message(() => ({
+  type: [1, TEXT],
+  name: [2, TEXT],
+  in: [3, TEXT],
+  description: [4, TEXT],
+}), 5);
+
+/** `openapi.v2.Document`. */
+export const GNOSTIC_V2: Message = message(() => ({
+  swagger: [1, TEXT],
+  info: [2, INFO],
+  paths: [8, namedInside(PATH_ITEM, 2)],
+  definitions: [9, namedInside(SCHEMA)],
+  parameters: [10, namedInside(PARAMETER)],
+  security: [12, { kind: "each", of: namedInside({ kind: "inside", number: 1, of: TEXTS }) }],
+  securityDefinitions: [13, namedInside({ kind: "inside", number: 2, of: API_KEY })],
+}), 16);

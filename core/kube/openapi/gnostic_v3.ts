@@ -1,0 +1,107 @@
+/** Where the members of an OpenAPI v3 document stand in gnostic's messages (`openapiv3/OpenAPIv3.proto`). */
+import type { GnosticFields, GnosticType } from "./gnostic.ts";
+import { isReference } from "./gnostic.ts";
+
+type Message = Extract<GnosticType, { kind: "message" }>;
+
+const TEXT: GnosticType = { kind: "text" };
+const FLAG: GnosticType = { kind: "flag" };
+const TEXTS: GnosticType = { kind: "each", of: TEXT };
+
+function message(fields: () => GnosticFields, extensions?: number): Message {
+  return { kind: "message", fields, ...(extensions === undefined ? {} : { extensions }) };
+}
+
+const inside = (of: GnosticType, number = 1): GnosticType => ({ kind: "inside", number, of });
+const namedInside = (of: GnosticType): GnosticType => inside({ kind: "named", of });
+const always = (): boolean => true;
+
+const REFERENCE = message(() => ({ $ref: [1, TEXT] }));
+
+function orReference(of: GnosticType): GnosticType {
+  return {
+    kind: "either",
+    choices: [{ number: 2, of: REFERENCE, fits: isReference }, { number: 1, of, fits: always }],
+  };
+}
+
+/** Numbers, flags and texts; gnostic forgets the members of any other default. */
+const DEFAULT: GnosticType = {
+  kind: "either",
+  choices: [
+    { number: 1, of: { kind: "number" }, fits: (value) => typeof value === "number" },
+    { number: 2, of: FLAG, fits: (value) => typeof value === "boolean" },
+    { number: 3, of: TEXT, fits: (value) => typeof value === "string" },
+  ],
+};
+
+const SCHEMA: Message = message(() => ({
+  uniqueItems: [20, FLAG],
+  required: [23, TEXTS],
+  enum: [24, { kind: "each", of: { kind: "any" } }],
+  type: [25, TEXT],
+  allOf: [26, { kind: "each", of: orReference(SCHEMA) }],
+  oneOf: [27, { kind: "each", of: orReference(SCHEMA) }],
+  items: [30, inside(orReference(SCHEMA))],
+  properties: [31, namedInside(orReference(SCHEMA))],
+  additionalProperties: [32, inside(orReference(SCHEMA))],
+  default: [33, DEFAULT],
+  description: [34, TEXT],
+  format: [35, TEXT],
+}), 36);
+
+const CONTENT = namedInside(message(() => ({ schema: [1, orReference(SCHEMA)] }), 5));
+
+const PARAMETER = message(() => ({
+  name: [1, TEXT],
+  in: [2, TEXT],
+  description: [3, TEXT],
+  required: [4, FLAG],
+  schema: [10, orReference(SCHEMA)],
+}), 14);
+
+const REQUEST_BODY = message(() => ({ description: [1, TEXT], content: [2, CONTENT], required: [3, FLAG] }), 4);
+
+const RESPONSE = message(() => ({ description: [1, TEXT], content: [3, CONTENT] }), 5);
+
+const PARAMETERS: GnosticType = { kind: "each", of: orReference(PARAMETER) };
+
+const OPERATION = message(() => ({
+  tags: [1, TEXTS],
+  description: [3, TEXT],
+  operationId: [5, TEXT],
+  parameters: [6, PARAMETERS],
+  requestBody: [7, orReference(REQUEST_BODY)],
+  responses: [8, { kind: "inside", number: 2, of: { kind: "named", of: orReference(RESPONSE) } }],
+}), 13);
+
+const PATH_ITEM = message(() => ({
+  get: [4, OPERATION],
+  put: [5, OPERATION],
+  post: [6, OPERATION],
+  delete: [7, OPERATION],
+  patch: [10, OPERATION],
+  parameters: [13, PARAMETERS],
+}), 14);
+
+const SECURITY_SCHEME = message(() => ({
+  type: [1, TEXT],
+  description: [2, TEXT],
+  name: [3, TEXT],
+  in: [4, TEXT],
+}), 9);
+
+const COMPONENTS = message(() => ({
+  schemas: [1, namedInside(orReference(SCHEMA))],
+  securitySchemes: [7, namedInside(orReference(SECURITY_SCHEME))],
+}), 10);
+
+const INFO = message(() => ({ title: [1, TEXT], version: [6, TEXT] }), 7);
+
+/** `openapi.v3.Document`. */
+export const GNOSTIC_V3: Message = message(() => ({
+  openapi: [1, TEXT],
+  info: [2, INFO],
+  paths: [4, inside({ kind: "named", of: PATH_ITEM })],
+  components: [5, COMPONENTS],
+}), 9);

@@ -1,0 +1,189 @@
+/** The operations of one kind: its collection, its objects, its subresources, and the old `/watch/` paths. */
+import { type Kind, objectPath } from "../schema.ts";
+import {
+  DELETE_COLLECTION_PARAMETERS,
+  DELETE_PARAMETERS,
+  LIST_PARAMETERS,
+  nameParameter,
+  NAMESPACE_PARAMETER,
+  type Parameter,
+  PATCH_PARAMETERS,
+  PRETTY_PARAMETER,
+  WRITE_PARAMETERS,
+} from "./parameters.ts";
+import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
+import type { ServedKind } from "./served_kind.ts";
+import {
+  DELETE_OPTIONS_TYPE,
+  identityOf,
+  listType,
+  objectType,
+  PATCH_TYPE,
+  STATUS_TYPE,
+  WATCH_EVENT_TYPE,
+  type WireType,
+} from "./wire_type.ts";
+
+const ANY_TYPE: readonly string[] = ["*/*"];
+const PATCH_MEDIA_TYPES: readonly string[] = [
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/apply-patch+yaml",
+];
+const WATCHED_TYPES: readonly string[] = [
+  ...OBJECT_TYPES,
+  "application/json;stream=watch",
+  "application/vnd.kubernetes.protobuf;stream=watch",
+];
+
+/** Where operations of a kind live, and how they are named. */
+interface Place {
+  readonly path: string;
+  readonly parameters: readonly Parameter[];
+  /** Stands before the kind in operation ids. */
+  readonly scope: "" | "Namespaced";
+  /** Stands behind it. */
+  readonly suffix: string;
+}
+
+/** Operations without their place. */
+type Operation = Pick<Route, "method" | "action" | "answers"> & {
+  /** First part of the operation id. */
+  readonly word: string;
+  readonly parameters?: readonly Parameter[];
+  readonly body?: NonNullable<Route["body"]>;
+  readonly consumes?: readonly string[];
+  readonly produces?: readonly string[];
+};
+
+/** All operations of a served kind. */
+export function resourceRoutes(served: ServedKind): readonly Route[] {
+  const { kind, verbs, subresources } = served;
+  const scoped = kind.namespaced ? [NAMESPACE_PARAMETER] : [];
+  const item = decodeURIComponent(objectPath(kind, "{name}", kind.namespaced ? "{namespace}" : ""));
+  const scope = kind.namespaced ? "Namespaced" : "";
+  const collection: Place = { path: item.slice(0, -"/{name}".length), parameters: scoped, scope, suffix: "" };
+  const object: Place = { path: item, parameters: [nameParameter(kind.kind), ...scoped], scope, suffix: "" };
+  return [
+    ...placed(kind, collection, operationsOf(served, verbs, COLLECTION_VERBS)),
+    ...everywhereRoutes(served, collection),
+    ...placed(kind, object, operationsOf(served, verbs, OBJECT_VERBS)),
+    ...subresources.flatMap((sub) => {
+      const place = { ...object, path: `${item}/${sub.name}`, suffix: capitalized(sub.name) };
+      const kindOfSub = sub.kind ?? kind;
+      const operations = operationsOf({ ...served, kind: kindOfSub }, sub.verbs, SUBRESOURCE_VERBS);
+      return placed(kind, place, operations, kindOfSub);
+    }),
+    ...(verbs.includes("watch") ? watchRoutes(kind, collection, object) : []),
+  ];
+}
+
+const COLLECTION_VERBS: readonly string[] = ["list", "create", "deletecollection"];
+const OBJECT_VERBS: readonly string[] = ["get", "update", "delete", "patch"];
+const SUBRESOURCE_VERBS: readonly string[] = ["get", "create", "update", "patch"];
+
+/** Objects of all namespaces are only had as a list. */
+function everywhereRoutes(served: ServedKind, collection: Place): readonly Route[] {
+  if (!served.kind.namespaced || !served.verbs.includes("list")) return [];
+  return placed(served.kind, everywhere(collection), operationsOf(served, served.verbs, ["list"]));
+}
+
+function everywhere({ path }: Place): Place {
+  return {
+    path: path.replace("/namespaces/{namespace}", ""),
+    parameters: [],
+    scope: "",
+    suffix: "ForAllNamespaces",
+  };
+}
+
+function watchRoutes(kind: Kind, collection: Place, object: Place): readonly Route[] {
+  const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  const below = (place: Place): Place => ({ ...place, path: `${root}/watch${place.path.slice(root.length)}` });
+  const watch = (action: string): Operation => ({
+    method: "get",
+    word: "watch",
+    action,
+    parameters: LIST_PARAMETERS,
+    produces: WATCHED_TYPES,
+    answers: { 200: WATCH_EVENT_TYPE },
+  });
+  const all = everywhere(collection);
+  return [
+    ...placed(kind, below({ ...collection, suffix: "List" }), [watch("watchlist")]),
+    ...(kind.namespaced ? placed(kind, below({ ...all, suffix: `List${all.suffix}` }), [watch("watchlist")]) : []),
+    ...placed(kind, below(object), [watch("watch")]),
+  ];
+}
+
+/** `tagged` is the kind that the operation is about; operations are named after the resource's own. */
+function placed(kind: Kind, place: Place, operations: readonly Operation[], tagged: Kind = kind): readonly Route[] {
+  const tag = groupTag(kind.group);
+  const versioned = `${capitalized(tag)}${capitalized(kind.version)}`;
+  return operations.map(({ word, parameters = [], consumes = ANY_TYPE, produces = OBJECT_TYPES, ...operation }) => {
+    const many = operation.action === "deletecollection" ? "Collection" : "";
+    return {
+      path: place.path,
+      operationId: `${word}${versioned}${many}${place.scope}${kind.kind}${place.suffix}`,
+      tag: `${tag}_${kind.version}`,
+      description: `${capitalized(word)} ${kind.kind} objects.`,
+      kind: identityOf(tagged, tagged.kind),
+      parameters: [...parameters, ...place.parameters, PRETTY_PARAMETER],
+      consumes,
+      produces,
+      ...operation,
+    };
+  });
+}
+
+function operationsOf(served: ServedKind, verbs: readonly string[], wanted: readonly string[]): readonly Operation[] {
+  return wanted.filter((verb) => verbs.includes(verb)).map((verb) => operationOf(served, verb));
+}
+
+function operationOf({ kind, verbs, deleteAnswersObject }: ServedKind, verb: string): Operation {
+  const object = objectType(kind);
+  const body = { type: object, required: true };
+  switch (verb) {
+    case "list":
+      return {
+        method: "get",
+        word: "list",
+        action: "list",
+        parameters: LIST_PARAMETERS,
+        produces: verbs.includes("watch") ? WATCHED_TYPES : OBJECT_TYPES,
+        answers: { 200: listType(kind) },
+      };
+    case "get":
+      return { method: "get", word: "read", action: "get", answers: { 200: object } };
+    case "create": {
+      const answers = { 200: object, 201: object, 202: object };
+      return { method: "post", word: "create", action: "post", parameters: WRITE_PARAMETERS, body, answers };
+    }
+    case "update": {
+      const answers = { 200: object, 201: object };
+      return { method: "put", word: "replace", action: "put", parameters: WRITE_PARAMETERS, body, answers };
+    }
+    case "patch":
+      return {
+        method: "patch",
+        word: "patch",
+        action: "patch",
+        parameters: PATCH_PARAMETERS,
+        body: { type: PATCH_TYPE, required: true },
+        consumes: PATCH_MEDIA_TYPES,
+        answers: { 200: object, 201: object },
+      };
+    case "delete": {
+      const answer: WireType = deleteAnswersObject === true ? object : STATUS_TYPE;
+      return deletion("delete", DELETE_PARAMETERS, { 200: answer, 202: answer });
+    }
+    default:
+      return deletion("deletecollection", DELETE_COLLECTION_PARAMETERS, { 200: STATUS_TYPE });
+  }
+}
+
+function deletion(action: string, parameters: readonly Parameter[], answers: Route["answers"]): Operation {
+  const body = { type: DELETE_OPTIONS_TYPE, required: false };
+  return { method: "delete", word: "delete", action, parameters, body, answers };
+}

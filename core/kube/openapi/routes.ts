@@ -1,0 +1,86 @@
+/**
+ * Every operation that the served kinds make, as kube-apiserver's router has them: the common ground of OpenAPI v2 and
+ * v3 (apiserver `pkg/endpoints/installer.go`, `pkg/endpoints/openapi`).
+ */
+import {
+  apiGroupListSchema,
+  apiGroupSchema,
+  apiResourceListSchema,
+  apiVersionsSchema,
+  versionInfoSchema,
+} from "../kinds/discovery_v1.ts";
+import { resourceRoutes } from "./resource_routes.ts";
+import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
+import { type GroupVersion, groupVersionsOf, type ServedKind } from "./served_kind.ts";
+import { metaType, type WireType } from "./wire_type.ts";
+
+/** The operations of one OpenAPI v3 document, by the document's name. */
+export type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;
+
+/** All operations: `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`. */
+export function routesOf(kinds: readonly ServedKind[]): RoutesByDocument {
+  const documents = new Map<string, readonly Route[]>([
+    ["api", [discoveryRoute("/api/", "getCoreAPIVersions", "core", metaType(apiVersionsSchema, "APIVersions"))]],
+    ["apis", [discoveryRoute("/apis/", "getAPIVersions", "apis", metaType(apiGroupListSchema, "APIGroupList"))]],
+    ["version", [versionRoute()]],
+  ]);
+  for (const { group, version } of groupVersionsOf(kinds)) {
+    const tag = groupTag(group);
+    if (group !== "") {
+      const operation = `get${capitalized(tag)}APIGroup`;
+      const route = discoveryRoute(`/apis/${group}/`, operation, tag, metaType(apiGroupSchema, "APIGroup"));
+      documents.set(`apis/${group}`, [route]);
+    }
+    const name = documentName({ group, version });
+    const operation = `get${capitalized(tag)}${capitalized(version)}APIResources`;
+    const list = metaType(apiResourceListSchema, "APIResourceList");
+    const served = kinds.filter(({ kind }) => kind.group === group && kind.version === version);
+    documents.set(name, [
+      discoveryRoute(`/${name}/`, operation, `${tag}_${version}`, list),
+      ...served.flatMap((one) => resourceRoutes(one)),
+    ]);
+  }
+  return documents;
+}
+
+/** Every type that an operation takes or answers. */
+export function typesOf(routes: Iterable<Route>): readonly WireType[] {
+  return [...routes].flatMap(({ answers, body }) => [
+    ...Object.values(answers),
+    ...(body === undefined ? [] : [body.type]),
+  ]);
+}
+
+/** The OpenAPI v3 document of a group and version, such as `apis/certificates.k8s.io/v1`. */
+export function documentName({ group, version }: GroupVersion): string {
+  return group === "" ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+function discoveryRoute(path: string, operationId: string, tag: string, type: WireType): Route {
+  return {
+    path,
+    method: "get",
+    operationId,
+    tag,
+    description: `What is served below ${path}.`,
+    parameters: [],
+    consumes: OBJECT_TYPES,
+    produces: OBJECT_TYPES,
+    answers: { 200: type },
+  };
+}
+
+function versionRoute(): Route {
+  const json = ["application/json"];
+  return {
+    path: "/version/",
+    method: "get",
+    operationId: "getCodeVersion",
+    tag: "version",
+    description: "The version of the server.",
+    parameters: [],
+    consumes: json,
+    produces: json,
+    answers: { 200: { message: versionInfoSchema, identities: [], typed: false } },
+  };
+}

@@ -1,0 +1,46 @@
+/** Whether certificate and key of a TLS Secret belong together, in the words of Go's `tls.X509KeyPair`. */
+import { parseCertificate } from "../../pki/certificate.ts";
+import { parsePrivateKey, publicKeysEqual } from "../../pki/keys.ts";
+import { encodePem, parsePemBlocks, type PemBlock } from "../../pki/pem.ts";
+
+/** What is wrong with a pair, or undefined. Nothing of the key stands in it. */
+export function findTlsPairFault(certificatePem: string, keyPem: string): string | undefined {
+  const certificates = parsePemBlocks(certificatePem);
+  const leaf = certificates.find(({ label }) => label === "CERTIFICATE");
+  if (leaf === undefined) return missingCertificate(certificates.map(({ label }) => label));
+  const keys = parsePemBlocks(keyPem);
+  const block = keys.find(isPrivateKey);
+  if (block === undefined) return missingKey(keys.map(({ label }) => label));
+  const certificate = parseCertificate(leaf.bytes);
+  if (!certificate.ok) return certificate.error;
+  const key = parsePrivateKey(encodePem(block.label, block.bytes));
+  if (!key.ok) return "tls: failed to parse private key";
+  const { publicKey } = certificate.value;
+  if (!["RSA", "ECDSA", "Ed25519"].includes(publicKey.algorithm)) return "tls: unknown public key algorithm";
+  if (publicKey.algorithm !== key.value.algorithm) return "tls: private key type does not match public key type";
+  const fits = publicKeysEqual(certificate.value.publicKeyDer, key.value.publicKeyDer());
+  return fits ? undefined : "tls: private key does not match public key";
+}
+
+function isPrivateKey({ label }: PemBlock): boolean {
+  return label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY");
+}
+
+function missingCertificate(labels: readonly string[]): string {
+  if (labels.length === 0) return "tls: failed to find any PEM data in certificate input";
+  if (labels.length === 1 && labels[0]?.endsWith("PRIVATE KEY")) {
+    return "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may " +
+      "have been switched";
+  }
+  return 'tls: failed to find "CERTIFICATE" PEM block in certificate input after skipping PEM blocks of the following ' +
+    `types: [${labels.join(" ")}]`;
+}
+
+function missingKey(labels: readonly string[]): string {
+  if (labels.length === 0) return "tls: failed to find any PEM data in key input";
+  if (labels.length === 1 && labels[0] === "CERTIFICATE") {
+    return "tls: found a certificate rather than a key in the PEM for the private key";
+  }
+  return 'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of the ' +
+    `following types: [${labels.join(" ")}]`;
+}

@@ -1,0 +1,123 @@
+/**
+ * What the status of a namespace says of its deletion (`pkg/controller/namespace/deletion/status_condition_utils.go`):
+ * five conditions, each `False` while all goes well.
+ */
+import type { NamespaceCondition } from "../kube/core_v1.ts";
+import { formatTime } from "../kube/meta.ts";
+
+/** What is left of one resource in a namespace that is being emptied. */
+export interface RemainingContent {
+  readonly group: string;
+  readonly resource: string;
+  /** At least 1. */
+  readonly count: number;
+  /** Finalizers that hold the objects, each as often as it does. */
+  readonly finalizers: readonly string[];
+}
+
+/** What one round of emptying a namespace met with. */
+export interface EmptyingReport {
+  /** Why it is not known what there is to empty. */
+  readonly discoveryFailure?: string;
+  /** Why resources could not be emptied. */
+  readonly deletionFailures: readonly string[];
+  readonly remaining: readonly RemainingContent[];
+}
+
+interface Finding {
+  readonly type: string;
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The conditions after a round, or undefined when they say all this already. */
+export function updateDeletionConditions(
+  old: readonly NamespaceCondition[],
+  report: EmptyingReport,
+  now: Date,
+): readonly NamespaceCondition[] | undefined {
+  const next = [...old];
+  let isChanged = false;
+  for (const finding of findingsOf(report)) {
+    const index = next.findIndex(({ type }) => type === finding.type);
+    const before = next[index];
+    if (before === undefined) {
+      next.push(conditionOf(finding, formatTime(now)));
+    } else if (
+      before.status !== finding.status || before.reason !== finding.reason || before.message !== finding.message
+    ) {
+      const since = before.status === finding.status ? before.lastTransitionTime ?? null : formatTime(now);
+      next[index] = conditionOf(finding, since);
+    } else continue;
+    isChanged = true;
+  }
+  return isChanged ? next : undefined;
+}
+
+/** In upstream's order of types. */
+function findingsOf(report: EmptyingReport): readonly Finding[] {
+  return [
+    report.discoveryFailure === undefined
+      ? well("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered")
+      : ill("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", report.discoveryFailure),
+    well(
+      "NamespaceDeletionGroupVersionParsingFailure",
+      "ParsedGroupVersions",
+      "All legacy kube types successfully parsed",
+    ),
+    deletionFinding(report.deletionFailures),
+    contentFinding(report.remaining),
+    finalizersFinding(report.remaining),
+  ];
+}
+
+function deletionFinding(failures: readonly string[]): Finding {
+  const type = "NamespaceDeletionContentFailure";
+  if (failures.length === 0) {
+    return well(type, "ContentDeleted", "All content successfully deleted, may be waiting on finalization");
+  }
+  const texts = [...failures].sort().join(", ");
+  return ill(
+    type,
+    "ContentDeletionFailed",
+    `Failed to delete all resource types, ${failures.length} remaining: ${texts}`,
+  );
+}
+
+function contentFinding(remaining: readonly RemainingContent[]): Finding {
+  const type = "NamespaceContentRemaining";
+  if (remaining.length === 0) return well(type, "ContentRemoved", "All content successfully removed");
+  const texts = remaining.map(({ resource, group, count }) => `${resource}.${group} has ${count} resource instances`);
+  return ill(type, "SomeResourcesRemain", `Some resources are remaining: ${texts.sort().join(", ")}`);
+}
+
+function finalizersFinding(remaining: readonly RemainingContent[]): Finding {
+  const type = "NamespaceFinalizersRemaining";
+  const counts = new Map<string, number>();
+  for (const finalizer of remaining.flatMap(({ finalizers }) => finalizers)) {
+    counts.set(finalizer, (counts.get(finalizer) ?? 0) + 1);
+  }
+  if (counts.size === 0) return well(type, "ContentHasNoFinalizers", "All content-preserving finalizers finished");
+  const texts = [...counts].map(([finalizer, count]) => `${finalizer} in ${count} resource instances`);
+  return ill(
+    type,
+    "SomeFinalizersRemain",
+    `Some content in the namespace has finalizers remaining: ${texts.sort().join(", ")}`,
+  );
+}
+
+function well(type: string, reason: string, message: string): Finding {
+  return { type, status: "False", reason, message };
+}
+
+function ill(type: string, reason: string, message: string): Finding {
+  return { type, status: "True", reason, message };
+}
+
+function conditionOf(
+  { type, status, reason, message }: Finding,
+  lastTransitionTime: string | null,
+): NamespaceCondition {
+  return { type, status, lastTransitionTime, reason, message };
+}

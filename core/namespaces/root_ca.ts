@@ -1,0 +1,38 @@
+/** The config map that tells a namespace's programs whom to trust (`pkg/controller/certificates/rootcacertpublisher`). */
+import type { ConfigMap } from "../kube/core_v1.ts";
+
+/** Its name in each namespace. */
+export const ROOT_CA_NAME = "kube-root-ca.crt";
+
+const DESCRIPTION_ANNOTATION = "kubernetes.io/description";
+const DESCRIPTION =
+  "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the " +
+  "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes " +
+  "clusters.";
+
+/** What to do about the config map of a namespace. */
+export type RootCaPlan =
+  | { readonly kind: "none" }
+  | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };
+
+/** It must hold the bundle and nothing else, and some description. */
+export function planRootCa(existing: ConfigMap | undefined, namespace: string, caPem: string): RootCaPlan {
+  const data = { "ca.crt": caPem };
+  const annotations = { [DESCRIPTION_ANNOTATION]: DESCRIPTION };
+  if (existing === undefined) {
+    return { kind: "create", configMap: { metadata: { name: ROOT_CA_NAME, namespace, annotations }, data } };
+  }
+  const entries = Object.entries(existing.data ?? {});
+  const isRight = entries.length === 1 && existing.data?.["ca.crt"] === caPem;
+  const isDescribed = (existing.metadata.annotations?.[DESCRIPTION_ANNOTATION] ?? "") !== "";
+  if (isRight && isDescribed) return { kind: "none" };
+  const { metadata } = existing;
+  return {
+    kind: "update",
+    configMap: {
+      ...existing,
+      metadata: { ...metadata, annotations: { ...metadata.annotations, ...annotations } },
+      data,
+    },
+  };
+}

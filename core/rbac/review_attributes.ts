@@ -1,0 +1,84 @@
+/** What an access review asks, as the authorizer takes it (`pkg/registry/authorization/util/helpers.go`). */
+import type { ResourceAttributesSpec, SelectorAttributes, SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
+import { type FieldRequirement, parseFieldSelector } from "../kube/selectors/fields.ts";
+import { parseLabelSelector } from "../kube/selectors/labels.ts";
+import type { Attributes } from "./attributes.ts";
+
+/** The question of a review. */
+export interface ReviewQuestion {
+  readonly attributes: Attributes;
+  /** What of the question could not be understood and was left out; empty for nothing. */
+  readonly evaluationError: string;
+}
+
+const LABEL_OPERATORS: ReadonlySet<string> = new Set(["In", "NotIn", "Exists", "DoesNotExist"]);
+
+/** A selector as far as it was understood. */
+interface ReadSelector<T> {
+  readonly requirements: readonly T[];
+  readonly hasFault: boolean;
+}
+
+/** Reads a valid spec. Leaving out a part of a selector only widens the question, so the answer stays safe. */
+export function readReviewQuestion(spec: SubjectAccessReviewSpec): ReviewQuestion {
+  const path = spec.nonResourceAttributes;
+  if (path !== undefined) {
+    return { attributes: { kind: "path", verb: path.verb ?? "", path: path.path ?? "" }, evaluationError: "" };
+  }
+  const resource = spec.resourceAttributes ?? {};
+  const fields = readFieldSelector(resource.fieldSelector);
+  const labels = readLabelSelector(resource.labelSelector);
+  const faults = [...describeFault("fieldSelector", fields), ...describeFault("labelSelector", labels)];
+  return { attributes: attributesOf(resource, fields.requirements), evaluationError: faults.join("; ") };
+}
+
+function attributesOf(
+  resource: ResourceAttributesSpec,
+  fieldSelector: readonly FieldRequirement[],
+): Attributes {
+  return {
+    kind: "resource",
+    verb: resource.verb ?? "",
+    apiGroup: resource.group ?? "",
+    apiVersion: resource.version ?? "",
+    resource: resource.resource ?? "",
+    subresource: resource.subresource ?? "",
+    name: resource.name ?? "",
+    namespace: resource.namespace ?? "",
+    ...(fieldSelector.length === 0 ? {} : { fieldSelector }),
+  };
+}
+
+function readFieldSelector(selector: SelectorAttributes | undefined): ReadSelector<FieldRequirement> {
+  const conditions = selector?.requirements ?? [];
+  if (conditions.length === 0) return readText(selector?.rawSelector, parseFieldSelector);
+  // Fields cannot be compared with several values, nor asked for their existence.
+  const requirements = conditions.flatMap(({ key, operator, values = [] }): readonly FieldRequirement[] => {
+    const [value] = values;
+    if (values.length !== 1 || value === undefined || (operator !== "In" && operator !== "NotIn")) return [];
+    return [{ field: key, operator: operator === "In" ? "=" : "!=", value }];
+  });
+  return { requirements, hasFault: requirements.length < conditions.length };
+}
+
+/** Nobody here decides by labels: all that counts is whether the selector can be understood. */
+function readLabelSelector(selector: SelectorAttributes | undefined): ReadSelector<unknown> {
+  const conditions = selector?.requirements ?? [];
+  if (conditions.length === 0) return readText(selector?.rawSelector, parseLabelSelector);
+  const requirements = conditions.filter(({ operator }) => LABEL_OPERATORS.has(operator));
+  return { requirements, hasFault: requirements.length < conditions.length };
+}
+
+function readText<T>(
+  text: string | undefined,
+  parse: (text: string) => { readonly ok: true; readonly value: readonly T[] } | { readonly ok: false },
+): ReadSelector<T> {
+  const parsed = parse(text ?? "");
+  return parsed.ok ? { requirements: parsed.value, hasFault: false } : { requirements: [], hasFault: true };
+}
+
+function describeFault(name: string, { requirements, hasFault }: ReadSelector<unknown>): readonly string[] {
+  if (!hasFault) return [];
+  const partially = requirements.length === 0 ? "" : "partially ";
+  return [`spec.resourceAttributes.${name} ${partially}ignored due to parse error`];
+}

@@ -1,0 +1,171 @@
+/**
+ * What a node may do with resources where that depends on its name (`node_authorizer.go`). No pods run here, so nothing
+ * relates a node to secrets, claims or service accounts: the graph that upstream keeps has no edges.
+ */
+import type { Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import { ALLOW, noOpinion } from "./_node_decision.ts";
+
+/** Decides one kind of resource for the node of a name. */
+type Rule = (nodeName: string, attributes: ResourceAttributes) => Decision;
+
+const NODE_LEASE_NAMESPACE = "kube-node-lease";
+const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
+
+/** By `resource.group`. */
+const RULES: Readonly<Record<string, Rule>> = {
+  "configmaps.": readNamespaced,
+  "csinodes.storage.k8s.io": useCsiNode,
+  "leases.coordination.k8s.io": useLease,
+  "nodes.": useNode,
+  "persistentvolumeclaims.": (nodeName, attributes) =>
+    attributes.subresource === "status" ? writeStatus(nodeName, attributes) : getOne(nodeName, attributes),
+  "persistentvolumes.": getOne,
+  "podcertificaterequests.certificates.k8s.io": usePodCertificateRequests,
+  "pods.": usePods,
+  "resourceclaims.resource.k8s.io": getOne,
+  "resourceslices.resource.k8s.io": useResourceSlices,
+  "secrets.": readNamespaced,
+  "serviceaccounts.": useServiceAccount,
+  "volumeattachments.storage.k8s.io": getOne,
+};
+
+/** Decides by the node's name; undefined where every node may the same. */
+export function authorizeNodeResource(nodeName: string, attributes: ResourceAttributes): Decision | undefined {
+  return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes);
+}
+
+function useNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
+  // Whose node it is, NodeRestriction checks on writes: a create has no name yet.
+  if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
+  if (subresource !== "") return noOpinion("");
+  if (["create", "update", "patch"].includes(verb)) return ALLOW;
+  if (!["get", "list", "watch"].includes(verb)) return noOpinion("");
+  if (name === nodeName) return ALLOW;
+  const what = name === "" ? "all nodes" : `'${name}'`;
+  return noOpinion(`node '${nodeName}' cannot read ${what}, only its own Node object`);
+}
+
+function useLease(nodeName: string, { verb, namespace, name }: ResourceAttributes): Decision {
+  if (!OWN_OBJECT_VERBS.includes(verb)) return noOpinion("can only get, create, update, patch, or delete a node lease");
+  if (namespace !== NODE_LEASE_NAMESPACE) {
+    return noOpinion(`can only access leases in the "${NODE_LEASE_NAMESPACE}" system namespace`);
+  }
+  if (verb !== "create" && name !== nodeName) {
+    return noOpinion("can only access node lease with the same name as the requesting node");
+  }
+  return ALLOW;
+}
+
+function useCsiNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
+  if (subresource === "status") return noOpinion("CSINode status access requires CSIVolumeHealth feature");
+  if (subresource !== "") return noOpinion("cannot authorize CSINode subresources");
+  if (!OWN_OBJECT_VERBS.includes(verb)) return noOpinion("can only get, create, update, patch, or delete a CSINode");
+  if (verb !== "create" && name !== nodeName) {
+    return noOpinion("can only access CSINode with the same name as the requesting node");
+  }
+  return ALLOW;
+}
+
+function usePods(nodeName: string, attributes: ResourceAttributes): Decision {
+  const { verb, subresource, name } = attributes;
+  // Whose pods they are, NodeRestriction would check on writes.
+  if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
+  if (subresource === "eviction") return verb === "create" ? ALLOW : noOpinion("");
+  if (subresource !== "") return noOpinion("");
+  switch (verb) {
+    case "get":
+      return getOne(nodeName, attributes);
+    case "list":
+    case "watch":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      if (name !== "") return unrelated(nodeName);
+      return noOpinion("can only list/watch pods with spec.nodeName field selector");
+    case "create":
+    case "delete":
+      return ALLOW;
+    default:
+      return noOpinion("");
+  }
+}
+
+function useResourceSlices(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.subresource !== "") return noOpinion("cannot authorize ResourceSlice subresources");
+  switch (attributes.verb) {
+    case "create":
+      return ALLOW;
+    case "get":
+    case "update":
+    case "patch":
+    case "delete":
+      return findRelated(nodeName, attributes);
+    case "list":
+    case "watch":
+    case "deletecollection":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      return noOpinion("can only list/watch/deletecollection resourceslices with nodeName field selector");
+    default:
+      return noOpinion(
+        "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, " +
+          "deletecollection",
+      );
+  }
+}
+
+function usePodCertificateRequests(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.subresource !== "") {
+    return noOpinion("nodes may not access the status subresource of PodCertificateRequests");
+  }
+  switch (attributes.verb) {
+    case "create":
+      return ALLOW;
+    case "get":
+      return findRelated(nodeName, attributes);
+    case "list":
+    case "watch":
+      if (isLimitedTo(attributes, "spec.nodeName", nodeName)) return ALLOW;
+      return noOpinion("can only list/watch podcertificaterequests with nodeName field selector");
+    default:
+      return noOpinion(`nodes may not ${attributes.verb} podcertificaterequests`);
+  }
+}
+
+function useServiceAccount(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb === "get" && attributes.subresource === "") return readNamespaced(nodeName, attributes);
+  if (attributes.verb !== "create" || attributes.name === "") {
+    return noOpinion("can only create tokens for individual service accounts");
+  }
+  if (attributes.subresource !== "token") return noOpinion("can only create token subresource of serviceaccount");
+  return unrelated(nodeName);
+}
+
+function readNamespaced(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (!["get", "list", "watch"].includes(attributes.verb)) return noOpinion("can only read resources of this type");
+  if (attributes.subresource !== "") return noOpinion("cannot read subresource");
+  if (attributes.namespace === "") return noOpinion("can only read namespaced object of this type");
+  return findRelated(nodeName, attributes);
+}
+
+function getOne(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb !== "get") return noOpinion("can only get individual resources of this type");
+  if (attributes.subresource !== "") return noOpinion("cannot get subresource");
+  return findRelated(nodeName, attributes);
+}
+
+function writeStatus(nodeName: string, attributes: ResourceAttributes): Decision {
+  if (attributes.verb !== "update" && attributes.verb !== "patch") {
+    return noOpinion("can only get/update/patch this type");
+  }
+  return findRelated(nodeName, attributes);
+}
+
+function findRelated(nodeName: string, { name }: ResourceAttributes): Decision {
+  return name === "" ? noOpinion("No Object name found") : unrelated(nodeName);
+}
+
+function unrelated(nodeName: string): Decision {
+  return noOpinion(`no relationship found between node '${nodeName}' and this object`);
+}
+
+function isLimitedTo({ fieldSelector }: ResourceAttributes, field: string, value: string): boolean {
+  return (fieldSelector ?? []).some((item) => item.field === field && item.operator === "=" && item.value === value);
+}

@@ -1,0 +1,35 @@
+/** Keeps the CA bundle of the API server in each namespace (`pkg/controller/certificates/rootcacertpublisher`). */
+import type { ConfigMap, Namespace } from "../../core/kube/core_v1.ts";
+import { planRootCa, ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
+import type { Logger, ObjectStore } from "../../core/ports.ts";
+import { isLeavingNamespace } from "./_leaving_namespace.ts";
+import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+
+/** What the publisher needs. */
+export interface RootCaPublisherDeps {
+  /** The config maps of one namespace. */
+  configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
+  /** PEM bundle. */
+  readonly caPem: string;
+  readonly logger: Logger;
+}
+
+/** Makes the publisher, a controller of namespaces; changes of the config maps called `kube-root-ca.crt` trigger it. */
+export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly reconcile: Reconcile<Namespace> } {
+  async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
+    if (namespace?.status.phase !== "Active") return DONE;
+    const configMaps = deps.configMapsIn(name);
+    const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem);
+    if (plan.kind === "none") return DONE;
+    try {
+      if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
+      else await configMaps.update(plan.configMap, signal);
+      deps.logger.debug("CA bundle published", { namespace: name, action: plan.kind });
+    } catch (error) {
+      if (!isLeavingNamespace(error)) throw error;
+    }
+    return DONE;
+  }
+
+  return { reconcile };
+}

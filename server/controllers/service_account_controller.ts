@@ -1,0 +1,36 @@
+/** Each active namespace has a service account `default` (`pkg/controller/serviceaccount/serviceaccounts_controller.go`). */
+import { isAppError } from "../../core/errors.ts";
+import type { Namespace, ServiceAccount } from "../../core/kube/core_v1.ts";
+import type { Logger, ObjectStore } from "../../core/ports.ts";
+import { isLeavingNamespace } from "./_leaving_namespace.ts";
+import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+
+/** The name of the account. */
+export const DEFAULT_SERVICE_ACCOUNT = "default";
+
+/** What the service account controller needs. */
+export interface ServiceAccountControllerDeps {
+  /** The accounts of one namespace. */
+  accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;
+  readonly logger: Logger;
+}
+
+/** Makes the controller of namespaces; changes of their `default` accounts trigger it. */
+export function createServiceAccountController(
+  deps: ServiceAccountControllerDeps,
+): { readonly reconcile: Reconcile<Namespace> } {
+  async function reconcile(name: string, namespace: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
+    if (namespace?.status.phase !== "Active") return DONE;
+    const accounts = deps.accountsIn(name);
+    if (await accounts.get(DEFAULT_SERVICE_ACCOUNT, signal) !== undefined) return DONE;
+    try {
+      await accounts.create({ metadata: { name: DEFAULT_SERVICE_ACCOUNT, namespace: name } }, signal);
+      deps.logger.debug("default service account created", { namespace: name });
+    } catch (error) {
+      if (!isAppError(error, "already_exists") && !isLeavingNamespace(error)) throw error;
+    }
+    return DONE;
+  }
+
+  return { reconcile };
+}

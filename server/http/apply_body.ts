@@ -1,0 +1,102 @@
+/** Bodies of server-side apply: reading one, and applying it to a stored object or to nothing. */
+import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
+import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
+import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
+import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
+import { applyConfig, type ApplyRefusal, subjectOf } from "../../core/kube/managed_fields/apply.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { applyConflict, badRequest, conflict, genericServerError, type StatusError } from "../../core/kube/status.ts";
+import { authorOf, managedEndpointOf } from "../registry/managed_fields.ts";
+import type { RegistryDeps, Target } from "../registry/registry.ts";
+import { withMeta } from "../registry/write.ts";
+import type { Exchange } from "./exchange.ts";
+import type { WriteOptions } from "./options.ts";
+
+const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
+
+/** A configuration as it was sent. */
+export interface ConfigBody {
+  readonly config: JsonObject;
+  /** What strict decoding says of repeated keys, one text for all. */
+  readonly strictFault: string | undefined;
+}
+
+/** Parses a configuration, YAML or JSON. Throws StatusError 400. */
+export function readConfig(bytes: Uint8Array): ConfigBody {
+  const document = parseDocument(bytes);
+  const value = document.value ?? {};
+  if (!isJsonObject(value)) {
+    const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+    throw badRequest(`error decoding patch: ${NO_MAP} ${got} into Go value of type map[string]interface {}`);
+  }
+  const [fault] = document.strictErrors ?? [];
+  return { config: value, strictFault: fault === undefined ? undefined : `error converting YAML to JSON: ${fault}` };
+}
+
+function parseDocument(bytes: Uint8Array): JsonDocument {
+  try {
+    return parseYaml(bytes);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw badRequest(`error encoding patch: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The object that a configuration makes of the stored one. Throws StatusError 400, 409 or 500. */
+export function applyBody(
+  deps: Pick<RegistryDeps, "clock">,
+  target: Target,
+  exchange: Exchange,
+  stored: KubeObject | undefined,
+  { config, strictFault }: ConfigBody,
+  options: WriteOptions,
+): KubeObject {
+  const endpoint = managedEndpointOf(target);
+  const author = { ...authorOf(deps, options.fieldManager), force: options.force ?? false };
+  const applied = applyConfig(endpoint, stored, config, author);
+  if (!applied.ok) throw refusalError(applied.error);
+  const { object, managedFields } = applied.value;
+  const decoded = decodeApplied(target, config, object);
+  if (strictFault !== undefined) {
+    if (options.fieldValidation === "Strict") throw badRequest(`error strict decoding patch: ${strictFault}`);
+    if (options.fieldValidation === "Warn") exchange.warnings.addStrict([strictFault]);
+  }
+  const uid = decoded.metadata.uid ?? "";
+  if (stored === undefined && uid !== "") {
+    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+    throw conflict(target.resource.kind, target.name, why);
+  }
+  return withMeta(decoded, { managedFields });
+}
+
+function decodeApplied({ resource: { kind } }: Target, config: JsonObject, object: JsonObject): KubeObject {
+  const refuse = (fault: string): never => {
+    const named = `${kind.group}/${kind.version}, Kind=${kind.kind}`;
+    throw genericServerError(
+      `failed to convert new object (${subjectOf(kind, config)}) to proper version: ` +
+        `unable to convert unstructured object to ${named}: ${fault}`,
+    );
+  };
+  const fault = findUnstructuredFault(kind.schema, object);
+  if (fault !== undefined) return refuse(fault);
+  try {
+    // Decoded by the description of its kind.
+    return decodeObject(kind.schema, object).object as unknown as KubeObject;
+  } catch (error) {
+    if (error instanceof DecodeError) return refuse(error.message);
+    throw error;
+  }
+}
+
+function refusalError(refusal: ApplyRefusal): StatusError {
+  switch (refusal.kind) {
+    case "badRequest":
+      return badRequest(refusal.message);
+    case "internal":
+      return genericServerError(refusal.message);
+    case "conflict":
+      return applyConflict(refusal.report.causes, refusal.report.message);
+  }
+}

@@ -1,0 +1,47 @@
+/** How long a request may take (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
+import { parseDuration } from "../../core/duration.ts";
+import { jsonText } from "../../core/kube/codec/encode.ts";
+import { badRequest, timeout } from "../../core/kube/status.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { Exchange } from "./exchange.ts";
+import { respondBytes } from "./respond.ts";
+
+/** Longer than this no request may ask for. */
+const MAX_TIMEOUT_MS = 60_000;
+
+/**
+ * Milliseconds that the client gives with `timeout`, undefined for none that counts: zero and less say nothing, and
+ * watches know no deadline. Throws StatusError 400.
+ */
+export function requestedTimeout({ info, query }: Exchange): number | undefined {
+  const text = query.get("timeout") ?? "";
+  if (text === "" || info.verb === "watch") return undefined;
+  const parsed = parseDuration(text);
+  if (!parsed.ok) throw badRequest(`invalid timeout specified in the request URL - ${parsed.error}`);
+  return parsed.value > 0 && parsed.value < MAX_TIMEOUT_MS ? parsed.value : undefined;
+}
+
+/** Runs a step of the pipeline; false when its time was over before it was. `signal` tells the step. */
+export async function isDoneWithin(
+  clock: Clock,
+  until: Date,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<boolean> {
+  const over = new AbortController();
+  const done = new AbortController();
+  const late = clock.sleepUntil(until, done.signal).then(() => true, () => false);
+  try {
+    const isLate = await Promise.race([run(over.signal).then(() => false), late]);
+    if (isLate) over.abort(new Error("the request took longer than the client gave it"));
+    return !isLate;
+  } finally {
+    done.abort(new Error("the request is done"));
+  }
+}
+
+/** The answer to a request whose time is over; Go leaves its type to be guessed. */
+export function respondTimedOut(exchange: Exchange): Promise<Response> {
+  const { status } = timeout("request did not complete within the allotted timeout", 0);
+  const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);
+  return respondBytes(exchange, 504, "text/plain; charset=utf-8", body);
+}

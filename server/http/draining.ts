@@ -1,0 +1,22 @@
+/** What a server that stops says to requests that still arrive (apiserver `pkg/server/filters/waitgroup.go`). */
+import { jsonText } from "../../core/kube/codec/encode.ts";
+import { serviceUnavailable } from "../../core/kube/status.ts";
+import type { Exchange } from "./exchange.ts";
+import { headerOf } from "./exchange.ts";
+import { respondBytes } from "./respond.ts";
+
+/** Probes and metrics are answered to the end. */
+const ANSWERED_TO_THE_END: readonly string[] = ["/readyz", "/livez", "/healthz", "/metrics"];
+
+/** The refusal of a new request; undefined for one that is still answered. Watches end by themselves. */
+export function refuseWhileDraining(exchange: Exchange): Promise<Response> | undefined {
+  const { info: { path, verb } } = exchange;
+  if (verb === "watch" || ANSWERED_TO_THE_END.some((prefix) => path.startsWith(prefix))) return undefined;
+  if (headerOf(exchange, "user-agent")?.startsWith("kube-apiserver/") === true) return undefined;
+  const { status } = serviceUnavailable("apiserver is shutting down");
+  const body = `${jsonText({ kind: "Status", apiVersion: "v1", ...status })}\n\n`;
+  return respondBytes(exchange, status.code ?? 503, "application/json", new TextEncoder().encode(body), {
+    "retry-after": "1",
+    "x-content-type-options": "nosniff",
+  });
+}

@@ -1,0 +1,65 @@
+/** PATCH of an object or subresource (`apiserver/pkg/endpoints/handlers/patch.go`). */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { notFound } from "../../core/kube/status.ts";
+import { trackOwners } from "../registry/managed_fields.ts";
+import type { Target } from "../registry/registry.ts";
+import { type Change, updateObject } from "../registry/update.ts";
+import { applyBody, readConfig } from "./apply_body.ts";
+import { readBody } from "./body.ts";
+import { type Exchange, headerOf } from "./exchange.ts";
+import { parseWriteOptions, type WriteOptions } from "./options.ts";
+import { applyPatch, parsePatchType, type PatchType, readPatch } from "./patch_body.ts";
+import { convertibleOf, representationFor } from "./read_handlers.ts";
+import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
+import { authorizeCreate, respondUpdated, type UpdateDeps, userAgentOf } from "./write_handlers.ts";
+
+/** Answers a PATCH. Server-side apply creates what is missing, for those who may create an object of that name. */
+export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const type = parsePatchType(headerOf(exchange, "content-type"));
+  const representation = representationFor(exchange, convertibleOf(target));
+  const bytes = await readBody(exchange.request);
+  const verb = type === "apply" ? "apply" : "patch";
+  const options = parseWriteOptions(verb, exchange.query, userAgentOf(exchange));
+  const patched = type === "apply"
+    ? applyChange(deps, target, exchange, bytes, options)
+    : patchChange(deps, target, exchange, { type, bytes }, options);
+  const change: Change = (stored) => {
+    const changed = inNamespace(target, patched(stored));
+    assertSameName(target, changed);
+    return distinctOwners(exchange, changed, true);
+  };
+  const updated = await updateObject(deps, target, change, {
+    dryRun: options.dryRun,
+    ...(type === "apply" && target.subresource === ""
+      ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) }
+      : {}),
+  });
+  return respondUpdated(deps, exchange, target.resource, updated, representation);
+}
+
+function applyChange(
+  deps: UpdateDeps,
+  target: Target,
+  exchange: Exchange,
+  bytes: Uint8Array,
+  options: WriteOptions,
+): Change {
+  const body = readConfig(bytes);
+  return (stored) => withDefaults(target.resource, applyBody(deps, target, exchange, stored, body, options));
+}
+
+function patchChange(
+  deps: UpdateDeps,
+  target: Target,
+  exchange: Exchange,
+  { type, bytes }: { readonly type: Exclude<PatchType, "apply">; readonly bytes: Uint8Array },
+  options: WriteOptions,
+): Change {
+  const patch = readPatch(bytes);
+  const { resource } = target;
+  return (stored): KubeObject => {
+    if (stored === undefined) throw notFound(resource.kind, target.name);
+    const patched = applyPatch(exchange, resource.kind, type, stored, patch, options.fieldValidation);
+    return trackOwners(deps, target, stored, withDefaults(resource, patched), options.fieldManager);
+  };
+}

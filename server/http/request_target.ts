@@ -1,0 +1,54 @@
+/** Path and query of a request as Go reads them: URLs drop dot segments, which kube-apiserver refuses as names. */
+import { Buffer } from "node:buffer";
+
+/** Where a request goes. */
+export interface RequestTarget {
+  /** Path and query as they came. */
+  readonly requestUri: string;
+  /** Decoded before it is split, so that an escaped slash is a slash; undefined when its escapes are broken. */
+  readonly path: string | undefined;
+  readonly query: URLSearchParams;
+}
+
+/** Reads the target of a request line, or that of a URL where there is none. An absolute target counts by its path. */
+export function readTarget(url: string, target: string | undefined): RequestTarget {
+  const requestUri = target?.startsWith("/") === true ? target : pathAndQuery(target ?? url);
+  const mark = requestUri.indexOf("?");
+  return {
+    requestUri,
+    path: decodePath(mark < 0 ? requestUri : requestUri.slice(0, mark)),
+    query: new URLSearchParams(mark < 0 ? "" : readableQuery(requestUri.slice(mark + 1))),
+  };
+}
+
+/** Decodes a URL path; undefined when its escapes are broken. */
+export function decodePath(path: string): string | undefined {
+  if (!path.includes("%")) return path;
+  if (BROKEN_ESCAPE.test(path)) return undefined;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // Escaped bytes need not be UTF-8.
+    const bytes = path.replace(
+      /%([0-9a-f]{2})|[^%]+/gi,
+      (text, hex: string | undefined) =>
+        hex === undefined
+          ? Buffer.from(text, "utf8").toString("latin1")
+          : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+    return Buffer.from(bytes, "latin1").toString("utf8");
+  }
+}
+
+const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
+
+/** Members that Go cannot read are left out. */
+function readableQuery(query: string): string {
+  if (!/[;%]/.test(query)) return query;
+  return query.split("&").filter((member) => !member.includes(";") && !BROKEN_ESCAPE.test(member)).join("&");
+}
+
+function pathAndQuery(url: string): string {
+  const { pathname, search } = new URL(url, "https://localhost");
+  return `${pathname}${search}`;
+}

@@ -1,0 +1,43 @@
+/** What becomes of an object that a client sent before the registry gets it: namespace, name, owners, defaults. */
+import { duplicateOwnersWarning, withDistinctOwners } from "../../core/kube/owner_references.ts";
+import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import type { Target } from "../registry/registry.ts";
+import type { Resource } from "../registry/resource.ts";
+import { withMeta } from "../registry/write.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** The namespace of the URL; a different one in the body is refused, for cluster-scoped kinds it is dropped. */
+export function inNamespace(target: Target, sent: KubeObject): KubeObject {
+  if (!target.resource.kind.namespaced) return withMeta(sent, { namespace: undefined });
+  const named = sent.metadata.namespace ?? "";
+  if (named !== "" && named !== target.namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return withMeta(sent, { namespace: target.namespace });
+}
+
+/** Throws StatusError 400 unless an object has the name of the URL. */
+export function assertSameName(target: Target, sent: KubeObject): void {
+  const name = nameOf(sent);
+  if (name === "") {
+    throw badRequest(
+      `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  if (name !== target.name) {
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${target.name})`);
+  }
+}
+
+/** Owners that stand twice are left out and told of; upstream looks at a patch after mutating admission only. */
+export function distinctOwners(exchange: Exchange, sent: KubeObject, afterAdmission: boolean): KubeObject {
+  const { object, duplicates } = withDistinctOwners(sent);
+  if (duplicates.length > 0) exchange.warnings.add(duplicateOwnersWarning(duplicates, afterAdmission));
+  return object;
+}
+
+/** The object with what its kind fills in. */
+export function withDefaults(resource: Resource, object: KubeObject): KubeObject {
+  return resource.strategy.applyDefaults?.(object) ?? object;
+}

@@ -1,0 +1,108 @@
+/** Documents with conditions and ranges, as Go's `http.ServeContent` sends them. */
+import type { Exchange } from "./exchange.ts";
+import { headerOf } from "./exchange.ts";
+import { baseHeaders, respondEmpty, respondText } from "./respond.ts";
+
+/** A document as it is kept. */
+export interface Content {
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+  /** Quoted; undefined for none. */
+  readonly etag?: string;
+  readonly modifiedAt: Date;
+}
+
+type Extra = Readonly<Record<string, string>>;
+
+/** Sends the document, a range of it, or that it need not be sent. */
+export function serveContent(exchange: Exchange, content: Content, extra: Extra = {}): Promise<Response> {
+  const { bytes, contentType, etag, modifiedAt } = content;
+  const validators = { ...extra, ...(etag === undefined ? {} : { etag }) };
+  const dated = { ...validators, "last-modified": modifiedAt.toUTCString() };
+  const outcome = evaluateConditions(exchange, content);
+  // A 304 with an entity tag needs no date.
+  if (outcome === "unmodified") return respondEmpty(exchange, 304, etag === undefined ? dated : validators);
+  const typed = { ...dated, "content-type": contentType };
+  if (outcome === "failed") return respondEmpty(exchange, 412, typed);
+  const header = headerOf(exchange, "range") ?? "";
+  const range = header === "" || !isRangeCurrent(exchange, content) ? undefined : parseRange(header, bytes.length);
+  if (range === undefined) return full(exchange, 200, bytes, { ...typed, "accept-ranges": "bytes" });
+  if (range === "invalid") return respondText(exchange, 416, "invalid range\n", extra);
+  if (range === "outside") {
+    const headers = { ...extra, "content-range": `bytes */${bytes.length}` };
+    return respondText(exchange, 416, "invalid range: failed to overlap\n", headers);
+  }
+  return full(exchange, 206, bytes.subarray(range.start, range.end), {
+    ...typed,
+    "accept-ranges": "bytes",
+    "content-range": `bytes ${range.start}-${range.end - 1}/${bytes.length}`,
+  });
+}
+
+function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: Extra): Promise<Response> {
+  const headers = baseHeaders(exchange, { ...extra, "content-length": String(bytes.length) });
+  return Promise.resolve(new Response(bytes as BodyInit, { status, headers }));
+}
+
+/** RFC 9110 section 13.2.2. */
+function evaluateConditions(exchange: Exchange, { etag, modifiedAt }: Content): "send" | "unmodified" | "failed" {
+  const match = headerOf(exchange, "if-match");
+  const unmodifiedSince = dateOf(headerOf(exchange, "if-unmodified-since"));
+  if (match !== undefined) {
+    if (!listsTag(match, etag)) return "failed";
+  } else if (unmodifiedSince !== undefined && secondsOf(modifiedAt) > secondsOf(unmodifiedSince)) return "failed";
+  const isRead = ["GET", "HEAD"].includes(exchange.request.method);
+  const noneMatch = headerOf(exchange, "if-none-match");
+  if (noneMatch !== undefined) {
+    if (!listsTag(noneMatch, etag)) return "send";
+    return isRead ? "unmodified" : "failed";
+  }
+  const modifiedSince = dateOf(headerOf(exchange, "if-modified-since"));
+  const isOld = modifiedSince !== undefined && secondsOf(modifiedAt) <= secondsOf(modifiedSince);
+  return isRead && isOld ? "unmodified" : "send";
+}
+
+/** `If-Range` allows a range only of what the client has the rest of. */
+function isRangeCurrent(exchange: Exchange, { etag, modifiedAt }: Content): boolean {
+  const condition = headerOf(exchange, "if-range");
+  if (condition === undefined) return true;
+  if (condition.startsWith('"')) return condition === etag;
+  const date = dateOf(condition);
+  return date !== undefined && secondsOf(date) === secondsOf(modifiedAt);
+}
+
+function listsTag(list: string, etag: string | undefined): boolean {
+  return list.split(",").map((tag) => tag.trim()).some((tag) =>
+    tag === "*" || (etag !== undefined && tag.replace(/^W\//, "") === etag)
+  );
+}
+
+function dateOf(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? "");
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+function secondsOf(date: Date): number {
+  return Math.floor(date.getTime() / 1000);
+}
+
+/** One range; several at once are answered with the whole document, as any server may. */
+function parseRange(
+  header: string,
+  size: number,
+): { readonly start: number; readonly end: number } | "invalid" | "outside" | undefined {
+  if (!header.startsWith("bytes=")) return "invalid";
+  const ranges = header.slice("bytes=".length).split(",").map((part) => part.trim()).filter((part) => part !== "");
+  if (ranges.length !== 1) return undefined;
+  const found = /^(\d*)-(\d*)$/.exec(ranges[0]!);
+  const [, first = "", last = ""] = found ?? [];
+  if (found === null || (first === "" && last === "")) return "invalid";
+  if (first === "") {
+    const length = Math.min(Number(last), size);
+    return { start: size - length, end: size };
+  }
+  const start = Number(first);
+  if (start >= size) return "outside";
+  if (last !== "" && Number(last) < start) return "invalid";
+  return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
+}

@@ -1,0 +1,124 @@
+/** What a body says it is: its kind and API version, in any media type, and whether an endpoint takes that. */
+import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
+import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { type JsonDocument, membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { parseYaml } from "../../core/kube/codec/yaml.ts";
+import { isJsonObject } from "../../core/kube/json_value.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import { goTypeOf, noKindText } from "./go_names.ts";
+import { isKnownKind } from "./known_kinds.ts";
+import type { MediaType } from "./negotiation.ts";
+
+export { noKindText } from "./go_names.ts";
+
+/** A body whose names are known, and how to decode it. */
+export interface TypedBody {
+  /** Empty where the body does not say. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** Throws DecodeError. */
+  decode(kind: Kind): { readonly object: KubeObject; readonly strictErrors: readonly string[] };
+}
+
+/** Kind, group and version of a body, completed from the endpoint. */
+export interface BodyNames {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+}
+
+/** Reads the names in a body; the error is Go's text. */
+export function readTypedBody(mediaType: MediaType, bytes: Uint8Array): Result<TypedBody, string> {
+  try {
+    if (mediaType === "application/vnd.kubernetes.protobuf") return ok(typedEnvelope(bytes));
+    return typedDocument(mediaType === "application/yaml" ? parseYaml(bytes) : parseJson(bytes));
+  } catch (error) {
+    if (error instanceof DecodeError) return err(error.message);
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    return err(mediaType === "application/yaml" ? error.message : noTypeText(error.message));
+  }
+}
+
+function typedEnvelope(bytes: Uint8Array): TypedBody {
+  const { apiVersion, kind, raw } = decodeEnvelope(bytes);
+  return {
+    // Too many parts, or no version among them, count for none here (`schema.FromAPIVersionAndKind`, copyKindDefaults).
+    apiVersion: /^(?:[^/]*\/)?[^/]+$/.test(apiVersion) ? apiVersion : "",
+    kind,
+    // A decoded message is an object by its schema.
+    decode: ({ schema }) => ({ object: decodeMessage(schema, raw) as unknown as KubeObject, strictErrors: [] }),
+  };
+}
+
+const GO_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string ' +
+  '"json:\\"kind,omitempty\\"" }';
+
+/** Reads the names in parsed JSON; the error is Go's text. */
+export function typedDocument(document: JsonDocument): Result<TypedBody, string> {
+  // `null` and an empty YAML document are an object without fields.
+  const value = document.value ?? {};
+  if (!isJsonObject(value)) {
+    return err(noTypeText(`json: cannot unmarshal ${goJsonType(value)} into Go value of type ${GO_TYPE_META}`));
+  }
+  const names = { apiVersion: "", kind: "" };
+  let fault: string | undefined;
+  for (const { key, value: named } of membersOf(document, value)) {
+    // Go's own decoder looks for the names, and it does not mind the case.
+    const name = /^kind$/iu.test(key) ? "kind" : /^apiversion$/iu.test(key) ? "apiVersion" : undefined;
+    if (name === undefined || named === null) continue;
+    if (typeof named === "string") names[name] = named;
+    else fault ??= `json: cannot unmarshal ${goJsonType(named)} into Go struct field .${name} of type string`;
+  }
+  if (fault !== undefined) return err(noTypeText(fault));
+  if (names.apiVersion.split("/").length > 2) return err(`unexpected GroupVersion string: ${names.apiVersion}`);
+  return ok({
+    ...names,
+    decode({ schema }) {
+      const { object, strictErrors }: DecodedObject = decodeObject(schema, value, document);
+      return { object: object as unknown as KubeObject, strictErrors };
+    },
+  });
+}
+
+function noTypeText(why: string): string {
+  return `couldn't get version/kind; json parse error: ${why}`;
+}
+
+function goJsonType(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
+}
+
+/** What a body leaves out is what the endpoint serves (apimachinery `serializer/json`, gvkWithDefaults). */
+export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, kind: Kind): BodyNames {
+  const parts = body.apiVersion === "/" ? [""] : body.apiVersion.split("/");
+  const [group = "", version = ""] = parts.length === 1 ? ["", parts[0]] : parts;
+  const isUnnamed = version === "" && (group === "" || group === kind.group);
+  return {
+    group: isUnnamed ? kind.group : group,
+    version: isUnnamed ? kind.version : version,
+    kind: body.kind === "" ? kind.kind : body.kind,
+  };
+}
+
+/** Why a body of these names is no object of a kind; undefined when it is. `source` is the body as text. */
+export function findKindFault(kind: Kind, names: BodyNames, source: () => string): string | undefined {
+  const wanted = apiVersionOf(kind);
+  const found = apiVersionOf(names);
+  if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
+  const subject = `${names.kind} in version "${names.version}" cannot be handled as a ${kind.kind}`;
+  if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
+  if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
+  if (names.kind === kind.kind && goTypeOf(names) === goTypeOf(kind)) {
+    return `the API version in the data (${found}) does not match the expected API version (${wanted})`;
+  }
+  return `${subject}: converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
+}
+
+/** Options and watch events are those of `meta/v1` in every version. */
+function goVersionedName({ version, kind }: BodyNames): string {
+  return `${/(?:Options|^WatchEvent)$/.test(kind) ? "v1" : version}.${kind}`;
+}

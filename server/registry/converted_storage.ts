@@ -1,0 +1,54 @@
+/**
+ * A storage as a version sees it that is not the stored one: what is read comes in this version, what is written is
+ * kept in the stored one (`apiserver/pkg/storage`, where a codec does this).
+ */
+import { jsonBytes } from "../../core/kube/codec/encode.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+
+/** Both ways between a version and the stored one. */
+export interface Conversion<T extends KubeObject = KubeObject> {
+  /** The stored kind; texts about invalid objects name it. */
+  readonly kind: Kind;
+  toStored(object: T): KubeObject;
+  fromStored(object: KubeObject): T;
+}
+
+/** Wraps a storage. The wrapped one stays its owner's to dispose of. */
+export function convertedStorage(storage: Storage, { toStored, fromStored }: Omit<Conversion, "kind">): Storage {
+  function convert(stored: Stored): Stored {
+    const object = fromStored(stored.object);
+    return { ...stored, object, bytes: jsonBytes(object) };
+  }
+
+  function convertEvent({ current, previous, ...event }: StorageEvent): StorageEvent {
+    return {
+      ...event,
+      ...(current === undefined ? {} : { current: convert(current) }),
+      ...(previous === undefined ? {} : { previous: convert(previous) }),
+    };
+  }
+
+  return {
+    async get(key) {
+      const stored = await storage.get(key);
+      return stored === undefined ? undefined : convert(stored);
+    },
+    async list(prefix, options) {
+      const page = await storage.list(prefix, options);
+      return { ...page, items: page.items.map(convert) };
+    },
+    create: async (key, object) => convert(await storage.create(key, toStored(object))),
+    update: async (key, object, expected) => convert(await storage.update(key, toStored(object), expected)),
+    async delete(key, expected) {
+      const { previous, revision } = await storage.delete(key, expected);
+      return { previous: convert(previous), revision };
+    },
+    watch: (prefix, after, onEvents) => storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent))),
+    revision: () => storage.revision(),
+    compactedRevision: () => storage.compactedRevision(),
+    health: () => storage.health(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

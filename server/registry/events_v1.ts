@@ -1,0 +1,43 @@
+/** `events.k8s.io/v1` events: the stored core events under newer names, and stricter (`pkg/registry/core/event`). */
+import { coreEventOf, type EventV1, eventV1Of } from "../../core/kube/events_v1.ts";
+import type { Event } from "../../core/kube/core_v1.ts";
+import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
+import { EVENT_COLUMNS, events, selectEventField } from "./events.ts";
+import type { Resource } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** What the newer names of selectable fields are called in core `v1` (`pkg/apis/events/v1/conversion.go`). */
+const CORE_FIELD: Readonly<Record<string, string>> = {
+  reason: "reason",
+  "regarding.kind": "involvedObject.kind",
+  "regarding.namespace": "involvedObject.namespace",
+  "regarding.name": "involvedObject.name",
+  "regarding.uid": "involvedObject.uid",
+  "regarding.apiVersion": "involvedObject.apiVersion",
+  "regarding.resourceVersion": "involvedObject.resourceVersion",
+  "regarding.fieldPath": "involvedObject.fieldPath",
+  reportingController: "reportingComponent",
+  type: "type",
+};
+
+/** Events as newer recorders write them. */
+export const eventsV1: Resource<EventV1> = {
+  kind: eventV1Kind,
+  otherVersion: { kind: eventKind, convert: coreEventOf },
+  // What lies under the key of events passed the strategy of one of both versions.
+  conversion: { kind: eventKind, toStored: coreEventOf, fromStored: (stored) => eventV1Of(stored as Event) },
+  verbs: events.verbs,
+  columns: EVENT_COLUMNS.map((column) => ({ ...column, cell: (event, now) => column.cell(coreEventOf(event), now) })),
+  selectableFields: Object.keys(CORE_FIELD),
+  selectField: (event, field) => selectEventField(coreEventOf(event), CORE_FIELD[field] ?? ""),
+  strategy: plainStrategy<EventV1>({
+    validateName: subdomainNameErrors,
+    validateCreate: (event) => validateEventCreate(coreEventOf(event), "events.k8s.io/v1"),
+    validateUpdate: (event, stored) => validateEventUpdate(coreEventOf(event), coreEventOf(stored), "events.k8s.io/v1"),
+    createOnUpdate: true,
+  }),
+  subresources: [],
+  deletion: { withoutPolicy: true },
+};

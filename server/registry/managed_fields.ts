@@ -1,0 +1,60 @@
+/** Who owns which field of a stored object: core's field management, for the endpoint that a request is about. */
+import {
+  type ConvertedObject,
+  createManagedEndpoint,
+  type ManagedEndpoint,
+} from "../../core/kube/managed_fields/endpoint.ts";
+import { atomOf } from "../../core/kube/managed_fields/atom.ts";
+import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
+import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
+import { apiVersionOf } from "../../core/kube/schema.ts";
+import type { RegistryDeps, Target } from "./registry.ts";
+import type { Resource } from "./resource.ts";
+import { withMeta } from "./write.ts";
+
+const endpoints = new WeakMap<Resource, Map<string, ManagedEndpoint>>();
+
+/** The endpoint of a request, built at first use. */
+export function managedEndpointOf(
+  { resource, subresource }: Pick<Target, "resource" | "subresource">,
+): ManagedEndpoint {
+  let known = endpoints.get(resource);
+  if (known === undefined) endpoints.set(resource, known = new Map());
+  let endpoint = known.get(subresource);
+  if (endpoint === undefined) {
+    const strategy = subresource === ""
+      ? resource.strategy
+      : resource.subresources.find((candidate) => candidate.name === subresource);
+    endpoint = createManagedEndpoint(
+      resource.kind,
+      subresource,
+      strategy?.resetFields ?? [],
+      (object, apiVersion) => convertTo(resource, object as KubeObject, apiVersion),
+    );
+    known.set(subresource, endpoint);
+  }
+  return endpoint;
+}
+
+/** Who writes now. */
+export function authorOf(deps: Pick<RegistryDeps, "clock">, manager: string): Author {
+  return { manager, time: formatTime(deps.clock.now()) };
+}
+
+/** An object that is about to be written over `live` (undefined: created), with its owners brought up to date. */
+export function trackOwners(
+  deps: Pick<RegistryDeps, "clock">,
+  target: Target,
+  live: KubeObject | undefined,
+  object: KubeObject,
+  manager: string,
+): KubeObject {
+  const managedFields = trackUpdate(managedEndpointOf(target), live, object, authorOf(deps, manager));
+  return withMeta(object, { managedFields });
+}
+
+function convertTo(resource: Resource, object: KubeObject, apiVersion: string): ConvertedObject | undefined {
+  const other = resource.otherVersion;
+  if (other === undefined || apiVersionOf(other.kind) !== apiVersion) return undefined;
+  return { object: other.convert(object), atom: atomOf(other.kind.schema) };
+}

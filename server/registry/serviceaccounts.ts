@@ -1,0 +1,24 @@
+/** Core `v1` service accounts: who programs are. Their tokens are not made here. */
+import type { ServiceAccount } from "../../core/kube/core_v1.ts";
+import { serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import { subdomainNameErrors } from "../../core/kube/names.ts";
+import { prepareServiceAccount, warnOfServiceAccount } from "../../core/kube/validation/serviceaccounts.ts";
+import { ageColumn, nameColumn } from "./columns.ts";
+import { type Resource, STANDARD_VERBS } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** Each namespace has one that is called `default`. */
+export const serviceAccounts: Resource<ServiceAccount> = {
+  kind: serviceAccountKind,
+  verbs: STANDARD_VERBS,
+  columns: [nameColumn, ageColumn],
+  selectableFields: [],
+  strategy: plainStrategy<ServiceAccount>({
+    validateName: subdomainNameErrors,
+    prepareForCreate: prepareServiceAccount,
+    prepareForUpdate: prepareServiceAccount,
+    warn: warnOfServiceAccount,
+  }),
+  subresources: [],
+  deletion: { answersObject: true },
+};

@@ -1,0 +1,42 @@
+/** @kubernetes/client-node, which speaks JSON only, is told the same by `up` as by a kube-apiserver. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { tellStory, WHO, withoutWho } from "./support/client_node.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { requestOf } from "./support/csr_manifest.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+test("client-node is told the same by up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
+  await using site = await startSite();
+  await using plane = await startControlPlane({ controllers: true });
+  const request = await requestOf("/CN=story");
+  const ours = await tellStory(site.adminKubeconfig, request);
+  const theirs = await tellStory(plane.adminKubeconfig, request);
+  assert.ok(Object.keys(ours).length >= 25, Object.keys(ours).join(", "));
+  assert.deepEqual(withoutWho(ours), withoutWho(theirs));
+  assert.equal(ours[WHO], "kubernetes-admin of system:masters, system:authenticated");
+});
+
+test("client-node is told the same with a bearer token as with a client certificate", async () => {
+  await using site = await startSite({ tokens: ["story-token,storyteller,u1,system:masters"] });
+  const request = await requestOf("/CN=story");
+  const withToken = await tellStory(await tokenKubeconfig(site, "story-token"), request);
+  const withCertificate = await tellStory(site.adminKubeconfig, request);
+  assert.deepEqual(withoutWho(withToken), withoutWho(withCertificate));
+  assert.equal(withToken[WHO], "storyteller of system:masters, system:authenticated");
+});
+
+async function tokenKubeconfig(site: RunningSite, token: string): Promise<string> {
+  const path = site.folder.join("token.kubeconfig");
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "site", cluster: { server: site.server, "certificate-authority": site.caPath } }],
+    users: [{ name: "token", user: { token } }],
+    contexts: [{ name: "site", context: { cluster: "site", user: "token" } }],
+    "current-context": "site",
+  };
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+  return path;
+}

@@ -1,0 +1,86 @@
+/** Discovery in every form, cut down to the groups, resources and paths that tlsboot has. */
+import { Buffer } from "node:buffer";
+import { decodeMessage } from "../../../core/kube/codec/mod.ts";
+import { apiGroupDiscoveryListSchema } from "../../../core/kube/kinds/apidiscovery_v2.ts";
+import { apiResourceListSchema, apiVersionsSchema } from "../../../core/kube/kinds/mod.ts";
+import type { MessageSchema } from "../../../core/kube/schema.ts";
+import { SERVED_CHECKS, SERVED_GROUPS, SERVED_RESOURCES } from "./served_kinds.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Cuts down lists of groups, of resources, of both, and what `/` lists. */
+export function projectDiscovery(body: unknown): unknown {
+  const document = decoded(body);
+  if (!isRecord(document)) return document;
+  if (isList(document["groups"])) {
+    return { ...document, groups: document["groups"].filter(({ name }) => SERVED_GROUPS.has(String(name))) };
+  }
+  if (isList(document["resources"])) {
+    const version = keyOfVersion(String(document["groupVersion"]));
+    const resources = document["resources"].filter(({ name }) => SERVED_RESOURCES.has(`${version}/${String(name)}`));
+    return { ...document, resources };
+  }
+  if (isList(document["items"])) return { ...document, items: document["items"].flatMap(projectGroup) };
+  if (Array.isArray(document["paths"])) {
+    return { paths: document["paths"].filter((path) => isCommonPath(String(path))) };
+  }
+  return document;
+}
+
+/** Schemas of protobuf answers whose envelope names no version, or one that is no kind's. */
+const SCHEMAS: Readonly<Record<string, MessageSchema>> = {
+  APIGroupDiscoveryList: apiGroupDiscoveryListSchema,
+  APIResourceList: apiResourceListSchema,
+  APIVersions: apiVersionsSchema,
+};
+
+function decoded(body: unknown): unknown {
+  if (!isRecord(body) || typeof body["raw"] !== "string") return body;
+  const schema = SCHEMAS[String(body["kind"])];
+  if (schema === undefined) return body;
+  const { raw, ...identity } = body;
+  return { ...identity, ...decodeMessage(schema, Buffer.from(raw, "hex")) };
+}
+
+function projectGroup(group: Json): readonly Json[] {
+  const name = String((group["metadata"] as Json)["name"] ?? "");
+  if (!SERVED_GROUPS.has(name)) return [];
+  const versions = (group["versions"] as readonly Json[]).map((version) => {
+    const key = `${name}/${String(version["version"])}`;
+    const resources = version["resources"] as readonly Json[];
+    return { ...version, resources: resources.flatMap((resource) => projectResource(key, resource)) };
+  });
+  return [{ ...group, versions }];
+}
+
+function projectResource(version: string, resource: Json): readonly Json[] {
+  const key = `${version}/${String(resource["resource"])}`;
+  if (!SERVED_RESOURCES.has(key)) return [];
+  const { subresources, ...rest } = resource;
+  if (!isList(subresources)) return [resource];
+  const served = subresources.filter(({ subresource }) => SERVED_RESOURCES.has(`${key}/${String(subresource)}`));
+  return [served.length === 0 ? rest : { ...rest, subresources: served }];
+}
+
+/** `/v1` for `v1`, `apps/v1` for `apps/v1`. */
+function keyOfVersion(groupVersion: string): string {
+  return groupVersion.includes("/") ? groupVersion : `/${groupVersion}`;
+}
+
+/** Debugging pages and service account issuers are no part of the APIs that tlsboot serves. */
+const FOREIGN_PATHS: readonly RegExp[] = [/^\/(flagz|statusz|logs|debug|\.well-known|openid)(\/|$)/, /^\/metrics\/./];
+
+function isCommonPath(path: string): boolean {
+  if (FOREIGN_PATHS.some((foreign) => foreign.test(path))) return false;
+  const [, root = "", ...rest] = path.split("/");
+  if (["healthz", "livez", "readyz"].includes(root)) return rest.length === 0 || SERVED_CHECKS.has(rest.join("/"));
+  return root !== "apis" || rest.length === 0 || rest[0] === "" || SERVED_GROUPS.has(rest[0]!);
+}
+
+function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isList(value: unknown): value is readonly Json[] {
+  return Array.isArray(value) && value.every(isRecord);
+}

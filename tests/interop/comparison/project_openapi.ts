@@ -1,0 +1,115 @@
+/**
+ * OpenAPI documents are compared in everything but the descriptions, which are in our own words, and what belongs to
+ * kinds that tlsboot does not serve.
+ */
+import { Buffer } from "node:buffer";
+import { readGnostic } from "./gnostic_read.ts";
+import { SERVED_GROUPS, SERVED_RESOURCES, SERVED_VERSIONS } from "./served_kinds.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Cuts down the list of documents, a document of v3, or that of v2, in JSON or protobuf. */
+export function projectOpenapi(body: unknown): unknown {
+  const document = typeof body === "string" ? readText(body) : body;
+  if (!isRecord(document)) return document;
+  if ("openapi" in document) return projectV3(withoutDescriptions(document) as Json);
+  if ("swagger" in document) return projectV2(withoutDescriptions(document) as Json);
+  if (isRecord(document["paths"])) return { paths: filterKeys(document["paths"], isServedDocument) };
+  return document;
+}
+
+/** The list of documents comes as text, protobuf as base64 of its bytes. */
+function readText(text: string): unknown {
+  if (text.startsWith("{")) return JSON.parse(text);
+  return /^[A-Za-z0-9+/]+=*$/.test(text) ? readGnostic(Buffer.from(text, "base64")) : text;
+}
+
+function projectV3(document: Json): Json {
+  const paths = filterKeys(document["paths"] as Json, isServedPath);
+  const components = document["components"] as Json;
+  return {
+    ...document,
+    paths,
+    components: { ...components, schemas: reachable(paths, components["schemas"] as Json) },
+  };
+}
+
+function projectV2(document: Json): Json {
+  const shared = document["parameters"] as Json;
+  const paths = withParameters(filterKeys(document["paths"] as Json, isServedPath), shared) as Json;
+  const { parameters: _parameters, ...rest } = document;
+  return { ...rest, paths, definitions: reachable(paths, document["definitions"] as Json) };
+}
+
+/** Names of shared parameters hold a hash over their descriptions: what they are stands in their place. */
+function withParameters(value: unknown, shared: Json): unknown {
+  if (Array.isArray(value)) return value.map((item) => withParameters(item, shared));
+  if (!isRecord(value)) return value;
+  const name = /^#\/parameters\/(.*)-[\w-]{8}$/.exec(String(value["$ref"] ?? ""));
+  if (name !== null) return { shared: name[1], is: shared[String(value["$ref"]).slice("#/parameters/".length)] };
+  return mapValues(value, (item) => withParameters(item, shared));
+}
+
+/** Only texts are descriptions: a field may be called `description`, too. */
+function withoutDescriptions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter(isServedIdentity).map(withoutDescriptions);
+  if (!isRecord(value)) return value;
+  const kept = Object.entries(value).filter(([key, item]) => key !== "description" || typeof item !== "string");
+  return Object.fromEntries(kept.map(([key, item]) => [key, withoutDescriptions(item)]));
+}
+
+/** Types that all groups share list the groups of all kinds. */
+function isServedIdentity(value: unknown): boolean {
+  if (!isRecord(value) || Object.keys(value).sort().join() !== "group,kind,version") return true;
+  return SERVED_VERSIONS.has(`${String(value["group"])}/${String(value["version"])}`);
+}
+
+/** The schemas that are referred to from the paths that are left. */
+function reachable(from: unknown, schemas: Json): Json {
+  const found = new Set<string>();
+  const waiting = [...references(from)];
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    waiting.push(...references(schemas[name]));
+  }
+  return filterKeys(schemas, (name) => found.has(name));
+}
+
+function references(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(references);
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    key === "$ref" && typeof item === "string" ? [item.slice(item.lastIndexOf("/") + 1)] : references(item)
+  );
+}
+
+function isServedDocument(name: string): boolean {
+  if (["api", "apis", "version"].includes(name)) return true;
+  const [root, group = "", version] = name.split("/");
+  if (root === "api") return SERVED_VERSIONS.has(`/${group}`);
+  return root === "apis" &&
+    (version === undefined ? SERVED_GROUPS.has(group) : SERVED_VERSIONS.has(`${group}/${version}`));
+}
+
+function isServedPath(path: string): boolean {
+  const [root = "", ...all] = path.slice(1).replace(/\/$/, "").split("/");
+  const [group = "", version, ...rest] = root === "api" ? ["", ...all] : all;
+  if (rest.length === 0) return isServedDocument(path.slice(1, -1));
+  const inside = rest[0] === "watch" ? rest.slice(1) : rest;
+  const [resource = "", , subresource] = inside[1] === "{namespace}" ? inside.slice(2) : inside;
+  const key = `${group}/${version}/${resource}`;
+  return SERVED_RESOURCES.has(subresource === undefined ? key : `${key}/${subresource}`);
+}
+
+function filterKeys(value: Json, keep: (key: string) => boolean): Json {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => keep(key)));
+}
+
+function mapValues(value: Json, map: (item: unknown) => unknown): Json {
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, map(item)]));
+}
+
+function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,33 @@
+/** What tlsboot serves, as its own code says it: whatever else a document lists is not compared. */
+import type { Authorizer } from "../../../server/authz/authorizer.ts";
+import type { RbacSource } from "../../../server/authz/rbac_source.ts";
+import { createHealthChecks } from "../../../server/health_checks.ts";
+import { createResources } from "../../../server/registry/resources.ts";
+import { createReviews } from "../../../server/registry/reviews.ts";
+
+const nobody = (): never => {
+  throw new Error("nobody is asked here");
+};
+const authorizer: Authorizer = { authorize: nobody, rulesFor: nobody };
+const rbac: RbacSource = { objects: nobody, [Symbol.dispose]: nobody };
+
+const visible = createResources({ authorizer, rbac }).filter(({ isHidden }) => isHidden !== true);
+const reviews = createReviews({ authorizer, authenticate: nobody });
+const keys = [
+  ...visible.flatMap(({ kind: { group, version, plural }, subresources }) => [
+    `${group}/${version}/${plural}`,
+    ...subresources.map(({ name }) => `${group}/${version}/${plural}/${name}`),
+  ]),
+  ...reviews.map(({ kind: { group, version, plural } }) => `${group}/${version}/${plural}`),
+];
+
+/** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
+export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
+/** `group/version` of them. */
+export const SERVED_VERSIONS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/").slice(0, 2).join("/")));
+/** Their groups. */
+export const SERVED_GROUPS: ReadonlySet<string> = new Set(keys.map((key) => key.split("/")[0]!));
+/** Names of health checks. */
+export const SERVED_CHECKS: ReadonlySet<string> = new Set(
+  createHealthChecks({ storage: { health: nobody }, stopping: new AbortController().signal }).map(({ name }) => name),
+);

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// The times that Kubernetes' own components are elected with.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+type term struct {
+	Holder string    `json:"holder"`
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+}
+
+type leadershipReport struct {
+	LeaseSeconds float64 `json:"leaseSeconds"`
+	// Terms as the candidates felt them, in order.
+	Terms []term `json:"terms"`
+	// Renewals are the instants at which the server acknowledged a write of the lease.
+	Renewals []time.Time `json:"renewals"`
+	// Crashes are the instants at which a leader was made to vanish without a word.
+	Crashes     []time.Time `json:"crashes"`
+	Transitions int         `json:"transitions"`
+}
+
+// election is two candidates for one lease; twice in a run the one that leads vanishes without releasing it.
+type election struct {
+	faults *faultList
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	mutex  sync.Mutex
+	terms  []*term
+	report leadershipReport
+	last   resourcelock.LeaderElectionRecord
+	lastAt time.Time
+	crash  map[string]context.CancelFunc
+}
+
+func startElection(ctx context.Context, config *rest.Config, duration time.Duration, faults *faultList) *election {
+	ctx, cancel := context.WithCancel(ctx)
+	e := &election{faults: faults, cancel: cancel, crash: map[string]context.CancelFunc{}}
+	for _, name := range []string{"candidate-a", "candidate-b"} {
+		e.done.Add(1)
+		go func() {
+			defer e.done.Done()
+			e.stand(ctx, config, name)
+		}()
+	}
+	for _, at := range []time.Duration{duration / 6, duration / 2} {
+		time.AfterFunc(at, e.crashLeader)
+	}
+	return e
+}
+
+// stand is one candidate, until the end: who lost its lease stands again at once, who crashed when its lease is over.
+func (e *election) stand(ctx context.Context, config *rest.Config, name string) {
+	for ctx.Err() == nil {
+		life, crash := context.WithCancel(ctx)
+		e.mutex.Lock()
+		e.crash[name] = crash
+		e.mutex.Unlock()
+		if err := e.lead(life, config, name); err != nil {
+			e.faults.add("%s cannot stand: %v", name, err)
+			return
+		}
+		if life.Err() != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(leaseDuration + 3*retryPeriod):
+			}
+		}
+		crash()
+	}
+}
+
+func (e *election) lead(ctx context.Context, config *rest.Config, name string) error {
+	client, err := kubernetes.NewForConfig(rest.AddUserAgent(config, name))
+	if err != nil {
+		return err
+	}
+	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, namespace, "soak", client.CoreV1(),
+		client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: name})
+	if err != nil {
+		return err
+	}
+	mine := &term{Holder: name}
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:          &overheardLock{Interface: lock, court: e},
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod, Name: "soak",
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(context.Context) { e.begin(mine) },
+			OnStoppedLeading: func() { e.end(mine) },
+		},
+	})
+	if err != nil {
+		return err
+	}
+	elector.Run(ctx)
+	return nil
+}
+
+func (e *election) begin(mine *term) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	for _, other := range e.terms {
+		if other.Until.IsZero() {
+			e.faults.add("%s leads while %s does", mine.Holder, other.Holder)
+		}
+	}
+	mine.From = time.Now()
+	e.terms = append(e.terms, mine)
+}
+
+func (e *election) end(mine *term) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	mine.Until = time.Now()
+}
+
+func (e *election) crashLeader() {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	for _, each := range e.terms {
+		if each.Until.IsZero() {
+			e.report.Crashes = append(e.report.Crashes, time.Now())
+			e.crash[each.Holder]()
+		}
+	}
+}
+
+func (e *election) finish() leadershipReport {
+	e.mutex.Lock()
+	leads := false
+	for _, each := range e.terms {
+		leads = leads || each.Until.IsZero()
+	}
+	e.mutex.Unlock()
+	if !leads {
+		e.faults.add("nobody leads at the end")
+	}
+	e.cancel()
+	e.done.Wait()
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	for _, each := range e.terms {
+		e.report.Terms = append(e.report.Terms, *each)
+	}
+	e.report.LeaseSeconds = leaseDuration.Seconds()
+	e.report.Transitions = e.last.LeaderTransitions
+	return e.report
+}
+
+// overheardLock tells what the server acknowledged.
+type overheardLock struct {
+	resourcelock.Interface
+	court *election
+}
+
+func (l *overheardLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Create(ctx, record)
+	if err == nil {
+		l.court.acknowledged(record)
+	}
+	return err
+}
+
+func (l *overheardLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Update(ctx, record)
+	if err == nil {
+		l.court.acknowledged(record)
+	}
+	return err
+}
+
+// acknowledged checks the fence: another holder has another number, and comes when the time of the last one is over.
+func (e *election) acknowledged(record resourcelock.LeaderElectionRecord) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	now := time.Now()
+	if e.last.HolderIdentity != "" {
+		if record.RenewTime.Time.Before(e.last.RenewTime.Time) {
+			e.faults.add("the lease of %s went back in time", record.HolderIdentity)
+		}
+		isSame := record.HolderIdentity == e.last.HolderIdentity
+		wanted := e.last.LeaderTransitions
+		if !isSame {
+			wanted++
+		}
+		if record.LeaderTransitions != wanted {
+			e.faults.add("lease transition %d of %s after %d of %s", record.LeaderTransitions, record.HolderIdentity,
+				e.last.LeaderTransitions, e.last.HolderIdentity)
+		}
+		// A second for the way of an answer.
+		if held := now.Sub(e.lastAt); !isSame && held < leaseDuration-time.Second {
+			e.faults.add("%s took the lease %s after %s renewed it", record.HolderIdentity, held, e.last.HolderIdentity)
+		}
+	}
+	e.last, e.lastAt = record, now
+	e.report.Renewals = append(e.report.Renewals, now)
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// faultList collects sentences from everywhere; a few are enough to know what is wrong.
+type faultList struct {
+	mutex sync.Mutex
+	list  []string
+}
+
+const mostFaults = 50
+
+func (f *faultList) add(format string, arguments ...any) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if len(f.list) < mostFaults {
+		f.list = append(f.list, fmt.Sprintf(format, arguments...))
+	}
+}
+
+func (f *faultList) all() []string {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return append([]string{}, slices.Clone(f.list)...)
+}

@@ -1,0 +1,88 @@
+// Command soak is what an operator's program is made of, run for minutes: shared informers over three kinds, two
+// candidates for one lease, and a writer that creates, changes and deletes what the informers watch. Somebody else
+// restarts the server meanwhile. At the end it prints one JSON verdict; whatever broke a promise is a sentence in
+// `faults`.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+)
+
+type verdict struct {
+	Seconds    float64          `json:"seconds"`
+	Informers  []informerReport `json:"informers"`
+	Writers    []writerReport   `json:"writers"`
+	Leadership leadershipReport `json:"leadership"`
+	Faults     []string         `json:"faults"`
+}
+
+func main() {
+	kubeconfig := flag.String("kubeconfig", "", "credentials of everybody in the program")
+	duration := flag.Duration("duration", 5*time.Minute, "how long the writer writes")
+	rest := flag.Duration("rest", 30*time.Second, "how long informers may take to catch up at the end")
+	klog.InitFlags(nil)
+	flag.Parse()
+	if err := run(*kubeconfig, *duration, *rest); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1)
+	}
+}
+
+func run(kubeconfig string, duration, patience time.Duration) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
+	client, err := clientOf(config)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	faults := &faultList{}
+
+	informers := startInformers(ctx, client, faults)
+	if err := awaitSync(ctx, informers, time.Minute); err != nil {
+		return err
+	}
+	election := startElection(ctx, config, duration, faults)
+	writers, err := startWriters(client, faults)
+	if err != nil {
+		return err
+	}
+	fmt.Println("soaking")
+	time.Sleep(duration)
+	for _, each := range writers {
+		each.stop()
+	}
+	result := verdict{Seconds: time.Since(started).Seconds()}
+	for _, each := range writers {
+		result.Writers = append(result.Writers, each.finish(ctx))
+	}
+	for _, each := range informers {
+		result.Informers = append(result.Informers, each.finish(ctx, writers, patience))
+	}
+	result.Leadership = election.finish()
+	cancel()
+	result.Faults = faults.all()
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+func clientOf(config *rest.Config) (*kubernetes.Clientset, error) {
+	own := rest.CopyConfig(config)
+	own.QPS, own.Burst = 200, 400
+	return kubernetes.NewForConfig(own)
+}

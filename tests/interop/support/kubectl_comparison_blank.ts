@@ -1,0 +1,75 @@
+/** Blanks what the outputs of stock programs differ in from run to run; values that were equal stay equal. */
+
+const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
+/** As objects have it, as describe writes it, as diff heads its files with it. */
+const TIMES = [
+  /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g,
+  /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g,
+  /\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g,
+];
+/** An age of less than ten minutes: a whole cell, or what stands with it in the cells of events. */
+const AGE = /(?<=[\s("]|^)(?:\d+s|[2-9]m(?:\d+s)?)(?=[\s)"]|$)/gm;
+const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
+/** A bootstrap token, and the signature that proves its secret. */
+const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
+const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
+/** Time and process in the head of a line of klog's. */
+const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
+/** What kubectl and diff name their temporary files. */
+const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
+
+/** What is known of the side whose output is blanked. */
+export interface TextBlankerOptions {
+  /** Host and port of the server. */
+  readonly server: string;
+  /** The folder where the side's commands run. */
+  readonly home: string;
+  /** Times from then on are blanked. */
+  readonly startedAt: Date;
+  /** `generateName`s in use. */
+  readonly generated: readonly string[];
+}
+
+/** Makes a function that blanks the outputs of one script, in order. */
+export function createTextBlanker(options: TextBlankerOptions): (text: string) => string {
+  // Objects that the servers make for themselves are a few seconds older.
+  const from = options.startedAt.getTime() - 120_000;
+  const uids = createLabels("uid");
+  const revisions = createLabels("rv");
+  const tokens = createLabels("token");
+  return (text) => {
+    let out = text.replaceAll(options.home, "<home>").replaceAll(options.server, "<server>");
+    for (const base of options.generated) {
+      const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
+      out = out.replace(name, `${base}<generated>`);
+    }
+    out = out.replace(KLOG_HEAD, "$1 ").replace(UUID, uids).replace(TOKEN, tokens).replace(SIGNATURE, "<signature>");
+    for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
+    out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
+    out = out.replace(AGE, "<age>").replace(TEMPORARY, "$1<n>").replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
+    // Columns are as wide as their longest cell, ages among them.
+    return out.replace(/(?<=\S) {2,}/g, "  ");
+  };
+}
+
+/** Keeps of `explain` the heads, and of each field its name, type and whether it is required. */
+export function cutDescriptions(text: string): string {
+  const kept = text.split("\n").filter((line) => line.trim() !== "" && (!/^ {4,}/.test(line) || line.includes("\t<")));
+  return `${kept.join("\n")}\n`;
+}
+
+/** Drops the lines that the other text has not. */
+export function keepLinesOf(other: string, text: string): string {
+  const kept = new Set(other.split("\n"));
+  return text.split("\n").filter((line) => kept.has(line)).join("\n");
+}
+
+/** Labels values in the order in which they appear first. */
+function createLabels(name: string): (value: string) => string {
+  const known = new Map<string, string>();
+  return (value) => {
+    const label = known.get(value) ?? `<${name} ${known.size + 1}>`;
+    known.set(value, label);
+    return label;
+  };
+}

@@ -1,0 +1,110 @@
+/** A whole kubelet 1.37 lives with `up` for minutes: certificate, node, lease, serving certificate. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Finished, runProgram } from "../support/child.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { assertNodePair } from "./support/openssl.ts";
+import { startSite } from "./support/site.ts";
+import { pause, SOAK_SECONDS } from "./support/soak.ts";
+import { type Complaint, startWholeKubelet } from "./support/whole_kubelet.ts";
+
+const NODE = "whole";
+
+/** Kubernetes has APIs that tlsboot does not serve; a kubelet asks again and again and lives without them. */
+const ABSENT =
+  /Failed to watch.* \*v1\.(Service|RuntimeClass|PodCertificateRequest|Pod|CSIDriver): the server could not find/;
+
+/** The runtime that runs nothing has no filesystem of images; the kubelet says so beside a kube-apiserver too. */
+const NO_IMAGES = /Eviction manager: .*imagefs device is not found/;
+
+/** What a kubelet says while it starts, also beside a kube-apiserver. */
+const START_SECONDS = 30;
+
+/** A reflector that backs off for up to half a minute asks at most this often in a minute. */
+const MOST_PER_MINUTE = 10;
+
+test("a whole kubelet is and stays Ready, keeps its lease, and serves with the certificate that is approved", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  await using kubelet = await startWholeKubelet(site.folder, NODE, site.bootstrapKubeconfig);
+  const { kubectl } = site;
+  await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
+  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+  const startedAt = Date.now();
+  await assertNodePair(site.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, NODE);
+  const asNode = await kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
+  assert.match(asNode, new RegExp(`Username +system:node:${NODE}\n`));
+  const serving = await servingRequest(kubectl);
+  await assertReady(kubectl);
+  const firstRenewal = await renewedAt(kubectl);
+
+  await pause(SOAK_SECONDS);
+
+  assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
+  await assertReady(kubectl);
+  const renewal = await renewedAt(kubectl);
+  assert.ok(renewal > firstRenewal, `the lease is still of ${firstRenewal.toISOString()}`);
+  assert.ok(Date.now() - renewal.getTime() < 25_000, `the lease was last renewed at ${renewal.toISOString()}`);
+  assertContent(kubelet.complaints().filter(({ at }) => at.getTime() > startedAt + START_SECONDS * 1000));
+  assert.match(await kubectl.run("get", "csr", serving, "--no-headers"), / Pending\n$/);
+  assert.equal((await handshake(kubelet.port, site.caPath)).code, 1, "it serves without a certificate");
+
+  await kubectl.run("certificate", "approve", serving);
+  await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  const address = await kubectl.run(
+    ...["get", "node", NODE, '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'],
+  );
+  const { code, stdout, stderr } = await untilServed(kubelet.port, site.caPath, address);
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  assert.match(stdout, new RegExp(`subject=O = system:nodes, CN = system:node:${NODE}\n`));
+});
+
+/** The name of the request for the kubelet's own server, once it is there. */
+async function servingRequest(kubectl: Kubectl): Promise<string> {
+  await using watch = kubectl.start(
+    ...["get", "csr", "--watch", "--output=name", "--field-selector=spec.signerName=kubernetes.io/kubelet-serving"],
+  );
+  const [, name = ""] = await watch.waitFor(/^certificatesigningrequest\.certificates\.k8s\.io\/(csr-\S+)$/m);
+  return name;
+}
+
+async function assertReady(kubectl: Kubectl): Promise<void> {
+  assert.match(
+    await kubectl.run("get", "nodes", "--no-headers"),
+    new RegExp(`^${NODE} +Ready +<none> .* v1\\.37\\.2\n$`),
+  );
+}
+
+async function renewedAt(kubectl: Kubectl): Promise<Date> {
+  const lease = [`lease/${NODE}`, "--namespace=kube-node-lease"];
+  await kubectl.run("wait", ...lease, "--for=create", "--timeout=60s");
+  return new Date(await kubectl.run("get", ...lease, "--output=jsonpath={.spec.renewTime}"));
+}
+
+/** Only APIs that are absent are complained about, and not more and more often. */
+function assertContent(complaints: readonly Complaint[]): void {
+  const texts = complaints.map(({ text }) => text);
+  assert.deepEqual(texts.filter((text) => !ABSENT.test(text) && !NO_IMAGES.test(text)), []);
+  const minutes = new Map<string, number>();
+  for (const { at, text } of complaints.filter(({ text }) => ABSENT.test(text))) {
+    const minute = `${at.toISOString().slice(0, 16)} ${text.match(ABSENT)?.[1]}`;
+    minutes.set(minute, (minutes.get(minute) ?? 0) + 1);
+  }
+  assert.deepEqual([...minutes].filter(([, count]) => count > MOST_PER_MINUTE), []);
+}
+
+/** OpenSSL speaks to the kubelet's server and ends with 1 when the certificate is not this site's for this address. */
+function handshake(port: number, caPath: string, address = "127.0.0.1"): Promise<Finished> {
+  return runProgram("openssl", [
+    ...["s_client", "-connect", `127.0.0.1:${port}`, "-CAfile", caPath],
+    ...["-verify_return_error", "-verify_ip", address],
+  ]);
+}
+
+/** A kubelet takes its certificate up a moment after it was issued. */
+async function untilServed(port: number, caPath: string, address: string): Promise<Finished> {
+  for (let attempts = 30;; attempts--) {
+    const finished = await handshake(port, caPath, address);
+    if (finished.code === 0 || attempts === 0) return finished;
+    await pause(1);
+  }
+}
