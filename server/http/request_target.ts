@@ -1,5 +1,6 @@
 /** Path and query of a request as Go reads them: URLs drop dot segments, which kube-apiserver refuses as names. */
 import { Buffer } from "node:buffer";
+import { textOf } from "../../core/kube/codec/mod.ts";
 
 /** Where a request goes. */
 export interface RequestTarget {
@@ -36,7 +37,7 @@ export function decodePath(path: string): string | undefined {
           ? Buffer.from(text, "utf8").toString("latin1")
           : String.fromCharCode(Number.parseInt(hex, 16)),
     );
-    return Buffer.from(bytes, "latin1").toString("utf8");
+    return textOf(Buffer.from(bytes, "latin1"));
   }
 }
 

@@ -32,6 +32,8 @@ export function createResourceHandler(deps: UpdateDeps, served: Served): Resourc
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
   return (exchange) => {
     const { info } = exchange;
+    // The rights are those of the resource, but kube-apiserver's router knows no such path.
+    if (info.path.startsWith("//")) return respondText(exchange, 404, "404 page not found\n");
     const key = `${info.apiGroup === "" ? info.apiVersion : `${info.apiGroup}/${info.apiVersion}`}/${info.resource}`;
     const review = reviews.get(key);
     if (review !== undefined) return answerReview(deps, review, exchange);
@@ -94,6 +96,7 @@ function dispatch(served: UpdateDeps, resource: Resource, exchange: Exchange): P
 /** The path has the form of the resource: scope, known subresource, nothing behind it. */
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3 || info.parts.includes("")) return false;
+  if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
   if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
   // A namespace's own URL is authorized within it; another namespace below it would pass as one's own.
   const isOwnNamespace = resource.kind.kind === "Namespace" && info.namespace === info.parts[1];

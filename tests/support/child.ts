@@ -36,11 +36,17 @@ const END_WITHIN_MS = 120_000;
 /** The checkout. */
 export const ROOT = process.cwd();
 
-/** Command and arguments that run tlsboot from its sources on the current runtime. */
+/**
+ * Command and arguments that run tlsboot from its sources: on the Node that `TLSBOOT_TEST_NODE` names, which the
+ * interoperability suite does because the released file runs on Node, else on the runtime of the test.
+ */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
   const main = join(ROOT, "cli", "main.ts");
-  const isDeno = process.versions["deno"] !== undefined;
-  return isDeno ? [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]] : [process.execPath, [
+  const node = process.env["TLSBOOT_TEST_NODE"];
+  if (node === undefined && process.versions["deno"] !== undefined) {
+    return [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]];
+  }
+  return [node ?? process.execPath, [
     "--disable-warning=ExperimentalWarning",
     "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
     main,

@@ -22,7 +22,16 @@ export function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
 export function jsonText(value: unknown, indent?: number): string {
   const plain = JSON.stringify(value, undefined, indent) ?? "null";
   const text = NUMBER_LIKE_NAME.test(plain) ? orderedText(value, " ".repeat(indent ?? 0), "") : plain;
-  return UNSAFE.test(text) ? text.replace(new RegExp(UNSAFE, "g"), escape) : text;
+  const safe = UNSAFE.test(text) ? text.replace(new RegExp(UNSAFE, "g"), escape) : text;
+  return safe.includes("\\ud") ? safe.replace(LONE_SURROGATE, toReplacement) : safe;
+}
+
+/** How `JSON.stringify` writes half a character; a backslash that is itself escaped is passed over. */
+const LONE_SURROGATE = /\\\\|\\ud[89a-f][0-9a-f]{2}/g;
+
+/** Go writes this for whatever is no UTF-8. */
+function toReplacement(found: string): string {
+  return found === "\\\\" ? found : "\\ufffd";
 }
 
 /** What Go's encoder escapes beyond the need of JSON; outside of strings none of it can occur. */

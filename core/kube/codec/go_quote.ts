@@ -1,4 +1,5 @@
 /** Go's `strconv.Quote`: error texts that quote input must look the same as kube-apiserver's. */
+import { escapedByte } from "./_utf8.ts";
 
 const SHORT: ReadonlyMap<string, string> = new Map([
   ["\x07", "\\a"],
@@ -30,6 +31,8 @@ export function goEscape(text: string): string {
 
 function escapeCodePoint(char: string): string {
   const code = char.codePointAt(0) ?? 0;
+  const byte = escapedByte(code);
+  if (byte !== undefined) return `\\x${byte.toString(16)}`;
   if (code >= 0xd800 && code <= 0xdfff) return "\ufffd";
   if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
   if (code < 0x10000) return `\\u${code.toString(16).padStart(4, "0")}`;

@@ -55,10 +55,14 @@ export async function replayCorpus(
   files: readonly CorpusFile[],
   meant: readonly MeantDifference[],
   startedAt: Date,
+  onFile: (name: string) => void = () => {},
 ): Promise<Replayed> {
   await prepare(pair);
   const verdicts: Verdict[] = [];
-  for (const file of files) verdicts.push(...await replayFile(pair, file, meant, startedAt));
+  for (const file of files) {
+    onFile(file.name);
+    verdicts.push(...await replayFile(pair, file, meant, startedAt));
+  }
   const used = new Set(
     verdicts.flatMap(({ exchange, differences }) =>
       differences.flatMap((difference) => meant.filter((entry) => isMeant(entry, exchange.id, difference)))
