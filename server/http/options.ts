@@ -11,7 +11,7 @@ import {
   validateUpdateOptions,
 } from "../../core/kube/validation/options.ts";
 import type { FieldError } from "../../core/kube/field_error.ts";
-import { byteLength, isPrintable } from "../../core/kube/quote.ts";
+import { byteLength, isPrintable, quoteText } from "../../core/kube/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/managed_fields.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
@@ -79,6 +79,9 @@ function managerOfUserAgent(userAgent: string): string {
 
 /** Reads the options of a list or watch. Throws StatusError 400 or 422. */
 export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean): CollectionOptions {
+  // Numbers are read before selectors, in this order, and the first fault is told.
+  const timeoutSeconds = parseInteger(query, "timeoutSeconds");
+  const limit = parseInteger(query, "limit") ?? 0;
   const labelText = query.get("labelSelector") ?? "";
   const fieldText = query.get("fieldSelector") ?? "";
   const labels = parseLabelSelector(labelText);
@@ -88,11 +91,11 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
   const options: CollectionOptions = {
     labels: labels.value,
     fields: fields.value,
-    limit: Math.max(0, parseInteger(query, "limit") ?? 0),
+    limit: Math.max(0, limit),
     continueToken: query.get("continue") ?? "",
     resourceVersion: query.get("resourceVersion") ?? "",
     resourceVersionMatch: query.get("resourceVersionMatch") ?? "",
-    timeoutSeconds: parseInteger(query, "timeoutSeconds"),
+    timeoutSeconds,
     allowWatchBookmarks: parseBoolean(query, "allowWatchBookmarks") ?? false,
     sendInitialEvents: parseBoolean(query, "sendInitialEvents"),
   };
@@ -114,18 +117,21 @@ export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
   const grace = parseInteger(query, "gracePeriodSeconds");
   const orphan = parseBoolean(query, "orphanDependents");
   const policy = query.get("propagationPolicy");
+  const uid = query.get("uid") ?? "";
   const dryRun = query.getAll("dryRun");
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     ...(orphan === undefined ? {} : { orphanDependents: orphan }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
+    // The only precondition that a query can name.
+    ...(uid === "" ? {} : { preconditions: { uid } }),
     ...(dryRun.length === 0 ? {} : { dryRun }),
   };
 }
 
 /** Throws StatusError 422 for bad DeleteOptions. */
-export function refuseDeleteOptions(options: DeleteOptions): void {
-  refuse("DeleteOptions", validateDeleteOptions(options));
+export function refuseDeleteOptions(options: DeleteOptions, ofCollection: boolean): void {
+  refuse("DeleteOptions", validateDeleteOptions(options, ofCollection));
 }
 
 function refuse(kind: string, errors: readonly FieldError[]): void {
@@ -134,11 +140,12 @@ function refuse(kind: string, errors: readonly FieldError[]): void {
 
 function parseInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
-  if (text === null || text === "") return undefined;
-  if (!/^[+-]?\d+$/.test(text)) {
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  }
-  return Number(text);
+  if (text === null) return undefined;
+  const isInteger = /^[+-]?\d+$/.test(text);
+  const value = isInteger ? BigInt(text.replace("+", "")) : 0n;
+  if (isInteger && BigInt.asIntN(64, value) === value) return Number(value);
+  const why = isInteger ? "value out of range" : "invalid syntax";
+  throw badRequest(`strconv.ParseInt: parsing ${quoteText(text)}: ${why}`);
 }
 
 /** Query booleans are true with any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */

@@ -1,7 +1,10 @@
 /** GET of an object, a list, a watch. */
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
-import { partialObjectMetadataListSchema } from "../../core/kube/kinds/partial_list.ts";
+import {
+  partialObjectMetadataListSchema,
+  partialObjectMetadataListV1beta1Schema,
+} from "../../core/kube/kinds/partial_list.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
 import { goTypeOf } from "./go_names.ts";
 import {
@@ -25,6 +28,8 @@ import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { baseHeaders, respondBytes, respondWire } from "./respond.ts";
 import { parseIncludeObject, tableOf } from "./table.ts";
 import { watchBody, watchContentType } from "./watch_stream.ts";
+
+const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
 /** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
 const MIN_WATCH_SECONDS = 1800;
@@ -154,11 +159,12 @@ export function respondList(
         {
           apiVersion: `meta.k8s.io/${metaVersion}`,
           kind: "PartialObjectMetadataList",
-          schema: partialObjectMetadataListSchema,
+          schema: metaVersion === "v1" ? partialObjectMetadataListSchema : partialObjectMetadataListV1beta1Schema,
         },
+        // Go leaves a list that was never appended to null; protobuf has nothing for either.
         {
           metadata,
-          items: objects.map((object) => ({
+          items: objects.length === 0 && mediaType !== PROTOBUF ? null : objects.map((object) => ({
             kind: "PartialObjectMetadata",
             apiVersion: `meta.k8s.io/${metaVersion}`,
             metadata: object.metadata,
@@ -178,7 +184,7 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const options = target.name === "" ? parsed : withName(parsed, target.name);
   const includeObject = parseIncludeObject(exchange.query);
 
-  const fromStart = options.resourceVersion === "" || options.resourceVersion === "0";
+  const fromStart = options.resourceVersion === "" || parseRevision(options.resourceVersion) === 0;
   const initialEvents = options.sendInitialEvents ?? fromStart;
   let afterRevision: number | undefined;
   if (!fromStart) {

@@ -1,6 +1,6 @@
 /** What a body says it is: its kind and API version, in any media type, and whether an endpoint takes that. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
-import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { type JsonDocument, membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
@@ -85,11 +85,6 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
 
 function noTypeText(why: string): string {
   return `couldn't get version/kind; json parse error: ${why}`;
-}
-
-function goJsonType(value: unknown): string {
-  if (Array.isArray(value)) return "array";
-  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** What a body leaves out is what the endpoint serves (apimachinery `serializer/json`, gvkWithDefaults). */

@@ -75,7 +75,7 @@ export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">,
 /** DELETE of one object: a Status, or the object while finalizers hold it. */
 export async function handleDelete(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
   const representation = representationFor(exchange, convertibleOf(target));
-  const options = await readDeleteOptions(exchange);
+  const options = await readDeleteOptions(exchange, false);
   const deleted = await deleteObject(deps, target, options);
   const { kind } = target.resource;
   if (deleted.kind === "marked") {
@@ -105,10 +105,9 @@ export async function handleDeleteCollection(
   const representation = representationFor(exchange, listConvertible(target));
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
-  const options = await readDeleteOptions(exchange);
-  const { objects, revision } = await deleteCollection(deps, target, query, options, exchange.signal);
-  const items = objects.map((object) => ({ object, bytes: jsonBytes(object) }));
-  const list = { items, revision, continueToken: "", remainingItemCount: undefined };
+  const options = await readDeleteOptions(exchange, true);
+  const { objects, ...listed } = await deleteCollection(deps, target, query, options, exchange.signal);
+  const list = { ...listed, items: objects.map((object) => ({ object, bytes: jsonBytes(object) })) };
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
@@ -139,7 +138,7 @@ function respondUnstored(
   return respondStored(deps, exchange, status, resource, stored, representation);
 }
 
-async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
+async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Promise<DeleteOptions> {
   const bytes = await readBody(exchange.request);
   let options: DeleteOptions;
   if (bytes.length === 0) {
@@ -149,7 +148,7 @@ async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptions> {
     // Decoded by the description of DeleteOptions, which is no stored object.
     options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes) as unknown as DeleteOptions;
   }
-  refuseDeleteOptions(options);
+  refuseDeleteOptions(options, ofCollection);
   return options;
 }
 

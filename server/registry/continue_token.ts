@@ -3,51 +3,77 @@
  * (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
-import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { parseJson } from "../../core/kube/codec/json_parser.ts";
+import { decodeRawUrlBase64 } from "../../core/kube/codec/base64.ts";
+import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
 
 /** Where a list goes on. A negative revision means: at the newest state. */
 export interface ContinueToken {
   readonly revision: number;
-  /** Key below the list's prefix that was delivered last. */
-  readonly lastKey: string;
+  /** The first key below the list's prefix that may come; behind a delivered key there is a NUL. */
+  readonly start: string;
 }
 
 const VERSION = "meta.k8s.io/v1";
 const PREFIX = "invalid continue token: continue key is not valid";
+const TYPES: Readonly<Record<string, string>> = { v: "string", rv: "int64", start: "string" };
 
-/** Writes a token. */
-export function encodeContinue(token: ContinueToken): string {
-  const json = JSON.stringify({ v: VERSION, rv: token.revision, start: `/${token.lastKey}\u0000` });
+/** Writes a token. `rooted` ones begin their key with a slash, as those of kube-apiserver's watch cache do. */
+export function encodeContinue({ revision, start }: ContinueToken, { rooted }: { readonly rooted: boolean }): string {
+  const json = JSON.stringify({ v: VERSION, rv: revision, start: rooted ? `/${start}` : start });
   return Buffer.from(json, "utf8").toString("base64url");
 }
 
 /** Reads a token. Throws StatusError 400 with upstream's texts. */
 export function parseContinue(text: string): ContinueToken {
-  const parsed = decodeToken(text);
-  if (parsed.v !== VERSION) {
-    throw badRequest(`${PREFIX}: server does not recognize this encoded version ${parsed.v ?? ""}`);
-  }
-  if (typeof parsed.rv !== "number" || !Number.isSafeInteger(parsed.rv) || parsed.rv === 0) {
-    throw badRequest(`${PREFIX}: incorrect encoded start resourceVersion (version ${VERSION})`);
-  }
-  if (typeof parsed.start !== "string" || parsed.start === "") {
-    throw badRequest(`${PREFIX}: encoded start key empty (version ${VERSION})`);
-  }
-  const start = parsed.start.startsWith("/") ? parsed.start.slice(1) : parsed.start;
+  const { v = "", rv = 0, start = "" } = decodeToken(text);
+  if (v !== VERSION) throw badRequest(`${PREFIX}: server does not recognize this encoded version ${v}`);
+  if (rv === 0) throw badRequest(`${PREFIX}: incorrect encoded start resourceVersion (version ${VERSION})`);
+  if (start === "") throw badRequest(`${PREFIX}: encoded start key empty (version ${VERSION})`);
+  const key = start.startsWith("/") ? start.slice(1) : start;
   // What Go's `path.Clean` would change could lead out of the list.
-  const isUnclean = start !== "" && start.split("/").some((part) => ["", ".", ".."].includes(part));
-  if (isUnclean) throw badRequest(`${PREFIX}: ${parsed.start}`);
-  return { revision: parsed.rv, lastKey: start.endsWith("\u0000") ? start.slice(0, -1) : start };
+  const isUnclean = key !== "" && key.split("/").some((part) => ["", ".", ".."].includes(part));
+  if (isUnclean) throw badRequest(`${PREFIX}: ${start}`);
+  return { revision: Number(rv), start: key };
 }
 
-function decodeToken(text: string): { readonly v?: unknown; readonly rv?: unknown; readonly start?: unknown } {
+interface DecodedToken {
+  readonly v?: string;
+  readonly rv?: number;
+  readonly start?: string;
+}
+
+function decodeToken(text: string): DecodedToken {
   try {
-    const { value } = parseJson(Buffer.from(text, "base64url").toString("utf8"));
-    return typeof value === "object" && value !== null ? value : {};
+    const document = parseJson(decodeRawUrlBase64(text));
+    const { value } = document;
+    if (value === null) return {};
+    if (!isJsonObject(value)) {
+      throw new DecodeError(`json: cannot unmarshal ${goJsonType(value)} into Go value of type storage.continueToken`);
+    }
+    const token: Record<string, unknown> = {};
+    for (const { key, value: member, literal = String(member) } of membersOf(document, value)) {
+      // Go takes the names in any case.
+      const field = key.toLowerCase();
+      const type = TYPES[field];
+      if (type === undefined || member === null) continue;
+      const isNumber = type === "int64" && typeof member === "number";
+      if (isNumber ? !isInt64(literal) : typeof member !== type) {
+        const found = isNumber ? `number ${literal}` : goJsonType(member);
+        const place = `Go struct field continueToken.${field} of type ${type}`;
+        throw new DecodeError(`json: cannot unmarshal ${found} into ${place}`);
+      }
+      token[field] = member;
+    }
+    return token;
   } catch (cause) {
-    if (cause instanceof JsonSyntaxError) throw badRequest(`${PREFIX}: ${cause.message}`);
-    throw cause;
+    if (!(cause instanceof JsonSyntaxError || cause instanceof DecodeError)) throw cause;
+    throw badRequest(`${PREFIX}: ${cause.message}`);
   }
+}
+
+function isInt64(text: string): boolean {
+  return /^-?\d+$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }

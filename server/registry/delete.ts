@@ -5,7 +5,7 @@ import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 import { keyOf } from "./keys.ts";
-import { listObjects, type ListQuery } from "./read.ts";
+import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import { internalKindOf, withMeta } from "./write.ts";
 
@@ -79,6 +79,9 @@ async function assertAdmitted(deps: RegistryDeps, target: Target, stored: Stored
   if (refusal !== undefined) throw forbidden(kind, target.name, refusal.message);
 }
 
+/** What was listed and deleted, with what follows the page. */
+export type DeletedCollection = Omit<ListAnswer, "items"> & { readonly objects: readonly KubeObject[] };
+
 /** Deletes what a list selects; answers the states that were listed, in list order. */
 export async function deleteCollection(
   deps: RegistryDeps,
@@ -86,7 +89,7 @@ export async function deleteCollection(
   query: ListQuery,
   options: DeleteOptions,
   signal: AbortSignal,
-): Promise<{ readonly objects: readonly KubeObject[]; readonly revision: number }> {
+): Promise<DeletedCollection> {
   const list = await listObjects(deps, target, query, signal);
   const objects: KubeObject[] = [];
   for (const { object } of list.items) {
@@ -98,7 +101,8 @@ export async function deleteCollection(
       if (!isGone(error)) throw error;
     }
   }
-  return { objects, revision: list.revision };
+  const { revision, continueToken, remainingItemCount } = list;
+  return { objects, revision, continueToken, remainingItemCount };
 }
 
 function assertPreconditions(target: Target, stored: Stored, options: DeleteOptions): void {

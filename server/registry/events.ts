@@ -45,6 +45,7 @@ export const EVENT_COLUMNS: readonly Column<Event>[] = [
 export const events: Resource<Event> = {
   kind: eventKind,
   otherVersion: { kind: eventV1Kind, convert: eventV1Of },
+  uncached: true,
   verbs: STANDARD_VERBS,
   columns: EVENT_COLUMNS,
   selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],

@@ -79,24 +79,24 @@ export async function listObjects(
   signal: AbortSignal,
 ): Promise<ListAnswer> {
   const prefix = prefixOf(target.resource, target.namespace);
-  const start = await startOf(deps, query, signal);
+  const start = await startOf(deps, target.resource, query, signal);
   try {
-    const page = await scan(deps.storage, target.resource, prefix, query, start);
-    const more = page.lastKey !== undefined;
+    const { items, revision, nextKey, remaining } = await scan(deps.storage, target, prefix, query, start);
+    if (nextKey === undefined) return { items, revision, continueToken: "", remainingItemCount: undefined };
+    const token = { revision, start: nextKey.slice(prefix.length) };
     return {
-      items: page.items,
-      revision: page.revision,
-      continueToken: more
-        ? encodeContinue({ revision: page.revision, lastKey: page.lastKey.slice(prefix.length) })
-        : "",
-      remainingItemCount: more && !isSelective(query) ? page.remaining : undefined,
+      items,
+      revision,
+      continueToken: encodeContinue(token, { rooted: start.isCached }),
+      remainingItemCount: isSelective(query) ? undefined : remaining,
     };
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
     if (query.continueToken === "") {
       throw resourceExpired(`The resourceVersion for the provided list is too old.`);
     }
-    const inconsistent = encodeContinue({ revision: -1, lastKey: parseContinue(query.continueToken).lastKey });
+    const token = { revision: -1, start: parseContinue(query.continueToken).start };
+    const inconsistent = encodeContinue(token, { rooted: start.isCached });
     throw resourceExpired(TOO_OLD_CONTINUE, inconsistent);
   }
 }
@@ -151,20 +151,30 @@ export async function waitForRevision(deps: RegistryDeps, revision: number, sign
 }
 
 interface Start {
+  /** The state to show; undefined for the newest. */
   readonly revision: number | undefined;
-  readonly afterKey: string | undefined;
+  /** The first key below the prefix that may come. */
+  readonly from: string | undefined;
+  /** 0 for all. */
+  readonly limit: number;
+  /** kube-apiserver's watch cache answers, not etcd itself. */
+  readonly isCached: boolean;
 }
 
-async function startOf(deps: RegistryDeps, query: ListQuery, signal: AbortSignal): Promise<Start> {
+async function startOf(deps: RegistryDeps, resource: Resource, query: ListQuery, signal: AbortSignal): Promise<Start> {
+  const isCached = resource.uncached !== true;
+  // The watch cache answers version 0 with all that it has.
+  const limit = isCached && query.resourceVersion === "0" ? 0 : query.limit;
   if (query.continueToken !== "") {
     const token = parseContinue(query.continueToken);
     if (query.resourceVersion !== "" && query.resourceVersion !== "0") {
       throw badRequest("specifying resource version is not allowed when using continue");
     }
-    return { revision: token.revision < 0 ? undefined : token.revision, afterKey: token.lastKey };
+    if (token.revision > 0) await waitForRevision(deps, token.revision, signal);
+    return { revision: token.revision < 0 ? undefined : token.revision, from: token.start, limit, isCached };
   }
   if (query.resourceVersion === "" || query.resourceVersion === "0") {
-    return { revision: undefined, afterKey: undefined };
+    return { revision: undefined, from: undefined, limit, isCached };
   }
   const revision = parseRevision(query.resourceVersion);
   if (revision === undefined) {
@@ -175,58 +185,59 @@ async function startOf(deps: RegistryDeps, query: ListQuery, signal: AbortSignal
     );
   }
   await waitForRevision(deps, revision, signal);
-  const exact = query.resourceVersionMatch === "Exact" ||
-    (query.resourceVersionMatch === "" && query.limit > 0);
-  return { revision: exact ? revision : undefined, afterKey: undefined };
+  const isExact = query.resourceVersionMatch === "Exact" || (query.resourceVersionMatch === "" && query.limit > 0);
+  // Exactly version 0, in whatever digits, is the newest of etcd.
+  if (isExact && revision === 0) return { revision: undefined, from: undefined, limit, isCached: false };
+  return { revision: isExact ? revision : undefined, from: undefined, limit, isCached };
 }
 
 interface Scanned {
   readonly items: readonly Stored[];
   readonly revision: number;
-  readonly lastKey: string | undefined;
+  readonly nextKey: string | undefined;
   readonly remaining: number;
 }
 
 /** Reads pages at one revision until the limit is filled with matching objects. */
 async function scan(
   storage: Storage,
-  resource: Resource,
+  { resource, namespace }: Target,
   prefix: string,
   query: ListQuery,
   start: Start,
 ): Promise<Scanned> {
-  const named = requiredValue(query.fields, "metadata.name");
-  if (
-    named !== undefined && !resource.kind.namespaced && start.revision === undefined && start.afterKey === undefined
-  ) {
+  const name = requiredValue(query.fields, "metadata.name");
+  // One name of one place has no pages.
+  const isSingle = name !== undefined && (!resource.kind.namespaced || namespace !== "");
+  if (isSingle && start.revision === undefined) {
     const revision = storage.revision();
-    const stored = await storage.get(`${prefix}${named}`);
+    const stored = await storage.get(`${prefix}${name}`);
     const items = stored !== undefined && isSelected(resource, stored.object, query) ? [stored] : [];
-    return { items, revision, lastKey: undefined, remaining: 0 };
+    return { items, revision, nextKey: undefined, remaining: 0 };
   }
+  const limit = isSingle ? 0 : start.limit;
   const selective = isSelective(query);
   const items: Stored[] = [];
   let revision = start.revision;
-  let afterKey = start.afterKey === undefined ? undefined : `${prefix}${start.afterKey}`;
+  let fromKey = isSingle || start.from === undefined ? undefined : `${prefix}${start.from}`;
   while (true) {
-    const wanted = query.limit > 0 ? query.limit - items.length : 0;
     const page = await storage.list(prefix, {
-      limit: selective && query.limit > 0 ? SCAN_PAGE : wanted,
-      ...(afterKey === undefined ? {} : { afterKey }),
+      limit: selective && limit > 0 ? SCAN_PAGE : limit,
+      ...(fromKey === undefined ? {} : { fromKey }),
       ...(revision === undefined ? {} : { revision }),
     });
     revision = page.revision;
-    if (!selective) return { items: page.items, revision, lastKey: page.lastKey, remaining: page.remaining };
+    if (!selective) return { items: page.items, revision, nextKey: page.nextKey, remaining: page.remaining };
     for (const [index, stored] of page.items.entries()) {
       if (!isSelected(resource, stored.object, query)) continue;
       items.push(stored);
-      const isLast = index === page.items.length - 1 && page.lastKey === undefined;
-      if (query.limit > 0 && items.length === query.limit && !isLast) {
-        return { items, revision, lastKey: stored.key, remaining: 0 };
+      const isLast = index === page.items.length - 1 && page.nextKey === undefined;
+      if (limit > 0 && items.length === limit && !isLast) {
+        return { items, revision, nextKey: `${stored.key}\u0000`, remaining: 0 };
       }
     }
-    if (page.lastKey === undefined) return { items, revision, lastKey: undefined, remaining: 0 };
-    afterKey = page.lastKey;
+    if (page.nextKey === undefined) return { items, revision, nextKey: undefined, remaining: 0 };
+    fromKey = page.nextKey;
   }
 }
 

@@ -78,6 +78,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   readonly subresources: readonly Subresource<T>[];
   /** Which key holds the objects, `kind.plural` unless two kinds share one store. */
   readonly storageName?: string;
+  /** kube-apiserver keeps no watch cache of it: lists at version 0 have pages too, and tokens are written otherwise. */
+  readonly uncached?: true;
   /** Where another version of the kind is the stored one. */
   readonly conversion?: Conversion<T>;
   /** Another version of the kind that writes the same objects; its managers keep what they own. */

@@ -65,15 +65,15 @@ export class Engine {
   }
 
   /** One page of a prefix. Throws CompactedError, or AppError `invalid` for a revision that is not there yet. */
-  list(prefix: string, { limit = 0, afterKey = "", revision = this.#revision }: StorageListOptions): StoragePage {
+  list(prefix: string, { limit = 0, fromKey = "", revision = this.#revision }: StorageListOptions): StoragePage {
     if (revision > this.#revision) {
       throw new AppError("invalid", `cannot list "${prefix}" at revision ${revision}: the newest is ${this.#revision}`);
     }
     const { items, remaining } = revision === this.#revision
-      ? this.#newest.page(prefix, afterKey, limit)
-      : pageOf(this.#snapshot(prefix, revision), afterKey, limit);
+      ? this.#newest.page(prefix, fromKey, limit)
+      : pageOf(this.#snapshot(prefix, revision), fromKey, limit);
     const lastKey = remaining > 0 ? items.at(-1)?.key : undefined;
-    return { items, revision, remaining, ...(lastKey === undefined ? {} : { lastKey }) };
+    return { items, revision, remaining, ...(lastKey === undefined ? {} : { nextKey: `${lastKey}\u0000` }) };
   }
 
   /** Every change after a revision. Throws CompactedError when some of them are forgotten. */
@@ -132,10 +132,10 @@ export class Engine {
 
 function pageOf(
   all: readonly Stored[],
-  afterKey: string,
+  fromKey: string,
   limit: number,
 ): { readonly items: readonly Stored[]; readonly remaining: number } {
-  const start = firstIndex(all, (key) => compareKeys(key, afterKey) > 0, 0);
+  const start = firstIndex(all, (key) => compareKeys(key, fromKey) >= 0, 0);
   const end = limit > 0 ? Math.min(all.length, start + limit) : all.length;
   return { items: all.slice(start, end), remaining: all.length - end };
 }

@@ -42,13 +42,12 @@ export class KeyIndex {
   }
 
   /**
-   * The entries below a prefix whose key is greater than `afterKey`, at most `limit` of them (0: all), and how many
+   * The entries below a prefix whose key is not less than `fromKey`, at most `limit` of them (0: all), and how many
    * follow.
    */
-  page(prefix: string, afterKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
-    const from = compareKeys(afterKey, prefix) < 0 ? this.#find(prefix) : this.#findAfter(afterKey);
+  page(prefix: string, fromKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
+    let { chunk, offset } = this.#find(compareKeys(fromKey, prefix) < 0 ? prefix : fromKey);
     const items: Stored[] = [];
-    let { chunk, offset } = from;
     for (; chunk < this.#chunks.length; chunk++, offset = 0) {
       const entries = this.#chunks[chunk]!;
       for (; offset < entries.length; offset++) {
@@ -78,10 +77,6 @@ export class KeyIndex {
   /** The first entry whose key is not less than the given one. */
   #find(key: string): Position {
     return this.#locate((candidate) => compareKeys(candidate, key) >= 0);
-  }
-
-  #findAfter(key: string): Position {
-    return this.#locate((candidate) => compareKeys(candidate, key) > 0);
   }
 
   /** The first entry that passes a test which, once passed, every later entry passes too. */

@@ -33,8 +33,8 @@ export interface StoragePage {
   readonly items: readonly Stored[];
   /** The revision the page shows; later pages show the same one. */
   readonly revision: number;
-  /** The key to continue after, absent on the last page. */
-  readonly lastKey?: string;
+  /** Where the next page starts, absent on the last page. */
+  readonly nextKey?: string;
   /** How many items of the prefix follow this page. */
   readonly remaining: number;
 }
@@ -43,8 +43,8 @@ export interface StoragePage {
 export interface StorageListOptions {
   /** At most this many items; 0 or absent for all. */
   readonly limit?: number;
-  /** Only keys greater than this one. */
-  readonly afterKey?: string;
+  /** Only this key and greater ones; it need not exist. */
+  readonly fromKey?: string;
   /** The state at exactly this revision; absent for the newest. */
   readonly revision?: number;
 }

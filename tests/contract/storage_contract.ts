@@ -137,7 +137,7 @@ export function testStorage(implementation: string, open: OpenStorage): void {
     await createAll(storage, ["b", "a/b", "a", "a-b", "\u{1f600}", "\uffee", "Z", "é"]);
     const page = await storage.list(PREFIX);
     assert.deepEqual(keysOf(page), ["Z", "a", "a-b", "a/b", "b", "é", "\uffee", "\u{1f600}"]);
-    assert.deepEqual([page.revision, page.remaining, page.lastKey], [storage.revision(), 0, undefined]);
+    assert.deepEqual([page.revision, page.remaining, page.nextKey], [storage.revision(), 0, undefined]);
     assert.deepEqual(keysOf(await storage.list(`${PREFIX}a/`)), ["a/b"]);
     assert.deepEqual((await storage.list("/registry/none/")).items, []);
     assert.equal((await storage.list("/registry/")).items.length, 10);
@@ -152,14 +152,14 @@ export function testStorage(implementation: string, open: OpenStorage): void {
       seen.push(...keysOf(page));
       assert.equal(page.revision, first.revision);
       assert.equal(page.remaining, names.length - seen.length);
-      assert.equal(page.lastKey, page.remaining > 0 ? PREFIX + seen.at(-1) : undefined);
-      if (page.lastKey === undefined) break;
+      assert.equal(page.nextKey, page.remaining > 0 ? `${PREFIX}${seen.at(-1)}\u0000` : undefined);
+      if (page.nextKey === undefined) break;
       const current = (await storage.get(PREFIX + names.at(-1 - seen.length % 3)))!;
       await storage.update(current.key, thing("later"), current.revision);
       await storage.create(`${PREFIX}n0${seen.length}x`, thing("new"));
       const gone = await storage.get(PREFIX + names[seen.length]);
       if (gone !== undefined) await storage.delete(gone.key, gone.revision);
-      page = await storage.list(PREFIX, { limit: 5, afterKey: page.lastKey, revision: page.revision });
+      page = await storage.list(PREFIX, { limit: 5, fromKey: page.nextKey, revision: page.revision });
       assert.ok(page.items.every((item) => item.revision <= first.revision));
     }
     assert.deepEqual(seen, names);

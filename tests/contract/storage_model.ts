@@ -109,9 +109,9 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
     const want = [...keys].filter(([key]) => key.startsWith(this.#prefix))
       .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const got: unknown[] = [];
-    let afterKey: string | undefined;
+    let fromKey: string | undefined;
     do {
-      const options = { limit: this.#limit, revision, ...(afterKey === undefined ? {} : { afterKey }) };
+      const options = { limit: this.#limit, revision, ...(fromKey === undefined ? {} : { fromKey }) };
       if (revision < storage.compactedRevision()) {
         return await assert.rejects(storage.list(this.#prefix, options), CompactedError);
       }
@@ -121,8 +121,8 @@ class ListCommand implements fc.AsyncCommand<Model, Real> {
         ...page.items.map((item) => [item.key, { revision: item.revision, value: item.object["value" as never] }]),
       );
       assert.equal(page.remaining, want.length - got.length);
-      afterKey = page.lastKey;
-    } while (afterKey !== undefined);
+      fromKey = page.nextKey;
+    } while (fromKey !== undefined);
     assert.deepEqual(got, want);
   }
 

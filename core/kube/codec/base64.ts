@@ -24,6 +24,15 @@ export function decodeBase64(text: string): Uint8Array {
   return Buffer.from(text, "base64");
 }
 
+/** Text in Go's `RawURLEncoding` to bytes; throws `DecodeError` as `canonicalBase64` does. */
+export function decodeRawUrlBase64(text: string): Uint8Array {
+  const wrong = /[^A-Za-z0-9_\-\r\n]/.exec(text);
+  const plain = (wrong === null ? text : text.slice(0, wrong.index)).replace(/[\r\n]/g, "");
+  const fault = wrong === null ? (plain.length % 4 === 1 ? text.length - 1 : undefined) : byteOffset(text, wrong.index);
+  if (fault !== undefined) throw new DecodeError(`illegal base64 data at input byte ${fault}`);
+  return Buffer.from(plain, "base64url");
+}
+
 /** The offset Go reports: of the first wrong byte, or of the end where a quantum is cut short. Line breaks are skipped. */
 function findFault(text: string): number | undefined {
   let inQuantum = 0;

@@ -15,7 +15,7 @@ import {
 } from "./_plan.ts";
 import { compareBytes } from "./_order.ts";
 import { canonicalBase64, encodeBase64 } from "./base64.ts";
-import { DecodeError } from "./errors.ts";
+import { DecodeError, goJsonType } from "./errors.ts";
 import { goQuote } from "./go_quote.ts";
 import { type JsonDocument, type JsonMember, membersOf, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
@@ -204,7 +204,7 @@ class Decoder {
   /** Times decode themselves, so that their faults end the decoding at once. */
   #text(value: unknown): string {
     if (typeof value === "string") return value;
-    throw this.#typeError(kindOf(value), "string");
+    throw this.#typeError(goJsonType(value), "string");
   }
 
   #list(of: FieldType, goType: string, value: unknown, before: unknown): unknown[] | undefined {
@@ -255,7 +255,7 @@ class Decoder {
   }
 
   #saveFault(value: unknown, goType: string): undefined {
-    return this.#saveTypeError(kindOf(value), goType);
+    return this.#saveTypeError(goJsonType(value), goType);
   }
 
   #saveTypeError(found: string, goType: string): undefined {
@@ -267,13 +267,6 @@ class Decoder {
     const place = this.#fields.length === 0 ? "Go value" : `Go struct field ${this.#struct}.${this.#fields.join(".")}`;
     return new DecodeError(`json: cannot unmarshal ${found} into ${place} of type ${goType}`);
   }
-}
-
-/** What Go calls a JSON value in its errors. */
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return "array";
-  if (typeof value === "boolean") return "bool";
-  return typeof value;
 }
 
 /** What stands in a list or map for `null`. Lists are empty rather than null, so that readers need not ask. */

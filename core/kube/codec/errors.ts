@@ -14,3 +14,10 @@ export class JsonSyntaxError extends AppError {
     super("invalid", message, cause === undefined ? {} : { cause });
   }
 }
+
+/** What Go calls a JSON value in its errors. */
+export function goJsonType(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  return typeof value;
+}

@@ -1,4 +1,4 @@
-/** `meta.k8s.io/v1` PartialObjectMetadataList: the metadata of a list of any kind. */
+/** PartialObjectMetadataList of `meta.k8s.io`: the metadata of a list of any kind. */
 import type { MessageSchema } from "../schema.ts";
 import { listOf, messageOf } from "./_fields.ts";
 import { listMetaSchema, partialObjectMetadataSchema } from "./meta_v1.ts";
@@ -10,5 +10,15 @@ export const partialObjectMetadataListSchema: MessageSchema = {
   fields: {
     metadata: { number: 1, type: messageOf(() => listMetaSchema), presence: "always" },
     items: { number: 2, type: listOf(messageOf(() => partialObjectMetadataSchema)), presence: "always" },
+  },
+};
+
+/** The same in `v1beta1`, which numbers its fields the other way round. */
+export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
+  ...partialObjectMetadataListSchema,
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
+  fields: {
+    items: { number: 1, type: listOf(messageOf(() => partialObjectMetadataSchema)), presence: "always" },
+    metadata: { number: 2, type: messageOf(() => listMetaSchema), presence: "always" },
   },
 };

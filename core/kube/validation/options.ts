@@ -63,8 +63,8 @@ export function validatePatchOptions(options: PatchOptions, apply: boolean): Fie
   return [...errors, ...validateCreateOptions(options)];
 }
 
-/** Faults of DeleteOptions. */
-export function validateDeleteOptions(options: DeleteOptions): FieldError[] {
+/** Faults of DeleteOptions, those of one object or of a collection. */
+export function validateDeleteOptions(options: DeleteOptions, ofCollection = false): FieldError[] {
   const { propagationPolicy, orphanDependents } = options;
   const errors: FieldError[] = [];
   if (orphanDependents !== undefined && propagationPolicy !== undefined) {
@@ -75,7 +75,11 @@ export function validateDeleteOptions(options: DeleteOptions): FieldError[] {
     errors.push(notSupported("propagationPolicy", propagationPolicy, [...PROPAGATION_POLICIES, "nil"]));
   }
   errors.push(...validateDryRun(options.dryRun ?? []));
-  return [...errors, ...validateUnsafeDelete(options)];
+  errors.push(...validateUnsafeDelete(options));
+  if (errors.length === 0 && ofCollection && options[UNSAFE] === true) {
+    errors.push(invalid(UNSAFE, true, "is not allowed with DELETECOLLECTION, try again after removing the option"));
+  }
+  return errors;
 }
 
 /** Faults of ListOptions; the server supports streaming lists. */
@@ -104,6 +108,7 @@ export function validateListOptions(options: ListOptions): FieldError[] {
 }
 
 const MATCH = "resourceVersionMatch";
+const UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential";
 const PROPAGATION_POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
 const FIELD_VALIDATIONS: readonly string[] = ["", "Ignore", "Strict", "Warn"];
 
@@ -139,9 +144,8 @@ function validateFieldValidation(value: string): FieldError[] {
 
 /** Deleting what cannot be read leaves no room for anything gentle. */
 function validateUnsafeDelete(options: DeleteOptions): FieldError[] {
-  const field = "ignoreStoreReadErrorWithClusterBreakingPotential";
-  if (options[field] !== true) return [];
+  if (options[UNSAFE] !== true) return [];
   const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;
   return others.filter((name) => options[name] !== undefined)
-    .map((name) => invalid(field, true, `cannot be set together with .${name}`));
+    .map((name) => invalid(UNSAFE, true, `cannot be set together with .${name}`));
 }

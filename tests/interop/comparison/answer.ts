@@ -12,7 +12,10 @@ import {
   jsonText,
 } from "../../../core/kube/codec/mod.ts";
 import * as kinds from "../../../core/kube/kinds/mod.ts";
-import { partialObjectMetadataListSchema } from "../../../core/kube/kinds/partial_list.ts";
+import {
+  partialObjectMetadataListSchema,
+  partialObjectMetadataListV1beta1Schema,
+} from "../../../core/kube/kinds/partial_list.ts";
 import type { MessageSchema } from "../../../core/kube/schema.ts";
 
 /** An answer as it came. */
@@ -105,7 +108,7 @@ const OTHER_SCHEMAS: Readonly<Record<string, MessageSchema>> = {
   "meta.k8s.io/v1 PartialObjectMetadata": kinds.partialObjectMetadataSchema,
   "meta.k8s.io/v1 PartialObjectMetadataList": partialObjectMetadataListSchema,
   "meta.k8s.io/v1beta1 PartialObjectMetadata": kinds.partialObjectMetadataSchema,
-  "meta.k8s.io/v1beta1 PartialObjectMetadataList": partialObjectMetadataListSchema,
+  "meta.k8s.io/v1beta1 PartialObjectMetadataList": partialObjectMetadataListV1beta1Schema,
   "v1 APIVersions": kinds.apiVersionsSchema,
   "v1 APIGroup": kinds.apiGroupSchema,
   "v1 APIGroupList": kinds.apiGroupListSchema,
