@@ -20,6 +20,7 @@ interface Node extends NodeShape {
       readonly kubeletVersion?: string;
       readonly osImage?: string;
       readonly kernelVersion?: string;
+      readonly architecture?: string;
       readonly containerRuntimeVersion?: string;
     };
   };
@@ -43,7 +44,7 @@ export const nodes: Resource<Node> = {
     textColumn<Node>("Internal-IP", "Address inside the cluster.", (node) => addressText(node, "InternalIP"), 1),
     textColumn<Node>("External-IP", "Address outside the cluster.", (node) => addressText(node, "ExternalIP"), 1),
     textColumn<Node>("OS-Image", "The operating system.", (node) => infoText(node.status.nodeInfo?.osImage), 1),
-    textColumn<Node>("Kernel-Version", "The kernel.", (node) => infoText(node.status.nodeInfo?.kernelVersion), 1),
+    textColumn<Node>("Kernel-Version", "The kernel, and for which machines it is.", kernelText, 1),
     textColumn<Node>(
       "Container-Runtime",
       "The container runtime.",
@@ -91,6 +92,11 @@ function rolesText(node: Node): string {
 
 function addressText(node: Node, type: string): string {
   return node.status.addresses?.find((address) => address.type === type)?.address ?? "<none>";
+}
+
+function kernelText({ status: { nodeInfo } }: Node): string {
+  const kernel = infoText(nodeInfo?.kernelVersion);
+  return nodeInfo?.architecture ? `${kernel} (${nodeInfo.architecture})` : kernel;
 }
 
 function infoText(value: string | undefined): string {

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodes } from "./nodes.ts";
+
+// Rows as kube-apiserver 1.37 prints them (`printNode` of pkg/printers/internalversion).
+for (
+  const { name, nodeInfo, want } of [
+    { name: "nothing is known", nodeInfo: undefined, want: "<unknown>" },
+    { name: "only the kernel is known", nodeInfo: { kernelVersion: "6.1.0" }, want: "6.1.0" },
+    { name: "only the architecture is known", nodeInfo: { architecture: "arm64" }, want: "<unknown> (arm64)" },
+    { name: "both are known", nodeInfo: { kernelVersion: "6.1.0", architecture: "amd64" }, want: "6.1.0 (amd64)" },
+    { name: "both are empty", nodeInfo: { kernelVersion: "", architecture: "" }, want: "<unknown>" },
+  ]
+) {
+  test(`nodes shows ${want} as the kernel when ${name}`, () => {
+    const column = nodes.columns.find((column) => column.name === "Kernel-Version");
+    const status = nodeInfo === undefined ? {} : { nodeInfo };
+    assert.equal(column?.cell({ metadata: { name: "n1" }, spec: {}, status }, new Date(0)), want);
+  });
+}
