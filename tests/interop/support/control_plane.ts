@@ -1,6 +1,7 @@
 /**
  * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when asked for, kube-controller-manager with
- * the certificate controllers. Its certificates come from openssl, so that no code of ours vouches for itself.
+ * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
+ * vouches for itself.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -29,6 +30,14 @@ export const TOKENS = {
   "approver-token": ["tlsboot-approver", "tlsboot-approvers"],
   "user-token": ["tokenuser", "tokengroup"],
 } as const;
+
+const CONTROLLERS: readonly string[] = [
+  "certificatesigningrequest-approving-controller",
+  "certificatesigningrequest-signing-controller",
+  "certificatesigningrequest-cleaner-controller",
+  "bootstrap-signer-controller",
+  "token-cleaner-controller",
+];
 
 /** How a control plane is started. */
 export interface ControlPlaneOptions {
@@ -92,7 +101,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     if (options.controllers) {
       started.push(start(peerPath("kube-controller-manager"), [
         `--kubeconfig=${plane.adminKubeconfig}`,
-        "--controllers=certificatesigningrequest-approving-controller,certificatesigningrequest-signing-controller,certificatesigningrequest-cleaner-controller",
+        `--controllers=${CONTROLLERS.join(",")}`,
         `--cluster-signing-cert-file=${folder.join("ca.crt")}`,
         `--cluster-signing-key-file=${folder.join("ca.key")}`,
         `--service-account-private-key-file=${folder.join("sa.key")}`,

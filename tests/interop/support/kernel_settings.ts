@@ -1,8 +1,8 @@
 /** The kernel's settings that a whole kubelet changes for the machine, put back afterwards. */
 import { readFile, writeFile } from "node:fs/promises";
 
-/** What a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
-const PATHS = [
+/** Files of what a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
+export const KERNEL_SETTINGS: readonly string[] = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
   "kernel/panic",
@@ -13,7 +13,7 @@ const PATHS = [
 
 /** Remembers them; disposing writes back those that are different by then. */
 export async function rememberKernelSettings(): Promise<AsyncDisposable> {
-  const before = await Promise.all(PATHS.map(async (path) => ({ path, text: await readFile(path, "utf8") })));
+  const before = await Promise.all(KERNEL_SETTINGS.map(async (path) => ({ path, text: await readFile(path, "utf8") })));
   return {
     async [Symbol.asyncDispose]() {
       for (const { path, text } of before) {

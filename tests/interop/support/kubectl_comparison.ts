@@ -23,6 +23,8 @@ export interface Command {
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** How it must end at both places; anything will do when left out, as long as it is the same. */
+  readonly code?: number;
   /** Whose kubeconfig; admin when left out. */
   readonly as?: Identity;
   /** What the server documents in sentences, or has more of than we serve, and is left out of the comparison. */
@@ -43,7 +45,7 @@ export interface Script {
   readonly title: string;
   /**
    * Files that stand in the folder where the commands run; `${csr:NAME}` is a request for the common name NAME,
-   * `${server}` the host and port of the server.
+   * `${server}` the host and port of the server, `${home}` the folder of the place.
    */
   readonly files?: Readonly<Record<string, string>>;
   /** `generateName`s that are used: the names made of them are blanked. */
@@ -79,10 +81,10 @@ export interface Place {
   readonly server: string;
   /** It has `<identity>.kubeconfig` for each identity that scripts name, and takes what the commands write. */
   readonly home: string;
-  /** What runs a command there, put before its words. */
-  readonly prefix?: readonly string[];
   /** Folder of programs that are found before others. */
   readonly bin?: string;
+  /** What else differs between places: `${name}` stands for it in files and commands, `<name>` in outputs. */
+  readonly values?: Readonly<Record<string, string>>;
 }
 
 /** Replays scripts of kubectl commands one after the other, against both servers of a pair. */
@@ -146,11 +148,13 @@ async function createRunner(
   startedAt: Date,
 ): Promise<Runner> {
   const { home, server } = place;
+  const values: Readonly<Record<string, string>> = { server, home, ...place.values };
+  const expand = (text: string) => text.replaceAll(/\$\{(\w+)\}/g, (all, name: string) => values[name] ?? all);
   const cwd = join(home, script.title.replaceAll(/[^a-z0-9]+/gi, "-"));
   await mkdir(cwd);
   await mkdir(join(home, "tmp"), { recursive: true });
-  for (const [name, text] of files) await writeFile(join(cwd, name), text.replaceAll("${server}", server));
-  const blank = createTextBlanker({ server, home, generated: script.generated ?? [], startedAt });
+  for (const [name, text] of files) await writeFile(join(cwd, name), expand(text));
+  const blank = createTextBlanker({ values, generated: script.generated ?? [], startedAt });
   const optionsOf = (command: Command) => ({
     cwd,
     env: {
@@ -160,12 +164,11 @@ async function createRunner(
       ...(place.bin === undefined ? {} : { PATH: `${place.bin}:${process.env["PATH"] ?? ""}` }),
       ...command.env,
     },
-    ...(command.stdin === undefined ? {} : { stdin: command.stdin }),
+    ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),
   });
   const wordsOf = ({ program = "kubectl", run }: Command): readonly [string, ...string[]] => {
     const path = STOCK.includes(program) ? peerPath(program) : program;
-    const [first = path, ...words] = [...(place.prefix ?? []), path, ...splitWords(run)];
-    return [first, ...words];
+    return [path, ...splitWords(expand(run))];
   };
   const runCommand = (command: Command) =>
     runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...wordsOf(command)], optionsOf(command));
@@ -196,6 +199,7 @@ function cut(step: Step, theirs: Outcome, ours: Outcome): readonly [Outcome, Out
 }
 
 function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boolean {
+  if ("run" in step && step.code !== undefined && theirs.code !== step.code) return true;
   const [left, right] = [formatOutcome(theirs), formatOutcome(ours)];
   if (!("run" in step) || step.meant === undefined) return left !== right;
   return left === right || !step.meant.difference.test(formatDiff(left, right));

@@ -9,6 +9,8 @@ const TIMES = [
 ];
 /** An age of less than ten minutes: a whole cell, or what stands with it in the cells of events. */
 const AGE = /(?<=[\s("]|^)(?:\d+s|[2-9]m(?:\d+s)?)(?=[\s)"]|$)/gm;
+/** How long something took, to the nanosecond. */
+const DURATION = /\b\d+\.\d{3,}m?s\b/g;
 const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
 /** A bootstrap token, and the signature that proves its secret. */
 const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
@@ -20,10 +22,8 @@ const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 
 /** What is known of the side whose output is blanked. */
 export interface TextBlankerOptions {
-  /** Host and port of the server. */
-  readonly server: string;
-  /** The folder where the side's commands run. */
-  readonly home: string;
+  /** What only this side has, such as its server and its folder, by the names that stand for it. */
+  readonly values: Readonly<Record<string, string>>;
   /** Times from then on are blanked. */
   readonly startedAt: Date;
   /** `generateName`s in use. */
@@ -37,8 +37,10 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
   const uids = createLabels("uid");
   const revisions = createLabels("rv");
   const tokens = createLabels("token");
+  const values = Object.entries(options.values).sort(([, a], [, b]) => b.length - a.length);
   return (text) => {
-    let out = text.replaceAll(options.home, "<home>").replaceAll(options.server, "<server>");
+    let out = text;
+    for (const [name, value] of values) out = out.replaceAll(value, `<${name}>`);
     for (const base of options.generated) {
       const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
       out = out.replace(name, `${base}<generated>`);
@@ -46,7 +48,10 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
     out = out.replace(KLOG_HEAD, "$1 ").replace(UUID, uids).replace(TOKEN, tokens).replace(SIGNATURE, "<signature>");
     for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
-    out = out.replace(AGE, "<age>").replace(TEMPORARY, "$1<n>").replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
+    out = out.replace(AGE, "<age>").replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>").replace(
+      /v1\.37\.2\+tlsboot\.[\w.-]+/g,
+      "v1.37.2",
+    );
     // Columns are as wide as their longest cell, ages among them.
     return out.replace(/(?<=\S) {2,}/g, "  ");
   };

@@ -1,0 +1,155 @@
+/** The signatures of `cluster-info` that `up` keeps are those of a real kube-controller-manager, through all changes. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
+import { startControlPlane } from "./support/control_plane.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { startSite } from "./support/site.ts";
+
+const PATIENCE_MS = 20_000;
+const PAUSE_MS = 100;
+
+interface TokenOptions {
+  readonly type?: string;
+  readonly name?: string;
+  /** Entries beside the id, the secret and the usage; undefined takes one of those away. */
+  readonly data?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A Secret as kubeadm makes it for a token that signs, and what is different about it. */
+function tokenSecret(id: string, { type = "bootstrap.kubernetes.io/token", name, data }: TokenOptions = {}): string {
+  const all = { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true", ...data };
+  const encoded = Object.entries(all).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, Buffer.from(value).toString("base64")]]
+  );
+  const metadata = { name: name ?? `bootstrap-token-${id}`, namespace: "kube-system" };
+  return JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata, type, data: Object.fromEntries(encoded) });
+}
+
+function clusterInfo(kubeconfig: string): string {
+  const metadata = { name: "cluster-info", namespace: "kube-public" };
+  return JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata, data: { kubeconfig } });
+}
+
+type Change = (kubectl: Kubectl) => Promise<unknown>;
+
+const apply = (...objects: readonly string[]): Change => async (kubectl) => {
+  for (const stdin of objects) {
+    await kubectl.given({ stdin }).run("apply", "--server-side", "--force-conflicts", "-f", "-");
+  }
+};
+
+interface Step {
+  readonly change: string;
+  readonly make: Change;
+  /** Ids of the tokens that have a signature afterwards. */
+  readonly signed: readonly string[];
+  /** They are those of before, but at least one has another signature. */
+  readonly isRenewal?: boolean;
+}
+
+const STEPS: readonly Step[] = [
+  { change: "a cluster without tokens", make: apply(clusterInfo("first")), signed: [] },
+  {
+    change: "tokens that sign",
+    make: apply(tokenSecret("aaaaaa"), tokenSecret("bbbbbb", { data: { expiration: "2100-01-01T00:00:00Z" } })),
+    signed: ["aaaaaa", "bbbbbb"],
+  },
+  {
+    change: "tokens that do not",
+    make: apply(
+      tokenSecret("cccccc", { data: { "usage-bootstrap-signing": "false", "usage-bootstrap-authentication": "true" } }),
+      tokenSecret("dddddd", { data: { "usage-bootstrap-signing": undefined } }),
+      tokenSecret("eeeeee", { type: "Opaque" }),
+      tokenSecret("ffffff", { data: { expiration: "2020-01-01T00:00:00Z" } }),
+      tokenSecret("gggggg", { data: { "token-secret": undefined } }),
+      tokenSecret("hhhhhh", { name: "bootstrap-token-iiiiii" }),
+      tokenSecret("zzzzzz"),
+    ),
+    signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
+  },
+  {
+    change: "another content",
+    make: apply(clusterInfo("second")),
+    signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
+    isRenewal: true,
+  },
+  {
+    change: "another secret of a token",
+    make: apply(tokenSecret("aaaaaa", { data: { "token-secret": "fedcba9876543210" } })),
+    signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
+    isRenewal: true,
+  },
+  {
+    change: "a token that signs no longer",
+    make: apply(tokenSecret("bbbbbb", { data: { "usage-bootstrap-signing": "false" } })),
+    signed: ["aaaaaa", "zzzzzz"],
+  },
+  {
+    change: "a token that is deleted",
+    make: (kubectl) => kubectl.run("delete", "secret", "bootstrap-token-aaaaaa", "--namespace=kube-system"),
+    signed: ["zzzzzz"],
+  },
+  {
+    change: "a token that has expired",
+    make: apply(tokenSecret("zzzzzz", { data: { expiration: "2020-01-01T00:00:00Z" } })),
+    signed: [],
+  },
+  {
+    change: "signatures that nobody made",
+    make: (kubectl) =>
+      kubectl.run(
+        ...["patch", "configmap/cluster-info", "--namespace=kube-public", "--type=merge"],
+        '--patch={"data":{"jws-kubeconfig-aaaaaa":"x","other":"kept"}}',
+      ),
+    signed: [],
+  },
+];
+
+test("up signs cluster-info as kube-controller-manager does, and drops the signatures of tokens that are gone", async () => {
+  await using plane = await startControlPlane();
+  await using site = await startSite();
+  const theirs = createKubectl(plane.folder, plane.adminKubeconfig);
+  await theirs.run("wait", "namespace/kube-public", "--for=create", "--timeout=30s");
+  // `up` has a token of its own, which it makes anew when it is deleted.
+  const [own = ""] = Object.keys(await signaturesOf(site.kubectl));
+  let before: Signatures = {};
+  for (const { change, make, signed, isRenewal = false } of STEPS) {
+    await Promise.all([make(theirs), make(site.kubectl)]);
+    const expected = await untilSigned(
+      theirs,
+      (signatures) =>
+        Object.keys(signatures).join() === signed.join() && !(isRenewal && isDeepStrictEqual(signatures, before)),
+    );
+    assert.deepEqual(Object.keys(expected), signed, `kube-controller-manager, ${change}`);
+    const signatures = await untilSigned(site.kubectl, (some) => isDeepStrictEqual(some, expected), own);
+    assert.deepEqual(signatures, expected, change);
+    before = expected;
+  }
+});
+
+type Signatures = Readonly<Record<string, string>>;
+
+/** Looks until the signatures are as they should be, or time is up; answers what is there then. */
+async function untilSigned(
+  kubectl: Kubectl,
+  isAsItShouldBe: (signatures: Signatures) => boolean,
+  leftOut = "",
+): Promise<Signatures> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const { [leftOut]: _, ...signatures } = await signaturesOf(kubectl);
+    if (isAsItShouldBe(signatures) || Date.now() > deadline) return signatures;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+async function signaturesOf(kubectl: Kubectl): Promise<Signatures> {
+  const text = await kubectl.run("get", "configmap/cluster-info", "--namespace=kube-public", "--output=json");
+  const { data = {} } = JSON.parse(text) as { readonly data?: Readonly<Record<string, string>> };
+  const signatures = Object.entries(data).flatMap(([key, value]) =>
+    key.startsWith("jws-kubeconfig-") ? [[key.replace("jws-kubeconfig-", ""), value]] : []
+  );
+  return Object.fromEntries(signatures.sort(([a = ""], [b = ""]) => (a < b ? -1 : 1)));
+}

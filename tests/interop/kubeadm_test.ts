@@ -1,0 +1,82 @@
+/** Stock kubeadm 1.37 cannot tell `up` from a real control plane: tokens, phases of init, discovery, a machine that joins. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { peerPath } from "../../scripts/peers.ts";
+import { type Finished, runProgram } from "../support/child.ts";
+import { startClusters } from "./support/kubeadm_places.ts";
+import { discovery, joining } from "./support/kubeadm_join_scripts.ts";
+import { INIT_CONFIG, preparing, randomTokens, tokens } from "./support/kubeadm_scripts.ts";
+import { compareScripts, formatStep } from "./support/kubectl_comparison.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+/** Where kubeadm and kubelet write on a machine that is not one of the test's. */
+const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet"];
+const whatIsThere = () => FOREIGN.filter((path) => existsSync(path));
+
+/** kubeadm's own group, which the phases of init give what a machine that joins must read. */
+const KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token";
+
+test("kubeadm says of up what it says of a real control plane: tokens, phases of init, discovery, join, reset", async () => {
+  const before = whatIsThere();
+  await using clusters = await startClusters();
+  const compared = await compareScripts(clusters.places, [tokens, preparing, discovery, joining, randomTokens]);
+  assert.deepEqual(whatIsThere(), before);
+  const faults = compared.filter(({ isFault }) => isFault);
+  assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
+});
+
+test("kubeadm join finds up by the cluster-info that up publishes, with tokens of tlsboot and the pin of ca show", async () => {
+  const before = whatIsThere();
+  await using site = await startSite();
+  const dataDir = ["--data-dir", site.dataDir];
+  const token = await answerOf(site, "token", "create", ...dataDir);
+  const shown = await answerOf(site, "ca", "show", ...dataDir);
+  const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
+
+  // The cluster is found and trusted; kubeadm goes on to ask for what nobody has uploaded.
+  const alone = await discover(site, token, pin);
+  assert.equal(alone.code, 1);
+  assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);
+  const stranger = await discover(site, token, `sha256:${"0".repeat(64)}`);
+  assert.equal(stranger.code, 1);
+  assert.match(stranger.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
+
+  await upload(site);
+  const member = await answerOf(site, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
+  const { code, stdout, stderr } = await discover(site, member, pin);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"/);
+  assert.deepEqual(whatIsThere(), before);
+});
+
+async function answerOf(site: RunningSite, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await site.tlsboot(...args);
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+/** The first phase of joining, which writes nothing. */
+async function discover({ server, folder }: RunningSite, token: string, pin: string): Promise<Finished> {
+  const path = folder.join("join.json");
+  const config = {
+    apiVersion: "kubeadm.k8s.io/v1beta4",
+    kind: "JoinConfiguration",
+    nodeRegistration: { name: "node-1", criSocket: "unix:///nobody.sock" },
+    timeouts: { discovery: "10s", kubernetesAPICall: "1s" },
+    discovery: { bootstrapToken: { apiServerEndpoint: new URL(server).host, token, caCertHashes: [pin] } },
+  };
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+  const phase = ["join", "phase", "preflight", "--config", path, "--ignore-preflight-errors", "all"];
+  return await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
+}
+
+async function upload({ server, folder, adminKubeconfig }: RunningSite): Promise<void> {
+  const path = folder.join("init.yaml");
+  const values: Readonly<Record<string, string>> = { server: new URL(server).host, port: "10250", healthPort: "10248" };
+  await writeFile(path, INIT_CONFIG.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => values[name] ?? ""));
+  const phase = ["init", "phase", "upload-config", "all", "--config", path, "--kubeconfig", adminKubeconfig];
+  const { code, stderr } = await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+}
