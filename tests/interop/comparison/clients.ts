@@ -8,6 +8,41 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
     shown: "every command of a CSR's life, approval and denial, watches, waits",
     test: "kubectl_csr_commands_test.ts",
   },
+  {
+    client: "kubectl",
+    shown: "scripts of commands that end and print as with kube-apiserver: get in every output, describe, explain, " +
+      "create, apply on both sides, patch, label, taint, certificate, wait, watch, delete, auth",
+    test: "kubectl_comparison_test.ts",
+  },
+  {
+    client: "kubeadm",
+    shown: "token create, list and delete, init phases bootstrap-token and upload-config, join by token, file and " +
+      "configuration with its refusals, reset: all end and print as with a real control plane, and the node is Ready",
+    test: "kubeadm_test.ts",
+  },
   { client: "kubelet", shown: "TLS bootstrap that blocks on the certificate", test: "kubelet_test.ts" },
+  {
+    client: "kubelet",
+    shown: "the whole of it for five minutes: its node stays Ready, its lease is renewed, and it serves with the " +
+      "certificate that is approved",
+    test: "whole_kubelet_test.ts",
+  },
   { client: "client-go certificate manager", shown: "first certificate and rotation", test: "certmanager_test.ts" },
+  {
+    client: "client-go informers and leader election",
+    shown:
+      "five minutes over two restarts of the server, one of them a crash: nothing lost, nothing twice, never two leaders",
+    test: "soak_test.ts",
+  },
+  {
+    client: "@kubernetes/client-node",
+    shown:
+      "lists, watches, approval, patches, an informer and refusals as with kube-apiserver, by certificate and token",
+    test: "client_node_test.ts",
+  },
+  {
+    client: "e2e.test, the conformance tests that need no pods",
+    shown: "24 of 27 pass; the others look for API groups of a whole Kubernetes, which are not served",
+    test: "conformance_test.ts",
+  },
 ];
