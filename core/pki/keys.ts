@@ -6,22 +6,14 @@ import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { CurveName } from "./curves.ts";
 import { type Bytes, DerError, DerReader } from "./der.ts";
+import type { KeyAlgorithm } from "./key_algorithm.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
+export { KEY_ALGORITHMS, type KeyAlgorithm, keyAlgorithmOf } from "./key_algorithm.ts";
 export { describePublicKey, type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
 export type { HashName } from "./signature_algorithm.ts";
-
-/** The keys that `generatePrivateKey` makes. */
-export type KeyAlgorithm =
-  | "ecdsa-p256"
-  | "ecdsa-p384"
-  | "ecdsa-p521"
-  | "rsa-2048"
-  | "rsa-3072"
-  | "rsa-4096"
-  | "ed25519";
 
 /** A private key; printing it in any way shows `[redacted]`. */
 export interface PrivateKey {

@@ -1,7 +1,7 @@
 /** CertificateSubjectRestriction: no superusers by way of the client signer (`csr-api.md` §9.4). */
 import { parseRequest } from "../../core/csr/request.ts";
+import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { isCsr } from "./csr.ts";
 
@@ -13,9 +13,7 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
     if (object.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return Promise.resolve(undefined);
     const request = parseRequest(object.spec.request);
     if (!request.ok) return Promise.resolve({ message: `failed to parse CSR: ${request.error}` });
-    if (!request.value.subject.organizations.includes(MASTERS_GROUP)) return Promise.resolve(undefined);
-    return Promise.resolve({
-      message: `use of ${KUBE_APISERVER_CLIENT_SIGNER} signer with ${MASTERS_GROUP} group is not allowed`,
-    });
+    const message = findSubjectRestriction(object.spec.signerName, request.value.subject.organizations);
+    return Promise.resolve(message === undefined ? undefined : { message });
   },
 };

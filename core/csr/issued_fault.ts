@@ -1,0 +1,65 @@
+/** Does a certificate say what was asked for? A signer may add, but not leave out. */
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { formatName, type SubjectFields } from "../pki/names.ts";
+import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
+import { extendedKeyUsagesOf, keyUsageBitsOf } from "./usages.ts";
+
+/** What was asked for; what is left out is not looked at. */
+export interface AskedCertificate extends Partial<AlternativeNames> {
+  readonly subject: SubjectFields;
+  readonly usages?: readonly string[];
+}
+
+const ANY_PURPOSE = "2.5.29.37.0";
+const NAMES = [
+  ["dnsNames", "the DNS name"],
+  ["ipAddresses", "the IP address"],
+  ["emailAddresses", "the email address"],
+  ["uris", "the URI"],
+] as const;
+
+/** The first thing that the certificate lacks, in words; undefined when it is what was asked for. */
+export function findIssuedFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
+  return subjectFault(leaf, asked.subject) ?? namesFault(leaf, asked) ?? usagesFault(leaf, asked.usages ?? []);
+}
+
+function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | undefined {
+  const { commonName = "", serialNumber = "", ...lists } = subject;
+  const fields = Object.entries(lists) as [keyof typeof lists, readonly string[]][];
+  const lacks = fields.some(([field, values]) => values.some((value) => !leaf.subject[field].includes(value)));
+  if (leaf.subject.commonName === commonName && !lacks && ["", leaf.subject.serialNumber].includes(serialNumber)) {
+    return undefined;
+  }
+  return `it is for "${formatName(leaf.subject)}", asked was "${formatName(subject)}"`;
+}
+
+function namesFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
+  for (const [field, words] of NAMES) {
+    const given = leaf[field].map(spelling);
+    const missing = asked[field]?.find((name) => !given.includes(spelling(name)));
+    if (missing !== undefined) return `${words} "${missing}" is not in it`;
+  }
+  return undefined;
+}
+
+/** An absent extension restricts nothing (RFC 5280 §4.2.1.3, §4.2.1.12). */
+function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string | undefined {
+  const purposes = leaf.extendedKeyUsages;
+  for (const usage of usages) {
+    const [bit] = keyUsageBitsOf([usage]);
+    const [purpose] = extendedKeyUsagesOf([usage]);
+    const isFree = purposes.length === 0 || purposes.includes(ANY_PURPOSE);
+    const lacksBit = bit !== undefined && leaf.keyUsages.length > 0 && !leaf.keyUsages.includes(bit);
+    if (lacksBit || (purpose !== undefined && !isFree && !purposes.includes(purpose))) {
+      return `the usage "${usage}" is not in it`;
+    }
+  }
+  return undefined;
+}
+
+/** Host names and addresses are equal in more than one spelling. */
+function spelling(name: string): string {
+  const address = parseIpAddress(name);
+  return address === undefined ? name.toLowerCase() : formatIpAddress(address);
+}

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sharedKey } from "../../tests/support/csr_builder.ts";
+import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
+import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
+import { findPemBlock } from "../pki/pem.ts";
+import { type AskedCertificate, findIssuedFault } from "./issued_fault.ts";
+import { type AskedCredentials, decideRenewal, type RenewalVerdict, type RenewalWish } from "./renewal.ts";
+
+const NOW = new Date("2026-01-01T00:00:00Z");
+const HOUR_MS = 3_600_000;
+const subject = { commonName: "web", organizations: ["a", "b"], organizationalUnits: ["x"] };
+const asked: AskedCertificate = {
+  subject,
+  dnsNames: ["web.example.com"],
+  ipAddresses: ["10.0.0.1", "::1"],
+  usages: ["digital signature", "server auth"],
+};
+
+async function issued(edit: Partial<IssuedCertificate> = {}): Promise<CertificateFacts> {
+  const { dnsNames = [], ipAddresses = [], usages = [] } = asked;
+  const ca = await createIssuingCa(NOW);
+  const publicKeyDer = (await sharedKey()).publicKeyDer();
+  const pem = await ca.issue({ publicKeyDer, subject, dnsNames, ipAddresses, usages, ...edit });
+  const leaf = parseCertificate(findPemBlock(pem)?.block.bytes ?? assert.fail());
+  assert.ok(leaf.ok);
+  return leaf.value;
+}
+
+const cases: readonly {
+  name: string;
+  edit?: Partial<IssuedCertificate>;
+  asked?: Partial<AskedCertificate>;
+  want?: RegExp;
+}[] = [
+  { name: "what was asked" },
+  { name: "more names", edit: { dnsNames: ["other", "WEB.example.com"] } },
+  { name: "more organizations", edit: { subject: { ...subject, organizations: ["c", "b", "a"] } } },
+  { name: "more usages", edit: { usages: ["digital signature", "key encipherment", "client auth", "server auth"] } },
+  { name: "an address in another spelling", asked: { ipAddresses: ["0:0:0::1"] } },
+  { name: "no extension for purposes", edit: { usages: ["digital signature"] } },
+  { name: "any purpose", edit: { usages: ["digital signature", "any"] } },
+  { name: "another common name", edit: { subject: { ...subject, commonName: "www" } }, want: /it is for "CN=www/ },
+  { name: "an organization less", edit: { subject: { ...subject, organizations: ["a"] } }, want: /asked was "CN=web/ },
+  { name: "a unit less", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
+  { name: "a serial number less", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
+  { name: "no DNS name", edit: { dnsNames: [] }, want: /the DNS name "web\.example\.com" is not in it/ },
+  { name: "an address less", edit: { ipAddresses: ["10.0.0.1"] }, want: /the IP address "::1" is not in it/ },
+  { name: "no URI", asked: { uris: ["spiffe://a/b"] }, want: /the URI "spiffe:\/\/a\/b" is not in it/ },
+  { name: "no address", asked: { emailAddresses: ["a@b"] }, want: /the email address "a@b" is not in it/ },
+  {
+    name: "another purpose",
+    edit: { usages: ["digital signature", "client auth"] },
+    want: /the usage "server auth" is not in it/,
+  },
+  {
+    name: "a bit less",
+    edit: { usages: ["key encipherment", "server auth"] },
+    want: /the usage "digital signature" is not in it/,
+  },
+];
+for (const { name, edit, asked: more, want } of cases) {
+  test(`findIssuedFault() ${want === undefined ? "accepts" : "refuses"} a certificate with ${name}`, async () => {
+    const fault = findIssuedFault(await issued(edit), { ...asked, ...more });
+    if (want === undefined) assert.equal(fault, undefined);
+    else assert.match(fault ?? "", want);
+  });
+}
+
+const later = { isForced: false, renewBeforeMs: HOUR_MS };
+const renewals: readonly {
+  name: string;
+  existing?: "none" | "unusable";
+  edit?: Partial<IssuedCertificate>;
+  asked?: Partial<AskedCredentials>;
+  wish: RenewalWish;
+  want: RenewalVerdict["kind"];
+  reason?: RegExp;
+}[] = [
+  { name: "nothing there", existing: "none", wish: { isForced: false }, want: "ask", reason: /none yet/ },
+  { name: "something there", wish: { isForced: false }, want: "exists" },
+  { name: "something broken there", existing: "unusable", wish: { isForced: false }, want: "exists" },
+  { name: "force", wish: { isForced: true }, want: "ask" },
+  { name: "something broken, in time", existing: "unusable", wish: later, want: "ask", reason: /broken/ },
+  { name: "a good one", wish: later, want: "keep" },
+  {
+    name: "one that ends in exactly that time",
+    edit: { notAfter: new Date(NOW.getTime() + HOUR_MS) },
+    wish: later,
+    want: "ask",
+    reason: /it expires at 2026-01-01T01:00:00Z/,
+  },
+  {
+    name: "one that is over",
+    edit: { notAfter: new Date(NOW.getTime() - 1000) },
+    wish: later,
+    want: "ask",
+    reason: /it expired at/,
+  },
+  { name: "another name asked", asked: { dnsNames: ["www"] }, wish: later, want: "ask", reason: /"www"/ },
+  { name: "the same kind of key asked", asked: { key: "ecdsa-p256" }, wish: later, want: "keep" },
+  {
+    name: "another kind of key asked",
+    asked: { key: "rsa-2048" },
+    wish: later,
+    want: "ask",
+    reason: /its key is ecdsa-p256, asked was rsa-2048/,
+  },
+  { name: "another key asked", asked: { key: Uint8Array.of(1) }, wish: later, want: "ask", reason: /another key/ },
+];
+for (const { name, existing, edit, asked: more, wish, want, reason } of renewals) {
+  test(`decideRenewal() says ${want} for ${name}`, async () => {
+    const found = existing === "none"
+      ? { kind: "none" as const }
+      : existing === "unusable"
+      ? { kind: "unusable" as const, reason: "broken" }
+      : { kind: "usable" as const, leaf: await issued(edit) };
+    const verdict = decideRenewal(found, { ...asked, ...more }, wish, NOW);
+    assert.equal(verdict.kind, want);
+    if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
+  });
+}

@@ -1,0 +1,25 @@
+/** What Kubernetes is known to refuse, so that it can be said before a key is made and anybody is asked. */
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { formatFieldError } from "../kube/field_error.ts";
+import { BUILTIN_SIGNERS, checkProfile } from "../signing/profile.ts";
+import { parseRequest } from "./request.ts";
+import { findSubjectRestriction } from "./subject_restriction.ts";
+import { validateCsrCreate } from "./validate.ts";
+
+/**
+ * Everything that the API, its admission or the signer would say no to, in their words; empty when nothing is known. Of
+ * signers only the four that Kubernetes defines are known.
+ */
+export function findRefusals(csr: CertificateSigningRequest): readonly string[] {
+  const { signerName, usages = [] } = csr.spec;
+  const faults = validateCsrCreate(csr).map(formatFieldError);
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok || faults.length > 0) return faults;
+  const restriction = findSubjectRestriction(signerName, request.value.subject.organizations);
+  const profile = BUILTIN_SIGNERS.get(signerName);
+  const refusal = profile === undefined ? undefined : checkProfile(profile, request.value, usages);
+  return [
+    ...(restriction === undefined ? [] : [restriction]),
+    ...(refusal === undefined ? [] : [`the signer ${signerName} refuses it: ${refusal}`]),
+  ];
+}
