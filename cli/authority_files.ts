@@ -1,9 +1,7 @@
 /** The CA in the data folder: `pki/ca.crt` and `pki/ca.key`. Never overwritten; refused when others can read the key. */
-import { link } from "node:fs/promises";
-import { Buffer } from "node:buffer";
 import { dirname, sep } from "node:path";
 import type { FilePort } from "../client/files.ts";
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError } from "../core/errors.ts";
 import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Random } from "../core/ports.ts";
@@ -78,7 +76,7 @@ export async function createAuthorityFiles(
     key,
     serial: random.bytes(SERIAL_BYTES),
   });
-  await createWhole(paths.certificate, authority.certificatePem, PUBLIC_MODE, deps);
+  await files.createExclusive(paths.certificate, authority.certificatePem, PUBLIC_MODE);
   return authority;
 }
 
@@ -94,32 +92,12 @@ async function findKey(path: string, files: FilePort): Promise<PrivateKey | unde
 
 async function createKey(path: string, algorithm: KeyAlgorithm, deps: AuthorityDeps): Promise<PrivateKey> {
   const key = await generatePrivateKey(algorithm);
-  await createWhole(path, key.toPem(), SECRET_MODE, deps);
+  await deps.files.createExclusive(path, key.toPem(), SECRET_MODE);
   return key;
 }
 
-/** Whole or not at all, and only where nothing is: a link, unlike a rename, never replaces. */
-async function createWhole(path: string, text: string, mode: number, { files, random }: AuthorityDeps): Promise<void> {
-  const temporary = `${path}.${Buffer.from(random.bytes(6)).toString("hex")}.tmp`;
-  await files.createExclusive(temporary, text, mode);
-  try {
-    await link(temporary, path);
-  } catch (error) {
-    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
-    throw new AppError(
-      exists ? "file_exists" : "io",
-      `cannot create "${path}": ${exists ? "it exists" : messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
-  } finally {
-    await files.unlink(temporary);
-  }
-}
-
-/** Refuses a key that others can read. Windows has no such bits and reports none that would matter. */
-async function checkPrivate(path: string, files: FilePort): Promise<void> {
+/** Refuses a key that others can read: AppError `file_permissions`. Windows has no such bits and reports none that would matter. */
+export async function checkPrivate(path: string, files: FilePort): Promise<void> {
   const facts = await files.stat(path);
   if (facts === undefined || (facts.mode & OTHERS) === 0 || isWindowsMode(facts.mode)) return;
   throw new AppError("file_permissions", `cannot use "${path}": others may read it (mode ${facts.mode.toString(8)})`, {

@@ -151,8 +151,7 @@ async function obtain(
     timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
     onApproved: (reason) => onProgress?.({ kind: "approved", name, reason }),
   }, signal);
-  const { key, subject } = request;
-  const check = { csrName: name, key, subject, now: clock.now(), skew: transport.findSkew() };
+  const check = { csrName: name, request, now: clock.now(), skew: transport.findSkew() };
   const pair = checkIssued(certificatePem, check);
   const { notBefore, notAfter } = pair.leaf;
   logger.info("certificate issued", { csr: name, fingerprint: pair.leaf.sha256Fingerprint, notAfter });

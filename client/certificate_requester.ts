@@ -33,25 +33,20 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
     const transport = observeServerTime(connection, clock);
     const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, options);
     const { commonName, organizations, dnsNames, ipAddresses } = template;
-    const subject = { commonName, organizations };
-    const { name, uid } = await submitRequest(
-      csrs,
-      {
-        key,
-        subject,
-        dnsNames,
-        ipAddresses,
-        signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-        usages: rotationUsages(key.algorithm),
-        name: { prefix: "csr-" },
-      },
-      clock,
-      signal,
-    );
+    const request = {
+      key,
+      subject: { commonName, organizations },
+      dnsNames,
+      ipAddresses,
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: rotationUsages(key.algorithm),
+      name: { prefix: "csr-" },
+    };
+    const { name, uid } = await submitRequest(csrs, request, clock, signal);
     logger.info("CSR created", { csr: name, signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER });
     const wait = { transport, name, uid, clock, random, logger, timeoutSeconds: WAIT_SECONDS };
     const certificatePem = await waitForCertificate(wait, signal);
-    const check = { csrName: name, key, subject, now: clock.now(), skew: transport.findSkew() };
+    const check = { csrName: name, request, now: clock.now(), skew: transport.findSkew() };
     return checkIssued(certificatePem, check).certificatePem;
   };
 }

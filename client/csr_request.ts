@@ -1,5 +1,6 @@
 /** Asks for a certificate: builds the request, creates the CSR, and adopts an earlier one of ours. */
 import { checkCompatible } from "../core/bootstrap/compatible.ts";
+import { checkSame } from "../core/csr/same_request.ts";
 import { AppError, isAppError, messageOf } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../core/kube/kinds/mod.ts";
@@ -9,6 +10,7 @@ import type { SubjectFields } from "../core/pki/names.ts";
 import { encodeBase64, encodePem } from "../core/pki/pem.ts";
 import { createCertificationRequest } from "../core/pki/pkcs10.ts";
 import type { Clock, CsrStore } from "../core/ports.ts";
+import { ok, type Result } from "../core/result.ts";
 
 /** What is asked for. */
 export interface CertificateRequest {
@@ -24,6 +26,8 @@ export interface CertificateRequest {
   readonly expirationSeconds?: number;
   /** A fixed name can be adopted after a restart; a prefix makes the server choose. */
   readonly name: { readonly fixed: string } | { readonly prefix: string };
+  /** Adopt only what asks for the very same names, usages and life; without it as client-go, which looks at less. */
+  readonly isExact?: boolean;
 }
 
 /** A CSR that stands at the API, new or adopted. */
@@ -43,7 +47,7 @@ export async function submitRequest(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<SubmittedRequest> {
-  const requestPem = encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
+  const requestPem = encodeRequestPem(request);
   try {
     return submitted(await store.create(buildCsr(request, requestPem), signal), false);
   } catch (error) {
@@ -73,14 +77,21 @@ async function adopt(
     );
   }
   const own = { requestPem, signerName: request.signerName, publicKeyDer: request.key.publicKeyDer() };
-  const compatible = checkCompatible(stored, own, clock.now());
+  const same: Result<true, string> = request.isExact === true
+    ? checkSame(stored, buildCsr(request, requestPem))
+    : ok(true);
+  const compatible = same.ok ? checkCompatible(stored, own, clock.now()) : same;
   if (compatible.ok) return stored;
   throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${compatible.error}`, {
     hint: `delete it, then run the command again: tlsboot delete csr ${name}`,
   });
 }
 
-function buildCsr(request: CertificateRequest, requestPem: string): CertificateSigningRequest {
+/** The object that is sent for a request. */
+export function buildCsr(
+  request: CertificateRequest,
+  requestPem: string = encodeRequestPem(request),
+): CertificateSigningRequest {
   return {
     apiVersion: apiVersionOf(kind),
     kind: kind.kind,
@@ -93,6 +104,10 @@ function buildCsr(request: CertificateRequest, requestPem: string): CertificateS
     },
     status: {},
   };
+}
+
+function encodeRequestPem(request: CertificateRequest): string {
+  return encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
 }
 
 function submitted(csr: CertificateSigningRequest, adopted: boolean): SubmittedRequest {

@@ -46,6 +46,15 @@ export async function waitForCertificate(options: WaitOptions, signal: AbortSign
   return await follow(options, limit.signal);
 }
 
+/** What `waitForCertificate` would answer now, without waiting: undefined while there is no decision or certificate. */
+export async function lookForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
+  const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
+  const csr = await store.get(options.name, signal);
+  if (csr === undefined) throw deletedError(options.name);
+  const outcome = judge(csr, options);
+  return outcome.kind === "issued" ? outcome.certificatePem : undefined;
+}
+
 async function follow(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const store = createFollowedStore(options);
   await probe(store, options.clock, signal);

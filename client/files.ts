@@ -1,5 +1,17 @@
 /** The few file operations that credentials need, and their adapter over `node:fs/promises`. */
-import { type FileHandle, lstat, mkdir, open, readFile, rename, stat, symlink, unlink } from "node:fs/promises";
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readlink,
+  rename,
+  stat,
+  symlink,
+  unlink,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { AppError, messageOf } from "../core/errors.ts";
 
@@ -16,10 +28,12 @@ export interface FilePort {
   readText(path: string): Promise<string | undefined>;
   /** All or nothing, also across a crash: written beside the target, synced, renamed over it, folder synced. */
   writeAtomic(path: string, text: string, mode: number): Promise<void>;
-  /** Writes and syncs a file that must not exist: AppError `file_exists`. */
+  /** All or nothing as `writeAtomic`, but never in place of something: AppError `file_exists`. */
   createExclusive(path: string, text: string, mode: number): Promise<void>;
   /** Makes a symbolic link at `path`. */
   symlink(target: string, path: string): Promise<void>;
+  /** Where a symbolic link points to, as it is written there; undefined for anything else. */
+  readLink(path: string): Promise<string | undefined>;
   /** Renames, replacing what is there. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or link; nothing there is fine. */
@@ -41,6 +55,7 @@ export function createFilePort(): FilePort {
     readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
     writeAtomic: (path, text, mode) => attempt("write", path, () => writeAtomic(path, text, mode)),
     createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
+    readLink: (path) => attempt("read", path, () => orNoLink(readlink(path))),
     symlink: (target, path) => attempt("link", path, () => symlink(target, path)),
     rename: (from, to) =>
       attempt("rename", from, async () => {
@@ -92,6 +107,22 @@ async function writeAtomic(path: string, text: string, mode: number): Promise<vo
 }
 
 async function createExclusive(path: string, text: string, mode: number): Promise<void> {
+  const temporary = await openTemporary(path, mode);
+  try {
+    await writeAndSync(temporary.handle, text, mode);
+    // A link, unlike a rename, never replaces.
+    await link(temporary.path, path);
+  } catch (error) {
+    if (!["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP"].includes(codeOf(error))) throw error;
+    await createWithoutLinks(path, text, mode);
+  } finally {
+    await orMissing(unlink(temporary.path));
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** On FAT and some network file systems; a crash in the middle leaves half a file there. */
+async function createWithoutLinks(path: string, text: string, mode: number): Promise<void> {
   const handle = await open(path, "wx", mode);
   try {
     await writeAndSync(handle, text, mode);
@@ -99,7 +130,6 @@ async function createExclusive(path: string, text: string, mode: number): Promis
     await orMissing(unlink(path));
     throw error;
   }
-  await syncDirectory(dirname(path));
 }
 
 async function openTemporary(
@@ -148,6 +178,16 @@ async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
     return await operation;
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/** EINVAL is what the system says of anything that is no link. */
+async function orNoLink(target: Promise<string>): Promise<string | undefined> {
+  try {
+    return await target;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EINVAL", "UNKNOWN"].includes(codeOf(error))) return undefined;
     throw error;
   }
 }

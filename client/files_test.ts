@@ -84,3 +84,23 @@ test("failures name the path and say what to do", () =>
       return true;
     });
   }));
+
+test("createExclusive() writes whole files and never in place of something", () =>
+  inTemp(async (folder) => {
+    const path = join(folder, "key");
+    await files.createExclusive(path, "one", 0o600);
+    await assert.rejects(files.createExclusive(path, "two", 0o600), (error) => isAppError(error, "file_exists"));
+    assert.equal(await files.readText(path), "one");
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.deepEqual(await readdir(folder), ["key"]);
+  }));
+
+test("readLink() tells a link from anything else", () =>
+  inTemp(async (folder) => {
+    await files.symlink("..data/a", join(folder, "link"));
+    await files.writeAtomic(join(folder, "file"), "x", 0o600);
+    assert.equal(await files.readLink(join(folder, "link")), "..data/a");
+    for (const name of ["file", "nothing", "file/below", "."]) {
+      assert.equal(await files.readLink(join(folder, name)), undefined, name);
+    }
+  }));

@@ -1,30 +1,26 @@
-/** Looks at what the signer returned before it is kept: our key, our name, alive by our clock. */
+/** Looks at what the signer returned before it is kept: our key, what we asked for, alive by our clock. */
 import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { findIssuedFault } from "../core/csr/issued_fault.ts";
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import type { PrivateKey } from "../core/pki/keys.ts";
-import { formatName, type SubjectFields } from "../core/pki/names.ts";
+import type { CertificateRequest } from "./csr_request.ts";
 import { type ClockSkew, isSkewed } from "./server_time.ts";
 
 /** What was asked, and what is known of the clocks. */
 export interface IssuedCheck {
   readonly csrName: string;
-  readonly key: PrivateKey;
-  readonly subject: SubjectFields;
+  readonly request: CertificateRequest;
   readonly now: Date;
   readonly skew: ClockSkew | undefined;
 }
 
 /** The pair, checked. AppError `csr_failed` for a wrong certificate, `clock_skew` for one not valid by our clock. */
 export function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair {
-  const pair = parseCredentialPair(certificatePem, check.key.toPem());
+  const pair = parseCredentialPair(certificatePem, check.request.key.toPem());
   if (!pair.ok) throw wrong(check, pair.error);
   const { leaf, chain } = pair.value;
-  const { commonName = "", organizations = [] } = check.subject;
-  const missing = organizations.some((organization) => !leaf.subject.organizations.includes(organization));
-  if (leaf.subject.commonName !== commonName || missing) {
-    throw wrong(check, `it is for "${formatName(leaf.subject)}", asked was "${formatName(check.subject)}"`);
-  }
+  const fault = findIssuedFault(leaf, check.request);
+  if (fault !== undefined) throw wrong(check, fault);
   for (const { notBefore, notAfter } of chain) {
     if (check.now >= notBefore && check.now <= notAfter) continue;
     throw outsideLifetime(check, notBefore, notAfter);

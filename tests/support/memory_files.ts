@@ -62,6 +62,10 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
       if (entries.has(path)) throw new AppError("file_exists", `cannot create "${path}": it exists`);
       entries.set(path, { kind: "file", text: content, mode });
     },
+    async readLink(path) {
+      const entry = entries.get(path);
+      return entry?.kind === "symlink" ? entry.target : undefined;
+    },
     async symlink(target, path) {
       change("symlink", path);
       if (entries.has(path)) throw new AppError("file_exists", `cannot link "${path}": it exists`);

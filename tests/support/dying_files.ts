@@ -1,0 +1,20 @@
+/** A file system under which the process is killed: after so many changes nothing more happens. */
+import type { FilePort } from "../../client/files.ts";
+
+/** What stands for the kill. */
+export class Killed extends Error {}
+
+const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;
+
+/** Lets `changes` changing calls through, then throws `Killed` from each. */
+export function createDyingFiles(files: FilePort, changes: number): FilePort {
+  let left = changes;
+  const dying = CHANGES.map((name) => [
+    name,
+    (...args: readonly unknown[]) => {
+      if (left-- <= 0) return Promise.reject(new Killed(`killed before ${name}`));
+      return (files[name] as (...args: readonly unknown[]) => Promise<void>)(...args);
+    },
+  ]);
+  return { ...files, ...Object.fromEntries(dying) };
+}
