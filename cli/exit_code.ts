@@ -33,6 +33,7 @@ export function exitCodeOf(error: unknown, signal: AbortSignal): ExitCode {
     case "config_invalid":
       return EXIT.usage;
     case "csr_denied":
+    case "csr_failed":
       return EXIT.no;
     case "timeout":
       // Nobody decided in time is a no; a server that did not answer in time is a failure.

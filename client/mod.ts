@@ -4,7 +4,8 @@
  * - `readCluster` and `createConnector` turn a kubeconfig into a transport.
  * - `createObjectStore` gives the objects of one kind over a transport: get, list, create, update, delete, changes.
  * - `bootstrap` gets a machine its first certificate as a kubelet does, `runCertificateManager` keeps it fresh.
- * - `submitRequest` and `waitForCertificate` do the same for any signer, step by step.
+ * - `requestCertificate` gets any program a certificate from any signer; `submitRequest` and `waitForCertificate` are
+ *   its steps.
  *
  * Clock, randomness and logger are handed in; `@tlsboot/tlsboot/cli` has those of the machine.
  *
@@ -89,5 +90,21 @@ export {
 export { type CertificateRequesterOptions, createCertificateRequester } from "./certificate_requester.ts";
 
 // A certificate from any signer.
+export {
+  requestCertificate,
+  type RequestCertificateOptions,
+  type RequestOutcome,
+  type RequestProgress,
+  RequestRefusedError,
+} from "./request_certificate.ts";
+export type { CredentialTarget } from "./credential_target.ts";
+export { openPairFolder, type PairFolder, type PairPaths } from "./pair_folder.ts";
+export {
+  obtainCertificate,
+  type ObtainedCertificate,
+  type ObtainOptions,
+  type ObtainProgress,
+  tryToObtainCertificate,
+} from "./obtain_certificate.ts";
 export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-export { waitForCertificate, type WaitOptions } from "./csr_wait.ts";
+export { lookForCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";

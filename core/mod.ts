@@ -182,6 +182,20 @@ export { validateSignerName } from "./csr/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./csr/validate.ts";
 export { findCertificateFault } from "./csr/certificate.ts";
 
+// Asking for a certificate, and what comes back.
+export { parseSubject } from "./pki/subject_text.ts";
+export { defaultUsages } from "./csr/default_usages.ts";
+export { findRefusals } from "./csr/refusal.ts";
+export { createRequestName, type RequestNameParts } from "./csr/request_name.ts";
+export { type AskedCertificate, findIssuedFault } from "./csr/issued_fault.ts";
+export {
+  type AskedCredentials,
+  decideRenewal,
+  type ExistingCredentials,
+  type RenewalVerdict,
+  type RenewalWish,
+} from "./csr/renewal.ts";
+
 // Whether it is approved.
 export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
 export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/decide.ts";
@@ -243,7 +257,9 @@ export {
   createCaKey,
   describePublicKey,
   generatePrivateKey,
+  KEY_ALGORITHMS,
   type KeyAlgorithm,
+  keyAlgorithmOf,
   parsePrivateKey,
   type PrivateKey,
   type PublicKeyDescription,

@@ -44,6 +44,6 @@ export const bootstrap = defineCommand({
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     },
   ],
-  exitCodes: { 3: "the request was denied, or nobody decided in time" },
+  exitCodes: { 3: "the request was denied, the signer refused, or nobody decided in time" },
   load: () => import("../actions/bootstrap.ts"),
 });

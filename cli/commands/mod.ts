@@ -15,6 +15,7 @@ import { getCsr } from "./get_csr.ts";
 import { inspect } from "./inspect.ts";
 import { kubeconfigAdmin } from "./kubeconfig/admin.ts";
 import { kubeconfigBootstrap } from "./kubeconfig/bootstrap.ts";
+import { request } from "./request.ts";
 import { tokenCreate } from "./token/create.ts";
 import { tokenDelete } from "./token/delete.ts";
 import { tokenList } from "./token/list.ts";
@@ -42,6 +43,7 @@ export const COMMAND_TABLE: CommandTable = {
     approve,
     deny,
     deleteCsr,
+    request,
     caInit,
     caShow,
     tokenCreate,

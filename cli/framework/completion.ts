@@ -41,7 +41,8 @@ export function completeWords(words: readonly string[], table: CommandTable): st
 function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootCommand {
   const root = new RootCommand();
   const offer = (completion: Completion) => (complete: Complete): void => {
-    if (completion.kind === "choices") completion.choices.forEach((choice) => complete(choice, ""));
+    if (completion.kind === "choices") completion.choices.forEach((choice) => complete(withoutPlaceholder(choice), ""));
+    else if (completion.kind === "suggestions") completion.suggestions.forEach((text) => complete(text, ""));
     else if (completion.kind !== "none") state.offersFiles = true;
   };
   const addFlag = (target: { option: RootCommand["option"] }, key: string, flag: Flag<unknown>): void => {
@@ -64,6 +65,11 @@ function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootC
 
 function flagsOf(command: Command): readonly (readonly [string, Flag<unknown>])[] {
   return Object.entries({ ...command.flags, ...GLOBAL_FLAGS });
+}
+
+/** `jsonpath=` of `jsonpath=TEMPLATE`: what can be typed as it stands. */
+function withoutPlaceholder(choice: string): string {
+  return choice.replace(/=[A-Z]+$/, "=");
 }
 
 function firstSentence(text: string): string {

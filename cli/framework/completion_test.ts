@@ -13,7 +13,8 @@ for (
     { words: ["get", ""], want: ["csr"] },
     { words: ["token", "cr"], want: ["create"] },
     { words: ["get", "csr", "--fie"], want: ["--field-selector"] },
-    { words: ["get", "csr", "-o", "js"], want: ["json", "jsonpath=TEMPLATE"] },
+    { words: ["get", "csr", "-o", "js"], want: ["json", "jsonpath="] },
+    { words: ["request", "--signer-name", "kubernetes.io/kubelet-s"], want: ["kubernetes.io/kubelet-serving"] },
     { words: ["completion", "z"], want: ["zsh"] },
     { words: ["approve", "--de"], want: ["--debug"] },
   ]

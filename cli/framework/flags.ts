@@ -33,7 +33,9 @@ export interface Flag<T> {
 /** What a shell offers for a value. */
 export type Completion =
   | { readonly kind: "none" | "file" | "directory" }
-  | { readonly kind: "choices"; readonly choices: readonly string[] };
+  | { readonly kind: "choices"; readonly choices: readonly string[] }
+  /** Some of the values that are possible. */
+  | { readonly kind: "suggestions"; readonly suggestions: readonly string[] };
 
 /** Flags by camelCase name. */
 export type FlagSet = Readonly<Record<string, Flag<unknown>>>;
@@ -100,13 +102,22 @@ export function hostFlag<D extends string | undefined = undefined>(
 
 /** Host names and IP addresses, by repeating the flag or with commas. */
 export function hostListFlag(options: FlagOptions): Flag<readonly string[]> {
+  return parsedListFlag({ ...options, parse: parseHost });
+}
+
+/** Texts with a syntax of their own, by repeating the flag or with commas. */
+export function parsedListFlag(
+  options: FlagOptions & { readonly parse: (text: string) => Result<string, string> },
+): Flag<readonly string[]> {
   const list = listFlag(options);
   return {
     ...list,
     parse(texts) {
-      const hosts = list.parse(texts);
-      const fault = hosts.ok ? hosts.value.map((host) => parseHost(host)).find((host) => !host.ok) : undefined;
-      return fault !== undefined && !fault.ok ? fault : hosts;
+      const items = list.parse(texts);
+      if (!items.ok) return items;
+      const parsed = items.value.map((item) => options.parse(item));
+      const fault = parsed.find((item) => !item.ok);
+      return fault !== undefined && !fault.ok ? fault : ok(parsed.flatMap((item) => item.ok ? [item.value] : []));
     },
   };
 }

@@ -86,7 +86,10 @@ function addFlags(parser: Parser, flags: FlagSet): void {
     const long = `--${flagName(key)}`;
     const collect = <T>(value: string, previous: T): T => [...(Array.isArray(previous) ? previous : []), value] as T;
     if (flag.placeholder === undefined) {
-      parser.addOption(new Option(`${short}${long}`, flag.summary));
+      const option = new Option(`${short}${long}`, flag.summary);
+      // `--no-wait` is a switch of its own here, not the end of a `--wait`.
+      option.negate = false;
+      parser.addOption(option);
       parser.addOption(new Option(`--no-${long.slice(2)}`).hideHelp());
     } else {
       parser.addOption(new Option(`${short}${long} <${flag.placeholder}>`, flag.summary).argParser(collect));

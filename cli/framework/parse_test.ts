@@ -31,7 +31,7 @@ const table: CommandTable = {
       ...base,
       path: ["approve"],
       args: [argument("NAME", "Names", { variadic: true })],
-      flags: { message: textFlag({ summary: "M." }) },
+      flags: { message: textFlag({ summary: "M." }), noWait: switchFlag({ summary: "N." }) },
     }),
   ],
 };
@@ -57,6 +57,8 @@ for (
       raw: { debug: ["true"], config: ["c.yaml"] },
     },
     { line: "approve -- -x --watch=1", path: "approve", args: ["-x", "--watch=1"], raw: {} },
+    { line: "approve --no-wait n1", path: "approve", args: ["n1"], raw: { noWait: ["true"] } },
+    { line: "approve --no-wait=false n1", path: "approve", args: ["n1"], raw: { noWait: ["false"] } },
     { line: "approve n1 --message= n2", path: "approve", args: ["n1", "n2"], raw: { message: [""] } },
   ]
 ) {

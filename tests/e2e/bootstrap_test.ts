@@ -174,7 +174,7 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
     contentType: "application/merge-patch+json",
   }, quiet);
   const { code, stderr } = await running.finished();
-  assert.equal(code, 1);
+  assert.equal(code, 3);
   assert.match(stderr, /error: certificate signing request failed, reason: Broken, message: no ink\n/);
 
   const nobody = createServer();

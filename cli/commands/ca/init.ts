@@ -1,5 +1,6 @@
 /** `tlsboot ca init`. */
 import { defineCommand } from "../../framework/command.ts";
+import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, textFlag } from "../../framework/flags.ts";
 import { DATA_DIR_FLAG } from "../common_flags.ts";
 
@@ -8,7 +9,7 @@ const flags = {
   commonName: textFlag({ default: "tlsboot-ca", summary: "Common name of the CA." }),
   duration: durationFlag({ default: "87600h", summary: "Life of the CA certificate; 87600h are ten years." }),
   keyAlgorithm: choiceFlag({
-    choices: ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096", "ed25519"],
+    choices: KEY_ALGORITHMS,
     default: "ecdsa-p256",
     placeholder: "ALGORITHM",
     summary: "Algorithm of the key.",

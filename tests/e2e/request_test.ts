@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { after, before, test } from "node:test";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { run } from "../../cli/run.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+let folder: TempFolder;
+let site: SiteProcess;
+
+before(async () => {
+  folder = await createTempFolder();
+  site = await startSiteProcess(folder);
+});
+
+after(async () => {
+  await site[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const io = createCapturedIo({
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    env: { TLSBOOT_DATA_DIR: "data" },
+  });
+  const code = await run(args, io, quiet);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+}
+
+/** Asks without waiting; answers the name of the request. */
+async function ask(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await tlsboot(...args, "--no-wait", "-o", "json");
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout).request.name;
+}
+
+async function assertPair(out: string, commonName: string): Promise<void> {
+  const pair = parseCredentialPair(
+    await readFile(folder.join(out, "tls.crt"), "utf8"),
+    await readFile(folder.join(out, "tls.key"), "utf8"),
+  );
+  assert.ok(pair.ok && pair.value.leaf.subject.commonName === commonName);
+  assert.equal((await stat(folder.join(out, "tls.key"))).mode & 0o777, 0o600);
+}
+
+test("tlsboot request waits for a person's yes, and writes certificate and key", async () => {
+  const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
+  await using asking = startTlsboot([...line, "--data-dir", "data"], { cwd: folder.path });
+  const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
+  assert.equal((await tlsboot("approve", name)).code, 0);
+  const { code, stdout, stderr } = await asking.finished();
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^certificate of CN=waits,O=ci issued, valid until \S+Z\ncertificate: waits\/tls\.crt\nkey: waits\/tls\.key\nboth: waits\/tls\.pem\n$/,
+  );
+  assert.match(
+    stderr,
+    /^key made: waits\/tls\.key\.new\nasking for: digital signature, client auth\nrequest waits-[0-9a-f]{20} made/,
+  );
+  await assertPair("waits", "waits");
+  const again = await tlsboot(...line);
+  assert.deepEqual([again.code, again.stdout], [1, ""]);
+  assert.match(again.stderr, /there is a certificate already\ntlsboot: hint: renew it in time with --renew-before/);
+  const kept = await tlsboot(...line, "--renew-before", "1h");
+  assert.deepEqual([kept.code, kept.stderr], [0, ""]);
+  assert.match(kept.stdout, /^nothing to do: the certificate of CN=waits,O=ci is valid until \S+Z\n$/);
+});
+
+test("tlsboot request --no-wait leaves the request, and the same command fetches the certificate", async () => {
+  const line = [...CLIENT, "--subject", "/CN=later", "--out", "later", "--key-type", "ed25519"];
+  const name = await ask(...line);
+  assert.match(name, /^later-[0-9a-f]{20}$/);
+  assert.deepEqual(await readdir(folder.join("later")), ["tls.key.new"]);
+  const pending = await tlsboot(...line, "--no-wait");
+  assert.equal(pending.stdout, `request ${name} is pending\n`);
+  assert.match(pending.stderr, /taken up again[^]*approve it with: tlsboot approve later-/);
+  await tlsboot("approve", name);
+  const { code, stdout, stderr } = await tlsboot(...line, "-o", "json");
+  assert.equal(code, 0, stderr);
+  const facts = JSON.parse(stdout);
+  assert.deepEqual([facts.outcome, facts.request.adopted, facts.certificate.keyAlgorithm], ["issued", true, "Ed25519"]);
+  assert.equal(facts.files.key, folder.join("later/tls.key"));
+  await assertPair("later", "later");
+});
+
+test("tlsboot request ends with 3 for a denial, a failure and a wait that is over, and keeps its key", async () => {
+  const denied = [...CLIENT, "--subject", "CN=denied", "--out", "denied"];
+  await tlsboot("deny", await ask(...denied), "--reason", "Policy", "--message", "Not you.");
+  const no = await tlsboot(...denied);
+  assert.equal(no.code, 3);
+  assert.match(no.stderr, /is denied, reason: Policy, message: Not you\.\ntlsboot: hint: .*tlsboot delete csr denied-/);
+  assert.deepEqual(await readdir(folder.join("denied")), ["tls.key.new"]);
+
+  const nobody = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
+  assert.equal(nobody.code, 3);
+  assert.match(nobody.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
+});
+
+test("tlsboot request renews with a key of one's own, and by force", async () => {
+  await writeFile(folder.join("old.key"), (await tlsboot("version")).stdout, { mode: 0o600 });
+  const line = [...CLIENT, "--subject", "CN=own", "--out", "own"];
+  assert.match((await tlsboot(...line, "--key", "old.key")).stderr, /cannot use key "old\.key": no private key found/);
+  await tlsboot("approve", await ask(...line));
+  assert.equal((await tlsboot(...line)).code, 0);
+  const key = await readFile(folder.join("own/tls.key"), "utf8");
+  const forced = [...line, "--force", "--key", "own/tls.key"];
+  await tlsboot("approve", await ask(...forced));
+  assert.equal((await tlsboot(...forced)).code, 0);
+  assert.equal(await readFile(folder.join("own/tls.key"), "utf8"), key);
+});
+
+for (
+  const { name, args, want } of [
+    {
+      name: "no name at all",
+      args: ["--signer-name", "a.b/c"],
+      want: /the certificate needs a name\n.*--subject CN=name/,
+    },
+    { name: "no signer", args: ["--dns", "a"], want: /--signer-name is required/ },
+    { name: "a bad subject", args: ["--signer-name", "a.b/c", "--subject", "web"], want: /--subject: .*want CN=name/ },
+    {
+      name: "an unknown usage",
+      args: ["--signer-name", "a.b/c", "--dns", "a", "--usage", "x"],
+      want: /"x" is no usage/,
+    },
+    {
+      name: "a short life",
+      args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1m"],
+      want: /less than 600 seconds/,
+    },
+    {
+      name: "a group that makes administrators",
+      args: ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=a,O=system:masters"],
+      want: /with system:masters group is not allowed/,
+    },
+    {
+      name: "force and a time",
+      args: ["--signer-name", "a.b/c", "--dns", "a", "--force", "--renew-before", "1h"],
+      want: /--renew-before or --force, not both/,
+    },
+    {
+      name: "a time longer than the life",
+      args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1h", "--renew-before", "2h"],
+      want: /--renew-before must be shorter than --duration/,
+    },
+    {
+      name: "a key and a kind of key",
+      args: ["--signer-name", "a.b/c", "--dns", "a", "--key", "x", "--key-type", "ed25519"],
+      want: /--key or --key-type, not both/,
+    },
+  ]
+) {
+  test(`tlsboot request with ${name} is wrong usage and makes nothing`, async () => {
+    const { code, stdout, stderr } = await tlsboot("request", "--out", "bad", ...args);
+    assert.deepEqual([code, stdout], [2, ""], stderr);
+    assert.match(stderr, want);
+    await assert.rejects(stat(folder.join("bad")));
+  });
+}
+
+test("tlsboot request killed while it waits goes on with the same request", async () => {
+  const line = [...CLIENT, "--subject", "CN=killed", "--out", "killed", "--data-dir", "data"];
+  await using first = startTlsboot(line, { cwd: folder.path });
+  const [, name = ""] = await first.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
+  first.kill("SIGKILL");
+  await first.finished();
+  await tlsboot("approve", name);
+  const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, new RegExp(`request ${name} taken up again`));
+  await assertPair("killed", "killed");
+});
+
+test("tlsboot request interrupted ends with 130 and keeps its key", async () => {
+  const line = [...CLIENT, "--subject", "CN=stopped", "--out", "stopped", "--data-dir", "data"];
+  await using asking = startTlsboot(line, { cwd: folder.path });
+  await asking.waitFor(/waiting for approval/);
+  process.kill(asking.pid, "SIGINT");
+  assert.equal((await asking.finished()).code, 130);
+  assert.deepEqual(await readdir(folder.join("stopped")), ["tls.key.new"]);
+});

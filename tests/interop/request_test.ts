@@ -1,0 +1,138 @@
+/** `tlsboot request` and `tlsboot kubeconfig user`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { test } from "node:test";
+import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
+import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import type { TempFolder } from "../support/temp.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { assertChain, assertKeyMatches, modeOf, openssl, subjectOf } from "./support/openssl.ts";
+import { startSite } from "./support/site.ts";
+
+/** One of the two servers. */
+interface Cluster extends AsyncDisposable {
+  readonly folder: TempFolder;
+  readonly server: string;
+  readonly caPath: string;
+  readonly adminKubeconfig: string;
+  readonly kubectl: Kubectl;
+}
+
+const CLUSTERS: Readonly<Record<string, () => Promise<Cluster>>> = {
+  "tlsboot up": () => startSite(),
+  "kube-apiserver and kube-controller-manager": async () => {
+    const plane = await startControlPlane();
+    await mkdir(plane.folder.join("home"));
+    return { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
+  },
+};
+
+/** A request in the cluster's folder, as its administrator. */
+function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: readonly string[]): readonly string[] {
+  return ["request", "--kubeconfig", adminKubeconfig, "--out", folder.join(out), ...more];
+}
+
+/** Asks, lets kubectl approve, and fetches. */
+async function obtain(cluster: Cluster, out: string, more: readonly string[]): Promise<void> {
+  const line = requestLine(cluster, out, more);
+  const asked = await runTlsboot([...line, "--no-wait", "-o", "json"]);
+  assert.equal(asked.code, 0, asked.stderr);
+  await cluster.kubectl.run("certificate", "approve", JSON.parse(asked.stdout).request.name);
+  const { code, stderr } = await runTlsboot(line);
+  assert.equal(code, 0, stderr);
+}
+
+function whoami({ server, caPath, folder, kubectl }: Cluster, out: string): Promise<string> {
+  return kubectl.as("/dev/null").run(
+    ...["auth", "whoami", `--server=${server}`, `--certificate-authority=${caPath}`],
+    ...[`--client-certificate=${folder.join(out, "tls.crt")}`, `--client-key=${folder.join(out, "tls.key")}`],
+  );
+}
+
+for (const [name, start] of Object.entries(CLUSTERS)) {
+  test(`${name}: tlsboot request gets client certificates for every kind of key`, async () => {
+    await using cluster = await start();
+    for (const type of KEY_ALGORITHMS) {
+      const signer = ["--signer-name", "kubernetes.io/kube-apiserver-client"];
+      await obtain(cluster, type, [
+        ...signer,
+        "--subject",
+        `CN=${type},O=team`,
+        "--key-type",
+        type,
+        "--duration",
+        "1h",
+      ]);
+      const [certificate, key] = [cluster.folder.join(type, "tls.crt"), cluster.folder.join(type, "tls.key")];
+      await assertChain(cluster.caPath, certificate, "sslclient");
+      await assertKeyMatches(certificate, key);
+      await assertKeyMatches(cluster.folder.join(type, "tls.pem"), cluster.folder.join(type, "tls.pem"));
+      assert.equal(await subjectOf(certificate), `CN=${type},O=team`);
+      assert.equal(await modeOf(key), 0o600);
+      const who = await whoami(cluster, type);
+      assert.match(who, new RegExp(`Username +${type}\n`));
+      assert.match(who, /Groups +\[team system:authenticated\]/);
+    }
+  });
+
+  test(`${name}: tlsboot request gets a serving certificate with its names, and renews it`, async () => {
+    await using cluster = await start();
+    const more = [
+      ...["--signer-name", "kubernetes.io/kubelet-serving", "--subject", "CN=system:node:n1,O=system:nodes"],
+      ...["--dns", "n1.example.com,n1", "--ip", "10.0.0.7", "--ip", "fd00::7"],
+    ];
+    await obtain(cluster, "n1", more);
+    const certificate = cluster.folder.join("n1", "tls.crt");
+    await assertChain(cluster.caPath, certificate, "sslserver");
+    const text = await openssl(["x509", "-in", certificate, "-noout", "-ext", "subjectAltName,extendedKeyUsage"]);
+    assert.match(text, /DNS:n1\.example\.com, DNS:n1, IP Address:10\.0\.0\.7, IP Address:FD00:0:0:0:0:0:0:7/);
+    assert.match(text, /TLS Web Server Authentication\n/);
+    for (const check of [["-verify_hostname", "n1.example.com"], ["-verify_ip", "fd00::7"]]) {
+      await openssl(["verify", "-CAfile", cluster.caPath, ...check, certificate]);
+    }
+    const before = await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]);
+    const kept = await runTlsboot([...requestLine(cluster, "n1", more), "--renew-before", "1h"]);
+    assert.match(kept.stdout, /^nothing to do/, kept.stderr);
+    await obtain(cluster, "n1", [...more, "--force"]);
+    await assertChain(cluster.caPath, certificate, "sslserver");
+    await assertKeyMatches(certificate, cluster.folder.join("n1", "tls.key"));
+    assert.notEqual(await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]), before);
+  });
+
+  test(`${name}: tlsboot request killed by kill -9 at any step goes on with the same key and request`, async () => {
+    await using cluster = await start();
+    const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
+    const line = requestLine(cluster, "killed", more);
+    for (
+      const step of [/key made/, /asking for/, /request killed-\S+ (?:made|taken up again)/, /waiting for approval/]
+    ) {
+      await killAt(startTlsboot(line), step);
+    }
+    const names = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().split("\n");
+    assert.equal(names.length, 1, names.join(" "));
+    await using waiting = startTlsboot(line);
+    await waiting.waitFor(/waiting for approval/);
+    await cluster.kubectl.run("certificate", "approve", (names[0] ?? "").replace(/^.*\//, ""));
+    assert.equal((await waiting.finished()).code, 0, waiting.stderr());
+    await assertChain(cluster.caPath, cluster.folder.join("killed", "tls.crt"), "sslclient");
+    assert.match(await whoami(cluster, "killed"), /Username +killed\n/);
+  });
+
+  test(`${name}: tlsboot request tells a denial with its reason and ends with 3`, async () => {
+    await using cluster = await start();
+    const more = ["--signer-name", "kubernetes.io/kube-apiserver-client", "--subject", "CN=denied"];
+    const asked = await runTlsboot([...requestLine(cluster, "denied", more), "--no-wait", "-o", "json"]);
+    await cluster.kubectl.run("certificate", "deny", JSON.parse(asked.stdout).request.name);
+    const { code, stderr } = await runTlsboot(requestLine(cluster, "denied", more));
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
+  });
+}
+
+async function killAt(running: Running, step: RegExp): Promise<Finished> {
+  await using started = running;
+  await started.waitFor(step);
+  started.kill("SIGKILL");
+  return await started.finished();
+}
