@@ -4,6 +4,7 @@ import { type Api, createApi } from "../client/api.ts";
 import { createConnector, readCluster } from "../client/connect.ts";
 import { createFilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { Transport } from "../core/ports.ts";
 import type { Io } from "./io.ts";
 import { USER_AGENT } from "./user_agent.ts";
@@ -12,6 +13,8 @@ import { USER_AGENT } from "./user_agent.ts";
 export interface Connection extends AsyncDisposable {
   readonly transport: Transport;
   readonly api: Api;
+  /** Where it leads, and as whom. */
+  readonly cluster: ResolvedCluster;
 }
 
 /** The settings that say where the API server is. */
@@ -35,6 +38,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Con
   return {
     transport,
     api: createApi(transport, { clock: io.clock, onWarning }),
+    cluster,
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

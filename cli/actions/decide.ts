@@ -59,17 +59,24 @@ function decideAction(verb: Verb): Action<DecideFlags> {
   };
 }
 
-/** Reads, decides, writes; from the start again when somebody else wrote in between. */
+/**
+ * Reads, decides, writes; from the start again when somebody else wrote in between. With `uid` only that very object is
+ * decided: AppError `csr_deleted` for another of its name.
+ */
 export async function decideOne(
   api: Api,
   name: string,
   verb: Verb,
   io: Pick<Io, "clock">,
   signal: AbortSignal,
+  uid?: string,
 ): Promise<void> {
   for (let conflicts = 0;; conflicts++) {
     const path = csrPath(name);
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
+    if (uid !== undefined && csr.metadata.uid !== uid) {
+      throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
+    }
     const decided = verb.decide(csr, verb.text, io.clock.now());
     if (!decided.ok) {
       throw new AppError("invalid", decided.error.message, {

@@ -22,10 +22,7 @@ export interface KubeconfigSettings {
 
 /** The cluster's entry, its CA read and checked. */
 export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Promise<KubeconfigCluster> {
-  const url = URL.parse(settings.server);
-  if (url === null || url.protocol !== "https:") {
-    throw new UsageError(`cannot use "${settings.server}" as --server: want https://host:port`);
-  }
+  checkServer(settings.server);
   const path = resolve(io.cwd, settings.certificateAuthority ?? authorityPaths(settings.dataDir).certificate);
   const text = await createFilePort().readText(path);
   if (text === undefined) {
@@ -41,6 +38,12 @@ export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Pr
   };
 }
 
+/** Refuses an address that no kubeconfig of ours may have. */
+export function checkServer(server: string): void {
+  if (URL.parse(server)?.protocol === "https:") return;
+  throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
+}
+
 /** Refuses an existing file before anything is made. */
 export async function checkTarget(settings: KubeconfigSettings, defaultPath: string, io: Io): Promise<void> {
   if (settings.out === "-" || settings.force) return;
@@ -51,20 +54,31 @@ export async function checkTarget(settings: KubeconfigSettings, defaultPath: str
   });
 }
 
+/** What a kubeconfig of one user says. */
+export interface KubeconfigEntry {
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly user: KubeconfigUser;
+}
+
+/** The text of a kubeconfig with one cluster, one user, and one context named as the cluster. */
+export function encodeEntry(name: string, { cluster, userName, user }: KubeconfigEntry): string {
+  return encodeKubeconfig({
+    clusters: [{ name, cluster }],
+    contexts: [{ name, context: { cluster: name, user: userName } }],
+    users: [{ name: userName, user }],
+    currentContext: name,
+  });
+}
+
 /** Writes the file, 0600 and by one rename, or prints it. */
 export async function writeKubeconfig(
   settings: KubeconfigSettings,
   defaultPath: string,
-  entry: { readonly cluster: KubeconfigCluster; readonly userName: string; readonly user: KubeconfigUser },
+  entry: KubeconfigEntry,
   io: Io,
 ): Promise<void> {
-  const name = settings.clusterName;
-  const text = encodeKubeconfig({
-    clusters: [{ name, cluster: entry.cluster }],
-    contexts: [{ name, context: { cluster: name, user: entry.userName } }],
-    users: [{ name: entry.userName, user: entry.user }],
-    currentContext: name,
-  });
+  const text = encodeEntry(settings.clusterName, entry);
   if (settings.out === "-") {
     io.stdout.write(text);
     return;

@@ -1,5 +1,6 @@
 /** Gets a certificate for any program and writes it with its key. */
 import { resolve } from "node:path";
+import type { SubmittedRequest } from "../../client/csr_request.ts";
 import { createFilePort } from "../../client/files.ts";
 import { openPairFolder, type PairFolder } from "../../client/pair_folder.ts";
 import {
@@ -57,22 +58,32 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   return EXIT.done;
 }
 
+/** Approves what was just asked, and tells how that went. */
+export type ApproveSubmitted = (
+  submitted: SubmittedRequest,
+  tell: (text: string) => void,
+  signal: AbortSignal,
+) => Promise<void>;
+
 /** Asks, with each step on stderr. What is sure to be refused is wrong usage. */
 export async function watchedRequest(
   options: RequestCertificateOptions,
   io: Io,
   signal: AbortSignal,
+  approve?: ApproveSubmitted,
 ): Promise<RequestOutcome> {
   using steps = createSteps(io);
+  const tell = (text: string): void => steps.step(text);
   try {
     return await requestCertificate({
       ...options,
       onProgress: (event) => {
         const text = describeRequestProgress(event, io.cwd);
-        if (text !== undefined) steps.step(text);
-        if (event.kind === "submitted" && options.timeoutSeconds > 0 && options.afterSubmit === undefined) {
-          steps.step(`waiting for approval: tlsboot approve ${event.name}`);
-        }
+        if (text !== undefined) tell(text);
+      },
+      async afterSubmit(submitted, inner) {
+        if (approve !== undefined) await approve(submitted, tell, inner);
+        else if (options.timeoutSeconds > 0) tell(`waiting for approval: tlsboot approve ${submitted.name}`);
       },
     }, signal);
   } catch (error) {

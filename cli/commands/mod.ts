@@ -16,6 +16,7 @@ import { inspect } from "./inspect.ts";
 import { kubeconfigAdmin } from "./kubeconfig/admin.ts";
 import { kubeconfigBootstrap } from "./kubeconfig/bootstrap.ts";
 import { request } from "./request.ts";
+import { kubeconfigUser } from "./kubeconfig/user.ts";
 import { tokenCreate } from "./token/create.ts";
 import { tokenDelete } from "./token/delete.ts";
 import { tokenList } from "./token/list.ts";
@@ -51,6 +52,7 @@ export const COMMAND_TABLE: CommandTable = {
     tokenDelete,
     kubeconfigAdmin,
     kubeconfigBootstrap,
+    kubeconfigUser,
     inspect,
     completion,
     version,

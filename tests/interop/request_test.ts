@@ -1,32 +1,10 @@
-/** `tlsboot request` and `tlsboot kubeconfig user`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
+/** `tlsboot request`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
-import type { TempFolder } from "../support/temp.ts";
-import { startControlPlane } from "./support/control_plane.ts";
-import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { type Cluster, CLUSTERS } from "./support/clusters.ts";
 import { assertChain, assertKeyMatches, modeOf, openssl, subjectOf } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
-
-/** One of the two servers. */
-interface Cluster extends AsyncDisposable {
-  readonly folder: TempFolder;
-  readonly server: string;
-  readonly caPath: string;
-  readonly adminKubeconfig: string;
-  readonly kubectl: Kubectl;
-}
-
-const CLUSTERS: Readonly<Record<string, () => Promise<Cluster>>> = {
-  "tlsboot up": () => startSite(),
-  "kube-apiserver and kube-controller-manager": async () => {
-    const plane = await startControlPlane();
-    await mkdir(plane.folder.join("home"));
-    return { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
-  },
-};
 
 /** A request in the cluster's folder, as its administrator. */
 function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: readonly string[]): readonly string[] {

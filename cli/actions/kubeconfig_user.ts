@@ -1,0 +1,184 @@
+/** Gets a person a certificate, writes their kubeconfig, and says what they may do. */
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { createApi } from "../../client/api.ts";
+import { createConnector } from "../../client/connect.ts";
+import { createFilePort, type FilePort } from "../../client/files.ts";
+import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
+import { formatDuration } from "../../core/duration.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { SelfSubjectRulesReview } from "../../core/kube/authorization_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import type { KubeconfigUserFlags } from "../commands/kubeconfig/user.ts";
+import { connect, type Connection } from "../connection.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { createLogger } from "../logging.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { APPROVE, decideOne } from "./decide.ts";
+import { checkServer } from "./kubeconfig_file.ts";
+import { createKubeconfigTarget } from "./kubeconfig_target.ts";
+import { type ApproveSubmitted, tellHowToGoOn, watchedRequest } from "./request.ts";
+import { tellRights } from "./tell_rights.ts";
+
+type Settings = Input<KubeconfigUserFlags>["settings"];
+
+/** The API's least life (`csr-api.md` §2.2). */
+const MIN_LIFE_MS = 600_000;
+const APPROVAL = {
+  reason: "TlsbootKubeconfigUser",
+  message: "This CSR was approved by tlsboot kubeconfig user.",
+};
+
+/** Runs `tlsboot kubeconfig user`. */
+export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const name = input.args[0] ?? "";
+  checkSettings(name, settings);
+  const files = createFilePort();
+  const shownPath = settings.out ?? `${name}.kubeconfig`;
+  const path = resolve(io.cwd, shownPath);
+  if (!settings.force && await files.lstat(path) !== undefined) {
+    throw new AppError("file_exists", `cannot write kubeconfig "${path}": it exists`, {
+      hint: "replace it with --force, or choose another file with --out",
+    });
+  }
+  await using connection = await connect(settings, io);
+  const cluster = await clusterEntryOf(connection.cluster, settings.server, files);
+  const request = {
+    target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
+    signerName: KUBE_APISERVER_CLIENT_SIGNER,
+    subject: { commonName: name, organizations: settings.group },
+    names: { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] },
+    expirationSeconds: Math.floor(settings.ttl / 1000),
+    key: settings.keyType,
+    renewal: { isForced: settings.force },
+    timeoutSeconds: settings.noApprove ? 0 : settings.timeout / 1000,
+    transport: connection.transport,
+    files,
+    clock: io.clock,
+    random: io.random,
+    logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
+  };
+  const approve = settings.noApprove ? undefined : approveWith(connection, io);
+  const outcome = await watchedRequest(request, io, signal, approve);
+  if (outcome.kind === "pending") {
+    tellHowToGoOn(outcome.submitted.name, io);
+    return EXIT.done;
+  }
+  if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept that nobody asked to keep");
+  io.stdout.write(`${shownPath}\n`);
+  const until = formatTime(outcome.pair.leaf.notAfter);
+  io.stderr.write(`${name} is let in until ${until}: kubectl --kubeconfig ${shownPath} auth whoami\n`);
+  if (isLoopback(cluster.server)) {
+    io.stderr.write(
+      `the file names ${cluster.server}, which only this machine reaches: give --server for another one\n`,
+    );
+  }
+  const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
+  tellRights(rights, { name, settings, io, shownPath });
+  return EXIT.done;
+}
+
+function checkSettings(name: string, { ttl, group, server }: Settings): void {
+  if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
+  if (name.startsWith("system:")) {
+    throw new UsageError(
+      `cannot use "${name}" as the name of a person: names that begin with system: are Kubernetes' own`,
+      "for a program of Kubernetes use: tlsboot request",
+    );
+  }
+  const restriction = findSubjectRestriction(KUBE_APISERVER_CLIENT_SIGNER, group);
+  if (restriction !== undefined) {
+    throw new UsageError(
+      restriction,
+      "bind a role to the person instead, or write an administrator's kubeconfig with: tlsboot kubeconfig admin",
+    );
+  }
+  if (ttl < MIN_LIFE_MS) {
+    const least = "may not specify a duration less than 600 seconds (10 minutes)";
+    throw new UsageError(`cannot use --ttl ${formatDuration(ttl)}: ${least}`);
+  }
+  if (server !== undefined) checkServer(server);
+}
+
+/** The caller's cluster with the CA in the file, and nothing of the caller. */
+async function clusterEntryOf(
+  cluster: ResolvedCluster,
+  server: string | undefined,
+  files: FilePort,
+): Promise<KubeconfigCluster> {
+  const { ca, insecureSkipTlsVerify, tlsServerName } = cluster;
+  const caPem = ca?.kind === "file" ? await files.readText(ca.path) : ca?.pem;
+  return {
+    server: server ?? cluster.server,
+    ...(caPem === undefined ? {} : { certificateAuthorityData: caPem }),
+    ...(insecureSkipTlsVerify ? { insecureSkipTlsVerify } : {}),
+    // The name belongs to the address it was given for.
+    ...(tlsServerName === undefined || server !== undefined ? {} : { tlsServerName }),
+  };
+}
+
+/** Approves as whoever runs the command; where they may not, or it is decided already, the wait goes on. */
+function approveWith({ api }: Connection, io: Io): ApproveSubmitted {
+  return async ({ name, uid }, tell, signal) => {
+    try {
+      await decideOne(api, name, { ...APPROVE, text: APPROVAL }, io, signal, uid);
+      tell("approved with your own rights");
+    } catch (error) {
+      if (!isAppError(error, "access_denied", "invalid")) throw error;
+      const why = error.code === "invalid" ? error.message : "you may not";
+      tell(`not approved by this command: ${why}; waiting for: tlsboot approve ${name}`);
+    }
+  };
+}
+
+/** Asks as the person, so that the certificate is tried too. Undefined where the API does not tell. */
+async function askRights(
+  cluster: ResolvedCluster,
+  pair: CredentialPair,
+  files: FilePort,
+  { path, io, signal }: { readonly path: string; readonly io: Io; readonly signal: AbortSignal },
+): Promise<SelfSubjectRulesReview["status"] | undefined> {
+  const { token: _token, tokenFile: _tokenFile, ...anonymous } = cluster;
+  const connectAs = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
+  await using transport = await connectAs({
+    ...anonymous,
+    clientCertificate: { kind: "pem", pem: pair.certificatePem },
+    clientKey: { kind: "pem", pem: pair.keyPem },
+  });
+  const body = {
+    apiVersion: "authorization.k8s.io/v1",
+    kind: "SelfSubjectRulesReview",
+    spec: { namespace: "default" },
+  };
+  try {
+    const answer = await createApi(transport, { clock: io.clock }).requestJson({
+      method: "POST",
+      path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+      body,
+    }, signal);
+    // The kind was asked for by name.
+    return (answer as SelfSubjectRulesReview).status;
+  } catch (error) {
+    if (isAppError(error, "unauthorized")) {
+      throw new AppError("unauthorized", `"${path}" is written, but the server does not accept its certificate`, {
+        cause: error,
+        hint: "the signer's CA must be among the server's --client-ca-file",
+      });
+    }
+    if (isAppError(error, "access_denied", "not_found")) return undefined;
+    throw error;
+  }
+}
+
+function isLoopback(server: string): boolean {
+  const host = URL.parse(server)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}

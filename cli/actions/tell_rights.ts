@@ -1,0 +1,39 @@
+/** Tells what a person may do, or how to let them do something. */
+import { join } from "node:path";
+import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
+import type { Io } from "../io.ts";
+import { describeRights } from "./rights_text.ts";
+
+/** Whose rights, and how the one who gives them calls kubectl. */
+export interface RightsContext {
+  readonly name: string;
+  readonly settings: { readonly kubeconfig: string | undefined; readonly dataDir: string };
+  readonly shownPath: string;
+  readonly io: Pick<Io, "stderr">;
+}
+
+/** Prints it on stderr. Rights that the API did not tell are left to kubectl. */
+export function tellRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
+  const { name, settings, shownPath, io } = context;
+  if (status === undefined) {
+    io.stderr.write(`see what ${name} may do: kubectl --kubeconfig ${shownPath} auth can-i --list\n`);
+    return;
+  }
+  const rights = describeRights(status);
+  if (rights.length > 0) {
+    io.stderr.write(`${name} may, in the namespace default:\n${rights.map((line) => `  ${line}\n`).join("")}`);
+    return;
+  }
+  const admin = quote(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const user = name.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-").replace(/^[.-]+/, "");
+  io.stderr.write(`${name} may do nothing yet. To let them look around in the namespace default:
+  kubectl --kubeconfig ${admin} create rolebinding ${user}${
+    user === "" ? "" : "-"
+  }view --namespace=default --clusterrole=view --user=${quote(name)}
+`);
+}
+
+/** As a shell reads it back. */
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

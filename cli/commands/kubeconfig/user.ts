@@ -1,0 +1,61 @@
+/** `tlsboot kubeconfig user`. */
+import { argument, defineCommand } from "../../framework/command.ts";
+import { durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { API_FLAGS } from "../common_flags.ts";
+import { KEY_TYPE, REQUEST_TIMEOUT } from "../request_flags.ts";
+
+const flags = {
+  ...API_FLAGS,
+  group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
+  ttl: durationFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
+  noApprove: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Ask, and leave the approval to somebody else; the same command fetches the certificate then.",
+  }),
+  out: fileFlag({ summary: "File to write. Without it, NAME.kubeconfig in the current folder." }),
+  clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
+  server: textFlag({
+    placeholder: "URL",
+    summary: "Address of the API server for the person. Without it, the one in your own kubeconfig.",
+  }),
+  keyType: KEY_TYPE,
+  timeout: REQUEST_TIMEOUT,
+  force: switchFlag({ isCommandLineOnly: true, summary: "Replace an existing file." }),
+} as const;
+
+/** Its flags, for the action. */
+export type KubeconfigUserFlags = typeof flags;
+
+/** Lets a person in: certificate and kubeconfig in one command. */
+export const kubeconfigUser = defineCommand({
+  path: ["kubeconfig", "user"],
+  summary: "Get a person a certificate and write their kubeconfig",
+  description: `Get a person a certificate and write their kubeconfig.
+
+ Makes a key, asks the signer kubernetes.io/kube-apiserver-client for a certificate with the name and the groups, approves
+ the request if you may, waits for the signer, and writes a kubeconfig with everything in it. Then says what the person
+ may do, or how to let them do something: a certificate says who somebody is, rights come from role bindings.
+
+ The same result as openssl, kubectl certificate approve and kubectl config set-cluster, set-credentials and set-context.`,
+  group: "Key and File Commands",
+  args: [argument("NAME", "The person's user name")],
+  flags,
+  examples: [
+    { comment: "Let alice in for a working day", command: "tlsboot kubeconfig user alice --group dev" },
+    {
+      comment: "For another machine, at a cluster of your own",
+      command:
+        "tlsboot kubeconfig user alice --group dev --ttl 1h --kubeconfig admin.conf --server https://10.0.0.1:6443",
+    },
+    {
+      comment: "Ask, and let somebody else approve",
+      command: "tlsboot kubeconfig user bob --kubeconfig my.kubeconfig --no-approve",
+    },
+  ],
+  exitCodes: {
+    0: "the file is written, or with --no-approve the request is made",
+    1: "failed, or the file exists",
+    3: "the request was denied, the signer refused, or nobody decided in time",
+  },
+  load: () => import("../../actions/kubeconfig_user.ts"),
+});

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+let folder: TempFolder;
+let site: SiteProcess;
+
+before(async () => {
+  folder = await createTempFolder();
+  site = await startSiteProcess(folder);
+});
+
+after(async () => {
+  await site[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const io = createCapturedIo({
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    env: { TLSBOOT_DATA_DIR: "data" },
+  });
+  const code = await run(args, io, quiet);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+}
+
+async function whoIs(kubeconfig: string): Promise<{ readonly username: string; readonly groups: readonly string[] }> {
+  await using connected = await connectWith(folder.join(kubeconfig));
+  const answer = await connected.api.requestJson({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+  }, quiet) as { readonly status: { readonly userInfo: { readonly username: string; readonly groups: string[] } } };
+  return answer.status.userInfo;
+}
+
+async function post(path: string, body: unknown): Promise<void> {
+  await using admin = await connectWith(folder.join("data/admin.kubeconfig"));
+  await admin.api.requestJson({ method: "POST", path, body }, quiet);
+}
+
+test("tlsboot kubeconfig user lets a person in, and says what they may do", async () => {
+  const { code, stdout, stderr } = await tlsboot("kubeconfig", "user", "alice", "--group", "dev,ops", "--ttl", "1h");
+  assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
+  assert.match(stderr, /\napproved with your own rights\n/);
+  assert.match(stderr, /\nalice is let in until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
+  assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
+  assert.match(
+    stderr,
+    /\n {2}kubectl --kubeconfig data\/admin\.kubeconfig create rolebinding alice-view --namespace=default --clusterrole=view --user=alice\n$/,
+  );
+  assert.equal((await stat(folder.join("alice.kubeconfig"))).mode & 0o777, 0o600);
+  assert.deepEqual((await readdir(folder.path)).filter((name) => name.endsWith(".new")), []);
+  const { username, groups } = await whoIs("alice.kubeconfig");
+  assert.deepEqual([username, groups], ["alice", ["dev", "ops", "system:authenticated"]]);
+
+  await post(`${RBAC}/namespaces/default/rolebindings`, {
+    metadata: { name: "alice-view" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "alice" }],
+  });
+  const exists = await tlsboot("kubeconfig", "user", "alice");
+  assert.equal(exists.code, 1);
+  assert.match(exists.stderr, /alice\.kubeconfig": it exists\ntlsboot: hint: replace it with --force/);
+  const again = await tlsboot("kubeconfig", "user", "alice", "--force", "--server", "https://api.example.com:6443");
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stderr, /\nalice may, in the namespace default:\n {2}get, list, watch: .* and \d+ more\n$/);
+  const config = parseKubeconfig(await readFile(folder.join("alice.kubeconfig"), "utf8"), "alice.kubeconfig");
+  assert.ok(config.ok);
+  assert.equal(config.value.clusters[0]?.cluster.server, "https://api.example.com:6443");
+  assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
+});
+
+test("tlsboot kubeconfig user --no-approve leaves the request to somebody else", async () => {
+  const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
+  const asked = await tlsboot(...line);
+  assert.deepEqual([asked.code, asked.stdout], [0, ""]);
+  const [, name = ""] =
+    /approve it with: tlsboot approve (bob-example-com-\S+)\nthen run the same/.exec(asked.stderr) ?? [];
+  assert.deepEqual((await readdir(folder.path)).filter((file) => file.startsWith("bob")), ["bob.key.new"]);
+  assert.equal((await tlsboot("approve", name)).code, 0);
+  const { code, stdout, stderr } = await tlsboot(...line);
+  assert.deepEqual([code, stdout], [0, "bob\n"], stderr);
+  assert.match(stderr, /create rolebinding bob-example\.com-view .* --user=bob@example\.com\n/);
+  assert.equal((await whoIs("bob")).username, "bob@example.com");
+});
+
+test("tlsboot kubeconfig user by somebody who may ask but not approve waits for somebody who may", async () => {
+  assert.equal((await tlsboot("kubeconfig", "user", "asker")).code, 0);
+  const rules = [{
+    apiGroups: ["certificates.k8s.io"],
+    resources: ["certificatesigningrequests"],
+    verbs: ["create", "get", "list", "watch"],
+  }];
+  await post(`${RBAC}/clusterroles`, { metadata: { name: "askers" }, rules });
+  await post(`${RBAC}/clusterrolebindings`, {
+    metadata: { name: "askers" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "askers" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "asker" }],
+  });
+  const line = ["kubeconfig", "user", "carol", "--kubeconfig", "asker.kubeconfig"];
+  const waited = await tlsboot(...line, "--timeout", "100ms");
+  assert.equal(waited.code, 3);
+  const [, name = ""] = /not approved by this command: you may not; waiting for: tlsboot approve (\S+)\n/
+    .exec(waited.stderr) ?? [];
+  await tlsboot("approve", name);
+  const { code, stderr } = await tlsboot(...line);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /kubectl --kubeconfig asker\.kubeconfig create rolebinding carol-view/);
+  assert.equal((await whoIs("carol.kubeconfig")).username, "carol");
+});
+
+test("tlsboot kubeconfig user tells a denial with 3", async () => {
+  const asked = await tlsboot("kubeconfig", "user", "mallory", "--no-approve");
+  const [, name = ""] = /tlsboot approve (\S+)/.exec(asked.stderr) ?? [];
+  await tlsboot("deny", name, "--reason", "Policy", "--message", "Nobody knows her.");
+  const { code, stderr } = await tlsboot("kubeconfig", "user", "mallory");
+  assert.equal(code, 3);
+  assert.match(stderr, /is already Denied; waiting[^]*is denied, reason: Policy, message: Nobody knows her\./);
+});
+
+for (
+  const { args, code = 2, want } of [
+    { args: [], want: /needs/ },
+    { args: ["a/b"], want: /cannot use "a\/b" as the name of a person/ },
+    { args: ["system:node:n1"], want: /Kubernetes' own\n.*tlsboot request/ },
+    {
+      args: ["eve", "--group", "dev", "--group", "system:masters"],
+      want: /system:masters group is not allowed\n.*kubeconfig admin/,
+    },
+    {
+      args: ["eve", "--ttl", "9m"],
+      want: /--ttl 9m0s: may not specify a duration less than 600 seconds \(10 minutes\)/,
+    },
+    { args: ["eve", "--server", "http://x"], want: /as --server: want https/ },
+    { args: ["there"], code: 1, want: /there\.kubeconfig": it exists/ },
+  ]
+) {
+  test(`tlsboot kubeconfig user ${args.join(" ")} is refused before anything is made`, async () => {
+    await writeFile(folder.join("there.kubeconfig"), "mine");
+    const before = await readdir(folder.path);
+    const refused = await tlsboot("kubeconfig", "user", ...args);
+    assert.deepEqual([refused.code, refused.stdout], [code, ""]);
+    assert.match(refused.stderr, want);
+    assert.deepEqual(await readdir(folder.path), before);
+    assert.equal(await readFile(folder.join("there.kubeconfig"), "utf8"), "mine");
+  });
+}
