@@ -15,7 +15,7 @@ import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { AuditSink } from "../../server/http/audit.ts";
-import type { ServingPair } from "../../server/http/listener.ts";
+import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
@@ -74,6 +74,8 @@ export async function startSite(
 ): Promise<Site> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
+  const ownServing = await readOwnServing(settings, deps);
+  const tokenFile = await readTokenFile(settings, deps);
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
   const { authority, created } = await ensureCa(dir, deps);
   const names = servingNamesOf({
@@ -81,15 +83,15 @@ export async function startSite(
     advertise: settings.advertiseAddress,
     extra: settings.tlsSan,
   });
-  const ownServing = await readOwnServing(settings, deps);
-  const serving = ownServing ?? (await ensureServing(dir, authority, names, deps)).serving;
   const readCas = () => readClientCas(settings, dir, authority, deps);
   const clientCaPem = await readCas();
-  const tokenFile = await readTokenFile(settings, deps);
   const audit = openAudit(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
   const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
   try {
+    // A start that fails must not have replaced the certificate of the server that runs there.
+    await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+    const serving = ownServing ?? (await ensureServing(dir, authority, names, deps)).serving;
     const server = await startApiServer({
       bindAddress: settings.bindAddress,
       port: settings.securePort,

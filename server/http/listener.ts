@@ -10,7 +10,7 @@ import {
   type Http2ServerResponse,
 } from "node:http2";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
@@ -127,7 +127,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function opened(server: Http2SecureServer, options: ListenOptions): Promise<void> {
+/** Fails as `listen` would, without listening for longer than a moment: for what should not be done in vain. */
+export async function checkAddress(options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
+  const server = createServer();
+  await opened(server, options);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+}
+
+function opened(server: Server, options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
   const { bindAddress, port } = options;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {

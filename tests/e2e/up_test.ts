@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -265,4 +266,29 @@ test("what a site cannot start with is told, each with its own exit code and a h
       /error: cannot read "nowhere\.crt": no such file\n/,
     ),
   ]);
+});
+
+test("tlsboot up that cannot start leaves the serving certificate as it is, even where names have changed", async () => {
+  await using folder = await createTempFolder();
+  await using first = await startSiteProcess(folder);
+  await first.end("SIGTERM");
+  const before = await readFile(`${first.data}/pki/apiserver.crt`, "utf8");
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  const { port } = taken.address() as AddressInfo;
+  await writeFile(folder.join("tokens.csv"), "half,a\n");
+  for (
+    const [args, want] of [
+      [["--secure-port", String(port)], /the address is in use/],
+      [["--secure-port", "0", "--bind-address", "192.0.2.1"], /cannot listen on "192\.0\.2\.1:0"/],
+      [["--secure-port", "0", "--token-auth-file", "tokens.csv"], /token file 'tokens\.csv'/],
+    ] as const
+  ) {
+    const line = ["up", "--data-dir", first.data, "--tls-san", "more.example.com", ...args];
+    const { code, stderr } = await runTlsboot(line, { cwd: folder.path });
+    assert.equal(code, 1);
+    assert.match(stderr, want);
+    assert.equal(await readFile(`${first.data}/pki/apiserver.crt`, "utf8"), before);
+  }
+  await new Promise<void>((resolve) => taken.close(() => resolve()));
 });
