@@ -1,6 +1,6 @@
 /** Shows requests: Tables from the server, or whole objects. */
 import { withQuery } from "../../client/listing.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { GetCsrFlags } from "../commands/get_csr.ts";
 import { connect, type Connection } from "../connection.ts";
@@ -43,7 +43,13 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
   // A template with a mistake is told before anybody is asked.
   const show = isTable ? showTables : showObjectsAs(output);
   await using connection = await connect(input.settings, io);
-  return await show(connection, request);
+  try {
+    return await show(connection, request);
+  } catch (error) {
+    // Which fields can be selected only the server knows.
+    if (fieldSelector === undefined || !isAppError(error, "invalid")) throw error;
+    throw new AppError("invalid", `cannot use --field-selector "${fieldSelector}": ${error.message}`, { cause: error });
+  }
 }
 
 async function showTables(connection: Connection, request: Request): Promise<ExitCode> {

@@ -1,6 +1,7 @@
 /** Issues an administrator's certificate and writes the kubeconfig. */
 import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { readAuthorityFiles } from "../authority_files.ts";
@@ -16,28 +17,55 @@ import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_fil
 /** Shorter ones are over before they are used (`csr-api.md` §2.2: the API's own least life). */
 const MIN_LIFE_MS = 600_000;
 
+/** The pairs in `pki/` that no administrator's may replace, not even by force. */
+const OWN_PAIRS = ["ca", "apiserver"];
+
 /** Runs `tlsboot kubeconfig admin`. */
 export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io): Promise<ExitCode> {
   if (settings.duration < MIN_LIFE_MS) throw new UsageError("--duration must be at least 10m");
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
+  if (!settings.embedCerts && OWN_PAIRS.includes(settings.user)) {
+    throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the site's own`);
+  }
   await checkTarget(settings, defaultPath, io);
+  const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);
+  if (!settings.embedCerts) await checkPair(paths, settings.force);
   const cluster = await readClusterEntry(settings, io);
   const authority = await readAuthorityFiles(resolve(io.cwd, settings.dataDir), createFilePort());
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
   const pair = await issueClientPair(authority, identity, io);
   const user: KubeconfigUser = settings.embedCerts
     ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
-    : await writePair(resolve(io.cwd, settings.dataDir), settings.user, pair);
+    : await writePair(paths, pair);
   await writeKubeconfig(settings, defaultPath, { cluster, userName: settings.user, user }, io);
   return EXIT.done;
 }
 
-async function writePair(dataDir: string, name: string, pair: IssuedPair): Promise<KubeconfigUser> {
+interface PairPaths {
+  readonly clientCertificate: string;
+  readonly clientKey: string;
+}
+
+function pairPaths(dataDir: string, name: string): PairPaths {
+  return { clientCertificate: join(dataDir, "pki", `${name}.crt`), clientKey: join(dataDir, "pki", `${name}.key`) };
+}
+
+/** Refuses a pair that another kubeconfig may name. */
+async function checkPair(paths: PairPaths, isForced: boolean): Promise<void> {
+  if (isForced) return;
   const files = createFilePort();
-  const clientCertificate = join(dataDir, "pki", `${name}.crt`);
-  const clientKey = join(dataDir, "pki", `${name}.key`);
-  await files.writeAtomic(clientKey, pair.keyPem.reveal(), SECRET_MODE);
-  await files.writeAtomic(clientCertificate, pair.certificatePem, PUBLIC_MODE);
-  return { clientCertificate, clientKey };
+  for (const path of [paths.clientKey, paths.clientCertificate]) {
+    if (await files.lstat(path) === undefined) continue;
+    throw new AppError("file_exists", `cannot write the pair of the kubeconfig: "${path}" exists`, {
+      hint: "replace it with --force, or choose another name with --user",
+    });
+  }
+}
+
+async function writePair(paths: PairPaths, pair: IssuedPair): Promise<KubeconfigUser> {
+  const files = createFilePort();
+  await files.writeAtomic(paths.clientKey, pair.keyPem.reveal(), SECRET_MODE);
+  await files.writeAtomic(paths.clientCertificate, pair.certificatePem, PUBLIC_MODE);
+  return { ...paths };
 }

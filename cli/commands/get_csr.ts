@@ -1,6 +1,9 @@
 /** `tlsboot get csr`. */
+import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
+import { ok, type Result } from "../../core/result.ts";
 import { argument, defineCommand } from "../framework/command.ts";
-import { switchFlag, textFlag } from "../framework/flags.ts";
+import { parsedFlag, switchFlag } from "../framework/flags.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";
 import { API_FLAGS } from "./common_flags.ts";
 
@@ -15,18 +18,25 @@ const flags = {
   ...API_FLAGS,
   output: OUTPUT_FLAG,
   watch: switchFlag({ short: "w", isCommandLineOnly: true, summary: "After listing, watch for changes." }),
-  fieldSelector: textFlag({
+  fieldSelector: parsedFlag({
     isCommandLineOnly: true,
     placeholder: "QUERY",
     summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
+    parse: (text) => asTyped(text, parseFieldSelector(text)),
   }),
-  selector: textFlag({
+  selector: parsedFlag({
     short: "l",
     isCommandLineOnly: true,
     placeholder: "QUERY",
     summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
+    parse: (text) => asTyped(text, parseLabelSelector(text)),
   }),
 } as const;
+
+/** A selector is sent as it was typed; what is wrong with it is said before. */
+function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
+  return selector.ok ? ok(text) : selector;
+}
 
 /** Its flags, for the action. */
 export type GetCsrFlags = typeof flags;

@@ -17,7 +17,7 @@ export type Invocation =
 
 /** Parses a command line (without program names). Throws UsageError with the nearest match of a mistyped word. */
 export function parseCommandLine(argv: readonly string[], table: CommandTable): Invocation {
-  const normalized = normalizeArgv(argv, table);
+  const normalized = normalizeArgv(asCommand(argv, table), table);
   const fault = normalized.faults[0];
   if (fault !== undefined) {
     throw new UsageError(`cannot read ${fault.flag}: "${fault.value}" found, want true or false`);
@@ -36,6 +36,27 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
   }
   // Without a command commander shows help, so an action has run.
   return invocation ?? { kind: "help", text: renderHelp(table, { kind: "program" }) };
+}
+
+/** `tlsboot --version` and `tlsboot help get csr` as the command lines that they stand for. */
+function asCommand(argv: readonly string[], table: CommandTable): readonly string[] {
+  const [first, ...rest] = argv;
+  if (first === "--version") return ["version", ...rest];
+  if (first !== "help") return argv;
+  const words = rest.filter((word) => !word.startsWith("-"));
+  const unknown = words.findIndex((_, index) => !isKnown(words.slice(0, index + 1), table));
+  if (unknown < 0) return [...rest, "--help"];
+  const parent = [table.program, ...words.slice(0, unknown)].join(" ");
+  throw new UsageError(`unknown command "${words[unknown]}" for "${parent}"`, `see: ${parent} --help`);
+}
+
+/** True for a command, and for words that commands begin with. */
+function isKnown(words: readonly string[], table: CommandTable): boolean {
+  return table.commands.some(({ path, aliases = [] }) =>
+    [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])].some((line) =>
+      words.length <= line.length && words.every((word, index) => word === line[index])
+    )
+  );
 }
 
 function createParser(

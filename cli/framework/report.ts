@@ -1,7 +1,13 @@
 /** A failure as a person sees it: one error line, one hint, and with `--debug` what lies underneath. */
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, type ErrorCode, messageOf } from "../../core/errors.ts";
 import { createStyle } from "../output/style.ts";
 import type { Io } from "../io.ts";
+
+/** For failures of any command that nobody underneath had a better hint for. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  unauthorized:
+    "the server does not accept the credentials in the kubeconfig: name another with --kubeconfig, or write a new one with: tlsboot kubeconfig admin",
+};
 
 /** How many causes are followed; a longer chain is a loop. */
 const MAX_CAUSES = 10;
@@ -23,6 +29,6 @@ export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDe
 }
 
 function hintOf(error: unknown, isDebug: boolean): string | undefined {
-  if (error instanceof AppError) return error.hint;
+  if (error instanceof AppError) return error.hint ?? HINTS[error.code];
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
 }

@@ -190,3 +190,31 @@ test("a server that is away, or that one may not trust, is told with a hint", as
   assert.equal(broken.code, 1);
   assert.match(broken.stderr, /cannot parse kubeconfig .*clusters: a number found, a list expected/);
 });
+
+test("credentials that the server does not know are told with a hint, by every command", async () => {
+  const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", await urlOf()];
+  assert.equal((await tlsboot(["kubeconfig", "bootstrap", ...token])).code, 0);
+  for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {
+    const { code, stderr } = await tlsboot([...line, "--kubeconfig", "wrong.kubeconfig"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /Unauthorized.*\ntlsboot: hint: the server does not accept the credentials.* --kubeconfig/);
+  }
+});
+
+test("selectors that cannot be right name their flag", async () => {
+  for (
+    const [args, code, want] of [
+      [["-l", "a=b=c"], 2, /error: --selector: "a=b=c" found, found '=', expected/],
+      [["--field-selector", "foo"], 2, /error: --field-selector: "foo" found, invalid selector/],
+      [["--field-selector", "a.b=c"], 1, /cannot use --field-selector "a\.b=c": field label not supported: a\.b/],
+    ] as const
+  ) {
+    const refused = await tlsboot(["get", "csr", ...args]);
+    assert.equal(refused.code, code);
+    assert.match(refused.stderr, want);
+  }
+});
+
+async function urlOf(): Promise<string> {
+  return (await server.waitFor(/is up at (https:\/\/\S+)/))[1] ?? "";
+}

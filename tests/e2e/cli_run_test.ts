@@ -45,6 +45,27 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
     gitVersion: `v1.37.2+tlsboot.${manifest.version}`,
   });
   assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/);
+  assert.deepEqual(await tlsboot("--version"), words);
+  assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
+});
+
+test("tlsboot help takes all of a command's words, and names the one that it does not know", async () => {
+  const tlsboot = runnerIn("/nowhere");
+  for (const line of ["", "get", "get csr", "approve", "token create"]) {
+    assert.deepEqual(await tlsboot(`help ${line}`.trim()), await tlsboot(`${line} --help`.trim()), line);
+  }
+  assert.deepEqual(await tlsboot("help get certificatesigningrequests"), await tlsboot("get csr --help"));
+  for (
+    const [line, fault] of [
+      ["help frobnicate", 'unknown command "frobnicate" for "tlsboot"'],
+      ["help get pods", 'unknown command "pods" for "tlsboot get"'],
+      ["help get csr n1", 'unknown command "n1" for "tlsboot get csr"'],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await tlsboot(line);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, new RegExp(`^tlsboot: error: ${fault}\ntlsboot: hint: see: tlsboot .*--help\n$`));
+  }
 });
 
 test("tlsboot ca init makes a CA for ten years that ca show shows, and never a second one", async () => {
@@ -118,6 +139,25 @@ test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async 
   assert.ok(stdout.includes(`client-key: ${folder.join("tlsboot-data/pki/kubernetes-admin.key")}\n`));
   assert.ok(stdout.includes(`certificate-authority: ${folder.join("tlsboot-data/pki/ca.crt")}\n`));
   assert.equal(await modeOf(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
+});
+
+test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the site's", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const line = "kubeconfig admin --embed-certs=false --out -";
+  assert.equal((await tlsboot(line)).code, 0);
+  const key = await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8");
+  const again = await tlsboot(line);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /kubernetes-admin\.key" exists\ntlsboot: hint: replace it with --force/);
+  assert.equal(await readFile(folder.join("tlsboot-data/pki/kubernetes-admin.key"), "utf8"), key);
+  assert.equal((await tlsboot(`${line} --force`)).code, 0);
+  const ca = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+  const refused = await tlsboot(`${line} --force --user ca`);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /cannot use "ca" as --user: pki\/ca\.key is the site's own/);
+  assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), ca);
 });
 
 test("tlsboot kubeconfig admin refuses a CA key that others can read", async () => {
