@@ -105,23 +105,6 @@ export function hostListFlag(options: FlagOptions): Flag<readonly string[]> {
   return parsedListFlag({ ...options, parse: parseHost });
 }
 
-/** Texts with a syntax of their own, by repeating the flag or with commas. */
-export function parsedListFlag(
-  options: FlagOptions & { readonly parse: (text: string) => Result<string, string> },
-): Flag<readonly string[]> {
-  const list = listFlag(options);
-  return {
-    ...list,
-    parse(texts) {
-      const items = list.parse(texts);
-      if (!items.ok) return items;
-      const parsed = items.value.map((item) => options.parse(item));
-      const fault = parsed.find((item) => !item.ok);
-      return fault !== undefined && !fault.ok ? fault : ok(parsed.flatMap((item) => item.ok ? [item.value] : []));
-    },
-  };
-}
-
 /** Labels of letters, digits and hyphens, a wildcard in front, a dot at the end. */
 const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
 
@@ -191,8 +174,7 @@ export function listFlag(
       placeholder: "LIST",
       default: initially,
       defaultText: `[${initially.join(",")}]`,
-      parse: (texts) =>
-        ok(texts.flatMap((text) => text.split(",")).map((item) => item.trim()).filter((item) => item !== "")),
+      parse: (texts) => ok(splitList(texts)),
     }),
     isRepeatable: true,
   };
@@ -230,6 +212,30 @@ export function secretFlag(options: FlagOptions): Flag<Secret<string> | undefine
   };
 }
 
+/** Texts with a syntax of their own, by repeating the flag or with commas; the first one that is wrong is named. */
+export function parsedListFlag<T>(
+  options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
+): Flag<readonly T[]> {
+  return {
+    ...flag<readonly T[]>(options, {
+      placeholder: "LIST",
+      default: [],
+      defaultText: "[]",
+      parse: (texts) => {
+        const values: T[] = [];
+        const items = splitList(texts);
+        for (const text of items) {
+          const value = options.parse(text);
+          if (!value.ok) return err(items.length === 1 ? value.error : `"${text}" is wrong, ${value.error}`);
+          values.push(value.value);
+        }
+        return ok(values);
+      },
+    }),
+    isRepeatable: true,
+  };
+}
+
 /** A text with a syntax of its own. */
 export function parsedFlag<T>(
   options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
@@ -264,6 +270,10 @@ function flag<T>(
     isSecret: false,
     completion: options.completion ?? { kind: "none" },
   };
+}
+
+function splitList(texts: readonly string[]): readonly string[] {
+  return texts.flatMap((text) => text.split(",")).map((item) => item.trim()).filter((item) => item !== "");
 }
 
 function last(texts: readonly string[]): string {

@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../result.ts";
 
 /** A DNS name, also with a wildcard as its first label. */
 export function parseAskedDnsName(text: string): Result<string, string> {
-  if (parseIpAddress(text) !== undefined) return err(`"${text}" is an IP address: give it with --ip`);
+  if (parseIpAddress(text) !== undefined) return err("it is an IP address: give it with --ip");
   const fault = dnsNameFault(text.replace(/^\*\./, "").toLowerCase());
   return fault === undefined ? ok(text) : err(`want a DNS name: ${fault}`);
 }
@@ -15,26 +15,26 @@ export function parseAskedDnsName(text: string): Result<string, string> {
 /** An IP address, in its canonical text. */
 export function parseAskedIpAddress(text: string): Result<string, string> {
   const address = parseIpAddress(text);
-  return address === undefined ? err(`want an IP address, not "${text}"`) : ok(formatIpAddress(address));
+  return address === undefined ? err("want an IP address") : ok(formatIpAddress(address));
 }
 
 /** A URI with a scheme, in the form in which Go writes it into a certificate. */
 export function parseAskedUri(text: string): Result<string, string> {
   const uri = parseUri(text);
   if ("fault" in uri || !/^[a-z][a-z0-9+.-]*:./i.test(text)) {
-    return err(`want a URI such as spiffe://example.com/web, not "${text}"`);
+    return err("want a URI such as spiffe://example.com/web");
   }
   return ok(uri.text);
 }
 
 /** An email address in ASCII. */
 export function parseAskedEmail(text: string): Result<string, string> {
-  return /^[!-?A-~]+@[!-?A-~]+$/.test(text) ? ok(text) : err(`want an email address, not "${text}"`);
+  return /^[!-?A-~]+@[!-?A-~]+$/.test(text) ? ok(text) : err("want an email address");
 }
 
 /** A usage by its name in the API; dashes stand for its spaces, so that no quotes are needed. */
 export function parseAskedUsage(text: string): Result<string, string> {
   const usage = KEY_USAGES.find((name) => name === text || name.replaceAll(" ", "-") === text.toLowerCase());
   if (usage !== undefined) return ok(usage);
-  return err(`"${text}" is no usage: want one of ${KEY_USAGES.map((name) => name.replaceAll(" ", "-")).join(", ")}`);
+  return err(`want one of ${KEY_USAGES.map((name) => name.replaceAll(" ", "-")).join(", ")}`);
 }

@@ -51,7 +51,7 @@ const cases: readonly {
       "s/mime": "s/mime",
       "IPSEC-end-system": "ipsec end system",
     },
-    bad: { clientAuth: /want one of any, cert-sign, client-auth/, "": /is no usage/ },
+    bad: { clientAuth: /want one of any, cert-sign, client-auth/, "": /want one of/ },
   },
 ];
 for (const { parse, good, bad } of cases) {

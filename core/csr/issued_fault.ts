@@ -12,12 +12,7 @@ export interface AskedCertificate extends Partial<AlternativeNames> {
 }
 
 const ANY_PURPOSE = "2.5.29.37.0";
-const NAMES = [
-  ["dnsNames", "the DNS name"],
-  ["ipAddresses", "the IP address"],
-  ["emailAddresses", "the email address"],
-  ["uris", "the URI"],
-] as const;
+const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
 /** The first thing that the certificate lacks, in words; undefined when it is what was asked for. */
 export function findIssuedFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
@@ -35,10 +30,10 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
 }
 
 function namesFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
-  for (const [field, words] of NAMES) {
+  for (const field of NAMES) {
     const given = leaf[field].map(spelling);
     const missing = asked[field]?.find((name) => !given.includes(spelling(name)));
-    if (missing !== undefined) return `${words} "${missing}" is not in it`;
+    if (missing !== undefined) return `it lacks ${missing}`;
   }
   return undefined;
 }
@@ -52,7 +47,7 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
     const isFree = purposes.length === 0 || purposes.includes(ANY_PURPOSE);
     const lacksBit = bit !== undefined && leaf.keyUsages.length > 0 && !leaf.keyUsages.includes(bit);
     if (lacksBit || (purpose !== undefined && !isFree && !purposes.includes(purpose))) {
-      return `the usage "${usage}" is not in it`;
+      return `it lacks the usage "${usage}"`;
     }
   }
   return undefined;

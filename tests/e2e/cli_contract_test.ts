@@ -37,7 +37,13 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },
-  { command: "request", flags: ["signer-name", "subject", "dns", "ip", "usage"] },
+  {
+    command: "request",
+    flags: [
+      ...["signer-name", "subject", "dns", "ip", "uri", "email", "usage", "duration", "name", "key-type", "key", "out"],
+      ...["timeout", "no-wait", "renew-before", "force", "output", "kubeconfig", "data-dir"],
+    ],
+  },
   { command: "ca init", flags: ["data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
   { command: "token create", flags: ["ttl", "description", "groups", "usages", "print"] },
@@ -45,7 +51,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "token delete", flags: [] },
   { command: "kubeconfig admin", flags: ["out", "server", "embed-certs"] },
   { command: "kubeconfig bootstrap", flags: ["out", "server", "token", "embed-certs"] },
-  { command: "kubeconfig user", flags: [] },
+  { command: "kubeconfig user", flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir"] },
   { command: "inspect", flags: [] },
   { command: "completion", flags: [] },
   { command: "version", flags: [] },

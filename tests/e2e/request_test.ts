@@ -131,7 +131,7 @@ for (
     {
       name: "an unknown usage",
       args: ["--signer-name", "a.b/c", "--dns", "a", "--usage", "x"],
-      want: /"x" is no usage/,
+      want: /--usage: "x" found, want one of any, cert-sign/,
     },
     {
       name: "a short life",
