@@ -2,7 +2,7 @@
 import { withCondition } from "../../core/approval/conditions.ts";
 import { hasCertificate, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
@@ -65,7 +65,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     if (plan.ok) return await issue(name, csr, plan.value, authority, signal);
     const { error } = plan;
     if (error.kind === "error") return retry(`error auto signing csr: ${error.message}`);
-    await deps.store.update(withCondition(csr, "Failed", error, now), signal, "status");
+    await write(withCondition(csr, "Failed", error, now), "error adding failure condition for csr", signal);
     deps.logger.warn("CSR failed", { csr: name, signerName: profile.signerName, reason: error.message });
     return DONE;
   }
@@ -79,10 +79,21 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
   ): Promise<Outcome> {
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
     const certificate = encodeBase64(new TextEncoder().encode(encodePem("CERTIFICATE", der)));
-    await deps.store.update({ ...csr, status: { ...csr.status, certificate } }, signal, "status");
+    await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
     const notAfter = plan.notAfter.toISOString();
     deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });
     return DONE;
+  }
+
+  /** What the API says is told with kube-controller-manager's words before it. */
+  async function write(csr: CertificateSigningRequest, trouble: string, signal: AbortSignal): Promise<void> {
+    try {
+      await deps.store.update(csr, signal, "status");
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      throw new AppError(error.code, `${trouble}: ${error.message}`, { cause: error, retryable: error.retryable });
+    }
   }
 
   return { reconcile };

@@ -168,6 +168,24 @@ for (
   });
 }
 
+for (
+  const { name, edit, want } of [
+    { name: "a certificate", edit: {}, want: "error updating signature for csr: cannot update" },
+    { name: "a failure", edit: { usages: [] }, want: "error adding failure condition for csr: cannot update" },
+  ]
+) {
+  test(`createSigner() says what it could not write: ${name}`, async () => {
+    const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: approved, ...edit })] });
+    store.failNext("update", new AppError("conflict", "cannot update"));
+    await assert.rejects(run(edit, { store }), (error) => {
+      // The loop tells a race by its code.
+      assert.ok(error instanceof AppError && error.code === "conflict");
+      assert.equal(error.message, want);
+      return true;
+    });
+  });
+}
+
 for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"] as const) {
   test(`createSigner() issues what upstream issues, from a CA with ${keyAlgorithm}`, async () => {
     const ca = await createSigningCa({ keyAlgorithm });

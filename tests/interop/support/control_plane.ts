@@ -3,6 +3,7 @@
  * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
  * vouches for itself.
  */
+import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
@@ -20,6 +21,10 @@ export interface ControlPlane extends AsyncDisposable {
   readonly adminKubeconfig: string;
   /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
   kubeconfigWithToken(name: string, token: string): Promise<string>;
+  /** Starts kube-controller-manager with these controllers, as administrator; ended by whoever started it. */
+  startControllers(controllers: readonly string[], flags: readonly string[]): Running;
+  /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
+  putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
 }
 
@@ -94,20 +99,25 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       caKeyPath: folder.join("ca.key"),
       adminKubeconfig: folder.join("admin.kubeconfig"),
       kubeconfigWithToken: (name, token) => writeKubeconfig(folder, server, name, { token }),
+      startControllers: (controllers, flags) =>
+        start(peerPath("kube-controller-manager"), [
+          `--kubeconfig=${folder.join("admin.kubeconfig")}`,
+          `--controllers=${controllers.join(",")}`,
+          `--service-account-private-key-file=${folder.join("sa.key")}`,
+          "--use-service-account-credentials=true",
+          "--leader-elect=false",
+          "--secure-port=0",
+          ...flags,
+        ]),
+      putStored: (key, value) => putStored(`http://127.0.0.1:${client}`, key, value),
       apiserverLog: () => apiserver.stderr(),
       [Symbol.asyncDispose]: stop,
     };
     await writeKubeconfig(folder, server, "admin", { certificate: "admin" });
     if (options.controllers) {
-      started.push(start(peerPath("kube-controller-manager"), [
-        `--kubeconfig=${plane.adminKubeconfig}`,
-        `--controllers=${CONTROLLERS.join(",")}`,
-        `--cluster-signing-cert-file=${folder.join("ca.crt")}`,
-        `--cluster-signing-key-file=${folder.join("ca.key")}`,
-        `--service-account-private-key-file=${folder.join("sa.key")}`,
-        "--use-service-account-credentials=true",
-        "--leader-elect=false",
-        "--secure-port=0",
+      started.push(plane.startControllers(CONTROLLERS, [
+        `--cluster-signing-cert-file=${plane.caPath}`,
+        `--cluster-signing-key-file=${plane.caKeyPath}`,
         ...(options.controllerFlags ?? []),
       ]));
     }
@@ -116,6 +126,13 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     await stop();
     throw error;
   }
+}
+
+/** Through etcd's JSON gateway. */
+async function putStored(etcd: string, key: string, value: string): Promise<void> {
+  const encoded = { key: Buffer.from(key).toString("base64"), value: Buffer.from(value).toString("base64") };
+  const response = await fetch(`${etcd}/v3/kv/put`, { method: "POST", body: JSON.stringify(encoded) });
+  if (!response.ok) throw new Error(`etcd does not take ${key}: ${response.status} ${await response.text()}`);
 }
 
 async function writePki(folder: TempFolder): Promise<void> {

@@ -1,0 +1,147 @@
+/** The same requests before kube-controller-manager and before our signer, with the same CA files: byte by byte. */
+import assert from "node:assert/strict";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createAuthority } from "../../core/pki/authority.ts";
+import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
+import { type Running, startTlsboot } from "../support/child.ts";
+import type { TempFolder } from "../support/temp.ts";
+import { type ControlPlane, startControlPlane } from "./support/control_plane.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { openssl } from "./support/openssl.ts";
+import { CASES, CASES_OF_EACH_CA, CASES_OF_SHORT_DURATION, type SigningCase } from "./support/signing_cases.ts";
+import { differencesOf, type Outcome, waitForOutcomes } from "./support/signing_outcomes.ts";
+import { makeRequests, type SigningRequest, submitRequests } from "./support/signing_requests.ts";
+
+/** A CA by OpenSSL whose name has what names seldom have. */
+interface OddCa {
+  readonly key: readonly string[];
+  readonly subject: string;
+  readonly extensions?: readonly string[];
+}
+
+const ODD_CAS: Readonly<Record<string, OddCa>> = {
+  shared: { key: ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], subject: "/O=Zoë/O=Ant+OU=one/emailAddress=a@b.c/CN=CA" },
+  "kubelet-serving": { key: ["RSA", "-pkeyopt", "rsa_keygen_bits:3072"], subject: "/CN=serving/O=last/DC=example" },
+  "kubelet-client": {
+    key: ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    subject: "/CN=without a key identifier",
+    extensions: [],
+  },
+  "kube-apiserver-client": { key: ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"], subject: "/CN=same" },
+  "legacy-unknown": { key: ["ED25519"], subject: "/CN=legacy CA" },
+};
+
+/** Makes `NAME.crt` and `NAME.key`, good for ten days, so that a year of signing ends with the CA. */
+async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
+  const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
+  const configuration = folder.join("ca.cnf");
+  const lines = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", ...extensions];
+  await writeFile(
+    configuration,
+    `[req]\ndistinguished_name=names\nx509_extensions=extensions\n[names]\n[extensions]\n${lines.join("\n")}\n`,
+  );
+  const keyFile = folder.join(`${name}.key`);
+  await openssl(["genpkey", "-algorithm", algorithm, ...options, "-out", keyFile]);
+  await chmod(keyFile, 0o600);
+  await openssl([
+    ...["req", "-x509", "-new", "-utf8", "-config", configuration, "-key", keyFile, "-subj", subject, "-days", "10"],
+    ...["-out", folder.join(`${name}.crt`)],
+  ]);
+}
+
+/** A CA that ended `agoMs` ago. */
+async function makeExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
+  const key = await generatePrivateKey(algorithm);
+  const now = Date.now();
+  const { certificatePem } = await createAuthority({
+    commonName: name,
+    notBefore: new Date(now - 86_400_000),
+    notAfter: new Date(now - agoMs),
+    key,
+    serial: Uint8Array.of(1),
+  });
+  await writeFile(folder.join(`${name}.crt`), certificatePem);
+  await writeFile(folder.join(`${name}.key`), key.toPem(), { mode: 0o600 });
+}
+
+function oneCa(folder: TempFolder, name: string, duration: string): readonly string[] {
+  return [
+    ...[`--cluster-signing-cert-file=${folder.join(`${name}.crt`)}`],
+    ...[`--cluster-signing-key-file=${folder.join(`${name}.key`)}`, `--cluster-signing-duration=${duration}`],
+  ];
+}
+
+function caOfEach(folder: TempFolder): readonly string[] {
+  return ["kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown"].flatMap((name) => [
+    `--cluster-signing-${name}-cert-file=${folder.join(`${name}.crt`)}`,
+    `--cluster-signing-${name}-key-file=${folder.join(`${name}.key`)}`,
+  ]);
+}
+
+/** One signer's answers to all requests, on an API that has no other. */
+async function answersOf(
+  signer: Running,
+  requests: readonly SigningRequest[],
+  plane: ControlPlane,
+  kubectl: Kubectl,
+): Promise<ReadonlyMap<string, Outcome>> {
+  await using running = signer;
+  await submitRequests(plane, kubectl, requests);
+  const answers = await waitForOutcomes(kubectl, requests, running);
+  // One request; kubectl's own deletion is one for each, and throttled.
+  await kubectl.run("delete", "--raw", "/apis/certificates.k8s.io/v1/certificatesigningrequests");
+  return answers;
+}
+
+async function assertAgree(
+  cases: readonly SigningCase[],
+  flags: readonly string[],
+  plane: ControlPlane,
+  kubectl: Kubectl,
+): Promise<ReadonlyMap<string, Outcome>> {
+  const requests = await makeRequests(plane.folder, cases);
+  const signing = ["certificatesigningrequest-signing-controller"];
+  const theirs = await answersOf(plane.startControllers(signing, flags), requests, plane, kubectl);
+  const alone = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
+  const ours = await answersOf(startTlsboot(alone), requests, plane, kubectl);
+  const faults: string[] = [];
+  const byName = new Map<string, Outcome>();
+  for (const { csr, name } of requests) {
+    const [want, got] = [theirs.get(csr), ours.get(csr)];
+    assert.ok(want !== undefined && got !== undefined);
+    byName.set(name, want);
+    const differences = await differencesOf(want, got);
+    if (differences.length > 0) faults.push(`${name}\n  ${differences.join("\n  ")}`);
+  }
+  assert.equal(faults.length, 0, `${faults.length} of ${requests.length} differ:\n${faults.join("\n")}`);
+  return byName;
+}
+
+async function prepare(plane: ControlPlane): Promise<Kubectl> {
+  await mkdir(plane.folder.join("home"));
+  for (const name of Object.keys(ODD_CAS)) await makeOddCa(plane.folder, name);
+  await makeExpiredCa(plane.folder, "ended-long-ago", "ecdsa-p256", 3_600_000);
+  await makeExpiredCa(plane.folder, "ended-just-now", "ecdsa-p256", 5_000);
+  return createKubectl(plane.folder, plane.adminKubeconfig);
+}
+
+test("kube-controller-manager and our signer issue the same certificates and give the same refusals", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  const kubectl = await prepare(plane);
+
+  const answers = await assertAgree(CASES, oneCa(plane.folder, "shared", "24h"), plane, kubectl);
+  // Sameness of nothing would prove nothing.
+  for (const [kind, least] of [["issued", 90], ["failed", 30], ["retried", 4]] as const) {
+    const count = [...answers.values()].filter((answer) => answer.kind === kind).length;
+    assert.ok(count >= least, `${count} requests are ${kind}`);
+  }
+
+  await assertAgree(CASES_OF_EACH_CA, caOfEach(plane.folder), plane, kubectl);
+  await assertAgree(CASES_OF_SHORT_DURATION, oneCa(plane.folder, "shared", "5m"), plane, kubectl);
+  for (const name of ["ended-long-ago", "ended-just-now"]) {
+    const flags = oneCa(plane.folder, name, "1h");
+    const ended = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
+    assert.equal(ended.get("kubelet client")?.kind, "retried");
+  }
+});
