@@ -208,8 +208,31 @@ export {
 } from "./approval/conditions.ts";
 
 // What is signed.
-export { BUILTIN_SIGNERS, checkProfile, type ProfileRule, type SigningProfile } from "./signing/profile.ts";
-export { createCustomProfile, type CustomProfileOptions } from "./signing/custom_profile.ts";
+export {
+  BUILTIN_SIGNERS,
+  checkProfile,
+  describeProfile,
+  type ProfileLifetime,
+  type ProfileRule,
+  type SigningProfile,
+} from "./signing/profile.ts";
+export { createCustomProfile } from "./signing/custom_profile.ts";
+export { parseProfile, PROFILE_KIND } from "./signing/profile_file.ts";
+export {
+  type ExtensionRules,
+  type KeyRule,
+  type LifetimeRules,
+  type NameRules,
+  type PolicyExtension,
+  type ProfileSpec,
+  type RawExtension,
+  SUBJECT_FIELDS,
+  type SubjectField,
+  type SubjectRules,
+  type UsageRules,
+  type ValueRule,
+} from "./signing/profile_spec.ts";
+export type { PlannedExtension } from "./pki/extra_extensions.ts";
 export { decideDurationSeconds, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
 
 // What goes away by itself.

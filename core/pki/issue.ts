@@ -20,6 +20,7 @@ import {
   encodeUnsigned,
   encodeValue,
 } from "./der_writer.ts";
+import type { PlannedExtension } from "./extra_extensions.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
@@ -38,6 +39,8 @@ export interface CertificatePlan extends AlternativeNames {
   readonly isCa: boolean;
   /** Only with `isCa`. */
   readonly maxPathLength?: number;
+  /** More extensions, behind all others. */
+  readonly extensions?: readonly PlannedExtension[];
 }
 
 /** Who signs: the issuer's name as it stands in its own certificate, its key and the key's identifier. */
@@ -139,6 +142,7 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   if (names !== undefined) {
     extensions.push(encodeExtension(EXTENSION_OID.subjectAltName, equalBytes(subjectDer, NO_NAME), names));
   }
+  for (const { oid, critical, value } of plan.extensions ?? []) extensions.push(encodeExtension(oid, critical, value));
   return extensions;
 }
 

@@ -1,69 +1,102 @@
-/** Profiles of signers of one's own: everything that is not named is refused. */
-import { matchesPattern } from "../pattern.ts";
+/** Profiles of signers of one's own, from what their files say. Everything that is not named is refused. */
+import { extendedKeyUsagesOf } from "../csr/usages.ts";
+import { formatDuration } from "../duration.ts";
+import {
+  planInformationAccess,
+  type PlannedExtension,
+  planPolicies,
+  planRevocationLists,
+} from "../pki/extra_extensions.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { createNameRules, createSubjectRules } from "./name_rules.ts";
 import { type ProfileRule, rule, type SigningProfile } from "./profile.ts";
+import type { ExtensionRules, KeyRule, ProfileSpec, UsageRules } from "./profile_spec.ts";
 
-/**
- * What a custom signer lets through. In a pattern `*` stands for one or more characters, in a DNS name within one label;
- * it never stands for a star, so a wildcard name must be named as it is.
- */
-export interface CustomProfileOptions {
-  readonly signerName: string;
-  /** Each usage of a request must be among these. */
-  readonly allowedUsages: readonly string[];
-  /** Each of these must be among a request's usages. */
-  readonly requiredUsages?: readonly string[];
-  /** Patterns of common names; without any, only an empty common name passes. */
-  readonly commonNames?: readonly string[];
-  /** Patterns, and so on: what is left out lets none through. */
-  readonly organizations?: readonly string[];
-  readonly dnsNames?: readonly string[];
-  readonly ipAddresses?: readonly string[];
-  readonly emailAddresses?: readonly string[];
-  readonly uris?: readonly string[];
-  /** Longest life of a certificate. */
-  readonly maxDurationSeconds?: number;
+/** Makes the profile of a signer. Checked in this order: subject, names, key, usages. */
+export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {
+  const { subject, names, usages, lifetime, keys, extensions, chain } = spec;
+  return {
+    signerName,
+    rules: [...createSubjectRules(subject), ...createNameRules(names), keyRule(keys), ...usageRules(usages)],
+    lifetime: {
+      max: Math.floor(lifetime.maxMs / 1_000),
+      default: Math.floor(lifetime.defaultMs / 1_000),
+      min: Math.ceil(lifetime.minMs / 1_000),
+    },
+    defaultUsages: usages.default,
+    extensions: planExtensions(extensions),
+    ...(chain === undefined ? {} : { chain }),
+    remarks: remarksOf(spec),
+  };
 }
 
-/** Makes the profile of a custom signer. Checked in this order: subject, names, usages. */
-export function createCustomProfile(options: CustomProfileOptions): SigningProfile {
-  const { signerName, maxDurationSeconds } = options;
-  const rules: readonly ProfileRule[] = [
-    rule("commonName", ({ subject }) => {
-      const names = subject.commonName === "" ? [] : [subject.commonName];
-      return findUnmatched("subject common name", names, options.commonNames);
-    }),
-    rule("organization", ({ subject }) => {
-      return findUnmatched("subject organization", subject.organizations, options.organizations);
-    }),
-    rule("subject", ({ subject }) => {
-      const { organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes } = subject;
-      const others = [organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes];
-      return others.every((values) => values.length === 0) && subject.serialNumber === ""
-        ? undefined
-        : "subject has attributes beside common name and organization";
-    }),
-    rule("dnsNames", ({ dnsNames }) => findUnmatched("DNS subjectAltName", dnsNames, options.dnsNames, ".")),
-    rule("ipAddresses", (facts) => findUnmatched("IP subjectAltName", facts.ipAddresses, options.ipAddresses)),
-    rule("emailAddresses", (facts) => {
-      return findUnmatched("Email subjectAltName", facts.emailAddresses, options.emailAddresses);
-    }),
-    rule("uris", ({ uris }) => findUnmatched("URI subjectAltName", uris, options.uris)),
-    rule("usages", (_facts, usages) => {
-      const bad = usages.find((usage) => !options.allowedUsages.includes(usage));
+function keyRule(keys: readonly KeyRule[]): ProfileRule {
+  const wanted = keys.map(describeKey).join(" or ");
+  return rule("key", `the key is ${wanted}`, ({ keyAlgorithm, keyBits }: RequestFacts) => {
+    const isGood = keys.some(({ type, minBits = 0, maxBits = Infinity }) =>
+      type === keyAlgorithm && keyBits >= minBits && keyBits <= maxBits
+    );
+    return isGood ? undefined : `key is not allowed: ${keyAlgorithm} of ${keyBits} bits`;
+  });
+}
+
+function describeKey({ type, minBits, maxBits }: KeyRule): string {
+  if (minBits === undefined) return maxBits === undefined ? type : `${type} of at most ${maxBits} bits`;
+  if (maxBits === undefined) return `${type} of at least ${minBits} bits`;
+  return minBits === maxBits ? `${type} of ${minBits} bits` : `${type} of ${minBits} to ${maxBits} bits`;
+}
+
+function usageRules({ allowed, required }: UsageRules): readonly ProfileRule[] {
+  const rules = [
+    rule("usages", `the usages are among ${allowed.join(", ")}`, (_facts, usages) => {
+      const bad = usages.find((usage) => !allowed.includes(usage));
       if (bad !== undefined) return `usage is not allowed: ${bad}`;
-      const missing = options.requiredUsages?.find((usage) => !usages.includes(usage));
-      return missing === undefined ? undefined : `usage is required: ${missing}`;
+      return usages.length === 0 ? "usages are missing" : undefined;
     }),
   ];
-  return { signerName, rules, ...(maxDurationSeconds === undefined ? {} : { maxDurationSeconds }) };
+  if (required.length > 0) {
+    rules.push(rule("requiredUsages", `the usages have ${required.join(" and ")}`, (_facts, usages) => {
+      const missing = required.find((usage) => !usages.includes(usage));
+      return missing === undefined ? undefined : `usage is required: ${missing}`;
+    }));
+  }
+  if (extendedKeyUsagesOf(allowed).length > 0 && extendedKeyUsagesOf(required).length === 0) {
+    // RFC 5280 §4.2.1.12: without the extension a certificate is good for every purpose.
+    rules.push(rule("extendedUsages", "one of the usages says for what purpose", (_facts, usages) => {
+      return extendedKeyUsagesOf(usages).length > 0
+        ? undefined
+        : "an extended key usage is required: without one the certificate would be good for every purpose";
+    }));
+  }
+  return rules;
 }
 
-function findUnmatched(
-  what: string,
-  values: readonly string[],
-  patterns: readonly string[] = [],
-  separator = "",
-): string | undefined {
-  const bad = values.find((value) => !patterns.some((pattern) => matchesPattern(value, pattern, separator)));
-  return bad === undefined ? undefined : `${what} is not allowed: ${bad}`;
+function planExtensions({ ocsp, caIssuers, crl, policies, raw }: ExtensionRules): readonly PlannedExtension[] {
+  return [
+    ...(ocsp.length + caIssuers.length === 0 ? [] : [planInformationAccess(ocsp, caIssuers)]),
+    ...(policies.length === 0 ? [] : [planPolicies(policies)]),
+    ...(crl.length === 0 ? [] : [planRevocationLists(crl)]),
+    ...raw.map(({ oid, critical, der }) => ({ oid, critical, value: der })),
+  ];
+}
+
+function remarksOf({ description, usages, lifetime, extensions, chain }: ProfileSpec): readonly string[] {
+  const { ocsp, caIssuers, crl, policies, raw } = extensions;
+  const { maxMs, defaultMs, minMs } = lifetime;
+  return [
+    ...(description === "" ? [] : [description]),
+    `Certificates are good for at most ${formatDuration(maxMs)}, for ${
+      formatDuration(defaultMs)
+    } when a request does ` +
+    `not say; a request for less than ${formatDuration(minMs)} is refused.`,
+    ...(usages.default.length === 0 ? [] : [`A request file without usages gets ${usages.default.join(", ")}.`]),
+    ...(ocsp.length === 0 ? [] : [`Revocation is answered at ${ocsp.join(" and ")}.`]),
+    ...(caIssuers.length === 0 ? [] : [`The CA's certificate is at ${caIssuers.join(" and ")}.`]),
+    ...(crl.length === 0 ? [] : [`Revoked certificates are listed at ${crl.join(" and ")}.`]),
+    ...(policies.length === 0 ? [] : [`The policy is ${policies.map(({ oid }) => oid).join(" and ")}.`]),
+    ...raw.map(({ oid, critical }) => `The extension ${oid} is added${critical ? ", as critical" : ""}.`),
+    ...(chain === undefined
+      ? []
+      : [chain ? "The CA's intermediates come behind the certificate." : "The certificate comes alone."]),
+  ];
 }

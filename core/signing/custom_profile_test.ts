@@ -2,72 +2,156 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
-import { createCustomProfile, type CustomProfileOptions } from "./custom_profile.ts";
-import { checkProfile } from "./profile.ts";
+import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
+import { createCustomProfile } from "./custom_profile.ts";
+import { checkProfile, type SigningProfile } from "./profile.ts";
 
-const OPEN: CustomProfileOptions = {
-  signerName: "example.com/web",
-  allowedUsages: ["digital signature", "server auth"],
-  requiredUsages: ["server auth"],
-  commonNames: ["web-*"],
-  organizations: ["web"],
-  dnsNames: ["*.web.example", "a-*-z.example", "*.*.deep.example"],
-  ipAddresses: ["10.0.0.*"],
-  uris: ["spiffe://example/*"],
+const full = createCustomProfile("example.com/web", profileOf(FULL));
+const fine: CsrOptions = {
+  commonName: "web-1",
+  organizations: ["team", "web"],
+  dnsNames: ["a.web.example.com"],
+  usages: ["server auth"],
 };
-const fine: CsrOptions = { commonName: "web-1", organizations: ["web"], usages: ["server auth"] };
 
-const cases: readonly { name: string; edit: CsrOptions; want?: string }[] = [
+async function check(profile: SigningProfile, edit: CsrOptions): Promise<string | undefined> {
+  const csr = await buildCsr(edit);
+  const facts = parseRequest(csr.spec.request);
+  assert.ok(facts.ok);
+  return checkProfile(profile, facts.value, csr.spec.usages ?? []);
+}
+
+const DNS = "DNS subjectAltName is not allowed";
+const cases: readonly { readonly name: string; readonly edit: CsrOptions; readonly want?: string }[] = [
   {
-    name: "all within",
-    edit: { dnsNames: ["a.web.example"], ipAddresses: ["10.0.0.7"], uris: ["spiffe://example/a/b"] },
+    name: "every kind of name",
+    edit: {
+      ipAddresses: ["10.0.0.7", "2001:db8::7"],
+      uris: ["spiffe://example.com/web/a/b"],
+      emailAddresses: ["a@example.com"],
+    },
   },
-  { name: "no subject at all", edit: { commonName: "", organizations: [] } },
-  { name: "star in the middle", edit: { dnsNames: ["a-b-z.example"] } },
-  { name: "two stars", edit: { dnsNames: ["a.b.deep.example"] } },
+  { name: "no common name", edit: { commonName: "" } },
+  { name: "many labels", edit: { dnsNames: ["a.b.c.svc.example.com"] } },
+  { name: "a wildcard", edit: { dnsNames: ["*.web.example.com", "*.a.svc.example.com"] } },
   { name: "another common name", edit: { commonName: "db-1" }, want: "subject common name is not allowed: db-1" },
   { name: "nothing for the star", edit: { commonName: "web-" }, want: "subject common name is not allowed: web-" },
+  { name: "a dot for the star", edit: { commonName: "web-a.b" }, want: "subject common name is not allowed: web-a.b" },
+  {
+    name: "a line break for the star",
+    edit: { commonName: "web-a\nb" },
+    want: "subject common name is not allowed: web-a\nb",
+  },
   {
     name: "system:masters",
-    edit: { organizations: ["system:masters", "web"] },
+    edit: { organizations: ["web", "system:masters", "team"] },
     want: "subject organization is not allowed: system:masters",
   },
+  { name: "an organization too few", edit: { organizations: ["web"] }, want: "subject organization is required: team" },
   {
-    name: "two labels for one star",
-    edit: { dnsNames: ["a.b.web.example"] },
-    want: "DNS subjectAltName is not allowed: a.b.web.example",
+    name: "an organization twice",
+    edit: { organizations: ["web", "team", "web"] },
+    want: "subject organization is not allowed: web",
   },
+  { name: "two labels for one star", edit: { dnsNames: ["a.b.web.example.com"] }, want: `${DNS}: a.b.web.example.com` },
+  { name: "no label for two stars", edit: { dnsNames: ["svc.example.com"] }, want: `${DNS}: svc.example.com` },
+  { name: "half a label", edit: { dnsNames: ["asvc.example.com"] }, want: `${DNS}: asvc.example.com` },
+  { name: "another case", edit: { dnsNames: ["A.web.example.com"] }, want: `${DNS}: A.web.example.com` },
+  { name: "a dot at the end", edit: { dnsNames: ["a.web.example.com."] }, want: `${DNS}: a.web.example.com.` },
+  { name: "an empty label", edit: { dnsNames: ["a..svc.example.com"] }, want: `${DNS}: a..svc.example.com` },
+  { name: "a star within a label", edit: { dnsNames: ["a*.web.example.com"] }, want: `${DNS}: a*.web.example.com` },
+  { name: "a wildcard too high", edit: { dnsNames: ["*.example.com"] }, want: `${DNS}: *.example.com` },
+  { name: "two wildcards", edit: { dnsNames: ["*.*.svc.example.com"] }, want: `${DNS}: *.*.svc.example.com` },
   {
-    name: "a wildcard name for the star",
-    edit: { dnsNames: ["*.x.deep.example"] },
-    want: "DNS subjectAltName is not allowed: *.x.deep.example",
+    name: "too many names",
+    edit: { dnsNames: ["a", "b", "c", "d"].map((label) => `${label}.web.example.com`) },
+    want: "DNS subjectAltName: at most 3 are allowed",
   },
-  { name: "another domain", edit: { dnsNames: ["a.evil"] }, want: "DNS subjectAltName is not allowed: a.evil" },
-  { name: "another IP", edit: { ipAddresses: ["10.0.1.7"] }, want: "IP subjectAltName is not allowed: 10.0.1.7" },
-  { name: "email", edit: { emailAddresses: ["a@b.c"] }, want: "Email subjectAltName is not allowed: a@b.c" },
+  { name: "no name", edit: { dnsNames: [] }, want: "a subjectAltName is required" },
+  { name: "another network", edit: { ipAddresses: ["10.0.1.7"] }, want: "IP subjectAltName is not allowed: 10.0.1.7" },
+  ...[
+    "spiffe://example.com/web/",
+    "spiffe://example.com/webber/a",
+    "spiffe://example.com.evil/web/a",
+    "spiffe://example.com/web/../db",
+    "spiffe://example.com/web/%2e%2e/db",
+    "spiffe://example.com/web//a",
+    "spiffe://example.com/web/a?b",
+    "spiffe://example.com/web/a#b",
+    "spiffe://example.com:1/web/a",
+    "spiffe://u@example.com/web/a",
+  ].map((uri) => ({
+    name: `URI ${uri}`,
+    edit: { uris: [uri] },
+    want: `URI subjectAltName is not allowed: ${uri}`,
+  })),
+  ...["a@b@example.com", "@example.com", "a@example.com.evil", '"a b"@example.com'].map((email) => ({
+    name: `e-mail ${email}`,
+    edit: { emailAddresses: [email] },
+    want: `Email subjectAltName is not allowed: ${email}`,
+  })),
   {
-    name: "usage too many",
+    name: "a usage too many",
     edit: { usages: ["server auth", "client auth"] },
     want: "usage is not allowed: client auth",
   },
-  { name: "usage too few", edit: { usages: ["digital signature"] }, want: "usage is required: server auth" },
+  { name: "a usage too few", edit: { usages: ["digital signature"] }, want: "usage is required: server auth" },
+  { name: "no usages", edit: { usages: [] }, want: "usages are missing" },
+  { name: "an unknown usage", edit: { usages: ["x"] }, want: "usage is not allowed: x" },
+  { name: "a small RSA key", edit: { keyAlgorithm: "rsa-2048" }, want: "key is not allowed: RSA of 2048 bits" },
+  { name: "a large curve", edit: { keyAlgorithm: "ecdsa-p384" }, want: "key is not allowed: ECDSA of 384 bits" },
+  { name: "Ed25519", edit: { keyAlgorithm: "ed25519" } },
 ];
 
 for (const { name, edit, want } of cases) {
   test(`createCustomProfile() ${want === undefined ? "allows" : "refuses"}: ${name}`, async () => {
-    const csr = await buildCsr({ ...fine, ...edit });
-    const facts = parseRequest(csr.spec.request);
-    assert.ok(facts.ok);
-    assert.equal(checkProfile(createCustomProfile(OPEN), facts.value, csr.spec.usages ?? []), want);
+    assert.equal(await check(full, { ...fine, ...edit }), want);
   });
 }
 
-test("createCustomProfile() lets nothing through that is not named", async () => {
-  const closed = createCustomProfile({ signerName: "example.com/closed", allowedUsages: [] });
-  for (const edit of [{ commonName: "a" }, { organizations: ["o"] }, { dnsNames: ["a"] }, { usages: ["any"] }]) {
-    const csr = await buildCsr({ commonName: "", organizations: [], usages: [], ...edit });
-    const facts = parseRequest(csr.spec.request);
-    assert.ok(facts.ok);
-    assert.notEqual(checkProfile(closed, facts.value, csr.spec.usages ?? []), undefined);
-  }
+const least = createCustomProfile("example.com/least", profileOf(LEAST));
+const bare: CsrOptions = { commonName: "", organizations: [], usages: ["server auth"] };
+
+for (
+  const { name, edit, want } of [
+    { name: "a common name", edit: { commonName: "a" }, want: "subject common name is not allowed: a" },
+    { name: "an organization", edit: { organizations: ["o"] }, want: "subject organization is not allowed: o" },
+    { name: "a DNS name", edit: { dnsNames: ["a"] }, want: `${DNS}: a` },
+    { name: "an address", edit: { ipAddresses: ["::1"] }, want: "IP subjectAltName is not allowed: ::1" },
+    { name: "a URI", edit: { uris: ["a:b"] }, want: "URI subjectAltName is not allowed: a:b" },
+    { name: "an e-mail address", edit: { emailAddresses: ["a@b"] }, want: "Email subjectAltName is not allowed: a@b" },
+    {
+      name: "no extended usage",
+      edit: { usages: ["digital signature"] },
+      want: "an extended key usage is required: without one the certificate would be good for every purpose",
+    },
+  ]
+) {
+  test(`createCustomProfile() lets nothing through that is not named: ${name}`, async () => {
+    assert.equal(await check(least, bare), undefined);
+    assert.equal(await check(least, { ...bare, ...edit }), want);
+  });
+}
+
+for (
+  const [name, pattern] of [
+    ["wildcards are not asked for", '{ allowed: ["*.a.example"] }'],
+    ["no pattern has a label of stars there", '{ allowed: ["x*.a.example", "*.b.example"], wildcards: true }'],
+  ]
+) {
+  test(`createCustomProfile() refuses a wildcard name where ${name}`, async () => {
+    const profile = createCustomProfile("example.com/x", profileOf(`${LEAST}names: { dns: ${pattern} }\n`));
+    assert.equal(await check(profile, { ...bare, dnsNames: ["xx.a.example"] }), undefined);
+    assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"] }), `${DNS}: *.a.example`);
+  });
+}
+
+test("createCustomProfile() takes exact names as they are, addresses in any spelling", async () => {
+  const rules = 'names: { dns: { exactly: ["*.a.example"] }, ips: { exactly: ["2001:DB8:0::1"] } }\n';
+  const profile = createCustomProfile("example.com/x", profileOf(`${LEAST}${rules}`));
+  assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"], ipAddresses: ["2001:db8::1"] }), undefined);
+  assert.equal(
+    await check(profile, { ...bare, dnsNames: ["*.a.example"] }),
+    "IP subjectAltName is required: 2001:db8::1",
+  );
 });

@@ -14,7 +14,7 @@ import type { CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../result.ts";
-import { checkProfile, type SigningProfile } from "./profile.ts";
+import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 
 /** Certificates start a little in the past, for clocks that are late. */
 export const BACKDATE_MS = 5 * 60_000;
@@ -52,7 +52,8 @@ export interface PlanInput {
 /** Plans the certificate of a CSR: profile first, then signature, usages and validity. */
 export function planCertificate(input: PlanInput): Result<CertificatePlan, SigningRefusal> {
   const { csr, facts, profile } = input;
-  const usages = csr.spec.usages ?? [];
+  const asked = csr.spec.usages ?? [];
+  const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
   const fault = checkProfile(profile, facts, usages);
   if (fault !== undefined) return fail(fault);
   if (input.isCaTrustedForClients === true && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
@@ -62,10 +63,14 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);
   if (unknown.length > 0) return refuse(`unrecognized usage values: [${unknown.map(quoteText).join(" ")}]`);
-  const limit = Math.min(input.signingDurationSeconds, profile.maxDurationSeconds ?? Infinity);
-  const life = decideDurationSeconds(csr.spec.expirationSeconds, limit) * 1000;
-  const validity = planValidity(input.now, life, input.caNotAfter);
+  const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
+  if (!life.ok) return life;
+  const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter);
   if (!validity.ok) return refuse(validity.error);
+  const { notBefore, notAfter } = validity.value;
+  if (profile.lifetime !== undefined && notAfter.getTime() - notBefore.getTime() < profile.lifetime.min * 1_000) {
+    return refuse(`the signer ends too soon for this profile: NotAfter=${formatGoTime(input.caNotAfter)}`);
+  }
   return ok({
     subject: subjectFieldsOf(facts.subject),
     publicKeyDer: facts.publicKeyDer,
@@ -73,10 +78,11 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
     ipAddresses: facts.ipAddresses,
     emailAddresses: facts.emailAddresses,
     uris: facts.uris,
-    notBefore: validity.value.notBefore,
-    notAfter: validity.value.notAfter,
+    notBefore,
+    notAfter,
     usages,
     isCa: false,
+    ...(profile.extensions === undefined ? {} : { extensions: profile.extensions }),
   });
 }
 
@@ -84,6 +90,20 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
 export function decideDurationSeconds(requested: number | undefined, limitSeconds: number): number {
   if (requested === undefined || requested > limitSeconds) return limitSeconds;
   return Math.max(requested, MIN_DURATION_SECONDS);
+}
+
+/** The life by a profile that has a word on it, else by the signer alone; a request for too little is refused for good. */
+function planLife(
+  requested: number | undefined,
+  signerLimit: number,
+  lifetime: ProfileLifetime | undefined,
+): Result<number, SigningRefusal> {
+  if (lifetime === undefined) return ok(decideDurationSeconds(requested, signerLimit));
+  const limit = Math.min(signerLimit, lifetime.max);
+  if (limit < lifetime.min) return refuse("the signing duration is below the least lifetime of this profile");
+  const wanted = requested ?? lifetime.default;
+  if (wanted < lifetime.min) return fail(`lifetime is too short: ${wanted} s, at least ${lifetime.min} s expected`);
+  return ok(Math.min(wanted, limit));
 }
 
 /** From when to when, in whole seconds; the error is the text of kube-controller-manager. */

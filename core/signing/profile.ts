@@ -9,12 +9,15 @@ import {
   LEGACY_UNKNOWN_SIGNER,
 } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import type { PlannedExtension } from "../pki/extra_extensions.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 
 /** One demand. The fault becomes the message of the Failed condition. */
 export interface ProfileRule {
   /** What the rule is about, for people: `organization`, `usages`, … */
   readonly name: string;
+  /** What is demanded, for people: `the subject organization is system:nodes`. */
+  readonly sentence: string;
   /** The fault, or undefined when the request satisfies the rule. */
   check(facts: RequestFacts, usages: readonly string[]): string | undefined;
 }
@@ -23,8 +26,24 @@ export interface ProfileRule {
 export interface SigningProfile {
   readonly signerName: string;
   readonly rules: readonly ProfileRule[];
-  /** Longest life of a certificate; the signer's own limit when absent. */
-  readonly maxDurationSeconds?: number;
+  /** The signer's own limit when absent, and then nothing is too short. */
+  readonly lifetime?: ProfileLifetime;
+  /** Of a request that names none; Kubernetes' API takes no such request, a file may be one. */
+  readonly defaultUsages?: readonly string[];
+  /** What stands in each certificate beside what was asked for. */
+  readonly extensions?: readonly PlannedExtension[];
+  /** Whether the CA's intermediates come behind the certificate; as the CA says when absent. */
+  readonly chain?: boolean;
+  /** More about the certificates, in sentences for people. */
+  readonly remarks?: readonly string[];
+}
+
+/** How long certificates are good, in seconds. */
+export interface ProfileLifetime {
+  readonly max: number;
+  readonly default: number;
+  /** A request for less is refused. */
+  readonly min: number;
 }
 
 /** The first fault of a request, or undefined when the profile allows it. */
@@ -40,24 +59,43 @@ export function checkProfile(
   return undefined;
 }
 
-const isNodesOrganization = rule("organization", ({ subject }) => {
+/** A profile in sentences, one for each line: for whom it is, what it demands, what its certificates are. */
+export function describeProfile({ signerName, rules, remarks = [] }: SigningProfile): readonly string[] {
+  return [
+    `Signer ${signerName}${rules.length === 0 ? " demands nothing, and promises nothing." : " demands that"}`,
+    ...rules.map(({ sentence }) => `  ${sentence}`),
+    ...remarks,
+  ];
+}
+
+const isNodesOrganization = rule("organization", `the subject organization is ${NODES_GROUP}`, ({ subject }) => {
   const [only, ...more] = subject.organizations;
   return only === NODES_GROUP && more.length === 0 ? undefined : `subject organization is not ${NODES_GROUP}`;
 });
 const isNodeCommonName = rule(
   "commonName",
+  `the subject common name begins with ${NODE_USER_PREFIX}`,
   ({ subject }) =>
     // An empty node name after the prefix passes upstream too.
     subject.commonName.startsWith(NODE_USER_PREFIX)
       ? undefined
       : `subject common name does not begin with ${NODE_USER_PREFIX}`,
 );
-const hasNoDnsNames = rule("dnsNames", (facts) => refuseAny("DNS", facts.dnsNames));
-const hasNoEmailAddresses = rule("emailAddresses", (facts) => refuseAny("Email", facts.emailAddresses));
-const hasNoIpAddresses = rule("ipAddresses", (facts) => refuseAny("IP", facts.ipAddresses));
-const hasNoUris = rule("uris", (facts) => refuseAny("URI", facts.uris));
+const hasNoDnsNames = rule("dnsNames", "there are no DNS names", (facts) => refuseAny("DNS", facts.dnsNames));
+const hasNoEmailAddresses = rule(
+  "emailAddresses",
+  "there are no e-mail addresses",
+  (facts) => refuseAny("Email", facts.emailAddresses),
+);
+const hasNoIpAddresses = rule(
+  "ipAddresses",
+  "there are no IP addresses",
+  (facts) => refuseAny("IP", facts.ipAddresses),
+);
+const hasNoUris = rule("uris", "there are no URIs", (facts) => refuseAny("URI", facts.uris));
 const hasDnsNameOrIpAddress = rule(
   "subjectAltNames",
+  "there is a DNS name or an IP address",
   (facts) => facts.dnsNames.length + facts.ipAddresses.length > 0 ? undefined : "DNS or IP subjectAltName is required",
 );
 
@@ -92,7 +130,7 @@ const kubeletServing: SigningProfile = {
 const apiServerClient: SigningProfile = {
   signerName: KUBE_APISERVER_CLIENT_SIGNER,
   rules: [
-    rule("usages", (_facts, usages) => {
+    rule("usages", "the usages are client auth and perhaps digital signature, key encipherment", (_facts, usages) => {
       const allowed = ["digital signature", "key encipherment", "client auth"];
       const bad = usages.find((usage) => !allowed.includes(usage));
       if (bad !== undefined) return `invalid usage for client certificate: ${bad}`;
@@ -120,13 +158,14 @@ export function isKubeletServingRequest(facts: RequestFacts, usages: readonly st
 }
 
 /** Makes a rule of a check. */
-export function rule(name: string, check: ProfileRule["check"]): ProfileRule {
-  return { name, check };
+export function rule(name: string, sentence: string, check: ProfileRule["check"]): ProfileRule {
+  return { name, sentence, check };
 }
 
 /** Key encipherment is for RSA keys and may be missing (since 1.27). Compared as sets: order and repeats do not count. */
 function nodeUsages(purpose: string, fault: string): ProfileRule {
-  return rule("usages", (_facts, usages) => {
+  const sentence = `the usages are ${purpose} and digital signature, and perhaps key encipherment`;
+  return rule("usages", sentence, (_facts, usages) => {
     const given = new Set(usages);
     const demanded = [purpose, "digital signature"].every((usage) => given.has(usage));
     const others = given.size - 2 - (given.has("key encipherment") ? 1 : 0);

@@ -1,0 +1,70 @@
+/** Extensions that a signer adds to what it issues (RFC 5280 §4.2): where to ask about it, and under what policy it stands. */
+import { type Bytes, contextTag, DerError, DerReader, equalBytes } from "./der.ts";
+import { encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
+
+/** An extension as it will stand in a certificate. */
+export interface PlannedExtension {
+  readonly oid: string;
+  readonly critical: boolean;
+  /** DER. */
+  readonly value: Uint8Array<ArrayBuffer>;
+}
+
+const AUTHORITY_INFORMATION_ACCESS = "1.3.6.1.5.5.7.1.1";
+const CRL_DISTRIBUTION_POINTS = "2.5.29.31";
+const CERTIFICATE_POLICIES = "2.5.29.32";
+const OCSP = "1.3.6.1.5.5.7.48.1";
+const CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
+const CPS = "1.3.6.1.5.5.7.2.1";
+/** `uniformResourceIdentifier` of a GeneralName; 0 and 0 lead to it in a distribution point. */
+const URI = contextTag(6, false);
+const NESTED = contextTag(0, true);
+const IA5_STRING = 0x16;
+const ASCII = new TextEncoder();
+
+/** Where revocation is answered, then where the CA's certificate is (§4.2.2.1). URLs are ASCII. */
+export function planInformationAccess(ocsp: readonly string[], caIssuers: readonly string[]): PlannedExtension {
+  const describe = (method: string) => (url: string) => encodeSequence(encodeOid(method), encodeUri(url));
+  const value = encodeSequence(...ocsp.map(describe(OCSP)), ...caIssuers.map(describe(CA_ISSUERS)));
+  return { oid: AUTHORITY_INFORMATION_ACCESS, critical: false, value };
+}
+
+/** Where revoked certificates are listed; one distribution point for each URL (§4.2.1.13). */
+export function planRevocationLists(urls: readonly string[]): PlannedExtension {
+  const points = urls.map((url) => encodeSequence(encodeValue(NESTED, encodeValue(NESTED, encodeUri(url)))));
+  return { oid: CRL_DISTRIBUTION_POINTS, critical: false, value: encodeSequence(...points) };
+}
+
+/** Certificate policies, with the URL of a practice statement where there is one (§4.2.1.4). */
+export function planPolicies(
+  policies: readonly { readonly oid: string; readonly cps?: string | undefined }[],
+): PlannedExtension {
+  const value = encodeSequence(...policies.map(({ oid, cps }) => {
+    if (cps === undefined) return encodeSequence(encodeOid(oid));
+    const qualifier = encodeSequence(encodeOid(CPS), encodeValue(IA5_STRING, ASCII.encode(cps)));
+    return encodeSequence(encodeOid(oid), encodeSequence(qualifier));
+  }));
+  return { oid: CERTIFICATE_POLICIES, critical: false, value };
+}
+
+/** Extensions that follow from a plan, or have a word of their own: none of these can be given as bytes. */
+export const RESERVED_EXTENSIONS: ReadonlySet<string> = new Set([
+  ...[9, 14, 15, 16, 17, 18, 19, 30, 31, 32, 33, 35, 36, 37, 54].map((arc) => `2.5.29.${arc}`),
+  AUTHORITY_INFORMATION_ACCESS,
+]);
+
+/** Says why bytes are not one value of DER; undefined when they are. */
+export function derValueFault(bytes: Bytes): string | undefined {
+  try {
+    const reader = new DerReader(bytes);
+    const { raw } = reader.readAny();
+    return equalBytes(raw, bytes) ? undefined : "something follows the value";
+  } catch (error) {
+    if (error instanceof DerError) return error.message;
+    throw error;
+  }
+}
+
+function encodeUri(url: string): Bytes {
+  return encodeValue(URI, ASCII.encode(url));
+}

@@ -1,0 +1,227 @@
+/** Reads the file of a profile (`kind: SigningProfile`). Everything unknown is a fault. */
+import { findUnknownUsages } from "../csr/usages.ts";
+import { validateSignerName } from "../csr/signer_name.ts";
+import { readOwnFile } from "../own_file/read.ts";
+import {
+  checkedText,
+  duration,
+  flag,
+  integer,
+  mapping,
+  oneOf,
+  optional,
+  required,
+  type Shape,
+  someOf,
+  text,
+} from "../own_file/shapes.ts";
+import { parseCidr } from "../pki/cidr.ts";
+import { derValueFault } from "../pki/extra_extensions.ts";
+import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { dnsNameFault } from "../policy/dns_name.ts";
+import { err, ok, type Result } from "../result.ts";
+import { dnsPatternFault, emailPatternFault, uriPatternFault } from "./name_patterns.ts";
+import { faultsOfProfile } from "./profile_faults.ts";
+import type { KeyRule, NameRules, ProfileSpec, SubjectRules, ValueRule } from "./profile_spec.ts";
+
+/** The kind of a profile's file. */
+export const PROFILE_KIND = "SigningProfile";
+
+/** The API's own least `expirationSeconds`. */
+const LEAST_LIFE_MS = 600_000;
+/** Bytes of an extension; a certificate is sent in every handshake. */
+const MAX_EXTENSION_BYTES = 4_096;
+
+/** What only a CA's certificate may be for (RFC 5280 §4.2.1.9). */
+const CA_USAGES: readonly string[] = ["cert sign", "crl sign"];
+
+const signerName = checkedText((value) => {
+  const [fault] = validateSignerName("signerName", value);
+  if (fault !== undefined) return `"${value}" is no signer name; write domain/path, such as example.com/web`;
+  return value.startsWith("kubernetes.io/") ? `"${value}" is Kubernetes' own; its rules cannot be changed` : undefined;
+});
+const usage = checkedText((value) => {
+  if (findUnknownUsages([value]).length > 0) {
+    return `"${value}" is no key usage, such as "digital signature" or "server auth"`;
+  }
+  return CA_USAGES.includes(value) ? `"${value}" is for CAs; a signer makes none` : undefined;
+});
+const url = checkedText((value) =>
+  /^(?:https?|ldap):\/\/[\x21-\x7e]+$/.test(value)
+    ? undefined
+    : `"${value}" is no URL, such as http://pki.example.com/ca.crl`
+);
+const oid = checkedText((value) =>
+  /^(?:[01]\.[1-3]?\d|2\.(?:0|[1-9]\d{0,14}))(?:\.(?:0|[1-9]\d{0,14}))+$/.test(value)
+    ? undefined
+    : `"${value}" is no object identifier, such as 1.3.6.1.4.1.32473.1`
+);
+const der = checkedText((value) => {
+  const bytes = bytesOf(value);
+  if (bytes === undefined) return "DER in hexadecimal expected, such as 30 03 02 01 05";
+  if (bytes.length > MAX_EXTENSION_BYTES) return `at most ${MAX_EXTENSION_BYTES} bytes expected`;
+  const fault = derValueFault(bytes);
+  return fault === undefined ? undefined : `not one value of DER: ${fault}`;
+});
+
+/** Values of a list: patterns of them, or exactly them; and how many. */
+function valueKeys(pattern: Shape<string>, value: Shape<string>) {
+  return {
+    allowed: optional(someOf(pattern)),
+    exactly: optional(someOf(value)),
+    min: optional(integer(0)),
+    max: optional(integer(1)),
+  };
+}
+
+/** A single value. */
+const oneText = mapping({ allowed: required(someOf(text)), required: optional(flag) });
+const texts = mapping(valueKeys(text, text));
+
+const SUBJECT = {
+  commonName: optional(oneText),
+  organizations: optional(texts),
+  organizationalUnits: optional(texts),
+  countries: optional(texts),
+  provinces: optional(texts),
+  localities: optional(texts),
+  streetAddresses: optional(texts),
+  postalCodes: optional(texts),
+  serialNumber: optional(oneText),
+};
+
+const address = checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined);
+const range = checkedText((value) =>
+  parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
+);
+const dnsPattern = checkedText(dnsPatternFault);
+const exactDns = checkedText((value) => dnsNameFault(value.replace(/^\*\./, "x.")));
+
+const uriPattern = checkedText(uriPatternFault);
+const emailPattern = checkedText(emailPatternFault);
+
+const KEY = mapping({
+  type: required(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  minBits: optional(integer(1)),
+  maxBits: optional(integer(1)),
+});
+
+const PROFILE = mapping({
+  signerName: optional(signerName),
+  description: optional(text),
+  subject: optional(mapping(SUBJECT)),
+  names: optional(mapping({
+    dns: optional(mapping({ ...valueKeys(dnsPattern, exactDns), wildcards: optional(flag) })),
+    ips: optional(mapping(valueKeys(range, address))),
+    uris: optional(mapping(valueKeys(uriPattern, text))),
+    emails: optional(mapping(valueKeys(emailPattern, text))),
+    atLeastOne: optional(flag),
+  })),
+  usages: required(mapping({
+    allowed: required(someOf(usage)),
+    required: optional(someOf(usage)),
+    default: optional(someOf(usage)),
+  })),
+  lifetime: required(mapping({ max: required(duration), default: optional(duration), min: optional(duration) })),
+  keys: optional(someOf(KEY)),
+  extensions: optional(mapping({
+    ocsp: optional(someOf(url)),
+    caIssuers: optional(someOf(url)),
+    crl: optional(someOf(url)),
+    policies: optional(someOf(mapping({ oid: required(oid), cps: optional(url) }))),
+    raw: optional(someOf(mapping({ oid: required(oid), critical: optional(flag), der: required(der) }))),
+  })),
+  chain: optional(flag),
+});
+
+type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
+
+/** Reads a profile. The error lists every fault with its place. */
+export function parseProfile(fileText: string): Result<ProfileSpec, readonly string[]> {
+  const read = readOwnFile(fileText, PROFILE_KIND, checkedProfile);
+  return read.ok ? ok(specOf(read.value)) : err(read.error);
+}
+
+/** What the shape alone cannot say. */
+const checkedProfile: Shape<ReadProfile> = (value, place) => {
+  const before = place.faults.length;
+  const profile = PROFILE(value, place);
+  if (profile !== undefined && place.faults.length === before) place.faults.push(...faultsOfProfile(specOf(profile)));
+  return profile;
+};
+
+function specOf(read: ReadProfile): ProfileSpec {
+  const { usages, lifetime, extensions = {} } = read;
+  const defaultMs = lifetime.default ?? lifetime.max;
+  return {
+    ...(read.signerName === undefined ? {} : { signerName: read.signerName }),
+    description: read.description ?? "",
+    subject: subjectOf(read.subject ?? {}),
+    names: namesOf(read.names ?? {}),
+    usages: { allowed: usages.allowed, required: usages.required ?? [], default: usages.default ?? [] },
+    lifetime: { maxMs: lifetime.max, defaultMs, minMs: lifetime.min ?? Math.min(LEAST_LIFE_MS, defaultMs) },
+    keys: (read.keys ?? ANY_GOOD_KEY).map((rule) => ({ ...LEAST_BITS[rule.type], ...rule })),
+    extensions: {
+      ocsp: extensions.ocsp ?? [],
+      caIssuers: extensions.caIssuers ?? [],
+      crl: extensions.crl ?? [],
+      policies: extensions.policies ?? [],
+      raw: (extensions.raw ?? []).map((one) => ({
+        oid: one.oid,
+        critical: one.critical ?? false,
+        der: bytesOf(one.der) ?? new Uint8Array(0),
+      })),
+    },
+    ...(read.chain === undefined ? {} : { chain: read.chain }),
+  };
+}
+
+const ANY_GOOD_KEY: readonly KeyRule[] = [{ type: "RSA" }, { type: "ECDSA" }, { type: "Ed25519" }];
+const LEAST_BITS = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 }, Ed25519: {} } as const;
+
+function subjectOf({ commonName, serialNumber, ...lists }: NonNullable<ReadProfile["subject"]>): SubjectRules {
+  const rules: { -readonly [Field in keyof SubjectRules]: SubjectRules[Field] } = {};
+  if (commonName !== undefined) rules.commonName = singleRule(commonName);
+  for (const [field, rule] of Object.entries(lists)) rules[field as keyof typeof lists] = valueRule(rule);
+  if (serialNumber !== undefined) rules.serialNumber = singleRule(serialNumber);
+  return rules;
+}
+
+function namesOf({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadProfile["names"]>): NameRules {
+  return {
+    ...(dns === undefined ? {} : { dns: valueRule(dns) }),
+    ...(ips === undefined ? {} : { ips: valueRule(ips, canonicalAddress) }),
+    ...(uris === undefined ? {} : { uris: valueRule(uris) }),
+    ...(emails === undefined ? {} : { emails: valueRule(emails) }),
+    wildcards: dns?.wildcards ?? false,
+    atLeastOne: atLeastOne ?? false,
+  };
+}
+
+function singleRule({ allowed, required: isRequired = false }: NonNullable<ReturnType<typeof oneText>>): ValueRule {
+  return { allowed, min: isRequired ? 1 : 0, max: 1 };
+}
+
+function valueRule(
+  { allowed, exactly, min, max }: NonNullable<ReturnType<typeof texts>>,
+  canonical: (value: string) => string = (value) => value,
+): ValueRule {
+  return {
+    allowed: allowed ?? [],
+    ...(exactly === undefined ? {} : { exactly: exactly.map(canonical) }),
+    min: min ?? 0,
+    ...(max === undefined ? {} : { max }),
+  };
+}
+
+function canonicalAddress(value: string): string {
+  const bytes = parseIpAddress(value);
+  return bytes === undefined ? value : formatIpAddress(bytes);
+}
+
+/** Hexadecimal with spaces or colons between the bytes, or without. */
+function bytesOf(value: string): Uint8Array<ArrayBuffer> | undefined {
+  const digits = value.replace(/[\s:]/g, "");
+  if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) return undefined;
+  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
+import { createCustomProfile } from "./custom_profile.ts";
+import { describeProfile } from "./profile.ts";
+import { parseProfile } from "./profile_file.ts";
+
+test("parseProfile() reads what a file says, with strict defaults for what it leaves out", () => {
+  assert.deepEqual(profileOf(LEAST), {
+    description: "",
+    subject: {},
+    names: { wildcards: false, atLeastOne: false },
+    usages: { allowed: ["server auth", "digital signature"], required: [], default: [] },
+    lifetime: { maxMs: 86_400_000, defaultMs: 86_400_000, minMs: 600_000 },
+    keys: [{ type: "RSA", minBits: 2_048 }, { type: "ECDSA", minBits: 256 }, { type: "Ed25519" }],
+    extensions: { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] },
+  });
+  const full = profileOf(FULL);
+  assert.deepEqual(full.subject.commonName, { allowed: ["web-*"], min: 0, max: 1 });
+  assert.deepEqual(full.subject.organizations, { allowed: [], exactly: ["web", "team"], min: 0 });
+  assert.deepEqual(full.extensions.raw, [
+    { oid: "1.3.6.1.5.5.7.1.24", critical: false, der: Uint8Array.of(0x30, 3, 2, 1, 5) },
+  ]);
+  assert.equal(full.chain, true);
+});
+
+test("describeProfile() says everything that a profile demands and promises", () => {
+  assert.deepEqual(describeProfile(createCustomProfile("example.com/web", profileOf(FULL))), [
+    "Signer example.com/web demands that",
+    "  the subject common name is web-*, or is left out",
+    "  the subject organizations are exactly web, team",
+    "  the subject organizational units are unit *, at most 2 of them",
+    "  the subject has nothing beside subject common name, subject organization, subject organizational unit",
+    "  the DNS names are *.web.example.com or **.svc.example.com, at most 3 of them; wildcards too",
+    "  the IP addresses are 10.0.0.0/24 or 2001:db8::/32",
+    "  the URIs are spiffe://example.com/web/**",
+    "  the e-mail addresses are *@example.com",
+    "  there are no names of other kinds",
+    "  there is at least one name",
+    "  the key is RSA of 3072 to 4096 bits or ECDSA of 256 bits or Ed25519",
+    "  the usages are among digital signature, key encipherment, server auth",
+    "  the usages have server auth",
+    "Serving certificates of the web team.",
+    "Certificates are good for at most 2160h0m0s, for 720h0m0s when a request does not say; a request for less than 1h0m0s is refused.",
+    "A request file without usages gets digital signature, server auth.",
+    "Revocation is answered at http://ocsp.example.com.",
+    "The CA's certificate is at http://pki.example.com/ca.crt.",
+    "Revoked certificates are listed at http://pki.example.com/ca.crl.",
+    "The policy is 1.3.6.1.4.1.32473.1 and 2.23.140.1.2.1.",
+    "The extension 1.3.6.1.5.5.7.1.24 is added.",
+    "The CA's intermediates come behind the certificate.",
+  ]);
+});
+
+const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\n";
+const USAGES = "usages: { allowed: [server auth] }\n";
+const LIFE = "lifetime: { max: 24h }\n";
+
+for (
+  const { name, text, want } of [
+    { name: "nothing", text: "", want: ["a mapping expected"] },
+    { name: "no YAML", text: "a: [", want: [/^not YAML: /] },
+    {
+      name: "every fault at once",
+      text: "apiVersion: v1\nkind: Profile\nlifetyme: 3\nusages: { allow: [] }\n",
+      want: [
+        'apiVersion: must be "tlsboot/v1alpha1"',
+        'kind: must be "SigningProfile"',
+        "lifetyme: unknown key; did you mean lifetime?",
+        "usages.allow: unknown key; did you mean allowed?",
+        "usages.allowed: missing",
+        "lifetime: missing",
+      ],
+    },
+    {
+      name: "signer name",
+      text: `${HEAD}signerName: web\n${USAGES}${LIFE}`,
+      want: ['signerName: "web" is no signer name; write domain/path, such as example.com/web'],
+    },
+    {
+      name: "a signer of Kubernetes",
+      text: `${HEAD}signerName: kubernetes.io/kubelet-serving\n${USAGES}${LIFE}`,
+      want: ['signerName: "kubernetes.io/kubelet-serving" is Kubernetes\' own; its rules cannot be changed'],
+    },
+    {
+      name: "usages",
+      text: `${HEAD}${LIFE}usages: { allowed: [server auth, servr auth, cert sign] }\n`,
+      want: [
+        'usages.allowed[1]: "servr auth" is no key usage, such as "digital signature" or "server auth"',
+        'usages.allowed[2]: "cert sign" is for CAs; a signer makes none',
+      ],
+    },
+    {
+      name: "usages that contradict",
+      text: `${HEAD}${LIFE}usages: { allowed: [server auth, signing], required: [any], default: [signing] }\n`,
+      want: [
+        'usages.required: "any" is not allowed above',
+        'usages.default: "any" is required',
+        "usages.default: without an extended key usage, such as server auth, it is good for everything",
+      ],
+    },
+    {
+      name: "patterns of DNS names",
+      text: `${HEAD}${USAGES}${LIFE}names: { dns: { allowed: ["a.**", "x**.a", "**", "A.b", "a_b.*.c", "."] } }\n`,
+      want: [
+        'names.dns.allowed[0]: "a.**": ** stands for whole labels, and only in front, as in **.example.com',
+        'names.dns.allowed[1]: "x**.a": ** stands for whole labels, and only in front, as in **.example.com',
+        'names.dns.allowed[2]: "**" lets every name through; name a domain',
+        'names.dns.allowed[3]: "A.b" is no pattern of DNS names in lower case',
+        'names.dns.allowed[5]: "." is no pattern of DNS names in lower case',
+      ],
+    },
+    {
+      name: "ranges, URIs, e-mail addresses",
+      text: `${HEAD}${USAGES}${LIFE}names:
+  ips: { allowed: [10.0.0.1/24], exactly: [] }
+  uris: { allowed: [example.com, "spiffe://**", "spiffe://a/**/b"] }
+  emails: { allowed: [example.com, "**@a"] }
+`,
+      want: [
+        'names.ips.allowed[0]: "10.0.0.1/24" is no IP address and no CIDR range',
+        "names.ips.exactly: at least one expected",
+        'names.uris.allowed[0]: "example.com" does not begin with a scheme, such as spiffe://',
+        'names.uris.allowed[1]: "spiffe://**": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
+        'names.uris.allowed[2]: "spiffe://a/**/b": ** stands for the rest of a path, and only at its end, as in spiffe://example.com/**',
+        'names.emails.allowed[0]: "example.com" is no pattern of e-mail addresses, such as *@example.com',
+        'names.emails.allowed[1]: "**@a" is no pattern of e-mail addresses, such as *@example.com',
+      ],
+    },
+    {
+      name: "values that contradict",
+      text: `${HEAD}${USAGES}${LIFE}subject:
+  organizations: { allowed: [a], exactly: [b, b], min: 1 }
+  countries: { min: 3, max: 2 }
+names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
+`,
+      want: [
+        "subject.organizations: exactly and allowed exclude each other",
+        "subject.organizations: exactly says how many there are; leave min and max out",
+        "subject.organizations.exactly: a value stands there twice",
+        "subject.countries: allowed or exactly expected",
+        "subject.countries.min: is above max",
+        "names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com",
+      ],
+    },
+    {
+      name: "a name without a kind",
+      text: `${HEAD}${USAGES}${LIFE}names: { atLeastOne: true }\n`,
+      want: ["names.atLeastOne: no kind of name is allowed"],
+    },
+    {
+      name: "lifetimes",
+      text: `${HEAD}${USAGES}lifetime: { max: 1h, default: 2h, min: 3h }\n`,
+      want: ["lifetime.default: is above max", "lifetime.min: is above default, or above max where there is none"],
+    },
+    {
+      name: "durations",
+      text: `${HEAD}${USAGES}lifetime: { max: 10ms, min: 1w, default: 0 }\n`,
+      want: [
+        "lifetime.default: a duration such as 10m, 24h or 90d expected",
+        "lifetime.min: a duration such as 10m, 24h or 90d expected",
+      ],
+    },
+    { name: "a tiny life", text: `${HEAD}${USAGES}lifetime: { max: 10ms }\n`, want: [/^lifetime.max: at least/] },
+    {
+      name: "keys",
+      text:
+        `${HEAD}${USAGES}${LIFE}keys: [{ type: DSA }, { type: RSA, minBits: 1024 }, { type: Ed25519, minBits: 1 }]\n`,
+      want: [/^keys\[0\]\.type: "DSA" is not possible/],
+    },
+    {
+      name: "weak keys",
+      text: `${HEAD}${USAGES}${LIFE}keys:
+  - { type: RSA, minBits: 1024, maxBits: 512 }
+  - { type: ECDSA, maxBits: 224 }
+  - { type: Ed25519, minBits: 1 }
+`,
+      want: [
+        "keys[0].minBits: RSA below 2048 bits is weak",
+        "keys[0].maxBits: is below the least bits",
+        "keys[1].maxBits: is below the least bits",
+        "keys[2]: Ed25519 has one size; leave the bits out",
+      ],
+    },
+    {
+      name: "extensions",
+      text: `${HEAD}${USAGES}${LIFE}extensions:
+  ocsp: [ocsp.example.com, "http://a b"]
+  policies: [{ oid: "1.99" }, { oid: "3.1" }, { oid: 1.02.3 }]
+  raw:
+    - { oid: 1.2.3, der: "3" }
+    - { oid: 1.2.3, der: "0500 00" }
+    - { oid: 1.2.3, der: "3080 0000" }
+`,
+      want: [
+        'extensions.ocsp[0]: "ocsp.example.com" is no URL, such as http://pki.example.com/ca.crl',
+        'extensions.ocsp[1]: "http://a b" is no URL, such as http://pki.example.com/ca.crl',
+        'extensions.policies[0].oid: "1.99" is no object identifier, such as 1.3.6.1.4.1.32473.1',
+        'extensions.policies[1].oid: "3.1" is no object identifier, such as 1.3.6.1.4.1.32473.1',
+        'extensions.policies[2].oid: "1.02.3" is no object identifier, such as 1.3.6.1.4.1.32473.1',
+        "extensions.raw[0].der: DER in hexadecimal expected, such as 30 03 02 01 05",
+        "extensions.raw[1].der: not one value of DER: something follows the value",
+        /^extensions\.raw\[2\]\.der: not one value of DER: /,
+      ],
+    },
+    {
+      name: "extensions that follow from the plan, or stand there twice",
+      text: `${HEAD}${USAGES}${LIFE}extensions:
+  raw: [{ oid: 2.5.29.19, der: "0500" }, { oid: 1.2.3, der: "0500" }, { oid: 1.2.3, der: "0500" }]
+`,
+      want: [
+        "extensions.raw[0].oid: 2.5.29.19 follows from the rest of the profile, or is for CAs",
+        "extensions.raw[2].oid: 1.2.3 stands there twice",
+      ],
+    },
+  ] as readonly { readonly name: string; readonly text: string; readonly want: readonly (string | RegExp)[] }[]
+) {
+  test(`parseProfile() refuses, with the place: ${name}`, () => {
+    const read = parseProfile(text);
+    const faults = read.ok ? [] : read.error;
+    assert.equal(faults.length, want.length, faults.join("\n"));
+    for (const [index, one] of want.entries()) {
+      if (typeof one === "string") assert.equal(faults[index], one);
+      else assert.match(faults[index] ?? "", one);
+    }
+  });
+}
