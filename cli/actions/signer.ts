@@ -1,23 +1,56 @@
-/** Runs the signing controller against a distant API. */
+/** Runs the signing controller against a distant API, or says what it would need and demand. */
+import { resolve } from "node:path";
+import { createClientTrust } from "../../client/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
+import { createCustomProfile } from "../../core/signing/custom_profile.ts";
+import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
 import type { SignerFlags } from "../commands/signer.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
+import { escapeControls } from "../output/table.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
+import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../site/signer_profiles.ts";
 import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../site/signing_cas.ts";
+import { formatSignerManifest } from "./signer_manifest.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
   const deps = { files: createFilePort(), clock: io.clock, logger, cwd: io.cwd };
-  const cas = await openSigningCas(signingCaFlagsOf(settings), deps);
-  const signing = { ...cas, signingDurationSeconds: signingDurationSeconds(settings) };
+  if (settings.check !== undefined) {
+    io.stdout.write(`${await checkProfileFile(settings.check, settings, deps)}\n`);
+    return EXIT.done;
+  }
+  const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps);
+  if (settings.printRbac) {
+    io.stdout.write(printRbac(chosen, settings));
+    return EXIT.done;
+  }
+  if (settings.kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot signer --help");
+  const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
+  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings) };
   await runDistant("signer", settings, io, logger, async (transport, deps, leading) => {
-    await runSigner(csrStoreOver(transport, deps), signing, deps, leading);
+    const isTrustedForClients = createClientTrust(transport, deps, leading);
+    await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
   }, signal);
   return EXIT.done;
+}
+
+/** The rules in sentences. A file that names no signer takes the name of the flag. */
+async function checkProfileFile(file: string, settings: Settings<SignerFlags>, deps: ProfileDeps): Promise<string> {
+  const spec = await readProfileFile(resolve(deps.cwd, file), deps.files);
+  const signerName = spec.signerName ?? settings.signerName[0] ?? "without a name";
+  return describeProfile(createCustomProfile(signerName, spec)).map(escapeControls).join("\n");
+}
+
+function printRbac(chosen: readonly string[], settings: Settings<SignerFlags>): string {
+  const signerNames = chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()];
+  const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
+  return formatSignerManifest({ signerNames, leaseNamespace });
 }

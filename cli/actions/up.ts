@@ -1,23 +1,29 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
 import { createFilePort } from "../../client/files.ts";
+import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { UpFlags } from "../commands/up.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { caFilesOver } from "../site/ca_files.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
-import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
+import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
 import { ensureClusterInfo } from "../site/own_cluster_info.ts";
+import { customSignerObjects } from "../site/own_signer.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import { openSignerProfiles, type SignerChoice } from "../site/signer_profiles.ts";
 import { keepFresh } from "../site/renewal.ts";
 import {
+  isForAll,
   namesSigningCa,
   openSigningCas,
   signingCaFlagsOf,
@@ -32,11 +38,14 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
   const files = createFilePort();
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  const custom = await openSignerProfiles(settings, deps);
+  assertCustom(custom.signerNames);
   await using site = await startSite(settings, deps, (isNew) => [
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
+    ...customSignerObjects(custom.signerNames),
   ], NO_COLLECTOR);
-  const cas = await signingCasOf(site, settings, deps);
+  const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: site.url, caPem: site.authority.certificatePem };
   await ensureClusterInfo(site.server, cluster, deps, signal);
@@ -48,9 +57,8 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     runInProcess(
       site.server,
       {
-        ...cas,
-        signingDurationSeconds: signingDurationSeconds(settings),
-        isTrustedForClients: trustedBy(site.clientCaPem),
+        ...signing,
+        ...(custom.signerNames.length === 0 ? {} : { customSigning }),
         caPem: cluster.caPem,
         without: [],
       },
@@ -69,20 +77,44 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   return EXIT.done;
 }
 
-/** The CAs that the flags name, or the site's own for all signers. `legacy-unknown` never runs here. */
-async function signingCasOf(site: Site, settings: Settings<UpFlags>, deps: SiteDeps): Promise<SigningCas> {
+/** `up` runs Kubernetes' signers anyway, but for `legacy-unknown`, which promises nothing. */
+function assertCustom(signerNames: readonly string[]): void {
+  const builtin = signerNames.find((name) => BUILTIN_SIGNERS.has(name));
+  if (builtin === undefined) return;
+  const hint = builtin === LEGACY_UNKNOWN_SIGNER
+    ? "run it beside with tlsboot signer"
+    : "leave it out: up runs it by itself, and --signer-name is for signers of your own";
+  throw new UsageError(`--signer-name: up cannot be told to run "${builtin}"`, hint);
+}
+
+/**
+ * The CAs that the flags name, or the site's own for all signers. Signers of one's own have the CA for all signers, the
+ * site's own where each of Kubernetes' signers has one of its own.
+ */
+async function signingOf(
+  site: Site,
+  settings: Settings<UpFlags>,
+  custom: SignerChoice,
+  deps: SiteDeps,
+): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings }> {
   const flags = signingCaFlagsOf(settings);
-  if (namesSigningCa(flags)) {
-    const cas = await openSigningCas(flags, deps);
-    return { ...cas, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
-  }
   const own = await createFileAuthoritySource({
     ...deps,
     files: caFilesOver(deps.files),
     certFile: site.dir.caCertificate,
     keyFile: site.dir.caKey,
   });
-  return { signerNames: UP_SIGNERS, authorities: () => own.current() };
+  const ofSite: SigningCas = { signerNames: UP_SIGNERS, authorities: () => own.current() };
+  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : ofSite;
+  const shared = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : ofSite;
+  const rest = {
+    signingDurationSeconds: signingDurationSeconds(settings),
+    isTrustedForClients: trustedBy(site.clientCaPem),
+  };
+  return {
+    signing: { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) },
+    customSigning: { ...shared, ...rest, signerNames: custom.signerNames, profiles: custom.profiles },
+  };
 }
 
 function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {

@@ -1,5 +1,5 @@
 /** Flags of controllers that run alone, beside a distant API. */
-import { durationFlag, fileFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
 
 /** How a controller finds the API, and whether it stands for election. */
 export const CONTROLLER_FLAGS = {
@@ -34,5 +34,19 @@ export const SIGNING_FLAGS = {
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",
     summary: "Default and longest life of the certificates that are issued.",
+  }),
+} as const;
+
+/** Signers of one's own. */
+export const PROFILE_FLAGS = {
+  signerName: listFlag({
+    placeholder: "NAME",
+    summary:
+      "Signers to act for, instead of Kubernetes' own; domain/path. One that is not Kubernetes' needs a --profile.",
+  }),
+  profile: listFlag({
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    summary: "Rules of a signer of your own (kind: SigningProfile). Read again when it changes.",
   }),
 } as const;

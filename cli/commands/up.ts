@@ -1,7 +1,7 @@
 /** `tlsboot up`. */
 import { defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
-import { SIGNING_FLAGS } from "./controller_flags.ts";
+import { PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
 /** Flags of `up`: those of the server, and what its signer and approver do. */
@@ -11,6 +11,11 @@ export const UP_FLAGS = {
     summary: "Approve kubelet client certificates that machines with a bootstrap token of this command ask for. " +
       "Such a token then gets a certificate for any node name.",
   }),
+  ...PROFILE_FLAGS,
+  signerName: {
+    ...PROFILE_FLAGS.signerName,
+    summary: "Signers of your own to run beside Kubernetes'; domain/path, each with a --profile.",
+  },
   ...SIGNING_FLAGS,
 } as const;
 
@@ -39,6 +44,7 @@ export const up = defineCommand({
       command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     },
     { comment: "Approve kubelets by themselves", command: "tlsboot up --auto-approve" },
+    { comment: "Sign for a signer of your own too", command: "tlsboot up --profile web.yaml" },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },
   load: () => import("../actions/up.ts"),

@@ -2,7 +2,7 @@
 import type { Secret } from "../../core/kube/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { publicKeysEqual } from "../../core/pki/keys.ts";
+import { findClientTrust } from "../../core/signing/client_trust.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -18,12 +18,14 @@ import { runAggregation } from "../../server/controllers/aggregation.ts";
 import { createApprover } from "../../server/controllers/approver.ts";
 import { runCleaner } from "../../server/controllers/cleaner.ts";
 import { runController } from "../../server/controllers/loop.ts";
+import { followProfiles, type ProfileSource } from "../../server/controllers/profile_provider.ts";
 import { createSigner } from "../../server/controllers/signer.ts";
 import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { controllerUser } from "./in_process_users.ts";
+import { CUSTOM_SIGNER } from "./own_signer.ts";
 
 /** What every controller needs of the machine. */
 export interface ControllerDeps {
@@ -38,14 +40,18 @@ export interface SigningSettings {
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   readonly signerNames: readonly string[];
   readonly signingDurationSeconds: number;
-  /** Whether the API takes certificates of a CA for clients; unknown for a distant API. */
-  readonly isTrustedForClients?: (authority: Authority) => boolean;
+  /** Rules of signers that are not Kubernetes', by signer name. */
+  readonly profiles?: ReadonlyMap<string, ProfileSource>;
+  /** Whether the API takes certificates of a CA for clients; undefined when nobody knows. */
+  readonly isTrustedForClients: (authority: Authority) => Promise<boolean | undefined>;
 }
 
 /** What runs in the process of a server. */
 export interface InProcessSettings extends SigningSettings, ClusterSettings {
   /** A part that does not run; tests of the demo take one away. */
   readonly without: readonly ("approver" | "signer")[];
+  /** Signers that are not Kubernetes', with rights of their own. */
+  readonly customSigning?: SigningSettings;
 }
 
 /** The signers that run in process: all built-in ones but `legacy-unknown`, which promises nothing. */
@@ -81,6 +87,10 @@ export async function runInProcess(
   ];
   if (!settings.without.includes("approver")) running.push(runApprover(store, transport, deps, signal));
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, deps, signal));
+  if (settings.customSigning !== undefined) {
+    const customStore = csrStoreOver(server.transportFor(CUSTOM_SIGNER, USER_AGENT), deps);
+    running.push(runSigner(customStore, settings.customSigning, deps, signal, "custom-signer"));
+  }
   await Promise.all(running);
 }
 
@@ -96,22 +106,27 @@ export function runApprover(
 }
 
 /** Runs the signer until the signal aborts. */
-export function runSigner(
+export async function runSigner(
   store: CsrStore,
   settings: SigningSettings,
   deps: ControllerDeps,
   signal: AbortSignal,
+  name = "signer",
 ): Promise<void> {
-  const { authorities, signerNames, signingDurationSeconds, isTrustedForClients } = settings;
+  const { authorities, signerNames, profiles, signingDurationSeconds, isTrustedForClients } = settings;
   const { reconcile } = createSigner({
     store,
     authorities,
     signerNames,
     signingDurationSeconds,
-    ...(isTrustedForClients === undefined ? {} : { isTrustedForClients }),
+    isTrustedForClients,
+    ...(profiles === undefined ? {} : { profiles }),
     ...deps,
   });
-  return runController({ name: "signer", store, reconcile, ...deps }, signal);
+  await Promise.all([
+    runController({ name, store, reconcile, ...deps }, signal),
+    followProfiles([...profiles?.values() ?? []], deps.clock, signal),
+  ]);
 }
 
 /** CSRs over a transport. */
@@ -125,8 +140,8 @@ export function secretStoreOver(transport: Transport, deps: ControllerDeps): Obj
 }
 
 /** Whether an API that takes client certificates of a bundle takes an authority's. */
-export function trustedBy(clientCaPem: string): (authority: Authority) => boolean {
+export function trustedBy(clientCaPem: string): (authority: Authority) => Promise<boolean | undefined> {
   const bundle = parseCaBundle(clientCaPem);
-  const trusted = bundle.ok ? bundle.value : [];
-  return ({ certificate }) => trusted.some((ca) => publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer));
+  const believed = bundle.ok ? bundle.value : [];
+  return (authority) => Promise.resolve(findClientTrust(authority, believed));
 }

@@ -88,9 +88,18 @@ export function namesSigningCa(flags: SigningCaFlags): boolean {
   return Object.values(flags).some((paths: CaPaths) => isGiven(paths));
 }
 
-/** Loads the CAs. UsageError for pairs that do not go together; AppError `ca_invalid`, `file_permissions`. */
+/** True when one CA is named for all signers. */
+export function isForAll({ all }: SigningCaFlags): boolean {
+  return isGiven(all);
+}
+
+/**
+ * Loads the CAs of the chosen signers, of Kubernetes' own when none is chosen. UsageError for pairs that do not go together
+ * and for a chosen signer without a CA; AppError `ca_invalid`, `file_permissions`.
+ */
 export async function openSigningCas(
   flags: SigningCaFlags,
+  chosen: readonly string[],
   deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger; readonly cwd: string },
 ): Promise<SigningCas> {
   const specific = SIGNERS.filter(({ flag }) => isGiven(flags[flag]));
@@ -112,6 +121,10 @@ export async function openSigningCas(
       "give --cluster-signing-cert-file and --cluster-signing-key-file; tlsboot ca init makes a CA",
     );
   }
+  const lacking = specific.length === 0 ? undefined : chosen.find((name) => !specific.some((one) => one.name === name));
+  if (lacking !== undefined) {
+    throw new UsageError(`no CA to sign with for "${lacking}"`, "give --cluster-signing-cert-file for all signers");
+  }
   const open = (paths: CaPaths): Promise<FileAuthoritySource> =>
     createFileAuthoritySource({
       files: caFilesOver(deps.files),
@@ -125,9 +138,10 @@ export async function openSigningCas(
     for (const { name, flag } of specific) sources.set(name, await open(flags[flag]));
   } else {
     const shared = await open(flags.all);
-    for (const { name } of SIGNERS) sources.set(name, shared);
+    for (const name of chosen.length > 0 ? chosen : SIGNERS.map(({ name }) => name)) sources.set(name, shared);
   }
-  return { signerNames: [...sources.keys()], authorities: (signerName) => currentOf(sources.get(signerName)) };
+  const signerNames = chosen.length > 0 ? chosen : [...sources.keys()];
+  return { signerNames, authorities: (signerName) => currentOf(sources.get(signerName)) };
 }
 
 async function currentOf(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {

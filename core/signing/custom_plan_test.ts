@@ -106,7 +106,7 @@ for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
   test(`planCertificate() refuses ${usages.join()} of a profile when the API trusts the CA for clients`, async () => {
     const spec = profileOf(LEAST.replace(/allowed: \[[^\]]*\]/, `allowed: [${usages.join()}]`));
     assert.equal((await plan(spec, { usages })).ok, true);
-    assert.deepEqual(await plan(spec, { usages }, { isCaTrustedForClients: true }), {
+    assert.deepEqual(await plan(spec, { usages }, { clientTrust: "trusted" }), {
       ok: false,
       error: {
         kind: "failed",

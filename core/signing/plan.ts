@@ -35,6 +35,9 @@ export type SigningRefusal =
   /** Something that may change, such as an expired CA: tried again later. */
   | { readonly kind: "error"; readonly message: string };
 
+/** Whether the API takes certificates of a CA for clients. */
+export type ClientTrust = "trusted" | "distrusted" | "unknown";
+
 /** What the plan follows from. */
 export interface PlanInput {
   readonly csr: CertificateSigningRequest;
@@ -42,8 +45,8 @@ export interface PlanInput {
   readonly facts: RequestFacts;
   readonly profile: SigningProfile;
   readonly caNotAfter: Date;
-  /** True when the API takes certificates of this CA for clients: then only the two client signers may make any. */
-  readonly isCaTrustedForClients?: boolean;
+  /** Only the two client signers make client certificates by a CA that the API trusts, or may trust; else all may. */
+  readonly clientTrust?: ClientTrust;
   /** Default and longest life (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly now: Date;
@@ -56,8 +59,12 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
   const fault = checkProfile(profile, facts, usages);
   if (fault !== undefined) return fail(fault);
-  if (input.isCaTrustedForClients === true && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
-    return fail("client auth is not allowed: the API trusts this CA for clients");
+  const { clientTrust = "distrusted" } = input;
+  if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
+    const why = clientTrust === "trusted"
+      ? "the API trusts this CA for clients"
+      : "it is not known whether the API trusts this CA for clients";
+    return fail(`client auth is not allowed: ${why}`);
   }
   const verified = verifyRequest(facts);
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);

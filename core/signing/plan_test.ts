@@ -222,7 +222,7 @@ for (
   ]
 ) {
   test(`planCertificate() ${allowed ? "allows" : "refuses"} from a CA that the API trusts: ${name}`, async () => {
-    const planned = await plan(edit, { isCaTrustedForClients: true });
+    const planned = await plan(edit, { clientTrust: "trusted" });
     assert.equal(planned.ok, allowed);
     if (!planned.ok) assert.equal(planned.error.kind, "failed");
     assert.equal((await plan(edit)).ok, true);

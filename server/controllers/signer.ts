@@ -8,9 +8,10 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
 import { encodeBase64, encodePem } from "../../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
-import { planCertificate } from "../../core/signing/plan.ts";
-import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import type { ProfileSource } from "./profile_provider.ts";
 
 /** What the signer needs. */
 export interface SignerDeps {
@@ -19,13 +20,13 @@ export interface SignerDeps {
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   /** The signers to act for. */
   readonly signerNames: readonly string[];
-  /** By signer name; the four of kube-controller-manager unless told otherwise. */
-  readonly profiles?: ReadonlyMap<string, SigningProfile>;
+  /** Rules of signers beside the four of kube-controller-manager, by signer name. */
+  readonly profiles?: ReadonlyMap<string, ProfileSource>;
   /**
-   * Tells whether the API takes certificates of a CA for clients. Such a CA makes no client certificates but for the
-   * two built-in client signers; without this function that is not checked, as upstream.
+   * Tells whether the API takes certificates of a CA for clients; undefined when nobody knows. Such a CA makes no client
+   * certificates but for the two built-in client signers; one of which nobody knows makes none for custom signers.
    */
-  readonly isTrustedForClients?: (authority: Authority) => boolean;
+  readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
   /** Default and longest life (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
   readonly clock: Clock;
@@ -38,7 +39,7 @@ const SERIAL_BYTES = 16;
 
 /** Makes the signer; run its `reconcile` with `runController`. Throws AppError `config_invalid` for a name without profile. */
 export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<CertificateSigningRequest> } {
-  const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles ?? BUILTIN_SIGNERS)]));
+  const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles)]));
 
   async function reconcile(
     name: string,
@@ -46,7 +47,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (csr === undefined || hasCertificate(csr) || !isApproved(csr) || isFailed(csr)) return DONE;
-    const profile = profiles.get(csr.spec.signerName);
+    const profile = await profiles.get(csr.spec.signerName)?.current();
     if (profile === undefined) return DONE;
     const request = parseRequest(csr.spec.request);
     if (!request.ok) return retry(`unable to parse csr "${name}": ${request.error}`);
@@ -58,7 +59,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
       facts: request.value,
       profile,
       caNotAfter: authority.certificate.notAfter,
-      isCaTrustedForClients: deps.isTrustedForClients?.(authority) ?? false,
+      clientTrust: await clientTrustOf(profile.signerName, authority),
       signingDurationSeconds: deps.signingDurationSeconds,
       now,
     });
@@ -68,6 +69,12 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     await write(withCondition(csr, "Failed", error, now), "error adding failure condition for csr", signal);
     deps.logger.warn("CSR failed", { csr: name, signerName: profile.signerName, reason: error.message });
     return DONE;
+  }
+
+  async function clientTrustOf(signerName: string, authority: Authority): Promise<ClientTrust> {
+    const isTrusted = await deps.isTrustedForClients?.(authority);
+    if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
+    return isTrusted ? "trusted" : "distrusted";
   }
 
   async function issue(
@@ -99,9 +106,11 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
   return { reconcile };
 }
 
-function getProfile(name: string, profiles: ReadonlyMap<string, SigningProfile>): SigningProfile {
-  const profile = profiles.get(name);
-  if (profile !== undefined) return profile;
+function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | undefined): ProfileSource {
+  const builtin = BUILTIN_SIGNERS.get(name);
+  if (builtin !== undefined) return { current: () => Promise.resolve(builtin) };
+  const source = custom?.get(name);
+  if (source !== undefined) return source;
   const hint = "give a profile for a signer of your own, or name one of kubernetes.io's";
   throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
 }

@@ -1,0 +1,89 @@
+/** Which signers run, and the profiles of those that are not Kubernetes': `--signer-name` and `--profile`. */
+import { resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { findNearest } from "../../core/nearest.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { parseProfile } from "../../core/signing/profile_file.ts";
+import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
+import type { FilePort } from "../../client/files.ts";
+import {
+  createFileProfileSource,
+  type FileProfileSource,
+  profileFault,
+} from "../../server/controllers/profile_provider.ts";
+import type { PROFILE_FLAGS } from "../commands/controller_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+
+/** What the two flags say. */
+export interface SignerChoice {
+  /** The signers that are named, by a flag or by a profile; empty when none is. */
+  readonly signerNames: readonly string[];
+  /** By signer name. */
+  readonly profiles: ReadonlyMap<string, FileProfileSource>;
+}
+
+/** What reading profiles needs. */
+export interface ProfileDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cwd: string;
+}
+
+/**
+ * Reads the profiles. A file that names no signer is for the one name that is left. UsageError for names without a profile
+ * and profiles without a name, AppError `config_invalid` and `io` for files.
+ */
+export async function openSignerProfiles(
+  { signerName: names, profile: files }: Settings<typeof PROFILE_FLAGS>,
+  deps: ProfileDeps,
+): Promise<SignerChoice> {
+  const custom = names.filter((name) => !BUILTIN_SIGNERS.has(name));
+  const [only, ...more] = custom;
+  const profiles = new Map<string, FileProfileSource>();
+  for (const file of files) {
+    const source = await createFileProfileSource({
+      file: resolve(deps.cwd, file),
+      read: (path) => readProfile(path, deps.files),
+      // With one name and one file there is no doubt; a file that names another signer is refused.
+      signerName: files.length === 1 && more.length === 0 ? only : undefined,
+      clock: deps.clock,
+      logger: deps.logger,
+    });
+    const { signerName } = source;
+    if (profiles.has(signerName)) {
+      throw new UsageError(`--profile: two profiles are for signer "${signerName}"`, "give one for each signer");
+    }
+    if (names.length > 0 && !names.includes(signerName)) {
+      throw new UsageError(
+        `--profile: "${file}" is for signer "${signerName}", which --signer-name does not name`,
+        `add --signer-name ${signerName}, or leave the profile out`,
+      );
+    }
+    profiles.set(signerName, source);
+  }
+  const lacking = custom.find((name) => !profiles.has(name));
+  if (lacking !== undefined) throw unknownSigner(lacking);
+  return { signerNames: names.length > 0 ? [...new Set(names)] : [...profiles.keys()], profiles };
+}
+
+function unknownSigner(name: string): UsageError {
+  const nearest = findNearest(name, BUILTIN_SIGNERS.keys());
+  const hint = nearest === undefined ? `give its rules with --profile FILE` : `did you mean ${nearest}?`;
+  return new UsageError(`--signer-name: "${name}" is no signer of Kubernetes and has no profile`, hint);
+}
+
+/** Reads a profile once. AppError `config_invalid` with every fault, `io`. */
+export async function readProfileFile(path: string, files: FilePort): Promise<ProfileSpec> {
+  const spec = parseProfile(await readProfile(path, files));
+  if (spec.ok) return spec.value;
+  throw profileFault(path, spec.error);
+}
+
+async function readProfile(path: string, files: FilePort): Promise<string> {
+  const text = await files.readText(path);
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read profile "${path}": no such file`, { hint: "check the path" });
+}

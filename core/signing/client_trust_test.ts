@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createSigningCa, type SigningCa } from "../../tests/support/signing_ca.ts";
+import { issueCertificate, parseCertificate } from "../pki/certificate.ts";
+import { generatePrivateKey } from "../pki/keys.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { findClientTrust } from "./client_trust.ts";
+
+async function belowOf(ca: SigningCa): Promise<{ readonly certificate: CertificateFacts }> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const { notBefore, notAfter } = ca.certificate;
+  const plan = {
+    subject: { commonName: "below" },
+    publicKeyDer: key.publicKeyDer(),
+    ...{ dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] },
+    ...{ notBefore, notAfter, usages: ["cert sign"], isCa: true },
+  };
+  const facts = parseCertificate(await issueCertificate(plan, ca, Uint8Array.of(5)));
+  assert.ok(facts.ok);
+  return { certificate: facts.value };
+}
+
+test("findClientTrust() tells what is believed, what is not, and what nobody knows", async () => {
+  const [root, other, imposter] = await Promise.all([
+    createSigningCa(),
+    createSigningCa({ commonName: "other" }),
+    createSigningCa(),
+  ]);
+  const below = await belowOf(root);
+  const believed = [root.certificate, other.certificate];
+  assert.equal(findClientTrust(root, believed), true);
+  assert.equal(findClientTrust(below, believed), true, "its issuer is believed");
+  assert.equal(findClientTrust(below, [other.certificate]), undefined, "its issuer may be below the other one");
+  // The same name with another key is another CA.
+  assert.equal(findClientTrust(imposter, believed), false);
+  assert.equal(findClientTrust(below, [imposter.certificate]), undefined);
+  assert.equal(findClientTrust(below, []), false, "an API that believes nobody");
+});

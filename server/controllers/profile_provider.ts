@@ -1,0 +1,127 @@
+/** The profile of a custom signer from a file, read again when it changes. */
+import { AppError, messageOf } from "../../core/errors.ts";
+import { createCustomProfile } from "../../core/signing/custom_profile.ts";
+import type { SigningProfile } from "../../core/signing/profile.ts";
+import { parseProfile } from "../../core/signing/profile_file.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+
+/** What a signer asks for the rules, at each request. */
+export interface ProfileSource {
+  current(): Promise<SigningProfile>;
+}
+
+/** A profile in a file. */
+export interface FileProfileSource extends ProfileSource {
+  readonly signerName: string;
+}
+
+/** What the source needs. */
+export interface FileProfileOptions {
+  readonly file: string;
+  /** The text; rejects when there is no such file. */
+  readonly read: (path: string) => Promise<string>;
+  /** For a file that names no signer; one that names another is refused. */
+  readonly signerName?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Files are compared at most once a second. */
+const CHECK_INTERVAL_MS = 1_000;
+/** Whoever changes a file wants to hear of its faults, whether anybody asks for a certificate or not. */
+const FOLLOW_INTERVAL_MS = 2_000;
+
+/**
+ * Reads the file for the first time; AppError `config_invalid` lists every fault. Later faults are logged as errors and
+ * the old profile stays in use: what was asked for by its rules goes on.
+ */
+export async function createFileProfileSource(options: FileProfileOptions): Promise<FileProfileSource> {
+  const { file, clock, logger } = options;
+  const first = await load(options, options.signerName);
+  const { signerName } = first.profile;
+  let loaded = first;
+  let checkedAt = clock.now().getTime();
+  let refused = "";
+  let check: Promise<void> | undefined;
+
+  async function reload(): Promise<void> {
+    try {
+      const next = await load(options, signerName, loaded);
+      if (next !== loaded) logger.info("profile reloaded", { file, signerName });
+      loaded = next;
+      refused = "";
+    } catch (error) {
+      const text = messageOf(error);
+      if (text !== refused) {
+        logger.error("PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use", { file, signerName, error: text });
+      }
+      refused = text;
+    }
+  }
+
+  return {
+    signerName,
+    async current() {
+      const now = clock.now().getTime();
+      // A clock that was set back checks at once.
+      if (check === undefined && Math.abs(now - checkedAt) >= CHECK_INTERVAL_MS) {
+        checkedAt = now;
+        check = reload().finally(() => {
+          check = undefined;
+        });
+      }
+      await check;
+      return loaded.profile;
+    },
+  };
+}
+
+/** Looks at the files until the signal aborts, so that a fault is told soon after it was made. */
+export async function followProfiles(
+  sources: readonly ProfileSource[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  if (sources.length === 0) return;
+  while (!signal.aborted) {
+    for (const source of sources) await source.current();
+    try {
+      await clock.sleepUntil(new Date(clock.now().getTime() + FOLLOW_INTERVAL_MS), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}
+
+interface Loaded {
+  readonly profile: SigningProfile;
+  readonly content: string;
+}
+
+/** The very same value when the file holds what `known` holds. */
+async function load(
+  { file, read }: FileProfileOptions,
+  signerName: string | undefined,
+  known?: Loaded,
+): Promise<Loaded> {
+  const content = await read(file);
+  if (content === known?.content) return known;
+  const spec = parseProfile(content);
+  if (!spec.ok) throw profileFault(file, spec.error);
+  const named = spec.value.signerName;
+  if (named === undefined && signerName === undefined) {
+    throw profileFault(file, ["signerName: missing; say it here or with --signer-name"]);
+  }
+  if (named !== undefined && signerName !== undefined && named !== signerName) {
+    throw profileFault(file, [`signerName: is "${named}" here, and "${signerName}" is asked for`]);
+  }
+  return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), content };
+}
+
+/** AppError `config_invalid` that lists every fault of a profile. */
+export function profileFault(file: string, faults: readonly string[]): AppError {
+  const list = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
+  return new AppError("config_invalid", `cannot use profile "${file}":${list}`, {
+    hint: "see what a profile says with: tlsboot signer --check FILE",
+  });
+}

@@ -1,0 +1,162 @@
+/** Signers of one's own: what is refused at the start, what `up` issues by a profile, and a profile that changes meanwhile. */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import type { Api } from "../../client/api.ts";
+import { withApproval } from "../../core/approval/conditions.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { runTlsboot } from "../support/child.ts";
+import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+const profileOf = (max: string, usages = "server auth") =>
+  `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+names: { dns: { allowed: ["*.web.example.com"] } }
+usages: { allowed: [${usages}] }
+lifetime: { max: ${max} }
+extensions: { ocsp: [http://ocsp.example.com] }
+`;
+
+/** Creates, approves, and waits for what the signer makes of it. */
+async function decide(api: Api, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
+  const csr = await buildCsr({
+    name,
+    signerName: "example.com/web",
+    commonName: "",
+    organizations: [],
+    usages: ["server auth"],
+    ...edit,
+  });
+  const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body: csr }, quiet);
+  const approved = withApproval(created, { reason: "Test", message: "by the test" });
+  assert.ok(approved.ok);
+  await api.requestJson({ method: "PUT", path: `${CSRS}/${name}/approval`, body: approved.value }, quiet);
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const path = `${CSRS}/${name}`;
+    const seen = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
+    const { certificate, conditions = [] } = seen.status;
+    if (certificate !== undefined || conditions.some(({ type }) => type === "Failed")) return seen;
+    assert.ok(Date.now() < deadline, `nothing became of ${name}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function certificateOf(csr: CertificateSigningRequest): X509Certificate {
+  return new X509Certificate(fromBase64(csr.status.certificate ?? ""));
+}
+
+function failureOf(csr: CertificateSigningRequest): string | undefined {
+  return csr.status.conditions?.find(({ type }) => type === "Failed")?.message;
+}
+
+function hoursOf(certificate: X509Certificate): number {
+  return (Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 3_600_000;
+}
+
+test("tlsboot up signs by a profile, refuses by it, and takes a changed one without a restart", async () => {
+  await using folder = await createTempFolder();
+  const file = folder.join("web.yaml");
+  await writeFile(file, profileOf("24h", "server auth, client auth"));
+  await using site = await startSiteProcess(folder, ["--profile", file]);
+  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  const { api } = connected;
+
+  const issued = certificateOf(await decide(api, "a", { dnsNames: ["a.web.example.com"] }));
+  assert.equal(issued.subjectAltName, "DNS:a.web.example.com");
+  assert.equal(issued.infoAccess, "OCSP - URI:http://ocsp.example.com");
+  assert.equal(hoursOf(issued), 24);
+  assert.equal(
+    failureOf(await decide(api, "b", { dnsNames: ["a.db.example.com"] })),
+    "DNS subjectAltName is not allowed: a.db.example.com",
+  );
+  // The CA of a site is the one that its API believes.
+  assert.equal(
+    failureOf(await decide(api, "c", { usages: ["client auth"] })),
+    "client auth is not allowed: the API trusts this CA for clients",
+  );
+
+  await writeFile(file, profileOf("24h").replace("lifetime", "lifetyme"));
+  await site.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
+  assert.equal(hoursOf(certificateOf(await decide(api, "d", {}))), 24);
+  await writeFile(file, profileOf("10h"));
+  await site.running.waitFor(/profile reloaded/);
+  assert.equal(hoursOf(certificateOf(await decide(api, "e", {}))), 10);
+});
+
+test("tlsboot signer --check says a profile in sentences, and every fault with its place", async () => {
+  await using folder = await createTempFolder();
+  const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
+  await writeFile(good, profileOf("24h"));
+  await writeFile(bad, profileOf("24h").replace("allowed: [server auth]", "allow: [server auth]"));
+  const said = await runTlsboot(["signer", "--check", good]);
+  assert.equal(said.code, 0, said.stderr);
+  assert.match(
+    said.stdout,
+    /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
+  );
+  const refused = await runTlsboot(["signer", "--check", bad]);
+  assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 2, stdout: "" });
+  assert.match(refused.stderr, /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/);
+});
+
+for (
+  const { name, args, want, code = 2 } of [
+    { name: "nothing", args: [], want: "--kubeconfig is required" },
+    {
+      name: "a name without a profile",
+      args: ["--signer-name", "example.com/web"],
+      want: '--signer-name: "example.com/web" is no signer of Kubernetes and has no profile',
+    },
+    {
+      name: "a mistyped name",
+      args: ["--signer-name", "kubernetes.io/kubelet-servin"],
+      want: "did you mean kubernetes.io/kubelet-serving?",
+    },
+    {
+      name: "a profile for another name",
+      args: ["--profile", "web.yaml", "--signer-name", "kubernetes.io/kubelet-serving"],
+      want: "which --signer-name does not name",
+    },
+    {
+      name: "two profiles for one name",
+      args: ["--profile", "web.yaml,web.yaml"],
+      want: '--profile: two profiles are for signer "example.com/web"',
+    },
+    {
+      name: "a file that is not there",
+      args: ["--profile", "nowhere.yaml"],
+      want: 'nowhere.yaml": no such file',
+      code: 1,
+    },
+    { name: "a folder", args: ["--profile", "."], want: "cannot read", code: 1 },
+    {
+      name: "no CA for it",
+      args: [
+        ...["--profile", "web.yaml", "--kubeconfig", "k"],
+        ...["--cluster-signing-kubelet-serving-cert-file", "a", "--cluster-signing-kubelet-serving-key-file", "b"],
+      ],
+      want: 'no CA to sign with for "example.com/web"',
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly args: readonly string[];
+    readonly want: string;
+    readonly code?: number;
+  }[]
+) {
+  test(`tlsboot signer refuses to start with ${name}`, async () => {
+    await using folder = await createTempFolder();
+    await writeFile(folder.join("web.yaml"), profileOf("24h"));
+    const refused = await runTlsboot(["signer", ...args], { cwd: folder.path });
+    assert.ok(refused.stderr.includes(want), refused.stderr);
+    assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code, stdout: "" });
+  });
+}

@@ -1,0 +1,24 @@
+/** `docs/rbac/signer.yaml` is what `tlsboot signer --print-rbac` prints. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../cli/run.ts";
+import { createCapturedIo } from "./support/captured_io.ts";
+
+async function printRbac(...args: readonly string[]): Promise<string> {
+  const io = createCapturedIo();
+  assert.equal(await run(["signer", "--print-rbac", ...args], io, new AbortController().signal), 0, io.stderrText());
+  return io.stdoutText();
+}
+
+test("tlsboot signer --print-rbac prints docs/rbac/signer.yaml", async () => {
+  assert.equal(await printRbac(), await readFile("docs/rbac/signer.yaml", "utf8"));
+});
+
+test("tlsboot signer --print-rbac grants the signers that are named, and leases where it elects", async () => {
+  const one = await printRbac("--signer-name", "kubernetes.io/kubelet-serving", "--leader-elect=false");
+  assert.match(one, /resourceNames:\n {2}- kubernetes\.io\/kubelet-serving\n {2}resources:\n {2}- signers\n/);
+  assert.doesNotMatch(one, /leases|legacy/);
+  const elsewhere = await printRbac("--leader-elect-resource-namespace", "leases");
+  assert.match(elsewhere, /name: tlsboot:signer\n {2}namespace: leases\nrules:\n- apiGroups:\n {2}- coordination/);
+});
