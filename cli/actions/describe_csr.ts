@@ -1,16 +1,23 @@
 /** Describes requests: kubectl's page first, then the requester beside what is asked for, and what each rule says. */
+import { resolve } from "node:path";
 import type { Api } from "../../client/api.ts";
+import { createFilePort } from "../../client/files.ts";
 import { withQuery } from "../../client/listing.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
+import { createCustomProfile } from "../../core/signing/custom_profile.ts";
+import type { SigningProfile } from "../../core/signing/profile.ts";
+import { profileFault } from "../../server/controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
 import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
 import { EXIT } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { readProfileFile } from "../site/signer_profiles.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
+import type { KnownProfiles } from "./describe_rules.ts";
 import { describeRequest } from "./describe_text.ts";
 import { forEachName } from "./each.ts";
 import { listCsrs } from "./list_csrs.ts";
@@ -18,12 +25,13 @@ import { listCsrs } from "./list_csrs.ts";
 /** Runs `tlsboot describe csr`. */
 export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const names = parseCsrNames(input.args);
+  const profiles = await readProfiles(input.settings.profile, io.cwd);
   await using connection = await connect(input.settings, io);
   const { api } = connection;
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, io.clock.now())}`);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, io.clock.now(), profiles)}`);
     isFirst = false;
   };
   if (names.length > 0) {
@@ -37,6 +45,18 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   if (items.length === 0) io.stderr.write("No resources found\n");
   for (const csr of items) await show(csr);
   return EXIT.done;
+}
+
+/** By signer name; a file without one is of no use here. */
+async function readProfiles(paths: readonly string[], cwd: string): Promise<KnownProfiles> {
+  const files = createFilePort();
+  const profiles = new Map<string, SigningProfile>();
+  for (const path of paths) {
+    const spec = await readProfileFile(resolve(cwd, path), files);
+    if (spec.signerName === undefined) throw profileFault(path, ["signerName: missing; whose rules are these?"]);
+    profiles.set(spec.signerName, createCustomProfile(spec.signerName, spec));
+  }
+  return profiles;
 }
 
 /** Events about the request; undefined when they may not be read, as kubectl then leaves them out. */

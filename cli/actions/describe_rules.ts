@@ -1,11 +1,15 @@
-/** What the built-in rules say of a request: who would approve it, whether its signer would sign it. */
+/** What the rules say of a request: who would approve it, whether its signer would sign it. */
 import { RECOGNIZERS } from "../../core/approval/recognizers.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+
+/** Profiles of signers that are not Kubernetes', by signer name. */
+export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
 
 /** Lines for a description; empty when the request cannot be read. */
-export function describeRules(csr: CertificateSigningRequest): string[] {
+export function describeRules(csr: CertificateSigningRequest, profiles: KnownProfiles = new Map()): string[] {
   const request = parseRequest(csr.spec.request);
   if (!request.ok) return [];
   const facts = request.value;
@@ -15,20 +19,20 @@ export function describeRules(csr: CertificateSigningRequest): string[] {
       : "does not match";
     return `  ${recognizer.permission}\t${verdict}`;
   });
-  return ["Approval rules:", ...approvers, "", ...profileLines(csr), ""];
+  return ["Approval rules:", ...approvers, "", "Signer rules:", ...profileLines(csr, facts, profiles), ""];
 }
 
-function profileLines(csr: CertificateSigningRequest): string[] {
-  const request = parseRequest(csr.spec.request);
-  const profile = BUILTIN_SIGNERS.get(csr.spec.signerName);
-  if (!request.ok || profile === undefined) {
-    return ["Signer rules:", `  ${csr.spec.signerName}\tnot a built-in signer: its own profile decides`];
+/** One line for each rule of the profile, with its verdict before its sentence. */
+function profileLines({ spec }: CertificateSigningRequest, facts: RequestFacts, profiles: KnownProfiles): string[] {
+  const profile = BUILTIN_SIGNERS.get(spec.signerName) ?? profiles.get(spec.signerName);
+  if (profile === undefined) {
+    return [`  ${spec.signerName}\tnot a built-in signer: its own profile decides (--profile)`];
   }
-  const verdicts = profile.rules.map((rule) => {
-    const fault = rule.check(request.value, csr.spec.usages ?? []);
-    return `  ${rule.name}\t${fault === undefined ? "ok" : `refused: ${fault}`}`;
+  const { rules, remarks = [] } = profile;
+  if (rules.length === 0) return ["  none\tthis signer promises nothing"];
+  const verdicts = rules.map((rule) => {
+    const fault = rule.check(facts, spec.usages ?? [], spec.expirationSeconds);
+    return fault === undefined ? `  ok\t${rule.sentence}` : `  refused\t${rule.sentence}; but ${fault}`;
   });
-  return verdicts.length === 0
-    ? ["Signer rules:", "  none\tthis signer promises nothing"]
-    : ["Signer rules:", ...verdicts];
+  return [...verdicts, ...remarks.map((remark) => `  note\t${remark}`)];
 }

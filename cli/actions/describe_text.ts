@@ -11,13 +11,14 @@ import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { escapeControls } from "../output/table.ts";
 import { keyText, validityText } from "./certificate_text.ts";
-import { describeRules } from "./describe_rules.ts";
+import { describeRules, type KnownProfiles } from "./describe_rules.ts";
 
 /** The whole page; `events` undefined when they could not be read. */
 export function describeRequest(
   csr: CertificateSigningRequest,
   events: readonly Event[] | undefined,
   now: Date,
+  profiles: KnownProfiles = new Map(),
 ): string {
   const request = parseRequest(csr.spec.request);
   const page = [
@@ -26,7 +27,7 @@ export function describeRequest(
     ...(events === undefined ? [] : eventLines(events, now)),
   ];
   const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value)] : [];
-  const rest = [...more, ...conditionLines(csr, now), ...describeRules(csr), ...certificateLines(csr, now)];
+  const rest = [...more, ...conditionLines(csr, now), ...describeRules(csr, profiles), ...certificateLines(csr, now)];
   return `${align(page)}\n\n${align(rest)}\n`;
 }
 

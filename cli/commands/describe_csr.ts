@@ -1,9 +1,17 @@
 /** `tlsboot describe csr`. */
 import { argument, defineCommand } from "../framework/command.ts";
+import { listFlag } from "../framework/flags.ts";
 import { API_FLAGS } from "./common_flags.ts";
 import { CSR_ALIASES } from "./get_csr.ts";
 
-const flags = { ...API_FLAGS } as const;
+const flags = {
+  ...API_FLAGS,
+  profile: listFlag({
+    placeholder: "FILE",
+    completion: { kind: "file" },
+    summary: "Rules of signers of your own (kind: SigningProfile), to say what they make of their requests.",
+  }),
+} as const;
 
 /** Its flags, for the action. */
 export type DescribeCsrFlags = typeof flags;
@@ -19,7 +27,13 @@ export const describeCsr = defineCommand({
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
   flags,
-  examples: [{ comment: "Look before you approve", command: "tlsboot describe csr n1" }],
+  examples: [
+    { comment: "Look before you approve", command: "tlsboot describe csr n1" },
+    {
+      comment: "With the rules of a signer of your own",
+      command: "tlsboot describe csr web-1 --profile web.yaml",
+    },
+  ],
   exitCodes: {},
   load: () => import("../actions/describe_csr.ts"),
 });

@@ -10,14 +10,20 @@ import {
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { createNameRules, createSubjectRules } from "./name_rules.ts";
 import { type ProfileRule, rule, type SigningProfile } from "./profile.ts";
-import type { ExtensionRules, KeyRule, ProfileSpec, UsageRules } from "./profile_spec.ts";
+import type { ExtensionRules, KeyRule, LifetimeRules, ProfileSpec, UsageRules } from "./profile_spec.ts";
 
-/** Makes the profile of a signer. Checked in this order: subject, names, key, usages. */
+/** Makes the profile of a signer. Checked in this order: subject, names, key, usages, lifetime. */
 export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {
   const { subject, names, usages, lifetime, keys, extensions, chain } = spec;
   return {
     signerName,
-    rules: [...createSubjectRules(subject), ...createNameRules(names), keyRule(keys), ...usageRules(usages)],
+    rules: [
+      ...createSubjectRules(subject),
+      ...createNameRules(names),
+      keyRule(keys),
+      ...usageRules(usages),
+      lifetimeRule(lifetime),
+    ],
     lifetime: {
       max: Math.floor(lifetime.maxMs / 1_000),
       default: Math.floor(lifetime.defaultMs / 1_000),
@@ -71,6 +77,14 @@ function usageRules({ allowed, required }: UsageRules): readonly ProfileRule[] {
   return rules;
 }
 
+function lifetimeRule({ minMs }: LifetimeRules): ProfileRule {
+  const sentence = `the lifetime that is asked for, if any, is at least ${formatDuration(minMs)}`;
+  return rule("lifetime", sentence, (_facts, _usages, seconds) => {
+    if (seconds === undefined || seconds * 1_000 >= minMs) return undefined;
+    return `lifetime is too short: ${formatDuration(seconds * 1_000)}, at least ${formatDuration(minMs)} expected`;
+  });
+}
+
 function planExtensions({ ocsp, caIssuers, crl, policies, raw }: ExtensionRules): readonly PlannedExtension[] {
   return [
     ...(ocsp.length + caIssuers.length === 0 ? [] : [planInformationAccess(ocsp, caIssuers)]),
@@ -82,13 +96,13 @@ function planExtensions({ ocsp, caIssuers, crl, policies, raw }: ExtensionRules)
 
 function remarksOf({ description, usages, lifetime, extensions, chain }: ProfileSpec): readonly string[] {
   const { ocsp, caIssuers, crl, policies, raw } = extensions;
-  const { maxMs, defaultMs, minMs } = lifetime;
+  const { maxMs, defaultMs } = lifetime;
   return [
     ...(description === "" ? [] : [description]),
     `Certificates are good for at most ${formatDuration(maxMs)}, for ${
       formatDuration(defaultMs)
     } when a request does ` +
-    `not say; a request for less than ${formatDuration(minMs)} is refused.`,
+    `not say.`,
     ...(usages.default.length === 0 ? [] : [`A request file without usages gets ${usages.default.join(", ")}.`]),
     ...(ocsp.length === 0 ? [] : [`Revocation is answered at ${ocsp.join(" and ")}.`]),
     ...(caIssuers.length === 0 ? [] : [`The CA's certificate is at ${caIssuers.join(" and ")}.`]),

@@ -57,7 +57,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const { csr, facts, profile } = input;
   const asked = csr.spec.usages ?? [];
   const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
-  const fault = checkProfile(profile, facts, usages);
+  const fault = checkProfile(profile, facts, usages, csr.spec.expirationSeconds);
   if (fault !== undefined) return fail(fault);
   const { clientTrust = "distrusted" } = input;
   if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && passesAsClient(usages)) {
@@ -99,7 +99,7 @@ export function decideDurationSeconds(requested: number | undefined, limitSecond
   return Math.max(requested, MIN_DURATION_SECONDS);
 }
 
-/** The life by a profile that has a word on it, else by the signer alone; a request for too little is refused for good. */
+/** The life by a profile that has a word on it, else by the signer alone. */
 function planLife(
   requested: number | undefined,
   signerLimit: number,
@@ -108,9 +108,7 @@ function planLife(
   if (lifetime === undefined) return ok(decideDurationSeconds(requested, signerLimit));
   const limit = Math.min(signerLimit, lifetime.max);
   if (limit < lifetime.min) return refuse("the signing duration is below the least lifetime of this profile");
-  const wanted = requested ?? lifetime.default;
-  if (wanted < lifetime.min) return fail(`lifetime is too short: ${wanted} s, at least ${lifetime.min} s expected`);
-  return ok(Math.min(wanted, limit));
+  return ok(Math.min(requested ?? lifetime.default, limit));
 }
 
 /** From when to when, in whole seconds; the error is the text of kube-controller-manager. */

@@ -19,7 +19,7 @@ export interface ProfileRule {
   /** What is demanded, for people: `the subject organization is system:nodes`. */
   readonly sentence: string;
   /** The fault, or undefined when the request satisfies the rule. */
-  check(facts: RequestFacts, usages: readonly string[]): string | undefined;
+  check(facts: RequestFacts, usages: readonly string[], expirationSeconds?: number): string | undefined;
 }
 
 /** A signer's demands, in the order in which they are checked. */
@@ -42,7 +42,7 @@ export interface SigningProfile {
 export interface ProfileLifetime {
   readonly max: number;
   readonly default: number;
-  /** A request for less is refused. */
+  /** None is good for less; a rule refuses requests for less. */
   readonly min: number;
 }
 
@@ -51,9 +51,10 @@ export function checkProfile(
   profile: SigningProfile,
   facts: RequestFacts,
   usages: readonly string[],
+  expirationSeconds?: number,
 ): string | undefined {
   for (const rule of profile.rules) {
-    const fault = rule.check(facts, usages);
+    const fault = rule.check(facts, usages, expirationSeconds);
     if (fault !== undefined) return fault;
   }
   return undefined;

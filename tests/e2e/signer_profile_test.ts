@@ -83,6 +83,15 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
     "client auth is not allowed: the API trusts this CA for clients",
   );
 
+  const described = await runTlsboot(["describe", "csr", "b", "--data-dir", site.data, "--profile", file]);
+  assert.equal(described.code, 0, described.stderr);
+  assert.match(described.stdout, /\n {2}ok +the subject is empty\n/);
+  assert.match(
+    described.stdout,
+    /\n {2}refused +the DNS names are \*\.web\.example\.com; but DNS subjectAltName is not allo/,
+  );
+  assert.match(described.stdout, /\n {2}note +Revocation is answered at http:\/\/ocsp\.example\.com\.\n/);
+
   await writeFile(file, profileOf("24h").replace("lifetime", "lifetyme"));
   await site.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
   assert.equal(hoursOf(certificateOf(await decide(api, "d", {}))), 24);
