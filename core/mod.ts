@@ -233,7 +233,13 @@ export {
   type ValueRule,
 } from "./signing/profile_spec.ts";
 export type { PlannedExtension } from "./pki/extra_extensions.ts";
-export { decideDurationSeconds, planCertificate, type PlanInput, type SigningRefusal } from "./signing/plan.ts";
+export {
+  type ClientTrust,
+  decideDurationSeconds,
+  planCertificate,
+  type PlanInput,
+  type SigningRefusal,
+} from "./signing/plan.ts";
 
 // What goes away by itself.
 export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";

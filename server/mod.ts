@@ -147,6 +147,12 @@ export {
   type Trigger,
 } from "./controllers/loop.ts";
 export { type ApproverDeps, createApprover } from "./controllers/approver.ts";
+export {
+  createFileProfileSource,
+  type FileProfileOptions,
+  type FileProfileSource,
+  type ProfileSource,
+} from "./controllers/profile_provider.ts";
 export { createSigner, type SignerDeps } from "./controllers/signer.ts";
 export { type CleanerOptions, runCleaner } from "./controllers/cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./controllers/token_cleaner.ts";

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../cli/run.ts";
+import { signerObjectNames } from "../core/signing/rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 
 async function printRbac(...args: readonly string[]): Promise<string> {
@@ -19,6 +20,22 @@ test("tlsboot signer --print-rbac grants the signers that are named, and leases 
   const one = await printRbac("--signer-name", "kubernetes.io/kubelet-serving", "--leader-elect=false");
   assert.match(one, /resourceNames:\n {2}- kubernetes\.io\/kubelet-serving\n {2}resources:\n {2}- signers\n/);
   assert.doesNotMatch(one, /leases|legacy/);
+  // Another signer's manifest must not take this one's rights away.
+  assert.match(one, /name: tlsboot-signer\.kubernetes\.io\.kubelet-serving\n/);
+  assert.match(one, /name: tlsboot:signer:kubernetes\.io\.kubelet-serving\n/);
   const elsewhere = await printRbac("--leader-elect-resource-namespace", "leases");
   assert.match(elsewhere, /name: tlsboot:signer\n {2}namespace: leases\nrules:\n- apiGroups:\n {2}- coordination/);
+});
+
+test("signerObjectNames() differ by signers, whatever the order, and are never too long", () => {
+  assert.deepEqual(signerObjectNames([]), {
+    serviceAccount: "tlsboot-signer",
+    lease: "tlsboot-signer",
+    role: "tlsboot:signer",
+  });
+  assert.deepEqual(signerObjectNames(["b.c/d", "a.b/c"]), signerObjectNames(["a.b/c", "b.c/d"]));
+  const long = (last: string) => [..."abcdefgh"].map((name) => `${name}.example.com/${"x".repeat(40)}${last}`);
+  const lengths = Object.values(signerObjectNames(long(""))).map((name: string) => name.length);
+  assert.ok(lengths.every((length) => length <= 253));
+  assert.notDeepEqual(signerObjectNames(long("")), signerObjectNames(long("y")));
 });

@@ -4,6 +4,7 @@ import { createClientTrust } from "../../client/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
+import { signerObjectNames } from "../../core/signing/rbac.ts";
 import type { SignerFlags } from "../commands/signer.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -35,7 +36,8 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   if (settings.kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot signer --help");
   const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings) };
-  await runDistant("signer", settings, io, logger, async (transport, deps, leading) => {
+  const role = signerObjectNames(chosen).lease.replace(/^tlsboot-/, "");
+  await runDistant(role, settings, io, logger, async (transport, deps, leading) => {
     const isTrustedForClients = createClientTrust(transport, deps, leading);
     await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
   }, signal);
@@ -52,5 +54,5 @@ async function checkProfileFile(file: string, settings: Settings<SignerFlags>, d
 function printRbac(chosen: readonly string[], settings: Settings<SignerFlags>): string {
   const signerNames = chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()];
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
-  return formatSignerManifest({ signerNames, leaseNamespace });
+  return formatSignerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace });
 }

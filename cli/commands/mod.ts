@@ -21,6 +21,7 @@ import { tokenCreate } from "./token/create.ts";
 import { tokenDelete } from "./token/delete.ts";
 import { tokenList } from "./token/list.ts";
 import { serve } from "./serve.ts";
+import { sign } from "./sign.ts";
 import { signer } from "./signer.ts";
 import { up } from "./up.ts";
 import { version } from "./version.ts";
@@ -45,6 +46,7 @@ export const COMMAND_TABLE: CommandTable = {
     deny,
     deleteCsr,
     request,
+    sign,
     caInit,
     caShow,
     tokenCreate,

@@ -1,18 +1,21 @@
 /** The custom signers of `up`: a service account of their own, with the rights that their names need. */
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
-import { SIGNER_SUBJECT, signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
+import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { controllerUser } from "./in_process_users.ts";
 
+const ACCOUNT = "tlsboot-custom-signer";
+const ROLE = "tlsboot:custom-signer";
+
 /** Who they are to the API. */
-export const CUSTOM_SIGNER = controllerUser(SIGNER_SUBJECT.name);
+export const CUSTOM_SIGNER = controllerUser(ACCOUNT);
 
 /** Role and binding, to exist before the first request; the right to sign for a name that is gone is taken away. */
 export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
   if (signerNames.length === 0) return [];
-  const role = signerClusterRole(signerNames);
-  return [exactly(role), rbacObject("clusterrolebindings", signerClusterRoleBinding())];
+  const role = signerClusterRole(ROLE, signerNames);
+  return [exactly(role), rbacObject("clusterrolebindings", signerClusterRoleBinding(ROLE, ACCOUNT))];
 }
 
 /** A role with these rules and no others, whatever an earlier start left there. */

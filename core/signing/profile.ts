@@ -32,8 +32,6 @@ export interface SigningProfile {
   readonly defaultUsages?: readonly string[];
   /** What stands in each certificate beside what was asked for. */
   readonly extensions?: readonly PlannedExtension[];
-  /** Whether the CA's intermediates come behind the certificate; as the CA says when absent. */
-  readonly chain?: boolean;
   /** More about the certificates, in sentences for people. */
   readonly remarks?: readonly string[];
 }

@@ -131,7 +131,6 @@ const PROFILE = mapping({
     policies: optional(someOf(mapping({ oid: required(oid), cps: optional(url) }))),
     raw: optional(someOf(mapping({ oid: required(oid), critical: optional(flag), der: required(der) }))),
   })),
-  chain: optional(flag),
 });
 
 type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
@@ -172,7 +171,6 @@ function specOf(read: ReadProfile): ProfileSpec {
         der: bytesOf(one.der) ?? new Uint8Array(0),
       })),
     },
-    ...(read.chain === undefined ? {} : { chain: read.chain }),
   };
 }
 

@@ -13,8 +13,6 @@ export interface ProfileSpec {
   /** A request's key is one of these. */
   readonly keys: readonly KeyRule[];
   readonly extensions: ExtensionRules;
-  /** Whether the CA's intermediates come behind the certificate; left out, as the CA's own settings say. */
-  readonly chain?: boolean;
 }
 
 /** Which values of one kind a request may have, and how many. */

@@ -26,7 +26,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       "audit-log-path",
     ],
   },
-  { command: "signer", flags: ["kubeconfig", "leader-elect", "cluster-signing-duration"] },
+  {
+    command: "signer",
+    flags: ["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],
+  },
   { command: "approver", flags: ["kubeconfig", "leader-elect"] },
   {
     command: "bootstrap",
@@ -37,6 +40,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "approve", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "deny", flags: ["reason", "message", "kubeconfig", "data-dir"] },
   { command: "delete csr", flags: ["kubeconfig", "data-dir"] },
+  { command: "sign", flags: ["signer-name", "profile", "out", "force", "cluster-signing-cert-file"] },
   {
     command: "request",
     flags: [

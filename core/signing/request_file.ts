@@ -1,0 +1,80 @@
+/** Requests that come as files instead of through an API: read strictly, and put before the same rules. */
+import { Buffer } from "node:buffer";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
+import { encodeBase64, encodePem, parsePemBlocks } from "../pki/pem.ts";
+import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
+import { err, ok, type Result } from "../result.ts";
+import { BUILTIN_SIGNERS } from "./profile.ts";
+
+/** What stands beside the request on the API, and on a command line here. */
+export interface AskedOfSigner {
+  readonly signerName: string;
+  /** Empty: what the signer is for, or its profile's own. */
+  readonly usages: readonly string[];
+  readonly expirationSeconds?: number;
+}
+
+/** A request from a file, as the API would hold it. */
+export interface FiledRequest {
+  readonly csr: CertificateSigningRequest;
+  readonly facts: RequestFacts;
+}
+
+/** Labels of a request; the second is Netscape's and old Windows tools'. */
+const LABELS: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+
+/** What Kubernetes' signers are for. */
+const PURPOSES: ReadonlyMap<string, string> = new Map([
+  [KUBE_APISERVER_CLIENT_SIGNER, "client auth"],
+  [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, "client auth"],
+  [KUBELET_SERVING_SIGNER, "server auth"],
+]);
+
+/** Reads exactly one request, PEM or DER; nothing may stand beside it. The error is for people. */
+export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfSigner): Result<FiledRequest, string> {
+  const der = findDer(bytes);
+  if (!der.ok) return der;
+  const facts = parseCertificationRequest(der.value);
+  if (!facts.ok) return err(facts.error);
+  const { signerName, expirationSeconds } = asked;
+  const pem = encodePem("CERTIFICATE REQUEST", der.value);
+  return ok({
+    facts: facts.value,
+    csr: {
+      apiVersion: "certificates.k8s.io/v1",
+      kind: "CertificateSigningRequest",
+      metadata: { name },
+      spec: {
+        request: encodeBase64(new TextEncoder().encode(pem)),
+        signerName,
+        usages: asked.usages.length > 0 ? asked.usages : usagesOf(signerName, facts.value),
+        ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+      },
+      status: {},
+    },
+  });
+}
+
+/** As kubelet asks: key encipherment is for RSA keys. A custom profile has a word of its own. */
+function usagesOf(signerName: string, { keyAlgorithm }: RequestFacts): readonly string[] {
+  const purpose = PURPOSES.get(signerName);
+  if (purpose === undefined || !BUILTIN_SIGNERS.has(signerName)) return [];
+  return ["digital signature", ...(keyAlgorithm === "RSA" ? ["key encipherment"] : []), purpose];
+}
+
+function findDer(bytes: Uint8Array): Result<Uint8Array<ArrayBuffer>, string> {
+  const text = Buffer.from(bytes).toString("latin1");
+  if (!text.includes("-----BEGIN ")) {
+    return bytes.length === 0 ? err("the file is empty") : ok(new Uint8Array(bytes));
+  }
+  const begun = text.match(/-----BEGIN /g)?.length ?? 0;
+  const [block, ...more] = parsePemBlocks(text);
+  if (block === undefined || begun !== more.length + 1) return err("a PEM block is damaged");
+  if (!LABELS.includes(block.label)) return err(`it holds a ${block.label}, not a CERTIFICATE REQUEST`);
+  return more.length > 0 ? err("it holds more than one PEM block; give one request in a file") : ok(block.bytes);
+}
