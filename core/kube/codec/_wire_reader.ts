@@ -1,6 +1,7 @@
 /** Reads the wire format as gogo's generated code does, with its error texts; strings are not checked for UTF-8. */
 import { Buffer } from "node:buffer";
 import { textOf } from "./_utf8.ts";
+import { withinInt64 } from "./_int64.ts";
 import { DecodeError } from "./errors.ts";
 
 /** A varint. */
@@ -50,10 +51,10 @@ export class WireReader {
     return this.#varint().low | 0;
   }
 
-  /** Beyond 2^53 the nearest number that JavaScript has. */
+  /** Beyond 2^53 the nearest number that JavaScript has and that prints as an int64. */
   int64(): number {
     const { low } = this.#varint();
-    return (this.#high | 0) * 2 ** 32 + low;
+    return withinInt64((this.#high | 0) * 2 ** 32 + low);
   }
 
   bytes(): Uint8Array {

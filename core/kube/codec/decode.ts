@@ -13,6 +13,7 @@ import {
   structNameOf,
   zeroMessage,
 } from "./_plan.ts";
+import { withinInt64 } from "./_int64.ts";
 import { compareBytes } from "./_order.ts";
 import { canonicalBase64, encodeBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
@@ -172,10 +173,11 @@ class Decoder {
     const { value } = member;
     if (typeof value !== "number") return this.#saveFault(value, goType);
     const literal = member.literal ?? String(value);
-    const whole = /^-?[0-9]+$/.test(literal) ? BigInt(literal) : undefined;
+    // Reading digits takes more than linear time: more than these are too many anyway.
+    const whole = /^-?[0-9]{1,20}$/.test(literal) ? BigInt(literal) : undefined;
     const [min, max] = kind === "int32" ? [-(2n ** 31n), 2n ** 31n - 1n] : [MIN_INT64, MAX_INT64];
     if (whole === undefined || whole < min || whole > max) return this.#saveTypeError(`number ${literal}`, goType);
-    return value === 0 ? 0 : value;
+    return value === 0 ? 0 : withinInt64(value);
   }
 
   #bytes(goType: string, value: unknown): string | undefined {

@@ -16,6 +16,12 @@ const SHORT: ReadonlyMap<string, string> = new Map([
 /** What Go calls printable: letters, marks, numbers, punctuation, symbols and the ASCII space. */
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
+/** Each character of ASCII as it is escaped. */
+const ASCII: readonly string[] = Array.from({ length: 0x80 }, (_, code) => {
+  const char = String.fromCharCode(code);
+  return SHORT.get(char) ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+});
+
 /** Quotes text as Go does, quotation marks included. */
 export function goQuote(text: string): string {
   return `"${goEscape(text)}"`;
@@ -25,7 +31,9 @@ export function goQuote(text: string): string {
 export function goEscape(text: string): string {
   if (/^[ !#-[\]-~]*$/.test(text)) return text;
   let out = "";
-  for (const char of text) out += SHORT.get(char) ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+  for (const char of text) {
+    out += ASCII[char.charCodeAt(0)] ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+  }
   return out;
 }
 

@@ -181,8 +181,10 @@ class Parser {
     while (this.#text[end] === "\\") {
       const char = this.#text[end + 1];
       if (char === "u") {
-        out += String.fromCharCode(this.#readHex(end + 2));
+        const code = this.#readHex(end + 2);
         end += 6;
+        // Half a pair stays half a pair, though a byte that is no UTF-8 may stand behind it, which looks like the other.
+        out += isHighSurrogate(code) && this.#text[end] !== "\\" ? "\ufffd" : String.fromCharCode(code);
       } else {
         const plain = char === undefined ? undefined : ESCAPES[char];
         if (plain === undefined || char === undefined) throw this.#unexpected(end + 1, "in string escape code");
@@ -272,6 +274,10 @@ class Parser {
     }
     return new JsonSyntaxError(`invalid character ${quoteFirstByte(code)} ${context}`);
   }
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdbff;
 }
 
 /** Marks that a container was opened and its first element comes next. */

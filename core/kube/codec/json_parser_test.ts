@@ -159,3 +159,8 @@ test("parseJson() bounds what it records of hostile bodies", () => {
   const { duplicates } = parseJson(repeated);
   assert.ok(duplicates.length > 0 && duplicates.length < 100);
 });
+
+test("parseJson() makes no pair of half an escaped one and a byte that is no UTF-8", () => {
+  assert.equal(parseJson(Uint8Array.of(0x22, 0x5c, 0x75, 0x64, 0x38, 0x30, 0x30, 0xe2, 0x22)).value, "\ufffd\ufffd");
+  assert.equal(parseJson('"\\ud83d\\ude00 \\ud83d"').value, "\u{1f600} \ufffd");
+});

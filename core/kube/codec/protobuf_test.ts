@@ -18,6 +18,7 @@ import { VECTORS } from "../kinds/testdata/mod.ts";
 import { apiVersionOf } from "../schema.ts";
 import { decodeObject } from "./decode.ts";
 import { DecodeError } from "./errors.ts";
+import { parseJson } from "./json_parser.ts";
 import {
   decodeEnvelope,
   decodeList,
@@ -186,4 +187,17 @@ test("decodeMessage() throws nothing but DecodeError, whatever the bytes", () =>
     }),
     { numRuns: 500 },
   );
+});
+
+test("decodeMessage() keeps what is near 2^63 within an int64, in protobuf and in the JSON of it", () => {
+  const { schema } = leaseKind;
+  for (const number of [2n ** 63n - 1n, -(2n ** 63n), 2n ** 63n - 1025n]) {
+    const metadata = new BinaryWriter().tag(7, WireType.Varint).int64(number).finish();
+    const object = decodeMessage(schema, new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(metadata).finish());
+    assert.deepEqual(decodeMessage(schema, encodeMessage(schema, object)), object);
+    const printed = BigInt(JSON.stringify((object["metadata"] as Record<string, unknown>)["generation"]));
+    assert.equal(BigInt.asIntN(64, printed), printed);
+    const document = parseJson(`{"metadata":{"generation":${number}}}`);
+    assert.deepEqual(decodeObject(schema, document.value, document).object["metadata"], object["metadata"]);
+  }
 });

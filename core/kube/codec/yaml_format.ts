@@ -4,7 +4,7 @@ import { resolvePlain } from "./_yaml_scalar.ts";
 /** Formats a JSON value; `undefined` members are left out. Ends with a line break. */
 export function formatYaml(value: unknown): string {
   const lines: string[] = [];
-  writeValue(lines, value, "", "", "");
+  writeValue(lines, value, "", "", "  ");
   return `${lines.join("\n")}\n`;
 }
 

@@ -231,6 +231,7 @@ const VALUES: readonly (readonly [unknown, string])[] = [
   [[], "[]\n"],
   [{}, "{}\n"],
   ["x", "x\n"],
+  ["x\ny", "|-\n  x\n  y\n"],
   [5, "5\n"],
   [null, "null\n"],
   [[1, { "a": 1 }], "- 1\n- a: 1\n"],
