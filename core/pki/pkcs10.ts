@@ -145,11 +145,11 @@ function readRequest(der: Bytes): RequestFacts {
 /** Every extension of every extensionRequest attribute; attributes of another shape are ignored, as Go does. */
 function readRequestedExtensions(attributes: DerReader): readonly (RequestedExtension & { readonly value: Bytes })[] {
   const extensions: (RequestedExtension & { readonly value: Bytes })[] = [];
+  const seen = new Set<string>();
   while (!attributes.isAtEnd()) {
     const list = findExtensionRequest(attributes.readAny().raw);
     if (list === undefined) continue;
     const own = new DerReader(list).enter(TAG.sequence, "");
-    const seen = new Set(extensions.map(({ oid }) => oid));
     while (!own.isAtEnd()) {
       const extension = own.enterElement(TAG.sequence);
       const oid = decodeOid(extension.read(TAG.oid, "ObjectIdentifier").content);

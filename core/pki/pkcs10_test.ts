@@ -7,7 +7,7 @@ import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import fc from "../../tests/support/properties.ts";
 import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "./_request_vectors.ts";
 import { unwrap } from "./_test_authority.ts";
-import { encodeSequence, encodeValue } from "./der_writer.ts";
+import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";
 import { decodeBase64 } from "./pem.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "./pkcs10.ts";
@@ -183,4 +183,18 @@ test("createCertificationRequest() refuses names that cannot be encoded", async 
   const key = await generatePrivateKey("ed25519");
   assert.throws(() => createCertificationRequest({ subject: {}, dnsNames: ["münchen"] }, key), { code: "invalid" });
   assert.throws(() => createCertificationRequest({ subject: {}, ipAddresses: ["10.0.0"] }, key), { code: "invalid" });
+});
+
+test("parseCertificationRequest() reads tens of thousands of attributes, each once", async () => {
+  const der = createCertificationRequest({ subject: {} }, await generatePrivateKey("ecdsa-p256"));
+  const facts = unwrap(parseCertificationRequest(der));
+  const attributes = Array.from({ length: 60_000 }, (_, index) => {
+    const extension = encodeSequence(encodeOid(`1.2.${index}`), encodeOctetString(new Uint8Array(0)));
+    return encodeSequence(encodeOid("1.2.840.113549.1.9.14"), encodeValue(0x31, encodeSequence(extension)));
+  });
+  const [version, subject] = [Uint8Array.of(2, 1, 0), Uint8Array.of(0x30, 0)];
+  const body = encodeSequence(version, subject, facts.publicKeyDer, encodeValue(0xa0, ...attributes));
+  const rest = der.subarray(der.length - facts.signature.length - 15);
+  const parsed = unwrap(parseCertificationRequest(encodeSequence(body, rest)));
+  assert.equal(parsed.requestedExtensions.length, 60_000);
 });

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
+import { encodeAlternativeNames, parseAlternativeNames } from "./subject_alternative_names.ts";
+import { DerError } from "./der.ts";
+import { encodeSequence, encodeValue } from "./der_writer.ts";
+
+const ascii = fc.stringMatching(/^[a-z0-9.@-]*$/);
+
+test("parseAlternativeNames() reads back what encodeAlternativeNames() wrote", () => {
+  const names = fc.record(
+    {
+      dnsNames: fc.array(ascii, { minLength: 1, maxLength: 4 }),
+      emailAddresses: fc.array(ascii, { maxLength: 4 }),
+      ipAddresses: fc.array(fc.oneof(fc.ipV4(), fc.constantFrom("::1", "2001:db8::2")), { maxLength: 4 }),
+      uris: fc.array(fc.constantFrom("spiffe://a/b", "urn:x", "https://a.example/?b#c"), { maxLength: 4 }),
+    },
+    { noNullPrototype: true },
+  );
+  fc.assert(fc.property(names, (wanted) => {
+    const { otherNames, ...read } = parseAlternativeNames(encodeAlternativeNames(wanted)!);
+    assert.equal(otherNames, 0);
+    assert.deepEqual(read, wanted);
+  }));
+});
+
+test("parseAlternativeNames() throws nothing but DerError, whatever the names", () => {
+  const name = fc.tuple(fc.constantFrom(0x80, 0x81, 0x82, 0x86, 0x87, 0xa0, 0x30), fc.uint8Array({ maxLength: 20 }));
+  const value = fc.oneof(
+    fc.uint8Array().map((bytes) => new Uint8Array(bytes)),
+    fc.array(name).map((parts) => encodeSequence(...parts.map(([tag, content]) => encodeValue(tag, content)))),
+  );
+  fc.assert(fc.property(value, (bytes) => {
+    try {
+      parseAlternativeNames(bytes);
+    } catch (error) {
+      assert.ok(error instanceof DerError, String(error));
+    }
+  }));
+});
