@@ -18,21 +18,34 @@ export type FieldValidation = "Ignore" | "Warn" | "Strict";
 /** So much more is read and thrown away, so that a client that only writes gets to read its 413. */
 const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
 
-/** Reads the whole body. Throws StatusError 413 beyond 3 MiB. */
+/** Reads the whole body. Throws StatusError 413 beyond 3 MiB, 400 when it ends before its end. */
 export async function readBody(request: Request): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > MAX_DRAINED_BYTES) throw tooLarge();
   if (request.body === null) return new Uint8Array(0);
-  if (declared > 0 && declared <= MAX_BODY_BYTES) return new Uint8Array(await request.arrayBuffer());
+  if (declared > 0 && declared <= MAX_BODY_BYTES) {
+    return new Uint8Array(await request.arrayBuffer().catch(refuseCutBody));
+  }
   const chunks: Uint8Array[] = [];
+  const length = await drain(request.body, chunks).catch(refuseCutBody);
+  if (length > MAX_BODY_BYTES) throw tooLarge();
+  return Buffer.concat(chunks);
+}
+
+/** Keeps what is within the limit, and answers how much came. */
+async function drain(body: ReadableStream<Uint8Array>, chunks: Uint8Array[]): Promise<number> {
   let length = 0;
-  for await (const chunk of request.body) {
+  for await (const chunk of body) {
     length += chunk.length;
     if (length <= MAX_BODY_BYTES) chunks.push(chunk);
     if (length > MAX_DRAINED_BYTES) break;
   }
-  if (length > MAX_BODY_BYTES) throw tooLarge();
-  return Buffer.concat(chunks);
+  return length;
+}
+
+/** A client that goes away while it sends, or whose chunks are none, is no fault of ours. */
+function refuseCutBody(): never {
+  throw badRequest("unexpected EOF");
 }
 
 /**

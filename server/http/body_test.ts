@@ -4,7 +4,9 @@ import { after, before, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
+import { refusalOf } from "../../tests/support/refusal.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
+import { readBody } from "./body.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const YAML = { "content-type": "application/yaml" };
@@ -195,4 +197,17 @@ test("protobuf and JSON reads of an object are equal, and unknown protobuf field
   assert.equal(dry.code, 200);
   assert.deepEqual(dry.at("spec"), created.at("spec"));
   assert.deepEqual(dry.at("metadata"), created.at("metadata"));
+});
+
+test("readBody() refuses a body that ends before its end, and one whose chunks are none", async () => {
+  for (const headers of [{ "content-length": "5" }, {}]) {
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new Error("aborted"));
+      },
+    });
+    // A body that is a stream needs the option, which the types do not have.
+    const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
+    await assert.rejects(readBody(request), (error) => refusalOf(error) === "400 unexpected EOF");
+  }
 });

@@ -49,9 +49,16 @@ const STREAMING_TYPES: readonly MediaType[] = MEDIA_TYPES.filter((type) => type 
 /** User agents that get indented JSON (people at a terminal or a browser). */
 const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 
+/** Up to so many, Go sorts by insertion (`sort/zsortinterface.go`, maxInsertion). */
+const FEW_CLAUSES = 12;
+
 /** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
   const clauses = header.split(",").map(parseClause).filter((clause) => clause !== undefined);
+  // Steps like these take quadratic time, and for many clauses Go has others, too.
+  if (clauses.length > FEW_CLAUSES) {
+    return clauses.sort((a, b) => isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0);
+  }
   // Go's order is no order in the mathematical sense; the same steps lead to the same outcome.
   for (let end = 1; end < clauses.length; end++) {
     for (let at = end; at > 0 && isBetter(clauses[at]!, clauses[at - 1]!); at--) {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StatusError } from "../../core/kube/status_error.ts";
-import { bodyMediaType, negotiate, negotiateError } from "./negotiation.ts";
+import fc from "../../tests/support/properties.ts";
+import { refusable } from "../../tests/support/refusal.ts";
+import { bodyMediaType, negotiate, negotiateError, parseAccept } from "./negotiation.ts";
+import { parsePatchType } from "./patch_body.ts";
 
 const NONE = new URLSearchParams();
 const OBJECT = { table: true, partial: true, goType: "certificates.CertificateSigningRequest" };
@@ -108,4 +111,37 @@ test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the
     () => bodyMediaType("text/plain"),
     (error) => error instanceof StatusError && error.status.code === 415,
   );
+});
+
+test("parseAccept() puts the best first among clauses so many that sorting step by step would never end", () => {
+  const clauses = parseAccept(`${"*,".repeat(150_000)}${"a/b,".repeat(150_000)}c/d;q=2`);
+  assert.equal(clauses.length, 300_001);
+  assert.equal(clauses[0]?.type, "c");
+  assert.equal(clauses[1]?.type, "a");
+  assert.equal(clauses.at(-1)?.type, "*");
+});
+
+test("negotiation refuses with a 4xx, whatever the header", () => {
+  const piece = fc.constantFrom(
+    "application/json",
+    "*/*",
+    "*",
+    ";",
+    ",",
+    "=",
+    "q=0.5",
+    "as=Table",
+    "v=v1",
+    "g=meta.k8s.io",
+    " ",
+    '"',
+    "\\",
+  );
+  const header = fc.oneof(fc.string({ unit: "binary" }), fc.array(piece).map((parts) => parts.join("")));
+  fc.assert(fc.property(header, fc.boolean(), (text, streaming) => {
+    refusable(() => negotiate(text, NONE, text, { ...OBJECT, streaming }));
+    refusable(() => bodyMediaType(text));
+    refusable(() => parsePatchType(text));
+    negotiateError(text, NONE, text);
+  }));
 });

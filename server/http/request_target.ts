@@ -6,7 +6,7 @@ import { textOf } from "../../core/kube/codec/mod.ts";
 export interface RequestTarget {
   /** Path and query as they came. */
   readonly requestUri: string;
-  /** Decoded before it is split, so that an escaped slash is a slash; undefined when its escapes are broken. */
+  /** Decoded before it is split, so that an escaped slash is a slash; undefined when the target or an escape is broken. */
   readonly path: string | undefined;
   readonly query: URLSearchParams;
 }
@@ -14,6 +14,7 @@ export interface RequestTarget {
 /** Reads the target of a request line, or that of a URL where there is none. An absolute target counts by its path. */
 export function readTarget(url: string, target: string | undefined): RequestTarget {
   const requestUri = target?.startsWith("/") === true ? target : pathAndQuery(target ?? url);
+  if (requestUri === undefined) return { requestUri: target ?? url, path: undefined, query: new URLSearchParams() };
   const mark = requestUri.indexOf("?");
   return {
     requestUri,
@@ -49,7 +50,9 @@ function readableQuery(query: string): string {
   return query.split("&").filter((member) => !member.includes(";") && !BROKEN_ESCAPE.test(member)).join("&");
 }
 
-function pathAndQuery(url: string): string {
+/** Undefined for what is no URL. */
+function pathAndQuery(url: string): string | undefined {
+  if (!URL.canParse(url, "https://localhost")) return undefined;
   const { pathname, search } = new URL(url, "https://localhost");
   return `${pathname}${search}`;
 }

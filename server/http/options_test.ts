@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
+import { refusable } from "../../tests/support/refusal.ts";
+import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
+
+const NAMES = [
+  "dryRun",
+  "fieldManager",
+  "fieldValidation",
+  "force",
+  "labelSelector",
+  "fieldSelector",
+  "limit",
+  "continue",
+  "resourceVersion",
+  "resourceVersionMatch",
+  "timeoutSeconds",
+  "allowWatchBookmarks",
+  "sendInitialEvents",
+  "gracePeriodSeconds",
+  "orphanDependents",
+  "propagationPolicy",
+];
+const VALUES = [
+  "",
+  "All",
+  "Strict",
+  "true",
+  "0",
+  "-1",
+  "9223372036854775808",
+  "1e3",
+  "a=b",
+  "a in (",
+  "\\",
+  "Exact",
+  "\u0000",
+];
+
+test("the options of every verb are read, or refused with a 4xx, whatever the query", () => {
+  const pair = fc.tuple(fc.constantFrom(...NAMES), fc.oneof(fc.constantFrom(...VALUES), fc.string({ unit: "binary" })));
+  fc.assert(fc.property(fc.array(pair, { maxLength: 6 }), fc.string(), (pairs, userAgent) => {
+    const query = new URLSearchParams(pairs);
+    for (const verb of ["create", "update", "patch", "apply"] as const) {
+      refusable(() => parseWriteOptions(verb, query, userAgent));
+    }
+    refusable(() => parseCollectionOptions(query, false));
+    refusable(() => parseCollectionOptions(query, true));
+    refusable(() => refuseDeleteOptions(deleteOptionsFromQuery(query)));
+  }));
+});
+
+test("parseCollectionOptions() reads a limit with a sign, and no negative one", () => {
+  assert.equal(parseCollectionOptions(new URLSearchParams("limit=%2B5"), false).limit, 5);
+  assert.equal(parseCollectionOptions(new URLSearchParams("limit=-5"), false).limit, 0);
+});
