@@ -1,0 +1,40 @@
+/** The input that is being run, in a file: a process that hangs or dies cannot tell any more what it was fed. */
+import { Buffer } from "node:buffer";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import type { Bytes } from "./target.ts";
+
+/** Number of the input and its length, before its bytes. */
+const HEAD_BYTES = 16;
+
+/** Writes each input before it is run. */
+export interface Journal extends Disposable {
+  write(count: number, input: Bytes): void;
+}
+
+/** An input and its number. */
+export interface Entry {
+  readonly count: number;
+  readonly input: Bytes;
+}
+
+/** Opens the journal of a child. */
+export function openJournal(path: string): Journal {
+  const file = openSync(path, "w", 0o600);
+  return {
+    write(count, input) {
+      const head = Buffer.alloc(HEAD_BYTES);
+      head.writeDoubleLE(count, 0);
+      head.writeDoubleLE(input.length, 8);
+      writeSync(file, Buffer.concat([head, input]), 0, HEAD_BYTES + input.length, 0);
+    },
+    [Symbol.dispose]: () => closeSync(file),
+  };
+}
+
+/** The input that was written last; undefined before the first. */
+export function readJournal(path: string): Entry | undefined {
+  const bytes = readFileSync(path);
+  if (bytes.length < HEAD_BYTES) return undefined;
+  const length = bytes.readDoubleLE(8);
+  return { count: bytes.readDoubleLE(0), input: new Uint8Array(bytes.subarray(HEAD_BYTES, HEAD_BYTES + length)) };
+}

@@ -1,0 +1,131 @@
+/** New inputs from old ones: bytes are flipped, cut, doubled, crossed; pieces are repeated up to the limit. */
+import { Buffer } from "node:buffer";
+import type { Random } from "../../core/ports.ts";
+import { below, mostlySmall, oneIn, pick } from "./dice.ts";
+import { type Bytes, bytesOf } from "./target.ts";
+
+/** What mutations draw from. */
+export interface Pool {
+  readonly random: Random;
+  /** Inputs that are worth building on. */
+  readonly inputs: readonly Bytes[];
+  /** Pieces of the grammar. */
+  readonly words: readonly string[];
+}
+
+const ODD_BYTES = [0, 1, 9, 10, 13, 32, 0x22, 0x27, 0x2c, 0x2f, 0x5c, 0x7f, 0x80, 0xc0, 0xe2, 0xed, 0xf4, 0xfe, 0xff];
+const ODD_NUMBERS = [
+  "0",
+  "-1",
+  "00",
+  "2147483648",
+  "9007199254740993",
+  "9223372036854775808",
+  "-9223372036854775809",
+  "1e400",
+  "1.0",
+  "99999999999999999999999",
+];
+const SMALL = 4096;
+
+/** An input like another, changed in a few places. */
+export function mutate(pool: Pool, input: Bytes, maxBytes: number): Bytes {
+  let out = input;
+  for (let steps = 1 + below(pool.random, 5); steps > 0; steps--) out = mutateOnce(pool, out);
+  return out.length > maxBytes ? out.subarray(0, maxBytes) : out;
+}
+
+/**
+ * An input that is large because one piece of it comes again and again, or because its pieces enclose each other: what
+ * takes more than linear time shows here.
+ */
+export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
+  const { random } = pool;
+  const at = below(random, input.length + 1);
+  const room = Math.max(0, size - input.length);
+  const opening = piece(pool, input);
+  const closing = oneIn(random, 2) ? piece(pool, input) : new Uint8Array(0);
+  const times = Math.floor(room / Math.max(1, opening.length + closing.length));
+  const middle = oneIn(random, 2) ? [repeat(opening, times), repeat(closing, times)] : [repeatNumbered(opening, times)];
+  return join(input.subarray(0, at), ...middle, input.subarray(at)).subarray(0, size);
+}
+
+function mutateOnce(pool: Pool, input: Bytes): Bytes {
+  const { random } = pool;
+  const at = below(random, input.length + 1);
+  const end = Math.min(input.length, at + mostlySmall(random, input.length + 1));
+  const [head, range, tail] = [input.subarray(0, at), input.subarray(at, end), input.subarray(end)];
+  switch (below(random, 10)) {
+    case 0:
+      return join(head, Uint8Array.of((input[at] ?? 0) ^ (1 << below(random, 8))), input.subarray(at + 1));
+    case 1:
+      return join(head, Uint8Array.of(pick(random, ODD_BYTES)), input.subarray(at + below(random, 2)));
+    case 2:
+      return join(head, tail);
+    case 3:
+      return join(head, range, range, tail);
+    case 4:
+      return join(head, repeat(range, Math.min(1 + below(random, 20), SMALL / Math.max(1, range.length))), tail);
+    case 5:
+      return join(head, word(pool), tail);
+    case 6:
+      return join(head, word(pool), input.subarray(at));
+    case 7:
+      return withOddNumber(random, input);
+    case 8: {
+      const other = pick(random, pool.inputs);
+      const from = below(random, other.length);
+      return join(head, other.subarray(from, from + mostlySmall(random, other.length + 1)), tail);
+    }
+    default:
+      return oneIn(random, 4) ? head : join(head, new Uint8Array(random.bytes(1 + below(random, 8))), tail);
+  }
+}
+
+function word({ random, words }: Pool): Bytes {
+  return bytesOf(words.length === 0 ? String.fromCharCode(below(random, 128)) : pick(random, words));
+}
+
+/** A word, some words, or a part of the input. */
+function piece(pool: Pool, input: Bytes): Bytes {
+  const { random } = pool;
+  if (input.length === 0 || oneIn(random, 2)) {
+    return join(...Array.from({ length: 1 + below(random, 3) }, () => word(pool)));
+  }
+  const from = below(random, input.length);
+  return input.slice(from, from + 1 + mostlySmall(random, 64));
+}
+
+/** The first decimal number from a place on becomes an odd one. */
+function withOddNumber(random: Random, input: Bytes): Bytes {
+  let at = below(random, input.length);
+  while (at < input.length && !isDigit(input[at])) at++;
+  let end = at;
+  while (end < input.length && isDigit(input[end])) end++;
+  return join(input.subarray(0, at), bytesOf(pick(random, ODD_NUMBERS)), input.subarray(end));
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 48 && byte <= 57;
+}
+
+function repeat(part: Bytes, times: number): Bytes {
+  const out = new Uint8Array(part.length * Math.floor(times));
+  if (part.length > 0 && out.length > 0) Buffer.from(out.buffer).fill(part);
+  return out;
+}
+
+/** Repeated with a running number in the place of an `N`, so that names differ; the word needs one. */
+function repeatNumbered(part: Bytes, times: number): Bytes {
+  const mark = part.indexOf(0x4e);
+  if (mark < 0) return repeat(part, times);
+  const [head, tail] = [part.subarray(0, mark), part.subarray(mark + 1)];
+  const parts: Bytes[] = [];
+  for (let i = 0; i < times; i++) parts.push(head, bytesOf(String(i)), tail);
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** Bytes one after another. */
+export function join(...parts: readonly Uint8Array[]): Bytes {
+  return new Uint8Array(Buffer.concat(parts));
+}

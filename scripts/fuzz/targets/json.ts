@@ -1,0 +1,66 @@
+/** JSON, alone and as objects: what JSON.parse makes of it, and what is decoded is encoded the same. */
+import { decodeObject } from "../../../core/kube/codec/decode.ts";
+import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
+import { type JsonDocument, parseJson } from "../../../core/kube/codec/json_parser.ts";
+import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
+import type { Kind } from "../../../core/kube/schema.ts";
+import { assertHolds, assertSame, refusalOf } from "../oracle.ts";
+import { restructureJson } from "../structure/json.ts";
+import { type Bytes, type Target, textOf } from "../target.ts";
+import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorOf } from "./_seeds.ts";
+
+/** Beyond this, comparing needs more stack than there is. */
+const COMPARED_BYTES = 4096;
+
+/** `json`. */
+export const json: Target = {
+  name: "json",
+  seeds: ALL_KINDS.map((kind) => forKind(kind, vectorOf(kind).json)),
+  words: JSON_WORDS,
+  maxBytes: 3 * 2 ** 20,
+  restructure: behindKind(restructureJson),
+  run(input) {
+    const { kind, body } = kindAndBody(input);
+    try {
+      const document = parseJson(body);
+      if (body.length < COMPARED_BYTES) compare(body, document);
+      return decodeAgain(kind, document);
+    } catch (error) {
+      const outcome = refusalOf(error);
+      assertRefusedToo(body, outcome);
+      return outcome;
+    }
+  },
+};
+
+/** Decodes, and decodes what is written of that. */
+export function decodeAgain(kind: Kind, document: JsonDocument): string {
+  const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
+  const text = jsonText(encodeObject(kind, object));
+  const again = parseJson(text);
+  const second = decodeObject(kind.schema, again.value, again);
+  assertSame(jsonText(encodeObject(kind, second.object)), text, "decoded again");
+  return `ok ${strictErrors.length > 0}`;
+}
+
+function compare(body: Bytes, { value }: JsonDocument): void {
+  const theirs: unknown = JSON.parse(textOf(body));
+  // Half a surrogate pair is U+FFFD here, a byte that is no UTF-8 is one of its own, and comparing forgets that -0 is not 0.
+  assertSame(plain(value), plain(theirs), "JSON.parse");
+}
+
+function plain(value: unknown): string {
+  return JSON.stringify(value).replace(/(?:\\ud[89a-f][0-9a-f]{2}|\ufffd)+/g, "\ufffd");
+}
+
+function assertRefusedToo(body: Bytes, outcome: string): void {
+  // Bodies that are JSON may be no objects of the kind.
+  if (body.length >= COMPARED_BYTES || !/invalid character|unexpected end of JSON/.test(outcome)) return;
+  let accepted = true;
+  try {
+    JSON.parse(textOf(body));
+  } catch {
+    accepted = false;
+  }
+  assertHolds(!accepted, `refused what JSON.parse accepts: ${outcome}`);
+}

@@ -1,0 +1,218 @@
+/** What stands in the head of a request: its target, the options in its query, Accept and Content-Type. */
+import { Buffer } from "node:buffer";
+import { refusalOf } from "../oracle.ts";
+import { restructureJson } from "../structure/json.ts";
+import { bytesOf, type Target } from "../target.ts";
+import { bodyMediaType, negotiate, negotiateError, negotiateTransformation } from "../../../server/http/negotiation.ts";
+import {
+  deleteOptionsFromQuery,
+  parseCollectionOptions,
+  parseWriteOptions,
+  refuseDeleteOptions,
+} from "../../../server/http/options.ts";
+import { parsePatchType } from "../../../server/http/patch_body.ts";
+import { attributesOf, parseRequestInfo } from "../../../server/http/request_info.ts";
+import { readTarget } from "../../../server/http/request_target.ts";
+import { parseContinue } from "../../../server/registry/continue_token.ts";
+import { JSON_WORDS } from "./_seeds.ts";
+
+/** The listener takes no larger head. */
+const MAX_BYTES = 2 ** 20;
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "WATCH"];
+
+/** `target`: method and request target. */
+export const requestTarget: Target = {
+  name: "target",
+  seeds: [
+    "/api/v1/namespaces/a/secrets/b",
+    "/apis/certificates.k8s.io/v1/certificatesigningrequests/x/approval?dryRun=All",
+    "/api/v1/watch/nodes/a?fieldSelector=metadata.name%3Da&watch=1",
+    "/api/v1/namespaces/a/status",
+    "https://x:6443/healthz/../livez?verbose",
+    "/openapi/v3/apis/%2e%2e/v1?hash=A",
+    "*",
+    "/%ff%2f%00",
+  ].map(bytesOf),
+  words: [
+    "/",
+    "//",
+    "/.",
+    "/..",
+    "%2f",
+    "%2e%2e",
+    "%ff",
+    "%",
+    "%zz",
+    "?",
+    "&",
+    "#",
+    ";",
+    "@",
+    ":",
+    "\\",
+    "a=b&",
+    "watch",
+    "namespaces/",
+    "é",
+  ],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    try {
+      // A request line is Latin-1.
+      const { path = "", query } = readTarget("https://localhost/", latin1(input));
+      const info = parseRequestInfo(METHODS[input.length % METHODS.length]!, path, query);
+      attributesOf(info);
+      return `${info.verb} ${info.isResourceRequest} ${info.parts.length}`;
+    } catch (error) {
+      return refusalOf(error);
+    }
+  },
+};
+
+/** `query`: options of every verb, and the continue token. */
+export const query: Target = {
+  name: "query",
+  seeds: [
+    "dryRun=All&fieldManager=m&fieldValidation=Strict&force=true",
+    "labelSelector=a%3Db&fieldSelector=metadata.name%3Dx&limit=500&continue=e30&resourceVersion=0",
+    "watch=1&timeoutSeconds=300&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+    "gracePeriodSeconds=0&orphanDependents=false&propagationPolicy=Background",
+    "continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJhIn0&limit=1",
+    "pretty=true&timeout=1s",
+  ].map(bytesOf),
+  words: [
+    "&",
+    "=",
+    "%",
+    "%00",
+    "+",
+    ";",
+    "dryRun=All&",
+    "limit=",
+    "continue=",
+    "timeoutSeconds=",
+    "9223372036854775808",
+    "-1",
+    "1e9",
+    "a,b",
+    "eyJ2Ijo",
+  ],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    const { query } = readTarget("https://localhost/", `/?${latin1(input)}`);
+    const attempts = [
+      () => parseWriteOptions("create", query, "kubectl/v1"),
+      () => parseWriteOptions("apply", query, latin1(input)),
+      () => parseCollectionOptions(query, false),
+      () => parseCollectionOptions(query, true),
+      () => refuseDeleteOptions(deleteOptionsFromQuery(query)),
+      () => parseContinue(query.get("continue") ?? ""),
+    ];
+    return attempts.map(attempt).join(" ").slice(0, 200);
+  },
+};
+
+/** `continue`: the JSON inside of a continue token. */
+export const continueToken: Target = {
+  name: "continue",
+  seeds: ['{"v":"meta.k8s.io/v1","rv":1,"start":"/a\\u0000"}', '{"v":"meta.k8s.io/v1","rv":-1,"start":"a/b"}'].map(
+    bytesOf,
+  ),
+  words: JSON_WORDS,
+  maxBytes: MAX_BYTES,
+  restructure: restructureJson,
+  run: (input) => attempt(() => parseContinue(Buffer.from(input).toString("base64url"))),
+};
+
+/** `accept`: negotiation of answers. */
+export const accept: Target = {
+  name: "accept",
+  seeds: [
+    "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+    "application/vnd.kubernetes.protobuf, */*;q=0.1",
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json",
+    "text/html,application/xhtml+xml;q=0.9,image/webp,*/*;q=0.8",
+    "application/yaml;stream=watch;pretty=1",
+    "*",
+  ].map(bytesOf),
+  words: [
+    ",",
+    ";",
+    "=",
+    "/",
+    "*",
+    "*/*",
+    "*,",
+    "a/b,",
+    "application/json,",
+    "application/*;q=0.N,",
+    ";q=",
+    "0.5",
+    "a/b;q=0.N,",
+    " ",
+    '"',
+    "as=Table",
+  ],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    const header = latin1(input);
+    const none = new URLSearchParams();
+    const discovery = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" };
+    const readers = [
+      () => negotiate(header, none, "", { table: true, partial: true, goType: "v1.Secret" }),
+      () => negotiate(header, none, "curl", { table: false, partial: false, streaming: true }),
+      () => negotiateError(header, none, ""),
+      () => negotiateTransformation(header, none, "", discovery),
+    ];
+    // One for each input: a client sends the header once.
+    return attempt(readers[input.length % readers.length]!);
+  },
+};
+
+/** `content_type`: of bodies and of patches. */
+export const contentType: Target = {
+  name: "content_type",
+  seeds: [
+    "application/json",
+    "application/json; charset=utf-8",
+    'application/yaml;a="b\\"c";d=e',
+    "application/vnd.kubernetes.protobuf",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml; x=y",
+  ].map(bytesOf),
+  words: [
+    ";",
+    "=",
+    '"',
+    "\\",
+    '\\"',
+    " ",
+    "\t",
+    "a=b;",
+    'a="b";',
+    "a",
+    ";;",
+    "; ",
+    "application/json;",
+    "application/json;a ",
+  ],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    const header = latin1(input);
+    return [() => bodyMediaType(header), () => parsePatchType(header)].map(attempt).join(" ");
+  },
+};
+
+function attempt(decode: () => unknown): string {
+  try {
+    decode();
+    return "ok";
+  } catch (error) {
+    return refusalOf(error);
+  }
+}
+
+/** Heads are bytes; Node hands them on as Latin-1. */
+function latin1(input: Uint8Array): string {
+  return new TextDecoder("latin1").decode(input);
+}

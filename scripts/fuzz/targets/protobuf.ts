@@ -1,0 +1,92 @@
+/** Protobuf: objects in and without their envelope, lists, streams of watch events. */
+import { encodeObject, jsonText } from "../../../core/kube/codec/encode.ts";
+import {
+  decodeEnvelope,
+  decodeMessage,
+  encodeEnvelope,
+  encodeMessage,
+  encodeWatchFrame,
+  WatchFrameDecoder,
+} from "../../../core/kube/codec/protobuf.ts";
+import { ALL_KINDS, listSchemaOf } from "../../../core/kube/kinds/mod.ts";
+import { apiVersionOf, type Kind } from "../../../core/kube/schema.ts";
+import { assertSame, refusalOf } from "../oracle.ts";
+import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
+import type { Bytes, Target } from "../target.ts";
+import { behindKind, forKind, fromBase64, kindAndBody, vectorOf } from "./_seeds.ts";
+
+const WORDS = [
+  "\n",
+  "\n\u0000",
+  "\u0012\u0000",
+  "\u001a\u0002\n\u0000",
+  "k8s\u0000",
+  "\u0010\u0001",
+  "\u0013",
+  "\u0014",
+];
+
+/** `protobuf`: a message of a kind and of its list. */
+export const protobuf: Target = {
+  name: "protobuf",
+  seeds: ALL_KINDS.map((kind) => forKind(kind, new Uint8Array(decodeEnvelope(protobufOf(kind)).raw))),
+  words: WORDS,
+  maxBytes: 3 * 2 ** 20,
+  restructure: behindKind(restructureProtobuf),
+  inflate: behindKind(inflateProtobuf),
+  run(input) {
+    const { kind, body } = kindAndBody(input);
+    const list = attempt(() => decodeMessage(listSchemaOf(kind), body));
+    return `${attempt(() => checkMessage(kind, body))} ${list}`;
+  },
+};
+
+/** `envelope`: what stands around a message, and the frames of a watch. */
+export const envelope: Target = {
+  name: "envelope",
+  seeds: ALL_KINDS.slice(0, 4).flatMap((kind) => [
+    protobufOf(kind),
+    new Uint8Array(encodeWatchFrame("ADDED", protobufOf(kind))),
+  ]),
+  words: WORDS,
+  maxBytes: 3 * 2 ** 20,
+  restructure: (input, random) => {
+    const changed = restructureProtobuf(input.slice(4), random);
+    return changed && new Uint8Array([...input.subarray(0, 4), ...changed]);
+  },
+  run(input) {
+    const read = attempt(() => {
+      const { apiVersion, kind, raw } = decodeEnvelope(input);
+      const again = decodeEnvelope(encodeEnvelope(apiVersion, kind, raw));
+      assertSame([again.apiVersion, again.kind], [apiVersion, kind], "envelope");
+    });
+    const framed = attempt(() => {
+      const decoder = new WatchFrameDecoder();
+      const half = Math.floor(input.length / 2);
+      return decoder.push(input.subarray(0, half)).length + decoder.push(input.subarray(half)).length;
+    });
+    return `${read} ${framed}`;
+  },
+};
+
+function protobufOf(kind: Kind): Bytes {
+  return fromBase64(vectorOf(kind).protobuf);
+}
+
+function checkMessage(kind: Kind, body: Bytes): void {
+  const object = decodeMessage(kind.schema, body);
+  jsonText(encodeObject({ ...kind, apiVersion: apiVersionOf(kind) }, object));
+  const written = encodeMessage(kind.schema, object);
+  const again = decodeMessage(kind.schema, written);
+  assertSame(again, object, "decoded again");
+  assertSame(Array.from(encodeMessage(kind.schema, again)), Array.from(written), "encoded again");
+}
+
+function attempt(decode: () => unknown): string {
+  try {
+    decode();
+    return "ok";
+  } catch (error) {
+    return refusalOf(error);
+  }
+}

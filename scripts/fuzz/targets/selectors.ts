@@ -1,0 +1,57 @@
+/** Label and field selectors. */
+import { matchesFields, parseFieldSelector } from "../../../core/kube/selectors/fields.ts";
+import { matchesLabels, parseLabelSelector } from "../../../core/kube/selectors/labels.ts";
+import { resultOutcome } from "../oracle.ts";
+import { bytesOf, type Target, textOf } from "../target.ts";
+
+/** The listener takes no larger head. */
+const MAX_BYTES = 2 ** 20;
+
+/** `labels`. */
+export const labels: Target = {
+  name: "labels",
+  seeds: ["a=b", "a==b,c!=d", "x in (a,b),y notin (c)", "!a,b", "a>1,b<2", "example.com/role=x", "a in (),b in (,)"]
+    .map(bytesOf),
+  words: [
+    "=",
+    "==",
+    "!=",
+    "!",
+    " in (",
+    " notin (",
+    ")",
+    ",",
+    ">",
+    "<",
+    "aN=b,",
+    "aN,",
+    "a,",
+    " ",
+    "/",
+    "example.com/",
+    "x".repeat(64),
+    "\u0000",
+    "é",
+  ],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    const parsed = parseLabelSelector(textOf(input));
+    if (parsed.ok) matchesLabels(parsed.value, { a: "b", x: "1" });
+    return resultOutcome(parsed);
+  },
+};
+
+/** `fields`. */
+export const fields: Target = {
+  name: "fields",
+  seeds: ["metadata.name=a", "spec.signerName!=b,metadata.name==c", "a=\\,\\=\\\\", "", ",", "=", "a=b,a=c"].map(
+    bytesOf,
+  ),
+  words: ["=", "==", "!=", ",", "\\", "\\,", "\\=", "\\\\", "aN=b,", "a=b,", "metadata.name", "é", "\u0000"],
+  maxBytes: MAX_BYTES,
+  run(input) {
+    const parsed = parseFieldSelector(textOf(input));
+    if (parsed.ok) matchesFields(parsed.value, (field) => field);
+    return resultOutcome(parsed);
+  },
+};

@@ -1,0 +1,127 @@
+/** YAML: whatever it is, in linear time; what is written of it is read the same, by npm's reader too. */
+import { parse } from "yaml";
+import { formatYaml, parseYaml } from "../../../core/kube/codec/yaml.ts";
+import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
+import { assertSame, refusalOf } from "../oracle.ts";
+import { bytesOf, type Target } from "../target.ts";
+import { vectorOf } from "./_seeds.ts";
+import { decodeAgain } from "./json.ts";
+
+const WORDS = [
+  "a: ",
+  "? ",
+  "- ",
+  ": ",
+  "\n",
+  "  ",
+  "\t",
+  "{",
+  "}",
+  "[",
+  "]",
+  ",",
+  "{a: ",
+  "[[",
+  "[{",
+  "{N: 1, ",
+  "N: x\n",
+  "&aN ",
+  "*a0",
+  "*aN, ",
+  "&a [*a]",
+  "<<: *a0\n",
+  "<<: [*a0, *a0]\n",
+  "|\n",
+  ">-\n",
+  "|2+\n",
+  '"',
+  "'",
+  '"\\x41',
+  "\\u0041",
+  "\\\n",
+  "''",
+  "#",
+  " # x\n",
+  "---\n",
+  "...\n",
+  "%YAML 1.1\n",
+  "%TAG ! tag:x,N:\n",
+  "!!str ",
+  "!!binary ",
+  "!!float ",
+  "!<tag:x> ",
+  "!!merge ",
+  "!",
+  "0x1f",
+  "0b1",
+  "1_0",
+  "1:30",
+  ".inf",
+  "~",
+  "yes",
+  "2020-01-01",
+  "\ufeff",
+  "\u0085",
+  "\u2028",
+  "- - ",
+  "? ? ",
+  "@",
+  "`",
+  "\r\n",
+  "\u0000",
+];
+
+const DOCUMENTS = [
+  "a: &x [1, 2]\nb: *x\nc: {<<: {d: 1}, e: 2}\n",
+  "a: |\n  x\n  y\nb: >-\n  x\n\n  y\n",
+  "'a b': \"c\\n\\u00e9\"\n? [x]\n: y\n",
+  "- - 1\n  - {a: [b, c: d]}\n- !!str 5\n",
+  "%YAML 1.1\n---\na: 1 # x\n...\n",
+  "a: plain\n  folded text\nb: 'single\n\n  quoted'\n",
+];
+
+/** `yaml`. */
+export const yaml: Target = {
+  name: "yaml",
+  seeds: [...ALL_KINDS.map((kind) => bytesOf(vectorOf(kind).yaml)), ...DOCUMENTS.map(bytesOf)],
+  words: WORDS,
+  maxBytes: 3 * 2 ** 20,
+  run(input) {
+    try {
+      const document = parseYaml(input);
+      const { value } = document;
+      if (input.length < 8192) {
+        const written = formatYaml(value);
+        assertSame(JSON.stringify(parseYaml(written).value), JSON.stringify(value), "written and read");
+        compareWithPackage(written, value);
+      }
+      return decodeAgain(ALL_KINDS[input.length % ALL_KINDS.length]!, document);
+    } catch (error) {
+      return refusalOf(error);
+    }
+  },
+};
+
+/** What is written here means the same to others. */
+function compareWithPackage(written: string, value: unknown): void {
+  const theirs: unknown = parse(written, { version: "1.1", logLevel: "silent", schema: "failsafe", stringKeys: true });
+  const fault = shapeFault(value, theirs, "");
+  if (fault !== undefined) throw new Error(`the package reads another document: ${fault} in ${written.slice(0, 200)}`);
+}
+
+/** Where two readings differ; words that are no text here are not looked at. */
+function shapeFault(ours: unknown, theirs: unknown, path: string): string | undefined {
+  if (typeof ours === "string" && typeof theirs === "string") {
+    return ours === theirs ? undefined : `${path}: ${JSON.stringify(ours)} and ${JSON.stringify(theirs)}`;
+  }
+  if (typeof ours !== "object" || ours === null) return undefined;
+  if (typeof theirs !== "object" || theirs === null) return `${path}: ${typeof ours} and ${typeof theirs}`;
+  for (const [key, member] of Object.entries(ours)) {
+    // Keys that are numbers or words are written otherwise.
+    if (!Object.hasOwn(theirs, key)) continue;
+    const fault = shapeFault(member, (theirs as Record<string, unknown>)[key], `${path}/${key}`);
+    if (fault !== undefined) return fault;
+  }
+  const sizes = [ours, theirs].map((side) => Object.keys(side).length);
+  return sizes[0] === sizes[1] ? undefined : `${path}: ${sizes.join(" and ")} members`;
+}
