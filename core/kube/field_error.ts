@@ -34,7 +34,14 @@ export function required(field: string, detail = ""): FieldError {
 
 /** Invalid value; the value prints as Go prints it: strings quoted, `null` for none, objects as JSON. */
 export function invalid(field: string, value: unknown, detail: string): FieldError {
-  return { type: "FieldValueInvalid", field, message: withDetail(`Invalid value: ${printValue(value)}`, detail) };
+  return {
+    type: "FieldValueInvalid",
+    field,
+    // Printed when it is read: a body can have so many faults, each with so large a value, that no memory holds them.
+    get message() {
+      return withDetail(`Invalid value: ${printValue(value)}`, detail);
+    },
+  };
 }
 
 /** Unsupported value; supported values are printed in the order given. */
@@ -66,6 +73,21 @@ export function tooLong(field: string, maxBytes: number): FieldError {
 /** The form in which an error stands in a Status message: path, colon, text. */
 export function formatFieldError(error: FieldError): string {
   return `${error.field}: ${error.message}`;
+}
+
+/** Characters of all faults in one answer; the first is told in full. */
+const MAX_TOLD_CHARS = 1_048_576;
+
+/** The faults that are told in one answer, from the first on, each once. */
+export function toldErrors(errors: readonly FieldError[]): readonly FieldError[] {
+  const told = new Map<string, FieldError>();
+  let length = 0;
+  for (const { type, field, message } of errors) {
+    length += field.length + message.length;
+    if (told.size > 0 && length > MAX_TOLD_CHARS) break;
+    told.set(`${type} ${field} ${message}`, { type, field, message });
+  }
+  return [...told.values()];
 }
 
 /** Prints a value as the API machinery does in error texts: strings quoted as Go quotes, the rest as Go's JSON. */

@@ -52,7 +52,7 @@ export function resolveRules(
   const missing: RoleRef[] = [];
   for (const grant of grantsOf(user, namespace, objects)) {
     if (grant.rules === undefined) missing.push(grant.binding.roleRef);
-    else rules.push(...grant.rules);
+    else for (const rule of grant.rules) rules.push(rule);
   }
   return { rules, missing };
 }

@@ -4,7 +4,7 @@ import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
 import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
-import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
+import { isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
 import { applyConfig, type ApplyRefusal, subjectOf } from "../../core/kube/managed_fields/apply.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyConflict, badRequest, conflict, genericServerError, type StatusError } from "../../core/kube/status.ts";
@@ -31,6 +31,7 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
     const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
     throw badRequest(`error decoding patch: ${NO_MAP} ${got} into Go value of type map[string]interface {}`);
   }
+  if (isTooDeep(value)) throw badRequest("error decoding patch: exceeded max depth");
   const [fault] = document.strictErrors ?? [];
   return { config: value, strictFault: fault === undefined ? undefined : `error converting YAML to JSON: ${fault}` };
 }

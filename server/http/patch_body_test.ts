@@ -94,3 +94,10 @@ test("readPatch() refuses what is no JSON", () => {
     (error) => error instanceof StatusError && error.status.code === 400,
   );
 });
+
+test("readConfig() refuses what is nested too deeply to be worked on", () => {
+  const deep = `{"data":${'{"a":'.repeat(5000)}1${"}".repeat(5001)}`;
+  assert.throws(() => readConfig(new TextEncoder().encode(deep)), {
+    message: "error decoding patch: exceeded max depth",
+  });
+});

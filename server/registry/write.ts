@@ -1,5 +1,5 @@
 /** What creation and update share: metadata that the server owns, and the refusals of admission. */
-import type { FieldError } from "../../core/kube/field_error.ts";
+import { type FieldError, toldErrors } from "../../core/kube/field_error.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { invalidObject } from "../../core/kube/status.ts";
@@ -50,9 +50,8 @@ export function internalKindOf({ conversion, kind }: Resource): Kind {
   return conversion?.kind ?? kind;
 }
 
-/** Throws StatusError 422 when there is any fault; the same fault counts once, whoever found it. */
+/** Throws StatusError 422 when there is any fault; the same fault is told once, whoever found it. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
-  const distinct = new Map(errors.map((error) => [`${error.type} ${error.field} ${error.message}`, error]));
-  throw invalidObject(internalKindOf(target.resource), nameOf(object), [...distinct.values()]);
+  throw invalidObject(internalKindOf(target.resource), nameOf(object), toldErrors(errors));
 }

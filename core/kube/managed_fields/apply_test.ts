@@ -5,7 +5,9 @@ import { canonicalObject } from "../codec/decode.ts";
 import type { JsonObject } from "../json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { thingKind } from "./_test_kind.ts";
+import { configMapKind } from "../kinds/mod.ts";
 import { applyConfig } from "./apply.ts";
+import { findConfigFault } from "./check_config.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 import { atomOf } from "./atom.ts";
@@ -329,4 +331,9 @@ test("applyConfig() records exactly the leaves of what was sent", () => {
     assert.ok(set.ok);
     assert.deepEqual(formatFieldsV1(set.value), formatFieldsV1(leavesOf({ spec }, atomOf(thingKind.schema))));
   }));
+});
+
+test("findConfigFault() finds faults in more members than a call takes arguments", () => {
+  const data = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, 1]));
+  assert.match(findConfigFault({ metadata: {}, data }, atomOf(configMapKind.schema)) ?? "", /expected string, got/);
 });

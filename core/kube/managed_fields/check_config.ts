@@ -51,7 +51,7 @@ function findMemberFaults(
     const type = memberAtom(atom, name);
     // The first name that a struct does not have ends the search in it.
     if (type === undefined) return [...faults, { path: at, text: "field not declared in schema" }];
-    faults.push(...findFaults(member, type, at));
+    for (const fault of findFaults(member, type, at)) faults.push(fault);
   }
   return faults;
 }
@@ -65,7 +65,7 @@ function findItemFaults(items: readonly unknown[], list: AssociativeList, path: 
     const shown = printElement(element.value);
     if (seen.has(element.value)) faults.push({ path, text: `duplicate entries for key ${shown}` });
     seen.add(element.value);
-    faults.push(...findFaults(item, list.of, `${path}${shown}`));
+    for (const fault of findFaults(item, list.of, `${path}${shown}`)) faults.push(fault);
   }
   return faults;
 }

@@ -191,7 +191,8 @@ function validateFinalizers(finalizers: readonly string[], path: string): FieldE
 }
 
 function validateNoNewFinalizers(finalizers: readonly string[], old: readonly string[], path: string): FieldError[] {
-  const extra = [...new Set(finalizers)].filter((name) => !old.includes(name)).sort();
+  const known = new Set(old);
+  const extra = [...new Set(finalizers)].filter((name) => !known.has(name)).sort();
   if (extra.length === 0) return [];
   const detail = "no new finalizers can be added if the object is being deleted, found new finalizers " +
     printStringSlice(extra);
