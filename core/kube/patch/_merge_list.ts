@@ -25,12 +25,16 @@ export function mergeList(
   }
   const { kept, added } = applyElementDirectives(stored as JsonObject[], patch as JsonObject[], meta.mergeKey);
   const merged = [...kept];
+  const places = new Map<unknown, number>();
+  kept.forEach((item, index) => {
+    if (!places.has(item[meta.mergeKey])) places.set(item[meta.mergeKey], index);
+  });
   for (const item of added) {
     const key = keyOf(item, meta.mergeKey);
-    const index = merged.findIndex((other) => other[meta.mergeKey] === key);
+    const index = places.get(key) ?? merged.length;
     const current = merged[index];
-    if (current === undefined) merged.push(item);
-    else merged[index] = mergeMaps(current, item, meta.type);
+    places.set(key, index);
+    merged[index] = current === undefined ? item : mergeMaps(current, item, meta.type);
   }
   return orderElements(merged, added, kept, meta.mergeKey);
 }
@@ -78,7 +82,7 @@ function applyElementDirectives(
   mergeKey: string,
 ): { readonly kept: readonly JsonObject[]; readonly added: readonly JsonObject[]; readonly isReplaced: boolean } {
   const added: JsonObject[] = [];
-  let kept = stored;
+  const gone = new Set<unknown>();
   let isReplaced = false;
   for (const item of patch) {
     if (!Object.hasOwn(item, "$patch")) {
@@ -88,7 +92,7 @@ function applyElementDirectives(
     switch (item["$patch"]) {
       case "delete": {
         if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
-        kept = kept.filter((other) => !isJsonObject(other) || other[mergeKey] !== item[mergeKey]);
+        gone.add(item[mergeKey]);
         break;
       }
       case "replace":
@@ -100,5 +104,6 @@ function applyElementDirectives(
         throw badPatchType(item["$patch"], item);
     }
   }
+  const kept = gone.size === 0 ? stored : stored.filter((item) => !isJsonObject(item) || !gone.has(item[mergeKey]));
   return isReplaced ? { kept: added, added: [], isReplaced } : { kept, added, isReplaced };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import type { MessageSchema } from "../schema.ts";
+import { configMapKind } from "../kinds/mod.ts";
 import { applyStrategicMergePatch } from "./strategic.ts";
 
 const condition: MessageSchema = {
@@ -261,4 +262,21 @@ test("applyStrategicMergePatch() returns for any patch", () => {
   fc.assert(fc.property(fc.dictionary(key, tree), fc.dictionary(key, tree), (document, patch) => {
     assert.equal(typeof applyStrategicMergePatch(schema, document, patch).ok, "boolean");
   }));
+});
+
+test("applyStrategicMergePatch() merges and deletes tens of thousands of elements, each once", () => {
+  const references = Array.from({ length: 60_000 }, (_, index) => ({ uid: `${index}`, name: "a" }));
+  const stored = { metadata: { ownerReferences: references } };
+  const half = references.slice(30_000);
+  const patch = (change: object) => ({ metadata: { ownerReferences: half.map(({ uid }) => ({ uid, ...change })) } });
+  const { schema } = configMapKind;
+  const renamed = applyStrategicMergePatch(schema, stored, patch({ name: "b" }));
+  assert.deepEqual(renamed, {
+    ok: true,
+    value: {
+      metadata: { ownerReferences: [...references.slice(0, 30_000), ...half.map((item) => ({ ...item, name: "b" }))] },
+    },
+  });
+  const deleted = applyStrategicMergePatch(schema, stored, patch({ $patch: "delete" }));
+  assert.deepEqual(deleted, { ok: true, value: { metadata: { ownerReferences: references.slice(0, 30_000) } } });
 });
