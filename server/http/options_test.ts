@@ -47,7 +47,7 @@ test("the options of every verb are read, or refused with a 4xx, whatever the qu
     }
     refusable(() => parseCollectionOptions(query, false));
     refusable(() => parseCollectionOptions(query, true));
-    refusable(() => refuseDeleteOptions(deleteOptionsFromQuery(query)));
+    refusable(() => refuseDeleteOptions(deleteOptionsFromQuery(query), false));
   }));
 });
 

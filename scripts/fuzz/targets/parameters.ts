@@ -105,7 +105,7 @@ export const query: Target = {
       () => parseWriteOptions("apply", query, latin1(input)),
       () => parseCollectionOptions(query, false),
       () => parseCollectionOptions(query, true),
-      () => refuseDeleteOptions(deleteOptionsFromQuery(query)),
+      () => refuseDeleteOptions(deleteOptionsFromQuery(query), false),
       () => parseContinue(query.get("continue") ?? ""),
     ];
     return attempts.map(attempt).join(" ").slice(0, 200);
