@@ -54,14 +54,14 @@ function decodeToken(text: string): DecodedToken {
       throw new DecodeError(`json: cannot unmarshal ${goJsonType(value)} into Go value of type storage.continueToken`);
     }
     const token: Record<string, unknown> = {};
-    for (const { key, value: member, literal = String(member) } of membersOf(document, value)) {
+    for (const { key, value: member, literal } of membersOf(document, value)) {
       // Go takes the names in any case.
       const field = key.toLowerCase();
       const type = TYPES[field];
       if (type === undefined || member === null) continue;
-      const isNumber = type === "int64" && typeof member === "number";
-      if (isNumber ? !isInt64(literal) : typeof member !== type) {
-        const found = isNumber ? `number ${literal}` : goJsonType(member);
+      const number = type === "int64" && typeof member === "number" ? literal ?? String(member) : undefined;
+      if (number === undefined ? typeof member !== type : !isInt64(number)) {
+        const found = number === undefined ? goJsonType(member) : `number ${number}`;
         const place = `Go struct field continueToken.${field} of type ${type}`;
         throw new DecodeError(`json: cannot unmarshal ${found} into ${place}`);
       }
