@@ -11,8 +11,8 @@ import { INIT_CONFIG, preparing, randomTokens, tokens } from "./support/kubeadm_
 import { compareScripts, formatStep } from "./support/kubectl_comparison.ts";
 import { type RunningSite, startSite } from "./support/site.ts";
 
-/** Where kubeadm and kubelet write on a machine that is not one of the test's. */
-const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet"];
+/** What kubeadm alone writes, on a machine that is not one of the test's. */
+const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
 const whatIsThere = () => FOREIGN.filter((path) => existsSync(path));
 
 /** kubeadm's own group, which the phases of init give what a machine that joins must read. */
