@@ -63,6 +63,13 @@ export function unionOf(a: FieldSet, b: FieldSet): FieldSet {
   return union;
 }
 
+/** What is in any of the sets, of which there is one at least. */
+export function unionOfAll(sets: readonly FieldSet[]): FieldSet {
+  if (sets.length < 2) return sets[0] ?? NO_FIELDS;
+  const middle = sets.length >> 1;
+  return unionOf(unionOfAll(sets.slice(0, middle)), unionOfAll(sets.slice(middle)));
+}
+
 /** What is in both sets. */
 export function intersectionOf(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return NO_FIELDS;

@@ -4,7 +4,7 @@ import { goQuote } from "../codec/go_quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { marshalJson } from "../quote.ts";
 import { err, ok, type Result } from "../../result.ts";
-import { type FieldSet, unionOf } from "./field_set.ts";
+import { type FieldSet, unionOfAll } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 
 /** Who writes how: what tells one entry from another. */
@@ -93,6 +93,17 @@ const MAX_UPDATE_MANAGERS = 10;
 export function capUpdateManagers(managers: Managers): void {
   const updaters = [...managers].filter(([, entry]) => entry.operation === "Update");
   if (updaters.length <= MAX_UPDATE_MANAGERS) return;
+  const merged = new Map<string, FieldSet[]>();
+  mergeOldest(managers, updaters, merged);
+  for (const [key, sets] of merged) managers.set(key, { ...managers.get(key)!, set: unionOfAll(sets) });
+}
+
+/** Leaves the sets of merged entries in `merged`, to be united at once: one by one takes quadratic time. */
+function mergeOldest(
+  managers: Managers,
+  updaters: [string, ManagerEntry][],
+  merged: Map<string, FieldSet[]>,
+): void {
   updaters.sort(([aKey, a], [bKey, b]) => secondsOf(a) - secondsOf(b) || compareBytes(aKey, bKey));
   const firstOf = new Map<string, string>();
   let count = updaters.length;
@@ -110,9 +121,13 @@ export function capUpdateManagers(managers: Managers): void {
       managers.set(bucketKey, { ...managers.get(first)!, ...bucketName });
       managers.delete(first);
     }
-    managers.set(bucketKey, { ...bucketName, set: unionOf(entry.set, managers.get(bucketKey)!.set), time: entry.time });
+    const bucket = managers.get(bucketKey)!;
+    if (!merged.has(bucketKey)) merged.set(bucketKey, [bucket.set]);
+    merged.get(bucketKey)!.push(entry.set);
+    managers.set(bucketKey, { ...bucketName, set: bucket.set, time: entry.time });
     // Upstream loses a bucket that is not the oldest in this way; so that answers stay the same, so do we.
     managers.delete(key);
+    merged.delete(key);
     count--;
   }
 }

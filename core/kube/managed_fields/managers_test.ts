@@ -146,3 +146,11 @@ test("reconcileFields() leaves a set that fits as it is", () => {
   ]);
   assert.equal(reconcileFields(set, atomOf(thingSchema)), set);
 });
+
+test("capUpdateManagers() merges tens of thousands of updates", () => {
+  const many = updaters(30_000, () => ({ time: "2026-01-01T00:00:00Z" }));
+  capUpdateManagers(many);
+  assert.equal(many.size, 10);
+  const bucket = [...many.values()].find(({ manager }) => manager === "ancient-changes");
+  assert.equal(bucket?.set.size, 29_991);
+});
