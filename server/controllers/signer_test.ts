@@ -6,6 +6,7 @@ import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { parseCertificate, verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { buildCsr, condition, type CsrOptions, fromBase64 } from "../../tests/support/csr_builder.ts";
 import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
@@ -165,6 +166,58 @@ for (
     assert.ok(outcome.kind === "retry" && outcome.error instanceof Error);
     assert.equal(outcome.error.message, want);
     assert.deepEqual(store.calls, []);
+  });
+}
+
+const web = createCustomProfile("example.com/web", {
+  description: "",
+  subject: {},
+  names: { wildcards: false, atLeastOne: false },
+  usages: { allowed: ["client auth", "server auth"], required: [], default: [] },
+  lifetime: { maxMs: 7_200_000, defaultMs: 3_600_000, minMs: 600_000 },
+  keys: [{ type: "ECDSA" }],
+  extensions: { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] },
+});
+const trustCases: readonly {
+  readonly signerName: string;
+  readonly usages: readonly string[];
+  readonly trusted: boolean | undefined;
+  readonly want?: string;
+}[] = [
+  { signerName: "example.com/web", usages: ["server auth"], trusted: true },
+  { signerName: "example.com/web", usages: ["client auth"], trusted: false },
+  { signerName: "example.com/web", usages: ["client auth"], trusted: true, want: "the API trusts this CA for clients" },
+  {
+    signerName: "example.com/web",
+    usages: ["client auth"],
+    trusted: undefined,
+    want: "it is not known whether the API trusts this CA for clients",
+  },
+  { signerName: KUBELET, usages: TWO, trusted: true },
+  // As upstream where nobody knows: only who says that it is so is believed.
+  { signerName: "kubernetes.io/legacy-unknown", usages: ["client auth"], trusted: undefined },
+  {
+    signerName: "kubernetes.io/legacy-unknown",
+    usages: ["client auth"],
+    trusted: true,
+    want: "the API trusts this CA for clients",
+  },
+];
+
+for (const { signerName, usages, trusted, want } of trustCases) {
+  const title = `${want === undefined ? "issues" : "refuses"} ${usages[0]} for ${signerName}, CA trusted: ${trusted}`;
+  test(`createSigner() ${title}`, async () => {
+    const subject = signerName === KUBELET ? node : { commonName: "", organizations: [] };
+    const { outcome, store } = await run({ signerName, usages, ...subject }, {
+      signerNames: [signerName],
+      profiles: new Map([["example.com/web", { current: () => Promise.resolve(web) }]]),
+      isTrustedForClients: () => Promise.resolve(trusted),
+    });
+    assert.deepEqual(outcome, { kind: "done" });
+    const { conditions, certificate } = store.peek("csr-1").status;
+    const message = conditions?.find(({ type }) => type === "Failed")?.message;
+    assert.equal(message, want === undefined ? undefined : `client auth is not allowed: ${want}`);
+    assert.equal(certificate === undefined, want !== undefined);
   });
 }
 

@@ -1,0 +1,86 @@
+/** Two signers for one name against one server: one works, the other takes over, and nothing is signed twice. */
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { test } from "node:test";
+import { type Running, startTlsboot } from "../support/child.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { startSite } from "./support/site.ts";
+import { approveWebRequest, waitForCertificate, writeWebProfile } from "./support/web_signer.ts";
+
+const LEADS = /"message":"leading/;
+
+/** Names of the requests that a signer says it signed. */
+function signedBy(signer: Running): readonly string[] {
+  return [...signer.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)].map(([, name = ""]) => name);
+}
+
+/** Kills the leader twice, once without a word and once politely, while requests go on. */
+async function assertTakesOver(start: () => Running, kubectl: Kubectl): Promise<void> {
+  const signers: Running[] = [];
+  const begin = () => {
+    const signer = start();
+    signers.push(signer);
+    return signer;
+  };
+  let count = 0;
+  const approveSome = async () => {
+    for (let more = 0; more < 3; more++) await approveWebRequest(kubectl, `web-${++count}`);
+  };
+  try {
+    const first = begin();
+    await first.waitFor(LEADS);
+    const second = begin();
+    await approveSome();
+    await waitForCertificate(kubectl, `web-${count}`);
+    assert.equal(signedBy(second).length, 0, "only the leader works");
+
+    // Some are approved before, some while nobody leads.
+    await approveSome();
+    first.kill("SIGKILL");
+    await first.finished();
+    await approveSome();
+    await second.waitFor(LEADS);
+    await waitForCertificate(kubectl, `web-${count}`);
+
+    const third = begin();
+    await third.waitFor(/working for an API server/);
+    second.kill("SIGTERM");
+    await second.finished();
+    await approveSome();
+    await third.waitFor(LEADS);
+    for (let number = 1; number <= count; number++) await waitForCertificate(kubectl, `web-${number}`);
+
+    const signed = signers.flatMap(signedBy);
+    assert.deepEqual(signed, [...new Set(signed)], "no request is signed twice");
+    assert.ok(signedBy(second).length >= 3 && signedBy(third).length >= 3);
+    // The API lets nobody replace a certificate; nobody tried.
+    for (const signer of signers) assert.doesNotMatch(signer.stderr(), /error updating signature/);
+  } finally {
+    for (const signer of signers) await signer[Symbol.asyncDispose]();
+  }
+}
+
+function signerArguments(kubeconfig: string, profile: string, ca: string, key: string): readonly string[] {
+  return [
+    ...["signer", "--kubeconfig", kubeconfig, "--profile", profile],
+    ...["--cluster-signing-cert-file", ca, "--cluster-signing-key-file", key],
+  ];
+}
+
+test("two signers beside kube-apiserver: when the leader is killed the other takes over, and nothing is signed twice", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  const profile = await writeWebProfile(plane.folder);
+  const args = signerArguments(plane.adminKubeconfig, profile, plane.caPath, plane.caKeyPath);
+  await assertTakesOver(() => startTlsboot(args), kubectl);
+});
+
+test("two signers beside tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
+  await using site = await startSite();
+  const profile = await writeWebProfile(site.folder);
+  const args = signerArguments(site.adminKubeconfig, profile, site.caPath, `${site.dataDir}/pki/ca.key`);
+  await assertTakesOver(() => startTlsboot(args), site.kubectl);
+});
