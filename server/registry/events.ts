@@ -3,8 +3,7 @@
  * `events.k8s.io/v1` (`pkg/registry/core/event`).
  */
 import type { Event } from "../../core/kube/core_v1.ts";
-import { eventV1Of } from "../../core/kube/events_v1.ts";
-import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
+import { eventKind } from "../../core/kube/kinds/mod.ts";
 import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
 import { formatAge } from "./columns.ts";
 import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
@@ -44,7 +43,6 @@ export const EVENT_COLUMNS: readonly Column<Event>[] = [
 /** Events expire an hour after their last write. */
 export const events: Resource<Event> = {
   kind: eventKind,
-  otherVersion: { kind: eventV1Kind, convert: eventV1Of },
   uncached: true,
   verbs: STANDARD_VERBS,
   columns: EVENT_COLUMNS,

@@ -25,7 +25,6 @@ const CORE_FIELD: Readonly<Record<string, string>> = {
 /** Events as newer recorders write them. */
 export const eventsV1: Resource<EventV1> = {
   kind: eventV1Kind,
-  otherVersion: { kind: eventKind, convert: coreEventOf },
   uncached: true,
   // What lies under the key of events passed the strategy of one of both versions.
   conversion: { kind: eventKind, toStored: coreEventOf, fromStored: (stored) => eventV1Of(stored as Event) },

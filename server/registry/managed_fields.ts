@@ -1,13 +1,7 @@
 /** Who owns which field of a stored object: core's field management, for the endpoint that a request is about. */
-import {
-  type ConvertedObject,
-  createManagedEndpoint,
-  type ManagedEndpoint,
-} from "../../core/kube/managed_fields/endpoint.ts";
-import { atomOf } from "../../core/kube/managed_fields/atom.ts";
+import { createManagedEndpoint, type ManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
-import { apiVersionOf } from "../../core/kube/schema.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 import { withMeta } from "./write.ts";
@@ -25,12 +19,7 @@ export function managedEndpointOf(
     const strategy = subresource === ""
       ? resource.strategy
       : resource.subresources.find((candidate) => candidate.name === subresource);
-    endpoint = createManagedEndpoint(
-      resource.kind,
-      subresource,
-      strategy?.resetFields ?? [],
-      (object, apiVersion) => convertTo(resource, object as KubeObject, apiVersion),
-    );
+    endpoint = createManagedEndpoint(resource.kind, subresource, strategy?.resetFields ?? []);
     known.set(subresource, endpoint);
   }
   return endpoint;
@@ -51,10 +40,4 @@ export function trackOwners(
 ): KubeObject {
   const managedFields = trackUpdate(managedEndpointOf(target), live, object, authorOf(deps, manager));
   return withMeta(object, { managedFields });
-}
-
-function convertTo(resource: Resource, object: KubeObject, apiVersion: string): ConvertedObject | undefined {
-  const other = resource.otherVersion;
-  if (other === undefined || apiVersionOf(other.kind) !== apiVersion) return undefined;
-  return { object: other.convert(object), atom: atomOf(other.kind.schema) };
 }

@@ -82,8 +82,6 @@ export interface Resource<T extends KubeObject = KubeObject> {
   readonly uncached?: true;
   /** Where another version of the kind is the stored one. */
   readonly conversion?: Conversion<T>;
-  /** Another version of the kind that writes the same objects; its managers keep what they own. */
-  readonly otherVersion?: { readonly kind: Kind; convert(object: T): KubeObject };
   /**
    * A check that must ask somebody before each create and update, before anything is validated; refuses by throwing a
    * StatusError.

@@ -13,14 +13,6 @@ export interface ManagedEndpoint {
   readonly atom: Atom;
   /** Fields that nobody owns by what is written here: the strategy resets them. `managedFields` is among them. */
   readonly ignored: FieldSet;
-  /** An object of another API version of the same stored kind, undefined when there is no such version. */
-  readonly convert: ((object: object, apiVersion: string) => ConvertedObject | undefined) | undefined;
-}
-
-/** An object in another API version. */
-export interface ConvertedObject {
-  readonly object: object;
-  readonly atom: Atom;
 }
 
 /**
@@ -32,11 +24,10 @@ export function createManagedEndpoint(
   kind: Kind,
   subresource: string,
   resetFields: readonly string[],
-  convert?: ManagedEndpoint["convert"],
 ): ManagedEndpoint {
   const ignored: FieldSetBuilder = new Map();
   for (const path of ["metadata.managedFields", ...resetFields]) insertPath(ignored, pathOf(path));
-  return { kind, subresource, atom: atomOf(kind.schema), ignored, convert };
+  return { kind, subresource, atom: atomOf(kind.schema), ignored };
 }
 
 /** The API version that an endpoint's managers write in. */

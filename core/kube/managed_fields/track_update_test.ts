@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canonicalObject } from "../codec/decode.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
-import { eventKind } from "../kinds/mod.ts";
 import { thingKind } from "./_test_kind.ts";
-import { atomOf } from "./atom.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
 import { trackUpdate } from "./track_update.ts";
 
@@ -138,18 +136,12 @@ test("trackUpdate() caps the entries of updates", () => {
   assert.equal(names?.[0], "ancient-changes");
 });
 
-test("trackUpdate() compares in the version of each manager", () => {
-  const endpoint = createManagedEndpoint(
-    thingKind,
-    "",
-    [],
-    (_object, apiVersion) =>
-      apiVersion === "v1" ? { object: { message: "same" }, atom: atomOf(eventKind.schema) } : undefined,
-  );
-  const other = owned("x", { "f:message": {}, "f:spec": { "f:text": {} } }, { apiVersion: "v1" });
-  const live = stored(thing({ text: "a" }), other);
-  assert.deepEqual(trackUpdate(endpoint, live, thing({ text: "b" }), { manager: "n", time: at(2) }), [
-    other,
+test("trackUpdate() lets go of managers that wrote in another version", () => {
+  const other = owned("x", { "f:spec": { "f:map": {} } }, { apiVersion: "v1" });
+  const kept = owned("y", { "f:spec": { "f:map": {} } });
+  const live = stored(thing({ text: "a" }), other, kept);
+  assert.deepEqual(trackUpdate(MAIN, live, thing({ text: "b" }), { manager: "n", time: at(2) }), [
+    kept,
     owned("n", { "f:spec": { "f:text": {} } }, { time: at(2) }),
   ]);
 });
