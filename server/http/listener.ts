@@ -81,7 +81,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const handler = getRequestListener(
     async (request, env) => {
       const response = await options.fetch(request, connectionOf(env.incoming));
-      sendWarningsApart(response.headers, env.outgoing);
+      sendLinesApart(response.headers, env.outgoing);
       return response;
     },
     { overrideGlobalObjects: false },
@@ -186,14 +186,21 @@ async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket
   });
 }
 
-/** Each warning in a header line of its own, as kube-apiserver sends them; `Headers` would join them. */
-function sendWarningsApart(headers: Headers, outgoing: ServerResponse | Http2ServerResponse): void {
-  const joined = headers.get("warning");
-  if (joined === null) return;
-  const warnings = splitWarnings(joined);
-  if (warnings.length < 2) return;
-  headers.delete("warning");
-  outgoing.setHeader("warning", [...warnings]);
+/** Headers of several values, each in a line of its own as kube-apiserver sends them; `Headers` joins them. */
+const APART: Readonly<Record<string, (joined: string) => readonly string[]>> = {
+  vary: (joined) => joined.split(", "),
+  warning: splitWarnings,
+};
+
+function sendLinesApart(headers: Headers, outgoing: ServerResponse | Http2ServerResponse): void {
+  for (const [name, split] of Object.entries(APART)) {
+    const joined = headers.get(name);
+    if (joined === null) continue;
+    const values = split(joined);
+    if (values.length < 2) continue;
+    headers.delete(name);
+    outgoing.setHeader(name, [...values]);
+  }
 }
 
 const peers = new WeakMap<object, PeerCertificate>();

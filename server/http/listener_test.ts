@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type ClientHttp2Session, connect } from "node:http2";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { Agent, request } from "node:https";
 import { connect as connectTls } from "node:tls";
 import { after, before, test } from "node:test";
@@ -103,7 +103,12 @@ function http1(
   path: string,
   options: Credentials & { readonly body?: string; readonly headers?: Record<string, string>; readonly ca?: string } =
     {},
-): Promise<{ code: number; headers: Record<string, string | string[] | undefined>; body: Buffer }> {
+): Promise<{
+  code: number;
+  headers: Record<string, string | string[] | undefined>;
+  rawHeaders: readonly string[];
+  body: Buffer;
+}> {
   const { body, headers = {}, ...tls } = options;
   const agent = new Agent({ keepAlive: false });
   return new Promise((resolve, reject) => {
@@ -124,7 +129,13 @@ function http1(
         answer.on("error", reject);
         answer.on(
           "end",
-          () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) }),
+          () =>
+            resolve({
+              code: answer.statusCode ?? 0,
+              headers: answer.headers,
+              rawHeaders: answer.rawHeaders,
+              body: Buffer.concat(chunks),
+            }),
         );
       },
     );
@@ -138,15 +149,19 @@ function http2(
   session: ClientHttp2Session,
   path: string,
   headers: Record<string, string> = {},
-): Promise<{ code: number; body: Buffer }> {
+): Promise<{ code: number; headers: IncomingHttpHeaders; body: Buffer }> {
   return new Promise((resolve, reject) => {
     const stream = session.request({ ":path": path, ...headers });
     let code = 0;
+    let answered: IncomingHttpHeaders = {};
     const chunks: Buffer[] = [];
-    stream.on("response", (answer) => void (code = Number(answer[":status"])));
+    stream.on("response", (answer) => {
+      code = Number(answer[":status"]);
+      answered = answer;
+    });
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.on("error", reject);
-    stream.on("end", () => resolve({ code, body: Buffer.concat(chunks) }));
+    stream.on("end", () => resolve({ code, headers: answered, body: Buffer.concat(chunks) }));
     stream.end();
   });
 }
@@ -183,6 +198,16 @@ test("a client certificate of another CA, or an expired one, is 401 and no broke
   assert.equal((await http1(server.port, "GET", "/version", await clientOf(other))).code, 401);
   const expired = await clientOf(ca, new Date(NOW.getTime() - 60_000));
   assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
+});
+
+test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {
+  const credentials = await clientOf(ca);
+  const { rawHeaders } = await http1(server.port, "GET", "/openapi/v2", credentials);
+  const lines = rawHeaders.flatMap((name, index) => name.toLowerCase() === "vary" ? [rawHeaders[index + 1]] : []);
+  assert.deepEqual(lines, ["Accept-Encoding", "Accept"]);
+  const session = await openSession(server.port, credentials);
+  assert.equal((await http2(session, "/openapi/v2")).headers["vary"], "Accept-Encoding, Accept");
+  await closeSession(session);
 });
 
 test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for those who take it", async () => {

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { jsonText } from "../../core/kube/codec/encode.ts";
 import {
   encodeGnostic,
   GNOSTIC_V2,
@@ -57,7 +58,7 @@ export function createOpenapi(
   }));
   const index = lazy(() => {
     const paths = [...v3].map(([name, document]) => [name, { serverRelativeURL: urlOf(name, document) }]);
-    return jsonOf({ paths: Object.fromEntries(paths) });
+    return encodeText(jsonText({ paths: Object.fromEntries(paths) }));
   });
   return (exchange) => {
     const { path } = exchange.info;
@@ -130,7 +131,8 @@ function formsOf(protobuf: string): readonly (readonly [name: string, form: Form
 }
 
 function documentOf(version: "v2" | "v3", modifiedAt: Date, make: () => OpenApiObject): Document {
-  const json = lazy(() => jsonOf(make()));
+  // kube-openapi writes version 2 without the escapes that Go usually makes.
+  const json = lazy(() => encodeText(version === "v2" ? JSON.stringify(make()) : jsonText(make())));
   const etag = lazy(() => createHash("sha512").update(json()).digest("hex").toUpperCase());
   const protobuf = lazy(() => encodeGnostic(version === "v2" ? GNOSTIC_V2 : GNOSTIC_V3, make()));
   return {
@@ -153,6 +155,6 @@ function lazy<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-function jsonOf(value: object): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+function encodeText(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }
