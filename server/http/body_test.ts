@@ -183,6 +183,21 @@ test("POST decides about unknown and duplicate fields by fieldValidation", async
   );
 });
 
+test("PATCH tells of unknown fields in the order in which Go writes what came out", async () => {
+  const path = "/api/v1/namespaces/default/configmaps";
+  await app.send("POST", path, { body: { metadata: { name: "patched" } } });
+  const warn = async (type: string, body: object) => {
+    const headers = { "content-type": `application/${type}+json` };
+    const answer = await app.send("PATCH", `${path}/patched?dryRun=All`, { body, headers });
+    return answer.headers.get("warning")?.match(/field \\"[a-z.]+/g)?.map((text) => text.slice(8));
+  };
+  const fields = { metadata: { foo: 1 }, bar: 1, zoo: 1 };
+  assert.deepEqual(await warn("merge-patch", fields), ["bar", "metadata.foo", "zoo"]);
+  assert.deepEqual(await warn("strategic-merge-patch", fields), ["bar", "metadata.foo", "zoo"]);
+  const added = ["/metadata/foo", "/bar", "/zoo"].map((at) => ({ op: "add", path: at, value: 1 }));
+  assert.deepEqual(await warn("json-patch", added), ["bar", "metadata.foo", "zoo"]);
+});
+
 test("protobuf and JSON reads of an object are equal, and unknown protobuf fields are ignored", async () => {
   const csr = await buildCsr({ name: "reads" });
   const created = await app.send("POST", CSRS, { body: csr });

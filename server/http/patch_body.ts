@@ -80,7 +80,12 @@ export function applyPatch(
       : findKindFault(kind, applied.value);
     if (fault !== undefined) refuse(fault);
     const decoded = decodeObject(kind.schema, applied.value);
-    const strictErrors = [...strictErrorsOf(type, patch), ...inTypesOrder(type, decoded.strictErrors)];
+    const strictErrors = [
+      ...strictErrorsOf(type, patch),
+      ...inTypesOrder(type, decoded.strictErrors, () => {
+        return decodeObject(kind.schema, inGoOrder(applied.value, versioned)).strictErrors;
+      }),
+    ];
     if (fieldValidation === "Strict" && strictErrors.length > 0) {
       refuse(`strict decoding error: ${strictErrors.join(", ")}`);
     }
@@ -127,9 +132,17 @@ function strictErrorsOf(type: DocumentPatch, patch: JsonDocument): readonly stri
   ];
 }
 
-/** A strategic merge patch is decoded from maps, which have no order: its faults are sorted. */
-function inTypesOrder(type: DocumentPatch, errors: readonly string[]): readonly string[] {
-  return type === "strategic" ? [...errors].sort(compareBytes) : errors;
+/**
+ * The faults in Go's order. A strategic merge patch is decoded from maps, which have no order: its faults are sorted.
+ * What other patches make is decoded as Go writes it.
+ */
+function inTypesOrder(
+  type: DocumentPatch,
+  errors: readonly string[],
+  decodeAsWritten: () => readonly string[],
+): readonly string[] {
+  if (errors.length < 2) return errors;
+  return type === "strategic" ? [...errors].sort(compareBytes) : decodeAsWritten();
 }
 
 /** A patch may not make another kind of the object. Throws DecodeError when that kind cannot be decoded. */
@@ -150,6 +163,6 @@ function inGoOrder(value: unknown, original: unknown, isRoot = true): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   if (!isRoot && JSON.stringify(value) === JSON.stringify(original)) return value;
   const before = (original ?? {}) as Record<string, unknown>;
-  const entries = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1);
+  const entries = Object.entries(value).sort(([a], [b]) => compareBytes(a, b));
   return Object.fromEntries(entries.map(([key, member]) => [key, inGoOrder(member, before[key], false)]));
 }
