@@ -22,8 +22,8 @@ export interface Representation {
 export interface Convertible {
   readonly table: boolean;
   readonly partial: boolean;
-  /** Watches have no YAML form. */
-  readonly streaming?: boolean;
+  /** What may stand for `sv`, the version of the server: that of the metadata, for resources. */
+  readonly serverVersion?: "v1";
   /** Go's type of the answer, named when the other transformation is asked for; lists have `List` at its end. */
   readonly goType?: string;
 }
@@ -86,15 +86,17 @@ export function negotiate(
   can: Convertible,
 ): Representation {
   const chosen = choose(accept ?? "", can);
-  // A watch that was asked for in YAML is refused, whatever else would do.
-  const refused = can.streaming === true && chosen?.mediaType === "application/yaml";
-  if (chosen === undefined || refused) {
-    throw notAcceptable(can.streaming === true ? STREAMING_TYPES.map((type) => `${type};stream=watch`) : MEDIA_TYPES);
-  }
+  if (chosen === undefined) throw notAcceptable(MEDIA_TYPES);
   if (chosen.as === "PartialObjectMetadata" || chosen.as === "PartialObjectMetadataList") {
     assertSameForm(chosen.as, can);
   }
   return { ...chosen, pretty: chosen.pretty || isPrettyRequest(query, userAgent) };
+}
+
+/** A watch that was asked for in YAML is refused, whatever else would do. Throws StatusError 406. */
+export function assertStreamable({ mediaType }: Representation): void {
+  if (STREAMING_TYPES.includes(mediaType)) return;
+  throw notAcceptable(STREAMING_TYPES.map((type) => `${type};stream=watch`));
 }
 
 /** A form of its own kind, such as aggregated discovery. */
@@ -114,16 +116,20 @@ export function negotiateTransformation(
   for (const clause of accept === "" ? [] : parseAccept(accept)) {
     const { as, g, v, pretty } = clause.parameters;
     if (as !== target.as || g !== target.g || v !== target.v) continue;
-    const mediaType = MEDIA_TYPES.find((type) => matchesClause(clause, type) && isAllowed(clause, type));
+    const mediaType = MEDIA_TYPES.find((type) => matchesClause(clause, type) && isAllowed(clause, type, undefined));
     if (mediaType === undefined) continue;
     return { mediaType, pretty: pretty === "1" || isPrettyRequest(query, userAgent) };
   }
   return undefined;
 }
 
-/** Only watches stream, and no API has a server version. */
-function isAllowed({ parameters: { stream = "", sv = "" } }: AcceptClause, mediaType: MediaType): boolean {
-  return sv === "" && (stream === "" || (stream === "watch" && mediaType !== "application/yaml"));
+function isAllowed(
+  { parameters: { stream = "", sv = "" } }: AcceptClause,
+  mediaType: MediaType,
+  serverVersion: Convertible["serverVersion"],
+): boolean {
+  if (sv !== "" && sv !== serverVersion) return false;
+  return stream === "" || (stream === "watch" && STREAMING_TYPES.includes(mediaType));
 }
 
 function choose(accept: string, can: Convertible): Representation | undefined {
@@ -139,7 +145,7 @@ function choose(accept: string, can: Convertible): Representation | undefined {
 
 /** The representation that a clause's parameters ask for, undefined where it cannot be had. */
 function representationOf(clause: AcceptClause, mediaType: MediaType, can: Convertible): Representation | undefined {
-  if (!isAllowed(clause, mediaType)) return undefined;
+  if (!isAllowed(clause, mediaType, can.serverVersion)) return undefined;
   const { as, g, v, pretty: indented } = clause.parameters;
   const pretty = indented === "1";
   if (as === undefined && g === undefined && v === undefined) {

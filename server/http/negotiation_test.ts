@@ -3,7 +3,14 @@ import { test } from "node:test";
 import { StatusError } from "../../core/kube/status_error.ts";
 import fc from "../../tests/support/properties.ts";
 import { refusable } from "../../tests/support/refusal.ts";
-import { bodyMediaType, negotiate, negotiateError, parseAccept } from "./negotiation.ts";
+import {
+  assertStreamable,
+  bodyMediaType,
+  type Convertible,
+  negotiate,
+  negotiateError,
+  parseAccept,
+} from "./negotiation.ts";
 import { parsePatchType } from "./patch_body.ts";
 
 const NONE = new URLSearchParams();
@@ -86,11 +93,20 @@ test("negotiate() indents for people, and ?pretty= wins over the user agent", ()
   assert.equal(pretty("pretty=false", "curl/8.0"), false);
 });
 
-test("negotiate() has no YAML for watches", () => {
+test("assertStreamable() has no YAML for watches", () => {
+  assertStreamable(negotiate("application/vnd.kubernetes.protobuf", NONE, "", OBJECT));
   assert.throws(
-    () => negotiate("application/yaml", NONE, "", { ...OBJECT, streaming: true }),
-    /application\/json;stream=watch/,
+    () => assertStreamable(negotiate("application/yaml, application/json", NONE, "", OBJECT)),
+    /accepted: application\/json;stream=watch, application\/vnd\.kubernetes\.protobuf;stream=watch$/,
   );
+});
+
+test("negotiate() knows the version of the server where there is one", () => {
+  const resource = { ...OBJECT, serverVersion: "v1" as const };
+  const chosen = (accept: string, can: Convertible) => negotiate(`${accept},application/yaml`, NONE, "", can).mediaType;
+  assert.equal(chosen("application/json;sv=v1", resource), "application/json");
+  assert.equal(chosen("application/json;sv=v2", resource), "application/yaml");
+  assert.equal(chosen("application/json;sv=v1", OBJECT), "application/yaml");
 });
 
 test("negotiateError() falls back to indented JSON", () => {
@@ -138,8 +154,8 @@ test("negotiation refuses with a 4xx, whatever the header", () => {
     "\\",
   );
   const header = fc.oneof(fc.string({ unit: "binary" }), fc.array(piece).map((parts) => parts.join("")));
-  fc.assert(fc.property(header, fc.boolean(), (text, streaming) => {
-    refusable(() => negotiate(text, NONE, text, { ...OBJECT, streaming }));
+  fc.assert(fc.property(header, (text) => {
+    refusable(() => assertStreamable(negotiate(text, NONE, text, OBJECT)));
     refusable(() => bodyMediaType(text));
     refusable(() => parsePatchType(text));
     negotiateError(text, NONE, text);

@@ -1,38 +1,24 @@
-/** GET of an object, a list, a watch. */
+/** GET of an object and of a list. */
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
   partialObjectMetadataListV1beta1Schema,
 } from "../../core/kube/kinds/partial_list.ts";
-import { badRequest, genericServerError } from "../../core/kube/status.ts";
 import { goTypeOf } from "./go_names.ts";
-import {
-  assertSelectable,
-  getObject,
-  type ListAnswer,
-  listObjects,
-  parseRevision,
-  parseUintText,
-  waitForRevision,
-} from "../registry/read.ts";
+import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
-import { openWatch } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { type Convertible, negotiate, type Representation } from "./negotiation.ts";
-import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
-import { baseHeaders, respondBytes, respondWire } from "./respond.ts";
+import { parseCollectionOptions } from "./options.ts";
+import { respondBytes, respondWire } from "./respond.ts";
 import { parseIncludeObject, tableOf } from "./table.ts";
-import { watchBody, watchContentType } from "./watch_stream.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
-
-/** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
-const MIN_WATCH_SECONDS = 1800;
 
 /** What an endpoint of a resource can be converted to. */
 export function convertibleOf(target: Target): Convertible {
@@ -40,13 +26,14 @@ export function convertibleOf(target: Target): Convertible {
   return {
     table: target.subresource === "" || sub?.table === true,
     partial: true,
+    serverVersion: "v1",
     goType: goTypeOf(target.resource.kind),
   };
 }
 
 /** What a list of a resource can be converted to. */
 export function listConvertible(target: Target): Convertible {
-  return { table: true, partial: true, goType: `${goTypeOf(target.resource.kind)}List` };
+  return { table: true, partial: true, serverVersion: "v1", goType: `${goTypeOf(target.resource.kind)}List` };
 }
 
 /** Chooses the representation of an answer. */
@@ -108,9 +95,7 @@ export async function handleList(deps: RegistryDeps, target: Target, exchange: E
   const representation = representationFor(exchange, listConvertible(target));
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
-  assertNamedPath(target, options);
-  const query = target.name === "" ? options : withName(options, target.name);
-  const list = await listObjects(deps, { ...target, name: "" }, query, exchange.signal);
+  const list = await listObjects(deps, target, options, exchange.signal);
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
@@ -172,63 +157,5 @@ export function respondList(
         },
         representation,
       );
-  }
-}
-
-/** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
-export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
-  const representation = representationFor(exchange, { table: true, partial: true, streaming: true });
-  const parsed = parseCollectionOptions(exchange.query, true);
-  assertSelectable(target.resource, parsed.fields);
-  assertNamedPath(target, parsed);
-  const options = target.name === "" ? parsed : withName(parsed, target.name);
-  const includeObject = parseIncludeObject(exchange.query);
-
-  const fromStart = options.resourceVersion === "" || parseRevision(options.resourceVersion) === 0;
-  const initialEvents = options.sendInitialEvents ?? fromStart;
-  let afterRevision: number | undefined;
-  if (!fromStart) {
-    const revision = parseRevision(options.resourceVersion);
-    if (revision === undefined) {
-      throw genericServerError(
-        `resourceVersion: Invalid value: ${JSON.stringify(options.resourceVersion)}: ${
-          parseUintText(options.resourceVersion)
-        }`,
-      );
-    }
-    // Changes after a revision that is still to come are simply waited for.
-    if (options.sendInitialEvents === true) await waitForRevision(deps, revision, exchange.signal);
-    else afterRevision = revision;
-  }
-  const watching = await openWatch(deps, { ...target, name: "" }, {
-    labels: options.labels,
-    fields: options.fields,
-    afterRevision,
-    initialEvents,
-    initialEventsEnd: options.sendInitialEvents === true && options.allowWatchBookmarks,
-  }, exchange.signal);
-
-  const body = watchBody(watching, { resource: target.resource, representation, includeObject, clock: deps.clock }, {
-    bookmarks: options.allowWatchBookmarks,
-    timeoutSeconds: options.timeoutSeconds !== undefined && options.timeoutSeconds > 0
-      ? options.timeoutSeconds
-      : MIN_WATCH_SECONDS * (1 + deps.random.float()),
-  }, exchange.signal);
-  const headers = baseHeaders(exchange);
-  headers.set("content-type", watchContentType(representation));
-  return new Response(body, { status: 200, headers });
-}
-
-function withName(options: CollectionOptions, name: string): CollectionOptions {
-  return { ...options, fields: [...options.fields, { field: "metadata.name", operator: "=", value: name }] };
-}
-
-/** On `/watch/…/<name>` a `metadata.name` selector must say the same. */
-function assertNamedPath(target: Target, options: CollectionOptions): void {
-  if (target.name === "") return;
-  for (const { field, operator, value } of options.fields) {
-    if (field === "metadata.name" && operator === "=" && value !== target.name) {
-      throw badRequest("fieldSelector metadata.name doesn't match requested name");
-    }
   }
 }

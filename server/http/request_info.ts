@@ -136,8 +136,8 @@ function fieldSelectorOf({ fieldSelector }: RequestInfo): Pick<ResourceAttribute
   return parsed.ok ? { fieldSelector: parsed.value } : {};
 }
 
-/** `watch` counts as true with any value except `0` and `false`. */
-function isWatchQuery(query: URLSearchParams): boolean {
+/** Tells whether a query asks for a watch: with any value except `0` and `false`. */
+export function isWatchQuery(query: URLSearchParams): boolean {
   const value = query.get("watch");
   return value !== null && value !== "0" && value.toLowerCase() !== "false";
 }

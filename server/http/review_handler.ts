@@ -19,7 +19,7 @@ import { respondWire } from "./respond.ts";
 /** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
 export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Response> {
   const { kind } = review;
-  const representation = representationFor(exchange, { table: false, partial: true });
+  const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const bytes = await readBody(exchange.request);
   const options = parseWriteOptions("create", exchange.query, headerOf(exchange, "user-agent") ?? "");

@@ -3,6 +3,8 @@
  * the time is up, the client goes or the server stops.
  */
 import { Buffer } from "node:buffer";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/codec/protobuf.ts";
@@ -24,18 +26,23 @@ export interface WatchFormat {
   readonly representation: Representation;
   readonly includeObject: IncludeObject;
   readonly clock: Clock;
+  /** By gzip, what is sent together as a member of its own. */
+  readonly compressed: boolean;
 }
 
 /** When bookmarks are due. */
 export interface WatchTiming {
   readonly bookmarks: boolean;
-  /** How long the watch lives, in seconds. */
-  readonly timeoutSeconds: number;
+  /** How long the watch lives; below zero it is over before it begins. */
+  readonly timeoutMs: number;
 }
 
+/** kube-apiserver's times (`storage/cacher/cache_watcher.go`). */
 const BOOKMARK_INTERVAL_MS = 60_000;
 /** A last bookmark lets the client resume close to where it stopped. */
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
+
+const compress = promisify(gzip);
 
 /** The Content-Type of a watch. */
 export function watchContentType(representation: Representation): string {
@@ -51,9 +58,11 @@ export function watchBody(
   timing: WatchTiming,
   signal: AbortSignal,
 ): ReadableStream<Uint8Array> {
-  const encoder = createEventEncoder(format);
+  const encode = createEventEncoder(format);
   const over = new AbortController();
-  const endsAt = format.clock.now().getTime() + timing.timeoutSeconds * 1000;
+  const startedAt = format.clock.now().getTime();
+  const endsAt = startedAt + timing.timeoutMs;
+  const bookmarks = createBookmarks(timing, startedAt);
   const stop = () => over.abort(new Error("the watch is over"));
   signal.addEventListener("abort", stop, { once: true });
   const finish = () => {
@@ -63,35 +72,31 @@ export function watchBody(
   };
 
   let pending: Promise<readonly WatchEvent[] | undefined> | undefined;
-  let nextBookmarkAt = format.clock.now().getTime() + BOOKMARK_INTERVAL_MS;
-  // Without the time for it there is no last bookmark.
-  let lastBookmarkSent = timing.timeoutSeconds * 1000 <= LAST_BOOKMARK_BEFORE_END_MS;
+  /** What is to be sent next; undefined when the watch is over. */
+  async function nextEvents(): Promise<readonly WatchEvent[] | undefined> {
+    while (true) {
+      const now = format.clock.now().getTime();
+      if (now >= endsAt) return undefined;
+      pending ??= watching.next();
+      const wakeAt = Math.max(Math.min(endsAt, bookmarks.dueAt()), now);
+      const outcome = await raceEvents(pending, format.clock, new Date(wakeAt), over.signal);
+      if (outcome.kind === "over") return undefined;
+      if (outcome.kind === "events") {
+        pending = undefined;
+        return outcome.events;
+      }
+      const at = format.clock.now().getTime();
+      const revision = at < endsAt && bookmarks.take(at) ? watching.progress() : undefined;
+      if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
+    }
+  }
+
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      while (true) {
-        pending ??= watching.next();
-        const now = format.clock.now().getTime();
-        const wakeAt = nextWake(timing, endsAt, nextBookmarkAt, lastBookmarkSent);
-        const outcome = await raceEvents(pending, format.clock, new Date(Math.max(wakeAt, now)), over.signal);
-        if (outcome.kind === "events") {
-          pending = undefined;
-          if (outcome.events === undefined) break;
-          controller.enqueue(encoder(outcome.events));
-          if (outcome.events.some((event) => event.type === "ERROR")) break;
-          return;
-        }
-        if (outcome.kind === "over") break;
-        const at = format.clock.now().getTime();
-        if (at >= endsAt) break;
-        if (timing.bookmarks) {
-          nextBookmarkAt = at + BOOKMARK_INTERVAL_MS;
-          if (at >= endsAt - LAST_BOOKMARK_BEFORE_END_MS) lastBookmarkSent = true;
-          controller.enqueue(
-            encoder([{ type: "BOOKMARK", revision: watching.revision(), initialEventsEnd: false }]),
-          );
-          return;
-        }
-      }
+      const events = await nextEvents();
+      const encoded = events === undefined ? undefined : encode(events);
+      if (encoded !== undefined) controller.enqueue(format.compressed ? await compress(encoded) : encoded);
+      if (encoded !== undefined && events?.some((event) => event.type === "ERROR") !== true) return;
       finish();
       controller.close();
     },
@@ -99,6 +104,24 @@ export function watchBody(
       finish();
     },
   }, { highWaterMark: 0 });
+}
+
+/** When bookmarks are due: about once a minute, and shortly before the end where there is time for it. */
+function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: number) {
+  const lastAt = startedAt + timeoutMs - LAST_BOOKMARK_BEFORE_END_MS;
+  let dueAt = bookmarks ? next(startedAt) : Infinity;
+  function next(now: number): number {
+    return now < lastAt ? Math.min(now + BOOKMARK_INTERVAL_MS, lastAt) : Infinity;
+  }
+  return {
+    dueAt: (): number => dueAt,
+    /** Tells whether one is due, and plans the next. */
+    take(now: number): boolean {
+      if (now < dueAt) return false;
+      dueAt = next(now);
+      return true;
+    },
+  };
 }
 
 type Outcome =
@@ -130,14 +153,11 @@ async function raceEvents(
   }
 }
 
-function nextWake(timing: WatchTiming, endsAt: number, nextBookmarkAt: number, lastSent: boolean): number {
-  if (!timing.bookmarks) return endsAt;
-  const last = endsAt - LAST_BOOKMARK_BEFORE_END_MS;
-  return Math.min(endsAt, nextBookmarkAt, lastSent ? endsAt : last);
-}
-
-/** An encoder of event batches; it remembers whether the Table's columns have been sent. */
-function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]) => Uint8Array {
+/**
+ * An encoder of event batches; it remembers whether the Table's columns have been sent. Undefined where there is no such
+ * form: no object is a list.
+ */
+function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]) => Uint8Array | undefined {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
   let columnsSent = false;
   const encodeOne = (event: WatchEvent): Uint8Array => {
@@ -146,7 +166,7 @@ function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]
     const object = objectOf(event);
     if (format.representation.as === "Table") {
       const line = { type, object: tableObject(format, event, object, columnsSent) };
-      columnsSent ||= event.type !== "BOOKMARK";
+      columnsSent = true;
       return jsonLine(line);
     }
     const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
@@ -160,7 +180,11 @@ function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]
     }
     return jsonLine({ type, object: encodeObject(wire, shown) });
   };
-  return (events) => events.length === 1 ? encodeOne(events[0]!) : Buffer.concat(events.map(encodeOne));
+  return (events) => {
+    const isList = format.representation.as === "PartialObjectMetadataList";
+    if (isList && events.some((event) => event.type !== "ERROR")) return undefined;
+    return events.length === 1 ? encodeOne(events[0]!) : Buffer.concat(events.map(encodeOne));
+  };
 
   function objectOf(event: Exclude<WatchEvent, { type: "ERROR" }>): KubeObject {
     switch (event.type) {
@@ -196,13 +220,15 @@ function tableObject(
   const { resource, representation, includeObject, clock } = format;
   const metaVersion = representation.metaVersion;
   const metadata = { resourceVersion: object.metadata.resourceVersion ?? "" };
-  const rows = event.type === "BOOKMARK" ? [] : [object];
-  const table = tableOf(resource, metadata, rows, includeObject, metaVersion, clock.now());
+  // The end of the initial events is told by the object of the row, which is always there for that.
+  const isInitialEnd = event.type === "BOOKMARK" && event.initialEventsEnd;
+  const include = isInitialEnd && includeObject === "None" ? "Metadata" : includeObject;
+  const table = tableOf(resource, metadata, [object], include, metaVersion, clock.now());
   return {
     kind: "Table",
     apiVersion: `meta.k8s.io/${metaVersion}`,
     metadata: table.metadata,
-    columnDefinitions: columnsSent ? [] : table.columnDefinitions,
+    columnDefinitions: columnsSent ? null : table.columnDefinitions,
     rows: table.rows,
   };
 }

@@ -23,6 +23,9 @@ export const ageColumn: Column = {
   cell: (object, now) => formatAge(object.metadata.creationTimestamp, now),
 };
 
+/** How Go writes the time that bookmarks have not. */
+const ZERO_TIME = "0001-01-01T00:00:00Z";
+
 /** When the object was created, as RBAC kinds show it. */
 export const createdAtColumn: Column = {
   name: "Created At",
@@ -30,7 +33,7 @@ export const createdAtColumn: Column = {
   format: "",
   priority: 0,
   description: "When the object was created.",
-  cell: (object) => object.metadata.creationTimestamp ?? "",
+  cell: (object) => object.metadata.creationTimestamp ?? ZERO_TIME,
 };
 
 /** A text column. */

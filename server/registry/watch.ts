@@ -3,10 +3,11 @@
  * (`apiserver/pkg/storage/etcd3/watcher.go`, `cacher`).
  */
 import { resourceExpired } from "../../core/kube/status.ts";
+import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { CompactedError, type Storage, type StorageEvent, type Stored } from "../storage/storage.ts";
 import { keyOf, prefixOf } from "./keys.ts";
-import { isSelected, listObjects, type Selection } from "./read.ts";
+import { isSelected, listObjects, type Selection, waitForRevision } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 import { withMeta } from "./write.ts";
@@ -21,6 +22,8 @@ export type WatchEvent =
 
 /** Where a watch starts. */
 export interface WatchStart extends Selection {
+  /** The store must have reached this revision. */
+  readonly notBefore: number;
   /** Changes after this revision; undefined for the newest state first. */
   readonly afterRevision: number | undefined;
   /** Send every existing object before the changes. */
@@ -32,14 +35,17 @@ export interface WatchStart extends Selection {
 /** A running watch. `next` waits for the following events; undefined when the watch is over. */
 export interface Watching extends Disposable {
   next(): Promise<readonly WatchEvent[] | undefined>;
-  /** The revision up to which everything has been delivered by `next`. */
-  revision(): number;
+  /** The revision up to which everything has been delivered by `next`; undefined when that is where the watch began. */
+  progress(): number | undefined;
 }
 
 /** A watcher that lets this many changes wait is dropped; its client lists again. */
 const MAX_WAITING_EVENTS = 20_000;
 
-/** Opens a watch. A revision that is compacted gives one ERROR event (410), as kube-apiserver does. */
+/**
+ * Opens a watch. A revision that is compacted gives one ERROR event (410), one that does not come another (504), as
+ * kube-apiserver does once it has understood what is asked.
+ */
 export async function openWatch(
   deps: RegistryDeps,
   target: Target,
@@ -48,6 +54,13 @@ export async function openWatch(
 ): Promise<Watching> {
   const prefix = watchedPrefix(target, start);
   const queue = new EventQueue(deps.storage);
+  try {
+    await waitForRevision(deps, start.notBefore, signal);
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    queue.fail(error);
+    return queue;
+  }
   let afterRevision = start.afterRevision;
   if (start.initialEvents || afterRevision === undefined) {
     const list = await listObjects(deps, target, {
@@ -63,7 +76,7 @@ export async function openWatch(
     }
     afterRevision = list.revision;
   }
-  queue.advance(afterRevision);
+  queue.start(afterRevision);
   try {
     const watch = deps.storage.watch(prefix, afterRevision, (events) => {
       queue.push(
@@ -77,8 +90,7 @@ export async function openWatch(
     const expired = resourceExpired(
       `too old resource version: ${error.requestedRevision} (${error.compactedRevision})`,
     );
-    queue.push([{ type: "ERROR", error: expired }], afterRevision);
-    queue.end();
+    queue.fail(expired);
   }
   if (signal.aborted) queue[Symbol.dispose]();
   else signal.addEventListener("abort", () => queue[Symbol.dispose](), { once: true });
@@ -108,6 +120,7 @@ class EventQueue implements Watching {
   #waiting: WatchEvent[] = [];
   #revision = 0;
   #pushed = 0;
+  #startedAt = 0;
   #limit = MAX_WAITING_EVENTS;
   #ended = false;
   #wake: (() => void) | undefined;
@@ -135,8 +148,16 @@ class EventQueue implements Watching {
     if (events.length > 0) this.#wake?.();
   }
 
-  advance(revision: number): void {
-    this.#pushed = Math.max(this.#pushed, revision);
+  /** Before the first change: what the store has now and this watch is not told, it need not hear of. */
+  start(afterRevision: number): void {
+    this.#pushed = Math.max(this.#pushed, afterRevision);
+    this.#startedAt = Math.max(this.#pushed, this.#storage.revision());
+  }
+
+  /** Ends with an error. */
+  fail(error: unknown): void {
+    this.push([{ type: "ERROR", error }], this.#pushed);
+    this.end();
   }
 
   onClose(stop: () => void): void {
@@ -149,10 +170,9 @@ class EventQueue implements Watching {
     this.#wake?.();
   }
 
-  revision(): number {
-    if (this.#waiting.length > 0) return this.#revision;
-    // What the storage has told so far was not for this watch, or has been delivered.
-    return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());
+  progress(): number | undefined {
+    const revision = this.#delivered();
+    return revision > this.#startedAt ? revision : undefined;
   }
 
   async next(): Promise<readonly WatchEvent[] | undefined> {
@@ -171,5 +191,11 @@ class EventQueue implements Watching {
   [Symbol.dispose](): void {
     this.#waiting = [];
     this.end();
+  }
+
+  #delivered(): number {
+    if (this.#waiting.length > 0) return this.#revision;
+    // What the storage has told so far was not for this watch, or has been delivered.
+    return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());
   }
 }

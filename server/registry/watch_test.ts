@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 
@@ -92,6 +93,8 @@ test("watch of one name, also by the old path", async () => {
   assert.equal((await byPath.next())?.at("metadata/name"), "b");
   const mismatch = await app.send("GET", `${path}?fieldSelector=metadata.name%3Da`);
   assert.equal(mismatch.at("message"), "fieldSelector metadata.name doesn't match requested name");
+  const unnamed = await app.send("GET", `${path}?fieldSelector=spec.signerName%3Da`);
+  assert.equal(unnamed.at("message"), "fieldSelector metadata.name doesn't match requested name");
 });
 
 test("watch-list ends its initial events by an annotated bookmark", async () => {
@@ -115,6 +118,52 @@ test("watch-list ends its initial events by an annotated bookmark", async () => 
   assert.equal((await events.next())?.at("metadata/name"), "c");
 });
 
+for (const query of ["", "&resourceVersion=0"]) {
+  test(`watch with bookmarks${query === "" ? "" : " from 0"} is a streaming list, but not by the old path`, async () => {
+    await using app = await createTestApp();
+    await using asked = await watch(app, `allowWatchBookmarks=true&timeoutSeconds=1${query}`);
+    assert.deepEqual((await asked.next())?.at("metadata/annotations"), { "k8s.io/initial-events-end": "true" });
+    const path = "/apis/certificates.k8s.io/v1/watch/certificatesigningrequests";
+    await using byPath = new WatchReader(
+      await app.open("GET", `${path}?allowWatchBookmarks=true&timeoutSeconds=1${query}`),
+    );
+    const end = byPath.next();
+    await app.clock.advance(1_000);
+    assert.equal(await end, undefined);
+  });
+}
+
+test("watch-list is compressed for those who take it, each flush by itself; other watches are not", async () => {
+  await using app = await createTestApp();
+  await create(app, "a");
+  const headers = { "accept-encoding": "gzip" };
+  const response = await app.open("GET", `${CSRS}?watch=1&allowWatchBookmarks=true`, { headers });
+  assert.equal(response.headers.get("content-encoding"), "gzip");
+  assert.equal(response.headers.get("vary"), "Accept-Encoding");
+  const reader = response.body!.getReader();
+  const lines = gunzipSync((await reader.read()).value!).toString().trimEnd().split("\n");
+  assert.deepEqual(lines.map((line) => (JSON.parse(line) as { readonly type: string }).type), ["ADDED", "BOOKMARK"]);
+  await create(app, "b");
+  assert.match(gunzipSync((await reader.read()).value!).toString(), /^\{"type":"ADDED"/);
+  await reader.cancel();
+  const plain = await app.open("GET", `${CSRS}?watch=1`, { headers });
+  assert.equal(plain.headers.get("content-encoding"), null);
+  await plain.body!.cancel();
+});
+
+test("watch-list at a revision that does not come ends with an error", async () => {
+  await using app = await createTestApp();
+  const opened = watch(
+    app,
+    "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=9000000",
+  );
+  await app.clock.advance(3_000);
+  await using events = await opened;
+  const error = await events.next();
+  assert.deepEqual([error?.type, error?.at("code"), error?.at("reason")], ["ERROR", 504, "Timeout"]);
+  assert.equal(await events.next(), undefined);
+});
+
 test("sendInitialEvents=false shows only what happens", async () => {
   await using app = await createTestApp();
   await create(app, "a");
@@ -128,12 +177,15 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   const version = await create(app, "a");
   await using events = await watch(app, `resourceVersion=${version}&allowWatchBookmarks=true&timeoutSeconds=100`);
   const first = events.next();
+  // Another resource's write moves the bookmark on.
+  const writeOther = (name: string) =>
+    app.send("POST", "/api/v1/namespaces/default/configmaps", { body: { metadata: { name } } });
+  const written = await writeOther("b");
   await app.clock.advance(60_000);
   const bookmark = await first;
   assert.equal(bookmark?.type, "BOOKMARK");
-  assert.deepEqual(bookmark?.at("metadata"), { resourceVersion: version });
-  // Another resource's write moves the bookmark on.
-  await app.send("POST", "/api/v1/namespaces/default/configmaps", { body: { metadata: { name: "c" } } });
+  assert.deepEqual(bookmark?.at("metadata"), { resourceVersion: written.at("metadata/resourceVersion") });
+  await writeOther("c");
   const last = events.next();
   await app.clock.advance(38_000);
   assert.equal((await last)?.type, "BOOKMARK");
@@ -142,6 +194,33 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   await app.clock.advance(2_000);
   assert.equal(await end, undefined);
 });
+
+test("watch sends no bookmark of where it began", async () => {
+  await using app = await createTestApp();
+  const version = await create(app, "a");
+  await create(app, "b");
+  for (
+    const query of [
+      `resourceVersion=${version}&labelSelector=none`,
+      "resourceVersion=0&fieldSelector=metadata.name%3Dno",
+    ]
+  ) {
+    await using events = await watch(app, `${query}&allowWatchBookmarks=true&timeoutSeconds=100`);
+    if (query.startsWith("resourceVersion=0")) assert.equal((await events.next())?.type, "BOOKMARK");
+    const end = events.next();
+    for (const step of [60_000, 38_000, 2_000]) await app.clock.advance(step);
+    assert.equal(await end, undefined);
+  }
+});
+
+for (const timeoutSeconds of ["-1", "9223372037"]) {
+  test(`watch is over at once with timeoutSeconds=${timeoutSeconds}`, async () => {
+    await using app = await createTestApp();
+    await create(app, "a");
+    await using events = await watch(app, `timeoutSeconds=${timeoutSeconds}`);
+    assert.equal(await events.next(), undefined);
+  });
+}
 
 test("watch of one name sees nothing of others, also of names that begin alike, and its bookmarks move on", async () => {
   await using app = await createTestApp();
@@ -204,8 +283,33 @@ test("watch of Tables sends the columns once, also for deletions", async () => {
   await app.send("DELETE", `${CSRS}/a`);
   const deleted = await events.next();
   assert.equal(deleted?.type, "DELETED");
-  assert.deepEqual(deleted?.at("columnDefinitions"), []);
+  assert.equal(deleted?.at("columnDefinitions"), null);
   assert.equal(deleted?.at("rows/0/cells/0"), "a");
+});
+
+for (const includeObject of ["None", "Metadata", "Object"]) {
+  test(`watch of Tables with includeObject=${includeObject} tells the end of the initial events by a row`, async () => {
+    await using app = await createTestApp();
+    await using events = await watch(app, `allowWatchBookmarks=true&includeObject=${includeObject}`, TABLE);
+    const end = await events.next();
+    assert.equal((end?.at("columnDefinitions") as unknown[]).length, 6);
+    assert.equal(
+      end?.at("rows/0/object/kind"),
+      includeObject === "Object" ? "CertificateSigningRequest" : "PartialObjectMetadata",
+    );
+    assert.deepEqual(end?.at("rows/0/object/metadata/annotations"), { "k8s.io/initial-events-end": "true" });
+  });
+}
+
+test("watch as lists of metadata ends at the first object, and as YAML is refused once all else is right", async () => {
+  await using app = await createTestApp();
+  const accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+  await using events = await watch(app, `resourceVersion=${app.storage.revision()}`, { accept });
+  await create(app, "a");
+  assert.equal(await events.next(), undefined);
+  const yaml = { headers: { accept: "application/yaml" } };
+  assert.equal((await app.send("GET", `${CSRS}?watch=1&labelSelector=-`, yaml)).code, 400);
+  assert.equal((await app.send("GET", `${CSRS}?watch=1`, yaml)).code, 406);
 });
 
 test("watch in protobuf sends frames: a length, then the event with an envelope inside", async () => {

@@ -3,7 +3,13 @@ import { Buffer } from "node:buffer";
 import { refusalOf } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { bytesOf, type Target } from "../target.ts";
-import { bodyMediaType, negotiate, negotiateError, negotiateTransformation } from "../../../server/http/negotiation.ts";
+import {
+  assertStreamable,
+  bodyMediaType,
+  negotiate,
+  negotiateError,
+  negotiateTransformation,
+} from "../../../server/http/negotiation.ts";
 import {
   deleteOptionsFromQuery,
   parseCollectionOptions,
@@ -160,7 +166,7 @@ export const accept: Target = {
     const discovery = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" };
     const readers = [
       () => negotiate(header, none, "", { table: true, partial: true, goType: "v1.Secret" }),
-      () => negotiate(header, none, "curl", { table: false, partial: false, streaming: true }),
+      () => assertStreamable(negotiate(header, none, "curl", { table: true, partial: true, serverVersion: "v1" })),
       () => negotiateError(header, none, ""),
       () => negotiateTransformation(header, none, "", discovery),
     ];

@@ -119,9 +119,12 @@ export function createBlanker(options: BlankerOptions): Blanker {
     const out: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(record)) {
       if (key === "metadata" && isRecord(item)) out[key] = blankMetadata(item, ofStore);
-      else if (key === "object" || key === "event") out[key] = blank(item, record["type"] === "BOOKMARK");
-      else if (key === "rows" && Array.isArray(item)) out[key] = item.map((row) => blank(blankAges(row, ages), false));
-      else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
+      else if (key === "object" || key === "event") {
+        out[key] = blank(item, record["type"] === "BOOKMARK" || (isOfStore && "cells" in record));
+      } else if (key === "rows" && Array.isArray(item)) {
+        // Of the rows, only that of a bookmark is about the store.
+        out[key] = item.map((row) => blank(blankAges(row, ages), isOfStore));
+      } else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
       else if (BUILD.includes(key) && "gitVersion" in record && typeof item === "string") out[key] = "<build>";
       else if (key === "serverAddress" && typeof item === "string" && /:\d+$/.test(item)) out[key] = "<address>";
       else out[key] = blank(item, false);

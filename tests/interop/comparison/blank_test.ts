@@ -55,6 +55,14 @@ test("blank() numbers the revisions of objects, and takes those of lists and boo
   assert.deepEqual(blank([{ form: "json", event: { type: "BOOKMARK", object: item("240") } }]), [
     { form: "json", event: { type: "BOOKMARK", object: item("<rv of the store>") } },
   ]);
+  const table = (type: string, version: string, of: string) => ({
+    type,
+    object: { ...item(version), rows: [{ cells: [], object: item(of) }] },
+  });
+  assert.deepEqual(blank([table("BOOKMARK", "241", "241"), table("ADDED", "215", "215")]), [
+    table("BOOKMARK", "<rv of the store>", "<rv of the store>"),
+    table("ADDED", "<rv of the store>", "<rv 2>"),
+  ]);
 });
 
 test("blank() does not blank a revision that has no revision's form", () => {

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import { constants, gunzipSync } from "node:zlib";
 import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/mod.ts";
 import { canonicalObject } from "../../../core/kube/codec/decode.ts";
 import { ALL_KINDS, deleteOptionsSchema, listSchemaOf } from "../../../core/kube/kinds/mod.ts";
@@ -162,6 +163,7 @@ async function readStream(
   whileOpen: () => Promise<void>,
 ): Promise<Pick<RawAnswer, "body" | "end">> {
   const isProtobuf = (response.headers["content-type"] ?? "").includes("protobuf");
+  const isCompressed = response.headers["content-encoding"] === "gzip";
   let body = Buffer.alloc(0);
   let end: RawAnswer["end"];
   const finished = new Promise<void>((resolve) => {
@@ -172,8 +174,9 @@ async function readStream(
       resolve();
     };
     const look = () => {
-      if (typeof events === "number" && countEvents(body, isProtobuf) >= events) stop("events");
+      if (typeof events === "number" && countEvents(plain(body), isProtobuf) >= events) stop("events");
     };
+    const plain = (bytes: Buffer): Buffer => isCompressed ? gunzipStarted(bytes) : bytes;
     response.on("data", (chunk: Uint8Array) => {
       if (end !== undefined) return;
       body = Buffer.concat([body, chunk]);
@@ -185,7 +188,12 @@ async function readStream(
   });
   await whileOpen();
   await finished;
-  return { body: cutToEvents(body, events, isProtobuf), end: end ?? "timeout" };
+  // What is compressed comes in members of one flush each.
+  return { body: isCompressed ? body : cutToEvents(body, events, isProtobuf), end: end ?? "timeout" };
+}
+
+function gunzipStarted(bytes: Buffer): Buffer {
+  return bytes.length === 0 ? bytes : gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
 }
 
 function countEvents(body: Buffer, isProtobuf: boolean): number {

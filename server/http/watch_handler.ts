@@ -1,0 +1,95 @@
+/** GET of a watch: when it starts, what it tells first, how long it lives (`apiserver/pkg/endpoints/handlers/get.go`). */
+import { requiredValue } from "../../core/kube/selectors/fields.ts";
+import { badRequest, genericServerError } from "../../core/kube/status.ts";
+import { assertSelectable, parseRevision, parseUintText } from "../registry/read.ts";
+import type { RegistryDeps, Target } from "../registry/registry.ts";
+import { openWatch, type WatchStart } from "../registry/watch.ts";
+import type { Exchange } from "./exchange.ts";
+import { assertStreamable } from "./negotiation.ts";
+import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
+import { representationFor } from "./read_handlers.ts";
+import { isWatchQuery } from "./request_info.ts";
+import { acceptsGzip, baseHeaders } from "./respond.ts";
+import { parseIncludeObject } from "./table.ts";
+import { watchBody, watchContentType } from "./watch_stream.ts";
+
+/** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
+const MIN_WATCH_MS = 1_800_000;
+
+/** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
+export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+  const representation = representationFor(exchange, { table: true, partial: true, serverVersion: "v1" });
+  // On the old path nothing needs to ask for a watch, and what does not is read like a list.
+  const isAsked = isWatchQuery(exchange.query);
+  const parsed = withDefaults(parseCollectionOptions(exchange.query, isAsked), isAsked);
+  assertSelectable(target.resource, parsed.fields);
+  const options = selectNamed(target, parsed);
+  const start = startOf(options);
+  const includeObject = representation.as === "Table" ? parseIncludeObject(exchange.query) : "Metadata";
+  assertStreamable(representation);
+  const watching = await openWatch(deps, { ...target, name: "" }, start, exchange.signal);
+
+  const compressed = isStreamingList(options) && acceptsGzip(exchange);
+  const format = { resource: target.resource, representation, includeObject, clock: deps.clock, compressed };
+  const timing = {
+    bookmarks: options.allowWatchBookmarks,
+    timeoutMs: timeoutOf(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
+  };
+  const headers = baseHeaders(exchange, compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {});
+  headers.set("content-type", watchContentType(representation));
+  return new Response(watchBody(watching, format, timing, exchange.signal), { status: 200, headers });
+}
+
+/** A watch from any or the newest version is a streaming list (apimachinery `meta/internalversion/defaults.go`). */
+function withDefaults(options: CollectionOptions, isAsked: boolean): CollectionOptions {
+  const { resourceVersion, resourceVersionMatch, sendInitialEvents } = options;
+  if (!isAsked || sendInitialEvents !== undefined || resourceVersionMatch !== "") return options;
+  return ["", "0"].includes(resourceVersion) ? { ...options, sendInitialEvents: true } : options;
+}
+
+/**
+ * The selection of a path that ends in a name: that name alone. Throws StatusError 400 when there are field selectors
+ * and none of them says the same.
+ */
+function selectNamed({ name }: Target, options: CollectionOptions): CollectionOptions {
+  if (name === "") return options;
+  if (options.fields.length === 0) {
+    return { ...options, fields: [{ field: "metadata.name", operator: "=", value: name }] };
+  }
+  if (requiredValue(options.fields, "metadata.name") !== name) {
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
+  }
+  return options;
+}
+
+/** A streaming list says when what there is has been told. */
+function isStreamingList({ sendInitialEvents, allowWatchBookmarks }: CollectionOptions): boolean {
+  return sendInitialEvents === true && allowWatchBookmarks;
+}
+
+function startOf(options: CollectionOptions): WatchStart {
+  const { labels, fields, resourceVersion, sendInitialEvents } = options;
+  const revision = revisionOf(resourceVersion);
+  return {
+    labels,
+    fields,
+    // Changes after a revision that is still to come are simply waited for; a state of then is not.
+    notBefore: sendInitialEvents === true ? revision : 0,
+    afterRevision: sendInitialEvents === true || revision === 0 ? undefined : revision,
+    initialEvents: sendInitialEvents ?? revision === 0,
+    initialEventsEnd: isStreamingList(options),
+  };
+}
+
+/** Zero stands for any version. Throws StatusError 500. */
+function revisionOf(text: string): number {
+  const revision = text === "" ? 0 : parseRevision(text);
+  if (revision !== undefined) return revision;
+  throw genericServerError(`resourceVersion: Invalid value: ${JSON.stringify(text)}: ${parseUintText(text)}`);
+}
+
+/** Go counts nanoseconds in 64 bits: what is too long comes out as something else. */
+function timeoutOf({ timeoutSeconds = 0 }: CollectionOptions): number | undefined {
+  const nanoseconds = BigInt.asIntN(64, BigInt(timeoutSeconds) * 1_000_000_000n);
+  return nanoseconds === 0n ? undefined : Number(nanoseconds / 1_000_000n);
+}
