@@ -88,7 +88,7 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
   if (!labels.ok) throw badRequest(labels.error);
   const fields = parseFieldSelector(fieldText);
   if (!fields.ok) throw badRequest(fields.error);
-  const options: CollectionOptions = {
+  const sent: CollectionOptions = {
     labels: labels.value,
     fields: fields.value,
     limit: Math.max(0, limit),
@@ -99,6 +99,7 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
     allowWatchBookmarks: parseBoolean(query, "allowWatchBookmarks") ?? false,
     sendInitialEvents: parseBoolean(query, "sendInitialEvents"),
   };
+  const options = isWatch ? withWatchDefaults(sent) : sent;
   refuse(
     "ListOptions",
     validateListOptions({
@@ -110,6 +111,14 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
     }),
   );
   return options;
+}
+
+/** A watch from any or the newest version is a streaming list (apimachinery `meta/internalversion/defaults.go`). */
+function withWatchDefaults(options: CollectionOptions): CollectionOptions {
+  const { resourceVersion, resourceVersionMatch, sendInitialEvents } = options;
+  if (sendInitialEvents !== undefined || resourceVersionMatch !== "") return options;
+  if (resourceVersion !== "" && resourceVersion !== "0") return options;
+  return { ...options, sendInitialEvents: true, resourceVersionMatch: "NotOlderThan" };
 }
 
 /** Reads DeleteOptions from the query, for a DELETE without a body. */

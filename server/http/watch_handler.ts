@@ -21,7 +21,7 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const representation = representationFor(exchange, { table: true, partial: true, serverVersion: "v1" });
   // On the old path nothing needs to ask for a watch, and what does not is read like a list.
   const isAsked = isWatchQuery(exchange.query);
-  const parsed = withDefaults(parseCollectionOptions(exchange.query, isAsked), isAsked);
+  const parsed = parseCollectionOptions(exchange.query, isAsked);
   assertSelectable(target.resource, parsed.fields);
   const options = selectNamed(target, parsed);
   const start = startOf(options);
@@ -38,13 +38,6 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const headers = baseHeaders(exchange, compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {});
   headers.set("content-type", watchContentType(representation));
   return new Response(watchBody(watching, format, timing, exchange.signal), { status: 200, headers });
-}
-
-/** A watch from any or the newest version is a streaming list (apimachinery `meta/internalversion/defaults.go`). */
-function withDefaults(options: CollectionOptions, isAsked: boolean): CollectionOptions {
-  const { resourceVersion, resourceVersionMatch, sendInitialEvents } = options;
-  if (!isAsked || sendInitialEvents !== undefined || resourceVersionMatch !== "") return options;
-  return ["", "0"].includes(resourceVersion) ? { ...options, sendInitialEvents: true } : options;
 }
 
 /**
