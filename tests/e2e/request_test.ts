@@ -12,12 +12,26 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+subject:
+  commonName: { allowed: ["*"] }
+names:
+  dns: { allowed: ["*.web.example.com"] }
+  ips: { allowed: [10.0.0.0/8] }
+  uris: { allowed: ["spiffe://example.com/**"] }
+  emails: { allowed: ["*@example.com"] }
+usages: { allowed: [digital signature, key encipherment, server auth] }
+lifetime: { max: 24h }
+`;
 let folder: TempFolder;
 let site: SiteProcess;
 
 before(async () => {
   folder = await createTempFolder();
-  site = await startSiteProcess(folder);
+  await writeFile(folder.join("web.yaml"), PROFILE);
+  site = await startSiteProcess(folder, ["--profile", folder.join("web.yaml")]);
 });
 
 after(async () => {
@@ -104,6 +118,27 @@ test("tlsboot request ends with 3 for a denial, a failure and a wait that is ove
   const nobody = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
   assert.equal(nobody.code, 3);
   assert.match(nobody.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
+});
+
+test("tlsboot request asks a signer of one's own for names of every kind, and tells what it refuses", async () => {
+  const line = ["request", "--signer-name", "example.com/web", "--subject", "CN=shop", "--key-type", "rsa-2048"];
+  const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
+  const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
+  await tlsboot("approve", await ask(...line, ...names, ...more, "--out", "shop"));
+  const { code, stdout, stderr } = await tlsboot(...line, ...names, ...more, "--out", "shop", "-o", "json");
+  assert.equal(code, 0, stderr);
+  const { certificate } = JSON.parse(stdout);
+  assert.deepEqual(certificate.dnsNames, ["a.web.example.com", "b.web.example.com"]);
+  assert.deepEqual([certificate.ipAddresses, certificate.uris], [["10.1.2.3"], ["spiffe://example.com/shop"]]);
+  assert.deepEqual(certificate.emailAddresses, ["shop@example.com"]);
+  assert.deepEqual(certificate.keyUsages, ["digitalSignature", "keyEncipherment"]);
+  assert.deepEqual(certificate.extendedKeyUsages, ["server auth"]);
+
+  await tlsboot("approve", await ask(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere"));
+  const refused = await tlsboot(...line, "--dns", "elsewhere.example.com", "--out", "elsewhere");
+  assert.equal(refused.code, 3);
+  assert.match(refused.stderr, /request failed, reason: \S+, message: .*elsewhere\.example\.com/);
+  assert.deepEqual(await readdir(folder.join("elsewhere")), ["tls.key.new"]);
 });
 
 test("tlsboot request renews with a key of one's own, and by force", async () => {

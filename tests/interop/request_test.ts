@@ -1,10 +1,25 @@
 /** `tlsboot request`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
 import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "./support/clusters.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { createKubectl } from "./support/kubectl.ts";
 import { assertChain, assertKeyMatches, modeOf, openssl, subjectOf } from "./support/openssl.ts";
+
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+subject:
+  commonName: { allowed: [shop] }
+names:
+  dns: { allowed: ["*.example.com"] }
+  uris: { allowed: ["spiffe://example.com/**"] }
+usages: { allowed: [digital signature, server auth] }
+lifetime: { max: 24h }
+`;
 
 /** A request in the cluster's folder, as its administrator. */
 function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: readonly string[]): readonly string[] {
@@ -107,6 +122,38 @@ for (const [name, start] of Object.entries(CLUSTERS)) {
     assert.match(stderr, /is denied, reason: KubectlDeny, message: This CSR was denied by kubectl certificate deny\./);
   });
 }
+
+test("kube-apiserver with a signer of one's own: tlsboot request gets what its profile allows, after kill -9 too", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const cluster = { ...plane, kubectl: createKubectl(plane.folder, plane.adminKubeconfig) };
+  await writeFile(plane.folder.join("web.yaml"), PROFILE);
+  const more = ["--signer-name", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
+  const line = requestLine(cluster, "shop", [
+    ...more,
+    "--uri",
+    "spiffe://example.com/shop",
+    "--key-type",
+    "ecdsa-p384",
+  ]);
+  await killAt(startTlsboot(line), /waiting for approval/);
+  const name = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
+  await cluster.kubectl.run("certificate", "approve", name);
+  // Approved, and nobody signs yet.
+  await killAt(startTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
+  await using _signer = startTlsboot([
+    ...["signer", "--kubeconfig", plane.adminKubeconfig, "--profile", plane.folder.join("web.yaml")],
+    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+  ]);
+  const { code, stderr } = await runTlsboot(line);
+  assert.equal(code, 0, stderr);
+  const certificate = plane.folder.join("shop", "tls.crt");
+  await assertChain(plane.caPath, certificate, "sslserver");
+  await assertKeyMatches(certificate, plane.folder.join("shop", "tls.key"));
+  await openssl(["verify", "-CAfile", plane.caPath, "-verify_hostname", "shop.example.com", certificate]);
+  const names = await openssl(["x509", "-in", certificate, "-noout", "-ext", "subjectAltName"]);
+  assert.match(names, /DNS:shop\.example\.com, URI:spiffe:\/\/example\.com\/shop/);
+});
 
 async function killAt(running: Running, step: RegExp): Promise<Finished> {
   await using started = running;
