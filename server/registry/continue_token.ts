@@ -60,7 +60,7 @@ function decodeToken(text: string): DecodedToken {
       const type = TYPES[field];
       if (type === undefined || member === null) continue;
       const number = type === "int64" && typeof member === "number" ? literal ?? String(member) : undefined;
-      if (number === undefined ? typeof member !== type : !isInt64(number)) {
+      if (number === undefined ? goJsonType(member) !== type : !isInt64(number)) {
         const found = number === undefined ? goJsonType(member) : `number ${number}`;
         const place = `Go struct field continueToken.${field} of type ${type}`;
         throw new DecodeError(`json: cannot unmarshal ${found} into ${place}`);
