@@ -7,27 +7,27 @@ import { bootstrapUsages } from "../core/bootstrap/client_usages.ts";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
 import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";
-import { AppError } from "../core/errors.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
-import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
-import { encodeKubeconfig } from "../core/kube/kubeconfig.ts";
+import { AppError, isAppError } from "../core/errors.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import { keepKey, type KeptKey, temporaryKeyPath } from "./bootstrap_key.ts";
-import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
-import { waitForCertificate } from "./csr_wait.ts";
-import { type Connect, readCluster } from "./connect.ts";
+import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
+import { forgetKey, keepKey } from "./bootstrap_key.ts";
+import type { Connect } from "./connect.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
+import type { CertificateRequest } from "./csr_request.ts";
 import type { FilePort } from "./files.ts";
-import { blameClock, checkIssued } from "./issued_certificate.ts";
 import { checkKubeconfig } from "./kubeconfig_validity.ts";
-import { createObjectStore } from "./object_store.ts";
+import { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
+import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./obtain_certificate.ts";
 import { waitForServer } from "./server_health.ts";
 import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./server_time.ts";
 
 /** What bootstrapping needs. */
 export interface BootstrapOptions {
-  readonly bootstrapKubeconfigPath: string;
+  /** Called only when there is something to do. */
+  readonly findCluster: FindBootstrapCluster;
   /** Written at the end; when it is valid already there is nothing to do. */
   readonly kubeconfigPath: string;
   readonly certDir: string;
@@ -40,18 +40,18 @@ export interface BootstrapOptions {
   readonly onProgress?: (event: BootstrapProgress) => void;
   /** How long to wait for the certificate. Default 3600, kubelet's. */
   readonly waitSeconds?: number;
+  /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
+  readonly expirationSeconds?: number;
 }
 
 /** What happens on the way, for a person who watches. */
 export type BootstrapProgress =
+  | ObtainProgress
   /** There is a kubeconfig, but it cannot be used; `reason` is kubelet's text. */
   | { readonly kind: "kubeconfigInvalid"; readonly reason: string }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
   | { readonly kind: "clockSkew"; readonly skew: ClockSkew }
-  | { readonly kind: "submitted"; readonly name: string; readonly adopted: boolean }
-  | { readonly kind: "approved"; readonly name: string; readonly reason: string }
-  | { readonly kind: "issued"; readonly name: string; readonly notBefore: Date; readonly notAfter: Date }
   | { readonly kind: "stored"; readonly path: string }
   | { readonly kind: "kubeconfigWritten"; readonly path: string };
 
@@ -77,28 +77,31 @@ const DIRECTORY_MODE = 0o755;
 
 /**
  * Gets a certificate and a kubeconfig, or finds that there is one. AppError: `kubeconfig_invalid`, `key_invalid`,
- * `pki_invalid`, `io`; `unreachable`, `tls_untrusted`; `unauthorized`, `access_denied`; `csr_incompatible`,
- * `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`; `clock_skew`. Whatever happens, running it again goes on from
- * where it stopped.
+ * `pki_invalid`, `file_exists` (the files of another node), `io`; `credentials_missing`; `unreachable`,
+ * `tls_untrusted`; `unauthorized`, `access_denied`; `csr_incompatible`, `csr_denied`, `csr_failed`, `csr_deleted`,
+ * `timeout`; `clock_skew`. Whatever happens, running it again goes on from where it stopped.
  */
 export async function bootstrap(options: BootstrapOptions, signal: AbortSignal): Promise<BootstrapOutcome> {
   const { files, clock, logger } = options;
   const validity = await checkKubeconfig(options.kubeconfigPath, options);
-  if (validity.kind === "valid") return { kind: "alreadyValid", pair: validity.pair };
+  if (validity.kind === "valid") {
+    checkOwner(validity.pair, options.nodeName, options.kubeconfigPath);
+    return { kind: "alreadyValid", pair: validity.pair };
+  }
   if (validity.kind === "invalid") {
     logger.warn("kubeconfig cannot be used, bootstrapping again", { reason: validity.reason });
     options.onProgress?.({ kind: "kubeconfigInvalid", reason: validity.reason });
   }
-  const cluster = await readBootstrapCluster(options);
+  const cluster = await options.findCluster(signal);
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
-  const kept = await keepKey(store, files);
+  const kept = await keepKey(store, files, await findReusablePair(options, store));
   options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
   await using connection = await options.connect(cluster);
   const transport = observeServerTime(connection, clock);
-  const issued = await obtain(options, cluster, kept, transport, signal);
+  const issued = await obtain(options, cluster, firstRequest(options, kept.key), transport, signal);
   const pair = await store.update(issued.pair.certificatePem, issued.pair.keyPem);
   options.onProgress?.({ kind: "stored", path: store.currentPath });
-  await forgetTemporaryKey(options, store);
+  await forgetKey(store, options);
   await writeKubeconfig(options, cluster, store);
   options.onProgress?.({ kind: "kubeconfigWritten", path: options.kubeconfigPath });
   return {
@@ -110,60 +113,60 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   };
 }
 
-async function readBootstrapCluster(options: BootstrapOptions): Promise<ResolvedCluster> {
-  try {
-    return await readCluster(options.bootstrapKubeconfigPath, options.files);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new AppError(error.code, `unable to load bootstrap kubeconfig: ${error.message}`, {
-      cause: error,
-      hint: "create one with: tlsboot kubeconfig bootstrap",
-    });
-  }
+/**
+ * The stored pair whose key is used again when only the kubeconfig was lost. Not that of an expired one, where kubelet
+ * does so too: the request of its first time still bears the name that the key gives, and a certificate that is over.
+ */
+async function findReusablePair(
+  options: BootstrapOptions,
+  store: CredentialStore,
+): Promise<CredentialPair | undefined> {
+  // A pair that cannot be read is no obstacle here, as for kubelet: a new one will take its place.
+  const pair = await store.current().catch((error: unknown) => {
+    if (isAppError(error, "pki_invalid")) return undefined;
+    throw error;
+  });
+  if (pair === undefined) return undefined;
+  checkOwner(pair, options.nodeName, options.certDir);
+  return pair.leaf.notAfter < options.clock.now() ? undefined : pair;
+}
+
+/** Two nodes that share files would take each other's certificates away. */
+function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): void {
+  const { commonName } = nodeSubject(nodeName);
+  const found = pair.leaf.subject.commonName;
+  if (found === commonName) return;
+  throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is of "${found}"`, {
+    hint: "choose other paths, or give that node's name with --hostname-override",
+  });
 }
 
 async function obtain(
   options: BootstrapOptions,
   cluster: ResolvedCluster,
-  kept: KeptKey,
+  request: CertificateRequest,
   transport: TimedTransport,
   signal: AbortSignal,
-): Promise<{ readonly submitted: SubmittedRequest; readonly pair: CredentialPair }> {
-  const { clock, random, logger, onProgress } = options;
-  onProgress?.({ kind: "waitingForServer", server: cluster.server });
+): Promise<ObtainedCertificate> {
+  options.onProgress?.({ kind: "waitingForServer", server: cluster.server });
   await waitForServer(transport, options, signal);
   reportSkew(options, transport);
-  const request = firstRequest(options.nodeName, kept);
-  const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, options);
-  const submitted = await submitRequest(csrs, request, clock, signal).catch((error: unknown) => {
-    throw blameClock(error, transport.findSkew());
-  });
-  const { name, uid, adopted } = submitted;
-  logger.info(adopted ? "CSR adopted" : "CSR created", { csr: name, signerName: request.signerName });
-  onProgress?.({ kind: "submitted", name, adopted });
-  const certificatePem = await waitForCertificate({
-    transport,
-    name,
-    uid,
-    clock,
-    random,
-    logger,
-    timeoutSeconds: options.waitSeconds ?? WAIT_SECONDS,
-    onApproved: (reason) => onProgress?.({ kind: "approved", name, reason }),
-  }, signal);
-  const check = { csrName: name, request, now: clock.now(), skew: transport.findSkew() };
-  const pair = checkIssued(certificatePem, check);
-  const { notBefore, notAfter } = pair.leaf;
-  logger.info("certificate issued", { csr: name, fingerprint: pair.leaf.sha256Fingerprint, notAfter });
-  onProgress?.({ kind: "issued", name, notBefore, notAfter });
-  return { submitted, pair };
+  const timeoutSeconds = options.waitSeconds ?? WAIT_SECONDS;
+  return await obtainCertificate({ ...options, transport, request, timeoutSeconds }, signal);
 }
 
-function firstRequest(nodeName: NodeName, kept: KeptKey): CertificateRequest {
+function firstRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
   const subject = nodeSubject(nodeName);
-  const usages = bootstrapUsages(kept.key.algorithm);
-  const name = createDigestCsrName({ publicKeyDer: kept.key.publicKeyDer(), ...subject, usages });
-  return { key: kept.key, subject, signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, usages, name: { fixed: name } };
+  const usages = bootstrapUsages(key.algorithm);
+  const name = createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });
+  return {
+    key,
+    subject,
+    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    usages,
+    ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
+    name: { fixed: name },
+  };
 }
 
 function reportSkew(options: BootstrapOptions, transport: TimedTransport): void {
@@ -176,16 +179,6 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
   options.onProgress?.({ kind: "clockSkew", skew });
 }
 
-/** The certificate is stored by now: a key that stays behind is only untidy, as kubelet sees it. */
-async function forgetTemporaryKey(options: BootstrapOptions, store: CredentialStore): Promise<void> {
-  try {
-    await options.files.unlink(temporaryKeyPath(store));
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    options.logger.warn("cannot remove the temporary key", { error: error.message });
-  }
-}
-
 async function writeKubeconfig(
   options: BootstrapOptions,
   cluster: ResolvedCluster,
@@ -194,26 +187,4 @@ async function writeKubeconfig(
   const text = encodeNodeKubeconfig(cluster, store.currentPath);
   await options.files.makeDirectory(dirname(options.kubeconfigPath), DIRECTORY_MODE);
   await options.files.writeAtomic(options.kubeconfigPath, text, KUBECONFIG_MODE);
-}
-
-/** The kubeconfig of a node, in kubelet's names; nothing of the bootstrap credentials is in it. */
-export function encodeNodeKubeconfig(cluster: ResolvedCluster, certificatePath: string): string {
-  const ca = cluster.ca;
-  return encodeKubeconfig({
-    clusters: [{
-      name: "default-cluster",
-      cluster: {
-        server: cluster.server,
-        ...(cluster.insecureSkipTlsVerify ? { insecureSkipTlsVerify: true } : {}),
-        ...(ca?.kind === "file" ? { certificateAuthority: ca.path } : {}),
-        ...(ca?.kind === "pem" ? { certificateAuthorityData: ca.pem } : {}),
-      },
-    }],
-    contexts: [{
-      name: "default-context",
-      context: { cluster: "default-cluster", user: "default-auth", namespace: "default" },
-    }],
-    users: [{ name: "default-auth", user: { clientCertificate: certificatePath, clientKey: certificatePath } }],
-    currentContext: "default-context",
-  });
 }

@@ -1,7 +1,9 @@
 /** The key of a first request: kept on disk before anybody is asked, so that a restart asks for the same thing. */
-import { dirname, join } from "node:path";
-import { AppError, isAppError, messageOf } from "../core/errors.ts";
+import { dirname } from "node:path";
+import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { AppError, messageOf } from "../core/errors.ts";
 import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import type { Logger } from "../core/ports.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
 
@@ -17,25 +19,19 @@ export interface KeptKey {
 const KEY_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
 
-/** Path of the key that waits for its certificate. */
-export function temporaryKeyPath(store: CredentialStore): string {
-  return join(dirname(store.currentPath), "kubelet-client.key.tmp");
-}
-
 /**
- * The key of the current pair when it is RSA or ECDSA; else the one left by an interrupted run; else a new ECDSA P-256
+ * The key of the pair in use when it is RSA or ECDSA; else the one left by an interrupted run; else a new ECDSA P-256
  * one (`kubelet-bootstrap.md` §4 step 4). A kept key that cannot be read is AppError `key_invalid`, never overwritten.
  */
-export async function keepKey(store: CredentialStore, files: FilePort): Promise<KeptKey> {
-  // A pair that cannot be read is no obstacle here, as for kubelet: a new one will take its place.
-  const current = await store.current().catch((error: unknown) => {
-    if (isAppError(error, "pki_invalid")) return undefined;
-    throw error;
-  });
+export async function keepKey(
+  store: CredentialStore,
+  files: FilePort,
+  current: CredentialPair | undefined,
+): Promise<KeptKey> {
   if (current !== undefined && current.key.algorithm !== "Ed25519") {
     return { key: current.key, path: store.currentPath, reused: true };
   }
-  const path = temporaryKeyPath(store);
+  const path = store.temporaryKeyPath;
   const text = await files.readText(path).catch((error: unknown) => {
     throw keyError(path, messageOf(error), error);
   });
@@ -48,6 +44,19 @@ export async function keepKey(store: CredentialStore, files: FilePort): Promise<
   await files.makeDirectory(dirname(path), DIRECTORY_MODE);
   await files.writeAtomic(path, key.toPem(), KEY_MODE);
   return { key, path, reused: false };
+}
+
+/** The certificate is stored by now: a key that stays behind is only untidy, as kubelet sees it. */
+export async function forgetKey(
+  store: CredentialStore,
+  { files, logger }: { readonly files: FilePort; readonly logger: Logger },
+): Promise<void> {
+  try {
+    await files.unlink(store.temporaryKeyPath);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    logger.warn("cannot remove the temporary key", { error: error.message });
+  }
 }
 
 function keyError(path: string, why: string, cause?: unknown): AppError {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseNodeName } from "../core/bootstrap/node_name.ts";
+import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import {
   CA_FILE,
@@ -13,6 +15,7 @@ import {
   requestOf,
 } from "../tests/support/bootstrap_fixture.ts";
 import { bootstrap } from "./bootstrap.ts";
+import { noBootstrapCredentials } from "./bootstrap_credentials.ts";
 
 test("bootstrap() goes kubelet's way: key kept, digest name, watch, files, kubeconfig", async () => {
   await using f = await fixture();
@@ -160,4 +163,46 @@ test("bootstrap() takes the stored pair's key again when only the kubeconfig was
   assert.ok(first.kind === "issued" && second.kind === "issued");
   assert.equal(second.csrName, first.csrName);
   assert.ok(second.adopted);
+});
+
+test("bootstrap() asks with a new key once the stored pair has expired, so that no old request is in the way", async () => {
+  await using f = await fixture();
+  const soon = { notBefore: NOW, notAfter: new Date(NOW.getTime() + HOUR_MS) };
+  f.api.onCreate = (csr) => f.issue(csr, soon);
+  const first = await f.run();
+  f.clock.jump(2 * HOUR_MS);
+  const late = { notBefore: NOW, notAfter: new Date(NOW.getTime() + 9 * HOUR_MS) };
+  f.api.onCreate = (csr) => f.issue(csr, late);
+  const second = await f.run();
+  assert.ok(first.kind === "issued" && second.kind === "issued");
+  assert.notEqual(second.csrName, first.csrName);
+  assert.notEqual(second.pair.keyPem.reveal(), first.pair.keyPem.reveal());
+});
+
+for (const path of ["/node/kubeconfig", "/node/pki"]) {
+  test(`bootstrap() refuses ${path} of another node, and leaves it`, async () => {
+    await using f = await fixture();
+    f.api.onCreate = (csr) => f.issue(csr);
+    await f.run();
+    if (path === "/node/pki") f.files.entries.delete("/node/kubeconfig");
+    f.files.calls.length = 0;
+    const name = parseNodeName("n2");
+    assert.ok(name.ok);
+    const attempt = bootstrap({ ...f.options, nodeName: name.value }, f.abort.signal);
+    await assert.rejects(attempt, {
+      code: "file_exists",
+      message: `cannot use "${path}" for "system:node:n2": its certificate is of "system:node:n1"`,
+    });
+    assert.deepEqual(f.files.calls, []);
+  });
+}
+
+test("bootstrap() tells which command mends it when there are no bootstrap credentials", async () => {
+  await using f = await fixture();
+  const options = { ...f.options, findCluster: noBootstrapCredentials("/node/kubeconfig") };
+  await assert.rejects(bootstrap(options, f.abort.signal), (error) => {
+    assert.ok(isAppError(error, "credentials_missing"));
+    assert.match(error.hint ?? "", /tlsboot token create --print-join-command/);
+    return true;
+  });
 });

@@ -36,6 +36,7 @@ export interface CertificateManagerOptions {
 /** One request, made as the present certificate's owner or with the bootstrap credentials. */
 export type RequestCertificate = (
   key: PrivateKey,
+  template: CertificateTemplate,
   credentials: "current" | "bootstrap",
   signal: AbortSignal,
 ) => Promise<string>;
@@ -84,7 +85,7 @@ async function rotate(
 ): Promise<RotationCertificate> {
   const key = await generatePrivateKey("ecdsa-p256");
   options.logger.info("asking for a new certificate", { credentials });
-  const certificatePem = await options.requestCertificate(key, credentials, signal);
+  const certificatePem = await options.requestCertificate(key, options.template, credentials, signal);
   const pair = await options.store.update(certificatePem, new Secret(key.toPem()));
   options.logger.info("certificate rotated", {
     path: options.store.currentPath,

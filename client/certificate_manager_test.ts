@@ -76,7 +76,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     clock: createImpatientClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
     logger,
-    requestCertificate(key, credentials) {
+    requestCertificate(key, _template, credentials) {
       requests.push(`${credentials} ${(clock.now().getTime() - START.getTime()) / 1_000}`);
       keys.push(key);
       const isRefused = options.failure !== undefined && requests.length <= (options.failures ?? Infinity);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { rotationUsages } from "../core/bootstrap/client_usages.ts";
 import { AppError } from "../core/errors.ts";
-import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
@@ -20,6 +21,8 @@ const template = {
   ipAddresses: [],
 };
 
+const CLIENT = { signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER, usages: rotationUsages };
+
 test("a renewal posts a generated name, kubelet's usages and order, and answers the certificate", async () => {
   await using api = await startFakeApi({ now: NOW });
   const key = await generatePrivateKey("ecdsa-p256");
@@ -30,7 +33,7 @@ test("a renewal posts a generated name, kubelet's usages and order, and answers 
   api.onCreate = (csr) => void api.put({ ...csr, status: { conditions: [condition], certificate: base64Of(pem) } });
   const asked: string[] = [];
   const request = createCertificateRequester({
-    template,
+    ...CLIENT,
     connect(credentials) {
       asked.push(credentials);
       return Promise.resolve(createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" }));
@@ -39,7 +42,7 @@ test("a renewal posts a generated name, kubelet's usages and order, and answers 
     random: createSeededRandom(),
     logger: createMemoryLogger(),
   });
-  assert.equal(await request(key, "bootstrap", new AbortController().signal), pem);
+  assert.equal(await request(key, template, "bootstrap", new AbortController().signal), pem);
   assert.deepEqual(asked, ["bootstrap"]);
   const csr = api.received[0]?.body as CertificateSigningRequest;
   assert.deepEqual(csr.metadata, { generateName: "csr-" });
@@ -52,7 +55,7 @@ test("a renewal is given up after fifteen minutes", async () => {
   await using api = await startFakeApi({ now: NOW });
   const clock = createFakeClock(NOW);
   const request = createCertificateRequester({
-    template,
+    ...CLIENT,
     connect: () => Promise.resolve(createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" })),
     clock,
     random: createSeededRandom(),
@@ -60,7 +63,7 @@ test("a renewal is given up after fifteen minutes", async () => {
   });
   const key = await generatePrivateKey("ecdsa-p256");
   const renewal = assert.rejects(
-    request(key, "current", new AbortController().signal),
+    request(key, template, "current", new AbortController().signal),
     (error) => error instanceof AppError && error.code === "timeout",
   );
   await api.arrival(/watch=true/);

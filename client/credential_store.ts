@@ -26,6 +26,8 @@ export interface CredentialStoreOptions {
 export interface CredentialStore {
   /** Absolute path of the link that programs read. */
   readonly currentPath: string;
+  /** Where the key of a first request waits for its certificate. */
+  readonly temporaryKeyPath: string;
   /** The pair in use; undefined when there is none. A pair that cannot be read is AppError `pki_invalid`. */
   current(): Promise<CredentialPair | undefined>;
   /**
@@ -48,6 +50,7 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
   await recover(files, currentPath, updatedPath);
   return {
     currentPath,
+    temporaryKeyPath: join(certDir, `${prefix}.key.tmp`),
     async current() {
       const combined = await files.readText(currentPath);
       if (combined !== undefined) return load(combined, combined, currentPath);

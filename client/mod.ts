@@ -77,8 +77,10 @@ export {
   type BootstrapOutcome,
   type BootstrapProgress,
   CLIENT_STORE_PREFIX,
-  encodeNodeKubeconfig,
 } from "./bootstrap.ts";
+export { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "./bootstrap_credentials.ts";
+export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
+export { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
 export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.ts";
 export { type CredentialStore, type CredentialStoreOptions, openCredentialStore } from "./credential_store.ts";
 export {

@@ -14,6 +14,7 @@ export type ErrorCode =
   | "clock_skew"
   | "config_invalid"
   | "conflict"
+  | "credentials_missing"
   | "csr_denied"
   | "csr_failed"
   | "csr_deleted"

@@ -319,5 +319,5 @@ export {
   verifyCertificateSignature,
 } from "./pki/certificate.ts";
 export { type Authority, type AuthorityOptions, createAuthority, parseAuthority } from "./pki/authority.ts";
-export { parseCaBundle, publicKeyPin } from "./pki/ca_bundle.ts";
+export { parseCaBundle, parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/ca_bundle.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";

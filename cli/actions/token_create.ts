@@ -1,4 +1,7 @@
 /** Makes a bootstrap token: at the API server, or as a manifest. */
+import type { Api } from "../../client/api.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
+import { joinCommands, type JoinTarget, joinTargetOf } from "../../core/bootstrap/join_command.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
   isBootstrapGroup,
@@ -12,6 +15,7 @@ import {
   parseBootstrapToken,
 } from "../../core/bootstrap/token.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import type { TokenCreateFlags } from "../commands/token/create.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -24,8 +28,9 @@ import { TOKEN_COLLECTION } from "./token_api.ts";
 
 /** Runs `tlsboot token create`. */
 export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const { ttl, usages, groups, description = "", print } = input.settings;
+  const { ttl, usages, groups, description = "", print, printJoinCommand } = input.settings;
   checkLists(usages, groups);
+  if (printJoinCommand) checkJoinable(usages, print);
   const token = chooseToken(input.args[0], io);
   if (ttl === 0) warn(io, "this token never expires: whoever finds it can use it for ever");
   const secret = {
@@ -45,6 +50,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
     return EXIT.done;
   }
   await using connection = await connect(input.settings, io);
+  const target = printJoinCommand ? await readJoinTarget(connection.api, signal) : undefined;
   try {
     await connection.api.requestJson({ method: "POST", path: TOKEN_COLLECTION, body: secret }, signal);
   } catch (error) {
@@ -54,8 +60,38 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
       hint: `delete it first with: tlsboot token delete ${token.id}`,
     });
   }
-  io.stdout.write(`${formatBootstrapToken(token)}\n`);
+  if (target === undefined) {
+    io.stdout.write(`${formatBootstrapToken(token)}\n`);
+    return EXIT.done;
+  }
+  const { tlsboot, kubeadm } = joinCommands(target, token);
+  io.stdout.write(`${tlsboot}\n${kubeadm}\n`);
   return EXIT.done;
+}
+
+/** Before the token is made: nobody could find the cluster with it. */
+async function readJoinTarget(api: Api, signal: AbortSignal): Promise<JoinTarget> {
+  const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
+  const clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {
+    if (!isAppError(error, "not_found")) throw error;
+    throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
+  });
+  const target = joinTargetOf(clusterInfo);
+  if (target.ok) return target.value;
+  throw unjoinable(target.error);
+}
+
+function unjoinable(why: string, cause?: unknown): AppError {
+  return new AppError("not_found", `cannot print a join command: ${why}`, {
+    cause,
+    hint: "publish it with: kubeadm init phase bootstrap-token, or write a file with: tlsboot kubeconfig bootstrap",
+  });
+}
+
+function checkJoinable(usages: readonly string[], isManifest: boolean): void {
+  if (isManifest) throw new UsageError("give --print or --print-join-command, not both");
+  if (usages.length === BOOTSTRAP_TOKEN_USAGES.length) return;
+  throw new UsageError("joining needs a token for both usages, signing and authentication");
 }
 
 function chooseToken(text: string | undefined, io: Io): BootstrapToken {

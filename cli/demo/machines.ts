@@ -1,6 +1,7 @@
 /** The machines of the demo: each is the bootstrap command's own function, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
 import { bootstrap, type BootstrapOutcome } from "../../client/bootstrap.ts";
+import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
 import type { Connect } from "../../client/connect.ts";
 import type { FilePort } from "../../client/files.ts";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
@@ -65,7 +66,7 @@ export function startMachine(
   const outcome = bootstrap({
     ...deps,
     nodeName: nodeName.value,
-    bootstrapKubeconfigPath,
+    findCluster: bootstrapKubeconfig(bootstrapKubeconfigPath, deps.files),
     kubeconfigPath: machine.kubeconfigPath,
     certDir: machine.certDir,
     waitSeconds,

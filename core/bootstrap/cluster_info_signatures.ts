@@ -8,7 +8,8 @@ import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { signDetached } from "./jws.ts";
 import { listTokenFacts, valueOf } from "./token_secret.ts";
 
-const SIGNATURE_PREFIX = "jws-kubeconfig-";
+/** What the keys of signatures begin with; the token's id follows. */
+export const SIGNATURE_PREFIX = "jws-kubeconfig-";
 const TOKEN_ID = /^[a-z0-9]{6}$/;
 
 /** The config map with the signatures of these tokens and no others, or undefined when it has them. */

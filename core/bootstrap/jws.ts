@@ -2,12 +2,18 @@
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Secret } from "../brand.ts";
+import { equalsInConstantTime } from "./token.ts";
 
 /** The signature of a text: header and MAC, with nothing between the dots. The key id is public. */
 export function signDetached(content: string, keyId: string, key: Secret<string>): string {
   const header = encodeText(JSON.stringify({ alg: "HS256", kid: keyId }));
   const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeText(content)}`).digest("base64url");
   return `${header}..${mac}`;
+}
+
+/** True when the signature is the one that this key makes; header and key id included (`DetachedTokenIsValid`). */
+export function isSignedDetached(signature: string, content: string, keyId: string, key: Secret<string>): boolean {
+  return equalsInConstantTime(signature, signDetached(content, keyId, key));
 }
 
 function encodeText(text: string): string {

@@ -33,7 +33,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "approver", flags: ["kubeconfig", "leader-elect"] },
   {
     command: "bootstrap",
-    flags: ["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
+    flags: [
+      ...["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
+      ...["server", "token", "token-file", "ca-cert-hash"],
+    ],
   },
   { command: "get csr", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },
   { command: "describe csr", flags: ["kubeconfig", "data-dir"] },
@@ -50,7 +53,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   },
   { command: "ca init", flags: ["data-dir"] },
   { command: "ca show", flags: ["data-dir"] },
-  { command: "token create", flags: ["ttl", "description", "groups", "usages", "print"] },
+  { command: "token create", flags: ["ttl", "description", "groups", "usages", "print", "print-join-command"] },
   { command: "token list", flags: ["show-secrets"] },
   { command: "token delete", flags: [] },
   { command: "kubeconfig admin", flags: ["out", "server", "embed-certs"] },

@@ -6,6 +6,7 @@ import {
   type BootstrapOutcome,
   type BootstrapProgress,
 } from "../../client/bootstrap.ts";
+import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
 import { createConnector } from "../../client/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { Secret } from "../../core/brand.ts";
@@ -56,14 +57,14 @@ export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture>
   const api = await startFakeApi({ now: NOW, ...apiOptions });
   const clock = createFakeClock(NOW);
   const files = createMemoryFiles({
-    "/node/bootstrap.kubeconfig": bootstrapKubeconfig(api.server),
+    "/node/bootstrap.kubeconfig": kubeconfigWithToken(api.server),
     [CA_FILE]: api.ca.caPem,
   });
   const logger = createMemoryLogger();
   const progress: BootstrapProgress[] = [];
   const abort = new AbortController();
   const options: BootstrapOptions = {
-    bootstrapKubeconfigPath: "/node/bootstrap.kubeconfig",
+    findCluster: bootstrapKubeconfig("/node/bootstrap.kubeconfig", files),
     kubeconfigPath: "/node/kubeconfig",
     certDir: "/node/pki",
     nodeName: nodeNameOf("n1"),
@@ -94,7 +95,7 @@ function nodeNameOf(text: string): NodeName {
   return name.value;
 }
 
-function bootstrapKubeconfig(server: string): string {
+function kubeconfigWithToken(server: string): string {
   return encodeKubeconfig({
     clusters: [{ name: "c", cluster: { server, certificateAuthority: "ca.crt" } }],
     contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],

@@ -23,6 +23,10 @@ const flags = {
     isCommandLineOnly: true,
     summary: "Print the Secret as YAML instead of creating it; needs no API server. It holds the token.",
   }),
+  printJoinCommand: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Print the commands with which a machine joins: tlsboot's and kubeadm's. They hold the token.",
+  }),
 } as const;
 
 /** Its flags, for the action. */
@@ -44,6 +48,7 @@ export const tokenCreate = defineCommand({
       comment: "Create one for an hour and say what for",
       command: "tlsboot token create --ttl 1h --description 'rack 4'",
     },
+    { comment: "Create one and print what a new machine runs", command: "tlsboot token create --print-join-command" },
     { comment: "Make the Secret for another cluster", command: "tlsboot token create --print | kubectl apply -f -" },
   ],
   exitCodes: {},

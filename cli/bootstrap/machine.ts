@@ -1,0 +1,26 @@
+/** The machine that bootstraps: its name and its files, from the settings. */
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import type { BootstrapFlags } from "../commands/bootstrap.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+
+/** Paths, all absolute, and name of one machine. */
+export interface Machine {
+  readonly nodeName: NodeName;
+  readonly kubeconfigPath: string;
+  readonly certDir: string;
+}
+
+/** Reads them. UsageError for a name that no node can have. */
+export function machineOf(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
+  const name = parseNodeName(settings.hostnameOverride ?? hostname());
+  if (!name.ok) throw new UsageError(name.error, "give the node's name with --hostname-override");
+  return {
+    nodeName: name.value,
+    kubeconfigPath: resolve(io.cwd, settings.kubeconfig ?? ""),
+    certDir: resolve(io.cwd, settings.certDir ?? ""),
+  };
+}

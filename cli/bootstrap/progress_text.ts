@@ -1,0 +1,36 @@
+/** What a person who watches a machine bootstrap is told. */
+import type { BootstrapProgress } from "../../client/bootstrap.ts";
+import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
+import { displayPath } from "../output/display_path.ts";
+
+/** A line; undefined for what they need not know. */
+export function describeProgress(event: BootstrapProgress | DiscoveryProgress, cwd: string): string | undefined {
+  switch (event.kind) {
+    case "kubeconfigInvalid":
+      return `the kubeconfig cannot be used: ${event.reason}`;
+    case "discovering":
+      return `reading cluster-info of ${event.server}`;
+    case "discoveryDelayed":
+      return `trying again: ${event.reason}`;
+    case "discovered":
+      return `cluster-info is signed with the token, and its CA has the hash: the server is ${event.server}`;
+    case "keyKept":
+      return event.reused
+        ? `using the key in ${displayPath(event.path, cwd)}`
+        : `key made: ${displayPath(event.path, cwd)}`;
+    case "waitingForServer":
+      return `waiting for ${event.server}`;
+    case "clockSkew":
+      return `this machine's clock differs: the server says ${event.skew.serverTime.toISOString()}`;
+    case "submitted":
+      return `request ${event.name} ${event.adopted ? "taken up again" : "made"}; ` +
+        `waiting for approval: tlsboot approve ${event.name}`;
+    case "approved":
+      return `approved (${event.reason}); waiting for the certificate`;
+    case "issued":
+      return `issued, valid until ${event.notAfter.toISOString()}`;
+    case "stored":
+    case "kubeconfigWritten":
+      return undefined;
+  }
+}

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clusterInfoKubeconfig } from "../core/bootstrap/cluster_info.ts";
+import { signDetached } from "../core/bootstrap/jws.ts";
+import { Secret } from "../core/brand.ts";
+import { AppError, type ErrorCode } from "../core/errors.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import { parseCaBundle, publicKeyPin } from "../core/pki/ca_bundle.ts";
+import { type FakeAnswer, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
+import { createFakeClock, until } from "../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import { createIssuingCa, type IssuingCa } from "../tests/support/issuing_ca.ts";
+import { createMemoryFiles } from "../tests/support/memory_files.ts";
+import { createConnector } from "./connect.ts";
+import { discoverCluster, type DiscoveryProgress } from "./discover_cluster.ts";
+
+const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
+const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
+const PATH = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+const LOAD_BALANCER = "https://lb.example:443";
+
+interface Discovery {
+  readonly found: Promise<ResolvedCluster>;
+  readonly progress: DiscoveryProgress[];
+}
+
+function discover(api: FakeApi, pinned: IssuingCa = api.ca): Discovery {
+  const clock = createFakeClock(NOW);
+  const impatient = createImpatientClock(clock, 0, 10_000);
+  const progress: DiscoveryProgress[] = [];
+  // The limit of five minutes comes when the short pauses have moved the clock there.
+  const moved = {
+    ...impatient,
+    async sleepUntil(deadline: Date, signal: AbortSignal) {
+      await impatient.sleepUntil(deadline, signal);
+      await clock.advance(0);
+    },
+  };
+  const connect = createConnector({ files: createMemoryFiles(), clock, userAgent: "test" });
+  const bundle = parseCaBundle(pinned.caPem);
+  assert.ok(bundle.ok && bundle.value[0] !== undefined);
+  const found = discoverCluster({
+    server: api.server,
+    token: TOKEN,
+    pins: [publicKeyPin(bundle.value[0])],
+    connect,
+    clock: moved,
+    onProgress: (event) => progress.push(event),
+  }, new AbortController().signal);
+  return { found, progress };
+}
+
+function clusterInfo(caPem: string, secret = TOKEN.secret): FakeAnswer {
+  const kubeconfig = clusterInfoKubeconfig({ server: LOAD_BALANCER, caPem });
+  const data = { kubeconfig, "jws-kubeconfig-abcdef": signDetached(kubeconfig, "abcdef", secret) };
+  return { status: 200, body: { kind: "ConfigMap", metadata: { name: "cluster-info" }, data } };
+}
+
+function unsigned(): FakeAnswer {
+  return { status: 200, body: { kind: "ConfigMap", metadata: { name: "cluster-info" }, data: { kubeconfig: "x" } } };
+}
+
+function failsWith(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof AppError);
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    assert.ok(error.hint);
+    return true;
+  };
+}
+
+test("discoverCluster() reads cluster-info twice, without the token, and believes the second time", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  api.intercept = () => clusterInfo(api.ca.caPem);
+  const { found, progress } = discover(api);
+  const cluster = await found;
+  assert.equal(cluster.server, LOAD_BALANCER);
+  assert.deepEqual(cluster.ca, { kind: "pem", pem: api.ca.caPem });
+  assert.equal(cluster.insecureSkipTlsVerify, false);
+  assert.equal(cluster.token?.reveal(), "abcdef.0123456789abcdef");
+  assert.deepEqual(api.requests, [`GET ${PATH}`, `GET ${PATH}`]);
+  assert.ok(api.received.every(({ headers }) => headers["authorization"] === undefined));
+  assert.deepEqual(progress, [{ kind: "discovering", server: api.server }, {
+    kind: "discovered",
+    server: LOAD_BALANCER,
+  }]);
+});
+
+test("discoverCluster() waits for a server that starts and for the signature, and tells each reason once", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const answers: (FakeAnswer | "destroy")[] = [
+    "destroy",
+    { status: 404, body: { kind: "Status", status: "Failure", reason: "NotFound", code: 404, message: "not found" } },
+    unsigned(),
+    unsigned(),
+  ];
+  api.intercept = () => answers.shift() ?? clusterInfo(api.ca.caPem);
+  const { found, progress } = discover(api);
+  await found;
+  const reasons = progress.flatMap((event) => event.kind === "discoveryDelayed" ? [event.reason] : []);
+  assert.equal(reasons.length, 3, reasons.join("\n"));
+  assert.match(reasons[2] ?? "", /it has no signature for token "abcdef"/);
+});
+
+test("discoverCluster() gives up after five minutes with the reason of the last try", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  api.intercept = unsigned;
+  await assert.rejects(discover(api).found, failsWith("token_invalid", /has no signature for token "abcdef"$/));
+  await until(() => api.requests.length === 60 || api.requests.length === 61);
+});
+
+test("discoverCluster() refuses another token's secret at once", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  api.intercept = () => clusterInfo(api.ca.caPem, new Secret("fedcba9876543210"));
+  await assert.rejects(discover(api).found, failsWith("token_invalid", /not made with the token's secret/));
+  assert.equal(api.requests.length, 1);
+});
+
+test("discoverCluster() refuses a CA without the hash", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  api.intercept = () => clusterInfo(api.ca.caPem);
+  const attempt = discover(api, await createIssuingCa(NOW, "another")).found;
+  await assert.rejects(attempt, failsWith("tls_untrusted", /has the hash sha256:[0-9a-f]{64}, which was not given/));
+  assert.equal(api.requests.length, 1);
+});
+
+test("discoverCluster() refuses a server that the pinned CA did not sign for", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const pinned = await createIssuingCa(NOW, "pinned");
+  api.intercept = () => clusterInfo(pinned.caPem);
+  await assert.rejects(discover(api, pinned).found, failsWith("tls_untrusted", /unknown authority/));
+});
+
+test("discoverCluster() does not let a CA beside the pinned one vouch for the server", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const pinned = await createIssuingCa(NOW, "pinned");
+  api.intercept = () => clusterInfo(pinned.caPem + api.ca.caPem);
+  await assert.rejects(discover(api, pinned).found, failsWith("tls_untrusted", /unknown authority/));
+});
+
+test("discoverCluster() refuses what changes between the two readings", async () => {
+  await using api = await startFakeApi({ now: NOW });
+  const other = await createIssuingCa(NOW, "other");
+  const answers = [clusterInfo(api.ca.caPem), clusterInfo(api.ca.caPem + other.caPem)];
+  api.intercept = () => answers.shift();
+  await assert.rejects(discover(api).found, failsWith("tls_untrusted", /another one over verified TLS/));
+});

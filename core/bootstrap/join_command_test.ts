@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
+import { Secret } from "../brand.ts";
+import type { ConfigMap } from "../kube/core_v1.ts";
+import { parseCaBundle, parsePublicKeyPin, publicKeyPin } from "../pki/ca_bundle.ts";
+import { clusterInfoKubeconfig } from "./cluster_info.ts";
+import { joinCommands, joinTargetOf } from "./join_command.ts";
+
+const NOW = new Date("2026-01-01T00:00:00Z");
+const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
+
+function clusterInfo(kubeconfig: string): ConfigMap {
+  return { metadata: { name: "cluster-info" }, data: { kubeconfig } };
+}
+
+test("joinTargetOf() has the server and the hash of each CA", async () => {
+  const caPem = (await createIssuingCa(NOW)).caPem + (await createIssuingCa(NOW, "next")).caPem;
+  const bundle = parseCaBundle(caPem);
+  assert.ok(bundle.ok);
+  const target = joinTargetOf(clusterInfo(clusterInfoKubeconfig({ server: "https://192.0.2.1:6443", caPem })));
+  assert.deepEqual(target, {
+    ok: true,
+    value: { server: "https://192.0.2.1:6443", pins: bundle.value.map(publicKeyPin) },
+  });
+});
+
+for (
+  const { name, kubeconfig, want } of [
+    { name: "nothing", kubeconfig: "", want: /names no server/ },
+    { name: "no CA", kubeconfig: clusterInfoKubeconfig({ server: "https://a", caPem: "" }), want: /the CA in/ },
+    { name: "something else", kubeconfig: "a: [", want: /cannot parse/ },
+  ]
+) {
+  test(`joinTargetOf() tells of ${name}`, () => {
+    const target = joinTargetOf(clusterInfo(kubeconfig));
+    assert.ok(!target.ok);
+    assert.match(target.error, want);
+  });
+}
+
+for (
+  const { server, endpoint } of [
+    { server: "https://192.0.2.1:6443", endpoint: "192.0.2.1:6443" },
+    { server: "https://[2001:db8::1]:6443", endpoint: "[2001:db8::1]:6443" },
+    { server: "https://lb.example", endpoint: "lb.example:443" },
+  ]
+) {
+  test(`joinCommands() joins ${server}`, () => {
+    const pins = ["0", "1"].map((digit) => parsePublicKeyPin(`sha256:${digit.repeat(64)}`))
+      .flatMap((pin) => pin.ok ? [pin.value] : []);
+    assert.deepEqual(joinCommands({ server, pins }, TOKEN), {
+      tlsboot: `tlsboot bootstrap --server ${server} --token abcdef.0123456789abcdef --ca-cert-hash ${pins[0]} ` +
+        `--ca-cert-hash ${pins[1]} --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki`,
+      kubeadm: `kubeadm join ${endpoint} --token abcdef.0123456789abcdef ` +
+        `--discovery-token-ca-cert-hash ${pins[0]} --discovery-token-ca-cert-hash ${pins[1]}`,
+    });
+  });
+}

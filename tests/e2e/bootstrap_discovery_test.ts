@@ -1,0 +1,126 @@
+/** `tlsboot bootstrap --server … --token … --ca-cert-hash …` against `tlsboot up`. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { type Finished, runTlsboot, type StartOptions } from "../support/child.ts";
+import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+
+async function tlsboot(folder: TempFolder, args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  return await runTlsboot(args, { cwd: folder.path, ...options });
+}
+
+interface Join {
+  readonly token: string;
+  readonly hash: string;
+  /** The words behind `tlsboot`, without the paths of a real node. */
+  readonly words: readonly string[];
+  readonly kubeadm: string;
+}
+
+async function join(folder: TempFolder, site: SiteProcess): Promise<Join> {
+  const { code, stdout, stderr } = await tlsboot(folder, [
+    ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", site.data],
+  ]);
+  assert.equal(code, 0, stderr);
+  const [line = "", kubeadm = ""] = stdout.split("\n");
+  const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
+  assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
+  assert.equal(
+    kubeadm,
+    `kubeadm join 127.0.0.1:${site.port} --token ${token} --discovery-token-ca-cert-hash ${hash}`,
+  );
+  return { token, hash, words: line.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [], kubeadm };
+}
+
+function paths(folder: TempFolder, node: string): readonly string[] {
+  return ["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")]
+    .concat("--hostname-override", node);
+}
+
+test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  const { token, hash, words } = await join(folder, site);
+  const known = ["bootstrap", "--server", `127.0.0.1:${site.port}`, "--ca-cert-hash", hash.toUpperCase()];
+  await writeFile(folder.join("token"), `${token}\n`);
+  const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
+    ["line", words, {}],
+    ["file", [...known, "--token-file", "token"], {}],
+    ["stdin", [...known, "--token", "-"], { stdin: `${token}\n` }],
+    ["env", known, { env: { TLSBOOT_TOKEN: token } }],
+  ];
+  for (const [node, args, options] of ways) {
+    const { code, stdout, stderr } = await tlsboot(folder, [...args, ...paths(folder, node), "--debug"], options);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, new RegExp(`^certificate of ${node} issued`));
+    assert.match(stderr, /cluster-info is signed with the token, and its CA has the hash/);
+    assert.ok(!stderr.includes(token.slice(7)) && !stdout.includes(token.slice(7)), "no secret is shown");
+    const kubeconfig = await readFile(folder.join(node, "kubeconfig"), "utf8");
+    assert.ok(!kubeconfig.includes(token.slice(7)));
+    assert.match(kubeconfig, new RegExp(`server: https://127\\.0\\.0\\.1:${site.port}\n`));
+    await using connected = await connectWith(folder.join(node, "kubeconfig"));
+    const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    assert.match(
+      await connected.api.requestText({ method: "POST", path, body: {} }, quiet),
+      new RegExp(`"username":"system:node:${node}"`),
+    );
+  }
+});
+
+test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothing", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  const { token, hash } = await join(folder, site);
+  const server = ["bootstrap", "--server", site.url];
+  const wrongHash = `sha256:${"0".repeat(64)}`;
+  const wrongSecret = `${token.slice(0, 7)}0123456789abcdef`;
+  const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
+    [
+      "hash",
+      [...server, "--token", token, "--ca-cert-hash", wrongHash],
+      /error: cannot trust cluster-info of ".*": its CA has the hash sha256:[0-9a-f]{64}, which was not given\n/,
+    ],
+    [
+      "secret",
+      [...server, "--token", wrongSecret, "--ca-cert-hash", hash],
+      /error: cannot trust cluster-info of ".*": its signature for "\w{6}" was not made with the token's secret\n/,
+    ],
+    [
+      "unknown",
+      [...server, "--token", "aaaaaa.0123456789abcdef", "--ca-cert-hash", hash, "--wait", "2s"],
+      /error: cannot trust cluster-info of ".*": it has no signature for token "aaaaaa"\ntlsboot: hint: the token is unknown/,
+    ],
+    [
+      "away",
+      ["bootstrap", "--server", "https://127.0.0.1:1", "--token", token, "--ca-cert-hash", hash, "--wait", "2s"],
+      /error: cannot read cluster-info of "https:\/\/127\.0\.0\.1:1": cannot reach .*: connection refused\n/,
+    ],
+  ];
+  for (const [node, args, message] of cases) {
+    const { code, stdout, stderr } = await tlsboot(folder, [...args, ...paths(folder, node)]);
+    assert.equal(code, 1, stderr);
+    assert.equal(stdout, "");
+    assert.match(stderr, message);
+    assert.ok(!stderr.includes(token.slice(7)));
+    assert.equal(existsSync(folder.join(node)), false, node);
+  }
+});
+
+test("tlsboot token create --print-join-command makes no token when nobody could find the cluster", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, []);
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
+  await admin.api.requestJson({ method: "DELETE", path }, quiet);
+  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command", "--data-dir", site.data];
+  const { code, stdout, stderr } = await tlsboot(folder, args);
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /error: cannot print a join command: the cluster publishes no cluster-info\n/);
+  const listed = await tlsboot(folder, ["token", "list", "--data-dir", site.data]);
+  assert.doesNotMatch(listed.stdout, /aaaaaa/);
+});
