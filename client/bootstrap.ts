@@ -13,7 +13,7 @@ import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
-import { forgetKey, keepKey } from "./bootstrap_key.ts";
+import { forgetKey, keepKey, type StoredPair } from "./bootstrap_key.ts";
 import type { Connect } from "./connect.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { CertificateRequest } from "./csr_request.ts";
@@ -94,7 +94,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   }
   const cluster = await options.findCluster(signal);
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
-  const kept = await keepKey(store, files, await findReusablePair(options, store));
+  const kept = await keepKey(store, files, await findStored(options, store));
   options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
   await using connection = await options.connect(cluster);
   const transport = observeServerTime(connection, clock);
@@ -114,21 +114,18 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
 }
 
 /**
- * The stored pair whose key is used again when only the kubeconfig was lost. Not that of an expired one, where kubelet
+ * The stored pair; its key is used again when only the kubeconfig was lost. Not that of an expired one, where kubelet
  * does so too: the request of its first time still bears the name that the key gives, and a certificate that is over.
  */
-async function findReusablePair(
-  options: BootstrapOptions,
-  store: CredentialStore,
-): Promise<CredentialPair | undefined> {
+async function findStored(options: BootstrapOptions, store: CredentialStore): Promise<StoredPair> {
   // A pair that cannot be read is no obstacle here, as for kubelet: a new one will take its place.
   const pair = await store.current().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
     throw error;
   });
-  if (pair === undefined) return undefined;
+  if (pair === undefined) return { pair, isReusable: false };
   checkOwner(pair, options.nodeName, options.certDir);
-  return pair.leaf.notAfter < options.clock.now() ? undefined : pair;
+  return { pair, isReusable: pair.leaf.notAfter >= options.clock.now() };
 }
 
 /** Two nodes that share files would take each other's certificates away. */

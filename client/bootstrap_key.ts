@@ -19,6 +19,13 @@ export interface KeptKey {
 const KEY_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
 
+/** What a store has, for the choice of a key. */
+export interface StoredPair {
+  readonly pair: CredentialPair | undefined;
+  /** Whether the pair's key may be asked for again. */
+  readonly isReusable: boolean;
+}
+
 /**
  * The key of the pair in use when it is RSA or ECDSA; else the one left by an interrupted run; else a new ECDSA P-256
  * one (`kubelet-bootstrap.md` §4 step 4). A kept key that cannot be read is AppError `key_invalid`, never overwritten.
@@ -26,24 +33,30 @@ const DIRECTORY_MODE = 0o755;
 export async function keepKey(
   store: CredentialStore,
   files: FilePort,
-  current: CredentialPair | undefined,
+  { pair, isReusable }: StoredPair,
 ): Promise<KeptKey> {
-  if (current !== undefined && current.key.algorithm !== "Ed25519") {
-    return { key: current.key, path: store.currentPath, reused: true };
+  if (isReusable && pair !== undefined && pair.key.algorithm !== "Ed25519") {
+    return { key: pair.key, path: store.currentPath, reused: true };
   }
   const path = store.temporaryKeyPath;
-  const text = await files.readText(path).catch((error: unknown) => {
-    throw keyError(path, messageOf(error), error);
-  });
-  if (text !== undefined) {
-    const key = parsePrivateKey(text);
-    if (!key.ok) throw keyError(path, key.error);
-    return { key: key.value, path, reused: true };
-  }
+  const left = await readKey(path, files);
+  // The run that left it came to its end but for removing it: its request is answered already.
+  const isSpent = pair !== undefined && left?.toPem() === pair.key.toPem();
+  if (left !== undefined && !isSpent) return { key: left, path, reused: true };
   const key = await generatePrivateKey("ecdsa-p256");
   await files.makeDirectory(dirname(path), DIRECTORY_MODE);
   await files.writeAtomic(path, key.toPem(), KEY_MODE);
   return { key, path, reused: false };
+}
+
+async function readKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
+  const text = await files.readText(path).catch((error: unknown) => {
+    throw keyError(path, messageOf(error), error);
+  });
+  if (text === undefined) return undefined;
+  const key = parsePrivateKey(text);
+  if (key.ok) return key.value;
+  throw keyError(path, key.error);
 }
 
 /** The certificate is stored by now: a key that stays behind is only untidy, as kubelet sees it. */

@@ -1,36 +1,42 @@
 /**
- * Keeps a client certificate fresh (client-go `certificate_manager.go`; `kubelet-bootstrap.md` §7): sleeps until 70–90 %
- * of its life, asks with a new key, stores, and begins again. What to do when is decided by `core/bootstrap/rotation`.
+ * Keeps a certificate fresh (client-go `certificate_manager.go`; `kubelet-bootstrap.md` §7): sleeps until 70–90 % of its
+ * life, asks with a new key, stores, and begins again. What to do when is decided by `core/bootstrap/rotation`.
  */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
   afterFailure,
   afterRotation,
+  afterTemplateChange,
   BACKOFF_LIMIT,
   type CertificateTemplate,
   nextStep,
-  type RotationCertificate,
+  rotationDeadline,
   type RotationState,
+  type RotationStep,
   startRotation,
 } from "../core/bootstrap/rotation.ts";
-import { AppError } from "../core/errors.ts";
+import { Secret } from "../core/brand.ts";
+import { AppError, isAppError } from "../core/errors.ts";
 import { StatusError } from "../core/kube/status.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
-import { Secret } from "../core/brand.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./credential_store.ts";
+import { rotationCertificateOf } from "./rotation_certificate.ts";
+import type { TemplateSource } from "./template_source.ts";
 
 /** What rotation needs. */
 export interface CertificateManagerOptions {
+  /** A client certificate is also what the machine asks with: without one it comes to an end, as kubelet does. */
+  readonly purpose: "client" | "serving";
   readonly store: CredentialStore;
-  readonly template: CertificateTemplate;
+  readonly template: TemplateSource;
   /** Asks for a certificate for the key and waits for it; `createCertificateRequester` makes one. Answers PEM. */
   readonly requestCertificate: RequestCertificate;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told of each new pair once it is stored. */
-  readonly onRotated?: (pair: CredentialPair) => void;
+  /** Told of each new pair once it is stored; what it throws ends the manager. */
+  readonly onRotated?: (pair: CredentialPair) => void | Promise<void>;
 }
 
 /** One request, made as the present certificate's owner or with the bootstrap credentials. */
@@ -45,73 +51,144 @@ export type RequestCertificate = (
 const EXIT_AFTER_MS = 5 * 60_000;
 
 /**
- * Runs until the signal fires, rejecting with its reason. Ends by itself with AppError `unauthorized` only where kubelet
- * exits: no valid certificate for five minutes while the server answers. A corrupt store is AppError `pki_invalid`.
+ * Runs until the signal fires, rejecting with its reason. A client's ends by itself with AppError `credentials_missing`
+ * when its certificate is over and there is nothing to ask with, and with `unauthorized` where kubelet exits: no valid
+ * certificate for five minutes while the server answers. A corrupt store is AppError `pki_invalid`.
  */
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
-  const { store, clock, random } = options;
+  const { store, clock, random, template } = options;
   const current = await store.current();
-  let state = startRotation(current && rotationCertificateOf(current), options.template, clock.now());
-  let lastUsable = clock.now();
-  let isHealthy = false;
+  let state = startRotation(current && rotationCertificateOf(current), template.current(), clock.now());
+  const rotation = createRotation(options);
+  const health = createHealth(clock);
   while (true) {
-    signal.throwIfAborted();
+    const change = template.changed();
+    if (template.current() !== state.template) state = afterTemplateChange(state, template.current());
+    const either = AbortSignal.any([signal, change]);
     const step = nextStep(state, clock.now(), () => random.float());
     state = step.state;
-    if (step.kind === "sleep") {
-      await clock.sleepUntil(step.until, signal);
-      continue;
-    }
-    if (step.credentials === "current") lastUsable = clock.now();
+    let pair: CredentialPair;
     try {
-      state = afterRotation(state, await rotate(options, step.credentials, signal), clock.now());
-      isHealthy = true;
+      if (step.kind === "sleep") {
+        await clock.sleepUntil(step.until, either);
+        continue;
+      }
+      pair = step.kind === "idle" ? await fired(either) : await rotation.rotate(step, either);
     } catch (error) {
       signal.throwIfAborted();
+      if (change.aborted) continue; // another template: what was under way is for the old one
       if (!(error instanceof AppError)) throw error;
       state = fail(options, state, error);
-      isHealthy = isServerHealthy(error) ?? isHealthy;
-      if (isHealthy && !isUsable(state, clock) && clock.now().getTime() - lastUsable.getTime() >= EXIT_AFTER_MS) {
-        throw exitError(error);
-      }
+      if (options.purpose === "serving") continue;
+      if (error.code === "credentials_missing") throw error;
+      if (health.observe(error, state) === "lost") throw exitError(error);
+      continue;
     }
+    state = afterRotation(state, rotationCertificateOf(pair), clock.now());
+    health.observe(undefined, state);
+    await options.onRotated?.(pair);
   }
 }
 
-async function rotate(
-  options: CertificateManagerOptions,
+interface Rotation {
+  rotate(step: RotationStep & { readonly kind: "request" }, signal: AbortSignal): Promise<CredentialPair>;
+}
+
+/** A certificate that was issued and is not on disk yet. */
+interface Unstored {
+  readonly template: CertificateTemplate;
+  readonly certificatePem: string;
+  readonly key: PrivateKey;
+  /** From then on it is better to ask again. */
+  readonly staleFrom: Date;
+}
+
+/** Asks and stores. What was issued and could not be stored is stored by the next try, without asking again. */
+function createRotation(options: CertificateManagerOptions): Rotation {
+  const { purpose, store, logger, clock } = options;
+  let unstored: Unstored | undefined;
+  return {
+    async rotate({ credentials, template }, signal) {
+      if (unstored?.template !== template || unstored.staleFrom <= clock.now()) {
+        logger.info("asking for a new certificate", { purpose, credentials });
+        unstored = await ask(options, template, credentials, signal);
+      }
+      const { certificatePem, key } = unstored;
+      const pair = await store.update(certificatePem, new Secret(key.toPem())).catch((error: unknown) => {
+        // Only a disk may come to take it after all.
+        if (!isAppError(error, "io")) unstored = undefined;
+        throw error;
+      });
+      unstored = undefined;
+      logger.info("certificate rotated", {
+        purpose,
+        path: store.currentPath,
+        fingerprint: pair.leaf.sha256Fingerprint,
+        notAfter: pair.leaf.notAfter.toISOString(),
+      });
+      return pair;
+    },
+  };
+}
+
+async function ask(
+  { requestCertificate, clock }: CertificateManagerOptions,
+  template: CertificateTemplate,
   credentials: "current" | "bootstrap",
   signal: AbortSignal,
-): Promise<RotationCertificate> {
+): Promise<Unstored> {
   const key = await generatePrivateKey("ecdsa-p256");
-  options.logger.info("asking for a new certificate", { credentials });
-  const certificatePem = await options.requestCertificate(key, options.template, credentials, signal);
-  const pair = await options.store.update(certificatePem, new Secret(key.toPem()));
-  options.logger.info("certificate rotated", {
-    path: options.store.currentPath,
-    fingerprint: pair.leaf.sha256Fingerprint,
-    notAfter: pair.leaf.notAfter.toISOString(),
-  });
-  options.onRotated?.(pair);
-  return rotationCertificateOf(pair);
+  const certificatePem = await requestCertificate(key, template, credentials, signal);
+  const chain = parseCertificateChain(certificatePem);
+  const leaf = chain.ok ? chain.value[0] : undefined;
+  return {
+    template,
+    certificatePem,
+    key,
+    staleFrom: leaf === undefined ? clock.now() : rotationDeadline(leaf, () => 0),
+  };
+}
+
+/** kubelet's exit: "lost" once there was no usable certificate for five minutes while the server answers. */
+function createHealth(
+  clock: Clock,
+): { observe(error: AppError | undefined, state: RotationState): "lost" | undefined } {
+  let isHealthy = false;
+  let withoutSince: Date | undefined;
+  return {
+    observe(error, { certificate }) {
+      isHealthy = error === undefined ? true : isServerHealthy(error) ?? isHealthy;
+      const now = clock.now();
+      const isUsable = certificate !== undefined && certificate.notAfter >= now;
+      withoutSince = isUsable ? undefined : withoutSince ?? now;
+      const lackMs = withoutSince === undefined ? 0 : now.getTime() - withoutSince.getTime();
+      return isHealthy && lackMs >= EXIT_AFTER_MS ? "lost" : undefined;
+    },
+  };
 }
 
 function fail(options: CertificateManagerOptions, state: RotationState, error: AppError): RotationState {
-  const next = afterFailure(state, options.clock.now(), () => options.random.float());
-  options.logger.warn("cannot rotate the certificate", {
+  const { purpose, logger, clock, random } = options;
+  const next = afterFailure(state, clock.now(), () => random.float());
+  logger.warn("cannot rotate the certificate", {
+    purpose,
     code: error.code,
     error: error.message,
     tries: next.failures,
     nextTry: next.notUntil?.toISOString(),
   });
   if (next.failures === BACKOFF_LIMIT) {
-    options.logger.error("Reached backoff limit, still unable to rotate certs", { tries: next.failures });
+    logger.error("Reached backoff limit, still unable to rotate certs", { purpose, tries: next.failures });
   }
   return next;
 }
 
-function isUsable(state: RotationState, clock: Clock): boolean {
-  return state.certificate !== undefined && state.certificate.notAfter >= clock.now();
+/** Rejects with the signal's reason once it fires. */
+function fired(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 /** What a failed request says of the server (`kubelet-bootstrap.md` §7.5); undefined when it says nothing. */
@@ -121,8 +198,10 @@ export function isServerHealthy(error: AppError): boolean | undefined {
     case "csr_failed":
     case "csr_deleted":
     case "timeout":
+    case "io":
       return undefined;
     case "unauthorized":
+    case "token_invalid":
       return true;
     case "not_found":
     case "access_denied":
@@ -145,12 +224,6 @@ function exitError(cause: AppError): AppError {
   return new AppError(
     "unauthorized",
     "No valid client certificate is found and the server is responsive, exiting.",
-    { cause, hint: "renew the bootstrap kubeconfig with: tlsboot token create, then start again" },
+    { cause, hint: "make a token with: tlsboot token create, put it into the bootstrap kubeconfig, and start again" },
   );
-}
-
-function rotationCertificateOf(pair: CredentialPair): RotationCertificate {
-  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = pair.leaf;
-  const { commonName, organizations } = subject;
-  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
 }

@@ -8,10 +8,11 @@ import { Secret } from "../core/brand.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
-import { createMemoryFiles } from "../tests/support/memory_files.ts";
+import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { isServerHealthy, runCertificateManager } from "./certificate_manager.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
+import { createTemplateHolder, fixedTemplate, type TemplateHolder } from "./template_source.ts";
 
 const START = new Date("2026-01-01T00:00:00Z");
 const MINUTE = 60_000;
@@ -32,6 +33,10 @@ interface Fixture extends AsyncDisposable {
   readonly logger: MemoryLogger;
   /** Credentials and time, in seconds from the start, of each request. */
   readonly requests: string[];
+  /** The template of each. */
+  readonly templates: CertificateTemplate[];
+  readonly files: MemoryFiles;
+  readonly template: TemplateHolder;
   readonly keys: PrivateKey[];
   /** The manager's end: what it threw. */
   readonly ended: Promise<unknown>;
@@ -45,6 +50,11 @@ interface FixtureOptions {
   /** What the first requests are refused with. */
   readonly failure?: AppError;
   readonly failures?: number;
+  readonly purpose?: "client" | "serving";
+  /** The template at the start; TEMPLATE without it. */
+  readonly template?: CertificateTemplate | "none";
+  /** Requests hang until they are aborted. */
+  readonly hangs?: boolean;
 }
 
 /** A manager whose pauses after failures are over at once; longer sleeps wait for the test. */
@@ -55,32 +65,41 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
   const logger = createMemoryLogger();
   const abort = new AbortController();
   const requests: string[] = [];
+  const templates: CertificateTemplate[] = [];
   const keys: PrivateKey[] = [];
-  async function issue(key: PrivateKey): Promise<string> {
+  const template = createTemplateHolder(options.template === "none" ? undefined : options.template ?? TEMPLATE);
+  async function issue(key: PrivateKey, wanted: CertificateTemplate): Promise<string> {
     const now = clock.now();
-    const { commonName, organizations } = TEMPLATE;
+    const { commonName, organizations, dnsNames, ipAddresses } = wanted;
     return await (await ca).issue({
       publicKeyDer: key.publicKeyDer(),
       subject: { commonName, organizations },
+      dnsNames,
+      ipAddresses,
       notBefore: now,
       notAfter: new Date(now.getTime() + 10 * HOUR),
     });
   }
   if (options.initial) {
     const key = await generatePrivateKey("ecdsa-p256");
-    await store.update(await issue(key), new Secret(key.toPem()));
+    await store.update(await issue(key, TEMPLATE), new Secret(key.toPem()));
   }
   const ended = runCertificateManager({
     store,
-    template: TEMPLATE,
+    purpose: options.purpose ?? "client",
+    template,
     clock: createImpatientClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
     logger,
-    requestCertificate(key, _template, credentials) {
+    requestCertificate(key, wanted, credentials, signal) {
+      templates.push(wanted);
       requests.push(`${credentials} ${(clock.now().getTime() - START.getTime()) / 1_000}`);
       keys.push(key);
       const isRefused = options.failure !== undefined && requests.length <= (options.failures ?? Infinity);
-      return isRefused ? Promise.reject(options.failure) : issue(key);
+      if (options.hangs === true && wanted === TEMPLATE) {
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }
+      return isRefused ? Promise.reject(options.failure) : issue(key, wanted);
     },
   }, abort.signal).catch((error: unknown) => error);
   return {
@@ -88,6 +107,9 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     store,
     logger,
     requests,
+    templates,
+    files,
+    template,
     keys,
     ended,
     rotated: (count) =>
@@ -167,13 +189,83 @@ test("runCertificateManager() goes on while the server is down", async () => {
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
 });
 
+test("runCertificateManager() grants the five minutes anew after a machine slept past its certificate's end", async () => {
+  await using f = await fixture({ initial: true, failure: unauthorized() });
+  await f.rotated(0);
+  f.clock.jump(30 * HOUR);
+  await f.clock.advance(0);
+  await f.ended;
+  const triedMs = f.clock.now().getTime() - START.getTime() - 30 * HOUR;
+  assert.ok(triedMs >= 5 * MINUTE && triedMs < 6 * MINUTE, String(triedMs));
+});
+
+test("runCertificateManager() ends at once when its certificate is over and there is nothing to ask with", async () => {
+  await using f = await fixture({ initial: false, failure: coded("credentials_missing") });
+  const end = await f.ended;
+  assert.ok(end instanceof AppError && end.code === "credentials_missing");
+  assert.equal(f.requests.length, 1);
+});
+
+test("runCertificateManager() never ends for the lack of a serving certificate", async () => {
+  await using f = await fixture({ initial: false, failure: unauthorized(), failures: 40, purpose: "serving" });
+  await f.rotated(1);
+  assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
+});
+
+for (const failOn of [/^writeAtomic/, /^symlink/, /^rename/]) {
+  test(`runCertificateManager() stores what was issued once the disk takes it (${failOn.source})`, async () => {
+    await using f = await fixture({ initial: true });
+    await f.rotated(0);
+    const first = await f.store.current();
+    f.files.failOn = failOn;
+    f.clock.jump(8 * HOUR);
+    await f.clock.advance(0);
+    await until(() => f.logger.messages("warn").length > 9, TURNS);
+    assert.equal(f.requests.length, 1, "asked once");
+    assert.equal((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
+    f.files.failOn = undefined;
+    await f.rotated(1);
+    assert.equal(f.requests.length, 1);
+    assert.notEqual((await f.store.current())?.leaf.serialNumber, first?.leaf.serialNumber);
+  });
+}
+
+const WIDER: CertificateTemplate = { ...TEMPLATE, ipAddresses: ["192.0.2.1"] };
+
+test("runCertificateManager() asks at once for another template while it sleeps", async () => {
+  await using f = await fixture({ initial: true });
+  await f.rotated(0);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [WIDER]);
+  assert.deepEqual((await f.store.current())?.leaf.ipAddresses, ["192.0.2.1"]);
+});
+
+test("runCertificateManager() drops a request for a template that is no longer wanted", async () => {
+  await using f = await fixture({ initial: false, hangs: true });
+  await until(() => f.requests.length === 1, TURNS);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [TEMPLATE, WIDER]);
+});
+
+test("runCertificateManager() waits while nothing can be asked for", async () => {
+  await using f = await fixture({ initial: false, template: "none", purpose: "serving" });
+  await f.clock.advance(HOUR);
+  assert.deepEqual(f.requests, []);
+  f.template.set(WIDER);
+  await f.rotated(1);
+  assert.deepEqual(f.templates, [WIDER]);
+});
+
 test("runCertificateManager() refuses a corrupt store", async () => {
   const files = createMemoryFiles({ "/pki/kubelet-client-current.pem": "garbage" });
   const clock = createFakeClock(START);
   const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
   const manager = runCertificateManager({
+    purpose: "client",
     store,
-    template: TEMPLATE,
+    template: fixedTemplate(TEMPLATE),
     clock,
     random: { float: () => 0, bytes: (length) => new Uint8Array(length) },
     logger: createMemoryLogger(),

@@ -1,7 +1,7 @@
 /** One renewal over the API: a CSR with a generated name, waited for at most 15 minutes (`kubelet-bootstrap.md` §7.4). */
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { RequestCertificate } from "./certificate_manager.ts";
-import { obtainCertificate } from "./obtain_certificate.ts";
+import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
 import { observeServerTime } from "./server_time.ts";
 import type { TlsTransport } from "./transport.ts";
 
@@ -17,6 +17,7 @@ export interface CertificateRequesterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly onProgress?: (event: ObtainProgress) => void;
 }
 
 /** client-go `certificateWaitTimeout`. */
@@ -44,6 +45,7 @@ export function createCertificateRequester(options: CertificateRequesterOptions)
       clock,
       random,
       logger,
+      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     }, signal);
     return pair.certificatePem;
   };

@@ -44,27 +44,12 @@ const DIRECTORY_MODE = 0o755;
 /** Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
   const { files, clock, prefix } = options;
-  const certDir = resolve(options.certDir);
-  const currentPath = join(certDir, `${prefix}-current.pem`);
-  const updatedPath = join(certDir, `${prefix}-updated.pem`);
+  const paths = pathsOf(options);
+  const { certDir, currentPath, updatedPath } = paths;
   await recover(files, currentPath, updatedPath);
   return {
-    currentPath,
-    temporaryKeyPath: join(certDir, `${prefix}.key.tmp`),
-    async current() {
-      const combined = await files.readText(currentPath);
-      if (combined !== undefined) return load(combined, combined, currentPath);
-      const candidates = [
-        [options.certFile, options.keyFile],
-        [join(certDir, `${prefix}.crt`), join(certDir, `${prefix}.key`)],
-      ] as const;
-      for (const [certFile, keyFile] of candidates) {
-        if (certFile === undefined || keyFile === undefined) continue;
-        const [certificate, key] = [await files.readText(certFile), await files.readText(keyFile)];
-        if (certificate !== undefined && key !== undefined) return load(certificate, key, certFile);
-      }
-      return undefined;
-    },
+    ...paths,
+    current: () => findPair([currentPath], paths, options),
     async update(certificatePem, keyPem) {
       const text = encodeCombined(certificatePem, keyPem.reveal());
       const path = join(certDir, `${prefix}-${formatLocalTime(clock.now())}.pem`);
@@ -75,6 +60,51 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
       return pair;
     },
   };
+}
+
+/** What `openCredentialStore` would find, without repairing or changing anything. */
+export function viewCredentialStore(options: CredentialStoreOptions): Omit<CredentialStore, "update"> {
+  const paths = pathsOf(options);
+  return { ...paths, current: () => findPair([paths.currentPath, paths.updatedPath], paths, options) };
+}
+
+interface StorePaths {
+  readonly certDir: string;
+  readonly currentPath: string;
+  readonly updatedPath: string;
+  readonly temporaryKeyPath: string;
+}
+
+function pathsOf({ certDir, prefix }: CredentialStoreOptions): StorePaths {
+  const folder = resolve(certDir);
+  return {
+    certDir: folder,
+    currentPath: join(folder, `${prefix}-current.pem`),
+    updatedPath: join(folder, `${prefix}-updated.pem`),
+    temporaryKeyPath: join(folder, `${prefix}.key.tmp`),
+  };
+}
+
+/** The first combined file, else the explicit pair, else `<prefix>.crt` and `<prefix>.key`. */
+async function findPair(
+  combinedPaths: readonly string[],
+  { certDir }: StorePaths,
+  { files, prefix, certFile, keyFile }: CredentialStoreOptions,
+): Promise<CredentialPair | undefined> {
+  for (const path of combinedPaths) {
+    const combined = await files.readText(path);
+    if (combined !== undefined) return load(combined, combined, path);
+  }
+  const candidates = [
+    [certFile, keyFile],
+    [join(certDir, `${prefix}.crt`), join(certDir, `${prefix}.key`)],
+  ] as const;
+  for (const [certificatePath, keyPath] of candidates) {
+    if (certificatePath === undefined || keyPath === undefined) continue;
+    const [certificate, key] = [await files.readText(certificatePath), await files.readText(keyPath)];
+    if (certificate !== undefined && key !== undefined) return load(certificate, key, certificatePath);
+  }
+  return undefined;
 }
 
 async function recover(files: FilePort, currentPath: string, updatedPath: string): Promise<void> {

@@ -3,7 +3,8 @@
  *
  * - `readCluster` and `createConnector` turn a kubeconfig into a transport.
  * - `createObjectStore` gives the objects of one kind over a transport: get, list, create, update, delete, changes.
- * - `bootstrap` gets a machine its first certificate as a kubelet does, `runCertificateManager` keeps it fresh.
+ * - `bootstrap` gets a machine its first client certificate as a kubelet does, `bootstrapServing` its serving
+ *   certificate; `runCertificateManager` keeps either fresh.
  * - `requestCertificate` gets any program a certificate from any signer; `submitRequest` and `waitForCertificate` are
  *   its steps.
  *
@@ -82,7 +83,22 @@ export { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials 
 export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
 export { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
 export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.ts";
-export { type CredentialStore, type CredentialStoreOptions, openCredentialStore } from "./credential_store.ts";
+export {
+  type CredentialStore,
+  type CredentialStoreOptions,
+  openCredentialStore,
+  viewCredentialStore,
+} from "./credential_store.ts";
+export {
+  bootstrapServing,
+  SERVING_STORE_PREFIX,
+  type ServingBootstrapOptions,
+  type ServingOutcome,
+  type ServingProgress,
+} from "./serving_bootstrap.ts";
+export { readHostFacts } from "./host_addresses.ts";
+export { followServingAddresses, type ServingAddressesOptions } from "./serving_addresses.ts";
+export { createTemplateHolder, fixedTemplate, type TemplateHolder, type TemplateSource } from "./template_source.ts";
 export {
   type CertificateManagerOptions,
   isServerHealthy,

@@ -266,11 +266,21 @@ export {
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
 export { type NodeName, nodeSubject, parseNodeName } from "./bootstrap/node_name.ts";
 export { bootstrapUsages, rotationUsages } from "./bootstrap/client_usages.ts";
+export { servingTemplate, servingUsages } from "./bootstrap/serving.ts";
+export {
+  chooseNodeIp,
+  type HostFacts,
+  type HostInterface,
+  type ServingNames,
+  servingNames,
+} from "./bootstrap/node_addresses.ts";
+export { judgePair, type PairState, type PairStatus } from "./bootstrap/pair_status.ts";
 export { createDigestCsrName, type CsrNameParts } from "./bootstrap/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";
 export {
   afterFailure,
   afterRotation,
+  afterTemplateChange,
   type CertificateTemplate,
   nextStep,
   type RotationCertificate,

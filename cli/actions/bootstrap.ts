@@ -1,21 +1,22 @@
-/** Runs the bootstrap client once, or keeps the certificate fresh. */
+/** Runs the bootstrap client: once, or for as long as the certificates are to stay fresh. */
 import { bootstrap, type BootstrapOutcome, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
-import type { FindBootstrapCluster } from "../../client/bootstrap_credentials.ts";
-import { runCertificateManager } from "../../client/certificate_manager.ts";
-import { createCertificateRequester } from "../../client/certificate_requester.ts";
-import { type Connect, createConnector, readCluster } from "../../client/connect.ts";
+import { createConnector } from "../../client/connect.ts";
 import { openCredentialStore } from "../../client/credential_store.ts";
-import { createFilePort, type FilePort } from "../../client/files.ts";
-import { rotationUsages } from "../../core/bootstrap/client_usages.ts";
-import { nodeSubject } from "../../core/bootstrap/node_name.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
-import type { Logger } from "../../core/ports.ts";
+import { createFilePort } from "../../client/files.ts";
+import { connectAsNode } from "../../client/node_connection.ts";
+import { bootstrapServing, type ServingOutcome } from "../../client/serving_bootstrap.ts";
 import { findClusterOf } from "../bootstrap/credentials.ts";
+import { keepRotating } from "../bootstrap/keep_rotating.ts";
 import { type Machine, machineOf } from "../bootstrap/machine.ts";
-import { describeProgress } from "../bootstrap/progress_text.ts";
+import { describeProgress, type Progress } from "../bootstrap/progress_text.ts";
+import { getServingTemplate } from "../bootstrap/serving_names.ts";
+import { showStatus } from "../bootstrap/status.ts";
+import type { PairChange, Tools } from "../bootstrap/tools.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
@@ -28,64 +29,62 @@ export async function run(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
+  checkSettings(settings);
   const files = createFilePort();
   const machine = machineOf(settings, io);
+  if (settings.status) return await showStatus(settings, machine, { io, files });
+  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
-  const steps = createSteps(io);
-  const onProgress = (event: Parameters<typeof describeProgress>[0]): void => {
+  let steps: { step(text: string): void } | undefined;
+  const onProgress = (event: Progress): void => {
     const text = describeProgress(event, io.cwd);
-    if (text !== undefined) steps.step(text);
+    if (text !== undefined) steps?.step(text);
   };
   const findCluster = findClusterOf(settings, { io, files, connect, onProgress });
-  const tools = { io, files, connect, logger, findCluster };
-  using _ = steps;
-  const { clock, random } = io;
-  const options = { ...machine, ...tools, clock, random, waitSeconds: settings.wait / 1000, onProgress };
-  const outcome = await bootstrap(options, signal);
-  io.stdout.write(describeOutcome(outcome, machine, io.cwd));
+  const tools: Tools = { io, files, connect, logger, findCluster };
+  const context = { settings, machine, tools, onProgress };
+  {
+    using shown = createSteps(io);
+    steps = shown;
+    await bootstrapOnce(context, signal);
+  }
   if (!settings.rotateCertificates) return EXIT.done;
-  await keepRotating(machine, tools, signal);
-  return EXIT.done;
+  const onChange = async (change: PairChange): Promise<void> => {
+    io.stdout.write(describeChange(change));
+  };
+  return await keepRotating({ settings, machine, tools, onChange }, signal);
 }
 
-interface Tools {
-  readonly io: Io;
-  readonly files: FilePort;
-  readonly connect: Connect;
-  readonly logger: Logger;
-  readonly findCluster: FindBootstrapCluster;
+interface Context {
+  readonly settings: Settings<BootstrapFlags>;
+  readonly machine: Machine;
+  readonly tools: Tools;
+  readonly onProgress: (event: Progress) => void;
 }
 
-async function keepRotating(machine: Machine, tools: Tools, signal: AbortSignal): Promise<void> {
-  const { io, files, connect, logger, findCluster } = tools;
-  const store = await openCredentialStore({
-    files,
-    clock: io.clock,
-    certDir: machine.certDir,
-    prefix: CLIENT_STORE_PREFIX,
-  });
-  const template = { ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
-  const requestCertificate = createCertificateRequester({
-    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-    usages: rotationUsages,
-    clock: io.clock,
-    random: io.random,
-    logger,
-    connect: async (credentials, signal) =>
-      connect(
-        credentials === "current" ? await readCluster(machine.kubeconfigPath, files) : await findCluster(signal),
-      ),
-  });
-  await runCertificateManager({
-    store,
-    template,
-    requestCertificate,
-    clock: io.clock,
-    random: io.random,
-    logger,
-    onRotated: (pair) => io.stdout.write(`certificate renewed, valid until ${pair.leaf.notAfter.toISOString()}\n`),
-  }, signal);
+function checkSettings({ serving, servingDns, servingIp, status, output }: Settings<BootstrapFlags>): void {
+  if (!serving && servingDns.length + servingIp.length > 0) {
+    throw new UsageError("--serving-dns and --serving-ip need --serving");
+  }
+  if (output !== undefined && !status) throw new UsageError("--output needs --status");
+}
+
+/** The first certificates. A serving certificate that a manager will look after is left to it. */
+async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<void> {
+  const { settings, machine, tools, onProgress } = context;
+  const { io, files, connect, logger } = tools;
+  const { clock, random } = io;
+  const life = settings.duration === undefined ? {} : { expirationSeconds: settings.duration };
+  const shared = { files, clock, random, logger, onProgress, waitSeconds: settings.wait / 1000, ...life };
+  const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
+  io.stdout.write(describeOutcome(outcome, machine, io.cwd));
+  if (!settings.serving || settings.rotateCertificates) return;
+  const { certDir, kubeconfigPath } = machine;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const template = await getServingTemplate(settings, machine, files);
+  const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
+  const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
+  io.stdout.write(describeServing(served, io.cwd));
 }
 
 function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {
@@ -98,4 +97,20 @@ function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: strin
 certificate and key: ${displayPath(outcome.certificatePath, cwd)}
 kubeconfig: ${kubeconfig}
 `;
+}
+
+function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: string): string {
+  const path = displayPath(certificatePath, cwd);
+  const { dnsNames, ipAddresses, notAfter } = pair.leaf;
+  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${notAfter.toISOString()}\n`;
+  return `serving certificate of ${
+    [...dnsNames, ...ipAddresses].join(", ")
+  } issued, valid until ${notAfter.toISOString()}
+serving certificate and key: ${path}
+`;
+}
+
+function describeChange({ purpose, pair }: PairChange): string {
+  const what = purpose === "client" ? "certificate" : "serving certificate";
+  return `${what} renewed, valid until ${pair.leaf.notAfter.toISOString()}\n`;
 }

@@ -1,13 +1,20 @@
 /** What a person who watches a machine bootstrap is told. */
 import type { BootstrapProgress } from "../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
+import type { ServingProgress } from "../../client/serving_bootstrap.ts";
+import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { displayPath } from "../output/display_path.ts";
 
+/** Everything that happens until the files are there. */
+export type Progress = BootstrapProgress | DiscoveryProgress | ServingProgress;
+
 /** A line; undefined for what they need not know. */
-export function describeProgress(event: BootstrapProgress | DiscoveryProgress, cwd: string): string | undefined {
+export function describeProgress(event: Progress, cwd: string): string | undefined {
   switch (event.kind) {
     case "kubeconfigInvalid":
       return `the kubeconfig cannot be used: ${event.reason}`;
+    case "servingOutdated":
+      return `asking for another serving certificate: ${event.reason}`;
     case "discovering":
       return `reading cluster-info of ${event.server}`;
     case "discoveryDelayed":
@@ -23,7 +30,9 @@ export function describeProgress(event: BootstrapProgress | DiscoveryProgress, c
     case "clockSkew":
       return `this machine's clock differs: the server says ${event.skew.serverTime.toISOString()}`;
     case "submitted":
-      return `request ${event.name} ${event.adopted ? "taken up again" : "made"}; ` +
+      return `${event.signerName === KUBELET_SERVING_SIGNER ? "serving " : ""}request ${event.name} ${
+        event.adopted ? "taken up again" : "made"
+      }; ` +
         `waiting for approval: tlsboot approve ${event.name}`;
     case "approved":
       return `approved (${event.reason}); waiting for the certificate`;

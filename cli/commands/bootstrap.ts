@@ -1,11 +1,15 @@
 /** `tlsboot bootstrap`. */
+import { canonicalIp } from "../../core/bootstrap/node_addresses.ts";
+import { parseDuration } from "../../core/duration.ts";
 import { parsePublicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { defineCommand } from "../framework/command.ts";
 import {
+  choiceFlag,
   directoryFlag,
   durationFlag,
   fileFlag,
+  hostListFlag,
   parsedFlag,
   parsedListFlag,
   secretFlag,
@@ -47,8 +51,39 @@ export const BOOTSTRAP_FLAGS = {
     summary: "Folder for the key and the certificate. Never a running kubelet's: its link would be moved.",
   }),
   hostnameOverride: textFlag({ placeholder: "NAME", summary: "Node name. Without it, this machine's name." }),
-  rotateCertificates: switchFlag({ summary: "Keep running, and renew the certificate at 70 to 90 % of its life." }),
+  serving: switchFlag({
+    summary: "Also get the serving certificate, as a kubelet with serverTLSBootstrap. People approve it.",
+  }),
+  servingDns: hostListFlag({
+    placeholder: "LIST",
+    summary: "Names in the serving certificate. Without it, the node's name.",
+  }),
+  servingIp: parsedListFlag({
+    placeholder: "LIST",
+    summary:
+      "IP addresses in the serving certificate. Without it, the one that a kubelet would choose: what the node's " +
+      "name resolves to, else that of the interface with the default route.",
+    parse: parseIp,
+  }),
+  duration: parsedFlag({
+    placeholder: "DURATION",
+    summary: "How long the certificates should live, 10m or more. The signer may give less; without it, it decides.",
+    parse: parseLife,
+  }),
+  rotateCertificates: switchFlag({
+    summary: "Keep running, and renew each certificate at 70 to 90 % of its life, the serving certificate also when " +
+      "this machine's addresses change.",
+  }),
   wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
+  status: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Only tell what there is, until when, and what comes next. Reads files, asks nobody.",
+  }),
+  output: choiceFlag({
+    short: "o",
+    choices: ["json", "yaml"],
+    summary: "Output format of --status. Words for people without it.",
+  }),
 } as const;
 
 /** `https://host:port`, or kubeadm's `host:port`. */
@@ -56,6 +91,21 @@ function parseServer(text: string): Result<string, string> {
   const url = URL.parse(text.includes("://") ? text : `https://${text}`);
   const isBare = url !== null && url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
   return isBare && url.protocol === "https:" ? ok(url.origin) : err("want https://host:port");
+}
+
+function parseIp(text: string): Result<string, string> {
+  const address = canonicalIp(text);
+  return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
+}
+
+/** In seconds, the least that the API takes as expirationSeconds (`certificates/validation`). */
+const MIN_LIFE_SECONDS = 600;
+
+/** Seconds. */
+function parseLife(text: string): Result<number, string> {
+  const duration = parseDuration(text);
+  const seconds = duration.ok ? Math.floor(duration.value / 1000) : 0;
+  return seconds >= MIN_LIFE_SECONDS && seconds <= 0x7fffffff ? ok(seconds) : err("want a duration of 10m or more");
 }
 
 /** Type of BOOTSTRAP_FLAGS, for the action. */
@@ -72,7 +122,9 @@ export const bootstrap = defineCommand({
 
  The bootstrap credentials are a kubeconfig, or an address, a token and the hash of the CA, as for kubeadm join: then
  cluster-info is read from the address, believed when the token has signed it and the CA has the hash, and read again
- from the server that this CA vouches for. The token is sent to no other.`,
+ from the server that this CA vouches for. The token is sent to no other.
+
+ When the certificate has expired the bootstrap credentials are used again.`,
   group: "Role Commands",
   args: [],
   flags: BOOTSTRAP_FLAGS,
@@ -87,7 +139,18 @@ export const bootstrap = defineCommand({
       command:
         "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     },
+    {
+      comment: "Keep both certificates of a server fresh",
+      command:
+        "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
+    },
+    {
+      comment: "See what there is",
+      command: "tlsboot bootstrap --status --kubeconfig n1/kubeconfig --cert-dir n1/pki",
+    },
   ],
-  exitCodes: { 3: "the request was denied, the signer refused, or nobody decided in time" },
+  exitCodes: {
+    3: "the request was denied, the signer refused, or nobody decided in time; with --status: something is missing or due",
+  },
   load: () => import("../actions/bootstrap.ts"),
 });

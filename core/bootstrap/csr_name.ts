@@ -10,6 +10,8 @@ export interface CsrNameParts {
   readonly organizations: readonly string[];
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
+  /** Names that the request asks for beside its subject; kubelet's first request has none. */
+  readonly names?: readonly string[];
 }
 
 /**
@@ -20,7 +22,8 @@ export function createDigestCsrName(parts: CsrNameParts): string {
   // SHA-512/256 has its own initial state: it is not SHA-512 cut short.
   const hash = createHash("sha512-256");
   const encoder = new TextEncoder();
-  const texts = [parts.commonName, ...parts.organizations, ...parts.usages].map((text) => encoder.encode(text));
+  const { commonName, organizations, usages, names = [] } = parts;
+  const texts = [commonName, ...organizations, ...usages, ...names].map((text) => encoder.encode(text));
   for (const part of [parts.publicKeyDer, ...texts]) hash.update(`${toBase64Url(part)}|`);
   return `node-csr-${toBase64Url(hash.digest())}`;
 }

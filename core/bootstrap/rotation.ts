@@ -24,7 +24,8 @@ export interface CertificateTemplate {
 /** Where a rotation stands. */
 export interface RotationState {
   readonly certificate: RotationCertificate | undefined;
-  readonly template: CertificateTemplate;
+  /** Undefined while nothing can be asked for, such as a serving certificate without an address. */
+  readonly template: CertificateTemplate | undefined;
   /** Renew at once, in the first round only. */
   readonly forced: boolean;
   /** Chosen once a round; undefined at its start. */
@@ -38,8 +39,15 @@ export interface RotationState {
 /** What to do next. `state` is the state to go on with. */
 export type RotationStep =
   | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
+  /** It is time, but only another template makes it possible. */
+  | { readonly kind: "idle"; readonly state: RotationState }
   /** Make a new key and ask, with the current certificate while it is valid, else with the bootstrap credentials. */
-  | { readonly kind: "request"; readonly credentials: "current" | "bootstrap"; readonly state: RotationState };
+  | {
+    readonly kind: "request";
+    readonly credentials: "current" | "bootstrap";
+    readonly template: CertificateTemplate;
+    readonly state: RotationState;
+  };
 
 /** The pause between rounds; client-go's `wait.Until(…, time.Second)`. */
 const ROUND_PAUSE_MS = 1_000;
@@ -53,7 +61,7 @@ export const BACKOFF_LIMIT = RETRY_PAUSES_MS.length + 1;
 /** The state at start: an expired certificate counts as none, and none means to ask at once. */
 export function startRotation(
   certificate: RotationCertificate | undefined,
-  template: CertificateTemplate,
+  template: CertificateTemplate | undefined,
   now: Date,
 ): RotationState {
   const usable = certificate !== undefined && certificate.notAfter >= now;
@@ -73,8 +81,10 @@ export function nextStep(state: RotationState, now: Date, random: () => number):
   const settled: RotationState = { ...state, deadline };
   const until = state.notUntil !== undefined && state.notUntil > deadline ? state.notUntil : deadline;
   if (until > now) return { kind: "sleep", until, state: settled };
+  const { template } = state;
+  if (template === undefined) return { kind: "idle", state: settled };
   const valid = state.certificate !== undefined && state.certificate.notAfter >= now;
-  return { kind: "request", credentials: valid ? "current" : "bootstrap", state: settled };
+  return { kind: "request", credentials: valid ? "current" : "bootstrap", template, state: settled };
 }
 
 /** The state after a new certificate: another round begins. */
@@ -87,6 +97,11 @@ export function afterRotation(state: RotationState, certificate: RotationCertifi
     failures: 0,
     notUntil: new Date(now.getTime() + ROUND_PAUSE_MS),
   };
+}
+
+/** The state after another template came: a new round, which asks at once unless the certificate has it already. */
+export function afterTemplateChange(state: RotationState, template: CertificateTemplate | undefined): RotationState {
+  return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
 /** The state after a failed try: pauses of 2, 4, 8 and 16 s, then 32 s for ever. */

@@ -4,6 +4,7 @@ import fc from "../../tests/support/properties.ts";
 import {
   afterFailure,
   afterRotation,
+  afterTemplateChange,
   type CertificateTemplate,
   nextStep,
   type RotationCertificate,
@@ -87,21 +88,25 @@ for (
 
 for (
   const { name, have, want } of [
-    { name: "no certificate", have: undefined, want: { kind: "request", credentials: "bootstrap" } },
+    {
+      name: "no certificate",
+      have: undefined,
+      want: { kind: "request", credentials: "bootstrap", template: TEMPLATE },
+    },
     {
       name: "an expired certificate",
       have: certificate({ notAfter: at(-1) }),
-      want: { kind: "request", credentials: "bootstrap" },
+      want: { kind: "request", credentials: "bootstrap", template: TEMPLATE },
     },
     {
       name: "a certificate for somebody else",
       have: certificate({ commonName: "system:node:n2" }),
-      want: { kind: "request", credentials: "current" },
+      want: { kind: "request", credentials: "current", template: TEMPLATE },
     },
     {
       name: "a certificate past its deadline",
       have: certificate({ notBefore: at(-9 * HOUR), notAfter: at(HOUR) }),
-      want: { kind: "request", credentials: "current" },
+      want: { kind: "request", credentials: "current", template: TEMPLATE },
     },
     { name: "a fresh certificate", have: certificate(), want: { kind: "sleep", until: at(8 * HOUR) } },
   ]
@@ -111,6 +116,29 @@ for (
     assert.deepEqual(step, want);
   });
 }
+
+test("nextStep() is idle while nothing can be asked for, and asks once it can", () => {
+  const idle = nextStep(startRotation(undefined, undefined, NOW), NOW, () => 0);
+  assert.equal(idle.kind, "idle");
+  const step = nextStep(afterTemplateChange(idle.state, TEMPLATE), at(HOUR), () => 0);
+  assert.deepEqual(step.kind === "request" && step.template, TEMPLATE);
+});
+
+test("nextStep() asks at once for another template that the certificate does not have, failures forgotten", () => {
+  const asleep = nextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0.5);
+  const failing = afterFailure(asleep.state, NOW, () => 0);
+  const wider = { ...TEMPLATE, ipAddresses: ["10.0.0.1"] };
+  const step = nextStep(afterTemplateChange(failing, wider), NOW, () => 0.5);
+  assert.deepEqual(step.kind === "request" && step.template, wider);
+  assert.equal(step.state.failures, 0);
+});
+
+test("nextStep() sleeps on when the certificate has another template already", () => {
+  const wide = certificate({ ipAddresses: ["10.0.0.1", "10.0.0.2"] });
+  const asleep = nextStep(startRotation(wide, TEMPLATE, NOW), NOW, () => 0.5);
+  const step = nextStep(afterTemplateChange(asleep.state, { ...TEMPLATE, ipAddresses: ["10.0.0.2"] }), NOW, () => 0.5);
+  assert.deepEqual(step.kind === "sleep" && step.until, at(8 * HOUR));
+});
 
 test("nextStep() keeps the deadline of a round and chooses another one for the next", () => {
   const first = nextStep(startRotation(certificate(), TEMPLATE, NOW), NOW, () => 0);

@@ -35,7 +35,8 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     command: "bootstrap",
     flags: [
       ...["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
-      ...["server", "token", "token-file", "ca-cert-hash"],
+      ...["server", "token", "token-file", "ca-cert-hash", "serving", "serving-dns", "serving-ip", "duration"],
+      ...["status", "output"],
     ],
   },
   { command: "get csr", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },

@@ -1,0 +1,117 @@
+/** Keeps a machine's certificates fresh: a certificate manager for each, and an eye on the addresses. */
+import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
+import { runCertificateManager } from "../../client/certificate_manager.ts";
+import { createCertificateRequester } from "../../client/certificate_requester.ts";
+import { type CredentialStore, openCredentialStore } from "../../client/credential_store.ts";
+import { adoptKubeconfigPair, connectAsNode } from "../../client/node_connection.ts";
+import { followServingAddresses } from "../../client/serving_addresses.ts";
+import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
+import { createTemplateHolder, fixedTemplate } from "../../client/template_source.ts";
+import { rotationUsages } from "../../core/bootstrap/client_usages.ts";
+import { nodeSubject } from "../../core/bootstrap/node_name.ts";
+import { servingTemplate, servingUsages } from "../../core/bootstrap/serving.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { BootstrapFlags } from "../commands/bootstrap.ts";
+import type { Settings } from "../framework/flags.ts";
+import type { Machine } from "./machine.ts";
+import { describeProgress } from "./progress_text.ts";
+import { readServingNames } from "./serving_names.ts";
+import type { PairChange, Tools } from "./tools.ts";
+
+/** What rotation needs. */
+export interface RotationContext {
+  readonly settings: Settings<BootstrapFlags>;
+  readonly machine: Machine;
+  readonly tools: Tools;
+  /** Told of each new pair; waited for. */
+  readonly onChange: (change: PairChange) => Promise<void>;
+}
+
+/** Runs until the signal fires, or until one of its parts ends; then the others end too. */
+export async function keepRotating(context: RotationContext, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools } = context;
+  const { files, connect, io } = tools;
+  const store = await openCredentialStore({
+    files,
+    clock: io.clock,
+    certDir: machine.certDir,
+    prefix: CLIENT_STORE_PREFIX,
+  });
+  await adoptKubeconfigPair({ kubeconfigPath: machine.kubeconfigPath, store, files, connect });
+  const end = new AbortController();
+  const either = AbortSignal.any([signal, end.signal]);
+  const parts = [
+    rotateClient(context, store, either),
+    ...(settings.serving ? [rotateServing(context, store, either)] : []),
+  ];
+  try {
+    return await Promise.race(parts);
+  } finally {
+    end.abort();
+    await Promise.allSettled(parts);
+  }
+}
+
+async function rotateClient(context: RotationContext, store: CredentialStore, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools, onChange } = context;
+  const { io, files, connect, logger, findCluster } = tools;
+  const { clock, random } = io;
+  return await runCertificateManager({
+    purpose: "client",
+    store,
+    template: fixedTemplate({ ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] }),
+    requestCertificate: createCertificateRequester({
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: rotationUsages,
+      ...lifeOf(settings),
+      clock,
+      random,
+      logger,
+      connect: async (credentials, signal) =>
+        credentials === "current"
+          ? await connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store, files, connect })
+          : await connect(await findCluster(signal)),
+    }),
+    clock,
+    random,
+    logger,
+    onRotated: (pair) => onChange({ purpose: "client", pair, certificatePath: store.currentPath }),
+  }, signal);
+}
+
+async function rotateServing(context: RotationContext, client: CredentialStore, signal: AbortSignal): Promise<never> {
+  const { settings, machine, tools, onChange } = context;
+  const { io, files, connect, logger } = tools;
+  const { clock, random } = io;
+  const store = await openCredentialStore({ files, clock, certDir: machine.certDir, prefix: SERVING_STORE_PREFIX });
+  const readNames = () => readServingNames(settings, machine, files);
+  const template = createTemplateHolder(servingTemplate(machine.nodeName, await readNames()));
+  const manager = runCertificateManager({
+    purpose: "serving",
+    store,
+    template,
+    requestCertificate: createCertificateRequester({
+      signerName: KUBELET_SERVING_SIGNER,
+      usages: servingUsages,
+      ...lifeOf(settings),
+      clock,
+      random,
+      logger,
+      connect: () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: client, files, connect }),
+      onProgress: (event) => {
+        // People approve these, so somebody has to be told.
+        if (event.kind === "submitted") io.stderr.write(`${describeProgress(event, io.cwd)}\n`);
+      },
+    }),
+    clock,
+    random,
+    logger,
+    onRotated: (pair) => onChange({ purpose: "serving", pair, certificatePath: store.currentPath }),
+  }, signal);
+  const follower = followServingAddresses({ nodeName: machine.nodeName, readNames, template, clock, logger }, signal);
+  return await Promise.race([manager, follower]);
+}
+
+function lifeOf({ duration }: Settings<BootstrapFlags>): { readonly expirationSeconds?: number } {
+  return duration === undefined ? {} : { expirationSeconds: duration };
+}

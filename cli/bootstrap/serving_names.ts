@@ -1,0 +1,37 @@
+/** Which names the serving certificate is for, from the settings and this machine. */
+import type { FilePort } from "../../client/files.ts";
+import { readHostFacts } from "../../client/host_addresses.ts";
+import { type ServingNames, servingNames } from "../../core/bootstrap/node_addresses.ts";
+import { servingTemplate } from "../../core/bootstrap/serving.ts";
+import type { CertificateTemplate } from "../../core/bootstrap/rotation.ts";
+import { AppError } from "../../core/errors.ts";
+import type { BootstrapFlags } from "../commands/bootstrap.ts";
+import type { Settings } from "../framework/flags.ts";
+import type { Machine } from "./machine.ts";
+
+/** Reads this machine's names and addresses, where the settings do not name others. */
+export async function readServingNames(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  files: FilePort,
+): Promise<ServingNames> {
+  const given = { dnsNames: settings.servingDns, ipAddresses: settings.servingIp };
+  return servingNames(given, await readHostFacts(machine.nodeName, files));
+}
+
+/** What to ask for now. AppError `not_found` on a machine without an address. */
+export async function getServingTemplate(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  files: FilePort,
+): Promise<CertificateTemplate> {
+  const template = servingTemplate(machine.nodeName, await readServingNames(settings, machine, files));
+  if (template !== undefined) return template;
+  throw new AppError(
+    "not_found",
+    "cannot ask for a serving certificate: this machine has no address a kubelet would use",
+    {
+      hint: "give one with --serving-ip, or check the machine's network",
+    },
+  );
+}

@@ -1,0 +1,24 @@
+/** What the parts of `tlsboot bootstrap` share. */
+import type { FindBootstrapCluster } from "../../client/bootstrap_credentials.ts";
+import type { Connect } from "../../client/connect.ts";
+import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { Io } from "../io.ts";
+
+/** Adapters of one run. */
+export interface Tools {
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly connect: Connect;
+  readonly logger: Logger;
+  readonly findCluster: FindBootstrapCluster;
+}
+
+/** A new pair is on disk. */
+export interface PairChange {
+  readonly purpose: "client" | "serving";
+  readonly pair: CredentialPair;
+  /** The link that programs read. */
+  readonly certificatePath: string;
+}

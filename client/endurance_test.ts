@@ -1,0 +1,83 @@
+/** Weeks of a certificate manager under a fake clock: outages, full disks, jumps and sleep, and never less than a pair. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AppError } from "../core/errors.ts";
+import type { PrivateKey } from "../core/pki/keys.ts";
+import { createFakeClock, until } from "../tests/support/fake_clock.ts";
+import { createImpatientClock } from "../tests/support/impatient_clock.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
+import { createMemoryFiles } from "../tests/support/memory_files.ts";
+import { createMemoryLogger } from "../tests/support/memory_logger.ts";
+import { createSeededRandom } from "../tests/support/seeded_random.ts";
+import { runCertificateManager } from "./certificate_manager.ts";
+import { openCredentialStore } from "./credential_store.ts";
+import { fixedTemplate } from "./template_source.ts";
+
+const START = new Date("2026-01-01T00:00:00Z");
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const LIFE = 24 * HOUR;
+const WEEKS = 6;
+const TEMPLATE = { commonName: "system:node:n1", organizations: ["system:nodes"], dnsNames: [], ipAddresses: [] };
+
+test("a certificate manager lives through six weeks of what goes wrong", async () => {
+  const clock = createFakeClock(START);
+  const files = createMemoryFiles();
+  const logger = createMemoryLogger();
+  const chance = createSeededRandom();
+  const ca = await createIssuingCa(START);
+  const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
+  const abort = new AbortController();
+  const world = { isApiAway: false, asked: { current: 0, bootstrap: 0 } };
+  const rotations: Date[] = [];
+  const lives: number[] = [];
+  const manager = runCertificateManager({
+    purpose: "client",
+    store,
+    template: fixedTemplate(TEMPLATE),
+    // Pauses of up to a minute pass by themselves; longer sleeps are the test's to end.
+    clock: createImpatientClock(clock, 0, MINUTE),
+    random: chance,
+    logger,
+    async requestCertificate(key: PrivateKey, { commonName, organizations }, credentials) {
+      if (world.isApiAway && chance.float() < 0.99) throw new AppError("unreachable", "away", { retryable: true });
+      world.isApiAway = false;
+      world.asked[credentials]++;
+      const now = clock.now();
+      const notAfter = new Date(now.getTime() + LIFE);
+      const subject = { commonName, organizations };
+      return await ca.issue({ publicKeyDer: key.publicKeyDer(), subject, notBefore: now, notAfter });
+    },
+    onRotated(pair) {
+      const before = rotations.at(-1);
+      if (before !== undefined) lives.push((clock.now().getTime() - before.getTime()) / LIFE);
+      rotations.push(clock.now());
+      assert.equal(pair.leaf.subject.commonName, "system:node:n1");
+    },
+  }, abort.signal).catch((error: unknown) => error);
+
+  const isAsleep = (): boolean => clock.sleepers > 0;
+  await until(isAsleep, 100_000);
+  while (clock.now().getTime() < START.getTime() + WEEKS * 7 * 24 * HOUR) {
+    const event = chance.float();
+    if (event < 0.1) world.isApiAway = true;
+    else if (event < 0.15) files.failOn = [/^writeAtomic/, /^symlink/, /^rename/][Math.floor(chance.float() * 3)];
+    else if (event < 0.2) clock.jump(chance.float() * 40 * HOUR); // the lid was closed
+    else if (event < 0.25) clock.jump(-chance.float() * 2 * HOUR); // somebody set the clock
+    await clock.advance(HOUR);
+    if (files.failOn !== undefined) {
+      const warned = logger.messages("warn").length;
+      await until(() => isAsleep() || logger.messages("warn").length > warned + 3, 100_000);
+      files.failOn = undefined;
+    }
+    await until(isAsleep, 1_000_000);
+    const current = await store.current();
+    assert.equal(current?.leaf.subject.commonName, "system:node:n1");
+    assert.ok(current !== undefined && current.leaf.notAfter >= clock.now(), "once it sleeps it has a valid pair");
+  }
+  abort.abort(new Error("over"));
+  assert.deepEqual(await manager, new Error("over"));
+  assert.ok(rotations.length > 30, String(rotations.length));
+  assert.ok(world.asked.bootstrap > 1, "slept past the end, and asked with the bootstrap credentials again");
+  assert.ok(Math.min(...lives) > 0.5, "near 70 % of its life or later, clocks set back included");
+});

@@ -1,0 +1,29 @@
+/** What this host knows of its names and addresses, for `core/bootstrap/node_addresses`. */
+import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
+import type { NodeName } from "../core/bootstrap/node_name.ts";
+import { type HostFacts, parseDefaultInterfaces } from "../core/bootstrap/node_addresses.ts";
+import type { FilePort } from "./files.ts";
+
+/** Reads them; what the system does not tell is left out. */
+export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
+  const [resolved, ipv4Routes, ipv6Routes] = await Promise.all([
+    lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),
+    readTable("/proc/net/route", files),
+    readTable("/proc/net/ipv6_route", files),
+  ]);
+  return {
+    hostname: nodeName,
+    resolved: resolved.map(({ address }) => address),
+    interfaces: Object.entries(networkInterfaces()).map(([name, entries = []]) => ({
+      name,
+      addresses: entries.map(({ address }) => address),
+    })),
+    defaultInterfaces: parseDefaultInterfaces(ipv4Routes, ipv6Routes),
+  };
+}
+
+/** Only Linux has these tables. */
+async function readTable(path: string, files: Pick<FilePort, "readText">): Promise<string> {
+  return await files.readText(path).catch(() => undefined) ?? "";
+}

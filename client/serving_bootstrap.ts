@@ -1,0 +1,117 @@
+/**
+ * A machine's serving certificate, once: what kubelet's certificate manager asks for, with a key and a name that survive
+ * a restart, because people approve it and may take their time.
+ */
+import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
+import { judgePair } from "../core/bootstrap/pair_status.ts";
+import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
+import { servingUsages } from "../core/bootstrap/serving.ts";
+import { isAppError } from "../core/errors.ts";
+import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import type { PrivateKey } from "../core/pki/keys.ts";
+import type { Clock, Logger, Random } from "../core/ports.ts";
+import { forgetKey, keepKey } from "./bootstrap_key.ts";
+import type { CertificateRequest } from "./csr_request.ts";
+import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
+import type { FilePort } from "./files.ts";
+import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
+import { rotationCertificateOf } from "./rotation_certificate.ts";
+import { observeServerTime } from "./server_time.ts";
+import type { TlsTransport } from "./transport.ts";
+
+/** What it needs. */
+export interface ServingBootstrapOptions {
+  readonly template: CertificateTemplate;
+  readonly certDir: string;
+  /** Opens a connection as the node. */
+  readonly connect: () => Promise<TlsTransport>;
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onProgress?: (event: ServingProgress) => void;
+  /** How long to wait for the certificate. */
+  readonly waitSeconds: number;
+  /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
+  readonly expirationSeconds?: number;
+}
+
+/** What happens on the way, for a person who watches. */
+export type ServingProgress =
+  | ObtainProgress
+  /** The stored pair is not good enough; `reason` says why. */
+  | { readonly kind: "servingOutdated"; readonly reason: string };
+
+/** How it ended; everything else is an error. */
+export type ServingOutcome = {
+  readonly kind: "alreadyValid" | "issued";
+  readonly pair: CredentialPair;
+  /** The link that a server names. */
+  readonly certificatePath: string;
+};
+
+/** Prefix of the serving certificate's files. */
+export const SERVING_STORE_PREFIX = "kubelet-server";
+
+/** Gets a serving certificate, or finds that there is one. AppError as `obtainCertificate`, `key_invalid`, `io`. */
+export async function bootstrapServing(
+  options: ServingBootstrapOptions,
+  signal: AbortSignal,
+): Promise<ServingOutcome> {
+  const { files, clock, certDir, template } = options;
+  const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
+  const current = await findCurrent(store);
+  const reason = current.pair === undefined ? current.reason : outdated(current.pair, template, clock.now());
+  if (current.pair !== undefined && reason === undefined) {
+    return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
+  }
+  if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
+  const { key } = await keepKey(store, files, { pair: current.pair, isReusable: false });
+  await using connection = await options.connect();
+  const { pair } = await obtainCertificate({
+    ...options,
+    transport: observeServerTime(connection, clock),
+    request: requestOf(options, key),
+    timeoutSeconds: options.waitSeconds,
+  }, signal);
+  await store.update(pair.certificatePem, pair.keyPem);
+  await forgetKey(store, options);
+  return { kind: "issued", pair, certificatePath: store.currentPath };
+}
+
+/** A pair that cannot be read is no obstacle: a new one will take its place. */
+async function findCurrent(
+  store: CredentialStore,
+): Promise<{ readonly pair: CredentialPair | undefined; readonly reason?: string }> {
+  try {
+    return { pair: await store.current() };
+  } catch (error) {
+    if (isAppError(error, "pki_invalid")) return { pair: undefined, reason: error.message };
+    throw error;
+  }
+}
+
+function outdated(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
+  if (pair.leaf.notAfter < now) return `the certificate expired at ${pair.leaf.notAfter.toISOString()}`;
+  if (judgePair(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
+  const certificate = rotationCertificateOf(pair);
+  return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
+}
+
+function requestOf(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
+  const { commonName, organizations, dnsNames, ipAddresses } = options.template;
+  const usages = servingUsages(key.algorithm);
+  const subject = { commonName, organizations };
+  const names = [...dnsNames, ...ipAddresses];
+  return {
+    key,
+    subject,
+    dnsNames,
+    ipAddresses,
+    signerName: KUBELET_SERVING_SIGNER,
+    usages,
+    ...(options.expirationSeconds === undefined ? {} : { expirationSeconds: options.expirationSeconds }),
+    name: { fixed: createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages, names }) },
+  };
+}

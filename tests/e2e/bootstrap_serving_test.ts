@@ -1,0 +1,186 @@
+/** `tlsboot bootstrap --serving`, `--status` and the way back after an expiry, against `tlsboot up`. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { test } from "node:test";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
+import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
+import { startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+function paths(folder: TempFolder): readonly string[] {
+  return ["--kubeconfig", folder.join("n1/kubeconfig"), "--cert-dir", folder.join("n1/pki")]
+    .concat("--hostname-override", "n1");
+}
+
+function bootstrapArgs(folder: TempFolder, ...more: readonly string[]): readonly string[] {
+  return ["bootstrap", "--bootstrap-kubeconfig", folder.join("data/bootstrap.kubeconfig"), ...paths(folder), ...more];
+}
+
+async function status(folder: TempFolder, ...more: readonly string[]): Promise<Finished> {
+  return await runTlsboot(["bootstrap", "--status", ...paths(folder), ...more], { cwd: folder.path });
+}
+
+async function approveServing(folder: TempFolder, running: Running, index = 0): Promise<string> {
+  await running.waitFor(new RegExp(`(?:[\\s\\S]*serving request \\S+ made){${index + 1}}`));
+  const name = [...running.stderr().matchAll(/serving request (\S+) made/g)][index]?.[1] ?? "";
+  const { code, stderr } = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  return name;
+}
+
+async function readServing(
+  folder: TempFolder,
+): Promise<{ readonly names: readonly string[]; readonly serial: string }> {
+  const text = await readFile(folder.join("n1/pki/kubelet-server-current.pem"), "utf8");
+  const pair = parseCredentialPair(text, text);
+  assert.ok(pair.ok);
+  const { dnsNames, ipAddresses, serialNumber } = pair.value.leaf;
+  return { names: [...dnsNames, ...ipAddresses], serial: serialNumber };
+}
+
+test("tlsboot bootstrap --serving gets both certificates, and --status tells of them", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  const before = await status(folder, "--serving");
+  assert.equal(before.code, 3);
+  assert.match(before.stdout, /^Node: +n1\nReady: +no\n/);
+  assert.match(
+    before.stdout,
+    /Serving certificate: .*\n {2}State: +missing\n {2}Next: +run: tlsboot bootstrap .*--serving\n$/,
+  );
+  const names = ["--serving-dns", "n1.example,n1", "--serving-ip", "192.0.2.1"];
+  await using running = startTlsboot(bootstrapArgs(folder, "--serving", "--duration", "10m", ...names), {
+    cwd: folder.path,
+  });
+  await approveServing(folder, running);
+  const { code, stdout, stderr } = await running.finished();
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /\nserving certificate of n1, n1\.example, 192\.0\.2\.1 issued, valid until \S+Z\n/);
+  assert.match(stdout, /\nserving certificate and key: n1\/pki\/kubelet-server-current\.pem\n$/);
+  const target = await readlink(folder.join("n1/pki/kubelet-server-current.pem"));
+  assert.match(target, /\/n1\/pki\/kubelet-server-\d{4}(-\d\d){5}\.pem$/);
+
+  const after = await status(folder);
+  assert.equal(after.code, 0, after.stdout);
+  assert.match(after.stdout, /^Node: +n1\nReady: +yes\n/);
+  assert.match(after.stdout, /Names: +n1, n1\.example, 192\.0\.2\.1\n/);
+  assert.match(after.stdout, /Next: +renewed between \S+Z and \S+Z by --rotate-certificates\n$/);
+  const json = JSON.parse((await status(folder, "-o", "json")).stdout);
+  assert.equal(json.isReady, true);
+  assert.deepEqual([json.client.state, json.serving.state, json.kubeconfig.state], ["valid", "valid", "valid"]);
+  const yaml = await status(folder, "-o", "yaml");
+  assert.match(yaml.stdout, /^client:\n/);
+  const other = await status(folder, "--serving", "--serving-ip", "192.0.2.2");
+  assert.equal(other.code, 3);
+  assert.match(other.stdout, /State: +for other names: it is not for system:node:n1, n1, 192\.0\.2\.2\n/);
+
+  const again = await runTlsboot(bootstrapArgs(folder, "--serving", ...names), { cwd: folder.path });
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stdout, /^nothing to do: n1\/kubeconfig .*\nnothing to do: n1\/pki\/kubelet-server-current\.pem /);
+  assert.equal(site.running.stderr().includes("ERROR"), false);
+});
+
+test("tlsboot bootstrap --serving waits for people and takes its request up again", async () => {
+  await using folder = await createTempFolder();
+  await using _site = await startSiteProcess(folder, ["--auto-approve"]);
+  const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1");
+  const late = await runTlsboot([...args, "--wait", "3s"], { cwd: folder.path });
+  assert.equal(late.code, 3, late.stderr);
+  const name = /serving request (\S+) made/.exec(late.stderr)?.[1] ?? "";
+  assert.match(
+    (await status(folder, "--serving")).stdout,
+    /Next: +its request is waiting; go on with: tlsboot bootstrap /,
+  );
+  const approved = await runTlsboot(["approve", name, "--data-dir", folder.join("data")], { cwd: folder.path });
+  assert.equal(approved.code, 0, approved.stderr);
+  const { code, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, new RegExp(`serving request ${name} taken up again`));
+});
+
+test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
+  await using folder = await createTempFolder();
+  await using _site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
+  await using running = startTlsboot(args, { cwd: folder.path });
+  await approveServing(folder, running);
+  await running.waitFor(/serving certificate renewed, valid until /);
+  const first = await readServing(folder);
+  await approveServing(folder, running, 1);
+  await running.waitFor(/(?:[\s\S]*serving certificate renewed, valid until ){2}/, 40_000);
+  assert.notEqual((await readServing(folder)).serial, first.serial);
+  await running.waitFor(/^certificate renewed, valid until /m, 40_000);
+});
+
+test("tlsboot bootstrap finds its way back after its certificate expired, and says how where it cannot", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
+  const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+  const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
+  const combined = folder.join("n1/pki/kubelet-client-current.pem");
+  await mkdir(dirname(combined), { recursive: true });
+  const dated = folder.join("n1/pki/kubelet-client-2026-01-01-00-00-00.pem");
+  await writeFile(dated, old.certificatePem + old.keyPem, { mode: 0o600 });
+  await symlink(dated, combined);
+  const cluster = {
+    server: site.url,
+    insecureSkipTlsVerify: false,
+    ca: { kind: "file", path: `${site.data}/pki/ca.crt` },
+  };
+  await writeFile(folder.join("n1/kubeconfig"), encodeNodeKubeconfig(cluster as never, combined), { mode: 0o600 });
+
+  const told = await status(folder);
+  assert.equal(told.code, 3);
+  assert.match(told.stdout, /State: +expired\n/);
+  assert.match(told.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
+  const alone = await runTlsboot(["bootstrap", ...paths(folder), "--rotate-certificates"], { cwd: folder.path });
+  assert.equal(alone.code, 1);
+  assert.match(alone.stderr, /error: cannot ask for a certificate: ".*kubeconfig" has none that is valid/);
+  assert.match(alone.stderr, /hint: make a token with: tlsboot token create --print-join-command/);
+
+  const back = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
+  assert.equal(back.code, 0, back.stderr);
+  assert.match(
+    back.stderr,
+    /the kubeconfig cannot be used: part of the existing bootstrap client certificate in .* is expired/,
+  );
+  assert.equal((await status(folder)).code, 0);
+  assert.equal(await readFile(dated, "utf8"), old.certificatePem + old.keyPem, "the old file stays");
+});
+
+test("tlsboot bootstrap gets over files that are broken, and refuses those of another node", async () => {
+  await using folder = await createTempFolder();
+  await using _site = await startSiteProcess(folder, ["--auto-approve"]);
+  const first = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
+  assert.equal(first.code, 0, first.stderr);
+  const link = folder.join("n1/pki/kubelet-client-current.pem");
+  await rm(await readlink(link));
+  const dangling = await status(folder);
+  assert.equal(dangling.code, 3);
+  assert.match(dangling.stdout, /State: +missing\n/);
+  const second = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
+  assert.equal(second.code, 0, second.stderr);
+
+  const stranger = await issueServing(await createIssuingCa(new Date()));
+  const good = await readFile(link, "utf8");
+  await writeFile(await readlink(link), good.replace(/-----BEGIN EC[\s\S]*/, stranger.keyPem));
+  const mismatched = await status(folder);
+  assert.match(
+    mismatched.stdout,
+    /State: +broken: could not convert data from ".*" into cert\/key pair: private key does not match public key\n/,
+  );
+  const third = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
+  assert.equal(third.code, 0, third.stderr);
+  assert.equal((await status(folder)).code, 0);
+
+  const other = await runTlsboot([...bootstrapArgs(folder), "--hostname-override", "n2"], { cwd: folder.path });
+  assert.equal(other.code, 1);
+  assert.match(
+    other.stderr,
+    /error: cannot use ".*kubeconfig" for "system:node:n2": its certificate is of "system:node:n1"\n/,
+  );
+});
