@@ -5,12 +5,15 @@ import { openCredentialStore } from "../../client/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
 import { bootstrapServing, type ServingOutcome } from "../../client/serving_bootstrap.ts";
+import { resolve } from "node:path";
 import { findClusterOf } from "../bootstrap/credentials.ts";
+import { hookError, runHooks } from "../bootstrap/hooks.ts";
 import { keepRotating } from "../bootstrap/keep_rotating.ts";
 import { type Machine, machineOf } from "../bootstrap/machine.ts";
 import { describeProgress, type Progress } from "../bootstrap/progress_text.ts";
 import { getServingTemplate } from "../bootstrap/serving_names.ts";
 import { showStatus } from "../bootstrap/status.ts";
+import { systemdUnit } from "../bootstrap/systemd_unit.ts";
 import type { PairChange, Tools } from "../bootstrap/tools.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -32,6 +35,10 @@ export async function run(
   checkSettings(settings);
   const files = createFilePort();
   const machine = machineOf(settings, io);
+  if (settings.printSystemdUnit) {
+    io.stdout.write(systemdUnit(settings, machine, io));
+    return EXIT.done;
+  }
   if (settings.status) return await showStatus(settings, machine, { io, files });
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
@@ -42,17 +49,43 @@ export async function run(
   };
   const findCluster = findClusterOf(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
-  const context = { settings, machine, tools, onProgress };
+  const tell = createTeller(settings, machine, { io, files }, signal);
+  let faults: readonly string[];
   {
     using shown = createSteps(io);
     steps = shown;
-    await bootstrapOnce(context, signal);
+    faults = await bootstrapOnce({ settings, machine, tools, onProgress, tell }, signal);
   }
-  if (!settings.rotateCertificates) return EXIT.done;
+  if (!settings.rotateCertificates) {
+    if (faults.length > 0) throw hookError(faults);
+    return EXIT.done;
+  }
+  // A run that goes on renewing must not end for what it can only report.
+  const report = (failed: readonly string[]): void => {
+    if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
+  };
+  report(faults);
   const onChange = async (change: PairChange): Promise<void> => {
     io.stdout.write(describeChange(change));
+    report(await tell(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
+}
+
+/** Runs the hooks for a change and answers what went wrong. */
+type Teller = (change: PairChange) => Promise<readonly string[]>;
+
+/** One change after another, even when two certificates change at once. */
+function createTeller(
+  settings: Settings<BootstrapFlags>,
+  { nodeName }: Machine,
+  { io, files }: Pick<Tools, "io" | "files">,
+  signal: AbortSignal,
+): Teller {
+  const signals = settings.signal.map((hook) => ({ ...hook, pidFile: resolve(io.cwd, hook.pidFile) }));
+  const hooks = { exec: settings.exec, signals };
+  let turn: Promise<readonly string[]> = Promise.resolve([]);
+  return (change) => turn = turn.then(() => runHooks(hooks, change, { io, files, nodeName }, signal));
 }
 
 interface Context {
@@ -60,31 +93,39 @@ interface Context {
   readonly machine: Machine;
   readonly tools: Tools;
   readonly onProgress: (event: Progress) => void;
+  readonly tell: Teller;
 }
 
-function checkSettings({ serving, servingDns, servingIp, status, output }: Settings<BootstrapFlags>): void {
+function checkSettings(settings: Settings<BootstrapFlags>): void {
+  const { serving, servingDns, servingIp, status, output, printSystemdUnit } = settings;
+  if (status && printSystemdUnit) throw new UsageError("give --status or --print-systemd-unit, not both");
   if (!serving && servingDns.length + servingIp.length > 0) {
     throw new UsageError("--serving-dns and --serving-ip need --serving");
   }
   if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }
 
-/** The first certificates. A serving certificate that a manager will look after is left to it. */
-async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<void> {
-  const { settings, machine, tools, onProgress } = context;
+/**
+ * The first certificates; answers what went wrong after they were stored. A serving certificate that a manager will look
+ * after is left to it.
+ */
+async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<readonly string[]> {
+  const { settings, machine, tools, onProgress, tell } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
   const life = settings.duration === undefined ? {} : { expirationSeconds: settings.duration };
   const shared = { files, clock, random, logger, onProgress, waitSeconds: settings.wait / 1000, ...life };
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   io.stdout.write(describeOutcome(outcome, machine, io.cwd));
-  if (!settings.serving || settings.rotateCertificates) return;
+  const faults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
+  if (!settings.serving || settings.rotateCertificates) return faults;
   const { certDir, kubeconfigPath } = machine;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
   const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
   io.stdout.write(describeServing(served, io.cwd));
+  return served.kind === "issued" ? [...faults, ...await tell({ purpose: "serving", ...served })] : faults;
 }
 
 function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {

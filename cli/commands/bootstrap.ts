@@ -3,6 +3,7 @@ import { canonicalIp } from "../../core/bootstrap/node_addresses.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { parsePublicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { parseSignalHook } from "../bootstrap/signal_hook.ts";
 import { defineCommand } from "../framework/command.ts";
 import {
   choiceFlag,
@@ -75,6 +76,24 @@ export const BOOTSTRAP_FLAGS = {
       "this machine's addresses change.",
   }),
   wait: durationFlag({ default: "1h", summary: "How long to wait for approval and certificate." }),
+  exec: textFlag({
+    placeholder: "COMMAND",
+    isCommandLineOnly: true,
+    summary:
+      "Command of the shell to run after each change of a certificate. It is told by TLSBOOT_CHANGED (client or " +
+      "serving), TLSBOOT_CERTIFICATE_FILE, TLSBOOT_NOT_AFTER and TLSBOOT_NODE_NAME.",
+  }),
+  signal: parsedListFlag({
+    placeholder: "NAME:PIDFILE",
+    isCommandLineOnly: true,
+    summary: "Signal to send after each change, and the file with the number of the process that gets it, as in " +
+      "HUP:/run/nginx.pid.",
+    parse: parseSignalHook,
+  }),
+  printSystemdUnit: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Only print a systemd unit that runs this with --rotate-certificates.",
+  }),
   status: switchFlag({
     isCommandLineOnly: true,
     summary: "Only tell what there is, until when, and what comes next. Reads files, asks nobody.",
@@ -124,7 +143,10 @@ export const bootstrap = defineCommand({
  cluster-info is read from the address, believed when the token has signed it and the CA has the hash, and read again
  from the server that this CA vouches for. The token is sent to no other.
 
- When the certificate has expired the bootstrap credentials are used again.`,
+ When the certificate has expired the bootstrap credentials are used again.
+
+ What --exec and --signal do comes after the files are written. When it fails, the certificates stay as they are and the
+ failure is told; a run that does not rotate ends with 1.`,
   group: "Role Commands",
   args: [],
   flags: BOOTSTRAP_FLAGS,
@@ -143,6 +165,11 @@ export const bootstrap = defineCommand({
       comment: "Keep both certificates of a server fresh",
       command:
         "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
+    },
+    {
+      comment: "Write a unit that does so and tells a server of a new certificate",
+      command:
+        "tlsboot bootstrap --bootstrap-kubeconfig /etc/kubernetes/bootstrap.kubeconfig --kubeconfig /etc/kubernetes/n1.conf --cert-dir /var/lib/n1/pki --serving --signal HUP:/run/nginx.pid --print-systemd-unit",
     },
     {
       comment: "See what there is",

@@ -36,7 +36,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     flags: [
       ...["bootstrap-kubeconfig", "kubeconfig", "cert-dir", "hostname-override", "rotate-certificates"],
       ...["server", "token", "token-file", "ca-cert-hash", "serving", "serving-dns", "serving-ip", "duration"],
-      ...["status", "output"],
+      ...["status", "output", "exec", "signal", "print-systemd-unit"],
     ],
   },
   { command: "get csr", flags: ["output", "watch", "field-selector", "selector", "kubeconfig", "data-dir"] },

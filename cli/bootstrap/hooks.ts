@@ -1,0 +1,113 @@
+/** What is run and who is told once a certificate has changed: a command of the shell, and processes by their pid files. */
+import { spawn } from "node:child_process";
+import { kill } from "node:process";
+import { after, limitTime } from "../../client/deadline.ts";
+import type { FilePort } from "../../client/files.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import type { Io } from "../io.ts";
+import type { SignalHook } from "./signal_hook.ts";
+import type { PairChange } from "./tools.ts";
+
+/** What to do after a change. */
+export interface Hooks {
+  readonly exec: string | undefined;
+  /** Paths are absolute. */
+  readonly signals: readonly SignalHook[];
+}
+
+/** What hooks need. */
+export interface HookTools {
+  readonly io: Io;
+  readonly files: FilePort;
+  readonly nodeName: string;
+}
+
+/** A command that takes longer has gone wrong, and must not keep renewals waiting. */
+const EXEC_LIMIT_MS = 5 * 60_000;
+
+/** Runs all of them, whatever becomes of each. Answers what went wrong; the certificate is stored in any case. */
+export async function runHooks(
+  hooks: Hooks,
+  change: PairChange,
+  tools: HookTools,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const faults: string[] = [];
+  const attempt = async (operation: () => Promise<void>): Promise<void> => {
+    try {
+      await operation();
+    } catch (error) {
+      signal.throwIfAborted();
+      faults.push(messageOf(error));
+    }
+  };
+  for (const hook of hooks.signals) await attempt(() => sendSignal(hook, tools.files));
+  const { exec } = hooks;
+  if (exec !== undefined) await attempt(() => runCommand(exec, change, tools, signal));
+  return faults;
+}
+
+/** The error that a run ends with when its hooks failed. */
+export function hookError(faults: readonly string[]): AppError {
+  return new AppError("hook_failed", `the certificate is stored, but ${faults.join("; ")}`, {
+    hint: "mend that, and do by hand what it should have done: it is done again after the next change only",
+  });
+}
+
+async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Promise<void> {
+  const doing = `cannot send ${signal} to the process in "${pidFile}"`;
+  const text = (await files.readText(pidFile))?.trim();
+  if (text === undefined) throw new Error(`${doing}: file does not exist`);
+  // 0, 1 and negative numbers mean groups, init and everybody.
+  if (!/^[1-9]\d{0,9}$/.test(text) || text === "1") throw new Error(`${doing}: it holds no process id`);
+  try {
+    kill(Number(text), signal);
+  } catch (error) {
+    throw new Error(`${doing}: ${messageOf(error)}`);
+  }
+}
+
+async function runCommand(command: string, change: PairChange, tools: HookTools, signal: AbortSignal): Promise<void> {
+  const { io } = tools;
+  const doing = `cannot run "${command}"`;
+  const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, ended`);
+  await using limit = limitTime(io.clock, after(io.clock, EXEC_LIMIT_MS), tooLate, signal);
+  await new Promise<void>((resolve, reject) => {
+    const child = spawn(command, {
+      shell: true,
+      cwd: io.cwd,
+      env: { ...io.env, ...hookEnvironment(change, tools) },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => io.stderr.write(text));
+    }
+    const onAbort = (): void => {
+      child.kill("SIGKILL");
+      reject(limit.signal.reason);
+    };
+    limit.signal.addEventListener("abort", onAbort, { once: true });
+    const settle = (end: () => void): void => {
+      limit.signal.removeEventListener("abort", onAbort);
+      end();
+    };
+    child.once("error", (error) => settle(() => reject(new Error(`${doing}: ${error.message}`))));
+    child.once("close", (code, killedBy) => {
+      const how = code === null ? `ended by ${killedBy}` : `exit code ${code}`;
+      settle(() => code === 0 ? resolve() : reject(new Error(`${doing}: ${how}`)));
+    });
+  });
+}
+
+/** What a command is told, beside this program's own environment. */
+export function hookEnvironment(
+  { purpose, pair, certificatePath }: PairChange,
+  { nodeName }: Pick<HookTools, "nodeName">,
+): Readonly<Record<string, string>> {
+  return {
+    TLSBOOT_CHANGED: purpose,
+    TLSBOOT_CERTIFICATE_FILE: certificatePath,
+    TLSBOOT_NOT_AFTER: pair.leaf.notAfter.toISOString(),
+    TLSBOOT_NODE_NAME: nodeName,
+  };
+}

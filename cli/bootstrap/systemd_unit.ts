@@ -1,0 +1,119 @@
+/** A systemd unit that keeps a machine's certificates fresh, with what it does not need taken away. */
+import { basename, dirname, resolve } from "node:path";
+import type { BootstrapFlags } from "../commands/bootstrap.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import type { Machine } from "./machine.ts";
+
+const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
+/** What ProtectHome hides. */
+const HOMES = /^\/(home|root|run\/user)(\/|$)/;
+
+/** The unit's text. UsageError for a token on the command line: units are no place for secrets. */
+export function systemdUnit(
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Pick<Io, "cwd" | "execPath">,
+): string {
+  if (settings.token !== undefined) {
+    throw new UsageError("a unit can be read by everybody: give the token with --token-file, not --token");
+  }
+  const folders = [...new Set([machine.certDir, dirname(machine.kubeconfigPath)])];
+  const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
+  const command = [program, ...commandWords(settings, machine, io.cwd)].map(quoteWord).join(" ");
+  const paths = [...folders, ...readPaths(settings, io.cwd)];
+  return `# Written by tlsboot bootstrap --print-systemd-unit.
+[Unit]
+Description=Certificates of Kubernetes node ${machine.nodeName}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=exec
+ExecStartPre=+/bin/mkdir -p ${folders.map(quoteWord).join(" ")}
+ExecStart=${command}
+Restart=always
+RestartSec=10s
+UMask=0077
+
+# Nothing but its own files, the network and the tables of its routes.
+ProtectSystem=strict
+ReadWritePaths=${folders.map(quote).join(" ")}
+${paths.some((path) => HOMES.test(path)) ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+NoNewPrivileges=yes
+${capabilities(settings)}SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+# Not MemoryDenyWriteExecute: JavaScript is compiled while it runs.
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** What the command is started with; every path is absolute. */
+function commandWords(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): readonly string[] {
+  const path = (flag: string, value: string | undefined): readonly string[] =>
+    value === undefined ? [] : [flag, resolve(cwd, value)];
+  const each = (flag: string, values: readonly string[]): readonly string[] => values.flatMap((value) => [flag, value]);
+  return [
+    "bootstrap",
+    ...path("--bootstrap-kubeconfig", settings.bootstrapKubeconfig),
+    ...(settings.server === undefined ? [] : ["--server", settings.server]),
+    ...path("--token-file", settings.tokenFile),
+    ...each("--ca-cert-hash", settings.caCertHash),
+    ...["--kubeconfig", machine.kubeconfigPath, "--cert-dir", machine.certDir],
+    ...["--hostname-override", machine.nodeName],
+    ...(settings.serving ? ["--serving"] : []),
+    ...each("--serving-dns", settings.servingDns),
+    ...each("--serving-ip", settings.servingIp),
+    ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration}s`]),
+    ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
+    ...each("--signal", settings.signal.map(({ signal, pidFile }) => `${signal}:${resolve(cwd, pidFile)}`)),
+    "--rotate-certificates",
+    ...["--wait", `${settings.wait / 1000}s`],
+  ];
+}
+
+function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>, cwd: string): readonly string[] {
+  return [bootstrapKubeconfig, tokenFile].flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
+}
+
+function isTemporary(path: string): boolean {
+  return /^\/(var\/)?tmp(\/|$)/.test(path);
+}
+
+/** A command of the shell may need any; signals to others need one. */
+function capabilities({ exec, signal }: Settings<BootstrapFlags>): string {
+  if (exec !== undefined) return "# --exec runs within these limits too.\n";
+  return `CapabilityBoundingSet=${signal.length > 0 ? "CAP_KILL" : ""}\n`;
+}
+
+/** A word of a command line, where a dollar sign begins a variable (systemd.service(5)). */
+function quoteWord(word: string): string {
+  return quote(word.replaceAll("$", "$$$$"));
+}
+
+/** A word of any list (systemd.syntax(7)). */
+function quote(word: string): string {
+  if (/\p{Cc}/u.test(word)) {
+    throw new UsageError("a unit cannot hold control characters: choose other paths and names");
+  }
+  const escaped = word.replaceAll("%", "%%");
+  if (/^[A-Za-z0-9_@%+=:,./$[\]-]+$/.test(escaped)) return escaped;
+  return `"${escaped.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
