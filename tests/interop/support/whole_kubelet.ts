@@ -31,9 +31,14 @@ export interface WholeKubelet extends AsyncDisposable {
  * Starts one. It runs in a mount namespace of its own: what it mounts below its root folder is gone with it, and the
  * folder can be removed. Needs root, as a kubelet does.
  */
-export async function startWholeKubelet(folder: TempFolder, node: string, bootstrap: string): Promise<WholeKubelet> {
+export async function startWholeKubelet(
+  folder: TempFolder,
+  node: string,
+  /** Without it, the kubeconfig and the certificates in the folder of the node's name are all it has. */
+  bootstrap?: string,
+): Promise<WholeKubelet> {
   const root = folder.join(node);
-  await mkdir(root);
+  await mkdir(root, { recursive: true });
   await using stack = new AsyncDisposableStack();
   stack.use(await rememberKernelSettings());
   const runtime = stack.use(await startContainerRuntime(root));
@@ -49,7 +54,8 @@ export async function startWholeKubelet(folder: TempFolder, node: string, bootst
   await writeFile(`${root}/config.json`, config);
   const running = stack.use(start("unshare", [
     ...["--mount", peerPath("kubelet"), `--config=${root}/config.json`],
-    ...[`--bootstrap-kubeconfig=${bootstrap}`, `--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
+    ...(bootstrap === undefined ? [] : [`--bootstrap-kubeconfig=${bootstrap}`]),
+    ...[`--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
     ...[`--root-dir=${root}/root`, `--hostname-override=${node}`],
   ]));
   stack.defer(() => end(running));

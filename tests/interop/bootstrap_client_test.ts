@@ -1,0 +1,131 @@
+/** `tlsboot bootstrap` beside a real control plane and a real kubelet: both certificates, files handed on each way, discovery. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { startKubelet } from "./support/kubelet.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { assertChain, assertKeyMatches, assertNodePair, modeOf, subjectOf } from "./support/openssl.ts";
+import { type PublishedCluster, startPublishedCluster } from "./support/published_cluster.ts";
+import { startWholeKubelet } from "./support/whole_kubelet.ts";
+
+/** Backdated by five minutes, so whoever rotates does so at once. */
+const SHORT_LIFE = "--cluster-signing-duration=60s";
+
+/** The line that `token create --print-join-command` prints, as words behind `tlsboot`, without paths. */
+async function joinWords(plane: PublishedCluster): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await runTlsboot([
+    ...["token", "create", "--print-join-command", "--ttl", "1h", "--kubeconfig", plane.adminKubeconfig],
+  ]);
+  assert.equal(code, 0, stderr);
+  return stdout.split("\n")[0]?.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [];
+}
+
+function paths(plane: PublishedCluster, node: string): readonly string[] {
+  return ["--kubeconfig", plane.folder.join(node, "kubeconfig"), "--cert-dir", plane.folder.join(node, "pki")]
+    .concat("--hostname-override", node);
+}
+
+async function approveServing(kubectl: Kubectl, running: Running): Promise<void> {
+  const [, name = ""] = await running.waitFor(/serving request (\S+) made/);
+  await kubectl.run("certificate", "approve", name);
+}
+
+async function assertServingPair(caPath: string, pairPath: string, node: string): Promise<void> {
+  await assertChain(caPath, pairPath, "sslserver");
+  await assertKeyMatches(pairPath, pairPath);
+  assert.equal(await subjectOf(pairPath), `CN=system:node:${node},O=system:nodes`);
+  assert.equal(await modeOf(pairPath), 0o600);
+}
+
+async function status(plane: PublishedCluster, node: string): Promise<Finished> {
+  return await runTlsboot(["bootstrap", "--status", ...paths(plane, node)]);
+}
+
+test("kube-apiserver: both certificates by the hash of the CA, and a kubelet lives from the files", async () => {
+  await using plane = await startPublishedCluster();
+  const { kubectl } = plane;
+  const words = await joinWords(plane);
+  await using running = startTlsboot([...words, ...paths(plane, "n1"), "--serving", "--duration", "1h"]);
+  await approveServing(kubectl, running);
+  const { code, stderr } = await running.finished();
+  assert.equal(code, 0, stderr);
+  const folder = plane.folder.join("n1/pki");
+  await assertNodePair(plane.caPath, `${folder}/kubelet-client-current.pem`, "n1");
+  await assertServingPair(plane.caPath, `${folder}/kubelet-server-current.pem`, "n1");
+  assert.equal((await status(plane, "n1")).code, 0);
+  const asked = await kubectl.run("get", "csr", "--output=jsonpath={.items[*].spec.expirationSeconds}");
+  assert.equal(asked, "3600 3600");
+  const before = (await readdir(folder)).sort();
+
+  await using kubelet = await startWholeKubelet(plane.folder, "n1");
+  await kubectl.run("wait", "node/n1", "--for=create", "--timeout=60s");
+  await kubectl.run("wait", "node/n1", "--for=condition=Ready", "--timeout=60s");
+  const address = await kubectl.run(
+    ...["get", "node", "n1", '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'],
+  );
+  const shaken = await runProgram("openssl", [
+    ...["s_client", "-connect", `127.0.0.1:${kubelet.port}`, "-CAfile", plane.caPath, "-verify_return_error"],
+    ...["-verify_ip", address, "-brief"],
+  ]);
+  assert.equal(shaken.code, 0, `${shaken.stdout}${shaken.stderr}`);
+  assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
+  assert.deepEqual(
+    (await readdir(folder)).sort(),
+    before,
+    "the kubelet asked for nothing: names and lives are as it wants",
+  );
+  assert.equal((await kubectl.run("get", "csr", "--output=name")).trim().split("\n").length, 2);
+});
+
+test("kube-apiserver: what a kubelet wrote is taken over, renewed, and given back", async () => {
+  await using plane = await startPublishedCluster([SHORT_LIFE]);
+  const { kubectl, folder } = plane;
+  const token = (await joinWords(plane)).join(" ").match(/--token (\S+)/)?.[1] ?? "";
+  const bootstrap = await plane.kubeconfigWithToken("bootstrap", token);
+  await using kubelet = await startKubelet(folder, "n2", bootstrap);
+  await kubelet.running.finished();
+  await assertNodePair(plane.caPath, kubelet.currentPair, "n2");
+  const written = await readFile(kubelet.kubeconfig, "utf8");
+
+  const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", "n2"];
+  await using running = startTlsboot(["bootstrap", ...files, "--serving", "--rotate-certificates"]);
+  await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
+  await approveServing(kubectl, running);
+  await running.waitFor(/serving certificate renewed, valid until /);
+  await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
+  running.kill("SIGKILL");
+  await running.finished();
+  await assertNodePair(plane.caPath, kubelet.currentPair, "n2");
+  await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
+  assert.equal(await readFile(kubelet.kubeconfig, "utf8"), written, "the kubeconfig stays as it was");
+  assert.match(await kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
+  const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
+  assert.ok((requesters.match(/^system:node:n2$/gm)?.length ?? 0) >= 3, requesters);
+});
+
+test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its cluster-info unsigned", async () => {
+  await using plane = await startPublishedCluster();
+  const words = await joinWords(plane);
+  const changed = (flag: string, value: string) => words.map((word, at) => words[at - 1] === flag ? value : word);
+  const token = words[words.indexOf("--token") + 1] ?? "";
+  for (
+    const [args, message] of [
+      [
+        changed("--ca-cert-hash", `sha256:${"0".repeat(64)}`),
+        /its CA has the hash sha256:[0-9a-f]{64}, which was not given/,
+      ],
+      [changed("--token", `${token.slice(0, 7)}0123456789abcdef`), /was not made with the token's secret/],
+      [[...changed("--token", "aaaaaa.0123456789abcdef"), "--wait", "7s"], /has no signature for token "aaaaaa"/],
+    ] as const
+  ) {
+    const { code, stderr } = await runTlsboot([...args, ...paths(plane, "n3")]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, message);
+    assert.equal(existsSync(plane.folder.join("n3")), false);
+  }
+  const made = await runTlsboot([...words, ...paths(plane, "n3")]);
+  assert.equal(made.code, 0, made.stderr);
+  await assertNodePair(plane.caPath, plane.folder.join("n3/pki/kubelet-client-current.pem"), "n3");
+});

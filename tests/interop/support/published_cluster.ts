@@ -1,0 +1,50 @@
+/** A real cluster that publishes `cluster-info`, as kubeadm's do, with the rights that `docs/rbac/bootstrap.yaml` gives. */
+import { mkdir, readFile } from "node:fs/promises";
+import { type ControlPlane, startControlPlane } from "./control_plane.ts";
+import { createKubectl, type Kubectl } from "./kubectl.ts";
+
+/** A control plane with stock kubectl as its administrator. */
+export type PublishedCluster = ControlPlane & { readonly kubectl: Kubectl };
+
+/** kube-controller-manager signs `cluster-info` for tokens, beside what it does with certificates. */
+const CONTROLLERS = ["approving", "signing", "cleaner"].map((name) => `certificatesigningrequest-${name}-controller`)
+  .concat("bootstrap-signer-controller", "token-cleaner-controller");
+
+/** Starts one. First requests of token holders are approved by themselves. */
+export async function startPublishedCluster(controllerFlags: readonly string[] = []): Promise<PublishedCluster> {
+  const flags = [`--controllers=${CONTROLLERS.join(",")}`, ...controllerFlags];
+  const plane = await startControlPlane({ controllers: true, controllerFlags: flags });
+  try {
+    await mkdir(plane.folder.join("home"));
+    const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+    for (const namespace of ["kube-system", "kube-public"]) {
+      await kubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
+    }
+    await publish(plane, kubectl);
+    await kubectl.given({ stdin: await readFile("docs/rbac/bootstrap.yaml", "utf8") }).run("create", "-f", "-");
+    await kubectl.run(
+      ...["create", "clusterrolebinding", "interop:autoapprove", "--group=system:bootstrappers"],
+      "--clusterrole=system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+    );
+    return { ...plane, kubectl };
+  } catch (error) {
+    await plane[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** With kubectl alone, so that no code of ours vouches for itself. */
+async function publish(plane: ControlPlane, kubectl: Kubectl): Promise<void> {
+  const path = plane.folder.join("cluster-info.kubeconfig");
+  await kubectl.run(
+    ...["config", `--kubeconfig=${path}`, "set-cluster", "kubernetes", `--server=${plane.server}`],
+    ...[`--certificate-authority=${plane.caPath}`, "--embed-certs=true"],
+  );
+  const namespace = "--namespace=kube-public";
+  await kubectl.run("create", "configmap", "cluster-info", namespace, `--from-file=kubeconfig=${path}`);
+  const name = "kubeadm:bootstrap-signer-clusterinfo";
+  await kubectl.run(
+    ...["create", "role", name, namespace, "--verb=get", "--resource=configmaps", "--resource-name=cluster-info"],
+  );
+  await kubectl.run("create", "rolebinding", name, namespace, `--role=${name}`, "--user=system:anonymous");
+}
