@@ -35,8 +35,8 @@ export interface CertificateManagerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told of each new pair once it is stored; what it throws ends the manager. */
-  readonly onRotated?: (pair: CredentialPair) => void | Promise<void>;
+  /** Told of each new pair once it is stored, and of the one that it replaced; what it throws ends the manager. */
+  readonly onRotated?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
 }
 
 /** One request, made as the present certificate's owner or with the bootstrap credentials. */
@@ -53,11 +53,11 @@ const EXIT_AFTER_MS = 5 * 60_000;
 /**
  * Runs until the signal fires, rejecting with its reason. A client's ends by itself with AppError `credentials_missing`
  * when its certificate is over and there is nothing to ask with, and with `unauthorized` where kubelet exits: no valid
- * certificate for five minutes while the server answers. A corrupt store is AppError `pki_invalid`.
+ * certificate for five minutes while the server answers. A corrupt store of a client is AppError `pki_invalid`.
  */
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
-  const { store, clock, random, template } = options;
-  const current = await store.current();
+  const { clock, random, template } = options;
+  let current = await findCurrent(options);
   let state = startRotation(current && rotationCertificateOf(current), template.current(), clock.now());
   const rotation = createRotation(options);
   const health = createHealth(clock);
@@ -86,7 +86,20 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
     }
     state = afterRotation(state, rotationCertificateOf(pair), clock.now());
     health.observe(undefined, state);
-    await options.onRotated?.(pair);
+    const previous = current;
+    current = pair;
+    await options.onRotated?.(pair, previous);
+  }
+}
+
+/** A serving pair that is broken has nothing to lose by another one; kubelet ends there, and somebody has to remove it. */
+async function findCurrent({ store, purpose, logger }: CertificateManagerOptions): Promise<CredentialPair | undefined> {
+  try {
+    return await store.current();
+  } catch (error) {
+    if (purpose === "client" || !isAppError(error, "pki_invalid")) throw error;
+    logger.warn("the serving certificate cannot be read, asking for another one", { error: error.message });
+    return undefined;
   }
 }
 

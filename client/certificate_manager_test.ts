@@ -55,12 +55,18 @@ interface FixtureOptions {
   readonly template?: CertificateTemplate | "none";
   /** Requests hang until they are aborted. */
   readonly hangs?: boolean;
+  /** What the store has cannot be read. */
+  readonly isBroken?: boolean;
 }
 
 /** A manager whose pauses after failures are over at once; longer sleeps wait for the test. */
 async function fixture(options: FixtureOptions): Promise<Fixture> {
   const clock = createFakeClock(START);
   const files = createMemoryFiles();
+  if (options.isBroken === true) {
+    files.entries.set("/pki/kubelet-client-1.pem", { kind: "file", text: "garbage", mode: 0o600 });
+    files.entries.set("/pki/kubelet-client-current.pem", { kind: "symlink", target: "/pki/kubelet-client-1.pem" });
+  }
   const store = await openCredentialStore({ files, clock, certDir: "/pki", prefix: "kubelet-client" });
   const logger = createMemoryLogger();
   const abort = new AbortController();
@@ -256,6 +262,12 @@ test("runCertificateManager() waits while nothing can be asked for", async () =>
   f.template.set(WIDER);
   await f.rotated(1);
   assert.deepEqual(f.templates, [WIDER]);
+});
+
+test("runCertificateManager() replaces a serving pair that is broken", async () => {
+  await using f = await fixture({ initial: false, purpose: "serving", isBroken: true });
+  await f.rotated(1);
+  assert.equal((await f.store.current())?.leaf.subject.commonName, "system:node:n1");
 });
 
 test("runCertificateManager() refuses a corrupt store", async () => {

@@ -65,8 +65,8 @@ export async function run(
     if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
   };
   report(faults);
-  const onChange = async (change: PairChange): Promise<void> => {
-    io.stdout.write(describeChange(change));
+  const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
+    io.stdout.write(describeChange(change, isFirst, io.cwd));
     report(await tell(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
@@ -151,7 +151,8 @@ serving certificate and key: ${path}
 `;
 }
 
-function describeChange({ purpose, pair }: PairChange): string {
+function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst: boolean, cwd: string): string {
+  if (purpose === "serving" && isFirst) return describeServing({ kind: "issued", pair, certificatePath }, cwd);
   const what = purpose === "client" ? "certificate" : "serving certificate";
   return `${what} renewed, valid until ${pair.leaf.notAfter.toISOString()}\n`;
 }

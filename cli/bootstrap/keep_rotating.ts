@@ -23,8 +23,8 @@ export interface RotationContext {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
   readonly tools: Tools;
-  /** Told of each new pair; waited for. */
-  readonly onChange: (change: PairChange) => Promise<void>;
+  /** Told of each new pair, and whether there was none before; waited for. */
+  readonly onChange: (change: PairChange, isFirst: boolean) => Promise<void>;
 }
 
 /** Runs until the signal fires, or until one of its parts ends; then the others end too. */
@@ -75,7 +75,8 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
     clock,
     random,
     logger,
-    onRotated: (pair) => onChange({ purpose: "client", pair, certificatePath: store.currentPath }),
+    onRotated: (pair, previous) =>
+      onChange({ purpose: "client", pair, certificatePath: store.currentPath }, previous === undefined),
   }, signal);
 }
 
@@ -106,7 +107,8 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
     clock,
     random,
     logger,
-    onRotated: (pair) => onChange({ purpose: "serving", pair, certificatePath: store.currentPath }),
+    onRotated: (pair, previous) =>
+      onChange({ purpose: "serving", pair, certificatePath: store.currentPath }, previous === undefined),
   }, signal);
   const follower = followServingAddresses({ nodeName: machine.nodeName, readNames, template, clock, logger }, signal);
   return await Promise.race([manager, follower]);

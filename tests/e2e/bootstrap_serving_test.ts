@@ -107,10 +107,10 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
   await using running = startTlsboot(args, { cwd: folder.path });
   await approveServing(folder, running);
-  await running.waitFor(/serving certificate renewed, valid until /);
+  await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
   const first = await readServing(folder);
   await approveServing(folder, running, 1);
-  await running.waitFor(/(?:[\s\S]*serving certificate renewed, valid until ){2}/, 40_000);
+  await running.waitFor(/serving certificate renewed, valid until /, 40_000);
   assert.notEqual((await readServing(folder)).serial, first.serial);
   await running.waitFor(/^certificate renewed, valid until /m, 40_000);
 });

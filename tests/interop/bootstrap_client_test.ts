@@ -93,7 +93,7 @@ test("kube-apiserver: what a kubelet wrote is taken over, renewed, and given bac
   await using running = startTlsboot(["bootstrap", ...files, "--serving", "--rotate-certificates"]);
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
-  await running.waitFor(/serving certificate renewed, valid until /);
+  await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
   await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
   running.kill("SIGKILL");
   await running.finished();
