@@ -154,12 +154,10 @@ async function ask(
   const certificatePem = await requestCertificate(key, template, credentials, signal);
   const chain = parseCertificateChain(certificatePem);
   const leaf = chain.ok ? chain.value[0] : undefined;
-  return {
-    template,
-    certificatePem,
-    key,
-    staleFrom: leaf === undefined ? clock.now() : rotationDeadline(leaf, () => 0),
-  };
+  // Of the life that is left, because certificates are backdated.
+  const notBefore = clock.now();
+  const staleFrom = leaf === undefined ? notBefore : rotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
+  return { template, certificatePem, key, staleFrom };
 }
 
 /** kubelet's exit: "lost" once there was no usable certificate for five minutes while the server answers. */
