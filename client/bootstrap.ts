@@ -94,7 +94,9 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   }
   const cluster = await options.findCluster(signal);
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
-  const kept = await keepKey(store, files, await findStored(options, store));
+  const stored = await findStored(options, store);
+  await checkTargets(options, store);
+  const kept = await keepKey(store, files, stored);
   options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
   await using connection = await options.connect(cluster);
   const transport = observeServerTime(connection, clock);
@@ -126,6 +128,16 @@ async function findStored(options: BootstrapOptions, store: CredentialStore): Pr
   if (pair === undefined) return { pair, isReusable: false };
   checkOwner(pair, options.nodeName, options.certDir);
   return { pair, isReusable: pair.leaf.notAfter >= options.clock.now() };
+}
+
+/** What would be in the way of the files, before anybody is asked for what goes into them. */
+async function checkTargets({ files, kubeconfigPath }: BootstrapOptions, store: CredentialStore): Promise<void> {
+  await store.checkUpdatable();
+  const facts = await files.stat(kubeconfigPath);
+  if (facts === undefined || facts.kind === "file") return;
+  throw new AppError("io", `cannot write kubeconfig "${kubeconfigPath}": it is no file`, {
+    hint: "choose another path with --kubeconfig",
+  });
 }
 
 /** Two nodes that share files would take each other's certificates away. */

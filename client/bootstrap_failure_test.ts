@@ -292,3 +292,26 @@ for (
     assert.equal((await f.run()).kind, "alreadyValid");
   });
 }
+
+for (
+  const { name, put } of [
+    {
+      name: "a file where its link goes",
+      put: (f: Fixture) => void f.files.entries.set(CURRENT, { kind: "file", text: "mine", mode: 0o600 }),
+    },
+    {
+      name: "a folder where its kubeconfig goes",
+      put: (f: Fixture) => {
+        f.files.entries.set("/node/kubeconfig", { kind: "directory", mode: 0o755 });
+      },
+    },
+  ]
+) {
+  test(`bootstrap() asks for nothing with ${name}`, async () => {
+    await using f = await fixture();
+    put(f);
+    await assert.rejects(f.run(), (error) => error instanceof AppError && ["file_exists", "io"].includes(error.code));
+    assert.deepEqual(f.api.requests, []);
+    assert.equal(f.files.mode(KEY), undefined);
+  });
+}

@@ -30,6 +30,8 @@ export interface CredentialStore {
   readonly temporaryKeyPath: string;
   /** The pair in use; undefined when there is none. A pair that cannot be read is AppError `pki_invalid`. */
   current(): Promise<CredentialPair | undefined>;
+  /** AppError `file_exists` when `update` would find something that is no link in its way: better known before asking. */
+  checkUpdatable(): Promise<void>;
   /**
    * Keeps a pair and makes it the current one. AppError `pki_invalid` for a chain or key that is broken or does not
    * match, `io` from the disk; the pair that was current stays so then.
@@ -50,6 +52,9 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
   return {
     ...paths,
     current: () => findPair([currentPath], paths, options),
+    async checkUpdatable() {
+      for (const path of [currentPath, updatedPath]) await checkLink(files, path);
+    },
     async update(certificatePem, keyPem) {
       const text = encodeCombined(certificatePem, keyPem.reveal());
       const path = join(certDir, `${prefix}-${formatLocalTime(clock.now())}.pem`);
@@ -63,7 +68,9 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
 }
 
 /** What `openCredentialStore` would find, without repairing or changing anything. */
-export function viewCredentialStore(options: CredentialStoreOptions): Omit<CredentialStore, "update"> {
+export function viewCredentialStore(
+  options: CredentialStoreOptions,
+): Omit<CredentialStore, "checkUpdatable" | "update"> {
   const paths = pathsOf(options);
   return { ...paths, current: () => findPair([paths.currentPath, paths.updatedPath], paths, options) };
 }

@@ -67,6 +67,7 @@ export async function bootstrapServing(
     return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
   }
   if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
+  await store.checkUpdatable();
   const { key } = await keepKey(store, files, { pair: current.pair, isReusable: false });
   await using connection = await options.connect();
   const { pair } = await obtainCertificate({
