@@ -1,6 +1,6 @@
 /**
- * A machine for kubeadm to join: its own root folder, processes and service manager, on the kernel and the network of
- * the one that the tests run on. What is written there is gone with it; nothing else can be written from there.
+ * A machine for a kubelet, and for kubeadm: its own root folder, processes and service manager, on the kernel and the
+ * network of the one that the tests run on. What is written there is gone with it; nothing else can be written from there.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -8,7 +8,16 @@ import process from "node:process";
 import { peerPath } from "../../../scripts/peers.ts";
 import { start } from "../../support/child.ts";
 import { startContainerRuntime } from "./container_runtime.ts";
-import { KERNEL_SETTINGS } from "./kernel_settings.ts";
+
+/** What a kubelet sets when it starts (pkg/kubelet/cm, kernel tunables). */
+const KERNEL_SETTINGS: readonly string[] = [
+  "vm/overcommit_memory",
+  "vm/panic_on_oom",
+  "kernel/panic",
+  "kernel/panic_on_oops",
+  "kernel/keys/root_maxkeys",
+  "kernel/keys/root_maxbytes",
+].map((name) => `/proc/sys/${name}`);
 
 /** A running machine. Disposing it ends everything that runs on it. */
 export interface Machine extends AsyncDisposable {

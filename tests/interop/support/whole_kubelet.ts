@@ -1,15 +1,9 @@
 /** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
-import { mkdir, writeFile } from "node:fs/promises";
-import process from "node:process";
-import { peerPath } from "../../../scripts/peers.ts";
+import { writeFile } from "node:fs/promises";
 import { type Running, start } from "../../support/child.ts";
 import { findFreePort, type TempFolder } from "../../support/temp.ts";
-import { startContainerRuntime } from "./container_runtime.ts";
-import { rememberKernelSettings } from "./kernel_settings.ts";
 import { kubeletConfig } from "./kubelet.ts";
-
-/** How long it may take to end after SIGTERM. */
-const END_WITHIN_MS = 10_000;
+import { startMachine } from "./machine.ts";
 
 /** One line of its log that says error or warning. */
 export interface Complaint {
@@ -27,10 +21,7 @@ export interface WholeKubelet extends AsyncDisposable {
   complaints(): readonly Complaint[];
 }
 
-/**
- * Starts one. It runs in a mount namespace of its own: what it mounts below its root folder is gone with it, and the
- * folder can be removed. Needs root, as a kubelet does.
- */
+/** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
 export async function startWholeKubelet(
   folder: TempFolder,
   node: string,
@@ -38,27 +29,23 @@ export async function startWholeKubelet(
   bootstrap?: string,
 ): Promise<WholeKubelet> {
   const root = folder.join(node);
-  await mkdir(root, { recursive: true });
   await using stack = new AsyncDisposableStack();
-  stack.use(await rememberKernelSettings());
-  const runtime = stack.use(await startContainerRuntime(root));
+  const machine = stack.use(await startMachine(folder.path, node));
   const [kubeconfig, certDir, port] = [`${root}/kubeconfig`, `${root}/pki`, await findFreePort()];
-  const config = kubeletConfig(runtime.socket, {
+  const config = kubeletConfig(machine.runtimeSocket, {
     rotateCertificates: true,
     serverTLSBootstrap: true,
     address: "127.0.0.1",
     port,
     makeIPTablesUtilChains: false,
-    podLogsDir: `${root}/logs`,
+    volumePluginDir: "/var/lib/kubelet/volumeplugins",
   });
   await writeFile(`${root}/config.json`, config);
-  const running = stack.use(start("unshare", [
-    ...["--mount", peerPath("kubelet"), `--config=${root}/config.json`],
+  const running = start(machine.enter, [
+    ...["kubelet", `--config=${root}/config.json`, `--hostname-override=${node}`],
     ...(bootstrap === undefined ? [] : [`--bootstrap-kubeconfig=${bootstrap}`]),
     ...[`--kubeconfig=${kubeconfig}`, `--cert-dir=${certDir}`],
-    ...[`--root-dir=${root}/root`, `--hostname-override=${node}`],
-  ]));
-  stack.defer(() => end(running));
+  ]);
   const owned = stack.move();
   return {
     running,
@@ -66,17 +53,12 @@ export async function startWholeKubelet(
     certDir,
     port,
     complaints: () => complaintsOf(running.stderr()),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      // The kubelet is a process of the machine: it ends with it, and only then what has entered.
+      await owned.disposeAsync();
+      await running[Symbol.asyncDispose]();
+    },
   };
-}
-
-/** Politely first: a killed kubelet leaves sockets behind. */
-async function end(running: Running): Promise<void> {
-  if (running.hasEnded()) return;
-  process.kill(running.pid, "SIGTERM");
-  const timer = setTimeout(() => running.kill("SIGKILL"), END_WITHIN_MS);
-  await running.finished();
-  clearTimeout(timer);
 }
 
 /** klog's lines: level and date, time, thread, place, text. */
