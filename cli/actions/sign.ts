@@ -30,6 +30,8 @@ const SERIAL_BYTES = 16;
 /** No request is so large. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
+/** Of `expirationSeconds` on the API; a profile has a word of its own. */
+const LEAST_LIFE_MS = 600_000;
 
 /** What all requests of a run have in common. */
 interface Signing {
@@ -82,6 +84,9 @@ async function openSigning(settings: Settings<SignFlags>, files: FilePort, io: I
   if (profile === undefined) throw new AppError("internal", `no profile for "${signerName}"`);
   const { authority, clientTrust } = await openOfflineCa(settings, signerName, deps);
   const { duration, usage } = settings;
+  if (duration !== undefined && duration < LEAST_LIFE_MS && profile.lifetime === undefined) {
+    throw new UsageError("--duration: at least 10m expected", "Kubernetes' signers issue for ten minutes or longer");
+  }
   const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
   const asked = { signerName, usages: usage, ...life };
   return { profile, authority, clientTrust, asked, signingDurationSeconds: signingDurationSeconds(settings) };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
 import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
@@ -224,3 +225,76 @@ names: { dns: { allowed: [a.b], wildcards: true }, atLeastOne: true }
     }
   });
 }
+
+/** Values where the file has them, and odd ones. */
+const leaf = fc.oneof(
+  fc.constantFrom(
+    "server auth",
+    "RSA",
+    "24h",
+    "*.example.com",
+    "**",
+    "10.0.0.0/8",
+    "1.2.3",
+    "0500",
+    true,
+    false,
+    null,
+    -1,
+  ),
+  fc.string({ maxLength: 8 }),
+  fc.integer(),
+  fc.array(fc.constantFrom("server auth", "a.b", "::1", "1.2.3"), { maxLength: 2 }),
+);
+const KEYS = [
+  ...[
+    "signerName",
+    "subject",
+    "commonName",
+    "organizations",
+    "names",
+    "dns",
+    "ips",
+    "allowed",
+    "exactly",
+    "min",
+    "max",
+  ],
+  ...[
+    "usages",
+    "required",
+    "default",
+    "lifetime",
+    "keys",
+    "type",
+    "minBits",
+    "extensions",
+    "raw",
+    "oid",
+    "der",
+    "chain",
+  ],
+];
+const level = (value: fc.Arbitrary<unknown>) =>
+  fc.oneof(value, fc.dictionary(fc.constantFrom(...KEYS), value, { maxKeys: 4 }), fc.array(value, { maxLength: 2 }));
+
+test("parseProfile() answers and never throws, whatever the content; what it takes can be said in sentences", () => {
+  fc.assert(fc.property(fc.dictionary(fc.constantFrom(...KEYS), level(level(leaf))), (content) => {
+    const read = parseProfile(
+      JSON.stringify({
+        apiVersion: "tlsboot/v1alpha1",
+        kind: "SigningProfile",
+        usages: { allowed: ["server auth"] },
+        lifetime: { max: "24h" },
+        ...content,
+      }),
+    );
+    if (read.ok) assert.ok(describeProfile(createCustomProfile("example.com/x", read.value)).length > 0);
+    else assert.ok(read.error.length > 0);
+  }));
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(..."ab:-[]{}&*!|> \n\t#\"'") })), (text) => {
+      assert.equal(parseProfile(text).ok, false);
+    }),
+  );
+});

@@ -138,7 +138,7 @@ for (
       name: "an unknown usage",
       args: ["good.csr", "--profile", "web.yaml", "--usage", "servr-auth"],
       code: 2,
-      want: /--usage: "servr-auth".* is no usage: want one of/,
+      want: /--usage: "servr-auth" found, want one of/,
     },
     {
       name: "a usage that the profile refuses",
@@ -151,6 +151,12 @@ for (
       args: ["good.csr", "--profile", "web.yaml", "--duration", "10m"],
       code: 3,
       want: /lifetime is too short: 10m0s, at least 1h0m0s expected/,
+    },
+    {
+      name: "a life that Kubernetes' signers do not issue",
+      args: ["alice.csr", "--signer-name", API_CLIENT, "--duration", "5m"],
+      code: 2,
+      want: /--duration: at least 10m expected/,
     },
     { name: "superusers", args: ["root.csr", "--signer-name", API_CLIENT], code: 3, want: /system:masters group/ },
     {
