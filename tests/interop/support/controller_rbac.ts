@@ -1,5 +1,9 @@
 /** The least that our controllers and a bootstrapping node need of a real kube-apiserver, as manifests. */
 
+import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import { signerClusterRole } from "../../../core/signing/rbac.ts";
+
 const GROUP = "certificates.k8s.io";
 
 interface Rule {
@@ -16,12 +20,15 @@ const READ_CSRS: Rule = {
 };
 const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] };
 
-/** Rules of `tlsboot signer` without those of its election. */
-const SIGNER: readonly Rule[] = [
-  READ_CSRS,
-  { apiGroups: [GROUP], resources: ["certificatesigningrequests/status"], verbs: ["update"] },
-  { apiGroups: [GROUP], resources: ["signers"], resourceNames: ["kubernetes.io/*"], verbs: ["sign"] },
-];
+/** Rules of `tlsboot signer` without those of its election: what `--print-rbac` prints for Kubernetes' signers. */
+const SIGNER = signerClusterRole("tlsboot-signer", [...BUILTIN_SIGNERS.keys()]).rules ?? [];
+/** Which CAs the API believes for clients. */
+const CLIENT_CAS: Rule = {
+  apiGroups: [""],
+  resources: ["configmaps"],
+  resourceNames: ["extension-apiserver-authentication"],
+  verbs: ["get"],
+};
 
 /** Rules of `tlsboot approver` without those of its election. */
 const APPROVER: readonly Rule[] = [
@@ -46,9 +53,11 @@ export function controllerRbac(): string {
       role("ClusterRole", "tlsboot-signer", SIGNER),
       role("ClusterRole", "tlsboot-approver", APPROVER),
       role("Role", "tlsboot-elect", [ELECT]),
+      role("Role", "tlsboot-client-cas", [CLIENT_CAS]),
       binding("ClusterRole", "tlsboot-signer", "tlsboot-signers"),
       binding("ClusterRole", "tlsboot-approver", "tlsboot-approvers"),
       binding("Role", "tlsboot-elect", "tlsboot-signers", "tlsboot-approvers"),
+      binding("Role", "tlsboot-client-cas", "tlsboot-signers"),
       binding("ClusterRole", "system:node-bootstrapper", "system:bootstrappers"),
       binding("ClusterRole", `${nodes}:nodeclient`, "system:bootstrappers"),
       binding("ClusterRole", `${nodes}:selfnodeclient`, "system:nodes"),
@@ -56,7 +65,7 @@ export function controllerRbac(): string {
   });
 }
 
-function role(kind: "ClusterRole" | "Role", name: string, rules: readonly Rule[]): unknown {
+function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {
   return { apiVersion: "rbac.authorization.k8s.io/v1", kind, metadata: metadataOf(kind, name), rules };
 }
 
