@@ -32,7 +32,8 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const compressed = isStreamingList(options) && acceptsGzip(exchange);
   const format = { resource: target.resource, representation, includeObject, clock: deps.clock, compressed };
   const timing = {
-    bookmarks: options.allowWatchBookmarks,
+    // It is the watch cache that makes bookmarks.
+    bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,
     timeoutMs: timeoutOf(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
   };
   const headers = baseHeaders(exchange, compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {});

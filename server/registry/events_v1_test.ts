@@ -63,3 +63,14 @@ test("events: a watch of one version sees what the other does", async () => {
   const deleted = await watch.next();
   assert.deepEqual([deleted?.type, deleted?.at("regarding/kind")], ["DELETED", "Node"]);
 });
+
+test("events: a watch has no bookmarks but the one that ends the initial events", async () => {
+  await using watch = new WatchReader(
+    await app.open("GET", `${NEW}?watch=1&allowWatchBookmarks=true&timeoutSeconds=100&labelSelector=none`),
+  );
+  assert.equal((await watch.next())?.type, "BOOKMARK");
+  await app.send("POST", CORE, { body: coreEvent("unseen") });
+  const end = watch.next();
+  for (const step of [60_000, 38_000, 2_000]) await app.clock.advance(step);
+  assert.equal(await end, undefined);
+});
