@@ -30,10 +30,7 @@ export function planApproval(
   csr: CertificateSigningRequest,
   recognizers: readonly Recognizer[] = RECOGNIZERS,
 ): ApprovalPlan {
-  if (hasCertificate(csr)) return { kind: "ignore" };
-  if (findCondition(csr, "Approved") !== undefined || findCondition(csr, "Denied") !== undefined) {
-    return { kind: "ignore" };
-  }
+  if (isSettled(csr)) return { kind: "ignore" };
   const request = parseRequest(csr.spec.request);
   if (!request.ok) {
     return { kind: "unreadable", message: `unable to parse csr "${nameOf(csr)}": ${request.error}` };
@@ -52,7 +49,14 @@ export function planApproval(
   };
 }
 
-function reviewOf(csr: CertificateSigningRequest, permission: Recognizer["permission"]): SubjectAccessReviewSpec {
+/** True when there is nothing left to decide: a decision or a certificate is there. */
+export function isSettled(csr: CertificateSigningRequest): boolean {
+  return hasCertificate(csr) || findCondition(csr, "Approved") !== undefined ||
+    findCondition(csr, "Denied") !== undefined;
+}
+
+/** The question whether a request's requester may `create` a virtual subresource of certificatesigningrequests. */
+export function reviewOf(csr: CertificateSigningRequest, permission: string): SubjectAccessReviewSpec {
   const { username = "", groups = [], extra = {}, uid = "" } = csr.spec;
   return {
     resourceAttributes: {

@@ -1,6 +1,7 @@
 /** The policies that come with tlsboot, chosen by name. Each says what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import { KUBELET_CLIENT, KUBELET_CLIENT_DESCRIPTION } from "./kubelet_client.ts";
 import type { EvidenceSettings, Policy, PolicyRule } from "./policy.ts";
 
 /** A node's serving certificate: what kubelet asks for and nothing else, for names that are its own. */
@@ -25,18 +26,29 @@ function serving(name: string, description: string, evidence: EvidenceSettings):
   return { name, description, evidence, rules: [SERVING_RULE] };
 }
 
-/** By name. */
+/**
+ * By name. `kubelet-client` has no rules of its own kind: it stands for the two that an approver always has, so that
+ * naming it is right and changes nothing.
+ */
 export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
+  {
+    name: KUBELET_CLIENT,
+    description: KUBELET_CLIENT_DESCRIPTION,
+    evidence: { inventory: false, heldCertificate: false, trustNodeStatus: false },
+    rules: [],
+  },
   serving(
     "kubelet-serving",
-    "Approves a kubelet's serving certificate when the inventory gives every name and address in it to that node, or the " +
-      "node's present serving certificate has them. A node cannot get a name by saying that it is its own.",
+    "Approves a kubelet's serving certificate when the inventory gives every name and address in it to that node; for a " +
+      "node that the inventory does not know, a renewal of the names it holds. A node cannot get a name by saying that it " +
+      "is its own. Needs --inventory.",
     { inventory: true, heldCertificate: true, trustNodeStatus: false },
   ),
   serving(
     "kubelet-serving-trusting",
-    "Approves a kubelet's serving certificate for the addresses that the node itself reports in its status. Whoever has a " +
-      "node's key can get a certificate for any address that no other node reports: choose it where nodes are trusted.",
+    "Approves a kubelet's serving certificate for the names and addresses that the node itself reports in its status. " +
+      "Whoever has a node's key can get a certificate for any name that no other node reports: choose it where nodes are " +
+      "trusted. An inventory, where there is one, counts more.",
     { inventory: true, heldCertificate: true, trustNodeStatus: true },
   ),
 ].map((policy) => [policy.name, policy]));

@@ -113,8 +113,11 @@ export function checkOwned(
   const saw = decided.map(({ value, answer }) => `${value} by ${answer.kind === "owned" ? answer.by : "nothing"}`).join(
     ", ",
   );
-  const bad = decided.map(({ answer }) => answer).find((answer) => answer.kind === "foreign");
-  if (bad !== undefined) return fails("ownership", saw, bad.fault, bad.fix);
+  const bad = decided.map(({ answer }) => answer).filter((answer) => answer.kind === "foreign");
+  if (bad.length > 0) {
+    const all = (texts: readonly string[]) => [...new Set(texts)].join("; ");
+    return fails("ownership", saw, all(bad.map(({ fault }) => fault)), all(bad.map(({ fix }) => fix)));
+  }
   const unknown = decided.map(({ answer }) => answer).find((answer) => answer.kind === "unknown");
   if (unknown !== undefined) {
     return { what: "ownership", saw, outcome: "unknown", fault: unknown.message, fix: "it is tried again by itself" };
@@ -172,9 +175,16 @@ export function checkHours({ days, from, to }: HoursRequirement, { now }: Policy
   );
 }
 
-/** How many were approved for the same requester of late. */
-export function checkRate({ max, perMs }: RateRequirement, rule: string, { approvedBefore, now }: PolicyInput): Check {
-  const recent = (approvedBefore.get(rule) ?? []).filter((at) => now.getTime() - at.getTime() < perMs).length;
+/** How many a rule has approved for the same requester of late. */
+export function checkRate(
+  { max, perMs }: RateRequirement,
+  { policy, rule }: { readonly policy: string; readonly rule: string },
+  { approvedBefore, now }: PolicyInput,
+): Check {
+  const recent =
+    approvedBefore.filter((past) =>
+      past.policy === policy && past.rule === rule && now.getTime() - past.at.getTime() < perMs
+    ).length;
   const saw = `${recent} within ${formatDuration(perMs)}`;
   if (recent < max) return holds("rate", saw);
   return fails(
@@ -202,7 +212,7 @@ export function checkPermission(permission: string, { permissions }: PolicyInput
     "permission",
     permission,
     `the requester may not create certificatesigningrequests/${permission}`,
-    `grant it with kubectl create clusterrolebinding`,
+    `grant create on certificatesigningrequests/${permission}: kubectl create clusterrole, then clusterrolebinding`,
   );
 }
 

@@ -14,6 +14,7 @@ import {
   checkUsages,
 } from "./checks.ts";
 import type { Evidence, Lookup } from "./ownership.ts";
+import { approvedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
 import { matchesPattern } from "../pattern.ts";
 import type { Policy, PolicyRule, RuleMatch } from "./policy.ts";
 
@@ -25,8 +26,8 @@ export interface PolicyInput {
   readonly evidence: Evidence;
   /** Whether the requester may `create` a virtual subresource of certificatesigningrequests; asked before. */
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
-  /** When earlier requests of the same requester were approved by a rule, by rule name. */
-  readonly approvedBefore: ReadonlyMap<string, readonly Date[]>;
+  /** Earlier approvals of the same requester. */
+  readonly approvedBefore: readonly PastApproval[];
 }
 
 /** One thing that was looked at. */
@@ -42,6 +43,7 @@ export interface Check {
 
 /** What one rule made of a request. */
 export interface RuleTrace {
+  readonly policy: string;
   readonly rule: string;
   /** Why the rule is not about the request; undefined when it is. */
   readonly notAbout: string | undefined;
@@ -51,7 +53,7 @@ export interface RuleTrace {
 
 /** What to do with the request. */
 export type PolicyVerdict =
-  & { readonly policy: string; readonly trace: readonly RuleTrace[] }
+  & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
   & (
     | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
     | { readonly kind: "leave"; readonly rule: string | undefined; readonly message: string }
@@ -59,10 +61,23 @@ export type PolicyVerdict =
     | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
   );
 
-/** Reason of the Approved condition. */
-export const POLICY_APPROVED = "PolicyApproved";
 /** Reason of the Denied condition. */
 export const POLICY_DENIED = "PolicyDenied";
+
+/** Goes through several policies as if their rules stood in one list. */
+export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const policy of policies) {
+    const verdict = evaluatePolicy(policy, input);
+    trace.push(...verdict.trace);
+    if (verdict.rule !== undefined) return { ...verdict, trace };
+  }
+  const names = policies.map(({ name }) => `"${name}"`).join(", ");
+  const message = policies.length === 0
+    ? "there is no policy"
+    : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} is about it`;
+  return { kind: "leave", policy: undefined, rule: undefined, trace, message };
+}
 
 /** Goes through the rules in order; the first that is about the request and does not pass it on decides. */
 export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict {
@@ -85,24 +100,29 @@ export function requestingNode({ spec }: CertificateSigningRequest): string | un
   return name === "" ? undefined : name;
 }
 
+/** Whether any rule of a policy is about a request. */
+export function isAbout({ rules }: Policy, csr: CertificateSigningRequest): boolean {
+  return rules.some(({ match }) => findMismatch(match, csr) === undefined);
+}
+
 /** Permissions that the rules about a request ask for. */
-export function permissionsAsked(policy: Policy, csr: CertificateSigningRequest): readonly string[] {
-  const asked = policy.rules.filter(({ match }) => findMismatch(match, csr) === undefined).map((rule) =>
-    rule.require.permission
-  );
+export function permissionsAsked(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
+  const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
+    .map((rule) => rule.require.permission);
   return [...new Set(asked.filter((permission) => permission !== undefined))];
 }
 
 function traceRule(policy: Policy, rule: PolicyRule, input: PolicyInput): RuleTrace {
   const notAbout = findMismatch(rule.match, input.csr);
-  if (notAbout !== undefined) return { rule: rule.name, notAbout, checks: [], outcome: "next" };
+  const place = { policy: policy.name, rule: rule.name };
+  if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
   const checks = checksOf(policy, rule, input);
   // A question that could not be asked is never a no.
   if (checks.some(({ outcome }) => outcome === "unknown")) {
-    return { rule: rule.name, notAbout, checks, outcome: "unknown" };
+    return { ...place, notAbout, checks, outcome: "unknown" };
   }
   const holds = checks.every(({ outcome }) => outcome === "holds");
-  return { rule: rule.name, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
+  return { ...place, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
 }
 
 function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, input: PolicyInput): readonly Check[] {
@@ -116,7 +136,7 @@ function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, i
   if (keys !== undefined) checks.push(checkKey(keys, input));
   if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));
   if (hours !== undefined) checks.push(checkHours(hours, input));
-  if (rate !== undefined) checks.push(checkRate(rate, name, input));
+  if (rate !== undefined) checks.push(checkRate(rate, { policy: policy.name, rule: name }, input));
   if (permission !== undefined) checks.push(checkPermission(permission, input));
   return checks;
 }
@@ -131,7 +151,7 @@ function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: read
         ...base,
         kind: "approve",
         reason: POLICY_APPROVED,
-        message: `Approved by ${by}: ${summaryOf(one.checks)}.`,
+        message: `${approvedBy(base)}: ${summaryOf(one.checks)}.`,
       };
     case "deny": {
       const why = faults === "" ? "it denies what it is about" : faults;

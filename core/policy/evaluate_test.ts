@@ -4,7 +4,7 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { BUILTIN_POLICIES } from "./builtin.ts";
-import { evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate.ts";
+import { evaluatePolicies, evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate.ts";
 import type { NodeNames } from "./inventory.ts";
 import type { Evidence } from "./ownership.ts";
 import type { Policy } from "./policy.ts";
@@ -53,7 +53,7 @@ async function decide(
     now: NOW,
     evidence: { ...NOTHING, ...evidence },
     permissions: new Map(),
-    approvedBefore: new Map(),
+    approvedBefore: [],
     ...more,
   });
 }
@@ -105,7 +105,7 @@ for (
     {
       name: "another node's address alone",
       edit: { dnsNames: [], ipAddresses: ["10.0.0.2"] },
-      message: /10\.0\.0\.2 belongs to node b too, by the inventory/,
+      message: /10\.0\.0\.2 belongs to node b, by the inventory/,
     },
     {
       name: "the server's own address",
@@ -192,6 +192,50 @@ test("evaluatePolicy() gives nobody an address that two nodes report", async () 
   assert.equal((await decide({}, { inventory: INVENTORY, reported }, TRUSTING)).kind, "approve");
 });
 
+for (const value of ["127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1"]) {
+  test(`evaluatePolicy() gives no node ${value}, whatever the inventory says`, async () => {
+    const ips = [value.replace("::ffff:", "")];
+    const verdict = await decide({ ipAddresses: [value] }, {
+      inventory: new Map([["a", { dns: ["a.example"], ips }]]),
+    });
+    assert.equal(verdict.kind, "leave");
+    assert.match(verdict.message, /is the same on every machine/);
+  });
+}
+
+test("evaluatePolicy() renews nothing that a second node reports, and nothing before it knows what nodes report", async () => {
+  const held = { kind: "found" as const, value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
+  const taken = await decide({}, { held, reported: reporting({ b: { dns: [], ips: ["10.0.0.1"] } }) });
+  assert.equal(taken.kind, "leave");
+  assert.match(taken.message, /10\.0\.0\.1 belongs to node b too, by its own status/);
+  const failed = await decide({}, { held, reported: { kind: "failed", message: "no answer" } });
+  assert.equal(failed.kind, "unknown");
+});
+
+test("evaluatePolicies() asks policies in order, and the first rule about a request decides", async () => {
+  const deny: Policy = {
+    ...TRUSTING,
+    name: "no",
+    rules: [{ ...TRUSTING.rules[0]!, name: "never", require: {}, then: "deny" }],
+  };
+  const csr = await buildCsr(SERVING);
+  const request = parseRequest(csr.spec.request);
+  assert.ok(request.ok);
+  const input: PolicyInput = {
+    csr,
+    request: request.value,
+    now: NOW,
+    evidence: { ...NOTHING, inventory: INVENTORY },
+    permissions: new Map(),
+    approvedBefore: [],
+  };
+  assert.equal(evaluatePolicies([deny, TRUSTING], input).kind, "deny");
+  assert.equal(evaluatePolicies([TRUSTING, deny], input).kind, "approve");
+  const none = evaluatePolicies([{ ...deny, rules: [] }], input);
+  assert.equal(none.kind, "leave");
+  assert.equal(none.message, 'no rule of policy "no" is about it');
+});
+
 test("evaluatePolicy() tries again when evidence could not be had, and never denies for it", async () => {
   const failed = { kind: "failed" as const, message: "cannot list nodes: connection refused" };
   const strict: Policy = { ...TRUSTING, rules: TRUSTING.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
@@ -213,10 +257,14 @@ test("evaluatePolicy() denies where a rule says so", async () => {
 
 test("evaluatePolicy() counts what was approved before within the time", async () => {
   const at = (minutes: number) => new Date(NOW.getTime() - minutes * 60_000);
-  const approvedBefore = new Map([["kubelet-serving", Array.from({ length: 10 }, (_, index) => at(index * 5 + 1))]]);
+  const past = { policy: "kubelet-serving", rule: "kubelet-serving" };
+  const approvedBefore = Array.from({ length: 10 }, (_, index) => ({ ...past, at: at(index * 5 + 1) }));
   const verdict = await decide({}, { inventory: INVENTORY }, undefined, { approvedBefore });
   assert.equal(verdict.kind, "leave");
   assert.match(verdict.message, /10 requests of this requester were approved within 1h0m0s, 10 are allowed/);
-  const earlier = new Map([["kubelet-serving", Array.from({ length: 10 }, () => at(61))]]);
-  assert.equal((await decide({}, { inventory: INVENTORY }, undefined, { approvedBefore: earlier })).kind, "approve");
+  const earlier = Array.from({ length: 10 }, () => ({ ...past, at: at(61) }));
+  const others = Array.from({ length: 10 }, () => ({ ...past, policy: "another", at: at(1) }));
+  for (const before of [earlier, others]) {
+    assert.equal((await decide({}, { inventory: INVENTORY }, undefined, { approvedBefore: before })).kind, "approve");
+  }
 });

@@ -43,58 +43,83 @@ export function decideOwnership(
     if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
   }
   const wanted = field === "ips" ? canonicalIp(value) : value;
-  if (evidence.server[field].includes(wanted)) {
-    return foreign(`${wanted} belongs to the API server`, "leave it out of the request");
+  if (isEverybodys(field, wanted)) return foreign(`${wanted} is the same on every machine`, LEAVE_OUT);
+  if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
+  const inventory = settings.inventory ? evidence.inventory : undefined;
+  const lister = inventory === undefined ? undefined : findClaim(inventory, node, field, wanted);
+  if (lister !== undefined) {
+    const fix = "correct the inventory, or the machine's address";
+    return foreign(`${wanted} belongs to node ${lister}, by the inventory`, fix);
   }
-  const other = findOtherOwner(node, field, wanted, evidence);
-  if (other !== undefined) return foreign(`${wanted} belongs to node ${other.node} too, by ${other.by}`, other.fix);
-
-  const known = settings.inventory ? evidence.inventory?.get(node) : undefined;
+  const known = inventory?.get(node);
   if (known !== undefined) {
+    // What the operator has given to this node cannot be taken from it by another that only says so.
     return known[field].includes(wanted) ? { kind: "owned", by: "inventory" } : foreign(
       `the inventory does not give ${wanted} to node ${node}`,
-      `add it to ${field} of ${node} in the inventory`,
+      `add ${wanted} to ${field} of node ${node} in the inventory`,
     );
   }
-  const failures: string[] = [];
-  if (settings.heldCertificate) {
-    if (evidence.held.kind === "failed") failures.push(evidence.held.message);
-    if (evidence.held.kind === "found" && evidence.held.value[field].includes(wanted)) {
-      return { kind: "owned", by: "held certificate" };
-    }
-  }
-  if (settings.trustNodeStatus) {
-    if (evidence.reported.kind === "failed") failures.push(evidence.reported.message);
-    if (evidence.reported.kind === "found" && evidence.reported.value.get(node)?.[field].includes(wanted) === true) {
-      return { kind: "owned", by: "node status" };
-    }
-  }
-  if (failures.length > 0) return { kind: "unknown", message: failures.join("; ") };
-  return foreign(`nothing proves that ${wanted} belongs to node ${node}`, fixOf(node, settings));
+  return decideByNodes(node, field, wanted, evidence, settings);
 }
 
-function findOtherOwner(
+/** What nodes hold and report; for nodes that no inventory speaks of. */
+function decideByNodes(
   node: string,
   field: keyof NodeNames,
   wanted: string,
-  { inventory, reported }: Evidence,
-): { readonly node: string; readonly by: string; readonly fix: string } | undefined {
-  const claims = (names: ReadonlyMap<string, NodeNames>) =>
-    [...names].find(([other, own]) => other !== node && own[field].includes(wanted))?.[0];
-  const listed = inventory === undefined ? undefined : claims(inventory);
-  if (listed !== undefined) {
-    return { node: listed, by: "the inventory", fix: "correct the inventory, or the machine's address" };
+  evidence: Evidence,
+  settings: EvidenceSettings,
+): Ownership {
+  if (!looksAtNodes(settings)) return unproven(node, wanted, settings);
+  const { reported } = evidence;
+  const other = reported.kind === "found" ? findClaim(reported.value, node, field, wanted) : undefined;
+  if (other !== undefined) {
+    const fix = "find out which of the two machines has it: kubectl get nodes -o wide";
+    return foreign(`${wanted} belongs to node ${other} too, by its own status`, fix);
   }
-  // What the operator has given to this node cannot be taken from it by another that only says so.
-  if (inventory?.get(node)?.[field].includes(wanted) === true) return undefined;
-  const told = reported.kind === "found" ? claims(reported.value) : undefined;
-  return told === undefined
-    ? undefined
-    : { node: told, by: "its own status", fix: `find out which of the two machines has it: kubectl get nodes -o wide` };
+  // Without the nodes nobody knows whether a second one claims it.
+  if (reported.kind === "failed") return { kind: "unknown", message: reported.message };
+  if (settings.heldCertificate && evidence.held.kind === "found" && evidence.held.value[field].includes(wanted)) {
+    return { kind: "owned", by: "held certificate" };
+  }
+  if (settings.trustNodeStatus && reported.kind === "found" && reported.value.get(node)?.[field].includes(wanted)) {
+    return { kind: "owned", by: "node status" };
+  }
+  if (settings.heldCertificate && evidence.held.kind === "failed") {
+    return { kind: "unknown", message: evidence.held.message };
+  }
+  return unproven(node, wanted, settings);
 }
 
-function fixOf(node: string, settings: EvidenceSettings): string {
-  if (settings.inventory) return `add it to ${node} in the inventory (--inventory)`;
+/** Whether what nodes report is looked at: to believe it, or to see that a second node claims the same. */
+export function looksAtNodes({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
+  return heldCertificate || trustNodeStatus;
+}
+
+const LEAVE_OUT = "leave it out of the request";
+
+/** Loopback and unspecified addresses: whoever has a certificate for them has it for every machine. */
+function isEverybodys(field: keyof NodeNames, value: string): boolean {
+  if (field === "dns") return value === "localhost" || value.endsWith(".localhost");
+  return value.startsWith("127.") || value.startsWith("0.") || value === "::1" || value === "::";
+}
+
+function findClaim(
+  names: ReadonlyMap<string, NodeNames>,
+  node: string,
+  field: keyof NodeNames,
+  wanted: string,
+): string | undefined {
+  for (const [other, own] of names) if (other !== node && own[field].includes(wanted)) return other;
+  return undefined;
+}
+
+function unproven(node: string, wanted: string, settings: EvidenceSettings): Ownership {
+  return foreign(`nothing proves that ${wanted} belongs to node ${node}`, fixOf(node, wanted, settings));
+}
+
+function fixOf(node: string, wanted: string, settings: EvidenceSettings): string {
+  if (settings.inventory) return `add ${wanted} to node ${node} in the inventory (--inventory)`;
   return "approve by hand when you know better: tlsboot approve";
 }
 

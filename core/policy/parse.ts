@@ -65,8 +65,15 @@ const REQUIREMENTS = {
   rate: optional(mapping({ max: required(integer(1)), per: required(duration) })),
 };
 
+/** Names stand in conditions and are read from there again. */
+const name = checkedText((value) =>
+  /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
+    ? undefined
+    : `"${value}" is no name; letters, digits, dots, dashes and underscores, at most 63`
+);
+
 const RULE = mapping({
-  name: required(text),
+  name: required(name),
   match: required(mapping({
     signerNames: required(someOf(signerPattern)),
     users: optional(someOf(text)),
@@ -78,7 +85,7 @@ const RULE = mapping({
 });
 
 const POLICY = mapping({
-  name: required(text),
+  name: required(name),
   description: optional(text),
   evidence: optional(mapping({
     inventory: optional(flag),

@@ -1,0 +1,146 @@
+/**
+ * What an approver needs of an API server, and nothing beyond: one source for `--print-rbac`, `docs/rbac/approver.yaml`
+ * and the rights of the approver that `up` runs.
+ */
+import {
+  clusterRoleBindingKind,
+  clusterRoleKind,
+  roleBindingKind,
+  roleKind,
+  serviceAccountKind,
+} from "../kube/kinds/mod.ts";
+import type { KubeObject } from "../kube/meta.ts";
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
+import { apiVersionOf, type Kind } from "../kube/schema.ts";
+import type { PolicyNeeds } from "../policy/needs.ts";
+
+/** How the approver runs. */
+export interface ApproverRbacOptions {
+  readonly needs: PolicyNeeds;
+  /** Whether it tells what it decides as Events: with a policy, or with `--dry-run`. */
+  readonly events: boolean;
+  /** It only says what it would do. */
+  readonly dryRun: boolean;
+  /** Namespace of its Lease; undefined when it stands for no election. */
+  readonly leaseNamespace: string | undefined;
+  /** Who gets the rights; the service account `tlsboot-approver` in kube-system without it. */
+  readonly subject?: Subject;
+}
+
+/** One object and what it is for. */
+export interface RbacPart<T extends KubeObject = KubeObject> {
+  readonly comment: string;
+  readonly object: T;
+}
+
+/** The rights, by kind and without it, as they are stored; the service account stands apart. */
+export interface ApproverRbac {
+  readonly serviceAccount: KubeObject;
+  readonly clusterRole: RbacPart<ClusterRole>;
+  readonly clusterRoleBinding: ClusterRoleBinding;
+  readonly roles: readonly RbacPart<Role>[];
+  readonly roleBindings: readonly RoleBinding[];
+}
+
+/** Name of its roles and bindings. */
+export const APPROVER_ROLE = "tlsboot:approver";
+/** Name of its Lease. */
+export const APPROVER_LEASE = "tlsboot-approver";
+/** Its service account. */
+export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
+
+const RBAC = "rbac.authorization.k8s.io";
+const CERTIFICATES = "certificates.k8s.io";
+const LEASES = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
+/** Where Events about objects without a namespace go, as Kubernetes' own recorders put them. */
+export const EVENT_NAMESPACE = "default";
+
+/** The rights of an approver. */
+export function approverRbac(options: ApproverRbacOptions): ApproverRbac {
+  const { subject = APPROVER_SUBJECT, events, leaseNamespace } = options;
+  const roles = [
+    ...(events ? [eventRole()] : []),
+    ...(leaseNamespace === undefined ? [] : [leaseRole(leaseNamespace)]),
+  ];
+  return {
+    serviceAccount: {
+      metadata: { name: APPROVER_SUBJECT.name, namespace: "kube-system" },
+    },
+    clusterRole: clusterRole(options),
+    clusterRoleBinding: {
+      metadata: { name: APPROVER_ROLE },
+      subjects: [subject],
+      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: APPROVER_ROLE },
+    },
+    roles,
+    roleBindings: roles.map(({ object: { metadata } }) => ({
+      metadata,
+      subjects: [subject],
+      roleRef: { apiGroup: RBAC, kind: "Role", name: metadata.name ?? "" },
+    })),
+  };
+}
+
+/** The same as one list in the order of a manifest, each with its comment. */
+export function approverManifest(rbac: ApproverRbac): readonly RbacPart[] {
+  const { serviceAccount, clusterRole, clusterRoleBinding, roles, roleBindings } = rbac;
+  const what = "What `tlsboot approver` needs at a Kubernetes API server.";
+  return [
+    typed(serviceAccountKind, { comment: what, object: serviceAccount }),
+    typed(clusterRoleKind, clusterRole),
+    typed(clusterRoleBindingKind, { comment: "", object: clusterRoleBinding }),
+    ...roles.flatMap((role, index) => {
+      const binding = roleBindings[index];
+      const both = [typed(roleKind, role)];
+      return binding === undefined ? both : [...both, typed(roleBindingKind, { comment: "", object: binding })];
+    }),
+  ];
+}
+
+function typed(kind: Kind, { comment, object }: RbacPart): RbacPart {
+  return { comment, object: { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object } };
+}
+
+function clusterRole({ needs, dryRun }: ApproverRbacOptions): RbacPart<ClusterRole> {
+  const decide: readonly PolicyRule[] = [
+    { verbs: ["update"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests/approval"] },
+    { verbs: ["approve"], apiGroups: [CERTIFICATES], resources: ["signers"], resourceNames: needs.signerNames },
+  ];
+  const rules: readonly PolicyRule[] = [
+    { verbs: ["get", "list", "watch"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests"] },
+    ...(dryRun ? [] : decide),
+    { verbs: ["create"], apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"] },
+    ...(needs.nodes ? [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["nodes"] }] : []),
+  ];
+  const others = [
+    ...(dryRun ? [] : ["decides about those of some signers"]),
+    ...(needs.nodes ? ["reads what nodes report"] : []),
+  ];
+  return {
+    comment: ["It reads requests", ...others].join(", ") + ", and asks what requesters may have.",
+    object: { metadata: { name: APPROVER_ROLE }, rules },
+  };
+}
+
+function eventRole(): RbacPart<Role> {
+  return {
+    comment: "It tells what it decides as Events; those about requests lie in this namespace.",
+    object: {
+      metadata: { name: `${APPROVER_ROLE}-events`, namespace: EVENT_NAMESPACE },
+      rules: [{ verbs: ["create"], apiGroups: ["events.k8s.io"], resources: ["events"] }],
+    },
+  };
+}
+
+function leaseRole(namespace: string): RbacPart<Role> {
+  return {
+    comment: "For leader election; not needed with --leader-elect=false.",
+    object: {
+      metadata: { name: APPROVER_ROLE, namespace },
+      rules: [
+        { verbs: ["create"], ...LEASES },
+        { verbs: ["get", "update"], ...LEASES, resourceNames: [APPROVER_LEASE] },
+      ],
+    },
+  };
+}

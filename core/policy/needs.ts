@@ -1,0 +1,33 @@
+/** What policies need of the API, so that nobody is granted more. */
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { looksAtNodes } from "./ownership.ts";
+import type { Policy } from "./policy.ts";
+
+/** What the policies of an approver look at and decide about. */
+export interface PolicyNeeds {
+  /** Signers whose requests are approved or denied; `domain/*` among them. */
+  readonly signerNames: readonly string[];
+  /** Nodes are watched. */
+  readonly nodes: boolean;
+}
+
+/** Collects the needs of the two kubelet client rules and of policies. */
+export function needsOf(policies: readonly Policy[]): PolicyNeeds {
+  const deciding = policies.flatMap(({ rules }) => rules).filter(({ then, otherwise }) =>
+    then !== "leave" || otherwise === "deny"
+  );
+  const signerNames = deciding.flatMap(({ match }) => match.signerNames);
+  return {
+    signerNames: [...new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, ...signerNames])],
+    nodes: policies.some((policy) => asksForOwnership(policy) && looksAtNodes(policy.evidence)),
+  };
+}
+
+/** Whether a policy decides nothing without an inventory, but for renewals. */
+export function needsInventory(policy: Policy): boolean {
+  return asksForOwnership(policy) && policy.evidence.inventory && !policy.evidence.trustNodeStatus;
+}
+
+function asksForOwnership({ rules }: Policy): boolean {
+  return rules.some(({ require: wanted }) => wanted.names?.owned === true);
+}

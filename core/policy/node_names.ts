@@ -1,0 +1,73 @@
+/** Names and addresses of nodes: what they report, and what the certificate that they hold has. */
+import { findLeafCertificate } from "../csr/certificate.ts";
+import { hasCertificate, isApproved, isFailed } from "../csr/phase.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import type { KubeObject } from "../kube/meta.ts";
+import { NODE_USER_PREFIX } from "../kube/user.ts";
+import type { CertificateFacts } from "../pki/certificate.ts";
+import { parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, type NodeNames } from "./inventory.ts";
+import type { Lookup } from "./ownership.ts";
+
+/** The part of a Node that is looked at. */
+export interface ReportingNode extends KubeObject {
+  readonly status?: { readonly addresses?: readonly { readonly type?: string; readonly address?: string }[] };
+}
+
+const NAME_TYPES: readonly string[] = ["Hostname", "InternalDNS", "ExternalDNS"];
+const ADDRESS_TYPES: readonly string[] = ["InternalIP", "ExternalIP"];
+
+/**
+ * What a node reports of itself, split as a kubelet splits it for its request
+ * (`pkg/kubelet/certificate/kubelet.go` addressesToHostnamesAndIPs); names in lower case, addresses in canonical form.
+ */
+export function reportedNames({ status }: ReportingNode): NodeNames {
+  const dns = new Set<string>();
+  const ips = new Set<string>();
+  for (const { type = "", address = "" } of status?.addresses ?? []) {
+    const isAddress = parseIpAddress(address) !== undefined;
+    if (isAddress && [...NAME_TYPES, ...ADDRESS_TYPES].includes(type)) ips.add(canonicalIp(address));
+    else if (address !== "" && NAME_TYPES.includes(type)) dns.add(canonicalName(address));
+  }
+  return { dns: [...dns], ips: [...ips] };
+}
+
+/** Names and addresses of a list of hosts, such as the names of a server. */
+export function namesOfHosts(hosts: Iterable<string>): NodeNames {
+  const dns = new Set<string>();
+  const ips = new Set<string>();
+  for (const host of hosts) {
+    if (parseIpAddress(host) !== undefined) ips.add(canonicalIp(host));
+    else if (host !== "") dns.add(canonicalName(host));
+  }
+  return { dns: [...dns], ips: [...ips] };
+}
+
+/**
+ * Names of the serving certificate that a node holds: of the newest that was issued to it and is still valid. An
+ * approver cannot see the node's disk; what it sees is the API, where Kubernetes keeps an issued request for an hour.
+ */
+export function heldNames(csrs: Iterable<CertificateSigningRequest>, node: string, now: Date): Lookup<NodeNames> {
+  let newest: CertificateFacts | undefined;
+  for (const csr of csrs) {
+    const certificate = heldCertificate(csr, node, now);
+    if (certificate !== undefined && (newest === undefined || certificate.notBefore >= newest.notBefore)) {
+      newest = certificate;
+    }
+  }
+  if (newest === undefined) return { kind: "none" };
+  return { kind: "found", value: namesOfHosts([...newest.dnsNames, ...newest.ipAddresses]) };
+}
+
+function heldCertificate(csr: CertificateSigningRequest, node: string, now: Date): CertificateFacts | undefined {
+  const user = NODE_USER_PREFIX + node;
+  if (csr.spec.signerName !== KUBELET_SERVING_SIGNER || csr.spec.username !== user) return undefined;
+  if (!hasCertificate(csr) || !isApproved(csr) || isFailed(csr)) return undefined;
+  const certificate = findLeafCertificate(csr.status.certificate ?? "");
+  if (certificate === undefined || certificate.subject.commonName !== user) return undefined;
+  return certificate.notBefore <= now && now < certificate.notAfter ? certificate : undefined;
+}
+
+function canonicalName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, "");
+}

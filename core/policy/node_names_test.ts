@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
+import { heldNames, namesOfHosts, reportedNames } from "./node_names.ts";
+
+const NOW = new Date("2026-03-02T10:30:00Z");
+const HOUR_MS = 3_600_000;
+const ca = createIssuingCa(NOW);
+
+/** A request of node `a` for which a certificate was issued. */
+async function issued(
+  certificate: Partial<IssuedCertificate>,
+  edit: CsrOptions = {},
+): Promise<CertificateSigningRequest> {
+  const pem = await (await ca).issue({
+    publicKeyDer: (await sharedKey()).publicKeyDer(),
+    subject: { commonName: "system:node:a", organizations: ["system:nodes"] },
+    dnsNames: ["a.example"],
+    ipAddresses: ["10.0.0.1"],
+    usages: ["server auth"],
+    ...certificate,
+  });
+  return await buildCsr({
+    signerName: KUBELET_SERVING_SIGNER,
+    username: "system:node:a",
+    conditions: [condition("Approved")],
+    certificate: toBase64(pem),
+    ...edit,
+  });
+}
+
+test("reportedNames() splits as a kubelet does, in one spelling", () => {
+  const addresses = [
+    { type: "Hostname", address: "Node-A" },
+    { type: "InternalDNS", address: "node-a.example." },
+    { type: "InternalIP", address: "10.0.0.1" },
+    { type: "ExternalIP", address: "2001:0DB8::0001" },
+    { type: "InternalIP", address: "::ffff:10.0.0.1" },
+    { type: "Hostname", address: "10.0.0.3" },
+    { type: "InternalIP", address: "no-address" },
+    { type: "Other", address: "10.0.0.4" },
+    {},
+  ];
+  assert.deepEqual(reportedNames({ metadata: { name: "a" }, status: { addresses } }), {
+    dns: ["node-a", "node-a.example"],
+    ips: ["10.0.0.1", "2001:db8::1", "10.0.0.3"],
+  });
+  assert.deepEqual(reportedNames({ metadata: { name: "a" } }), { dns: [], ips: [] });
+});
+
+test("namesOfHosts() tells names from addresses", () => {
+  assert.deepEqual(namesOfHosts(["Boot.example", "::1", "10.0.0.1", ""]), {
+    dns: ["boot.example"],
+    ips: ["::1", "10.0.0.1"],
+  });
+});
+
+test("heldNames() takes the newest certificate that is still valid", async () => {
+  const at = (hours: number) => new Date(NOW.getTime() + hours * HOUR_MS);
+  const older = await issued({ notBefore: at(-2), ipAddresses: ["10.0.0.9"] });
+  const newer = await issued({ notBefore: at(-1) });
+  const found = { kind: "found", value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
+  assert.deepEqual(heldNames([older, newer], "a", NOW), found);
+  assert.deepEqual(heldNames([newer, older], "a", NOW), found);
+  assert.deepEqual(heldNames([newer], "a", at(48)), { kind: "none" });
+});
+
+for (
+  const [name, certificate, edit] of [
+    ["another node's", {}, { username: "system:node:b" }],
+    ["a client certificate's request", {}, { signerName: "kubernetes.io/kube-apiserver-client-kubelet" }],
+    ["a denied request", {}, { conditions: [condition("Approved"), condition("Denied")] }],
+    ["a failed request", {}, { conditions: [condition("Approved"), condition("Failed")] }],
+    ["a certificate in another name", { subject: { commonName: "system:node:b" } }, {}],
+    ["what is no certificate", {}, { certificate: toBase64("nothing") }],
+  ] as const
+) {
+  test(`heldNames() does not count ${name}`, async () => {
+    assert.deepEqual(heldNames([await issued(certificate, edit)], "a", NOW), { kind: "none" });
+  });
+}
