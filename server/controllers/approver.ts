@@ -1,49 +1,83 @@
-/** The approving controller: two kubelet client rules, each behind a permission (`spec/approver.md` §1). */
+/** The approving controller: two kubelet client rules, each behind a permission, and policies for the rest. */
 import { withApproval } from "../../core/approval/conditions.ts";
-import { AUTO_APPROVED, planApproval } from "../../core/approval/decide.ts";
+import { AUTO_APPROVED, isSettled, planApproval } from "../../core/approval/decide.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { AccessReviewer, CsrStore, Logger } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import type { PolicyApprover } from "./policy_approver.ts";
 import { backoffMs } from "./rate_limit.ts";
+import type { VerdictEvents } from "./verdict_events.ts";
 
 /** What the approver needs. */
 export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
   readonly logger: Logger;
+  /** Decides about what the two rules do not approve; without it everything else is left to people. */
+  readonly policy?: PolicyApprover;
+  /** Says what would be done, and writes nothing into requests. */
+  readonly dryRun?: { readonly events: VerdictEvents };
 }
 
-/** Makes the approver; run its `reconcile` with `runController`. It approves or leaves alone, it never denies. */
+/** Makes the approver; run its `reconcile` with `runController`. Without a policy it never denies. */
 export function createApprover(deps: ApproverDeps): { readonly reconcile: Reconcile<CertificateSigningRequest> } {
   /** How often each CSR has been refused in a row. */
   const refused = new Map<string, number>();
+  /** Which CSRs would have been approved. */
+  const said = new Set<string>();
 
   async function reconcile(
     name: string,
     csr: CertificateSigningRequest | undefined,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const plan = csr === undefined ? undefined : planApproval(csr);
-    if (csr === undefined || plan === undefined || plan.kind === "ignore") {
+    if (csr === undefined || isSettled(csr)) {
       refused.delete(name);
+      said.delete(name);
+      deps.policy?.forget(name, csr);
       return DONE;
     }
+    const plan = planApproval(csr);
     if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
-    for (const attempt of plan.attempts) {
-      if (!(await deps.reviewer.isAllowed(attempt.review, signal))) continue;
-      const approved = withApproval(csr, { reason: AUTO_APPROVED, message: attempt.message });
-      if (!approved.ok) return DONE;
-      await deps.store.update(approved.value, signal, "approval");
-      const { username, signerName } = csr.spec;
-      deps.logger.info("CSR approved", { csr: name, signerName, username, permission: attempt.permission });
-      return DONE;
+    if (plan.kind === "review") {
+      for (const { permission, review, message } of plan.attempts) {
+        if (await deps.reviewer.isAllowed(review, signal)) {
+          return await approve(name, csr, { permission, message }, signal);
+        }
+      }
     }
+    const judged = await deps.policy?.judge(name, csr, signal);
+    if (judged !== undefined && judged.kind !== "left") return judged.outcome;
+    if (plan.kind === "ignore") return judged?.outcome ?? DONE;
     // Quiet and again: a permission that is granted later takes effect without anybody touching the CSR. Each CSR waits
     // for itself, outside the queue's common rate: a thousand nodes that wait for one grant must not wait for each other.
     const refusals = refused.get(name) ?? 0;
     refused.set(name, refusals + 1);
     deps.logger.debug("CSR left alone", { csr: name, refusal: plan.refusal });
     return { kind: "requeueAfter", ms: backoffMs(refusals) };
+  }
+
+  async function approve(
+    name: string,
+    csr: CertificateSigningRequest,
+    { permission, message }: { readonly permission: string; readonly message: string },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { username, signerName } = csr.spec;
+    const fields = { csr: name, signerName, username, permission };
+    if (deps.dryRun !== undefined) {
+      if (said.has(name)) return DONE;
+      said.add(name);
+      deps.logger.info("CSR would be approved", fields);
+      const note = `Dry run, nothing was written. ${message}`;
+      await deps.dryRun.events.tell(csr, { type: "Normal", reason: "WouldApprove", note }, signal);
+      return DONE;
+    }
+    const approved = withApproval(csr, { reason: AUTO_APPROVED, message });
+    if (!approved.ok) return DONE;
+    await deps.store.update(approved.value, signal, "approval");
+    deps.logger.info("CSR approved", fields);
+    return DONE;
   }
 
   return { reconcile };

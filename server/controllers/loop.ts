@@ -32,8 +32,8 @@ export type Reconcile<T extends KubeObject> = (
 /** Other objects whose changes call for a look at a name. */
 export interface Trigger {
   changes(signal: AbortSignal): AsyncIterable<Change<KubeObject>>;
-  /** The name to look at. */
-  nameFor(object: KubeObject): string;
+  /** The name to look at, or several. */
+  nameFor(object: KubeObject): string | readonly string[];
 }
 
 /** What a controller needs. */
@@ -98,7 +98,7 @@ export async function runController<T extends KubeObject>(
 
   function beginTrigger({ nameFor }: Trigger): (change: Change<KubeObject>) => void {
     return (change) => {
-      if (change.kind !== "synced") queue.add(nameFor(change.object));
+      if (change.kind !== "synced") { for (const name of [nameFor(change.object)].flat()) queue.add(name); }
     };
   }
 

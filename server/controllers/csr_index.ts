@@ -1,0 +1,60 @@
+/** The decided requests of each requester, kept from the changes that pass by: what rates and renewals are counted by. */
+import { isApproved } from "../../core/csr/phase.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { Change, CsrStore } from "../../core/ports.ts";
+
+/** Approved requests by requester. */
+export interface CsrIndex {
+  /** The store's changes, noted as they pass. */
+  changes(signal: AbortSignal): AsyncIterable<Change<CertificateSigningRequest>>;
+  /** Notes an object that was just written, before its change comes by. */
+  put(csr: CertificateSigningRequest): void;
+  approvedOf(username: string): Iterable<CertificateSigningRequest>;
+}
+
+/** Makes an index over a store. Pending requests are not in it, however many there are. */
+export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
+  const approved = new Map<string, Map<string, CertificateSigningRequest>>();
+  const requesters = new Map<string, string>();
+
+  function put(csr: CertificateSigningRequest): void {
+    const name = nameOf(csr);
+    remove(name);
+    if (!isApproved(csr)) return;
+    const { username = "" } = csr.spec;
+    const own = approved.get(username) ?? new Map<string, CertificateSigningRequest>();
+    own.set(name, csr);
+    approved.set(username, own);
+    requesters.set(name, username);
+  }
+
+  function remove(name: string): void {
+    const username = requesters.get(name);
+    if (username === undefined) return;
+    requesters.delete(name);
+    const own = approved.get(username);
+    own?.delete(name);
+    if (own?.size === 0) approved.delete(username);
+  }
+
+  return {
+    put,
+    approvedOf: (username) => approved.get(username)?.values() ?? [],
+    async *changes(signal) {
+      // A watch that starts anew tells what is there, not what went away in between.
+      const missing = new Set(requesters.keys());
+      for await (const change of store.changes(signal)) {
+        if (change.kind === "synced") {
+          missing.forEach(remove);
+          missing.clear();
+        } else {
+          missing.delete(nameOf(change.object));
+          if (change.kind === "deleted") remove(nameOf(change.object));
+          else put(change.object);
+        }
+        yield change;
+      }
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * Requests that a policy left pending: looked at again when something changes, and counted by requester. A requester with
+ * too many of them is not looked at any further until some are gone, so that one node cannot keep an approver busy.
+ */
+
+/** Left requests of all requesters. */
+export interface LeftRequests {
+  /** Whether a request is looked at; when it is not, it waits until the requester has fewer. */
+  admit(name: string, requester: string): Admission;
+  /** It was looked at and left pending. */
+  leave(name: string, requester: string): void;
+  /** It is decided or gone; answers the names that may be looked at now. */
+  forget(name: string): readonly string[];
+  /** All that may be looked at again. */
+  names(): readonly string[];
+  /** Those of one requester. */
+  namesOf(requester: string): readonly string[];
+}
+
+/** Whether to look. */
+export type Admission =
+  | { readonly kind: "look" }
+  /** `isFirst` for the request that opened the breaker. */
+  | { readonly kind: "wait"; readonly isFirst: boolean };
+
+/** More of one requester than a person wants to read through; a healthy node has one or two. */
+export const MOST_LEFT = 100;
+
+interface Requester {
+  readonly left: Set<string>;
+  readonly waiting: Set<string>;
+}
+
+/** Makes an empty count. */
+export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
+  const requesters = new Map<string, Requester>();
+  const owners = new Map<string, string>();
+
+  function of(requester: string): Requester {
+    const known = requesters.get(requester) ?? { left: new Set<string>(), waiting: new Set<string>() };
+    requesters.set(requester, known);
+    return known;
+  }
+
+  return {
+    admit(name, requester) {
+      const known = requesters.get(requester);
+      if (known === undefined || known.left.has(name) || known.left.size < most) {
+        known?.waiting.delete(name);
+        return { kind: "look" };
+      }
+      const isFirst = known.waiting.size === 0;
+      known.waiting.add(name);
+      owners.set(name, requester);
+      return { kind: "wait", isFirst };
+    },
+    leave(name, requester) {
+      of(requester).left.add(name);
+      owners.set(name, requester);
+    },
+    forget(name) {
+      const owner = owners.get(name);
+      const known = owner === undefined ? undefined : requesters.get(owner);
+      if (owner === undefined || known === undefined) return [];
+      owners.delete(name);
+      known.left.delete(name);
+      known.waiting.delete(name);
+      if (known.left.size === 0 && known.waiting.size === 0) requesters.delete(owner);
+      return [...known.waiting].slice(0, Math.max(0, most - known.left.size));
+    },
+    namesOf: (requester) => [...requesters.get(requester)?.left ?? []],
+    names: () => [...requesters.values()].flatMap(({ left }) => [...left]),
+  };
+}

@@ -1,0 +1,90 @@
+/** What every node reports of itself, followed while a policy needs it. */
+import { type AppError, messageOf } from "../../core/errors.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { NodeNames } from "../../core/policy/inventory.ts";
+import { reportedNames, type ReportingNode } from "../../core/policy/node_names.ts";
+import type { Lookup } from "../../core/policy/ownership.ts";
+import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
+
+/** The reports, and what tells of their changes. */
+export interface NodeWatch {
+  /** Failed until every node has been seen once. */
+  reported(): Lookup<ReadonlyMap<string, NodeNames>>;
+  /** True while the first listing is under way and nothing has gone wrong with it. */
+  isStarting(): boolean;
+  /** Yields when names or addresses of a node have changed; heartbeats are not told. */
+  changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>>;
+}
+
+/** What following takes. */
+export interface NodeWatchOptions {
+  /** All nodes, over a store that tells of each failed connection. */
+  nodes(onFailure: (error: AppError) => void): Pick<ObjectStore<ReportingNode>, "changes">;
+  /** Nothing is asked of the API before this is true. */
+  readonly isNeeded: () => boolean;
+  readonly clock: Clock;
+}
+
+/** How long until it is asked again whether a policy that was read anew needs nodes. */
+const ASK_EVERY_MS = 1_000;
+
+/** Makes a watch; it runs while somebody iterates its changes. */
+export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): NodeWatch {
+  const known = new Map<string, NodeNames>();
+  let isSynced = false;
+  let failure: string | undefined;
+
+  const store = nodes(fail);
+
+  function fail(error: unknown): void {
+    failure = `the nodes cannot be listed: ${messageOf(error)}`;
+  }
+
+  /** Whether something changed. */
+  function apply(change: Exclude<Change<ReportingNode>, { kind: "synced" }>): boolean {
+    const name = nameOf(change.object);
+    if (change.kind === "deleted") return known.delete(name);
+    const names = reportedNames(change.object);
+    const before = known.get(name);
+    known.set(name, names);
+    return before === undefined || !isSame(before, names);
+  }
+
+  async function* changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>> {
+    while (!isNeeded()) await clock.sleepUntil(new Date(clock.now().getTime() + ASK_EVERY_MS), signal);
+    const missing = new Set(known.keys());
+    try {
+      for await (const change of store.changes(signal)) {
+        if (change.kind !== "synced") {
+          missing.delete(nameOf(change.object));
+          if (apply(change)) yield change;
+          continue;
+        }
+        for (const name of missing) known.delete(name);
+        missing.clear();
+        isSynced = true;
+        yield change;
+      }
+    } catch (error) {
+      fail(error);
+      throw error;
+    }
+  }
+
+  return {
+    reported: () =>
+      isSynced
+        ? { kind: "found", value: known }
+        : { kind: "failed", message: failure ?? "the nodes have not been listed yet" },
+    isStarting: () => !isSynced && failure === undefined,
+    changes,
+  };
+}
+
+function isSame(a: NodeNames, b: NodeNames): boolean {
+  return sameSet(a.dns, b.dns) && sameSet(a.ips, b.ips);
+}
+
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((value) => b.includes(value));
+}

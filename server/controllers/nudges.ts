@@ -1,0 +1,30 @@
+/** Names that a controller itself wants to look at again, as a trigger of its loop. */
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Change } from "../../core/ports.ts";
+import { orAbort } from "./abort.ts";
+import type { Trigger } from "./loop.ts";
+
+/** A trigger that is pulled from inside. */
+export interface Nudges extends Trigger {
+  nudge(names: readonly string[]): void;
+}
+
+/** Makes one; nudges that come before the loop listens are kept. */
+export function createNudges(): Nudges {
+  const pending: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  return {
+    nudge(names) {
+      pending.push(...names);
+      if (names.length > 0) wake.resolve();
+    },
+    nameFor: ({ metadata }) => metadata.name ?? "",
+    async *changes(signal): AsyncIterable<Change<KubeObject>> {
+      while (true) {
+        await orAbort(wake.promise, signal);
+        wake = Promise.withResolvers<void>();
+        for (const name of pending.splice(0)) yield { kind: "changed", object: { metadata: { name } } };
+      }
+    },
+  };
+}

@@ -1,0 +1,406 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AppError } from "../../core/errors.ts";
+import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { EventV1 } from "../../core/kube/events_v1.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
+import type { Inventory } from "../../core/policy/inventory.ts";
+import type { ReportingNode } from "../../core/policy/node_names.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { createFakeClock, type FakeClock, settle, until } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { createApprover } from "./approver.ts";
+import { createCsrIndex } from "./csr_index.ts";
+import { runController } from "./loop.ts";
+import { createNodeWatch } from "./node_watch.ts";
+import { createNudges } from "./nudges.ts";
+import { createPolicyApprover } from "./policy_approver.ts";
+import type { PolicySettings } from "./policy_input.ts";
+import { createVerdictEvents } from "./verdict_events.ts";
+
+const SERVING: CsrOptions = {
+  signerName: KUBELET_SERVING_SIGNER,
+  username: "system:node:a",
+  groups: ["system:nodes", "system:authenticated"],
+  commonName: "system:node:a",
+  dnsNames: ["a.example"],
+  ipAddresses: ["10.0.0.1"],
+  usages: ["digital signature", "server auth"],
+};
+const STRICT = BUILTIN_POLICIES.get("kubelet-serving")!;
+const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
+const INVENTORY: Inventory = new Map([["a", { dns: ["a.example"], ips: ["10.0.0.1"] }]]);
+
+interface Site extends AsyncDisposable {
+  readonly csrs: MemoryObjectStore<CertificateSigningRequest>;
+  readonly nodes: MemoryObjectStore<ReportingNode>;
+  readonly events: MemoryObjectStore<EventV1>;
+  readonly clock: FakeClock;
+  readonly logger: MemoryLogger;
+  readonly asked: string[];
+  /** What is granted. */
+  readonly permissions: Set<string>;
+  set(settings: Partial<PolicySettings>): void;
+  told(): Promise<readonly string[]>;
+  conditionOf(name: string): string;
+}
+
+interface SiteOptions {
+  readonly csrs?: readonly CertificateSigningRequest[];
+  readonly nodes?: readonly ReportingNode[];
+  readonly policies?: readonly Policy[];
+  readonly inventory?: Inventory;
+  readonly isDryRun?: boolean;
+  readonly mostLeft?: number;
+  readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
+}
+
+function node(name: string, ...ips: readonly string[]): ReportingNode {
+  return {
+    metadata: { name },
+    status: {
+      addresses: [
+        ...ips.map((address) => ({ type: "InternalIP", address })),
+        { type: "Hostname", address: `${name}.example` },
+      ],
+    },
+  };
+}
+
+function run(options: SiteOptions): Site {
+  const clock = createFakeClock("2026-03-02T10:30:00Z");
+  const logger = createMemoryLogger();
+  const random = createSeededRandom();
+  const csrs = createMemoryObjectStore<CertificateSigningRequest>({
+    objects: options.csrs ?? [],
+    // The server stamps conditions.
+    prepareUpdate: ({ status, ...rest }) => ({
+      ...rest,
+      status: {
+        ...status,
+        conditions: (status.conditions ?? []).map((one) => ({
+          ...one,
+          lastTransitionTime: one.lastTransitionTime ?? clock.now().toISOString(),
+        })),
+      },
+    }),
+  });
+  const nodes = createMemoryObjectStore<ReportingNode>({ objects: options.nodes ?? [] });
+  const events = createMemoryObjectStore<EventV1>();
+  const changed = createNudges();
+  const asked: string[] = [];
+  const permissions = new Set<string>();
+  let current: PolicySettings = { policies: options.policies ?? [STRICT], inventory: options.inventory };
+  const reviewer = {
+    isAllowed: (spec: { readonly resourceAttributes?: { readonly subresource?: string } }) => {
+      const permission = spec.resourceAttributes?.subresource ?? "";
+      asked.push(permission);
+      return Promise.resolve(permissions.has(permission));
+    },
+  };
+  const index = createCsrIndex(csrs);
+  const teller = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
+  const isDryRun = options.isDryRun ?? false;
+  const policy = createPolicyApprover({
+    store: csrs,
+    index,
+    nodes: createNodeWatch({ nodes: () => nodes, isNeeded: () => true, clock }),
+    sources: {
+      reviewer,
+      serverNames: options.server ?? (() => Promise.resolve({ dns: [], ips: ["10.0.0.100"] })),
+      clock,
+    },
+    settings: { current: () => current, changes: changed.changes },
+    events: teller,
+    logger,
+    isDryRun,
+    ...(options.mostLeft === undefined ? {} : { mostLeft: options.mostLeft }),
+  });
+  const { reconcile } = createApprover({
+    store: csrs,
+    reviewer,
+    logger,
+    policy,
+    ...(isDryRun ? { dryRun: { events: teller } } : {}),
+  });
+  const abort = new AbortController();
+  const running = runController(
+    { name: "approver", store: index, triggers: policy.triggers, reconcile, clock, random, logger },
+    abort.signal,
+  );
+  return {
+    csrs,
+    nodes,
+    events,
+    clock,
+    logger,
+    asked,
+    permissions,
+    set(settings) {
+      current = { ...current, ...settings };
+      changed.nudge(["settings"]);
+    },
+    told: async () =>
+      (await events.list(new AbortController().signal)).map(({ type, reason, note }) => `${type} ${reason}: ${note}`),
+    conditionOf: (name) => (csrs.peek(name).status.conditions ?? []).map(({ type }) => type).join(),
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await running;
+    },
+  };
+}
+
+test("createPolicyApprover() approves with words in the condition and an Event about the request", async () => {
+  await using site = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
+  await site.clock.advance(2_000);
+  const [approved] = site.csrs.peek("csr-1").status.conditions ?? [];
+  assert.equal(approved?.type, "Approved");
+  assert.equal(approved?.reason, "PolicyApproved");
+  assert.match(approved?.message ?? "", /ownership a\.example by inventory, 10\.0\.0\.1 by inventory/);
+  const [event] = await site.events.list(new AbortController().signal);
+  assert.equal(event?.metadata.namespace, "default");
+  assert.deepEqual(
+    { ...event?.regarding, uid: "", resourceVersion: "" },
+    {
+      kind: "CertificateSigningRequest",
+      name: "csr-1",
+      uid: "",
+      apiVersion: "certificates.k8s.io/v1",
+      resourceVersion: "",
+    },
+  );
+  assert.deepEqual([event?.type, event?.reason, event?.note], ["Normal", "PolicyApproved", approved?.message]);
+  assert.deepEqual(site.asked, []);
+});
+
+test("createPolicyApprover() denies where the policy says so", async () => {
+  const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
+  await using site = run({
+    csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
+    policies: [strict],
+    inventory: INVENTORY,
+  });
+  await site.clock.advance(2_000);
+  assert.equal(site.conditionOf("csr-1"), "Denied");
+  assert.match((await site.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
+});
+
+test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {
+  await using site = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
+  await site.clock.advance(2_000);
+  assert.equal(site.conditionOf("csr-1"), "");
+  const told = await site.told();
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0] ?? "",
+    /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1$/,
+  );
+  site.nodes.put(node("a"));
+  site.nodes.put(node("b", "10.0.0.2"));
+  await site.clock.advance(60_000);
+  assert.deepEqual(await site.told(), told);
+  site.nodes.put(node("a", "10.0.0.1"));
+  await until(() => site.conditionOf("csr-1") === "Approved");
+});
+
+test("createPolicyApprover() approves nothing that a second node reports, until that one has gone", async () => {
+  await using site = run({
+    csrs: [await buildCsr(SERVING)],
+    nodes: [node("a", "10.0.0.1"), node("b", "10.0.0.1")],
+    policies: [TRUSTING],
+  });
+  await site.clock.advance(60_000);
+  assert.equal(site.conditionOf("csr-1"), "");
+  assert.match((await site.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
+  await site.nodes.delete("b", new AbortController().signal);
+  await until(() => site.conditionOf("csr-1") === "Approved");
+});
+
+test("createPolicyApprover() takes up what is read anew: policies and inventory", async () => {
+  const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
+  await using site = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
+  await site.clock.advance(2_000);
+  assert.deepEqual([site.conditionOf("csr-1"), site.conditionOf("other")], ["", ""]);
+  site.set({ inventory: INVENTORY });
+  await until(() => site.conditionOf("csr-1") === "Approved");
+  const rule = { name: "no", match: { signerNames: ["example.com/*"] }, require: {}, then: "deny", otherwise: "leave" };
+  site.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
+  await until(() => site.conditionOf("other") === "Denied");
+});
+
+test("createPolicyApprover() renews by the certificate that was issued a moment ago", async () => {
+  const pending = await buildCsr({ ...SERVING, name: "second" });
+  await using site = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
+  await site.clock.advance(2_000);
+  assert.equal(site.conditionOf("second"), "");
+  const { createIssuingCa } = await import("../../tests/support/issuing_ca.ts");
+  const { sharedKey, toBase64 } = await import("../../tests/support/csr_builder.ts");
+  const pem = await (await createIssuingCa(site.clock.now())).issue({
+    publicKeyDer: (await sharedKey()).publicKeyDer(),
+    subject: { commonName: "system:node:a" },
+    dnsNames: ["a.example"],
+    ipAddresses: ["10.0.0.1"],
+  });
+  site.csrs.put(
+    await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: toBase64(pem) }),
+  );
+  await until(() => site.conditionOf("second") === "Approved");
+  const message = site.csrs.peek("second").status.conditions?.[0]?.message ?? "";
+  assert.match(message, /10\.0\.0\.1 by held certificate/);
+});
+
+test("createPolicyApprover() never decides by a question that could not be asked, and asks again", async () => {
+  let isDown = true;
+  const server = () =>
+    isDown ? Promise.reject(new AppError("unreachable", "no way")) : Promise.resolve({ dns: [], ips: [] });
+  const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
+  await using site = run({ csrs: [await buildCsr(SERVING)], policies: [strict], inventory: INVENTORY, server });
+  await site.clock.advance(10_000);
+  assert.equal(site.conditionOf("csr-1"), "");
+  isDown = false;
+  await site.clock.advance(60_000);
+  assert.equal(site.conditionOf("csr-1"), "Approved");
+});
+
+test("createPolicyApprover() counts what it approves at the same moment", async () => {
+  const one = await buildCsr(SERVING);
+  const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
+  await using site = run({ csrs, inventory: INVENTORY });
+  await site.clock.advance(5_000);
+  const approved = () => csrs.filter(({ metadata }) => site.conditionOf(metadata.name) === "Approved").length;
+  assert.equal(approved(), 10);
+  await site.clock.advance(3_700_000);
+  assert.equal(approved(), 15);
+});
+
+test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {
+  const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
+  const csrs = Array.from({ length: 10_000 }, (_, index) => ({ ...bad, metadata: { name: `csr-${index}` } }));
+  await using site = run({ csrs, inventory: INVENTORY });
+  await until(() => site.logger.messages("warn").length > 0);
+  await settle(50);
+  assert.deepEqual(site.logger.messages("warn"), [
+    "a requester has too many requests that stay pending, its further ones are not looked at",
+  ]);
+  assert.equal(site.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
+  const told = await site.told();
+  // 25 in the bucket of the requester, and the one that says why the others are not told.
+  assert.equal(told.length, 26);
+  assert.match(
+    told.join("\n"),
+    /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot approver clear system:node:a/,
+  );
+  const fields = site.logger.entries.find(({ level }) => level === "warn")?.fields;
+  assert.equal(fields?.["clear"], "tlsboot approver clear system:node:a");
+
+  const other = {
+    ...SERVING,
+    name: "b",
+    username: "system:node:b",
+    commonName: "system:node:b",
+    dnsNames: ["b.example"],
+    ipAddresses: [],
+  };
+  site.set({ inventory: new Map([...INVENTORY, ["b", { dns: ["b.example"], ips: [] }]]) });
+  site.csrs.put(await buildCsr(other));
+  await until(() => site.conditionOf("b") === "Approved");
+
+  for (const { metadata } of csrs) await site.csrs.delete(metadata.name, new AbortController().signal);
+  site.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
+  await until(() => site.conditionOf("good") === "Approved");
+});
+
+test("createPolicyApprover() looks at those that waited once there are fewer", async () => {
+  const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
+  const good = await buildCsr({ ...SERVING, name: "good" });
+  const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
+  await using site = run({ csrs, inventory: INVENTORY, mostLeft: 3 });
+  await site.clock.advance(5_000);
+  assert.equal(site.conditionOf("good"), "");
+  await site.csrs.delete("bad-1", new AbortController().signal);
+  await until(() => site.conditionOf("good") === "Approved");
+});
+
+test("createPolicyApprover() in a dry run writes nothing into requests and tells once what it would do", async () => {
+  const client = await buildCsr({ name: "client" });
+  await using site = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
+  site.permissions.add("nodeclient");
+  await site.clock.advance(2_000);
+  site.nodes.put(node("x", "10.9.9.9"));
+  await site.clock.advance(60_000);
+  assert.deepEqual(site.csrs.calls.filter((call) => call.startsWith("update")), []);
+  const told = await site.told();
+  assert.equal(told.length, 2);
+  for (const line of told) assert.match(line, /^Normal WouldApprove: Dry run, nothing was written\. /);
+  assert.equal(site.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
+});
+
+test("createPolicyApprover() is asked about a kubelet client request when its permission is refused", async () => {
+  const rule: Policy["rules"][number] = {
+    name: "rack",
+    match: { signerNames: ["kubernetes.io/kube-apiserver-client-kubelet"] },
+    require: {
+      subject: { commonNames: ["system:node:rack1-*"], organizations: ["system:nodes"] },
+      usages: { allowed: ["client auth", "digital signature"], required: ["client auth"] },
+      permission: "rack",
+    },
+    then: "approve",
+    otherwise: "leave",
+  };
+  const csr = await buildCsr({ commonName: "system:node:rack1-a" });
+  await using site = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });
+  await site.clock.advance(1_000);
+  assert.equal(site.conditionOf("csr-1"), "");
+  site.permissions.add("rack");
+  await site.clock.advance(60_000);
+  assert.equal(site.conditionOf("csr-1"), "Approved");
+  assert.deepEqual(site.asked.slice(0, 2), ["nodeclient", "rack"]);
+});
+
+test("createVerdictEvents() logs what cannot be told, and shortens what is too long", async () => {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const events = createMemoryObjectStore<EventV1>();
+  const { tell } = createVerdictEvents({ store: events, instance: "i", clock, random: createSeededRandom(), logger });
+  const signal = new AbortController().signal;
+  const csr = await buildCsr({ name: "No DNS Name" });
+  events.failNext("create", new AppError("access_denied", "forbidden"));
+  await tell(csr, { type: "Normal", reason: "X", note: "lost" }, signal);
+  assert.deepEqual(logger.messages("warn"), ["event cannot be written"]);
+  await tell(csr, { type: "Normal", reason: "X", note: "ü".repeat(2_000) }, signal);
+  const [event] = await events.list(signal);
+  assert.match(event?.metadata.name ?? "", /^csr\.[0-9a-f]{16}$/);
+  assert.ok(new TextEncoder().encode(event?.note).length <= 1_024);
+  assert.match(event?.note ?? "", /^ü+…$/);
+});
+
+test("createNodeWatch() knows nothing before the first listing, and says why it failed", async () => {
+  const clock = createFakeClock();
+  const nodes = createMemoryObjectStore<KubeObject>({ objects: [node("a", "10.0.0.1")] });
+  let isNeeded = false;
+  const watch = createNodeWatch({ nodes: () => nodes, isNeeded: () => isNeeded, clock });
+  const abort = new AbortController();
+  nodes.failNext("changes", new AppError("access_denied", "forbidden"));
+  const iterate = async () => {
+    for await (const _ of watch.changes(abort.signal)) { /* until it ends */ }
+  };
+  const first = iterate();
+  await clock.advance(5_000);
+  assert.deepEqual(nodes.calls, []);
+  assert.deepEqual([watch.reported().kind, watch.isStarting()], ["failed", true]);
+  isNeeded = true;
+  const refused = assert.rejects(first, /forbidden/);
+  await clock.advance(1_000);
+  await refused;
+  assert.deepEqual(watch.reported(), { kind: "failed", message: "the nodes cannot be listed: forbidden" });
+  assert.equal(watch.isStarting(), false);
+  const second = assert.rejects(iterate());
+  await settle();
+  assert.equal(watch.reported().kind, "found");
+  abort.abort();
+  await second;
+});

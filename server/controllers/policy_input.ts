@@ -1,0 +1,74 @@
+/** Gathers what policies decide by, from wherever it is to be had. */
+import { reviewOf } from "../../core/approval/decide.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { Inventory, NodeNames } from "../../core/policy/inventory.ts";
+import { type PolicyInput, requestingNode } from "../../core/policy/evaluate.ts";
+import { heldNames } from "../../core/policy/node_names.ts";
+import type { Lookup } from "../../core/policy/ownership.ts";
+import { pastApprovals } from "../../core/policy/past_approvals.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import type { AccessReviewer, Clock } from "../../core/ports.ts";
+
+/** What an operator has chosen. */
+export interface PolicySettings {
+  readonly policies: readonly Policy[];
+  readonly inventory: Inventory | undefined;
+}
+
+/** Where evidence comes from. */
+export interface EvidenceSources {
+  readonly reviewer: AccessReviewer;
+  /** Approved requests of a requester. */
+  approvedOf(username: string): Iterable<CertificateSigningRequest>;
+  /** What nodes report; `none` where no policy looks. */
+  reported(): Lookup<ReadonlyMap<string, NodeNames>>;
+  /** Names and addresses of the API server; a failure is passed on, as nothing is approved without them. */
+  serverNames(signal: AbortSignal): Promise<NodeNames>;
+  readonly clock: Clock;
+}
+
+/** Asks for everything that bears on a request. What cannot be asked is `failed`, and then no rule decides by it. */
+export async function gatherPolicyInput(
+  sources: EvidenceSources,
+  settings: Pick<PolicySettings, "inventory">,
+  about: { readonly csr: CertificateSigningRequest; readonly request: RequestFacts },
+  asked: readonly string[],
+  signal: AbortSignal,
+): Promise<PolicyInput> {
+  const { csr, request } = about;
+  const permissions = new Map<string, Lookup<boolean>>();
+  for (const permission of asked) permissions.set(permission, await review(sources, csr, permission, signal));
+  const node = requestingNode(csr);
+  const server = node === undefined ? { dns: [], ips: [] } : await sources.serverNames(signal);
+  const now = sources.clock.now();
+  const approved = [...sources.approvedOf(csr.spec.username ?? "")];
+  return {
+    csr,
+    request,
+    now,
+    permissions,
+    approvedBefore: pastApprovals(approved),
+    evidence: {
+      inventory: settings.inventory,
+      held: node === undefined ? { kind: "none" } : heldNames(approved, node, now),
+      reported: sources.reported(),
+      server,
+    },
+  };
+}
+
+async function review(
+  { reviewer }: EvidenceSources,
+  csr: CertificateSigningRequest,
+  permission: string,
+  signal: AbortSignal,
+): Promise<Lookup<boolean>> {
+  try {
+    return { kind: "found", value: await reviewer.isAllowed(reviewOf(csr, permission), signal) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: "failed", message: `cannot ask for permission ${permission}: ${messageOf(error)}` };
+  }
+}

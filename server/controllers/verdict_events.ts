@@ -1,0 +1,126 @@
+/**
+ * Tells verdicts as Events (`events.k8s.io/v1`) about the request, in namespace `default` as Kubernetes' recorders do for
+ * objects without one. The requests of one requester share a bucket, as those of an object in client-go's spam filter.
+ */
+import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { EventV1 } from "../../core/kube/events_v1.ts";
+import { formatMicroTime, nameOf } from "../../core/kube/meta.ts";
+import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
+
+/** What happened to a request. */
+export interface VerdictEvent {
+  readonly type: "Normal" | "Warning";
+  /** CamelCase word for programs. */
+  readonly reason: string;
+  readonly note: string;
+}
+
+/** Tells. */
+export interface VerdictEvents {
+  /** Never rejects but for the signal: what cannot be told is logged. `urgent` is told whatever the bucket says. */
+  tell(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;
+}
+
+/** What telling takes. */
+export interface VerdictEventsOptions {
+  /** Events of namespace `default`. */
+  readonly store: Pick<ObjectStore<EventV1>, "create">;
+  /** Which process tells. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** client-go's EventSourceObjectSpamFilter: 25 at once, then one in five minutes. */
+const BURST = 25;
+const REFILL_MS = 300_000;
+/** events.k8s.io/v1: longest note, in bytes. */
+const LONGEST_NOTE = 1_024;
+/** A request may have any name, an event only a DNS subdomain of at most 253 characters, the suffix included. */
+const EVENT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,230}[a-z0-9])?$/;
+/** Requesters that have been quiet for so long that their bucket is full again are forgotten. */
+const QUIET_MS = BURST * REFILL_MS;
+const ACTION = "Approving";
+const CONTROLLER = "tlsboot-approver";
+
+interface Bucket {
+  readonly tokens: number;
+  readonly at: number;
+}
+
+/** Makes a teller. */
+export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvents {
+  const { store, clock, random, logger } = options;
+  const buckets = new Map<string, Bucket>();
+
+  function takes(requester: string): boolean {
+    const now = clock.now().getTime();
+    for (const [other, { at }] of buckets) if (now - at > QUIET_MS) buckets.delete(other);
+    const { tokens, at } = buckets.get(requester) ?? { tokens: BURST, at: now };
+    const filled = Math.min(BURST, tokens + Math.max(0, now - at) / REFILL_MS);
+    if (filled < 1) return false;
+    buckets.set(requester, { tokens: filled - 1, at: now });
+    return true;
+  }
+
+  return {
+    async tell(csr, event, signal, urgent = false) {
+      const name = nameOf(csr);
+      if (!urgent && !takes(csr.spec.username ?? "")) {
+        logger.debug("event left out, its requester has had many", { csr: name, reason: event.reason });
+        return;
+      }
+      try {
+        await store.create(eventOf(csr, event, options, random.bytes(8)), signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.warn("event cannot be written", { csr: name, reason: event.reason, error: messageOf(error) });
+      }
+    },
+  };
+}
+
+function eventOf(
+  csr: CertificateSigningRequest,
+  { type, reason, note }: VerdictEvent,
+  { clock, instance }: VerdictEventsOptions,
+  suffix: Uint8Array,
+): EventV1 {
+  const name = nameOf(csr);
+  const { uid, resourceVersion } = csr.metadata;
+  const hex = [...suffix].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name: `${EVENT_NAME.test(name) ? name : "csr"}.${hex}`, namespace: EVENT_NAMESPACE },
+    eventTime: formatMicroTime(clock.now()),
+    reportingController: CONTROLLER,
+    reportingInstance: instance,
+    action: ACTION,
+    reason,
+    regarding: {
+      kind: "CertificateSigningRequest",
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      apiVersion: "certificates.k8s.io/v1",
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+    note: shorten(note),
+    type,
+    deprecatedSource: {},
+    deprecatedFirstTimestamp: null,
+    deprecatedLastTimestamp: null,
+  };
+}
+
+function shorten(note: string): string {
+  const bytes = new TextEncoder().encode(note);
+  if (bytes.length <= LONGEST_NOTE) return note;
+  const dots = "…";
+  const room = LONGEST_NOTE - new TextEncoder().encode(dots).length;
+  // A character that is cut in two is left out.
+  return new TextDecoder().decode(bytes.slice(0, room)).replace(/\uFFFD+$/, "") + dots;
+}
