@@ -8,7 +8,7 @@
  * Where to look:
  *
  * - what a CSR is: `CertificateSigningRequest`, `parseRequest`, `phaseOf`, `validateCsrCreate`
- * - may it be approved: `RECOGNIZERS`, `planApproval`, `withApproval`, `withDenial`
+ * - may it be approved: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
  * - what is signed: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
  * - how a machine starts: `generateBootstrapToken`, `tokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
  * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
@@ -142,7 +142,8 @@ export type {
 export type { Attributes, Decision, PathAttributes, ResourceAttributes } from "./rbac/attributes.ts";
 export type { FieldRequirement } from "./kube/selectors/fields.ts";
 export type { Lease, LeaseSpec } from "./kube/coordination_v1.ts";
-export type { Secret as SecretObject } from "./kube/core_v1.ts";
+export type { ObjectReference, Secret as SecretObject } from "./kube/core_v1.ts";
+export type { EventV1 } from "./kube/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";
 export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, Presence } from "./kube/schema.ts";
@@ -206,6 +207,40 @@ export {
   withCondition,
   withDenial,
 } from "./approval/conditions.ts";
+
+// Policies: what is approved beside kubelet client certificates.
+export { BUILTIN_POLICIES } from "./policy/builtin.ts";
+export { describePolicy } from "./policy/describe.ts";
+export {
+  type Check,
+  evaluatePolicies,
+  permissionsAsked,
+  type PolicyInput,
+  type PolicyVerdict,
+  type RuleTrace,
+} from "./policy/evaluate.ts";
+export { type Inventory, type NodeNames, parseInventory } from "./policy/inventory.ts";
+export { evaluateKubeletClient } from "./policy/kubelet_client.ts";
+export { heldNames, namesOfHosts, reportedNames, type ReportingNode } from "./policy/node_names.ts";
+export type { Evidence, Lookup } from "./policy/ownership.ts";
+export { parsePolicy } from "./policy/parse.ts";
+export { type PastApproval, pastApprovals } from "./policy/past_approvals.ts";
+export type {
+  EvidenceSettings,
+  HoursRequirement,
+  KeyRequirement,
+  LifetimeRequirement,
+  NamesRequirement,
+  Policy,
+  PolicyRule as ApprovalRule,
+  RateRequirement,
+  Requirements,
+  RuleMatch,
+  SubjectRequirement,
+  UsagesRequirement,
+  Weekday,
+} from "./policy/policy.ts";
+export { WEEKDAYS } from "./policy/policy.ts";
 
 // What is signed.
 export {

@@ -153,6 +153,21 @@ export {
   type FileProfileSource,
   type ProfileSource,
 } from "./controllers/profile_provider.ts";
+export { createCsrIndex, type CsrIndex } from "./controllers/csr_index.ts";
+export { createNodeWatch, type NodeWatch, type NodeWatchOptions } from "./controllers/node_watch.ts";
+export {
+  createPolicyApprover,
+  type Judged,
+  type PolicyApprover,
+  type PolicyApproverDeps,
+} from "./controllers/policy_approver.ts";
+export type { EvidenceSources, PolicySettings } from "./controllers/policy_input.ts";
+export {
+  createVerdictEvents,
+  type VerdictEvent,
+  type VerdictEvents,
+  type VerdictEventsOptions,
+} from "./controllers/verdict_events.ts";
 export { createSigner, type SignerDeps } from "./controllers/signer.ts";
 export { type CleanerOptions, runCleaner } from "./controllers/cleaner.ts";
 export { createTokenCleaner, type TokenCleanerDeps } from "./controllers/token_cleaner.ts";

@@ -1,17 +1,54 @@
-/** Runs the approving controller against a distant API. */
+/** Runs the approving controller against a distant API, or prints the rights that it needs. */
+import { createFilePort } from "../../client/files.ts";
+import { createServerNames } from "../../client/server_names.ts";
+import { needsOf } from "../../core/policy/needs.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
-import { csrStoreOver, runApprover } from "../site/controllers.ts";
+import { csrStoreOver } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
+import { followPolicies, readPolicies } from "../site/policy_files.ts";
+import { runApprover } from "../site/run_approver.ts";
+import { formatApproverManifest } from "./approver_manifest.ts";
 
 /** The action of `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const files = createFilePort();
+  if (settings.printRbac) {
+    io.stdout.write(await manifestOf(settings, { files, cwd: io.cwd }));
+    return EXIT.done;
+  }
+  const { kubeconfig, dryRun } = settings;
+  if (kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot approver --help");
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
-  await runDistant("approver", input.settings, io, logger, async (transport, deps, leading) => {
-    await runApprover(csrStoreOver(transport, deps), transport, deps, leading);
+  const policies = settings.policy.length === 0
+    ? undefined
+    : await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
+  // A trial must not take the lease from the approver that works.
+  const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
+  await runDistant("approver", distant, io, logger, async (transport, deps, leading, cluster) => {
+    const serverNames = createServerNames(cluster, deps);
+    const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
+    await runApprover(csrStoreOver(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
   }, signal);
   return EXIT.done;
+}
+
+async function manifestOf(
+  settings: Settings<ApproverFlags>,
+  deps: Parameters<typeof readPolicies>[1],
+): Promise<string> {
+  const { policies } = await readPolicies(settings, deps);
+  const { dryRun } = settings;
+  return formatApproverManifest({
+    needs: needsOf(policies),
+    events: dryRun || policies.length > 0,
+    dryRun,
+    leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
+  });
 }

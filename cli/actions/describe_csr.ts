@@ -17,6 +17,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { readProfileFile } from "../site/signer_profiles.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
+import { askShippedPolicies } from "./describe_policies.ts";
 import type { KnownProfiles } from "./describe_rules.ts";
 import { describeRequest } from "./describe_text.ts";
 import { forEachName } from "./each.ts";
@@ -31,7 +32,8 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, io.clock.now(), profiles)}`);
+    const policies = await askShippedPolicies(csr, connection, input.settings, io, signal);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, policies, io.clock.now(), profiles)}`);
     isFirst = false;
   };
   if (names.length > 0) {

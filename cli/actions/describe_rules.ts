@@ -3,13 +3,19 @@ import { RECOGNIZERS } from "../../core/approval/recognizers.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+import { traceLines } from "./trace_text.ts";
 
 /** Profiles of signers that are not Kubernetes', by signer name. */
 export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
 
 /** Lines for a description; empty when the request cannot be read. */
-export function describeRules(csr: CertificateSigningRequest, profiles: KnownProfiles = new Map()): string[] {
+export function describeRules(
+  csr: CertificateSigningRequest,
+  policies: readonly PolicyVerdict[],
+  profiles: KnownProfiles = new Map(),
+): string[] {
   const request = parseRequest(csr.spec.request);
   if (!request.ok) return [];
   const facts = request.value;
@@ -19,7 +25,14 @@ export function describeRules(csr: CertificateSigningRequest, profiles: KnownPro
       : "does not match";
     return `  ${recognizer.permission}\t${verdict}`;
   });
-  return ["Approval rules:", ...approvers, "", "Signer rules:", ...profileLines(csr, facts, profiles), ""];
+  const signer = profileLines(csr, facts, profiles);
+  return ["Approval rules:", ...approvers, "", ...policyLines(policies), "Signer rules:", ...signer, ""];
+}
+
+/** The policies that come with tlsboot, each on its own; which of them an approver runs with is not known here. */
+function policyLines(verdicts: readonly PolicyVerdict[]): string[] {
+  const trace = verdicts.flatMap((verdict) => verdict.trace);
+  return [...traceLines(trace), ...(trace.length === 0 ? [] : [""])];
 }
 
 /** One line for each rule of the profile, with its verdict before its sentence. */

@@ -8,15 +8,17 @@ import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { escapeControls } from "../output/table.ts";
 import { keyText, validityText } from "./certificate_text.ts";
 import { describeRules, type KnownProfiles } from "./describe_rules.ts";
 
-/** The whole page; `events` undefined when they could not be read. */
+/** The whole page; `events` undefined when they could not be read. `policies` is what each shipped policy says of it. */
 export function describeRequest(
   csr: CertificateSigningRequest,
   events: readonly Event[] | undefined,
+  policies: readonly PolicyVerdict[],
   now: Date,
   profiles: KnownProfiles = new Map(),
 ): string {
@@ -27,7 +29,12 @@ export function describeRequest(
     ...(events === undefined ? [] : eventLines(events, now)),
   ];
   const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value)] : [];
-  const rest = [...more, ...conditionLines(csr, now), ...describeRules(csr, profiles), ...certificateLines(csr, now)];
+  const rest = [
+    ...more,
+    ...conditionLines(csr, now),
+    ...describeRules(csr, policies, profiles),
+    ...certificateLines(csr, now),
+  ];
   return `${align(page)}\n\n${align(rest)}\n`;
 }
 

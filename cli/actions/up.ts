@@ -20,6 +20,8 @@ import { ensureClusterInfo } from "../site/own_cluster_info.ts";
 import { customSignerObjects } from "../site/own_signer.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import { followPolicies } from "../site/policy_files.ts";
+import { approverObjects, ownApproval } from "../site/own_approver.ts";
 import { openSignerProfiles, type SignerChoice } from "../site/signer_profiles.ts";
 import { keepFresh } from "../site/renewal.ts";
 import {
@@ -40,10 +42,12 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
+  const policies = settings.policy.length === 0 ? undefined : await followPolicies(settings, deps);
   await using site = await startSite(settings, deps, (isNew) => [
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
     ...customSignerObjects(custom.signerNames),
+    ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
   ], NO_COLLECTOR);
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
@@ -61,6 +65,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
         ...(custom.signerNames.length === 0 ? {} : { customSigning }),
         caPem: cluster.caPem,
         without: [],
+        ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
       },
       deps,
       signal,
@@ -124,6 +129,11 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
     ? "Requests of kubelets with this site's bootstrap tokens are approved by themselves, for any node name."
     : `Nothing is approved by itself but a node's renewal. To approve kubelets with this site's bootstrap tokens, for any node name:
   ${AUTO_APPROVE_COMMAND.replace("kubectl", `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
+  const policy = settings.policy.length === 0
+    ? ""
+    : `\nBy policy ${
+      settings.policy.join(", ")
+    } other requests are decided too; why, says tlsboot approver explain NAME.`;
   const open = settings.bindAddress === "127.0.0.1"
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";
@@ -144,6 +154,6 @@ Next, in another terminal:
   # let it in
   tlsboot approve NAME${dataDir}
 
-${approval}
+${approval}${policy}
 ${open}`;
 }

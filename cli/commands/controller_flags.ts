@@ -15,6 +15,21 @@ export const CONTROLLER_FLAGS = {
   }),
 } as const;
 
+/** What the approver decides beside the two kubelet client rules. */
+export const POLICY_FLAGS = {
+  policy: listFlag({
+    placeholder: "NAME|FILE",
+    completion: { kind: "file" },
+    summary:
+      "What is approved beside kubelet client certificates: kubelet-serving, kubelet-serving-trusting, or a file of " +
+      "kind ApprovalPolicy. Several are asked in this order; the first rule about a request decides. Files are read " +
+      "again when they change.",
+  }),
+  inventory: fileFlag({
+    summary: "File of kind Inventory: which DNS names and addresses belong to which node. Read again when it changes.",
+  }),
+} as const;
+
 /** kube-controller-manager's flags of the signing controllers. */
 export const SIGNING_FLAGS = {
   clusterSigningCertFile: fileFlag({ summary: "CA certificate for all signers, PEM." }),

@@ -23,7 +23,7 @@ export const describeCsr = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, what each built-in approval rule and the signer's profile say of the request, and the certificate once there is one.`,
+ Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, what each built-in approval rule, each policy that comes with tlsboot and the signer's profile say of the request, and the certificate once there is one.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
   flags,

@@ -2,6 +2,9 @@
 import type { CommandTable } from "../framework/command.ts";
 import { approve } from "./approve.ts";
 import { approver } from "./approver.ts";
+import { approverClear } from "./approver_clear.ts";
+import { approverExplain } from "./approver_explain.ts";
+import { approverFixtures } from "./approver_fixtures.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { caInit } from "./ca/init.ts";
 import { caShow } from "./ca/show.ts";
@@ -39,6 +42,9 @@ export const COMMAND_TABLE: CommandTable = {
     serve,
     signer,
     approver,
+    approverExplain,
+    approverFixtures,
+    approverClear,
     bootstrap,
     getCsr,
     describeCsr,

@@ -1,7 +1,7 @@
 /** `tlsboot up`. */
 import { defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
-import { PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
+import { POLICY_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
 /** Flags of `up`: those of the server, and what its signer and approver do. */
@@ -11,6 +11,7 @@ export const UP_FLAGS = {
     summary: "Approve kubelet client certificates that machines with a bootstrap token of this command ask for. " +
       "Such a token then gets a certificate for any node name.",
   }),
+  ...POLICY_FLAGS,
   ...PROFILE_FLAGS,
   signerName: {
     ...PROFILE_FLAGS.signerName,
@@ -33,7 +34,8 @@ export const up = defineCommand({
  that is still good. Its own certificates are renewed while it runs.
 
  Nothing is approved by itself but a node's renewal and what an administrator asks for: approve requests with tlsboot approve or kubectl certificate approve, or start it with
- --auto-approve.`,
+ --auto-approve, for kubelet client certificates, and --policy, for others: tlsboot approver --help says what each policy
+ grants.`,
   group: "Starting Commands",
   args: [],
   flags: UP_FLAGS,
@@ -44,6 +46,10 @@ export const up = defineCommand({
       command: "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
     },
     { comment: "Approve kubelets by themselves", command: "tlsboot up --auto-approve" },
+    {
+      comment: "Approve their serving certificates too, for what the inventory gives to each node",
+      command: "tlsboot up --auto-approve --policy kubelet-serving --inventory inventory.yaml",
+    },
     { comment: "Sign for a signer of your own too", command: "tlsboot up --profile web.yaml" },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },

@@ -116,6 +116,11 @@ export function exitCodesOf(command: Command): readonly (readonly [ExitCode, str
     .map((code) => [code, command.exitCodes[code] ?? EXIT_MEANING[code]]);
 }
 
+/** The commands behind a word: those of a family, or of a command that does something by itself too. */
+export function subcommandsOf(table: CommandTable, word: string): readonly Command[] {
+  return table.commands.filter(({ path }) => path.length > 1 && path[0] === word);
+}
+
 /** `tlsboot token create`. */
 export function nameOfCommand(table: CommandTable, command: Command): string {
   return [table.program, ...command.path].join(" ");

@@ -7,6 +7,7 @@ import {
   type CommandTable,
   exitCodesOf,
   nameOfCommand,
+  subcommandsOf,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
@@ -69,13 +70,18 @@ function programSections(table: CommandTable): string[] {
 }
 
 function familySections(table: CommandTable, family: CommandFamily): string[] {
-  const commands = table.commands.filter((command) => command.path.length > 1 && command.path[0] === family.word);
   return [
     family.description,
-    `Available Commands:\n${list(commands.map((command) => [command.path.slice(1).join(" "), command.summary]))}`,
+    subcommandsSection(table, family.word),
     `Usage:\n  ${table.program} ${family.word} COMMAND [flags]`,
     `Use "${table.program} ${family.word} COMMAND --help" for more about a command.`,
   ];
+}
+
+function subcommandsSection(table: CommandTable, word: string): string {
+  const commands = subcommandsOf(table, word);
+  if (commands.length === 0) return "";
+  return `Available Commands:\n${list(commands.map(({ path, summary }) => [path.slice(1).join(" "), summary]))}`;
 }
 
 function commandSections(table: CommandTable, command: Command): string[] {
@@ -83,6 +89,7 @@ function commandSections(table: CommandTable, command: Command): string[] {
   const args = command.args.map((argument) => [argumentText(argument), argument.summary] as const);
   return [
     command.description,
+    command.path.length === 1 ? subcommandsSection(table, command.path[0] ?? "") : "",
     examples.length === 0 ? "" : `Examples:\n${examples.join("\n\n")}`,
     args.length === 0 ? "" : `Arguments:\n${list(args)}`,
     flagsSection("Options", command.flags),

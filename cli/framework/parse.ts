@@ -1,7 +1,7 @@
 /** From the words of a command line to a command and the raw texts of its flags. The only user of commander's parser. */
 import { Command as Parser, CommanderError, Option } from "commander";
 import { normalizeArgv } from "./argv.ts";
-import { type Argument, type Command, type CommandTable } from "./command.ts";
+import { type Argument, type Command, type CommandTable, nameOfCommand, subcommandsOf } from "./command.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
 import { type HelpTopic, renderHelp } from "./help.ts";
@@ -68,7 +68,7 @@ function createParser(
   addFlags(root, GLOBAL_FLAGS);
   root.helpCommand("help [COMMAND]", "Show help for a command");
   const families = new Map(table.families.map((family) => {
-    const commands = table.commands.filter((command) => command.path.length > 1 && command.path[0] === family.word);
+    const commands = subcommandsOf(table, family.word);
     const parser = prepare(new Parser(family.word), table, { kind: "family", family }, onHelp);
     // `get -o wide csr`: with one command to choose from, its flags may stand before the last word.
     if (commands.length === 1) commands.forEach((command) => addFlags(parser, command.flags));
@@ -82,11 +82,17 @@ function createParser(
       { kind: "command", command },
       onHelp,
     );
+    const [word = ""] = command.path;
+    if (command.path.length === 1 && subcommandsOf(table, word).length > 0) {
+      // What stands behind a subcommand's word is the subcommand's.
+      parser.enablePositionalOptions();
+      families.set(word, parser);
+    }
     for (const alias of command.aliases ?? []) parser.alias(alias);
     addFlags(parser, command.flags);
     for (const argument of command.args) parser.argument(argumentText(argument), argument.summary);
-    parser.action(() => onRun({ kind: "run", command, args: parser.args, raw: rawOf(parser) }));
-    (families.get(command.path[0] ?? "") ?? root).addCommand(parser);
+    parser.action(() => onRun({ kind: "run", command, args: parser.args, raw: rawOf(parser, command, table) }));
+    (command.path.length === 1 ? root : families.get(word) ?? root).addCommand(parser);
   }
   return root;
 }
@@ -118,14 +124,18 @@ function addFlags(parser: Parser, flags: FlagSet): void {
   }
 }
 
-/** The texts of a command's flags and of those above it, outermost first. */
-function rawOf(parser: Parser): RawFlags {
+/** The texts of a command's flags and of those above it, outermost first. UsageError for one that is only the parent's. */
+function rawOf(parser: Parser, command: Command, table: CommandTable): RawFlags {
   const raw: Record<string, string[]> = {};
   const chain: Parser[] = [];
   for (let current: Parser | null = parser; current !== null; current = current.parent) chain.unshift(current);
   for (const current of chain) {
     for (const [key, value] of Object.entries(current.opts<Record<string, unknown>>())) {
       const texts = Array.isArray(value) ? value.map(String) : [String(value)];
+      if (!Object.hasOwn({ ...command.flags, ...GLOBAL_FLAGS }, key)) {
+        const name = nameOfCommand(table, command);
+        throw new UsageError(`unknown flag "--${flagName(key)}" for "${name}"`, `see: ${name} --help`);
+      }
       raw[key] = [...(raw[key] ?? []), ...texts];
     }
   }
@@ -168,6 +178,10 @@ function usageErrorOf(error: CommanderError, words: readonly string[], table: Co
     case "commander.optionMissingArgument":
       return new UsageError(`flag ${quoted.replace(/^-., /, "").replace(/ <.*$/, "")} needs a value`, seeHelp);
     case "commander.excessArguments":
+      if (words.length === 1 && subcommandsOf(table, words[0] ?? "").length > 0) {
+        const known = subcommandsOf(table, words[0] ?? "").map(({ path }) => path.slice(1).join(" "));
+        return new UsageError(`"${name}" takes no arguments but its commands ${known.join(", ")}`, seeHelp);
+      }
       return new UsageError(`too many arguments for "${name}"`, seeHelp);
     default:
       return new UsageError(first, hint);

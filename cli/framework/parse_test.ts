@@ -33,6 +33,18 @@ const table: CommandTable = {
       args: [argument("NAME", "Names", { variadic: true })],
       flags: { message: textFlag({ summary: "M." }), noWait: switchFlag({ summary: "N." }) },
     }),
+    defineCommand({
+      ...base,
+      path: ["role"],
+      args: [],
+      flags: { file: textFlag({ summary: "F." }), elect: switchFlag({ summary: "E." }) },
+    }),
+    defineCommand({
+      ...base,
+      path: ["role", "explain"],
+      args: [argument("NAME", "Name")],
+      flags: { file: textFlag({ summary: "F." }) },
+    }),
   ],
 };
 
@@ -110,3 +122,38 @@ for (
     assert.match(invocation.text, /\nUsage:\n {2}tlsboot/);
   });
 }
+
+for (
+  const { line, path, args, raw } of [
+    { line: "role --file x", path: "role", args: [], raw: { file: ["x"] } },
+    { line: "role explain n --file x", path: "role explain", args: ["n"], raw: { file: ["x"] } },
+    { line: "role --file x explain n", path: "role explain", args: ["n"], raw: { file: ["x"] } },
+  ]
+) {
+  test(`parseCommandLine() tells a command from those behind it: ${line}`, () => {
+    const invocation = parseCommandLine(line.split(" "), table);
+    assert.ok(invocation.kind === "run");
+    assert.equal(invocation.command.path.join(" "), path);
+    assert.deepEqual(invocation.args, args);
+    assert.deepEqual(invocation.raw, raw);
+  });
+}
+
+test("parseCommandLine() refuses what only the other of two such commands knows, and lists them in help", () => {
+  for (
+    const [line, message] of [
+      ["role explain n --elect", 'unknown flag "--elect" for "tlsboot role explain"'],
+      ["role --elect explain n", 'unknown flag "--elect" for "tlsboot role explain"'],
+      ["role explian", '"tlsboot role" takes no arguments but its commands explain'],
+    ] as const
+  ) {
+    assert.throws(
+      () => parseCommandLine(line.split(" "), table),
+      (error: unknown) => error instanceof UsageError && error.message === message,
+      line,
+    );
+  }
+  const help = parseCommandLine(["role", "--help"], table);
+  assert.ok(help.kind === "help");
+  assert.match(help.text, /\nAvailable Commands:\n {2}explain {9}S\n/);
+});

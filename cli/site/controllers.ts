@@ -10,12 +10,11 @@ import {
   KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
-import { createAccessReviewer } from "../../client/access_reviewer.ts";
 import { createObjectStore } from "../../client/object_store.ts";
 import { runAggregation } from "../../server/controllers/aggregation.ts";
-import { createApprover } from "../../server/controllers/approver.ts";
 import { runCleaner } from "../../server/controllers/cleaner.ts";
 import { runController } from "../../server/controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../server/controllers/profile_provider.ts";
@@ -26,6 +25,7 @@ import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { controllerUser } from "./in_process_users.ts";
 import { CUSTOM_SIGNER } from "./own_signer.ts";
+import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
 
 /** What every controller needs of the machine. */
 export interface ControllerDeps {
@@ -52,6 +52,8 @@ export interface InProcessSettings extends SigningSettings, ClusterSettings {
   readonly without: readonly ("approver" | "signer")[];
   /** Signers that are not Kubernetes', with rights of their own. */
   readonly customSigning?: SigningSettings;
+  /** An approver with a policy, and as whom it works; without it the two kubelet client rules alone. */
+  readonly approval?: { readonly user: UserInfo; readonly settings: ApproverSettings };
 }
 
 /** The signers that run in process: all built-in ones but `legacy-unknown`, which promises nothing. */
@@ -85,7 +87,7 @@ export async function runInProcess(
     runClusterControllers(server, settings, deps, signal),
     runController({ name: "token-cleaner", store: secrets, reconcile, clock, random, logger }, signal),
   ];
-  if (!settings.without.includes("approver")) running.push(runApprover(store, transport, deps, signal));
+  if (!settings.without.includes("approver")) running.push(runOwnApprover(server, settings, deps, signal));
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, deps, signal));
   if (settings.customSigning !== undefined) {
     const customStore = csrStoreOver(server.transportFor(CUSTOM_SIGNER, USER_AGENT), deps);
@@ -94,15 +96,15 @@ export async function runInProcess(
   await Promise.all(running);
 }
 
-/** Runs the approver until the signal aborts. */
-export function runApprover(
-  store: CsrStore,
-  transport: Transport,
+function runOwnApprover(
+  server: Pick<Server, "transportFor">,
+  { approval }: InProcessSettings,
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const { reconcile } = createApprover({ store, reviewer: createAccessReviewer(transport, deps), logger: deps.logger });
-  return runController({ name: "approver", store, reconcile, ...deps }, signal);
+  const user = approval?.user ?? controllerUser("certificate-controller");
+  const transport = server.transportFor(user, USER_AGENT);
+  return runApprover(csrStoreOver(transport, deps), transport, approval?.settings ?? UPSTREAM_RULES, deps, signal);
 }
 
 /** Runs the signer until the signal aborts. */

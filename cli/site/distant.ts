@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
@@ -32,7 +33,7 @@ export async function runDistant(
   settings: DistantSettings,
   io: Io,
   logger: Logger,
-  work: (transport: Transport, deps: DistantDeps, signal: AbortSignal) => Promise<void>,
+  work: (transport: Transport, deps: DistantDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const files = createFilePort();
@@ -41,7 +42,7 @@ export async function runDistant(
   await using transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
   logger.info("working for an API server", { server: cluster.server });
   if (!settings.leaderElect) {
-    await work(transport, deps, signal);
+    await work(transport, deps, signal, cluster);
     return;
   }
   const namespace = settings.leaderElectResourceNamespace;
@@ -53,7 +54,7 @@ export async function runDistant(
       leaseName: `tlsboot-${name}`,
       identity: `${hostname()}_${Buffer.from(io.random.bytes(8)).toString("hex")}`,
     },
-    (leading) => work(transport, deps, leading),
+    (leading) => work(transport, deps, leading, cluster),
     signal,
   );
 }

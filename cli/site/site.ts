@@ -57,6 +57,8 @@ export interface Site extends AsyncDisposable {
   readonly clientCaPem: string;
   /** `https://host:port`, as kubeconfigs name it. */
   readonly url: string;
+  /** Names and addresses of the server itself. */
+  readonly names: ServingNames;
   /** True when the data directory had no database before. */
   readonly isNew: boolean;
   /** What was made at this start, in words. */
@@ -113,6 +115,7 @@ export async function startSite(
       authority,
       clientCaPem,
       url,
+      names,
       isNew,
       made: [
         ...(created ? ["CA"] : []),

@@ -9,7 +9,16 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "demo", flags: ["nodes", "data-dir", "keep", "step"] },
   {
     command: "up",
-    flags: ["data-dir", "bind-address", "secure-port", "advertise-address", "tls-san", "auto-approve"],
+    flags: [
+      "data-dir",
+      "bind-address",
+      "secure-port",
+      "advertise-address",
+      "tls-san",
+      "auto-approve",
+      "policy",
+      "inventory",
+    ],
   },
   {
     command: "serve",
@@ -30,7 +39,10 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     command: "signer",
     flags: ["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],
   },
-  { command: "approver", flags: ["kubeconfig", "leader-elect"] },
+  { command: "approver", flags: ["kubeconfig", "leader-elect", "policy", "inventory", "dry-run", "print-rbac"] },
+  { command: "approver explain", flags: ["policy", "inventory", "nodes", "user", "group", "signer-name", "output"] },
+  { command: "approver test", flags: ["output"] },
+  { command: "approver clear", flags: ["kubeconfig", "data-dir"] },
   {
     command: "bootstrap",
     flags: [

@@ -1,0 +1,48 @@
+/** Deletes what a requester has pending. */
+import { isSettled } from "../../core/approval/decide.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { Api } from "../../client/api.ts";
+import type { ApproverClearFlags } from "../commands/approver_clear.ts";
+import { connect } from "../connection.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+import { csrPath } from "./csr_names.ts";
+import { listCsrs } from "./list_csrs.ts";
+
+/** How many deletions are on their way at once. */
+const AT_ONCE = 16;
+
+/** Runs `tlsboot approver clear`. */
+export async function run(input: Input<ApproverClearFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const [requester = ""] = input.args;
+  await using connection = await connect(input.settings, io);
+  const { items } = await listCsrs(connection.api, {}, signal);
+  const pending = items.filter((csr) => csr.spec.username === requester && !isSettled(csr));
+  const left = pending.values();
+  let deleted = 0;
+  const work = async (): Promise<void> => {
+    for (const csr of left) if (await remove(connection.api, csr, signal)) deleted += 1;
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  io.stdout.write(`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
+  return EXIT.done;
+}
+
+/** Only the very object that was seen pending; false when it has gone or changed meanwhile. */
+async function remove(api: Api, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
+  const { uid, resourceVersion } = csr.metadata;
+  const preconditions = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+  try {
+    await api.requestJson({ method: "DELETE", path: csrPath(nameOf(csr)), body: { preconditions } }, signal);
+    return true;
+  } catch (error) {
+    if (isAppError(error, "not_found", "conflict")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,153 @@
+/** Says what each rule makes of a request: the approver's own decisions, with nothing written. */
+import { resolve } from "node:path";
+import { createFilePort } from "../../client/files.ts";
+import { isSettled } from "../../core/approval/decide.ts";
+import { conditionText } from "../../core/csr/phase.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../../core/kube/user.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
+import { evaluatePolicies, permissionsAsked, type PolicyVerdict } from "../../core/policy/evaluate.ts";
+import { clientPermissionsAsked, evaluateKubeletClient } from "../../core/policy/kubelet_client.ts";
+import { gatherPolicyInput, type PolicySettings } from "../../server/controllers/policy_input.ts";
+import type { ApproverExplainFlags } from "../commands/approver_explain.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Settings } from "../framework/flags.ts";
+import type { Io } from "../io.ts";
+import { writeStructured } from "../output/structured.ts";
+import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
+import { escapeControls } from "../output/table.ts";
+import { readPolicies } from "../site/policy_files.ts";
+import { type Evidence, gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
+import { readNodesFile, readRequestFile } from "./kube_file.ts";
+import { traceLines, verdictText } from "./trace_text.ts";
+
+/** Policies that are asked together, and what they say. */
+interface Answer {
+  readonly verdict: PolicyVerdict;
+}
+
+/** Runs `tlsboot approver explain`. */
+export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings } = input;
+  const [named = ""] = input.args;
+  const files = createFilePort();
+  const chosen = await settingsOf(settings, { files, cwd: io.cwd });
+  const file = await readFile(named, settings, io, signal);
+  const nodesText = settings.nodes === undefined ? undefined : await required(settings.nodes, io);
+  const nodes = nodesText === undefined ? undefined : readNodesFile(nodesText, settings.nodes ?? "");
+  await using evidence = file !== undefined && nodes !== undefined
+    ? gatherFromFile(file, nodes, io.clock)
+    : await gatherFromApi(file ?? named, nodes, settings, io, signal);
+  const { csr } = evidence;
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) throw new AppError("invalid", `cannot read the request of "${nameOf(csr)}": ${request.error}`);
+  const answers = await answersOf(csr, request.value, chosen, evidence, signal);
+  if (settings.output === undefined) io.stdout.write(pageOf(csr, request.value, answers));
+  else await writeStructured(factsOf(csr, answers), settings.output, io);
+  const [client, ...others] = answers;
+  const decided = client?.verdict.kind === "leave" && settings.policy.length > 0 ? others[0] : client;
+  return decided?.verdict.kind === "approve" ? EXIT.done : EXIT.no;
+}
+
+async function answersOf(
+  csr: CertificateSigningRequest,
+  request: RequestFacts,
+  { groups, inventory }: Chosen,
+  evidence: Evidence,
+  signal: AbortSignal,
+): Promise<readonly Answer[]> {
+  const policies = groups.flat();
+  const asked = [...clientPermissionsAsked(csr, request), ...permissionsAsked(policies, csr)];
+  const input = await gatherPolicyInput(evidence.sources, { inventory }, { csr, request }, asked, signal);
+  return [
+    { verdict: evaluateKubeletClient(input) },
+    ...groups.map((group) => ({ verdict: evaluatePolicies(group, input) })),
+  ];
+}
+
+/** What is asked: the chosen policies together, or each shipped one on its own. */
+interface Chosen {
+  readonly groups: readonly PolicySettings["policies"][];
+  readonly inventory: PolicySettings["inventory"];
+}
+
+async function settingsOf(
+  { policy, inventory }: Settings<ApproverExplainFlags>,
+  deps: Parameters<typeof readPolicies>[1],
+): Promise<Chosen> {
+  const read = await readPolicies({ policy, inventory }, deps);
+  const shipped = [...BUILTIN_POLICIES.values()].filter(({ rules }) => rules.length > 0).map((one) => [one]);
+  return { groups: policy.length === 0 ? shipped : [read.policies], inventory: read.inventory };
+}
+
+/** The request when the argument is a file that exists, or stdin. */
+async function readFile(
+  named: string,
+  { user, group, signerName, usage, expiration }: Settings<ApproverExplainFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
+  const text = named === "-" ? await io.stdin.readAll(signal) : await optional(named, io);
+  if (text === undefined) return undefined;
+  const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
+  return readRequestFile(text, named === "-" ? "stdin" : named, {
+    signerName,
+    username: user,
+    groups: group.length === 0 && isNode ? [NODES_GROUP, "system:authenticated"] : group,
+    usages: usage,
+    expirationSeconds: expiration === undefined ? undefined : Math.round(expiration / 1_000),
+  });
+}
+
+async function optional(path: string, io: Io): Promise<string | undefined> {
+  const files = createFilePort();
+  const absolute = resolve(io.cwd, path);
+  const facts = await files.stat(absolute);
+  return facts?.kind === "file" ? await files.readText(absolute) : undefined;
+}
+
+async function required(path: string, io: Io): Promise<string> {
+  const text = await optional(path, io);
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
+}
+
+function pageOf(csr: CertificateSigningRequest, request: RequestFacts, answers: readonly Answer[]): string {
+  const { spec } = csr;
+  const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
+  const now = isSettled(csr) ? `${conditionText(csr)}; what follows is what the rules would say of it` : "Pending";
+  const lines = [
+    `Request:\t${nameOf(csr)}`,
+    `Status:\t${now}`,
+    `Signer:\t${spec.signerName}`,
+    `Requester:\t${spec.username ?? "(nobody)"} (${(spec.groups ?? []).join(", ")})`,
+    `Common name:\t${request.subject.commonName}`,
+    `Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
+    "",
+    ...answers.flatMap(({ verdict }) => [...traceLines(verdict.trace), `Verdict:\t${verdictText(verdict)}`, ""]),
+  ];
+  return `${
+    alignTabs(lines.map((line) => line.split("\t").map(escapeControls).join("\t")).join("\n"), DESCRIBE_TABS).trimEnd()
+  }\n`;
+}
+
+function factsOf(csr: CertificateSigningRequest, answers: readonly Answer[]): unknown {
+  return {
+    name: nameOf(csr),
+    signerName: csr.spec.signerName,
+    username: csr.spec.username,
+    isDecided: isSettled(csr),
+    answers: answers.map(({ verdict: { kind, policy, rule, message, trace } }) => ({
+      verdict: kind,
+      policy,
+      rule,
+      message,
+      rules: trace,
+    })),
+  };
+}

@@ -1,0 +1,125 @@
+/** What a request is explained by: the API as it is now, or files alone. */
+import { join, resolve } from "node:path";
+import { createAccessReviewer } from "../../client/access_reviewer.ts";
+import { readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { listAll } from "../../client/listing.ts";
+import { createServerNames } from "../../client/server_names.ts";
+import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { NodeNames } from "../../core/policy/inventory.ts";
+import { reportedNames, type ReportingNode } from "../../core/policy/node_names.ts";
+import type { Lookup } from "../../core/policy/ownership.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { EvidenceSources } from "../../server/controllers/policy_input.ts";
+import { connect, type Connection, type ConnectionSettings } from "../connection.ts";
+import type { Io } from "../io.ts";
+import { csrPath, parseCsrNames } from "./csr_names.ts";
+import { listCsrs } from "./list_csrs.ts";
+
+/** A request and the sources about it. */
+export interface Evidence extends AsyncDisposable {
+  readonly csr: CertificateSigningRequest;
+  readonly sources: EvidenceSources;
+}
+
+/** Files alone: there is nobody to ask for permissions, and no earlier request. */
+export function gatherFromFile(
+  csr: CertificateSigningRequest,
+  nodes: readonly ReportingNode[],
+  clock: Clock,
+): Evidence {
+  return {
+    csr,
+    sources: {
+      reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
+      approvedOf: () => [],
+      reported: () => ({ kind: "found", value: reportsOf(nodes) }),
+      serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+      clock,
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** From the API: the request too when it is a name. Nodes come from a file where there is one. */
+export async function gatherFromApi(
+  wanted: CertificateSigningRequest | string,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Evidence> {
+  const connection = await connect(settings, io);
+  try {
+    const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
+    return {
+      csr,
+      sources: await sourcesOver(connection, csr, nodes, settings, io, signal),
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What the API says about a request, as it is now. */
+export async function sourcesOver(
+  connection: Connection,
+  csr: CertificateSigningRequest,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<EvidenceSources> {
+  const { items } = await listCsrs(connection.api, {}, signal);
+  const reported = nodes === undefined ? await listNodes(connection, signal) : found(nodes);
+  const path = settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig");
+  const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
+  return {
+    reviewer: createAccessReviewer(connection.transport, io),
+    // Its own approval, where it has one, does not speak for it.
+    approvedOf: (username) =>
+      items.filter((other) => other.spec.username === username && nameOf(other) !== nameOf(csr)),
+    reported: () => reported,
+    serverNames: createServerNames(cluster, io),
+    clock: io.clock,
+  };
+}
+
+async function getCsr(
+  { api }: Connection,
+  named: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest> {
+  const [name = ""] = parseCsrNames([named]);
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    throw new AppError("not_found", `"${named}" is no file and no request: ${error.message}`, { cause: error });
+  }
+}
+
+async function listNodes(
+  { api }: Connection,
+  signal: AbortSignal,
+): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
+  try {
+    return found((await listAll<ReportingNode>(api, "/api/v1/nodes", {}, signal)).items);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "failed", message: `the nodes cannot be listed: ${messageOf(error)}` };
+  }
+}
+
+function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
+  return { kind: "found", value: reportsOf(nodes) };
+}
+
+function reportsOf(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
+  return new Map(nodes.map((node) => [nameOf(node), reportedNames(node)]));
+}

@@ -1,0 +1,148 @@
+/** Runs policy tests: each case is decided as the approver would decide it, from what the file says alone. */
+import { dirname, resolve } from "node:path";
+import type { FilePort } from "../../client/files.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
+import {
+  evaluatePolicies,
+  permissionsAsked,
+  type PolicyInput,
+  type PolicyVerdict,
+} from "../../core/policy/evaluate.ts";
+import type { Expectation, PolicyCase, PolicyFixture } from "../../core/policy/fixture.ts";
+import { parsePolicyFixture } from "../../core/policy/fixture.ts";
+import { clientPermissionsAsked, evaluateKubeletClient } from "../../core/policy/kubelet_client.ts";
+import { namesOfHosts } from "../../core/policy/node_names.ts";
+import type { Lookup } from "../../core/policy/ownership.ts";
+import { readPolicies } from "../site/policy_files.ts";
+import type { PolicySettings } from "../../server/controllers/policy_input.ts";
+import { readRequestFile } from "./kube_file.ts";
+
+/** One case and what became of it. */
+export interface CaseResult {
+  /** Path of the file as it was given. */
+  readonly file: string;
+  readonly name: string;
+  readonly wanted: Expectation;
+  readonly verdict: PolicyVerdict;
+  /** What differs, in words; undefined when the case passed. */
+  readonly failure: string | undefined;
+}
+
+/** What running takes. */
+export interface FixtureDeps {
+  readonly files: Pick<FilePort, "readText">;
+  readonly cwd: string;
+}
+
+/** Runs every case of a file. AppError `config_invalid` with every fault of the file, its policies and its inventory. */
+export async function runFixture(path: string, text: string, deps: FixtureDeps): Promise<readonly CaseResult[]> {
+  const read = parsePolicyFixture(text);
+  if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
+  const folder = dirname(resolve(deps.cwd, path));
+  const settings = await readPolicies(flagsOf(read.value, folder), { files: deps.files, cwd: folder });
+  const results: CaseResult[] = [];
+  for (const one of read.value.cases) {
+    const csr = await requestOf(one, folder, deps);
+    const verdict = decide(one, csr, settings);
+    results.push({
+      file: path,
+      name: one.name,
+      wanted: one.expect,
+      verdict,
+      failure: findFailure(one.expect, verdict),
+    });
+  }
+  return results;
+}
+
+function flagsOf({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
+  return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
+}
+
+function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): PolicyVerdict {
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok) {
+    const message = `the request cannot be read: ${request.error}`;
+    return { kind: "leave", policy: undefined, rule: undefined, trace: [], message };
+  }
+  const asked = [...clientPermissionsAsked(csr, request.value), ...permissionsAsked(settings.policies, csr)];
+  const input: PolicyInput = {
+    csr,
+    request: request.value,
+    now: one.now,
+    permissions: new Map(asked.map((permission) => [permission, permissionOf(one, permission)])),
+    approvedBefore: pastOf(one, settings),
+    evidence: {
+      inventory: settings.inventory,
+      held: one.held === undefined
+        ? { kind: "none" }
+        : { kind: "found", value: namesOfHosts([...one.held.dns, ...one.held.ips]) },
+      reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
+        kind: "found",
+        value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, namesOfHosts([...dns, ...ips])])),
+      },
+      server: namesOfHosts(one.server),
+    },
+  };
+  const client = evaluateKubeletClient(input);
+  if (client.kind !== "leave") return client;
+  const verdict = evaluatePolicies(settings.policies, input);
+  return { ...verdict, trace: [...client.trace, ...verdict.trace] };
+}
+
+function permissionOf({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
+  if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be asked" };
+  return { kind: "found", value: permissions.includes(permission) };
+}
+
+/** Approvals a minute ago, by the expected rule of each policy that has it. */
+function pastOf(
+  { approvedBefore, expect, now }: PolicyCase,
+  { policies }: PolicySettings,
+): PolicyInput["approvedBefore"] {
+  const at = new Date(now.getTime() - 60_000);
+  return policies.flatMap(({ name, rules }) =>
+    rules.some((rule) => rule.name === expect.rule)
+      ? Array.from({ length: approvedBefore }, () => ({ policy: name, rule: expect.rule ?? "", at }))
+      : []
+  );
+}
+
+function findFailure({ verdict, rule, message }: Expectation, was: PolicyVerdict): string | undefined {
+  if (was.kind !== verdict) return `verdict is ${was.kind}, not ${verdict}`;
+  if (rule !== undefined && was.rule !== rule) return `rule is ${was.rule ?? "none"}, not ${rule}`;
+  if (message !== undefined && !was.message.includes(message)) return `the message does not say "${message}"`;
+  return undefined;
+}
+
+const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
+
+async function requestOf(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
+  const identity = {
+    signerName: one.signerName,
+    username: one.user,
+    groups: one.groups,
+    usages: one.usages,
+    expirationSeconds: one.expirationSeconds,
+  };
+  if (one.request.kind === "file") {
+    const text = await files.readText(resolve(folder, one.request.path));
+    if (text !== undefined) return readRequestFile(text, one.request.path, identity);
+    throw new AppError("io", `cannot read "${one.request.path}" of case "${one.name}": no such file`);
+  }
+  const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = one.request;
+  const key = keys.get(algorithm) ?? generatePrivateKey(algorithm);
+  keys.set(algorithm, key);
+  const subject = { commonName, organizations };
+  const wanted = { subject, dnsNames: dns, ipAddresses: ips, emailAddresses: emails, uris };
+  return readRequestFile(
+    encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key)),
+    one.name,
+    identity,
+  );
+}

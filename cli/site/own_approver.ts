@@ -1,0 +1,86 @@
+/** The approver of `up` when it has a policy: a service account of its own, with the rights that the policy needs. */
+import { createObjectStore } from "../../client/object_store.ts";
+import { APPROVER_SUBJECT, type ApproverRbac, approverRbac } from "../../core/approval/rbac.ts";
+import { clusterRoleKind } from "../../core/kube/kinds/mod.ts";
+import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import { needsOf } from "../../core/policy/needs.ts";
+import { namesOfHosts } from "../../core/policy/node_names.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import { rbacObject } from "../../server/authz/default_objects.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { ROOT_USER } from "./control_plane.ts";
+import type { ControllerDeps, InProcessSettings } from "./controllers.ts";
+import { controllerUser } from "./in_process_users.ts";
+import type { Site } from "./site.ts";
+
+/** Its role and bindings, to exist before the first request. Rights that a policy no longer needs are taken away. */
+export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
+  const { clusterRole, clusterRoleBinding, roles, roleBindings } = rbacOf(policies);
+  return [
+    exactly(rbacObject("clusterroles", clusterRole.object), clusterRole.object),
+    rbacObject("clusterrolebindings", clusterRoleBinding),
+    ...roles.map(({ object }) => rbacObject("roles", object)),
+    ...roleBindings.map((object) => rbacObject("rolebindings", object)),
+  ];
+}
+
+/** How the approver of a site works. A policy that is read anew brings its rights with it. */
+export function ownApproval(
+  site: Site,
+  policies: PolicyApproverDeps["settings"],
+  deps: ControllerDeps,
+): NonNullable<InProcessSettings["approval"]> {
+  const roles = createObjectStore<ClusterRole>(
+    site.server.transportFor(ROOT_USER, `${USER_AGENT} up`),
+    clusterRoleKind,
+    deps,
+  );
+  const names = namesOfHosts([...site.names.dnsNames, ...site.names.ipAddresses]);
+  return {
+    user: controllerUser(APPROVER_SUBJECT.name),
+    settings: {
+      isDryRun: false,
+      policy: {
+        serverNames: () => Promise.resolve(names),
+        settings: {
+          current: policies.current,
+          async *changes(signal) {
+            for await (const change of policies.changes(signal)) {
+              await grant(roles, policies.current().policies, signal);
+              yield change;
+            }
+          },
+        },
+      },
+    },
+  };
+}
+
+async function grant(
+  roles: Pick<ReturnType<typeof createObjectStore<ClusterRole>>, "get" | "update">,
+  policies: readonly Policy[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { object } = rbacOf(policies).clusterRole;
+  const existing = await roles.get(object.metadata.name ?? "", signal);
+  if (existing !== undefined) await roles.update({ ...existing, rules: object.rules }, signal);
+}
+
+function rbacOf(policies: readonly Policy[]): ApproverRbac {
+  return approverRbac({ needs: needsOf(policies), events: true, dryRun: false, leaseNamespace: undefined });
+}
+
+/** A role with these rules and no others, whatever an earlier start left there. */
+function exactly(wanted: BootstrapObject, role: ClusterRole): BootstrapObject {
+  return {
+    ...wanted,
+    plan(existing) {
+      // What lies under this key passed the strategy of this very kind.
+      const present = existing as ClusterRole;
+      if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
+      return { kind: "update", object: { ...present, rules: role.rules } as ClusterRole };
+    },
+  };
+}

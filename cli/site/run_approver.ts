@@ -1,0 +1,70 @@
+/** Puts the approver together over a transport, with a policy or without. */
+import { hostname } from "node:os";
+import { createAccessReviewer } from "../../client/access_reviewer.ts";
+import { createObjectStore } from "../../client/object_store.ts";
+import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
+import type { EventV1 } from "../../core/kube/events_v1.ts";
+import { eventV1Kind, nodeKind } from "../../core/kube/kinds/mod.ts";
+import { needsOf } from "../../core/policy/needs.ts";
+import type { ReportingNode } from "../../core/policy/node_names.ts";
+import type { CsrStore, Transport } from "../../core/ports.ts";
+import { createApprover } from "../../server/controllers/approver.ts";
+import { createCsrIndex } from "../../server/controllers/csr_index.ts";
+import { runController } from "../../server/controllers/loop.ts";
+import { createNodeWatch } from "../../server/controllers/node_watch.ts";
+import { createPolicyApprover, type PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
+import type { EvidenceSources } from "../../server/controllers/policy_input.ts";
+import { createVerdictEvents } from "../../server/controllers/verdict_events.ts";
+import type { ControllerDeps } from "./controllers.ts";
+
+/** What an approver does beside the two kubelet client rules. */
+export interface ApproverSettings {
+  /** Absent: nothing. */
+  readonly policy?: {
+    readonly settings: PolicyApproverDeps["settings"];
+    readonly serverNames: EvidenceSources["serverNames"];
+  };
+  readonly isDryRun: boolean;
+}
+
+/** The two rules and nothing else. */
+export const UPSTREAM_RULES: ApproverSettings = { isDryRun: false };
+
+/** Runs the approver until the signal aborts. */
+export function runApprover(
+  store: CsrStore,
+  transport: Transport,
+  settings: ApproverSettings,
+  deps: ControllerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { policy: chosen, isDryRun } = settings;
+  const { clock, random, logger } = deps;
+  const reviewer = createAccessReviewer(transport, deps);
+  const index = createCsrIndex(store);
+  const eventStore = createObjectStore<EventV1>(transport, eventV1Kind, { ...deps, namespace: EVENT_NAMESPACE });
+  const events = createVerdictEvents({ store: eventStore, instance: hostname(), clock, random, logger });
+  const policy = chosen === undefined ? undefined : createPolicyApprover({
+    store,
+    index,
+    nodes: createNodeWatch({
+      nodes: (onFailure) => createObjectStore<ReportingNode>(transport, nodeKind, { ...deps, onFailure }),
+      isNeeded: () => needsOf(chosen.settings.current().policies).nodes,
+      clock,
+    }),
+    sources: { reviewer, serverNames: chosen.serverNames, clock },
+    settings: chosen.settings,
+    events,
+    logger,
+    isDryRun,
+  });
+  const { reconcile } = createApprover({
+    store,
+    reviewer,
+    logger,
+    ...(policy === undefined ? {} : { policy }),
+    ...(isDryRun ? { dryRun: { events } } : {}),
+  });
+  const triggers = policy?.triggers ?? [];
+  return runController({ name: "approver", store: index, triggers, reconcile, ...deps }, signal);
+}

@@ -1,0 +1,44 @@
+/** Names and addresses of a distant API server itself, which are never a node's. */
+import { AppError } from "../core/errors.ts";
+import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import type { NodeNames } from "../core/policy/inventory.ts";
+import { namesOfHosts } from "../core/policy/node_names.ts";
+import type { Clock } from "../core/ports.ts";
+import { findServingCertificate } from "./serving_certificate.ts";
+
+const TIMEOUT_MS = 10_000;
+/** A server's certificate changes seldom; its names more seldom. */
+const KEEP_MS = 600_000;
+/** How pods call the server, whatever its certificate says. */
+const SERVICE_NAMES: readonly string[] = [
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+];
+
+/**
+ * A lookup of the names in the server's certificate, beside the host in the kubeconfig. Kept for ten minutes. Rejects
+ * with AppError `unreachable` (retryable) when the certificate cannot be seen.
+ */
+export function createServerNames(
+  cluster: Pick<ResolvedCluster, "server" | "tlsServerName">,
+  { clock }: { readonly clock: Clock },
+): () => Promise<NodeNames> {
+  const url = new URL(cluster.server);
+  const hosts = [...SERVICE_NAMES, url.hostname.replace(/^\[|\]$/g, ""), cluster.tlsServerName ?? ""];
+  let known: { readonly names: NodeNames; readonly until: number } | undefined;
+  return async () => {
+    const now = clock.now().getTime();
+    if (known !== undefined && now < known.until) return known.names;
+    const certificate = await findServingCertificate(url, cluster.tlsServerName, TIMEOUT_MS);
+    if (certificate === undefined) {
+      throw new AppError("unreachable", `cannot see the serving certificate of "${cluster.server}"`, {
+        retryable: true,
+      });
+    }
+    const names = namesOfHosts([...hosts, ...certificate.dnsNames, ...certificate.ipAddresses]);
+    known = { names, until: now + KEEP_MS };
+    return names;
+  };
+}

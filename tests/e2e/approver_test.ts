@@ -1,0 +1,316 @@
+/** The approver with policies, in `up` and alone, and what tells people about it. */
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { fromBase64 } from "../support/csr_builder.ts";
+import { servingRequest, submitAs } from "../support/node_requests.ts";
+import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const clock = createSystemClock();
+let folder: TempFolder;
+let site: SiteProcess;
+let admin: string;
+
+function inventory(...nodes: readonly string[]): string {
+  return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
+}
+
+before(async () => {
+  folder = await createTempFolder();
+  await writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}"));
+  site = await startSiteProcess(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
+  admin = `${site.data}/admin.kubeconfig`;
+});
+
+after(async () => {
+  await site[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
+  const code = await run(args, io, quiet);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+}
+
+/** Waits until a request stands like this. */
+async function untilStands(name: string, text: RegExp): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
+    if (text.test(stdout)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`"${name}" never stood like ${text}`);
+}
+
+test("tlsboot up --policy approves what the inventory gives to the node, issues it and tells it", async () => {
+  assert.match(site.running.stdout(), /\nBy policy kubelet-serving other requests are decided too; /);
+  await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
+  await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
+  const { stdout } = await tlsboot("describe", "csr", "serving-a");
+  assert.match(stdout, /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/);
+});
+
+test("tlsboot approver explain says why a request stays pending, and what would mend it", async () => {
+  await submitAs(admin, await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
+  await site.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
+  const { code, stdout } = await tlsboot(
+    ...["approver", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+  );
+  assert.equal(code, 3);
+  assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
+  assert.match(stdout, /\n {2}rule selfnodeclient: not about it: signer kubernetes\.io\/kubelet-serving is another\n/);
+  assert.match(stdout, /\n {4}ok +subject +CN=system:node:b, O=system:nodes\n/);
+  assert.match(
+    stdout,
+    /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +add b\.example to node b in the inventory \(--inventory\); correct the inventory/,
+  );
+  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+  const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
+  assert.equal(shipped.code, 3);
+  const facts: { readonly answers: readonly { readonly policy: string; readonly verdict: string }[] } = JSON.parse(
+    shipped.stdout,
+  );
+  assert.deepEqual(facts.answers.map(({ policy, verdict }) => `${policy} ${verdict}`), [
+    "kubelet-client leave",
+    "kubelet-serving leave",
+    "kubelet-serving-trusting leave",
+  ]);
+});
+
+test("tlsboot describe csr shows what the shipped policies say of a serving request", async () => {
+  const { stdout } = await tlsboot("describe", "csr", "serving-b");
+  assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}ok +subject/);
+  assert.match(
+    stdout,
+    /\nPolicy "kubelet-serving-trusting":\n[^]* {4}no +ownership .*\n +why +nothing proves that b\.example/,
+  );
+});
+
+test("tlsboot approver explain answers from files alone", async () => {
+  const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });
+  await writeFile(folder.join("c.csr"), fromBase64(csr.spec.request ?? ""));
+  await writeFile(folder.join("c.json"), JSON.stringify(csr));
+  const addresses = [{ type: "Hostname", address: "c.example" }, { type: "InternalIP", address: "10.0.0.3" }];
+  const nodes = {
+    kind: "List",
+    apiVersion: "v1",
+    items: [{ kind: "Node", metadata: { name: "c" }, status: { addresses } }],
+  };
+  await writeFile(folder.join("nodes.json"), JSON.stringify(nodes));
+  const offline = ["--nodes", "nodes.json", "--policy", "kubelet-serving-trusting", "--kubeconfig", "none"];
+  const pem = await tlsboot(
+    ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:c"],
+    ...offline,
+  );
+  assert.equal(pem.code, 0, `${pem.stdout}${pem.stderr}`);
+  assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
+  assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
+  assert.equal((await tlsboot("approver", "explain", "c.json", ...offline)).code, 0);
+  const asAnother = await tlsboot(
+    ...["approver", "explain", "c.csr", "--signer-name", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
+    ...offline,
+  );
+  assert.equal(asAnother.code, 3);
+  assert.match(asAnother.stdout, /why +common name "system:node:c" is not "system:node:d"\n/);
+});
+
+for (
+  const { name, text, args, fault } of [
+    {
+      name: "what is neither",
+      text: "hello",
+      args: [],
+      fault: /cannot use "bad.txt": no CertificateSigningRequest found/,
+    },
+    {
+      name: "PEM without a signer",
+      text: "-----BEGIN CERTIFICATE REQUEST-----\n",
+      args: [],
+      fault: /it names no signer/,
+    },
+    { name: "YAML that is none", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
+    {
+      name: "PEM that holds no request",
+      text: "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+      args: ["--signer-name", "example.com/x"],
+      fault: /cannot read the request of "bad.txt"/,
+    },
+  ]
+) {
+  test(`tlsboot approver explain refuses ${name}`, async () => {
+    await writeFile(folder.join("bad.txt"), text);
+    const { code, stdout, stderr } = await tlsboot("approver", "explain", "bad.txt", ...args);
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, fault);
+  });
+}
+
+test("tlsboot approver explain says that a name is neither file nor request", async () => {
+  const { code, stderr } = await tlsboot("approver", "explain", "nothing");
+  assert.equal(code, 1);
+  assert.match(stderr, /"nothing" is no file and no request: /);
+});
+
+test("tlsboot approver clear deletes what one requester has pending, and nothing else", async () => {
+  for (const name of ["x", "y"]) await submitAs(admin, await servingRequest("e", { name }), quiet);
+  await submitAs(admin, await servingRequest("f"), quiet);
+  const { code, stdout } = await tlsboot("approver", "clear", "system:node:e");
+  assert.equal(code, 0);
+  assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
+  assert.equal((await tlsboot("get", "csr", "x")).code, 1);
+  assert.equal((await tlsboot("get", "csr", "serving-f")).code, 0);
+  assert.equal((await tlsboot("approver", "clear", "nobody")).stdout, '0 pending requests of "nobody" deleted\n');
+});
+
+test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
+  await submitAs(admin, await servingRequest("g"), quiet);
+  await site.running.waitFor(/serving-g/);
+  await writeFile(folder.join("inventory.yaml"), inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"));
+  await site.running.waitFor(
+    /cannot be used, the old ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
+  );
+  await writeFile(
+    folder.join("inventory.yaml"),
+    inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
+  );
+  await untilStands("serving-g", /by inventory/);
+});
+
+test("tlsboot approver --dry-run writes Events and no condition", async () => {
+  await writeFile(folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
+  await using approver = startTlsboot(
+    ["approver", "--kubeconfig", admin, "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
+    { cwd: folder.path },
+  );
+  await submitAs(admin, await servingRequest("h"), quiet);
+  await approver.waitFor(/CSR would be approved/);
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if (/WouldApprove/.test((await tlsboot("describe", "csr", "serving-h")).stdout)) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { stdout } = await tlsboot("describe", "csr", "serving-h");
+  assert.match(stdout, /Status: +Pending\n/);
+  assert.match(stdout, /Normal +WouldApprove .* Dry run, nothing was written\. Approved by rule/);
+});
+
+test("tlsboot approver test passes the fixtures of the shipped policies", async () => {
+  const { code, stdout } = await runTlsboot(["approver", "test", "tests/policies"]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /\n\n\d\d passed, 0 failed\n$/);
+});
+
+/** Two cases, one of which expects the wrong thing. */
+const FIXTURE = `apiVersion: tlsboot/v1alpha1
+kind: PolicyTest
+policies: [kubelet-serving-trusting]
+defaults:
+  signerName: kubernetes.io/kubelet-serving
+  user: system:node:a
+  groups: [system:nodes]
+  usages: [digital signature, server auth]
+  request: {commonName: "system:node:a", organizations: ["system:nodes"], dns: [a.example]}
+cases:
+  - {name: good, nodes: [{name: a, dns: [a.example]}], expect: {verdict: approve, rule: kubelet-serving}}
+  - {name: "<bad> & # wrong", expect: {verdict: approve}}
+`;
+
+for (
+  const { format, wanted } of [
+    {
+      format: [],
+      wanted:
+        /^fixtures\/one\.yaml\n {2}ok {4}good\n {2}FAIL {2}<bad> & # wrong\n {8}why +verdict is leave, not approve\n {8}wanted +approve\n {8}was +leave by rule kubelet-serving: [^]* {12}no +ownership +a\.example by nothing\n[^]*\n\n1 passed, 1 failed\n$/,
+    },
+    {
+      format: ["-o", "tap"],
+      wanted:
+        /^TAP version 14\n1\.\.2\nok 1 - fixtures\/one\.yaml: good\nnot ok 2 - fixtures\/one\.yaml: <bad> & \\# wrong\n {2}---\n {2}message: \|\n {4}why[^]*\n {2}\.\.\.\n$/,
+    },
+    {
+      format: ["-o", "junit"],
+      wanted:
+        /^<\?xml [^]*<testsuite name="fixtures\/one\.yaml" tests="2" failures="1">\n {4}<testcase classname="fixtures\/one\.yaml" name="good"\/>\n {4}<testcase classname="fixtures\/one\.yaml" name="&lt;bad&gt; &amp; # wrong">\n {6}<failure message="verdict is leave, not approve">why /,
+    },
+  ]
+) {
+  test(`tlsboot approver test ${format.join(" ")} tells what failed and why`, async () => {
+    await mkdir(folder.join("fixtures"), { recursive: true });
+    await writeFile(folder.join("fixtures/one.yaml"), FIXTURE);
+    const { code, stdout } = await tlsboot("approver", "test", "fixtures", ...format);
+    assert.equal(code, 1);
+    assert.match(stdout, wanted);
+  });
+}
+
+test("tlsboot approver test tells every fault of its files, and that there are none", async () => {
+  await mkdir(folder.join("faulty"), { recursive: true });
+  await mkdir(folder.join("empty"), { recursive: true });
+  await writeFile(
+    folder.join("faulty/one.yaml"),
+    "apiVersion: tlsboot/v1alpha1\nkind: PolicyTest\ncases:\n  - {name: x, expekt: {}, expect: {verdict: aprove}}\n",
+  );
+  await writeFile(folder.join("faulty/two.yaml"), FIXTURE.replace("kubelet-serving-trusting", "missing.yaml"));
+  const faulty = await tlsboot("approver", "test", "faulty");
+  assert.equal(faulty.code, 2);
+  assert.equal(faulty.stdout, "");
+  assert.match(faulty.stderr, /faulty\/one\.yaml: cases\[0\]\.expekt: unknown key; did you mean expect\?/);
+  assert.match(
+    faulty.stderr,
+    /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: "aprove" is not possible; did you mean approve\?/,
+  );
+  assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is no policy and no file/);
+  for (
+    const [name, fault] of [["empty", /no file of kind PolicyTest is in it/], [
+      "gone",
+      /no such file or folder/,
+    ]] as const
+  ) {
+    const { code, stderr } = await tlsboot("approver", "test", name);
+    assert.equal(code, 1);
+    assert.match(stderr, fault);
+  }
+});
+
+for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["approver", "--kubeconfig", "none"]]) {
+  test(`tlsboot ${command[0]} does not start with policies that cannot be read, and tells every fault and its place`, async () => {
+    await writeFile(
+      folder.join("policy.yaml"),
+      "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
+    );
+    await writeFile(folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
+    const { code, stdout, stderr } = await runTlsboot(
+      [...command, "--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"],
+      { cwd: folder.path },
+    );
+    assert.equal(code, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is no signer name/);
+    assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
+    assert.match(stderr, /error: --policy: "kubelet-servin" is no policy and no file; did you mean kubelet-serving\?/);
+    assert.match(stderr, /error: faulty\.yaml: nodes\[0\]\.dns\[0\]: "\*\.example" is a wildcard/);
+  });
+}
+
+test("tlsboot up --policy kubelet-serving needs the inventory", async () => {
+  const { code, stderr } = await runTlsboot([
+    "up",
+    "--secure-port",
+    "0",
+    "--data-dir",
+    "other",
+    "--policy",
+    "kubelet-serving",
+  ], {
+    cwd: folder.path,
+  });
+  assert.equal(code, 2);
+  assert.match(stderr, /--inventory is missing: policy "kubelet-serving" proves by it/);
+});

@@ -1,0 +1,27 @@
+/** `docs/rbac/approver.yaml` is what `tlsboot approver --print-rbac` prints. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../cli/run.ts";
+import { createCapturedIo } from "./support/captured_io.ts";
+
+async function printRbac(...args: readonly string[]): Promise<string> {
+  const io = createCapturedIo();
+  assert.equal(await run(["approver", "--print-rbac", ...args], io, new AbortController().signal), 0, io.stderrText());
+  return io.stdoutText();
+}
+
+test("tlsboot approver --print-rbac prints docs/rbac/approver.yaml", async () => {
+  assert.equal(await printRbac(), await readFile("docs/rbac/approver.yaml", "utf8"));
+});
+
+test("tlsboot approver --print-rbac grants nodes, events and signers only where something needs them", async () => {
+  const plain = await printRbac("--leader-elect=false");
+  assert.doesNotMatch(plain, /nodes|events|leases|kubelet-serving/);
+  const trusting = await printRbac("--policy", "kubelet-serving-trusting");
+  assert.match(trusting, /- nodes\n {2}verbs:\n {2}- list\n {2}- watch\n/);
+  assert.match(trusting, /- kubernetes\.io\/kube-apiserver-client-kubelet\n {2}- kubernetes\.io\/kubelet-serving\n/);
+  assert.match(trusting, /namespace: default\nrules:\n- apiGroups:\n {2}- events\.k8s\.io\n/);
+  const trial = await printRbac("--policy", "kubelet-serving-trusting", "--dry-run");
+  assert.doesNotMatch(trial, /approval|signers|leases/);
+});

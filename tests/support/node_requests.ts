@@ -1,0 +1,38 @@
+/** Requests as nodes send them, through an administrator who acts for the node. */
+import { createApi } from "../../client/api.ts";
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { buildCsr, type CsrOptions } from "./csr_builder.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+/** What the kubelet of a node asks for, to serve. */
+export function servingRequest(node: string, edit: CsrOptions = {}): Promise<CertificateSigningRequest> {
+  return buildCsr({
+    name: `serving-${node}`,
+    signerName: KUBELET_SERVING_SIGNER,
+    username: `system:node:${node}`,
+    groups: ["system:nodes", "system:authenticated"],
+    commonName: `system:node:${node}`,
+    dnsNames: [`${node}.example`],
+    usages: ["digital signature", "server auth"],
+    ...edit,
+  });
+}
+
+/** Sends a request as the user that it names. */
+export async function submitAs(kubeconfig: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<void> {
+  const { username = "", groups = [] } = csr.spec;
+  const clock = createSystemClock();
+  const files = createFilePort();
+  const connect = createConnector({ files, clock, userAgent: "test" });
+  await using transport = await connect(await readCluster(kubeconfig, files));
+  const acting = { "impersonate-user": username, "impersonate-group": groups[0] ?? "" };
+  const api = createApi({
+    send: (request, stop) => transport.send({ ...request, headers: { ...request.headers, ...acting } }, stop),
+  }, { clock });
+  await api.requestJson({ method: "POST", path: CSRS, body: csr }, signal);
+}
