@@ -1,10 +1,13 @@
-/** The least that our controllers and a bootstrapping node need of a real kube-apiserver, as manifests. */
-
+/**
+ * The least that our controllers and a bootstrapping node need of a real kube-apiserver, as manifests. The approver's part
+ * is what `tlsboot approver --print-rbac` prints.
+ */
+import { approverManifest, approverRbac } from "../../../core/approval/rbac.ts";
+import { BUILTIN_POLICIES } from "../../../core/policy/builtin.ts";
+import { needsOf } from "../../../core/policy/needs.ts";
 import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/rbac.ts";
-
-const GROUP = "certificates.k8s.io";
 
 interface Rule {
   readonly apiGroups: readonly string[];
@@ -13,11 +16,6 @@ interface Rule {
   readonly verbs: readonly string[];
 }
 
-const READ_CSRS: Rule = {
-  apiGroups: [GROUP],
-  resources: ["certificatesigningrequests"],
-  verbs: ["get", "list", "watch"],
-};
 const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] };
 
 /** Rules of `tlsboot signer` without those of its election: what `--print-rbac` prints for Kubernetes' signers. */
@@ -30,39 +28,40 @@ const CLIENT_CAS: Rule = {
   verbs: ["get"],
 };
 
-/** Rules of `tlsboot approver` without those of its election. */
-const APPROVER: readonly Rule[] = [
-  READ_CSRS,
-  { apiGroups: [GROUP], resources: ["certificatesigningrequests/approval"], verbs: ["update"] },
-  {
-    apiGroups: [GROUP],
-    resources: ["signers"],
-    resourceNames: ["kubernetes.io/kube-apiserver-client-kubelet"],
-    verbs: ["approve"],
-  },
-  { apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"], verbs: ["create"] },
-];
-
-/** A List for `kubectl create -f -`: both controllers by their groups, and bootstrap with automatic approval. */
-export function controllerRbac(): string {
+/**
+ * A List for `kubectl create -f -`: both controllers by their groups, the approver with some policies, and bootstrap with
+ * automatic approval.
+ */
+export function controllerRbac(...policies: readonly string[]): string {
   const nodes = "system:certificates.k8s.io:certificatesigningrequests";
   return JSON.stringify({
     apiVersion: "v1",
     kind: "List",
     items: [
       role("ClusterRole", "tlsboot-signer", SIGNER),
-      role("ClusterRole", "tlsboot-approver", APPROVER),
+      ...approver(policies),
       role("Role", "tlsboot-elect", [ELECT]),
       role("Role", "tlsboot-client-cas", [CLIENT_CAS]),
       binding("ClusterRole", "tlsboot-signer", "tlsboot-signers"),
-      binding("ClusterRole", "tlsboot-approver", "tlsboot-approvers"),
-      binding("Role", "tlsboot-elect", "tlsboot-signers", "tlsboot-approvers"),
+      binding("Role", "tlsboot-elect", "tlsboot-signers"),
       binding("Role", "tlsboot-client-cas", "tlsboot-signers"),
       binding("ClusterRole", "system:node-bootstrapper", "system:bootstrappers"),
       binding("ClusterRole", `${nodes}:nodeclient`, "system:bootstrappers"),
       binding("ClusterRole", `${nodes}:selfnodeclient`, "system:nodes"),
     ],
   });
+}
+
+function approver(names: readonly string[]): readonly unknown[] {
+  const policies = names.flatMap((name) => BUILTIN_POLICIES.get(name) ?? []);
+  const rbac = approverRbac({
+    needs: needsOf(policies),
+    events: policies.length > 0,
+    dryRun: false,
+    leaseNamespace: "kube-system",
+    subject: { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "tlsboot-approvers" },
+  });
+  return approverManifest(rbac).map(({ object }) => object);
 }
 
 function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {

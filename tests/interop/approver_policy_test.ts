@@ -1,0 +1,130 @@
+/** Policies against whole kubelets 1.37: who gets a serving certificate, who does not and why, and who takes over. */
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { test } from "node:test";
+import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { controllerRbac } from "./support/controller_rbac.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { assertNodePair } from "./support/openssl.ts";
+import { startSite } from "./support/site.ts";
+import { startWholeKubelet } from "./support/whole_kubelet.ts";
+
+const SIGNER = "kubernetes.io/kubelet-serving";
+
+/** This machine's addresses, which every kubelet on it reports. */
+function addresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((list = []) => list)
+    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"))
+    .map(({ address }) => address);
+}
+
+/** The inventory that gives this machine's addresses to one node. */
+async function writeInventory(folder: TempFolder, node: string): Promise<string> {
+  const path = folder.join("inventory.yaml");
+  const ips = addresses().map((address) => JSON.stringify(address)).join(", ");
+  await writeFile(
+    path,
+    `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - {name: ${node}, dns: [${node}], ips: [${ips}]}\n`,
+  );
+  return path;
+}
+
+/** The name of a node's serving request, once it is there. */
+async function servingRequestOf(kubectl: Kubectl, node: string): Promise<string> {
+  const columns = 'jsonpath={.metadata.name} {.spec.username}{"\\n"}';
+  await using watch = kubectl.start(
+    ...["get", "csr", "--watch", `--output=${columns}`, `--field-selector=spec.signerName=${SIGNER}`],
+  );
+  const [, name = ""] = await watch.waitFor(new RegExp(`^(csr-\\S+) system:node:${node}$`, "m"));
+  return name;
+}
+
+test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory gives to it, one that says the same does not", async () => {
+  await using folder = await createTempFolder();
+  const inventory = await writeInventory(folder, "first");
+  await using site = await startSite({
+    args: ["--auto-approve", "--policy", "kubelet-serving", "--inventory", inventory],
+  });
+  const { kubectl } = site;
+  await using _first = await startWholeKubelet(site.folder, "first", site.bootstrapKubeconfig);
+  const own = await servingRequestOf(kubectl, "first");
+  await kubectl.run("wait", `csr/${own}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
+  assert.match(
+    await kubectl.run("get", "csr", own, "--output=jsonpath={.status.conditions[*].message}"),
+    /^Approved by rule "kubelet-serving" of policy "kubelet-serving": .* first by inventory/,
+  );
+  await kubectl.run("wait", "node/first", "--for=condition=Ready", "--timeout=60s");
+  assert.match(
+    await kubectl.run("describe", "csr", own),
+    /Normal +PolicyApproved +\S+ +tlsboot-approver +Approved by rule/,
+  );
+
+  // Both kubelets run on this machine, so the second one truly reports the address of the first.
+  await using _second = await startWholeKubelet(site.folder, "second", site.bootstrapKubeconfig);
+  const foreign = await servingRequestOf(kubectl, "second");
+  await site.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
+  await using trusting = startTlsboot(
+    ["approver", "--kubeconfig", site.adminKubeconfig, "--policy", "kubelet-serving-trusting", "--leader-elect=false"],
+  );
+  await trusting.waitFor(new RegExp(`CSR left pending.*${foreign}`));
+  assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
+
+  const explain = ["approver", "explain", foreign, "--kubeconfig", site.adminKubeconfig];
+  const strict = await runTlsboot([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
+  assert.equal(strict.code, 3, strict.stderr);
+  assert.match(strict.stdout, /why +.*belongs to node first, by the inventory/);
+  const believing = await runTlsboot([...explain, "--policy", "kubelet-serving-trusting"]);
+  assert.equal(believing.code, 3, believing.stderr);
+  assert.match(believing.stdout, /why +.*belongs to node first too, by its own status/);
+});
+
+test("kube-apiserver with our signer and two approvers with a policy, least privilege: the leader dies, the other brings a kubelet up", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
+  const inventory = await writeInventory(plane.folder, "whole");
+  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
+  await using _signer = startTlsboot([
+    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
+    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+  ]);
+  const approver = [
+    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
+    ...["--policy", "kubelet-serving", "--inventory", inventory],
+  ];
+  await using leader = startTlsboot(approver);
+  const holder = () =>
+    kubectl.run("get", "lease/tlsboot-approver", "--namespace=kube-system", "--output=jsonpath={.spec.holderIdentity}");
+  await kubectl.run("wait", "lease/tlsboot-approver", "--namespace=kube-system", "--for=create", "--timeout=30s");
+  const first = await holder();
+  await using follower = startTlsboot(approver);
+  const { code, stderr } = await runTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
+    ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
+  ]);
+  assert.equal(code, 0, stderr);
+  assert.match(leader.stderr(), /CSR approved/);
+  assert.doesNotMatch(follower.stderr(), /CSR approved/);
+
+  leader.kill("SIGKILL");
+  await leader.finished();
+  await using kubelet = await startWholeKubelet(plane.folder, "whole", bootstrap);
+  await kubectl.run("wait", "node/whole", "--for=create", "--timeout=90s");
+  assert.notEqual(await holder(), first);
+  const serving = await servingRequestOf(kubectl, "whole");
+  await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
+  await kubectl.run("wait", "node/whole", "--for=condition=Ready", "--timeout=60s");
+  await assertNodePair(plane.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, "whole");
+  assert.match(follower.stderr(), /CSR approved.*kubelet-serving/);
+  assert.match(
+    await kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
+    /PolicyApproved/,
+  );
+  // Nothing it did was beyond its rights.
+  assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
+});
