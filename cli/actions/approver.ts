@@ -26,9 +26,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const { kubeconfig, dryRun } = settings;
   if (kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot approver --help");
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
-  const policies = settings.policy.length === 0
-    ? undefined
-    : await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
+  const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A trial must not take the lease from the approver that works.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   await runDistant("approver", distant, io, logger, async (transport, deps, leading, cluster) => {
@@ -43,7 +41,7 @@ async function manifestOf(
   settings: Settings<ApproverFlags>,
   deps: Parameters<typeof readPolicies>[1],
 ): Promise<string> {
-  const { policies } = await readPolicies(settings, deps);
+  const { policies } = await readPolicies(settings, deps, { isInventoryOptional: true });
   const { dryRun } = settings;
   return formatApproverManifest({
     needs: needsOf(policies),

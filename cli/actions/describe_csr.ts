@@ -17,7 +17,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { readProfileFile } from "../site/signer_profiles.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
-import { askShippedPolicies } from "./describe_policies.ts";
+import { createPolicyAsker } from "./describe_policies.ts";
 import type { KnownProfiles } from "./describe_rules.ts";
 import { describeRequest } from "./describe_text.ts";
 import { forEachName } from "./each.ts";
@@ -29,10 +29,11 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const profiles = await readProfiles(input.settings.profile, io.cwd);
   await using connection = await connect(input.settings, io);
   const { api } = connection;
+  const askPolicies = createPolicyAsker(connection, input.settings, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
-    const policies = await askShippedPolicies(csr, connection, input.settings, io, signal);
+    const policies = await askPolicies(csr, signal);
     io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, policies, io.clock.now(), profiles)}`);
     isFirst = false;
   };

@@ -7,30 +7,32 @@ import { evaluatePolicies, isAbout, permissionsAsked, type PolicyVerdict } from 
 import { gatherPolicyInput } from "../../server/controllers/policy_input.ts";
 import type { Connection, ConnectionSettings } from "../connection.ts";
 import type { Io } from "../io.ts";
-import { sourcesOver } from "./explain_evidence.ts";
+import { sourcesOver, without } from "./explain_evidence.ts";
 
 const SHIPPED = [...BUILTIN_POLICIES.values()].filter(({ rules }) => rules.length > 0);
 
-/** Asks them; nothing when none is about the request, when it cannot be read, or when the evidence may not be seen. */
-export async function askShippedPolicies(
-  csr: CertificateSigningRequest,
+/** Asks them about one request after another; what the API knows is fetched once, when a request is about a policy. */
+export function createPolicyAsker(
   connection: Connection,
   settings: ConnectionSettings,
   io: Io,
-  signal: AbortSignal,
-): Promise<readonly PolicyVerdict[]> {
-  const request = parseRequest(csr.spec.request);
-  if (!request.ok || !SHIPPED.some((policy) => isAbout(policy, csr))) return [];
-  try {
-    const sources = await sourcesOver(connection, csr, undefined, settings, io, signal);
-    const about = { csr, request: request.value };
-    const asked = permissionsAsked(SHIPPED, csr);
-    const input = await gatherPolicyInput(sources, { inventory: undefined }, about, asked, signal);
-    return SHIPPED.map((policy) => evaluatePolicies([policy], input));
-  } catch (error) {
-    signal.throwIfAborted();
-    // A description is of the request; whoever may read that alone still gets it.
-    if (error instanceof AppError) return [];
-    throw error;
-  }
+): (csr: CertificateSigningRequest, signal: AbortSignal) => Promise<readonly PolicyVerdict[]> {
+  let gathered: ReturnType<typeof sourcesOver> | undefined;
+  return async (csr, signal) => {
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok || !SHIPPED.some((policy) => isAbout(policy, csr))) return [];
+    try {
+      gathered ??= sourcesOver(connection, undefined, settings, io, signal);
+      const sources = without(csr, await gathered);
+      const about = { csr, request: request.value };
+      const asked = permissionsAsked(SHIPPED, csr);
+      const input = await gatherPolicyInput(sources, { inventory: undefined }, about, asked, signal);
+      return SHIPPED.map((policy) => evaluatePolicies([policy], input));
+    } catch (error) {
+      signal.throwIfAborted();
+      // A description is of the request; whoever may read that alone still gets it.
+      if (error instanceof AppError) return [];
+      throw error;
+    }
+  };
 }

@@ -56,7 +56,7 @@ export async function gatherFromApi(
     const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
     return {
       csr,
-      sources: await sourcesOver(connection, csr, nodes, settings, io, signal),
+      sources: without(csr, await sourcesOver(connection, nodes, settings, io, signal)),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -65,10 +65,17 @@ export async function gatherFromApi(
   }
 }
 
-/** What the API says about a request, as it is now. */
+/** Sources in which a request's own approval, where it has one, does not speak for it. */
+export function without(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
+  return {
+    ...sources,
+    approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => nameOf(other) !== nameOf(csr)),
+  };
+}
+
+/** What the API says about requests, as it is now. */
 export async function sourcesOver(
   connection: Connection,
-  csr: CertificateSigningRequest,
   nodes: readonly ReportingNode[] | undefined,
   settings: ConnectionSettings,
   io: Io,
@@ -80,9 +87,7 @@ export async function sourcesOver(
   const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
   return {
     reviewer: createAccessReviewer(connection.transport, io),
-    // Its own approval, where it has one, does not speak for it.
-    approvedOf: (username) =>
-      items.filter((other) => other.spec.username === username && nameOf(other) !== nameOf(csr)),
+    approvedOf: (username) => items.filter(({ spec }) => spec.username === username),
     reported: () => reported,
     serverNames: createServerNames(cluster, io),
     clock: io.clock,

@@ -42,7 +42,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
-  const policies = settings.policy.length === 0 ? undefined : await followPolicies(settings, deps);
+  const policies = await followPolicies(settings, deps);
   await using site = await startSite(settings, deps, (isNew) => [
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),

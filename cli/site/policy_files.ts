@@ -10,6 +10,7 @@ import { parsePolicy } from "../../core/policy/parse.ts";
 import type { Policy } from "../../core/policy/policy.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
 import type { PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
 
@@ -31,12 +32,16 @@ export interface PolicyFileDeps {
 /** How often the files are looked at. */
 const LOOK_EVERY_MS = 1_000;
 
-/** Reads everything that the flags name. AppError `config_invalid` with every fault and its place. */
+/**
+ * Reads everything that the flags name. AppError `config_invalid` with every fault and its place; a missing inventory is
+ * one unless told otherwise.
+ */
 export async function readPolicies(
   flags: PolicyFlags,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
+  { isInventoryOptional = false }: { readonly isInventoryOptional?: boolean } = {},
 ): Promise<PolicySettings> {
-  const loaded = await load(flags, deps);
+  const loaded = await load(flags, deps, isInventoryOptional);
   if (loaded.ok) return loaded.value;
   throw new AppError("config_invalid", loaded.error.join("\n"), {
     hint: "correct the files; tlsboot approver test tries a policy before it decides anything",
@@ -45,12 +50,19 @@ export async function readPolicies(
 
 /**
  * Reads everything, and goes on looking: a change takes effect within a second, a faulty one is told aloud and changes
- * nothing. The changes have to be iterated for that.
+ * nothing. The changes have to be iterated for that. Undefined when the flags name no policy.
  */
 export async function followPolicies(
   flags: PolicyFlags,
   deps: PolicyFileDeps,
-): Promise<PolicyApproverDeps["settings"]> {
+): Promise<PolicyApproverDeps["settings"] | undefined> {
+  if (flags.policy.length === 0) {
+    if (flags.inventory === undefined) return undefined;
+    throw new UsageError(
+      "--inventory does nothing without --policy",
+      "add --policy kubelet-serving, or a file of yours",
+    );
+  }
   const { clock, logger } = deps;
   // Compared with what was there before the first reading: what changes in between is seen.
   let seen = await contentOf(flags, deps);
@@ -84,6 +96,7 @@ export async function followPolicies(
 async function load(
   flags: PolicyFlags,
   deps: Pick<PolicyFileDeps, "files" | "cwd">,
+  isInventoryOptional = false,
 ): Promise<Result<PolicySettings, readonly string[]>> {
   const faults: string[] = [];
   const keep = <T>(read: Result<T, readonly string[]>): readonly T[] => {
@@ -96,7 +109,7 @@ async function load(
   const twice = policies.find(({ name }, index) => policies.findIndex((other) => other.name === name) !== index);
   if (twice !== undefined) faults.push(`--policy: two policies are called "${twice.name}"`);
   const inventory = flags.inventory === undefined ? [] : keep(await readInventory(flags.inventory, deps));
-  const needy = policies.find(needsInventory);
+  const needy = isInventoryOptional ? undefined : policies.find(needsInventory);
   if (needy !== undefined && flags.inventory === undefined) {
     faults.push(
       `--inventory is missing: policy "${needy.name}" proves by it which names belong to a node` +

@@ -1,4 +1,5 @@
 /** DNS names that a policy compares: in one spelling only, so that equal means equal. */
+import { parseIpAddress } from "../pki/ip_address.ts";
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
@@ -6,6 +7,7 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 export function dnsNameFault(name: string): string | undefined {
   if (name.includes("*")) return `"${name}" is a wildcard`;
   if (name.endsWith(".")) return `"${name}" ends with a dot`;
+  if (parseIpAddress(name) !== undefined) return `"${name}" is an address, not a DNS name`;
   if (name !== name.toLowerCase()) return `"${name}" is not in lower case`;
   if (name.length > 253 || !name.split(".").every((label) => LABEL.test(label))) return `"${name}" is no DNS name`;
   return undefined;

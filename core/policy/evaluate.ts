@@ -16,6 +16,7 @@ import {
 import type { Evidence, Lookup } from "./ownership.ts";
 import { approvedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
 import { matchesPattern } from "../pattern.ts";
+import { printable } from "../printable.ts";
 import type { Policy, PolicyRule, RuleMatch } from "./policy.ts";
 
 /** Everything that a policy is decided by. */
@@ -86,7 +87,9 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
     const one = traceRule(policy, rule, input);
     trace.push(one);
     if (one.notAbout !== undefined || one.outcome === "next") continue;
-    return verdictOf(policy, rule, one, trace);
+    const verdict = verdictOf(policy, rule, one, trace);
+    // Names in requests are anybody's text.
+    return { ...verdict, message: printable(verdict.message) };
   }
   const message = `no rule of policy "${policy.name}" is about it`;
   return { kind: "leave", policy: policy.name, trace, rule: undefined, message };

@@ -101,6 +101,9 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
   return read.ok ? ok(policyOf(read.value)) : err(read.error);
 }
 
+/** Past approvals are counted in the API, where the cleaner leaves issued requests for an hour. */
+const LONGEST_RATE_MS = 3_600_000;
+
 type ReadPolicy = NonNullable<ReturnType<typeof POLICY>>;
 type ReadRule = ReadPolicy["rules"][number];
 
@@ -126,11 +129,14 @@ function faultsOf({ then, require: wanted = {} }: ReadRule): readonly string[] {
   if (then === "approve" && wanted.usages === undefined) {
     faults.push("require.usages: a rule that approves says which usages it means");
   }
-  const { names, hours } = wanted;
+  const { names, hours, rate } = wanted;
   if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
     faults.push("require.names: owned asks for evidence instead of patterns; leave dns and ips out");
   }
   const [from, to] = [minutesOf(hours?.from ?? "00:00"), minutesOf(hours?.to ?? "24:00")];
+  if (rate !== undefined && rate.per > LONGEST_RATE_MS) {
+    faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
+  }
   if (from !== undefined && to !== undefined && from >= to) faults.push("require.hours: from must be before to");
   return faults;
 }

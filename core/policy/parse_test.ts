@@ -66,6 +66,16 @@ for (
       "rules[0].require.rate.per: a duration such as 10m, 24h or 90d expected",
     ],
     [
+      "a rate over a time that nobody remembers",
+      rule("      rate: {max: 1, per: 24h}\n"),
+      "rules[0].require.rate.per: at most 1h; Kubernetes forgets an issued request after that",
+    ],
+    [
+      "a name that conditions cannot carry",
+      rule("").replace("- name: one", "- name: 'o\"ne'"),
+      'rules[0].name: "o"ne" is no name; letters, digits, dots, dashes and underscores, at most 63',
+    ],
+    [
       "hours that end before they begin",
       rule('      hours: {from: "18:00", to: "08:00"}\n'),
       "rules[0].require.hours: from must be before to",
@@ -132,6 +142,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
     const [nodes, fault] of [
       ["[{name: a, dns: [A.example]}]", 'nodes[0].dns[0]: "A.example" is not in lower case'],
       ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
+      ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
       ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is no IP address'],
       ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
       ["[{name: a}, {name: a}]", 'nodes[1].name: "a" stands in the file twice'],

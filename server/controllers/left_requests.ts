@@ -65,8 +65,11 @@ export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
       owners.delete(name);
       known.left.delete(name);
       known.waiting.delete(name);
+      const released = known.waiting.values().take(Math.max(0, most - known.left.size)).toArray();
+      // Told once; whoever comes too late for the room waits again.
+      for (const one of released) known.waiting.delete(one);
       if (known.left.size === 0 && known.waiting.size === 0) requesters.delete(owner);
-      return [...known.waiting].slice(0, Math.max(0, most - known.left.size));
+      return released;
     },
     namesOf: (requester) => [...requesters.get(requester)?.left ?? []],
     names: () => [...requesters.values()].flatMap(({ left }) => [...left]),

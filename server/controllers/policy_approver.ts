@@ -7,6 +7,8 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { evaluatePolicies, permissionsAsked, type PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { needsOf } from "../../core/policy/needs.ts";
 import type { CsrStore, Logger } from "../../core/ports.ts";
+import { printable } from "../../core/printable.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { CsrIndex } from "./csr_index.ts";
 import { createKeyedTurns } from "./keyed_turns.ts";
 import { createLeftRequests, MOST_LEFT } from "./left_requests.ts";
@@ -146,7 +148,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     left.leave(name, csr.spec.username ?? "");
     if (isNews(name, verdict)) {
       logger.info("CSR left pending", fieldsOf(name, csr, verdict));
-      const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${name}`;
+      const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${shellWord(name)}`;
       await events.tell(csr, { type: "Normal", reason: "PolicyLeftPending", note }, signal);
     }
     return lookAgain(name, verdict);
@@ -165,14 +167,16 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   }
 
   async function tellBreaker(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
-    const clear = `tlsboot approver clear ${requester}`;
+    const clear = `tlsboot approver clear ${shellWord(requester)}`;
     logger.warn("a requester has too many requests that stay pending, its further ones are not looked at", {
       requester,
       pending: mostLeft,
       clear,
     });
     const note =
-      `${mostLeft} requests of "${requester}" stay pending; this one and those that follow are not looked at ` +
+      `${mostLeft} requests of "${
+        printable(requester)
+      }" stay pending; this one and those that follow are not looked at ` +
       `until there are fewer. To delete them: ${clear}`;
     await events.tell(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isApproved } from "../../core/csr/phase.ts";
 import { AppError } from "../../core/errors.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
@@ -56,6 +57,8 @@ interface SiteOptions {
   readonly inventory?: Inventory;
   readonly isDryRun?: boolean;
   readonly mostLeft?: number;
+  /** The watch is so late that it never tells what was approved. */
+  readonly isWatchLate?: boolean;
   readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
 }
 
@@ -67,6 +70,16 @@ function node(name: string, ...ips: readonly string[]): ReportingNode {
         ...ips.map((address) => ({ type: "InternalIP", address })),
         { type: "Hostname", address: `${name}.example` },
       ],
+    },
+  };
+}
+
+function pendingOnly(store: MemoryObjectStore<CertificateSigningRequest>): Pick<typeof store, "changes"> {
+  return {
+    async *changes(signal) {
+      for await (const change of store.changes(signal)) {
+        if (change.kind === "synced" || !isApproved(change.object)) yield change;
+      }
     },
   };
 }
@@ -102,7 +115,7 @@ function run(options: SiteOptions): Site {
       return Promise.resolve(permissions.has(permission));
     },
   };
-  const index = createCsrIndex(csrs);
+  const index = createCsrIndex(options.isWatchLate === true ? pendingOnly(csrs) : csrs);
   const teller = createVerdictEvents({ store: events, instance: "test", clock, random, logger });
   const isDryRun = options.isDryRun ?? false;
   const policy = createPolicyApprover({
@@ -275,6 +288,14 @@ test("createPolicyApprover() counts what it approves at the same moment", async 
   assert.equal(approved(), 10);
   await site.clock.advance(3_700_000);
   assert.equal(approved(), 15);
+});
+
+test("createPolicyApprover() counts what it has approved before the watch tells it", async () => {
+  const one = await buildCsr(SERVING);
+  const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
+  await using site = run({ csrs, inventory: INVENTORY, isWatchLate: true });
+  await site.clock.advance(5_000);
+  assert.equal(csrs.filter(({ metadata }) => site.conditionOf(metadata.name) === "Approved").length, 10);
 });
 
 test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {

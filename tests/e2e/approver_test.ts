@@ -8,7 +8,7 @@ import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
-import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -277,6 +277,39 @@ test("tlsboot approver test tells every fault of its files, and that there are n
     assert.equal(code, 1);
     assert.match(stderr, fault);
   }
+});
+
+test("tlsboot up gives its approver the rights of a policy that is read anew, and takes away those of the old one", async () => {
+  await using own = await createTempFolder();
+  const policy = (signer: string) =>
+    `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
+  await writeFile(own.join("web.yaml"), policy("example.com/*"));
+  await using other = await startSiteProcess(own, ["--policy", "web.yaml"]);
+  const kubeconfig = `${other.data}/admin.kubeconfig`;
+  const rights = async () => {
+    const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";
+    await using connected = await connectWith(kubeconfig);
+    return JSON.stringify(await connected.api.requestJson({ method: "GET", path }, quiet));
+  };
+  await submitAs(kubeconfig, await servingRequest("a", { signerName: "example.com/web" }), quiet);
+  await other.running.waitFor(/CSR denied.*serving-a/);
+  assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.com\/\*"/);
+  await submitAs(kubeconfig, await servingRequest("b", { signerName: "example.org/web" }), quiet);
+  await writeFile(own.join("web.yaml"), policy("example.org/web"));
+  await other.running.waitFor(/CSR denied.*serving-b/);
+  assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.org\/web"/);
+  assert.doesNotMatch(await rights(), /example\.com|nodes/);
+});
+
+test("tlsboot approver --print-rbac needs neither kubeconfig nor inventory; an inventory without a policy is refused", async () => {
+  const printed = await tlsboot("approver", "--print-rbac", "--policy", "kubelet-serving");
+  assert.equal(printed.code, 0, printed.stderr);
+  for (const args of [["approver", "--kubeconfig", admin], ["up", "--data-dir", "other"]]) {
+    const { code, stderr } = await tlsboot(...args, "--inventory", "inventory.yaml");
+    assert.equal(code, 2);
+    assert.match(stderr, /--inventory does nothing without --policy/);
+  }
+  assert.match((await tlsboot("approver")).stderr, /--kubeconfig is required/);
 });
 
 for (const command of [["up", "--secure-port", "0", "--data-dir", "other"], ["approver", "--kubeconfig", "none"]]) {
