@@ -1,6 +1,7 @@
 /** Runs the approving controller against a distant API, or prints the rights that it needs. */
 import { createFilePort } from "../../client/files.ts";
 import { createServerNames } from "../../client/server_names.ts";
+import { approverManifest, approverRbac } from "../../core/approval/rbac.ts";
 import { needsOf } from "../../core/policy/needs.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -9,11 +10,11 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
+import { formatManifest } from "../output/manifest.ts";
 import { csrStoreOver } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
 import { followPolicies, readPolicies } from "../site/policy_files.ts";
 import { runApprover } from "../site/run_approver.ts";
-import { formatApproverManifest } from "./approver_manifest.ts";
 
 /** The action of `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -43,10 +44,11 @@ async function manifestOf(
 ): Promise<string> {
   const { policies } = await readPolicies(settings, deps, { isInventoryOptional: true });
   const { dryRun } = settings;
-  return formatApproverManifest({
+  const rbac = approverRbac({
     needs: needsOf(policies),
     events: dryRun || policies.length > 0,
     dryRun,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
   });
+  return formatManifest(approverManifest(rbac));
 }

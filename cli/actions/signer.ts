@@ -4,7 +4,7 @@ import { createClientTrust } from "../../client/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
-import { signerObjectNames } from "../../core/signing/rbac.ts";
+import { signerManifest, signerObjectNames } from "../../core/signing/rbac.ts";
 import type { SignerFlags } from "../commands/signer.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -12,12 +12,12 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
+import { formatManifest } from "../output/manifest.ts";
 import { escapeControls } from "../output/table.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../site/signer_profiles.ts";
 import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../site/signing_cas.ts";
-import { formatSignerManifest } from "./signer_manifest.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -54,5 +54,5 @@ async function checkProfileFile(file: string, settings: Settings<SignerFlags>, d
 function printRbac(chosen: readonly string[], settings: Settings<SignerFlags>): string {
   const signerNames = chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()];
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
-  return formatSignerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace });
+  return formatManifest(signerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace }));
 }

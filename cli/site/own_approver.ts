@@ -13,13 +13,14 @@ import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps, InProcessSettings } from "./controllers.ts";
 import { controllerUser } from "./in_process_users.ts";
+import { exactRole } from "./own_rbac.ts";
 import type { Site } from "./site.ts";
 
 /** Its role and bindings, to exist before the first request. Rights that a policy no longer needs are taken away. */
 export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
   const { clusterRole, clusterRoleBinding, roles, roleBindings } = rbacOf(policies);
   return [
-    exactly(rbacObject("clusterroles", clusterRole.object), clusterRole.object),
+    exactRole(clusterRole.object),
     rbacObject("clusterrolebindings", clusterRoleBinding),
     ...roles.map(({ object }) => rbacObject("roles", object)),
     ...roleBindings.map((object) => rbacObject("rolebindings", object)),
@@ -70,17 +71,4 @@ async function grant(
 
 function rbacOf(policies: readonly Policy[]): ApproverRbac {
   return approverRbac({ needs: needsOf(policies), events: true, dryRun: false, leaseNamespace: undefined });
-}
-
-/** A role with these rules and no others, whatever an earlier start left there. */
-function exactly(wanted: BootstrapObject, role: ClusterRole): BootstrapObject {
-  return {
-    ...wanted,
-    plan(existing) {
-      // What lies under this key passed the strategy of this very kind.
-      const present = existing as ClusterRole;
-      if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
-      return { kind: "update", object: { ...present, rules: role.rules } as ClusterRole };
-    },
-  };
 }

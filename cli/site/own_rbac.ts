@@ -1,6 +1,6 @@
 /** What `up` grants, and to whom: its own bootstrap group, and to everybody the address and the CA of the site. */
 import { clusterInfoReaders } from "../../core/bootstrap/cluster_info.ts";
-import type { ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
+import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 
@@ -40,6 +40,20 @@ export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
   apiVersion: "rbac.authorization.k8s.io/v1",
   ...bindingObject(AUTO_APPROVE_NAME, NODE_CLIENT_ROLE, TLSBOOT_GROUP),
 };
+
+/** A role with these rules and no others, whatever an earlier start left there. */
+export function exactRole(role: ClusterRole): BootstrapObject {
+  return {
+    ...rbacObject("clusterroles", role),
+    plan(existing) {
+      // What lies under this key passed the strategy of this very kind.
+      const present = existing as ClusterRole;
+      if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
+      const mended: ClusterRole = { ...present, rules: role.rules };
+      return { kind: "update", object: mended };
+    },
+  };
+}
 
 function binding(name: string, role: string, group: string): BootstrapObject {
   return rbacObject("clusterrolebindings", bindingObject(name, role, group));

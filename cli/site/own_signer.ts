@@ -1,9 +1,9 @@
 /** The custom signers of `up`: a service account of their own, with the rights that their names need. */
-import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/rbac.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { controllerUser } from "./in_process_users.ts";
+import { exactRole } from "./own_rbac.ts";
 
 const ACCOUNT = "tlsboot-custom-signer";
 const ROLE = "tlsboot:custom-signer";
@@ -15,19 +15,5 @@ export const CUSTOM_SIGNER = controllerUser(ACCOUNT);
 export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
   if (signerNames.length === 0) return [];
   const role = signerClusterRole(ROLE, signerNames);
-  return [exactly(role), rbacObject("clusterrolebindings", signerClusterRoleBinding(ROLE, ACCOUNT))];
-}
-
-/** A role with these rules and no others, whatever an earlier start left there. */
-function exactly(role: ClusterRole): BootstrapObject {
-  return {
-    ...rbacObject("clusterroles", role),
-    plan(existing) {
-      // What lies under this key passed the strategy of this very kind.
-      const present = existing as ClusterRole;
-      if (JSON.stringify(present.rules) === JSON.stringify(role.rules)) return { kind: "none" };
-      const mended: ClusterRole = { ...present, rules: role.rules };
-      return { kind: "update", object: mended };
-    },
-  };
+  return [exactRole(role), rbacObject("clusterrolebindings", signerClusterRoleBinding(ROLE, ACCOUNT))];
 }
