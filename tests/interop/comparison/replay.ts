@@ -137,7 +137,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
     headers: Object.fromEntries(
       COMPARED_HEADERS.filter((name) => name in raw.headers).map((name) => [name, raw.headers[name]]),
     ),
-    auditId: auditIdForm(raw),
+    auditId: auditIdOf(raw, exchange),
     form: read.form,
     ...(raw.end === undefined ? {} : { end: raw.end }),
     ...written,
@@ -182,9 +182,12 @@ function sentGenerateName({ body }: Exchange, variables: Variables): string | un
   return typeof base === "string" && base !== "" ? base : undefined;
 }
 
-function auditIdForm(raw: RawAnswer): string {
-  const [id] = raw.headers["audit-id"] ?? [];
+/** An id that the client sent comes back as it is; of others only the form can be the same. */
+function auditIdOf(raw: RawAnswer, { headers }: Exchange): string {
+  const [id, ...more] = raw.headers["audit-id"] ?? [];
   if (id === undefined) return "none";
+  if (more.length > 0) return [id, ...more].join(", ");
+  if (Object.keys(headers).some((name) => name.toLowerCase() === "audit-id")) return id;
   return /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id) ? "a UUID" : id;
 }
 
