@@ -153,7 +153,9 @@ function exchange(
     const onAbort = (): void => settle(() => reject(signal.reason));
     signal.addEventListener("abort", onAbort, { once: true });
     request.on("socket", (socket) => {
-      if (request.reusedSocket) connected();
+      // Deno sends a request on a kept connection again when it is aborted; nobody would ever end that connection.
+      if (signal.aborted) socket.destroy();
+      else if (request.reusedSocket) connected();
       else socket.once("secureConnect", connected);
     });
     request.on(
