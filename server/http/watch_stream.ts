@@ -3,8 +3,6 @@
  * the time is up, the client goes or the server stops.
  */
 import { Buffer } from "node:buffer";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeMessage, encodeWatchFrame } from "../../core/kube/codec/protobuf.ts";
@@ -18,6 +16,7 @@ import type { WatchEvent, Watching } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
 import { storedJson, type Wire, wireOf } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
+import { gzipMember } from "./gzip_member.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
 /** How the events of one watch are written. */
@@ -41,8 +40,6 @@ export interface WatchTiming {
 const BOOKMARK_INTERVAL_MS = 60_000;
 /** A last bookmark lets the client resume close to where it stopped. */
 const LAST_BOOKMARK_BEFORE_END_MS = 2_000;
-
-const compress = promisify(gzip);
 
 /** The Content-Type of a watch. */
 export function watchContentType(representation: Representation): string {
@@ -95,7 +92,7 @@ export function watchBody(
     async pull(controller) {
       const events = await nextEvents();
       const encoded = events === undefined ? undefined : encode(events);
-      if (encoded !== undefined) controller.enqueue(format.compressed ? await compress(encoded) : encoded);
+      if (encoded !== undefined) controller.enqueue(format.compressed ? await gzipMember(encoded) : encoded);
       if (encoded !== undefined && events?.some((event) => event.type === "ERROR") !== true) return;
       finish();
       controller.close();
