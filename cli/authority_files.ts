@@ -2,7 +2,7 @@
 import { dirname, sep } from "node:path";
 import type { FilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
-import { type Authority, createAuthority, parseAuthority } from "../core/pki/authority.ts";
+import { type Authority, createAuthority, parseChainedAuthority } from "../core/pki/authority.ts";
 import { generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./site/data_dir.ts";
@@ -43,7 +43,7 @@ export async function readAuthorityFiles(dataDir: string, files: FilePort): Prom
   const paths = authorityPaths(dataDir);
   const certificate = await readRequired(paths.certificate, files);
   await checkPrivate(paths.key, files);
-  const authority = parseAuthority(certificate, await readRequired(paths.key, files));
+  const authority = parseChainedAuthority(certificate, await readRequired(paths.key, files));
   if (authority.ok) return authority.value;
   throw new AppError("ca_invalid", `cannot use the CA in "${dataDir}": ${authority.error}`, {
     hint: "put back the certificate and the key that belong together",

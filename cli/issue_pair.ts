@@ -1,9 +1,9 @@
 /** Certificates from a CA on disk without a request: the administrator's and the server's own. */
 import type { Authority } from "../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
 import { issueCertificate } from "../core/pki/certificate.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
-import { encodePem } from "../core/pki/pem.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { Secret } from "../core/brand.ts";
@@ -24,7 +24,7 @@ export interface ClientIdentity {
   readonly lifeMs: number;
 }
 
-/** A certificate and its key, PEM. */
+/** A certificate, behind it the intermediates of its CA, and its key, PEM. */
 export interface IssuedPair {
   readonly certificatePem: string;
   readonly keyPem: Secret<string>;
@@ -44,7 +44,7 @@ const SERIAL_BYTES = 16;
 /** Issues a certificate for a new P-256 key; it ends with the CA at the latest. AppError `ca_expired`. */
 export async function issuePair(authority: Authority, plan: PairPlan, deps: IssueDeps): Promise<IssuedPair> {
   const now = deps.clock.now().getTime();
-  const caEnd = authority.certificate.notAfter;
+  const caEnd = chainNotAfter(authority);
   if (caEnd.getTime() <= now) {
     throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${caEnd.toISOString()}`, {
       hint: "move the old CA away and start with a new one; every node must bootstrap again",
@@ -68,7 +68,7 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
     authority,
     deps.random.bytes(SERIAL_BYTES),
   );
-  return { certificatePem: encodePem("CERTIFICATE", der), keyPem: new Secret(key.toPem()), notAfter };
+  return { certificatePem: encodeIssued(der, authority), keyPem: new Secret(key.toPem()), notAfter };
 }
 
 /** Issues a client certificate. */

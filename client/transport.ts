@@ -84,7 +84,8 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       ...request.headers,
     };
     const tls: RequestOptions = {
-      ...(options.caPem === undefined ? {} : { ca: options.caPem }),
+      // As in Go, a bundle may hold an intermediate without its root; rustls, below Deno, takes it anyhow.
+      ...(options.caPem === undefined ? {} : { ca: options.caPem, allowPartialTrustChain: true }),
       ...(options.insecureSkipTlsVerify === true ? { rejectUnauthorized: false } : {}),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),

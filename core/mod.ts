@@ -363,6 +363,13 @@ export {
   parseCertificates,
   verifyCertificateSignature,
 } from "./pki/certificate.ts";
-export { type Authority, type AuthorityOptions, createAuthority, parseAuthority } from "./pki/authority.ts";
+export {
+  type Authority,
+  type AuthorityOptions,
+  createAuthority,
+  parseAuthority,
+  parseChainedAuthority,
+} from "./pki/authority.ts";
+export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain } from "./pki/authority_chain.ts";
 export { parseCaBundle, parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/ca_bundle.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";

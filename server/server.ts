@@ -40,6 +40,8 @@ export interface ServerOptions {
   readonly serving: ServingPair;
   /** PEM bundle of the CAs whose client certificates are believed; undefined for none. */
   readonly clientCaPem: string | undefined;
+  /** Certificates above those, for TLS layers that want a chain to end at a root; what else they issued is not believed. */
+  readonly clientIssuersPem?: string;
   /** Static tokens; undefined for none. */
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
@@ -60,7 +62,7 @@ export interface Server extends AsyncDisposable {
   /** New connections get this certificate. */
   setServing(serving: ServingPair): void;
   /** Only certificates of this bundle are believed from now on, on open connections too. AppError `ca_invalid`. */
-  setClientCa(pem: string): void;
+  setClientCa(pem: string, issuersPem?: string): void;
   /** A way in for in-process clients. */
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
@@ -73,12 +75,14 @@ export interface Api extends AsyncDisposable {
 }
 
 /** What the API needs: everything but how it is reached. */
-export type ApiOptions = Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem"> & {
-  /** The CAs whose client certificates count at this moment; a changed set is a new array. */
-  readonly clientCas: () => readonly CertificateFacts[];
-  /** `host:port` under which clients reach it, for old discovery. */
-  readonly serverAddress: () => string;
-};
+export type ApiOptions =
+  & Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem" | "clientIssuersPem">
+  & {
+    /** The CAs whose client certificates count at this moment; a changed set is a new array. */
+    readonly clientCas: () => readonly CertificateFacts[];
+    /** `host:port` under which clients reach it, for old discovery. */
+    readonly serverAddress: () => string;
+  };
 
 /** Starts a server. Throws AppError `port_in_use`, `io`, `ca_invalid` for a client CA bundle that cannot be read. */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -93,7 +97,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     bindAddress: options.bindAddress,
     port: options.port,
     serving: options.serving,
-    clientCaPem: options.clientCaPem,
+    clientCaPem: options.clientCaPem === undefined
+      ? undefined
+      : joinBundles(options.clientCaPem, options.clientIssuersPem),
     fetch: (request, connection) => api.app(request, connection),
     logger: options.logger,
   });
@@ -102,9 +108,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     address: listener.address,
     port: listener.port,
     setServing: (serving) => listener.setServing(serving),
-    setClientCa(pem) {
+    setClientCa(pem, issuersPem) {
       clientCas = readClientCas(pem);
-      listener.setClientCa(pem);
+      listener.setClientCa(joinBundles(pem, issuersPem));
     },
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
     async [Symbol.asyncDispose]() {
@@ -113,6 +119,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await listener[Symbol.asyncDispose]();
     },
   };
+}
+
+function joinBundles(pem: string, issuersPem = ""): string {
+  return issuersPem === "" ? pem : `${pem}\n${issuersPem}`;
 }
 
 function readClientCas(pem: string): readonly CertificateFacts[] {

@@ -6,8 +6,8 @@ import { verifyRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { issueCertificate } from "../../core/pki/certificate.ts";
-import { encodePem } from "../../core/pki/pem.ts";
 import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { type AskedOfSigner, readRequestFile } from "../../core/signing/request_file.ts";
@@ -92,7 +92,7 @@ async function openSigning(settings: Settings<SignFlags>, files: FilePort, io: I
   return { profile, authority, clientTrust, asked, signingDurationSeconds: signingDurationSeconds(settings) };
 }
 
-/** The certificate, PEM. AppError `csr_denied` when the rules refuse, `invalid` for what is no request, `ca_expired`. */
+/** The certificate, PEM, behind it the intermediates of the CA. AppError `csr_denied` when the rules refuse, `invalid` for what is no request, `ca_expired`. */
 async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
   const { profile, authority, clientTrust } = signing;
   const request = readRequestFile(basename(file), bytes, signing.asked);
@@ -105,13 +105,13 @@ async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: I
     csr,
     facts,
     profile,
-    caNotAfter: authority.certificate.notAfter,
+    caNotAfter: chainNotAfter(authority),
     clientTrust,
     signingDurationSeconds: signing.signingDurationSeconds,
     now: io.clock.now(),
   });
   if (plan.ok) {
-    return encodePem("CERTIFICATE", await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES)));
+    return encodeIssued(await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES)), authority);
   }
   if (plan.error.kind === "failed") throw refusal(file, plan.error.message);
   throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);

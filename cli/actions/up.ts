@@ -1,6 +1,7 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
 import { createFilePort } from "../../client/files.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
@@ -51,7 +52,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   ], NO_COLLECTOR);
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-  const cluster = { server: site.url, caPem: site.authority.certificatePem };
+  const cluster = { server: site.url, caPem: encodeTrust(site.authority) };
   await ensureClusterInfo(site.server, cluster, deps, signal);
   const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
@@ -108,6 +109,7 @@ async function signingOf(
     files: caFilesOver(deps.files),
     certFile: site.dir.caCertificate,
     keyFile: site.dir.caKey,
+    withIssuers: true,
   });
   const ofSite: SigningCas = { signerNames: UP_SIGNERS, authorities: () => own.current() };
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : ofSite;

@@ -46,6 +46,11 @@ export const SIGNING_FLAGS = {
   clusterSigningKubeApiserverClientKeyFile: fileFlag({ summary: "Its key." }),
   clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/legacy-unknown alone." }),
   clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningChain: switchFlag({
+    summary: "Let the CA files of the flags above hold the CA first and its issuers behind it, and put the " +
+      "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file holds " +
+      "one certificate and issued certificates come alone, as with kube-controller-manager.",
+  }),
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",
     summary: "Default and longest life of the certificates that are issued.",

@@ -8,6 +8,7 @@ import { type Api, createApi } from "../../client/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import type { Logger } from "../../core/ports.ts";
 import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
@@ -133,9 +134,10 @@ async function startControllers(
     files: caFilesOver(deps.files),
     certFile: site.dir.caCertificate,
     keyFile: site.dir.caKey,
+    withIssuers: true,
   });
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
-  const cluster = { server: site.url, caPem: site.authority.certificatePem };
+  const cluster = { server: site.url, caPem: encodeTrust(site.authority) };
   await ensureClusterInfo(site.server, cluster, deps, signal);
   await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   const running = runInProcess(

@@ -15,6 +15,7 @@ export interface ServerSettings {
   readonly port: number;
   readonly serving: ServingPair;
   readonly clientCaPem: string;
+  readonly clientIssuersPem: string;
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;

@@ -36,7 +36,9 @@ export async function openOfflineCa(
   if (all.certFile === undefined && all.keyFile === undefined) {
     return { authority: await readAuthorityFiles(dataDir, deps.files), clientTrust: "trusted" };
   }
-  const flags = { all, kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
+  const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
+  // Kubernetes has no such command, so that nothing forbids to send the intermediates along.
+  const flags = { all, ...none, withIssuers: true };
   const authority = await (await openSigningCas(flags, [signerName], deps)).authorities(signerName);
   if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
   const own = parseCaBundle(await deps.files.readText(authorityPaths(dataDir).certificate) ?? "");

@@ -9,6 +9,7 @@ import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { findRenewalReason, planServingNames, renewalDate, type ServingNames } from "../../core/serving/renewal.ts";
@@ -100,9 +101,10 @@ export async function ensureAdminKubeconfig(
   deps: OwnCertificateDeps,
 ): Promise<{ renewalDate: Date; renewed: string | undefined }> {
   const current = await readAdmin(dir, deps.files);
+  const caPem = encodeTrust(authority);
   const reason = current === undefined
     ? "there is none"
-    : current.server !== server || current.caPem !== authority.certificatePem
+    : current.server !== server || current.caPem !== caPem
     ? "the server has changed"
     : findRenewalReason(current.certificate, authority.certificate, undefined, deps.clock.now());
   if (current !== undefined && reason === undefined) {
@@ -111,7 +113,7 @@ export async function ensureAdminKubeconfig(
   const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifeMs: OWN_LIFE_MS };
   const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
   const text = encodeKubeconfig({
-    clusters: [{ name: CLUSTER_NAME, cluster: { server, certificateAuthorityData: authority.certificatePem } }],
+    clusters: [{ name: CLUSTER_NAME, cluster: { server, certificateAuthorityData: caPem } }],
     contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],
     users: [{
       name: ADMIN_NAME,

@@ -28,6 +28,8 @@ export interface SigningCaFlags {
   readonly kubeletClient: CaPaths;
   readonly kubeApiserverClient: CaPaths;
   readonly legacyUnknown: CaPaths;
+  /** The files may hold issuers, and what is issued is followed by the intermediates. */
+  readonly withIssuers: boolean;
 }
 
 /** The CAs of the signers that run. */
@@ -38,7 +40,7 @@ export interface SigningCas {
 
 const SIGNERS: readonly {
   readonly name: string;
-  readonly flag: Exclude<keyof SigningCaFlags, "all">;
+  readonly flag: Exclude<keyof SigningCaFlags, "all" | "withIssuers">;
   readonly prefix: string;
 }[] = [
   { name: KUBELET_SERVING_SIGNER, flag: "kubeletServing", prefix: "cluster-signing-kubelet-serving" },
@@ -80,12 +82,13 @@ export function signingCaFlagsOf(settings: Settings<typeof SIGNING_FLAGS>): Sign
       certFile: settings.clusterSigningLegacyUnknownCertFile,
       keyFile: settings.clusterSigningLegacyUnknownKeyFile,
     },
+    withIssuers: settings.clusterSigningChain,
   };
 }
 
 /** True when any CA is named by a flag. */
 export function namesSigningCa(flags: SigningCaFlags): boolean {
-  return Object.values(flags).some((paths: CaPaths) => isGiven(paths));
+  return isGiven(flags.all) || SIGNERS.some(({ flag }) => isGiven(flags[flag]));
 }
 
 /** True when one CA is named for all signers. */
@@ -130,6 +133,7 @@ export async function openSigningCas(
       files: caFilesOver(deps.files),
       certFile: resolve(deps.cwd, paths.certFile ?? ""),
       keyFile: resolve(deps.cwd, paths.keyFile ?? ""),
+      withIssuers: flags.withIssuers,
       clock: deps.clock,
       logger: deps.logger,
     });

@@ -8,7 +8,6 @@ import { resolve } from "node:path";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError } from "../../core/errors.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { ServingNames } from "../../core/serving/renewal.ts";
@@ -22,6 +21,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import { type ClientCas, readClientCas } from "./client_cas.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureAdminKubeconfig, ensureCa, ensureServing, servingNamesOf } from "./own_certificates.ts";
@@ -85,8 +85,9 @@ export async function startSite(
     advertise: settings.advertiseAddress,
     extra: settings.tlsSan,
   });
-  const readCas = () => readClientCas(settings, dir, authority, deps);
-  const clientCaPem = await readCas();
+  const own = [{ authority, certificateFile: dir.caCertificate }];
+  const readCas = () => readClientCas(own, settings.clientCaFile, deps);
+  const clientCas = await readCas();
   const audit = openAudit(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
   const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
@@ -98,7 +99,8 @@ export async function startSite(
       bindAddress: settings.bindAddress,
       port: settings.securePort,
       serving,
-      clientCaPem,
+      clientCaPem: clientCas.trusted,
+      clientIssuersPem: clientCas.issuers,
       tokenFile,
       bootstrapTokens: settings.enableBootstrapTokenAuth,
       anonymous: settings.anonymousAuth,
@@ -113,7 +115,7 @@ export async function startSite(
       storage,
       server,
       authority,
-      clientCaPem,
+      clientCaPem: clientCas.trusted,
       url,
       names,
       isNew,
@@ -123,7 +125,7 @@ export async function startSite(
         ...(admin.renewed ? ["admin kubeconfig"] : []),
       ],
       renew: createRenewal(
-        { dir, authority, names, url, server, ownServing: ownServing !== undefined, clientCaPem, readCas },
+        { dir, authority, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas },
         deps,
       ),
       async [Symbol.asyncDispose]() {
@@ -149,20 +151,20 @@ function createRenewal(
     readonly url: string;
     readonly server: Server;
     readonly ownServing: boolean;
-    readonly clientCaPem: string;
-    readonly readCas: () => Promise<string>;
+    readonly clientCas: ClientCas;
+    readonly readCas: () => Promise<ClientCas>;
   },
   deps: SiteDeps,
 ): () => Promise<void> {
   const { dir, authority, names, url, server } = site;
   const { notAfter } = authority.certificate;
   let warnedAt = -Infinity;
-  let { clientCaPem } = site;
+  let { clientCas } = site;
   return async () => {
     const cas = await site.readCas();
-    if (cas !== clientCaPem) {
-      clientCaPem = cas;
-      server.setClientCa(cas);
+    if (cas.trusted !== clientCas.trusted || cas.issuers !== clientCas.issuers) {
+      clientCas = cas;
+      server.setClientCa(cas.trusted, cas.issuers);
       deps.logger.info("client CAs changed");
     }
     const now = deps.clock.now().getTime();
@@ -200,24 +202,6 @@ async function readOwnServing(settings: Settings<ServerFlags>, deps: SiteDeps): 
   if (pair.ok) return { certificatePem, privateKeyPem };
   throw new AppError("key_invalid", `cannot serve with "${tlsCertFile}" and "${tlsPrivateKeyFile}": ${pair.error}`, {
     hint: "give a certificate and the key that belongs to it, both PEM",
-  });
-}
-
-/** The CA of the site, the one that stands in its place by now, and those of `--client-ca-file`. */
-async function readClientCas(
-  settings: Settings<ServerFlags>,
-  dir: DataDir,
-  authority: Authority,
-  deps: SiteDeps,
-): Promise<string> {
-  const own = await deps.files.readText(dir.caCertificate) ?? "";
-  const current = own === authority.certificatePem || !parseCaBundle(own).ok ? "" : own;
-  if (settings.clientCaFile === undefined) return [authority.certificatePem, current].join("\n");
-  const pem = await readRequired(settings.clientCaFile, deps);
-  const bundle = parseCaBundle(pem);
-  if (bundle.ok) return [authority.certificatePem, current, pem].join("\n");
-  throw new AppError("ca_invalid", `cannot use client CA file "${settings.clientCaFile}": ${bundle.error}`, {
-    hint: "give a file with one or more PEM CERTIFICATE blocks",
   });
 }
 

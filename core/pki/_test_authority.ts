@@ -2,8 +2,10 @@
 import { strict as assert } from "node:assert";
 import type { Result } from "../result.ts";
 import { type Authority, createAuthority } from "./authority.ts";
+import { intermediatesOf } from "./authority_chain.ts";
 import { type CertificateFacts, type CertificatePlan, issueCertificate, parseCertificate } from "./certificate.ts";
-import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "./keys.ts";
+import { createCaKey, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "./keys.ts";
+import { encodePem } from "./pem.ts";
 
 /** The moment at which the tests happen. */
 export const NOW = new Date("2026-11-25T12:00:00Z");
@@ -44,6 +46,26 @@ export function planTestLeaf(key: PrivateKey, edit: Partial<CertificatePlan> = {
     usages: ["digital signature", "client auth"],
     isCa: false,
     ...edit,
+  };
+}
+
+/** A CA below another one, for as long as a leaf unless told otherwise; it knows its issuers. */
+export async function createIntermediate(
+  parent: Authority,
+  commonName: string,
+  edit: Partial<CertificatePlan> = {},
+): Promise<Authority & { readonly privateKey: PrivateKey }> {
+  const privateKey = await generatePrivateKey("ecdsa-p256");
+  const plan = planTestLeaf(privateKey, { subject: { commonName }, isCa: true, usages: ["cert sign"], ...edit });
+  const certificate = await issueTestCertificate(parent, plan);
+  const issuers = [parent.certificate, ...parent.issuers];
+  return {
+    certificate,
+    certificatePem: encodePem("CERTIFICATE", certificate.der),
+    issuers,
+    intermediates: intermediatesOf({ certificate, issuers }),
+    key: createCaKey(privateKey),
+    privateKey,
   };
 }
 

@@ -2,6 +2,7 @@
 import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../result.ts";
+import { type CertificateChain, findAuthorityFault, intermediatesOf, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { DerReader, TAG } from "./der.ts";
 import { signatureAlgorithmOf, signCertificate } from "./issue.ts";
@@ -19,6 +20,10 @@ export interface Authority {
   readonly certificate: CertificateFacts;
   /** One `CERTIFICATE` block. */
   readonly certificatePem: string;
+  /** Those above it, nearest first, as far as its file holds them; empty for a root. */
+  readonly issuers: readonly CertificateFacts[];
+  /** What it puts behind each certificate that it issues; empty for a root, and where a leaf is to come alone. */
+  readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
 }
 
@@ -60,7 +65,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   );
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new AppError("internal", `cannot read back the new CA certificate: ${parsed.error}`);
-  return { certificate: parsed.value, certificatePem: encodePem("CERTIFICATE", der), key };
+  return { ...withoutIssuers(parsed.value), key };
 }
 
 /**
@@ -78,21 +83,34 @@ export function parseAuthority(certificatePem: string, keyPem: string): Result<A
   if (fault !== undefined) return err(fault);
   const key = parsePrivateKey(keyPem);
   if (!key.ok) return key;
-  if (!isKeyOf(certificate, key.value)) return err("private key does not match public key");
-  return ok({
-    certificate,
-    certificatePem: encodePem("CERTIFICATE", certificate.der),
-    key: createCaKey(key.value),
-  });
+  return withKey(withoutIssuers(certificate), key.value);
 }
 
-function findAuthorityFault(certificate: CertificateFacts): string | undefined {
-  if (!certificate.isCa) return "the certificate is not a CA (basic constraints do not say CA:TRUE)";
-  if (certificate.keyUsages.length > 0 && !certificate.keyUsages.includes("keyCertSign")) {
-    return "the certificate may not sign certificates (its key usage lacks keyCertSign)";
-  }
-  const [unknown] = certificate.unknownCriticalExtensions;
-  return unknown === undefined ? undefined : `the certificate has an unknown critical extension (${unknown})`;
+/**
+ * Reads a CA from a file that may hold its issuers too (`parseAuthorityChain`), and its key. What it issues is followed by
+ * the intermediates.
+ */
+export function parseChainedAuthority(certificatesPem: string, keyPem: string): Result<Authority, string> {
+  const chain = parseAuthorityChain(certificatesPem);
+  if (!chain.ok) return chain;
+  const key = parsePrivateKey(keyPem);
+  return key.ok ? withKey(withIssuers(chain.value), key.value) : key;
+}
+
+function withoutIssuers(certificate: CertificateFacts): Omit<Authority, "key"> {
+  const certificatePem = encodePem("CERTIFICATE", certificate.der);
+  return { certificate, certificatePem, issuers: [], intermediates: [] };
+}
+
+function withIssuers(chain: CertificateChain): Omit<Authority, "key"> {
+  const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
+  return { ...chain, certificatePem, intermediates: intermediatesOf(chain) };
+}
+
+function withKey(authority: Omit<Authority, "key">, key: PrivateKey): Result<Authority, string> {
+  return isKeyOf(authority.certificate, key)
+    ? ok({ ...authority, key: createCaKey(key) })
+    : err("private key does not match public key");
 }
 
 /** Compares the public keys and makes one signature: a key file may carry a public half that is not its own. */

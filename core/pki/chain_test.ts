@@ -1,11 +1,15 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { createTestAuthority, hoursFromNow, issueTestCertificate, NOW, planTestLeaf } from "./_test_authority.ts";
-import type { Authority } from "./authority.ts";
-import type { CertificateFacts, CertificatePlan } from "./certificate.ts";
+import {
+  createIntermediate,
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  NOW,
+  planTestLeaf,
+} from "./_test_authority.ts";
+import type { CertificateFacts } from "./certificate.ts";
 import { type ChainOptions, verifyChain } from "./chain.ts";
-import { createCaKey, generatePrivateKey } from "./keys.ts";
-import { encodePem } from "./pem.ts";
 
 const client: ChainOptions = { at: NOW, usage: "client" };
 const UNKNOWN = "x509: certificate signed by unknown authority";
@@ -18,17 +22,6 @@ function outcome(
 ): string {
   const result = verifyChain(leaf, intermediates, roots, options);
   return result.ok ? result.value.map(({ subject }) => subject.commonName).join(" < ") : result.error;
-}
-
-async function createIntermediate(
-  parent: Authority,
-  commonName: string,
-  edit: Partial<CertificatePlan> = {},
-): Promise<Authority> {
-  const key = await generatePrivateKey("ecdsa-p256");
-  const plan = planTestLeaf(key, { subject: { commonName }, isCa: true, usages: ["cert sign"], ...edit });
-  const certificate = await issueTestCertificate(parent, plan);
-  return { certificate, certificatePem: encodePem("CERTIFICATE", certificate.der), key: createCaKey(key) };
 }
 
 for (

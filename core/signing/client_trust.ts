@@ -5,17 +5,21 @@ import { equalBytes } from "../pki/der.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
 
 /**
- * True when the CA, or one that issued it, is among those believed; undefined when the CA has an issuer that is not, for
- * that one may be below one of them.
+ * True when the CA, or one above it, is among those believed; undefined when the highest one that is known has an issuer
+ * that is not, for that one may be below one of them.
  */
 export function findClientTrust(
-  { certificate }: Pick<Authority, "certificate">,
+  { certificate, issuers = [] }: Pick<Authority, "certificate"> & Partial<Pick<Authority, "issuers">>,
   believed: readonly CertificateFacts[],
 ): boolean | undefined {
-  const isBelieved = believed.some((ca) =>
-    publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer) ||
-    (equalBytes(ca.subject.raw, certificate.issuer.raw) && verifyCertificateSignature(certificate, ca))
-  );
+  const known = [certificate, ...issuers];
+  const isBelieved = believed.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
   if (isBelieved) return true;
-  return believed.length === 0 || isSelfIssued(certificate) ? false : undefined;
+  const top = known.at(-1) ?? certificate;
+  return believed.length === 0 || isSelfIssued(top) ? false : undefined;
+}
+
+function isSameOrIssuer(ca: CertificateFacts, certificate: CertificateFacts): boolean {
+  return publicKeysEqual(ca.publicKeyDer, certificate.publicKeyDer) ||
+    (equalBytes(ca.subject.raw, certificate.issuer.raw) && verifyCertificateSignature(certificate, ca));
 }

@@ -1,6 +1,6 @@
 /** A signer's CA from two files, read again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
 import { AppError, messageOf } from "../../core/errors.ts";
-import { type Authority, parseAuthority } from "../../core/pki/authority.ts";
+import { type Authority, parseAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
 import { parsePrivateKey } from "../../core/pki/keys.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
@@ -18,6 +18,11 @@ export interface FileAuthorityOptions {
   readonly files: CaFiles;
   readonly certFile: string;
   readonly keyFile: string;
+  /**
+   * Take a certificate file that holds the CA and behind it its issuers, and put the intermediates behind what is issued.
+   * Without it the file holds one certificate and issued certificates come alone, as in kube-controller-manager.
+   */
+  readonly withIssuers?: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -94,13 +99,17 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
   if (content === known?.content) return known;
   await refuseOpenKey(options);
   const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
-  if (count !== 1) {
-    const hint = "give a file with the CA certificate alone, not a bundle";
+  const { withIssuers = false } = options;
+  if (count === 0 || (count > 1 && !withIssuers)) {
+    const hint = count === 0
+      ? "give a PEM file with the CA certificate"
+      : "give a file with the CA certificate alone, or --cluster-signing-chain to send its intermediates along";
     throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
   }
   const key = parsePrivateKey(keyPem);
   if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
-  const authority = parseAuthority(certificatePem, keyPem);
+  const parse = withIssuers ? parseChainedAuthority : parseAuthority;
+  const authority = parse(certificatePem, keyPem);
   if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
   return { authority: authority.value, content };
 }

@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createSigningCa, issueClientCertificate, type SigningCa } from "../../tests/support/signing_ca.ts";
+import {
+  createIntermediateCa,
+  createSigningCa,
+  issueClientCertificate,
+  type SigningCa,
+} from "../../tests/support/signing_ca.ts";
 import { createFileAuthoritySource, type FileAuthorityOptions } from "./ca_provider.ts";
 
 const first = createSigningCa({ commonName: "first" });
@@ -139,4 +145,30 @@ test("createFileAuthoritySource() keeps the old pair when the new one is broken,
   await options.clock.advance(1_000);
   assert.equal((await source.current()).certificate.subject.commonName, "second");
   assert.equal(JSON.stringify(options.logger.entries).includes("PRIVATE KEY"), false);
+});
+
+test("createFileAuthoritySource() takes a CA with its issuers when it is told to, and reloads it", async () => {
+  const root = await first;
+  const intermediate = await createIntermediateCa(root, "lower");
+  const disk = { ...diskOf(intermediate), "ca.crt": encodeTrust(intermediate) };
+  const options = { ...optionsOf(disk), withIssuers: true };
+  const source = await createFileAuthoritySource(options);
+  const { issuers, intermediates } = await source.current();
+  assert.deepEqual(issuers.map(({ subject }) => subject.commonName), ["first"]);
+  assert.deepEqual(intermediates.map(({ subject }) => subject.commonName), ["lower"]);
+  disk["ca.crt"] = root.certificatePem + intermediate.certificatePem;
+  await options.clock.advance(1_000);
+  assert.equal((await source.current()).certificate.subject.commonName, "lower");
+  assert.match(JSON.stringify(options.logger.entries), /signed itself/);
+  Object.assign(disk, diskOf(root));
+  await options.clock.advance(1_000);
+  assert.deepEqual((await source.current()).intermediates, []);
+});
+
+test("createFileAuthoritySource() sends the leaf of a lone intermediate alone unless it is told otherwise", async () => {
+  const disk = diskOf(await createIntermediateCa(await first));
+  const alone = await createFileAuthoritySource(optionsOf(disk));
+  assert.deepEqual((await alone.current()).intermediates, []);
+  const chained = await createFileAuthoritySource({ ...optionsOf(disk), withIssuers: true });
+  assert.equal((await chained.current()).intermediates.length, 1);
 });

@@ -5,8 +5,9 @@ import { parseRequest } from "../../core/csr/request.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
-import { encodeBase64, encodePem } from "../../core/pki/pem.ts";
+import { encodeBase64 } from "../../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
 import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
@@ -58,7 +59,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
       csr,
       facts: request.value,
       profile,
-      caNotAfter: authority.certificate.notAfter,
+      caNotAfter: chainNotAfter(authority),
       clientTrust: await clientTrustOf(profile.signerName, authority),
       signingDurationSeconds: deps.signingDurationSeconds,
       now,
@@ -85,7 +86,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     signal: AbortSignal,
   ): Promise<Outcome> {
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
-    const certificate = encodeBase64(new TextEncoder().encode(encodePem("CERTIFICATE", der)));
+    const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority)));
     await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
     const notAfter = plan.notAfter.toISOString();
     deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });

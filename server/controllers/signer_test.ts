@@ -12,7 +12,7 @@ import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa } from "../../tests/support/signing_ca.ts";
 import { type Outcome, runController } from "./loop.ts";
 import { createSigner, type SignerDeps } from "./signer.ts";
 
@@ -283,6 +283,18 @@ for (const keyAlgorithm of ["rsa-2048", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521"
     });
   });
 }
+
+test("createSigner() puts the intermediates of its CA behind the leaf, and ends with the first of them", async () => {
+  const root = await createSigningCa({ commonName: "root" });
+  const upper = await createIntermediateCa(root, "upper", { notAfter: new Date("2026-03-04T05:30:00Z") });
+  const lower = await createIntermediateCa(upper, "lower", { notAfter: root.certificate.notAfter });
+  const edit = { signerName: KUBELET, ...node, usages: TWO };
+  const { store } = await run(edit, { authorities: () => Promise.resolve(lower) });
+  const chain = certificatesOf(store.peek("csr-1"));
+  const subjects = chain.map(({ subject }) => subject);
+  assert.deepEqual(subjects, ["O=system:nodes\nCN=system:node:hello-world", "CN=lower", "CN=upper"]);
+  assert.equal(new Date(chain[0]?.validTo ?? "").toISOString(), "2026-03-04T05:30:00.000Z");
+});
 
 test("createSigner() signs in the loop, over a conflict, and gives every certificate its own serial", async () => {
   const clock = createFakeClock();

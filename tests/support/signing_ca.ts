@@ -1,6 +1,7 @@
 /** A CA that tests of signers use, and certificates from it. */
-import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { issueCertificate } from "../../core/pki/certificate.ts";
+import { type Authority, createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
@@ -26,6 +27,36 @@ export async function createSigningCa(options: SigningCaOptions = {}): Promise<S
     serial: Uint8Array.of(1),
   });
   return { ...authority, keyPem: key.toPem() };
+}
+
+/** A CA below another one; `issuers` holds those above it. */
+export async function createIntermediateCa(
+  parent: Authority,
+  commonName = "intermediate",
+  edit: Partial<CertificatePlan> = {},
+): Promise<SigningCa> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const der = await issueCertificate(
+    {
+      subject: { commonName },
+      publicKeyDer: key.publicKeyDer(),
+      dnsNames: [],
+      ipAddresses: [],
+      emailAddresses: [],
+      uris: [],
+      notBefore: parent.certificate.notBefore,
+      notAfter: parent.certificate.notAfter,
+      usages: ["digital signature", "cert sign"],
+      isCa: true,
+      ...edit,
+    },
+    parent,
+    Uint8Array.of(3),
+  );
+  const pem = encodePem("CERTIFICATE", der) + encodeTrust(parent);
+  const authority = parseChainedAuthority(pem, key.toPem());
+  if (!authority.ok) throw new Error(authority.error);
+  return { ...authority.value, keyPem: key.toPem() };
 }
 
 /** A client certificate of the CA, as PEM; the key is thrown away. */

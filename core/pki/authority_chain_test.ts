@@ -1,0 +1,99 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import {
+  createIntermediate,
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  planTestLeaf,
+  unwrap,
+} from "./_test_authority.ts";
+import { parseAuthority, parseChainedAuthority } from "./authority.ts";
+import { chainNotAfter, encodeIssued, encodeTrust, parseAuthorityChain } from "./authority_chain.ts";
+import { parseCaBundle } from "./ca_bundle.ts";
+
+const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
+const upper = root.then((issuer) => createIntermediate(issuer, "upper", { maxPathLength: 1 }));
+const lower = upper.then((issuer) => createIntermediate(issuer, "lower"));
+
+function names(pem: string): string {
+  return unwrap(parseCaBundle(pem)).map(({ subject }) => subject.commonName).join(" < ");
+}
+
+async function issuedBy(certificatesPem: string, keyPem: string): Promise<string> {
+  const authority = unwrap(parseChainedAuthority(certificatesPem, keyPem));
+  const leaf = await issueTestCertificate(authority, planTestLeaf((await root).privateKey));
+  return names(encodeIssued(leaf.der, authority));
+}
+
+test("encodeIssued() puts the intermediates behind the leaf, without the root", async () => {
+  const [{ certificatePem: top, privateKey: topKey }, one, two] = await Promise.all([root, upper, lower]);
+  const files = [
+    { pem: top, key: topKey, want: "system:node:n1" },
+    { pem: one.certificatePem, key: one.privateKey, want: "system:node:n1 < upper" },
+    { pem: one.certificatePem + top, key: one.privateKey, want: "system:node:n1 < upper" },
+    { pem: two.certificatePem + one.certificatePem, key: two.privateKey, want: "system:node:n1 < lower < upper" },
+    {
+      pem: two.certificatePem + one.certificatePem + top,
+      key: two.privateKey,
+      want: "system:node:n1 < lower < upper",
+    },
+  ];
+  for (const { pem, key, want } of files) assert.equal(await issuedBy(pem, key.toPem()), want);
+});
+
+test("parseAuthority() makes an intermediate that sends its leaf alone", async () => {
+  const { certificatePem, privateKey } = await upper;
+  const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
+  assert.deepEqual([authority.issuers, authority.intermediates], [[], []]);
+});
+
+test("encodeTrust() is the CA with all that its file holds above it", async () => {
+  assert.equal(names(encodeTrust(await lower)), "lower < upper < root");
+  assert.equal(names(encodeTrust(await root)), "root");
+});
+
+test("chainNotAfter() is the end of the certificate that ends first", async () => {
+  const short = await createTestAuthority("ecdsa-p256", { notAfter: hoursFromNow(2) });
+  const long = await createIntermediate(short, "long", { notAfter: hoursFromNow(9) });
+  assert.deepEqual(chainNotAfter(long), hoursFromNow(2));
+  assert.deepEqual(chainNotAfter(await lower), hoursFromNow(1));
+});
+
+test("parseAuthorityChain() refuses what is no chain, and says which certificate is wrong", async () => {
+  const [top, one, two] = await Promise.all([root, upper, lower]);
+  const impostor = await createTestAuthority("ecdsa-p256", { commonName: "root" });
+  const leaf = await createIntermediate(top, "leaf", { isCa: false });
+  const idle = await createIntermediate(top, "idle", { usages: ["crl sign"] });
+  const tight = await createIntermediate(top, "tight", { maxPathLength: 0 });
+  const below = await createIntermediate(tight, "below");
+  const cases: readonly (readonly [name: string, chain: readonly { readonly certificatePem: string }[], RegExp])[] = [
+    ["nothing", [], /^must contain at least one CERTIFICATE PEM block$/],
+    [
+      "the root first",
+      [top, one],
+      /^certificate 1 "CN=root" signed itself, so 2 "CN=upper" behind it is not its issuer$/,
+    ],
+    ["a gap", [two, top], /^certificate 2 "CN=root" did not issue 1 "CN=lower": put the CA first/],
+    ["the wrong order", [one, two, top], /^certificate 2 "CN=lower" did not issue 1 "CN=upper"/],
+    ["a root of the same name", [two, one, impostor], /^certificate 3 "CN=root" did not issue 2 "CN=upper"/],
+    ["the same twice", [one, one, top], /^certificate 2 "CN=upper" did not issue 1 "CN=upper"/],
+    ["no CA", [leaf, top], /^the certificate is not a CA/],
+    ["a CA that may not sign", [idle, top], /^the certificate may not sign certificates/],
+    [
+      "a path that is too long",
+      [below, tight, top],
+      /^certificate 2 "CN=tight": its path length 0 does not allow the 1 CA before it$/,
+    ],
+  ];
+  for (const [name, chain, want] of cases) {
+    const parsed = parseAuthorityChain(chain.map(({ certificatePem }) => certificatePem).join(""));
+    assert.match(parsed.ok ? "accepted" : parsed.error, want, name);
+  }
+});
+
+test("parseChainedAuthority() refuses the key of another certificate of its chain", async () => {
+  const pem = (await upper).certificatePem + (await root).certificatePem;
+  const parsed = parseChainedAuthority(pem, (await root).privateKey.toPem());
+  assert.deepEqual(parsed, { ok: false, error: "private key does not match public key" });
+});

@@ -1,0 +1,91 @@
+/** `up` over a CA that is an intermediate, with its issuers in `pki/ca.crt`. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { issueClientPair } from "../../cli/issue_pair.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { runTlsboot } from "../support/child.ts";
+import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const BOOTSTRAP = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
+const CA_FLAGS = ["--cluster-signing-cert-file", "chain.crt", "--cluster-signing-key-file", "chain.key"];
+
+async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
+  await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
+  await writeFile(folder.join("data/pki/ca.key"), ca.keyPem, { mode: 0o600 });
+  await writeFile(folder.join("data/pki/ca.crt"), encodeTrust(ca));
+}
+
+async function subjectsIn(path: string): Promise<readonly string[]> {
+  const chain = parseCertificateChain(await readFile(path, "utf8"));
+  assert.ok(chain.ok);
+  return chain.value.map(({ subject }) => subject.commonName);
+}
+
+/** A kubeconfig of somebody whom an authority has made an administrator. */
+async function writeAdmin(folder: TempFolder, url: string, authority: Authority, trust: Authority): Promise<string> {
+  const identity = { commonName: "intruder", organizations: ["system:masters"], lifeMs: 3_600_000 };
+  const deps = { clock: createSystemClock(), random: createSystemRandom() };
+  const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
+  const path = folder.join("intruder.kubeconfig");
+  await writeFile(
+    path,
+    encodeKubeconfig({
+      clusters: [{ name: "c", cluster: { server: url, certificateAuthorityData: encodeTrust(trust) } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+      users: [{ name: "u", user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
+      currentContext: "c",
+    }),
+  );
+  return path;
+}
+
+test("up with an intermediate CA sends it behind every certificate, and believes what it issued alone", async () => {
+  await using folder = await createTempFolder();
+  const root = await createSigningCa({ commonName: "root" });
+  const intermediate = await createIntermediateCa(root);
+  await writeCa(folder, intermediate);
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  assert.deepEqual(await subjectsIn(`${site.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
+
+  const bootstrapped = await runTlsboot([...BOOTSTRAP, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"], {
+    cwd: folder.path,
+  });
+  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  const pair = folder.join("n1/pki/kubelet-client-current.pem");
+  assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
+  for (const kubeconfig of [folder.join("n1/kubeconfig"), `${site.data}/admin.kubeconfig`]) {
+    await using connected = await connectWith(kubeconfig);
+    assert.match(await connected.api.requestText({ method: "GET", path: "/version" }, quiet), /tlsboot/);
+  }
+
+  await using intruder = await connectWith(await writeAdmin(folder, site.url, root, intermediate));
+  await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
+});
+
+test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain alone", async () => {
+  await using folder = await createTempFolder();
+  const intermediate = await createIntermediateCa(await createSigningCa({ commonName: "root" }));
+  await writeFile(folder.join("chain.crt"), encodeTrust(intermediate));
+  await writeFile(folder.join("chain.key"), intermediate.keyPem, { mode: 0o600 });
+  const refused = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0", ...CA_FLAGS], {
+    cwd: folder.path,
+  });
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
+  assert.match(refused.stderr, /hint: .*--cluster-signing-chain/);
+
+  await using _site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-chain", ...CA_FLAGS]);
+  const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...node], { cwd: folder.path });
+  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  const pair = folder.join("n1/pki/kubelet-client-current.pem");
+  assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
+});
