@@ -346,6 +346,7 @@ export type { Bytes } from "./pki/der.ts";
 export type { HashName, SignatureAlgorithmFacts } from "./pki/signature_algorithm.ts";
 export type { CurveName } from "./pki/curves.ts";
 export type { ExtensionFacts } from "./pki/certificate_extensions.ts";
+export { findNameFault, type NameConstraints, type NameSubtrees } from "./pki/name_constraints.ts";
 export type { AlternativeNames } from "./pki/subject_alternative_names.ts";
 export {
   createCertificationRequest,

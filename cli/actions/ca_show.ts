@@ -1,10 +1,19 @@
-/** Shows the CA on disk. */
+/** Shows the CAs on disk. */
 import { resolve } from "node:path";
-import { createFilePort } from "../../client/files.ts";
+import { createFilePort, type FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
-import { parseCaBundle, publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { authorityPaths } from "../authority_files.ts";
+import { isSplit, readChain } from "../authority/files.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  type CaPurpose,
+  PURPOSE_TEXT,
+  SPLIT_PURPOSES,
+} from "../authority/layout.ts";
 import type { CaShowFlags } from "../commands/ca/show.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -12,48 +21,112 @@ import type { Io } from "../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { writeStructured } from "../output/structured.ts";
 import { fingerprintText, keyText, validityState, validityText } from "./certificate_text.ts";
+import { constraintsText } from "./constraints_text.ts";
+import { extendedUsageName } from "./extended_usage_name.ts";
+
+/** One CA, as it is shown. */
+interface Shown {
+  readonly purpose: CaPurpose;
+  readonly paths: AuthorityPaths;
+  readonly chain: CertificateChain;
+  readonly hasKey: boolean;
+}
 
 /** Runs `tlsboot ca show`. */
 export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<ExitCode> {
   const files = createFilePort();
-  const paths = authorityPaths(settings.dataDir);
-  const text = await files.readText(resolve(io.cwd, paths.certificate));
-  if (text === undefined) {
+  const { dataDir } = settings;
+  const paths = authorityPaths(dataDir);
+  if (await files.stat(resolve(io.cwd, paths.certificate)) === undefined) {
     throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
-      hint: `make a CA with: tlsboot ca init --data-dir ${settings.dataDir}`,
+      hint: `make a CA with: tlsboot ca init --data-dir ${dataDir}`,
     });
   }
-  const bundle = parseCaBundle(text);
-  const certificate = bundle.ok ? bundle.value[0] : undefined;
-  if (certificate === undefined) {
-    throw new AppError("ca_invalid", `cannot use "${paths.certificate}": ${bundle.ok ? "it is empty" : bundle.error}`);
-  }
+  const split = await isSplit(resolve(io.cwd, dataDir), files);
+  const purposes = split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const;
+  const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
   const now = io.clock.now();
-  const facts = {
+  if (settings.output === undefined) {
+    const texts = shown.map((one) => alignTabs(linesOf(one, split, now).join("\n"), DESCRIBE_TABS));
+    io.stdout.write(`${texts.join("\n\n")}\n`);
+  } else {
+    const [first, ...others] = shown.map(factsOf);
+    await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
+  }
+  const isValid = shown.every(({ chain }) => certificatesOf(chain).every((one) => validityState(one, now) === "valid"));
+  return isValid ? EXIT.done : EXIT.no;
+}
+
+async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io): Promise<Shown> {
+  const paths = authorityPaths(dataDir, purpose);
+  const absolute = authorityPaths(resolve(io.cwd, dataDir), purpose);
+  const chain = await readChain(absolute, files);
+  return { purpose, paths, chain, hasKey: await files.stat(absolute.key) !== undefined };
+}
+
+function linesOf({ purpose, paths, chain, hasKey }: Shown, split: boolean, now: Date): readonly string[] {
+  const { certificate, issuers } = chain;
+  const { maxPathLength } = certificate;
+  const usages = certificate.extendedKeyUsages.map(extendedUsageName);
+  const top = issuers.at(-1) ?? certificate;
+  return [
+    ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
+    `Certificate:\t${paths.certificate}`,
+    `Private key:\t${hasKey ? paths.key : "not here"}`,
+    `Subject:\t${formatName(certificate.subject)}`,
+    ...issuers.map((issuer) => `Issued by:\t${issuerText(issuer, now)}`),
+    ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
+    `Serial number:\t${certificate.serialNumber}`,
+    `Key:\t${keyText(certificate)}`,
+    `Validity:\t${validityText(certificate, now)}`,
+    ...certificatesOf(chain).flatMap((one) => constraintLine(one, certificate)),
+    ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
+    ...(maxPathLength === undefined
+      ? []
+      : [`CAs below it:\t${maxPathLength === 0 ? "none" : `at most ${maxPathLength}`}`]),
+    `SHA-256:\t${fingerprintText(certificate.sha256Fingerprint)}`,
+    `Public key pin:\t${publicKeyPin(certificate)}`,
+  ];
+}
+
+function issuerText(issuer: CertificateFacts, now: Date): string {
+  const root = isSelfSigned(issuer) ? ", a root" : "";
+  return `${formatName(issuer.subject)}${root}, ${validityText(issuer, now)}`;
+}
+
+function constraintLine(one: CertificateFacts, certificate: CertificateFacts): readonly string[] {
+  if (one.nameConstraints === undefined) return one === certificate ? ["May issue for:\tany name"] : [];
+  const whose = one === certificate ? "" : ` (so says ${formatName(one.subject)})`;
+  return [`May issue for:\t${constraintsText(one.nameConstraints)}${whose}`];
+}
+
+function factsOf({ purpose, paths, chain, hasKey }: Shown): Readonly<Record<string, unknown>> {
+  return {
+    purpose,
     certificate: paths.certificate,
-    hasKey: await files.stat(resolve(io.cwd, paths.key)) !== undefined,
+    hasKey,
+    ...certificateFacts(chain.certificate),
+    issuers: chain.issuers.map(certificateFacts),
+  };
+}
+
+function certificateFacts(certificate: CertificateFacts): Readonly<Record<string, unknown>> {
+  return {
     subject: formatName(certificate.subject),
+    issuer: formatName(certificate.issuer),
     serialNumber: certificate.serialNumber,
     keyAlgorithm: certificate.keyAlgorithm,
     keyBits: certificate.keyBits,
     notBefore: certificate.notBefore.toISOString(),
     notAfter: certificate.notAfter.toISOString(),
+    ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
+    extendedKeyUsages: certificate.extendedKeyUsages.map(extendedUsageName),
+    ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
     sha256Fingerprint: certificate.sha256Fingerprint,
     publicKeyPin: publicKeyPin(certificate),
   };
-  if (settings.output !== undefined) await writeStructured(facts, settings.output, io);
-  else {
-    const lines = [
-      `Certificate:\t${facts.certificate}`,
-      `Private key:\t${facts.hasKey ? paths.key : "not here"}`,
-      `Subject:\t${facts.subject}`,
-      `Serial number:\t${facts.serialNumber}`,
-      `Key:\t${keyText(certificate)}`,
-      `Validity:\t${validityText(certificate, now)}`,
-      `SHA-256:\t${fingerprintText(facts.sha256Fingerprint)}`,
-      `Public key pin:\t${facts.publicKeyPin}`,
-    ];
-    io.stdout.write(`${alignTabs(lines.join("\n"), DESCRIBE_TABS)}\n`);
-  }
-  return validityState(certificate, now) === "valid" ? EXIT.done : EXIT.no;
+}
+
+function certificatesOf({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
+  return [certificate, ...issuers];
 }

@@ -5,6 +5,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { constraintsText } from "./constraints_text.ts";
 import { extendedUsageName } from "./extended_usage_name.ts";
 import { fingerprintText, keyText, validityState, validityText } from "./certificate_text.ts";
 import type { Finding } from "./inspect_bytes.ts";
@@ -26,6 +27,9 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
       ["Validity", validityText(certificate, now)],
       ...(usages.length === 0 ? [] : [["Usages", usages.join(", ")] as const]),
       ...(names.length === 0 ? [] : [["Names", names.join(", ")] as const]),
+      ...(certificate.nameConstraints === undefined
+        ? []
+        : [["May issue for", constraintsText(certificate.nameConstraints)] as const]),
       ["SHA-256", fingerprintText(certificate.sha256Fingerprint)],
     ],
     facts: {
@@ -43,6 +47,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
       keyUsages: certificate.keyUsages,
       extendedKeyUsages: extended,
       ...alternativeNames(certificate),
+      ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
       sha256Fingerprint: certificate.sha256Fingerprint,
     },
     isOutdated: state !== "valid",

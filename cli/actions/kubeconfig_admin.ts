@@ -4,7 +4,8 @@ import { createFilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
-import { readAuthorityFiles } from "../authority_files.ts";
+import { isSplit, readAuthority } from "../authority/files.ts";
+import { authorityPaths } from "../authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../issue_pair.ts";
 import type { KubeconfigAdminFlags } from "../commands/kubeconfig/admin.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -18,21 +19,23 @@ import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_fil
 const MIN_LIFE_MS = 600_000;
 
 /** The pairs in `pki/` that no administrator's may replace, not even by force. */
-const OWN_PAIRS = ["ca", "apiserver"];
+const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
 /** Runs `tlsboot kubeconfig admin`. */
 export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io): Promise<ExitCode> {
   if (settings.duration < MIN_LIFE_MS) throw new UsageError("--duration must be at least 10m");
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
-  if (!settings.embedCerts && OWN_PAIRS.includes(settings.user)) {
+  if (!settings.embedCerts && OWN_PAIRS.test(settings.user)) {
     throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the site's own`);
   }
   await checkTarget(settings, defaultPath, io);
   const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);
   if (!settings.embedCerts) await checkPair(paths, settings.force);
   const cluster = await readClusterEntry(settings, io);
-  const authority = await readAuthorityFiles(resolve(io.cwd, settings.dataDir), createFilePort());
+  const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
+  const purpose = await isSplit(root, files) ? "client" : "serving";
+  const authority = await readAuthority(authorityPaths(root, purpose), files);
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
   const pair = await issueClientPair(authority, identity, io);
   const user: KubeconfigUser = settings.embedCerts

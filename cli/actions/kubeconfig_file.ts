@@ -4,7 +4,7 @@ import { createFilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { authorityPaths } from "../authority_files.ts";
+import { authorityPaths } from "../authority/layout.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../site/data_dir.ts";

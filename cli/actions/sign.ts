@@ -106,6 +106,7 @@ async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: I
     facts,
     profile,
     caNotAfter: chainNotAfter(authority),
+    issuers: [authority.certificate, ...authority.issuers],
     clientTrust,
     signingDurationSeconds: signing.signingDurationSeconds,
     now: io.clock.now(),

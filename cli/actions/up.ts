@@ -4,7 +4,6 @@ import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { UpFlags } from "../commands/up.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -13,7 +12,6 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
-import { caFilesOver } from "../site/ca_files.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
 import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
@@ -28,9 +26,9 @@ import { keepFresh } from "../site/renewal.ts";
 import {
   isForAll,
   namesSigningCa,
+  openOwnCas,
   openSigningCas,
   signingCaFlagsOf,
-  type SigningCas,
   signingDurationSeconds,
 } from "../site/signing_cas.ts";
 import { NO_COLLECTOR, type Site, type SiteDeps, startSite } from "../site/site.ts";
@@ -52,7 +50,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   ], NO_COLLECTOR);
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-  const cluster = { server: site.url, caPem: encodeTrust(site.authority) };
+  const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
   await ensureClusterInfo(site.server, cluster, deps, signal);
   const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
@@ -94,7 +92,7 @@ function assertCustom(signerNames: readonly string[]): void {
 }
 
 /**
- * The CAs that the flags name, or the site's own for all signers. Signers of one's own have the CA for all signers, the
+ * The CAs that the flags name, or the site's own. Signers of one's own have the CA for all signers, the
  * site's own where each of Kubernetes' signers has one of its own.
  */
 async function signingOf(
@@ -104,14 +102,7 @@ async function signingOf(
   deps: SiteDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings }> {
   const flags = signingCaFlagsOf(settings);
-  const own = await createFileAuthoritySource({
-    ...deps,
-    files: caFilesOver(deps.files),
-    certFile: site.dir.caCertificate,
-    keyFile: site.dir.caKey,
-    withIssuers: true,
-  });
-  const ofSite: SigningCas = { signerNames: UP_SIGNERS, authorities: () => own.current() };
+  const ofSite = await openOwnCas(site.dir.root, site.authorities.isSplit, deps);
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : ofSite;
   const shared = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : ofSite;
   const rest = {
@@ -140,7 +131,7 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";
   return `tlsboot is up at ${site.url}
-CA ${publicKeyPin(site.authority.certificate)}
+CA ${publicKeyPin(site.authorities.serving.certificate)}
 data in ${show(site.dir.root)}
 
 Next, in another terminal:

@@ -11,7 +11,6 @@ import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import type { Logger } from "../../core/ports.ts";
-import { createFileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import { APPROVE, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csr_names.ts";
 import { createTableApi, decodeTable } from "../actions/tables.ts";
@@ -20,13 +19,13 @@ import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
 import { createTablePrinter } from "../output/table.ts";
-import { caFilesOver } from "../site/ca_files.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
-import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
+import { runInProcess, secretStoreOver, trustedBy } from "../site/controllers.ts";
 import { PUBLIC_MODE } from "../site/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../site/own_rbac.ts";
 import { ensureClusterInfo } from "../site/own_cluster_info.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
+import { openOwnCas } from "../site/signing_cas.ts";
 import { defaultsOf, NO_COLLECTOR, type Site, startSite } from "../site/site.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { verifyMachine } from "./checks.ts";
@@ -77,7 +76,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   await using site = await startSite(settings, deps, () => initialBindings(), NO_COLLECTOR);
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
-  narrator.say(`${show(site.dir.caCertificate)}, ${publicKeyPin(site.authority.certificate)}`);
+  narrator.say(`${show(site.dir.caCertificate)}, ${publicKeyPin(site.authorities.serving.certificate)}`);
 
   await narrator.step("The API server, the signer and the approver start", signal);
   narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
@@ -129,22 +128,15 @@ async function startControllers(
   deps: SiteDeps,
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
-  const authorities = await createFileAuthoritySource({
-    ...deps,
-    files: caFilesOver(deps.files),
-    certFile: site.dir.caCertificate,
-    keyFile: site.dir.caKey,
-    withIssuers: true,
-  });
+  const cas = await openOwnCas(site.dir.root, site.authorities.isSplit, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
-  const cluster = { server: site.url, caPem: encodeTrust(site.authority) };
+  const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
   await ensureClusterInfo(site.server, cluster, deps, signal);
   await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   const running = runInProcess(
     site.server,
     {
-      authorities: () => authorities.current(),
-      signerNames: UP_SIGNERS,
+      ...cas,
       signingDurationSeconds: 365 * 86_400,
       isTrustedForClients: trustedBy(site.clientCaPem),
       caPem: cluster.caPem,
@@ -302,7 +294,9 @@ class Story {
     );
     const now = io.clock.now();
     let notAfter = now;
-    for (const machine of this.#machines) notAfter = await verifyMachine(machine, this.#site.authority, files, now);
+    for (const machine of this.#machines) {
+      notAfter = await verifyMachine(machine, this.#site.authorities.serving, files, now);
+    }
     const count = this.#machines.length;
     this.#narrator.good(
       `${count === 1 ? "the certificate is" : `all ${count} certificates are`} the CA's, until ` +

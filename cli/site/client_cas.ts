@@ -1,17 +1,11 @@
 /** Whose client certificates the API believes: the CAs of the site, and those of `--client-ca-file`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import type { Authority } from "../../core/pki/authority.ts";
 import { encodeCertificates, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
-
-/** A CA of the site, as it was read at the start, and the file that may have changed since. */
-export interface OwnClientCa {
-  readonly authority: Authority;
-  readonly certificateFile: string;
-}
+import type { ClientCa } from "../authority/site_authorities.ts";
 
 /** Bundles, PEM. */
 export interface ClientCas {
@@ -22,19 +16,19 @@ export interface ClientCas {
 }
 
 /**
- * Each CA of the site and what stands in its file by now, and a bundle of others. AppError `io`, `ca_invalid` for a bundle
+ * Each CA of the site, as it was read at the start and as its file has it by now, and a bundle of others. AppError `io`, `ca_invalid` for a bundle
  * that cannot be read; a file of the site that cannot is passed over.
  */
 export async function readClientCas(
-  own: readonly OwnClientCa[],
+  own: readonly ClientCa[],
   clientCaFile: string | undefined,
   deps: { readonly files: FilePort; readonly cwd: string },
 ): Promise<ClientCas> {
   const trusted: CertificateFacts[] = [];
   const issuers: CertificateFacts[] = [];
-  for (const { authority, certificateFile } of own) {
-    trusted.push(authority.certificate);
-    issuers.push(...authority.issuers);
+  for (const { chain, certificateFile } of own) {
+    trusted.push(chain.certificate);
+    issuers.push(...chain.issuers);
     const current = parseAuthorityChain(await deps.files.readText(certificateFile) ?? "");
     if (!current.ok) continue;
     trusted.push(current.value.certificate);

@@ -1,5 +1,6 @@
 /** What lies where below `--data-dir`: the contract of design section 2. */
 import { join } from "node:path";
+import { authorityPaths } from "../authority/layout.ts";
 
 /** Paths of one data directory. */
 export interface DataDir {
@@ -25,11 +26,12 @@ export const PUBLIC_MODE = 0o644;
 /** The layout below an absolute path. */
 export function dataDirAt(root: string): DataDir {
   const pki = join(root, "pki");
+  const ca = authorityPaths(root);
   return {
     root,
     pki,
-    caCertificate: join(pki, "ca.crt"),
-    caKey: join(pki, "ca.key"),
+    caCertificate: ca.certificate,
+    caKey: ca.key,
     servingCertificate: join(pki, "apiserver.crt"),
     servingKey: join(pki, "apiserver.key"),
     database: join(root, "tlsboot.db"),

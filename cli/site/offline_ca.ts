@@ -7,7 +7,8 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../core/signing/plan.ts";
 import type { FilePort } from "../../client/files.ts";
-import { authorityPaths, readAuthorityFiles } from "../authority_files.ts";
+import { isSplit, readAuthority } from "../authority/files.ts";
+import { authorityPaths, purposeOfSigner } from "../authority/layout.ts";
 import { openSigningCas } from "./signing_cas.ts";
 
 /** Which CA. */
@@ -34,7 +35,10 @@ export async function openOfflineCa(
   const dataDir = resolve(deps.cwd, settings.dataDir);
   const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
   if (all.certFile === undefined && all.keyFile === undefined) {
-    return { authority: await readAuthorityFiles(dataDir, deps.files), clientTrust: "trusted" };
+    const purpose = await isSplit(dataDir, deps.files) ? purposeOfSigner(signerName) : "serving";
+    const authority = await readAuthority(authorityPaths(dataDir, purpose), deps.files);
+    const isForClients = ["serving", "client", "kubelet-client"].includes(purpose);
+    return { authority, clientTrust: isForClients ? "trusted" : "distrusted" };
   }
   const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
   // Kubernetes has no such command, so that nothing forbids to send the intermediates along.

@@ -1,7 +1,4 @@
-/**
- * The control plane's own certificates: the CA (made once, never overwritten), the serving certificate and the admin
- * kubeconfig (made anew when their time has come).
- */
+/** The control plane's own certificates: serving and admin kubeconfig, made anew when their time has come. */
 import { hostname } from "node:os";
 import { isIP } from "node:net";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -14,7 +11,7 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { findRenewalReason, planServingNames, renewalDate, type ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
-import { createAuthorityFiles, readAuthorityFiles } from "../authority_files.ts";
+import type { SiteAuthorities } from "../authority/site_authorities.ts";
 import { issueClientPair, issuePair } from "../issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 
@@ -34,23 +31,10 @@ export interface ServingFiles {
 }
 
 const DAY_MS = 86_400_000;
-const CA_LIFE_MS = 3650 * DAY_MS;
 const OWN_LIFE_MS = 365 * DAY_MS;
 const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 const SERVING_USAGES = ["digital signature", "server auth"];
-
-/** The CA of a data directory; makes one where there is none. AppError `ca_invalid`, `file_permissions`, `io`. */
-export async function ensureCa(
-  dir: DataDir,
-  deps: OwnCertificateDeps,
-): Promise<{ readonly authority: Authority; readonly created: boolean }> {
-  if (await deps.files.stat(dir.caCertificate) !== undefined) {
-    return { authority: await readAuthorityFiles(dir.root, deps.files), created: false };
-  }
-  const options = { commonName: "tlsboot-ca", keyAlgorithm: "ecdsa-p256", lifeMs: CA_LIFE_MS } as const;
-  return { authority: await createAuthorityFiles(dir.root, options, deps), created: true };
-}
 
 /** Which names the serving certificate has: design section 2. */
 export function servingNamesOf(
@@ -96,22 +80,22 @@ export async function ensureServing(
 /** The admin's kubeconfig (group system:masters), embedded; made anew when its certificate or the server changes. */
 export async function ensureAdminKubeconfig(
   dir: DataDir,
-  authority: Authority,
+  { serving, client }: Pick<SiteAuthorities, "serving" | "client">,
   server: string,
   deps: OwnCertificateDeps,
 ): Promise<{ renewalDate: Date; renewed: string | undefined }> {
   const current = await readAdmin(dir, deps.files);
-  const caPem = encodeTrust(authority);
+  const caPem = encodeTrust(serving);
   const reason = current === undefined
     ? "there is none"
     : current.server !== server || current.caPem !== caPem
     ? "the server has changed"
-    : findRenewalReason(current.certificate, authority.certificate, undefined, deps.clock.now());
+    : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
   if (current !== undefined && reason === undefined) {
     return { renewalDate: renewalDate(current.certificate), renewed: undefined };
   }
   const identity = { commonName: ADMIN_NAME, organizations: [MASTERS_GROUP], lifeMs: OWN_LIFE_MS };
-  const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
+  const { certificatePem, keyPem } = await issueClientPair(client, identity, deps);
   const text = encodeKubeconfig({
     clusters: [{ name: CLUSTER_NAME, cluster: { server, certificateAuthorityData: caPem } }],
     contexts: [{ name: CLUSTER_NAME, context: { cluster: CLUSTER_NAME, user: ADMIN_NAME } }],

@@ -10,10 +10,12 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
+import { authorityPaths, type CaPurpose, purposeOfSigner, SPLIT_PURPOSES } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { caFilesOver } from "./ca_files.ts";
+import { UP_SIGNERS } from "./controllers.ts";
 
 /** A certificate and its key, as paths. */
 export interface CaPaths {
@@ -146,6 +148,24 @@ export async function openSigningCas(
   }
   const signerNames = chosen.length > 0 ? chosen : [...sources.keys()];
   return { signerNames, authorities: (signerName) => currentOf(sources.get(signerName)) };
+}
+
+/** The CAs of a data directory: one for all signers, or each by its purpose. AppError `ca_invalid`, `file_permissions`. */
+export async function openOwnCas(
+  root: string,
+  isSplit: boolean,
+  deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger },
+): Promise<SigningCas> {
+  const sources = new Map<CaPurpose, FileAuthoritySource>();
+  for (const purpose of isSplit ? SPLIT_PURPOSES : ["serving"] as const) {
+    const { certificate: certFile, key: keyFile } = authorityPaths(root, purpose);
+    const files = caFilesOver(deps.files);
+    sources.set(purpose, await createFileAuthoritySource({ ...deps, files, certFile, keyFile, withIssuers: true }));
+  }
+  return {
+    signerNames: UP_SIGNERS,
+    authorities: (signerName) => currentOf(sources.get(isSplit ? purposeOfSigner(signerName) : "serving")),
+  };
 }
 
 async function currentOf(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {

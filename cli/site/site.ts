@@ -9,7 +9,9 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
+import { chainNotAfter } from "../../core/pki/authority_chain.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { planPermittedNames } from "../../core/serving/permitted_names.ts";
 import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
@@ -18,13 +20,14 @@ import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { ensureAuthorities, type SiteAuthorities } from "../authority/site_authorities.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
-import { ensureAdminKubeconfig, ensureCa, ensureServing, servingNamesOf } from "./own_certificates.ts";
+import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
 
 /** What a site needs of the machine. */
 export interface SiteDeps {
@@ -52,7 +55,7 @@ export interface Site extends AsyncDisposable {
   readonly dir: DataDir;
   readonly storage: Storage;
   readonly server: Server;
-  readonly authority: Authority;
+  readonly authorities: SiteAuthorities;
   /** Bundle that client certificates are checked against. */
   readonly clientCaPem: string;
   /** `https://host:port`, as kubeconfigs name it. */
@@ -79,14 +82,9 @@ export async function startSite(
   const ownServing = await readOwnServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
-  const { authority, created } = await ensureCa(dir, deps);
-  const names = servingNamesOf({
-    bind: settings.bindAddress,
-    advertise: settings.advertiseAddress,
-    extra: settings.tlsSan,
-  });
-  const own = [{ authority, certificateFile: dir.caCertificate }];
-  const readCas = () => readClientCas(own, settings.clientCaFile, deps);
+  const { authorities, created } = await ensureAuthorities(dir.root, deps);
+  const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;
+  const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const audit = openAudit(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
@@ -94,7 +92,7 @@ export async function startSite(
   try {
     // A start that fails must not have replaced the certificate of the server that runs there.
     await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
-    const serving = ownServing ?? (await ensureServing(dir, authority, names, deps)).serving;
+    const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
     const server = await startApiServer({
       bindAddress: settings.bindAddress,
       port: settings.securePort,
@@ -109,12 +107,12 @@ export async function startSite(
       garbageCollection,
     }, { ...deps, storage });
     const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
-    const admin = await ensureAdminKubeconfig(dir, authority, url, deps);
+    const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
     return {
       dir,
       storage,
       server,
-      authority,
+      authorities,
       clientCaPem: clientCas.trusted,
       url,
       names,
@@ -125,7 +123,7 @@ export async function startSite(
         ...(admin.renewed ? ["admin kubeconfig"] : []),
       ],
       renew: createRenewal(
-        { dir, authority, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas },
+        { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas },
         deps,
       ),
       async [Symbol.asyncDispose]() {
@@ -139,6 +137,7 @@ export async function startSite(
   }
 }
 
+const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
 const DAY_MS = 86_400_000;
 const CA_WARNING_MS = 90 * DAY_MS;
 
@@ -146,7 +145,7 @@ const CA_WARNING_MS = 90 * DAY_MS;
 function createRenewal(
   site: {
     readonly dir: DataDir;
-    readonly authority: Authority;
+    readonly authorities: SiteAuthorities;
     readonly names: ServingNames;
     readonly url: string;
     readonly server: Server;
@@ -156,8 +155,8 @@ function createRenewal(
   },
   deps: SiteDeps,
 ): () => Promise<void> {
-  const { dir, authority, names, url, server } = site;
-  const { notAfter } = authority.certificate;
+  const { dir, authorities, names, url, server } = site;
+  const notAfter = endOf(authorities);
   let warnedAt = -Infinity;
   let { clientCas } = site;
   return async () => {
@@ -173,11 +172,39 @@ function createRenewal(
       deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
     }
     if (!site.ownServing) {
-      const { serving, renewed } = await ensureServing(dir, authority, names, deps);
+      const { serving, renewed } = await ensureServing(dir, authorities.serving, names, deps);
       if (renewed !== undefined) server.setServing(serving);
     }
-    await ensureAdminKubeconfig(dir, authority, url, deps);
+    await ensureAdminKubeconfig(dir, authorities, url, deps);
   };
+}
+
+/** The end of the CA, or of the first one of several, with all above them. */
+function endOf({ serving, clientCas }: SiteAuthorities): Date {
+  const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
+  return new Date(Math.min(...ends));
+}
+
+/** The names of the serving certificate; those that the CA may not certify are left out, but for the one of kubeconfigs. */
+function servableNames(settings: Settings<ServerFlags>, serving: Authority, deps: SiteDeps): ServingNames {
+  const { bindAddress: bind, advertiseAddress: advertise, tlsSan: extra } = settings;
+  const { names, refused } = planPermittedNames(servingNamesOf({ bind, advertise, extra }), [
+    serving.certificate,
+    ...serving.issuers,
+  ]);
+  const host = hostNameOf(advertise ?? bind);
+  const fault = refused.get(host.toLowerCase());
+  if (fault !== undefined) {
+    throw new AppError("config_invalid", `cannot serve as "${host}": the CA's name constraints forbid it: ${fault}`, {
+      hint: "serve under a name that the CA permits with --advertise-address; tlsboot ca show tells which",
+    });
+  }
+  if (refused.size > 0) {
+    deps.logger.warn("the CA's name constraints keep names out of the serving certificate", {
+      names: [...refused.keys()],
+    });
+  }
+  return names;
 }
 
 /** Node and RBAC, in this order or the other; nothing else exists. */
@@ -249,6 +276,10 @@ function openAudit(settings: Settings<ServerFlags>, deps: SiteDeps): AuditSink |
 
 /** A URL that a client can call: an unspecified address means this machine. */
 function hostOf(address: string): string {
-  if (address === "0.0.0.0" || address === "::") return "127.0.0.1";
-  return isIPv6(address) ? `[${address}]` : address;
+  const name = hostNameOf(address);
+  return isIPv6(name) ? `[${name}]` : name;
+}
+
+function hostNameOf(address: string): string {
+  return address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
 }

@@ -7,6 +7,7 @@ import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { DerReader, TAG } from "./der.ts";
 import { signatureAlgorithmOf, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
+import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, publicKeysEqual } from "./public_key.ts";
@@ -33,6 +34,7 @@ export interface AuthorityOptions {
   readonly organizations?: readonly string[];
   readonly notBefore: Date;
   readonly notAfter: Date;
+  readonly nameConstraints?: NameConstraints;
   readonly key: PrivateKey;
   /** Big-endian bytes from a strong random source. */
   readonly serial: Uint8Array<ArrayBuffer>;
@@ -41,7 +43,10 @@ export interface AuthorityOptions {
 /** What kubeadm's CA may do (client-go `util/cert`, `NewSelfSignedCACert`). */
 const CA_USAGES = ["digital signature", "key encipherment", "cert sign"];
 
-/** Makes a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names. */
+/**
+ * Makes a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
+ * constraints when they are given.
+ */
 export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
   const { commonName, organizations = [], notBefore, notAfter, serial } = options;
   const key = createCaKey(options.key);
@@ -59,6 +64,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       notAfter,
       usages: CA_USAGES,
       isCa: true,
+      ...(options.nameConstraints === undefined ? {} : { nameConstraints: options.nameConstraints }),
     },
     { nameDer: encodeName(subject), publicKey: parsePublicKey(publicKeyDer), subjectKeyId: undefined, key },
     serial,

@@ -13,6 +13,7 @@ import {
   TAG,
   withText,
 } from "./der.ts";
+import { type NameConstraints, parseNameConstraints } from "./name_constraints.ts";
 import { type AlternativeNames, parseAlternativeNames, SUBJECT_ALT_NAME_OID } from "./subject_alternative_names.ts";
 
 /** Object identifiers of the extensions that we write. */
@@ -41,7 +42,8 @@ export interface ExtensionFacts extends AlternativeNames {
   readonly subjectKeyId?: string;
   /** Hexadecimal. */
   readonly authorityKeyId?: string;
-  readonly hasNameConstraints: boolean;
+  /** For which names a CA may issue; undefined when for all. */
+  readonly nameConstraints?: NameConstraints;
   /** OIDs of critical extensions that nobody here understands. */
   readonly unknownCriticalExtensions: readonly string[];
 }
@@ -60,7 +62,6 @@ export function parseExtensions(list: Bytes | undefined): ExtensionFacts {
     keyUsages: NONE,
     extendedKeyUsages: NONE,
     isCa: false,
-    hasNameConstraints: false,
     unknownCriticalExtensions,
   };
   const seen = new Set<string>();
@@ -97,9 +98,11 @@ function readExtension(facts: Draft, oid: string, critical: boolean, value: Byte
       Object.assign(facts, names);
       return Object.values(names).some(({ length }) => length > 0);
     }
-    case EXTENSION_OID.nameConstraints:
-      facts.hasNameConstraints = true;
-      return true;
+    case EXTENSION_OID.nameConstraints: {
+      const { isUnderstood, ...constraints } = parseNameConstraints(value);
+      facts.nameConstraints = constraints;
+      return isUnderstood;
+    }
     case EXTENSION_OID.authorityKeyId: {
       if (critical) throw new DerError("x509: authority key identifier incorrectly marked critical");
       const id = withText("x509: invalid authority key identifier", () => readAuthorityKeyId(value));

@@ -1,10 +1,11 @@
 /**
- * Our own check of a certification path (RFC 5280 §6, without policies, revocation and name constraints). It may refuse
+ * Our own check of a certification path (RFC 5280 §6, without policies and revocation). It may refuse
  * more than the TLS layer did, never rescue what TLS refused (`auth.md` §4).
  */
 import { err, ok, type Result } from "../result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "./der.ts";
+import { findNameFault } from "./name_constraints.ts";
 
 /** When, and for what. Without `usage` every extended key usage is good. */
 export interface ChainOptions {
@@ -31,7 +32,7 @@ interface Search {
 
 /**
  * Finds a path from the leaf to one of the roots: signatures, dates of every certificate, CA:TRUE and keyCertSign of every
- * issuer, path lengths, extended key usages (an absent extension or `any` allows all) all the way. Returns the path, leaf
+ * issuer, path lengths, name constraints, extended key usages (an absent extension or `any` allows all) all the way. Returns the path, leaf
  * first and root last. A leaf that is itself one of the roots is a path of its own. Texts are close to Go's.
  */
 export function verifyChain(
@@ -82,7 +83,27 @@ function isIssuer(
     return false;
   }
   search.checksLeft--;
-  return verifyCertificateSignature(subject, candidate);
+  if (!verifyCertificateSignature(subject, candidate)) return false;
+  // After the signature, so that only names and constraints of real issuers are compared.
+  const nameFault = findConstraintFault(candidate, path);
+  search.fault ??= nameFault;
+  return nameFault === undefined;
+}
+
+/** Names of the leaf and of every CA below the issuer, but for CAs that rename nothing (RFC 5280 §6.1.3 b, c). */
+function findConstraintFault(
+  { nameConstraints }: CertificateFacts,
+  path: readonly CertificateFacts[],
+): string | undefined {
+  if (nameConstraints === undefined) return undefined;
+  for (const [index, certificate] of path.entries()) {
+    if (index > 0 && isSelfIssued(certificate)) continue;
+    const fault = findNameFault(nameConstraints, certificate);
+    if (fault !== undefined) {
+      return `x509: issuer has name constraints but leaf contains unknown or unconstrained name: ${fault}`;
+    }
+  }
+  return undefined;
 }
 
 function findIssuerFault(issuer: CertificateFacts, path: readonly CertificateFacts[]): string | undefined {
@@ -92,10 +113,9 @@ function findIssuerFault(issuer: CertificateFacts, path: readonly CertificateFac
   }
   // CAs below the issuer; one that renames nothing does not count (RFC 5280 §4.2.1.9).
   const below = path.slice(1).filter((certificate) => !isSelfIssued(certificate)).length;
-  if (issuer.maxPathLength !== undefined && below > issuer.maxPathLength) {
-    return "x509: too many intermediates for path length constraint";
-  }
-  return issuer.hasNameConstraints ? "x509: issuer has name constraints, which are not supported" : undefined;
+  return issuer.maxPathLength !== undefined && below > issuer.maxPathLength
+    ? "x509: too many intermediates for path length constraint"
+    : undefined;
 }
 
 /** What is wrong with a certificate wherever it stands in the path. */

@@ -10,8 +10,13 @@ import {
 } from "./_test_authority.ts";
 import type { CertificateFacts } from "./certificate.ts";
 import { type ChainOptions, verifyChain } from "./chain.ts";
+import { type NameConstraints, type NameSubtrees, NO_SUBTREES } from "./name_constraints.ts";
 
 const client: ChainOptions = { at: NOW, usage: "client" };
+const only = (permitted: Partial<NameSubtrees>): NameConstraints => ({
+  permitted: { ...NO_SUBTREES, ...permitted },
+  excluded: NO_SUBTREES,
+});
 const UNKNOWN = "x509: certificate signed by unknown authority";
 
 function outcome(
@@ -131,13 +136,40 @@ test("verifyChain() ends on a ring of issuers", async () => {
   assert.equal(outcome(leaf, all, []), UNKNOWN);
 });
 
-test("verifyChain() refuses unknown critical extensions and name constraints", async () => {
+test("verifyChain() refuses unknown critical extensions", async () => {
   const root = await createTestAuthority();
   const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
   assert.equal(
     outcome({ ...leaf, unknownCriticalExtensions: ["1.2.3"] }, [], [root.certificate]),
     "x509: unhandled critical extension",
   );
-  const constrained = { ...root.certificate, hasNameConstraints: true };
-  assert.match(outcome(leaf, [], [constrained]), /name constraints, which are not supported$/);
+});
+
+test("verifyChain() judges the names of a leaf by the constraints of every CA above it", async () => {
+  const root = await createTestAuthority();
+  const upper = await createIntermediate(root, "upper", { nameConstraints: only({ dnsNames: ["example.org"] }) });
+  const lower = await createIntermediate(upper, "lower", { nameConstraints: only({ ipRanges: ["10.0.0.0/8"] }) });
+  const judge = async (names: { readonly dnsNames?: string[]; readonly ipAddresses?: string[] }): Promise<string> => {
+    const leaf = await issueTestCertificate(lower, planTestLeaf(root.privateKey, names));
+    return outcome(leaf, [lower.certificate, upper.certificate], [root.certificate]);
+  };
+  const good = "system:node:n1 < lower < upper < kubernetes";
+  const prefix = "x509: issuer has name constraints but leaf contains unknown or unconstrained name: ";
+  assert.equal(await judge({}), good);
+  assert.equal(await judge({ dnsNames: ["n1.example.org"], ipAddresses: ["10.1.2.3"] }), good);
+  assert.equal(
+    await judge({ dnsNames: ["n1.example.com"] }),
+    `${prefix}DNS name "n1.example.com" is not permitted by any constraint`,
+  );
+  assert.equal(
+    await judge({ ipAddresses: ["192.0.2.1"] }),
+    `${prefix}IP address "192.0.2.1" is not permitted by any constraint`,
+  );
+});
+
+test("verifyChain() judges names by the constraints of a trusted root, too", async () => {
+  const plain = await createTestAuthority();
+  const root = { ...plain.certificate, nameConstraints: only({ dnsNames: ["example.org"] }) };
+  const leaf = await issueTestCertificate(plain, planTestLeaf(plain.privateKey, { dnsNames: ["a.example.com"] }));
+  assert.match(outcome(leaf, [], [root]), /is not permitted by any constraint$/);
 });

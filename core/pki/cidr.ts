@@ -1,5 +1,5 @@
 /** Ranges of IP addresses (RFC 4632): `10.0.0.0/8`, `2001:db8::/32`, or one address. */
-import { parseIpAddress } from "./ip_address.ts";
+import { formatIpAddress, parseIpAddress } from "./ip_address.ts";
 
 /** A range: the first address, and how many of its bits count. */
 export interface IpRange {
@@ -17,6 +17,14 @@ export function parseCidr(text: string): IpRange | undefined {
   if (!/^(?:0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > width) return undefined;
   const prefixBits = Number(prefix);
   return isWithin(bytes, { bytes: masked(bytes, prefixBits), prefixBits: width }) ? { bytes, prefixBits } : undefined;
+}
+
+/** The text of a range, bits beyond the prefix cleared; a range of IPv4-mapped addresses is one of IPv4 addresses. */
+export function formatCidr({ bytes, prefixBits }: IpRange): string {
+  const base = Uint8Array.from(masked(bytes, prefixBits));
+  const isMapped = base.length === 16 && prefixBits >= 96 && base.subarray(10, 12).every((byte) => byte === 0xff) &&
+    base.subarray(0, 10).every((byte) => byte === 0);
+  return isMapped ? `${formatIpAddress(base.slice(12))}/${prefixBits - 96}` : `${formatIpAddress(base)}/${prefixBits}`;
 }
 
 /** Tells whether an address lies in a range of its own family. */

@@ -21,6 +21,7 @@ import {
   encodeValue,
 } from "./der_writer.ts";
 import type { PlannedExtension } from "./extra_extensions.ts";
+import { encodeNameConstraints, type NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import { encodeSignatureAlgorithm } from "./signature_algorithm.ts";
@@ -39,6 +40,8 @@ export interface CertificatePlan extends AlternativeNames {
   readonly isCa: boolean;
   /** Only with `isCa`. */
   readonly maxPathLength?: number;
+  /** Only with `isCa`; written as a critical extension. */
+  readonly nameConstraints?: NameConstraints;
   /** More extensions, behind all others. */
   readonly extensions?: readonly PlannedExtension[];
 }
@@ -54,7 +57,7 @@ export interface Issuer {
 
 /**
  * Issues a certificate; `serial` are big-endian bytes (signers pass 16 random ones). Rejects with AppError `invalid` for a
- * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length without a CA.
+ * plan that cannot be encoded: an unknown usage, a name of the wrong type, a path length or name constraints without a CA.
  */
 export function issueCertificate(
   plan: CertificatePlan,
@@ -74,6 +77,9 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
   }
   if (plan.maxPathLength !== undefined && !plan.isCa) {
     throw new AppError("invalid", "cannot plan a certificate: only a CA may have a path length");
+  }
+  if (plan.nameConstraints !== undefined && !plan.isCa) {
+    throw new AppError("invalid", "cannot plan a certificate: only a CA may have name constraints");
   }
   const algorithm = chooseAlgorithm(issuer.publicKey);
   const algorithmDer = encodeSignatureAlgorithm(algorithm);
@@ -119,7 +125,7 @@ const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
 const NO_NAME = encodeSequence();
 const CRITICAL = encodeTrue();
 
-/** In Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName. */
+/** In Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
 function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
   const extensions: Bytes[] = [];
   const keyUsage = encodeKeyUsage(plan.usages);
@@ -141,6 +147,9 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   const names = encodeAlternativeNames(plan);
   if (names !== undefined) {
     extensions.push(encodeExtension(EXTENSION_OID.subjectAltName, equalBytes(subjectDer, NO_NAME), names));
+  }
+  if (plan.nameConstraints !== undefined) {
+    extensions.push(encodeExtension(EXTENSION_OID.nameConstraints, true, encodeNameConstraints(plan.nameConstraints)));
   }
   for (const { oid, critical, value } of plan.extensions ?? []) extensions.push(encodeExtension(oid, critical, value));
   return extensions;

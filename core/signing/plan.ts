@@ -10,10 +10,11 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../kube/certificates_v1.ts";
 import { quoteText } from "../kube/quote.ts";
-import type { CertificatePlan } from "../pki/certificate.ts";
+import type { CertificateFacts, CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../result.ts";
+import { findIssuersFault } from "../serving/permitted_names.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 
 /** Certificates start a little in the past, for clocks that are late. */
@@ -45,6 +46,8 @@ export interface PlanInput {
   readonly facts: RequestFacts;
   readonly profile: SigningProfile;
   readonly caNotAfter: Date;
+  /** The CA and those above it; what their name constraints forbid is refused, because nobody would believe it. */
+  readonly issuers?: readonly CertificateFacts[];
   /** Only the two client signers make client certificates by a CA that the API trusts, or may trust; else all may. */
   readonly clientTrust?: ClientTrust;
   /** Default and longest life (`--cluster-signing-duration`). */
@@ -66,6 +69,8 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
       : "it is not known whether the API trusts this CA for clients";
     return fail(`client auth is not allowed: ${why}`);
   }
+  const forbidden = findIssuersFault(input.issuers ?? [], facts);
+  if (forbidden !== undefined) return fail(`the CA's name constraints forbid it: ${forbidden}`);
   const verified = verifyRequest(facts);
   if (!verified.ok) return refuse(`unable to verify certificate request signature: ${verified.error}`);
   const unknown = findUnknownUsages(usages);

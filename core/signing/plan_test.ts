@@ -5,6 +5,8 @@ import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificatePlan } from "../pki/certificate.ts";
+import { createIntermediate, createTestAuthority } from "../pki/_test_authority.ts";
+import { NO_SUBTREES } from "../pki/name_constraints.ts";
 import type { Result } from "../result.ts";
 import { decideDurationSeconds, planCertificate, type PlanInput, planValidity, type SigningRefusal } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
@@ -228,3 +230,23 @@ for (
     assert.equal((await plan(edit)).ok, true);
   });
 }
+
+test("planCertificate() refuses for good what the name constraints of the CA, or of one above it, forbid", async () => {
+  const root = await createTestAuthority();
+  const permitted = { ...NO_SUBTREES, dnsNames: ["example.org"] };
+  const nameConstraints = { permitted, excluded: NO_SUBTREES };
+  const upper = await createIntermediate(root, "upper", { nameConstraints });
+  const lower = await createIntermediate(upper, "lower");
+  const issuers = [lower.certificate, ...lower.issuers];
+  const request = { signerName: "kubernetes.io/kube-apiserver-client", commonName: "panda", usages: ["client auth"] };
+  assert.ok((await plan({ ...request, dnsNames: ["a.example.org"] }, { issuers })).ok);
+  const refused = await plan({ ...request, dnsNames: ["a.example.com"] }, { issuers });
+  assert.deepEqual(refused, {
+    ok: false,
+    error: {
+      kind: "failed",
+      reason: "SignerValidationFailure",
+      message: 'the CA\'s name constraints forbid it: DNS name "a.example.com" is not permitted by any constraint',
+    },
+  });
+});

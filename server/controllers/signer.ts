@@ -60,6 +60,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
       facts: request.value,
       profile,
       caNotAfter: chainNotAfter(authority),
+      issuers: [authority.certificate, ...authority.issuers],
       clientTrust: await clientTrustOf(profile.signerName, authority),
       signingDurationSeconds: deps.signingDurationSeconds,
       now,

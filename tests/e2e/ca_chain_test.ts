@@ -2,13 +2,10 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { issueClientPair } from "../../cli/issue_pair.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import type { Authority } from "../../core/pki/authority.ts";
 import { runTlsboot } from "../support/child.ts";
+import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
 import { connectWith, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -27,24 +24,6 @@ async function subjectsIn(path: string): Promise<readonly string[]> {
   const chain = parseCertificateChain(await readFile(path, "utf8"));
   assert.ok(chain.ok);
   return chain.value.map(({ subject }) => subject.commonName);
-}
-
-/** A kubeconfig of somebody whom an authority has made an administrator. */
-async function writeAdmin(folder: TempFolder, url: string, authority: Authority, trust: Authority): Promise<string> {
-  const identity = { commonName: "intruder", organizations: ["system:masters"], lifeMs: 3_600_000 };
-  const deps = { clock: createSystemClock(), random: createSystemRandom() };
-  const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
-  const path = folder.join("intruder.kubeconfig");
-  await writeFile(
-    path,
-    encodeKubeconfig({
-      clusters: [{ name: "c", cluster: { server: url, certificateAuthorityData: encodeTrust(trust) } }],
-      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-      users: [{ name: "u", user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
-      currentContext: "c",
-    }),
-  );
-  return path;
 }
 
 test("up with an intermediate CA sends it behind every certificate, and believes what it issued alone", async () => {
@@ -66,7 +45,8 @@ test("up with an intermediate CA sends it behind every certificate, and believes
     assert.match(await connected.api.requestText({ method: "GET", path: "/version" }, quiet), /tlsboot/);
   }
 
-  await using intruder = await connectWith(await writeAdmin(folder, site.url, root, intermediate));
+  const cluster = { server: site.url, caPem: encodeTrust(intermediate) };
+  await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, root));
   await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Sabotage, tellStory } from "../../cli/demo/story.ts";
-import { createAuthorityFiles } from "../../cli/authority_files.ts";
+import { createOnly } from "../../cli/authority/files.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
@@ -95,7 +95,7 @@ async function replaceCa(site: Parameters<NonNullable<Sabotage["beforeController
   await using folder = await createTempFolder();
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;
   const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom() };
-  await createAuthorityFiles(folder.path, options, deps);
+  await createOnly(folder.path, options, deps);
   await copyFile(folder.join("pki", "ca.key"), site.dir.caKey);
   await copyFile(folder.join("pki", "ca.crt"), site.dir.caCertificate);
 }

@@ -1,7 +1,10 @@
 /** `tlsboot ca init`. */
+import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
+import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
+import { err, ok } from "../../../core/result.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
-import { choiceFlag, durationFlag, textFlag } from "../../framework/flags.ts";
+import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { DATA_DIR_FLAG } from "../common_flags.ts";
 
 const flags = {
@@ -14,18 +17,63 @@ const flags = {
     placeholder: "ALGORITHM",
     summary: "Algorithm of the key.",
   }),
+  permitDns: parsedListFlag({
+    placeholder: "DOMAIN",
+    summary: "Let the CA certify these DNS names and no others: example.org stands for itself and all below it, " +
+      ".example.org for what is below it alone. IP addresses stay free unless --permit-ip is given.",
+    parse(text) {
+      const fault = findDnsSubtreeFault(text);
+      return fault === undefined ? ok(text.toLowerCase()) : err(fault);
+    },
+  }),
+  permitIp: parsedListFlag({
+    placeholder: "CIDR",
+    summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names stay free " +
+      "unless --permit-dns is given.",
+    parse(text) {
+      const range = parseCidr(text);
+      return range === undefined
+        ? err("want a range such as 10.0.0.0/8, without bits behind the prefix, or one address")
+        : ok(formatCidr(range));
+    },
+  }),
+  split: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
+      "kubelets as servers, signers of your own.",
+  }),
+  importCert: fileFlag({
+    isCommandLineOnly: true,
+    summary: "Take this CA instead of making one: PEM, the CA first, behind it each issuer up to the root; with " +
+      "--import-key.",
+  }),
+  importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;
 
 /** Its flags, for the action. */
 export type CaInitFlags = typeof flags;
 
+/** The settings that say what a new CA is; one that is imported says so itself. */
+export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
+
 /** Makes a CA on disk. */
 export const caInit = defineCommand({
   path: ["ca", "init"],
-  summary: "Make a certificate authority",
-  description: `Make a certificate authority.
+  summary: "Make a certificate authority, or take one",
+  description: `Make a certificate authority, or take one that exists.
 
- Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.`,
+ Writes pki/ca.crt and pki/ca.key below --data-dir. An existing CA is never overwritten.
+
+ --permit-dns and --permit-ip write name constraints into the CA certificate, critical (RFC 5280): a certificate with
+ a name outside of them is refused by everybody who verifies it, whoever has the CA key. They bind names that a
+ certificate carries as subject alternative names, not common names, and so not who somebody is to the API. A
+ constrained CA signs a serving certificate for tlsboot up only if the address that kubeconfigs name is inside.
+
+ --split writes client-ca, kubelet-client-ca, kubelet-serving-ca and custom-ca beside ca; tlsboot up then uses each for its
+ purpose alone. The API believes clients of the first two, and kubeconfigs trust ca for the server.
+
+ --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
+ its root, strength, and that the key belongs to it. The intermediates are sent behind whatever it issues.`,
   group: "Key and File Commands",
   args: [],
   flags,
@@ -34,6 +82,15 @@ export const caInit = defineCommand({
     {
       comment: "Make one with an RSA key that lasts two years",
       command: "tlsboot ca init --key-algorithm rsa-3072 --duration 17520h",
+    },
+    {
+      comment: "Make one for one domain and one network",
+      command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
+    },
+    { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
+    {
+      comment: "Take an intermediate CA of your organization",
+      command: "tlsboot ca init --import-cert chain.pem --import-key intermediate.key",
     },
   ],
   exitCodes: { 0: "the CA is written", 1: "failed, or there is a CA already" },

@@ -12,7 +12,9 @@ export type CaShowFlags = typeof flags;
 export const caShow = defineCommand({
   path: ["ca", "show"],
   summary: "Show the certificate authority",
-  description: `Show the certificate authority in --data-dir.
+  description:
+    `Show the certificate authority in --data-dir, or each one of a split set: who issued it, how long it lasts, for
+ which names it may issue.
 
  The last line is what kubeadm join --discovery-token-ca-cert-hash wants.`,
   group: "Key and File Commands",
@@ -22,6 +24,6 @@ export const caShow = defineCommand({
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
-  exitCodes: { 3: "the CA has expired" },
+  exitCodes: { 3: "a CA, or one above it, has expired" },
   load: () => import("../../actions/ca_show.ts"),
 });

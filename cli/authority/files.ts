@@ -1,0 +1,199 @@
+/** CAs on disk: a certificate and a key. Never overwritten; refused when others can read the key. */
+import { dirname, sep } from "node:path";
+import type { FilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import { type Authority, createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
+import { generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import type { NameConstraints } from "../../core/pki/name_constraints.ts";
+import type { Clock, Random } from "../../core/ports.ts";
+import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
+import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
+
+/** What a new CA is to be. */
+export interface NewAuthority {
+  readonly commonName: string;
+  readonly keyAlgorithm: KeyAlgorithm;
+  readonly lifeMs: number;
+  readonly nameConstraints?: NameConstraints;
+}
+
+/** What making a CA needs. */
+export interface AuthorityDeps {
+  readonly files: FilePort;
+  readonly clock: Pick<Clock, "now">;
+  readonly random: Random;
+}
+
+/** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
+const BACKDATE_MS = 5 * 60_000;
+const SERIAL_BYTES = 16;
+const OTHERS = 0o077;
+
+/** Reads a CA. AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`. */
+export async function readAuthority(paths: AuthorityPaths, files: FilePort): Promise<Authority> {
+  const certificate = await readRequired(paths.certificate, files);
+  await checkPrivate(paths.key, files);
+  const authority = parseChainedAuthority(certificate, await readRequired(paths.key, files));
+  if (authority.ok) return authority.value;
+  throw invalidCa(paths.certificate, authority.error);
+}
+
+/** Reads the certificate of a CA, and those above it in its file. AppError `not_found`, `ca_invalid`. */
+export async function readChain({ certificate }: AuthorityPaths, files: FilePort): Promise<CertificateChain> {
+  const chain = parseAuthorityChain(await readRequired(certificate, files));
+  if (chain.ok) return chain.value;
+  throw invalidCa(certificate, chain.error);
+}
+
+/**
+ * True when the data directory has a CA for each purpose, false when it has one for everything. AppError `not_found` when it
+ * has none, `ca_invalid` when some are missing: one must not stand in for another in silence.
+ */
+export async function isSplit(dataDir: string, files: FilePort): Promise<boolean> {
+  const found = await existingPurposes(dataDir, files);
+  const { certificate } = authorityPaths(dataDir);
+  if (await files.lstat(certificate) === undefined) {
+    throw new AppError("not_found", `cannot read "${certificate}": file does not exist`, {
+      hint: "make a CA with: tlsboot ca init",
+    });
+  }
+  const missing = SPLIT_PURPOSES.filter((purpose) => !found.includes(purpose));
+  if (missing.length === 0 || found.length === 0) return missing.length === 0;
+  const [present, absent] = [found, missing].map((purposes) =>
+    purposes.map((purpose) => authorityPaths(dataDir, purpose).certificate).join(", ")
+  );
+  throw new AppError("ca_invalid", `cannot use the CAs in "${dataDir}": there is ${present} but not ${absent}`, {
+    hint: "put back what is missing; only without any of them pki/ca.crt is for everything",
+  });
+}
+
+/**
+ * Makes the CA for everything. A key without a certificate, left by an interruption, is finished rather than replaced.
+ * AppError `file_exists` when there is a CA, or the beginning of a split one.
+ */
+export async function createOnly(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
+  await assertNoCa(dataDir, deps.files);
+  await assertNoneBegun(dataDir, deps.files);
+  return await create(authorityPaths(dataDir), options, deps);
+}
+
+/**
+ * Makes a CA for each purpose, the one for serving last: with it the set is complete. Those that an interruption left are
+ * kept. AppError `file_exists` when the set is complete, or there is a CA for everything.
+ */
+export async function createSplit(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<void> {
+  await assertNoCa(dataDir, deps.files);
+  const existing = await existingPurposes(dataDir, deps.files);
+  for (const purpose of SPLIT_PURPOSES) {
+    const paths = authorityPaths(dataDir, purpose);
+    const commonName = `${options.commonName}-${purpose}`;
+    if (existing.includes(purpose)) await readAuthority(paths, deps.files);
+    else await create(paths, { ...options, commonName }, deps);
+  }
+  await create(authorityPaths(dataDir), options, deps);
+}
+
+/** Writes a CA that exists elsewhere. AppError `file_exists` when there is one, or another key. */
+export async function writeImported(
+  dataDir: string,
+  authority: { readonly chain: CertificateChain; readonly keyPem: string },
+  deps: AuthorityDeps,
+): Promise<void> {
+  const { files } = deps;
+  const paths = authorityPaths(dataDir);
+  await assertNoCa(dataDir, files);
+  await assertNoneBegun(dataDir, files);
+  await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
+  if (await files.readText(paths.key) !== authority.keyPem) {
+    await deps.files.createExclusive(paths.key, authority.keyPem, SECRET_MODE);
+  }
+  await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
+}
+
+/** Refuses a key that others can read. Windows has no such bits and reports none that would matter. */
+export async function checkPrivate(path: string, files: FilePort): Promise<void> {
+  const facts = await files.stat(path);
+  if (facts === undefined || (facts.mode & OTHERS) === 0 || isWindowsMode(facts.mode)) return;
+  throw new AppError("file_permissions", `cannot use "${path}": others may read it (mode ${facts.mode.toString(8)})`, {
+    hint: `chmod 600 ${path}`,
+  });
+}
+
+async function create(paths: AuthorityPaths, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
+  const { files, clock, random } = deps;
+  await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
+  const key = await findKey(paths.key, files) ?? await createKey(paths.key, options.keyAlgorithm, deps);
+  const now = clock.now().getTime();
+  const { commonName, nameConstraints } = options;
+  const authority = await createAuthority({
+    commonName,
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter: new Date(now + options.lifeMs),
+    ...(nameConstraints === undefined ? {} : { nameConstraints }),
+    key,
+    serial: random.bytes(SERIAL_BYTES),
+  });
+  await deps.files.createExclusive(paths.certificate, authority.certificatePem, PUBLIC_MODE);
+  return authority;
+}
+
+async function assertNoCa(dataDir: string, files: FilePort): Promise<void> {
+  const { certificate } = authorityPaths(dataDir);
+  if (await files.lstat(certificate) === undefined) return;
+  throw new AppError("file_exists", `cannot create a CA: "${certificate}" exists`, {
+    hint: "an existing CA is never overwritten: choose another --data-dir, or move the old one away",
+  });
+}
+
+async function assertNoneBegun(dataDir: string, files: FilePort): Promise<void> {
+  const [begun] = await existingPurposes(dataDir, files);
+  if (begun === undefined) return;
+  const { certificate } = authorityPaths(dataDir, begun);
+  throw new AppError("file_exists", `cannot create a CA for everything: "${certificate}" exists`, {
+    hint: "finish what was begun with: tlsboot ca init --split",
+  });
+}
+
+async function existingPurposes(dataDir: string, files: FilePort): Promise<readonly CaPurpose[]> {
+  const found: CaPurpose[] = [];
+  for (const purpose of SPLIT_PURPOSES) {
+    if (await files.lstat(authorityPaths(dataDir, purpose).certificate) !== undefined) found.push(purpose);
+  }
+  return found;
+}
+
+function invalidCa(path: string, error: string): AppError {
+  return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
+    hint: "put back the certificate and the key that belong together",
+  });
+}
+
+async function findKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
+  if (await files.lstat(path) === undefined) return undefined;
+  await checkPrivate(path, files);
+  const key = parsePrivateKey(await readRequired(path, files));
+  if (key.ok) return key.value;
+  throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is no key: ${key.error}`, {
+    hint: "an existing key is never overwritten: choose another --data-dir, or move the file away",
+  });
+}
+
+async function createKey(path: string, algorithm: KeyAlgorithm, deps: AuthorityDeps): Promise<PrivateKey> {
+  const key = await generatePrivateKey(algorithm);
+  await deps.files.createExclusive(path, key.toPem(), SECRET_MODE);
+  return key;
+}
+
+/** Windows shows every file as 666 or 444. */
+function isWindowsMode(mode: number): boolean {
+  return sep === "\\" && (mode === 0o666 || mode === 0o444);
+}
+
+async function readRequired(path: string, files: FilePort): Promise<string> {
+  const text = await files.readText(path);
+  if (text !== undefined) return text;
+  throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
+    hint: "make a CA with: tlsboot ca init",
+  });
+}

@@ -1,0 +1,91 @@
+/** A CA that comes from elsewhere, looked at before it is taken. */
+import { AppError } from "../../core/errors.ts";
+import { type Authority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { formatName } from "../../core/pki/names.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import type { FilePort } from "../../client/files.ts";
+import { checkPrivate } from "./files.ts";
+
+/** A CA as its two files have it. */
+export interface ImportedAuthority {
+  readonly authority: Authority;
+  readonly keyPem: string;
+}
+
+/** Below this a key is no CA's (NIST SP 800-57 part 1, 112 bits). */
+const MIN_RSA_BITS = 2048;
+const ANY_USAGE = "2.5.29.37.0";
+const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "servers"]] as const;
+
+/**
+ * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
+ * root, and that the key is the certificate's. AppError `not_found`, `file_permissions`, `ca_invalid`, `ca_expired`.
+ */
+export async function readImported(
+  paths: { readonly certificate: string; readonly key: string },
+  now: Date,
+  files: FilePort,
+): Promise<ImportedAuthority> {
+  const certificatePem = await readGiven(paths.certificate, "--import-cert", files);
+  const keyPem = await readGiven(paths.key, "--import-key", files);
+  await checkPrivate(paths.key, files);
+  const authority = parseChainedAuthority(certificatePem, keyPem);
+  if (!authority.ok) {
+    throw refused(paths.certificate, authority.error, "give the CA first, behind it its issuers, and the CA's key");
+  }
+  assertUsable(authority.value, paths.certificate, now);
+  return { authority: authority.value, keyPem };
+}
+
+function assertUsable(chain: CertificateChain, path: string, now: Date): void {
+  const all = [chain.certificate, ...chain.issuers];
+  for (const certificate of all) {
+    const { notBefore, notAfter } = certificate;
+    const name = nameOf(certificate);
+    if (now > notAfter) {
+      throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
+        hint: "give one that is valid, with issuers that are",
+      });
+    }
+    if (now < notBefore) {
+      const why = `${name} is not valid before ${formatTime(notBefore)}`;
+      throw refused(path, why, "look at this machine's clock, or wait until the certificate is valid");
+    }
+    if (certificate.keyAlgorithm === "RSA" && certificate.keyBits < MIN_RSA_BITS) {
+      const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
+      throw refused(path, why, "give a CA with a stronger key");
+    }
+    for (const [oid, whom] of NEEDED_USAGES) {
+      const { extendedKeyUsages } = certificate;
+      if (extendedKeyUsages.length === 0 || extendedKeyUsages.includes(ANY_USAGE) || extendedKeyUsages.includes(oid)) {
+        continue;
+      }
+      const why = `the extended key usages of ${name} do not allow certificates of ${whom}`;
+      throw refused(
+        path,
+        why,
+        "give a CA without extended key usages, or name it to one signer with --cluster-signing-*",
+      );
+    }
+  }
+  const top = all.at(-1);
+  if (top === undefined || isSelfSigned(top)) return;
+  const why = `the issuer of ${nameOf(top)} is missing: "${formatName(top.issuer)}"`;
+  throw refused(path, why, "put each issuer behind what it issued, up to the root");
+}
+
+function nameOf({ subject }: CertificateFacts): string {
+  return `"${formatName(subject)}"`;
+}
+
+function refused(path: string, why: string, hint: string): AppError {
+  return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
+}
+
+async function readGiven(path: string, flag: string, files: FilePort): Promise<string> {
+  const text = await files.readText(path);
+  if (text !== undefined) return text;
+  throw new AppError("not_found", `cannot read "${path}": file does not exist`, { hint: `check the path of ${flag}` });
+}

@@ -1,0 +1,44 @@
+/** The CAs of a site: one for everything, or one for each purpose. */
+import type { Authority } from "../../core/pki/authority.ts";
+import type { CertificateChain } from "../../core/pki/authority_chain.ts";
+import { type AuthorityDeps, createOnly, isSplit, readAuthority, readChain } from "./files.ts";
+import { authorityPaths, type CaPurpose } from "./layout.ts";
+
+/** A CA whose client certificates the API believes; its key may be elsewhere. */
+export interface ClientCa {
+  readonly chain: CertificateChain;
+  readonly certificateFile: string;
+}
+
+/** What a server needs of its CAs. */
+export interface SiteAuthorities {
+  /** Signs the server's own certificate; clients of the API trust it. */
+  readonly serving: Authority;
+  /** Signs administrators. */
+  readonly client: Authority;
+  readonly clientCas: readonly ClientCa[];
+  readonly isSplit: boolean;
+}
+
+const DAY_MS = 86_400_000;
+const NEW_CA = { commonName: "tlsboot-ca", keyAlgorithm: "ecdsa-p256", lifeMs: 3650 * DAY_MS } as const;
+const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
+
+/** The CAs of a data directory; makes one for everything where there is none. AppError `ca_invalid`, `file_permissions`, `io`. */
+export async function ensureAuthorities(
+  root: string,
+  deps: AuthorityDeps,
+): Promise<{ readonly authorities: SiteAuthorities; readonly created: boolean }> {
+  const { files } = deps;
+  const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
+  if (isNew) await createOnly(root, NEW_CA, deps);
+  const split = await isSplit(root, files);
+  const serving = await readAuthority(authorityPaths(root), files);
+  const client = split ? await readAuthority(authorityPaths(root, "client"), files) : serving;
+  const clientCas: ClientCa[] = [];
+  for (const purpose of split ? CLIENT_PURPOSES : ["serving"] as const) {
+    const paths = authorityPaths(root, purpose);
+    clientCas.push({ chain: await readChain(paths, files), certificateFile: paths.certificate });
+  }
+  return { authorities: { serving, client, clientCas, isSplit: split }, created: isNew };
+}

@@ -1,0 +1,250 @@
+/**
+ * Name constraints (RFC 5280 §4.2.1.10): for which DNS names, addresses, mailboxes and URIs a CA and those below it may
+ * issue. Read, written and judged as Go's x509 does (`crypto/x509/constraints.go`): a constraint in the form of a directory
+ * name or another one is not understood.
+ */
+import { formatCidr, isWithin, parseCidr } from "./cidr.ts";
+import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
+import { decodeAscii } from "./der_text.ts";
+import { encodeSequence, encodeValue } from "./der_writer.ts";
+import { parseIpAddress } from "./ip_address.ts";
+import type { AlternativeNames } from "./subject_alternative_names.ts";
+
+/** Subtrees by kind of name. */
+export interface NameSubtrees {
+  /** `example.org` is itself and all below it, `.example.org` all below it, the empty text every name. */
+  readonly dnsNames: readonly string[];
+  /** Ranges such as `10.0.0.0/8`. */
+  readonly ipRanges: readonly string[];
+  /** A mailbox, or a domain in the forms of `dnsNames`. */
+  readonly emailAddresses: readonly string[];
+  /** Hosts, in the forms of `dnsNames`. */
+  readonly uris: readonly string[];
+}
+
+/** What a CA may issue for. A kind without a permitted subtree is free but for what is excluded. */
+export interface NameConstraints {
+  readonly permitted: NameSubtrees;
+  readonly excluded: NameSubtrees;
+}
+
+/** No subtree of any kind. */
+export const NO_SUBTREES: NameSubtrees = Object.freeze({ dnsNames: [], ipRanges: [], emailAddresses: [], uris: [] });
+
+/** Comparisons in all that one certificate may cost; hostile certificates must not buy more. */
+const MAX_COMPARISONS = 250_000;
+
+const PERMITTED = contextTag(0, true);
+const EXCLUDED = contextTag(1, true);
+const EMAIL = contextTag(1, false);
+const DNS = contextTag(2, false);
+const URI = contextTag(6, false);
+const IP = contextTag(7, false);
+const INVALID = "x509: invalid NameConstraints extension";
+const ASCII = new TextEncoder();
+
+/** Reads the extension's value; throws `DerError` in Go's words. `isUnderstood` is false when a form was passed over. */
+export function parseNameConstraints(value: Bytes): NameConstraints & { readonly isUnderstood: boolean } {
+  const [permitted, excluded] = withText(INVALID, () => {
+    const outer = new DerReader(value);
+    const reader = outer.enter(TAG.sequence, "NameConstraints");
+    const both = [reader.readOptional(PERMITTED), reader.readOptional(EXCLUDED)] as const;
+    reader.expectEnd();
+    outer.expectEnd();
+    return both;
+  });
+  const isEmpty = (permitted?.content.length ?? 0) === 0 && (excluded?.content.length ?? 0) === 0;
+  if (isEmpty) throw new DerError("x509: empty name constraints extension");
+  const [inside, outside] = [permitted, excluded].map((subtrees) => readSubtrees(subtrees?.content));
+  return {
+    permitted: inside?.subtrees ?? NO_SUBTREES,
+    excluded: outside?.subtrees ?? NO_SUBTREES,
+    isUnderstood: inside?.isUnderstood === true && outside?.isUnderstood === true,
+  };
+}
+
+/** The extension's value; the subtrees are valid by construction (`findSubtreeFault`). */
+export function encodeNameConstraints({ permitted, excluded }: NameConstraints): Bytes {
+  const parts = [[PERMITTED, permitted], [EXCLUDED, excluded]] as const;
+  return encodeSequence(
+    ...parts.flatMap(([tag, subtrees]) => {
+      const bases = encodeBases(subtrees);
+      return bases.length === 0 ? [] : [encodeValue(tag, ...bases.map((base) => encodeSequence(base)))];
+    }),
+  );
+}
+
+/** Why no certificate with these names may come from a CA with these constraints, in Go's words; undefined when one may. */
+export function findNameFault(constraints: NameConstraints, names: AlternativeNames): string | undefined {
+  const kinds = kindsOf(names);
+  const { permitted, excluded } = constraints;
+  let comparisons = 0;
+  for (const { key, texts } of kinds) comparisons += texts.length * (permitted[key].length + excluded[key].length);
+  if (comparisons > MAX_COMPARISONS) return "too many name constraints";
+  for (const { key, what, texts, comparable } of kinds) {
+    if (permitted[key].length === 0 && excluded[key].length === 0) continue;
+    for (const text of texts) {
+      const name = comparable(text);
+      if (name === undefined) return `${what} "${text}" cannot be matched against constraints`;
+      if (permitted[key].length > 0 && !permitted[key].some((subtree) => matches(key, name, subtree, false))) {
+        return `${what} "${text}" is not permitted by any constraint`;
+      }
+      const hit = excluded[key].find((subtree) => matches(key, name, subtree, true));
+      if (hit !== undefined) return `${what} "${text}" is excluded by constraint "${hit}"`;
+    }
+  }
+  return undefined;
+}
+
+/** What is wrong with a DNS name as the base of a subtree; undefined when it can be one. */
+export function findDnsSubtreeFault(text: string): string | undefined {
+  const name = text.startsWith(".") ? text.slice(1) : text;
+  if (name === "") return "want a domain such as example.org";
+  if (name.startsWith("*")) return "leave the asterisk out: example.org stands for itself and all below it";
+  return isDomain(name) ? undefined : "want a domain such as example.org, or .example.org for what is below it alone";
+}
+
+type Kind = keyof NameSubtrees;
+
+interface NamesOfKind {
+  readonly key: Kind;
+  readonly what: string;
+  readonly texts: readonly string[];
+  /** The part that is compared; undefined when it cannot be. */
+  readonly comparable: (text: string) => string | undefined;
+}
+
+function kindsOf(names: AlternativeNames): readonly NamesOfKind[] {
+  return [
+    { key: "ipRanges", what: "IP address", texts: names.ipAddresses, comparable: (text) => text },
+    {
+      key: "dnsNames",
+      what: "DNS name",
+      texts: names.dnsNames,
+      comparable: (text) => (isDomain(text) ? text.toLowerCase() : undefined),
+    },
+    { key: "uris", what: "URI", texts: names.uris, comparable: hostOfUri },
+    { key: "emailAddresses", what: "email address", texts: names.emailAddresses, comparable: mailboxOf },
+  ];
+}
+
+function matches(key: Kind, name: string, subtree: string, isExclusion: boolean): boolean {
+  if (key === "ipRanges") return isInRange(name, subtree);
+  if (key !== "emailAddresses") return isBelow(name, subtree.toLowerCase(), isExclusion);
+  if (subtree.includes("@")) return name === mailboxOf(subtree);
+  return isBelow(name.slice(name.lastIndexOf("@") + 1), subtree.toLowerCase(), isExclusion);
+}
+
+function isInRange(address: string, subtree: string): boolean {
+  const bytes = parseIpAddress(address);
+  const range = parseCidr(subtree);
+  return bytes !== undefined && range !== undefined && isWithin(bytes, range);
+}
+
+/** A wildcard is excluded, too, when one of the names that it stands for is. */
+function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
+  if (subtree === "") return true;
+  if (subtree.startsWith(".") ? name.endsWith(subtree) : name === subtree || name.endsWith(`.${subtree}`)) return true;
+  return isExclusion && name.startsWith("*.") && subtree.includes(".") &&
+    name.slice(1) === subtree.slice(subtree.indexOf("."));
+}
+
+/** Go's `domainNameValid`: visible ASCII, no empty label, no final dot, labels of at most 63 characters. */
+function isDomain(text: string): boolean {
+  return /^[!-~]+$/.test(text) && text.split(".").every((label) => label.length > 0 && label.length <= 63);
+}
+
+/** Constraints speak about names: an address, or no host at all, cannot be judged. */
+function hostOfUri(text: string): string | undefined {
+  const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(text)?.[1];
+  const host = authority?.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "").toLowerCase();
+  if (host === undefined || host.startsWith("[") || parseIpAddress(host) !== undefined) return undefined;
+  return isDomain(host) ? host : undefined;
+}
+
+/** A mailbox; the part before the last `@` is compared as it is, the domain in lower case. */
+function mailboxOf(text: string): string | undefined {
+  const at = text.lastIndexOf("@");
+  const domain = text.slice(at + 1).toLowerCase();
+  return at > 0 && isDomain(domain) ? `${text.slice(0, at)}@${domain}` : undefined;
+}
+
+function readSubtrees(content: Bytes | undefined): { readonly subtrees: NameSubtrees; readonly isUnderstood: boolean } {
+  const dnsNames: string[] = [];
+  const ipRanges: string[] = [];
+  const emailAddresses: string[] = [];
+  const uris: string[] = [];
+  let isUnderstood = true;
+  const reader = new DerReader(content ?? new Uint8Array(0));
+  while (!reader.isAtEnd()) {
+    const base = withText(INVALID, () => reader.enter(TAG.sequence, "GeneralSubtree").readAny());
+    if (base.tag === DNS) dnsNames.push(readDomain(base.content, "dnsName"));
+    else if (base.tag === IP) ipRanges.push(readRange(base.content));
+    else if (base.tag === EMAIL) emailAddresses.push(readMailbox(base.content));
+    else if (base.tag === URI) uris.push(readHost(base.content));
+    else isUnderstood = false;
+  }
+  return { subtrees: Object.freeze({ dnsNames, ipRanges, emailAddresses, uris }), isUnderstood };
+}
+
+function readText(content: Bytes): string {
+  const text = decodeAscii(content);
+  if (text === undefined) throw new DerError("x509: invalid constraint value: not an IA5String");
+  return text;
+}
+
+function readDomain(content: Bytes, kind: string): string {
+  const text = readText(content);
+  if (text !== "" && !isDomain(text.startsWith(".") ? text.slice(1) : text)) {
+    throw new DerError(`x509: failed to parse ${kind} constraint ${JSON.stringify(text)}`);
+  }
+  return text;
+}
+
+function readMailbox(content: Bytes): string {
+  const text = readText(content);
+  if (!text.includes("@")) return readDomain(content, "rfc822Name");
+  if (mailboxOf(text) !== undefined) return text;
+  throw new DerError(`x509: failed to parse rfc822Name constraint ${JSON.stringify(text)}`);
+}
+
+function readHost(content: Bytes): string {
+  const text = readText(content);
+  if (parseIpAddress(text) === undefined) return readDomain(content, "URI");
+  throw new DerError(`x509: failed to parse URI constraint ${JSON.stringify(text)}: cannot be IP address`);
+}
+
+function readRange(content: Bytes): string {
+  const width = content.length / 2;
+  if (width !== 4 && width !== 16) {
+    throw new DerError(`x509: IP constraint contained value of length ${content.length}`);
+  }
+  const mask = content.subarray(width);
+  const bits = [...mask].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  if (!/^1*0*$/.test(bits)) {
+    const hex = [...mask].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    throw new DerError(`x509: IP constraint contained invalid mask ${hex}`);
+  }
+  return formatCidr({
+    bytes: content.slice(0, width),
+    prefixBits: bits.indexOf("0") < 0 ? width * 8 : bits.indexOf("0"),
+  });
+}
+
+function encodeBases(subtrees: NameSubtrees): readonly Bytes[] {
+  return [
+    ...subtrees.dnsNames.map((name) => encodeValue(DNS, ASCII.encode(name))),
+    ...subtrees.ipRanges.map((range) => encodeValue(IP, encodeRange(range))),
+    ...subtrees.emailAddresses.map((address) => encodeValue(EMAIL, ASCII.encode(address))),
+    ...subtrees.uris.map((host) => encodeValue(URI, ASCII.encode(host))),
+  ];
+}
+
+/** Address and mask, one behind the other. */
+function encodeRange(text: string): Uint8Array {
+  const range = parseCidr(text);
+  if (range === undefined) throw new DerError(`x509: failed to parse IP constraint ${JSON.stringify(text)}`);
+  const { bytes, prefixBits } = range;
+  const mask = bytes.map((_, index) => 0xff00 >> Math.max(0, Math.min(8, prefixBits - index * 8)));
+  return Uint8Array.from([...bytes, ...mask]);
+}

@@ -1,0 +1,268 @@
+/** `ca init` and `ca show`: constraints, a CA for each purpose, and CAs that come from elsewhere. */
+import assert from "node:assert/strict";
+import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import {
+  createIntermediateCa,
+  createSigningCa,
+  issueClientCertificate,
+  type SigningCa,
+} from "../support/signing_ca.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const signal = new AbortController().signal;
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function runnerIn(cwd: string): (line: string, time?: string) => Promise<Ran> {
+  const random = createSeededRandom();
+  return async (line, time = "2026-06-01T00:00:00Z") => {
+    const io = createCapturedIo({ cwd, random, clock: createFakeClock(time) });
+    const code = await run(line.split(" "), io, signal);
+    return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+  };
+}
+
+async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: string): Promise<void> {
+  await writeFile(folder.join("given.crt"), certificatePem);
+  await writeFile(folder.join("given.key"), keyPem, { mode: 0o600 });
+}
+
+const IMPORT = "ca init --import-cert given.crt --import-key given.key";
+
+test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect say so", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const made = await tlsboot(
+    "ca init --permit-dns Example.org --permit-dns .lab.example --permit-ip 10.0.0.0/8,fd00::1",
+  );
+  assert.equal(made.code, 0, made.stderr);
+  const text = "DNS names example.org and below, below lab.example; IP addresses 10.0.0.0/8, fd00::1/128; " +
+    "other kinds of names freely";
+  assert.ok((await tlsboot("ca show")).stdout.includes(`May issue for:   ${text}\n`));
+  assert.ok((await tlsboot("inspect tlsboot-data/pki/ca.crt")).stdout.includes(text));
+  const { nameConstraints } = JSON.parse((await tlsboot("ca show -o json")).stdout);
+  assert.deepEqual(nameConstraints.permitted.dnsNames, ["example.org", ".lab.example"]);
+  assert.deepEqual(nameConstraints.permitted.ipRanges, ["10.0.0.0/8", "fd00::1/128"]);
+});
+
+for (
+  const [flag, value, want] of [
+    ["--permit-dns", "*.example.org", "leave the asterisk out"],
+    ["--permit-dns", "example.org.", "want a domain such as example.org"],
+    ["--permit-ip", "10.0.0.1/8", "want a range such as 10.0.0.0/8"],
+    ["--permit-ip", "example.org", "want a range such as 10.0.0.0/8"],
+  ] as const
+) {
+  test(`tlsboot ca init refuses ${flag} ${value} and writes nothing`, async () => {
+    await using folder = await createTempFolder();
+    const { code, stderr } = await runnerIn(folder.path)(`ca init ${flag} ${value}`);
+    assert.equal(code, 2);
+    assert.ok(stderr.includes(want), stderr);
+    assert.deepEqual(await readdir(folder.path), []);
+  });
+}
+
+test("tlsboot ca init --split makes a CA for each purpose, and ca show shows them all", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  assert.equal((await tlsboot("ca init --split --permit-dns example.org")).code, 0);
+  const names = ["ca", "client-ca", "custom-ca", "kubelet-client-ca", "kubelet-serving-ca"];
+  const files = names.flatMap((name) => [`${name}.crt`, `${name}.key`]);
+  assert.deepEqual((await readdir(folder.join("tlsboot-data/pki"))).sort(), files);
+  const shown = await tlsboot("ca show");
+  assert.equal(shown.code, 0);
+  assert.equal(shown.stdout.match(/^For:/gm)?.length, 5);
+  assert.equal(shown.stdout.match(/example\.org and below/g)?.length, 5);
+  const json = JSON.parse((await tlsboot("ca show -o json")).stdout);
+  const subjects = [json, ...json.split].map(({ subject }: { readonly subject: string }) => subject);
+  assert.deepEqual(subjects, [
+    "CN=tlsboot-ca",
+    "CN=tlsboot-ca-client",
+    "CN=tlsboot-ca-kubelet-client",
+    "CN=tlsboot-ca-kubelet-serving",
+    "CN=tlsboot-ca-custom",
+  ]);
+  const before = await Promise.all(files.map((file) => readFile(folder.join(`tlsboot-data/pki/${file}`), "utf8")));
+  for (const again of ["ca init", "ca init --split"]) {
+    const { code, stderr } = await tlsboot(again);
+    assert.equal(code, 1);
+    assert.match(stderr, /an existing CA is never overwritten/);
+  }
+  const after = await Promise.all(files.map((file) => readFile(folder.join(`tlsboot-data/pki/${file}`), "utf8")));
+  assert.deepEqual(after, before);
+});
+
+test("tlsboot ca init --split goes on after an interruption, and nothing else does", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const at = (name: string) => folder.join(`tlsboot-data/pki/${name}`);
+  await tlsboot("ca init --split");
+  const kept = await readFile(at("client-ca.crt"), "utf8");
+  const key = await readFile(at("kubelet-client-ca.key"), "utf8");
+  for (const name of ["ca.crt", "ca.key", "kubelet-client-ca.crt"]) await rm(at(name));
+  const plain = await tlsboot("ca init");
+  assert.equal(plain.code, 1);
+  assert.match(plain.stderr, /client-ca\.crt" exists\ntlsboot: hint: finish .*: tlsboot ca init --split/);
+  const up = await tlsboot("serve --secure-port 0");
+  assert.equal(up.code, 1);
+  assert.match(up.stderr, /tlsboot ca init --split/);
+  assert.equal((await tlsboot("ca init --split")).code, 0);
+  assert.equal(await readFile(at("client-ca.crt"), "utf8"), kept);
+  assert.equal(await readFile(at("kubelet-client-ca.key"), "utf8"), key);
+});
+
+test("a split site with a CA missing is refused, never served by another CA", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init --split");
+  await rm(folder.join("tlsboot-data/pki/client-ca.crt"));
+  for (const line of ["ca show", "kubeconfig admin", "serve --secure-port 0", "up --secure-port 0"]) {
+    const { code, stderr } = await tlsboot(line);
+    assert.equal(code, 1, line);
+    assert.match(stderr, /cannot use the CAs in .* but not .*client-ca\.crt\ntlsboot: hint: put back what is missing/);
+  }
+});
+
+test("tlsboot ca init --import-cert takes a chain with its key, and says what it is", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
+  const root = await createSigningCa({ commonName: "root" });
+  const upper = await createIntermediateCa(root, "upper", { nameConstraints });
+  const lower = await createIntermediateCa(upper, "lower", { maxPathLength: 0 });
+  await writeGiven(folder, `text before\n${encodeTrust(lower)}`, lower.keyPem);
+  const taken = await tlsboot(IMPORT);
+  assert.deepEqual(taken, {
+    code: 0,
+    stdout: `certificate: tlsboot-data/pki/ca.crt
+key: tlsboot-data/pki/ca.key
+subject: CN=lower
+issued by: CN=upper, issued by CN=root
+"CN=upper" may issue for: DNS names example.org and below; other kinds of names freely
+`,
+    stderr: "",
+  });
+  assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.crt"), "utf8"), encodeTrust(lower));
+  const shown = (await tlsboot("ca show")).stdout;
+  assert.match(shown, /Issued by: +CN=upper, from .*\nIssued by: +CN=root, a root, from /);
+  assert.match(shown, /May issue for: +DNS names example\.org and below.* \(so says CN=upper\)\nCAs below it: +none\n/);
+  assert.equal((await tlsboot("ca show", "2036-01-01T00:00:00Z")).code, 3);
+  const again = await tlsboot(IMPORT);
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /never overwritten/);
+});
+
+interface Refusal {
+  readonly name: string;
+  readonly given: () => Promise<{ readonly certificate: string; readonly key: string; readonly mode?: number }>;
+  readonly time?: string;
+  readonly want: RegExp;
+}
+
+const pairOf = (ca: SigningCa) => ({ certificate: encodeTrust(ca), key: ca.keyPem });
+const root = createSigningCa({ commonName: "root" });
+
+const REFUSALS: readonly Refusal[] = [
+  {
+    name: "a key of another CA",
+    given: async () => ({ ...pairOf(await createIntermediateCa(await root)), key: (await root).keyPem }),
+    want: /private key does not match public key\ntlsboot: hint: give the CA first/,
+  },
+  {
+    name: "a key that others can read",
+    given: async () => ({ ...pairOf(await root), mode: 0o644 }),
+    want: /others may read it \(mode 644\)\ntlsboot: hint: chmod 600/,
+  },
+  {
+    name: "a certificate that is no CA",
+    given: async () => ({
+      certificate: await issueClientCertificate(await root, new Date("2026-01-01"), new Date("2027-01-01")),
+      key: (await root).keyPem,
+    }),
+    want: /the certificate is not a CA/,
+  },
+  {
+    name: "the wrong order",
+    given: async () => {
+      const lower = await createIntermediateCa(await root, "lower");
+      return { certificate: (await root).certificatePem + lower.certificatePem, key: (await root).keyPem };
+    },
+    want: /certificate 1 "CN=root" signed itself, so 2 "CN=lower" behind it is not its issuer/,
+  },
+  {
+    name: "a chain without its root",
+    given: async () => ({ ...pairOf(await root), ...await lone() }),
+    want: /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer behind what it issued/,
+  },
+  {
+    name: "an expired CA",
+    given: async () => pairOf(await root),
+    time: "2036-01-01T00:00:00Z",
+    want: /"CN=root" ended at 2035-01-01T00:00:00Z\ntlsboot: hint: give one that is valid/,
+  },
+  {
+    name: "a CA of tomorrow",
+    given: async () => pairOf(await root),
+    time: "2024-01-01T00:00:00Z",
+    want: /"CN=root" is not valid before 2025-01-01T00:00:00Z/,
+  },
+  {
+    name: "a CA for servers only",
+    given: async () => pairOf(await createIntermediateCa(await root, "web", { usages: ["cert sign", "server auth"] })),
+    want: /the extended key usages of "CN=web" do not allow certificates of clients/,
+  },
+  {
+    name: "no certificate",
+    given: async () => ({ certificate: "garbage", key: (await root).keyPem }),
+    want: /must contain at least one CERTIFICATE PEM block/,
+  },
+];
+
+async function lone(): Promise<{ readonly certificate: string; readonly key: string }> {
+  const lower = await createIntermediateCa(await root, "lower");
+  return { certificate: lower.certificatePem, key: lower.keyPem };
+}
+
+for (const { name, given, time, want } of REFUSALS) {
+  test(`tlsboot ca init --import-cert refuses ${name} and writes nothing`, async () => {
+    await using folder = await createTempFolder();
+    const { certificate, key, mode } = await given();
+    await writeGiven(folder, certificate, key);
+    await chmod(folder.join("given.key"), mode ?? 0o600);
+    const { code, stderr } = await runnerIn(folder.path)(IMPORT, time);
+    assert.equal(code, 1);
+    assert.match(stderr, want);
+    assert.equal((await readdir(folder.path)).includes("tlsboot-data"), false);
+    assert.equal(stderr.includes("PRIVATE KEY"), false);
+  });
+}
+
+test("tlsboot ca init refuses one of the two import flags, missing files, and flags of a new CA beside them", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  for (
+    const [line, code, want] of [
+      ["ca init --import-cert a.crt", 2, /go together/],
+      ["ca init --import-key a.key", 2, /go together/],
+      [`${IMPORT} --common-name x`, 2, /--common-name is for a new CA/],
+      [`${IMPORT} --permit-ip 10.0.0.0/8`, 2, /--permit-ip is for a new CA/],
+      [`${IMPORT} --split`, 2, /--split is for a new CA/],
+      [IMPORT, 1, /given\.crt": file does not exist\ntlsboot: hint: check the path of --import-cert/],
+    ] as const
+  ) {
+    const ran = await tlsboot(line);
+    assert.equal(ran.code, code, line);
+    assert.match(ran.stderr, want);
+  }
+});

@@ -1,0 +1,150 @@
+/** `up` over a CA for each purpose, and over a CA with name constraints. */
+import assert from "node:assert/strict";
+import { readFile, stat } from "node:fs/promises";
+import { test } from "node:test";
+import { createFilePort } from "../../client/files.ts";
+import { readAuthority } from "../../cli/authority/files.ts";
+import { authorityPaths } from "../../cli/authority/layout.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { ConfigMap } from "../../core/kube/core_v1.ts";
+import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
+import { runTlsboot } from "../support/child.ts";
+import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
+import { writeIntruder } from "../support/intruder.ts";
+import { type Connected, connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const BOOTSTRAP = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
+const NODE = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+
+async function readLeaf(pem: string): Promise<CertificateFacts> {
+  const chain = parseCertificateChain(pem);
+  assert.ok(chain.ok && chain.value[0] !== undefined);
+  return await Promise.resolve(chain.value[0]);
+}
+
+/** Creates, approves, and waits for a certificate or a Failed condition. */
+async function ask({ api }: Connected, name: string, edit: Parameters<typeof buildCsr>[0]) {
+  const path = `${CSRS}/${name}`;
+  await api.requestJson({ method: "POST", path: CSRS, body: await buildCsr({ name, ...edit }) }, quiet);
+  const created = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
+  const approved = { type: "Approved", status: "True", reason: "test", message: "" };
+  const body = { ...created, status: { conditions: [approved] } };
+  await api.requestJson({ method: "PUT", path: `${path}/approval`, body }, quiet);
+  while (true) {
+    const { status } = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
+    if (status.certificate !== undefined || (status.conditions ?? []).length > 1) return status;
+  }
+}
+
+test("up over a split CA uses each CA for its purpose alone", async () => {
+  await using folder = await createTempFolder();
+  const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
+  assert.equal(init.code, 0, init.stderr);
+  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  const files = createFilePort();
+  const read = (purpose: Parameters<typeof authorityPaths>[1]) =>
+    readAuthority(authorityPaths(site.data, purpose), files);
+  const [serving, client, kubeletClient, kubeletServing] = await Promise.all([
+    read("serving"),
+    read("client"),
+    read("kubelet-client"),
+    read("kubelet-serving"),
+  ]);
+  const isFrom = (leaf: CertificateFacts, { certificate }: { readonly certificate: CertificateFacts }) =>
+    assert.ok(verifyCertificateSignature(leaf, certificate), `not signed by ${certificate.subject.commonName}`);
+
+  isFrom(await readLeaf(await readFile(`${site.data}/pki/apiserver.crt`, "utf8")), serving);
+  for (const name of ["admin", "bootstrap"]) {
+    const text = await readFile(`${site.data}/${name}.kubeconfig`, "utf8");
+    const config = parseKubeconfig(text, name);
+    assert.ok(config.ok);
+    assert.equal(config.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
+    if (name === "admin") isFrom(await readLeaf(config.value.users[0]?.user.clientCertificateData ?? ""), client);
+  }
+  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
+  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  isFrom(await readLeaf(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8")), kubeletClient);
+
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using node = await connectWith(folder.join("n1/kubeconfig"));
+  await node.api.requestJson({ method: "GET", path: `${CSRS}?limit=1` }, quiet);
+  const info = await admin.api.requestObject<ConfigMap>(
+    { method: "GET", path: "/api/v1/namespaces/kube-public/configmaps/cluster-info" },
+    quiet,
+  );
+  const published = parseKubeconfig(info.data?.["kubeconfig"] ?? "", "cluster-info");
+  assert.ok(published.ok);
+  assert.equal(published.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
+  const user = await ask(admin, "user", {
+    signerName: "kubernetes.io/kube-apiserver-client",
+    commonName: "panda",
+    usages: ["client auth"],
+  });
+  isFrom(await readLeaf(fromBase64(user.certificate ?? "")), client);
+  const kubelet = await ask(admin, "serving", {
+    signerName: "kubernetes.io/kubelet-serving",
+    commonName: "system:node:n1",
+    organizations: ["system:nodes"],
+    dnsNames: ["n1.example"],
+    usages: ["digital signature", "server auth"],
+  });
+  isFrom(await readLeaf(fromBase64(kubelet.certificate ?? "")), kubeletServing);
+
+  const cluster = { server: site.url, caPem: serving.certificatePem };
+  for (const authority of [serving, kubeletServing]) {
+    await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, authority));
+    await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), {
+      code: "unauthorized",
+    });
+  }
+  const issued = await runTlsboot(["kubeconfig", "admin", "--data-dir", "data", "--server", site.url, "--out", "k"], {
+    cwd: folder.path,
+  });
+  assert.equal(issued.code, 0, issued.stderr);
+  await using second = await connectWith(folder.join("k"));
+  await second.api.requestJson({ method: "GET", path: "/api/v1/namespaces/kube-system/secrets" }, quiet);
+});
+
+test("up over a constrained CA serves under the names it may, and issues for no others", async () => {
+  await using folder = await createTempFolder();
+  const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
+  const init = await runTlsboot(["ca", "init", "--data-dir", "data", ...flags], { cwd: folder.path });
+  assert.equal(init.code, 0, init.stderr);
+  await using site = await startSiteProcess(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
+  assert.match(site.running.stderr(), /name constraints keep names out of the serving certificate.*localhost/);
+  const leaf = await readLeaf(await readFile(`${site.data}/pki/apiserver.crt`, "utf8"));
+  assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);
+  const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
+  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  const request = {
+    signerName: "kubernetes.io/kubelet-serving",
+    commonName: "system:node:n1",
+    organizations: ["system:nodes"],
+    usages: ["digital signature", "server auth"],
+  };
+  const inside = await ask(admin, "inside", { ...request, dnsNames: ["n1.example.org"] });
+  assert.ok(inside.certificate !== undefined);
+  const outside = await ask(admin, "outside", { ...request, dnsNames: ["n1.example.com"] });
+  assert.equal(outside.certificate, undefined);
+  assert.match(JSON.stringify(outside.conditions), /name constraints forbid it: DNS name \\"n1\.example\.com\\"/);
+});
+
+test("up refuses to serve under a name that its CA may not certify, and says what to do", async () => {
+  await using folder = await createTempFolder();
+  const init = await runTlsboot(["ca", "init", "--data-dir", "data", "--permit-ip", "10.0.0.0/8"], {
+    cwd: folder.path,
+  });
+  assert.equal(init.code, 0, init.stderr);
+  const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
+  // As for a flag that is wrong.
+  assert.equal(code, 2);
+  assert.match(stderr, /cannot serve as "127\.0\.0\.1": the CA's name constraints forbid it: IP address/);
+  assert.match(stderr, /hint: serve under a name that the CA permits with --advertise-address/);
+  await assert.rejects(stat(folder.join("data/pki/apiserver.crt")));
+});

@@ -1,0 +1,28 @@
+/** Somebody whom a CA has made an administrator, to see whether the API believes that CA. */
+import { writeFile } from "node:fs/promises";
+import { issueClientPair } from "../../cli/issue_pair.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+
+/** Writes a kubeconfig with a fresh certificate of the authority in `system:masters`. */
+export async function writeIntruder(
+  path: string,
+  cluster: { readonly server: string; readonly caPem: string },
+  authority: Authority,
+): Promise<string> {
+  const identity = { commonName: "intruder", organizations: ["system:masters"], lifeMs: 3_600_000 };
+  const deps = { clock: createSystemClock(), random: createSystemRandom() };
+  const { certificatePem, keyPem } = await issueClientPair(authority, identity, deps);
+  const { server, caPem } = cluster;
+  await writeFile(
+    path,
+    encodeKubeconfig({
+      clusters: [{ name: "c", cluster: { server, certificateAuthorityData: caPem } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+      users: [{ name: "u", user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
+      currentContext: "c",
+    }),
+  );
+  return path;
+}
