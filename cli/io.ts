@@ -17,6 +17,8 @@ export interface InputStream {
   readAll(signal: AbortSignal): Promise<string>;
   /** The next line without its line break; undefined at the end of the stream. */
   readLine(signal: AbortSignal): Promise<string | undefined>;
+  /** The next line as it is typed on a terminal, without showing it; undefined when it is given up. */
+  readHidden(signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** The world of one run of the program. */

@@ -3,6 +3,7 @@ import type { WriteStream } from "node:tty";
 import { AppError, messageOf } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
+import { readHidden } from "./hidden_input.ts";
 import { createSystemClock, createSystemRandom } from "./system.ts";
 
 type Process = NodeJS.Process;
@@ -95,6 +96,7 @@ function createInput(stream: Process["stdin"]): InputStream {
       buffered = rest.join("\n");
       return line.replace(/\r$/, "");
     },
+    readHidden: (signal) => readHidden(stream, signal),
   };
 }
 

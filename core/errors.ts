@@ -28,6 +28,8 @@ export type ErrorCode =
   | "key_invalid"
   | "kubeconfig_invalid"
   | "not_found"
+  | "passphrase_missing"
+  | "passphrase_wrong"
   | "pki_invalid"
   | "port_in_use"
   | "storage_corrupt"

@@ -366,11 +366,16 @@ export {
 } from "./pki/certificate.ts";
 export {
   type Authority,
+  type AuthorityCertificates,
   type AuthorityOptions,
   createAuthority,
+  joinAuthority,
   parseAuthority,
+  parseAuthorityCertificate,
+  parseAuthorityCertificates,
   parseChainedAuthority,
 } from "./pki/authority.ts";
+export { type DecryptionFault, decryptPrivateKey, encryptionOf, encryptPrivateKey } from "./pki/encrypted_key.ts";
 export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain } from "./pki/authority_chain.ts";
 export { parseCaBundle, parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/ca_bundle.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";

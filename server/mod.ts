@@ -178,3 +178,4 @@ export {
   type FileAuthorityOptions,
   type FileAuthoritySource,
 } from "./controllers/ca_provider.ts";
+export { type CaKeySource, createKeyFileSource, type PassphrasePort } from "./controllers/ca_key_file.ts";

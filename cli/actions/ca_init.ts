@@ -2,9 +2,11 @@
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
+import { encryptionOf, encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { type AuthorityDeps, createOnly, createSplit, type NewAuthority, writeImported } from "../authority/files.ts";
 import { readImported } from "../authority/import.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../authority/layout.ts";
 import { type CaInitFlags, NEW_CA_SETTINGS } from "../commands/ca/init.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -21,8 +23,10 @@ type CaInitInput = Input<CaInitFlags>;
 const MIN_LIFE_MS = 24 * 3_600_000;
 
 /** Runs `tlsboot ca init`. */
-export async function run(input: CaInitInput, io: Io): Promise<ExitCode> {
-  const deps = { files: createFilePort(), clock: io.clock, random: io.random };
+export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const files = createFilePort();
+  const keys = createCaKeys(input.settings, io, files, signal);
+  const deps = { files, clock: io.clock, random: io.random, keys };
   const { importCert, importKey } = input.settings;
   if (importCert === undefined && importKey === undefined) await make(input, deps, io);
   else await takeOver(input, deps, io);
@@ -34,7 +38,8 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   const options = newAuthority(settings);
   const folder = resolve(io.cwd, dataDir);
   {
-    using _ = startProgress(io, split ? "Making the keys" : "Making the key");
+    // Not while somebody types a passphrase.
+    using _ = settings.encryptKey ? undefined : startProgress(io, split ? "Making the keys" : "Making the key");
     if (split) await createSplit(folder, options, deps);
     else await createOnly(folder, options, deps);
   }
@@ -48,7 +53,7 @@ function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
   if (duration < MIN_LIFE_MS) throw new UsageError("--duration of a CA must be at least 24h");
   if (commonName === "") throw new UsageError("--common-name must not be empty");
-  const plain = { commonName, keyAlgorithm, lifeMs: duration };
+  const plain = { commonName, keyAlgorithm, lifeMs: duration, isEncrypted: settings.encryptKey };
   if (permitDns.length + permitIp.length === 0) return plain;
   const permitted = { ...NO_SUBTREES, dnsNames: permitDns, ipRanges: permitIp };
   const nameConstraints: NameConstraints = { permitted, excluded: NO_SUBTREES };
@@ -68,7 +73,12 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
     );
   }
   const paths = { certificate: resolve(io.cwd, importCert), key: resolve(io.cwd, importKey) };
-  const { authority, keyPem } = await readImported(paths, io.clock.now(), deps.files);
+  const imported = await readImported(paths, io.clock.now(), deps);
+  const { authority } = imported;
+  const isToBeEncrypted = settings.encryptKey || deps.keys.passphrases.isGiven;
+  const keyPem = isToBeEncrypted && encryptionOf(imported.keyPem) === "none"
+    ? await encryptPrivateKey(imported.key, (await deps.keys.passphrases.toMake(importKey)).reveal(), deps.random)
+    : imported.keyPem;
   await writeImported(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
   const { certificate, key } = authorityPaths(dataDir);
   const issuers = authority.issuers.map((issuer) => formatName(issuer.subject));

@@ -5,6 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { encryptionOf } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { isSplit, readChain } from "../authority/files.ts";
 import {
@@ -29,7 +30,7 @@ interface Shown {
   readonly purpose: CaPurpose;
   readonly paths: AuthorityPaths;
   readonly chain: CertificateChain;
-  readonly hasKey: boolean;
+  readonly key: "here" | "encrypted" | "not here";
 }
 
 /** Runs `tlsboot ca show`. */
@@ -61,10 +62,12 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   const paths = authorityPaths(dataDir, purpose);
   const absolute = authorityPaths(resolve(io.cwd, dataDir), purpose);
   const chain = await readChain(absolute, files);
-  return { purpose, paths, chain, hasKey: await files.stat(absolute.key) !== undefined };
+  const keyPem = await files.readText(absolute.key);
+  const key = keyPem === undefined ? "not here" : encryptionOf(keyPem) === "none" ? "here" : "encrypted";
+  return { purpose, paths, chain, key };
 }
 
-function linesOf({ purpose, paths, chain, hasKey }: Shown, split: boolean, now: Date): readonly string[] {
+function linesOf({ purpose, paths, chain, key }: Shown, split: boolean, now: Date): readonly string[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
   const usages = certificate.extendedKeyUsages.map(extendedUsageName);
@@ -72,7 +75,7 @@ function linesOf({ purpose, paths, chain, hasKey }: Shown, split: boolean, now: 
   return [
     ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
     `Certificate:\t${paths.certificate}`,
-    `Private key:\t${hasKey ? paths.key : "not here"}`,
+    `Private key:\t${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`,
     `Subject:\t${formatName(certificate.subject)}`,
     ...issuers.map((issuer) => `Issued by:\t${issuerText(issuer, now)}`),
     ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
@@ -100,11 +103,12 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${constraintsText(one.nameConstraints)}${whose}`];
 }
 
-function factsOf({ purpose, paths, chain, hasKey }: Shown): Readonly<Record<string, unknown>> {
+function factsOf({ purpose, paths, chain, key }: Shown): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
-    hasKey,
+    hasKey: key !== "not here",
+    isKeyEncrypted: key === "encrypted",
     ...certificateFacts(chain.certificate),
     issuers: chain.issuers.map(certificateFacts),
   };

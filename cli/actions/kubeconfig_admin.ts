@@ -5,6 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { isSplit, readAuthority } from "../authority/files.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths } from "../authority/layout.ts";
 import { issueClientPair, type IssuedPair } from "../issue_pair.ts";
 import type { KubeconfigAdminFlags } from "../commands/kubeconfig/admin.ts";
@@ -22,7 +23,11 @@ const MIN_LIFE_MS = 600_000;
 const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
 /** Runs `tlsboot kubeconfig admin`. */
-export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io): Promise<ExitCode> {
+export async function run(
+  { settings }: Input<KubeconfigAdminFlags>,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
   if (settings.duration < MIN_LIFE_MS) throw new UsageError("--duration must be at least 10m");
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
@@ -35,7 +40,11 @@ export async function run({ settings }: Input<KubeconfigAdminFlags>, io: Io): Pr
   const cluster = await readClusterEntry(settings, io);
   const [root, files] = [resolve(io.cwd, settings.dataDir), createFilePort()];
   const purpose = await isSplit(root, files) ? "client" : "serving";
-  const authority = await readAuthority(authorityPaths(root, purpose), files);
+  const authority = await readAuthority(
+    authorityPaths(root, purpose),
+    files,
+    createCaKeys(settings, io, files, signal),
+  );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
   const pair = await issueClientPair(authority, identity, io);
   const user: KubeconfigUser = settings.embedCerts

@@ -1,5 +1,6 @@
 /** Runs the API server until it is stopped. */
 import { createFilePort } from "../../client/files.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -12,8 +13,11 @@ import { displayPath } from "../output/display_path.ts";
 /** The action of `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
-  const deps = { files: createFilePort(), clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  const files = createFilePort();
+  const keys = createCaKeys(input.settings, io, files, signal);
+  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
   await using site = await startSite(input.settings, deps, () => []);
+  keys.passphrases.stopAsking();
   io.stdout.write(
     `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${displayPath(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
   );

@@ -11,6 +11,7 @@ import { issueCertificate } from "../../core/pki/certificate.ts";
 import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { type AskedOfSigner, readRequestFile } from "../../core/signing/request_file.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import type { SignFlags } from "../commands/sign.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -47,7 +48,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   const { settings, args } = input;
   const files = createFilePort();
   const targets = await planTargets(args, settings, files, io.cwd);
-  const signing = await openSigning(settings, files, io);
+  const signing = await openSigning(settings, files, io, signal);
   const codes = new Set<ExitCode>();
   for (const [index, file] of args.entries()) {
     try {
@@ -70,9 +71,15 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
   return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
 }
 
-async function openSigning(settings: Settings<SignFlags>, files: FilePort, io: Io): Promise<Signing> {
+async function openSigning(
+  settings: Settings<SignFlags>,
+  files: FilePort,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Signing> {
   const logger = createLogger({ stderr: io.stderr, clock: io.clock });
-  const deps = { files, clock: io.clock, logger, cwd: io.cwd };
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
   const { signerNames: [signerName], profiles } = await openSignerProfiles({
     signerName: settings.signerName === undefined ? [] : [settings.signerName],
     profile: settings.profile === undefined ? [] : [settings.profile],

@@ -5,6 +5,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
 import { signerManifest, signerObjectNames } from "../../core/signing/rbac.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import type { SignerFlags } from "../commands/signer.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -23,7 +24,9 @@ import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../sit
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
-  const deps = { files: createFilePort(), clock: io.clock, logger, cwd: io.cwd };
+  const files = createFilePort();
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };
   if (settings.check !== undefined) {
     io.stdout.write(`${await checkProfileFile(settings.check, settings, deps)}\n`);
     return EXIT.done;
@@ -35,6 +38,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   }
   if (settings.kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot signer --help");
   const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
+  keys.passphrases.stopAsking();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings) };
   const role = signerObjectNames(chosen).lease.replace(/^tlsboot-/, "");
   await runDistant(role, settings, io, logger, async (transport, deps, leading) => {

@@ -4,6 +4,7 @@ import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import type { UpFlags } from "../commands/up.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -38,7 +39,8 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const { settings } = input;
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
   const files = createFilePort();
-  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  const keys = createCaKeys(settings, io, files, signal);
+  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
   const policies = await followPolicies(settings, deps);
@@ -49,6 +51,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
   ], NO_COLLECTOR);
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
+  keys.passphrases.stopAsking();
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
   await ensureClusterInfo(site.server, cluster, deps, signal);

@@ -1,13 +1,22 @@
 /** CAs on disk: a certificate and a key. Never overwritten; refused when others can read the key. */
-import { dirname, sep } from "node:path";
+import { dirname } from "node:path";
 import type { FilePort } from "../../client/files.ts";
-import { AppError } from "../../core/errors.ts";
-import { type Authority, createAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { type CaKeySource, openPrivateKey } from "../../server/controllers/ca_key_file.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import {
+  type Authority,
+  createAuthority,
+  joinAuthority,
+  parseAuthorityCertificates,
+} from "../../core/pki/authority.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/authority_chain.ts";
-import { generatePrivateKey, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
+import type { CaKeys } from "./keys.ts";
+import { checkPrivate } from "./private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
 
 /** What a new CA is to be. */
@@ -16,6 +25,8 @@ export interface NewAuthority {
   readonly keyAlgorithm: KeyAlgorithm;
   readonly lifeMs: number;
   readonly nameConstraints?: NameConstraints;
+  /** Under a passphrase, also when none is handed over. */
+  readonly isEncrypted?: boolean;
 }
 
 /** What making a CA needs. */
@@ -23,20 +34,35 @@ export interface AuthorityDeps {
   readonly files: FilePort;
   readonly clock: Pick<Clock, "now">;
   readonly random: Random;
+  readonly keys: CaKeys;
 }
 
 /** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
 const BACKDATE_MS = 5 * 60_000;
 const SERIAL_BYTES = 16;
-const OTHERS = 0o077;
 
-/** Reads a CA. AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`. */
-export async function readAuthority(paths: AuthorityPaths, files: FilePort): Promise<Authority> {
-  const certificate = await readRequired(paths.certificate, files);
-  await checkPrivate(paths.key, files);
-  const authority = parseChainedAuthority(certificate, await readRequired(paths.key, files));
+/**
+ * Reads a CA. AppError `not_found` when a file is missing, `file_permissions`, `ca_invalid`, `passphrase_missing`,
+ * `passphrase_wrong`.
+ */
+export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys: CaKeys): Promise<Authority> {
+  const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
+  if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
+  const source = keys.sourceOf(paths);
+  const key = await source.open(await stateOf(source));
+  const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
   throw invalidCa(paths.certificate, authority.error);
+}
+
+async function stateOf(source: CaKeySource): Promise<string> {
+  try {
+    return await source.state();
+  } catch (error) {
+    // A file that is not there; what has a hint of its own passes.
+    if (isAppError(error, "io") && error.hint === undefined) throw missing(source.name);
+    throw error;
+  }
 }
 
 /** Reads the certificate of a CA, and those above it in its file. AppError `not_found`, `ca_invalid`. */
@@ -88,7 +114,7 @@ export async function createSplit(dataDir: string, options: NewAuthority, deps: 
   for (const purpose of SPLIT_PURPOSES) {
     const paths = authorityPaths(dataDir, purpose);
     const commonName = `${options.commonName}-${purpose}`;
-    if (existing.includes(purpose)) await readAuthority(paths, deps.files);
+    if (existing.includes(purpose)) await readAuthority(paths, deps.files, deps.keys);
     else await create(paths, { ...options, commonName }, deps);
   }
   await create(authorityPaths(dataDir), options, deps);
@@ -111,19 +137,10 @@ export async function writeImported(
   await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
 
-/** Refuses a key that others can read. Windows has no such bits and reports none that would matter. */
-export async function checkPrivate(path: string, files: FilePort): Promise<void> {
-  const facts = await files.stat(path);
-  if (facts === undefined || (facts.mode & OTHERS) === 0 || isWindowsMode(facts.mode)) return;
-  throw new AppError("file_permissions", `cannot use "${path}": others may read it (mode ${facts.mode.toString(8)})`, {
-    hint: `chmod 600 ${path}`,
-  });
-}
-
 async function create(paths: AuthorityPaths, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
   const { files, clock, random } = deps;
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
-  const key = await findKey(paths.key, files) ?? await createKey(paths.key, options.keyAlgorithm, deps);
+  const key = await findKey(paths.key, deps) ?? await createKey(paths.key, options, deps);
   const now = clock.now().getTime();
   const { commonName, nameConstraints } = options;
   const authority = await createAuthority({
@@ -169,31 +186,37 @@ function invalidCa(path: string, error: string): AppError {
   });
 }
 
-async function findKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
+async function findKey(path: string, { files, keys }: AuthorityDeps): Promise<PrivateKey | undefined> {
   if (await files.lstat(path) === undefined) return undefined;
   await checkPrivate(path, files);
-  const key = parsePrivateKey(await readRequired(path, files));
+  const key = await openPrivateKey(await readRequired(path, files), path, keys.passphrases.toOpen);
   if (key.ok) return key.value;
   throw new AppError("file_exists", `cannot create a CA: "${path}" exists and is no key: ${key.error}`, {
     hint: "an existing key is never overwritten: choose another --data-dir, or move the file away",
   });
 }
 
-async function createKey(path: string, algorithm: KeyAlgorithm, deps: AuthorityDeps): Promise<PrivateKey> {
-  const key = await generatePrivateKey(algorithm);
-  await deps.files.createExclusive(path, key.toPem(), SECRET_MODE);
+async function createKey(
+  path: string,
+  { keyAlgorithm, isEncrypted = false }: NewAuthority,
+  deps: AuthorityDeps,
+): Promise<PrivateKey> {
+  const { random, keys } = deps;
+  const passphrase = isEncrypted || keys.passphrases.isGiven ? await keys.passphrases.toMake(path) : undefined;
+  const key = await generatePrivateKey(keyAlgorithm);
+  const pem = passphrase === undefined ? key.toPem() : await encryptPrivateKey(key, passphrase.reveal(), random);
+  await deps.files.createExclusive(path, pem, SECRET_MODE);
   return key;
-}
-
-/** Windows shows every file as 666 or 444. */
-function isWindowsMode(mode: number): boolean {
-  return sep === "\\" && (mode === 0o666 || mode === 0o444);
 }
 
 async function readRequired(path: string, files: FilePort): Promise<string> {
   const text = await files.readText(path);
-  if (text !== undefined) return text;
-  throw new AppError("not_found", `cannot read "${path}": file does not exist`, {
+  if (text === undefined) throw missing(path);
+  return text;
+}
+
+function missing(path: string): AppError {
+  return new AppError("not_found", `cannot read "${path}": file does not exist`, {
     hint: "make a CA with: tlsboot ca init",
   });
 }

@@ -1,17 +1,22 @@
 /** A CA that comes from elsewhere, looked at before it is taken. */
 import { AppError } from "../../core/errors.ts";
-import { type Authority, parseChainedAuthority } from "../../core/pki/authority.ts";
+import { type Authority, joinAuthority, parseAuthorityCertificates } from "../../core/pki/authority.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { FilePort } from "../../client/files.ts";
-import { checkPrivate } from "./files.ts";
+import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
+import { openPrivateKey } from "../../server/controllers/ca_key_file.ts";
+import type { CaKeys } from "./keys.ts";
+import { checkPrivate } from "./private_file.ts";
 
 /** A CA as its two files have it. */
 export interface ImportedAuthority {
   readonly authority: Authority;
+  /** As it is in its file. */
   readonly keyPem: string;
+  readonly key: PrivateKey;
 }
 
 /** Below this a key is no CA's (NIST SP 800-57 part 1, 112 bits). */
@@ -21,22 +26,26 @@ const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "
 
 /**
  * Reads and checks a CA: CA:TRUE, keyCertSign, path lengths, dates, strength, order and signatures of the chain up to its
- * root, and that the key is the certificate's. AppError `not_found`, `file_permissions`, `ca_invalid`, `ca_expired`.
+ * root, and that the key is the certificate's. AppError `not_found`, `file_permissions`, `ca_invalid`, `ca_expired`,
+ * `passphrase_missing`, `passphrase_wrong`.
  */
 export async function readImported(
   paths: { readonly certificate: string; readonly key: string },
   now: Date,
-  files: FilePort,
+  { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
 ): Promise<ImportedAuthority> {
   const certificatePem = await readGiven(paths.certificate, "--import-cert", files);
   const keyPem = await readGiven(paths.key, "--import-key", files);
   await checkPrivate(paths.key, files);
-  const authority = parseChainedAuthority(certificatePem, keyPem);
-  if (!authority.ok) {
-    throw refused(paths.certificate, authority.error, "give the CA first, behind it its issuers, and the CA's key");
-  }
-  assertUsable(authority.value, paths.certificate, now);
-  return { authority: authority.value, keyPem };
+  const hint = "give the CA first, behind it its issuers, and the CA's key";
+  const certificates = parseAuthorityCertificates(certificatePem);
+  if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
+  assertUsable(certificates.value, paths.certificate, now);
+  const key = await openPrivateKey(keyPem, paths.key, keys.passphrases.toOpen);
+  if (!key.ok) throw refused(paths.key, key.error, "give the PEM file of the CA's key");
+  const authority = await joinAuthority(certificates.value, createCaKey(key.value));
+  if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
+  return { authority: authority.value, keyPem, key: key.value };
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {

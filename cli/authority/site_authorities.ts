@@ -21,20 +21,25 @@ export interface SiteAuthorities {
 }
 
 const DAY_MS = 86_400_000;
-const NEW_CA = { commonName: "tlsboot-ca", keyAlgorithm: "ecdsa-p256", lifeMs: 3650 * DAY_MS } as const;
+const NEW_CA = {
+  commonName: "tlsboot-ca",
+  keyAlgorithm: "ecdsa-p256",
+  lifeMs: 3650 * DAY_MS,
+  isEncrypted: false,
+} as const;
 const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
 
-/** The CAs of a data directory; makes one for everything where there is none. AppError `ca_invalid`, `file_permissions`, `io`. */
+/** The CAs of a data directory; makes one for everything where there is none. AppError as `readAuthority`, `io`. */
 export async function ensureAuthorities(
   root: string,
   deps: AuthorityDeps,
 ): Promise<{ readonly authorities: SiteAuthorities; readonly created: boolean }> {
-  const { files } = deps;
+  const { files, keys } = deps;
   const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
   if (isNew) await createOnly(root, NEW_CA, deps);
   const split = await isSplit(root, files);
-  const serving = await readAuthority(authorityPaths(root), files);
-  const client = split ? await readAuthority(authorityPaths(root, "client"), files) : serving;
+  const serving = await readAuthority(authorityPaths(root), files, keys);
+  const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
   const clientCas: ClientCa[] = [];
   for (const purpose of split ? CLIENT_PURPOSES : ["serving"] as const) {
     const paths = authorityPaths(root, purpose);

@@ -14,3 +14,11 @@ export const API_FLAGS = {
     summary: "Kubeconfig for the API server. Without it, admin.kubeconfig in --data-dir.",
   }),
 } as const;
+
+/** How the keys of CAs are opened, for every command that opens one. */
+export const CA_KEY_FLAGS = {
+  caPassphraseFile: fileFlag({
+    summary: "File with the passphrase of encrypted CA keys, one line, readable by its owner only; - reads it from " +
+      "stdin. Without it, it is asked for on a terminal.",
+  }),
+} as const;

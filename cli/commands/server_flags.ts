@@ -1,10 +1,11 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { fileFlag, hostFlag, hostListFlag, integerFlag, switchFlag, textFlag } from "../framework/flags.ts";
-import { DATA_DIR_FLAG } from "./common_flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "./common_flags.ts";
 
 /** Flags of everything that serves the API. */
 export const SERVER_FLAGS = {
   dataDir: DATA_DIR_FLAG,
+  ...CA_KEY_FLAGS,
   bindAddress: hostFlag({
     default: "127.0.0.1",
     placeholder: "IP",

@@ -2,7 +2,7 @@
 import { parseAskedUsage } from "../../core/csr/asked_names.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
-import { DATA_DIR_FLAG } from "./common_flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "./common_flags.ts";
 import { SIGNING_FLAGS } from "./controller_flags.ts";
 import { USAGE_CHOICES } from "./request_flags.ts";
 
@@ -27,6 +27,7 @@ const flags = {
     summary: "CA certificate, PEM. Without it, the CA in --data-dir.",
   },
   clusterSigningKeyFile: SIGNING_FLAGS.clusterSigningKeyFile,
+  ...CA_KEY_FLAGS,
   clusterSigningDuration: SIGNING_FLAGS.clusterSigningDuration,
 } as const;
 

@@ -1,6 +1,7 @@
 /** `tlsboot signer`. */
 import { defineCommand } from "../framework/command.ts";
 import { fileFlag, switchFlag } from "../framework/flags.ts";
+import { CA_KEY_FLAGS } from "./common_flags.ts";
 import { CONTROLLER_FLAGS, PROFILE_FLAGS, SIGNING_FLAGS } from "./controller_flags.ts";
 
 /** Flags of the signer. */
@@ -12,6 +13,7 @@ export const SIGNER_FLAGS = {
   }),
   ...PROFILE_FLAGS,
   ...SIGNING_FLAGS,
+  ...CA_KEY_FLAGS,
   check: fileFlag({
     isCommandLineOnly: true,
     summary: "Read a profile, say its rules in sentences, and end; wrong ones are told with every fault.",

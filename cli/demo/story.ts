@@ -15,6 +15,7 @@ import { APPROVE, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csr_names.ts";
 import { createTableApi, decodeTable } from "../actions/tables.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { createCaKeys } from "../authority/keys.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
@@ -68,7 +69,8 @@ const ASKING_AT_ONCE = 16;
 export async function tellStory(options: StoryOptions, signal: AbortSignal): Promise<void> {
   const { io, files, logger } = options;
   const narrator = createNarrator(io, options);
-  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout };
+  const keys = createCaKeys({ caPassphraseFile: undefined }, io, files, signal);
+  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
   const show = (path: string): string => displayPath(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 

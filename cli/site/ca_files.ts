@@ -1,6 +1,7 @@
 /** The file access of a CA source over the file port. */
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
+import { isWindowsMode } from "../authority/private_file.ts";
 import type { CaFiles } from "../../server/controllers/ca_provider.ts";
 
 /** Reads files and their modes; a missing file is AppError `io`. */
@@ -12,7 +13,8 @@ export function caFilesOver(files: FilePort): CaFiles {
       return text;
     },
     async mode(path) {
-      return (await files.stat(path))?.mode ?? 0;
+      const mode = (await files.stat(path))?.mode ?? 0;
+      return isWindowsMode(mode) ? 0 : mode;
     },
   };
 }

@@ -3,13 +3,11 @@ import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import type { Clock, Logger } from "../../core/ports.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../core/signing/plan.ts";
-import type { FilePort } from "../../client/files.ts";
 import { isSplit, readAuthority } from "../authority/files.ts";
 import { authorityPaths, purposeOfSigner } from "../authority/layout.ts";
-import { openSigningCas } from "./signing_cas.ts";
+import { openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
 
 /** Which CA. */
 export interface OfflineCaSettings {
@@ -30,13 +28,13 @@ const NONE = { certFile: undefined, keyFile: undefined };
 export async function openOfflineCa(
   settings: OfflineCaSettings,
   signerName: string,
-  deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger; readonly cwd: string },
+  deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
   const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
   if (all.certFile === undefined && all.keyFile === undefined) {
     const purpose = await isSplit(dataDir, deps.files) ? purposeOfSigner(signerName) : "serving";
-    const authority = await readAuthority(authorityPaths(dataDir, purpose), deps.files);
+    const authority = await readAuthority(authorityPaths(dataDir, purpose), deps.files, deps.keys);
     const isForClients = ["serving", "client", "kubelet-client"].includes(purpose);
     return { authority, clientTrust: isForClients ? "trusted" : "distrusted" };
   }

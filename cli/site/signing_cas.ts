@@ -10,7 +10,14 @@ import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
-import { authorityPaths, type CaPurpose, purposeOfSigner, SPLIT_PURPOSES } from "../authority/layout.ts";
+import type { CaKeys } from "../authority/keys.ts";
+import {
+  type AuthorityPaths,
+  authorityPaths,
+  type CaPurpose,
+  purposeOfSigner,
+  SPLIT_PURPOSES,
+} from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -38,6 +45,14 @@ export interface SigningCaFlags {
 export interface SigningCas {
   readonly signerNames: readonly string[];
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
+}
+
+/** What opening CAs needs. */
+export interface SigningCaDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly keys: CaKeys;
 }
 
 const SIGNERS: readonly {
@@ -105,7 +120,7 @@ export function isForAll({ all }: SigningCaFlags): boolean {
 export async function openSigningCas(
   flags: SigningCaFlags,
   chosen: readonly string[],
-  deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger; readonly cwd: string },
+  deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<SigningCas> {
   const specific = SIGNERS.filter(({ flag }) => isGiven(flags[flag]));
   const { certFile, keyFile } = flags.all;
@@ -130,15 +145,10 @@ export async function openSigningCas(
   if (lacking !== undefined) {
     throw new UsageError(`no CA to sign with for "${lacking}"`, "give --cluster-signing-cert-file for all signers");
   }
-  const open = (paths: CaPaths): Promise<FileAuthoritySource> =>
-    createFileAuthoritySource({
-      files: caFilesOver(deps.files),
-      certFile: resolve(deps.cwd, paths.certFile ?? ""),
-      keyFile: resolve(deps.cwd, paths.keyFile ?? ""),
-      withIssuers: flags.withIssuers,
-      clock: deps.clock,
-      logger: deps.logger,
-    });
+  const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
+    const [certificate, key] = [paths.certFile, paths.keyFile].map((path) => resolve(deps.cwd, path ?? ""));
+    return openCa({ certificate: certificate ?? "", key: key ?? "" }, flags.withIssuers, deps);
+  };
   const sources = new Map<string, FileAuthoritySource>();
   if (specific.length > 0) {
     for (const { name, flag } of specific) sources.set(name, await open(flags[flag]));
@@ -154,18 +164,31 @@ export async function openSigningCas(
 export async function openOwnCas(
   root: string,
   isSplit: boolean,
-  deps: { readonly files: FilePort; readonly clock: Clock; readonly logger: Logger },
+  deps: SigningCaDeps,
 ): Promise<SigningCas> {
   const sources = new Map<CaPurpose, FileAuthoritySource>();
   for (const purpose of isSplit ? SPLIT_PURPOSES : ["serving"] as const) {
-    const { certificate: certFile, key: keyFile } = authorityPaths(root, purpose);
-    const files = caFilesOver(deps.files);
-    sources.set(purpose, await createFileAuthoritySource({ ...deps, files, certFile, keyFile, withIssuers: true }));
+    sources.set(purpose, await openCa(authorityPaths(root, purpose), true, deps));
   }
   return {
     signerNames: UP_SIGNERS,
     authorities: (signerName) => currentOf(sources.get(isSplit ? purposeOfSigner(signerName) : "serving")),
   };
+}
+
+function openCa(paths: AuthorityPaths, withIssuers: boolean, deps: SigningCaDeps): Promise<FileAuthoritySource> {
+  const key = deps.keys.sourceOf(paths);
+  const { files, clock, logger } = deps;
+  const certFile = paths.certificate;
+  return createFileAuthoritySource({
+    files: caFilesOver(files),
+    certFile,
+    keyFile: key.name,
+    key,
+    withIssuers,
+    clock,
+    logger,
+  });
 }
 
 async function currentOf(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {

@@ -20,6 +20,7 @@ import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { CaKeys } from "../authority/keys.ts";
 import { ensureAuthorities, type SiteAuthorities } from "../authority/site_authorities.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
@@ -36,6 +37,7 @@ export interface SiteDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly cwd: string;
+  readonly keys: CaKeys;
   /** Gets audit lines for `--audit-log-path -`. */
   readonly stdout: { write(text: string): void };
 }

@@ -4,15 +4,13 @@ import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../result.ts";
 import { type CertificateChain, findAuthorityFault, intermediatesOf, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { DerReader, TAG } from "./der.ts";
 import { signatureAlgorithmOf, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, publicKeysEqual } from "./public_key.ts";
-import { findSignatureFault } from "./signature.ts";
-import { encodeSignatureAlgorithm, parseSignatureAlgorithm } from "./signature_algorithm.ts";
+import { isSignatureGood } from "./signature.ts";
 
 export { signatureAlgorithmOf } from "./issue.ts";
 
@@ -79,17 +77,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
  * that may sign, without critical extensions that we do not understand. The key must be the certificate's, which is tried.
  */
 export function parseAuthority(certificatePem: string, keyPem: string): Result<Authority, string> {
-  const blocks = parsePemBlocks(certificatePem).filter(({ label }) => label === "CERTIFICATE");
-  const [block] = blocks;
-  if (block === undefined || blocks.length > 1) return err(`expected 1 certificate, found ${blocks.length}`);
-  const parsed = parseCertificate(block.bytes);
-  if (!parsed.ok) return parsed;
-  const certificate = parsed.value;
-  const fault = findAuthorityFault(certificate);
-  if (fault !== undefined) return err(fault);
-  const key = parsePrivateKey(keyPem);
-  if (!key.ok) return key;
-  return withKey(withoutIssuers(certificate), key.value);
+  const certificate = parseAuthorityCertificate(certificatePem);
+  return certificate.ok ? withKeyPem(certificate.value, keyPem) : certificate;
 }
 
 /**
@@ -97,40 +86,77 @@ export function parseAuthority(certificatePem: string, keyPem: string): Result<A
  * the intermediates.
  */
 export function parseChainedAuthority(certificatesPem: string, keyPem: string): Result<Authority, string> {
-  const chain = parseAuthorityChain(certificatesPem);
-  if (!chain.ok) return chain;
-  const key = parsePrivateKey(keyPem);
-  return key.ok ? withKey(withIssuers(chain.value), key.value) : key;
+  const certificates = parseAuthorityCertificates(certificatesPem);
+  return certificates.ok ? withKeyPem(certificates.value, keyPem) : certificates;
 }
 
-function withoutIssuers(certificate: CertificateFacts): Omit<Authority, "key"> {
+/** What is known of a CA before its key is there. */
+export type AuthorityCertificates = Omit<Authority, "key">;
+
+/** The certificate half of `parseAuthority`. */
+export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {
+  const blocks = parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE");
+  const [block] = blocks;
+  if (block === undefined || blocks.length > 1) return err(`expected 1 certificate, found ${blocks.length}`);
+  const parsed = parseCertificate(block.bytes);
+  if (!parsed.ok) return parsed;
+  const fault = findAuthorityFault(parsed.value);
+  return fault === undefined ? ok(withoutIssuers(parsed.value)) : err(fault);
+}
+
+/** The certificate half of `parseChainedAuthority`. */
+export function parseAuthorityCertificates(pem: string): Result<AuthorityCertificates, string> {
+  const chain = parseAuthorityChain(pem);
+  return chain.ok ? ok(withIssuers(chain.value)) : chain;
+}
+
+/**
+ * Puts the two halves of a CA together. The key must be the certificate's: it is asked for a signature over a text that is
+ * nothing else, which is checked. Rejects as the key does.
+ */
+export async function joinAuthority(
+  certificates: AuthorityCertificates,
+  key: CaKey,
+): Promise<Result<Authority, string>> {
+  const { publicKeyDer, publicKey, sha256Fingerprint } = certificates.certificate;
+  if (!publicKeysEqual(await key.publicKey(), publicKeyDer)) return err(MISMATCH);
+  const trial = new TextEncoder().encode(`tlsboot asks for the key of the CA ${sha256Fingerprint}`);
+  const algorithm = signatureAlgorithmOf(publicKeyDer);
+  try {
+    const signature = await key.sign(trial, algorithm);
+    return isSignatureGood(algorithm, publicKey, trial, signature) ? ok({ ...certificates, key }) : err(MISMATCH);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    // A key whose numbers contradict each other loads, but cannot sign.
+    return err(MISMATCH);
+  }
+}
+
+const MISMATCH = "private key does not match public key";
+
+function withoutIssuers(certificate: CertificateFacts): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", certificate.der);
   return { certificate, certificatePem, issuers: [], intermediates: [] };
 }
 
-function withIssuers(chain: CertificateChain): Omit<Authority, "key"> {
+function withIssuers(chain: CertificateChain): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
   return { ...chain, certificatePem, intermediates: intermediatesOf(chain) };
 }
 
-function withKey(authority: Omit<Authority, "key">, key: PrivateKey): Result<Authority, string> {
-  return isKeyOf(authority.certificate, key)
-    ? ok({ ...authority, key: createCaKey(key) })
-    : err("private key does not match public key");
+function withKeyPem(certificates: AuthorityCertificates, keyPem: string): Result<Authority, string> {
+  const key = parsePrivateKey(keyPem);
+  if (!key.ok) return key;
+  return isKeyOf(certificates.certificate, key.value)
+    ? ok({ ...certificates, key: createCaKey(key.value) })
+    : err(MISMATCH);
 }
 
 /** Compares the public keys and makes one signature: a key file may carry a public half that is not its own. */
-function isKeyOf(certificate: CertificateFacts, key: PrivateKey): boolean {
-  const { publicKeyDer, publicKey } = certificate;
+function isKeyOf({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
   if (!publicKeysEqual(key.publicKeyDer(), publicKeyDer)) return false;
-  const name = signatureAlgorithmOf(publicKeyDer);
-  const algorithm = parseSignatureAlgorithm(
-    new DerReader(encodeSignatureAlgorithm(name)).read(TAG.sequence, "algorithm").content,
-  );
-  const data = certificate.signedDer;
   try {
-    const signature = key.sign(data);
-    return findSignatureFault({ algorithm, key: publicKey, data, signature, allowSha1: false }) === undefined;
+    return isSignatureGood(signatureAlgorithmOf(publicKeyDer), publicKey, signedDer, key.sign(signedDer));
   } catch {
     // A key whose numbers contradict each other loads, but cannot sign.
     return false;

@@ -61,8 +61,9 @@ export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<Priva
 export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
   if (block === undefined) return err("no private key found in PEM data");
-  if (block.label === "ENCRYPTED PRIVATE KEY" || block.headers["Proc-Type"]?.includes("ENCRYPTED") === true) {
-    return err("the private key is encrypted, which is not supported");
+  if (block.label === "ENCRYPTED PRIVATE KEY") return err("the private key is encrypted");
+  if (block.headers["Proc-Type"]?.includes("ENCRYPTED") === true) {
+    return err("the private key is encrypted in OpenSSL's old form; convert it with openssl pkcs8 -topk8");
   }
   const type = KEY_FORMAT[block.label];
   if (type === undefined) return err(`unsupported private key type "${block.label}"`);
@@ -79,13 +80,14 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
 export function createCaKey(key: PrivateKey): CaKey {
   return {
     publicKey: () => Promise.resolve(key.publicKeyDer()),
-    sign(data, algorithm): Promise<Uint8Array<ArrayBuffer>> {
+    async sign(data, algorithm): Promise<Uint8Array<ArrayBuffer>> {
       const family = algorithm === "SHA256-RSA" ? "RSA" : algorithm === "Ed25519" ? "Ed25519" : "ECDSA";
       if (family !== key.algorithm) {
-        const message = `cannot sign with "${algorithm}": the key is ${key.algorithm}`;
-        return Promise.reject(new AppError("key_invalid", message));
+        throw new AppError("key_invalid", `cannot sign with "${algorithm}": the key is ${key.algorithm}`);
       }
-      return Promise.resolve(algorithm === "Ed25519" ? key.sign(data) : key.sign(data, ALGORITHM_HASH[algorithm]));
+      return await Promise.resolve(
+        algorithm === "Ed25519" ? key.sign(data) : key.sign(data, ALGORITHM_HASH[algorithm]),
+      );
     },
   };
 }

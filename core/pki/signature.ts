@@ -1,10 +1,16 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
 import { Buffer } from "node:buffer";
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import type { SignatureAlgorithm } from "../ports.ts";
 import { decodeUnsignedBigInt, findCurveByName, verifyEcdsa } from "./curves.ts";
 import { type Bytes, decodeUnsigned, DerError, DerReader, TAG } from "./der.ts";
 import type { PublicKeyFacts } from "./public_key.ts";
-import type { HashName, SignatureAlgorithmFacts } from "./signature_algorithm.ts";
+import {
+  encodeSignatureAlgorithm,
+  type HashName,
+  parseSignatureAlgorithm,
+  type SignatureAlgorithmFacts,
+} from "./signature_algorithm.ts";
 
 /** Everything a verification needs. */
 export interface SignedBytes {
@@ -55,6 +61,18 @@ export function findSignatureFault(signed: SignedBytes): string | undefined {
         ? undefined
         : "x509: Ed25519 verification failure";
   }
+}
+
+/** Whether a CA's key made a signature by one of the algorithms that CAs use. */
+export function isSignatureGood(
+  name: SignatureAlgorithm,
+  key: PublicKeyFacts,
+  data: Bytes,
+  signature: Bytes,
+): boolean {
+  const sequence = new DerReader(encodeSignatureAlgorithm(name)).read(TAG.sequence, "algorithm");
+  const algorithm = parseSignatureAlgorithm(sequence.content);
+  return findSignatureFault({ algorithm, key, data, signature, allowSha1: false }) === undefined;
 }
 
 function isRsaGood(facts: PublicKeyFacts, hash: HashName, isPss: boolean, data: Bytes, signature: Bytes): boolean {

@@ -1,9 +1,14 @@
 /** A signer's CA from two files, read again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
 import { AppError, messageOf } from "../../core/errors.ts";
-import { type Authority, parseAuthority, parseChainedAuthority } from "../../core/pki/authority.ts";
-import { parsePrivateKey } from "../../core/pki/keys.ts";
+import {
+  type Authority,
+  joinAuthority,
+  parseAuthorityCertificate,
+  parseAuthorityCertificates,
+} from "../../core/pki/authority.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { type CaKeySource, createKeyFileSource } from "./ca_key_file.ts";
 
 /** The little of a file system that is needed here. */
 export interface CaFiles {
@@ -18,6 +23,8 @@ export interface FileAuthorityOptions {
   readonly files: CaFiles;
   readonly certFile: string;
   readonly keyFile: string;
+  /** Where the key is, when it is not plain in `keyFile`, which then only names it. */
+  readonly key?: CaKeySource;
   /**
    * Take a certificate file that holds the CA and behind it its issuers, and put the intermediates behind what is issued.
    * Without it the file holds one certificate and issued certificates come alone, as in kube-controller-manager.
@@ -39,11 +46,11 @@ interface Loaded {
 }
 
 const CHECK_INTERVAL_MS = 1_000;
-const GROUP_AND_OTHERS = 0o077;
 
 /**
  * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is no
- * CA, and `file_permissions` when others may read the key. Later faults are logged and the old pair stays in use.
+ * CA, and `file_permissions` when others may read the key; a key under a passphrase adds `passphrase_missing` and
+ * `passphrase_wrong`. Later faults are logged and the old pair stays in use.
  */
 export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
   const { certFile, keyFile, clock, logger } = options;
@@ -85,51 +92,45 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
   return { current };
 }
 
-/** Reads and checks the pair; the very same value when the files hold what `known` holds. */
+/** Reads and checks the pair; the very same value when certificate and key are what `known` was made of. */
 async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
-  const { certFile, keyFile } = options;
+  const { certFile, keyFile, files } = options;
   // Upstream blames its loader, by this name, for content that it could read.
   const loader = `csr-controller::${certFile}::${keyFile}`;
   if (certFile === "" || keyFile === "") {
     throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
   }
-  const certificatePem = await readFile(options, certFile);
-  const keyPem = await readFile(options, keyFile);
-  const content = `${certificatePem}\0${keyPem}`;
+  const source = options.key ?? createKeyFileSource(files, keyFile);
+  const certificatePem = await read(certFile, () => files.read(certFile));
+  const state = await read(certFile, () => source.state());
+  const content = `${certificatePem}\0${state}`;
   if (content === known?.content) return known;
-  await refuseOpenKey(options);
-  const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
+  const key = await source.open(state);
   const { withIssuers = false } = options;
+  const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
   if (count === 0 || (count > 1 && !withIssuers)) {
     const hint = count === 0
       ? "give a PEM file with the CA certificate"
       : "give a file with the CA certificate alone, or --cluster-signing-chain to send its intermediates along";
     throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
   }
-  const key = parsePrivateKey(keyPem);
   if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
-  const parse = withIssuers ? parseChainedAuthority : parseAuthority;
-  const authority = parse(certificatePem, keyPem);
+  const certificates = withIssuers
+    ? parseAuthorityCertificates(certificatePem)
+    : parseAuthorityCertificate(certificatePem);
+  const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
   if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
   return { authority: authority.value, content };
 }
 
-async function readFile({ files, certFile }: FileAuthorityOptions, path: string): Promise<string> {
+/** Both halves are blamed on the certificate file, as upstream does; what has a hint of its own passes. */
+async function read(certFile: string, action: () => Promise<string>): Promise<string> {
   try {
-    return await files.read(path);
+    return await action();
   } catch (cause) {
+    if (cause instanceof AppError && cause.hint !== undefined) throw cause;
     throw invalidCa(`error reading CA cert file "${certFile}": ${messageOf(cause)}`, { cause });
   }
-}
-
-async function refuseOpenKey({ files, keyFile }: FileAuthorityOptions): Promise<void> {
-  const mode = await files.mode(keyFile);
-  if ((mode & GROUP_AND_OTHERS) === 0) return;
-  throw new AppError(
-    "file_permissions",
-    `cannot use CA key "${keyFile}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
-    { hint: `chmod 600 ${keyFile}` },
-  );
 }
 
 /** A pair that does not fit is noticed by Go's `tls.X509KeyPair`, which signs its text. */

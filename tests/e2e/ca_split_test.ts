@@ -4,12 +4,13 @@ import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
 import { readAuthority } from "../../cli/authority/files.ts";
-import { authorityPaths } from "../../cli/authority/layout.ts";
+import { authorityPaths, type CaPurpose } from "../../cli/authority/layout.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/certificate.ts";
+import { createPlainKeys } from "../support/ca_keys.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
@@ -46,9 +47,8 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
   await using site = await startSiteProcess(folder, ["--auto-approve"]);
-  const files = createFilePort();
-  const read = (purpose: Parameters<typeof authorityPaths>[1]) =>
-    readAuthority(authorityPaths(site.data, purpose), files);
+  const read = (purpose: CaPurpose) =>
+    readAuthority(authorityPaths(site.data, purpose), createFilePort(), createPlainKeys());
   const [serving, client, kubeletClient, kubeletServing] = await Promise.all([
     read("serving"),
     read("client"),

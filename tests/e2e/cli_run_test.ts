@@ -167,7 +167,7 @@ test("tlsboot kubeconfig admin refuses a CA key that others can read", async () 
   await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
   const refused = await tlsboot("kubeconfig admin");
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /others may read it \(mode 644\)\ntlsboot: hint: chmod 600 /);
+  assert.match(refused.stderr, /its mode 0644 lets others at it\ntlsboot: hint: chmod 600 /);
 });
 
 test("tlsboot kubeconfig bootstrap takes the token from stdin and never prints it", async () => {

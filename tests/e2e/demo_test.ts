@@ -8,6 +8,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
+import { createPlainKeys } from "../support/ca_keys.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 /** A machine that gets no certificate must end the story soon. */
@@ -94,7 +95,8 @@ for (
 async function replaceCa(site: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
   await using folder = await createTempFolder();
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;
-  const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom() };
+  const keys = createPlainKeys();
+  const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom(), keys };
   await createOnly(folder.path, options, deps);
   await copyFile(folder.join("pki", "ca.key"), site.dir.caKey);
   await copyFile(folder.join("pki", "ca.crt"), site.dir.caCertificate);

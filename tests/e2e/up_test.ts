@@ -238,7 +238,7 @@ test("what a site cannot start with is told, each with its own exit code and a h
     fails(
       ["--data-dir", "open"],
       1,
-      /error: cannot use ".*open\/pki\/ca\.key": others may read it \(mode 644\)\n.*hint: chmod 600 /,
+      /error: cannot use CA key ".*open\/pki\/ca\.key": its mode 0644 lets others at it\n.*hint: chmod 600 /,
     ),
     fails(["--data-dir", "lonely"], 1, /error: cannot (use|read) ".*lonely\/pki\/ca\.key": /),
   ]);

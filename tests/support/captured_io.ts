@@ -58,5 +58,8 @@ function createInput(text: string, isTerminal: boolean): InputStream {
       rest = more.join("\n");
       return Promise.resolve(line);
     },
+    readHidden(signal) {
+      return this.readLine(signal);
+    },
   };
 }

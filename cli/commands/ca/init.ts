@@ -5,7 +5,7 @@ import { err, ok } from "../../../core/result.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
-import { DATA_DIR_FLAG } from "../common_flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "../common_flags.ts";
 
 const flags = {
   dataDir: DATA_DIR_FLAG,
@@ -37,6 +37,12 @@ const flags = {
         : ok(formatCidr(range));
     },
   }),
+  encryptKey: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Put the key under a passphrase that is typed twice; --ca-passphrase-file alone does so with the one in " +
+      "the file. Every command that opens the key then needs it.",
+  }),
+  ...CA_KEY_FLAGS,
   split: switchFlag({
     isCommandLineOnly: true,
     summary: "Make a CA for each purpose: the API server's certificate, clients of the API, kubelets as clients, " +
@@ -73,7 +79,10 @@ export const caInit = defineCommand({
  purpose alone. The API believes clients of the first two, and kubeconfigs trust ca for the server.
 
  --import-cert is checked: that it is a CA and may sign, path lengths, dates, order and signatures of the chain up to
- its root, strength, and that the key belongs to it. The intermediates are sent behind whatever it issues.`,
+ its root, strength, and that the key belongs to it. The intermediates are sent behind whatever it issues.
+
+ An encrypted key is PKCS#8 (PBES2: PBKDF2 with HMAC-SHA256, AES-256-CBC), which openssl pkey reads. A key that is
+ imported under a passphrase stays under it.`,
   group: "Key and File Commands",
   args: [],
   flags,
@@ -87,6 +96,7 @@ export const caInit = defineCommand({
       comment: "Make one for one domain and one network",
       command: "tlsboot ca init --permit-dns example.org --permit-ip 10.0.0.0/8 --permit-ip 127.0.0.1",
     },
+    { comment: "Make one whose key is under a passphrase that is asked for", command: "tlsboot ca init --encrypt-key" },
     { comment: "Make a CA for each purpose", command: "tlsboot ca init --split" },
     {
       comment: "Take an intermediate CA of your organization",

@@ -1,10 +1,12 @@
 /** `tlsboot kubeconfig admin`. */
 import { defineCommand } from "../../framework/command.ts";
 import { durationFlag, fileFlag, textFlag } from "../../framework/flags.ts";
+import { CA_KEY_FLAGS } from "../common_flags.ts";
 import { KUBECONFIG_FLAGS } from "./flags.ts";
 
 const flags = {
   ...KUBECONFIG_FLAGS,
+  ...CA_KEY_FLAGS,
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),

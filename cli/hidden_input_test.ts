@@ -1,0 +1,50 @@
+import { strict as assert } from "node:assert";
+import { EventEmitter } from "node:events";
+import { test } from "node:test";
+import { readHidden, type TerminalInput } from "./hidden_input.ts";
+
+class FakeTerminal extends EventEmitter {
+  readonly modes: boolean[] = [];
+  setEncoding(): void {}
+  setRawMode(isRaw: boolean): void {
+    this.modes.push(isRaw);
+  }
+  resume(): void {}
+  pause(): void {}
+}
+
+async function typed(...chunks: readonly string[]): Promise<string | undefined> {
+  const terminal = new FakeTerminal();
+  const line = readHidden(terminal as TerminalInput, new AbortController().signal);
+  for (const chunk of chunks) terminal.emit("data", chunk);
+  try {
+    return await line;
+  } finally {
+    assert.deepEqual(terminal.modes, [true, false]);
+    assert.equal(terminal.listenerCount("data"), 0);
+  }
+}
+
+test("readHidden() reads up to Enter, and edits as a terminal does", async () => {
+  assert.equal(await typed("a", "b", "\r"), "ab");
+  assert.equal(await typed("abc\nrest"), "abc");
+  assert.equal(await typed("ax\u007fb\r"), "ab");
+  assert.equal(await typed("wrong\u0015right\r"), "right");
+  assert.equal(await typed("\u007f\r"), "");
+  assert.equal(await typed("é€\b\r"), "é");
+  assert.equal(await typed("a\u0004b\r"), "ab");
+});
+
+test("readHidden() gives up at Ctrl-D, rejects at Ctrl-C, and puts the terminal back", async () => {
+  assert.equal(await typed("\u0004"), undefined);
+  await assert.rejects(typed("abc\u0003"), { code: "aborted" });
+});
+
+test("readHidden() ends with the signal", async () => {
+  const terminal = new FakeTerminal();
+  const abort = new AbortController();
+  const line = readHidden(terminal as TerminalInput, abort.signal);
+  abort.abort(new Error("over"));
+  await assert.rejects(line, /over/);
+  assert.deepEqual(terminal.modes, [true, false]);
+});

@@ -1,0 +1,61 @@
+/** The key of a CA in a file of its own, plain or under a passphrase. */
+import type { Secret } from "../../core/brand.ts";
+import { AppError } from "../../core/errors.ts";
+import { decryptPrivateKey, encryptionOf } from "../../core/pki/encrypted_key.ts";
+import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import type { CaKey } from "../../core/ports.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import type { CaFiles } from "./ca_provider.ts";
+
+/** Where the private half of a CA comes from. */
+export interface CaKeySource {
+  /** For messages: the path of a file, or a program. */
+  readonly name: string;
+  /** What is there now; another text when it may be another key. Rejects when there is nothing. */
+  state(): Promise<string>;
+  /** The key of such a state; an error says what is wrong with it. Rejects with AppError when it is refused. */
+  open(state: string): Promise<Result<CaKey, string>>;
+}
+
+/** Asked for the passphrase of a key, which is named for the question; AppError `passphrase_missing`. */
+export type PassphrasePort = (keyName: string) => Promise<Secret<string>>;
+
+const GROUP_AND_OTHERS = 0o077;
+
+/** A key file. AppError `file_permissions` when others may read it, `passphrase_missing`, `passphrase_wrong`. */
+export function createKeyFileSource(files: CaFiles, path: string, passphrase?: PassphrasePort): CaKeySource {
+  return {
+    name: path,
+    state: () => files.read(path),
+    async open(pem) {
+      refuseOpenKey(path, await files.mode(path));
+      const key = await openPrivateKey(pem, path, passphrase);
+      return key.ok ? ok(createCaKey(key.value)) : key;
+    },
+  };
+}
+
+/** Reads a private key, from under its passphrase where it is under one; an error says what is wrong with the text. */
+export async function openPrivateKey(
+  pem: string,
+  name: string,
+  passphrase?: PassphrasePort,
+): Promise<Result<PrivateKey, string>> {
+  if (encryptionOf(pem) !== "pkcs8") return parsePrivateKey(pem);
+  if (passphrase === undefined) return err("the private key is encrypted, and there is no passphrase");
+  const plain = await decryptPrivateKey(pem, (await passphrase(name)).reveal());
+  if (plain.ok) return parsePrivateKey(plain.value);
+  if (plain.error.kind === "unreadable") return err(plain.error.message);
+  throw new AppError("passphrase_wrong", `cannot open the key "${name}": the passphrase does not fit`, {
+    hint: "give the passphrase of this key with --ca-passphrase-file, or type it again",
+  });
+}
+
+function refuseOpenKey(path: string, mode: number): void {
+  if ((mode & GROUP_AND_OTHERS) === 0) return;
+  throw new AppError(
+    "file_permissions",
+    `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
+    { hint: `chmod 600 ${path}` },
+  );
+}

@@ -1,0 +1,202 @@
+/** CA keys under a passphrase: from a file, from stdin, typed; and every way in which it is missing or wrong. */
+import assert from "node:assert/strict";
+import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { runTlsboot } from "../support/child.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { createSigningCa } from "../support/signing_ca.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const PASSPHRASE = "correct horse battery";
+const FILE = "--ca-passphrase-file pass";
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolder> {
+  const folder = await createTempFolder();
+  await writeFile(folder.join("pass"), text, { mode: 0o600 });
+  return folder;
+}
+
+function runnerIn(cwd: string): (line: string, options?: CapturedIoOptions) => Promise<Ran> {
+  const random = createSeededRandom();
+  return async (line, options = {}) => {
+    const io = createCapturedIo({ cwd, random, clock: createFakeClock("2026-06-01T00:00:00Z"), ...options });
+    const code = await run(line.split(" "), io, quiet);
+    const ran = { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+    assert.ok(!`${ran.stdout}${ran.stderr}`.includes(PASSPHRASE), "the passphrase was printed");
+    return ran;
+  };
+}
+
+const keyAt = (folder: TempFolder) => readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+
+test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands that open it need the file", async () => {
+  await using folder = await folderWithPassphrase();
+  const tlsboot = runnerIn(folder.path);
+  assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
+  assert.match(await keyAt(folder), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+  assert.match((await tlsboot("ca show")).stdout, /Private key: +tlsboot-data\/pki\/ca\.key, under a passphrase\n/);
+  assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyEncrypted, true);
+
+  const without = await tlsboot("kubeconfig admin");
+  assert.equal(without.code, 1);
+  assert.match(
+    without.stderr,
+    /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: give a file that holds it with --ca-passphrase-file, or run the command on a terminal\n/,
+  );
+  await writeFile(folder.join("other"), "wrong\n", { mode: 0o600 });
+  const wrong = await tlsboot("kubeconfig admin --ca-passphrase-file other");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /cannot open the key ".*ca\.key": the passphrase does not fit\ntlsboot: hint: give the/);
+  assert.equal((await tlsboot(`kubeconfig admin ${FILE}`)).code, 0);
+});
+
+test("a passphrase comes from stdin with --ca-passphrase-file -", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const stdin = `${PASSPHRASE}\n`;
+  assert.equal((await tlsboot("ca init --ca-passphrase-file -", { stdin })).code, 0);
+  assert.equal((await tlsboot("kubeconfig admin --ca-passphrase-file -", { stdin })).code, 0);
+  assert.equal((await tlsboot("kubeconfig admin --force --ca-passphrase-file -", { stdin: "" })).code, 1);
+});
+
+test("a passphrase is asked for on a terminal, twice for a new key", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  const typed = (stdin: string) => ({ isTerminal: true, stdin });
+  const differing = await tlsboot("ca init --encrypt-key", typed(`${PASSPHRASE}\nother\n`));
+  assert.equal(differing.code, 1);
+  assert.match(differing.stderr, /the two passphrases are not the same/);
+  assert.deepEqual(await filesIn(folder), []);
+  const made = await tlsboot("ca init --encrypt-key", typed(`${PASSPHRASE}\n${PASSPHRASE}\n`));
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stderr, /^Passphrase of the new key: \nThe same again: \n/);
+  const admin = await tlsboot("kubeconfig admin", typed(`${PASSPHRASE}\n`));
+  assert.equal(admin.code, 0, admin.stderr);
+  assert.match(admin.stderr, /^Passphrase of tlsboot-data\/pki\/ca\.key: \n$/);
+  const given = await tlsboot("kubeconfig admin --force", typed("\n"));
+  assert.equal(given.code, 1);
+  assert.match(given.stderr, /cannot use the passphrase from the terminal: it is empty/);
+  const nobody = await tlsboot("ca init --encrypt-key --data-dir other");
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.stderr, /cannot encrypt the key ".*": there is no passphrase/);
+});
+
+async function filesIn(folder: TempFolder): Promise<readonly string[]> {
+  return await readdir(folder.join("tlsboot-data/pki")).catch(() => []);
+}
+
+for (
+  const { name, prepare, want } of [
+    {
+      name: "readable by others",
+      prepare: (folder: TempFolder) => chmod(folder.join("pass"), 0o640),
+      want: /cannot use ".*pass": others may read it \(mode 640\)\ntlsboot: hint: chmod 600/,
+    },
+    {
+      name: "empty",
+      prepare: (folder: TempFolder) => writeFile(folder.join("pass"), "\n"),
+      want: /cannot use the passphrase from "pass": it is empty\ntlsboot: hint: want one line/,
+    },
+    {
+      name: "of several lines",
+      prepare: (folder: TempFolder) => writeFile(folder.join("pass"), "a\nb\n"),
+      want: /it has more than one line/,
+    },
+    {
+      name: "much too long",
+      prepare: (folder: TempFolder) => writeFile(folder.join("pass"), "x".repeat(5000)),
+      want: /it has more than 1024 characters/,
+    },
+  ]
+) {
+  test(`a passphrase file that is ${name} is refused, and no key is made`, async () => {
+    await using folder = await folderWithPassphrase();
+    await prepare(folder);
+    const { code, stderr } = await runnerIn(folder.path)(`ca init ${FILE}`);
+    assert.equal(code, 1);
+    assert.match(stderr, want);
+    assert.equal((await filesIn(folder)).length, 0);
+  });
+}
+
+test("a passphrase file that does not exist is named", async () => {
+  await using folder = await createTempFolder();
+  const { code, stderr } = await runnerIn(folder.path)(`ca init ${FILE}`);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /cannot read passphrase file "pass": file does not exist\ntlsboot: hint: check the path of --ca/,
+  );
+});
+
+test("tlsboot ca init --import-key keeps an encrypted key as it is, and encrypts a plain one when told to", async () => {
+  await using folder = await folderWithPassphrase();
+  const tlsboot = runnerIn(folder.path);
+  const ca = await createSigningCa();
+  const key = parsePrivateKey(ca.keyPem);
+  assert.ok(key.ok);
+  const encrypted = await encryptPrivateKey(key.value, PASSPHRASE, createSeededRandom());
+  await writeFile(folder.join("ca.crt"), ca.certificatePem);
+  await writeFile(folder.join("plain.key"), ca.keyPem, { mode: 0o600 });
+  await writeFile(folder.join("encrypted.key"), encrypted, { mode: 0o600 });
+  const take = (key: string, dir: string) => `ca init --import-cert ca.crt --import-key ${key} --data-dir ${dir}`;
+  const missing = await tlsboot(take("encrypted.key", "a"));
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /cannot open the key ".*encrypted\.key": there is no passphrase/);
+  assert.equal((await tlsboot(`${take("encrypted.key", "a")} ${FILE}`)).code, 0);
+  assert.equal(await readFile(folder.join("a/pki/ca.key"), "utf8"), encrypted);
+  assert.equal((await tlsboot(`${take("plain.key", "b")} ${FILE}`)).code, 0);
+  assert.match(await readFile(folder.join("b/pki/ca.key"), "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+  assert.equal((await tlsboot(`kubeconfig admin --data-dir b ${FILE}`)).code, 0);
+});
+
+test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
+  await using folder = await folderWithPassphrase();
+  const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
+  {
+    await using site = await startSiteProcess(folder, args);
+    assert.match(await readFile(`${site.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+    const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
+    const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+    const bootstrapped = await runTlsboot([...bootstrap, ...node], { cwd: folder.path });
+    assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+    await using connected = await connectWith(folder.join("n1/kubeconfig"));
+    assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
+    const { stdout, stderr } = await site.end("SIGTERM");
+    assert.ok(!`${stdout}${stderr}`.includes(PASSPHRASE));
+  }
+  for (const command of ["up", "serve"]) {
+    const refused = await runTlsboot([command, "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: /);
+  }
+  await using again = await startSiteProcess(folder, args);
+  assert.match(again.url, /^https:/);
+});
+
+test("the signer opens a key under a passphrase, and says what is wrong with it in time", async () => {
+  await using folder = await folderWithPassphrase();
+  const tlsboot = runnerIn(folder.path);
+  assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
+  const pki = "tlsboot-data/pki";
+  const line =
+    `signer --kubeconfig none --cluster-signing-cert-file ${pki}/ca.crt --cluster-signing-key-file ${pki}/ca.key`;
+  const missing = await tlsboot(line);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /there is no passphrase/);
+  const opened = await tlsboot(`${line} ${FILE}`);
+  assert.match(opened.stderr, /cannot read kubeconfig/);
+});
