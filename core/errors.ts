@@ -26,6 +26,7 @@ export type ErrorCode =
   | "invalid"
   | "io"
   | "key_invalid"
+  | "key_program_failed"
   | "kubeconfig_invalid"
   | "not_found"
   | "passphrase_missing"

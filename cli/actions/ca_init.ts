@@ -5,7 +5,7 @@ import { type NameConstraints, NO_SUBTREES } from "../../core/pki/name_constrain
 import { encryptionOf, encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { type AuthorityDeps, createOnly, createSplit, type NewAuthority, writeImported } from "../authority/files.ts";
-import { readImported } from "../authority/import.ts";
+import { type ImportedAuthority, readImported } from "../authority/import.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths, SPLIT_PURPOSES } from "../authority/layout.ts";
 import { type CaInitFlags, NEW_CA_SETTINGS } from "../commands/ca/init.ts";
@@ -27,7 +27,13 @@ export async function run(input: CaInitInput, io: Io, signal: AbortSignal): Prom
   const files = createFilePort();
   const keys = createCaKeys(input.settings, io, files, signal);
   const deps = { files, clock: io.clock, random: io.random, keys };
-  const { importCert, importKey } = input.settings;
+  const { importCert, importKey, encryptKey } = input.settings;
+  if (encryptKey && keys.hasProgram) {
+    throw new UsageError(
+      "--encrypt-key is for a key file, and --signing-key-command needs none",
+      "leave one of them out",
+    );
+  }
   if (importCert === undefined && importKey === undefined) await make(input, deps, io);
   else await takeOver(input, deps, io);
   return EXIT.done;
@@ -45,7 +51,7 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   }
   for (const purpose of split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const) {
     const { certificate, key } = authorityPaths(dataDir, purpose);
-    io.stdout.write(`certificate: ${certificate}\nkey: ${key}\n`);
+    io.stdout.write(`certificate: ${certificate}\n${deps.keys.hasProgram ? "" : `key: ${key}\n`}`);
   }
 }
 
@@ -62,8 +68,11 @@ function newAuthority(settings: CaInitInput["settings"]): NewAuthority {
 
 async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps, io: Io): Promise<void> {
   const { importCert, importKey, dataDir } = settings;
-  if (importCert === undefined || importKey === undefined) {
+  if (importCert === undefined || (importKey === undefined && !deps.keys.hasProgram)) {
     throw new UsageError("--import-cert and --import-key go together", "give both, or neither");
+  }
+  if (importKey !== undefined && deps.keys.hasProgram) {
+    throw new UsageError("--import-key and --signing-key-command both name the key", "give one of them");
   }
   const foreign = NEW_CA_SETTINGS.find((key) => origins[key] !== "default");
   if (foreign !== undefined) {
@@ -72,19 +81,17 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
       "leave one of them out",
     );
   }
-  const paths = { certificate: resolve(io.cwd, importCert), key: resolve(io.cwd, importKey) };
+  const keyPath = importKey === undefined ? undefined : resolve(io.cwd, importKey);
+  const paths = { certificate: resolve(io.cwd, importCert), key: keyPath };
   const imported = await readImported(paths, io.clock.now(), deps);
   const { authority } = imported;
-  const isToBeEncrypted = settings.encryptKey || deps.keys.passphrases.isGiven;
-  const keyPem = isToBeEncrypted && encryptionOf(imported.keyPem) === "none"
-    ? await encryptPrivateKey(imported.key, (await deps.keys.passphrases.toMake(importKey)).reveal(), deps.random)
-    : imported.keyPem;
+  const keyPem = await keyToWrite(imported, settings.encryptKey, deps);
   await writeImported(resolve(io.cwd, dataDir), { chain: authority, keyPem }, deps);
   const { certificate, key } = authorityPaths(dataDir);
   const issuers = authority.issuers.map((issuer) => formatName(issuer.subject));
   const lines = [
     `certificate: ${certificate}`,
-    `key: ${key}`,
+    ...(keyPem === undefined ? [] : [`key: ${key}`]),
     `subject: ${formatName(authority.certificate.subject)}`,
     ...(issuers.length === 0 ? [] : [`issued by: ${issuers.join(", issued by ")}`]),
     ...[authority.certificate, ...authority.issuers].flatMap((one) =>
@@ -96,4 +103,16 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
     ),
   ];
   io.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** The key as it was given, or under a passphrase; none where a program holds it. */
+async function keyToWrite(
+  { key }: ImportedAuthority,
+  encryptKey: boolean,
+  { keys: { passphrases }, random }: AuthorityDeps,
+): Promise<string | undefined> {
+  if (key === undefined) return undefined;
+  const isPlain = encryptionOf(key.pem) === "none";
+  if (!isPlain || !(encryptKey || passphrases.isGiven)) return key.pem;
+  return await encryptPrivateKey(key.opened, (await passphrases.toMake("--import-key")).reveal(), random);
 }

@@ -13,7 +13,7 @@ import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../c
 import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
-import type { Clock, Random } from "../../core/ports.ts";
+import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivate } from "./private_file.ts";
@@ -120,10 +120,10 @@ export async function createSplit(dataDir: string, options: NewAuthority, deps: 
   await create(authorityPaths(dataDir), options, deps);
 }
 
-/** Writes a CA that exists elsewhere. AppError `file_exists` when there is one, or another key. */
+/** Writes a CA that exists elsewhere; without its key when a program holds it. AppError `file_exists` when there is one, or another key. */
 export async function writeImported(
   dataDir: string,
-  authority: { readonly chain: CertificateChain; readonly keyPem: string },
+  authority: { readonly chain: CertificateChain; readonly keyPem: string | undefined },
   deps: AuthorityDeps,
 ): Promise<void> {
   const { files } = deps;
@@ -131,8 +131,9 @@ export async function writeImported(
   await assertNoCa(dataDir, files);
   await assertNoneBegun(dataDir, files);
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
-  if (await files.readText(paths.key) !== authority.keyPem) {
-    await deps.files.createExclusive(paths.key, authority.keyPem, SECRET_MODE);
+  const { keyPem } = authority;
+  if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
+    await deps.files.createExclusive(paths.key, keyPem, SECRET_MODE);
   }
   await deps.files.createExclusive(paths.certificate, encodeTrust(authority.chain), PUBLIC_MODE);
 }
@@ -140,7 +141,9 @@ export async function writeImported(
 async function create(paths: AuthorityPaths, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
   const { files, clock, random } = deps;
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
-  const key = await findKey(paths.key, deps) ?? await createKey(paths.key, options, deps);
+  const key = deps.keys.hasProgram
+    ? await openProgram(paths, deps.keys)
+    : await findKey(paths.key, deps) ?? await createKey(paths.key, options, deps);
   const now = clock.now().getTime();
   const { commonName, nameConstraints } = options;
   const authority = await createAuthority({
@@ -183,6 +186,16 @@ async function existingPurposes(dataDir: string, files: FilePort): Promise<reado
 function invalidCa(path: string, error: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
     hint: "put back the certificate and the key that belong together",
+  });
+}
+
+/** The key that a program holds; there is no file then. */
+async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
+  const source = keys.sourceOf(paths);
+  const key = await source.open(await source.state());
+  if (key.ok) return key.value;
+  throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {
+    hint: "docs/ca.md says what it must answer",
   });
 }
 

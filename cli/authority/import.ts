@@ -8,15 +8,15 @@ import { formatTime } from "../../core/kube/meta.ts";
 import type { FilePort } from "../../client/files.ts";
 import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { openPrivateKey } from "../../server/controllers/ca_key_file.ts";
+import type { CaKey } from "../../core/ports.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivate } from "./private_file.ts";
 
 /** A CA as its two files have it. */
 export interface ImportedAuthority {
   readonly authority: Authority;
-  /** As it is in its file. */
-  readonly keyPem: string;
-  readonly key: PrivateKey;
+  /** As its file has it; undefined when a program holds it. */
+  readonly key: { readonly pem: string; readonly opened: PrivateKey } | undefined;
 }
 
 /** Below this a key is no CA's (NIST SP 800-57 part 1, 112 bits). */
@@ -30,22 +30,39 @@ const NEEDED_USAGES = [["1.3.6.1.5.5.7.3.2", "clients"], ["1.3.6.1.5.5.7.3.1", "
  * `passphrase_missing`, `passphrase_wrong`.
  */
 export async function readImported(
-  paths: { readonly certificate: string; readonly key: string },
+  paths: { readonly certificate: string; readonly key: string | undefined },
   now: Date,
   { files, keys }: { readonly files: FilePort; readonly keys: CaKeys },
 ): Promise<ImportedAuthority> {
   const certificatePem = await readGiven(paths.certificate, "--import-cert", files);
-  const keyPem = await readGiven(paths.key, "--import-key", files);
-  await checkPrivate(paths.key, files);
   const hint = "give the CA first, behind it its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
   if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
-  const key = await openPrivateKey(keyPem, paths.key, keys.passphrases.toOpen);
-  if (!key.ok) throw refused(paths.key, key.error, "give the PEM file of the CA's key");
-  const authority = await joinAuthority(certificates.value, createCaKey(key.value));
+  const key = paths.key === undefined ? undefined : await readKey(paths.key, files, keys);
+  const caKey = key === undefined ? await openProgram(paths.certificate, keys) : createCaKey(key.opened);
+  const authority = await joinAuthority(certificates.value, caKey);
   if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
-  return { authority: authority.value, keyPem, key: key.value };
+  return { authority: authority.value, key };
+}
+
+async function readKey(
+  path: string,
+  files: FilePort,
+  keys: CaKeys,
+): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
+  const pem = await readGiven(path, "--import-key", files);
+  await checkPrivate(path, files);
+  const key = await openPrivateKey(pem, path, keys.passphrases.toOpen);
+  if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
+  return { pem, opened: key.value };
+}
+
+async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
+  const source = keys.namedSource(certificate, undefined);
+  const key = await source.open(await source.state());
+  if (key.ok) return key.value;
+  throw refused(certificate, key.error, "docs/ca.md says what the program must answer");
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {

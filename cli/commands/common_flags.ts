@@ -21,4 +21,9 @@ export const CA_KEY_FLAGS = {
     summary: "File with the passphrase of encrypted CA keys, one line, readable by its owner only; - reads it from " +
       "stdin. Without it, it is asked for on a terminal.",
   }),
+  signingKeyCommand: fileFlag({
+    placeholder: "PROGRAM",
+    summary: "Program that holds the CA key, in place of a key file: PROGRAM public-key prints it, PROGRAM sign " +
+      "ALGORITHM signs what is on its stdin. An HSM can stand behind it; see docs/ca.md.",
+  }),
 } as const;

@@ -69,7 +69,7 @@ const ASKING_AT_ONCE = 16;
 export async function tellStory(options: StoryOptions, signal: AbortSignal): Promise<void> {
   const { io, files, logger } = options;
   const narrator = createNarrator(io, options);
-  const keys = createCaKeys({ caPassphraseFile: undefined }, io, files, signal);
+  const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
   const show = (path: string): string => displayPath(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);

@@ -9,15 +9,10 @@ import {
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { FilePort } from "../../client/files.ts";
+import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import {
-  type AuthorityPaths,
-  authorityPaths,
-  type CaPurpose,
-  purposeOfSigner,
-  SPLIT_PURPOSES,
-} from "../authority/layout.ts";
+import { authorityPaths, type CaPurpose, purposeOfSigner, SPLIT_PURPOSES } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -131,10 +126,12 @@ export async function openSigningCas(
     );
   }
   for (const { flag, prefix } of specific) {
-    if (flags[flag].keyFile === undefined) throw halfPair(prefix, "cannot specify cert without key");
+    if (flags[flag].keyFile === undefined && !deps.keys.hasProgram) {
+      throw halfPair(prefix, "cannot specify cert without key");
+    }
     if (flags[flag].certFile === undefined) throw halfPair(prefix, "cannot specify key without cert");
   }
-  if (specific.length === 0 && (certFile === undefined || keyFile === undefined)) {
+  if (specific.length === 0 && (certFile === undefined || (keyFile === undefined && !deps.keys.hasProgram))) {
     const missing = certFile === undefined ? "--cluster-signing-cert-file" : "--cluster-signing-key-file";
     throw new UsageError(
       isGiven(flags.all) ? `no CA to sign with: ${missing} is missing` : "no CA to sign with",
@@ -146,8 +143,8 @@ export async function openSigningCas(
     throw new UsageError(`no CA to sign with for "${lacking}"`, "give --cluster-signing-cert-file for all signers");
   }
   const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
-    const [certificate, key] = [paths.certFile, paths.keyFile].map((path) => resolve(deps.cwd, path ?? ""));
-    return openCa({ certificate: certificate ?? "", key: key ?? "" }, flags.withIssuers, deps);
+    const certificate = resolve(deps.cwd, paths.certFile ?? "");
+    return openCa(certificate, deps.keys.namedSource(certificate, paths.keyFile), flags.withIssuers, deps);
   };
   const sources = new Map<string, FileAuthoritySource>();
   if (specific.length > 0) {
@@ -168,7 +165,8 @@ export async function openOwnCas(
 ): Promise<SigningCas> {
   const sources = new Map<CaPurpose, FileAuthoritySource>();
   for (const purpose of isSplit ? SPLIT_PURPOSES : ["serving"] as const) {
-    sources.set(purpose, await openCa(authorityPaths(root, purpose), true, deps));
+    const paths = authorityPaths(root, purpose);
+    sources.set(purpose, await openCa(paths.certificate, deps.keys.sourceOf(paths), true, deps));
   }
   return {
     signerNames: UP_SIGNERS,
@@ -176,10 +174,12 @@ export async function openOwnCas(
   };
 }
 
-function openCa(paths: AuthorityPaths, withIssuers: boolean, deps: SigningCaDeps): Promise<FileAuthoritySource> {
-  const key = deps.keys.sourceOf(paths);
-  const { files, clock, logger } = deps;
-  const certFile = paths.certificate;
+function openCa(
+  certFile: string,
+  key: CaKeySource,
+  withIssuers: boolean,
+  { files, clock, logger }: SigningCaDeps,
+): Promise<FileAuthoritySource> {
   return createFileAuthoritySource({
     files: caFilesOver(files),
     certFile,

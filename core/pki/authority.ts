@@ -33,7 +33,8 @@ export interface AuthorityOptions {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly nameConstraints?: NameConstraints;
-  readonly key: PrivateKey;
+  /** In memory, or behind its port. */
+  readonly key: PrivateKey | CaKey;
   /** Big-endian bytes from a strong random source. */
   readonly serial: Uint8Array<ArrayBuffer>;
 }
@@ -47,8 +48,8 @@ const CA_USAGES = ["digital signature", "key encipherment", "cert sign"];
  */
 export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
   const { commonName, organizations = [], notBefore, notAfter, serial } = options;
-  const key = createCaKey(options.key);
-  const publicKeyDer = options.key.publicKeyDer();
+  const key = "publicKeyDer" in options.key ? createCaKey(options.key) : options.key;
+  const publicKeyDer = await key.publicKey();
   const subject: SubjectFields = { commonName, organizations };
   const der = await signCertificate(
     {

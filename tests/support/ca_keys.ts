@@ -6,5 +6,6 @@ import { createCapturedIo } from "./captured_io.ts";
 /** Plain keys: there is no passphrase, and nobody to ask. */
 export function createPlainKeys(): CaKeys {
   const signal = new AbortController().signal;
-  return createCaKeys({ caPassphraseFile: undefined }, createCapturedIo(), createFilePort(), signal);
+  const settings = { caPassphraseFile: undefined, signingKeyCommand: undefined };
+  return createCaKeys(settings, createCapturedIo(), createFilePort(), signal);
 }

@@ -51,7 +51,7 @@ const flags = {
   importCert: fileFlag({
     isCommandLineOnly: true,
     summary: "Take this CA instead of making one: PEM, the CA first, behind it each issuer up to the root; with " +
-      "--import-key.",
+      "--import-key, or with --signing-key-command.",
   }),
   importKey: fileFlag({ isCommandLineOnly: true, summary: "Key of --import-cert, PEM, readable by its owner only." }),
 } as const;

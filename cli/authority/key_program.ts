@@ -1,0 +1,144 @@
+/**
+ * A CA key behind a program: it tells its public key and makes signatures, so that an HSM can stand there (docs/ca.md has
+ * the protocol). Nothing that it answers is believed before it is checked against the public key.
+ */
+import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
+import { AppError, messageOf } from "../../core/errors.ts";
+import { toResult } from "../../core/pki/der.ts";
+import { parsePemBlocks } from "../../core/pki/pem.ts";
+import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/public_key.ts";
+import { isSignatureGood } from "../../core/pki/signature.ts";
+import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
+
+/** Which program, for which CA. */
+export interface KeyProgram {
+  /** Absolute path; run without a shell. */
+  readonly program: string;
+  /** Path of the CA's certificate, for programs that hold several keys. */
+  readonly certificate: string;
+  /** What it finds in its environment beside that path. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** How long one run may take. */
+  readonly timeoutMs?: number;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const TIMEOUT_MS = 10_000;
+/** An RSA-4096 signature has 512 bytes, a PEM public key of that size 800. */
+const MAX_OUTPUT_BYTES = 16_384;
+const MAX_STDERR_BYTES = 4_096;
+
+/** A key source over a program. The key it holds is asked for once, when it is opened. */
+export function createKeyProgramSource(options: KeyProgram): CaKeySource {
+  return {
+    name: options.program,
+    // A key that changes without its certificate is no key of it, and the next signature says so.
+    state: () => Promise.resolve(options.program),
+    open: () => openKeyProgram(options),
+  };
+}
+
+/** Asks for the public key. AppError `key_program_failed`; an error says what is wrong with the answer. */
+export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey, string>> {
+  const output = await runProgram(options, ["public-key"]);
+  const blocks = parsePemBlocks(Buffer.from(output).toString("latin1"));
+  const [block] = blocks;
+  if (block === undefined || blocks.length > 1 || block.label !== "PUBLIC KEY") {
+    return err(`${quoted(options, "public-key")} must print one PEM block PUBLIC KEY, and printed ${describe(output)}`);
+  }
+  const facts = toResult(() => parsePublicKey(block.bytes));
+  if (!facts.ok) return err(`${quoted(options, "public-key")} printed a malformed key: ${facts.error}`);
+  if (facts.value.weakness !== undefined) return err(facts.value.weakness);
+  return ok(createProgramKey(options, block.bytes, facts.value));
+}
+
+function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: PublicKeyFacts): CaKey {
+  return {
+    publicKey: () => Promise.resolve(publicKeyDer.slice()),
+    async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
+      const signature = await runProgram(options, ["sign", algorithm], data);
+      if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
+      throw failed(
+        options,
+        `sign ${algorithm}`,
+        `its answer (${describe(signature)}) is no signature by its public key`,
+      );
+    },
+  };
+}
+
+/** Runs the program to its end and answers its output. */
+function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes): Promise<Bytes> {
+  const { program, certificate, env, timeoutMs = TIMEOUT_MS } = options;
+  const words = args.join(" ");
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, [...args], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...env, TLSBOOT_CA_CERTIFICATE: certificate },
+    });
+    const output: Buffer[] = [];
+    let size = 0;
+    let complaint = "";
+    let isOver = false;
+    const finish = (settle: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      settle();
+    };
+    const give = (why: string, cause?: unknown): void =>
+      finish(() => {
+        child.kill("SIGKILL");
+        reject(failed(options, words, why, cause));
+      });
+    const timer = setTimeout(() => give(`it took longer than ${timeoutMs / 1000} s${said(complaint)}`), timeoutMs);
+    child.once("error", (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? messageOf(error), error));
+    child.stdout.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_OUTPUT_BYTES) give(`it printed more than ${MAX_OUTPUT_BYTES} bytes`);
+      else output.push(chunk);
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString("utf8")).slice(0, MAX_STDERR_BYTES);
+    });
+    child.once("close", (code, signal) => {
+      if (code === 0) return finish(() => resolve(new Uint8Array(Buffer.concat(output))));
+      const how = signal === null ? `exit code ${code}` : signal;
+      give(`it ended with ${how}${said(complaint)}`);
+    });
+    // A program that does not read to the end says what is wrong by its exit code.
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+  });
+}
+
+const STARTING: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such program",
+  EACCES: "it may not be run",
+};
+
+function failed(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
+  return new AppError("key_program_failed", `cannot use the CA key of ${quoted(options, words)}: ${why}`, {
+    hint: "run it by hand; docs/ca.md says what it must answer",
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function quoted({ program }: KeyProgram, words: string): string {
+  return `"${program} ${words}"`;
+}
+
+/** What the program complained about, on one line. */
+function said(complaint: string): string {
+  const text = complaint.trim().replace(/\s+/g, " ");
+  return text === "" ? "" : `: ${text}`;
+}
+
+function describe(output: Uint8Array): string {
+  return output.length === 0 ? "nothing" : `${output.length} bytes`;
+}

@@ -1,0 +1,56 @@
+/** A program that holds a CA key, for `--signing-key-command`: honest, or broken in one of many ways. */
+import { writeFile } from "node:fs/promises";
+import process from "node:process";
+import type { TempFolder } from "./temp.ts";
+
+/** How the program is broken. */
+export type Breakage =
+  | "none"
+  | "exits with 3 when it signs"
+  | "signs something else"
+  | "prints nothing for a signature"
+  | "prints too much"
+  | "never ends"
+  | "prints no public key";
+
+/** Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. */
+export async function writeKeyProgram(
+  folder: TempFolder,
+  keyPem: string,
+  breakage: Breakage = "none",
+): Promise<string> {
+  await writeFile(folder.join("held.key"), keyPem, { mode: 0o600 });
+  const source = `
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { appendFileSync, readFileSync } from "node:fs";
+const key = createPrivateKey(readFileSync(${JSON.stringify(folder.join("held.key"))}));
+const [verb, algorithm] = process.argv.slice(2);
+const breakage = ${JSON.stringify(breakage)};
+appendFileSync(${JSON.stringify(folder.join("runs"))}, verb + " " + process.env.TLSBOOT_CA_CERTIFICATE + "\\n");
+if (verb === "public-key") {
+  if (breakage === "prints no public key") console.log("hello");
+  else process.stdout.write(createPublicKey(key).export({ format: "pem", type: "spki" }));
+} else if (breakage === "never ends") {
+  setInterval(() => {}, 1000);
+} else if (breakage === "exits with 3 when it signs") {
+  console.error("the token\\nis not there");
+  process.exit(3);
+} else if (breakage === "prints too much") {
+  process.stdout.write(Buffer.alloc(100_000));
+} else if (breakage !== "prints nothing for a signature") {
+  const data = readFileSync(0);
+  const hash = { "ECDSA-SHA384": "sha384", "ECDSA-SHA512": "sha512", "Ed25519": null }[algorithm];
+  const signed = breakage === "signs something else" ? Buffer.from("else") : data;
+  process.stdout.write(sign(hash === undefined ? "sha256" : hash, signed, key));
+}
+`;
+  await writeFile(
+    folder.join("program.mjs"),
+    `import process from "node:process";\nimport { Buffer } from "node:buffer";\n${source}`,
+  );
+  const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-check --quiet ";
+  const path = folder.join("hsm program");
+  const script = `#!/bin/sh\nexec "${process.execPath}" ${runtime}"${folder.join("program.mjs")}" "$@"\n`;
+  await writeFile(path, script, { mode: 0o700 });
+  return path;
+}
