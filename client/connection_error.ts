@@ -86,6 +86,13 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     hint: "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate",
   },
   {
+    // Node has no code for these two, only OpenSSL's words.
+    codes: [],
+    text: /NameConstraintViolation|(permitted|excluded) subtree violation/i,
+    describe: () => "its serving certificate has a name for which its CA may not issue",
+    hint: "compare the certificate's names with the name constraints of its CA: tlsboot inspect shows both",
+  },
+  {
     codes: [
       "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
       "UNABLE_TO_GET_ISSUER_CERT",

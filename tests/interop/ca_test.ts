@@ -1,0 +1,241 @@
+/** The CA in all its forms, judged by openssl, kubelet, kubectl and kube-apiserver. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createTlsTransport } from "../../client/transport.ts";
+import { ROOT, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { controllerRbac } from "./support/controller_rbac.ts";
+import { csrManifest } from "./support/csr_manifest.ts";
+import { startKubelet } from "./support/kubelet.ts";
+import { createKubectl } from "./support/kubectl.ts";
+import { assertChain, assertKeyMatches, openssl } from "./support/openssl.ts";
+import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+const quiet = new AbortController().signal;
+const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
+
+/** Runs tlsboot in a folder; it must succeed. */
+async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+}
+
+async function makeIntermediate(folder: TempFolder): Promise<void> {
+  await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
+  const extensions = [...CA_EXTENSIONS, "authorityKeyIdentifier=keyid"];
+  await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
+  const chain = await Promise.all(["intermediate", "root"].map((name) => readFile(folder.join(`${name}.crt`), "utf8")));
+  await writeFile(folder.join("chain.pem"), chain.join(""));
+}
+
+async function assertKubeletBootstraps(site: RunningSite, node: string): Promise<string> {
+  await using kubelet = await startKubelet(site.folder, node, site.bootstrapKubeconfig);
+  await kubelet.running.finished();
+  const whoami = await site.kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
+  assert.match(whoami, new RegExp(`Username +system:node:${node}\n`));
+  return kubelet.currentPair;
+}
+
+/** The leaf leads to the root by the intermediates behind it, and not without them. */
+async function assertChainedTo(rootPath: string, chainPath: string, purpose: string): Promise<void> {
+  const strict = ["verify", "-x509_strict", "-CAfile", rootPath, "-purpose", purpose];
+  await openssl([...strict, "-untrusted", chainPath, chainPath]);
+  const alone = await runProgram("openssl", [...strict, chainPath]);
+  assert.notEqual(alone.code, 0);
+  const text = await readFile(chainPath, "utf8");
+  assert.equal(text.match(/BEGIN CERTIFICATE/g)?.length, 2, text);
+}
+
+/** Answers every request with `{}`. */
+async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const [cert, key] = await Promise.all([
+    readFile(folder.join(`${name}.crt`), "utf8"),
+    readFile(folder.join(`${name}.key`), "utf8"),
+  ]);
+  const server = createServer({ cert, key }, (_request, response) => void response.end("{}"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+test("a kubelet bootstraps from up over a split CA, and each certificate is from the CA of its purpose", async () => {
+  await using folder = await createTempFolder();
+  await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
+  await using site = await startSite({ args: ["--auto-approve"], dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(site, "n1");
+  const ca = (name: string) => `${site.dataDir}/pki/${name}.crt`;
+  await assertChain(ca("kubelet-client-ca"), pair, "sslclient");
+  await assertChain(ca("ca"), `${site.dataDir}/pki/apiserver.crt`, "sslserver");
+  for (const other of ["ca", "client-ca", "kubelet-serving-ca"]) {
+    assert.notEqual((await runProgram("openssl", ["verify", "-CAfile", ca(other), pair])).code, 0, other);
+  }
+  assert.match(await site.kubectl.run("auth", "whoami"), /Username +kubernetes-admin\n/);
+  const published = await site.kubectl.run(
+    ...["get", "configmap", "kube-root-ca.crt", "--namespace=kube-system", "--output=jsonpath={.data.ca\\.crt}"],
+  );
+  assert.equal(published.trim(), (await readFile(ca("ca"), "utf8")).trim());
+});
+
+test("a kubelet bootstraps from up over an intermediate that openssl made, and keeps the chain", async () => {
+  await using folder = await createTempFolder();
+  await makeIntermediate(folder);
+  const given = ["--import-cert", "chain.pem", "--import-key", "intermediate.key"];
+  await tlsboot(folder, "ca", "init", "--data-dir", "data", ...given);
+  await using site = await startSite({ args: ["--auto-approve"], dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(site, "n1");
+  await assertChainedTo(folder.join("root.crt"), pair, "sslclient");
+  await assertChainedTo(folder.join("root.crt"), `${site.dataDir}/pki/apiserver.crt`, "sslserver");
+  const address = site.server.replace("https://", "");
+  const client = ["s_client", "-connect", address, "-CAfile", folder.join("root.crt"), "-verify_return_error"];
+  const { code, stderr } = await runProgram("openssl", client);
+  assert.equal(code, 0, stderr);
+
+  // The organization's root makes another administrator, elsewhere: nobody here.
+  const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
+  await makeCertificate(folder, { name: "stranger", issuer: "root", extensions });
+  const stranger = ["--client-certificate", folder.join("stranger.crt"), "--client-key", folder.join("stranger.key")];
+  const refused = await site.kubectl.try(
+    "get",
+    "csr",
+    ...stranger,
+    "--kubeconfig=/dev/null",
+    "--server",
+    site.server,
+    "--certificate-authority",
+    site.caPath,
+  );
+  assert.notEqual(refused.code, 0);
+  assert.match(refused.stderr, /Unauthorized|must be logged in/);
+});
+
+test("kube-apiserver takes the chain that the signer sends with --cluster-signing-chain", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  await makeIntermediate(plane.folder);
+  await using _signer = startTlsboot([
+    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token"), "--cluster-signing-chain"],
+    ...["--cluster-signing-cert-file", plane.folder.join("chain.pem")],
+    ...["--cluster-signing-key-file", plane.folder.join("intermediate.key")],
+  ]);
+  await kubectl.given({ stdin: await csrManifest("robot") }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", "robot");
+  await kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=60s");
+  const base64 = await kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
+  const path = plane.folder.join("robot.crt");
+  await writeFile(path, Buffer.from(base64, "base64"));
+  await assertChainedTo(plane.folder.join("root.crt"), path, "sslclient");
+});
+
+test("a name outside of the CA's constraints is refused by openssl, by kubectl and by our client", async () => {
+  await using folder = await createTempFolder();
+  const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
+  await tlsboot(folder, "ca", "init", "--data-dir", ".", ...flags);
+  for (const suffix of ["crt", "key"]) await copyFile(folder.join(`pki/ca.${suffix}`), folder.join(`ca.${suffix}`));
+  const text = await openssl(["x509", "-in", folder.join("ca.crt"), "-noout", "-text"]);
+  assert.match(
+    text,
+    /X509v3 Name Constraints: critical\n +Permitted:\n +DNS:example\.org\n +IP:127\.0\.0\.0\/255\.0\.0\.0\n/,
+  );
+  await assertChain(folder.join("ca.crt"), folder.join("ca.crt"));
+  const serving = ["extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid"];
+  const names = { inside: "DNS:api.example.org,IP:127.0.0.1", outside: "DNS:api.example.com,IP:127.0.0.1" };
+  for (const [name, subjectAltName] of Object.entries(names)) {
+    const extensions = [...serving, `subjectAltName=${subjectAltName}`];
+    await makeCertificate(folder, { name, issuer: "ca", extensions });
+  }
+  await assertChain(folder.join("ca.crt"), folder.join("inside.crt"), "sslserver");
+  const refused = await runProgram("openssl", ["verify", "-CAfile", folder.join("ca.crt"), folder.join("outside.crt")]);
+  assert.match(`${refused.stdout}${refused.stderr}`, /permitted subtree violation/);
+
+  await mkdir(folder.join("home"));
+  const kubectl = createKubectl(folder, "/dev/null");
+  const caPem = await readFile(folder.join("ca.crt"), "utf8");
+  for (const name of ["inside", "outside"]) {
+    await using server = await serveHttps(folder, name);
+    const url = `https://127.0.0.1:${server.port}`;
+    const isInside = name === "inside";
+    {
+      await using transport = createTlsTransport({ server: url, caPem, userAgent: "test" });
+      const sent = transport.send({ method: "GET", path: "/", headers: {} }, quiet);
+      if (isInside) assert.equal((await sent).status, 200);
+      else await assert.rejects(sent, { code: "tls_untrusted" });
+    }
+    // Without a credential kubectl asks for a user name.
+    const trust = ["--server", url, "--certificate-authority", folder.join("ca.crt"), "--token=none"];
+    const { code, stderr } = await kubectl.try("get", "--raw", "/", ...trust);
+    if (isInside) assert.equal(code, 0, stderr);
+    else assert.match(stderr, /"api\.example\.com" is not permitted by any constraint/);
+  }
+});
+
+test("openssl reads the key that is under a passphrase, and a key that openssl put under one signs", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
+  const passphrase = ["--ca-passphrase-file", "pass"];
+  await tlsboot(folder, "ca", "init", "--data-dir", "made", ...passphrase);
+  const made = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
+  const publicKey = await openssl([...made, "-pubout"]);
+  assert.equal(publicKey, await openssl(["x509", "-in", folder.join("made/pki/ca.crt"), "-noout", "-pubkey"]));
+
+  await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
+  const schemes = [["-v2", "aes-256-cbc"], ["-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA512"], ["-scrypt"]];
+  for (const [index, scheme] of schemes.entries()) {
+    const key = folder.join(`encrypted-${index}.key`);
+    const out = ["-passout", `file:${folder.join("pass")}`, "-out", key];
+    await openssl(["pkcs8", "-topk8", "-in", folder.join("root.key"), ...scheme, ...out]);
+    const given = ["--import-cert", "root.crt", "--import-key", key, "--data-dir", `taken-${index}`];
+    await tlsboot(folder, "ca", "init", ...given, ...passphrase);
+    const admin = ["--data-dir", `taken-${index}`, "--embed-certs=false", ...passphrase];
+    await tlsboot(folder, "kubeconfig", "admin", ...admin);
+    await assertChain(folder.join("root.crt"), folder.join(`taken-${index}/pki/kubernetes-admin.crt`), "sslclient");
+  }
+});
+
+for (
+  const [name, key] of [
+    ["P-256", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]],
+    ["P-384", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"]],
+    ["P-521", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"]],
+    ["RSA", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]],
+    ["Ed25519", ["-algorithm", "ED25519"]],
+  ] as const
+) {
+  test(`a CA with its key behind the program of the documentation signs: ${name}`, async () => {
+    await using folder = await createTempFolder();
+    await mkdir(folder.join("data/pki"), { recursive: true });
+    await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
+    const program = ["--data-dir", "data", "--signing-key-command", KEY_PROGRAM];
+    await tlsboot(folder, "ca", "init", ...program);
+    await tlsboot(folder, "kubeconfig", "admin", "--embed-certs=false", ...program);
+    const ca = folder.join("data/pki/ca.crt");
+    await assertKeyMatches(ca, folder.join("data/pki/ca.key"));
+    await assertChain(ca, ca);
+    await assertChain(ca, folder.join("data/pki/kubernetes-admin.crt"), "sslclient");
+  });
+}
+
+test("a kubelet bootstraps from up whose CA key is behind the program of the documentation", async () => {
+  await using folder = await createTempFolder();
+  await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
+  const key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+  await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
+  const args = ["--auto-approve", "--signing-key-command", KEY_PROGRAM];
+  await using site = await startSite({ args, dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(site, "n1");
+  await assertChain(site.caPath, pair, "sslclient");
+});
