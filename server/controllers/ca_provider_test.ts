@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Secret } from "../../core/brand.ts";
 import { isAppError } from "../../core/errors.ts";
+import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
 import {
   createIntermediateCa,
@@ -10,6 +14,7 @@ import {
   issueClientCertificate,
   type SigningCa,
 } from "../../tests/support/signing_ca.ts";
+import { createKeyFileSource } from "./ca_key_file.ts";
 import { createFileAuthoritySource, type FileAuthorityOptions } from "./ca_provider.ts";
 
 const first = createSigningCa({ commonName: "first" });
@@ -171,4 +176,37 @@ test("createFileAuthoritySource() sends the leaf of a lone intermediate alone un
   assert.deepEqual((await alone.current()).intermediates, []);
   const chained = await createFileAuthoritySource({ ...optionsOf(disk), withIssuers: true });
   assert.equal((await chained.current()).intermediates.length, 1);
+});
+
+test("createFileAuthoritySource() opens a key under a passphrase, and keeps the old pair when the next one stays shut", async () => {
+  const ca = await first;
+  const key = parsePrivateKey(ca.keyPem);
+  assert.ok(key.ok);
+  const encrypted = await encryptPrivateKey(key.value, "right", createSeededRandom());
+  const disk = { ...diskOf(ca), "ca.key": encrypted };
+  const options = optionsOf(disk);
+  let passphrase = "right";
+  const source = (): ReturnType<typeof createFileAuthoritySource> =>
+    createFileAuthoritySource({
+      ...options,
+      key: createKeyFileSource(options.files, "ca.key", () => Promise.resolve(new Secret(passphrase))),
+    });
+  const opened = await source();
+  assert.equal((await opened.current()).certificate.subject.commonName, "first");
+  passphrase = "wrong";
+  await assert.rejects(source(), { code: "passphrase_wrong", message: /the passphrase does not fit/ });
+  await assert.rejects(createFileAuthoritySource(options), { code: "ca_invalid", message: /there is no passphrase/ });
+  disk.mode = 0o100640;
+  await assert.rejects(source(), { code: "file_permissions" });
+  disk.mode = 0o100600;
+
+  disk["ca.key"] = await encryptPrivateKey(key.value, "right", createSeededRandom(7));
+  await options.clock.advance(1_000);
+  assert.equal((await opened.current()).certificate.subject.commonName, "first");
+  assert.deepEqual(options.logger.messages(), ["CA files changed but are no CA, the old one stays in use"]);
+  passphrase = "right";
+  await options.clock.advance(1_000);
+  await opened.current();
+  assert.deepEqual(options.logger.messages().at(-1), "CA reloaded");
+  assert.equal(/right|wrong/.test(JSON.stringify(options.logger.entries)), false);
 });
