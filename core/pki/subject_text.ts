@@ -63,7 +63,7 @@ function splitUnescaped(text: string, separator: string): readonly string[] {
 
 /** The bytes of a value; spaces around it do not count unless they are escaped. */
 function unescape(raw: string): Result<string, string> {
-  const text = raw.replace(/^\s+/, "").replace(/((?:^|[^\\])(?:\\\\)*)\s+$/, "$1");
+  const text = raw.replace(/^ +/, "").replace(/((?:^|[^\\])(?:\\\\)*) +$/, "$1");
   if (/^["#]/.test(text)) return err(`a value that begins with ${text.charAt(0)} must be written with a \\ before it`);
   const bytes: number[] = [];
   const encoder = new TextEncoder();

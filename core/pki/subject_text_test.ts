@@ -75,6 +75,12 @@ test("parseSubject() reads what formatName() prints", () => {
   ));
 });
 
+test("parseSubject() takes no other space than U+0020 away", () => {
+  for (const space of ["\u00a0", "\u2003", "\u3000", "\t"]) {
+    assert.deepEqual(parseSubject(`CN=${space}a${space}`), { ok: true, value: { commonName: `${space}a${space}` } });
+  }
+});
+
 test("parseSubject() never throws", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => typeof parseSubject(text).ok === "boolean"));
 });
