@@ -19,7 +19,7 @@ const NO_IMAGES =
   /Eviction manager: .*imagefs device is not found|Image garbage collection failed .*imageFs information is unavailable/;
 
 /** The kubelet looks at its own machine here; a sandbox need not show it the namespaces of the first process. */
-const NO_NAMESPACES = /Failed to ensure process in container with oom score.*failed to find pid namespace of init/;
+const NO_NAMESPACES = /Failed to ensure process in container with oom score|machine-id/;
 
 /** What a kubelet says while it starts, also beside a kube-apiserver. */
 const START_SECONDS = 30;
