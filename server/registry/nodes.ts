@@ -5,6 +5,7 @@ import {
   defaultNode,
   type NodeShape,
   validateNodeCreate,
+  validateNodeStatusUpdate,
   validateNodeUpdate,
 } from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
@@ -67,7 +68,7 @@ export const nodes: Resource<Node> = {
     verbs: SUBRESOURCE_VERBS,
     table: true,
     prepareForUpdate: (node, stored) => ({ ...node, spec: stored.spec }),
-    validateUpdate: validateNodeUpdate,
+    validateUpdate: validateNodeStatusUpdate,
     resetFields: ["spec"],
   }],
 };

@@ -116,13 +116,13 @@ for (
     { name: "a first podCIDR", stored: node({}), changed: node({ podCIDRs: ["10.0.0.0/24"] }), want: [] },
     {
       name: "a podCIDR",
-      stored: node({ podCIDRs: ["a", "b"] }),
-      changed: node({ podCIDRs: ["a", "c"] }),
+      stored: node({ podCIDRs: ["10.0.0.0/24", "fd00::/64"] }),
+      changed: node({ podCIDRs: ["10.0.0.0/24", "fd01::/64"] }),
       want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
     },
     {
       name: "a podCIDR away",
-      stored: node({ podCIDRs: ["a"] }),
+      stored: node({ podCIDRs: ["10.0.0.0/24"] }),
       changed: node({}),
       want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
     },
@@ -203,4 +203,12 @@ test("validateCsiNodeUpdate() lets a driver change its count only", () => {
   assert.deepEqual(validateCsiNodeUpdate(csiNode({ name: "a", nodeID: "m" }), stored).map(formatFieldError), [
     'spec.drivers: Invalid value: {"Name":"a","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable',
   ]);
+});
+
+test("validateNodeCreate() wants networks that are some, at most one of each family", () => {
+  const faults = (...podCIDRs: string[]) =>
+    validateNodeCreate({ metadata: {}, spec: { podCIDRs }, status: {} }).map(({ field }) => field);
+  assert.deepEqual(faults("10.0.0.0/24", "fd00::/64"), []);
+  assert.deepEqual(faults("10.0.0.0/99"), ["spec.podCIDRs[0]"]);
+  assert.deepEqual(faults("10.0.0.0/24", "10.0.1.0/24"), ["spec.podCIDRs"]);
 });

@@ -1,4 +1,5 @@
 /** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+import { isIP } from "node:net";
 import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
@@ -47,17 +48,43 @@ function withPodCidrs<T extends NodeShape>(node: T): T {
 
 /** Faults of a new Node beside its metadata. */
 export function validateNodeCreate(node: NodeShape): FieldError[] {
-  return validateTaints(node.spec.taints ?? [], "metadata.taints");
+  return [...validateTaints(node.spec.taints ?? [], "metadata.taints"), ...validatePodCidrs(node.spec.podCIDRs ?? [])];
 }
 
-/** Faults of a changed Node beside its metadata; the same for `/status`. */
+/** Faults of a changed Node beside its metadata: those of a new one, and of what may not change. */
 export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[] {
-  return [
-    ...validateAddresses(node),
-    ...validatePodCidrs(node, old),
-    ...validateProviderId(node, old),
-    ...validateNodeCreate(node),
-  ];
+  return [...validateNodeCreate(node), ...validateChange(node, old)];
+}
+
+/** Faults of a changed `/status`, whose spec was looked at when it was written. */
+export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): FieldError[] {
+  return [...validateChange(node, old), ...validateTaints(node.spec.taints ?? [], "metadata.taints")];
+}
+
+function validateChange(node: NodeShape, old: NodeShape): FieldError[] {
+  return [...validateAddresses(node), ...validateSamePodCidrs(node, old), ...validateProviderId(node, old)];
+}
+
+function validatePodCidrs(networks: readonly string[]): FieldError[] {
+  const families = networks.map(familyOf);
+  const errors = networks.flatMap((network, index) =>
+    families[index] === 0
+      ? [invalid(`spec.podCIDRs[${index}]`, network, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
+      : []
+  );
+  const isPair = networks.length === 2 && families[0] !== families[1];
+  if (networks.length > 1 && !families.includes(0) && !isPair) {
+    errors.push(invalid("spec.podCIDRs", networks, "may specify no more than one CIDR for each IP family"));
+  }
+  return errors;
+}
+
+/** 4 or 6, the family of an address with the length of a prefix; 0 when it is none. */
+function familyOf(network: string): number {
+  const [address = "", length = "", ...rest] = network.split("/");
+  const family = isIP(address);
+  const isLength = rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
+  return isLength ? family : 0;
 }
 
 function validateAddresses(node: NodeShape): FieldError[] {
@@ -73,7 +100,7 @@ function validateAddresses(node: NodeShape): FieldError[] {
   });
 }
 
-function validatePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
+function validateSamePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
   const before = old.spec.podCIDRs ?? [];
   const after = node.spec.podCIDRs ?? [];
   if (before.length === 0) return [];
