@@ -65,6 +65,11 @@ export function forbidden(field: string, detail: string): FieldError {
   return { type: "FieldValueForbidden", field, message: withDetail("Forbidden", detail) };
 }
 
+/** A fault of the check itself. */
+export function internal(field: string, detail: string): FieldError {
+  return { type: "InternalError", field, message: withDetail("Internal error", detail) };
+}
+
 /** Too long, in bytes. */
 export function tooLong(field: string, maxBytes: number): FieldError {
   return { type: "FieldValueTooLong", field, message: `Too long: may not be more than ${maxBytes} bytes` };

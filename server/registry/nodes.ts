@@ -7,6 +7,9 @@ import {
   validateNodeCreate,
   validateNodeStatusUpdate,
   validateNodeUpdate,
+  warnOfNode,
+  withoutConfigSource,
+  withoutConfigStatus,
 } from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
@@ -58,7 +61,9 @@ export const nodes: Resource<Node> = {
   strategy: plainStrategy<Node>({
     validateName: subdomainNameErrors,
     applyDefaults: defaultNode,
-    prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
+    prepareForCreate: (node) => withoutConfigStatus(withoutConfigSource(node)),
+    prepareForUpdate: (node, stored) => withoutConfigSource({ ...node, status: stored.status }),
+    warn: warnOfNode,
     validateCreate: validateNodeCreate,
     validateUpdate: validateNodeUpdate,
     resetFields: ["status"],
@@ -67,7 +72,7 @@ export const nodes: Resource<Node> = {
     name: "status",
     verbs: SUBRESOURCE_VERBS,
     table: true,
-    prepareForUpdate: (node, stored) => ({ ...node, spec: stored.spec }),
+    prepareForUpdate: (node, stored) => withoutConfigStatus({ ...node, spec: stored.spec }),
     validateUpdate: validateNodeStatusUpdate,
     resetFields: ["spec"],
   }],

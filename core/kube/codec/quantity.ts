@@ -21,18 +21,36 @@ const MAX_DIGITS = 128;
 
 /** Brings a quantity into canonical form; throws `DecodeError` with Go's text. */
 export function canonicalQuantity(text: string): string {
+  const { whole, fraction, unit, amount } = readQuantity(text);
+  if (isKept(whole, fraction, unit)) return text.trim();
+  if (amount === 0n) return "0";
+  const magnitude = amount < 0n ? -amount : amount;
+  if (unit.endsWith("i") && magnitude >= 1024n * NANO && amount % NANO === 0n) return printBinary(amount / NANO);
+  return printDecimal(amount, EXPONENT.test(unit));
+}
+
+/** A quantity in thousandths, rounded up; throws `DecodeError` with Go's text. */
+export function quantityMillis(text: string): bigint {
+  const { amount } = readQuantity(text);
+  return amount < 0n ? -ceilDivide(-amount, NANO / 1_000n) : ceilDivide(amount, NANO / 1_000n);
+}
+
+interface Quantity {
+  readonly whole: string;
+  readonly fraction: string;
+  readonly unit: string;
+  /** In billionths. */
+  readonly amount: bigint;
+}
+
+function readQuantity(text: string): Quantity {
   const match = FORM.exec(text.trim());
   const [, sign = "", whole = "", fraction = "", unit = ""] = match ?? [];
   const digits = `${whole}${fraction}`;
   if (digits === "" || digits.length > MAX_DIGITS) throw new DecodeError(faultOf(text.trim().slice(0, MAX_DIGITS)));
-  const kept = text.trim();
-  if (isKept(whole, fraction, unit)) return kept;
   const scaled = scale(BigInt(digits), fraction.length, unit);
   const magnitude = unit.endsWith("i") && scaled > MAX ? MAX : scaled;
-  const amount = sign === "-" ? -magnitude : magnitude;
-  if (amount === 0n) return "0";
-  if (unit.endsWith("i") && magnitude >= 1024n * NANO && amount % NANO === 0n) return printBinary(amount / NANO);
-  return printDecimal(amount, EXPONENT.test(unit));
+  return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
 }
 
 /** Go keeps the text of a short decimal whose unit could not be a greater one, also in forms such as `+5` or `1E3`. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Namespace } from "../core_v1.ts";
 import type { Lease, LeaseSpec } from "../coordination_v1.ts";
-import { formatFieldError } from "../field_error.ts";
+import { formatFieldError, toldErrors } from "../field_error.ts";
 import { type CsiDriverShape, validateCsiNodeCreate, validateCsiNodeUpdate } from "./csinodes.ts";
 import { prepareLeaseForCreate, prepareLeaseForUpdate, validateLeaseCreate } from "./leases.ts";
 import {
@@ -13,7 +13,16 @@ import {
   validateNamespaceFinalizeUpdate,
   validateNamespaceStatusUpdate,
 } from "./namespaces.ts";
-import { defaultNode, type NodeShape, validateNodeCreate, validateNodeUpdate } from "./nodes.ts";
+import {
+  defaultNode,
+  type NodeShape,
+  validateNodeCreate,
+  validateNodeStatusUpdate,
+  validateNodeUpdate,
+  warnOfNode,
+  withoutConfigSource,
+  withoutConfigStatus,
+} from "./nodes.ts";
 
 test("defaultNamespace() adds label and phase in Go's order", () => {
   assert.equal(
@@ -139,6 +148,24 @@ for (
       want: ["spec.providerID: Invalid value: null: field cannot be cleared once set"],
     },
     {
+      name: "the former id",
+      stored: node({}),
+      changed: node({ externalID: "a" }),
+      want: ["spec.externalID: Forbidden: may not be updated"],
+    },
+    {
+      name: "amounts",
+      stored: node({}),
+      changed: node({}, {
+        capacity: { cpu: "-1", memory: "1.5Gi" },
+        allocatable: { pods: "1500m", "example.com/a": "1" },
+      }),
+      want: [
+        'status.capacity.cpu: Invalid value: "-1": must be greater than or equal to 0',
+        'status.allocatable.pods: Invalid value: "1500m": must be an integer',
+      ],
+    },
+    {
       name: "an address twice",
       stored: node({}),
       changed: node({}, {
@@ -151,10 +178,58 @@ for (
     },
   ]
 ) {
-  test(`validateNodeUpdate() answers ${want.length} faults for changing ${name}`, () => {
-    assert.deepEqual(validateNodeUpdate(changed, stored).map(formatFieldError), want);
+  test(`validateNodeUpdate() and validateNodeStatusUpdate() answer ${want.length} faults for changing ${name}`, () => {
+    assert.deepEqual(toldErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), want);
+    assert.deepEqual(validateNodeStatusUpdate(changed, stored).map(formatFieldError), want);
   });
 }
+
+test("validateNodeUpdate() says first what a new one may not have", () => {
+  const stored = node({ podCIDRs: ["10.0.0.0/24"] });
+  const changed = node({ podCIDRs: ["10.0.0.0/33"], taints: [{ key: "k", effect: "" }] });
+  assert.deepEqual(toldErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), [
+    "metadata.taints[0].effect: Required value",
+    'spec.podCIDRs[0]: Invalid value: "10.0.0.0/33": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+    'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
+  ]);
+});
+
+for (
+  const { podCIDRs, want } of [
+    { podCIDRs: ["10.0.0.0/24", "fd00::/64"], want: [] },
+    {
+      podCIDRs: ["10.0.0.0/24", "10.1.0.0/24"],
+      want: [
+        'spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one CIDR for each IP family',
+      ],
+    },
+    {
+      podCIDRs: ["10.0.0.0/24", "x"],
+      want: [
+        'spec.podCIDRs[1]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+        "spec.podCIDRs: Internal error: invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[1]: " +
+        "<nil> (invalid CIDR address: x)",
+        'spec.podCIDRs: Invalid value: ["10.0.0.0/24","x"]: may specify no more than one CIDR for each IP family',
+      ],
+    },
+  ]
+) {
+  test(`validateNodeCreate() answers ${want.length} faults for the networks ${podCIDRs.join(" and ")}`, () => {
+    assert.deepEqual(validateNodeCreate(node({ podCIDRs })).map(formatFieldError), want);
+  });
+}
+
+test("warnOfNode() tells of the former id and of networks in another form", () => {
+  assert.deepEqual(warnOfNode(node({ externalID: "a", podCIDRs: ["10.0.0.0/24", "FD00::/64"] })), [
+    "spec.externalID: this field is deprecated, and is unused by Kubernetes",
+    'spec.podCIDRs[1]: IPv6 CIDR value "FD00::/64" should be in RFC 5952 canonical format ("fd00::/64")',
+  ]);
+});
+
+test("withoutConfigSource() and withoutConfigStatus() leave the rest", () => {
+  assert.deepEqual(withoutConfigSource(node({ configSource: {}, podCIDR: "a" })), node({ podCIDR: "a" }));
+  assert.deepEqual(withoutConfigStatus(node({}, { config: {}, addresses: [] })), node({}, { addresses: [] }));
+});
 
 test("validateNodeCreate() checks taints", () => {
   const taints = [

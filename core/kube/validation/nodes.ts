@@ -1,9 +1,10 @@
 /** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
-import { isIP } from "node:net";
-import { duplicate, type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
+import { duplicate, type FieldError, forbidden, internal, invalid, notSupported, required } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
+import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
+import { validateAmount } from "./resource_amounts.ts";
 
 /** What is checked of a Node; everything else is the kubelet's word. */
 export interface NodeShape extends KubeObject {
@@ -12,11 +13,14 @@ export interface NodeShape extends KubeObject {
     readonly podCIDRs?: readonly string[];
     readonly providerID?: string;
     readonly taints?: readonly TaintShape[];
+    readonly externalID?: string;
+    readonly configSource?: unknown;
   };
   readonly status: {
     readonly capacity?: Readonly<Record<string, string>>;
     readonly allocatable?: Readonly<Record<string, string>>;
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
+    readonly config?: unknown;
   };
 }
 
@@ -48,43 +52,70 @@ function withPodCidrs<T extends NodeShape>(node: T): T {
 
 /** Faults of a new Node beside its metadata. */
 export function validateNodeCreate(node: NodeShape): FieldError[] {
-  return [...validateTaints(node.spec.taints ?? [], "metadata.taints"), ...validatePodCidrs(node.spec.podCIDRs ?? [])];
+  return [
+    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateResources(node),
+    ...validateNewPodCidrs(node.spec.podCIDRs ?? []),
+  ];
 }
 
-/** Faults of a changed Node beside its metadata: those of a new one, and of what may not change. */
+/** Faults of a changed Node beside its metadata: what a new one may not have comes first. */
 export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[] {
-  return [...validateNodeCreate(node), ...validateChange(node, old)];
+  return [...validateNodeCreate(node), ...validateNodeStatusUpdate(node, old)];
 }
 
-/** Faults of a changed `/status`, whose spec was looked at when it was written. */
+/** Faults of a Node whose `/status` was written. */
 export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): FieldError[] {
-  return [...validateChange(node, old), ...validateTaints(node.spec.taints ?? [], "metadata.taints")];
+  return [
+    ...validateResources(node),
+    ...validateAddresses(node),
+    ...validatePodCidrs(node, old),
+    ...validateProviderId(node, old),
+    ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
+    ...validateExternalId(node, old),
+  ];
 }
 
-function validateChange(node: NodeShape, old: NodeShape): FieldError[] {
-  return [...validateAddresses(node), ...validateSamePodCidrs(node, old), ...validateProviderId(node, old)];
+/** A Node without the source of the kubelet's configuration: that feature is gone, and so is what is sent of it. */
+export function withoutConfigSource<T extends NodeShape>(node: T): T {
+  const { configSource: _, ...spec } = node.spec;
+  return { ...node, spec };
 }
 
-function validatePodCidrs(networks: readonly string[]): FieldError[] {
-  const families = networks.map(familyOf);
-  const errors = networks.flatMap((network, index) =>
-    families[index] === 0
-      ? [invalid(`spec.podCIDRs[${index}]`, network, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")]
-      : []
+/** The same of its status. */
+export function withoutConfigStatus<T extends NodeShape>(node: T): T {
+  const { config: _, ...status } = node.status;
+  return { ...node, status };
+}
+
+/** What a client is told of a Node that is accepted. */
+export function warnOfNode({ spec }: NodeShape): readonly string[] {
+  return [
+    ...(spec.externalID ? ["spec.externalID: this field is deprecated, and is unused by Kubernetes"] : []),
+    ...(spec.podCIDRs ?? []).flatMap((network, index) => warnOfCidr(`spec.podCIDRs[${index}]`, network)),
+  ];
+}
+
+function validateResources({ status }: NodeShape): FieldError[] {
+  return (["capacity", "allocatable"] as const).flatMap((member) =>
+    Object.entries(status[member] ?? {}).flatMap(([name, amount]) =>
+      validateAmount(`status.${member}.${name}`, name, amount)
+    )
   );
-  const isPair = networks.length === 2 && families[0] !== families[1];
-  if (networks.length > 1 && !families.includes(0) && !isPair) {
-    errors.push(invalid("spec.podCIDRs", networks, "may specify no more than one CIDR for each IP family"));
-  }
-  return errors;
 }
 
-/** 4 or 6, the family of an address with the length of a prefix; 0 when it is none. */
-function familyOf(network: string): number {
-  const [address = "", length = "", ...rest] = network.split("/");
-  const family = isIP(address);
-  const isLength = rest.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
-  return isLength ? family : 0;
+function validateNewPodCidrs(networks: readonly string[]): FieldError[] {
+  const path = "spec.podCIDRs";
+  const errors = networks.flatMap((network, index) => validateCidr(`${path}[${index}]`, network));
+  if (networks.length < 2) return errors;
+  const families = networks.map(networkFamily);
+  const unread = families.indexOf(undefined);
+  if (unread >= 0) {
+    const why = `invalid CIDR[${unread}]: <nil> (invalid CIDR address: ${networks[unread]})`;
+    errors.push(internal(path, `invalid PodCIDRs. failed to check with dual stack with error:${why}`));
+  }
+  const isPair = unread < 0 && families.length === 2 && families[0] !== families[1];
+  return isPair ? errors : [...errors, invalid(path, networks, "may specify no more than one CIDR for each IP family")];
 }
 
 function validateAddresses(node: NodeShape): FieldError[] {
@@ -100,7 +131,7 @@ function validateAddresses(node: NodeShape): FieldError[] {
   });
 }
 
-function validateSamePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
+function validatePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
   const before = old.spec.podCIDRs ?? [];
   const after = node.spec.podCIDRs ?? [];
   if (before.length === 0) return [];
@@ -115,6 +146,11 @@ function validateProviderId(node: NodeShape, old: NodeShape): FieldError[] {
   if (before === "" || before === after) return [];
   const verb = after === "" ? "cleared" : "modified";
   return [invalid("spec.providerID", null, `field cannot be ${verb} once set`)];
+}
+
+function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
+  const isSame = (node.spec.externalID ?? "") === (old.spec.externalID ?? "");
+  return isSame ? [] : [forbidden("spec.externalID", "may not be updated")];
 }
 
 /** Upstream reports taints under `metadata`, and so do we. */

@@ -1,0 +1,56 @@
+/** Networks in CIDR form (`apimachinery/pkg/util/validation/ip.go`). */
+import { isIPv4, isIPv6 } from "node:net";
+import { parseCidr } from "../../pki/cidr.ts";
+import { formatIpAddress, parseIpAddress } from "../../pki/ip_address.ts";
+import { type FieldError, invalid } from "../field_error.ts";
+import { quoteText } from "../quote.ts";
+
+/** Faults of a network: it must be one, and written without leading zeros, a mapped IPv4 address or bits of a host. */
+export function validateCidr(field: string, value: string): FieldError[] {
+  const detail = cidrFault(value);
+  return detail === undefined ? [] : [invalid(field, value, detail)];
+}
+
+/** What a client is told of a network that is accepted: IPv6 should be written as RFC 5952 says. */
+export function warnOfCidr(field: string, value: string): string[] {
+  const { address, prefix } = split(value);
+  const bytes = parseIpAddress(address);
+  if (bytes?.length !== 16) return [];
+  const canonical = `${formatIpAddress(bytes)}/${prefix}`;
+  if (canonical === value) return [];
+  const [is, should] = [quoteText(value), quoteText(canonical)];
+  return [`${field}: IPv6 CIDR value ${is} should be in RFC 5952 canonical format (${should})`];
+}
+
+/** The family of a network, however sloppily it is written; undefined when it is none. */
+export function networkFamily(value: string): 4 | 6 | undefined {
+  const { address, prefix } = split(value);
+  const plain = withoutLeadingZeros(address);
+  const width = isIPv4(plain) ? 32 : isIPv6(plain) && !plain.includes("%") ? 128 : 0;
+  if (width === 0 || !/^\d+$/.test(prefix) || Number(prefix) > width) return undefined;
+  return width === 32 || isMapped(plain) ? 4 : 6;
+}
+
+function cidrFault(value: string): string | undefined {
+  if (networkFamily(value) === undefined) return "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+  const { address, prefix } = split(value);
+  if (withoutLeadingZeros(address) !== address || /^0\d/.test(prefix)) {
+    return "must not have leading 0s in IP or prefix length";
+  }
+  if (isMapped(address)) return "must not have an IPv4-mapped IPv6 address";
+  return parseCidr(value) === undefined ? "must not have bits set beyond the prefix length" : undefined;
+}
+
+function split(value: string): { readonly address: string; readonly prefix: string } {
+  const at = value.indexOf("/");
+  return at < 0 ? { address: value, prefix: "" } : { address: value.slice(0, at), prefix: value.slice(at + 1) };
+}
+
+/** Go once read `010.0.0.1` as `10.0.0.1`; zeros before hexadecimal groups are no fault. */
+function withoutLeadingZeros(address: string): string {
+  return address.replace(/[\d.]*\.[\d.]*$/, (dotted) => dotted.replace(/(?<=^|\.)0+(?=\d)/g, ""));
+}
+
+function isMapped(address: string): boolean {
+  return address.includes(":") && parseIpAddress(address)?.length === 4;
+}
