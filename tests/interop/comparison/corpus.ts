@@ -31,8 +31,10 @@ export interface Exchange {
   /** Variables to take from the answer: name to dotted path. */
   readonly keep: Readonly<Record<string, string>>;
   readonly stream: Stream | undefined;
-  /** Cuts both bodies down to what tlsboot serves. */
+  /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may say it for all its exchanges. */
   readonly project: string | undefined;
+  /** Sent again until the answer has this status, for what a server learns a moment after it was written. */
+  readonly until: number | undefined;
   /** Values of this exchange alone, from the entry of `resources` that it stands for. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
@@ -109,7 +111,7 @@ export function parseCorpusFile(name: string, text: string): CorpusFile {
 }
 
 const BODY_FORMS = ["json", "yaml", "text", "protobuf", "base64"] as const;
-const EXCHANGE_KEYS = ["name", "as", "send", "headers", "keep", "stream", "project", ...BODY_FORMS];
+const EXCHANGE_KEYS = ["name", "as", "send", "headers", "keep", "stream", "project", "until", ...BODY_FORMS];
 
 function parseExchange(file: string, entry: unknown, variables: Readonly<Record<string, unknown>>): Exchange {
   const raw = asRecord(entry, `${file}: an exchange`);
@@ -118,6 +120,9 @@ function parseExchange(file: string, entry: unknown, variables: Readonly<Record<
   const as = raw["as"] ?? "admin";
   const identity = IDENTITIES.find((candidate) => candidate === as);
   if (identity === undefined) throw new Error(`${id}: nobody is called ${String(as)}`);
+  const until = raw["until"];
+  if (until !== undefined && typeof until !== "number") throw new Error(`${id}: until is the number of a status`);
+  const project = raw["project"] ?? variables["project"];
   return {
     id,
     as: identity,
@@ -126,7 +131,8 @@ function parseExchange(file: string, entry: unknown, variables: Readonly<Record<
     body: parseBody(id, raw),
     keep: (raw["keep"] ?? {}) as Exchange["keep"],
     stream: raw["stream"] === undefined ? undefined : parseStream(file, id, raw["stream"], variables),
-    project: raw["project"] === undefined ? undefined : asText(raw["project"], `${id}: project`),
+    project: project === undefined ? undefined : asText(project, `${id}: project`),
+    until,
     variables,
   };
 }

@@ -1,5 +1,6 @@
 /** Replays the corpus against both servers and says where their answers differ. */
 import { Buffer } from "node:buffer";
+import { setTimeout as delay } from "node:timers/promises";
 import { buildRequest } from "../../support/csr_builder.ts";
 import { type RawAnswer, type ReadBody, readBody } from "./answer.ts";
 import { type Blanker, createBlanker } from "./blank.ts";
@@ -33,6 +34,10 @@ export interface Replayed {
   /** Entries that no exchange needed. */
   readonly unused: readonly MeantDifference[];
 }
+
+/** How often, and how many times more, an exchange is sent that waits for a status. */
+const UNTIL_EVERY_MS = 50;
+const UNTIL_TRIES = 100;
 
 /** Headers that clients read. */
 const COMPARED_HEADERS: readonly string[] = [
@@ -121,7 +126,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   const all: SeenById = new Map();
   const variables: Variables = { ...session.variables, ...exchange.variables };
   const inner: SeenById = new Map();
-  const { sent, answer: raw } = await send(session.side, exchange, variables, async () => {
+  const { sent, answer: raw } = await sendUntil(session.side, exchange, variables, async () => {
     for (const one of exchange.stream?.while ?? []) {
       for (const [id, seen] of await replay(session, one)) inner.set(id, seen);
     }
@@ -146,6 +151,15 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   all.set(exchange.id, { exchange, seen: { sent, raw, read, blanked } });
   for (const [id, seen] of inner) all.set(id, seen);
   return all;
+}
+
+/** Sends, again and again for a while when the exchange waits for a status; the last answer counts. */
+async function sendUntil(...[side, exchange, variables, whileOpen]: Parameters<typeof send>): ReturnType<typeof send> {
+  for (let triesLeft = UNTIL_TRIES;; triesLeft--) {
+    const seen = await send(side, exchange, variables, whileOpen);
+    if (exchange.until === undefined || seen.answer.status === exchange.until || triesLeft === 0) return seen;
+    await delay(UNTIL_EVERY_MS);
+  }
 }
 
 function keep(session: Session, exchange: Exchange, body: unknown): void {
@@ -227,7 +241,15 @@ async function buildFixtures(file: CorpusFile): Promise<Record<string, unknown>>
 
 /** What both servers have beyond their defaults: a bootstrap token, and that its bearers may ask for certificates. */
 async function prepare(pair: Pair): Promise<void> {
-  const base = { as: "admin" as const, headers: {}, keep: {}, stream: undefined, project: undefined, variables: {} };
+  const base = {
+    as: "admin" as const,
+    headers: {},
+    keep: {},
+    stream: undefined,
+    project: undefined,
+    until: undefined,
+    variables: {},
+  };
   const exchanges: readonly Exchange[] = [
     {
       ...base,

@@ -40,6 +40,7 @@ async function get(side: Side, path: string): Promise<unknown> {
     keep: {},
     stream: undefined,
     project: undefined,
+    until: undefined,
     variables: {},
   };
   const { answer } = await send(side, exchange, {}, () => Promise.resolve());
