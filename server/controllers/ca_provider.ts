@@ -9,6 +9,7 @@ import {
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type CaKeySource, createKeyFileSource } from "./ca_key_file.ts";
+import { createReloading } from "./reloading.ts";
 
 /** The little of a file system that is needed here. */
 export interface CaFiles {
@@ -45,8 +46,6 @@ interface Loaded {
   readonly content: string;
 }
 
-const CHECK_INTERVAL_MS = 1_000;
-
 /**
  * Reads the pair for the first time. Throws AppError `ca_invalid` with kube-controller-manager's text when it is no
  * CA, and `file_permissions` when others may read the key; a key under a passphrase adds `passphrase_missing` and
@@ -54,42 +53,17 @@ const CHECK_INTERVAL_MS = 1_000;
  */
 export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
   const { certFile, keyFile, clock, logger } = options;
-  let loaded = await load(options);
-  let checkedAt = clock.now().getTime();
-  let refused = "";
-  let check: Promise<void> | undefined;
-
-  async function reload(): Promise<void> {
-    try {
-      const next = await load(options, loaded);
-      if (next !== loaded) {
-        logger.info("CA reloaded", { certFile, fingerprint: next.authority.certificate.sha256Fingerprint });
-      }
-      loaded = next;
-      refused = "";
-    } catch (error) {
-      const text = messageOf(error);
-      if (text !== refused) {
-        logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error: text });
-      }
-      refused = text;
-    }
-  }
-
-  async function current(): Promise<Authority> {
-    const now = clock.now().getTime();
-    // A clock that was set back checks at once.
-    if (check === undefined && Math.abs(now - checkedAt) >= CHECK_INTERVAL_MS) {
-      checkedAt = now;
-      check = reload().finally(() => {
-        check = undefined;
-      });
-    }
-    await check;
-    return loaded.authority;
-  }
-
-  return { current };
+  const current = createReloading({
+    first: await load(options),
+    load: (known) => load(options, known),
+    clock,
+    onChange({ authority }) {
+      logger.info("CA reloaded", { certFile, fingerprint: authority.certificate.sha256Fingerprint });
+    },
+    onFault: (error) =>
+      logger.error("CA files changed but are no CA, the old one stays in use", { certFile, keyFile, error }),
+  });
+  return { current: async () => (await current()).authority };
 }
 
 /** Reads and checks the pair; the very same value when certificate and key are what `known` was made of. */

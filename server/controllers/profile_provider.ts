@@ -1,9 +1,10 @@
 /** The profile of a custom signer from a file, read again when it changes. */
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { createReloading } from "./reloading.ts";
 
 /** What a signer asks for the rules, at each request. */
 export interface ProfileSource {
@@ -26,8 +27,6 @@ export interface FileProfileOptions {
   readonly logger: Logger;
 }
 
-/** Files are compared at most once a second. */
-const CHECK_INTERVAL_MS = 1_000;
 /** Whoever changes a file wants to hear of its faults, whether anybody asks for a certificate or not. */
 const FOLLOW_INTERVAL_MS = 2_000;
 
@@ -39,41 +38,15 @@ export async function createFileProfileSource(options: FileProfileOptions): Prom
   const { file, clock, logger } = options;
   const first = await load(options, options.signerName);
   const { signerName } = first.profile;
-  let loaded = first;
-  let checkedAt = clock.now().getTime();
-  let refused = "";
-  let check: Promise<void> | undefined;
-
-  async function reload(): Promise<void> {
-    try {
-      const next = await load(options, signerName, loaded);
-      if (next !== loaded) logger.info("profile reloaded", { file, signerName });
-      loaded = next;
-      refused = "";
-    } catch (error) {
-      const text = messageOf(error);
-      if (text !== refused) {
-        logger.error("PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use", { file, signerName, error: text });
-      }
-      refused = text;
-    }
-  }
-
-  return {
-    signerName,
-    async current() {
-      const now = clock.now().getTime();
-      // A clock that was set back checks at once.
-      if (check === undefined && Math.abs(now - checkedAt) >= CHECK_INTERVAL_MS) {
-        checkedAt = now;
-        check = reload().finally(() => {
-          check = undefined;
-        });
-      }
-      await check;
-      return loaded.profile;
-    },
-  };
+  const current = createReloading({
+    first,
+    load: (known) => load(options, signerName, known),
+    clock,
+    onChange: () => logger.info("profile reloaded", { file, signerName }),
+    onFault: (error) =>
+      logger.error("PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use", { file, signerName, error }),
+  });
+  return { signerName, current: async () => (await current()).profile };
 }
 
 /** Looks at the files until the signal aborts, so that a fault is told soon after it was made. */
