@@ -69,9 +69,17 @@ export function intermediatesOf({ certificate, issuers }: CertificateChain): rea
   return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
 }
 
-/** An issued certificate as a signer answers it: the leaf, then the intermediates. */
-export function encodeIssued(leafDer: Uint8Array, authority: Pick<Authority, "intermediates">): string {
-  return encodePem("CERTIFICATE", leafDer) + encodeCertificates(authority.intermediates);
+/**
+ * An issued certificate as a signer answers it: the leaf, then the intermediates. Who asks may have a word on them: all that
+ * the CA's file holds, or none.
+ */
+export function encodeIssued(
+  leafDer: Uint8Array,
+  authority: Pick<Authority, "certificate" | "issuers" | "intermediates">,
+  withChain?: boolean,
+): string {
+  const behind = withChain === undefined ? authority.intermediates : withChain ? intermediatesOf(authority) : [];
+  return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
 }
 
 /** What somebody who is to trust a CA's certificates is given: the CA, and the issuers that its file holds. */

@@ -43,6 +43,7 @@ extensions:
     - { oid: 2.23.140.1.2.1 }
   raw:
     - { oid: 1.3.6.1.5.5.7.1.24, der: 30 03 02 01 05 }
+chain: false
 `;
 
 /** Reads a profile that must be right. */

@@ -3,6 +3,8 @@ import type { Authority } from "../pki/authority.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "../pki/certificate.ts";
 import { equalBytes } from "../pki/der.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
+import type { ClientTrust } from "./plan.ts";
+import { BUILTIN_SIGNERS } from "./profile.ts";
 
 /**
  * True when the CA, or one above it, is among those believed; undefined when the highest one that is known has an issuer
@@ -17,6 +19,12 @@ export function findClientTrust(
   if (isBelieved) return true;
   const top = known.at(-1) ?? certificate;
   return believed.length === 0 || isSelfIssued(top) ? false : undefined;
+}
+
+/** What a signer makes of that answer: where nobody knows, Kubernetes' own do as upstream, and others take no risk. */
+export function clientTrustOf(signerName: string, isTrusted: boolean | undefined): ClientTrust {
+  if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
+  return isTrusted ? "trusted" : "distrusted";
 }
 
 function isSameOrIssuer(ca: CertificateFacts, certificate: CertificateFacts): boolean {

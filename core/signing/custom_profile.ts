@@ -14,7 +14,7 @@ import type { ExtensionRules, KeyRule, LifetimeRules, ProfileSpec, UsageRules } 
 
 /** Makes the profile of a signer. Checked in this order: subject, names, key, usages, lifetime. */
 export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {
-  const { subject, names, usages, lifetime, keys, extensions } = spec;
+  const { subject, names, usages, lifetime, keys, extensions, chain } = spec;
   return {
     signerName,
     rules: [
@@ -31,6 +31,7 @@ export function createCustomProfile(signerName: string, spec: ProfileSpec): Sign
     },
     defaultUsages: usages.default,
     extensions: planExtensions(extensions),
+    chain,
     remarks: remarksOf(spec),
   };
 }
@@ -93,7 +94,7 @@ function planExtensions({ ocsp, caIssuers, crl, policies, raw }: ExtensionRules)
   ];
 }
 
-function remarksOf({ description, usages, lifetime, extensions }: ProfileSpec): readonly string[] {
+function remarksOf({ description, usages, lifetime, extensions, chain }: ProfileSpec): readonly string[] {
   const { ocsp, caIssuers, crl, policies, raw } = extensions;
   const { maxMs, defaultMs } = lifetime;
   return [
@@ -108,5 +109,8 @@ function remarksOf({ description, usages, lifetime, extensions }: ProfileSpec): 
     ...(crl.length === 0 ? [] : [`Revoked certificates are listed at ${crl.join(" and ")}.`]),
     ...(policies.length === 0 ? [] : [`The policy is ${policies.map(({ oid }) => oid).join(" and ")}.`]),
     ...raw.map(({ oid, critical }) => `The extension ${oid} is added${critical ? ", as critical" : ""}.`),
+    chain
+      ? "Behind a certificate come the intermediate CAs, when there are any."
+      : "A certificate comes alone, without the intermediate CAs.",
   ];
 }

@@ -32,6 +32,8 @@ export interface SigningProfile {
   readonly defaultUsages?: readonly string[];
   /** What stands in each certificate beside what was asked for. */
   readonly extensions?: readonly PlannedExtension[];
+  /** Whether the intermediates come behind each certificate; as the flags of the CA say when absent. */
+  readonly chain?: boolean;
   /** More about the certificates, in sentences for people. */
   readonly remarks?: readonly string[];
 }

@@ -131,6 +131,7 @@ const PROFILE = mapping({
     policies: optional(someOf(mapping({ oid: required(oid), cps: optional(url) }))),
     raw: optional(someOf(mapping({ oid: required(oid), critical: optional(flag), der: required(der) }))),
   })),
+  chain: optional(flag),
 });
 
 type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
@@ -171,6 +172,8 @@ function specOf(read: ReadProfile): ProfileSpec {
         der: bytesOf(one.der) ?? new Uint8Array(0),
       })),
     },
+    // Decision 8: Kubernetes has no such signers, so that nothing forbids to send the intermediates along.
+    chain: read.chain ?? true,
   };
 }
 

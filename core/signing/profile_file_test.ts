@@ -15,6 +15,7 @@ test("parseProfile() reads what a file says, with strict defaults for what it le
     lifetime: { maxMs: 86_400_000, defaultMs: 86_400_000, minMs: 600_000 },
     keys: [{ type: "RSA", minBits: 2_048 }, { type: "ECDSA", minBits: 256 }, { type: "Ed25519" }],
     extensions: { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] },
+    chain: true,
   });
   const full = profileOf(FULL);
   assert.deepEqual(full.subject.commonName, { allowed: ["web-*"], min: 0, max: 1 });
@@ -49,6 +50,7 @@ test("describeProfile() says everything that a profile demands and promises", ()
     "Revoked certificates are listed at http://pki.example.com/ca.crl.",
     "The policy is 1.3.6.1.4.1.32473.1 and 2.23.140.1.2.1.",
     "The extension 1.3.6.1.5.5.7.1.24 is added.",
+    "A certificate comes alone, without the intermediate CAs.",
   ]);
 });
 

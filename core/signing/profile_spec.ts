@@ -13,6 +13,8 @@ export interface ProfileSpec {
   /** A request's key is one of these. */
   readonly keys: readonly KeyRule[];
   readonly extensions: ExtensionRules;
+  /** Whether the intermediates come behind each certificate. */
+  readonly chain: boolean;
 }
 
 /** Which values of one kind a request may have, and how many. */

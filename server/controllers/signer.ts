@@ -9,7 +9,8 @@ import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
 import { encodeBase64 } from "../../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
-import { type ClientTrust, planCertificate } from "../../core/signing/plan.ts";
+import { clientTrustOf } from "../../core/signing/client_trust.ts";
+import { planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
@@ -61,11 +62,11 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
       profile,
       caNotAfter: chainNotAfter(authority),
       issuers: [authority.certificate, ...authority.issuers],
-      clientTrust: await clientTrustOf(profile.signerName, authority),
+      clientTrust: clientTrustOf(profile.signerName, await deps.isTrustedForClients?.(authority)),
       signingDurationSeconds: deps.signingDurationSeconds,
       now,
     });
-    if (plan.ok) return await issue(name, csr, plan.value, authority, signal);
+    if (plan.ok) return await issue(name, csr, plan.value, authority, profile.chain, signal);
     const { error } = plan;
     if (error.kind === "error") return retry(`error auto signing csr: ${error.message}`);
     await write(withCondition(csr, "Failed", error, now), "error adding failure condition for csr", signal);
@@ -73,21 +74,16 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     return DONE;
   }
 
-  async function clientTrustOf(signerName: string, authority: Authority): Promise<ClientTrust> {
-    const isTrusted = await deps.isTrustedForClients?.(authority);
-    if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
-    return isTrusted ? "trusted" : "distrusted";
-  }
-
   async function issue(
     name: string,
     csr: CertificateSigningRequest,
     plan: CertificatePlan,
     authority: Authority,
+    chain: boolean | undefined,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
-    const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority)));
+    const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority, chain)));
     await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
     const notAfter = plan.notAfter.toISOString();
     deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });

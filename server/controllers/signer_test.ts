@@ -177,6 +177,7 @@ const web = createCustomProfile("example.com/web", {
   lifetime: { maxMs: 7_200_000, defaultMs: 3_600_000, minMs: 600_000 },
   keys: [{ type: "ECDSA" }],
   extensions: { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] },
+  chain: true,
 });
 const trustCases: readonly {
   readonly signerName: string;
@@ -218,6 +219,34 @@ for (const { signerName, usages, trusted, want } of trustCases) {
     const message = conditions?.find(({ type }) => type === "Failed")?.message;
     assert.equal(message, want === undefined ? undefined : `client auth is not allowed: ${want}`);
     assert.equal(certificate === undefined, want !== undefined);
+  });
+}
+
+for (
+  const { name, signerName, chain, sends, want } of [
+    {
+      name: "Kubernetes' signer sends them where the CA says so",
+      signerName: API_CLIENT,
+      sends: true,
+      want: ["lower"],
+    },
+    { name: "Kubernetes' signer sends none where it does not", signerName: API_CLIENT, sends: false, want: [] },
+    { name: "a profile sends them anyway", signerName: "example.com/web", chain: true, sends: false, want: ["lower"] },
+    { name: "a profile without chain sends none", signerName: "example.com/web", chain: false, sends: true, want: [] },
+  ]
+) {
+  test(`createSigner() and intermediates: ${name}`, async () => {
+    const lower = await createIntermediateCa(await sharedCa, "lower");
+    const authority = { ...lower, intermediates: sends ? [lower.certificate] : [] };
+    const profile = chain === undefined ? web : { ...web, chain };
+    const usages = signerName === API_CLIENT ? TWO : ["server auth"];
+    const { store } = await run({ signerName, usages, commonName: "", organizations: [] }, {
+      signerNames: [signerName],
+      profiles: new Map([["example.com/web", { current: () => Promise.resolve(profile) }]]),
+      authorities: () => Promise.resolve(authority),
+    });
+    const [, ...behind] = certificatesOf(store.peek("csr-1"));
+    assert.deepEqual(behind.map(({ subject }) => subject), want.map((one) => `CN=${one}`));
   });
 }
 

@@ -4,10 +4,12 @@ import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { Api } from "../../client/api.ts";
+import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
+import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -100,6 +102,48 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
   assert.equal(hoursOf(certificateOf(await decide(api, "e", {}))), 10);
 });
 
+test("tlsboot up signs by a profile with the CA of custom signers, where there is one for each purpose", async () => {
+  await using folder = await createTempFolder();
+  const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
+  assert.equal(init.code, 0, init.stderr);
+  await writeFile(folder.join("web.yaml"), profileOf("24h", "server auth, client auth"));
+  await using site = await startSiteProcess(folder, ["--profile", "web.yaml"]);
+  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  const issued = certificateOf(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
+  assert.equal(issued.issuer, "CN=tlsboot-ca-custom");
+  // The API does not believe that CA.
+  const client = certificateOf(await decide(connected.api, "b", { usages: ["client auth"] }));
+  assert.equal(client.issuer, "CN=tlsboot-ca-custom");
+});
+
+test("tlsboot up puts the intermediates of the CA that flags name behind what a profile lets through, or none", async () => {
+  await using folder = await createTempFolder();
+  const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
+  await writeFile(folder.join("ca.crt"), lower.certificatePem);
+  await writeFile(folder.join("ca.key"), lower.keyPem, { mode: 0o600 });
+  await writeFile(folder.join("web.yaml"), profileOf("24h"));
+  await using site = await startSiteProcess(folder, [
+    ...["--profile", "web.yaml", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
+  ]);
+  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  const subjects = async (name: string, edit: CsrOptions = {}) => {
+    const { status } = await decide(connected.api, name, edit);
+    const chain = parseCertificateChain(fromBase64(status.certificate ?? ""));
+    assert.ok(chain.ok);
+    return chain.value.map(({ subject }) => subject.commonName);
+  };
+  assert.deepEqual(await subjects("a"), ["", "lower"]);
+  const user = { signerName: "kubernetes.io/kube-apiserver-client", commonName: "alice", usages: ["client auth"] };
+  assert.deepEqual(await subjects("b", user), ["alice"]);
+  await writeFile(folder.join("web.yaml"), `${profileOf("24h")}chain: false\n`);
+  await site.running.waitFor(/profile reloaded/);
+  assert.deepEqual(await subjects("c"), [""]);
+  const described = await runTlsboot(["describe", "csr", "c", "--data-dir", site.data, "--profile", "web.yaml"], {
+    cwd: folder.path,
+  });
+  assert.match(described.stdout, /\n {2}note +A certificate comes alone, without the intermediate CAs\.\n/);
+});
+
 test("tlsboot signer --check says a profile in sentences, and every fault with its place", async () => {
   await using folder = await createTempFolder();
   const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
@@ -111,6 +155,7 @@ test("tlsboot signer --check says a profile in sentences, and every fault with i
     said.stdout,
     /^Signer example\.com\/web demands that\n {2}the subject is empty\n {2}the DNS names are \*/,
   );
+  assert.match(said.stdout, /\nBehind a certificate come the intermediate CAs, when there are any\.\n$/);
   const refused = await runTlsboot(["signer", "--check", bad]);
   assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 2, stdout: "" });
   assert.match(refused.stderr, /usages\.allow: unknown key; did you mean allowed\?[^]*usages\.allowed: missing/);
