@@ -63,6 +63,8 @@ export interface Server extends AsyncDisposable {
   setServing(serving: ServingPair): void;
   /** Only certificates of this bundle are believed from now on, on open connections too. AppError `ca_invalid`. */
   setClientCa(pem: string, issuersPem?: string): void;
+  /** The CAs whose client certificates are believed at this moment. */
+  clientCas(): readonly CertificateFacts[];
   /** A way in for in-process clients. */
   transportFor(user: UserInfo, userAgent: string): Transport;
 }
@@ -112,6 +114,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       clientCas = readClientCas(pem);
       listener.setClientCa(joinBundles(pem, issuersPem));
     },
+    clientCas: () => clientCas,
     transportFor: (user, userAgent) => api.transportFor(user, userAgent),
     async [Symbol.asyncDispose]() {
       // Watches end first, so that the listener has nothing to wait for.

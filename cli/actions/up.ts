@@ -110,7 +110,7 @@ async function signingOf(
   const shared = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : ofSite;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings),
-    isTrustedForClients: trustedBy(site.clientCaPem),
+    isTrustedForClients: trustedBy(site.server),
   };
   return {
     signing: { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) },

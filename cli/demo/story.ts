@@ -140,7 +140,7 @@ async function startControllers(
     {
       ...cas,
       signingDurationSeconds: 365 * 86_400,
-      isTrustedForClients: trustedBy(site.clientCaPem),
+      isTrustedForClients: trustedBy(site.server),
       caPem: cluster.caPem,
       without: options.sabotage?.without ?? [],
     },

@@ -1,7 +1,6 @@
 /** The controllers, each over a store near or far, and all of them in the process of a server. */
 import type { Secret } from "../../core/kube/core_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { findClientTrust } from "../../core/signing/client_trust.ts";
 import {
   type CertificateSigningRequest,
@@ -141,9 +140,7 @@ export function secretStoreOver(transport: Transport, deps: ControllerDeps): Obj
   return createObjectStore<Secret>(transport, secretKind, { ...deps, namespace: "kube-system" });
 }
 
-/** Whether an API that takes client certificates of a bundle takes an authority's. */
-export function trustedBy(clientCaPem: string): (authority: Authority) => Promise<boolean | undefined> {
-  const bundle = parseCaBundle(clientCaPem);
-  const believed = bundle.ok ? bundle.value : [];
-  return (authority) => Promise.resolve(findClientTrust(authority, believed));
+/** Whether a server takes client certificates of an authority, as it is told at that moment. */
+export function trustedBy(server: Pick<Server, "clientCas">): (authority: Authority) => Promise<boolean | undefined> {
+  return (authority) => Promise.resolve(findClientTrust(authority, server.clientCas()));
 }

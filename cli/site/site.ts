@@ -58,8 +58,6 @@ export interface Site extends AsyncDisposable {
   readonly storage: Storage;
   readonly server: Server;
   readonly authorities: SiteAuthorities;
-  /** Bundle that client certificates are checked against. */
-  readonly clientCaPem: string;
   /** `https://host:port`, as kubeconfigs name it. */
   readonly url: string;
   /** Names and addresses of the server itself. */
@@ -115,7 +113,6 @@ export async function startSite(
       storage,
       server,
       authorities,
-      clientCaPem: clientCas.trusted,
       url,
       names,
       isNew,

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createFilePort } from "../../client/files.ts";
+import { createPlainKeys } from "../../tests/support/ca_keys.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { createSystemClock, createSystemRandom } from "../system.ts";
+import { trustedBy } from "./controllers.ts";
+import { defaultsOf, startSite } from "./site.ts";
+
+test("a --client-ca-file that changes while a site runs changes which CAs a signer takes for trusted", async () => {
+  await using folder = await createTempFolder();
+  const [first, second] = await Promise.all([
+    createSigningCa({ commonName: "first" }),
+    createSigningCa({ commonName: "second" }),
+  ]);
+  const clientCaFile = folder.join("clients.crt");
+  await writeFile(clientCaFile, first.certificatePem);
+  const logger = createMemoryLogger();
+  await using site = await startSite(
+    { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
+    {
+      files: createFilePort(),
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+      logger,
+      cwd: folder.path,
+      keys: createPlainKeys(),
+      stdout: { write: () => {} },
+    },
+    () => [],
+  );
+  const isTrusted = trustedBy(site.server);
+  const answers = () => Promise.all([site.authorities.serving, first, second].map(isTrusted));
+  assert.deepEqual(await answers(), [true, true, false]);
+  await writeFile(clientCaFile, second.certificatePem);
+  await site.renew();
+  assert.deepEqual(await answers(), [true, false, true]);
+  assert.ok(logger.messages("info").includes("client CAs changed"));
+  await writeFile(clientCaFile, "no certificate");
+  await assert.rejects(site.renew(), { code: "ca_invalid" });
+  assert.deepEqual(await answers(), [true, false, true]);
+});
