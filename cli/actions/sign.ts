@@ -41,6 +41,8 @@ interface Signing {
   readonly clientTrust: ClientTrust;
   readonly asked: AskedOfSigner;
   readonly signingDurationSeconds: number;
+  /** Whether the intermediates of the CA come behind each certificate. */
+  readonly chain: boolean;
 }
 
 /** Runs `tlsboot sign`. */
@@ -96,10 +98,17 @@ async function openSigning(
   }
   const life = duration === undefined ? {} : { expirationSeconds: Math.floor(duration / 1_000) };
   const asked = { signerName, usages: usage, ...life };
-  return { profile, authority, clientTrust, asked, signingDurationSeconds: signingDurationSeconds(settings) };
+  return {
+    profile,
+    authority,
+    clientTrust,
+    asked,
+    signingDurationSeconds: signingDurationSeconds(settings),
+    chain: settings.chain && profile.chain !== false,
+  };
 }
 
-/** The certificate, PEM, behind it the intermediates of the CA. AppError `csr_denied` when the rules refuse, `invalid` for what is no request, `ca_expired`. */
+/** The certificate, PEM, behind it what the chain has. AppError `csr_denied` when the rules refuse, `invalid` for what is no request, `ca_expired`. */
 async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: Io): Promise<string> {
   const { profile, authority, clientTrust } = signing;
   const request = readRequestFile(basename(file), bytes, signing.asked);
@@ -119,7 +128,8 @@ async function signFile(bytes: Uint8Array, file: string, signing: Signing, io: I
     now: io.clock.now(),
   });
   if (plan.ok) {
-    return encodeIssued(await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES)), authority);
+    const der = await issueCertificate(plan.value, authority, io.random.bytes(SERIAL_BYTES));
+    return encodeIssued(der, authority, signing.chain);
   }
   if (plan.error.kind === "failed") throw refusal(file, plan.error.message);
   throw new AppError("ca_expired", `cannot sign "${file}": ${plan.error.message}`);

@@ -64,7 +64,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
       site.server,
       {
         ...signing,
-        ...(custom.signerNames.length === 0 ? {} : { customSigning }),
+        ...(customSigning === undefined ? {} : { customSigning }),
         caPem: cluster.caPem,
         without: [],
         ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
@@ -103,19 +103,22 @@ async function signingOf(
   settings: Settings<UpFlags>,
   custom: SignerChoice,
   deps: SiteDeps,
-): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings }> {
+): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
   const flags = signingCaFlagsOf(settings);
-  const ofSite = await openOwnCas(site.dir.root, site.authorities.isSplit, deps);
-  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : ofSite;
-  const shared = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : ofSite;
+  const own = await openOwnCas(
+    site.dir.root,
+    [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
+    deps,
+  );
+  const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings),
     isTrustedForClients: trustedBy(site.server),
   };
-  return {
-    signing: { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) },
-    customSigning: { ...shared, ...rest, signerNames: custom.signerNames, profiles: custom.profiles },
-  };
+  const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
+  if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
+  const customCas = isForAll(flags) ? await openSigningCas(flags, custom.signerNames, deps) : own;
+  return { signing, customSigning: { ...customCas, ...rest, ...custom } };
 }
 
 function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {

@@ -1,6 +1,7 @@
 /** The CAs of a site: one for everything, or one for each purpose. */
 import type { Authority } from "../../core/pki/authority.ts";
 import type { CertificateChain } from "../../core/pki/authority_chain.ts";
+import type { FilePort } from "../../client/files.ts";
 import { type AuthorityDeps, createOnly, isSplit, readAuthority, readChain } from "./files.ts";
 import { authorityPaths, type CaPurpose } from "./layout.ts";
 
@@ -17,7 +18,6 @@ export interface SiteAuthorities {
   /** Signs administrators. */
   readonly client: Authority;
   readonly clientCas: readonly ClientCa[];
-  readonly isSplit: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -40,10 +40,15 @@ export async function ensureAuthorities(
   const split = await isSplit(root, files);
   const serving = await readAuthority(authorityPaths(root), files, keys);
   const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
+  return { authorities: { serving, client, clientCas: await readClientCasOf(root, files) }, created: isNew };
+}
+
+/** The CAs whose client certificates the API of a data directory believes. AppError `not_found`, `ca_invalid`. */
+export async function readClientCasOf(root: string, files: FilePort): Promise<readonly ClientCa[]> {
   const clientCas: ClientCa[] = [];
-  for (const purpose of split ? CLIENT_PURPOSES : ["serving"] as const) {
+  for (const purpose of await isSplit(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
     const paths = authorityPaths(root, purpose);
     clientCas.push({ chain: await readChain(paths, files), certificateFile: paths.certificate });
   }
-  return { authorities: { serving, client, clientCas, isSplit: split }, created: isNew };
+  return clientCas;
 }

@@ -49,7 +49,8 @@ export const SIGNING_FLAGS = {
   clusterSigningChain: switchFlag({
     summary: "Let the CA files of the flags above hold the CA first and its issuers behind it, and put the " +
       "intermediates behind each certificate that is issued, never a self-signed root. Without it such a file holds " +
-      "one certificate and issued certificates come alone, as with kube-controller-manager.",
+      "one certificate and issued certificates come alone, as with kube-controller-manager. For signers of your own " +
+      "their profiles say it: chain.",
   }),
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",

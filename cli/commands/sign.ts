@@ -19,6 +19,10 @@ const flags = {
     summary: "Usages, such as server-auth; may be repeated. Without it what the signer or its profile is for.",
     parse: parseAskedUsage,
   }),
+  chain: switchFlag({
+    default: true,
+    summary: "Put the CA's intermediates behind each certificate. A profile with chain: false has none either way.",
+  }),
   duration: durationFlag({ summary: "Life to ask for. Without it, and at most, the signer's own." }),
   out: fileFlag({ summary: "File for the certificate; for several requests a folder, for NAME.crt each." }),
   force: switchFlag({ isCommandLineOnly: true, summary: "Replace a certificate that exists." }),
@@ -40,12 +44,13 @@ export const sign = defineCommand({
   summary: "Sign certificate requests in files, without a server",
   description: `Sign certificate requests in files, without a server, by the rules of a signer.
 
- Reads PKCS#10 requests, PEM or DER, holds them against the rules of the signer, and issues what they let through with the
- CA in --data-dir or another. What the rules refuse gets no certificate, and the reason is told. Whoever runs it approves:
- look at a request with tlsboot inspect first.
+ Reads PKCS#10 requests, PEM or DER, holds them against the rules of the signer, and issues what they let through. What
+ the rules refuse gets no certificate, and the reason is told. Whoever runs it approves: look at a request with tlsboot
+ inspect first.
 
- Where the CA is that of --data-dir, only Kubernetes' two client signers make client certificates: a server on that folder
- believes them.`,
+ The CA is the one in --data-dir, and where that has one for each purpose, the signer's; or another that flags name. With
+ a CA whose client certificates a server on --data-dir believes, only Kubernetes' two client signers make some. Which CAs
+ such a server has in its --client-ca-file is not known here.`,
   group: "Certificate Signing Request Commands",
   args: [argument("FILE", "Requests, PEM or DER; - is stdin", { variadic: true, completion: { kind: "file" } })],
   flags,

@@ -21,7 +21,7 @@ import { displayPath } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
 import { createTablePrinter } from "../output/table.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
-import { runInProcess, secretStoreOver, trustedBy } from "../site/controllers.ts";
+import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { PUBLIC_MODE } from "../site/data_dir.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../site/own_rbac.ts";
 import { ensureClusterInfo } from "../site/own_cluster_info.ts";
@@ -130,7 +130,7 @@ async function startControllers(
   deps: SiteDeps,
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
-  const cas = await openOwnCas(site.dir.root, site.authorities.isSplit, deps);
+  const cas = await openOwnCas(site.dir.root, UP_SIGNERS, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
   const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
   await ensureClusterInfo(site.server, cluster, deps, signal);

@@ -2,12 +2,13 @@
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
-import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
-import { findClientTrust } from "../../core/signing/client_trust.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { clientTrustOf, findClientTrust } from "../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../core/signing/plan.ts";
-import { isSplit, readAuthority } from "../authority/files.ts";
-import { authorityPaths, purposeOfSigner } from "../authority/layout.ts";
-import { openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
+import type { FilePort } from "../../client/files.ts";
+import { authorityPaths } from "../authority/layout.ts";
+import { readClientCasOf } from "../authority/site_authorities.ts";
+import { openOwnCas, openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
 
 /** Which CA. */
 export interface OfflineCaSettings {
@@ -24,7 +25,7 @@ export interface OfflineCa {
 
 const NONE = { certFile: undefined, keyFile: undefined };
 
-/** Loads it. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
+/** Opens it as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
 export async function openOfflineCa(
   settings: OfflineCaSettings,
   signerName: string,
@@ -32,19 +33,19 @@ export async function openOfflineCa(
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
   const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
-  if (all.certFile === undefined && all.keyFile === undefined) {
-    const purpose = await isSplit(dataDir, deps.files) ? purposeOfSigner(signerName) : "serving";
-    const authority = await readAuthority(authorityPaths(dataDir, purpose), deps.files, deps.keys);
-    const isForClients = ["serving", "client", "kubelet-client"].includes(purpose);
-    return { authority, clientTrust: isForClients ? "trusted" : "distrusted" };
-  }
   const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
-  // Kubernetes has no such command, so that nothing forbids to send the intermediates along.
-  const flags = { all, ...none, withIssuers: true };
-  const authority = await (await openSigningCas(flags, [signerName], deps)).authorities(signerName);
+  const { authorities } = all.certFile === undefined && all.keyFile === undefined
+    ? await openOwnCas(dataDir, [signerName], deps)
+    // Kubernetes has no such command, so that nothing forbids a file with issuers.
+    : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
+  const authority = await authorities(signerName);
   if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
-  const own = parseCaBundle(await deps.files.readText(authorityPaths(dataDir).certificate) ?? "");
   // A distant API cannot be asked here: whoever names a CA of another one knows whose clients it makes.
-  const isTrusted = own.ok && findClientTrust(authority, own.value) === true;
-  return { authority, clientTrust: isTrusted ? "trusted" : "distrusted" };
+  const isTrusted = findClientTrust(authority, await believedIn(dataDir, deps.files));
+  return { authority, clientTrust: clientTrustOf(signerName, isTrusted) };
+}
+
+async function believedIn(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
+  if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
+  return (await readClientCasOf(dataDir, files)).map(({ chain }) => chain.certificate);
 }

@@ -8,16 +8,17 @@ import {
 } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import { authorityPaths, type CaPurpose, purposeOfSigner, SPLIT_PURPOSES } from "../authority/layout.ts";
+import { isSplit } from "../authority/files.ts";
+import { authorityPaths, type CaPurpose, purposeOfSigner } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { caFilesOver } from "./ca_files.ts";
-import { UP_SIGNERS } from "./controllers.ts";
 
 /** A certificate and its key, as paths. */
 export interface CaPaths {
@@ -142,9 +143,12 @@ export async function openSigningCas(
   if (lacking !== undefined) {
     throw new UsageError(`no CA to sign with for "${lacking}"`, "give --cluster-signing-cert-file for all signers");
   }
+  // kube-controller-manager's rules are for its own signers (decision 8).
+  const isForCustom = chosen.length > 0 && !chosen.some((name) => BUILTIN_SIGNERS.has(name));
   const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
     const certificate = resolve(deps.cwd, paths.certFile ?? "");
-    return openCa(certificate, deps.keys.namedSource(certificate, paths.keyFile), flags.withIssuers, deps);
+    const key = deps.keys.namedSource(certificate, paths.keyFile);
+    return openCa(certificate, key, flags.withIssuers || isForCustom, deps);
   };
   const sources = new Map<string, FileAuthoritySource>();
   if (specific.length > 0) {
@@ -157,21 +161,23 @@ export async function openSigningCas(
   return { signerNames, authorities: (signerName) => currentOf(sources.get(signerName)) };
 }
 
-/** The CAs of a data directory: one for all signers, or each by its purpose. AppError `ca_invalid`, `file_permissions`. */
+/**
+ * The CAs of a data directory for some signers: one for all, or each by its purpose. AppError `not_found`, `ca_invalid`,
+ * `file_permissions`.
+ */
 export async function openOwnCas(
   root: string,
-  isSplit: boolean,
+  signerNames: readonly string[],
   deps: SigningCaDeps,
 ): Promise<SigningCas> {
+  const split = await isSplit(root, deps.files);
+  const purposeOf = (signerName: string): CaPurpose => split ? purposeOfSigner(signerName) : "serving";
   const sources = new Map<CaPurpose, FileAuthoritySource>();
-  for (const purpose of isSplit ? SPLIT_PURPOSES : ["serving"] as const) {
+  for (const purpose of new Set(signerNames.map(purposeOf))) {
     const paths = authorityPaths(root, purpose);
     sources.set(purpose, await openCa(paths.certificate, deps.keys.sourceOf(paths), true, deps));
   }
-  return {
-    signerNames: UP_SIGNERS,
-    authorities: (signerName) => currentOf(sources.get(isSplit ? purposeOfSigner(signerName) : "serving")),
-  };
+  return { signerNames, authorities: (signerName) => currentOf(sources.get(purposeOf(signerName))) };
 }
 
 function openCa(

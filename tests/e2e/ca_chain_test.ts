@@ -50,7 +50,7 @@ test("up with an intermediate CA sends it behind every certificate, and believes
   await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
 });
 
-test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain alone", async () => {
+test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain, and for signers of one's own", async () => {
   await using folder = await createTempFolder();
   const intermediate = await createIntermediateCa(await createSigningCa({ commonName: "root" }));
   await writeFile(folder.join("chain.crt"), encodeTrust(intermediate));
@@ -61,6 +61,16 @@ test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain alo
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
   assert.match(refused.stderr, /hint: .*--cluster-signing-chain/);
+
+  const profile = "apiVersion: tlsboot/v1alpha1\nkind: SigningProfile\nsignerName: example.com/web\n" +
+    "usages: { allowed: [server auth] }\nlifetime: { max: 24h }\n";
+  await writeFile(folder.join("web.yaml"), profile);
+  const signer = ["signer", "--kubeconfig", "none", ...CA_FLAGS];
+  const upstream = await runTlsboot(signer, { cwd: folder.path });
+  assert.match(upstream.stderr, /expected 1 certificate, found 2/);
+  // Its CA is read before the kubeconfig, which is not there.
+  const custom = await runTlsboot([...signer, "--profile", "web.yaml"], { cwd: folder.path });
+  assert.match(custom.stderr, /^tlsboot: error: cannot read kubeconfig/);
 
   await using _site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-chain", ...CA_FLAGS]);
   const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];

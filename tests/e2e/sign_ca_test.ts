@@ -1,0 +1,187 @@
+/** The CAs of `tlsboot sign`: each that another command opens, however its key is kept. */
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
+import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
+import { type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import { sharedKey } from "../support/csr_builder.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { writeKeyProgram } from "../support/key_program.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const WEB = ["--profile", "web.yaml"];
+const NAMED = ["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
+
+interface Tried {
+  readonly folder: TempFolder;
+  readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<Ran>;
+}
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A folder with a profile and requests, and the program in it. */
+async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void> {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("web.yaml"), profileOf(""));
+  await writeFile(folder.join("alone.yaml"), profileOf("chain: false\n"));
+  await writeFile(folder.join("web.csr"), await requestOf({ subject: {}, dnsNames: ["a.example.com"] }));
+  const node = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+  await writeFile(folder.join("node.csr"), await requestOf({ subject: node }));
+  await writeFile(folder.join("server.csr"), await requestOf({ subject: node, dnsNames: ["n1"] }));
+  await writeFile(folder.join("alice.csr"), await requestOf({ subject: { commonName: "alice" } }));
+  const world = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
+  await body({
+    folder,
+    async tlsboot(args, more = {}) {
+      const io = createCapturedIo({ cwd: folder.path, env: { HOME: homedir() }, ...world, ...more });
+      const code = await run(args, io, new AbortController().signal);
+      return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+    },
+  });
+}
+
+const profileOf = (more: string) =>
+  `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+names: { dns: { allowed: ["*.example.com"] } }
+usages: { allowed: [server auth, client auth], default: [server auth] }
+lifetime: { max: 24h, min: 1h }
+${more}`;
+
+async function requestOf(options: RequestOptions): Promise<string> {
+  return encodePem("CERTIFICATE REQUEST", createCertificationRequest(options, await sharedKey()));
+}
+
+/** Common names of the issuer and of what comes behind the leaf. */
+function chainOf({ code, stdout, stderr }: Ran): { readonly issuer: string | undefined; readonly behind: string[] } {
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  const chain = parseCertificateChain(stdout);
+  assert.ok(chain.ok);
+  const [leaf, ...behind] = chain.value;
+  return { issuer: leaf?.issuer.commonName, behind: behind.map(({ subject }) => subject.commonName) };
+}
+
+async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
+  await writeFile(folder.join("ca.crt"), encodeTrust(ca));
+  await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
+}
+
+test("tlsboot sign uses the CA of the signer where the data directory has one for each purpose", async () => {
+  await withRequests(async ({ tlsboot }) => {
+    assert.equal((await tlsboot(["ca", "init", "--split"])).code, 0);
+    for (
+      const [file, signer, issuer] of [
+        ["web.csr", WEB, "tlsboot-ca-custom"],
+        ["alice.csr", ["--signer-name", "kubernetes.io/kube-apiserver-client"], "tlsboot-ca-client"],
+        ["node.csr", ["--signer-name", "kubernetes.io/kube-apiserver-client-kubelet"], "tlsboot-ca-kubelet-client"],
+        ["server.csr", ["--signer-name", "kubernetes.io/kubelet-serving"], "tlsboot-ca-kubelet-serving"],
+        ["server.csr", ["--signer-name", "kubernetes.io/legacy-unknown"], "tlsboot-ca-custom"],
+      ] as const
+    ) {
+      assert.equal(chainOf(await tlsboot(["sign", file, ...signer])).issuer, issuer);
+    }
+
+    // The API does not believe the CA of custom signers, but it does that of clients, also when a flag names it.
+    const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth"];
+    assert.equal(chainOf(await tlsboot(asClient)).issuer, "tlsboot-ca-custom");
+    const pki = "tlsboot-data/pki";
+    for (const name of ["client-ca", "kubelet-client-ca"]) {
+      const refused = await tlsboot([
+        ...[...asClient, "--cluster-signing-cert-file", `${pki}/${name}.crt`],
+        ...["--cluster-signing-key-file", `${pki}/${name}.key`],
+      ]);
+      assert.equal(refused.code, 3);
+      assert.match(refused.stderr, /client auth is not allowed: the API trusts this CA for clients/);
+    }
+  });
+});
+
+test("tlsboot sign makes client certificates by a profile only when the CA cannot be below one that is believed", async () => {
+  await withRequests(async ({ folder, tlsboot }) => {
+    const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
+    const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
+    await writeCa(folder, lower);
+    assert.equal(chainOf(await tlsboot(asClient)).issuer, "lower");
+    assert.equal((await tlsboot(["ca", "init"])).code, 0);
+    assert.equal(chainOf(await tlsboot(asClient)).issuer, "lower");
+    await writeFile(folder.join("ca.crt"), lower.certificatePem);
+    const refused = await tlsboot(asClient);
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /it is not known whether the API trusts this CA for clients/);
+  });
+});
+
+test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data-dir and by name", async () => {
+  await withRequests(async ({ folder, tlsboot }) => {
+    await writeFile(folder.join("pass"), "open sesame\n", { mode: 0o600 });
+    const file = ["--ca-passphrase-file", "pass"];
+    assert.equal((await tlsboot(["ca", "init", "--split", ...file])).code, 0);
+    const named = [
+      ...["--cluster-signing-cert-file", "tlsboot-data/pki/custom-ca.crt"],
+      ...["--cluster-signing-key-file", "tlsboot-data/pki/custom-ca.key"],
+    ];
+    for (const ca of [[], named]) {
+      const line = ["sign", "web.csr", ...WEB, ...ca];
+      assert.equal(chainOf(await tlsboot([...line, ...file])).issuer, "tlsboot-ca-custom");
+      const typed = await tlsboot(line, { isTerminal: true, stdin: "open sesame\n" });
+      assert.equal(typed.stderr, "Passphrase of tlsboot-data/pki/custom-ca.key: \n");
+      assert.equal(chainOf({ ...typed, stderr: "" }).issuer, "tlsboot-ca-custom");
+      const silent = await tlsboot(line);
+      assert.deepEqual({ code: silent.code, stdout: silent.stdout }, { code: 1, stdout: "" });
+      assert.match(silent.stderr, /cannot open the key ".*custom-ca\.key": there is no passphrase/);
+    }
+  });
+});
+
+test("tlsboot sign asks the program that holds the key, of --data-dir and of a certificate that is named", async () => {
+  await withRequests(async ({ folder, tlsboot }) => {
+    const ca = await createSigningCa({ commonName: "held" });
+    const held = ["--signing-key-command", await writeKeyProgram(folder, ca.keyPem)];
+    await writeFile(folder.join("ca.crt"), ca.certificatePem);
+    await mkdir(folder.join("tlsboot-data/pki"), { recursive: true, mode: 0o700 });
+    await writeFile(folder.join("tlsboot-data/pki/ca.crt"), ca.certificatePem);
+    for (const named of [[], NAMED.slice(0, 2)]) {
+      assert.equal(chainOf(await tlsboot(["sign", "web.csr", ...WEB, ...named, ...held])).issuer, "held");
+    }
+    const broken = ["--signing-key-command", await writeKeyProgram(folder, ca.keyPem, "exits with 3 when it signs")];
+    const refused = await tlsboot(["sign", "web.csr", ...WEB, ...broken]);
+    assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code: 1, stdout: "" });
+    assert.match(refused.stderr, /it ended with exit code 3: the token is not there/);
+  });
+});
+
+test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false says otherwise", async () => {
+  await withRequests(async ({ folder, tlsboot }) => {
+    const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
+    await writeCa(folder, await createIntermediateCa(upper, "lower"));
+    const alice = ["alice.csr", "--signer-name", "kubernetes.io/kube-apiserver-client"];
+    for (
+      const { args, behind } of [
+        { args: ["web.csr", ...WEB], behind: ["lower", "upper"] },
+        { args: ["web.csr", ...WEB, "--chain=false"], behind: [] },
+        { args: ["web.csr", "--profile", "alone.yaml"], behind: [] },
+        { args: ["web.csr", "--profile", "alone.yaml", "--chain"], behind: [] },
+        { args: alice, behind: ["lower", "upper"] },
+        { args: [...alice, "--chain=false"], behind: [] },
+      ]
+    ) {
+      assert.deepEqual(
+        chainOf(await tlsboot(["sign", ...args, ...NAMED])),
+        { issuer: "lower", behind },
+        args.join(" "),
+      );
+    }
+  });
+});
