@@ -26,7 +26,11 @@ const UNIT = [
 const INTEROP = ["tests/interop/*_test.ts"];
 
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
-const LONG = ["tests/interop/soak_test.ts", "tests/interop/whole_kubelet_test.ts"];
+const LONG = [
+  "tests/interop/kubelet_rotation_test.ts",
+  "tests/interop/soak_test.ts",
+  "tests/interop/whole_kubelet_test.ts",
+];
 
 async function main(): Promise<number> {
   const [suite = "unit", ...rest] = process.argv.slice(2);

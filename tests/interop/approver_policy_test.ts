@@ -1,36 +1,18 @@
 /** Policies against whole kubelets 1.37: who gets a serving certificate, who does not and why, and who takes over. */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
+import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { controllerRbac } from "./support/controller_rbac.ts";
+import { writeInventory } from "./support/inventory.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
 import { assertNodePair } from "./support/openssl.ts";
 import { startSite } from "./support/site.ts";
 import { startWholeKubelet } from "./support/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
-
-/** This machine's addresses, which every kubelet on it reports. */
-function addresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((list = []) => list)
-    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"))
-    .map(({ address }) => address);
-}
-
-/** The inventory that gives this machine's addresses to one node. */
-async function writeInventory(folder: TempFolder, node: string): Promise<string> {
-  const path = folder.join("inventory.yaml");
-  const ips = addresses().map((address) => JSON.stringify(address)).join(", ");
-  await writeFile(
-    path,
-    `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - {name: ${node}, dns: [${node}], ips: [${ips}]}\n`,
-  );
-  return path;
-}
 
 /** The name of a node's serving request, once it is there. */
 async function servingRequestOf(kubectl: Kubectl, node: string): Promise<string> {

@@ -1,0 +1,120 @@
+/** A whole kubelet 1.37 renews both of its certificates at a kube-apiserver that our signer and approver work for. */
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { mkdir, readFile, readlink } from "node:fs/promises";
+import { test } from "node:test";
+import { connect } from "node:tls";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { startTlsboot } from "../support/child.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { controllerRbac } from "./support/controller_rbac.ts";
+import { writeInventory } from "./support/inventory.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { assertChain, assertNodePair } from "./support/openssl.ts";
+import { pause } from "./support/soak.ts";
+import { startWholeKubelet } from "./support/whole_kubelet.ts";
+
+const NODE = "whole";
+const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"];
+
+/**
+ * Certificates are backdated by five minutes, so that of seven minutes two are left: a kubelet, which renews at 70 to 90 %
+ * of the whole, does so within 78 seconds.
+ */
+const LIFE = "2m";
+const RENEWED_WITHIN_S = 90;
+
+test("kube-apiserver with our signer and our approver with a policy: a kubelet renews both certificates and stays Ready", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await kubectl.given({ stdin: controllerRbac("kubelet-serving") }).run("create", "-f", "-");
+  await using signer = startTlsboot([
+    ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token")],
+    ...["--cluster-signing-cert-file", plane.caPath, "--cluster-signing-key-file", plane.caKeyPath],
+    ...["--cluster-signing-duration", LIFE],
+  ]);
+  await using approver = startTlsboot([
+    ...["approver", "--kubeconfig", await plane.kubeconfigWithToken("approver", "approver-token")],
+    ...["--policy", "kubelet-serving", "--inventory", await writeInventory(plane.folder, NODE)],
+  ]);
+  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
+  await using kubelet = await startWholeKubelet(plane.folder, NODE, bootstrap);
+  const [client, serving] = ["client", "server"].map((kind) => `${kubelet.certDir}/kubelet-${kind}-current.pem`);
+  assert.ok(client !== undefined && serving !== undefined);
+  const [firstClient, firstServing] = await Promise.all([untilOther(client, 60), untilOther(serving, 60)]);
+  await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
+
+  const [newClient, newServing] = await Promise.all([
+    untilOther(client, RENEWED_WITHIN_S, firstClient),
+    untilOther(serving, RENEWED_WITHIN_S, firstServing),
+  ]);
+  const renewedAt = Date.now();
+  // Not the links: they may go on to the next certificate meanwhile.
+  await assertNodePair(plane.caPath, newClient, NODE);
+  await assertChain(plane.caPath, newServing, "sslserver");
+  await untilServed(kubelet.port, serving);
+  await untilLease(kubectl, renewedAt);
+  assert.match(await kubectl.run("get", "nodes", "--no-headers"), new RegExp(`^${NODE} +Ready +<none> .*\n$`));
+  assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
+
+  const requests: readonly CertificateSigningRequest[] =
+    JSON.parse(await kubectl.run("get", "csr", "-o", "json")).items;
+  for (const signerName of SIGNERS) {
+    const own = requests.filter(({ spec }) =>
+      spec.signerName === signerName && spec.username === `system:node:${NODE}`
+    );
+    assert.ok(own.length >= (signerName.endsWith("serving") ? 2 : 1), `${own.length} requests for ${signerName}`);
+  }
+  // One certificate for each request, and no key that was certified twice.
+  const signed = [...signer.stderr().matchAll(/CSR signed.*?\b(csr-\w+|node-csr-[\w-]+)/g)].map(([, name]) => name);
+  const issued = requests.filter(({ status }) => status.certificate !== undefined).map(({ metadata }) => metadata.name);
+  assert.equal(new Set(signed).size, signed.length, `signed twice: ${signed}`);
+  assert.deepEqual(issued.filter((name) => !signed.includes(name)), []);
+  assert.equal(new Set(requests.map(({ spec }) => spec.request)).size, requests.length);
+  assert.doesNotMatch(signer.stderr() + approver.stderr(), /forbidden|access_denied/);
+});
+
+/** Where a link points, as soon as that is elsewhere than before. */
+async function untilOther(link: string, seconds: number, before = ""): Promise<string> {
+  for (const deadline = Date.now() + seconds * 1000;;) {
+    const target = await readlink(link).catch(() => "");
+    if (target !== "" && target !== before) return target;
+    assert.ok(Date.now() < deadline, `${link} is still "${target}"`);
+    await pause(0.2);
+  }
+}
+
+/** A kubelet's server takes a new certificate up a moment after it was written. */
+async function untilServed(port: number, path: string): Promise<void> {
+  for (const deadline = Date.now() + 30_000;;) {
+    const want = new X509Certificate(await readFile(path)).serialNumber;
+    const served = await servedBy(port);
+    if (served === want) return;
+    assert.ok(Date.now() < deadline, `it serves with ${served}, not with ${want}`);
+    await pause(0.5);
+  }
+}
+
+/** Serial number of what a server shows; whom it belongs to is checked in the file. */
+function servedBy(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.once("error", reject);
+  });
+}
+
+/** The node was heard of since then, by its new certificate. */
+async function untilLease(kubectl: Kubectl, since: number): Promise<void> {
+  const get = ["get", `lease/${NODE}`, "--namespace=kube-node-lease", "--output=jsonpath={.spec.renewTime}"];
+  for (const deadline = Date.now() + 30_000;;) {
+    const renewed = await kubectl.run(...get);
+    if (Date.parse(renewed) > since) return;
+    assert.ok(Date.now() < deadline, `the lease was last renewed at ${renewed}`);
+    await pause(1);
+  }
+}
