@@ -3,6 +3,7 @@
  * that were equal stay equal. What stands literally in the corpus file is never blanked.
  */
 import { Buffer } from "node:buffer";
+import { sortManagers } from "./managers.ts";
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
 const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
@@ -105,6 +106,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
     for (const [key, value] of Object.entries(metadata)) {
       if (key === "resourceVersion" && typeof value === "string") out[key] = blankRevision(value, isOfStore);
       else if (key === "continue" && typeof value === "string" && value !== "") out[key] = blankContinue(value);
+      else if (key === "managedFields") out[key] = blank(sortManagers(value), false);
       else out[key] = blank(value, false);
     }
     return out;

@@ -32,12 +32,13 @@ test("parseCorpusFile() replays a list once for each resource", () => {
     "every",
     `
 title: t
-resources: [{name: configmaps, path: /c}, {name: secrets, path: /s}]
+resources: [{name: configmaps, path: /c}, {name: secrets, path: /s, project: rules}]
 exchanges: [{name: list, send: "GET \${path}"}]
 `,
   );
   assert.deepEqual(file.exchanges.map(({ id }) => id), ["every/configmaps: list", "every/secrets: list"]);
   assert.deepEqual(file.exchanges.map(({ variables }) => variables["path"]), ["/c", "/s"]);
+  assert.deepEqual(file.exchanges.map(({ project }) => project), [undefined, "rules"]);
 });
 
 test("parseCorpusFile() refuses what it does not understand", () => {
@@ -46,6 +47,7 @@ test("parseCorpusFile() refuses what it does not understand", () => {
   assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: nobody is called bob/);
   assert.throws(of("{name: a, send: POST /, json: {}, yaml: x}"), /f: a: has two bodies/);
   assert.throws(of("{name: a, send: GET /}\n  - {name: a, send: GET /}"), /f: a: two exchanges have this name/);
+  assert.throws(of("{name: a, send: GET /, until: soon}"), /f: a: until is the number of a status/);
   assert.throws(of("{name: a}"), /f: a: send: must be text/);
 });
 

@@ -1,0 +1,39 @@
+/**
+ * The order of `managedFields`. A server sorts entries by operation, then by the second, then by name: two that wrote one
+ * after the other stand by name within a second, and by time across one. When it is that order, it is made the one
+ * without times; any other order is left as it is, and so is a difference.
+ */
+
+type Key = readonly (string | number)[];
+
+/** Entries in the order that they had if all were of one second; what is not in its own order comes back as it is. */
+export function sortManagers(managedFields: unknown): unknown {
+  if (!Array.isArray(managedFields) || !managedFields.every(isRecord)) return managedFields;
+  const keys = managedFields.map(keyOf);
+  const isSorted = keys.every((key, index) => index === 0 || compareKeys(keys[index - 1]!, key) <= 0);
+  if (!isSorted) return managedFields;
+  return managedFields.toSorted((a, b) => compareKeys(untimed(keyOf(a)), untimed(keyOf(b))));
+}
+
+/** What apimachinery's `managedfields` sorts by. */
+function keyOf(entry: Readonly<Record<string, unknown>>): Key {
+  const text = (name: string) => String(entry[name] ?? "");
+  const seconds = entry["time"] === undefined ? 0 : Math.floor(Date.parse(text("time")) / 1000);
+  return [text("operation"), seconds, text("manager"), text("apiVersion"), text("subresource")];
+}
+
+function untimed([operation, _, ...names]: Key): Key {
+  return [operation!, ...names];
+}
+
+function compareKeys(a: Key, b: Key): number {
+  for (const [index, part] of a.entries()) {
+    const other = b[index]!;
+    if (part !== other) return part < other ? -1 : 1;
+  }
+  return 0;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
