@@ -20,7 +20,7 @@ const TITLES: Readonly<Record<ColumnGroup, string>> = {
   refusal: "Refusals",
 };
 
-/** Writes the page. Counts are not in it, so that it changes only when what is covered changes. */
+/** Writes the page. Of counts only that of all exchanges is in it: the rest changes only when what is covered changes. */
 export function formatCompatibility(
   verdicts: readonly Verdict[],
   grid: Grid,
