@@ -90,7 +90,9 @@ export const yaml: Target = {
     try {
       const document = parseYaml(input);
       const { value } = document;
-      if (input.length < 8192) {
+      // Go writes a member called `<<` bare, as we do, and reads it again as a merge.
+      const mergesWhenRead = JSON.stringify(value)?.includes('"<<":') ?? false;
+      if (input.length < 8192 && !mergesWhenRead) {
         const written = formatYaml(value);
         assertSame(JSON.stringify(parseYaml(written).value), JSON.stringify(value), "written and read");
         compareWithPackage(written, value);
