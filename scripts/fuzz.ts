@@ -1,8 +1,9 @@
 /**
  * `deno task fuzz`: feeds every decoder of foreign bytes with inputs made from real ones, and checks that each answers
- * as it should, in linear time and bounded memory. The same seed makes the same inputs.
+ * as it should, in linear time and bounded memory. The same seed makes the same inputs; with `--inputs`, at most so many
+ * for each target, a run is the same on a fast machine and on a slow one.
  *
- * Usage: fuzz.ts [--seconds N] [--seed S] [--target NAME] [--replay FILE|HEX]
+ * Usage: fuzz.ts [--seconds N] [--inputs N] [--seed S] [--target NAME] [--replay FILE|HEX]
  */
 import { Buffer } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
@@ -27,6 +28,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       seconds: { type: "string", default: SECONDS },
+      inputs: { type: "string", default: "1000000000" },
       seed: { type: "string", default: SEED },
       target: { type: "string", multiple: true, default: [] },
       replay: { type: "string" },
@@ -36,13 +38,14 @@ async function main(): Promise<number> {
   const unknown = names.find((name) => TARGETS[name] === undefined);
   if (unknown !== undefined) throw new Error(`no target "${unknown}"; there are: ${Object.keys(TARGETS).join(", ")}`);
   const [seed, total] = [wholeNumber("seed", values.seed), wholeNumber("seconds", values.seconds)];
+  const inputs = wholeNumber("inputs", values.inputs);
   if (values.replay !== undefined && names.length !== 1) throw new Error("--replay needs one --target");
   const input = values.replay === undefined ? {} : { input: readInput(values.replay) };
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-fuzz-"));
   let findings = 0;
   try {
     for (const target of names) {
-      const report = await supervise({ target, seed, seconds: total / names.length, folder, ...input });
+      const report = await supervise({ target, seed, seconds: total / names.length, inputs, folder, ...input });
       process.stdout.write(`${lineOf(target, report)}\n`);
       if (report.finding === undefined) continue;
       findings++;

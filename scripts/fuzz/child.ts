@@ -1,4 +1,4 @@
-/** The process that fuzzes one target, and prints a report as JSON: child.ts TARGET JOURNAL SEED SECONDS [FILE]. */
+/** The process that fuzzes one target, and prints a report as JSON: child.ts TARGET JOURNAL SEED SECONDS INPUTS [FILE]. */
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import process from "node:process";
@@ -12,14 +12,16 @@ export type WireReport = Omit<Report, "finding"> & {
   readonly finding: { readonly kind: string; readonly message: string; readonly hex: string } | undefined;
 };
 
-async function main([name = "", journalPath = "", seed = "", seconds = "", file]: readonly string[]): Promise<void> {
+async function main(
+  [name = "", journalPath = "", seed = "", seconds = "", inputs = "", file]: readonly string[],
+): Promise<void> {
   const open = TARGETS[name];
   if (open === undefined) throw new Error(`no target "${name}"`);
   const target = await open();
   using journal = openJournal(journalPath);
   const write = (count: number, input: Bytes) => journal.write(count, input);
   const report = file === undefined
-    ? await fuzz(target, { seed: Number(seed), seconds: Number(seconds), onInput: write })
+    ? await fuzz(target, { seed: Number(seed), seconds: Number(seconds), inputs: Number(inputs), onInput: write })
     : await runOnce(target, new Uint8Array(readFileSync(file)), write);
   await target.close?.();
   const { finding } = report;

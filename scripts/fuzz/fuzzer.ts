@@ -26,6 +26,8 @@ export interface Report {
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
+  /** At most so many. */
+  readonly inputs: number;
   /** Is told of each input before it is run. */
   readonly onInput: (count: number, input: Bytes) => void;
 }
@@ -41,7 +43,7 @@ const POOL_ENTRY_BYTES = 8_192;
 const MEDIUM_BYTES = 65_536;
 
 /** Runs the seeds, then inputs made from them. */
-export async function fuzz(target: Target, { seed, seconds, onInput }: FuzzOptions): Promise<Report> {
+export async function fuzz(target: Target, { seed, seconds, inputs: most, onInput }: FuzzOptions): Promise<Report> {
   const random = createSeededRandom(seed);
   const inputs: Bytes[] = [...target.seeds];
   const pool: Pool = { random, inputs, words: target.words };
@@ -50,7 +52,7 @@ export async function fuzz(target: Target, { seed, seconds, onInput }: FuzzOptio
   let memoryAtStart = 0;
   let slowest = { ms: 0, bytes: 0 };
   let count = 0;
-  const isOver = () => performance.now() - startedAt > seconds * 1000;
+  const isOver = () => count >= most || performance.now() - startedAt > seconds * 1000;
   for (; count < inputs.length && count < target.seeds.length || !isOver(); count++) {
     const input = count < target.seeds.length ? target.seeds[count]! : nextInput(target, pool, count);
     onInput(count, input);

@@ -21,7 +21,7 @@ test("fuzz() finds what throws, with a smaller input that throws the same", asyn
     if (text.includes("<<")) throw new Error("two of them");
     return text.includes("<") ? "one" : "none";
   });
-  const { finding } = await fuzz(target, { seed: 1, seconds: 60, onInput: () => {} });
+  const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
   assert.equal(finding?.kind, "wrong");
   assert.match(finding?.message ?? "", /^Error: two of them/);
   assert.equal(textOf(finding?.input ?? bytesOf("")), "<<");
@@ -36,13 +36,21 @@ test("fuzz() runs the seeds first, and the same inputs for the same seed", async
       if (seen.length === 100) throw new Error("enough");
       return `${input.length % 7}`;
     });
-    await fuzz(target, { seed, seconds: 60, onInput: () => {} });
+    await fuzz(target, { seed, seconds: 60, inputs: Infinity, onInput: () => {} });
     return seen.slice(0, 100);
   };
   const first = await inputsOf(1);
   assert.deepEqual(first.slice(0, 2), ["hello", "a<b>c"]);
   assert.deepEqual(await inputsOf(1), first);
   assert.notDeepEqual(await inputsOf(2), first);
+});
+
+test("fuzz() ends after as many inputs as it was given", async () => {
+  let runs = 0;
+  const target = targetOf(() => `${runs++ % 7}`);
+  const report = await fuzz(target, { seed: 1, seconds: 60, inputs: 50, onInput: () => {} });
+  assert.equal(report.inputs, 50);
+  assert.equal(report.finding, undefined);
 });
 
 test("judge() reports what is slow again and again", async () => {

@@ -15,6 +15,8 @@ export interface Run {
   readonly target: string;
   readonly seed: number;
   readonly seconds: number;
+  /** At most so many. */
+  readonly inputs: number;
   /** Runs this input alone. */
   readonly input?: Bytes;
   readonly folder: string;
@@ -44,7 +46,7 @@ export async function supervise(run: Run): Promise<Report> {
   return { ...report, finding: { ...finding, input } };
 }
 
-async function runChild({ target, seed, seconds, input, folder }: Run): Promise<Report> {
+async function runChild({ target, seed, seconds, inputs, input, folder }: Run): Promise<Report> {
   const journal = join(folder, `${target}.journal`);
   const file = join(folder, `${target}.input`);
   if (input !== undefined) await writeFile(file, input);
@@ -57,6 +59,7 @@ async function runChild({ target, seed, seconds, input, folder }: Run): Promise<
     journal,
     `${seed}`,
     `${seconds}`,
+    `${inputs}`,
     ...(input === undefined ? [] : [file]),
   ], { stdio: ["ignore", "pipe", "pipe"] });
   const output: Buffer[] = [];
