@@ -33,6 +33,8 @@ export interface Io {
   readonly cwd: string;
   /** The program that runs this one: node, deno or tlsboot itself. */
   readonly execPath: string;
+  /** Versions of the runtime and of what is built into it: `node`, `openssl`, `deno` and so on. */
+  readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
 }

@@ -15,6 +15,7 @@
  *   env: {},
  *   cwd: "/",
  *   execPath: "tlsboot",
+ *   versions: {},
  *   clock: createSystemClock(),
  *   random: createSystemRandom(),
  * };

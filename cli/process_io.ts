@@ -50,6 +50,7 @@ function createIo(process: Process): Io {
     env: process.env,
     cwd: process.cwd(),
     execPath: process.execPath,
+    versions: process.versions,
     clock: createSystemClock(),
     random: createSystemRandom(),
   };

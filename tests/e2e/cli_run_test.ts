@@ -37,14 +37,24 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));
   const tlsboot = runnerIn("/nowhere");
   const words = await tlsboot("version");
-  assert.equal(words.stdout, `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\n`);
+  assert.equal(
+    words.stdout,
+    `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\nCommit: unknown\nRuntime: Node 24.0.0, OpenSSL 3.5.0\n`,
+  );
   const json = JSON.parse((await tlsboot("version -o json")).stdout);
   assert.deepEqual(json, {
     version: manifest.version,
     kubernetesVersion: "v1.37.2",
     gitVersion: `v1.37.2+tlsboot.${manifest.version}`,
+    commit: "unknown",
+    buildDate: "unknown",
+    runtime: { name: "Node", version: "24.0.0" },
+    opensslVersion: "3.5.0",
   });
-  assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/);
+  const onDeno = await tlsboot("version -o json", { versions: { deno: "2.9.6", node: "26.3.0", openssl: "3.0.7" } });
+  assert.deepEqual(JSON.parse(onDeno.stdout).runtime, { name: "Deno", version: "2.9.6" });
+  assert.equal(JSON.parse(onDeno.stdout).opensslVersion, undefined);
+  assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/m);
   assert.deepEqual(await tlsboot("--version"), words);
   assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
 });
