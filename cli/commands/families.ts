@@ -40,4 +40,10 @@ export const FAMILIES: readonly CommandFamily[] = [
     description: "Write kubeconfig files: where the API server is, whom to trust, and who you are.",
     group: "Key and File Commands",
   },
+  {
+    word: "docs",
+    summary: "Print manual pages and licences",
+    description: "Print what else is inside: manual pages, and the licences of everything.",
+    group: "Other Commands",
+  },
 ];

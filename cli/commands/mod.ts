@@ -12,6 +12,8 @@ import { completion } from "./completion.ts";
 import { demo } from "./demo.ts";
 import { deleteCsr } from "./delete_csr.ts";
 import { deny } from "./deny.ts";
+import { docsLicenses } from "./docs/licenses.ts";
+import { docsMan } from "./docs/man.ts";
 import { describeCsr } from "./describe_csr.ts";
 import { FAMILIES } from "./families.ts";
 import { getCsr } from "./get_csr.ts";
@@ -63,6 +65,8 @@ export const COMMAND_TABLE: CommandTable = {
     kubeconfigUser,
     inspect,
     completion,
+    docsMan,
+    docsLicenses,
     version,
   ],
 };

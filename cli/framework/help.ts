@@ -30,7 +30,12 @@ export function renderHelp(table: CommandTable, topic: HelpTopic): string {
 
 /** `tlsboot token create [flags]`, as the Usage section and the manual show it. */
 export function usageLine(table: CommandTable, command: Command): string {
-  return [nameOfCommand(table, command), ...command.args.map(argumentText), "[flags]"].join(" ");
+  return [nameOfCommand(table, command), ...usageWords(command)].join(" ");
+}
+
+/** What follows the command's name: `NAME... [flags]`. */
+export function usageWords(command: Command): readonly string[] {
+  return [...command.args.map(argumentText), "[flags]"];
 }
 
 /** `-o, --output='':`, kubectl's way: the name with its default. */
@@ -116,7 +121,8 @@ function list(entries: readonly (readonly [string, string])[]): string {
   return entries.map(([name, text]) => `  ${name.padEnd(Math.max(width, 16))}${text}`).join("\n");
 }
 
-function argumentText(argument: Argument): string {
+/** `[NAME...]`, `FILE`. */
+export function argumentText(argument: Argument): string {
   const name = argument.isVariadic ? `${argument.name}...` : argument.name;
   return argument.isRequired ? name : `[${name}]`;
 }

@@ -74,7 +74,9 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
   { command: "kubeconfig user", flags: ["group", "ttl", "no-approve", "out", "server", "kubeconfig", "data-dir"] },
   { command: "inspect", flags: [] },
   { command: "completion", flags: [] },
-  { command: "version", flags: [] },
+  { command: "docs man", flags: [] },
+  { command: "docs licenses", flags: [] },
+  { command: "version", flags: ["output", "sbom"] },
 ];
 
 const signal = new AbortController().signal;

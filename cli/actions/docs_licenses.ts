@@ -1,0 +1,12 @@
+/** Prints the licence texts. */
+import { renderLicenses } from "../bill/licenses.ts";
+import type { DocsLicensesFlags } from "../commands/docs/licenses.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { Io } from "../io.ts";
+
+/** Runs `tlsboot docs licenses`. */
+export function run(_input: Input<DocsLicensesFlags>, io: Io): Promise<ExitCode> {
+  io.stdout.write(renderLicenses());
+  return Promise.resolve(EXIT.done);
+}

@@ -1,0 +1,60 @@
+/** Prints a manual page, or writes all of them. */
+import { join, resolve } from "node:path";
+import { findNearest } from "../../core/nearest.ts";
+import { createFilePort } from "../../client/files.ts";
+import { BUILD, UNKNOWN_BUILD } from "../build.ts";
+import type { DocsManFlags } from "../commands/docs/man.ts";
+import { COMMAND_TABLE } from "../commands/mod.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import type { HelpTopic } from "../framework/help.ts";
+import { type ManEdition, manName, manTopics, pathOf, renderMan } from "../framework/man.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { TLSBOOT_VERSION } from "../version.ts";
+
+/** Pages are for everybody, and so is a folder of them. */
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+
+/** Runs `tlsboot docs man`. */
+export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCode> {
+  const topics = manTopics(COMMAND_TABLE);
+  const topic = topics.find((item) => isNamed(item, args.join(" ")));
+  if (topic !== undefined) {
+    io.stdout.write(renderMan(COMMAND_TABLE, topic, edition()));
+    return EXIT.done;
+  }
+  const files = createFilePort();
+  const [directory = ""] = args;
+  const path = resolve(io.cwd, directory);
+  if (args.length > 1 || !(/[/\\]/.test(directory) || (await files.stat(path))?.kind === "directory")) {
+    throw unknownCommand(args.join(" "), topics);
+  }
+  await files.makeDirectory(path, DIRECTORY_MODE);
+  for (const item of topics) {
+    const page = join(path, `${manName(COMMAND_TABLE, item)}.1`);
+    await files.writeAtomic(page, renderMan(COMMAND_TABLE, item, edition()), FILE_MODE);
+  }
+  io.stderr.write(`${topics.length} pages are in ${directory}\n`);
+  return EXIT.done;
+}
+
+/** The words of a command, or the name of its page. */
+function isNamed(topic: HelpTopic, text: string): boolean {
+  return text === pathOf(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
+}
+
+/** A page is as old as what it tells. */
+function edition(): ManEdition {
+  return { version: TLSBOOT_VERSION, date: BUILD.date === UNKNOWN_BUILD.date ? "" : BUILD.date.slice(0, 10) };
+}
+
+function unknownCommand(text: string, topics: readonly HelpTopic[]): UsageError {
+  const nearest = findNearest(text, topics.map((topic) => pathOf(topic).join(" ")));
+  const hint = "give the words of a command, or a folder as a path with a slash";
+  return new UsageError(
+    `no command and no folder is named "${text}"`,
+    nearest === undefined || nearest === "" ? hint : `did you mean ${nearest}? ${hint}`,
+  );
+}

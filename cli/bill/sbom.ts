@@ -1,0 +1,142 @@
+/** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json): the same program, the same bytes. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { BuildFacts } from "../build.ts";
+import { runtimeOf, type RuntimeVersions } from "../version.ts";
+import { type Packaged, packageId } from "./bill.ts";
+
+/** What the bill is about. */
+export interface Billed {
+  readonly version: string;
+  readonly build: BuildFacts;
+  readonly packages: readonly Packaged[];
+  /** Of the runtime, which is inside the single file and beside the sources. */
+  readonly versions: RuntimeVersions;
+}
+
+/** A part in words of the format. */
+interface Component {
+  readonly type: "application" | "library" | "platform";
+  readonly "bom-ref": string;
+  readonly group?: string;
+  readonly name: string;
+  readonly version: string;
+  readonly hashes?: readonly { readonly alg: "SHA-512"; readonly content: string }[];
+  readonly licenses?: readonly (
+    | { readonly license: { readonly id: string } }
+    | { readonly expression: string }
+  )[];
+  readonly cpe?: string;
+  readonly purl: string;
+  readonly properties?: readonly { readonly name: string; readonly value: string }[];
+  readonly components?: readonly Component[];
+}
+
+/** Interfaces, not parts; and what Deno says for Node's sake. */
+const NO_PARTS = new Set(["node", "deno", "modules", "napi"]);
+/** Versions as Deno tells them although it is not built from these. */
+const CLAIMED_BY_DENO = new Set([...NO_PARTS, "openssl", "nghttp2", "llhttp", "ares", "uv"]);
+
+/** The document, an object for JSON. */
+export function createSbom({ version, build, packages, versions }: Billed): object {
+  const own = npmComponent({ name: "@tlsboot/tlsboot", version, license: "Apache-2.0", type: "application" });
+  const runtime = runtimeComponent(versions);
+  const refs = new Map(packages.map((item) => [item.name, purlOf(item)]));
+  const document = {
+    bomFormat: "CycloneDX",
+    specVersion: "1.6",
+    version: 1,
+    metadata: {
+      ...(build.date === "unknown" ? {} : { timestamp: build.date }),
+      component: { ...own, properties: [{ name: "tlsboot:commit", value: build.commit }] },
+    },
+    components: [...packages.map((item) => npmComponent({ ...item, type: "library" })), runtime],
+    dependencies: [
+      {
+        ref: own["bom-ref"],
+        dependsOn: [...packages.filter(({ isDirect }) => isDirect).map(purlOf), runtime["bom-ref"]],
+      },
+      ...packages.map((item) => ({ ref: purlOf(item), dependsOn: item.dependencies.map((name) => refs.get(name)!) })),
+      { ref: runtime["bom-ref"], dependsOn: runtime.components.map((part) => part["bom-ref"]) },
+      ...runtime.components.map((part) => ({ ref: part["bom-ref"], dependsOn: [] })),
+    ],
+  };
+  return {
+    $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+    serialNumber: serialOf(document),
+    ...document,
+  };
+}
+
+function npmComponent(
+  item: Pick<Packaged, "name" | "version" | "license"> & Partial<Packaged> & Pick<Component, "type">,
+): Component {
+  const [group, name] = item.name.startsWith("@") ? item.name.split("/") as [string, string] : [undefined, item.name];
+  const isExpression = item.license.includes(" ");
+  return {
+    type: item.type,
+    "bom-ref": purlOf(item),
+    ...(group === undefined ? {} : { group }),
+    name,
+    version: item.version,
+    ...(item.integrity === undefined ? {} : { hashes: [{ alg: "SHA-512", content: hexOf(item.integrity) }] }),
+    licenses: [isExpression ? { expression: item.license } : { license: { id: item.license } }],
+    purl: purlOf(item),
+  };
+}
+
+/** Node or Deno, with what it says it is built from. */
+function runtimeComponent(versions: RuntimeVersions): Component & { readonly components: readonly Component[] } {
+  const runtime = runtimeOf(versions);
+  const left = runtime.name === "Deno" ? CLAIMED_BY_DENO : NO_PARTS;
+  const parts = Object.entries(versions).flatMap(([name, version = ""]) =>
+    left.has(name) || version === "" ? [] : [partComponent(name, version)]
+  );
+  const purl = runtime.name === "Deno"
+    ? `pkg:github/denoland/deno@v${runtime.version}`
+    : `pkg:github/nodejs/node@v${runtime.version}`;
+  return {
+    type: "platform",
+    "bom-ref": purl,
+    name: runtime.name === "Deno" ? "deno" : "node",
+    version: runtime.version,
+    licenses: [{ license: { id: "MIT" } }],
+    ...(runtime.name === "Node" ? { cpe: `cpe:2.3:a:nodejs:node.js:${runtime.version}:*:*:*:*:*:*:*` } : {}),
+    purl,
+    components: parts.sort((a, b) => a.name < b.name ? -1 : 1),
+  };
+}
+
+function partComponent(name: string, version: string): Component {
+  const purl = `pkg:generic/${name}@${encodeURIComponent(version)}`;
+  return {
+    type: "library",
+    "bom-ref": purl,
+    name,
+    version,
+    ...(name === "openssl" ? { cpe: `cpe:2.3:a:openssl:openssl:${version}:*:*:*:*:*:*:*` } : {}),
+    purl,
+  };
+}
+
+/** Package URL; the `@` of a scope is escaped (purl specification, type npm). */
+function purlOf(item: Pick<Packaged, "name" | "version">): string {
+  return `pkg:npm/${packageId(item).replace(/^@/, "%40")}`;
+}
+
+function hexOf(integrity: string): string {
+  return Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex");
+}
+
+/** A UUID of its own kind (RFC 9562 section 5.8) from the content: the same bill has the same number. */
+function serialOf(document: object): string {
+  const hex = createHash("sha256").update(JSON.stringify(document)).digest("hex");
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ];
+  return `urn:uuid:${parts.join("-")}`;
+}

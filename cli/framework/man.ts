@@ -1,0 +1,196 @@
+/** Manual pages from the command table: what help says, in the macros of man(7). */
+import { code, paragraph, preformatted, roffText } from "./_roff.ts";
+import {
+  type Command,
+  COMMAND_GROUPS,
+  type CommandFamily,
+  type CommandTable,
+  exitCodesOf,
+  nameOfCommand,
+  subcommandsOf,
+} from "./command.ts";
+import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
+import { GLOBAL_FLAGS } from "./globals.ts";
+import { argumentText, flagText, type HelpTopic, usageWords } from "./help.ts";
+
+/** What stands at the foot of each page. */
+export interface ManEdition {
+  readonly version: string;
+  /** `2026-01-31`; empty when it is not known. */
+  readonly date: string;
+}
+
+/** Everything that has a page: the program, its families of commands, its commands. */
+export function manTopics(table: CommandTable): readonly HelpTopic[] {
+  // A word that is a command and holds commands has the command's page.
+  const words = new Set(table.commands.filter(({ path }) => path.length === 1).map(({ path }) => path[0]));
+  return [
+    { kind: "program" },
+    ...table.families.filter(({ word }) => !words.has(word)).map((family) => ({ kind: "family", family }) as const),
+    ...table.commands.map((command) => ({ kind: "command", command }) as const),
+  ];
+}
+
+/** The name of a page: `tlsboot-token-create`, its file ends with `.1`. */
+export function manName(table: CommandTable, topic: HelpTopic): string {
+  return [table.program, ...pathOf(topic)].join("-");
+}
+
+/** The words that call it. */
+export function pathOf(topic: HelpTopic): readonly string[] {
+  switch (topic.kind) {
+    case "program":
+      return [];
+    case "family":
+      return [topic.family.word];
+    case "command":
+      return topic.command.path;
+  }
+}
+
+/** The source of a page, for `man -l`, groff or mandoc. */
+export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdition): string {
+  const name = manName(table, topic);
+  const head = [name.toUpperCase(), "1", edition.date, `${table.program} ${edition.version}`, "tlsboot Manual"];
+  const body = topic.kind === "command"
+    ? commandBody(table, topic.command)
+    : topic.kind === "family"
+    ? familyBody(table, topic.family)
+    : programBody(table);
+  const lines = [
+    `.\\" Made by ${table.program} docs man from its command table.`,
+    `.TH ${head.map(macroWord).join(" ")}`,
+    // Names and variables are not to be divided, nor lines to be filled up.
+    ".nh",
+    ".ad l",
+    ".SH NAME",
+    `${roffText(name)} \\- ${roffText(summaryOf(table, topic))}`,
+    ...body,
+    ...seeAlso(table, topic),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function programBody(table: CommandTable): readonly string[] {
+  const groups = COMMAND_GROUPS.flatMap((group) => {
+    const topics = manTopics(table).filter((topic) =>
+      topic.kind === "command"
+        ? topic.command.group === group && topic.command.path.length === 1
+        : topic.kind === "family" && topic.family.group === group
+    );
+    const order = table.commands.map(({ path }) => path[0]);
+    const sorted = [...topics].sort((a, b) => order.indexOf(pathOf(a)[0]) - order.indexOf(pathOf(b)[0]));
+    return sorted.length === 0 ? [] : [`.SS ${macroWord(group)}`, ...sorted.flatMap((topic) => entry(table, topic))];
+  });
+  return [
+    ".SH SYNOPSIS",
+    `${code(table.program)} \\fICOMMAND\\fR [\\fIflags\\fR]`,
+    ".SH DESCRIPTION",
+    ...description(table.description),
+    ".SH COMMANDS",
+    ...groups,
+    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS),
+    ".SH ENVIRONMENT",
+    ...paragraph(
+      `A flag on the command line counts more than its variable, ${environmentName("dataDir")} for --data-dir, the ` +
+        "variable more than the --config file, the file more than the default. The page of each command has its " +
+        "variables.",
+    ),
+    ".TP",
+    code("NO_COLOR"),
+    roffText("Set to anything: no colour. Without a terminal there is none in any case."),
+  ];
+}
+
+function familyBody(table: CommandTable, family: CommandFamily): readonly string[] {
+  return [
+    ".SH SYNOPSIS",
+    `${code(`${table.program} ${family.word}`)} \\fICOMMAND\\fR [\\fIflags\\fR]`,
+    ".SH DESCRIPTION",
+    ...description(family.description),
+    ".SH COMMANDS",
+    ...subcommandsOf(table, family.word).flatMap((command) => entry(table, { kind: "command", command })),
+  ];
+}
+
+function commandBody(table: CommandTable, command: Command): readonly string[] {
+  const subcommands = command.path.length === 1 ? subcommandsOf(table, command.path[0] ?? "") : [];
+  const words = usageWords(command).map((word) => `\\fI${roffText(word)}\\fR`);
+  return [
+    ".SH SYNOPSIS",
+    [code(nameOfCommand(table, command)), ...words].join(" "),
+    ".SH DESCRIPTION",
+    ...description(command.description),
+    ...(subcommands.length === 0 ? [] : [
+      ".SH COMMANDS",
+      ...subcommands.flatMap((item) => entry(table, { kind: "command", command: item })),
+    ]),
+    ...(command.args.length === 0 ? [] : [
+      ".SH ARGUMENTS",
+      ...command.args.flatMap((item) => [".TP", `\\fI${roffText(argumentText(item))}\\fR`, roffText(item.summary)]),
+    ]),
+    ...options("OPTIONS", command.flags),
+    ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS),
+    ".SH EXIT STATUS",
+    ...exitCodesOf(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
+    ".SH EXAMPLES",
+    ...command.examples.flatMap(({ comment, command: line }) => [...paragraph(`${comment}:`), ...preformatted(line)]),
+  ];
+}
+
+function entry(table: CommandTable, topic: HelpTopic): readonly string[] {
+  return [".TP", `${code(manName(table, topic))}(1)`, roffText(summaryOf(table, topic))];
+}
+
+function options(title: string, flags: FlagSet): readonly string[] {
+  const entries = Object.entries(flags).sort(([a], [b]) => flagName(a) < flagName(b) ? -1 : 1);
+  return entries.length === 0
+    ? []
+    : [`.SH ${macroWord(title)}`, ...entries.flatMap(([key, flag]) => option(key, flag))];
+}
+
+function option(key: string, flag: Flag<unknown>): readonly string[] {
+  const names = [...(flag.short === undefined ? [] : [code(`-${flag.short}`)]), code(`--${flagName(key)}`)].join(", ");
+  const value = flag.placeholder === undefined ? "" : ` \\fI${roffText(flag.placeholder)}\\fR`;
+  const variable = flag.isCommandLineOnly ? "" : ` Environment: ${environmentName(key)}.`;
+  // An empty default says nothing that the summary does not.
+  const initially = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
+  return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${variable}`)];
+}
+
+/** Help's paragraphs: lines that follow each other belong together, more than one space in front keeps them apart. */
+function description(text: string): readonly string[] {
+  return text.split(/\n\s*\n/).flatMap((block) => {
+    const lines = block.split("\n");
+    return lines.every((line) => /^ {2,}/.test(line))
+      ? preformatted(lines.map((line) => line.trimStart()).join("\n"))
+      : paragraph(lines.map((line) => line.trim()).join(" "));
+  });
+}
+
+function seeAlso(table: CommandTable, topic: HelpTopic): readonly string[] {
+  if (topic.kind === "program") return [];
+  const above = { kind: "program" } as const;
+  const path = pathOf(topic);
+  const siblings = topic.kind === "command" && path.length > 1
+    ? subcommandsOf(table, path[0] ?? "").filter((command) => command !== topic.command)
+    : [];
+  const topics = [above, ...siblings.map((command) => ({ kind: "command", command }) as const)];
+  return [".SH SEE ALSO", topics.map((item) => `${code(manName(table, item))}(1)`).join(",\n")];
+}
+
+function summaryOf(table: CommandTable, topic: HelpTopic): string {
+  switch (topic.kind) {
+    case "program":
+      return (table.description.split("\n")[0] ?? "").replace(/^tlsboot does /, "").replace(/\.$/, "");
+    case "family":
+      return topic.family.summary;
+    case "command":
+      return topic.command.summary;
+  }
+}
+
+/** An argument of a macro. */
+function macroWord(text: string): string {
+  return `"${roffText(text)}"`;
+}

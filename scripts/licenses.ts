@@ -1,0 +1,56 @@
+/**
+ * `deno task licenses`: writes what the program knows about its packages and their licences, `cli/bill/packages.ts` and
+ * `cli/bill/texts.ts`, from deno.lock, the installed packages and the Node of the released file. A test fails when they
+ * have parted.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { packageId } from "../cli/bill/bill.ts";
+import { mustRun } from "./_run.ts";
+import { type Licensed, readBill, tidy } from "./_bill.ts";
+import { ensureNode, NODE_VERSION } from "./node_runtime.ts";
+
+async function main(): Promise<void> {
+  const root = process.cwd();
+  const bill = await readBill(root);
+  const own = tidy(await readFile(join(root, "LICENSE"), "utf8"));
+  const nodeText = tidy(await readFile(join(dirname(await ensureNode()), "..", "LICENSE"), "utf8"));
+  const files = ["cli/bill/packages.ts", "cli/bill/texts.ts"];
+  await writeFile(files[0]!, packagesModule(bill));
+  await writeFile(files[1]!, textsModule(own, bill, nodeText));
+  await mustRun(process.execPath, ["fmt", "--quiet", ...files]);
+}
+
+function packagesModule(bill: readonly Licensed[]): string {
+  const facts = bill.map(({ text: _, ...rest }) => rest);
+  return `/** The packages inside; made by scripts/licenses.ts, do not edit. */
+import type { Packaged } from "./bill.ts";
+
+/** What the single file is made of beside Node and our own sources. */
+export const PACKAGES: readonly Packaged[] = ${JSON.stringify(facts)};
+`;
+}
+
+function textsModule(own: string, bill: readonly Licensed[], nodeText: string): string {
+  const texts = Object.fromEntries(bill.map((item) => [packageId(item), item.text]));
+  return `/** Licence texts; made by scripts/licenses.ts, do not edit. */
+
+/** Our own. */
+export const OWN_LICENSE = ${JSON.stringify(own)};
+
+/** Of each package, by name and version. */
+export const PACKAGE_LICENSES: Readonly<Record<string, string>> = ${JSON.stringify(texts)};
+
+/** The Node of the single file. */
+export const NODE_VERSION = ${JSON.stringify(NODE_VERSION)};
+
+/** Of Node and of what it is built from. */
+export const NODE_LICENSE = ${JSON.stringify(nodeText)};
+`;
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});
