@@ -9,7 +9,12 @@
  *
  * let answer = "";
  * const io: Io = {
- *   stdin: { isTerminal: false, readAll: async () => "", readLine: async () => undefined },
+ *   stdin: {
+ *     isTerminal: false,
+ *     readAll: async () => "",
+ *     readLine: async () => undefined,
+ *     readHidden: async () => undefined,
+ *   },
  *   stdout: { isTerminal: false, columns: undefined, write: (text) => void (answer += text) },
  *   stderr: { isTerminal: false, columns: undefined, write() {} },
  *   env: {},

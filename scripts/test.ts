@@ -1,8 +1,9 @@
 /**
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
- * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes.
- * Usage: test.ts unit|interop [--report FILE] [filter…]
+ * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
+ * task packages` what is handed out: built, installed, used.
+ * Usage: test.ts unit|interop|packages [--report FILE] [filter…]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { glob } from "node:fs/promises";
@@ -25,7 +26,13 @@ const UNIT = [
   // How answers are read, cut down and compared needs no Kubernetes.
   "tests/interop/comparison/*_test.ts",
 ];
-const INTEROP = ["tests/interop/*_test.ts"];
+
+/** The files of each suite. */
+const SUITES: Readonly<Record<string, readonly string[]>> = {
+  unit: UNIT,
+  interop: ["tests/interop/*_test.ts"],
+  packages: ["tests/packages/*_test.ts"],
+};
 
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
 const LONG = [
@@ -39,7 +46,7 @@ async function main(): Promise<number> {
   const reportAt = rest.indexOf("--report");
   const report = reportAt < 0 ? undefined : rest[reportAt + 1];
   const filters = reportAt < 0 ? rest : [...rest.slice(0, reportAt), ...rest.slice(reportAt + 2)];
-  const files = (await filesOf(suite === "interop" ? INTEROP : UNIT)).filter((file) =>
+  const files = (await filesOf(SUITES[suite] ?? UNIT)).filter((file) =>
     filters.length === 0 || filters.some((filter) => file.includes(filter))
   );
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
@@ -48,7 +55,7 @@ async function main(): Promise<number> {
     // The released file runs on Node, and so do the servers that stock programs are set before.
     if (suite === "interop") process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
     counts.push(announce("Deno", await runOnDeno(files, reports)));
-    if (suite !== "interop") {
+    if (suite === "unit") {
       const node = join(reports, "node.xml");
       await run(await ensureNode(), [
         "--test",
