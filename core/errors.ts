@@ -21,6 +21,7 @@ export type ErrorCode =
   | "csr_incompatible"
   | "file_exists"
   | "file_permissions"
+  | "format_unknown"
   | "hook_failed"
   | "internal"
   | "invalid"

@@ -15,6 +15,7 @@ import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../co
 import type { NameConstraints } from "../../core/pki/name_constraints.ts";
 import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
+import { assertKnownFormat, ensureFormat } from "../site/data_format.ts";
 import type { CaKeys } from "./keys.ts";
 import { checkPrivate } from "./private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
@@ -74,9 +75,10 @@ export async function readChain({ certificate }: AuthorityPaths, files: FilePort
 
 /**
  * True when the data directory has a CA for each purpose, false when it has one for everything. AppError `not_found` when it
- * has none, `ca_invalid` when some are missing: one must not stand in for another in silence.
+ * has none, `ca_invalid` when some are missing: one must not stand in for another in silence; `format_unknown`.
  */
 export async function isSplit(dataDir: string, files: FilePort): Promise<boolean> {
+  await assertKnownFormat(dataDir, files);
   const found = await existingPurposes(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) {
@@ -101,6 +103,7 @@ export async function isSplit(dataDir: string, files: FilePort): Promise<boolean
 export async function createOnly(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<Authority> {
   await assertNoCa(dataDir, deps.files);
   await assertNoneBegun(dataDir, deps.files);
+  await prepare(dataDir, deps.files);
   return await create(authorityPaths(dataDir), options, deps);
 }
 
@@ -111,6 +114,7 @@ export async function createOnly(dataDir: string, options: NewAuthority, deps: A
 export async function createSplit(dataDir: string, options: NewAuthority, deps: AuthorityDeps): Promise<void> {
   await assertNoCa(dataDir, deps.files);
   const existing = await existingPurposes(dataDir, deps.files);
+  await prepare(dataDir, deps.files);
   for (const purpose of SPLIT_PURPOSES) {
     const paths = authorityPaths(dataDir, purpose);
     const commonName = `${options.commonName}-${purpose}`;
@@ -130,6 +134,7 @@ export async function writeImported(
   const paths = authorityPaths(dataDir);
   await assertNoCa(dataDir, files);
   await assertNoneBegun(dataDir, files);
+  await prepare(dataDir, files);
   await files.makeDirectory(dirname(paths.key), FOLDER_MODE);
   const { keyPem } = authority;
   if (keyPem !== undefined && await files.readText(paths.key) !== keyPem) {
@@ -158,7 +163,14 @@ async function create(paths: AuthorityPaths, options: NewAuthority, deps: Author
   return authority;
 }
 
+/** The folder, of a format that this program knows. */
+async function prepare(dataDir: string, files: FilePort): Promise<void> {
+  await files.makeDirectory(dataDir, FOLDER_MODE);
+  await ensureFormat(dataDir, files);
+}
+
 async function assertNoCa(dataDir: string, files: FilePort): Promise<void> {
+  await assertKnownFormat(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) return;
   throw new AppError("file_exists", `cannot create a CA: "${certificate}" exists`, {

@@ -28,6 +28,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
+import { ensureFormat } from "./data_format.ts";
 import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
 
 /** What a site needs of the machine. */
@@ -82,6 +83,7 @@ export async function startSite(
   const ownServing = await readOwnServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
+  await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);

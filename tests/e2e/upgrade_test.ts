@@ -1,0 +1,121 @@
+/** Data directories of other builds: what an earlier one wrote opens, what a later one wrote is left alone. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { chmod, cp, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { ROOT, runTlsboot } from "../support/child.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CONFIG_MAPS = "/api/v1/namespaces/site/configmaps";
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+/** The folder that the first format left; a checkout does not keep who may read a file. */
+async function copyFormat1(folder: TempFolder): Promise<string> {
+  const data = folder.join("data");
+  await cp(join(ROOT, "tests", "e2e", "testdata", "data_dir_1"), data, { recursive: true });
+  for (const entry of await readdir(data, { recursive: true, withFileTypes: true })) {
+    await chmod(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o700 : 0o600);
+  }
+  return data;
+}
+
+async function contentsOf(data: string): Promise<readonly string[]> {
+  const entries = await readdir(data, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return await Promise.all(
+    files.sort().map(async (path) => `${path} ${createHash("sha256").update(await readFile(path)).digest("hex")}`),
+  );
+}
+
+interface ConfigMap extends KubeObject {
+  readonly data: Readonly<Record<string, string>>;
+}
+
+test("a data directory of the first format opens: objects, revisions, CA", async () => {
+  await using folder = await createTempFolder();
+  const data = await copyFormat1(folder);
+  const ca = await readFile(join(data, "pki", "ca.crt"), "utf8");
+  await using site = await startSiteProcess(folder, [], "serve");
+  await using connected = await connectWith(join(data, "admin.kubeconfig"));
+  const get = async <T extends KubeObject>(path: string) =>
+    await connected.api.requestObject<T>({ method: "GET", path }, quiet);
+  const kept = await get<ConfigMap>(`${CONFIG_MAPS}/kept`);
+  assert.deepEqual(kept.data, { a: "1" });
+  assert.deepEqual((await get<ConfigMap>(`${CONFIG_MAPS}/changed`)).data, { a: "2" });
+  await assert.rejects(get(`${CONFIG_MAPS}/gone`), { code: "not_found" });
+  const csrs = await connected.api.requestJson({ method: "GET", path: CSRS }, quiet) as {
+    readonly items: readonly CertificateSigningRequest[];
+  };
+  assert.deepEqual(csrs.items.map(({ metadata }) => metadata.name), ["jane-8631f88da82f6ccda63f"]);
+  assert.notEqual(csrs.items[0]?.status?.certificate, undefined);
+  const added = await connected.api.requestObject<ConfigMap>({
+    method: "POST",
+    path: CONFIG_MAPS,
+    body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "added" }, data: {} },
+  }, quiet);
+  assert.ok(Number(added.metadata.resourceVersion) > Number(kept.metadata.resourceVersion));
+  assert.equal(await readFile(join(data, "pki", "ca.crt"), "utf8"), ca);
+  assert.equal(await readFile(join(data, "format"), "utf8"), "1\n");
+  assert.equal((await site.end("SIGINT")).code, 0);
+});
+
+test("up goes on in a data directory of the first format, and again in its own", async () => {
+  await using folder = await createTempFolder();
+  const data = await copyFormat1(folder);
+  for (let start = 0; start < 2; start++) {
+    await using site = await startSiteProcess(folder);
+    await using connected = await connectWith(join(data, "admin.kubeconfig"));
+    assert.notEqual(await connected.api.requestJson({ method: "GET", path: `${CONFIG_MAPS}/kept` }, quiet), undefined);
+    assert.equal((await site.end("SIGINT")).code, 0);
+  }
+});
+
+test("a data directory of a newer format is refused by whatever opens it, and left as it is", async () => {
+  await using folder = await createTempFolder();
+  const data = await copyFormat1(folder);
+  await writeFile(join(data, "format"), "2\n");
+  const before = await contentsOf(data);
+  for (
+    const args of [
+      ["up"],
+      ["serve"],
+      ["ca", "init"],
+      ["ca", "init", "--split"],
+      ["ca", "show"],
+      ["kubeconfig", "admin", "--out", "admin"],
+      ["sign", "--signer-name", "kubernetes.io/kube-apiserver-client", join(ROOT, "README.md")],
+    ]
+  ) {
+    const { code, stdout, stderr } = await runTlsboot([...args, "--data-dir", data], { cwd: folder.path });
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: "" }, args.join(" "));
+    assert.match(
+      stderr,
+      /^tlsboot: error: cannot use data directory "[^"]+": it has format 2, this program knows 1\ntlsboot: hint: use the newer tlsboot that wrote it, or another --data-dir\n$/m,
+      args.join(" "),
+    );
+  }
+  assert.deepEqual(await contentsOf(data), before);
+});
+
+test("a database of a newer format is refused, and left as it is", async () => {
+  await using folder = await createTempFolder();
+  const data = await copyFormat1(folder);
+  await writeFile(join(data, "format"), "1\n");
+  const database = new DatabaseSync(join(data, "tlsboot.db"));
+  database.exec("PRAGMA user_version = 2");
+  database.close();
+  const before = await contentsOf(data);
+  const { code, stderr } = await runTlsboot(["up", "--data-dir", data, "--secure-port", "0"], { cwd: folder.path });
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /cannot open storage "[^"]+": the file has format 2, this program knows 1\ntlsboot: hint: use the newer tlsboot that wrote it\n/,
+  );
+  assert.deepEqual(await contentsOf(data), before);
+});
