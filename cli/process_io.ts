@@ -44,7 +44,7 @@ function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
 
 function createIo(process: Process): Io {
   return {
-    stdin: createInput(process.stdin),
+    stdin: createInput(() => process.stdin),
     stdout: createOutput(process.stdout),
     stderr: createOutput(process.stderr),
     env: process.env,
@@ -74,16 +74,19 @@ function createOutput(stream: WriteStream): OutputStream {
   };
 }
 
-function createInput(stream: Process["stdin"]): InputStream {
+/** Most commands never ask for it, and only making the stream takes longer than many of them. */
+function createInput(open: () => Process["stdin"]): InputStream {
   let buffered = "";
   let isAtEnd = false;
   async function readMore(signal: AbortSignal): Promise<void> {
-    const chunk = await nextChunk(stream, signal);
+    const chunk = await nextChunk(open(), signal);
     if (chunk === undefined) isAtEnd = true;
     else buffered += chunk;
   }
   return {
-    isTerminal: stream.isTTY === true,
+    get isTerminal() {
+      return open().isTTY === true;
+    },
     async readAll(signal) {
       while (!isAtEnd) await readMore(signal);
       const text = buffered;
@@ -97,7 +100,7 @@ function createInput(stream: Process["stdin"]): InputStream {
       buffered = rest.join("\n");
       return line.replace(/\r$/, "");
     },
-    readHidden: (signal) => readHidden(stream, signal),
+    readHidden: (signal) => readHidden(open(), signal),
   };
 }
 

@@ -10,7 +10,7 @@ import { Secret } from "../core/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
-import type { PublicKeyPin } from "../core/pki/ca_bundle.ts";
+import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock } from "../core/ports.ts";
 import { createApi } from "./api.ts";
 import type { Connect } from "./connect.ts";

@@ -377,5 +377,6 @@ export {
 } from "./pki/authority.ts";
 export { type DecryptionFault, decryptPrivateKey, encryptionOf, encryptPrivateKey } from "./pki/encrypted_key.ts";
 export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain } from "./pki/authority_chain.ts";
-export { parseCaBundle, parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/ca_bundle.ts";
+export { parseCaBundle } from "./pki/ca_bundle.ts";
+export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";
 export { type ChainOptions, verifyChain } from "./pki/chain.ts";

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
-import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { encryptionOf } from "../../core/pki/encrypted_key.ts";

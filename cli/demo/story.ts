@@ -9,7 +9,7 @@ import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { publicKeyPin } from "../../core/pki/ca_bundle.ts";
+import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../core/ports.ts";
 import { APPROVE, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csr_names.ts";

@@ -4,7 +4,8 @@
  */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
-import { parseCaBundle, type PublicKeyPin, publicKeyPin } from "../pki/ca_bundle.ts";
+import { parseCaBundle } from "../pki/ca_bundle.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodePem } from "../pki/pem.ts";
 import { err, ok, type Result } from "../result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, type PublishedCluster } from "./cluster_info.ts";

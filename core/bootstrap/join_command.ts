@@ -1,7 +1,8 @@
 /** What a machine runs to join: address, token and hash of the CA in one line (`kubeadm token create --print-join-command`). */
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
-import { parseCaBundle, type PublicKeyPin, publicKeyPin } from "../pki/ca_bundle.ts";
+import { parseCaBundle } from "../pki/ca_bundle.ts";
+import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { err, ok, type Result } from "../result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME } from "./cluster_info.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./token.ts";

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { Secret } from "../brand.ts";
 import type { ConfigMap } from "../kube/core_v1.ts";
-import { parseCaBundle, parsePublicKeyPin, publicKeyPin } from "../pki/ca_bundle.ts";
+import { parseCaBundle } from "../pki/ca_bundle.ts";
+import { parsePublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { clusterInfoKubeconfig } from "./cluster_info.ts";
 import { joinCommands, joinTargetOf } from "./join_command.ts";
 

@@ -30,8 +30,9 @@ export interface ServingNames {
 }
 
 /** Not a node's: loopback, multicast, link-local, unspecified. */
-const UNFIT = ["127.0.0.0/8", "224.0.0.0/4", "169.254.0.0/16", "0.0.0.0", "::1", "ff00::/8", "fe80::/10", "::"]
-  .flatMap((text) => parseCidr(text) ?? []);
+const unfitRanges = () =>
+  ["127.0.0.0/8", "224.0.0.0/4", "169.254.0.0/16", "0.0.0.0", "::1", "ff00::/8", "fe80::/10", "::"]
+    .flatMap((text) => parseCidr(text) ?? []);
 
 /**
  * The node's address: the name when it is one; else the first one that the name resolves to and an interface has; else
@@ -82,9 +83,10 @@ export function canonicalIp(text: string): string | undefined {
 }
 
 function fit(addresses: readonly string[]): readonly string[] {
+  const unfit = unfitRanges();
   return addresses.flatMap((text) => {
     const bytes = parseIpAddress(text);
-    return bytes === undefined || UNFIT.some((range) => isWithin(bytes, range)) ? [] : [formatIpAddress(bytes)];
+    return bytes === undefined || unfit.some((range) => isWithin(bytes, range)) ? [] : [formatIpAddress(bytes)];
   });
 }
 

@@ -2,7 +2,8 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createTestAuthority, hoursFromNow, issueTestCertificate, planTestLeaf, unwrap } from "./_test_authority.ts";
 import { parseAuthority, signatureAlgorithmOf } from "./authority.ts";
-import { parseCaBundle, publicKeyPin } from "./ca_bundle.ts";
+import { parseCaBundle } from "./ca_bundle.ts";
+import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 
 test("createAuthority() makes a root like kubeadm's", async () => {

@@ -1,6 +1,4 @@
-/** CA bundles: the certificates somebody trusts, and the pin that kubeadm's discovery knows them by. */
-import { createHash } from "node:crypto";
-import type { Brand } from "../brand.ts";
+/** CA bundles: the certificates somebody trusts. */
 import { err, ok, type Result } from "../result.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { findPemBlock } from "./pem.ts";
@@ -28,23 +26,6 @@ export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], 
   }
   if (countBegins(rest) > 0) return err(`PEM block ${certificates.length + 1} is malformed`);
   return certificates.length === 0 ? err("must contain at least one CERTIFICATE PEM block") : ok(certificates);
-}
-
-/** `sha256:` and the hexadecimal hash of a public key, as in `kubeadm join --discovery-token-ca-cert-hash`. */
-export type PublicKeyPin = Brand<string, "PublicKeyPin">;
-
-const PIN = /^sha256:[0-9a-f]{64}$/;
-
-/** The pin of a certificate's public key. */
-export function publicKeyPin(certificate: CertificateFacts): PublicKeyPin {
-  return `sha256:${createHash("sha256").update(certificate.publicKeyDer).digest("hex")}` as PublicKeyPin;
-}
-
-/** Reads a pin; capitals are fine, as for kubeadm. */
-export function parsePublicKeyPin(text: string): Result<PublicKeyPin, string> {
-  const pin = text.toLowerCase();
-  if (PIN.test(pin)) return ok(pin as PublicKeyPin);
-  return err("want sha256: and 64 hexadecimal digits, the public key pin of tlsboot ca show");
 }
 
 function countBegins(text: string): number {

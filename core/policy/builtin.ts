@@ -1,8 +1,16 @@
 /** The policies that come with tlsboot, chosen by name. Each says what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import { KUBELET_CLIENT, KUBELET_CLIENT_DESCRIPTION } from "./kubelet_client.ts";
 import type { EvidenceSettings, Policy, PolicyRule } from "./policy.ts";
+
+/** The name under which the two kubelet client rules go; `kubelet_client.ts` has them. */
+export const KUBELET_CLIENT = "kubelet-client";
+
+/** What they grant, for people. */
+const KUBELET_CLIENT_DESCRIPTION =
+  "Approves a kubelet's client certificate when a SubjectAccessReview says that the requester may have it: for its own " +
+  "node name with create on certificatesigningrequests/selfnodeclient, for any node name with /nodeclient. Always on, as " +
+  "in kube-controller-manager.";
 
 /** A node's serving certificate: what kubelet asks for and nothing else, for names that are its own. */
 const SERVING_RULE: PolicyRule = {

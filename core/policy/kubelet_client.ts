@@ -8,17 +8,9 @@ import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../signing/profile.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
+import { KUBELET_CLIENT } from "./builtin.ts";
 import { checkPermission } from "./checks.ts";
 import type { Check, PolicyInput, PolicyVerdict, RuleTrace } from "./evaluate.ts";
-
-/** The name under which the two rules go. */
-export const KUBELET_CLIENT = "kubelet-client";
-
-/** What they grant, for people. */
-export const KUBELET_CLIENT_DESCRIPTION =
-  "Approves a kubelet's client certificate when a SubjectAccessReview says that the requester may have it: for its own " +
-  "node name with create on certificatesigningrequests/selfnodeclient, for any node name with /nodeclient. Always on, as " +
-  "in kube-controller-manager.";
 
 /** The rules in order; the first whose demands and permission hold approves. A refusal goes on to the policies. */
 export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {

@@ -13,13 +13,13 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
-/** What Go calls printable: letters, marks, numbers, punctuation, symbols and the ASCII space. */
+/** What Go calls printable beyond ASCII, beside its space: letters, marks, numbers, punctuation, symbols. */
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 
 /** Each character of ASCII as it is escaped. */
 const ASCII: readonly string[] = Array.from({ length: 0x80 }, (_, code) => {
   const char = String.fromCharCode(code);
-  return SHORT.get(char) ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+  return SHORT.get(char) ?? (char >= " " && char <= "~" ? char : escapeCodePoint(char));
 });
 
 /** Quotes text as Go does, quotation marks included. */

@@ -1,0 +1,22 @@
+/** The pin of a public key, by which kubeadm's discovery knows a CA. */
+import { createHash } from "node:crypto";
+import type { Brand } from "../brand.ts";
+import { err, ok, type Result } from "../result.ts";
+import type { CertificateFacts } from "./certificate.ts";
+
+/** `sha256:` and the hexadecimal hash of a public key, as in `kubeadm join --discovery-token-ca-cert-hash`. */
+export type PublicKeyPin = Brand<string, "PublicKeyPin">;
+
+const PIN = /^sha256:[0-9a-f]{64}$/;
+
+/** The pin of a certificate's public key. */
+export function publicKeyPin(certificate: CertificateFacts): PublicKeyPin {
+  return `sha256:${createHash("sha256").update(certificate.publicKeyDer).digest("hex")}` as PublicKeyPin;
+}
+
+/** Reads a pin; capitals are fine, as for kubeadm. */
+export function parsePublicKeyPin(text: string): Result<PublicKeyPin, string> {
+  const pin = text.toLowerCase();
+  if (PIN.test(pin)) return ok(pin as PublicKeyPin);
+  return err("want sha256: and 64 hexadecimal digits, the public key pin of tlsboot ca show");
+}
