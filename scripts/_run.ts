@@ -36,15 +36,31 @@ export async function mustRun(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
 }
 
+/** Runs a program that must succeed; what it says is told when it does not. */
+export async function runQuietly(command: string, args: readonly string[], stdin = ""): Promise<void> {
+  const { code, output } = await capture(command, args, stdin);
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
+}
+
 /** Runs a program to its end beside others; its output, both streams as they came, is the answer. */
-export function runAside(command: string, args: readonly string[]): Promise<string> {
+export async function runAside(command: string, args: readonly string[]): Promise<string> {
+  return (await capture(command, args, "")).output;
+}
+
+function capture(
+  command: string,
+  args: readonly string[],
+  stdin: string,
+): Promise<{ readonly code: number; readonly output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], env: process.env });
+    const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: process.env });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => output += chunk);
     }
+    child.stdin.on("error", () => {});
+    child.stdin.end(stdin);
     child.once("error", reject);
-    child.once("close", () => resolve(output));
+    child.once("close", (code, signal) => resolve({ code: code ?? (signal === null ? 1 : 128), output }));
   });
 }

