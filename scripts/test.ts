@@ -2,16 +2,20 @@
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
- * task packages` what is handed out: built, installed, used.
- * Usage: test.ts unit|interop|packages [--report FILE] [filter…]
+ * task packages` what is handed out: built, installed, used. With `--binary` tlsboot is the released file, built first:
+ * the end-to-end tests and those of the file itself, or the suite against a real Kubernetes.
+ * Usage: test.ts unit|interop|packages [--binary] [--report FILE] [filter…]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { glob } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
+import { TLSBOOT_VERSION } from "../core/version.ts";
 import { type Counts, readCounts } from "./_junit.ts";
-import { run, runAside } from "./_run.ts";
+import { mustRun, run, runAside } from "./_run.ts";
+import { fileNameOf, targetsOf } from "./build/targets.ts";
 import { ensureNode } from "./node_runtime.ts";
 
 const UNIT = [
@@ -33,6 +37,8 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
 };
+/** Of the unit suite with the released file. */
+const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts"];
 
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
 const LONG = [
@@ -42,20 +48,25 @@ const LONG = [
 ];
 
 async function main(): Promise<number> {
-  const [suite = "unit", ...rest] = process.argv.slice(2);
-  const reportAt = rest.indexOf("--report");
-  const report = reportAt < 0 ? undefined : rest[reportAt + 1];
-  const filters = reportAt < 0 ? rest : [...rest.slice(0, reportAt), ...rest.slice(reportAt + 2)];
-  const files = (await filesOf(SUITES[suite] ?? UNIT)).filter((file) =>
+  const { values, positionals: [suite = "unit", ...filters] } = parseArgs({
+    options: { binary: { type: "boolean", default: false }, report: { type: "string" } },
+    allowPositionals: true,
+  });
+  const isInterop = suite === "interop";
+  const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
+  if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
+  const files = (await filesOf(patterns)).filter((file) =>
     filters.length === 0 || filters.some((filter) => file.includes(filter))
   );
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
     const counts: Counts[] = [];
     // The released file runs on Node, and so do the servers that stock programs are set before.
-    if (suite === "interop") process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
+    if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
+    // The tests of the file look at all targets.
+    if (values.binary) process.env["TLSBOOT_TEST_BINARY"] = await build(isInterop ? "host" : "all");
     counts.push(announce("Deno", await runOnDeno(files, reports)));
-    if (suite === "unit") {
+    if (suite === "unit" && !values.binary) {
       const node = join(reports, "node.xml");
       await run(await ensureNode(), [
         "--test",
@@ -71,12 +82,19 @@ async function main(): Promise<number> {
       counts.push(announce("Node", await readCounts(node)));
     }
     const total = sumOf(counts);
-    if (report !== undefined) await writeFile(report, JSON.stringify(total));
-    process.stdout.write(`${suite}: ${total.passed} passed, ${total.failed} failed\n`);
+    if (values.report !== undefined) await writeFile(values.report, JSON.stringify(total));
+    process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${total.passed} passed, ${total.failed} failed\n`);
     return total.failed === 0 ? 0 : 1;
   } finally {
     await rm(reports, { recursive: true, force: true });
   }
+}
+
+/** Path of the released file for this machine. */
+async function build(target: "host" | "all"): Promise<string> {
+  const out = join(process.cwd(), "dist");
+  await mustRun(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts", "--target", target, "--out", out]);
+  return join(out, fileNameOf(targetsOf("host")[0]!, TLSBOOT_VERSION));
 }
 
 /** The terminal belongs to the files that run one after another; the long ones are shown at their end. */

@@ -2,7 +2,7 @@
  * What the executable runs first: it takes the bundle that it carries, and V8's code cache for it, so that what a start
  * needs is read instead of compiled. esbuild makes a CommonJS script of it, the one form that Node embeds.
  *
- * Node's own modules load when something of them is first used: `tlsboot version` pays for no cryptography.
+ * Slow modules of Node load when something of them is first used: `tlsboot version` pays for no cryptography.
  */
 import { Buffer } from "node:buffer";
 import { BUNDLE_ASSET, CODE_CACHE_ASSET, compileBundle, mainOf } from "./assets.ts";
@@ -11,8 +11,11 @@ type BuiltIn = Readonly<Record<PropertyKey, unknown>>;
 
 declare const require: (name: string) => BuiltIn;
 
-/** Node has loaded these before any script runs, and `process` and `events` are more than bags of names. */
-const LOADED = new Set(["buffer", "events", "fs", "path", "process", "util"]);
+/** Those that take time. They are bags of names; others, such as `assert`, are functions themselves. */
+const SLOW = new Set([
+  ...["child_process", "cluster", "crypto", "dns/promises", "fs/promises", "http", "http2", "https", "net", "sqlite"],
+  ...["tls", "zlib"],
+]);
 
 // By `require`, because Deno, which checks the types, has no `node:sea`.
 const { getRawAsset } = require("node:sea") as { readonly getRawAsset: (name: string) => ArrayBuffer };
@@ -21,7 +24,7 @@ const source = Buffer.from(getRawAsset(BUNDLE_ASSET)).toString("latin1");
 mainOf(compileBundle(source, Buffer.from(getRawAsset(CODE_CACHE_ASSET))))(requireLazily);
 
 function requireLazily(name: string): unknown {
-  if (LOADED.has(name.replace(/^node:/, ""))) return require(name);
+  if (!SLOW.has(name.replace(/^node:/, ""))) return require(name);
   let loaded: BuiltIn | undefined;
   const load = () => loaded ??= require(name);
   return new Proxy({}, {

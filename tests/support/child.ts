@@ -1,4 +1,4 @@
-/** Child processes of the tests: our own program from its sources, and its peers. Ended by their own pid only. */
+/** Child processes of the tests: our own program, from its sources or as the released file, and its peers. Ended by their own pid only. */
 import { Buffer } from "node:buffer";
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
@@ -37,10 +37,13 @@ const END_WITHIN_MS = 120_000;
 export const ROOT = process.cwd();
 
 /**
- * Command and arguments that run tlsboot from its sources: on the Node that `TLSBOOT_TEST_NODE` names, which the
- * interoperability suite does because the released file runs on Node, else on the runtime of the test.
+ * Command and arguments that run tlsboot: the released file that `TLSBOOT_TEST_BINARY` names, or the sources. Those run
+ * on the Node that `TLSBOOT_TEST_NODE` names, which the interoperability suite does because the released file runs on
+ * Node, else on the runtime of the test.
  */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
+  const binary = process.env["TLSBOOT_TEST_BINARY"];
+  if (binary !== undefined) return [binary, args];
   const main = join(ROOT, "cli", "main.ts");
   const node = process.env["TLSBOOT_TEST_NODE"];
   if (node === undefined && process.versions["deno"] !== undefined) {
