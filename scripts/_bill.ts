@@ -5,6 +5,7 @@ import { type Packaged, packageId } from "../cli/bill/bill.ts";
 
 /** The part of deno.lock that is read. */
 interface Lock {
+  /** Versions by what is wanted: `npm:hono@4.13.19`. */
   readonly specifiers: Readonly<Record<string, string>>;
   readonly npm: Readonly<Record<string, { readonly integrity: string; readonly dependencies?: readonly string[] }>>;
 }
@@ -29,7 +30,7 @@ export async function readBill(root: string): Promise<readonly Licensed[]> {
     found.set(key, { ...found.get(key)!, dependencies: names.sort() });
     return name;
   };
-  for (const name of direct) await visit(keyOf(lock, name));
+  for (const name of direct) await visit(keyOf(lock, wantedOf(lock, name)));
   return [...found.values()].sort((a, b) => packageId(a) < packageId(b) ? -1 : 1);
 }
 
@@ -61,6 +62,13 @@ function importsOf(text: string): readonly string[] {
 /** `@hono/node-server` of `@hono/node-server/x`. */
 function packageOf(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
+}
+
+/** What the project itself wants of a package, `name@version`: others may want another version. */
+function wantedOf({ specifiers }: Lock, name: string): string {
+  const found = Object.entries(specifiers).find(([specifier]) => specifier.startsWith(`npm:${name}@`));
+  if (found === undefined) throw new Error(`deno.lock has no ${name}; run deno install`);
+  return `${name}@${found[1].split("_")[0]}`;
 }
 
 /** The lock file's key of `name` or `name@version`; several versions of one name are told apart there. */
