@@ -13,6 +13,7 @@ import { pipeline } from "node:stream/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
+import { defineBuild, readBuildFacts } from "./_build_facts.ts";
 import { wrapBundle } from "./build/assets.ts";
 import { bundle, bundleLoader } from "./build/bundle.ts";
 import { canHaveCodeCache, writeCodeCache, writeNoCodeCache } from "./build/code_cache.ts";
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
 }
 
 async function buildAll(targets: readonly Target[], folder: string, out: string): Promise<void> {
-  const { code } = await bundle();
+  const code = defineBuild(readBuildFacts(process.cwd(), process.env)) + (await bundle()).code;
   const [program, wrapped, loader] = ["program.cjs", "bundle.js", "loader.cjs"].map((name) => join(folder, name));
   await writeFile(program!, code);
   await writeFile(wrapped!, wrapBundle(code));
