@@ -68,7 +68,9 @@ export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdi
     ...body,
     ...seeAlso(table, topic),
   ];
-  return `${lines.join("\n")}\n`;
+  // A heading begins a paragraph by itself.
+  const needed = lines.filter((line, index) => line !== ".PP" || !/^\.S[HS] /.test(lines[index - 1] ?? ""));
+  return `${needed.join("\n")}\n`;
 }
 
 function programBody(table: CommandTable): readonly string[] {
