@@ -20,18 +20,13 @@ export function runProcess(
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  for (const stream of [process.stdout, process.stderr]) {
-    // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
-    stream.on("error", (error: NodeJS.ErrnoException) => endUnwritten(process, error));
-  }
-  run(process.argv.slice(2), createIo(process), interruption.signal).then((code) => {
+  const outputs = [createOutput(process, "stdout"), createOutput(process, "stderr")] as const;
+  run(process.argv.slice(2), createIo(process, ...outputs), interruption.signal).then(async (code) => {
     // A stream that is broken may never call back; the process then ends by itself, with this code.
     process.exitCode = code;
     // Once what was written has left; connections kept open must not keep the process.
-    process.stdout.write("", (error) => {
-      if (error !== null && error !== undefined) endUnwritten(process, error);
-      process.stderr.write("", () => process.exit(code));
-    });
+    for (const output of outputs) await output.drain();
+    process.exit(code);
   });
 }
 
@@ -42,11 +37,11 @@ function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
   process.exit(EXIT.failed);
 }
 
-function createIo(process: Process): Io {
+function createIo(process: Process, stdout: OutputStream, stderr: OutputStream): Io {
   return {
     stdin: createInput(() => process.stdin),
-    stdout: createOutput(process.stdout),
-    stderr: createOutput(process.stderr),
+    stdout,
+    stderr,
     env: process.env,
     cwd: process.cwd(),
     execPath: process.execPath,
@@ -56,25 +51,48 @@ function createIo(process: Process): Io {
   };
 }
 
-function createOutput(stream: WriteStream): OutputStream {
+/** An output of the process; the stream is made when it is first used, because that takes a good part of a short run. */
+function createOutput(
+  process: Process,
+  name: "stdout" | "stderr",
+): OutputStream & { readonly drain: () => Promise<void> } {
+  let opened: WriteStream | undefined;
+  const open = (): WriteStream => {
+    if (opened !== undefined) return opened;
+    opened = process[name];
+    // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
+    opened.on("error", (error: NodeJS.ErrnoException) => endUnwritten(process, error));
+    return opened;
+  };
   return {
     write(text) {
       try {
-        stream.write(text);
+        open().write(text);
       } catch (cause) {
         // Deno writes at once, and says at once that the disk is full.
         throw new AppError("io", `cannot write the answer: ${messageOf(cause)}`, { cause });
       }
     },
-    isTerminal: stream.isTTY === true,
+    get isTerminal() {
+      return open().isTTY === true;
+    },
     // Asked each time: windows are resized.
     get columns() {
-      return stream.isTTY === true ? stream.columns : undefined;
+      return open().isTTY === true ? open().columns : undefined;
+    },
+    drain() {
+      return new Promise((resolve) => {
+        if (opened === undefined) return resolve();
+        opened.write("", (error) => {
+          if (error !== null && error !== undefined) endUnwritten(process, error);
+          resolve();
+        });
+      });
     },
   };
 }
 
-/** Most commands never ask for it, and only making the stream takes longer than many of them. */
+/** Most commands never ask for it, so the stream is made when one does. */
 function createInput(open: () => Process["stdin"]): InputStream {
   let buffered = "";
   let isAtEnd = false;

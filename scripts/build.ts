@@ -6,17 +6,17 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
-import { defineBuild, readBuildFacts } from "./_build_facts.ts";
-import { wrapBundle } from "./build/assets.ts";
-import { bundle, bundleLoader } from "./build/bundle.ts";
-import { canHaveCodeCache, writeCodeCache, writeNoCodeCache } from "./build/code_cache.ts";
+import { defineBuildForAll, readBuildFacts } from "./_build_facts.ts";
+import { codeCacheOf } from "./build/assets.ts";
+import { assetsOf, bundle, bundleScript, writeBundle } from "./build/bundle.ts";
+import { canHaveCodeCache, writeCodeCaches } from "./build/code_cache.ts";
 import { writeExecutable } from "./build/executable.ts";
 import { fileNameOf, type Target, targetsOf } from "./build/targets.ts";
 
@@ -35,21 +35,32 @@ async function main(): Promise<void> {
 }
 
 async function buildAll(targets: readonly Target[], folder: string, out: string): Promise<void> {
-  const code = defineBuild(readBuildFacts(process.cwd(), process.env)) + (await bundle()).code;
-  const [program, wrapped, loader] = ["program.cjs", "bundle.js", "loader.cjs"].map((name) => join(folder, name));
-  await writeFile(program!, code);
-  await writeFile(wrapped!, wrapBundle(code));
-  await writeFile(loader!, await bundleLoader());
-  const none = await writeNoCodeCache(folder);
+  const made = await bundle();
+  const [program, scripts, loader, nothing] = ["program", "scripts", "loader.cjs", "nothing"].map((name) =>
+    join(folder, name)
+  ) as [string, string, string, string];
+  await mkdir(program);
+  await mkdir(scripts);
+  const carried = assetsOf(made);
+  for (const [name, source] of carried) await writeFile(join(scripts, name), source);
+  const facts = defineBuildForAll(readBuildFacts());
+  await writeFile(loader, facts + await bundleScript(join("scripts", "build", "loader.ts")));
+  await writeFile(nothing, "");
+  if (targets.some(canHaveCodeCache)) {
+    await writeCodeCaches(await writeBundle(made, program), scripts, join(folder, "data"));
+  }
+  const cacheFiles = new Set(await readdir(scripts));
   const sums: string[] = [];
   for (const target of targets) {
-    const name = fileNameOf(target, TLSBOOT_VERSION);
-    const codeCache = canHaveCodeCache(target)
-      ? await writeCodeCache({ program: program!, bundle: wrapped! }, folder)
-      : none;
-    await writeExecutable(target, { loader: loader!, bundle: wrapped!, codeCache }, folder, join(out, name));
-    sums.push(`${await sha256Of(join(out, name))}  ${name}\n`);
-    process.stdout.write(`${join(out, name)}: ${((await stat(join(out, name))).size / 1e6).toFixed(1)} MB\n`);
+    const hasCache = (name: string) => canHaveCodeCache(target) && cacheFiles.has(codeCacheOf(name));
+    const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
+      [name, join(scripts, name)],
+      [codeCacheOf(name), hasCache(name) ? join(scripts, codeCacheOf(name)) : nothing],
+    ]));
+    const file = join(out, fileNameOf(target, TLSBOOT_VERSION));
+    await writeExecutable(target, { loader, assets }, folder, file);
+    sums.push(`${await sha256Of(file)}  ${basename(file)}\n`);
+    process.stdout.write(`${file}: ${((await stat(file)).size / 1e6).toFixed(1)} MB\n`);
   }
   await writeFile(join(out, "SHA256SUMS"), sums.sort().join(""));
 }

@@ -17,15 +17,18 @@ export function normalizeArgv(
   argv: readonly string[],
   table: CommandTable,
 ): { readonly argv: readonly string[]; readonly faults: readonly SwitchFault[] } {
-  const switches = switchesOf([GLOBAL_FLAGS, ...table.commands.map((command) => command.flags)]);
+  let switches: ReadonlyMap<string, string> | undefined;
+  const longNameOf = (name: string): string | undefined =>
+    (switches ??= switchesOf([GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)])).get(name);
   const end = argv.indexOf("--");
   const faults: SwitchFault[] = [];
   const rewritten = argv.map((word, index) => {
     if (end >= 0 && index > end) return word;
     const short = /^-([A-Za-z])=(.*)$/s.exec(word);
     const match = /^(--[a-z][a-z0-9-]*)=(.*)$/s.exec(word);
-    const name = match?.[1] ?? (short === null ? "" : `-${short[1]}`);
-    const long = switches.get(name);
+    const name = match?.[1] ?? (short === null ? undefined : `-${short[1]}`);
+    if (name === undefined) return word;
+    const long = longNameOf(name);
     const text = match?.[2] ?? short?.[2] ?? "";
     if (long === undefined) return short === null ? word : `-${short[1]}${short[2]}`;
     const value = parseSwitch(text);

@@ -24,7 +24,11 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
   }
   let help = "";
   let invocation: Invocation | undefined;
-  const root = createParser(table, (text) => (help += text), (found) => (invocation = found));
+  const root = createParser(
+    narrowTable(normalized.argv, table),
+    (text) => (help += text),
+    (found) => (invocation = found),
+  );
   try {
     root.parse(normalized.argv, { from: "user" });
   } catch (error) {
@@ -57,6 +61,18 @@ function isKnown(words: readonly string[], table: CommandTable): boolean {
       words.length <= line.length && words.every((word, index) => word === line[index])
     )
   );
+}
+
+/**
+ * The commands that a command line can mean, which are few when it begins with the word of one: the parser reads that
+ * word before anything else, and to know all flags of all commands takes longer than many a command.
+ */
+function narrowTable([first = ""]: readonly string[], table: CommandTable): CommandTable {
+  const commands = table.commands.filter(({ path, aliases = [] }) =>
+    path[0] === first || (path.length === 1 && aliases.includes(first))
+  );
+  if (commands.length === 0) return table;
+  return { ...table, commands, families: table.families.filter(({ word }) => word === first) };
 }
 
 function createParser(

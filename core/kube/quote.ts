@@ -1,14 +1,7 @@
 /** Text and JSON as Go measures and prints them: the messages that Kubernetes clients see depend on it. */
-import { goQuote as quoteText } from "./codec/go_quote.ts";
+import { goQuote as quoteText, isPrintable } from "./codec/go_quote.ts";
 
-export { quoteText };
-
-const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
-
-/** Tells whether Go's `unicode.IsPrint` holds for one character. */
-export function isPrintable(character: string): boolean {
-  return PRINTABLE.test(character);
-}
+export { isPrintable, quoteText };
 
 /** The length of text in UTF-8, the unit of every limit on names and values. */
 export function byteLength(text: string): number {

@@ -1,9 +1,8 @@
 /** The forms of tlsboot that are measured, both on the Node that the released file embeds. */
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { type Finished, type Running, runProgram, start } from "../../tests/support/child.ts";
-import { bundle } from "../build/bundle.ts";
+import { bundle, writeBundle } from "../build/bundle.ts";
 
 /** tlsboot in one form. */
 export interface Program {
@@ -23,8 +22,7 @@ export function sourcesOn(node: string): Program {
 
 /** The CommonJS bundle, as the released file embeds it; made in a folder. */
 export async function bundleOn(node: string, folder: string): Promise<Program> {
-  const file = join(folder, "tlsboot.cjs");
-  await writeFile(file, (await bundle()).code);
+  const file = await writeBundle(await bundle(), folder);
   return createProgram("bundle", node, file);
 }
 

@@ -1,26 +1,54 @@
-/** What the executable carries beside its first script, and how that is read. */
+/** What the executable carries beside its first script, and how that is run. */
 import { Script } from "node:vm";
 
-/** The bundle, as `wrapBundle()` makes it. */
-export const BUNDLE_ASSET = "tlsboot.cjs";
+/** Name of the script of the bundle to begin with. */
+export const ENTRY = "main.js";
 
-/** V8's code cache for the bundle; empty where it cannot be made. */
-export const CODE_CACHE_ASSET = "tlsboot.cache";
+/** What a script of the bundle requires. */
+export type Require = (name: string) => unknown;
 
-/** Runs a bundle with the `require` that it is given. */
-export type BundleMain = (require: (name: string) => unknown) => void;
+/** What an asset evaluates to: scripts of the bundle by name, each as a function that fills in a CommonJS module. */
+type Pack = Readonly<Record<string, (require: Require, module: { exports: unknown }) => void>>;
 
-/** The bundle as an expression, a `BundleMain`. */
-export function wrapBundle(code: string): string {
-  return `(function (require) {${code}\n})`;
+/** The name under which the code cache of an asset is carried; empty where none can be made. */
+export function codeCacheOf(asset: string): string {
+  return `${asset}.cache`;
 }
 
-/** Compiles a wrapped bundle. V8 refuses a cache that is not for it, and compiles as if there were none. */
-export function compileBundle(source: string, cachedData?: Uint8Array): Script {
-  return new Script(source, { filename: BUNDLE_ASSET, ...(cachedData === undefined ? {} : { cachedData }) });
+/** Scripts as one asset; it has the name of the first. */
+export function packScripts(scripts: readonly (readonly [name: string, code: string])[]): string {
+  const members = scripts.map(([name, code]) => `${JSON.stringify(name)}: function (require, module) {${code}\n}`);
+  return `({${members.join(",\n")}})`;
 }
 
-/** Evaluates a compiled bundle: runs nothing of it yet. */
-export function mainOf(script: Script): BundleMain {
-  return script.runInThisContext() as BundleMain;
+/** Compiles an asset. V8 refuses a cache that is not for it, and compiles as if there were none. */
+export function compileAsset(name: string, source: string, cachedData?: Uint8Array): Script {
+  return new Script(source, { filename: name, ...(cachedData === undefined ? {} : { cachedData }) });
+}
+
+/** The module system of a bundle: scripts find each other as `./name`, everything else is for `requireOther`. */
+export function createRequire(compile: (asset: string) => Script, requireOther: Require): Require {
+  const modules = new Map<string, { exports: unknown }>();
+  const packed = new Map<string, Pack[string]>();
+  function require(path: string): unknown {
+    if (!path.startsWith("./")) return requireOther(path);
+    const name = path.slice(2);
+    const known = modules.get(name);
+    if (known !== undefined) return known.exports;
+    const module = { exports: {} as unknown };
+    modules.set(name, module);
+    mainOf(name)(require, module);
+    return module.exports;
+  }
+  /** A script that is in no asset that is open has one of its own. */
+  function mainOf(name: string): Pack[string] {
+    if (!packed.has(name)) {
+      const pack = compile(name).runInThisContext() as Pack;
+      for (const [member, main] of Object.entries(pack)) packed.set(member, main);
+    }
+    const main = packed.get(name);
+    if (main === undefined) throw new Error(`the asset ${name} does not have the script of its name`);
+    return main;
+  }
+  return require;
 }

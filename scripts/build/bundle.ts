@@ -1,55 +1,111 @@
 /**
- * `cli/main.ts` and all that it needs as one CommonJS script. The same sources and the same lock file give the same
- * bytes, in whatever folder they lie.
+ * `cli/main.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that commands
+ * load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
-import { build, type BuildOptions, type Metafile } from "esbuild";
-import { join } from "node:path";
+import { build, type BuildOptions, type Metafile, transform, type TransformOptions } from "esbuild";
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import process from "node:process";
+import { ENTRY, packScripts } from "./assets.ts";
 
-/** The script, and what went into it. */
+/** The scripts, and what went into them. */
 export interface Bundle {
-  /** ASCII only, so that Node keeps it at a byte a character. */
-  readonly code: string;
+  /** The script to begin with. */
+  readonly entry: string;
+  /** Code by name. Scripts require each other as `./name`. ASCII only, so that Node keeps a byte a character. */
+  readonly scripts: ReadonlyMap<string, string>;
   /** esbuild's account of the files and of the bytes that each gave. */
   readonly metafile: Metafile;
 }
 
-const OPTIONS = {
+/** Common to both steps. */
+const FORM = {
+  target: "node24",
+  // `tlsboot docs licenses` prints the licences.
+  legalComments: "none",
+  charset: "ascii",
+  logLevel: "warning",
+} as const satisfies TransformOptions & BuildOptions;
+
+/** esbuild splits ECMAScript modules only. */
+const SPLIT = {
+  ...FORM,
   bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  outdir: "dist",
+  write: false,
+  metafile: true,
+} as const satisfies BuildOptions;
+
+const TO_COMMON_JS = {
+  ...FORM,
   format: "cjs",
   platform: "node",
-  target: "node24",
-  // A single executable has no files to import; what is bundled is evaluated when it is asked for all the same.
+  // There is no file to import in a single executable.
   supported: { "dynamic-import": false },
   // Not identifiers: names of classes and functions are for people who read a stack trace.
   minifyWhitespace: true,
   minifySyntax: true,
-  // `tlsboot docs licenses` prints the licences.
-  legalComments: "none",
-  charset: "ascii",
-  write: false,
-  metafile: true,
-  logLevel: "warning",
-} as const satisfies BuildOptions;
+} as const satisfies TransformOptions;
 
 /** Bundles the checkout in a folder. */
-export function bundle(root: string = process.cwd()): Promise<Bundle> {
-  return bundleEntry(root, join("cli", "main.ts"));
-}
-
-/** The script that the executable runs first. */
-export async function bundleLoader(): Promise<string> {
-  return (await bundleEntry(process.cwd(), join("scripts", "build", "loader.ts"))).code;
-}
-
-async function bundleEntry(root: string, entry: string): Promise<Bundle> {
-  const { outputFiles: [output], metafile } = await build({
-    ...OPTIONS,
+export async function bundle(root: string = process.cwd()): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    ...SPLIT,
     absWorkingDir: root,
-    entryPoints: [join(root, entry)],
+    entryPoints: [join(root, "cli", "main.ts")],
   });
-  if (output === undefined) throw new Error(`esbuild made nothing of ${entry}`);
-  const foreign = /[^\0-\x7f]/.exec(output.text);
-  if (foreign !== null) throw new Error(`the bundle of ${entry} has a character beyond ASCII at ${foreign.index}`);
-  return { code: output.text, metafile };
+  const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
+    const name = basename(path);
+    const { code } = await transform(text, TO_COMMON_JS);
+    const foreign = /[^\0-\x7f]/.exec(code);
+    if (foreign !== null) throw new Error(`${name} of the bundle has a character beyond ASCII at ${foreign.index}`);
+    return [name, code] as const;
+  }));
+  return { entry: ENTRY, scripts: new Map(scripts), metafile };
+}
+
+/** The scripts as they are carried: those that are needed at once in one piece, the others each on its own. */
+export function assetsOf({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
+  const needed = new Set<string>();
+  const add = (name: string): void => {
+    if (needed.has(name)) return;
+    needed.add(name);
+    needsOf(metafile, name).forEach(add);
+  };
+  add(entry);
+  const pack = (names: readonly string[]) => packScripts(names.map((name) => [name, scripts.get(name) ?? ""]));
+  const others = [...scripts.keys()].filter((name) => !needed.has(name));
+  return new Map([[entry, pack([...needed])], ...others.map((name) => [name, pack([name])] as const)]);
+}
+
+/** The scripts that one requires as soon as it is evaluated. */
+export function needsOf({ outputs }: Metafile, script: string): readonly string[] {
+  const output = Object.entries(outputs).find(([path]) => basename(path) === script)?.[1];
+  return (output?.imports ?? [])
+    .filter(({ kind, external }) => kind === "import-statement" && external !== true)
+    .map(({ path }) => basename(path));
+}
+
+/** Writes a bundle to a folder, where Node runs it; answers the path of its entry. */
+export async function writeBundle({ entry, scripts }: Bundle, folder: string): Promise<string> {
+  await writeFile(join(folder, "package.json"), JSON.stringify({ type: "commonjs" }));
+  for (const [name, code] of scripts) await writeFile(join(folder, name), code);
+  return join(folder, entry);
+}
+
+/** One script of the build's own, as CommonJS. */
+export async function bundleScript(path: string): Promise<string> {
+  const { outputFiles: [output] } = await build({
+    ...FORM,
+    bundle: true,
+    format: "cjs",
+    platform: "node",
+    write: false,
+    entryPoints: [path],
+  });
+  if (output === undefined) throw new Error(`esbuild made nothing of ${path}`);
+  return output.text;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
-import { bundle } from "./bundle.ts";
+import { assetsOf, bundle, needsOf } from "./bundle.ts";
 
 const INPUTS = ["cli", "client", "core", "server", "deno.json", "node_modules"];
 
@@ -14,7 +14,8 @@ test("bundle() makes the same bytes of the same sources in another folder", asyn
     await cp(join(process.cwd(), name), folder.join(name), { recursive: true, verbatimSymlinks: true });
   }
   const [here, there] = await Promise.all([bundle(), bundle(folder.path)]);
-  assert.ok(here.code === there.code, "the bundles differ");
+  assert.deepEqual([...here.scripts.keys()], [...there.scripts.keys()]);
+  for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);
 });
 
 test("bundle() takes in no tool of the tests and of the build", async () => {
@@ -25,4 +26,24 @@ test("bundle() takes in no tool of the tests and of the build", async () => {
   const tools = ["esbuild", "postject", "fast-check", "@peculiar/x509", "reflect-metadata"];
   assert.deepEqual(tools.filter((name) => packages.includes(name)), []);
   assert.ok(packages.includes("hono"));
+});
+
+test("bundle() makes scripts that need each other in one direction only, so that none meets another half made", async () => {
+  const { entry, scripts, metafile } = await bundle();
+  const left = new Map([...scripts.keys()].map((name) => [name, needsOf(metafile, name)]));
+  assert.ok(left.has(entry));
+  for (let before = -1; left.size !== before;) {
+    before = left.size;
+    for (const [name, needs] of left) if (!needs.some((need) => left.has(need))) left.delete(name);
+  }
+  assert.deepEqual([...left.keys()], []);
+});
+
+test("assetsOf() carries each script once, and those that a start needs in one piece", async () => {
+  const made = await bundle();
+  const carried = [...assetsOf(made).values()].join("\n");
+  for (const [name, code] of made.scripts) assert.equal(carried.split(code).length, 2, name);
+  const start = assetsOf(made).get(made.entry) ?? "";
+  assert.ok(needsOf(made.metafile, made.entry).every((name) => start.includes(JSON.stringify(name))));
+  assert.ok(assetsOf(made).size > 50, "commands load what they need");
 });

@@ -4,7 +4,6 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { runQuietly } from "../_run.ts";
 import { ensureNode, hostPlatform } from "../node_runtime.ts";
-import { BUNDLE_ASSET, CODE_CACHE_ASSET } from "./assets.ts";
 import { signAdHoc } from "./macho_signature.ts";
 import { removePeSignature } from "./pe_signature.ts";
 import { stripElf } from "./strip_elf.ts";
@@ -19,10 +18,8 @@ const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 export interface Parts {
   /** The script that starts the bundle. */
   readonly loader: string;
-  /** The bundle, wrapped. */
-  readonly bundle: string;
-  /** V8's code cache for it, or an empty file. */
-  readonly codeCache: string;
+  /** What is carried, by name, and the files that have it. */
+  readonly assets: Readonly<Record<string, string>>;
 }
 
 /** Writes the executable of a target; what is made on the way goes to a folder. */
@@ -51,7 +48,7 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       // The user's environment changes nothing of the runtime: NODE_OPTIONS is for other programs.
       execArgv: ["--disable-warning=ExperimentalWarning"],
       execArgvExtension: "none",
-      assets: { [BUNDLE_ASSET]: parts.bundle, [CODE_CACHE_ASSET]: parts.codeCache },
+      assets: parts.assets,
     }),
   );
   await runQuietly(await ensureNode(hostPlatform(), target.nodeVersion), ["--experimental-sea-config", config]);

@@ -1,11 +1,12 @@
 /**
- * What the executable runs first: it takes the bundle that it carries, and V8's code cache for it, so that what a start
- * needs is read instead of compiled. esbuild makes a CommonJS script of it, the one form that Node embeds.
+ * What the executable runs first: it takes the scripts that it carries as they are required, and V8's code caches for
+ * them, so that what a start needs is read instead of compiled. esbuild makes a CommonJS script of it, the one form that
+ * Node embeds.
  *
  * Slow modules of Node load when something of them is first used: `tlsboot version` pays for no cryptography.
  */
 import { Buffer } from "node:buffer";
-import { BUNDLE_ASSET, CODE_CACHE_ASSET, compileBundle, mainOf } from "./assets.ts";
+import { codeCacheOf, compileAsset, createRequire, ENTRY } from "./assets.ts";
 
 type BuiltIn = Readonly<Record<PropertyKey, unknown>>;
 
@@ -19,19 +20,25 @@ const SLOW = new Set([
 
 // By `require`, because Deno, which checks the types, has no `node:sea`.
 const { getRawAsset } = require("node:sea") as { readonly getRawAsset: (name: string) => ArrayBuffer };
-// A byte a character: the bundle is ASCII.
-const source = Buffer.from(getRawAsset(BUNDLE_ASSET)).toString("latin1");
-mainOf(compileBundle(source, Buffer.from(getRawAsset(CODE_CACHE_ASSET))))(requireLazily);
 
+createRequire((name) => {
+  // A byte a character: scripts are ASCII.
+  const source = Buffer.from(getRawAsset(name)).toString("latin1");
+  return compileAsset(name, source, Buffer.from(getRawAsset(codeCacheOf(name))));
+}, requireLazily)(`./${ENTRY}`);
+
+/**
+ * A module that loads when something of it is asked for. `import x from "node:x"` makes esbuild list the names of a module
+ * and inherit from its prototype: the list is empty here, and the prototype has the names.
+ */
 function requireLazily(name: string): unknown {
   if (!SLOW.has(name.replace(/^node:/, ""))) return require(name);
   let loaded: BuiltIn | undefined;
   const load = () => loaded ??= require(name);
-  return new Proxy({}, {
-    get: (_, key) => load()[key],
-    has: (_, key) => key in load(),
-    ownKeys: () => Reflect.ownKeys(load()),
-    // Of a target that has nothing, only what could change may be told.
-    getOwnPropertyDescriptor: (_, key) => ({ ...Object.getOwnPropertyDescriptor(load(), key), configurable: true }),
-  });
+  const names = {
+    get: (_: unknown, key: PropertyKey) => key === "__esModule" ? undefined : load()[key],
+    has: (_: unknown, key: PropertyKey) => key in load(),
+  };
+  const prototype = new Proxy({}, names);
+  return new Proxy({}, { ...names, getPrototypeOf: () => prototype });
 }

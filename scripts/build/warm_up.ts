@@ -1,29 +1,35 @@
 /**
- * Makes V8's code cache for a bundle, with the functions in it that the given commands call. Runs on the Node that the
- * cache is for: V8 takes none from another version or processor.
+ * Makes V8's code caches for the scripts of a bundle, with the functions in them that the given commands call. Runs on
+ * the Node that the caches are for: V8 takes none from another version or processor.
  *
- * Usage: warm_up.ts BUNDLE CACHE, with the command lines as JSON lists on stdin, a line each
+ * Usage: warm_up.ts FOLDER, where the wrapped scripts lie, with command lines as JSON lists on stdin, a line each
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { createRequire as createNodeRequire } from "node:module";
+import { join } from "node:path";
 import process from "node:process";
-import { compileBundle, mainOf } from "./assets.ts";
-
-const requireOwn = createRequire(process.execPath);
+import type { Script } from "node:vm";
+import { codeCacheOf, compileAsset, createRequire, ENTRY } from "./assets.ts";
 
 async function main(): Promise<void> {
-  const [bundle, cache] = process.argv.slice(2);
-  if (bundle === undefined || cache === undefined) throw new Error("usage: warm_up.ts BUNDLE CACHE < COMMANDS");
-  const script = compileBundle(readFileSync(bundle, "latin1"));
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) throw new Error("usage: warm_up.ts FOLDER < COMMANDS");
+  const scripts = new Map<string, Script>();
+  const compile = (name: string): Script => {
+    const known = scripts.get(name) ?? compileAsset(name, readFileSync(join(folder, name), "latin1"));
+    scripts.set(name, known);
+    return known;
+  };
   for (const line of readFileSync(0, "utf8").split("\n").filter((text) => text !== "")) {
-    const code = await runOnce((require) => mainOf(script)(require), JSON.parse(line));
+    const code = await runOnce(compile, JSON.parse(line));
     if (code !== 0) throw new Error(`the warm-up command ${line} ended with ${code}`);
   }
-  writeFileSync(cache, script.createCachedData());
+  for (const [name, script] of scripts) writeFileSync(join(folder, codeCacheOf(name)), script.createCachedData());
 }
 
 /** Runs the program with a process that ends nothing and writes nowhere; answers the exit code. */
-function runOnce(run: (require: (name: string) => unknown) => void, argv: readonly string[]): Promise<number> {
+function runOnce(compile: (name: string) => Script, argv: readonly string[]): Promise<number> {
+  const requireBuiltIn = createNodeRequire(process.execPath);
   return new Promise((resolve) => {
     const nowhere = {
       isTTY: false,
@@ -41,7 +47,7 @@ function runOnce(run: (require: (name: string) => unknown) => void, argv: readon
       exit: { value: resolve },
       exitCode: { value: undefined, writable: true },
     });
-    run((name) => name === "node:process" ? own : requireOwn(name));
+    createRequire(compile, (name) => name === "node:process" ? own : requireBuiltIn(name))(`./${ENTRY}`);
   });
 }
 

@@ -13,8 +13,14 @@ const SHORT: ReadonlyMap<string, string> = new Map([
   ['"', '\\"'],
 ]);
 
-/** What Go calls printable beyond ASCII, beside its space: letters, marks, numbers, punctuation, symbols. */
-const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+/** Made when text beyond ASCII is met: the tables of Unicode behind it take a while. */
+let printable: RegExp | undefined;
+
+/** Tells whether Go's `unicode.IsPrint` holds for one character: letters, marks, numbers, punctuation, symbols, space. */
+export function isPrintable(character: string): boolean {
+  printable ??= /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+  return printable.test(character);
+}
 
 /** Each character of ASCII as it is escaped. */
 const ASCII: readonly string[] = Array.from({ length: 0x80 }, (_, code) => {
@@ -32,7 +38,7 @@ export function goEscape(text: string): string {
   if (/^[ !#-[\]-~]*$/.test(text)) return text;
   let out = "";
   for (const char of text) {
-    out += ASCII[char.charCodeAt(0)] ?? (PRINTABLE.test(char) ? char : escapeCodePoint(char));
+    out += ASCII[char.charCodeAt(0)] ?? (isPrintable(char) ? char : escapeCodePoint(char));
   }
   return out;
 }
