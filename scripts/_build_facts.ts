@@ -33,11 +33,6 @@ export function defineBuild({ commit, date }: BuildFacts): string {
   return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
 }
 
-/** The same for a program of several scripts, before the first of them. */
-export function defineBuildForAll({ commit, date }: BuildFacts): string {
-  return `globalThis.TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
-}
-
 /** Seconds since 1970 of the facts, for the dates inside archives. */
 export function buildSeconds({ date }: BuildFacts): number {
   return date === UNKNOWN_BUILD.date ? 0 : Date.parse(date) / 1000;

@@ -13,7 +13,6 @@ import { pipeline } from "node:stream/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../core/version.ts";
-import { defineBuildForAll, readBuildFacts } from "./_build_facts.ts";
 import { codeCacheOf } from "./build/assets.ts";
 import { assetsOf, bundle, bundleScript, writeBundle } from "./build/bundle.ts";
 import { canHaveCodeCache, writeCodeCaches } from "./build/code_cache.ts";
@@ -43,8 +42,7 @@ async function buildAll(targets: readonly Target[], folder: string, out: string)
   await mkdir(scripts);
   const carried = assetsOf(made);
   for (const [name, source] of carried) await writeFile(join(scripts, name), source);
-  const facts = defineBuildForAll(readBuildFacts());
-  await writeFile(loader, facts + await bundleScript(join("scripts", "build", "loader.ts")));
+  await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
   await writeFile(nothing, "");
   if (targets.some(canHaveCodeCache)) {
     await writeCodeCaches(await writeBundle(made, program), scripts, join(folder, "data"));

@@ -6,6 +6,7 @@ import { build, type BuildOptions, type Metafile, transform, type TransformOptio
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
+import { readBuildFacts } from "../_build_facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
 /** The scripts, and what went into them. */
@@ -56,6 +57,7 @@ export async function bundle(root: string = process.cwd()): Promise<Bundle> {
     ...SPLIT,
     absWorkingDir: root,
     entryPoints: [join(root, "cli", "main.ts")],
+    define: { TLSBOOT_BUILD: JSON.stringify(readBuildFacts(root)) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
     const name = basename(path);
