@@ -6,6 +6,7 @@ import { build, type BuildOptions, type Metafile, transform, type TransformOptio
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
+import type { BuildFacts } from "../../cli/build.ts";
 import { readBuildFacts } from "../_build_facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
@@ -51,13 +52,16 @@ const TO_COMMON_JS = {
   minifySyntax: true,
 } as const satisfies TransformOptions;
 
-/** Bundles the checkout in a folder. */
-export async function bundle(root: string = process.cwd()): Promise<Bundle> {
+/** Bundles the checkout in a folder, which knows its commit. */
+export async function bundle(
+  root: string = process.cwd(),
+  facts: BuildFacts = readBuildFacts(root),
+): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     ...SPLIT,
     absWorkingDir: root,
     entryPoints: [join(root, "cli", "main.ts")],
-    define: { TLSBOOT_BUILD: JSON.stringify(readBuildFacts(root)) },
+    define: { TLSBOOT_BUILD: JSON.stringify(facts) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
     const name = basename(path);

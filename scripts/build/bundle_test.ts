@@ -10,10 +10,11 @@ const INPUTS = ["cli", "client", "core", "server", "deno.json", "node_modules"];
 
 test("bundle() makes the same bytes of the same sources in another folder", async () => {
   await using folder = await createTempFolder();
+  const facts = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
   for (const name of INPUTS) {
     await cp(join(process.cwd(), name), folder.join(name), { recursive: true, verbatimSymlinks: true });
   }
-  const [here, there] = await Promise.all([bundle(), bundle(folder.path)]);
+  const [here, there] = await Promise.all([bundle(process.cwd(), facts), bundle(folder.path, facts)]);
   assert.deepEqual([...here.scripts.keys()], [...there.scripts.keys()]);
   for (const [name, code] of here.scripts) assert.ok(code === there.scripts.get(name), `${name} differs`);
 });
