@@ -1,12 +1,6 @@
 /** Objects as a manifest for `kubectl apply -f -`, each with a comment that says what it is for. */
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-
-/** One object and what it is for; an empty comment says nothing. */
-export interface ManifestPart {
-  readonly comment: string;
-  readonly object: KubeObject;
-}
+import type { ManifestPart } from "../../core/rbac/manifest.ts";
 
 /** YAML documents in the order of the parts. */
 export function formatManifest(parts: readonly ManifestPart[]): string {

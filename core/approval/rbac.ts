@@ -11,8 +11,8 @@ import {
 } from "../kube/kinds/mod.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
-import { apiVersionOf, type Kind } from "../kube/schema.ts";
 import type { PolicyNeeds } from "../policy/needs.ts";
+import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
 /** How the approver runs. */
 export interface ApproverRbacOptions {
@@ -27,18 +27,12 @@ export interface ApproverRbacOptions {
   readonly subject?: Subject;
 }
 
-/** One object and what it is for. */
-export interface RbacPart<T extends KubeObject = KubeObject> {
-  readonly comment: string;
-  readonly object: T;
-}
-
 /** The rights, by kind and without it, as they are stored; the service account stands apart. */
 export interface ApproverRbac {
   readonly serviceAccount: KubeObject;
-  readonly clusterRole: RbacPart<ClusterRole>;
+  readonly clusterRole: ManifestPart<ClusterRole>;
   readonly clusterRoleBinding: ClusterRoleBinding;
-  readonly roles: readonly RbacPart<Role>[];
+  readonly roles: readonly ManifestPart<Role>[];
   readonly roleBindings: readonly RoleBinding[];
 }
 
@@ -49,9 +43,7 @@ export const APPROVER_LEASE = "tlsboot-approver";
 /** Its service account. */
 export const APPROVER_SUBJECT: Subject = { kind: "ServiceAccount", name: "tlsboot-approver", namespace: "kube-system" };
 
-const RBAC = "rbac.authorization.k8s.io";
 const CERTIFICATES = "certificates.k8s.io";
-const LEASES = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
 /** Where Events about objects without a namespace go, as Kubernetes' own recorders put them. */
 export const EVENT_NAMESPACE = "default";
 
@@ -69,39 +61,33 @@ export function approverRbac(options: ApproverRbacOptions): ApproverRbac {
     clusterRole: clusterRole(options),
     clusterRoleBinding: {
       metadata: { name: APPROVER_ROLE },
-      subjects: [subject],
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: APPROVER_ROLE },
+      ...boundTo("ClusterRole", APPROVER_ROLE, subject),
     },
     roles,
     roleBindings: roles.map(({ object: { metadata } }) => ({
       metadata,
-      subjects: [subject],
-      roleRef: { apiGroup: RBAC, kind: "Role", name: metadata.name ?? "" },
+      ...boundTo("Role", metadata.name ?? "", subject),
     })),
   };
 }
 
 /** The same as one list in the order of a manifest, each with its comment. */
-export function approverManifest(rbac: ApproverRbac): readonly RbacPart[] {
+export function approverManifest(rbac: ApproverRbac): readonly ManifestPart[] {
   const { serviceAccount, clusterRole, clusterRoleBinding, roles, roleBindings } = rbac;
   const what = "What `tlsboot approver` needs at a Kubernetes API server.";
   return [
-    typed(serviceAccountKind, { comment: what, object: serviceAccount }),
-    typed(clusterRoleKind, clusterRole),
-    typed(clusterRoleBindingKind, { comment: "", object: clusterRoleBinding }),
+    manifestPart(serviceAccountKind, { comment: what, object: serviceAccount }),
+    manifestPart(clusterRoleKind, clusterRole),
+    manifestPart(clusterRoleBindingKind, { comment: "", object: clusterRoleBinding }),
     ...roles.flatMap((role, index) => {
       const binding = roleBindings[index];
-      const both = [typed(roleKind, role)];
-      return binding === undefined ? both : [...both, typed(roleBindingKind, { comment: "", object: binding })];
+      const both = [manifestPart(roleKind, role)];
+      return binding === undefined ? both : [...both, manifestPart(roleBindingKind, { comment: "", object: binding })];
     }),
   ];
 }
 
-function typed(kind: Kind, { comment, object }: RbacPart): RbacPart {
-  return { comment, object: { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object } };
-}
-
-function clusterRole({ needs, dryRun }: ApproverRbacOptions): RbacPart<ClusterRole> {
+function clusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPart<ClusterRole> {
   const decide: readonly PolicyRule[] = [
     { verbs: ["update"], apiGroups: [CERTIFICATES], resources: ["certificatesigningrequests/approval"] },
     { verbs: ["approve"], apiGroups: [CERTIFICATES], resources: ["signers"], resourceNames: needs.signerNames },
@@ -122,7 +108,7 @@ function clusterRole({ needs, dryRun }: ApproverRbacOptions): RbacPart<ClusterRo
   };
 }
 
-function eventRole(): RbacPart<Role> {
+function eventRole(): ManifestPart<Role> {
   return {
     comment: "It tells what it decides as Events; those about requests lie in this namespace.",
     object: {
@@ -132,15 +118,9 @@ function eventRole(): RbacPart<Role> {
   };
 }
 
-function leaseRole(namespace: string): RbacPart<Role> {
+function leaseRole(namespace: string): ManifestPart<Role> {
   return {
-    comment: "For leader election; not needed with --leader-elect=false.",
-    object: {
-      metadata: { name: APPROVER_ROLE, namespace },
-      rules: [
-        { verbs: ["create"], ...LEASES },
-        { verbs: ["get", "update"], ...LEASES, resourceNames: [APPROVER_LEASE] },
-      ],
-    },
+    comment: LEASE_COMMENT,
+    object: { metadata: { name: APPROVER_ROLE, namespace }, rules: leaseRules(APPROVER_LEASE) },
   };
 }

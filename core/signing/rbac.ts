@@ -12,7 +12,7 @@ import {
 } from "../kube/kinds/mod.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
-import { apiVersionOf, type Kind } from "../kube/schema.ts";
+import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
 /** How the signer runs. */
 export interface SignerRbacOptions {
@@ -29,12 +29,6 @@ export interface SignerObjectNames {
   /** Of its roles and bindings. */
   readonly role: string;
   readonly lease: string;
-}
-
-/** One object of a manifest and what it is for. */
-export interface SignerRbacPart {
-  readonly comment: string;
-  readonly object: KubeObject;
 }
 
 /** Where its service account is, and the CAs that the API believes. */
@@ -60,19 +54,18 @@ export function signerObjectNames(chosen: readonly string[]): SignerObjectNames 
 }
 
 /** The manifest, in the order in which it is applied. */
-export function signerManifest({ signerNames, names, leaseNamespace }: SignerRbacOptions): readonly SignerRbacPart[] {
+export function signerManifest({ signerNames, names, leaseNamespace }: SignerRbacOptions): readonly ManifestPart[] {
   const { serviceAccount, role, lease } = names;
   const what = "What `tlsboot signer` needs at a Kubernetes API server.";
   const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
   const subject = subjectOf(serviceAccount);
   return [
-    part(serviceAccountKind, what, account),
-    part(
-      clusterRoleKind,
-      "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
-      signerClusterRole(role, signerNames),
-    ),
-    part(clusterRoleBindingKind, "", signerClusterRoleBinding(role, serviceAccount)),
+    manifestPart(serviceAccountKind, { comment: what, object: account }),
+    manifestPart(clusterRoleKind, {
+      comment: "It reads requests, and writes certificates and Failed conditions, which both stand in the status.",
+      object: signerClusterRole(role, signerNames),
+    }),
+    manifestPart(clusterRoleBindingKind, { comment: "", object: signerClusterRoleBinding(role, serviceAccount) }),
     ...namespaced(`${role}-client-ca`, NAMESPACE, subject, "It reads which CAs the API believes for clients.", [{
       verbs: ["get"],
       apiGroups: [""],
@@ -83,7 +76,7 @@ export function signerManifest({ signerNames, names, leaseNamespace }: SignerRba
       role,
       leaseNamespace,
       subject,
-      "For leader election; not needed with --leader-elect=false.",
+      LEASE_COMMENT,
       leaseRules(lease),
     )),
   ];
@@ -103,13 +96,7 @@ export function signerClusterRole(name: string, signerNames: readonly string[]):
 
 /** Gives it to a service account in kube-system. */
 export function signerClusterRoleBinding(role: string, serviceAccount: string): ClusterRoleBinding {
-  return { metadata: { name: role }, ...bound("ClusterRole", role, subjectOf(serviceAccount)) };
-}
-
-function leaseRules(name: string): readonly PolicyRule[] {
-  const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
-  // What is created has no name yet that a rule could ask for.
-  return [{ verbs: ["create"], ...leases }, { verbs: ["get", "update"], ...leases, resourceNames: [name] }];
+  return { metadata: { name: role }, ...boundTo("ClusterRole", role, subjectOf(serviceAccount)) };
 }
 
 function namespaced(
@@ -118,24 +105,15 @@ function namespaced(
   subject: Subject,
   comment: string,
   rules: readonly PolicyRule[],
-): readonly SignerRbacPart[] {
+): readonly ManifestPart[] {
   const role: Role = { metadata: { name, namespace }, rules };
-  const binding: RoleBinding = { metadata: { name, namespace }, ...bound("Role", name, subject) };
-  return [part(roleKind, comment, role), part(roleBindingKind, "", binding)];
-}
-
-function bound(
-  kind: "ClusterRole" | "Role",
-  name: string,
-  subject: Subject,
-): Pick<RoleBinding, "subjects" | "roleRef"> {
-  return { subjects: [subject], roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name } };
+  const binding: RoleBinding = { metadata: { name, namespace }, ...boundTo("Role", name, subject) };
+  return [
+    manifestPart(roleKind, { comment, object: role }),
+    manifestPart(roleBindingKind, { comment: "", object: binding }),
+  ];
 }
 
 function subjectOf(serviceAccount: string): Subject {
   return { kind: "ServiceAccount", name: serviceAccount, namespace: NAMESPACE };
-}
-
-function part(kind: Kind, comment: string, object: KubeObject): SignerRbacPart {
-  return { comment, object: { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object } };
 }
