@@ -3,6 +3,7 @@ import { decodeObject } from "../../core/kube/codec/mod.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind, nodeKind } from "../../core/kube/kinds/mod.ts";
+import { isJsonObject } from "../../core/kube/json_value.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { encodeBase64 } from "../../core/pki/pem.ts";
@@ -47,11 +48,6 @@ export function readNodesFile(text: string, path: string): readonly ReportingNod
   return itemsOf(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
 }
 
-/** Nodes as they stand inside another file. AppError `invalid` with the path. */
-export function decodeNodes(items: readonly unknown[], path: string): readonly ReportingNode[] {
-  return items.map((item) => decode<ReportingNode>(nodeKind, item, path));
-}
-
 function pemRequest(text: string, path: string): CertificateSigningRequest {
   return {
     metadata: { name: path },
@@ -75,12 +71,12 @@ function parse(text: string, path: string): unknown {
 }
 
 function itemsOf(value: unknown): readonly unknown[] {
-  if (!isRecord(value)) return [value];
+  if (!isJsonObject(value)) return [value];
   return Array.isArray(value["items"]) ? value["items"] : [value];
 }
 
 function decode<T>(kind: Kind, value: unknown, path: string): T {
-  if (!isRecord(value) || value["kind"] !== undefined && value["kind"] !== kind.kind) {
+  if (!isJsonObject(value) || value["kind"] !== undefined && value["kind"] !== kind.kind) {
     throw fault(path, `no ${kind.kind} found`, `give what kubectl get -o yaml prints of a ${kind.kind}`);
   }
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = value;
@@ -94,8 +90,4 @@ function decode<T>(kind: Kind, value: unknown, path: string): T {
 
 function fault(path: string, what: string, hint: string): AppError {
   return new AppError("invalid", `cannot use "${path}": ${what}`, { hint });
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -9,7 +9,7 @@ import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
 import { formatDuration } from "../../core/duration.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../core/kube/authorization_v1.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER, MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import type { KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";
@@ -30,7 +30,7 @@ import { tellRights } from "./tell_rights.ts";
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
 /** The API's least life (`csr-api.md` §2.2). */
-const MIN_LIFE_MS = 600_000;
+const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
 const APPROVAL = {
   reason: "TlsbootKubeconfigUser",
   message: "This CSR was approved by tlsboot kubeconfig user.",

@@ -5,6 +5,7 @@ import { createFilePort, type FilePort } from "../../client/files.ts";
 import { verifyRequest } from "../../core/csr/request.ts";
 import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { issueCertificate } from "../../core/pki/certificate.ts";
@@ -31,8 +32,8 @@ const SERIAL_BYTES = 16;
 /** No request is so large. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
-/** Of `expirationSeconds` on the API; a profile has a word of its own. */
-const LEAST_LIFE_MS = 600_000;
+/** A profile has a word of its own. */
+const LEAST_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
 /** What all requests of a run have in common. */
 interface Signing {

@@ -1,6 +1,7 @@
 /** `tlsboot bootstrap`. */
 import { canonicalIp } from "../../core/bootstrap/node_addresses.ts";
 import { parseDuration } from "../../core/duration.ts";
+import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import { parsePublicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseSignalHook } from "../bootstrap/signal_hook.ts";
@@ -118,13 +119,14 @@ function parseIp(text: string): Result<string, string> {
 }
 
 /** In seconds, the least that the API takes as expirationSeconds (`certificates/validation`). */
-const MIN_LIFE_SECONDS = 600;
 
 /** Seconds. */
 function parseLife(text: string): Result<number, string> {
   const duration = parseDuration(text);
   const seconds = duration.ok ? Math.floor(duration.value / 1000) : 0;
-  return seconds >= MIN_LIFE_SECONDS && seconds <= 0x7fffffff ? ok(seconds) : err("want a duration of 10m or more");
+  return seconds >= MIN_EXPIRATION_SECONDS && seconds <= 0x7fffffff
+    ? ok(seconds)
+    : err("want a duration of 10m or more");
 }
 
 /** Type of BOOTSTRAP_FLAGS, for the action. */

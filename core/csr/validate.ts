@@ -7,6 +7,7 @@ import {
   type CertificateSigningRequestCondition,
   KEY_USAGES,
   LEGACY_UNKNOWN_SIGNER,
+  MIN_EXPIRATION_SECONDS,
 } from "../kube/certificates_v1.ts";
 import {
   duplicate,
@@ -31,7 +32,6 @@ const CERTIFICATE = "status.certificate";
 /** Conditions that can be true only, and never go away. */
 const LASTING_TYPES: readonly string[] = ["Approved", "Denied", "Failed"];
 const APPROVAL_TYPES: readonly string[] = ["Approved", "Denied"];
-const MIN_EXPIRATION_SECONDS = 600;
 
 /** Faults that an update may leave in place because the stored object has them already (`getValidationOptions`). */
 interface Tolerance {

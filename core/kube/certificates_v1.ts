@@ -42,6 +42,9 @@ export interface CertificateSigningRequestCondition {
   readonly lastTransitionTime: string | null;
 }
 
+/** The least `expirationSeconds` that the API takes. */
+export const MIN_EXPIRATION_SECONDS = 600;
+
 /** Signs client certificates for the API server; never approved automatically. */
 export const KUBE_APISERVER_CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
 /** Signs kubelets' client certificates. */

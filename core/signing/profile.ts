@@ -153,11 +153,6 @@ export function isKubeletClientRequest(facts: RequestFacts, usages: readonly str
   return checkProfile(kubeletClient, facts, usages) === undefined;
 }
 
-/** True when a request has the shape of a kubelet's serving request, whatever signer it names. */
-export function isKubeletServingRequest(facts: RequestFacts, usages: readonly string[]): boolean {
-  return checkProfile(kubeletServing, facts, usages) === undefined;
-}
-
 /** Makes a rule of a check. */
 export function rule(name: string, sentence: string, check: ProfileRule["check"]): ProfileRule {
   return { name, sentence, check };

@@ -1,15 +1,10 @@
 /** Requests that come as files instead of through an API: read strictly, and put before the same rules. */
 import { Buffer } from "node:buffer";
+import { signerUsages } from "../csr/default_usages.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import {
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../kube/certificates_v1.ts";
 import { encodeBase64, encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../result.ts";
-import { BUILTIN_SIGNERS } from "./profile.ts";
 
 /** What stands beside the request on the API, and on a command line here. */
 export interface AskedOfSigner {
@@ -28,13 +23,6 @@ export interface FiledRequest {
 /** Labels of a request; the second is Netscape's and old Windows tools'. */
 const LABELS: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
-/** What Kubernetes' signers are for. */
-const PURPOSES: ReadonlyMap<string, string> = new Map([
-  [KUBE_APISERVER_CLIENT_SIGNER, "client auth"],
-  [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, "client auth"],
-  [KUBELET_SERVING_SIGNER, "server auth"],
-]);
-
 /** Reads exactly one request, PEM or DER; nothing may stand beside it. The error is for people. */
 export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfSigner): Result<FiledRequest, string> {
   const der = findDer(bytes);
@@ -52,19 +40,13 @@ export function readRequestFile(name: string, bytes: Uint8Array, asked: AskedOfS
       spec: {
         request: encodeBase64(new TextEncoder().encode(pem)),
         signerName,
-        usages: asked.usages.length > 0 ? asked.usages : usagesOf(signerName, facts.value),
+        // A custom profile has a word of its own.
+        usages: asked.usages.length > 0 ? asked.usages : signerUsages(signerName, facts.value.keyAlgorithm) ?? [],
         ...(expirationSeconds === undefined ? {} : { expirationSeconds }),
       },
       status: {},
     },
   });
-}
-
-/** As kubelet asks: key encipherment is for RSA keys. A custom profile has a word of its own. */
-function usagesOf(signerName: string, { keyAlgorithm }: RequestFacts): readonly string[] {
-  const purpose = PURPOSES.get(signerName);
-  if (purpose === undefined || !BUILTIN_SIGNERS.has(signerName)) return [];
-  return ["digital signature", ...(keyAlgorithm === "RSA" ? ["key encipherment"] : []), purpose];
 }
 
 function findDer(bytes: Uint8Array): Result<Uint8Array<ArrayBuffer>, string> {

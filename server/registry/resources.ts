@@ -15,24 +15,27 @@ import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
 
+/**
+ * Those that need nothing but themselves. A strategy only ever gets objects of its own kind: the registry decodes by the
+ * resource's description.
+ */
+export const PLAIN_RESOURCES = [
+  certificateSigningRequests,
+  configMaps,
+  csiNodes,
+  events,
+  eventsV1,
+  leases,
+  namespaces,
+  nodes,
+  secrets,
+  serviceAccounts,
+  services,
+] as readonly Resource[];
+
 /** Builds the list; the RBAC resources ask the authorizer before they grant anything. */
 export function createResources(
   deps: { readonly authorizer: Authorizer; readonly rbac: RbacSource },
 ): readonly Resource[] {
-  const all = [
-    certificateSigningRequests,
-    configMaps,
-    csiNodes,
-    events,
-    eventsV1,
-    leases,
-    namespaces,
-    nodes,
-    secrets,
-    serviceAccounts,
-    services,
-    ...createRbacResources(deps),
-  ];
-  // A strategy only ever gets objects of its own kind: the registry decodes by the resource's description.
-  return all as readonly Resource[];
+  return [...PLAIN_RESOURCES, ...createRbacResources(deps) as readonly Resource[]];
 }

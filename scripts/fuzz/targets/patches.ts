@@ -8,14 +8,17 @@ import type { FieldValidation } from "../../../server/http/body.ts";
 import type { Exchange } from "../../../server/http/exchange.ts";
 import { applyPatch, type PatchType, readPatch } from "../../../server/http/patch_body.ts";
 import { Warnings } from "../../../server/http/warnings.ts";
+import { PLAIN_RESOURCES } from "../../../server/registry/resources.ts";
 import { withMeta } from "../../../server/registry/write.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { ADMIN } from "../../../tests/support/test_app.ts";
-import { SERVED } from "./_served.ts";
 import { refusalOf } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, bytesOf, type Target } from "../target.ts";
 import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorObject, vectorOf } from "./_seeds.ts";
+
+/** The stored resources that need nothing but themselves, by their kind. */
+const SERVED = new Map(PLAIN_RESOURCES.map((resource) => [resource.kind, resource]));
 
 const JSON_PATCHES: readonly unknown[] = [
   [{ op: "add", path: "/metadata/labels/a", value: "b" }, { op: "test", path: "/metadata/name", value: "nameValue" }],
