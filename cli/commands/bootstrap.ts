@@ -1,5 +1,5 @@
 /** `tlsboot bootstrap`. */
-import { canonicalIp } from "../../core/bootstrap/node_addresses.ts";
+import { canonicalIp } from "../../core/pki/ip_address.ts";
 import { parseDuration } from "../../core/duration.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import { parsePublicKeyPin } from "../../core/pki/public_key_pin.ts";

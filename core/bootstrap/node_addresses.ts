@@ -3,7 +3,7 @@
  * (`pkg/kubelet/nodestatus/setters.go` NodeAddress, `pkg/kubelet/certificate/kubelet.go`, apimachinery `util/net`).
  */
 import { isWithin, parseCidr } from "../pki/cidr.ts";
-import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
 
 /** What a host knows of itself. */
 export interface HostFacts {
@@ -74,12 +74,6 @@ export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): 
   const names = [...ipv4.map((fields) => fields[0] ?? ""), ...ipv6.map((fields) => fields[9] ?? "")];
   // IPv6 tables end with a route to nowhere through the loopback interface.
   return [...new Set(names)].filter((name) => name !== "" && name !== "lo");
-}
-
-/** The canonical form of an address; undefined for anything else. */
-export function canonicalIp(text: string): string | undefined {
-  const bytes = parseIpAddress(text);
-  return bytes === undefined ? undefined : formatIpAddress(bytes);
 }
 
 function fit(addresses: readonly string[]): readonly string[] {

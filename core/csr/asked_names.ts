@@ -1,7 +1,7 @@
 /** Names for a certificate as people type them, checked one by one; the errors say what would be right. */
 import { dnsNameFault } from "../policy/dns_name.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { parseUri } from "../pki/uri.ts";
 import { err, ok, type Result } from "../result.ts";
 
@@ -14,8 +14,8 @@ export function parseAskedDnsName(text: string): Result<string, string> {
 
 /** An IP address, in its canonical text. */
 export function parseAskedIpAddress(text: string): Result<string, string> {
-  const address = parseIpAddress(text);
-  return address === undefined ? err("want an IP address") : ok(formatIpAddress(address));
+  const address = canonicalIp(text);
+  return address === undefined ? err("want an IP address") : ok(address);
 }
 
 /** A URI with a scheme, in the form in which Go writes it into a certificate. */

@@ -1,7 +1,7 @@
 /** Does a certificate say what was asked for? A signer may add, but not leave out. */
 import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName, type SubjectFields } from "../pki/names.ts";
-import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp } from "../pki/ip_address.ts";
 import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
 import { extendedKeyUsagesOf, keyUsageBitsOf } from "./usages.ts";
 
@@ -55,6 +55,5 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
 
 /** Host names and addresses are equal in more than one spelling. */
 function spelling(name: string): string {
-  const address = parseIpAddress(name);
-  return address === undefined ? name.toLowerCase() : formatIpAddress(address);
+  return canonicalIp(name) ?? name.toLowerCase();
 }

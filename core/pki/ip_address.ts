@@ -16,6 +16,12 @@ export function formatIpAddress(bytes: Bytes): string {
   }`;
 }
 
+/** The one spelling of an address; undefined when it is none. */
+export function canonicalIp(text: string): string | undefined {
+  const bytes = parseIpAddress(text);
+  return bytes === undefined ? undefined : formatIpAddress(bytes);
+}
+
 /** The 4 or 16 bytes of an address without a zone; IPv4-mapped becomes 4 bytes. Undefined when it is no address. */
 export function parseIpAddress(text: string): Bytes | undefined {
   if (isIPv4(text)) return Uint8Array.from(text.split(".").map(Number));

@@ -1,7 +1,7 @@
 /** The inventory: which names and addresses belong to which node, as its operator says (`kind: Inventory`). */
 import { readOwnFile } from "../own_file/read.ts";
 import { checkedText, listOf, mapping, optional, required, text } from "../own_file/shapes.ts";
-import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { err, ok, type Result } from "../result.ts";
 import { dnsNameFault } from "./dns_name.ts";
 
@@ -36,7 +36,7 @@ export function parseInventory(fileText: string): Result<Inventory, readonly str
   const faults: string[] = [];
   for (const [index, { name, dns = [], ips = [] }] of read.value.nodes.entries()) {
     if (nodes.has(name)) faults.push(`nodes[${index}].name: "${name}" stands in the file twice`);
-    const own = { dns, ips: ips.map(canonicalIp) };
+    const own = { dns, ips: ips.map((ip) => canonicalIp(ip) ?? ip) };
     for (const value of [...own.dns, ...own.ips]) {
       const owner = owners.get(value);
       if (owner !== undefined && owner !== name) {
@@ -47,10 +47,4 @@ export function parseInventory(fileText: string): Result<Inventory, readonly str
     nodes.set(name, own);
   }
   return faults.length === 0 ? ok(nodes) : err(faults);
-}
-
-/** The one spelling of an address; the text itself when it is no address. */
-export function canonicalIp(address: string): string {
-  const bytes = parseIpAddress(address);
-  return bytes === undefined ? address : formatIpAddress(bytes);
 }

@@ -5,8 +5,8 @@ import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/
 import type { KubeObject } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { parseIpAddress } from "../pki/ip_address.ts";
-import { canonicalIp, type NodeNames } from "./inventory.ts";
+import { canonicalIp } from "../pki/ip_address.ts";
+import type { NodeNames } from "./inventory.ts";
 import type { Lookup } from "./ownership.ts";
 
 /** The part of a Node that is looked at. */
@@ -25,8 +25,8 @@ export function reportedNames({ status }: ReportingNode): NodeNames {
   const dns = new Set<string>();
   const ips = new Set<string>();
   for (const { type = "", address = "" } of status?.addresses ?? []) {
-    const isAddress = parseIpAddress(address) !== undefined;
-    if (isAddress && [...NAME_TYPES, ...ADDRESS_TYPES].includes(type)) ips.add(canonicalIp(address));
+    const ip = canonicalIp(address);
+    if (ip !== undefined && [...NAME_TYPES, ...ADDRESS_TYPES].includes(type)) ips.add(ip);
     else if (address !== "" && NAME_TYPES.includes(type)) dns.add(canonicalName(address));
   }
   return { dns: [...dns], ips: [...ips] };
@@ -37,7 +37,8 @@ export function namesOfHosts(hosts: Iterable<string>): NodeNames {
   const dns = new Set<string>();
   const ips = new Set<string>();
   for (const host of hosts) {
-    if (parseIpAddress(host) !== undefined) ips.add(canonicalIp(host));
+    const ip = canonicalIp(host);
+    if (ip !== undefined) ips.add(ip);
     else if (host !== "") dns.add(canonicalName(host));
   }
   return { dns: [...dns], ips: [...ips] };

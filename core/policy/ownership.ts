@@ -4,7 +4,8 @@
  */
 import type { EvidenceSettings } from "./policy.ts";
 import { dnsNameFault } from "./dns_name.ts";
-import { canonicalIp, type Inventory, type NodeNames } from "./inventory.ts";
+import { canonicalIp } from "../pki/ip_address.ts";
+import { type Inventory, type NodeNames } from "./inventory.ts";
 
 /** What is known at the time of a decision. Everything may be missing. */
 export interface Evidence {
@@ -42,7 +43,7 @@ export function decideOwnership(
     const fault = dnsNameFault(value);
     if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
   }
-  const wanted = field === "ips" ? canonicalIp(value) : value;
+  const wanted = field === "ips" ? canonicalIp(value) ?? value : value;
   if (isEverybodys(field, wanted)) return foreign(`${wanted} is the same on every machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
   const inventory = settings.inventory ? evidence.inventory : undefined;

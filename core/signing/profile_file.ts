@@ -17,7 +17,7 @@ import {
 } from "../own_file/shapes.ts";
 import { parseCidr } from "../pki/cidr.ts";
 import { derValueFault } from "../pki/extra_extensions.ts";
-import { formatIpAddress, parseIpAddress } from "../pki/ip_address.ts";
+import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { dnsNameFault } from "../policy/dns_name.ts";
 import { err, ok, type Result } from "../result.ts";
 import { dnsPatternFault, emailPatternFault, uriPatternFault } from "./name_patterns.ts";
@@ -191,7 +191,7 @@ function subjectOf({ commonName, serialNumber, ...lists }: NonNullable<ReadProfi
 function namesOf({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadProfile["names"]>): NameRules {
   return {
     ...(dns === undefined ? {} : { dns: valueRule(dns) }),
-    ...(ips === undefined ? {} : { ips: valueRule(ips, canonicalAddress) }),
+    ...(ips === undefined ? {} : { ips: valueRule(ips, (value) => canonicalIp(value) ?? value) }),
     ...(uris === undefined ? {} : { uris: valueRule(uris) }),
     ...(emails === undefined ? {} : { emails: valueRule(emails) }),
     wildcards: dns?.wildcards ?? false,
@@ -213,11 +213,6 @@ function valueRule(
     min: min ?? 0,
     ...(max === undefined ? {} : { max }),
   };
-}
-
-function canonicalAddress(value: string): string {
-  const bytes = parseIpAddress(value);
-  return bytes === undefined ? value : formatIpAddress(bytes);
 }
 
 /** Hexadecimal with spaces or colons between the bytes, or without. */
