@@ -2,6 +2,7 @@
  * When a control plane's own certificates are made anew: at 70 % of their life, when the names change, or when the CA
  * is another one.
  */
+import { isSameSet } from "../same_set.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../pki/certificate.ts";
 
 /** Part of its life after which a certificate is replaced. */
@@ -24,7 +25,7 @@ export function findRenewalReason(
   if (now >= renewalDate(certificate)) return "it has reached 70 % of its life";
   if (certificate.notBefore > now) return "it is not valid yet";
   if (names === undefined) return undefined;
-  const same = sameSet(certificate.dnsNames, names.dnsNames) && sameSet(certificate.ipAddresses, names.ipAddresses);
+  const same = isSameSet(certificate.dnsNames, names.dnsNames) && isSameSet(certificate.ipAddresses, names.ipAddresses);
   return same ? undefined : "its names have changed";
 }
 
@@ -42,8 +43,4 @@ export function planServingNames(hosts: readonly string[], isAddress: (host: str
     // An unspecified address is where a server listens, not what anybody calls.
     ipAddresses: known.filter((host) => isAddress(host) && host !== "0.0.0.0" && host !== "::"),
   };
-}
-
-function sameSet(have: readonly string[], want: readonly string[]): boolean {
-  return have.length === want.length && want.every((item) => have.includes(item));
 }

@@ -5,6 +5,7 @@ import type { NodeNames } from "../../core/policy/inventory.ts";
 import { reportedNames, type ReportingNode } from "../../core/policy/node_names.ts";
 import type { Lookup } from "../../core/policy/ownership.ts";
 import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
+import { isSameSet } from "../../core/same_set.ts";
 
 /** The reports, and what tells of their changes. */
 export interface NodeWatch {
@@ -82,9 +83,5 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
 }
 
 function isSame(a: NodeNames, b: NodeNames): boolean {
-  return sameSet(a.dns, b.dns) && sameSet(a.ips, b.ips);
-}
-
-function sameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((value) => b.includes(value));
+  return isSameSet(a.dns, b.dns) && isSameSet(a.ips, b.ips);
 }

@@ -1,4 +1,5 @@
 /** Query parameters of the verbs, checked as kube-apiserver checks its options types. */
+import { parseInt64 } from "../../core/kube/int64.ts";
 import type { DeleteOptions } from "../../core/kube/meta.ts";
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
@@ -150,10 +151,9 @@ function refuse(kind: string, errors: readonly FieldError[]): void {
 function parseInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null) return undefined;
-  const isInteger = /^[+-]?\d+$/.test(text);
-  const value = isInteger ? BigInt(text.replace("+", "")) : 0n;
-  if (isInteger && BigInt.asIntN(64, value) === value) return Number(value);
-  const why = isInteger ? "value out of range" : "invalid syntax";
+  const value = parseInt64(text);
+  if (value !== undefined) return Number(value);
+  const why = /^[+-]?\d+$/.test(text) ? "value out of range" : "invalid syntax";
   throw badRequest(`strconv.ParseInt: parsing ${quoteText(text)}: ${why}`);
 }
 

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { decodeRawUrlBase64 } from "../../core/kube/codec/base64.ts";
 import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
 
@@ -60,7 +61,7 @@ function decodeToken(text: string): DecodedToken {
       const type = TYPES[field];
       if (type === undefined || member === null) continue;
       const number = type === "int64" && typeof member === "number" ? literal ?? String(member) : undefined;
-      if (number === undefined ? goJsonType(member) !== type : !isInt64(number)) {
+      if (number === undefined ? goJsonType(member) !== type : parseInt64(number) === undefined) {
         const found = number === undefined ? goJsonType(member) : `number ${number}`;
         const place = `Go struct field continueToken.${field} of type ${type}`;
         throw new DecodeError(`json: cannot unmarshal ${found} into ${place}`);
@@ -72,8 +73,4 @@ function decodeToken(text: string): DecodedToken {
     if (!(cause instanceof JsonSyntaxError || cause instanceof DecodeError)) throw cause;
     throw badRequest(`${PREFIX}: ${cause.message}`);
   }
-}
-
-function isInt64(text: string): boolean {
-  return /^-?\d+$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }

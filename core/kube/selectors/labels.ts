@@ -2,6 +2,7 @@
  * Label selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
  */
+import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupported } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { quoteText } from "../quote.ts";
@@ -256,13 +257,6 @@ function matchesRequirement(requirement: LabelRequirement, labels: Readonly<Reco
       return operator === "gt" ? actual > wanted : actual < wanted;
     }
   }
-}
-
-/** A decimal number of 64 bits, as Go's `strconv.ParseInt` reads it. */
-function parseInt64(text: string): bigint | undefined {
-  if (!/^[+-]?\d+$/.test(text)) return undefined;
-  const value = BigInt(text.replace(/^\+/, ""));
-  return value >= -(2n ** 63n) && value < 2n ** 63n ? value : undefined;
 }
 
 function sortByKey(requirements: readonly LabelRequirement[]): LabelSelectorRequirements {
