@@ -6,7 +6,7 @@ import { resolveSettings } from "../framework/settings.ts";
 import { machineOf } from "./machine.ts";
 import { systemdUnit } from "./systemd_unit.ts";
 
-const IO = { cwd: "/work", execPath: "/usr/bin/node" };
+const IO = { cwd: "/site", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);
 
@@ -100,12 +100,12 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     wait: ["30m"],
   }));
   assert.deepEqual(words(values["ExecStart"] ?? ""), [
-    ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/work/bootstrap.kubeconfig"],
-    ...["--kubeconfig", "/work/n1.conf", "--cert-dir", "/work/pki", "--hostname-override", "n1"],
+    ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/site/bootstrap.kubeconfig"],
+    ...["--kubeconfig", "/site/n1.conf", "--cert-dir", "/site/pki", "--hostname-override", "n1"],
     ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
-    ...["--duration", "86400s", "--signal", "SIGHUP:/work/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
+    ...["--duration", "86400s", "--signal", "SIGHUP:/site/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
   ]);
-  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/work/pki", "/work"]);
+  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/site/pki", "/site"]);
   assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");
   assert.equal(values["ProtectHome"], "yes");
 });
@@ -120,7 +120,7 @@ test("systemdUnit() discovers with a token file and hashes", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const values = read(unit({ server: ["10.0.0.1:6443"], tokenFile: ["token"], caCertHash: [hash] }));
   assert.ok(
-    values["ExecStart"]?.includes(`--server https://10.0.0.1:6443 --token-file /work/token --ca-cert-hash ${hash} `),
+    values["ExecStart"]?.includes(`--server https://10.0.0.1:6443 --token-file /site/token --ca-cert-hash ${hash} `),
   );
 });
 

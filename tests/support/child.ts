@@ -16,8 +16,11 @@ export interface Running extends AsyncDisposable {
   readonly pid: number;
   stdout(): string;
   stderr(): string;
-  /** Resolves with the match once stdout or stderr has it; rejects when the program ends before or time is up. */
-  waitFor(pattern: RegExp, timeoutMs?: number): Promise<RegExpMatchArray>;
+  /**
+   * Resolves with the match once stdout or stderr has it, or the one that is named; rejects when the program ends before
+   * or time is up.
+   */
+  waitFor(pattern: RegExp, timeoutMs?: number, stream?: "stdout" | "stderr"): Promise<RegExpMatchArray>;
   hasEnded(): boolean;
   kill(signal: NodeJS.Signals): void;
   finished(): Promise<Finished>;
@@ -130,10 +133,11 @@ export function start(command: string, args: readonly string[], options: StartOp
     hasEnded: () => ended !== undefined,
     kill: (signal) => void child.kill(signal),
     finished: () => finished,
-    waitFor(pattern, timeoutMs = 60_000) {
+    waitFor(pattern, timeoutMs = 60_000, stream) {
+      const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
       return new Promise((resolve, reject) => {
         const check = () => {
-          const match = output.stdout.match(pattern) ?? output.stderr.match(pattern);
+          const match = streams.map((name) => output[name].match(pattern)).find((found) => found !== null) ?? null;
           if (match === null && ended === undefined) return;
           clearTimeout(timer);
           listeners.delete(check);

@@ -4,6 +4,9 @@
  * without times; any other order is left as it is, and so is a difference.
  */
 
+import { parse } from "yaml";
+import { formatYaml } from "../../../core/kube/codec/yaml.ts";
+
 type Key = readonly (string | number)[];
 
 /** Entries in the order that they had if all were of one second; what is not in its own order comes back as it is. */
@@ -13,6 +16,15 @@ export function sortManagers(managedFields: unknown): unknown {
   const isSorted = keys.every((key, index) => index === 0 || compareKeys(keys[index - 1]!, key) <= 0);
   if (!isSorted) return managedFields;
   return managedFields.toSorted((a, b) => compareKeys(untimed(keyOf(a)), untimed(keyOf(b))));
+}
+
+/** The same in an object that kubectl printed as YAML; any other text comes back as it is. */
+export function sortManagersInYaml(text: string): string {
+  if (!text.includes("\n  managedFields:\n")) return text;
+  const object: unknown = parse(text, { intAsBigInt: false, schema: "core" });
+  if (!isRecord(object) || !isRecord(object["metadata"]) || formatYaml(object) !== text) return text;
+  const { metadata } = object;
+  return formatYaml({ ...object, metadata: { ...metadata, managedFields: sortManagers(metadata["managedFields"]) } });
 }
 
 /** What apimachinery's `managedfields` sorts by. */

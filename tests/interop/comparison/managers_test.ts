@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sortManagers } from "./managers.ts";
+import { formatYaml } from "../../../core/kube/codec/yaml.ts";
+import { sortManagers, sortManagersInYaml } from "./managers.ts";
 
 const entry = (operation: string, manager: string, second: number) => ({
   manager,
@@ -27,4 +28,17 @@ test("sortManagers() leaves what is in no order", () => {
       undefined,
     ]
   ) assert.equal(sortManagers(list), list);
+});
+
+test("sortManagersInYaml() sorts within what kubectl prints, and leaves any other text alone", () => {
+  const within = [entry("Update", "a", 1), entry("Update", "b", 1)];
+  const across = [entry("Update", "b", 1), entry("Update", "a", 2)];
+  const object = (managedFields: unknown) =>
+    formatYaml({ apiVersion: "v1", kind: "ConfigMap", metadata: { managedFields, name: "x" } });
+  const names = (text: string) => [...text.matchAll(/manager: (.*)/g)].map(([, name]) => name);
+  assert.equal(sortManagersInYaml(object(within)), object(within));
+  assert.deepEqual(names(sortManagersInYaml(object(across))), ["a", "b"]);
+  for (const text of ["", "x", `${object(across)}more: true  # not as kubectl writes it\n`]) {
+    assert.equal(sortManagersInYaml(text), text);
+  }
 });

@@ -6,7 +6,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { peerPath } from "../../../scripts/peers.ts";
-import { type Finished, type Running, runProgram, start } from "../../support/child.ts";
+import { type Finished, runProgram, start } from "../../support/child.ts";
+import { sortManagersInYaml } from "../comparison/managers.ts";
 import { createTempFolder } from "../../support/temp.ts";
 import type { Identity } from "../comparison/corpus.ts";
 import type { Pair, Side } from "../comparison/sides.ts";
@@ -174,7 +175,7 @@ async function createRunner(
     runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...wordsOf(command)], optionsOf(command));
   const blankAll = ({ code, stdout, stderr }: Finished): Outcome => ({
     code,
-    stdout: blank(stdout),
+    stdout: blank(sortManagersInYaml(stdout)),
     stderr: blank(stderr),
   });
   return async (step) => {
@@ -185,17 +186,10 @@ async function createRunner(
     await using running = start(program, words, optionsOf(watch));
     await running.waitFor(/watch=true.* status="200 OK"/);
     for (const one of step.while) await runCommand(typeof one === "string" ? { run: one } : one);
-    await untilLines(running, step.lines);
+    // The log of requests has lines, too. Too few of the answer show in the comparison.
+    await running.waitFor(new RegExp(`^(?:[^\\n]*\\n){${step.lines}}`), 20_000, "stdout").catch(() => {});
     return blankAll({ code: 0, stdout: running.stdout(), stderr: running.stderr().replaceAll(KLOG_LINE, "") });
   };
-}
-
-/** Waits for lines of the answer alone, as the log of requests has lines, too; too few of them show in the comparison. */
-async function untilLines(running: Running, lines: number): Promise<void> {
-  for (const until = Date.now() + 20_000; Date.now() < until;) {
-    if (running.stdout().split("\n").length > lines) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 function cut(step: Step, theirs: Outcome, ours: Outcome): readonly [Outcome, Outcome] {

@@ -148,7 +148,7 @@ spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages
   steps: [
     "create -f objects.yaml",
     "replace -f replace.yaml",
-    "get cm map -n changing -o yaml",
+    "get cm map -n changing -o yaml --show-managed-fields",
     "replace -f old.yaml",
     "replace -f uid.yaml",
     "replace -f forced.yaml",
@@ -164,7 +164,7 @@ spec: {request: "\${csr:changing-web}", signerName: example.com/changing, usages
     { run: "edit csr changing-web --subresource=status", env: { KUBE_EDITOR: "true" } },
     { run: "edit cm nobody -n changing", env: { KUBE_EDITOR: "true" } },
     { run: "edit cm map -n changing", env: { KUBE_EDITOR: "false" } },
-    "get cm map -n changing -o yaml",
+    "get cm map -n changing -o yaml --show-managed-fields",
     `patch cm map -n changing -p '{"data":{"a":"2","gone":null}}'`,
     `patch cm map -n changing -p '{"data":{"a":"2"}}'`,
     `patch cm map -n changing --type=merge -p '{"data":{"shape":null}}' -o yaml`,

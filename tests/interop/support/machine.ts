@@ -2,6 +2,7 @@
  * A machine for a kubelet, and for kubeadm: its own root folder, processes and service manager, on the kernel and the
  * network of the one that the tests run on. What is written there is gone with it; nothing else can be written from there.
  */
+import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
@@ -103,6 +104,7 @@ export async function startMachine(shared: string, name: string): Promise<Machin
   await writeFile(`${root}/etc/resolv.conf`, "");
   await writeFile(`${root}/etc/passwd`, "root:x:0:0:root:/:/bin/sh\n");
   await writeFile(`${root}/etc/group`, "root:x:0:\n");
+  await writeFile(`${root}/etc/machine-id`, `${randomBytes(16).toString("hex")}\n`);
   await writeFile(`${root}/opt/bin/systemctl`, SYSTEMCTL, { mode: 0o755 });
   for (const program of ["kubeadm", "kubectl", "kubelet"]) {
     await writeFile(`${root}/opt/bin/${program}`, `#!/bin/sh\nexec '${peerPath(program)}' "$@"\n`, { mode: 0o755 });
