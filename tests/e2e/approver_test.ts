@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { eventually } from "../support/eventually.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
@@ -33,20 +33,16 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-  const code = await run(args, io, quiet);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
 }
 
 /** Waits until a request stands like this. */
 async function untilStands(name: string, text: RegExp): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
+  await eventually(`"${name}" stands like ${text}`, async () => {
     const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
-    if (text.test(stdout)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`"${name}" never stood like ${text}`);
+    return text.test(stdout) ? stdout : undefined;
+  });
 }
 
 test("tlsboot up --policy approves what the inventory gives to the node, issues it and tells it", async () => {
@@ -192,11 +188,10 @@ test("tlsboot approver --dry-run writes Events and no condition", async () => {
   );
   await submitAs(admin, await servingRequest("h"), quiet);
   await approver.waitFor(/CSR would be approved/);
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    if (/WouldApprove/.test((await tlsboot("describe", "csr", "serving-h")).stdout)) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const { stdout } = await tlsboot("describe", "csr", "serving-h");
+  const stdout = await eventually("the event of serving-h", async () => {
+    const described = await tlsboot("describe", "csr", "serving-h");
+    return /WouldApprove/.test(described.stdout) ? described.stdout : undefined;
+  });
   assert.match(stdout, /Status: +Pending\n/);
   assert.match(stdout, /Normal +WouldApprove .* Dry run, nothing was written\. Approved by rule/);
 });

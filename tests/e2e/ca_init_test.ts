@@ -2,10 +2,8 @@
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { NO_SUBTREES } from "../../core/pki/name_constraints.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import {
@@ -15,22 +13,12 @@ import {
   type SigningCa,
 } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
-const signal = new AbortController().signal;
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function runnerIn(cwd: string): (line: string, time?: string) => Promise<Ran> {
+function runnerIn(cwd: string): (line: string, time?: string) => Promise<CapturedRun> {
   const random = createSeededRandom();
-  return async (line, time = "2026-06-01T00:00:00Z") => {
-    const io = createCapturedIo({ cwd, random, clock: createFakeClock(time) });
-    const code = await run(line.split(" "), io, signal);
-    return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
-  };
+  return (line, time = "2026-06-01T00:00:00Z") =>
+    runCaptured(line.split(" "), { cwd, random, clock: createFakeClock(time) });
 }
 
 async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: string): Promise<void> {

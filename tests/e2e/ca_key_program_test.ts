@@ -3,28 +3,25 @@ import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const BOOTSTRAP = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
 const NODE = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
 
-async function tlsboot(folder: TempFolder, ...argv: readonly string[]) {
-  const io = createCapturedIo({
+function tlsboot(folder: TempFolder, ...argv: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(argv, {
     cwd: folder.path,
     env: { HOME: homedir() },
     clock: createFakeClock("2026-06-01T00:00:00Z"),
   });
-  const code = await run(argv, io, quiet);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
 }
 
 test("ca init and up with --signing-key-command use a CA whose key is in no file", async () => {

@@ -2,26 +2,20 @@
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { parsePrivateKey } from "../../core/pki/keys.ts";
-import { type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const PASSPHRASE = "correct horse battery";
 const FILE = "--ca-passphrase-file pass";
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolder> {
   const folder = await createTempFolder();
@@ -29,12 +23,15 @@ async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolde
   return folder;
 }
 
-function runnerIn(cwd: string): (line: string, options?: CapturedIoOptions) => Promise<Ran> {
+function runnerIn(cwd: string): (line: string, options?: CapturedIoOptions) => Promise<CapturedRun> {
   const random = createSeededRandom();
   return async (line, options = {}) => {
-    const io = createCapturedIo({ cwd, random, clock: createFakeClock("2026-06-01T00:00:00Z"), ...options });
-    const code = await run(line.split(" "), io, quiet);
-    const ran = { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+    const ran = await runCaptured(line.split(" "), {
+      cwd,
+      random,
+      clock: createFakeClock("2026-06-01T00:00:00Z"),
+      ...options,
+    });
     assert.ok(!`${ran.stdout}${ran.stderr}`.includes(PASSPHRASE), "the passphrase was printed");
     return ran;
   };

@@ -10,6 +10,7 @@ import { createCapturedIo } from "../support/captured_io.ts";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
@@ -27,13 +28,8 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-async function tlsboot(
-  args: readonly string[],
-  signal = quiet,
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const io = createCapturedIo({ cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
-  const code = await run(args, io, signal);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+function tlsboot(args: readonly string[], signal = quiet): Promise<CapturedRun> {
+  return runCaptured(args, { cwd: folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } }, signal);
 }
 
 async function submit(options: CsrOptions): Promise<void> {

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
@@ -23,15 +22,13 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const io = createCapturedIo({
+function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, {
     cwd: folder.path,
     clock: createSystemClock(),
     random: createSystemRandom(),
     env: { TLSBOOT_DATA_DIR: "data" },
   });
-  const code = await run(args, io, quiet);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
 }
 
 async function whoIs(kubeconfig: string): Promise<{ readonly username: string; readonly groups: readonly string[] }> {

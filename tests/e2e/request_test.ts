@@ -3,14 +3,12 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { run } from "../../cli/run.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
-const quiet = new AbortController().signal;
 const CLIENT = ["request", "--signer-name", "kubernetes.io/kube-apiserver-client"];
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -39,15 +37,13 @@ after(async () => {
   await folder[Symbol.asyncDispose]();
 });
 
-async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const io = createCapturedIo({
+function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
+  return runCaptured(args, {
     cwd: folder.path,
     clock: createSystemClock(),
     random: createSystemRandom(),
     env: { TLSBOOT_DATA_DIR: "data" },
   });
-  const code = await run(args, io, quiet);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
 }
 
 /** Asks without waiting; answers the name of the request. */

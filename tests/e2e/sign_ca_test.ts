@@ -3,31 +3,25 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
-import { type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
+import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const WEB = ["--profile", "web.yaml"];
 const NAMED = ["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
 
 interface Tried {
   readonly folder: TempFolder;
-  readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<Ran>;
-}
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
+  readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<CapturedRun>;
 }
 
 /** A folder with a profile and requests, and the program in it. */
@@ -43,11 +37,7 @@ async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void
   const world = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
   await body({
     folder,
-    async tlsboot(args, more = {}) {
-      const io = createCapturedIo({ cwd: folder.path, env: { HOME: homedir() }, ...world, ...more });
-      const code = await run(args, io, new AbortController().signal);
-      return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
-    },
+    tlsboot: (args, more = {}) => runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...world, ...more }),
   });
 }
 
@@ -65,7 +55,9 @@ async function requestOf(options: RequestOptions): Promise<string> {
 }
 
 /** Common names of the issuer and of what comes behind the leaf. */
-function chainOf({ code, stdout, stderr }: Ran): { readonly issuer: string | undefined; readonly behind: string[] } {
+function chainOf(
+  { code, stdout, stderr }: CapturedRun,
+): { readonly issuer: string | undefined; readonly behind: string[] } {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const chain = parseCertificateChain(stdout);
   assert.ok(chain.ok);

@@ -3,14 +3,13 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { run } from "../../cli/run.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/pkcs10.ts";
-import { createCapturedIo } from "../support/captured_io.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
@@ -55,11 +54,14 @@ async function requestOf(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", await requestDer(options));
 }
 
-async function tlsboot(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+async function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
   const stdin = await readFile(folder.join("good.csr"), "utf8").catch(() => "");
-  const io = createCapturedIo({ cwd: folder.path, clock: createSystemClock(), random: createSystemRandom(), stdin });
-  const code = await run(args, io, new AbortController().signal);
-  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+  return await runCaptured(args, {
+    cwd: folder.path,
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    stdin,
+  });
 }
 
 /** Deno's node:crypto shows other bits under the name of these. */

@@ -12,6 +12,7 @@ import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { connectWith, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { eventually } from "../support/eventually.ts";
 
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -40,15 +41,12 @@ async function decide(api: Api, name: string, edit: CsrOptions): Promise<Certifi
   const approved = withApproval(created, { reason: "Test", message: "by the test" });
   assert.ok(approved.ok);
   await api.requestJson({ method: "PUT", path: `${CSRS}/${name}/approval`, body: approved.value }, quiet);
-  const deadline = Date.now() + 20_000;
-  for (;;) {
+  return await eventually(`something becomes of ${name}`, async () => {
     const path = `${CSRS}/${name}`;
     const seen = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, quiet);
     const { certificate, conditions = [] } = seen.status;
-    if (certificate !== undefined || conditions.some(({ type }) => type === "Failed")) return seen;
-    assert.ok(Date.now() < deadline, `nothing became of ${name}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+    return certificate !== undefined || conditions.some(({ type }) => type === "Failed") ? seen : undefined;
+  });
 }
 
 function certificateOf(csr: CertificateSigningRequest): X509Certificate {

@@ -1,0 +1,21 @@
+/** The program within the process of a test: what one run of it printed, and how it ended. */
+import { run } from "../../cli/run.ts";
+import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
+
+/** What a run left. */
+export interface CapturedRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. */
+export async function runCaptured(
+  args: readonly string[],
+  options: CapturedIoOptions,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<CapturedRun> {
+  const io = createCapturedIo(options);
+  const code = await run(args, io, signal);
+  return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
+}
