@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
-import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { BUILTIN_POLICIES } from "./builtin.ts";
 import { evaluatePolicies, evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate.ts";
 import type { NodeNames } from "./inventory.ts";
@@ -12,15 +11,7 @@ import type { Policy } from "./policy.ts";
 const NOW = new Date("2026-03-02T10:30:00Z");
 
 /** What the kubelet of node `a` asks for. */
-const SERVING: CsrOptions = {
-  signerName: KUBELET_SERVING_SIGNER,
-  username: "system:node:a",
-  groups: ["system:nodes", "system:authenticated"],
-  commonName: "system:node:a",
-  dnsNames: ["a.example"],
-  ipAddresses: ["10.0.0.1"],
-  usages: ["digital signature", "server auth"],
-};
+const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
 
 const INVENTORY = new Map<string, NodeNames>([
   ["a", { dns: ["a.example"], ips: ["10.0.0.1", "2001:db8::1"] }],

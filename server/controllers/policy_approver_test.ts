@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isApproved } from "../../core/csr/phase.ts";
 import { AppError } from "../../core/errors.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
 import type { Inventory } from "../../core/policy/inventory.ts";
 import type { ReportingNode } from "../../core/policy/node_names.ts";
 import type { Policy } from "../../core/policy/policy.ts";
-import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock, type FakeClock, settle, until } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -23,15 +23,7 @@ import { createPolicyApprover } from "./policy_approver.ts";
 import type { PolicySettings } from "./policy_input.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
 
-const SERVING: CsrOptions = {
-  signerName: KUBELET_SERVING_SIGNER,
-  username: "system:node:a",
-  groups: ["system:nodes", "system:authenticated"],
-  commonName: "system:node:a",
-  dnsNames: ["a.example"],
-  ipAddresses: ["10.0.0.1"],
-  usages: ["digital signature", "server auth"],
-};
+const SERVING: CsrOptions = { ...servingOptions("a"), ipAddresses: ["10.0.0.1"] };
 const STRICT = BUILTIN_POLICIES.get("kubelet-serving")!;
 const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
 const INVENTORY: Inventory = new Map([["a", { dns: ["a.example"], ips: ["10.0.0.1"] }]]);

@@ -1,8 +1,9 @@
 /** CSRs with real keys and signatures, from the few things a test cares about. */
-import type {
-  CertificateSigningRequest,
-  CertificateSigningRequestCondition,
-  CertificateSigningRequestStatus,
+import {
+  type CertificateSigningRequest,
+  type CertificateSigningRequestCondition,
+  type CertificateSigningRequestStatus,
+  KUBELET_SERVING_SIGNER,
 } from "../../core/kube/certificates_v1.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
@@ -102,5 +103,17 @@ function statusOf({ conditions, certificate }: CsrOptions): CertificateSigningRe
   return {
     ...(conditions === undefined ? {} : { conditions }),
     ...(certificate === undefined ? {} : { certificate }),
+  };
+}
+
+/** What the kubelet of a node asks for, to serve under its name. */
+export function servingOptions(node: string): CsrOptions {
+  return {
+    signerName: KUBELET_SERVING_SIGNER,
+    username: `system:node:${node}`,
+    groups: ["system:nodes", "system:authenticated"],
+    commonName: `system:node:${node}`,
+    dnsNames: [`${node}.example`],
+    usages: ["digital signature", "server auth"],
   };
 }

@@ -4,23 +4,13 @@ import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { buildCsr, type CsrOptions } from "./csr_builder.ts";
+import { buildCsr, type CsrOptions, servingOptions } from "./csr_builder.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 /** What the kubelet of a node asks for, to serve. */
 export function servingRequest(node: string, edit: CsrOptions = {}): Promise<CertificateSigningRequest> {
-  return buildCsr({
-    name: `serving-${node}`,
-    signerName: KUBELET_SERVING_SIGNER,
-    username: `system:node:${node}`,
-    groups: ["system:nodes", "system:authenticated"],
-    commonName: `system:node:${node}`,
-    dnsNames: [`${node}.example`],
-    usages: ["digital signature", "server auth"],
-    ...edit,
-  });
+  return buildCsr({ name: `serving-${node}`, ...servingOptions(node), ...edit });
 }
 
 /** Sends a request as the user that it names. */
