@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { compare, type Comparison, type Line } from "./bench/measure.ts";
 import { comparisonsOf } from "./bench/comparisons.ts";
-import { bundleOn, sourcesOn } from "./bench/program.ts";
+import { releasedFile, sourcesOn } from "./bench/program.ts";
 import { formatMachine, formatTable } from "./bench/report.ts";
 import { ensureNode } from "./node_runtime.ts";
 import { ensurePeers, KUBERNETES } from "./peers.ts";
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   await ensurePeers(process.cwd());
   const node = await ensureNode();
   await using folder = await createTempFolder();
-  const subjects = { node, sources: sourcesOn(node), bundle: await bundleOn(node, folder.path), runs };
+  const subjects = { node, sources: sourcesOn(node), file: await releasedFile(folder.path), runs };
   const chosen = comparisonsOf(subjects).filter((comparison) => isWanted(comparison, positionals));
   if (chosen.length === 0) throw new Error(`no line of the table has "${positionals.join(" ")}" in it`);
 

@@ -12,10 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { TLSBOOT_VERSION } from "../core/version.ts";
 import { type Counts, readCounts } from "./_junit.ts";
-import { mustRun, run, runAside } from "./_run.ts";
-import { fileNameOf, targetsOf } from "./build/targets.ts";
+import { run, runAside } from "./_run.ts";
+import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
 
 const UNIT = [
@@ -64,7 +63,9 @@ async function main(): Promise<number> {
     // The released file runs on Node, and so do the servers that stock programs are set before.
     if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
     // The tests of the file look at all targets.
-    if (values.binary) process.env["TLSBOOT_TEST_BINARY"] = await build(isInterop ? "host" : "all");
+    if (values.binary) {
+      process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
+    }
     counts.push(announce("Deno", await runOnDeno(files, reports)));
     if (suite === "unit" && !values.binary) {
       const node = join(reports, "node.xml");
@@ -88,13 +89,6 @@ async function main(): Promise<number> {
   } finally {
     await rm(reports, { recursive: true, force: true });
   }
-}
-
-/** Path of the released file for this machine. */
-async function build(target: "host" | "all"): Promise<string> {
-  const out = join(process.cwd(), "dist");
-  await mustRun(process.execPath, ["run", "-A", "--no-check", "scripts/build.ts", "--target", target, "--out", out]);
-  return join(out, fileNameOf(targetsOf("host")[0]!, TLSBOOT_VERSION));
 }
 
 /** The terminal belongs to the files that run one after another; the long ones are shown at their end. */

@@ -10,7 +10,7 @@ import { mustEnd, type Program } from "./program.ts";
 export interface Subjects {
   readonly node: string;
   readonly sources: Program;
-  readonly bundle: Program;
+  readonly file: Program;
   /** Runs of the lines that start servers. */
   readonly runs: number;
 }
@@ -20,12 +20,13 @@ const START_RUNS_PER_RUN = 5;
 
 /** All lines, in the order of the table. */
 export function comparisonsOf(subjects: Subjects): readonly Comparison[] {
-  const { sources, bundle } = subjects;
+  const { sources, file } = subjects;
   return [
     startOf(subjects, sources, "none of its own"),
-    startOf(subjects, bundle, "under 1.5 ×"),
+    startOf(subjects, file, "under 1.5 ×"),
+    listingOf(subjects, file, "under 2 ×"),
     firstCertificate(subjects, sources, "1.2 s, a fifth"),
-    firstCertificate(subjects, bundle, "0.7 s, a fifth"),
+    firstCertificate(subjects, file, "0.7 s, a fifth"),
     storm(subjects, 200, "as it ships", [], "under 1.5 s"),
     storm(subjects, 200, "limits lifted", LIFTED, "under 1.5 s"),
     storm(subjects, 1000, "limits lifted", LIFTED, "2.8 s, 0.56 ×"),
@@ -43,7 +44,24 @@ function startOf({ node, runs }: Subjects, program: Program, aim: string): Compa
   };
 }
 
-function firstCertificate({ bundle, runs }: Subjects, program: Program, aim: string): Comparison {
+function listingOf({ node, runs }: Subjects, program: Program, aim: string): Comparison {
+  return {
+    what: `get csr, ${program.form}`,
+    peer: "node -e 0",
+    aim,
+    runs: runs * START_RUNS_PER_RUN,
+    async ours() {
+      await using site = await startOurSite(program);
+      const list = () => program.run(["get", "csr", "--data-dir", site.data]);
+      // The server's first answer meets cold code, and is not what is measured.
+      await list();
+      return await secondsOf(list);
+    },
+    theirs: () => secondsOf(() => mustEnd(node, ["-e", "0"])),
+  };
+}
+
+function firstCertificate({ file, runs }: Subjects, program: Program, aim: string): Comparison {
   return {
     what: `empty folder to first certificate, ${program.form}`,
     peer: "control plane",
@@ -51,7 +69,7 @@ function firstCertificate({ bundle, runs }: Subjects, program: Program, aim: str
     runs,
     ours: () => secondsToCertificate(() => startOurSite(program), program),
     // The faster form of the same bootstrap client, so that the peer never waits for our sources to load.
-    theirs: () => secondsToCertificate(() => startPeerSite([]), bundle),
+    theirs: () => secondsToCertificate(() => startPeerSite([]), file),
   };
 }
 
@@ -74,7 +92,7 @@ async function secondsToCertificate(startSite: () => Promise<Site>, client: Prog
 }
 
 function storm(
-  { bundle, runs }: Subjects,
+  { file, runs }: Subjects,
   nodes: number,
   limits: string,
   controllerFlags: readonly string[],
@@ -85,7 +103,7 @@ function storm(
     peer: `control plane, ${limits}`,
     aim,
     runs,
-    ours: () => secondsOfStorm(() => startOurSite(bundle), nodes),
+    ours: () => secondsOfStorm(() => startOurSite(file), nodes),
     theirs: () => secondsOfStorm(() => startPeerSite(controllerFlags), nodes),
   };
 }

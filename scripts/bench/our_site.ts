@@ -8,8 +8,14 @@ export interface Site extends AsyncDisposable {
   readonly bootstrapKubeconfig: string;
 }
 
+/** One that we serve. */
+export interface OurSite extends Site {
+  /** The data directory. */
+  readonly data: string;
+}
+
 /** Starts one on a free port; answers once it says that it is up. */
-export async function startOurSite(program: Program): Promise<Site> {
+export async function startOurSite(program: Program): Promise<OurSite> {
   const folder = await createTempFolder();
   const data = folder.join("data");
   const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data]);
@@ -23,5 +29,5 @@ export async function startOurSite(program: Program): Promise<Site> {
     await stop();
     throw error;
   }
-  return { folder, bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`, [Symbol.asyncDispose]: stop };
+  return { folder, data, bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`, [Symbol.asyncDispose]: stop };
 }

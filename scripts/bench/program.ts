@@ -1,12 +1,12 @@
-/** The forms of tlsboot that are measured, both on the Node that the released file embeds. */
+/** The forms of tlsboot that are measured, both on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
 import { type Finished, type Running, runProgram, start } from "../../tests/support/child.ts";
-import { bundle, writeBundle } from "../build/bundle.ts";
+import { runBuild } from "../build/run.ts";
 
 /** tlsboot in one form. */
 export interface Program {
-  /** `sources` or `bundle`. */
+  /** `sources` or `file`. */
   readonly form: string;
   /** Runs a command to its end; throws with its output unless it exits 0. */
   run(args: readonly string[]): Promise<Finished>;
@@ -17,21 +17,19 @@ const QUIET = ["--disable-warning=ExperimentalWarning", "--disable-warning=MODUL
 
 /** The sources of the checkout. */
 export function sourcesOn(node: string): Program {
-  return createProgram("sources", node, join(process.cwd(), "cli", "main.ts"));
+  return createProgram("sources", node, [...QUIET, join(process.cwd(), "cli", "main.ts")]);
 }
 
-/** The CommonJS bundle, as the released file embeds it; made in a folder. */
-export async function bundleOn(node: string, folder: string): Promise<Program> {
-  const file = await writeBundle(await bundle(), folder);
-  return createProgram("bundle", node, file);
+/** The released file, built into a folder. */
+export async function releasedFile(folder: string): Promise<Program> {
+  return createProgram("file", await runBuild("host", folder), []);
 }
 
-function createProgram(form: string, node: string, file: string): Program {
-  const all = (args: readonly string[]) => [...QUIET, file, ...args];
+function createProgram(form: string, command: string, before: readonly string[]): Program {
   return {
     form,
-    run: (args) => mustEnd(node, all(args)),
-    start: (args) => start(node, all(args)),
+    run: (args) => mustEnd(command, [...before, ...args]),
+    start: (args) => start(command, [...before, ...args]),
   };
 }
 

@@ -9,7 +9,9 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { fileNameOf, TARGETS } from "../../scripts/build/targets.ts";
 import { readBytes, releasedFile, releasedFolder } from "./support/released.ts";
 
-const MAX_BYTES = 115 * 2 ** 20;
+/** docs/size.md; what macOS gets still has Node's symbols. */
+const MAX_BYTES = 115e6;
+const MAX_BYTES_MACOS = 120e6;
 
 /** Machine fields: ELF e_machine, PE Machine, Mach-O cputype. */
 const X64_ELF = 62;
@@ -81,11 +83,11 @@ test("SHA256SUMS has the hash of each file, as sha256sum reads it", async () => 
   }
 });
 
-test("each file is executable and below 115 MiB", async () => {
+test("each file is executable and no larger than it is said to be", async () => {
   for (const name of (await readdir(releasedFolder())).filter((item) => item.startsWith("tlsboot-"))) {
     const { mode, size } = await stat(join(releasedFolder(), name));
     assert.equal(mode & 0o777, 0o755, name);
-    assert.ok(size < MAX_BYTES, `${name} has ${size} bytes`);
+    assert.ok(size < (name.includes("darwin") ? MAX_BYTES_MACOS : MAX_BYTES), `${name} has ${size} bytes`);
   }
 });
 
