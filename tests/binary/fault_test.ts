@@ -1,0 +1,109 @@
+/** What goes wrong with one file: on the way to a machine, and on a machine that cannot take what it writes. */
+import assert from "node:assert/strict";
+import { chmod, copyFile, open, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { mountSmallDisk } from "../interop/support/small_disk.ts";
+import { type Finished, runProgram } from "../support/child.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { hostFile, releasedFile, releasedFolder } from "./support/released.ts";
+
+/** The command of the README, where only this machine's file was copied. */
+const CHECK = "sha256sum --check --ignore-missing SHA256SUMS";
+
+/** A copy of the file and of SHA256SUMS, as on a stick. */
+async function createStick(folder: TempFolder): Promise<string> {
+  const file = folder.join(basename(hostFile()));
+  await copyFile(hostFile(), file);
+  await copyFile(join(releasedFolder(), "SHA256SUMS"), folder.join("SHA256SUMS"));
+  return file;
+}
+
+function check(folder: TempFolder): Promise<Finished> {
+  return runProgram("sh", ["-c", CHECK], { cwd: folder.path });
+}
+
+test("the checksum command of the README accepts the file", async () => {
+  assert.ok((await readFile(join(process.cwd(), "README.md"), "utf8")).includes(CHECK));
+  await using folder = await createTempFolder();
+  const file = await createStick(folder);
+  const { code, stdout } = await check(folder);
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: `${basename(file)}: OK\n` });
+});
+
+for (const left of [0, 1000, 50_000_000, -1]) {
+  test(`the checksum command refuses a file that was cut off ${left < 0 ? "before its last byte" : `after ${left}`}`, async () => {
+    await using folder = await createTempFolder();
+    const file = await createStick(folder);
+    await truncate(file, left < 0 ? (await stat(file)).size + left : left);
+    const { code, stdout } = await check(folder);
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: `${basename(file)}: FAILED\n` });
+  });
+}
+
+test("the checksum command refuses a file with one changed bit among our scripts", async () => {
+  await using folder = await createTempFolder();
+  const path = await createStick(folder);
+  const at = (await readFile(path)).indexOf("Kubernetes API: ");
+  assert.ok(at > 0);
+  const file = await open(path, "r+");
+  await file.write(Uint8Array.of("k".charCodeAt(0)), 0, 1, at);
+  await file.close();
+  assert.equal((await check(folder)).code, 1);
+});
+
+test("a shell says that a file for another processor cannot run", async () => {
+  await using folder = await createTempFolder();
+  // Without the kernel's help for emulators, which a host may have.
+  const file = folder.join("tlsboot");
+  await copyFile(releasedFile("darwin-arm64"), file);
+  await chmod(file, 0o755);
+  const { code, stderr } = await runProgram("bash", ["-c", `${file} version`]);
+  assert.equal(code, 126);
+  assert.match(stderr, /cannot execute binary file: Exec format error/);
+});
+
+test("the file says that the disk is full when it starts, and starts when there is room", async () => {
+  await using folder = await createTempFolder();
+  await using disk = await mountSmallDisk(folder.join("disk"), 4096);
+  await disk.fill();
+  const args = ["ca", "init", "--data-dir", join(disk.path, "data")];
+  const { code, stderr } = await runProgram(hostFile(), args);
+  assert.equal(code, 1);
+  assert.match(stderr, /^tlsboot: error: cannot (?:create|write) ".*": no space left on device$/m);
+  assert.match(stderr, /^tlsboot: hint: free some space and run the command again$/m);
+  await disk.free();
+  assert.equal((await runProgram(hostFile(), args)).code, 0);
+});
+
+test("the file says that a data folder of a site is read-only, and changes nothing", async () => {
+  await using folder = await createTempFolder();
+  const data = folder.join("data");
+  assert.equal((await runProgram(hostFile(), ["ca", "init", "--data-dir", data])).code, 0);
+  const script = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; exec "$2" up --data-dir "$1" --secure-port 0';
+  const { code, stderr } = await runProgram("unshare", ["--mount", "sh", "-euc", script, "sh", data, hostFile()]);
+  assert.equal(code, 1);
+  assert.match(stderr, /^tlsboot: error: cannot .*"\/.*\/data\/.*": /m);
+  assert.match(stderr, /^tlsboot: hint: .*writable/m);
+});
+
+test("the file runs through a link of another name", async () => {
+  await using folder = await createTempFolder();
+  await symlink(hostFile(), folder.join("tlsboot"));
+  const { code, stdout } = await runProgram(folder.join("tlsboot"), ["version"], { cwd: folder.path });
+  assert.equal(code, 0);
+  assert.match(stdout, /^tlsboot version: /);
+});
+
+test("the file takes nothing from NODE_OPTIONS and no script beside it", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("main.js"), "throw new Error('not ours')");
+  await writeFile(folder.join("package.json"), "not JSON");
+  const { code, stdout, stderr } = await runProgram(hostFile(), ["version"], {
+    cwd: folder.path,
+    env: { NODE_OPTIONS: `--require=${folder.join("main.js")}` },
+  });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^tlsboot version: /);
+});
