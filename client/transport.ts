@@ -1,6 +1,7 @@
 /** HTTPS to a distant Kubernetes API over `node:https`: keep-alive HTTP/1.1, streaming answers, typed failures. */
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import { getCACertificates } from "node:tls";
 import type { Secret } from "../core/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
@@ -17,7 +18,7 @@ export interface ClientPair {
 export interface TlsTransportOptions {
   /** `https://host:port`, with a path when the API lives below one. */
   readonly server: string;
-  /** Who is trusted to sign the serving certificate; absent: the system's roots. */
+  /** Who is trusted to sign the serving certificate; absent: the system's roots, as in client-go. */
   readonly caPem?: string;
   /** Accepts any serving certificate. */
   readonly insecureSkipTlsVerify?: boolean;
@@ -84,9 +85,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       ...request.headers,
     };
     const tls: RequestOptions = {
-      // As in Go, a bundle may hold an intermediate without its root; rustls, below Deno, takes it anyhow.
-      ...(options.caPem === undefined ? {} : { ca: options.caPem, allowPartialTrustChain: true }),
-      ...(options.insecureSkipTlsVerify === true ? { rejectUnauthorized: false } : {}),
+      ...trustOf(options),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
     };
@@ -117,6 +116,12 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       return Promise.resolve();
     },
   };
+}
+
+function trustOf({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
+  if (insecureSkipTlsVerify === true) return { rejectUnauthorized: false };
+  // As in Go, a bundle may hold an intermediate without its root; rustls, below Deno, takes it anyhow.
+  return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
 }
 
 function createAgent(): Agent {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createApi } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
@@ -7,7 +7,7 @@ import { createFilePort } from "../../client/files.ts";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
@@ -39,6 +39,22 @@ async function submit(options: CsrOptions): Promise<void> {
   const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
   await createApi(transport, { clock }).requestJson({ method: "POST", path, body: await buildCsr(options) }, quiet);
 }
+
+test("a kubeconfig that names no CA trusts the machine's roots and no others", async () => {
+  const admin = await readFile(folder.join("data/admin.kubeconfig"), "utf8");
+  await writeFile(folder.join("rootless.kubeconfig"), admin.replace(/^ +certificate-authority-data: .*\n/m, ""));
+  await mkdir(folder.join("none"));
+  assert.equal((await runTlsboot(["ca", "init", "--data-dir", "other"], { cwd: folder.path })).code, 0);
+  const ask = (roots: string) =>
+    runTlsboot(["get", "csr", "-l", "none=such", "--kubeconfig", "rootless.kubeconfig"], {
+      cwd: folder.path,
+      env: { SSL_CERT_FILE: folder.join(roots), SSL_CERT_DIR: folder.join("none") },
+    });
+  assert.deepEqual(await ask("data/pki/ca.crt"), { code: 0, stdout: "", stderr: "No resources found\n" });
+  const refused = await ask("other/pki/ca.crt");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
+});
 
 test("tlsboot get csr prints kubectl's table, or that there is nothing", async () => {
   assert.deepEqual(await tlsboot(["get", "csr", "-l", "none=such"]), {
