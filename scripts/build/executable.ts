@@ -7,6 +7,7 @@ import { ensureNode, hostPlatform } from "../node_runtime.ts";
 import { signAdHoc } from "./macho_signature.ts";
 import { removePeSignature } from "./pe_signature.ts";
 import { stripElf } from "./strip_elf.ts";
+import { stripMacho } from "./strip_macho.ts";
 import type { Target } from "./targets.ts";
 
 /** Where Node looks for what it runs, and what says that there is something (`src/node_sea.cc`). */
@@ -64,6 +65,6 @@ function withoutBallast(target: Target, node: Uint8Array): Uint8Array {
     case "pe":
       return removePeSignature(node);
     case "macho":
-      return node;
+      return stripMacho(node);
   }
 }

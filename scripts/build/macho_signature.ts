@@ -6,15 +6,11 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { COMMAND, getSegment, HEADER, HEADER_BYTES, readCommands, setSegmentBytes } from "./macho.ts";
 
-const MAGIC_64 = 0xfeedfacf;
-const LC_SEGMENT_64 = 0x19;
-const LC_CODE_SIGNATURE = 0x1d;
-const HEADER_BYTES = 32;
 const COMMAND_BYTES = 16;
 /** Hashes are of pages of this size, whatever the system's is. */
 const PAGE_BYTES = 4096;
-const SEGMENT_ALIGNMENT = 0x4000;
 const HASH_BYTES = 32;
 
 const EMBEDDED_SIGNATURE = 0xfade0cc0;
@@ -26,19 +22,14 @@ const FLAGS_ADHOC_LINKER_SIGNED = 0x20002;
 const HASH_TYPE_SHA256 = 2;
 const MAIN_BINARY = 1n;
 
-interface Segment {
-  /** Where its load command stands. */
-  readonly at: number;
-  readonly fileOffset: number;
-  readonly fileBytes: number;
-}
-
 /** Signs an executable that has no signature. */
 export function signAdHoc(macho: Uint8Array, identifier: string): Buffer {
   const unsigned = Buffer.from(macho);
-  if (unsigned.readUInt32LE(0) !== MAGIC_64) throw new Error("want a 64-bit Mach-O file");
-  const text = findSegment(unsigned, "__TEXT");
-  const linkEdit = findSegment(unsigned, "__LINKEDIT");
+  if (readCommands(unsigned).some(({ command }) => command === COMMAND.codeSignature)) {
+    throw new Error("the Mach-O file has a signature");
+  }
+  const text = getSegment(unsigned, "__TEXT");
+  const linkEdit = getSegment(unsigned, "__LINKEDIT");
   if (linkEdit.fileOffset + linkEdit.fileBytes !== unsigned.length) {
     throw new Error("the Mach-O file does not end with __LINKEDIT");
   }
@@ -50,9 +41,7 @@ export function signAdHoc(macho: Uint8Array, identifier: string): Buffer {
 
   const code = Buffer.concat([unsigned, Buffer.alloc(codeLimit - unsigned.length)]);
   addCommand(code, codeLimit, signatureBytes);
-  const newBytes = codeLimit + signatureBytes - linkEdit.fileOffset;
-  code.writeBigUInt64LE(BigInt(Math.ceil(newBytes / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT), linkEdit.at + 32);
-  code.writeBigUInt64LE(BigInt(newBytes), linkEdit.at + 48);
+  setSegmentBytes(code, linkEdit, codeLimit + signatureBytes - linkEdit.fileOffset);
 
   // Everything about signatures is big-endian.
   const directory = Buffer.alloc(hashOffset);
@@ -81,32 +70,16 @@ function hashesOf(code: Buffer): readonly Buffer[] {
 
 /** Writes LC_CODE_SIGNATURE behind the other commands, where linkers leave room. */
 function addCommand(code: Buffer, offset: number, bytes: number): void {
-  const [count, commandBytes] = [code.readUInt32LE(16), code.readUInt32LE(20)];
+  const [count, commandBytes] = [HEADER.commandCount, HEADER.commandBytes].map((at) => code.readUInt32LE(at)) as [
+    number,
+    number,
+  ];
   const at = HEADER_BYTES + commandBytes;
   if (code.subarray(at, at + COMMAND_BYTES).some((byte) => byte !== 0)) {
     throw new Error("the Mach-O file has no room for another command");
   }
-  [LC_CODE_SIGNATURE, COMMAND_BYTES, offset, bytes].forEach((word, index) => code.writeUInt32LE(word, at + index * 4));
-  code.writeUInt32LE(count + 1, 16);
-  code.writeUInt32LE(commandBytes + COMMAND_BYTES, 20);
-}
-
-function findSegment(file: Buffer, wanted: string): Segment {
-  const commands = readCommands(file);
-  if (commands.some(({ command }) => command === LC_CODE_SIGNATURE)) throw new Error("the Mach-O file has a signature");
-  const found = commands.find(({ command, at }) =>
-    command === LC_SEGMENT_64 && file.toString("latin1", at + 8, at + 24).replace(/\0+$/, "") === wanted
-  );
-  if (found === undefined) throw new Error(`the Mach-O file has no segment ${wanted}`);
-  const [fileOffset, fileBytes] = [file.readBigUInt64LE(found.at + 40), file.readBigUInt64LE(found.at + 48)];
-  return { at: found.at, fileOffset: Number(fileOffset), fileBytes: Number(fileBytes) };
-}
-
-function readCommands(file: Buffer): readonly { readonly command: number; readonly at: number }[] {
-  let next = HEADER_BYTES;
-  return Array.from({ length: file.readUInt32LE(16) }, () => {
-    const at = next;
-    next += file.readUInt32LE(at + 4);
-    return { command: file.readUInt32LE(at), at };
-  });
+  const words = [COMMAND.codeSignature, COMMAND_BYTES, offset, bytes];
+  words.forEach((word, index) => code.writeUInt32LE(word, at + index * 4));
+  code.writeUInt32LE(count + 1, HEADER.commandCount);
+  code.writeUInt32LE(commandBytes + COMMAND_BYTES, HEADER.commandBytes);
 }

@@ -5,19 +5,28 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { fileNameOf, TARGETS } from "../../scripts/build/targets.ts";
 import { readBytes, releasedFile, releasedFolder } from "./support/released.ts";
 
-/** docs/size.md; what macOS gets still has Node's symbols. */
+/** docs/size.md. */
 const MAX_BYTES = 115e6;
-const MAX_BYTES_MACOS = 120e6;
+const MAX_COMPRESSED_BYTES = 42e6;
+
+const compress = promisify(gzip);
 
 /** Machine fields: ELF e_machine, PE Machine, Mach-O cputype. */
 const X64_ELF = 62;
 const ARM64_ELF = 183;
 const X64_PE = 0x8664;
 const ARM64_MACHO = 0x0100000c;
+
+/** Load commands of Mach-O. */
+const LC_SYMTAB = 0x2;
+const LC_DYSYMTAB = 0xb;
+const LC_CODE_SIGNATURE = 0x1d;
 
 const PT_LOAD = 1;
 const PT_NOTE = 4;
@@ -87,8 +96,25 @@ test("each file is executable and no larger than it is said to be", async () => 
   for (const name of (await readdir(releasedFolder())).filter((item) => item.startsWith("tlsboot-"))) {
     const { mode, size } = await stat(join(releasedFolder(), name));
     assert.equal(mode & 0o777, 0o755, name);
-    assert.ok(size < (name.includes("darwin") ? MAX_BYTES_MACOS : MAX_BYTES), `${name} has ${size} bytes`);
+    assert.ok(size < MAX_BYTES, `${name} has ${size} bytes`);
   }
+});
+
+test("the linux-x64 file, the largest, is small enough when compressed", async () => {
+  const compressed = (await compress(await readFile(releasedFile("linux-x64")), { level: 9 })).length;
+  assert.ok(compressed < MAX_COMPRESSED_BYTES, `it has ${compressed} bytes`);
+});
+
+test("the darwin-arm64 file has no symbols but those that its loader may look for", async () => {
+  const macho = await readFile(releasedFile("darwin-arm64"));
+  const [count, dynamic] = [commandOf(macho, LC_SYMTAB) + 12, commandOf(macho, LC_DYSYMTAB)];
+  const [locals, shown, called] = [12, 20, 28].map((at) => macho.readUInt32LE(dynamic + at)) as [
+    number,
+    number,
+    number,
+  ];
+  assert.equal(locals, 0);
+  assert.equal(macho.readUInt32LE(count), shown + called);
 });
 
 interface Segment {
@@ -117,12 +143,16 @@ function sectionTypesOf(elf: Buffer): readonly number[] {
 }
 
 function codeSignatureOf(macho: Buffer): { readonly offset: number; readonly bytes: number } {
+  const at = commandOf(macho, LC_CODE_SIGNATURE);
+  return { offset: macho.readUInt32LE(at + 8), bytes: macho.readUInt32LE(at + 12) };
+}
+
+/** Where a load command stands. */
+function commandOf(macho: Buffer, wanted: number): number {
   let at = 32;
   for (let left = macho.readUInt32LE(16); left > 0; left--) {
-    if (macho.readUInt32LE(at) === 0x1d) {
-      return { offset: macho.readUInt32LE(at + 8), bytes: macho.readUInt32LE(at + 12) };
-    }
+    if (macho.readUInt32LE(at) === wanted) return at;
     at += macho.readUInt32LE(at + 4);
   }
-  throw new Error("there is no signature");
+  throw new Error(`the Mach-O file has no load command ${wanted}`);
 }
