@@ -1,6 +1,8 @@
 /** The file on a host with glibc and nothing else, and what it connects to there. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { ensureOldLibraries } from "../../scripts/old_libraries.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createBareRoot, DATA, type User } from "./support/bare_root.ts";
 import { hostFile } from "./support/released.ts";
@@ -18,9 +20,18 @@ for (const { who, user } of USERS) {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /all 3 certificates are the CA's/);
     assert.equal(stderr, "");
-    const addresses = calls.flatMap((call) => addressOf(call) ?? []);
-    assert.ok(addresses.includes("127.0.0.1"), "the trace has what the demo itself connects to");
-    assert.deepEqual(addresses.filter((address) => address !== "127.0.0.1"), []);
+    assertLoopback(calls);
+  });
+
+  test(`the file serves and asks as ${who} on a bare host, and connects to loopback alone`, async () => {
+    await using folder = await createTempFolder();
+    const host = await createBareRoot(hostFile(), folder);
+    await using server = host.start(["up", "--data-dir", `${DATA}/site`], user);
+    await server.running.waitFor(/is up at https:\/\/127\.0\.0\.1:6443/);
+    const asked = await server.trace(["get", "csr", "--data-dir", `${DATA}/site`], user);
+    assert.deepEqual({ code: asked.code, stderr: asked.stderr }, { code: 0, stderr: "No resources found\n" });
+    assertLoopback(asked.calls);
+    assertLoopback(await server.calls());
   });
 
   test(`the file tells ${who} what it cannot write on a read-only root`, async () => {
@@ -42,6 +53,23 @@ test("the file asks no network for what needs none", async () => {
     assert.deepEqual(calls.flatMap((call) => addressOf(call) ?? []), [], args.join(" "));
   }
 });
+
+test("the file runs the demo with the oldest glibc that can be had", async () => {
+  await using folder = await createTempFolder();
+  const libraries = await ensureOldLibraries();
+  const host = await createBareRoot(hostFile(), folder, libraries);
+  const libc = await readFile(host.pathOf("libc.so.6"), "latin1");
+  assert.match(libc, /GNU C Library \(Debian GLIBC 2\.31-/);
+  const { code, stdout, stderr } = await host.run(["demo", "--data-dir", `${DATA}/demo`], "65534:65534");
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+  assert.match(stdout, /all 3 certificates are the CA's/);
+});
+
+function assertLoopback(calls: readonly string[]): void {
+  const addresses = calls.flatMap((call) => addressOf(call) ?? []);
+  assert.ok(addresses.includes("127.0.0.1"), "the trace has what the command itself connects to");
+  assert.deepEqual(addresses.filter((address) => address !== "127.0.0.1"), []);
+}
 
 /** The address of the Internet in a call; undefined for sockets of files and of the kernel. */
 function addressOf(call: string): string | undefined {
