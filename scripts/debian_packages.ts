@@ -1,29 +1,17 @@
 /**
- * Installs what the tests of the released file need from Debian: an emulator and libraries for arm64, and tools that
- * make a bare host. Does nothing where they are there; needs root and apt where they are not.
+ * Installs what the tests of the released file need from Debian: an emulator and libraries for arm64, tools that make a
+ * bare host, and the libraries of an old release. Does nothing where they are there.
  */
-import { existsSync } from "node:fs";
 import process from "node:process";
-import { mustRun } from "./_run.ts";
+import { ensureDebianPackages } from "./_debian.ts";
+import { ensureOldLibraries } from "./_old_libraries.ts";
 
-/** Package by a file that it brings. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  "/usr/bin/qemu-aarch64-static": "qemu-user-static",
-  "/usr/aarch64-linux-gnu/lib/libc.so.6": "libc6-arm64-cross",
-  "/usr/aarch64-linux-gnu/lib/libstdc++.so.6": "libstdc++6-arm64-cross",
-  "/usr/aarch64-linux-gnu/lib/libgcc_s.so.1": "libgcc-s1-arm64-cross",
-  "/usr/bin/strace": "strace",
-  "/usr/bin/unshare": "util-linux",
-  "/bin/ip": "iproute2",
-};
+const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
+const BARE_HOST = ["strace", "util-linux", "iproute2"];
 
 async function main(): Promise<void> {
-  const missing = Object.entries(PACKAGES).flatMap(([file, name]) => existsSync(file) ? [] : [name]);
-  if (missing.length === 0) return;
-  await mustRun("apt-get", ["update", "-qq"]);
-  await mustRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
-    env: { DEBIAN_FRONTEND: "noninteractive" },
-  });
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST]);
+  await ensureOldLibraries();
 }
 
 main().catch((error: unknown) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ensureOldLibraries } from "../../scripts/old_libraries.ts";
+import { ensureOldLibraries } from "../../scripts/_old_libraries.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createBareRoot, DATA, type User } from "./support/bare_root.ts";
 import { hostFile } from "./support/released.ts";
