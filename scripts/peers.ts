@@ -39,7 +39,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
   kubernetes("kubeadm", "k8s.io/kubernetes/cmd/kubeadm"),
   kubernetes("certmanager", "./cmd/certmanager"),
-  kubernetes("storm", "./cmd/storm"),
+  kubernetes("load", "./cmd/load"),
   kubernetes("soak", "./cmd/soak"),
   kubernetes("criserver", "./cmd/criserver"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },

@@ -111,8 +111,8 @@ function storm(
 /** The storm program takes its own time, from the instant that lets all nodes go to the last certificate. */
 async function secondsOfStorm(startSite: () => Promise<Site>, nodes: number): Promise<number> {
   await using site = await startSite();
-  const { stdout } = await mustEnd(peerPath("storm"), [
-    ...[`-kubeconfig=${site.bootstrapKubeconfig}`, `-nodes=${nodes}`, "-timeout=5m"],
+  const { stdout } = await mustEnd(peerPath("load"), [
+    ...["storm", `-kubeconfig=${site.bootstrapKubeconfig}`, `-nodes=${nodes}`, "-timeout=5m"],
   ]);
   const report = JSON.parse(stdout) as { readonly nodes: number; readonly seconds: number };
   if (report.nodes !== nodes) throw new Error(`the storm was of ${report.nodes} nodes, not ${nodes}`);

@@ -3,21 +3,15 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"net"
-	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	typed "k8s.io/client-go/kubernetes/typed/certificates/v1"
-	"k8s.io/client-go/rest"
 )
 
 type machine struct {
@@ -27,43 +21,17 @@ type machine struct {
 	client  typed.CertificateSigningRequestInterface
 }
 
-func newMachine(shared *rest.Config, name string) (*machine, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func newMachine(client *typed.CertificatesV1Client, name string) (*machine, error) {
+	key, request, err := newRequest(name)
 	if err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: "system:node:" + name, Organization: []string{"system:nodes"}},
-	}, key)
-	if err != nil {
-		return nil, err
-	}
-	config := rest.CopyConfig(shared)
-	// client-go shares a connection between clients of one configuration; a dialer of its own keeps machines apart.
-	config.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
-	client, err := typed.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	return &machine{
-		name:    name,
-		key:     key,
-		request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
-		client:  client.CertificateSigningRequests(),
-	}, nil
+	return &machine{name: name, key: key, request: request, client: client.CertificateSigningRequests()}, nil
 }
 
-func (m *machine) bootstrap(timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	created, err := m.client.Create(ctx, &certificatesv1.CertificateSigningRequest{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "storm-"},
-		Spec: certificatesv1.CertificateSigningRequestSpec{
-			Request:    m.request,
-			SignerName: certificatesv1.KubeAPIServerClientKubeletSignerName,
-			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
-		},
-	}, metav1.CreateOptions{})
+func (m *machine) bootstrap(ctx context.Context) error {
+	object := newObject(certificatesv1.KubeAPIServerClientKubeletSignerName, m.request)
+	created, err := m.client.Create(ctx, object, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}

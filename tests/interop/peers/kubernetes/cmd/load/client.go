@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"net"
+	"sync"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	typed "k8s.io/client-go/kubernetes/typed/certificates/v1"
+	"k8s.io/client-go/rest"
+)
+
+// stock is a configuration as Kubernetes' own components use it: protobuf, and the server is the one that says no.
+func stock(config *rest.Config) *rest.Config {
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.QPS = -1
+	return config
+}
+
+// newClient has a TLS connection of its own: client-go shares one between clients of one configuration, and a dialer
+// of its own keeps them apart.
+func newClient(shared *rest.Config) (*typed.CertificatesV1Client, error) {
+	config := rest.CopyConfig(shared)
+	config.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	return typed.NewForConfig(config)
+}
+
+func newClients(shared *rest.Config, count int) ([]*typed.CertificatesV1Client, error) {
+	clients := make([]*typed.CertificatesV1Client, count)
+	for index := range clients {
+		client, err := newClient(shared)
+		if err != nil {
+			return nil, err
+		}
+		clients[index] = client
+	}
+	return clients, nil
+}
+
+// newRequest makes a P-256 key and a kubelet's request for it.
+func newRequest(node string) (*ecdsa.PrivateKey, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "system:node:" + node, Organization: []string{"system:nodes"}},
+	}, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
+}
+
+func newObject(signer string, request []byte) *certificatesv1.CertificateSigningRequest {
+	return &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "load-"},
+		Spec: certificatesv1.CertificateSigningRequestSpec{
+			Request:    request,
+			SignerName: signer,
+			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
+		},
+	}
+}
+
+// unsigned is a signer that nobody is, so that a request stays as it was created.
+const unsigned = "example.com/nobody"
+
+// together runs one function for each index at the same instant, and answers that instant and what went wrong.
+func together(count int, act func(index int) error) (time.Time, []error) {
+	var (
+		ready, done sync.WaitGroup
+		gate        = make(chan struct{})
+		failures    = make([]error, count)
+	)
+	for index := range count {
+		ready.Add(1)
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			ready.Done()
+			<-gate
+			failures[index] = act(index)
+		}()
+	}
+	ready.Wait()
+	started := time.Now()
+	close(gate)
+	done.Wait()
+	var failed []error
+	for _, err := range failures {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return started, failed
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+type createFacts struct {
+	Requests int     `json:"requests"`
+	Clients  int     `json:"clients"`
+	Seconds  float64 `json:"seconds"`
+	// Rate is of acknowledged requests, per second.
+	Rate float64 `json:"rate"`
+	times
+}
+
+// createMode posts requests from a few connections, each the next one as soon as the last is acknowledged. They are for
+// a signer that nobody is: it is the way from the wire to the disk that is measured. Keys and requests are made, and
+// the connections opened, before the clock starts.
+func createMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+	count := flags.Int("requests", 1000, "requests to create")
+	clients := flags.Int("clients", 16, "connections")
+	signer := flags.String("signer", unsigned, "signer that they are for")
+	keys := flags.Int("keys", 1000, "different keys, which requests share in turn")
+	return func(config *rest.Config) (any, error) {
+		if *count < 1 || *clients < 1 || *keys < 1 {
+			return nil, fmt.Errorf("-requests, -clients and -keys must be at least 1")
+		}
+		requests := make([][]byte, min(*keys, *count))
+		for index := range requests {
+			_, request, err := newRequest(fmt.Sprintf("create-%04d", index))
+			if err != nil {
+				return nil, err
+			}
+			requests[index] = request
+		}
+		return create(config, requests, *count, *clients, *signer)
+	}
+}
+
+func create(config *rest.Config, requests [][]byte, count, connections int, signer string) (*createFacts, error) {
+	ctx := context.Background()
+	clients, err := newClients(config, connections)
+	if err != nil {
+		return nil, err
+	}
+	for _, client := range clients {
+		if err := touch(ctx, client.RESTClient()); err != nil {
+			return nil, err
+		}
+	}
+	var next atomic.Int64
+	took := make([]time.Duration, count)
+	started, failures := together(connections, func(index int) error {
+		client := clients[index].CertificateSigningRequests()
+		for {
+			number := int(next.Add(1)) - 1
+			if number >= count {
+				return nil
+			}
+			posted := time.Now()
+			object := newObject(signer, requests[number%len(requests)])
+			if _, err := client.Create(ctx, object, metav1.CreateOptions{}); err != nil {
+				return fmt.Errorf("request %d: %w", number, err)
+			}
+			took[number] = time.Since(posted)
+		}
+	})
+	seconds := time.Since(started).Seconds()
+	if len(failures) > 0 {
+		return nil, failures[0]
+	}
+	return &createFacts{
+		Requests: count, Clients: connections, Seconds: seconds, Rate: float64(count) / seconds, times: timesOf(took),
+	}, nil
+}
+
+// touch opens the connection of a client.
+func touch(ctx context.Context, client rest.Interface) error {
+	return client.Get().AbsPath("/version").Do(ctx).Error()
+}

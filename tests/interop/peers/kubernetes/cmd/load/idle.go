@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+type idleFacts struct {
+	Connections int     `json:"connections"`
+	Opened      float64 `json:"opened"`
+	// Alive are the connections that still answered at the end.
+	Alive int `json:"alive"`
+}
+
+// idleMode opens connections, one request on each, and leaves them alone until its input ends. It says on its error
+// output when they are open; at the end it asks on each of them again.
+func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+	connections := flags.Int("connections", 1000, "connections")
+	return func(config *rest.Config) (any, error) {
+		if *connections < 1 {
+			return nil, fmt.Errorf("-connections must be at least 1")
+		}
+		clients := make([]rest.Interface, *connections)
+		for index := range clients {
+			client, err := newClient(config)
+			if err != nil {
+				return nil, err
+			}
+			clients[index] = client.RESTClient()
+		}
+		started := time.Now()
+		if failed := touchAll(clients); failed != nil {
+			return nil, failed
+		}
+		facts := &idleFacts{Connections: *connections, Opened: time.Since(started).Seconds()}
+		if err := json.NewEncoder(os.Stderr).Encode(facts); err != nil {
+			return nil, err
+		}
+		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+			return nil, err
+		}
+		if failed := touchAll(clients); failed != nil {
+			return nil, failed
+		}
+		facts.Alive = len(clients)
+		return facts, nil
+	}
+}
+
+func touchAll(clients []rest.Interface) error {
+	var next atomic.Int64
+	_, failures := together(min(opening, len(clients)), func(int) error {
+		for index := int(next.Add(1)) - 1; index < len(clients); index = int(next.Add(1)) - 1 {
+			if err := touch(context.Background(), clients[index]); err != nil {
+				return fmt.Errorf("connection %d: %w", index, err)
+			}
+		}
+		return nil
+	})
+	if len(failures) > 0 {
+		return failures[0]
+	}
+	return nil
+}

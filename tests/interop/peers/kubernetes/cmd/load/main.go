@@ -1,0 +1,73 @@
+// Command load is the load of the benchmarks: many stock Kubernetes clients, each with a TLS connection of its own and
+// protobuf bodies, driven against any server of certificate signing requests. One word says what they do:
+//
+//	storm   nodes that bootstrap at the same instant
+//	create  requests that are posted as fast as they are acknowledged
+//	list    the whole list in each of its forms
+//	page    the whole list in pages
+//	watch   watchers of one resource while it is written
+//	idle    connections that do nothing
+//
+// It prints one line of JSON, and ends with an error when one client did not get what it asked for.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// A mode adds its flags and answers what to run once they are parsed.
+type mode func(flags *flag.FlagSet) func(config *rest.Config) (facts any, err error)
+
+var modes = map[string]mode{
+	"storm":  stormMode,
+	"create": createMode,
+	"list":   listMode,
+	"page":   pageMode,
+	"watch":  watchMode,
+	"idle":   idleMode,
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 || modes[args[0]] == nil {
+		return fmt.Errorf("the first word is one of %s", strings.Join(words(), ", "))
+	}
+	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
+	kubeconfig := flags.String("kubeconfig", "", "credentials of every client")
+	act := modes[args[0]](flags)
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		return err
+	}
+	facts, err := act(stock(config))
+	if err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(facts)
+}
+
+func words() []string {
+	var names []string
+	for name := range modes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

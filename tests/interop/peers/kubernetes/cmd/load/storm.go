@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+type stormFacts struct {
+	Nodes int `json:"nodes"`
+	// Seconds from the instant that let all of them go to the last certificate.
+	Seconds float64 `json:"seconds"`
+	times
+}
+
+// stormMode is many machines that bootstrap: each opens a TLS connection, posts one request, watches it and takes the
+// certificate. Keys and requests are made before the clock starts, so that the seconds are the server's and the wire's.
+// With -clients, so many connections stay open and bootstrap one machine after another.
+func stormMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+	nodes := flags.Int("nodes", 200, "machines")
+	clients := flags.Int("clients", 0, "connections that share the machines; 0 for one each")
+	prefix := flags.String("prefix", "storm", "start of every node name")
+	timeout := flags.Duration("timeout", 2*time.Minute, "give up after this long")
+	return func(config *rest.Config) (any, error) {
+		if *nodes < 1 {
+			return nil, fmt.Errorf("-nodes must be at least 1")
+		}
+		machines, err := newMachines(config, *prefix, *nodes, *clients)
+		if err != nil {
+			return nil, err
+		}
+		return storm(machines, *timeout)
+	}
+}
+
+// newMachines answers one list of machines per connection.
+func newMachines(config *rest.Config, prefix string, count, connections int) ([][]*machine, error) {
+	if connections < 1 || connections > count {
+		connections = count
+	}
+	clients, err := newClients(config, connections)
+	if err != nil {
+		return nil, err
+	}
+	queues := make([][]*machine, connections)
+	for index := range count {
+		made, err := newMachine(clients[index%connections], fmt.Sprintf("%s-%04d", prefix, index))
+		if err != nil {
+			return nil, err
+		}
+		queues[index%connections] = append(queues[index%connections], made)
+	}
+	return queues, nil
+}
+
+func storm(queues [][]*machine, timeout time.Duration) (*stormFacts, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ended := make([][]time.Time, len(queues))
+	started, failures := together(len(queues), func(index int) error {
+		for _, each := range queues[index] {
+			if err := each.bootstrap(ctx); err != nil {
+				return fmt.Errorf("%s: %w", each.name, err)
+			}
+			ended[index] = append(ended[index], time.Now())
+		}
+		return nil
+	})
+	if len(failures) > 0 {
+		return nil, fmt.Errorf("%d of %d clients got no certificate; the first: %w",
+			len(failures), len(queues), failures[0])
+	}
+	var took []time.Duration
+	for _, queue := range ended {
+		before := started
+		for _, end := range queue {
+			took = append(took, end.Sub(before))
+			before = end
+		}
+	}
+	last := started
+	for _, queue := range ended {
+		if end := queue[len(queue)-1]; end.After(last) {
+			last = end
+		}
+	}
+	return &stormFacts{Nodes: len(took), Seconds: last.Sub(started).Seconds(), times: timesOf(took)}, nil
+}

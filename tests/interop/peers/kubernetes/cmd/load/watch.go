@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+)
+
+type watchFacts struct {
+	Watchers int `json:"watchers"`
+	Writes   int `json:"writes"`
+	// Opened are the seconds that it took to open all watches.
+	Opened float64 `json:"opened"`
+	// Last are times from just before a write to the last watcher's event of it.
+	Last times `json:"last"`
+	// Acknowledged are times of the write itself.
+	Acknowledged times `json:"acknowledged"`
+}
+
+// watchMode opens watches of all requests, each on a connection of its own, then creates one request after another and
+// waits each time until every watcher has seen it.
+func watchMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+	watchers := flags.Int("watchers", 10, "watches")
+	writes := flags.Int("writes", 20, "requests to create")
+	timeout := flags.Duration("timeout", 2*time.Minute, "give up after this long")
+	return func(config *rest.Config) (any, error) {
+		if *watchers < 1 || *writes < 1 {
+			return nil, fmt.Errorf("-watchers and -writes must be at least 1")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+		defer cancel()
+		return watchWrites(ctx, config, *watchers, *writes)
+	}
+}
+
+// opening is how many connections are opened at the same time: this mode measures events, not handshakes.
+const opening = 32
+
+func watchWrites(ctx context.Context, config *rest.Config, watchers, writes int) (*watchFacts, error) {
+	writer, err := newClient(config)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := writer.CertificateSigningRequests().List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	clients, err := newClients(config, watchers)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	streams := make([]watch.Interface, watchers)
+	var next atomic.Int64
+	_, failures := together(min(opening, watchers), func(int) error {
+		for index := int(next.Add(1)) - 1; index < watchers; index = int(next.Add(1)) - 1 {
+			stream, err := clients[index].CertificateSigningRequests().Watch(ctx, metav1.ListOptions{
+				ResourceVersion: newest.ResourceVersion,
+			})
+			if err != nil {
+				return fmt.Errorf("watch %d: %w", index, err)
+			}
+			streams[index] = stream
+		}
+		return nil
+	})
+	if len(failures) > 0 {
+		return nil, failures[0]
+	}
+	facts := &watchFacts{Watchers: watchers, Writes: writes, Opened: time.Since(started).Seconds()}
+	var last, acknowledged []time.Duration
+	_, request, err := newRequest("watched")
+	if err != nil {
+		return nil, err
+	}
+	seen := follow(ctx, streams)
+	for range writes {
+		posted := time.Now()
+		created, err := writer.CertificateSigningRequests().Create(ctx, newObject(unsigned, request), metav1.CreateOptions{})
+		if err != nil {
+			return nil, err
+		}
+		acknowledged = append(acknowledged, time.Since(posted))
+		end, err := seen.by(ctx, created.Name, watchers)
+		if err != nil {
+			return nil, err
+		}
+		last = append(last, end.Sub(posted))
+	}
+	facts.Last, facts.Acknowledged = timesOf(last), timesOf(acknowledged)
+	return facts, nil
+}
+
+// sightings counts, by name, the watchers that have seen an object, and keeps when the last of them did.
+type sightings struct {
+	mutex   sync.Mutex
+	changed chan struct{}
+	count   map[string]int
+	at      map[string]time.Time
+	failure error
+}
+
+func follow(ctx context.Context, streams []watch.Interface) *sightings {
+	s := &sightings{changed: make(chan struct{}, 1), count: map[string]int{}, at: map[string]time.Time{}}
+	for index, stream := range streams {
+		go func() {
+			for event := range stream.ResultChan() {
+				object, ok := event.Object.(*certificatesv1.CertificateSigningRequest)
+				if !ok {
+					s.note("", fmt.Errorf("watch %d: event %s: %v", index, event.Type, event.Object), 0)
+					return
+				}
+				s.note(object.Name, nil, len(streams))
+			}
+			if ctx.Err() == nil {
+				s.note("", fmt.Errorf("watch %d ended", index), 0)
+			}
+		}()
+	}
+	return s
+}
+
+// note takes the time outside the lock, and wakes whoever waits only when there is something to see.
+func (s *sightings) note(name string, failure error, wanted int) {
+	now := time.Now()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if failure != nil {
+		if s.failure == nil {
+			s.failure = failure
+		}
+	} else {
+		s.count[name]++
+		if now.After(s.at[name]) {
+			s.at[name] = now
+		}
+		if s.count[name] < wanted {
+			return
+		}
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// by waits until so many watchers have seen an object; it answers when the last of them did.
+func (s *sightings) by(ctx context.Context, name string, watchers int) (time.Time, error) {
+	for {
+		s.mutex.Lock()
+		count, at, failure := s.count[name], s.at[name], s.failure
+		s.mutex.Unlock()
+		if failure != nil {
+			return at, failure
+		}
+		if count >= watchers {
+			return at, nil
+		}
+		select {
+		case <-ctx.Done():
+			return at, fmt.Errorf("%d of %d watchers have seen %s: %w", count, watchers, name, ctx.Err())
+		case <-s.changed:
+		}
+	}
+}
