@@ -1,48 +1,68 @@
 /**
- * `deno task bench`: measures tlsboot beside a peer in the same run and prints the ratios. A slow number is a number; a
- * missing peer or a node without its certificate is a failure.
- *
- * Usage: bench.ts [--runs N] [words of the lines to measure]
+ * `deno task bench`: measures tlsboot beside a peer in the same run. A slow number is a number; a missing peer or a node
+ * without its certificate is a failure. `--help` says how it is called.
  */
+import { writeFile } from "node:fs/promises";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { compare, type Comparison, type Line } from "./bench/measure.ts";
-import { comparisonsOf } from "./bench/comparisons.ts";
+import type { Bench } from "./bench/bench.ts";
+import { runGrowth } from "./bench/growth_command.ts";
+import { runIdle } from "./bench/idle_command.ts";
+import { readMachine } from "./bench/machine.ts";
+import { HELP, type Options, parseOptions, UsageError } from "./bench/options.ts";
+import { checkProc } from "./bench/processes.ts";
 import { releasedFile, sourcesOn } from "./bench/program.ts";
-import { formatMachine, formatTable } from "./bench/report.ts";
+import { type Command, formatJson, formatSection, type Section, writeSection } from "./bench/section.ts";
+import { runSteady } from "./bench/steady_command.ts";
+import { runTable } from "./bench/table_command.ts";
 import { ensureNode } from "./node_runtime.ts";
-import { ensurePeers, KUBERNETES } from "./peers.ts";
+import { ensurePeers } from "./peers.ts";
 
-const RUNS = "3";
+const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
+  table: runTable,
+  growth: runGrowth,
+  idle: runIdle,
+  steady: runSteady,
+};
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { runs: { type: "string", default: RUNS } },
-    allowPositionals: true,
-  });
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs must be a whole number from 1, not ${values.runs}`);
-  await ensurePeers(process.cwd());
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) {
+    process.stdout.write(HELP);
+    return;
+  }
+  checkProc();
+  const root = process.cwd();
+  progress("looking for the peers");
+  await ensurePeers(root, "bench");
   const node = await ensureNode();
   await using folder = await createTempFolder();
-  const subjects = { node, sources: sourcesOn(node), file: await releasedFile(folder.path), runs };
-  const chosen = comparisonsOf(subjects).filter((comparison) => isWanted(comparison, positionals));
-  if (chosen.length === 0) throw new Error(`no line of the table has "${positionals.join(" ")}" in it`);
-
-  const lines: Line[] = [];
-  for (const comparison of chosen) {
-    process.stderr.write(`measuring ${comparison.what} beside ${comparison.peer}, ${comparison.runs} runs each\n`);
-    lines.push(await compare(comparison));
-  }
-  process.stdout.write(`\n${formatTable(lines)}\n${formatMachine(node, `Kubernetes ${KUBERNETES}`)}`);
+  progress("building the released file");
+  const section = await RUNNERS[options.command](await prepare(options, node, folder.path));
+  if (options.json !== undefined) await writeFile(options.json, formatJson(section));
+  if (options.writes) await writeSection(root, section);
+  process.stdout.write(formatSection(section));
 }
 
-function isWanted({ what, peer }: Comparison, words: readonly string[]): boolean {
-  return words.every((word) => `${what} ${peer}`.includes(word));
+async function prepare(options: Options, node: string, folder: string): Promise<Bench> {
+  const file = await releasedFile(folder);
+  const all = [sourcesOn(node), file];
+  return {
+    options,
+    node,
+    programs: all.filter(({ form }) => options.forms.includes(form)),
+    file,
+    progress,
+    machine: () => readMachine(node),
+  };
+}
+
+function progress(text: string): void {
+  process.stderr.write(`bench: ${text}\n`);
 }
 
 main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  if (error instanceof UsageError) process.stderr.write("see: deno task bench --help\n");
+  process.exit(error instanceof UsageError ? 2 : 1);
 });

@@ -11,7 +11,10 @@ import { cacheDir, mustRun, run } from "./_run.ts";
 
 /** The release that the peers are. */
 export const KUBERNETES = "v1.37.2";
-const ETCD = "v3.7.3";
+/** The store below it. */
+export const ETCD = "v3.7.3";
+/** The signer over HTTP that the benchmarks compare with. */
+export const CFSSL = "v1.6.5";
 
 interface Peer {
   readonly name: string;
@@ -21,6 +24,10 @@ interface Peer {
   readonly version: string;
   /** `test` for a program that the Go tool makes of a package's tests. */
   readonly build: "build" | "test";
+  /** Nothing but the benchmarks runs it. */
+  readonly isForBench?: boolean;
+  /** Its sources hold C. */
+  readonly needsC?: boolean;
 }
 
 const kubernetes = (name: string, target: string): Peer => ({
@@ -43,6 +50,15 @@ const PEERS: readonly Peer[] = [
   kubernetes("soak", "./cmd/soak"),
   kubernetes("criserver", "./cmd/criserver"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
+  {
+    name: "cfssl",
+    module: "cfssl",
+    target: "github.com/cloudflare/cfssl/cmd/cfssl",
+    version: CFSSL,
+    build: "build",
+    isForBench: true,
+    needsC: true,
+  },
 ];
 
 /** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
@@ -62,21 +78,22 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds what is missing. */
-export async function ensurePeers(root: string): Promise<void> {
-  const missing = PEERS.filter(({ name }) => !existsSync(peerPath(name)));
+/** Builds what is missing of what the suite runs, and of what the benchmarks run if they are to come. */
+export async function ensurePeers(root: string, use: "suite" | "bench" = "suite"): Promise<void> {
+  const wanted = PEERS.filter(({ isForBench = false }) => use === "bench" || !isForBench);
+  const missing = wanted.filter(({ name }) => !existsSync(peerPath(name)));
   if (missing.length === 0) return;
   if (await run("go", ["version"]).catch(() => 1) !== 0) {
     throw new Error("the interop suite builds its peers with Go 1.26: install it and put `go` on the PATH");
   }
   for (const peer of missing) {
     const path = peerPath(peer.name);
-    process.stdout.write(`building ${peer.name} ${peer.version}\n`);
+    process.stderr.write(`building ${peer.name} ${peer.version}\n`);
     await mkdir(join(path, ".."), { recursive: true });
     const verb = peer.build === "test" ? ["test", "-c"] : ["build"];
     await mustRun("go", [...verb, "-ldflags", linkerFlags(peer), "-o", `${path}.new`, peer.target], {
       cwd: join(root, "tests", "interop", "peers", peer.module),
-      env: { CGO_ENABLED: "0" },
+      env: { CGO_ENABLED: peer.needsC === true ? "1" : "0" },
     });
     // A build that was cut off leaves no half executable behind.
     await rename(`${path}.new`, path);

@@ -1,37 +1,65 @@
-/** Taking times: several runs of ours and of the peer in turn, so that a busy machine slows both. */
+/** Several rounds of a scenario: every form of ours and the peer in turn, so that a busy machine slows all of them. */
+import type { Program } from "./program.ts";
+import type { Line, Reading, Scenario } from "./scenario.ts";
 
-/** What one line of the table compares. */
-export interface Comparison {
-  /** What is done, in a few words. */
-  readonly what: string;
-  /** What ours is compared with. */
-  readonly peer: string;
-  /** The aim of the design, in words; a wish, never a limit. */
-  readonly aim: string;
-  readonly runs: number;
-  /** Seconds of one run. */
-  readonly ours: () => Promise<number>;
-  readonly theirs: () => Promise<number>;
+/** All readings of one line in one form. */
+export interface Measured {
+  readonly line: Line;
+  readonly form: Program["form"];
+  readonly ours: readonly Reading[];
+  readonly theirs: readonly Reading[];
 }
 
-/** One line of the table. */
-export interface Line extends Pick<Comparison, "what" | "peer" | "aim"> {
-  /** Seconds, sorted. */
-  readonly ours: readonly number[];
-  readonly theirs: readonly number[];
+/** How to measure. */
+export interface MeasureOptions {
+  readonly rounds: number;
+  readonly programs: readonly Program[];
+  /** Told what is being done. */
+  readonly progress: (text: string) => void;
 }
 
-/** Runs a comparison. A run that fails fails the benchmark; a slow one never does. */
-export async function compare(comparison: Comparison): Promise<Line> {
-  const { what, peer, aim } = comparison;
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  for (let run = 0; run < comparison.runs; run++) {
-    // Who goes first changes, so that neither always finds the warmer machine.
-    const order = run % 2 === 0 ? [ours, theirs] : [theirs, ours];
-    for (const list of order) list.push(await (list === ours ? comparison.ours() : comparison.theirs()));
+interface Side {
+  readonly name: string;
+  readonly readings: Record<string, Reading>[];
+  act(): Promise<Readonly<Record<string, Reading>>>;
+}
+
+/** Acts a scenario. A run that fails fails the benchmark; a slow one never does. */
+export async function measure(scenario: Scenario, options: MeasureOptions): Promise<readonly Measured[]> {
+  const programs = options.programs.filter(({ form }) => scenario.forms?.includes(form) ?? true);
+  if (programs.length === 0) return [];
+  const ours = programs.map((program): Side => ({
+    name: program.form,
+    readings: [],
+    act: () => scenario.ours(program),
+  }));
+  const peer: Side = { name: "peer", readings: [], act: () => scenario.theirs() };
+  const sides = [...ours, peer];
+  const rounds = options.rounds * (scenario.runsPerRound ?? 1);
+  for (let round = 0; round < rounds; round++) {
+    for (const side of rotate(sides, round)) {
+      options.progress(`round ${round + 1} of ${rounds}, ${side.name}`);
+      side.readings.push(await side.act());
+    }
   }
-  return { what, peer, aim, ours: ours.sort(ascending), theirs: theirs.sort(ascending) };
+  return programs.flatMap(({ form }, index) =>
+    Object.entries(scenario.lines).map(([key, line]) => ({
+      line,
+      form,
+      ours: readingsOf(ours[index], key),
+      theirs: readingsOf(peer, key),
+    }))
+  );
+}
+
+/** Who goes first changes, so that nobody always finds the warmer machine. */
+export function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
+  const start = by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}
+
+function readingsOf(side: Side | undefined, key: string): readonly Reading[] {
+  return side?.readings.flatMap((readings) => readings[key] ?? []) ?? [];
 }
 
 /** Seconds that something takes. */
@@ -39,17 +67,4 @@ export async function secondsOf(action: () => Promise<unknown>): Promise<number>
   const startedAt = performance.now();
   await action();
   return (performance.now() - startedAt) / 1000;
-}
-
-/** The middle of a sorted list. */
-export function medianOf(sorted: readonly number[]): number {
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle];
-  const lower = sorted.length % 2 === 0 ? sorted[middle - 1] : upper;
-  if (upper === undefined || lower === undefined) throw new Error("cannot take the median of nothing");
-  return (lower + upper) / 2;
-}
-
-function ascending(one: number, other: number): number {
-  return one - other;
 }

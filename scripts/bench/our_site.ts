@@ -1,12 +1,7 @@
 /** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
-import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
 import type { Program } from "./program.ts";
-
-/** A place where nodes can bootstrap. */
-export interface Site extends AsyncDisposable {
-  readonly folder: TempFolder;
-  readonly bootstrapKubeconfig: string;
-}
+import type { Site } from "./site.ts";
 
 /** One that we serve. */
 export interface OurSite extends Site {
@@ -29,5 +24,12 @@ export async function startOurSite(program: Program): Promise<OurSite> {
     await stop();
     throw error;
   }
-  return { folder, data, bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`, [Symbol.asyncDispose]: stop };
+  return {
+    folder,
+    data,
+    bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`,
+    adminKubeconfig: `${data}/admin.kubeconfig`,
+    pids: [running.pid],
+    [Symbol.asyncDispose]: stop,
+  };
 }

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { type ControlPlane, startControlPlane } from "../../tests/interop/support/control_plane.ts";
-import type { Site } from "./our_site.ts";
+import type { Site } from "./site.ts";
 
 /** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
 export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
@@ -15,8 +15,15 @@ export async function startPeerSite(controllerFlags: readonly string[]): Promise
   try {
     await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(plane, `bench-${index}`, role)));
     const bootstrapKubeconfig = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-    const { folder } = plane;
-    return { folder, bootstrapKubeconfig, [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose]() };
+    const { folder, adminKubeconfig } = plane;
+    const pids = plane.pids();
+    return {
+      folder,
+      bootstrapKubeconfig,
+      adminKubeconfig,
+      pids,
+      [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await plane[Symbol.asyncDispose]();
     throw error;

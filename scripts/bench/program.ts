@@ -1,23 +1,26 @@
 /** The forms of tlsboot that are measured, both on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
-import { type Finished, type Running, runProgram, start } from "../../tests/support/child.ts";
+import { type Finished, type Running, start } from "../../tests/support/child.ts";
 import { runBuild } from "../build/run.ts";
 
 /** tlsboot in one form. */
 export interface Program {
-  /** `sources` or `file`. */
-  readonly form: string;
+  readonly form: "sources" | "file";
   /** Runs a command to its end; throws with its output unless it exits 0. */
   run(args: readonly string[]): Promise<Finished>;
   start(args: readonly string[]): Running;
 }
 
-const QUIET = ["--disable-warning=ExperimentalWarning", "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON"];
+/** Flags of Node for our sources. */
+export const NODE_FLAGS: readonly string[] = [
+  "--disable-warning=ExperimentalWarning",
+  "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+];
 
 /** The sources of the checkout. */
 export function sourcesOn(node: string): Program {
-  return createProgram("sources", node, [...QUIET, join(process.cwd(), "cli", "main.ts")]);
+  return createProgram("sources", node, [...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
 }
 
 /** The released file, built into a folder. */
@@ -25,7 +28,7 @@ export async function releasedFile(folder: string): Promise<Program> {
   return createProgram("file", await runBuild("host", folder), []);
 }
 
-function createProgram(form: string, command: string, before: readonly string[]): Program {
+function createProgram(form: Program["form"], command: string, before: readonly string[]): Program {
   return {
     form,
     run: (args) => mustEnd(command, [...before, ...args]),
@@ -35,7 +38,8 @@ function createProgram(form: string, command: string, before: readonly string[])
 
 /** Runs any program to its end; throws with its output unless it exits 0. */
 export async function mustEnd(command: string, args: readonly string[]): Promise<Finished> {
-  const finished = await runProgram(command, args);
+  await using running = start(command, args);
+  const finished = await running.finished();
   if (finished.code === 0) return finished;
   const { code, stdout, stderr } = finished;
   throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${stdout}\n${stderr.slice(-4000)}`);

@@ -26,6 +26,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
   putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
+  /** Of the programs that were started with it. */
+  pids(): readonly number[];
 }
 
 /** Bearer tokens of the control plane's token file: user, groups. */
@@ -111,6 +113,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
         ]),
       putStored: (key, value) => putStored(`http://127.0.0.1:${client}`, key, value),
       apiserverLog: () => apiserver.stderr(),
+      pids: () => started.map(({ pid }) => pid),
       [Symbol.asyncDispose]: stop,
     };
     await writeKubeconfig(folder, server, "admin", { certificate: "admin" });

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -20,8 +21,8 @@ type idleFacts struct {
 	Alive int `json:"alive"`
 }
 
-// idleMode opens connections, one request on each, and leaves them alone until its input ends. It says on its error
-// output when they are open; at the end it asks on each of them again.
+// idleMode opens connections, one request on each, and leaves them alone until it is told to end (SIGTERM). It says
+// on its error output when they are open; at the end it asks on each of them again.
 func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 	connections := flags.Int("connections", 1000, "connections")
 	return func(config *rest.Config) (any, error) {
@@ -36,6 +37,8 @@ func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 			}
 			clients[index] = client.RESTClient()
 		}
+		end := make(chan os.Signal, 1)
+		signal.Notify(end, syscall.SIGTERM, os.Interrupt)
 		started := time.Now()
 		if failed := touchAll(clients); failed != nil {
 			return nil, failed
@@ -44,9 +47,7 @@ func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 		if err := json.NewEncoder(os.Stderr).Encode(facts); err != nil {
 			return nil, err
 		}
-		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
-			return nil, err
-		}
+		<-end
 		if failed := touchAll(clients); failed != nil {
 			return nil, failed
 		}

@@ -7,6 +7,8 @@
 //	page    the whole list in pages
 //	watch   watchers of one resource while it is written
 //	idle    connections that do nothing
+//	clean   all requests are deleted
+//	cfssl   nodes whose requests cfssl signs
 //
 // It prints one line of JSON, and ends with an error when one client did not get what it asked for.
 package main
@@ -33,6 +35,8 @@ var modes = map[string]mode{
 	"page":   pageMode,
 	"watch":  watchMode,
 	"idle":   idleMode,
+	"clean":  cleanMode,
+	"cfssl":  cfsslMode,
 }
 
 func main() {

@@ -32,7 +32,9 @@ func stormMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return storm(machines, *timeout)
+		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+		defer cancel()
+		return bootstrapAll(machines, func(_ int, each *machine) error { return each.bootstrap(ctx) })
 	}
 }
 
@@ -56,13 +58,12 @@ func newMachines(config *rest.Config, prefix string, count, connections int) ([]
 	return queues, nil
 }
 
-func storm(queues [][]*machine, timeout time.Duration) (*stormFacts, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
+// bootstrapAll works off all queues at the same time, one machine after another in each.
+func bootstrapAll(queues [][]*machine, bootstrap func(index int, each *machine) error) (*stormFacts, error) {
 	ended := make([][]time.Time, len(queues))
 	started, failures := together(len(queues), func(index int) error {
 		for _, each := range queues[index] {
-			if err := each.bootstrap(ctx); err != nil {
+			if err := bootstrap(index, each); err != nil {
 				return fmt.Errorf("%s: %w", each.name, err)
 			}
 			ended[index] = append(ended[index], time.Now())

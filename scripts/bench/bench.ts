@@ -1,0 +1,19 @@
+/** What every command of the benchmarks is handed. */
+import type { Machine } from "./machine.ts";
+import type { Options } from "./options.ts";
+import type { Program } from "./program.ts";
+
+/** Everything that was made ready. */
+export interface Bench {
+  readonly options: Options;
+  /** The Node that ours runs on. */
+  readonly node: string;
+  /** The forms that are asked for. */
+  readonly programs: readonly Program[];
+  /** The released file, whatever is asked for. */
+  readonly file: Program;
+  /** A line on stderr. */
+  readonly progress: (text: string) => void;
+  /** Looks at the machine; asked at the end, for the load. */
+  readonly machine: () => Machine;
+}

@@ -1,0 +1,143 @@
+/** `deno task bench growth`: cost and memory as nodes, stored requests and watchers grow. */
+import type { Bench } from "./bench.ts";
+import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
+import { AXES, type Axis } from "./growth_axes.ts";
+import { rotate } from "./measure.ts";
+import { startOurSite } from "./our_site.ts";
+import { LIFTED, startPeerSite } from "./peer_site.ts";
+import { countOf, formatMet, formatNumber } from "./report.ts";
+import type { Picture, Section } from "./section.ts";
+import type { Site } from "./site.ts";
+import { medianOf } from "./stats.ts";
+import { drawPlot } from "./svg.ts";
+
+/** One cost of one side. */
+interface Track {
+  readonly axis: string;
+  readonly cost: string;
+  readonly side: string;
+  readonly isOurs: boolean;
+  readonly points: readonly GrowthPoint[];
+}
+
+interface Side {
+  readonly name: string;
+  readonly isOurs: boolean;
+  start(): Promise<Site>;
+}
+
+/** Measures it. */
+export async function runGrowth({ options, programs, progress, machine }: Bench): Promise<Section> {
+  const { words, rounds, scale } = options;
+  const axes = AXES.filter(({ key, items }) => words.every((word) => `${key} ${items}`.includes(word)));
+  if (axes.length === 0) throw new Error(`nothing that grows has "${words.join(" ")}" in it`);
+  const sides: readonly Side[] = [
+    ...programs.map((program): Side => ({
+      name: `tlsboot, ${program.form}`,
+      isOurs: true,
+      start: () => startOurSite(program),
+    })),
+    { name: "control plane, limits lifted", isOurs: false, start: () => startPeerSite(LIFTED) },
+  ];
+  const tracks: Track[] = [];
+  const pictures: Picture[] = [];
+  for (const axis of axes) {
+    const counts = axis.counts.map((count) => Math.max(1, Math.round(count * scale)));
+    const measured = await measureAxis(axis, counts, sides, rounds, progress);
+    tracks.push(...measured);
+    pictures.push(...picturesOf(axis, measured));
+  }
+  return {
+    command: "growth",
+    title: "Growth",
+    machine: machine(),
+    settings: `Medians of ${countOf(rounds, "round")}. Memory is the most that the servers had until ` +
+      "then. Aim: nothing costs more per item when there are more items, no memory bends upward.",
+    head: ["what", "side", "count", "ms each", "CPU s", "peak MB", "aim"],
+    rows: tracks.flatMap(rowsOf),
+    pictures,
+    data: tracks,
+  };
+}
+
+async function measureAxis(
+  axis: Axis,
+  counts: readonly number[],
+  sides: readonly Side[],
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<readonly Track[]> {
+  const results = new Map<Side, Readonly<Record<string, readonly GrowthPoint[]>>[]>(sides.map((side) => [side, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const side of rotate(sides, round)) {
+      const told = (text: string): void =>
+        progress(`${axis.key}, round ${round + 1} of ${rounds}, ${side.name}: ${text}`);
+      results.get(side)?.push(await axis.measure(() => side.start(), counts, told));
+    }
+  }
+  return Object.entries(axis.costs).flatMap(([key, cost]) =>
+    sides.map(({ name, isOurs }, index) => {
+      const runs = (results.get(sides[index] as Side) ?? []).map((run) => run[key] ?? []);
+      return { axis: axis.key, cost, side: name, isOurs, points: counts.map((_, at) => medianPoint(runs, at)) };
+    })
+  );
+}
+
+function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): GrowthPoint {
+  const points = runs.flatMap((run) => run[at] ?? []);
+  const of = (key: keyof GrowthPoint): number => medianOf(points.map((point) => point[key]));
+  return {
+    count: of("count"),
+    milliseconds: of("milliseconds"),
+    megabytes: of("megabytes"),
+    cpuSeconds: of("cpuSeconds"),
+  };
+}
+
+/** The aim stands with the largest count, which decides. */
+function rowsOf({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
+  const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(memoryOf(points));
+  return points.map(({ count, milliseconds, megabytes, cpuSeconds }, index) => [
+    cost,
+    side,
+    String(count),
+    milliseconds.toPrecision(3),
+    formatNumber(cpuSeconds),
+    formatNumber(megabytes),
+    isOurs && index === points.length - 1 ? formatMet(isMet) : "",
+  ]);
+}
+
+function picturesOf(axis: Axis, tracks: readonly Track[]): readonly Picture[] {
+  const costs = Object.entries(axis.costs).map(([key, cost]) => {
+    const title = `Time for ${cost}`;
+    const svg = drawPlot({
+      title,
+      xLabel: axis.items,
+      yLabel: "milliseconds",
+      xScale: "logarithmic",
+      series: tracks.filter((track) => track.cost === cost).map(({ side, points }) => ({
+        name: side,
+        points: points.map(({ count, milliseconds }) => ({ x: count, y: milliseconds })),
+      })),
+    });
+    return { name: `growth_${axis.key}_${key}`, title, svg };
+  });
+  const title = `Most memory with ${axis.items}`;
+  const last = Object.values(axis.costs).at(-1);
+  const svg = drawPlot({
+    title,
+    xLabel: axis.items,
+    yLabel: "MB",
+    xScale: "linear",
+    series: tracks.filter(({ cost }) => cost === last).map(({ side, points }) => ({
+      name: side,
+      points: memoryOf(points),
+    })),
+  });
+  return [...costs, { name: `growth_${axis.key}_memory`, title, svg }];
+}
+
+function memoryOf(points: readonly GrowthPoint[]): readonly { readonly x: number; readonly y: number }[] {
+  return points.map(({ count, megabytes }) => ({ x: count, y: megabytes }));
+}

@@ -1,0 +1,57 @@
+/** `deno task bench idle`: what servers use that nobody asks anything. */
+import { measure } from "./measure.ts";
+import { startOurSite } from "./our_site.ts";
+import { startPeerSite } from "./peer_site.ts";
+import { usageOf } from "./processes.ts";
+import { LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import { always, atMost, type Reading, type Scenario } from "./scenario.ts";
+import type { Bench } from "./bench.ts";
+import type { Section } from "./section.ts";
+import { since, type Site } from "./site.ts";
+
+/** What a start leaves to be done is over by then. */
+const SETTLE_MS = 15_000;
+/** A person does not notice less, in percent of a core. */
+const AIM = 0.5;
+
+/** Measures it. */
+export async function runIdle({ options, programs, progress, machine }: Bench): Promise<Section> {
+  const { rounds, seconds } = options;
+  const scenario: Scenario<"idle"> = {
+    lines: {
+      idle: {
+        what: `CPU of an idle site over ${seconds} s`,
+        unit: "%",
+        peer: "control plane",
+        aimOf: always(atMost(AIM, `under ${AIM} % of a core`)),
+      },
+    },
+    ours: async (program) => ({ idle: await readIdle(() => startOurSite(program), seconds) }),
+    theirs: async () => ({ idle: await readIdle(() => startPeerSite([]), seconds) }),
+  };
+  const lines = (await measure(scenario, { rounds, programs, progress })).map(reportOf);
+  return {
+    command: "idle",
+    title: "Idle",
+    machine: machine(),
+    settings: `Percent of one core over ${seconds} s, ${SETTLE_MS / 1000} s after the start.`,
+    head: LINES_HEAD,
+    rows: lines.map(rowOf),
+    pictures: [],
+    data: lines,
+  };
+}
+
+async function readIdle(startSite: () => Promise<Site>, seconds: number): Promise<Reading> {
+  await using site = await startSite();
+  await pause(SETTLE_MS);
+  const before = usageOf(site.pids);
+  const startedAt = performance.now();
+  await pause(seconds * 1000);
+  const usage = since(before, usageOf(site.pids));
+  return { value: (100 * usage.cpuSeconds) / ((performance.now() - startedAt) / 1000), usage };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

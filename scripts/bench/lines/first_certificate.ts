@@ -1,0 +1,44 @@
+/** From an empty folder to the first certificate on disk. */
+import { existsSync } from "node:fs";
+import { secondsOf } from "../measure.ts";
+import { startOurSite } from "../our_site.ts";
+import { startPeerSite } from "../peer_site.ts";
+import { usageOf } from "../processes.ts";
+import type { Program } from "../program.ts";
+import { atMost, type Reading, type Scenario } from "../scenario.ts";
+import type { Site } from "../site.ts";
+
+/** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
+export function firstCertificateScenario(client: Program): Scenario<"first"> {
+  return {
+    lines: {
+      first: {
+        what: "empty folder to first certificate",
+        unit: "s",
+        peer: "control plane",
+        aimOf: (form) => form === "file" ? atMost(0.7, "0.7 s") : atMost(1.2, "1.2 s"),
+      },
+    },
+    ours: async (program) => ({ first: await firstCertificate(() => startOurSite(program), program) }),
+    theirs: async () => ({ first: await firstCertificate(() => startPeerSite([]), client) }),
+  };
+}
+
+async function firstCertificate(startSite: () => Promise<Site>, client: Program): Promise<Reading> {
+  let site: Site | undefined;
+  try {
+    const value = await secondsOf(async () => {
+      site = await startSite();
+      const { folder, bootstrapKubeconfig } = site;
+      await client.run([
+        ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", "n1"],
+        ...["--kubeconfig", folder.join("n1", "kubeconfig"), "--cert-dir", folder.join("n1", "pki")],
+      ]);
+      const certificate = folder.join("n1", "pki", "kubelet-client-current.pem");
+      if (!existsSync(certificate)) throw new Error(`bootstrap ended well but left no ${certificate}`);
+    });
+    return { value, usage: usageOf(site?.pids ?? []) };
+  } finally {
+    await site?.[Symbol.asyncDispose]();
+  }
+}

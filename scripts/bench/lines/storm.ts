@@ -1,0 +1,29 @@
+/** Nodes that bootstrap at the same instant. */
+import { storm } from "../load.ts";
+import { startOurSite } from "../our_site.ts";
+import { startPeerSite } from "../peer_site.ts";
+import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
+import { readingOf, type Site } from "../site.ts";
+
+/** How a storm is measured. */
+export interface StormOptions {
+  readonly nodes: number;
+  /** What the peer is called, and more flags of its kube-controller-manager. */
+  readonly peer: string;
+  readonly controllerFlags: readonly string[];
+  readonly aim: Aim | undefined;
+}
+
+/** The site of each run is fresh, so the first requests meet cold code; starting it is not counted. */
+export function stormScenario({ nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
+  return {
+    lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, aimOf: always(aim) } },
+    ours: async (program) => ({ storm: await readStorm(() => startOurSite(program), nodes) }),
+    theirs: async () => ({ storm: await readStorm(() => startPeerSite(controllerFlags), nodes) }),
+  };
+}
+
+async function readStorm(startSite: () => Promise<Site>, nodes: number): Promise<Reading> {
+  await using site = await startSite();
+  return await readingOf(site, async () => (await storm(site.bootstrapKubeconfig, nodes)).seconds);
+}

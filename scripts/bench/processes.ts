@@ -1,0 +1,65 @@
+/** What running processes have used, as Linux says it in /proc: CPU time and resident memory, children included. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+
+/** What processes have used. */
+export interface Usage {
+  /** Of all cores, in user and kernel mode, since their start. */
+  readonly cpuSeconds: number;
+  /** Memory that is theirs now (VmRSS). */
+  readonly residentBytes: number;
+  /** The most that each of them ever had, summed (VmHWM). */
+  readonly peakBytes: number;
+}
+
+/** Ticks of /proc/PID/stat in a second; the same on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+/** Fields of /proc/PID/stat behind the command's name: utime and stime are the 14th and 15th of all. */
+const USER_TICKS = 11;
+const SYSTEM_TICKS = 12;
+
+/** Fails where there is no /proc. */
+export function checkProc(): void {
+  if (!existsSync("/proc/self/stat")) throw new Error("the benchmarks read /proc: run them on Linux");
+}
+
+/** Usage of processes and of all that they started. Throws when one of them has ended. */
+export function usageOf(pids: readonly number[]): Usage {
+  return pids.flatMap(familyOf).map(usageOfOne).reduce(sumOf, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
+}
+
+/** CPU seconds in the text of a /proc/PID/stat; the command in it may hold spaces and parentheses. */
+export function cpuSecondsIn(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[USER_TICKS]) + Number(fields[SYSTEM_TICKS])) / TICKS_PER_SECOND;
+}
+
+/** Bytes of one line of a /proc/PID/status, such as `VmRSS`. */
+export function bytesIn(status: string, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
+  return match === null ? 0 : Number(match[1]) * 1024;
+}
+
+function usageOfOne(pid: number): Usage {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return {
+    cpuSeconds: cpuSecondsIn(readFileSync(`/proc/${pid}/stat`, "utf8")),
+    residentBytes: bytesIn(status, "VmRSS"),
+    peakBytes: bytesIn(status, "VmHWM"),
+  };
+}
+
+function familyOf(pid: number): readonly number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => {
+    const path = `/proc/${pid}/task/${task}/children`;
+    return existsSync(path) ? readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number) : [];
+  });
+  return [pid, ...children.flatMap(familyOf)];
+}
+
+function sumOf(one: Usage, other: Usage): Usage {
+  return {
+    cpuSeconds: one.cpuSeconds + other.cpuSeconds,
+    residentBytes: one.residentBytes + other.residentBytes,
+    peakBytes: one.peakBytes + other.peakBytes,
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Verifies requests and issues certificates on one thread, or does only the two OpenSSL operations of that. Prints a
+ * reading: milliseconds of one, and what the process used for all.
+ *
+ * Usage: one_thread.ts core|openssl COUNT
+ */
+import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
+import process from "node:process";
+import { parseRequest } from "../../../core/csr/request.ts";
+import { createAuthority } from "../../../core/pki/authority.ts";
+import { chainNotAfter, encodeIssued } from "../../../core/pki/authority_chain.ts";
+import { issueCertificate } from "../../../core/pki/certificate.ts";
+import { generatePrivateKey } from "../../../core/pki/keys.ts";
+import { planCertificate } from "../../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../../core/kube/certificates_v1.ts";
+import { encodePem } from "../../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
+import { usageOf } from "../processes.ts";
+import type { Reading } from "../scenario.ts";
+import { since } from "../site.ts";
+
+const YEAR_SECONDS = 365 * 24 * 3600;
+/** So many come before the clock starts, or a compiler is measured. */
+const WARM_UP = 500;
+const SERIAL_BYTES = 16;
+/** About what a certificate without its signature has. */
+const SIGNED_BYTES = 400;
+
+async function main(): Promise<void> {
+  const [what, text] = process.argv.slice(2);
+  const count = Number(text);
+  if ((what !== "core" && what !== "openssl") || !Number.isInteger(count) || count < 1) {
+    throw new Error("usage: one_thread.ts core|openssl COUNT");
+  }
+  const act = what === "core" ? await prepareCore(count + WARM_UP) : prepareOpenssl();
+  for (let index = 0; index < WARM_UP; index++) await act(index);
+  const before = usageOf([process.pid]);
+  const startedAt = performance.now();
+  for (let index = WARM_UP; index < count + WARM_UP; index++) await act(index);
+  const value = (performance.now() - startedAt) / count;
+  const reading: Reading = { value, usage: since(before, usageOf([process.pid])) };
+  process.stdout.write(`${JSON.stringify(reading)}\n`);
+}
+
+/** Every request has a key of its own, and is seen once. */
+async function prepareCore(count: number): Promise<(index: number) => Promise<void>> {
+  const now = new Date();
+  const authority = await createAuthority({
+    commonName: "bench",
+    notBefore: now,
+    notAfter: new Date(now.getTime() + 10 * YEAR_SECONDS * 1000),
+    key: await generatePrivateKey("ecdsa-p256"),
+    serial: Uint8Array.of(1),
+  });
+  const profile = BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER);
+  if (profile === undefined) throw new Error("there is no profile for kubelets");
+  const requests: CertificateSigningRequest[] = [];
+  for (let index = 0; index < count; index++) requests.push(await newRequest(index));
+  return async (index) => {
+    const csr = requests[index];
+    const facts = parseRequest(csr?.spec.request ?? null);
+    if (csr === undefined || !facts.ok) throw new Error(`request ${index} cannot be read`);
+    const plan = planCertificate({
+      csr,
+      facts: facts.value,
+      profile,
+      caNotAfter: chainNotAfter(authority),
+      issuers: [authority.certificate, ...authority.issuers],
+      clientTrust: "trusted",
+      signingDurationSeconds: YEAR_SECONDS,
+      now,
+    });
+    if (!plan.ok) throw new Error(`request ${index} is refused: ${plan.error.message}`);
+    encodeIssued(await issueCertificate(plan.value, authority, randomBytes(SERIAL_BYTES)), authority, undefined);
+  };
+}
+
+async function newRequest(index: number): Promise<CertificateSigningRequest> {
+  const commonName = `system:node:n${index}`;
+  const key = await generatePrivateKey("ecdsa-p256");
+  const der = createCertificationRequest({ subject: { commonName, organizations: ["system:nodes"] } }, key);
+  return {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name: `n${index}` },
+    spec: {
+      request: btoa(encodePem("CERTIFICATE REQUEST", der)),
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: ["digital signature", "client auth"],
+      username: "bench",
+      groups: [],
+    },
+    status: {},
+  };
+}
+
+/** The keys are there before. */
+function prepareOpenssl(): (index: number) => Promise<void> {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const signed = randomBytes(SIGNED_BYTES);
+  const signature = sign("sha256", signed, privateKey);
+  return () => {
+    if (!verify("sha256", signed, publicKey, signature)) throw new Error("OpenSSL does not know its own signature");
+    sign("sha256", signed, privateKey);
+    return Promise.resolve();
+  };
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

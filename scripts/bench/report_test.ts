@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Measured } from "./measure.ts";
+import { countOf, formatNumber, LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import { aheadOf, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
+
+test("reportOf() takes medians of numbers and of what the servers used", () => {
+  const report = reportOf(measured(atMost(2, "2 s")));
+  assert.equal(report.ours.median, 2);
+  assert.equal(report.theirs.median, 10);
+  assert.equal(report.ratio, 0.2);
+  assert.equal(report.ours.cpuSeconds, 0.5);
+  assert.equal(report.ours.residentMegabytes, 90);
+  assert.equal(report.ours.bodyMegabytes, 1.5);
+  assert.equal(report.theirs.cpuSeconds, undefined);
+  assert.equal(report.isMet, true);
+});
+
+test("an aim is met at its limit, and being ahead is more than being equal", () => {
+  const cases: readonly (readonly [Aim, number, number, boolean])[] = [
+    [atMost(2, ""), 2, 0, true],
+    [atMost(2, ""), 2.01, 0, false],
+    [atLeast(2, ""), 2, 0, true],
+    [atLeast(2, ""), 1.99, 0, false],
+    [atMostTimes(0.25, ""), 1, 4, true],
+    [atMostTimes(0.25, ""), 1.01, 4, false],
+    [aheadOf(""), 5, 4, true],
+    [aheadOf(""), 4, 4, false],
+  ];
+  for (const [aim, ours, theirs, isMet] of cases) assert.equal(aim.isMet(ours, theirs), isMet);
+});
+
+test("rowOf() has a cell for each column, ours before the peer's", () => {
+  const row = rowOf(reportOf(measured(atMost(1, "1 s"))));
+  assert.equal(row.length, LINES_HEAD.length);
+  assert.deepEqual(row, [
+    ...["storm", "file", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0)", "0.20 ×", "1 s", "missed"],
+    ...["0.50 / –", "90 / –", "100 / –", "a peer"],
+  ]);
+  const without = rowOf(reportOf(measured(undefined)));
+  assert.deepEqual(without.slice(5, 7), ["–", ""]);
+});
+
+test("formatNumber() keeps three digits that count", () => {
+  assert.deepEqual([0.123, 1.234, 12.34, 123.4, 1234.5].map(formatNumber), ["0.12", "1.23", "12.3", "123", "1235"]);
+});
+
+test("countOf() knows one from many", () => {
+  assert.deepEqual([countOf(1, "round"), countOf(3, "round")], ["1 round", "3 rounds"]);
+});
+
+function measured(aim: Aim | undefined): Measured {
+  const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
+  return {
+    line: { what: "storm", unit: "s", peer: "a peer", aimOf: () => aim },
+    form: "file",
+    ours: [3, 1, 2].map((value) => ({ value, bytes: 1.5e6, usage })),
+    theirs: [{ value: 10 }],
+  };
+}

@@ -1,0 +1,92 @@
+/** What one command of the benchmarks has to say, and the page that keeps the last word of each. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { formatMachine, type Machine } from "./machine.ts";
+import { formatTable } from "./table.ts";
+
+/** The commands, in the order of the page. */
+export const COMMANDS = ["table", "growth", "idle", "steady"] as const;
+
+/** One of them. */
+export type Command = typeof COMMANDS[number];
+
+/** What was measured. */
+export interface Section {
+  readonly command: Command;
+  readonly title: string;
+  readonly machine: Machine;
+  /** How it was measured: rounds, forms, durations. */
+  readonly settings: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly pictures: readonly Picture[];
+  /** The numbers behind the rows. */
+  readonly data: unknown;
+}
+
+/** A plot. */
+export interface Picture {
+  /** File name without ending. */
+  readonly name: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** What is kept of a section: a picture is a file of its own. */
+export type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
+
+/** For the terminal. */
+export function formatSection({ head, rows, settings, machine }: Section): string {
+  return `\n${formatTable(head, rows)}\n${settings}\n${formatMachine(machine)}\n`;
+}
+
+/** As data, without pictures. */
+export function keep(section: Section): KeptSection {
+  return { ...section, pictures: section.pictures.map(({ name, title }) => ({ name, title })) };
+}
+
+/** The page. */
+export function formatPage(sections: readonly KeptSection[]): string {
+  const parts = sections.map(({ title, machine, settings, head, rows, pictures }) =>
+    [
+      `## ${title}\n`,
+      `${settings}\n`,
+      `${formatMachine(machine)}\n`,
+      formatTable(head, rows),
+      ...pictures.map((picture) => `![${picture.title}](bench/${picture.name}.svg)\n`),
+    ].join("\n")
+  );
+  return `${INTRODUCTION}\n${parts.join("\n")}`;
+}
+
+const INTRODUCTION = `# Benchmarks, last results
+
+<!-- Written by \`deno task bench --write\`. Do not edit. -->
+
+Numbers are of one machine and one day; the ratios are what counts. [bench.md](bench.md) says what each line measures
+and how to measure it yourself. Where two numbers stand in one cell, ours is before the peer's. Aims are the design's.
+`;
+
+/** Keeps a section below `docs` of a checkout and writes the page of all that are kept. */
+export async function writeSection(root: string, section: Section): Promise<void> {
+  const folder = join(root, "docs", "bench");
+  await mkdir(folder, { recursive: true });
+  for (const { name, svg } of section.pictures) await writeFile(join(folder, `${name}.svg`), svg);
+  await writeFile(join(folder, `${section.command}.json`), formatJson(section));
+  const kept = await Promise.all(COMMANDS.map((command) => findKept(join(folder, `${command}.json`))));
+  await writeFile(join(root, "docs", "benchmarks.md"), formatPage(kept.filter((one) => one !== undefined)));
+}
+
+/** A section as the text of a JSON file. */
+export function formatJson(section: Section): string {
+  return `${JSON.stringify(keep(section), null, 2)}\n`;
+}
+
+async function findKept(path: string): Promise<KeptSection | undefined> {
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as KeptSection;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,19 @@
+/** Whether memory stays where it was. */
+import { medianOf } from "./stats.ts";
+
+/** Memory at one instant. */
+export interface Sample {
+  /** Since the start. */
+  readonly atMs: number;
+  readonly residentBytes: number;
+}
+
+/** Median of the last quarter of the time divided by that of the quarter before. Throws when one of them has no sample. */
+export function growthAtTheEnd(samples: readonly Sample[]): number {
+  const end = samples.at(-1)?.atMs ?? 0;
+  const between = (from: number, to: number): number =>
+    medianOf(
+      samples.filter(({ atMs }) => atMs > from * end && atMs <= to * end).map(({ residentBytes }) => residentBytes),
+    );
+  return between(0.75, 1) / between(0.5, 0.75);
+}

@@ -1,0 +1,113 @@
+/** `deno task bench steady`: nodes come, requests are cleaned away, and memory is to stay where it was. */
+import { clean, storm } from "./load.ts";
+import { startOurSite } from "./our_site.ts";
+import { type Usage, usageOf } from "./processes.ts";
+import type { Program } from "./program.ts";
+import { formatMet, formatNumber } from "./report.ts";
+import type { Bench } from "./bench.ts";
+import type { Section } from "./section.ts";
+import { growthAtTheEnd, type Sample } from "./steady.ts";
+import { drawPlot } from "./svg.ts";
+
+const NODES = 200;
+const SAMPLE_MS = 1000;
+/** What the last quarter may have more than the one before, as a factor. */
+const AIM = 1.1;
+
+interface SteadyReport {
+  readonly form: string;
+  readonly nodes: number;
+  readonly storms: number;
+  readonly cpuSeconds: number;
+  readonly samples: readonly Sample[];
+  /** Median of the last quarter divided by that of the quarter before. */
+  readonly growth: number;
+  readonly peakMegabytes: number;
+}
+
+/** Measures it. */
+export async function runSteady({ options, programs, progress, machine }: Bench): Promise<Section> {
+  const { minutes, scale } = options;
+  const nodes = Math.max(1, Math.round(NODES * scale));
+  const reports: SteadyReport[] = [];
+  for (const program of programs) {
+    progress(`steady, ${program.form}: ${minutes} min`);
+    reports.push(await stormFor(program, minutes * 60_000, nodes, progress));
+  }
+  const title = `Memory over ${minutes} minutes of storms and cleaning`;
+  return {
+    command: "steady",
+    title: "Steady",
+    machine: machine(),
+    settings:
+      `${nodes} nodes at once and then all requests deleted, over and over, for ${minutes} minutes. The history ` +
+      "of the last five minutes is kept, so memory grows until then.",
+    head: ["form", "storms", "nodes", "CPU ms per node", "peak MB", "last quarter / the one before", "aim", ""],
+    rows: reports.map(({ form, storms, cpuSeconds, growth, peakMegabytes }) => [
+      form,
+      String(storms),
+      String(storms * nodes),
+      formatNumber((cpuSeconds * 1000) / (storms * nodes)),
+      formatNumber(peakMegabytes),
+      `${growth.toFixed(2)} ×`,
+      `under ${AIM} ×`,
+      formatMet(growth <= AIM),
+    ]),
+    pictures: [{
+      name: "steady",
+      title,
+      svg: drawPlot({
+        title,
+        xLabel: "minutes",
+        yLabel: "resident memory, MB",
+        xScale: "linear",
+        series: reports.map(({ form, samples }) => ({
+          name: `tlsboot, ${form}`,
+          points: samples.map(({ atMs, residentBytes }) => ({ x: atMs / 60_000, y: residentBytes / 1e6 })),
+        })),
+      }),
+    }],
+    data: reports,
+  };
+}
+
+async function stormFor(
+  program: Program,
+  durationMs: number,
+  nodes: number,
+  progress: (text: string) => void,
+): Promise<SteadyReport> {
+  await using site = await startOurSite(program);
+  const startedAt = performance.now();
+  const samples: Sample[] = [];
+  const look = (): Usage => {
+    const usage = usageOf(site.pids);
+    samples.push({ atMs: Math.round(performance.now() - startedAt), residentBytes: usage.residentBytes });
+    return usage;
+  };
+  const before = look();
+  const timer = setInterval(look, SAMPLE_MS);
+  let storms = 0;
+  try {
+    while (performance.now() - startedAt < durationMs) {
+      await storm(site.bootstrapKubeconfig, nodes, { prefix: `steady-${storms}` });
+      await clean(site.adminKubeconfig);
+      storms++;
+      if (storms % 20 === 0) {
+        progress(`${storms} storms, ${formatNumber((samples.at(-1)?.residentBytes ?? 0) / 1e6)} MB`);
+      }
+    }
+  } finally {
+    clearInterval(timer);
+  }
+  const after = look();
+  return {
+    form: program.form,
+    nodes,
+    storms,
+    cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+    samples,
+    growth: growthAtTheEnd(samples),
+    peakMegabytes: after.peakBytes / 1e6,
+  };
+}

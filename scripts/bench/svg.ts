@@ -1,0 +1,130 @@
+/** Line plots as SVG: a few series over one axis, readable on light and dark ground, without a script or a font. */
+
+/** A line. */
+export interface Series {
+  readonly name: string;
+  readonly points: readonly Point[];
+}
+
+/** One measurement. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** What is drawn. */
+export interface Plot {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  /** Logarithmic when counts grow by factors; the marks are then the measured counts. */
+  readonly xScale: "linear" | "logarithmic";
+  readonly series: readonly Series[];
+}
+
+const WIDTH = 640;
+const HEIGHT = 360;
+const LEFT = 72;
+const RIGHT = 24;
+const TOP = 48;
+const BOTTOM = 84;
+/** Told apart also by those who see few colours; each line has its name beside its mark. */
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] as const;
+const GREY = "#808080";
+const MARKS = 5;
+
+/** Draws one. The y axis starts at 0, so that a line that bends is seen to bend. Throws when there is nothing to draw. */
+export function drawPlot(plot: Plot): string {
+  const points = plot.series.flatMap((series) => series.points);
+  if (points.length === 0) throw new Error(`nothing to draw in "${plot.title}"`);
+  const xOf = xScaleOf(plot, points);
+  const top = niceCeiling(Math.max(...points.map(({ y }) => y)));
+  const yOf = (y: number): number => HEIGHT - BOTTOM - (y / top) * (HEIGHT - TOP - BOTTOM);
+  const parts = [
+    text(WIDTH / 2, 24, plot.title, `font-size="15" text-anchor="middle"`),
+    ...yMarks(top, yOf),
+    ...xMarks(plot, points, xOf),
+    text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 40, plot.xLabel, `text-anchor="middle"`),
+    text(16, (TOP + HEIGHT - BOTTOM) / 2, plot.yLabel, rotated(16, (TOP + HEIGHT - BOTTOM) / 2)),
+    ...plot.series.flatMap((series, index) => drawSeries(series, index, plot.series.length, xOf, yOf)),
+  ];
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" ` +
+    `font-family="sans-serif" font-size="12" fill="${GREY}">\n<title>${escapeXml(plot.title)}</title>\n` +
+    `${parts.join("\n")}\n</svg>\n`;
+}
+
+/** The smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is not below a number. */
+export function niceCeiling(value: number): number {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10;
+  return step * power;
+}
+
+function xScaleOf({ xScale }: Plot, points: readonly Point[]): (x: number) => number {
+  const place = xScale === "logarithmic" ? Math.log10 : (x: number): number => x;
+  const places = points.map(({ x }) => place(x));
+  const [least, most] = [Math.min(...places), Math.max(...places)];
+  const width = most - least || 1;
+  return (x) => LEFT + ((place(x) - least) / width) * (WIDTH - LEFT - RIGHT);
+}
+
+function yMarks(top: number, yOf: (y: number) => number): readonly string[] {
+  return Array.from({ length: MARKS + 1 }, (_, index) => (top * index) / MARKS).flatMap((value) => [
+    `<line x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(yOf(value))}" y2="${at(yOf(value))}" ` +
+    `stroke="${GREY}" stroke-opacity="0.3"/>`,
+    text(LEFT - 8, yOf(value) + 4, formatMark(value), `text-anchor="end"`),
+  ]);
+}
+
+function xMarks({ xScale }: Plot, points: readonly Point[], xOf: (x: number) => number): readonly string[] {
+  const measured = [...new Set(points.map(({ x }) => x))].sort((one, other) => one - other);
+  const most = measured.at(-1) ?? 0;
+  const marks = xScale === "logarithmic"
+    ? measured
+    : Array.from({ length: MARKS + 1 }, (_, index) => (most * index) / MARKS).filter((x) => x >= (measured[0] ?? 0));
+  return marks.map((x) => text(xOf(x), HEIGHT - BOTTOM + 20, formatMark(x), `text-anchor="middle"`));
+}
+
+function drawSeries(
+  { name, points }: Series,
+  index: number,
+  count: number,
+  xOf: (x: number) => number,
+  yOf: (y: number) => number,
+): readonly string[] {
+  const colour = COLOURS[index % COLOURS.length] ?? GREY;
+  const line = points.map(({ x, y }) => `${at(xOf(x))},${at(yOf(y))}`).join(" ");
+  const legend = LEFT + (index * (WIDTH - LEFT - RIGHT)) / count;
+  // Dots would hide a line of a thousand samples.
+  const dots = points.length > 20
+    ? []
+    : points.map(({ x, y }) => `<circle cx="${at(xOf(x))}" cy="${at(yOf(y))}" r="3.5" fill="${colour}"/>`);
+  return [
+    `<polyline points="${line}" fill="none" stroke="${colour}" stroke-width="2"/>`,
+    ...dots,
+    `<line x1="${at(legend)}" x2="${at(legend + 20)}" y1="${HEIGHT - 20}" y2="${HEIGHT - 20}" ` +
+    `stroke="${colour}" stroke-width="3"/>`,
+    text(legend + 26, HEIGHT - 16, name, ""),
+  ];
+}
+
+function text(x: number, y: number, content: string, attributes: string): string {
+  return `<text x="${at(x)}" y="${at(y)}"${attributes === "" ? "" : ` ${attributes}`}>${escapeXml(content)}</text>`;
+}
+
+function rotated(x: number, y: number): string {
+  return `text-anchor="middle" transform="rotate(-90 ${at(x)} ${at(y)})"`;
+}
+
+function at(value: number): string {
+  return String(Math.round(value * 10) / 10);
+}
+
+function formatMark(value: number): string {
+  return Number(value.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 6 });
+}
+
+function escapeXml(content: string): string {
+  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
