@@ -15,6 +15,8 @@ export interface Times {
 export interface StormFacts extends Times {
   readonly nodes: number;
   readonly seconds: number;
+  /** Times that a node had no answer and asked again. */
+  readonly retries: number;
 }
 
 /** Requests that were created. */

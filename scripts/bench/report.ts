@@ -9,6 +9,8 @@ export interface SideReport {
   readonly values: readonly number[];
   /** Of the answer that was timed. */
   readonly bodyMegabytes?: number;
+  /** Of all runs together: times that a client had no answer and asked again. */
+  readonly retries: number;
   /** Medians of what the servers used; undefined where no server was measured. */
   readonly cpuSeconds?: number;
   readonly residentMegabytes?: number;
@@ -80,6 +82,7 @@ function sideOf(readings: readonly Reading[]): SideReport {
   const side = {
     median: medianOf(values),
     values,
+    retries: readings.reduce((sum, { retries = 0 }) => sum + retries, 0),
     ...(bodies.length === 0 ? {} : { bodyMegabytes: medianOf(bodies) / 1e6 }),
   };
   if (usages.length === 0) return side;
@@ -92,10 +95,11 @@ function sideOf(readings: readonly Reading[]): SideReport {
 }
 
 /** Median, and the spread that says how far to believe it. */
-function formatSide({ median, values, bodyMegabytes }: SideReport, unit: Unit): string {
+function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit: Unit): string {
   const spread = spreadOf(values).map((value) => formatNumber(value)).join("–");
   const body = bodyMegabytes === undefined ? "" : `, ${formatNumber(bodyMegabytes)} MB`;
-  return `${formatNumber(median)} ${unit} (${spread})${body}`;
+  const again = retries === 0 ? "" : `, ${countOf(retries, "retry", "retries")}`;
+  return `${formatNumber(median)} ${unit} (${spread})${body}${again}`;
 }
 
 /** Three digits that count, no more. */
@@ -115,6 +119,6 @@ function formatBoth(
 }
 
 /** A count with its noun. */
-export function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+export function countOf(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
 }

@@ -34,7 +34,7 @@ test("rowOf() has a cell for each column, ours before the peer's", () => {
   const row = rowOf(reportOf(measured(atMost(1, "1 s"))));
   assert.equal(row.length, LINES_HEAD.length);
   assert.deepEqual(row, [
-    ...["storm", "file", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0)", "0.20 ×", "1 s", "missed"],
+    ...["storm", "file", "2.00 s (1.00–3.00), 1.50 MB", "10.0 s (10.0–10.0), 3 retries", "0.20 ×", "1 s", "missed"],
     ...["0.50 / –", "90 / –", "100 / –", "a peer"],
   ]);
   const without = rowOf(reportOf(measured(undefined)));
@@ -55,6 +55,6 @@ function measured(aim: Aim | undefined): Measured {
     line: { what: "storm", unit: "s", peer: "a peer", aimOf: () => aim },
     form: "file",
     ours: [3, 1, 2].map((value) => ({ value, bytes: 1.5e6, usage })),
-    theirs: [{ value: 10 }],
+    theirs: [{ value: 10, retries: 2 }, { value: 10, retries: 1 }],
   };
 }

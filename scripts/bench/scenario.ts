@@ -10,6 +10,8 @@ export interface Reading {
   readonly value: number;
   /** Of the body of the answer that was timed. */
   readonly bytes?: number;
+  /** Times that a client had no answer and asked again. */
+  readonly retries?: number;
   /** What the servers used for it: CPU seconds of this line alone, memory at its end. */
   readonly usage?: Usage;
 }

@@ -42,9 +42,10 @@ export function scenariosOf({ node, client, scale }: Subjects): readonly Scenari
   ];
 }
 
-/** Whether one of its lines has all of these words. */
+/** Whether one of its lines has all of these words, each as a whole. */
 export function isWanted(scenario: Scenario, words: readonly string[]): boolean {
-  return Object.values(scenario.lines).some(({ what, peer }) =>
-    words.every((word) => `${what} ${peer}`.includes(word))
-  );
+  return Object.values(scenario.lines).some(({ what, peer }) => {
+    const had = `${what} ${peer}`.split(/[\s,]+/);
+    return words.every((word) => had.includes(word));
+  });
 }

@@ -25,5 +25,11 @@ export function stormScenario({ nodes, peer, controllerFlags, aim }: StormOption
 
 async function readStorm(startSite: () => Promise<Site>, nodes: number): Promise<Reading> {
   await using site = await startSite();
-  return await readingOf(site, async () => (await storm(site.bootstrapKubeconfig, nodes)).seconds);
+  let retries = 0;
+  const reading = await readingOf(site, async () => {
+    const facts = await storm(site.bootstrapKubeconfig, nodes);
+    retries = facts.retries;
+    return facts.seconds;
+  });
+  return { ...reading, retries };
 }

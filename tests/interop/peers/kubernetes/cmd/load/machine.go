@@ -19,6 +19,8 @@ type machine struct {
 	key     *ecdsa.PrivateKey
 	request []byte
 	client  typed.CertificateSigningRequestInterface
+	// retries are the times that nobody answered it.
+	retries int
 }
 
 func newMachine(client *typed.CertificatesV1Client, name string) (*machine, error) {
@@ -31,7 +33,11 @@ func newMachine(client *typed.CertificatesV1Client, name string) (*machine, erro
 
 func (m *machine) bootstrap(ctx context.Context) error {
 	object := newObject(certificatesv1.KubeAPIServerClientKubeletSignerName, m.request)
-	created, err := m.client.Create(ctx, object, metav1.CreateOptions{})
+	var created *certificatesv1.CertificateSigningRequest
+	err := m.persist(ctx, func() (err error) {
+		created, err = m.client.Create(ctx, object, metav1.CreateOptions{})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
@@ -42,12 +48,22 @@ func (m *machine) bootstrap(ctx context.Context) error {
 	return m.check(issued)
 }
 
+func (m *machine) persist(ctx context.Context, act func() error) error {
+	again, err := persist(ctx, act)
+	m.retries += again
+	return err
+}
+
 func (m *machine) wait(ctx context.Context, created *certificatesv1.CertificateSigningRequest) ([]byte, error) {
 	version := created.ResourceVersion
 	for ctx.Err() == nil {
-		events, err := m.client.Watch(ctx, metav1.ListOptions{
-			FieldSelector:   fields.OneTermEqualSelector("metadata.name", created.Name).String(),
-			ResourceVersion: version,
+		var events watch.Interface
+		err := m.persist(ctx, func() (err error) {
+			events, err = m.client.Watch(ctx, metav1.ListOptions{
+				FieldSelector:   fields.OneTermEqualSelector("metadata.name", created.Name).String(),
+				ResourceVersion: version,
+			})
+			return err
 		})
 		if err != nil {
 			return nil, fmt.Errorf("watch: %w", err)

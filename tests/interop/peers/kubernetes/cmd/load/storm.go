@@ -13,6 +13,8 @@ type stormFacts struct {
 	Nodes int `json:"nodes"`
 	// Seconds from the instant that let all of them go to the last certificate.
 	Seconds float64 `json:"seconds"`
+	// Retries are the times that a machine had no answer and asked again.
+	Retries int `json:"retries"`
 	times
 }
 
@@ -88,5 +90,11 @@ func bootstrapAll(queues [][]*machine, bootstrap func(index int, each *machine) 
 			last = end
 		}
 	}
-	return &stormFacts{Nodes: len(took), Seconds: last.Sub(started).Seconds(), times: timesOf(took)}, nil
+	facts := &stormFacts{Nodes: len(took), Seconds: last.Sub(started).Seconds(), times: timesOf(took)}
+	for _, queue := range queues {
+		for _, each := range queue {
+			facts.Retries += each.retries
+		}
+	}
+	return facts, nil
 }
