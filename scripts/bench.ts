@@ -10,6 +10,7 @@ import { runGrowth } from "./bench/growth_command.ts";
 import { runIdle } from "./bench/idle_command.ts";
 import { readMachine } from "./bench/machine.ts";
 import { HELP, type Options, parseOptions, UsageError } from "./bench/options.ts";
+import { runProfile } from "./bench/profile_command.ts";
 import { checkProc } from "./bench/processes.ts";
 import { releasedFile, sourcesOn } from "./bench/program.ts";
 import { type Command, formatJson, formatSection, type Section, writeSection } from "./bench/section.ts";
@@ -23,6 +24,7 @@ const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   growth: runGrowth,
   idle: runIdle,
   steady: runSteady,
+  profile: runProfile,
 };
 
 async function main(): Promise<void> {

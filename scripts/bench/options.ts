@@ -23,7 +23,7 @@ export interface Options {
 }
 
 /** Rounds when nobody says otherwise: growth takes minutes a round. */
-const ROUNDS: Readonly<Record<Command, number>> = { table: 3, growth: 1, idle: 1, steady: 1 };
+const ROUNDS: Readonly<Record<Command, number>> = { table: 3, growth: 1, idle: 1, steady: 1, profile: 1 };
 
 /** The text of `deno task bench --help`. */
 export const HELP = `Measures tlsboot beside its peers in the same run. docs/bench.md says what each line means.
@@ -33,6 +33,7 @@ Usage:
   deno task bench growth [WORD…]    nodes, stored requests, watchers: time and memory as they grow, as SVG
   deno task bench idle              the CPU time of servers that nobody asks anything
   deno task bench steady            memory while nodes come and requests are cleaned away, as SVG
+  deno task bench profile LOAD      where our server's time goes under a storm, create, list or watch
 
 Options:
   --rounds N         rounds of every line; the median counts (table 3, growth 1)
@@ -57,6 +58,7 @@ export function parseOptions(args: readonly string[]): Options | undefined {
   if (values.help === true) return undefined;
   const named = COMMANDS.find((command) => command === positionals[0]);
   const command = named ?? "table";
+  if (command === "profile" && values.write === true) throw new UsageError("--write keeps no profile: take --json");
   return {
     command,
     words: named === undefined ? positionals : positionals.slice(1),

@@ -41,6 +41,7 @@ test("parseOptions() refuses what it does not understand", () => {
     ["--minutes", ""],
     ["--form", "npm"],
     ["--nodes", "5"],
+    ["profile", "storm", "--write"],
   ];
   for (const args of wrong) assert.throws(() => parseOptions(args), UsageError, args.join(" "));
 });

@@ -7,6 +7,8 @@ import type { Site } from "./site.ts";
 export interface OurSite extends Site {
   /** The data directory. */
   readonly data: string;
+  /** Asks the server to end, and waits until it has. */
+  stop(): Promise<void>;
 }
 
 /** Starts one on a free port; answers once it says that it is up. */
@@ -30,6 +32,10 @@ export async function startOurSite(program: Program): Promise<OurSite> {
     bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`,
     adminKubeconfig: `${data}/admin.kubeconfig`,
     pids: [running.pid],
+    async stop() {
+      running.kill("SIGTERM");
+      await running.finished();
+    },
     [Symbol.asyncDispose]: stop,
   };
 }
