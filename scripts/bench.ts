@@ -12,7 +12,7 @@ import { readMachine } from "./bench/machine.ts";
 import { HELP, type Options, parseOptions, UsageError } from "./bench/options.ts";
 import { runProfile } from "./bench/profile_command.ts";
 import { checkProc } from "./bench/processes.ts";
-import { releasedFile, sourcesOn } from "./bench/program.ts";
+import { type Program, releasedFile, sourcesOn } from "./bench/program.ts";
 import { type Command, formatJson, formatSection, type Section, writeSection } from "./bench/section.ts";
 import { runSteady } from "./bench/steady_command.ts";
 import { runTable } from "./bench/table_command.ts";
@@ -39,20 +39,22 @@ async function main(): Promise<void> {
   await ensurePeers(root, "bench");
   const node = await ensureNode();
   await using folder = await createTempFolder();
-  progress("building the released file");
-  const section = await RUNNERS[options.command](await prepare(options, node, folder.path));
+  const section = await RUNNERS[options.command](prepare(options, node, folder.path));
   if (options.json !== undefined) await writeFile(options.json, formatJson(section));
   if (options.writes) await writeSection(root, section);
   process.stdout.write(formatSection(section));
 }
 
-async function prepare(options: Options, node: string, folder: string): Promise<Bench> {
-  const file = await releasedFile(folder);
-  const all = [sourcesOn(node), file];
+function prepare(options: Options, node: string, folder: string): Bench {
+  let built: Promise<Program> | undefined;
+  const file = (): Promise<Program> => {
+    if (built === undefined) progress("building the released file");
+    return built ??= releasedFile(folder);
+  };
   return {
     options,
     node,
-    programs: all.filter(({ form }) => options.forms.includes(form)),
+    programs: () => Promise.all(options.forms.map((form) => form === "file" ? file() : sourcesOn(node))),
     file,
     progress,
     machine: () => readMachine(node),

@@ -9,9 +9,9 @@ export interface Bench {
   /** The Node that ours runs on. */
   readonly node: string;
   /** The forms that are asked for. */
-  readonly programs: readonly Program[];
-  /** The released file, whatever is asked for. */
-  readonly file: Program;
+  readonly programs: () => Promise<readonly Program[]>;
+  /** The released file, whatever is asked for; built when it is first asked for, which takes a while. */
+  readonly file: () => Promise<Program>;
   /** A line on stderr. */
   readonly progress: (text: string) => void;
   /** Looks at the machine; asked at the end, for the load. */

@@ -27,10 +27,12 @@ interface Side {
 }
 
 /** Measures it. */
-export async function runGrowth({ options, programs, progress, machine }: Bench): Promise<Section> {
+export async function runGrowth(bench: Bench): Promise<Section> {
+  const { options, progress, machine } = bench;
   const { words, rounds, scale } = options;
   const axes = AXES.filter(({ key, items }) => words.every((word) => `${key} ${items}`.includes(word)));
   if (axes.length === 0) throw new Error(`nothing that grows has "${words.join(" ")}" in it`);
+  const programs = await bench.programs();
   const sides: readonly Side[] = [
     ...programs.map((program): Side => ({
       name: `tlsboot, ${program.form}`,

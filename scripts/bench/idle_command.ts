@@ -29,7 +29,7 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
     ours: async (program) => ({ idle: await readIdle(() => startOurSite(program), seconds) }),
     theirs: async () => ({ idle: await readIdle(() => startPeerSite([]), seconds) }),
   };
-  const lines = (await measure(scenario, { rounds, programs, progress })).map(reportOf);
+  const lines = (await measure(scenario, { rounds, programs: await programs(), progress })).map(reportOf);
   return {
     command: "idle",
     title: "Idle",

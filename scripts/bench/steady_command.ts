@@ -30,7 +30,7 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
   const { minutes, scale } = options;
   const nodes = Math.max(1, Math.round(NODES * scale));
   const reports: SteadyReport[] = [];
-  for (const program of programs) {
+  for (const program of await programs()) {
     progress(`steady, ${program.form}: ${minutes} min`);
     reports.push(await stormFor(program, minutes * 60_000, nodes, progress));
   }

@@ -6,10 +6,12 @@ import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
 
 /** Measures it. */
-export async function runTable({ options, node, programs, file, progress, machine }: Bench): Promise<Section> {
+export async function runTable(bench: Bench): Promise<Section> {
+  const { options, node, progress, machine } = bench;
   const { words, scale, rounds } = options;
-  const chosen = scenariosOf({ node, client: file, scale }).filter((scenario) => isWanted(scenario, words));
+  const chosen = scenariosOf({ node, client: bench.file, scale }).filter((scenario) => isWanted(scenario, words));
   if (chosen.length === 0) throw new Error(`no line of the table has "${words.join(" ")}" in it`);
+  const programs = await bench.programs();
   const lines: LineReport[] = [];
   for (const scenario of chosen) {
     const [first] = Object.values(scenario.lines);

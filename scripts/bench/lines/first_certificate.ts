@@ -9,7 +9,7 @@ import { atMost, type Reading, type Scenario } from "../scenario.ts";
 import type { Site } from "../site.ts";
 
 /** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
-export function firstCertificateScenario(client: Program): Scenario<"first"> {
+export function firstCertificateScenario(client: () => Promise<Program>): Scenario<"first"> {
   return {
     lines: {
       first: {
@@ -20,7 +20,11 @@ export function firstCertificateScenario(client: Program): Scenario<"first"> {
       },
     },
     ours: async (program) => ({ first: await firstCertificate(() => startOurSite(program), program) }),
-    theirs: async () => ({ first: await firstCertificate(() => startPeerSite([]), client) }),
+    async theirs() {
+      // Built before the clock starts.
+      const program = await client();
+      return { first: await firstCertificate(() => startPeerSite([]), program) };
+    },
   };
 }
 

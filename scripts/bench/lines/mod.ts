@@ -13,7 +13,7 @@ import { stormScenario } from "./storm.ts";
 export interface Subjects {
   readonly node: string;
   /** The form that bootstraps the peer's nodes. */
-  readonly client: Program;
+  readonly client: () => Promise<Program>;
   /** 1 is the table; less is for trying whether everything works. */
   readonly scale: number;
 }

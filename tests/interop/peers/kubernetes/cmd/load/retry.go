@@ -8,10 +8,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// As kubelet's certificate manager: from two seconds, twice as long each time, five times.
+// As kubelet's certificate manager: from two seconds, twice as long each time; and as long as there is time.
 const (
-	firstPause = 2 * time.Second
-	attempts   = 5
+	firstPause   = 2 * time.Second
+	longestPause = 32 * time.Second
 )
 
 // persist acts again when there was no answer, such as when a handshake took longer than client-go waits. What the
@@ -21,7 +21,7 @@ func persist(ctx context.Context, act func() error) (int, error) {
 	for again := 0; ; again++ {
 		err := act()
 		var answered apierrors.APIStatus
-		if err == nil || errors.As(err, &answered) || again == attempts-1 {
+		if err == nil || errors.As(err, &answered) {
 			return again, err
 		}
 		select {
@@ -29,6 +29,6 @@ func persist(ctx context.Context, act func() error) (int, error) {
 			return again, err
 		case <-time.After(pause):
 		}
-		pause *= 2
+		pause = min(2*pause, longestPause)
 	}
 }
