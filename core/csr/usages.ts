@@ -47,6 +47,8 @@ const EXTENDED_OID_OF: ReadonlyMap<string, string> = new Map([
   ["netscape sgc", "2.16.840.1.113730.4.1"],
 ]);
 
+const EXTENDED_OIDS: readonly string[] = [...new Set(EXTENDED_OID_OF.values())];
+
 const KNOWN: ReadonlySet<string> = new Set(KEY_USAGES);
 
 /** The KeyUsage bits these usages ask for, in bit order and once each; unknown usages add nothing. */
@@ -57,9 +59,8 @@ export function keyUsageBitsOf(usages: readonly string[]): readonly KeyUsageBit[
 
 /** The ExtendedKeyUsage OIDs these usages ask for, in the table's order and once each; unknown usages add nothing. */
 export function extendedKeyUsagesOf(usages: readonly string[]): readonly string[] {
-  const asked = new Set(usages);
-  const oids = [...EXTENDED_OID_OF].filter(([usage]) => asked.has(usage)).map(([, oid]) => oid);
-  return [...new Set(oids)];
+  const asked = new Set(usages.map((usage) => EXTENDED_OID_OF.get(usage)));
+  return EXTENDED_OIDS.filter((oid) => asked.has(oid));
 }
 
 /** The usages that are none of the 23, in request order (`unrecognized usage values: ["a" "b"]`). */

@@ -79,7 +79,8 @@ export function parseCertificates(der: Uint8Array<ArrayBuffer>): Result<readonly
 export function verifyCertificateSignature(certificate: CertificateFacts, issuer: CertificateFacts): boolean {
   const { algorithm, signedDer, signature } = certificate;
   const key = issuer.publicKey;
-  return findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: false }) === undefined;
+  return findSignatureFault({ algorithm, key, data: signedDer, signature, allowSha1: false, keepKey: true }) ===
+    undefined;
 }
 
 /** True when subject and issuer are the same name; whether it signed itself is another question. */
@@ -90,9 +91,9 @@ export function isSelfIssued(certificate: CertificateFacts): boolean {
 function readCertificate(reader: DerReader): CertificateFacts {
   const element = withText("x509: malformed certificate", () => reader.read(TAG.sequence, "certificate"));
   const der = element.raw;
-  const outer = new DerReader(element.content);
+  const outer = element.enter();
   const signed = withText("x509: malformed tbs certificate", () => outer.read(TAG.sequence, "tbsCertificate"));
-  const body = new DerReader(signed.content);
+  const body = signed.enter();
   const version = withText("x509: malformed version", () => readVersion(body));
   if (version > MAX_VERSION) throw new DerError("x509: invalid version");
   const serial = withText(
@@ -164,7 +165,7 @@ function readPublicKey(publicKeyDer: Bytes): PublicKeyFacts {
 function readVersion(body: DerReader): number {
   const explicit = body.readOptional(contextTag(0, true));
   if (explicit === undefined) return 1;
-  const version = new DerReader(explicit.content);
+  const version = explicit.enter();
   const number = decodeSmallInteger(version.read(TAG.integer, "version").content);
   version.expectEnd();
   if (number < 0) throw new DerError("negative version");
@@ -183,6 +184,6 @@ function findExtensions(body: DerReader): Bytes | undefined {
     body.readOptional(contextTag(1, false));
     body.readOptional(contextTag(2, false));
     const extensions = body.readOptional(contextTag(3, true));
-    return extensions && new DerReader(extensions.content).read(TAG.sequence, "extensions").content;
+    return extensions?.enter().read(TAG.sequence, "extensions").content;
   });
 }

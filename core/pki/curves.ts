@@ -3,6 +3,7 @@
  * of curve and hash that a runtime's own crypto cannot do (Deno 2.9: a digest shorter than half the field, which are P-384
  * with SHA-1 and P-521 with SHA-1 or SHA-256). Public data only; nothing here needs constant time.
  */
+import { Buffer } from "node:buffer";
 
 /** The curves that Go's x509 knows. */
 export type CurveName = "P-224" | "P-256" | "P-384" | "P-521";
@@ -120,9 +121,7 @@ export function verifyEcdsa(curve: Curve, point: Uint8Array, digest: Uint8Array,
 
 /** A big-endian unsigned integer. */
 export function decodeUnsignedBigInt(bytes: Uint8Array): bigint {
-  let hex = "0x0";
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
-  return BigInt(hex);
+  return BigInt(`0x0${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}`);
 }
 
 function decodePoint(curve: Curve, point: Uint8Array): { readonly x: bigint; readonly y: bigint } {

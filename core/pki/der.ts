@@ -37,48 +37,85 @@ export function contextTag(number: number, constructed: boolean): number {
 }
 
 /** One value: its identifier octet (the first one, for tag numbers above 30), its content, and all of its bytes. */
-export interface DerElement {
+export class DerElement {
   readonly tag: number;
-  readonly content: Bytes;
-  readonly raw: Bytes;
+  readonly #bytes: Bytes;
+  readonly #start: number;
+  readonly #at: number;
+  readonly #end: number;
+
+  /** Of these bytes, where its content starts at `at`. Views are made when they are asked for: most never are. */
+  constructor(bytes: Bytes, tag: number, start: number, at: number, end: number) {
+    this.tag = tag;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  /** What stands behind tag and length. */
+  get content(): Bytes {
+    return this.#bytes.subarray(this.#at, this.#end);
+  }
+
+  /** Tag, length and content. */
+  get raw(): Bytes {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
+  /** A reader of the content. */
+  enter(): DerReader {
+    return new DerReader(this.#bytes, this.#at, this.#end);
+  }
 }
 
 /** Reads values one after another. */
 export class DerReader {
   readonly #bytes: Bytes;
-  #at = 0;
+  readonly #origin: number;
+  readonly #end: number;
+  #at: number;
+  /** The header that was read last: where its value and its content start, and how long the content is. */
+  #valueAt = 0;
+  #contentAt = 0;
+  #length = 0;
 
-  constructor(bytes: Bytes) {
+  /** Reads all of the bytes, or those from one place to another. */
+  constructor(bytes: Bytes, start = 0, end: number = bytes.length) {
     this.#bytes = bytes;
+    this.#origin = start;
+    this.#end = end;
+    this.#at = start;
   }
 
   /** True when nothing is left. */
   isAtEnd(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#end;
   }
 
   /** True when the next value has this identifier octet. */
   isNext(tag: number): boolean {
-    return this.#bytes[this.#at] === tag;
+    return this.#at < this.#end && this.#bytes[this.#at] === tag;
   }
 
   /** The next value, whatever it is. */
   readAny(): DerElement {
-    return this.#take(this.#readHeader());
+    const tag = this.#readHeader();
+    this.#skipContent();
+    return new DerElement(this.#bytes, tag, this.#valueAt, this.#contentAt, this.#at);
   }
 
   /** The next value, which must have this identifier octet; `goType` names it in the error as Go does. */
   read(tag: number, goType: string): DerElement {
-    const header = this.#readHeader();
-    if (header.tag !== tag) throw new DerError(describeMismatch(tag, header, goType));
-    return this.#take(header);
+    this.#expect(tag, goType);
+    return new DerElement(this.#bytes, tag, this.#valueAt, this.#contentAt, this.#at);
   }
 
   /** A reader of the content of the next element of a list, which must have this identifier octet. */
   enterElement(tag: number): DerReader {
-    const header = this.#readHeader();
-    if (header.tag !== tag) throw new DerError("asn1: structure error: sequence tag mismatch");
-    return new DerReader(this.#take(header).content);
+    if (this.#readHeader() !== tag) throw new DerError("asn1: structure error: sequence tag mismatch");
+    this.#skipContent();
+    return new DerReader(this.#bytes, this.#contentAt, this.#at);
   }
 
   /** The next value when it has this identifier octet. */
@@ -88,7 +125,8 @@ export class DerReader {
 
   /** A reader of the content of the next value, which must have this identifier octet. */
   enter(tag: number, goType: string): DerReader {
-    return new DerReader(this.read(tag, goType).content);
+    this.#expect(tag, goType);
+    return new DerReader(this.#bytes, this.#contentAt, this.#at);
   }
 
   /** Refuses bytes after the last value. */
@@ -96,49 +134,51 @@ export class DerReader {
     if (!this.isAtEnd()) throw new DerError("asn1: syntax error: trailing data");
   }
 
-  #readHeader(): Header {
+  #expect(tag: number, goType: string): void {
+    const found = this.#readHeader();
+    if (found !== tag) {
+      throw new DerError(describeMismatch(tag, found, this.#length, goType, this.#contentAt - this.#origin));
+    }
+    this.#skipContent();
+  }
+
+  /** Reads tag and length, and gives the identifier octet. */
+  #readHeader(): number {
     const bytes = this.#bytes;
-    const start = this.#at;
-    if (start >= bytes.length) throw new DerError("asn1: syntax error: sequence truncated");
-    const tag = bytes[start] ?? 0;
-    let at = start + 1;
-    if ((tag & 0x1f) === 0x1f) at = skipTagNumber(bytes, at);
-    let length = bytes[at++];
-    if (length === undefined) throw new DerError("asn1: syntax error: truncated tag or length");
+    const end = this.#end;
+    let at = this.#at;
+    this.#valueAt = at;
+    if (at >= end) throw new DerError("asn1: syntax error: sequence truncated");
+    const tag = bytes[at++] ?? 0;
+    if ((tag & 0x1f) === 0x1f) at = skipTagNumber(bytes, at, end);
+    if (at >= end) throw new DerError("asn1: syntax error: truncated tag or length");
+    let length = bytes[at++] ?? 0;
     if (length >= 0x80) {
       const count = length & 0x7f;
       if (count === 0) throw new DerError("asn1: syntax error: indefinite length found (not DER)");
       length = 0;
       for (let i = 0; i < count; i++) {
-        const byte = bytes[at++];
-        if (byte === undefined) throw new DerError("asn1: syntax error: truncated tag or length");
+        if (at >= end) throw new DerError("asn1: syntax error: truncated tag or length");
         if (length >= 1 << 23) throw new DerError("asn1: structure error: length too large");
-        length = length * 256 + byte;
+        length = length * 256 + (bytes[at++] ?? 0);
         if (length === 0) throw new DerError("asn1: structure error: superfluous leading zeros in length");
       }
       if (length < 0x80) throw new DerError("asn1: structure error: non-minimal length");
     }
-    return { tag, start, at, length };
+    this.#contentAt = at;
+    this.#length = length;
+    return tag;
   }
 
-  #take({ tag, start, at, length }: Header): DerElement {
-    const end = at + length;
-    if (end > this.#bytes.length) throw new DerError("asn1: syntax error: data truncated");
-    this.#at = end;
-    return { tag, content: this.#bytes.subarray(at, end), raw: this.#bytes.subarray(start, end) };
+  #skipContent(): void {
+    const next = this.#contentAt + this.#length;
+    if (next > this.#end) throw new DerError("asn1: syntax error: data truncated");
+    this.#at = next;
   }
-}
-
-interface Header {
-  readonly tag: number;
-  /** Where the value starts, where its content starts, and the content's length. */
-  readonly start: number;
-  readonly at: number;
-  readonly length: number;
 }
 
 /** The text of Go's `encoding/asn1`; clients of the API see it in full. */
-function describeMismatch(wanted: number, { tag, at, length }: Header, goType: string): string {
+function describeMismatch(wanted: number, tag: number, length: number, goType: string, at: number): string {
   const found = `{class:${tag >> 6} tag:${tag & 0x1f} length:${length} isCompound:${(tag & 0x20) !== 0}}`;
   const options = "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> " +
     "stringType:0 timeType:0 set:false omitEmpty:false}";
@@ -239,9 +279,9 @@ export function decodeOid(content: Bytes): string {
   return text;
 }
 
-function skipTagNumber(bytes: Bytes, start: number): number {
+function skipTagNumber(bytes: Bytes, start: number, end: number): number {
   let number = 0;
-  for (let at = start; at < bytes.length; at++) {
+  for (let at = start; at < end; at++) {
     const byte = bytes[at] ?? 0;
     if (at === start && byte === 0x80) throw new DerError("asn1: syntax error: integer is not minimally encoded");
     if (at - start === 5) throw new DerError("asn1: structure error: base 128 integer too large");

@@ -2,24 +2,29 @@
 import { type Bytes, TAG } from "./der.ts";
 
 const UTF8 = new TextEncoder();
+/** What Go writes as PrintableString. */
+const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
+/** Object identifiers come from constants and from profiles: there are few, and each is written again and again. */
+const OIDS = new Map<string, Bytes>();
 
 /** One value: identifier octet, minimal definite length, content. */
 export function encodeValue(tag: number, ...parts: readonly Uint8Array[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
-  const header = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
-  const bytes = new Uint8Array(header + length);
-  bytes[0] = tag;
-  if (header === 2) bytes[1] = length;
-  else {
-    bytes[1] = 0x80 | (header - 2);
-    for (let at = header - 1, rest = length; at > 1; at--, rest = Math.floor(rest / 256)) bytes[at] = rest % 256;
-  }
-  let at = header;
+  const bytes = startValue(tag, length);
+  let at = bytes.length - length;
   for (const part of parts) {
     bytes.set(part, at);
     at += part.length;
   }
+  return bytes;
+}
+
+/** One value whose content is this ASCII text; the caller has looked that it is. */
+export function encodeAsciiValue(tag: number, text: string): Bytes {
+  const bytes = startValue(tag, text.length);
+  const start = bytes.length - text.length;
+  for (let at = 0; at < text.length; at++) bytes[start + at] = text.charCodeAt(at);
   return bytes;
 }
 
@@ -72,6 +77,8 @@ export function encodeNull(): Bytes {
 
 /** An OBJECT IDENTIFIER from its dotted form; the caller's text is a constant or came from `decodeOid`. */
 export function encodeOid(dotted: string): Bytes {
+  const known = OIDS.get(dotted);
+  if (known !== undefined) return known;
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
   const content: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {
@@ -79,13 +86,16 @@ export function encodeOid(dotted: string): Bytes {
     for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) digits.unshift(0x80 | left % 128);
     content.push(...digits);
   }
-  return encodeValue(TAG.oid, Uint8Array.from(content));
+  const value = encodeValue(TAG.oid, Uint8Array.from(content));
+  OIDS.set(dotted, value);
+  return value;
 }
 
 /** A string as Go writes it: PrintableString when every character allows it, else UTF8String. */
 export function encodeText(text: string): Bytes {
-  const tag = /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text) ? TAG.printableString : TAG.utf8String;
-  return encodeValue(tag, UTF8.encode(text));
+  return PRINTABLE.test(text)
+    ? encodeAsciiValue(TAG.printableString, text)
+    : encodeValue(TAG.utf8String, UTF8.encode(text));
 }
 
 /** Time in UTC to the second: UTCTime for 1950 to 2049, else GeneralizedTime (RFC 5280 §4.1.2.5). */
@@ -93,8 +103,21 @@ export function encodeTime(time: Date): Bytes {
   const digits = time.toISOString().slice(0, 19).replace(/[-:T]/g, "") + "Z";
   const year = time.getUTCFullYear();
   return year >= 1950 && year < 2050
-    ? encodeValue(TAG.utcTime, UTF8.encode(digits.slice(2)))
-    : encodeValue(TAG.generalizedTime, UTF8.encode(digits));
+    ? encodeAsciiValue(TAG.utcTime, digits.slice(2))
+    : encodeAsciiValue(TAG.generalizedTime, digits);
+}
+
+/** A value of which tag and length are written, with room for the content. */
+function startValue(tag: number, length: number): Bytes {
+  const header = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
+  const bytes = new Uint8Array(header + length);
+  bytes[0] = tag;
+  if (header === 2) bytes[1] = length;
+  else {
+    bytes[1] = 0x80 | (header - 2);
+    for (let at = header - 1, rest = length; at > 1; at--, rest = Math.floor(rest / 256)) bytes[at] = rest % 256;
+  }
+  return bytes;
 }
 
 function compareBytes(a: Bytes, b: Bytes): number {

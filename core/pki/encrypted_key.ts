@@ -143,7 +143,7 @@ function parseKdf(reader: DerReader): Derive | string {
   const iterations = readCount(parameters);
   parameters.readOptional(TAG.integer);
   const prf = parameters.readOptional(TAG.sequence);
-  const prfOid = prf === undefined ? HMAC_SHA1_OID : decodeOid(new DerReader(prf.content).read(TAG.oid, "prf").content);
+  const prfOid = prf === undefined ? HMAC_SHA1_OID : decodeOid(prf.enter().read(TAG.oid, "prf").content);
   const hash = PRF_HASH[prfOid];
   if (hash === undefined) return `the private key is encrypted by ${prfOid}, which is not supported`;
   if (iterations > MAX_ITERATIONS) return `the private key asks for ${iterations} iterations, which are too many`;

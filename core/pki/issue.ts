@@ -2,6 +2,7 @@
  * Makes certificates from a plan. Nothing comes from a request unless the plan names it; the shape is that of Go's
  * `x509.CreateCertificate` as kube-controller-manager calls it (`signers.md` §3.3).
  */
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { extendedKeyUsagesOf, findUnknownUsages, KEY_USAGE_BITS, keyUsageBitsOf } from "../csr/usages.ts";
 import { AppError } from "../errors.ts";
@@ -124,6 +125,8 @@ export function computeKeyId(publicKeyDer: Bytes): string {
 const VERSION_3 = encodeValue(contextTag(0, true), encodeSmallInteger(2));
 const NO_NAME = encodeSequence();
 const CRITICAL = encodeTrue();
+/** CA:FALSE, in all that is issued to others than CAs. */
+const NO_AUTHORITY = encodeExtension(EXTENSION_OID.basicConstraints, true, encodeSequence());
 
 /** In Go's order: KeyUsage, ExtKeyUsage, BasicConstraints, SubjectKeyId, AuthorityKeyId, SubjectAltName, NameConstraints. */
 function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Bytes): readonly Bytes[] {
@@ -134,7 +137,9 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   if (extended.length > 0) {
     extensions.push(encodeExtension(EXTENSION_OID.extendedKeyUsage, false, encodeSequence(...extended.map(encodeOid))));
   }
-  extensions.push(encodeExtension(EXTENSION_OID.basicConstraints, true, encodeBasicConstraints(plan)));
+  extensions.push(
+    plan.isCa ? encodeExtension(EXTENSION_OID.basicConstraints, true, encodeAuthority(plan)) : NO_AUTHORITY,
+  );
   if (plan.isCa) {
     const id = encodeOctetString(decodeHex(computeKeyId(plan.publicKeyDer)));
     extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
@@ -170,13 +175,12 @@ function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
   return encodeBitString(bytes, 7 - (highest & 7));
 }
 
-function encodeBasicConstraints({ isCa, maxPathLength }: CertificatePlan): Bytes {
-  if (!isCa) return encodeSequence();
+function encodeAuthority({ maxPathLength }: CertificatePlan): Bytes {
   return maxPathLength === undefined
     ? encodeSequence(encodeTrue())
     : encodeSequence(encodeTrue(), encodeSmallInteger(maxPathLength));
 }
 
 function decodeHex(hex: string): Bytes {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  return new Uint8Array(Buffer.from(hex, "hex"));
 }

@@ -62,7 +62,8 @@ const ATTRIBUTE_TYPES: readonly AttributeType[] = [
 const FIELD_OF: ReadonlyMap<string, keyof SubjectFields> = new Map(
   ATTRIBUTE_TYPES.map(({ oid, field }) => [oid, field]),
 );
-const OID_DER_OF: ReadonlyMap<string, Bytes> = new Map(ATTRIBUTE_TYPES.map(({ oid }) => [oid, encodeOid(oid)]));
+
+const NONE: readonly string[] = Object.freeze([]);
 
 /** Parses one Name (RFC 5280 §4.1.2.4) from its complete DER; throws `DerError` in the words of the dialect. */
 export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
@@ -86,8 +87,7 @@ export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
   for (const { oid, field } of ATTRIBUTE_TYPES) {
     const values = valuesOf(name, field);
     if (values.length === 0) continue;
-    const type = OID_DER_OF.get(oid) ?? encodeOid(oid);
-    rdns.push(encodeSetOf(values.map((value) => encodeSequence(type, encodeText(value)))));
+    rdns.push(encodeSetOf(values.map((value) => encodeSequence(encodeOid(oid), encodeText(value)))));
   }
   return encodeSequence(...rdns);
 }
@@ -106,15 +106,7 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   const outer = new DerReader(raw);
   const sequence = outer.enter(TAG.sequence, "RDNSequence");
   if (!outer.isAtEnd()) throw new DerError("x509: trailing data after X.509 Subject");
-  const lists: Record<ListField, string[]> = {
-    organizations: [],
-    organizationalUnits: [],
-    countries: [],
-    localities: [],
-    provinces: [],
-    streetAddresses: [],
-    postalCodes: [],
-  };
+  const lists: Partial<Record<ListField, string[]>> = {};
   const single = { commonName: "", serialNumber: "" };
   const otherAttributes: OtherAttribute[] = [];
   while (!sequence.isAtEnd()) {
@@ -131,11 +123,22 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
       const field = FIELD_OF.get(oid);
       if (value === undefined || field === undefined) otherAttributes.push(Object.freeze({ oid, value }));
       else if (field === "commonName" || field === "serialNumber") single[field] = value;
-      else lists[field].push(value);
+      else (lists[field] ??= []).push(value);
     }
   }
-  for (const list of Object.values(lists)) Object.freeze(list);
-  return Object.freeze({ ...single, ...lists, otherAttributes: Object.freeze(otherAttributes), raw });
+  const listOf = (field: ListField): readonly string[] => Object.freeze(lists[field] ?? NONE);
+  return Object.freeze({
+    ...single,
+    organizations: listOf("organizations"),
+    organizationalUnits: listOf("organizationalUnits"),
+    countries: listOf("countries"),
+    localities: listOf("localities"),
+    provinces: listOf("provinces"),
+    streetAddresses: listOf("streetAddresses"),
+    postalCodes: listOf("postalCodes"),
+    otherAttributes: Object.freeze(otherAttributes),
+    raw,
+  });
 }
 
 /** Go decodes the basic types of a value that is no string, and refuses the request when one is malformed. */

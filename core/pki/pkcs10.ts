@@ -116,7 +116,7 @@ function readRequest(der: Bytes): RequestFacts {
   const signature = decodeBitString(request.read(TAG.bitString, "BitString").content).bytes;
   outer.expectEnd();
 
-  const body = new DerReader(signed.content);
+  const body = signed.enter();
   const version = decodeSmallInteger(body.read(TAG.integer, "int").content);
   const subjectDer = body.readAny().raw;
   const publicKeyDer = body.read(TAG.sequence, "publicKeyInfo").raw;

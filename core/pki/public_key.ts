@@ -137,7 +137,7 @@ function parseDsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefine
   const zero = "x509: zero or negative DSA parameter";
   readPositive(new DerReader(keyBytes), "x509: invalid DSA public key", zero);
   if (parameters?.tag !== TAG.sequence) throw new DerError(bad);
-  const numbers = new DerReader(parameters.content);
+  const numbers = parameters.enter();
   const p = readPositive(numbers, bad, zero);
   readPositive(numbers, bad, zero);
   readPositive(numbers, bad, zero);

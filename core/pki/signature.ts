@@ -20,7 +20,11 @@ export interface SignedBytes {
   readonly signature: Bytes;
   /** SHA-1 is good enough for requests, not for certificates (as in Go). */
   readonly allowSha1: boolean;
+  /** The key is an issuer's and will verify more: what OpenSSL made of it is kept, which is half of a verification. */
+  readonly keepKey?: boolean;
 }
+
+const keptKeys = new WeakMap<PublicKeyFacts, KeyObject>();
 
 const UNIMPLEMENTED = "x509: cannot verify signature: algorithm unimplemented";
 
@@ -49,15 +53,11 @@ export function findSignatureFault(signed: SignedBytes): string | undefined {
   if (key.weakness !== undefined) return key.weakness;
   switch (key.algorithm) {
     case "RSA":
-      return hash !== "none" && isRsaGood(key, hash, algorithm.isPss, data, signature)
-        ? undefined
-        : "crypto/rsa: verification error";
+      return hash !== "none" && isRsaGood(signed, hash) ? undefined : "crypto/rsa: verification error";
     case "ECDSA":
-      return hash !== "none" && isEcdsaGood(key, hash, data, signature)
-        ? undefined
-        : "x509: ECDSA verification failure";
+      return hash !== "none" && isEcdsaGood(signed, hash) ? undefined : "x509: ECDSA verification failure";
     default:
-      return isGood(() => verify(null, data, importKey(key), signature))
+      return isGood(() => verify(null, data, importKey(signed), signature))
         ? undefined
         : "x509: Ed25519 verification failure";
   }
@@ -72,23 +72,20 @@ export function isSignatureGood(
 ): boolean {
   const sequence = new DerReader(encodeSignatureAlgorithm(name)).read(TAG.sequence, "algorithm");
   const algorithm = parseSignatureAlgorithm(sequence.content);
-  return findSignatureFault({ algorithm, key, data, signature, allowSha1: false }) === undefined;
+  return findSignatureFault({ algorithm, key, data, signature, allowSha1: false, keepKey: true }) === undefined;
 }
 
-function isRsaGood(facts: PublicKeyFacts, hash: HashName, isPss: boolean, data: Bytes, signature: Bytes): boolean {
-  const key = importKey(facts);
-  if (!isPss) return isGood(() => verify(hash, data, key, signature));
+function isRsaGood(signed: SignedBytes, hash: HashName): boolean {
+  const { algorithm, data, signature } = signed;
+  const key = importKey(signed);
+  if (!algorithm.isPss) return isGood(() => verify(hash, data, key, signature));
   const padding = constants.RSA_PKCS1_PSS_PADDING;
   return isGood(() => verify(hash, data, { key, padding, saltLength: HASH_BYTES[hash] }, signature));
 }
 
-function isEcdsaGood(
-  key: PublicKeyFacts,
-  hash: HashName,
-  data: Bytes,
-  signature: Bytes,
-): boolean {
-  if (isGood(() => verify(hash, data, importKey(key), signature))) return true;
+function isEcdsaGood(signed: SignedBytes, hash: HashName): boolean {
+  const { key, data, signature } = signed;
+  if (isGood(() => verify(hash, data, importKey(signed), signature))) return true;
   // Deno 2.9 calls every signature over a digest shorter than half the field wrong, so ask again by hand.
   const curve = key.curve === undefined ? undefined : findCurveByName(key.curve);
   if (curve === undefined || HASH_BYTES[hash] * 2 >= curve.size) return false;
@@ -113,10 +110,14 @@ function decodeEcdsaSignature(signature: Bytes): { readonly r: bigint; readonly 
   }
 }
 
-function importKey({ der }: PublicKeyFacts): KeyObject {
+function importKey({ key, keepKey = false }: SignedBytes): KeyObject {
+  const known = keptKeys.get(key);
+  if (known !== undefined) return known;
   // The types ask for a Buffer; this one is a view, nothing is copied.
-  const key = Buffer.from(der.buffer, der.byteOffset, der.byteLength);
-  return createPublicKey({ key, format: "der", type: "spki" });
+  const der = Buffer.from(key.der.buffer, key.der.byteOffset, key.der.byteLength);
+  const imported = createPublicKey({ key: der, format: "der", type: "spki" });
+  if (keepKey) keptKeys.set(key, imported);
+  return imported;
 }
 
 /** A signature of an impossible shape makes the runtimes throw where Go says that it does not verify. */

@@ -96,7 +96,7 @@ function findPss(parameters: Bytes): SignatureAlgorithmFacts | undefined {
     const trailer = reader.readOptional(contextTag(3, true));
     const trailerField = trailer === undefined
       ? 1
-      : decodeSmallInteger(new DerReader(trailer.content).read(TAG.integer, "int").content);
+      : decodeSmallInteger(trailer.enter().read(TAG.integer, "int").content);
     if (maskOid !== MGF1_OID || maskHash !== hash || trailerField !== 1) return undefined;
     const saltLength = decodeSmallInteger(salt);
     return PSS_ROWS.find((entry) => entry.hashOid === hash && entry.saltLength === saltLength);
