@@ -1,9 +1,9 @@
 /** Verifies signatures with the acceptance and the words of Go's x509 `checkSignature`. */
-import { Buffer } from "node:buffer";
 import { constants, createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 import type { SignatureAlgorithm } from "../ports.ts";
 import { decodeUnsignedBigInt, findCurveByName, verifyEcdsa } from "./curves.ts";
 import { type Bytes, decodeUnsigned, DerError, DerReader, TAG } from "./der.ts";
+import { encodePem } from "./pem.ts";
 import type { PublicKeyFacts } from "./public_key.ts";
 import {
   encodeSignatureAlgorithm,
@@ -113,9 +113,8 @@ function decodeEcdsaSignature(signature: Bytes): { readonly r: bigint; readonly 
 function importKey({ key, keepKey = false }: SignedBytes): KeyObject {
   const known = keptKeys.get(key);
   if (known !== undefined) return known;
-  // The types ask for a Buffer; this one is a view, nothing is copied.
-  const der = Buffer.from(key.der.buffer, key.der.byteOffset, key.der.byteLength);
-  const imported = createPublicKey({ key: der, format: "der", type: "spki" });
+  // As a text, because Node 24 throws and catches two errors for each key that comes as an object: 13 µs instead of 36.
+  const imported = createPublicKey(encodePem("PUBLIC KEY", key.der));
   if (keepKey) keptKeys.set(key, imported);
   return imported;
 }
