@@ -12,6 +12,7 @@ import { isSignatureGood } from "../../core/pki/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
+import { createKeyedTurns } from "../../server/controllers/keyed_turns.ts";
 
 /** Which program, for which CA. */
 export interface KeyProgram {
@@ -31,6 +32,8 @@ const TIMEOUT_MS = 10_000;
 /** An RSA-4096 signature has 512 bytes, a PEM public key of that size 800. */
 const MAX_OUTPUT_BYTES = 16_384;
 const MAX_STDERR_BYTES = 4_096;
+/** An HSM has few sessions, and a process costs more than a signature: the others wait for their turn. */
+const LANES = 5;
 
 /** A key source over a program. The key it holds is asked for once, when it is opened. */
 export function createKeyProgramSource(options: KeyProgram): CaKeySource {
@@ -57,10 +60,13 @@ export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey,
 }
 
 function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: PublicKeyFacts): CaKey {
+  const turns = createKeyedTurns();
+  let signatures = 0;
   return {
     publicKey: () => Promise.resolve(publicKeyDer.slice()),
     async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
-      const signature = await runProgram(options, ["sign", algorithm], data);
+      const lane = String(signatures++ % LANES);
+      const signature = await turns.run(lane, () => runProgram(options, ["sign", algorithm], data));
       if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
       throw failed(
         options,

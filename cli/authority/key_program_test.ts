@@ -61,6 +61,23 @@ for (
   });
 }
 
+test("a key program runs five times at once, and no more", async () => {
+  await using folder = await createTempFolder();
+  const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, "waits for four others");
+  const key = await openKeyProgram({ program, certificate, env, timeoutMs: 120_000 });
+  assert.ok(key.ok);
+  const { value } = key;
+  const data = new TextEncoder().encode("data");
+  await Promise.all(Array.from({ length: 8 }, () => value.sign(data, "ECDSA-SHA256")));
+  let running = 0;
+  let most = 0;
+  for (const line of (await readFile(folder.join("runs"), "utf8")).split("\n")) {
+    running += line.startsWith("sign") ? 1 : line === "end" ? -1 : 0;
+    most = Math.max(most, running);
+  }
+  assert.equal(most, 5);
+});
+
 test("openKeyProgram() refuses an answer that is no public key", async () => {
   await using folder = await createTempFolder();
   const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, "prints no public key");

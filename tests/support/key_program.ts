@@ -11,6 +11,7 @@ export type Breakage =
   | "prints nothing for a signature"
   | "prints too much"
   | "never ends"
+  | "waits for four others"
   | "prints no public key";
 
 /** Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. */
@@ -30,6 +31,14 @@ appendFileSync(${JSON.stringify(folder.join("runs"))}, verb + " " + process.env.
 if (verb === "public-key") {
   if (breakage === "prints no public key") console.log("hello");
   else process.stdout.write(createPublicKey(key).export({ format: "pem", type: "spki" }));
+} else if (breakage === "waits for four others") {
+  const runs = () => readFileSync(${JSON.stringify(folder.join("runs"))}, "utf8").split("\\n");
+  const look = setInterval(() => {
+    if (runs().filter((line) => line.startsWith("sign")).length < 5) return;
+    clearInterval(look);
+    process.stdout.write(sign("sha256", readFileSync(0), key));
+    appendFileSync(${JSON.stringify(folder.join("runs"))}, "end\\n");
+  }, 20);
 } else if (breakage === "never ends") {
   setInterval(() => {}, 1000);
 } else if (breakage === "exits with 3 when it signs") {
