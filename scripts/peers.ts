@@ -1,6 +1,6 @@
 /**
- * Builds the real Kubernetes and etcd that the interoperability suite runs, from Go modules, once a machine. A missing
- * Go toolchain is a failure with a clear message, never a skip.
+ * Builds the real Kubernetes, etcd and zlint that the interoperability suite runs, from Go modules, once a machine. A
+ * missing Go toolchain is a failure with a clear message, never a skip.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -15,6 +15,8 @@ export const KUBERNETES = "v1.37.2";
 export const ETCD = "v3.7.3";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
+/** The linter of certificates. */
+const ZLINT = "v3.7.3";
 
 interface Peer {
   readonly name: string;
@@ -40,6 +42,7 @@ const kubernetes = (name: string, target: string): Peer => ({
 
 const PEERS: readonly Peer[] = [
   { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD, build: "build" },
+  { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
   kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
   kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
   kubernetes("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),

@@ -1,0 +1,225 @@
+/** Certificates of every signer, CA and purpose, before zlint's checks of RFC 5280. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
+  KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
+  KUBELET_SERVING_SIGNER as SERVING,
+  LEGACY_UNKNOWN_SIGNER as LEGACY,
+} from "../../core/kube/certificates_v1.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { issueCertificate } from "../../core/pki/certificate.ts";
+import { KEY_ALGORITHMS } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { planCertificate } from "../../core/signing/plan.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import { runTlsboot } from "../support/child.ts";
+import { toBase64 } from "../support/csr_builder.ts";
+import { createSigningCa } from "../support/signing_ca.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
+import { findPemBlocks } from "./support/pem_files.ts";
+import { CASES, type KeyName, KEYS, type SigningCase } from "./support/signing_cases.ts";
+import { makeRequests, type SigningRequest } from "./support/signing_requests.ts";
+import { startSite } from "./support/site.ts";
+import { assertLints, certificateBlocks, zlintErrors } from "./support/zlint.ts";
+
+/**
+ * What a requester may ask for against RFC 5280: kube-controller-manager issues each of these byte for byte alike
+ * (`signer_comparison_test.ts`), so clients may lean on it.
+ */
+const AS_UPSTREAM: ReadonlyMap<string, string> = new Map([
+  // Nobody is named: the API's client signer has no rule about subjects.
+  ["subject: empty", "e_subject_empty_without_san"],
+  // Names are copied, whatever a host may be called.
+  ["extensions: names of four kinds, out of order", "e_ext_san_uri_host_not_fqdn_or_ip"],
+  ["extensions: a wildcard and an underscore", "e_rfc_dnsname_underscore_in_sld"],
+  // Usages are mapped one by one; none of them makes a CA.
+  ["legacy for cert sign", "e_ext_key_usage_cert_sign_without_ca"],
+  ["legacy for everything", "e_ext_key_usage_cert_sign_without_ca"],
+  // Kubelets with RSA keys ask for key encipherment beside client auth.
+  ["client for key encipherment", "e_key_usage_and_extended_key_usage_inconsistent"],
+  ["kubelet client, three usages", "e_key_usage_and_extended_key_usage_inconsistent"],
+]);
+
+const PROFILE = `apiVersion: tlsboot/v1alpha1
+kind: SigningProfile
+signerName: example.com/web
+subject:
+  commonName: { allowed: ["*.web.example.com"] }
+names:
+  dns: { allowed: ["*.web.example.com"] }
+  ips: { allowed: [10.0.0.0/8, "2001:db8::/32"] }
+  uris: { allowed: ["spiffe://example.com/**"] }
+  emails: { allowed: ["*@example.com"] }
+usages:
+  allowed: [digital signature, server auth, client auth]
+  default: [digital signature, server auth]
+lifetime: { max: 90d, default: 30d }
+extensions:
+  ocsp: [http://ocsp.example.com]
+  caIssuers: [http://pki.example.com/ca.crt]
+  crl: [http://pki.example.com/ca.crl]
+  policies:
+    - { oid: 1.3.6.1.4.1.55555.1, cps: "http://pki.example.com/cps" }
+  raw:
+    - { oid: 1.3.6.1.4.1.55555.2, critical: false, der: "0500" }
+`;
+
+/** A request that each signer lets through, by signer. */
+const WELCOME: readonly SigningCase[] = [
+  { name: "client", signerName: CLIENT, usages: ["client auth", "digital signature"], subject: "/O=ant/CN=alice" },
+  {
+    name: "kubelet-client",
+    signerName: KUBELET_CLIENT,
+    usages: ["client auth", "digital signature"],
+    subject: "/O=system:nodes/CN=system:node:n1",
+  },
+  {
+    name: "kubelet-serving",
+    signerName: SERVING,
+    usages: ["server auth", "digital signature"],
+    subject: "/O=system:nodes/CN=system:node:n1",
+    extensions: ["subjectAltName=DNS:n1.example.org,IP:10.0.0.1,IP:2001:db8::1"],
+  },
+  { name: "legacy", signerName: LEGACY, usages: ["digital signature"], subject: "/CN=legacy" },
+  {
+    name: "web",
+    signerName: "example.com/web",
+    usages: ["server auth", "digital signature"],
+    subject: "/CN=a.web.example.com",
+    extensions: [
+      "subjectAltName=DNS:a.web.example.com,IP:10.0.0.2,URI:spiffe://example.com/web,email:web@example.com",
+    ],
+  },
+];
+
+/** Runs tlsboot in a folder; it must succeed. */
+async function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await runTlsboot(args, { cwd: folder.path });
+  assert.equal(code, 0, `tlsboot ${args.join(" ")}: ${stdout}${stderr}`);
+}
+
+/** Signs a file for each request and answers the certificates by name. */
+async function sign(
+  folder: TempFolder,
+  cases: readonly SigningCase[],
+  ...flags: readonly string[]
+): Promise<ReadonlyMap<string, string>> {
+  await writeFile(folder.join("web.yaml"), PROFILE);
+  const issued = new Map<string, string>();
+  for (const [index, { name, signerName, usages, pem }] of (await makeRequests(folder, cases)).entries()) {
+    const [request, out] = [folder.join("request.csr"), folder.join(`issued-${index}.crt`)];
+    await writeFile(request, pem);
+    const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer-name", signerName];
+    const asked = usages.flatMap((usage) => ["--usage", usage]);
+    await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...asked, ...flags);
+    const [leaf = "", ...behind] = certificateBlocks(await readFile(out, "utf8"));
+    issued.set(name, leaf);
+    behind.forEach((block, at) => issued.set(`${name}, certificate ${at + 2}`, block));
+  }
+  return issued;
+}
+
+async function caFiles(folder: TempFolder, ...names: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(folder.join(name), "utf8")] as const)),
+  );
+}
+
+test("zlint finds no error in a CA of any key, nor in what it issues", async () => {
+  await using folder = await createTempFolder();
+  for (const algorithm of KEY_ALGORITHMS) {
+    await tlsboot(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
+    const leaf = WELCOME.filter(({ signerName }) => signerName === SERVING);
+    const issued = await sign(folder, leaf, "--data-dir", algorithm);
+    await assertLints(folder, new Map([...await caFiles(folder, `${algorithm}/pki/ca.crt`), ...issued]));
+  }
+});
+
+test("zlint finds no error in what every signer issues, for keys of every kind", async () => {
+  await using folder = await createTempFolder();
+  await tlsboot(folder, "ca", "init", "--split");
+  const keys = Object.keys(KEYS) as readonly KeyName[];
+  const client = WELCOME.filter(({ signerName }) => signerName === KUBELET_CLIENT);
+  const ofEachKey = client.flatMap((one) => keys.map((key) => ({ ...one, name: `${one.name} with ${key}`, key })));
+  const issued = await sign(folder, [...WELCOME, ...ofEachKey]);
+  assert.equal(issued.size, WELCOME.length + keys.length);
+  const cas = ["ca", "client-ca", "kubelet-client-ca", "kubelet-serving-ca", "custom-ca"];
+  const files = await caFiles(folder, ...cas.map((name) => `tlsboot-data/pki/${name}.crt`));
+  await assertLints(folder, new Map([...files, ...issued]));
+});
+
+test("zlint finds no error below an intermediate, nor in a CA with name constraints and what it issues", async () => {
+  await using folder = await createTempFolder();
+  await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
+  const extensions = [...CA_EXTENSIONS, "authorityKeyIdentifier=keyid"];
+  await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
+  const files = await caFiles(folder, "intermediate.crt", "root.crt");
+  await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
+  await tlsboot(folder, "ca", "init", "--import-cert", "chain.pem", "--import-key", "intermediate.key");
+  // With a CA that the API believes, only the two client signers make what may be a client's certificate.
+  await assertLints(folder, await sign(folder, WELCOME.filter(({ signerName }) => signerName !== LEGACY)));
+
+  const permitted = ["--permit-dns", "example.org", "--permit-dns", ".web.example.com", "--permit-ip", "10.0.0.0/8"];
+  await tlsboot(folder, "ca", "init", "--data-dir", "narrow", ...permitted, "--permit-ip", "2001:db8::/32");
+  const leaf = WELCOME.filter(({ signerName }) => signerName === SERVING);
+  const issued = await sign(folder, leaf, "--data-dir", "narrow");
+  await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));
+});
+
+test("zlint finds no error in all that up and bootstrap write", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  const finished = await site.tlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
+    ...["--cert-dir", "n1/pki", "--hostname-override", "n1"],
+  );
+  assert.equal(finished.code, 0, finished.stderr);
+  const blocks = [...await findPemBlocks(site.dataDir), ...await findPemBlocks(site.folder.join("n1"))];
+  const certificates = blocks.filter(({ label }) => label === "CERTIFICATE");
+  const named = new Map(certificates.map(({ path, pem }, index) => [`${index} ${path}`, pem]));
+  assert.ok(named.size >= 5, [...named.keys()].join(", "));
+  await assertLints(site.folder, named);
+});
+
+test("zlint finds in odd requests only what kube-controller-manager issues alike", async () => {
+  await using folder = await createTempFolder();
+  const ca = await createSigningCa();
+  const issued = new Map<string, string>();
+  for (const request of await makeRequests(folder, CASES)) {
+    const der = await issue(request, ca);
+    if (der !== undefined) issued.set(request.name, encodePem("CERTIFICATE", der));
+  }
+  assert.ok(issued.size > 80, `${issued.size} were issued`);
+  const errors = await zlintErrors(folder, [...issued.values()]);
+  const found = [...issued.keys()].map((name, index) => [name, errors[index]?.join(", ") ?? ""] as const);
+  assert.deepEqual(new Map(found.filter(([, lints]) => lints !== "")), AS_UPSTREAM);
+});
+
+/** As the signing controller does; undefined when the rules refuse. */
+async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array | undefined> {
+  const { signerName, usages, expirationSeconds, pem } = request;
+  const profile = BUILTIN_SIGNERS.get(signerName);
+  const parsed = parseRequest(toBase64(pem));
+  if (!parsed.ok || profile === undefined) return undefined;
+  const spec = { request: toBase64(pem), signerName, usages };
+  const plan = planCertificate({
+    csr: {
+      metadata: { name: request.csr },
+      spec: { ...spec, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) },
+      status: {},
+    },
+    facts: parsed.value,
+    profile,
+    caNotAfter: ca.certificate.notAfter,
+    signingDurationSeconds: 86_400,
+    now: new Date(),
+  });
+  return plan.ok ? await issueCertificate(plan.value, ca, randomBytes(16)) : undefined;
+}
+
+function randomBytes(length: number): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(length));
+}
