@@ -1,5 +1,6 @@
 /** The machine's own clock and randomness, as the ports see them. */
 import { getRandomValues } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import type { Clock, Random } from "../core/ports.ts";
 
 /**
@@ -8,13 +9,21 @@ import type { Clock, Random } from "../core/ports.ts";
  */
 const SLICE_MS = 30_000;
 
-/** Wall-clock time; waiting goes in slices of at most 30 s, each re-checked against the wall clock. */
+/** The system's clocks; waiting goes in slices of at most 30 s, each checked against the clock that it is for. */
 export function createSystemClock(): Clock {
   return {
     now: () => new Date(),
     async sleepUntil(deadline, signal) {
       signal.throwIfAborted();
       for (let leftMs = deadline.getTime() - Date.now(); leftMs > 0; leftMs = deadline.getTime() - Date.now()) {
+        await delay(Math.min(leftMs, SLICE_MS), signal);
+      }
+    },
+    elapsedMs: () => performance.now(),
+    async sleep(ms, signal) {
+      signal.throwIfAborted();
+      const endsAt = performance.now() + ms;
+      for (let leftMs = ms; leftMs > 0; leftMs = endsAt - performance.now()) {
         await delay(Math.min(leftMs, SLICE_MS), signal);
       }
     },

@@ -16,6 +16,20 @@ test("sleepUntil() ends with the signal's reason, also when years are left", asy
   await assert.rejects(createSystemClock().sleepUntil(new Date(0), abort.signal), reason);
 });
 
+test("sleep() takes its time by elapsedMs(), and ends with the signal's reason", async () => {
+  const clock = createSystemClock();
+  const abort = new AbortController();
+  const before = clock.elapsedMs();
+  await clock.sleep(5, abort.signal);
+  assert.ok(clock.elapsedMs() - before >= 5);
+  await clock.sleep(0, abort.signal);
+  const sleep = clock.sleep(2 ** 40, abort.signal);
+  const reason = new Error("stop");
+  abort.abort(reason);
+  await assert.rejects(sleep, reason);
+  await assert.rejects(clock.sleep(0, abort.signal), reason);
+});
+
 test("createSystemRandom() gives bytes of the length asked and floats below one", () => {
   const random = createSystemRandom();
   assert.equal(random.bytes(32).length, 32);

@@ -3,7 +3,6 @@ import { AppError, messageOf } from "../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
 import { errorFromStatus } from "../core/kube/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
-import { after } from "./deadline.ts";
 
 /** One request; a body is sent as JSON. */
 export interface ApiRequest {
@@ -54,7 +53,7 @@ export function createApi(transport: Transport, options: ApiOptions): Api {
       const waitSeconds = retryAfterSeconds(answer);
       if (waitSeconds === undefined || retries >= MAX_RETRIES) throw await decodeFailure(request, answer);
       await readBody(answer);
-      await options.clock.sleepUntil(after(options.clock, waitSeconds * 1000), signal);
+      await options.clock.sleep(waitSeconds * 1000, signal);
     }
   };
   const requestText: Api["requestText"] = async (request, signal) => await readBody(await open(request, signal));

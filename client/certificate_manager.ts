@@ -73,6 +73,10 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
         await clock.sleepUntil(step.until, either);
         continue;
       }
+      if (step.kind === "pause") {
+        await clock.sleep(step.ms, either);
+        continue;
+      }
       pair = step.kind === "idle" ? await fired(either) : await rotation.rotate(step, either);
     } catch (error) {
       signal.throwIfAborted();
@@ -165,14 +169,14 @@ function createHealth(
   clock: Clock,
 ): { observe(error: AppError | undefined, state: RotationState): "lost" | undefined } {
   let isHealthy = false;
-  let withoutSince: Date | undefined;
+  let withoutSince: number | undefined;
   return {
     observe(error, { certificate }) {
       isHealthy = error === undefined ? true : isServerHealthy(error) ?? isHealthy;
-      const now = clock.now();
-      const isUsable = certificate !== undefined && certificate.notAfter >= now;
+      const now = clock.elapsedMs();
+      const isUsable = certificate !== undefined && certificate.notAfter >= clock.now();
       withoutSince = isUsable ? undefined : withoutSince ?? now;
-      const lackMs = withoutSince === undefined ? 0 : now.getTime() - withoutSince.getTime();
+      const lackMs = withoutSince === undefined ? 0 : now - withoutSince;
       return isHealthy && lackMs >= EXIT_AFTER_MS ? "lost" : undefined;
     },
   };

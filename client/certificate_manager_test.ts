@@ -5,6 +5,7 @@ import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import { Secret } from "../core/brand.ts";
+import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
@@ -57,6 +58,8 @@ interface FixtureOptions {
   readonly hangs?: boolean;
   /** What the store has cannot be read. */
   readonly isBroken?: boolean;
+  /** Pauses after failures wait for the test too. */
+  readonly isPatient?: boolean;
 }
 
 /** A manager whose pauses after failures are over at once; longer sleeps wait for the test. */
@@ -94,7 +97,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     store,
     purpose: options.purpose ?? "client",
     template,
-    clock: createImpatientClock(clock, 0, MINUTE),
+    clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
     logger,
     requestCertificate(key, wanted, credentials, signal) {
@@ -169,6 +172,16 @@ test("runCertificateManager() tries again with growing pauses, then every 32 s (
   ]);
   assert.deepEqual(f.logger.messages("error"), ["Reached backoff limit, still unable to rotate certs"]);
 });
+
+for (const { name, ms } of CLOCK_JUMPS.filter((jump) => jump.ms < 0)) {
+  test(`runCertificateManager() tries again as soon when the clock is set ${name} between two tries`, async () => {
+    await using f = await fixture({ initial: false, failure: DOWN, failures: 1, isPatient: true });
+    await until(() => f.requests.length === 1 && f.clock.sleepers > 0, TURNS);
+    f.clock.set(ms);
+    await f.clock.advance(3_000);
+    await until(() => f.requests.length === 2, TURNS);
+  });
+}
 
 test("runCertificateManager() uses the bootstrap credentials once its certificate has expired", async () => {
   await using f = await fixture({ initial: true });

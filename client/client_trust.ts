@@ -48,8 +48,8 @@ export function createClientTrust(
   }
 
   return async (authority) => {
-    const now = clock.now().getTime();
-    if (asking === undefined && Math.abs(now - askedAt) >= ASK_AGAIN_MS) {
+    const now = clock.elapsedMs();
+    if (asking === undefined && now - askedAt >= ASK_AGAIN_MS) {
       askedAt = now;
       asking = ask().finally(() => {
         asking = undefined;

@@ -6,7 +6,7 @@ import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
 import { explain } from "./csr_request.ts";
-import { after, limitTime } from "./deadline.ts";
+import { limitTime } from "./deadline.ts";
 import { createObjectStore } from "./object_store.ts";
 
 /** Which CSR, and for how long. */
@@ -36,7 +36,7 @@ export async function waitForCertificate(options: WaitOptions, signal: AbortSign
   const { name, clock, timeoutSeconds } = options;
   await using limit = limitTime(
     clock,
-    after(clock, timeoutSeconds * 1000),
+    timeoutSeconds * 1000,
     () =>
       new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
         hint: `approve it, then run the command again: tlsboot approve ${name}`,
@@ -99,7 +99,7 @@ async function probe(store: CsrStore, clock: Clock, signal: AbortSignal): Promis
       refusals = isAppError(error, "unauthorized", "access_denied") ? refusals + 1 : 0;
       if (refusals >= MAX_REFUSALS) throw explain(error, "cannot watch on the certificate signing request");
     }
-    await clock.sleepUntil(after(clock, PROBE_PAUSE_MS), signal);
+    await clock.sleep(PROBE_PAUSE_MS, signal);
   }
 }
 

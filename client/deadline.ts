@@ -7,11 +7,11 @@ export interface TimeLimit extends AsyncDisposable {
   readonly signal: AbortSignal;
 }
 
-/** Makes a signal that also fires, with `createError()`, once the clock reaches the deadline. */
-export function limitTime(clock: Clock, deadline: Date, createError: () => Error, signal: AbortSignal): TimeLimit {
+/** Makes a signal that also fires, with `createError()`, once so many milliseconds have passed. */
+export function limitTime(clock: Clock, ms: number, createError: () => Error, signal: AbortSignal): TimeLimit {
   const over = new AbortController();
   const stop = new AbortController();
-  const sleep = clock.sleepUntil(deadline, AbortSignal.any([signal, stop.signal])).then(
+  const sleep = clock.sleep(ms, AbortSignal.any([signal, stop.signal])).then(
     () => over.abort(createError()),
     () => {}, // stopped or aborted: nobody waits for the limit any more
   );
@@ -22,9 +22,4 @@ export function limitTime(clock: Clock, deadline: Date, createError: () => Error
       await sleep;
     },
   };
-}
-
-/** The time so many milliseconds from now. */
-export function after(clock: Clock, ms: number): Date {
-  return new Date(clock.now().getTime() + ms);
 }

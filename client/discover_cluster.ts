@@ -14,7 +14,7 @@ import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock } from "../core/ports.ts";
 import { createApi } from "./api.ts";
 import type { Connect } from "./connect.ts";
-import { after, limitTime } from "./deadline.ts";
+import { limitTime } from "./deadline.ts";
 
 /** Whom to ask, and what is known of the cluster. */
 export interface DiscoveryOptions {
@@ -59,7 +59,7 @@ export async function discoverCluster(options: DiscoveryOptions, signal: AbortSi
     if (error.message !== delay?.message) onProgress?.({ kind: "discoveryDelayed", reason: error.message });
     delay = error;
   };
-  await using limit = limitTime(clock, after(clock, (options.waitSeconds ?? WAIT_SECONDS) * 1000), tooLate, signal);
+  await using limit = limitTime(clock, (options.waitSeconds ?? WAIT_SECONDS) * 1000, tooLate, signal);
   onProgress?.({ kind: "discovering", server });
   const first = await readSigned(options, { server, insecureSkipTlsVerify: true }, onDelay, limit.signal);
   const cluster = pinnedCluster(options, first);
@@ -100,7 +100,7 @@ async function readSigned(
       if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
       onDelay(unreadable(server, error));
     }
-    await clock.sleepUntil(after(clock, PAUSE_MS), signal);
+    await clock.sleep(PAUSE_MS, signal);
   }
 }
 

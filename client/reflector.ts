@@ -8,7 +8,7 @@ import { StatusError } from "../core/kube/status.ts";
 import type { Change, Clock, Logger, Random } from "../core/ports.ts";
 import type { Api } from "./api.ts";
 import { reconnectDelayMs } from "./backoff.ts";
-import { after, limitTime } from "./deadline.ts";
+import { limitTime } from "./deadline.ts";
 import { readJsonLines } from "./json_lines.ts";
 import { createKnownObjects, type KnownObjects } from "./known_objects.ts";
 import { isGone, listAll, withQuery } from "./listing.ts";
@@ -121,7 +121,7 @@ async function* readWatch<T extends KubeObject>(
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): AsyncGenerator<Change<T>> {
-  const startedAt = options.clock.now().getTime();
+  const startedAt = options.clock.elapsedMs();
   // client-go: 5 to 10 minutes, so that watches spread over the servers again and again.
   const timeoutSeconds = 300 + Math.floor(options.random.float() * 300);
   const query = {
@@ -134,7 +134,7 @@ async function* readWatch<T extends KubeObject>(
   // A dead connection must not look like a quiet one for ever.
   await using limit = limitTime(
     options.clock,
-    new Date(startedAt + timeoutSeconds * 1000 + SILENCE_GRACE_MS),
+    timeoutSeconds * 1000 + SILENCE_GRACE_MS,
     () => new AppError("unreachable", "cannot watch: the connection went silent", { retryable: true }),
     signal,
   );
@@ -160,7 +160,7 @@ async function* readWatch<T extends KubeObject>(
     yield* event.kind === "changed" ? known.change(event.object) : known.delete(event.object);
   }
   signal.throwIfAborted();
-  if (events === 0 && options.clock.now().getTime() - startedAt < SHORT_WATCH_MS) {
+  if (events === 0 && options.clock.elapsedMs() - startedAt < SHORT_WATCH_MS) {
     throw new AppError("api_error", `cannot watch "${options.collection}": the watch ended at once`, {
       retryable: true,
     });
@@ -206,5 +206,5 @@ async function pause(
     error: error.message,
     delayMs,
   });
-  await options.clock.sleepUntil(after(options.clock, delayMs), signal);
+  await options.clock.sleep(delayMs, signal);
 }

@@ -1,7 +1,7 @@
 /** Waits until a server answers, before it is asked for anything that matters. */
 import { AppError, isAppError } from "../core/errors.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { after, limitTime } from "./deadline.ts";
+import { limitTime } from "./deadline.ts";
 
 /** kubelet's: 1 min of tries, 2 s and up to a fifth more apart, each with 1 s to answer (`bootstrap.go` waitForServer). */
 const LIMIT_MS = 60_000;
@@ -19,10 +19,10 @@ export async function waitForServer(
 ): Promise<void> {
   const { clock, random, logger } = deps;
   const limitMs = Math.min(LIMIT_MS, (deps.waitSeconds ?? Infinity) * 1000);
-  const deadline = after(clock, limitMs);
-  while (clock.now() < deadline) {
+  const startedAt = clock.elapsedMs();
+  while (clock.elapsedMs() - startedAt < limitMs) {
     if (await isAnswering(transport, clock, signal)) return;
-    await clock.sleepUntil(after(clock, PAUSE_MS * (1 + 0.2 * random.float())), signal);
+    await clock.sleep(PAUSE_MS * (1 + 0.2 * random.float()), signal);
   }
   logger.warn("Error waiting for apiserver to come up", { waitedMs: limitMs });
 }
@@ -30,7 +30,7 @@ export async function waitForServer(
 async function isAnswering(transport: Transport, clock: Clock, signal: AbortSignal): Promise<boolean> {
   const tooLate = (): Error =>
     new AppError("timeout", "cannot reach the server: no answer in time", { retryable: true });
-  await using limit = limitTime(clock, after(clock, ANSWER_MS), tooLate, signal);
+  await using limit = limitTime(clock, ANSWER_MS, tooLate, signal);
   try {
     const answer = await transport.send({ method: "GET", path: "/healthz", headers: {} }, limit.signal);
     for await (const _ of answer.body); // read to the end, so that the connection can be used again

@@ -29,7 +29,7 @@ export function createServerNames(
   const hosts = [...SERVICE_NAMES, url.hostname.replace(/^\[|\]$/g, ""), cluster.tlsServerName ?? ""];
   let known: { readonly names: NodeNames; readonly until: number } | undefined;
   return async () => {
-    const now = clock.now().getTime();
+    const now = clock.elapsedMs();
     if (known !== undefined && now < known.until) return known.names;
     const certificate = await findServingCertificate(url, cluster.tlsServerName, TIMEOUT_MS);
     if (certificate === undefined) {

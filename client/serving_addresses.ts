@@ -4,7 +4,6 @@ import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { servingTemplate } from "../core/bootstrap/serving.ts";
 import { observe, type Settling } from "../core/bootstrap/settling.ts";
 import type { Clock, Logger } from "../core/ports.ts";
-import { after } from "./deadline.ts";
 import type { TemplateHolder } from "./template_source.ts";
 
 /** What following needs. */
@@ -32,14 +31,14 @@ export async function followServingAddresses(options: ServingAddressesOptions, s
     if (servingTemplate(nodeName, names) !== undefined) {
       // There is nothing to lose by the first address.
       const quietMs = template.current() === undefined ? 0 : QUIET_MS;
-      const next = observe(state, names, clock.now(), { quietMs, isEqual });
+      const next = observe(state, names, clock.elapsedMs(), { quietMs, isEqual });
       if (!isEqual(next.settled, state.settled)) {
         logger.warn("addresses have changed", { ...names });
         template.set(servingTemplate(nodeName, names));
       }
       state = next;
     }
-    await clock.sleepUntil(after(clock, PAUSE_MS), signal);
+    await clock.sleep(PAUSE_MS, signal);
   }
 }
 

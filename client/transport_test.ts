@@ -12,7 +12,12 @@ import { type ClientPair, createTlsTransport, type TlsTransport, type TlsTranspo
 // TLS stacks look at the machine's own time, so do the certificates here.
 const NOW = new Date();
 const HOUR_MS = 3_600_000;
-const clock: Clock = { now: () => NOW, sleepUntil: () => Promise.resolve() };
+const clock: Clock = {
+  now: () => NOW,
+  sleepUntil: () => Promise.resolve(),
+  elapsedMs: () => 0,
+  sleep: () => Promise.resolve(),
+};
 const { signal } = new AbortController();
 
 function open(server: string, edit: Partial<TlsTransportOptions>): TlsTransport {

@@ -7,11 +7,18 @@ import type { CertificateSigningRequest } from "./kube/certificates_v1.ts";
 import type { Lease } from "./kube/coordination_v1.ts";
 import type { KubeObject } from "./kube/meta.ts";
 
-/** Wall-clock time and waiting. */
+/**
+ * Time and waiting, of two kinds: the wall clock, which people and NTP set forward and back, for what is written down
+ * (validity, expiry, timestamps); and elapsed time, which only passes, for durations (pauses, limits, rates).
+ */
 export interface Clock {
   now(): Date;
   /** Resolves at the deadline (wall clock, also after the machine slept); rejects with `signal.reason`. */
   sleepUntil(deadline: Date, signal: AbortSignal): Promise<void>;
+  /** Milliseconds since some moment in the past, however the wall clock is set. */
+  elapsedMs(): number;
+  /** Resolves after a duration, however the wall clock is set meanwhile; rejects with `signal.reason`. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Randomness. */

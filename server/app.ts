@@ -116,6 +116,7 @@ function observe(deps: AppDeps) {
     const { rawHeaders, remoteAddress, user, signal, target } = context.env;
     const { requestUri, path = "", query } = readTarget(request.url, target);
     const receivedAt = deps.clock.now();
+    const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
     const repeated = repeatedHeaders(rawHeaders);
     const exchange: Exchange = {
@@ -137,7 +138,7 @@ function observe(deps: AppDeps) {
     const answeredAt = deps.clock.now();
     const code = context.res.status;
     const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(info) };
-    deps.metrics.observe(observed, code, (answeredAt.getTime() - receivedAt.getTime()) / 1000);
+    deps.metrics.observe(observed, code, (deps.clock.elapsedMs() - startedMs) / 1000);
     const { audit } = deps;
     if (audit === undefined) return;
     const record: AuditRecord = {
@@ -184,8 +185,7 @@ function deadline(deps: AppDeps) {
     const exchange = context.get("exchange");
     const milliseconds = requestedTimeout(exchange);
     if (milliseconds === undefined) return await next();
-    const until = new Date(deps.clock.now().getTime() + milliseconds);
-    const isDone = await isDoneWithin(deps.clock, until, (signal) => {
+    const isDone = await isDoneWithin(deps.clock, milliseconds, (signal) => {
       context.set("exchange", { ...exchange, signal: AbortSignal.any([exchange.signal, signal]) });
       return next();
     });

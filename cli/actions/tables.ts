@@ -64,7 +64,7 @@ export async function* watchObjects(
     }
     signal.throwIfAborted();
     // Nothing came: a server that ends every watch at once must not be asked without a pause.
-    if (resourceVersion === before) await clock.sleepUntil(new Date(clock.now().getTime() + PAUSE_MS), signal);
+    if (resourceVersion === before) await clock.sleep(PAUSE_MS, signal);
   }
 }
 

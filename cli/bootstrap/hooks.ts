@@ -1,7 +1,7 @@
 /** What is run and who is told once a certificate has changed: a command of the shell, and processes by their pid files. */
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
-import { after, limitTime } from "../../client/deadline.ts";
+import { limitTime } from "../../client/deadline.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { Io } from "../io.ts";
@@ -71,7 +71,7 @@ async function runCommand(command: string, change: PairChange, tools: HookTools,
   const { io } = tools;
   const doing = `cannot run "${command}"`;
   const tooLate = () => new Error(`${doing}: still running after ${EXEC_LIMIT_MS / 60_000} minutes, ended`);
-  await using limit = limitTime(io.clock, after(io.clock, EXEC_LIMIT_MS), tooLate, signal);
+  await using limit = limitTime(io.clock, EXEC_LIMIT_MS, tooLate, signal);
   await new Promise<void>((resolve, reject) => {
     const child = spawn(command, {
       shell: true,

@@ -71,7 +71,7 @@ export async function followPolicies(
     current: () => current,
     async *changes(signal) {
       while (true) {
-        await clock.sleepUntil(new Date(clock.now().getTime() + LOOK_EVERY_MS), signal);
+        await clock.sleep(LOOK_EVERY_MS, signal);
         const content = await contentOf(flags, deps);
         if (content === seen) continue;
         seen = content;

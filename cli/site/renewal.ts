@@ -12,7 +12,7 @@ export async function keepFresh(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await deps.clock.sleepUntil(new Date(deps.clock.now().getTime() + LOOK_EVERY_MS), signal);
+      await deps.clock.sleep(LOOK_EVERY_MS, signal);
     } catch (error) {
       if (signal.aborted) return;
       throw error;

@@ -39,6 +39,8 @@ export interface RotationState {
 /** What to do next. `state` is the state to go on with. */
 export type RotationStep =
   | { readonly kind: "sleep"; readonly until: Date; readonly state: RotationState }
+  /** A wait after a try: a duration, which no setting of the clock makes longer. */
+  | { readonly kind: "pause"; readonly ms: number; readonly state: RotationState }
   /** It is time, but only another template makes it possible. */
   | { readonly kind: "idle"; readonly state: RotationState }
   /** Make a new key and ask, with the current certificate while it is valid, else with the bootstrap credentials. */
@@ -55,6 +57,8 @@ const ROUND_PAUSE_MS = 1_000;
 const RETRY_PAUSES_MS: readonly number[] = [2_000, 4_000, 8_000, 16_000];
 /** The pause after every later try. */
 const LATE_RETRY_PAUSE_MS = 32_000;
+/** A deadline that no clock is before, however it is set. */
+const AT_ONCE = new Date(-8.64e15);
 /** How many tries make client-go log that the backoff limit is reached. */
 export const BACKOFF_LIMIT = RETRY_PAUSES_MS.length + 1;
 
@@ -75,12 +79,14 @@ export function startRotation(
   };
 }
 
-/** Decides: sleep, or ask now. `random` is uniform in [0, 1) and used once a round. */
+/** Decides: sleep, pause, or ask now. `random` is uniform in [0, 1) and used once a round. */
 export function nextStep(state: RotationState, now: Date, random: () => number): RotationStep {
-  const deadline = state.deadline ?? (state.forced ? now : decideDeadline(state, now, random));
+  const deadline = state.deadline ?? (state.forced ? AT_ONCE : decideDeadline(state, random));
   const settled: RotationState = { ...state, deadline };
-  const until = state.notUntil !== undefined && state.notUntil > deadline ? state.notUntil : deadline;
-  if (until > now) return { kind: "sleep", until, state: settled };
+  if (deadline > now) return { kind: "sleep", until: deadline, state: settled };
+  const pauseMs = state.notUntil === undefined ? 0 : state.notUntil.getTime() - now.getTime();
+  // No pause is that long: the clock was set back.
+  if (pauseMs > 0 && pauseMs <= LATE_RETRY_PAUSE_MS) return { kind: "pause", ms: pauseMs, state: settled };
   const { template } = state;
   if (template === undefined) return { kind: "idle", state: settled };
   const valid = state.certificate !== undefined && state.certificate.notAfter >= now;
@@ -134,7 +140,7 @@ export function satisfiesTemplate(
     template.ipAddresses.every((item) => certificate.ipAddresses.includes(item));
 }
 
-function decideDeadline(state: RotationState, now: Date, random: () => number): Date {
-  if (state.certificate === undefined || !satisfiesTemplate(state.certificate, state.template)) return now;
+function decideDeadline(state: RotationState, random: () => number): Date {
+  if (state.certificate === undefined || !satisfiesTemplate(state.certificate, state.template)) return AT_ONCE;
   return rotationDeadline(state.certificate, random);
 }

@@ -153,7 +153,13 @@ test("nextStep() keeps the deadline of a round and chooses another one for the n
 test("nextStep() pauses a second after a certificate that is due again at once", () => {
   const state = startRotation(undefined, TEMPLATE, NOW);
   const step = nextStep(afterRotation(state, certificate({ commonName: "other" }), NOW), NOW, () => 0);
-  assert.deepEqual(step.kind === "sleep" && step.until, at(SECOND));
+  assert.equal(step.kind === "pause" && step.ms, SECOND);
+});
+
+test("nextStep() asks at once when the clock was set back during a pause", () => {
+  const state = afterFailure(startRotation(undefined, TEMPLATE, NOW), NOW, () => 0);
+  assert.equal(nextStep(state, at(SECOND), () => 0).kind, "pause");
+  for (const back of [-HOUR, -365 * 24 * HOUR]) assert.equal(nextStep(state, at(back), () => 0).kind, "request");
 });
 
 test("afterFailure() waits 2, 4, 8, 16 s, then 32 s for ever", () => {

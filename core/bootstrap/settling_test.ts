@@ -4,10 +4,6 @@ import { observe, type Settling } from "./settling.ts";
 
 const RULES = { quietMs: 30_000, isEqual: (a: string, b: string) => a === b };
 
-function at(seconds: number): Date {
-  return new Date(Date.UTC(2026, 0, 1) + seconds * 1_000);
-}
-
 for (
   const { name, seen, want } of [
     {
@@ -22,13 +18,12 @@ for (
     },
     { name: "a change of the change begins anew", seen: [[0, "b"], [20, "c"], [40, "c"], [50, "c"]], want: "aaac" },
     { name: "nothing happens without a change", seen: [[0, "a"], [99, "a"]], want: "aa" },
-    { name: "a clock set back begins anew", seen: [[100, "b"], [0, "b"], [29, "b"], [30, "b"]], want: "aaab" },
   ] as const
 ) {
   test(`observe(): ${name}`, () => {
     let state: Settling<string> = { settled: "a" };
     const settled = seen.map(([seconds, value]) => {
-      state = observe(state, value, at(seconds), RULES);
+      state = observe(state, value, seconds * 1_000, RULES);
       return state.settled;
     });
     assert.equal(settled.join(""), want);

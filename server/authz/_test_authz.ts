@@ -34,6 +34,8 @@ export function fakeAuthorizer(allows: (attributes: Attributes) => boolean): Fak
 const STANDING_CLOCK: Clock = {
   now: () => new Date("2026-01-01T00:00:00Z"),
   sleepUntil: () => Promise.reject(new Error("nobody sleeps here")),
+  elapsedMs: () => 0,
+  sleep: () => Promise.reject(new Error("nobody sleeps here")),
 };
 
 /** The real chain over a memory store, which can be written to. */

@@ -24,8 +24,7 @@ export async function runAggregation(deps: AggregationDeps, signal: AbortSignal)
     } catch (error) {
       if (signal.aborted) return;
       deps.logger.error("aggregation of cluster roles failed, starting it again", { error: messageOf(error) });
-      const wakeAt = new Date(deps.clock.now().getTime() + backoffMs(failures));
-      await deps.clock.sleepUntil(wakeAt, signal).catch(() => {});
+      await deps.clock.sleep(backoffMs(failures), signal).catch(() => {});
     }
   }
 }

@@ -29,7 +29,7 @@ export async function runCleaner(options: CleanerOptions, signal: AbortSignal): 
       // A list that fails is tried again soon, an hour would be long.
       const pause = passed ? intervalMs : Math.min(backoffMs(failures), intervalMs);
       failures = passed ? 0 : failures + 1;
-      await clock.sleepUntil(new Date(clock.now().getTime() + pause), signal);
+      await clock.sleep(pause, signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;

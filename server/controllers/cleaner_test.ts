@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
+import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -34,6 +35,22 @@ test("runCleaner() passes at the start and each hour, and goes on after a failin
   await running;
   assert.equal(clock.sleepers, 0);
 });
+
+for (const { name, ms } of CLOCK_JUMPS) {
+  test(`runCleaner() passes each hour when the clock is set ${name}, and judges age by the clock as upstream does`, async () => {
+    const clock = createFakeClock("2026-01-01T00:30:00Z");
+    const store = createMemoryObjectStore({ objects: [await buildCsr({ name: "denied", conditions: denied })] });
+    const abort = new AbortController();
+    const running = runCleaner({ store, clock, logger: createMemoryLogger() }, abort.signal);
+    await settle();
+    clock.set(ms);
+    await clock.advance(3_600_000);
+    assert.deepEqual(store.calls.filter((call) => call === "list"), ["list", "list"]);
+    assert.equal(store.calls.includes("delete denied"), ms > -3_600_000);
+    abort.abort();
+    await running;
+  });
+}
 
 test("runCleaner() tries a failing list again soon", async () => {
   const clock = createFakeClock("2026-01-01T02:00:00Z");

@@ -133,7 +133,8 @@ function createElector(options: LeaderElectionOptions): Elector {
 
   async function claim(signal: AbortSignal): Promise<boolean> {
     const now = clock.now();
-    if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, now)) {
+    const elapsedMs = clock.elapsedMs();
+    if (observed !== undefined && isMine(observed.lease) && isHeldAt(observed, elapsedMs)) {
       // Nobody else can have it: write without reading first, as long as that works.
       const written = await write(observed.lease, claimLease(observed.lease.spec, candidate, now), signal)
         .catch(() => undefined);
@@ -145,18 +146,18 @@ function createElector(options: LeaderElectionOptions): Elector {
       const metadata = { name, namespace };
       const spec = claimLease(undefined, candidate, now);
       const made = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
-      observed = { lease: await store.create(made, signal), at: now.getTime() };
+      observed = { lease: await store.create(made, signal), at: elapsedMs };
       return true;
     }
-    observed = observe(observed, lease, now);
-    if (!isMine(lease) && isHeldAt(observed, now)) return false;
+    observed = observe(observed, lease, elapsedMs);
+    if (!isMine(lease) && isHeldAt(observed, elapsedMs)) return false;
     await write(lease, claimLease(lease.spec, candidate, now), signal);
     return true;
   }
 
   async function write(lease: Lease, spec: LeaseSpec, signal: AbortSignal): Promise<Lease> {
     const written = await store.update({ ...lease, spec }, signal);
-    observed = { lease: written, at: clock.now().getTime() };
+    observed = { lease: written, at: clock.elapsedMs() };
     return written;
   }
 
@@ -186,7 +187,7 @@ function createElector(options: LeaderElectionOptions): Elector {
   ): Promise<boolean> {
     using limit = createChildAbort(parent);
     using timer = createChildAbort(limit.signal);
-    const alarm = clock.sleepUntil(after(renewDeadlineMs), timer.signal).then(() => limit.abort(), () => undefined);
+    const alarm = clock.sleep(renewDeadlineMs, timer.signal).then(() => limit.abort(), () => undefined);
     try {
       return await act(limit.signal);
     } finally {
@@ -197,13 +198,9 @@ function createElector(options: LeaderElectionOptions): Elector {
 
   /** An abort just ends the pause; the loops look at the signal themselves. */
   async function pause(ms: number, signal: AbortSignal): Promise<void> {
-    await clock.sleepUntil(after(ms), signal).catch((error: unknown) => {
+    await clock.sleep(ms, signal).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
-  }
-
-  function after(ms: number): Date {
-    return new Date(clock.now().getTime() + ms);
   }
 
   function isMine(lease: Lease): boolean {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import type { Lease } from "../../core/kube/coordination_v1.ts";
+import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -113,6 +114,23 @@ test("runWhileLeading() takes over 15 s after a leader fell silent, by its own c
   await one.stop();
 });
 
+for (const { name, ms } of CLOCK_JUMPS) {
+  test(`runWhileLeading() keeps its term, and its rival waits on, when the clock is set ${name}`, async () => {
+    const clock = createFakeClock();
+    const store = createMemoryObjectStore<Lease>();
+    const one = stand("one", store, clock);
+    await clock.advance(5_000);
+    const two = stand("two", store, clock);
+    await clock.advance(5_000);
+    clock.set(ms);
+    const before = store.calls.length;
+    await clock.advance(60_000);
+    assert.ok(store.calls.length > before + 30, "both go on asking every two seconds");
+    assert.deepEqual([one.terms, two.terms], [["begin"], []]);
+    await Promise.all([one.stop(), two.stop()]);
+  });
+}
+
 test("runWhileLeading() stops its work after 10 s without a renewal, and stands again", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
@@ -218,8 +236,8 @@ test("claimLease(), releaseLease(), isHeldAt() and observe() keep the record as 
   const store = createMemoryObjectStore<Lease>({ objects: [{ metadata: { name: "l" }, spec: claimed }] });
   const lease = await store.get("l", NEVER);
   assert.ok(lease !== undefined);
-  const seen = observe(undefined, lease, now);
-  assert.equal(isHeldAt(seen, new Date(now.getTime() + 14_999)), true);
-  assert.equal(isHeldAt(seen, new Date(now.getTime() + 15_000)), false);
-  assert.equal(observe(seen, lease, new Date(now.getTime() + 5_000)).at, now.getTime());
+  const seen = observe(undefined, lease, 10_000);
+  assert.equal(isHeldAt(seen, 24_999), true);
+  assert.equal(isHeldAt(seen, 25_000), false);
+  assert.equal(observe(seen, lease, 15_000).at, 10_000);
 });

@@ -2,10 +2,10 @@
 import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 
-/** A lease as it was last seen to change. Only our own clock is used: the holder's may be wrong. */
+/** A lease as it was last seen to change. Only our own time is used: the holder's clock may be wrong. */
 export interface ObservedLease {
   readonly lease: Lease;
-  /** When it was seen to change, in ms since the epoch. */
+  /** When it was seen to change, in elapsed milliseconds: a clock that is set must not end or prolong a term. */
   readonly at: number;
 }
 
@@ -16,16 +16,16 @@ export interface Candidate {
 }
 
 /** True when somebody holds the lease and has not been silent for longer than its duration. */
-export function isHeldAt(observed: ObservedLease, now: Date): boolean {
+export function isHeldAt(observed: ObservedLease, elapsedMs: number): boolean {
   const { holderIdentity = "", leaseDurationSeconds = 0 } = observed.lease.spec;
-  return holderIdentity !== "" && observed.at + leaseDurationSeconds * 1000 > now.getTime();
+  return holderIdentity !== "" && observed.at + leaseDurationSeconds * 1000 > elapsedMs;
 }
 
 /** The same lease, unless it changed: then it is observed from now on. */
-export function observe(known: ObservedLease | undefined, lease: Lease, now: Date): ObservedLease {
+export function observe(known: ObservedLease | undefined, lease: Lease, elapsedMs: number): ObservedLease {
   const changed = known === undefined || JSON.stringify(known.lease.spec) !== JSON.stringify(lease.spec);
   // The resourceVersion may be newer although nothing of the record changed.
-  return { lease, at: changed ? now.getTime() : known.at };
+  return { lease, at: changed ? elapsedMs : known.at };
 }
 
 /** The record of a candidate that takes the lease, or keeps it. `spec` is the present record, if any. */

@@ -175,7 +175,7 @@ export async function runController<T extends KubeObject>(
   }
 
   function sleep(ms: number): Promise<void> {
-    return clock.sleepUntil(new Date(clock.now().getTime() + ms), signal);
+    return clock.sleep(ms, signal);
   }
 
   logger.debug("controller started", { workers });

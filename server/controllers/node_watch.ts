@@ -52,7 +52,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
   }
 
   async function* changes(signal: AbortSignal): AsyncIterable<Change<ReportingNode>> {
-    while (!isNeeded()) await clock.sleepUntil(new Date(clock.now().getTime() + ASK_EVERY_MS), signal);
+    while (!isNeeded()) await clock.sleep(ASK_EVERY_MS, signal);
     const missing = new Set(known.keys());
     try {
       for await (const change of store.changes(signal)) {

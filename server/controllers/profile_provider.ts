@@ -59,7 +59,7 @@ export async function followProfiles(
   while (!signal.aborted) {
     for (const source of sources) await source.current();
     try {
-      await clock.sleepUntil(new Date(clock.now().getTime() + FOLLOW_INTERVAL_MS), signal);
+      await clock.sleep(FOLLOW_INTERVAL_MS, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }

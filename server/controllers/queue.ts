@@ -33,7 +33,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
   const waiting = new Map<string, number>();
   const failureCounts = new Map<string, number>();
   const takers: PromiseWithResolvers<void>[] = [];
-  let bucket = createTokenBucket(clock.now());
+  let bucket = createTokenBucket(clock.elapsedMs());
   let earlier = Promise.withResolvers<void>();
   let alarmAt = Infinity;
 
@@ -48,7 +48,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
 
   function addAfter(name: string, ms: number): void {
     if (ms <= 0) return add(name);
-    const at = clock.now().getTime() + ms;
+    const at = clock.elapsedMs() + ms;
     if ((waiting.get(name) ?? Infinity) <= at) return;
     waiting.set(name, at);
     if (at < alarmAt) earlier.resolve();
@@ -57,7 +57,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
   function addRateLimited(name: string): void {
     const failures = failureCounts.get(name) ?? 0;
     failureCounts.set(name, failures + 1);
-    const reservation = reserveToken(bucket, clock.now());
+    const reservation = reserveToken(bucket, clock.elapsedMs());
     bucket = reservation.bucket;
     addAfter(name, Math.max(backoffMs(failures), reservation.delayMs));
   }
@@ -98,7 +98,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
         if (signal.aborted) return;
         throw error;
       }
-      const now = clock.now().getTime();
+      const now = clock.elapsedMs();
       for (const [name, at] of waiting) {
         if (at > now) continue;
         waiting.delete(name);
@@ -111,7 +111,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
   async function sleepUntilAlarm(signal: AbortSignal): Promise<void> {
     if (alarmAt === Infinity) return await orAbort(earlier.promise, signal);
     using sleep = createChildAbort(signal);
-    const slept = clock.sleepUntil(new Date(alarmAt), sleep.signal);
+    const slept = clock.sleep(alarmAt - clock.elapsedMs(), sleep.signal);
     try {
       await orAbort(Promise.race([slept, earlier.promise]), signal);
     } finally {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
+import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createWorkQueue } from "./queue.ts";
 import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
@@ -21,7 +22,7 @@ test("backoffMs() doubles from 200 ms and stops at 1000 s", () => {
 });
 
 test("reserveToken() gives 100 at once, then 10 a second", () => {
-  const now = new Date("2026-01-01T00:00:00Z");
+  const now = 1_000;
   let bucket = createTokenBucket(now);
   const delays: number[] = [];
   for (let index = 0; index < 103; index += 1) {
@@ -30,7 +31,7 @@ test("reserveToken() gives 100 at once, then 10 a second", () => {
     delays.push(reservation.delayMs);
   }
   assert.deepEqual(delays.slice(98), [0, 0, 100, 200, 300]);
-  assert.equal(reserveToken(bucket, new Date(now.getTime() + 400)).delayMs, 0);
+  assert.equal(reserveToken(bucket, now + 400).delayMs, 0);
 });
 
 test("createWorkQueue() hands out a name once, in order of arrival", async () => {
@@ -158,3 +159,25 @@ test("createWorkQueue() loses no name, whatever the order of adds and dones", as
     { numRuns: 30 },
   );
 });
+
+for (const { name, ms } of CLOCK_JUMPS) {
+  test(`createWorkQueue() keeps its waits when the clock is set ${name}`, async () => {
+    const clock = createFakeClock();
+    const queue = createWorkQueue(clock);
+    const abort = new AbortController();
+    const delays = queue.runDelays(abort.signal);
+    queue.addAfter("a", 1_000);
+    await settle();
+    clock.set(ms);
+    let taken = "";
+    const take = queue.take(NEVER).then((item) => taken = item);
+    await clock.advance(999);
+    assert.equal(taken, "");
+    await clock.advance(1);
+    await settle();
+    assert.equal(taken, "a");
+    await take;
+    abort.abort();
+    await delays;
+  });
+}

@@ -13,25 +13,23 @@ export function backoffMs(failures: number): number {
 /** A token bucket: 10 per second, 100 at once. `tokens` is negative when tokens are owed. */
 export interface TokenBucket {
   readonly tokens: number;
-  /** When `tokens` was right, in ms since the epoch. */
+  /** When `tokens` was right, in elapsed milliseconds as all times here. */
   readonly at: number;
 }
 
 /** A full bucket. */
-export function createTokenBucket(now: Date): TokenBucket {
-  return { tokens: BURST, at: now.getTime() };
+export function createTokenBucket(now: number): TokenBucket {
+  return { tokens: BURST, at: now };
 }
 
 /** Takes one token, which is there after `delayMs`. */
 export function reserveToken(
   bucket: TokenBucket,
-  now: Date,
+  now: number,
 ): { readonly bucket: TokenBucket; readonly delayMs: number } {
-  // A clock that was set back must not owe more than before.
-  const elapsedMs = Math.max(0, now.getTime() - bucket.at);
-  const tokens = Math.min(BURST, bucket.tokens + elapsedMs * TOKENS_PER_SECOND / 1000) - 1;
+  const tokens = Math.min(BURST, bucket.tokens + (now - bucket.at) * TOKENS_PER_SECOND / 1000) - 1;
   return {
-    bucket: { tokens, at: now.getTime() },
+    bucket: { tokens, at: now },
     delayMs: tokens >= 0 ? 0 : Math.ceil(-tokens * 1000 / TOKENS_PER_SECOND),
   };
 }

@@ -8,7 +8,7 @@ export interface ReloadingOptions<T> {
   readonly first: T;
   /** Makes it of what the files hold by now; the very same value when they hold what `known` was made of. */
   readonly load: (known: T) => Promise<T>;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "elapsedMs">;
   /** Told of each new value. */
   readonly onChange: (value: T) => void;
   /** Told why the files cannot be used, once for each reason. */
@@ -21,7 +21,7 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Gives the newest value that was good; files that cannot be used leave the old one in use. Never rejects. */
 export function createReloading<T>({ first, load, clock, onChange, onFault }: ReloadingOptions<T>): () => Promise<T> {
   let current = first;
-  let checkedAt = clock.now().getTime();
+  let checkedAt = clock.elapsedMs();
   let refused = "";
   let check: Promise<void> | undefined;
 
@@ -40,9 +40,8 @@ export function createReloading<T>({ first, load, clock, onChange, onFault }: Re
   }
 
   return async () => {
-    const now = clock.now().getTime();
-    // A clock that was set back checks at once.
-    if (check === undefined && Math.abs(now - checkedAt) >= CHECK_INTERVAL_MS) {
+    const now = clock.elapsedMs();
+    if (check === undefined && now - checkedAt >= CHECK_INTERVAL_MS) {
       checkedAt = now;
       check = reload().finally(() => {
         check = undefined;

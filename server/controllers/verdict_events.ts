@@ -57,10 +57,10 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
   const buckets = new Map<string, Bucket>();
 
   function takes(requester: string): boolean {
-    const now = clock.now().getTime();
+    const now = clock.elapsedMs();
     for (const [other, { at }] of buckets) if (now - at > QUIET_MS) buckets.delete(other);
     const { tokens, at } = buckets.get(requester) ?? { tokens: BURST, at: now };
-    const filled = Math.min(BURST, tokens + Math.max(0, now - at) / REFILL_MS);
+    const filled = Math.min(BURST, tokens + (now - at) / REFILL_MS);
     if (filled < 1) return false;
     buckets.set(requester, { tokens: filled - 1, at: now });
     return true;

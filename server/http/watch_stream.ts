@@ -57,7 +57,7 @@ export function watchBody(
 ): ReadableStream<Uint8Array> {
   const encode = createEventEncoder(format);
   const over = new AbortController();
-  const startedAt = format.clock.now().getTime();
+  const startedAt = format.clock.elapsedMs();
   const endsAt = startedAt + timing.timeoutMs;
   const bookmarks = createBookmarks(timing, startedAt);
   const stop = () => over.abort(new Error("the watch is over"));
@@ -72,17 +72,17 @@ export function watchBody(
   /** What is to be sent next; undefined when the watch is over. */
   async function nextEvents(): Promise<readonly WatchEvent[] | undefined> {
     while (true) {
-      const now = format.clock.now().getTime();
+      const now = format.clock.elapsedMs();
       if (now >= endsAt) return undefined;
       pending ??= watching.next();
       const wakeAt = Math.max(Math.min(endsAt, bookmarks.dueAt()), now);
-      const outcome = await raceEvents(pending, format.clock, new Date(wakeAt), over.signal);
+      const outcome = await raceEvents(pending, format.clock, wakeAt - now, over.signal);
       if (outcome.kind === "over") return undefined;
       if (outcome.kind === "events") {
         pending = undefined;
         return outcome.events;
       }
-      const at = format.clock.now().getTime();
+      const at = format.clock.elapsedMs();
       const revision = at < endsAt && bookmarks.take(at) ? watching.progress() : undefined;
       if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
     }
@@ -129,7 +129,7 @@ type Outcome =
 async function raceEvents(
   events: Promise<readonly WatchEvent[] | undefined>,
   clock: Clock,
-  wakeAt: Date,
+  waitMs: number,
   over: AbortSignal,
 ): Promise<Outcome> {
   if (over.aborted) return { kind: "over" };
@@ -139,7 +139,7 @@ async function raceEvents(
   try {
     return await Promise.race([
       events.then((value): Outcome => ({ kind: "events", events: value })),
-      clock.sleepUntil(wakeAt, timer.signal).then(
+      clock.sleep(waitMs, timer.signal).then(
         (): Outcome => ({ kind: "timer" }),
         (): Outcome => ({ kind: "over" }),
       ),

@@ -143,10 +143,11 @@ export function parseUintText(text: string): string {
 
 /** Waits until the store has reached a revision; StatusError 504 when it does not. */
 export async function waitForRevision(deps: RegistryDeps, revision: number, signal: AbortSignal): Promise<void> {
-  const deadline = deps.clock.now().getTime() + AHEAD_WAIT_MS;
+  const deadline = deps.clock.elapsedMs() + AHEAD_WAIT_MS;
   while (deps.storage.revision() < revision) {
-    if (deps.clock.now().getTime() >= deadline) throw tooLargeResourceVersion(revision, deps.storage.revision());
-    await deps.clock.sleepUntil(new Date(Math.min(deadline, deps.clock.now().getTime() + 50)), signal);
+    const leftMs = deadline - deps.clock.elapsedMs();
+    if (leftMs <= 0) throw tooLargeResourceVersion(revision, deps.storage.revision());
+    await deps.clock.sleep(Math.min(leftMs, 50), signal);
   }
 }
 

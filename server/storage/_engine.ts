@@ -88,8 +88,7 @@ export class Engine {
   }
 
   /** Takes over a commit. */
-  apply(changes: readonly LoggedEvent[], compaction: Compaction | undefined, now: number): void {
-    this.#history.clampTimes(now);
+  apply(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
     for (const change of changes) this.#apply(change);
     if (compaction === undefined) return;
     this.#history.compact(compaction);

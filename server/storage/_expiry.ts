@@ -17,6 +17,8 @@ const RETRY_MS = 60_000;
 /** What expiry needs to know. */
 export interface ExpiryDeps {
   readonly clock: Clock;
+  /** The store's time, see `_steady_now.ts`. */
+  readonly now: () => number;
   readonly logger: Logger | undefined;
   readonly eventTtlMs: number;
   /** When each key was last written before the start, in milliseconds since 1970, oldest first. */
@@ -63,21 +65,21 @@ export class EventExpiry implements AsyncDisposable {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, eventTtlMs } = this.#deps;
+    const { clock, now, logger, eventTtlMs } = this.#deps;
     try {
-      const oldest = this.#writtenAt.values().next().value ?? clock.now().getTime();
-      await clock.sleepUntil(new Date(oldest + eventTtlMs), signal);
+      const oldest = this.#writtenAt.values().next().value ?? now();
+      await clock.sleep(oldest + eventTtlMs - now(), signal);
       await this.#sweep();
     } catch (error) {
       if (signal.aborted) return;
       logger?.warn("cannot delete expired events", { error: messageOf(error) });
-      await clock.sleepUntil(new Date(clock.now().getTime() + RETRY_MS), signal).catch(() => undefined);
+      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
     }
   }
 
   /** Deletes, in one commit, Events whose time is over. */
   async #sweep(): Promise<void> {
-    const expiredBefore = this.#deps.clock.now().getTime() - this.#deps.eventTtlMs;
+    const expiredBefore = this.#deps.now() - this.#deps.eventTtlMs;
     const deletions: Promise<void>[] = [];
     for (const [key, at] of this.#writtenAt) {
       if (at > expiredBefore || deletions.length === MAX_SWEEP) break;

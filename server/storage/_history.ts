@@ -70,13 +70,4 @@ export class History {
     this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;
   }
-
-  /** Makes no change younger than now: after the clock was set back, ages would be negative for as long. */
-  clampTimes(now: number): void {
-    if ((this.#entries.at(-1)?.at ?? now) <= now) return;
-    for (let i = this.#head; i < this.#entries.length; i++) {
-      const entry = this.#entries[i]!;
-      if (entry.at > now) this.#entries[i] = { event: entry.event, at: now };
-    }
-  }
 }

@@ -9,6 +9,7 @@ import { Batch } from "./_batch.ts";
 import type { Engine } from "./_engine.ts";
 import { EventExpiry } from "./_expiry.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
+import { createSteadyNow } from "./_steady_now.ts";
 import { createStored } from "./_stored.ts";
 import { type Listener, Watchers } from "./_watchers.ts";
 import {
@@ -66,6 +67,7 @@ export class JournaledStorage implements Storage {
   readonly #deps: JournaledStorageDeps;
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
+  readonly #now: () => number;
   #batch: Batch | undefined;
   /** The newest number given away; numbers of failed commits are not used again. */
   #lastNumber: number;
@@ -76,7 +78,8 @@ export class JournaledStorage implements Storage {
     this.#deps = deps;
     this.#watchers = new Watchers(deps.logger);
     this.#lastNumber = deps.engine.revision;
-    this.#expiry = new EventExpiry(deps, this);
+    this.#now = createSteadyNow(deps.clock);
+    this.#expiry = new EventExpiry({ ...deps, now: this.#now }, this);
   }
 
   async get(key: string): Promise<Stored | undefined> {
@@ -180,8 +183,8 @@ export class JournaledStorage implements Storage {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    const { engine, journal, clock, historyMs } = this.#deps;
-    const now = clock.now().getTime();
+    const { engine, journal, historyMs } = this.#deps;
+    const now = this.#now();
     const changes = batch.events.map((event) => ({ event, at: now }));
     const compaction = engine.planCompaction(now - historyMs, changes.length + EXTRA_FORGOTTEN);
     try {
@@ -190,7 +193,7 @@ export class JournaledStorage implements Storage {
       batch.reject(error);
       return;
     }
-    engine.apply(changes, compaction, now);
+    engine.apply(changes, compaction);
     this.#expiry.observe(changes);
     this.#watchers.notify(batch.events);
     batch.settle();

@@ -12,23 +12,26 @@ export interface FakeClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Jumps without waking anybody, as a machine that slept does; the next `advance` wakes all whose time has come. */
   jump(ms: number): void;
+  /** Sets the wall clock so much forward or back, as a person or NTP does; no time passes. */
+  set(ms: number): void;
 }
 
 interface Sleeper {
-  readonly at: number;
+  leftMs(): number;
   wake(): void;
 }
 
 /** Makes a clock that stands at a time. */
 export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): FakeClock {
   let now = new Date(start).getTime();
+  let elapsed = 0;
   const sleepers = new Set<Sleeper>();
 
-  function sleepUntil(deadline: Date, signal: AbortSignal): Promise<void> {
+  function wait(leftMs: () => number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (deadline.getTime() <= now) return Promise.resolve();
+    if (leftMs() <= 0) return Promise.resolve();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const sleeper: Sleeper = { at: deadline.getTime(), wake: () => end(resolve) };
+    const sleeper: Sleeper = { leftMs, wake: () => end(resolve) };
     const abort = (): void => end(() => reject(signal.reason));
     function end(answer: () => void): void {
       sleepers.delete(sleeper);
@@ -40,24 +43,35 @@ export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): 
     return promise;
   }
 
+  function jump(ms: number): void {
+    now += ms;
+    elapsed += ms;
+  }
+
   async function advance(ms: number): Promise<void> {
-    const target = now + ms;
+    const target = elapsed + ms;
     await settle();
     while (true) {
-      const next = [...sleepers].sort((a, b) => a.at - b.at)[0];
-      if (next === undefined || next.at > target) break;
-      now = Math.max(now, next.at);
+      const next = [...sleepers].sort((a, b) => a.leftMs() - b.leftMs())[0];
+      if (next === undefined || elapsed + next.leftMs() > target) break;
+      jump(Math.max(0, next.leftMs()));
       next.wake();
       await settle();
     }
-    now = Math.max(now, target);
+    jump(Math.max(0, target - elapsed));
   }
 
   return {
     now: () => new Date(now),
-    sleepUntil,
+    sleepUntil: (deadline, signal) => wait(() => deadline.getTime() - now, signal),
+    elapsedMs: () => elapsed,
+    sleep(ms, signal) {
+      const endsAt = elapsed + ms;
+      return wait(() => endsAt - elapsed, signal);
+    },
     advance,
-    jump: (ms) => void (now += ms),
+    jump,
+    set: (ms) => void (now += ms),
     get sleepers() {
       return sleepers.size;
     },
