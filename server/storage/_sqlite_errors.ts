@@ -10,12 +10,23 @@ const CODES: readonly (readonly [code: number, text: string, name: SqliteFailure
   [26, "file is not a database", "corrupt"],
 ];
 
+/** What the system says where SQLite is not asked: of the file itself. */
+const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EROFS: "readonly",
+  EACCES: "readonly",
+  EPERM: "readonly",
+};
+
 /** Kinds of failure that have advice of their own. */
 export type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
-/** Sorts an error thrown by `node:sqlite`. */
+/** Sorts an error thrown by `node:sqlite` or `node:fs`. */
 export function failureOf(error: unknown): SqliteFailure {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+  const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
+  if (system !== undefined) return system;
   const text = messageOf(error);
   return CODES.find((known) => known[0] === code || text.startsWith(known[1]))?.[2] ?? "other";
 }

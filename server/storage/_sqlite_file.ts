@@ -46,8 +46,11 @@ export function openDatabaseFile(path: string, openDatabase: (path: string) => D
   const database = openDatabase(path);
   inUse.add(identity);
   const close = (): void => {
-    database.close();
-    inUse.delete(identity);
+    try {
+      database.close();
+    } finally {
+      inUse.delete(identity);
+    }
   };
   try {
     prepare(path, database);
@@ -68,8 +71,11 @@ export function openDatabaseFile(path: string, openDatabase: (path: string) => D
 function createPrivate(path: string): void {
   try {
     const descriptor = openSync(path, "wx", PRIVATE);
-    fchmodSync(descriptor, PRIVATE);
-    closeSync(descriptor);
+    try {
+      fchmodSync(descriptor, PRIVATE);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }

@@ -77,21 +77,27 @@ export class SqliteJournal implements Journal {
   #transact(write: () => void): void {
     try {
       this.#file.assertInPlace();
+      this.#leaveTransaction();
       this.#begin.run();
       write();
       this.#commit.run();
       this.#failed = false;
     } catch (error) {
       this.#failed = true;
-      this.#rollBack();
+      this.#tryToLeaveTransaction();
       throw ioError("cannot write the storage", error);
     }
   }
 
-  /** After most failures SQLite has rolled back by itself; where this fails too, the error above says why. */
-  #rollBack(): void {
+  /** After most failures SQLite has rolled back by itself. */
+  #leaveTransaction(): void {
+    if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
+  }
+
+  /** A disk that fails here too has said why before; the next commit rolls back first. */
+  #tryToLeaveTransaction(): void {
     try {
-      if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
+      this.#leaveTransaction();
     } catch {
       // Nothing of the transaction is visible either way.
     }

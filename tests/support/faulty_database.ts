@@ -1,0 +1,67 @@
+/** A real SQLite database whose n-th call fails, as it does on a disk that is full, broken or read-only. */
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+
+/** What SQLite says of a disk (sqlite.org/rescode.html), as `node:sqlite` throws it. */
+export const DISK_FAULTS: readonly { readonly name: string; readonly errcode: number; readonly text: string }[] = [
+  { name: "ENOSPC", errcode: 13, text: "database or disk is full" },
+  { name: "EROFS", errcode: 8, text: "attempt to write a readonly database" },
+  { name: "EIO on a write", errcode: 778, text: "disk I/O error" },
+  { name: "EIO on fsync", errcode: 1034, text: "disk I/O error" },
+];
+
+/** One kind of fault. */
+export type DiskFault = typeof DISK_FAULTS[number];
+
+/** Databases that share a count of calls. */
+export interface FaultyDatabases {
+  readonly open: (path: string) => DatabaseSync;
+  /** Lets so many calls through, then fails so many; what `fault` says. Counts from now. */
+  arm(fault: DiskFault, skipped: number, failing?: number): void;
+  disarm(): void;
+  /** Whether a call has failed since it was armed. */
+  hasFailed(): boolean;
+}
+
+/** `close` is none: SQLite says nothing of a disk there. */
+const CALLS = ["exec", "prepare", "run", "get", "all", "iterate"];
+
+/** Opens real databases; nothing fails until it is armed. */
+export function createFaultyDatabases(): FaultyDatabases {
+  let armed: { readonly fault: DiskFault; skipped: number; failing: number } | undefined;
+  let failed = false;
+
+  function count(): void {
+    if (armed === undefined || armed.skipped-- > 0 || armed.failing-- <= 0) return;
+    failed = true;
+    const { text, errcode } = armed.fault;
+    throw Object.assign(new Error(text), { code: "ERR_SQLITE_ERROR", errcode });
+  }
+
+  function wrap<T extends DatabaseSync | StatementSync>(target: T): T {
+    return new Proxy(target, {
+      get(_, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...args: readonly unknown[]) => {
+          if (CALLS.includes(String(name))) count();
+          const result: unknown = Reflect.apply(value, target, args);
+          // The one call that gives a thing to call.
+          return name === "prepare" ? wrap(result as StatementSync) : result;
+        };
+      },
+    });
+  }
+
+  return {
+    open(path) {
+      count();
+      return wrap(new DatabaseSync(path));
+    },
+    arm(fault, skipped, failing = 1) {
+      armed = { fault, skipped, failing };
+      failed = false;
+    },
+    disarm: () => void (armed = undefined),
+    hasFailed: () => failed,
+  };
+}
