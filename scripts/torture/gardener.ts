@@ -1,0 +1,75 @@
+/** Deletes requests whose certificates are on their node's disk: what is deleted must not come back. */
+import { createHash } from "node:crypto";
+import type { Connect } from "../../client/connect.ts";
+import { createObjectStore } from "../../client/object_store.ts";
+import { isAppError, messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import { decodeBase64 } from "../../core/pki/pem.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import type { Ledger } from "./ledger.ts";
+import { isTransient } from "./watcher.ts";
+
+/** What the gardener needs. */
+export interface GardenerOptions {
+  readonly cluster: ResolvedCluster;
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly ledger: Ledger;
+}
+
+/** Who deletes, and who says what may be deleted. */
+export interface Gardener {
+  /** A certificate that its node has stored. */
+  retire(certificatePem: string): void;
+  /** Deletes until the signal fires. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const PAUSE_MS = 1_000;
+/** Of the requests that may be deleted, one in so many is each time. */
+const SHARE = 3;
+
+/** Makes one. */
+export function createGardener(options: GardenerOptions): Gardener {
+  const { clock, random, ledger } = options;
+  const retired = new Set<string>();
+
+  async function pass(signal: AbortSignal): Promise<void> {
+    await using transport = await options.connect(options.cluster);
+    const store = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, options);
+    for (const csr of await store.list(signal)) {
+      const uid = csr.metadata.uid ?? "";
+      const certificate = decodeBase64(csr.status?.certificate ?? "");
+      if (certificate === undefined || !retired.has(digestOf(certificate)) || random.float() * SHARE > 1) continue;
+      ledger.beginDeletion(uid);
+      try {
+        await store.delete(nameOf(csr), signal, { uid });
+        ledger.acknowledgeDeletion(uid);
+      } catch (error) {
+        // Deleted by a request that was cut off before its answer.
+        if (!isAppError(error, "not_found")) throw error;
+      }
+    }
+  }
+
+  return {
+    retire: (certificatePem) => void retired.add(digestOf(new TextEncoder().encode(certificatePem))),
+    async run(signal) {
+      while (!signal.aborted) {
+        await pass(signal).catch((error: unknown) => {
+          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`gardener: ${messageOf(error)}`);
+        });
+        await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
+      }
+    },
+  };
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

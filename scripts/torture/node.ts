@@ -1,0 +1,187 @@
+/** One node of the storm: bootstraps, renews a few times, and begins again as another node. The client code is the real one. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createApi } from "../../client/api.ts";
+import { bootstrap, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
+import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
+import { runCertificateManager } from "../../client/certificate_manager.ts";
+import { createCertificateRequester } from "../../client/certificate_requester.ts";
+import type { Connect } from "../../client/connect.ts";
+import { openCredentialStore } from "../../client/credential_store.ts";
+import { createFilePort, type FilePort } from "../../client/files.ts";
+import { connectAsNode } from "../../client/node_connection.ts";
+import { fixedTemplate } from "../../client/template_source.ts";
+import { rotationUsages } from "../../core/bootstrap/client_usages.ts";
+import { type NodeName, nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { createHastyClock, type HastyClock } from "./clock.ts";
+import { isTransient } from "./watcher.ts";
+
+/** What a node needs. */
+export interface NodeOptions {
+  readonly name: string;
+  /** Where its folders are made. */
+  readonly folder: string;
+  readonly bootstrapKubeconfig: string;
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onFault: (fault: string) => void;
+  /** Told of each pair that is on the node's disk. */
+  readonly onStored: (certificatePem: string) => void;
+}
+
+/** A node of the storm. */
+export interface StormNode {
+  /** Runs until it is told to settle and has a fresh pair then, or until the signal fires. */
+  readonly running: Promise<void>;
+  /** The next pair is the last one. */
+  settle(): void;
+  /** What is wrong with the pair that it ended with, undefined for nothing. */
+  findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** An hour, so that a renewal is due within what a hasty clock can jump. */
+const EXPIRATION_SECONDS = 3_600;
+const MAX_RENEWALS = 4;
+const RETRY_PAUSE_MS = 300;
+
+/** Begins one. */
+export function startNode(options: NodeOptions, signal: AbortSignal): StormNode {
+  const { random, clock, onFault } = options;
+  const files = createFilePort();
+  let isSettling = false;
+  let life = beginLife(options, 0, files);
+
+  async function run(): Promise<void> {
+    for (let number = 1; !signal.aborted; number++) {
+      await untilDone(() => life.bootstrap(signal));
+      const renewals = Math.floor(random.float() * MAX_RENEWALS);
+      await untilDone(() => life.renew((done) => isSettling ? done >= 1 : done >= renewals, signal));
+      if (isSettling || signal.aborted) return;
+      await rm(life.folder, { recursive: true, force: true });
+      life = beginLife(options, number, files);
+    }
+  }
+
+  /** What fails because the server is away is begun again, as a service manager would. */
+  async function untilDone(step: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return await step();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isTransient(error)) onFault(`node ${life.nodeName}: ${messageOf(error)}`);
+        await clock.sleep(random.float() * RETRY_PAUSE_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  return {
+    running: run(),
+    settle: () => void (isSettling = true),
+    findFault: (ca, end) => life.findFault(ca, end),
+  };
+}
+
+interface Life {
+  readonly nodeName: NodeName;
+  readonly folder: string;
+  bootstrap(signal: AbortSignal): Promise<void>;
+  /** Renews until so many renewals are enough. */
+  renew(isEnough: (done: number) => boolean, signal: AbortSignal): Promise<void>;
+  findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
+}
+
+function beginLife(options: NodeOptions, number: number, files: FilePort): Life {
+  const { random, connect, onStored, onFault } = options;
+  const parsed = parseNodeName(`${options.name}-${number}`);
+  if (!parsed.ok) throw new Error(parsed.error);
+  const nodeName = parsed.value;
+  const folder = join(options.folder, nodeName);
+  const kubeconfigPath = join(folder, "kubeconfig");
+  const certDir = join(folder, "pki");
+  const clock: HastyClock = createHastyClock(options.clock, random);
+  const logger = createFaultLogger((code, message) => onFault(`node ${nodeName}: ${code}: ${message}`));
+  const findCluster = bootstrapKubeconfig(options.bootstrapKubeconfig, files);
+  const openStore = () => openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+
+  return {
+    nodeName,
+    folder,
+    async bootstrap(signal) {
+      const outcome = await bootstrap({
+        ...{ findCluster, kubeconfigPath, certDir, nodeName, files, clock, random, logger, connect },
+        expirationSeconds: EXPIRATION_SECONDS,
+      }, signal);
+      onStored(outcome.pair.certificatePem);
+    },
+    async renew(isEnough, signal) {
+      const store = await openStore();
+      const enough = new AbortController();
+      let done = 0;
+      if (isEnough(done)) return;
+      await runCertificateManager({
+        purpose: "client",
+        store,
+        template: fixedTemplate({ ...nodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
+        requestCertificate: createCertificateRequester({
+          signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+          usages: rotationUsages,
+          expirationSeconds: EXPIRATION_SECONDS,
+          clock,
+          random,
+          logger,
+          connect: async (credentials, stop) =>
+            credentials === "current"
+              ? await connectAsNode({ kubeconfigPath, store, files, connect })
+              : await connect(await findCluster(stop)),
+        }),
+        clock,
+        random,
+        logger,
+        onRotated(pair) {
+          clock.setRight();
+          onStored(pair.certificatePem);
+          if (isEnough(++done)) enough.abort();
+        },
+      }, AbortSignal.any([signal, enough.signal])).catch((error: unknown) => {
+        if (!enough.signal.aborted) throw error;
+      });
+    },
+    async findFault(ca, signal) {
+      const store = await openStore();
+      const pair = await store.current();
+      if (pair === undefined) return `node ${nodeName} has no pair`;
+      if (!verifyCertificateSignature(pair.leaf, ca)) return `node ${nodeName}: the CA has not signed its certificate`;
+      await using transport = await connectAsNode({ kubeconfigPath, store, files, connect });
+      const review = await createApi(transport, options).requestJson({
+        method: "POST",
+        path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+      }, signal) as { readonly status?: { readonly userInfo?: { readonly username?: string } } };
+      const username = review.status?.userInfo?.username;
+      return username === `system:node:${nodeName}` ? undefined : `node ${nodeName} is known as ${username}`;
+    },
+  };
+}
+
+/** The manager tells its failures to the log only. */
+function createFaultLogger(onFault: (code: string, message: string) => void): Logger {
+  const logger: Logger = {
+    debug() {},
+    info() {},
+    warn(_message, fields = {}) {
+      const { code, error } = fields;
+      const isAway = code === undefined || isTransient(new AppError(code as AppError["code"], ""));
+      if (!isAway) onFault(String(code), String(error));
+    },
+    error() {},
+    with: () => logger,
+  };
+  return logger;
+}

@@ -1,0 +1,342 @@
+/** The whole torture: a storm of clients, a server that is killed under them, and what is checked meanwhile and at the end. */
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createApi } from "../../client/api.ts";
+import { type Connect, createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { listAll } from "../../client/listing.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { findFreePort } from "../../tests/support/temp.ts";
+import { COUNTERS_PATH, runCounter } from "./counter.ts";
+import { createGardener } from "./gardener.ts";
+import { compareHistories } from "./history.ts";
+import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
+import { startNode } from "./node.ts";
+import { observeConnections, resourceOf } from "./observed.ts";
+import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
+import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
+
+/** What is tried. */
+export interface StormOptions {
+  readonly folder: string;
+  readonly seed: number;
+  /** No more than so many, and no longer than so many seconds. */
+  readonly kills: number;
+  readonly seconds: number;
+  readonly nodes: number;
+  readonly onProgress: (line: string) => void;
+}
+
+/** What came of it. */
+export interface StormReport extends LedgerCounts {
+  readonly violations: readonly string[];
+  readonly kills: number;
+  /** Kills before the server had said that it is up. */
+  readonly killedStarting: number;
+  readonly seconds: number;
+  readonly watchers: number;
+  readonly connections: number;
+  /** Events compared with the whole history, over all watchers. */
+  readonly events: number;
+  readonly databaseChecks: number;
+  readonly pairs: number;
+}
+
+const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const WATCHERS = [
+  ...Array.from({ length: 4 }, (_, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH })),
+  ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
+];
+const COUNTERS = ["counter-a", "counter-b"];
+/** Folders whose making is cut off, so many kills one. */
+const KILLS_PER_BIRTH = 25;
+/** The server runs at most so long before the next kill. */
+const LONGEST_RUN_MS = 800;
+/** One kill in so many comes while it starts. */
+const STARTING_KILLS = 5;
+/** One kill in so many is followed by a look into the database. */
+const KILLS_PER_CHECK = 4;
+/** More often than history is forgotten (five minutes). */
+const COMPARE_EVERY_MS = 60_000;
+/** For all clients to get where they were going, on a machine that does other things too. */
+const SETTLE_WITHIN_MS = 90_000;
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
+
+/** Runs a storm to its end, or to the first broken promise. */
+export async function runStorm(options: StormOptions): Promise<StormReport> {
+  const storm = new Storm(options);
+  return await storm.run();
+}
+
+class Storm {
+  readonly #options: StormOptions;
+  readonly #random: Random;
+  readonly #clock: Clock = createSystemClock();
+  readonly #ledger = new Ledger();
+  readonly #connect: Connect;
+  readonly #stop = new AbortController();
+  readonly #startedMs: number;
+  readonly #watchers: Watcher[] = [];
+  #kills = 0;
+  #killedStarting = 0;
+  #databaseChecks = 0;
+  #events = 0;
+  #pairs = 0;
+  /** How long starts take, for kills in the middle of one. */
+  #startMs = 1_000;
+  /** Histories are compared up to here. */
+  #compared = 0;
+  #comparedMs = 0;
+
+  constructor(options: StormOptions) {
+    this.#options = options;
+    this.#random = createSeededRandom(options.seed);
+    this.#startedMs = this.#clock.elapsedMs();
+    const connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
+    this.#connect = observeConnections(connect, this.#ledger);
+  }
+
+  async run(): Promise<StormReport> {
+    const { folder, nodes } = this.#options;
+    await this.#killBirths();
+    const port = await findFreePort();
+    await using server = createTorturedServer(join(folder, "data"), port);
+    await this.#bear(server);
+    const cluster = await readCluster(join(server.dataDir, "admin.kubeconfig"), createFilePort());
+    const running = await this.#startClients(server, cluster, nodes);
+    try {
+      while (this.#hasTime() && this.#isSound()) {
+        await this.#killOnce(server, cluster);
+        if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
+      }
+      if (this.#isSound()) await this.#settle(server, cluster, running.nodes);
+    } catch (error) {
+      this.#fault(`the storm ended: ${messageOf(error)}\n${server.stderr()}`);
+    } finally {
+      this.#stop.abort(new Error("the storm is over"));
+      await Promise.allSettled(running.tasks);
+    }
+    await server.kill();
+    await this.#checkDatabase(server);
+    return this.#report();
+  }
+
+  #hasTime(): boolean {
+    return this.#kills < this.#options.kills &&
+      this.#clock.elapsedMs() - this.#startedMs < this.#options.seconds * 1000;
+  }
+
+  #isSound(): boolean {
+    return this.#ledger.violations.length === 0;
+  }
+
+  #fault(violation: string): void {
+    this.#ledger.violations.push(violation);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return this.#clock.sleep(ms, this.#stop.signal).catch(() => {});
+  }
+
+  /** Kills in the middle of the first start, each in an empty folder, which the next start must take over. */
+  async #killBirths(): Promise<void> {
+    const births = Math.max(1, Math.floor(this.#options.kills / KILLS_PER_BIRTH));
+    for (let birth = 0; birth < births && this.#hasTime(); birth++) {
+      await using server = createTorturedServer(join(this.#options.folder, `birth-${birth}`), await findFreePort());
+      server.start();
+      await this.#pause(this.#random.float() * this.#startMs);
+      await this.#kill(server, true);
+      await this.#bear(server);
+      await server.kill();
+      await rm(server.dataDir, { recursive: true, force: true });
+    }
+  }
+
+  async #bear(server: TorturedServer): Promise<void> {
+    const startedMs = this.#clock.elapsedMs();
+    server.start();
+    await server.up();
+    this.#startMs = this.#clock.elapsedMs() - startedMs;
+  }
+
+  async #kill(server: TorturedServer, isStarting: boolean): Promise<void> {
+    await server.kill();
+    this.#kills++;
+    if (isStarting) this.#killedStarting++;
+  }
+
+  async #killOnce(server: TorturedServer, cluster: ResolvedCluster): Promise<void> {
+    await this.#pause(this.#random.float() * LONGEST_RUN_MS);
+    await this.#kill(server, false);
+    if (this.#random.float() * KILLS_PER_CHECK < 1) await this.#checkDatabase(server);
+    while (this.#random.float() * STARTING_KILLS < 1 && this.#hasTime()) {
+      server.start();
+      await this.#pause(this.#random.float() * this.#startMs);
+      await this.#kill(server, true);
+    }
+    await this.#bear(server);
+    await this.#list(cluster, "after a kill");
+    if (this.#kills % 10 === 0) this.#options.onProgress(this.#line());
+  }
+
+  async #checkDatabase(server: TorturedServer): Promise<void> {
+    this.#databaseChecks++;
+    const copy = join(this.#options.folder, "copy");
+    const fault = await findDatabaseFault(server.dataDir, copy, this.#ledger.newest);
+    if (fault !== undefined) this.#fault(fault);
+  }
+
+  async #startClients(server: TorturedServer, cluster: ResolvedCluster, count: number) {
+    const { signal } = this.#stop;
+    const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
+    // Each with chances of its own: how fast the others are must not change what one does.
+    const chanceOf = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
+    const onFault = (fault: string): void => this.#fault(fault);
+    this.#compared = this.#ledger.newest;
+    this.#comparedMs = this.#clock.elapsedMs();
+    this.#compared = await this.#list(cluster, "the start");
+    const tasks: Promise<void>[] = [];
+    for (const [index, { name, path }] of WATCHERS.entries()) {
+      const random = chanceOf(index);
+      const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#compared, signal);
+      this.#watchers.push(watcher);
+      tasks.push(running);
+    }
+    for (const [index, name] of COUNTERS.entries()) {
+      tasks.push(runCounter({ ...rest, name, random: chanceOf(100 + index), onFault }, signal));
+    }
+    const gardener = createGardener({ ...rest, ledger: this.#ledger, random: chanceOf(200) });
+    const nodes = Array.from({ length: count }, (_, index) =>
+      startNode({
+        ...rest,
+        name: `node${index}`,
+        folder: join(this.#options.folder, "nodes"),
+        bootstrapKubeconfig: join(server.dataDir, "bootstrap.kubeconfig"),
+        random: chanceOf(1_000 + index),
+        onFault,
+        onStored: (certificatePem) => gardener.retire(certificatePem),
+      }, signal));
+    tasks.push(gardener.run(signal), ...nodes.map((node) => node.running));
+    return { tasks, nodes };
+  }
+
+  /** Lists everything and compares it with the ledger. Answers the revision of the list of requests. */
+  async #list(cluster: ResolvedCluster, when: string): Promise<number> {
+    let revision = 0;
+    for (const path of [COUNTERS_PATH, REQUESTS_PATH]) {
+      const expectation = this.#ledger.expect(resourceOf(path)!);
+      const listing = await this.#ask(cluster, `list ${when}`, (api, signal) => listAll<Shown>(api, path, {}, signal));
+      this.#ledger.compare(expectation, listing.items);
+      for (const object of listing.items) this.#ledger.show(resourceOf(path)!, object);
+      revision = Number(listing.resourceVersion);
+      this.#ledger.observe("lister", revision);
+    }
+    return revision;
+  }
+
+  /** The server is up, but may need a moment more under a storm. */
+  async #ask<T>(
+    cluster: ResolvedCluster,
+    what: string,
+    ask: (api: ReturnType<typeof createApi>, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SETTLE_WITHIN_MS)]);
+    await using transport = await this.#connect(cluster);
+    const api = createApi(transport, { clock: this.#clock });
+    while (true) {
+      try {
+        return await ask(api, signal);
+      } catch (error) {
+        if (signal.aborted || !isTransient(error)) throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
+        await this.#pause(20);
+      }
+    }
+  }
+
+  /** Compares what each watcher was told since the last time with the whole history. */
+  async #compare(cluster: ResolvedCluster): Promise<void> {
+    const from = this.#compared;
+    let newest = from;
+    for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
+      const resource = resourceOf(path)!;
+      const watchers = this.#watchers.filter((watcher) => watcher.path === path);
+      const to = Math.max(
+        this.#ledger.newestAcknowledged(resource),
+        ...watchers.map((watcher) => watcher.lastEvent()),
+      );
+      const deadline = this.#clock.elapsedMs() + SETTLE_WITHIN_MS;
+      while (watchers.some((watcher) => watcher.position() < to) && this.#clock.elapsedMs() < deadline) {
+        await this.#pause(20);
+      }
+      const whole = await this.#ask(
+        cluster,
+        `history of ${resource}`,
+        (api, signal) => readHistory(api, path, { from: this.#comparedOf(path), to }, signal),
+      );
+      const revisions = new Set(whole.map(({ revision }) => revision));
+      for (const revision of this.#ledger.takeAcknowledged(resource, to)) {
+        if (!revisions.has(revision)) this.#fault(`${resource}: write ${revision} is not in the history`);
+      }
+      for (const watcher of watchers) {
+        const told = watcher.take(to);
+        this.#events += told.length;
+        for (const fault of compareHistories(whole, told)) this.#fault(`watcher ${watcher.name}: ${fault}`);
+      }
+      this.#comparedUpTo.set(path, to);
+      newest = Math.max(newest, to);
+    }
+    this.#comparedMs = this.#clock.elapsedMs();
+  }
+
+  readonly #comparedUpTo = new Map<string, number>();
+
+  #comparedOf(path: string): number {
+    return this.#comparedUpTo.get(path) ?? this.#compared;
+  }
+
+  /** No more kills: every node gets one more pair, every watcher everything. */
+  async #settle(
+    server: TorturedServer,
+    cluster: ResolvedCluster,
+    nodes: readonly ReturnType<typeof startNode>[],
+  ): Promise<void> {
+    for (const node of nodes) node.settle();
+    const late = this.#clock.sleep(SETTLE_WITHIN_MS, this.#stop.signal).then(() => "late", () => "late");
+    const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
+    if (outcome === "late") this.#fault(`some nodes have no new pair ${SETTLE_WITHIN_MS / 1000} s after the last kill`);
+    const ca = parseCaBundle(await readFile(join(server.dataDir, "pki", "ca.crt"), "utf8"));
+    if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
+    for (const node of nodes) {
+      const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(messageOf);
+      if (fault === undefined) this.#pairs++;
+      else this.#fault(fault);
+    }
+    await this.#list(cluster, "the end");
+    await this.#compare(cluster);
+  }
+
+  #line(): string {
+    const { certificates, writes, deletions } = this.#ledger.counts;
+    return `${this.#kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
+  }
+
+  #report(): StormReport {
+    return {
+      ...this.#ledger.counts,
+      violations: this.#ledger.violations,
+      kills: this.#kills,
+      killedStarting: this.#killedStarting,
+      seconds: (this.#clock.elapsedMs() - this.#startedMs) / 1000,
+      watchers: this.#watchers.length,
+      connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
+      events: this.#events,
+      databaseChecks: this.#databaseChecks,
+      pairs: this.#pairs,
+    };
+  }
+}

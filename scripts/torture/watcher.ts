@@ -1,0 +1,142 @@
+/** A client that watches over all kills: it goes on where it was, and remembers everything that it was told. */
+import { type Api, createApi } from "../../client/api.ts";
+import type { Connect } from "../../client/connect.ts";
+import { readJsonLines } from "../../client/json_lines.ts";
+import { withQuery } from "../../client/listing.ts";
+import { decodeWatchEvent } from "../../client/watch_event.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import type { Clock, Random } from "../../core/ports.ts";
+import { countFault, orderFault, type Told } from "./history.ts";
+import { revisionOf } from "./ledger.ts";
+
+/** What a watcher needs. */
+export interface WatcherOptions {
+  readonly name: string;
+  readonly path: string;
+  readonly cluster: ResolvedCluster;
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told of each broken promise. */
+  readonly onFault: (fault: string) => void;
+}
+
+/** A watcher that runs. */
+export interface Watcher {
+  readonly name: string;
+  readonly path: string;
+  /** The newest revision that it was told, by an event or a bookmark. */
+  position(): number;
+  /** The revision of the last event. */
+  lastEvent(): number;
+  /** How many connections it has had. */
+  connections(): number;
+  /** Takes the events up to a revision away. */
+  take(upTo: number): readonly Told[];
+}
+
+/** More than it takes to read what five minutes leave. */
+const HISTORY_SECONDS = 20;
+/** The longest pause before it connects again. */
+const PAUSE_MS = 200;
+
+/** Watches after a revision until the signal fires; `watcher` can be asked meanwhile. */
+export function startWatcher(
+  options: WatcherOptions,
+  from: number,
+  signal: AbortSignal,
+): { readonly watcher: Watcher; readonly running: Promise<void> } {
+  const { name, path, clock, random, onFault } = options;
+  let position = from;
+  let lastEvent = from;
+  let connections = 0;
+  let told: Told[] = [];
+  const counts = new Map<string, number>();
+
+  async function follow(api: Api): Promise<void> {
+    // The server ends some watches by itself too.
+    const timeoutSeconds = `${1 + Math.floor(random.float() * 20)}`;
+    const query = { resourceVersion: `${position}`, allowWatchBookmarks: "true", timeoutSeconds, watch: "true" };
+    connections++;
+    const answer = await api.open({ method: "GET", path: withQuery(path, query) }, signal);
+    for await (const line of readJsonLines(answer.body)) {
+      const event = decodeWatchEvent<KubeObject>(line);
+      if (event.kind === "bookmark") {
+        position = Math.max(position, Number(event.resourceVersion));
+        continue;
+      }
+      const next = toldOf(event.kind, event.object);
+      const fault = orderFault(position, next) ?? countFault(counts, next);
+      if (fault !== undefined) onFault(`watcher ${name}: ${fault}`);
+      position = Math.max(position, next.revision);
+      lastEvent = next.revision;
+      told.push(next);
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      await using transport = await options.connect(options.cluster);
+      try {
+        await follow(createApi(transport, { clock }));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isTransient(error)) onFault(`watcher ${name}: ${messageOf(error)}`);
+      }
+      await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
+    }
+  }
+
+  const watcher: Watcher = {
+    name,
+    path,
+    position: () => position,
+    lastEvent: () => lastEvent,
+    connections: () => connections,
+    take(upTo) {
+      const taken = told.filter((event) => event.revision <= upTo);
+      told = told.filter((event) => event.revision > upTo);
+      return taken;
+    },
+  };
+  return { watcher, running: run() };
+}
+
+/** The whole history after a revision, as one new watch tells it, up to the change that made another revision. */
+export async function readHistory(
+  api: Api,
+  path: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  signal: AbortSignal,
+): Promise<readonly Told[]> {
+  const whole: Told[] = [];
+  const query = { resourceVersion: `${from}`, timeoutSeconds: `${HISTORY_SECONDS}`, watch: "true" };
+  const answer = await api.open({ method: "GET", path: withQuery(path, query) }, signal);
+  for await (const line of readJsonLines(answer.body)) {
+    const event = decodeWatchEvent<KubeObject>(line);
+    if (event.kind === "bookmark") continue;
+    const next = toldOf(event.kind, event.object);
+    if (next.revision > to) break;
+    whole.push(next);
+    if (next.revision === to) break;
+  }
+  return whole;
+}
+
+/** The server went away, or is not there yet. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof AppError && (error.code === "unreachable" || error.code === "timeout");
+}
+
+function toldOf(kind: Told["kind"], object: KubeObject & { readonly data?: Readonly<Record<string, string>> }): Told {
+  const { namespace, name } = object.metadata;
+  const count = object.data?.["count"];
+  return {
+    kind,
+    name: namespace === undefined ? `${name}` : `${namespace}/${name}`,
+    revision: revisionOf(object),
+    ...(count === undefined ? {} : { count: Number(count) }),
+  };
+}
