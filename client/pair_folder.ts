@@ -76,7 +76,13 @@ async function linkNames(at: (name: string) => string, files: FilePort, which: "
 /** Points a link somewhere else in one rename, in place of whatever stands there. */
 async function moveLink(target: string, path: string, files: FilePort): Promise<void> {
   const temporary = await makeTemporaryLink(target, path, files);
-  await files.rename(temporary, path);
+  try {
+    await files.rename(temporary, path);
+  } catch (error) {
+    // Left where even this fails; the first error says why.
+    await files.unlink(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 async function makeTemporaryLink(target: string, path: string, files: FilePort): Promise<string> {

@@ -1,0 +1,73 @@
+/** Disk errors at every call in turn while CAs are made: never half a CA, never another one over the first. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { FilePort } from "../../client/files.ts";
+import { isAppError } from "../../core/errors.ts";
+import { createCapturedIo } from "../../tests/support/captured_io.ts";
+import { createFailingFiles, FILE_FAULTS } from "../../tests/support/failing_files.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createOnly, createSplit, type NewAuthority, readAuthority } from "./files.ts";
+import { createCaKeys } from "./keys.ts";
+import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
+
+/** More than any of these have. */
+const MAX_CALLS = 120;
+const NEW_CA: NewAuthority = { commonName: "site", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
+
+function depsOf(files: FilePort) {
+  const io = createCapturedIo();
+  const settings = { caPassphraseFile: undefined, signingKeyCommand: undefined };
+  const keys = createCaKeys(settings, io, files, new AbortController().signal);
+  return { files, clock: io.clock, random: io.random, keys };
+}
+
+for (
+  const [kind, create, purposes] of [
+    ["the CA for everything", createOnly, ["serving"]],
+    ["a CA for each purpose", createSplit, ["serving", ...SPLIT_PURPOSES]],
+  ] as const
+) {
+  for (const fault of FILE_FAULTS) {
+    test(`${kind} on a disk that says ${fault.name} at each call in turn is whole or not there, and finished later`, async () => {
+      const files = createFilePort();
+      let failures = 0;
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        await using folder = await createTempFolder();
+        const failing = createFailingFiles(files, call, fault);
+        try {
+          await create(folder.path, NEW_CA, depsOf(failing.files));
+        } catch (error) {
+          assert.ok(isAppError(error) && error.message.includes(fault.text), String(error));
+          failures++;
+        }
+        isOver = !failing.hasFailed();
+        const deps = depsOf(files);
+        const made = await findAll(folder.path, purposes, deps);
+        await create(folder.path, NEW_CA, deps).catch((error: unknown) => {
+          assert.ok(isAppError(error, "file_exists"), String(error));
+        });
+        const after = await findAll(folder.path, purposes, deps);
+        for (const [index, certificatePem] of after.entries()) {
+          assert.notEqual(certificatePem, undefined, `${purposes[index]} after call ${call}`);
+          assert.ok(made[index] === undefined || made[index] === certificatePem, "the first one stays");
+        }
+      }
+      assert.ok(failures >= 5, `${failures}`);
+    });
+  }
+}
+
+/** The CAs that are whole; one whose certificate is there and that cannot be read fails the test. */
+async function findAll(
+  dataDir: string,
+  purposes: readonly (Parameters<typeof authorityPaths>[1])[],
+  deps: ReturnType<typeof depsOf>,
+): Promise<readonly (string | undefined)[]> {
+  return await Promise.all(purposes.map(async (purpose) => {
+    const paths = authorityPaths(dataDir, purpose);
+    if (await deps.files.lstat(paths.certificate) === undefined) return undefined;
+    return (await readAuthority(paths, deps.files, deps.keys)).certificatePem;
+  }));
+}

@@ -1,0 +1,120 @@
+/** Disk errors at every call in turn: the last good pair stays readable, the error says what failed, and the next try works. */
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { test } from "node:test";
+import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { Secret } from "../core/brand.ts";
+import { isAppError } from "../core/errors.ts";
+import { generatePrivateKey } from "../core/pki/keys.ts";
+import { CURRENT, fixture } from "../tests/support/bootstrap_fixture.ts";
+import { createFailingFiles, FILE_FAULTS, type FileFault } from "../tests/support/failing_files.ts";
+import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
+import { createTempFolder } from "../tests/support/temp.ts";
+import { bootstrap } from "./bootstrap.ts";
+import { openCredentialStore } from "./credential_store.ts";
+import { createFilePort, type FilePort } from "./files.ts";
+import { openPairFolder } from "./pair_folder.ts";
+
+const NOW = new Date("2026-01-01T00:00:00Z");
+/** More than any of these have. */
+const MAX_CALLS = 80;
+
+const ca = createIssuingCa(NOW);
+const files = createFilePort();
+
+async function pairOf(commonName: string) {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const certificatePem = await (await ca).issue({ publicKeyDer: key.publicKeyDer(), subject: { commonName } });
+  const pair = parseCredentialPair(certificatePem, key.toPem());
+  assert.ok(pair.ok);
+  return { ...pair.value, certificatePem, keyPem: new Secret(key.toPem()) };
+}
+
+/** Undefined, or the error, which tells what the disk said. */
+async function errorOf(run: Promise<unknown>, { text }: FileFault): Promise<Error | undefined> {
+  try {
+    await run;
+    return undefined;
+  } catch (error) {
+    assert.ok(isAppError(error) && error.message.endsWith(text), String(error));
+    return error;
+  }
+}
+
+let seconds = 0;
+
+/** A place for pairs, and how to put one there and read it. */
+const PLACES = [
+  {
+    place: "a credential store",
+    async update(files: FilePort, certDir: string, pair: Awaited<ReturnType<typeof pairOf>>) {
+      // Dated files: no two of one second.
+      const clock = createFakeClock(new Date(NOW.getTime() + ++seconds * 1_000));
+      const store = await openCredentialStore({ files, clock, certDir, prefix: "kubelet-client" });
+      await store.update(pair.certificatePem, pair.keyPem);
+    },
+    async read(certDir: string) {
+      const options = { files, clock: createFakeClock(NOW), certDir, prefix: "kubelet-client" };
+      return (await (await openCredentialStore(options)).current())?.leaf.subject.commonName;
+    },
+  },
+  {
+    place: "a pair folder",
+    update: (files: FilePort, folder: string, pair: Awaited<ReturnType<typeof pairOf>>) =>
+      openPairFolder(folder, files).update(pair),
+    async read(folder: string) {
+      const found = await openPairFolder(folder, files).existing();
+      return found.kind === "usable" ? found.leaf.subject.commonName : found.kind;
+    },
+  },
+];
+
+for (const { place, update, read } of PLACES) {
+  for (const fault of FILE_FAULTS) {
+    test(`${place} on a disk that says ${fault.name} at each call in turn has the old pair or the new one`, async () => {
+      const [old, next, last] = await Promise.all(["old", "next", "last"].map(pairOf));
+      let failures = 0;
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        await using folder = await createTempFolder();
+        await update(files, folder.path, old!);
+        const before = (await readdir(folder.path)).length;
+        const failing = createFailingFiles(files, call, fault);
+        const error = await errorOf(update(failing.files, folder.path, next!), fault);
+        isOver = !failing.hasFailed();
+        if (error !== undefined) failures++;
+        const found = await read(folder.path);
+        assert.ok(found === "next" || (found === "old" && error !== undefined), `${found} after ${call} calls`);
+        if (error === undefined) assert.equal(found, "next");
+        await update(files, folder.path, last!);
+        assert.equal(await read(folder.path), "last");
+        // A store keeps the pairs before; beside them at most the rest of the try that failed is left.
+        const left = await readdir(folder.path);
+        assert.ok(left.length <= before + 3, left.join(" "));
+        if (!fault.isDone) assert.deepEqual(left.filter((name) => name.endsWith(".link")), []);
+      }
+      assert.ok(failures >= 4, `${failures}`);
+    });
+  }
+}
+
+for (const fault of FILE_FAULTS) {
+  test(`bootstrap() on a disk that says ${fault.name} at each call in turn says so, and goes on with its own request`, async () => {
+    let failures = 0;
+    for (let call = 0, isOver = false; !isOver; call++) {
+      assert.ok(call < MAX_CALLS);
+      await using f = await fixture();
+      f.api.onCreate = (csr) => f.issue(csr);
+      const failing = createFailingFiles(f.files, call, fault);
+      const error = await errorOf(bootstrap({ ...f.options, files: failing.files }, f.abort.signal), fault);
+      isOver = !failing.hasFailed();
+      if (error !== undefined) failures++;
+      const again = await f.run();
+      assert.equal(f.api.objects.size, 1, `one request after ${call} calls`);
+      assert.ok(f.files.text(CURRENT)?.startsWith(again.pair.certificatePem));
+      assert.equal((await f.run()).kind, "alreadyValid");
+    }
+    assert.ok(failures >= 8, `${failures}`);
+  });
+}
