@@ -7,6 +7,7 @@ import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { Transport } from "../core/ports.ts";
 import type { Io } from "./io.ts";
+import { escapeValue } from "./output/escape.ts";
 import { USER_AGENT } from "./user_agent.ts";
 
 /** An open way to an API server. */
@@ -34,7 +35,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Con
   }
   const cluster = await readCluster(path, files);
   const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
-  const onWarning = (text: string): void => io.stderr.write(`Warning: ${text}\n`);
+  const onWarning = (text: string): void => io.stderr.write(`Warning: ${escapeValue(text)}\n`);
   return {
     transport,
     api: createApi(transport, { clock: io.clock, onWarning }),

@@ -7,6 +7,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
+import { escapeUnseen } from "../core/printable.ts";
 import type { OutputStream } from "./io.ts";
 import { redactFields } from "./redact.ts";
 
@@ -45,7 +46,8 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: options.clock.now().getTime(),
       properties: redactFields(fields),
     };
-    options.stderr.write(formatter(record));
+    // What is not seen is escaped as in JSON, so that a line of either format stays what it is.
+    options.stderr.write(escapeUnseen(formatter(record)));
   };
   return scoped(write, {});
 }
@@ -76,5 +78,5 @@ function createTextFormatter(): TextFormatter {
 
 function fieldText(value: unknown): string {
   const text = typeof value === "string" ? value : JSON.stringify(value) ?? "undefined";
-  return typeof value === "string" && !/^[^\s"=]+$/.test(text) ? JSON.stringify(text) : text;
+  return typeof value === "string" && !/^[^\s"=\p{Cc}]+$/u.test(text) ? JSON.stringify(text) : text;
 }

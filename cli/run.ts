@@ -12,6 +12,7 @@ import { reportError } from "./framework/report.ts";
 import { describeSettings, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
+import { guardStream } from "./output/escape.ts";
 
 /** The first word of a question by a completion script; not a command that people type. */
 const COMPLETE_WORD = "complete";
@@ -22,10 +23,15 @@ const COMPLETE_WORD = "complete";
  */
 export async function run(
   argv: readonly string[],
-  io: Io,
+  unguarded: Io,
   signal: AbortSignal,
   table: CommandTable = COMMAND_TABLE,
 ): Promise<number> {
+  const io: Io = {
+    ...unguarded,
+    stdout: guardStream(unguarded.stdout, { onlyTerminals: true }),
+    stderr: guardStream(unguarded.stderr, { onlyTerminals: false }),
+  };
   let isDebug = argv.includes("--debug");
   let seeHelp: string | undefined;
   try {

@@ -280,10 +280,12 @@ export {
 export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./cleaning/token.ts";
 
+// How secrets are compared.
+export { equalsInConstantTime } from "./constant_time.ts";
+
 // How a machine starts and stays fresh.
 export {
   type BootstrapToken,
-  equalsInConstantTime,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,

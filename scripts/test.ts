@@ -3,7 +3,7 @@
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
  * task packages` what is handed out: built, installed, used. With `--binary` tlsboot is the released file, built first:
- * the end-to-end tests and those of the file itself, or the suite against a real Kubernetes.
+ * the end-to-end and security tests and those of the file itself, or the suite against a real Kubernetes.
  * Usage: test.ts unit|interop|packages [--binary] [--report FILE] [filter…]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -26,6 +26,7 @@ const UNIT = [
   "tests/*_test.ts",
   "tests/contract/*_test.ts",
   "tests/e2e/*_test.ts",
+  "tests/security/*_test.ts",
   // How answers are read, cut down and compared needs no Kubernetes.
   "tests/interop/comparison/*_test.ts",
 ];
@@ -37,7 +38,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   packages: ["tests/packages/*_test.ts"],
 };
 /** Of the unit suite with the released file. */
-const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts"];
+const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
 
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
 const LONG = [

@@ -9,6 +9,7 @@ import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { csrPath } from "./csr_names.ts";
 import { listCsrs } from "./list_csrs.ts";
 
@@ -27,7 +28,7 @@ export async function run(input: Input<ApproverClearFlags>, io: Io, signal: Abor
     for (const csr of left) if (await remove(connection.api, csr, signal)) deleted += 1;
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  io.stdout.write(`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
+  io.stdout.write(line`${deleted} pending ${deleted === 1 ? "request" : "requests"} of "${requester}" deleted\n`);
   return EXIT.done;
 }
 

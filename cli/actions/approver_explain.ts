@@ -20,7 +20,7 @@ import type { Settings } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
-import { escapeControls } from "../output/table.ts";
+import { line, oneLine } from "../output/escape.ts";
 import { readPolicies } from "../site/policy_files.ts";
 import { type Evidence, gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
 import { readNodesFile, readRequestFile } from "./kube_file.ts";
@@ -122,18 +122,16 @@ function pageOf(csr: CertificateSigningRequest, request: RequestFacts, answers: 
   const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
   const now = isSettled(csr) ? `${conditionText(csr)}; what follows is what the rules would say of it` : "Pending";
   const lines = [
-    `Request:\t${nameOf(csr)}`,
-    `Status:\t${now}`,
-    `Signer:\t${spec.signerName}`,
-    `Requester:\t${spec.username ?? "(nobody)"} (${(spec.groups ?? []).join(", ")})`,
-    `Common name:\t${request.subject.commonName}`,
-    `Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
+    line`Request:\t${nameOf(csr)}`,
+    line`Status:\t${now}`,
+    line`Signer:\t${spec.signerName}`,
+    line`Requester:\t${spec.username ?? "(nobody)"} (${(spec.groups ?? []).join(", ")})`,
+    line`Common name:\t${request.subject.commonName}`,
+    line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
     "",
-    ...answers.flatMap(({ verdict }) => [...traceLines(verdict.trace), `Verdict:\t${verdictText(verdict)}`, ""]),
+    ...answers.flatMap(({ verdict }) => [...traceLines(verdict.trace), line`Verdict:\t${verdictText(verdict)}`, ""]),
   ];
-  return `${
-    alignTabs(lines.map((line) => line.split("\t").map(escapeControls).join("\t")).join("\n"), DESCRIBE_TABS).trimEnd()
-  }\n`;
+  return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
 }
 
 function factsOf(csr: CertificateSigningRequest, answers: readonly Answer[]): unknown {

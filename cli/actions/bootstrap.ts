@@ -23,6 +23,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
+import { escapeControls } from "../output/escape.ts";
 import { createSteps } from "../output/steps.ts";
 import { USER_AGENT } from "../user_agent.ts";
 
@@ -66,7 +67,7 @@ export async function run(
   };
   report(faults);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
-    io.stdout.write(describeChange(change, isFirst, io.cwd));
+    io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
     report(await tell(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
@@ -116,7 +117,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<rea
   const life = settings.duration === undefined ? {} : { expirationSeconds: settings.duration };
   const shared = { files, clock, random, logger, onProgress, waitSeconds: settings.wait / 1000, ...life };
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
-  io.stdout.write(describeOutcome(outcome, machine, io.cwd));
+  io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
   const faults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
   if (!settings.serving || settings.rotateCertificates) return faults;
   const { certDir, kubeconfigPath } = machine;
@@ -124,7 +125,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<rea
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
   const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
-  io.stdout.write(describeServing(served, io.cwd));
+  io.stdout.write(escapeControls(describeServing(served, io.cwd)));
   return served.kind === "issued" ? [...faults, ...await tell({ purpose: "serving", ...served })] : faults;
 }
 

@@ -14,6 +14,7 @@ import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
 import type { Action, Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csr_names.ts";
 import { forEachName } from "./each.ts";
 
@@ -53,7 +54,7 @@ function decideAction(verb: Verb): Action<DecideFlags> {
       await using connection = await connect(input.settings, io);
       return await forEachName(names, async (name) => {
         await decideOne(connection.api, name, { ...verb, text }, io, signal);
-        io.stdout.write(`${CSR_QUALIFIED_KIND}/${name} ${verb.past}\n`);
+        io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${verb.past}\n`);
       }, { io, isDebug: input.isDebug, signal });
     },
   };

@@ -4,6 +4,7 @@ import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
 import { forEachName } from "./each.ts";
 
@@ -14,6 +15,6 @@ export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSig
   return await forEachName(names, async (name) => {
     const body = { propagationPolicy: "Background" };
     await connection.api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
-    io.stdout.write(`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
+    io.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
   }, { io, isDebug: input.isDebug, signal });
 }

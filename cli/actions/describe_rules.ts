@@ -5,6 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
+import { line } from "../output/escape.ts";
 import { traceLines } from "./trace_text.ts";
 
 /** Profiles of signers that are not Kubernetes', by signer name. */
@@ -23,7 +24,7 @@ export function describeRules(
     const verdict = recognizer.recognizes(csr, facts)
       ? `matches: approved by itself if the requester may create certificatesigningrequests/${recognizer.permission}`
       : "does not match";
-    return `  ${recognizer.permission}\t${verdict}`;
+    return line`  ${recognizer.permission}\t${verdict}`;
   });
   const signer = profileLines(csr, facts, profiles);
   return ["Approval rules:", ...approvers, "", ...policyLines(policies), "Signer rules:", ...signer, ""];
@@ -39,13 +40,13 @@ function policyLines(verdicts: readonly PolicyVerdict[]): string[] {
 function profileLines({ spec }: CertificateSigningRequest, facts: RequestFacts, profiles: KnownProfiles): string[] {
   const profile = BUILTIN_SIGNERS.get(spec.signerName) ?? profiles.get(spec.signerName);
   if (profile === undefined) {
-    return [`  ${spec.signerName}\tnot a built-in signer: its own profile decides (--profile)`];
+    return [line`  ${spec.signerName}\tnot a built-in signer: its own profile decides (--profile)`];
   }
   const { rules, remarks = [] } = profile;
   if (rules.length === 0) return ["  none\tthis signer promises nothing"];
   const verdicts = rules.map((rule) => {
     const fault = rule.check(facts, spec.usages ?? [], spec.expirationSeconds);
-    return fault === undefined ? `  ok\t${rule.sentence}` : `  refused\t${rule.sentence}; but ${fault}`;
+    return fault === undefined ? line`  ok\t${rule.sentence}` : line`  refused\t${rule.sentence}; but ${fault}`;
   });
-  return [...verdicts, ...remarks.map((remark) => `  note\t${remark}`)];
+  return [...verdicts, ...remarks.map((remark) => line`  note\t${remark}`)];
 }

@@ -10,7 +10,7 @@ import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
-import { escapeControls } from "../output/table.ts";
+import { line, oneLine } from "../output/escape.ts";
 import { keyText, validityText } from "./certificate_text.ts";
 import { describeRules, type KnownProfiles } from "./describe_rules.ts";
 
@@ -25,7 +25,7 @@ export function describeRequest(
   const request = parseRequest(csr.spec.request);
   const page = [
     ...summaryLines(csr),
-    ...(request.ok ? subjectLines(request.value) : [`Request:\tcannot be read: ${request.error}`]),
+    ...(request.ok ? subjectLines(request.value) : [line`Request:\tcannot be read: ${request.error}`]),
     ...(events === undefined ? [] : eventLines(events, now)),
   ];
   const more = request.ok ? [...requesterLines(csr, request.value), ...requestLines(csr, request.value)] : [];
@@ -39,21 +39,21 @@ export function describeRequest(
 }
 
 function align(lines: readonly string[]): string {
-  return alignTabs(lines.map((line) => line.split("\t").map(escapeControls).join("\t")).join("\n"), DESCRIBE_TABS);
+  return alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS);
 }
 
 function summaryLines(csr: CertificateSigningRequest): string[] {
   const { metadata, spec } = csr;
   const seconds = spec.expirationSeconds;
   return [
-    `Name:\t${nameOf(csr)}`,
-    `Labels:\t${formatLabels(metadata.labels)}`,
-    `Annotations:\t${formatLabels(metadata.annotations)}`,
-    `CreationTimestamp:\t${formatRfc1123(metadata.creationTimestamp)}`,
-    `Requesting User:\t${spec.username ?? ""}`,
-    ...(spec.signerName === "" ? [] : [`Signer:\t${spec.signerName}`]),
-    ...(seconds === undefined ? [] : [`Requested Duration:\t${formatHumanDuration(seconds * 1000)}`]),
-    `Status:\t${conditionText(csr)}`,
+    line`Name:\t${nameOf(csr)}`,
+    line`Labels:\t${formatLabels(metadata.labels)}`,
+    line`Annotations:\t${formatLabels(metadata.annotations)}`,
+    line`CreationTimestamp:\t${formatRfc1123(metadata.creationTimestamp)}`,
+    line`Requesting User:\t${spec.username ?? ""}`,
+    ...(spec.signerName === "" ? [] : [line`Signer:\t${spec.signerName}`]),
+    ...(seconds === undefined ? [] : [line`Requested Duration:\t${formatHumanDuration(seconds * 1000)}`]),
+    line`Status:\t${conditionText(csr)}`,
   ];
 }
 
@@ -67,8 +67,8 @@ function subjectLines(facts: RequestFacts): string[] {
   ];
   return [
     "Subject:",
-    `\tCommon Name:\t${subject.commonName}`,
-    `\tSerial Number:\t${subject.serialNumber}`,
+    line`\tCommon Name:\t${subject.commonName}`,
+    line`\tSerial Number:\t${subject.serialNumber}`,
     ...listLines("Organization", subject.organizations),
     ...listLines("Organizational Unit", subject.organizationalUnits),
     ...listLines("Country", subject.countries),
@@ -81,7 +81,7 @@ function subjectLines(facts: RequestFacts): string[] {
 }
 
 function listLines(title: string, values: readonly string[]): string[] {
-  return values.map((value, index) => index === 0 ? `\t${title}:\t${value}` : `\t\t${value}`);
+  return values.map((value, index) => index === 0 ? line`\t${title}:\t${value}` : line`\t\t${value}`);
 }
 
 function eventLines(events: readonly Event[], now: Date): string[] {
@@ -94,7 +94,7 @@ function eventLines(events: readonly Event[], now: Date): string[] {
     ...sorted.map((event) => {
       const age = formatHumanDuration(now.getTime() - timeOf(event));
       const source = event.source.component ?? event.reportingComponent;
-      return `  ${event.type ?? ""}\t${event.reason ?? ""}\t${age}\t${source}\t${(event.message ?? "").trim()}`;
+      return line`  ${event.type ?? ""}\t${event.reason ?? ""}\t${age}\t${source}\t${(event.message ?? "").trim()}`;
     }),
   ];
 }
@@ -109,11 +109,11 @@ function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): st
   const rows = Math.max(facts.subject.organizations.length, groups.length, 1);
   return [
     "Identity:\tRequested\tRequester",
-    `  User:\t${facts.subject.commonName || "<none>"}\t${username || "<none>"}`,
+    line`  User:\t${facts.subject.commonName || "<none>"}\t${username || "<none>"}`,
     ...Array.from({ length: rows }, (_, index) => {
       const title = index === 0 ? "  Groups:" : "";
       const none = index === 0 ? "<none>" : "";
-      return `${title}\t${facts.subject.organizations[index] ?? none}\t${groups[index] ?? none}`;
+      return line`${title}\t${facts.subject.organizations[index] ?? none}\t${groups[index] ?? none}`;
     }),
     "",
   ];
@@ -124,10 +124,10 @@ function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): stri
   const extensions = facts.requestedExtensions.map(({ oid, critical }) => `${oid}${critical ? " (critical)" : ""}`);
   return [
     "Request:",
-    `  Key:\t${keyText(facts)}`,
-    `  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
-    `  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,
-    `  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
+    line`  Key:\t${keyText(facts)}`,
+    line`  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
+    line`  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,
+    line`  Requested extensions:\t${extensions.join(", ") || "<none>"}`,
     "",
   ];
 }
@@ -141,7 +141,9 @@ function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
     ...conditions.map((condition) => {
       const since = Date.parse(condition.lastUpdateTime ?? "");
       const age = Number.isNaN(since) ? "<unknown>" : formatHumanDuration(now.getTime() - since);
-      return `  ${condition.type}\t${condition.status}\t${age}\t${condition.reason ?? ""}\t${condition.message ?? ""}`;
+      return line`  ${condition.type}\t${condition.status}\t${age}\t${condition.reason ?? ""}\t${
+        condition.message ?? ""
+      }`;
     }),
     "",
   ];
@@ -154,10 +156,10 @@ function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
   if (leaf === undefined) return ["Certificate:\tcannot be read"];
   return [
     "Certificate:",
-    `  Subject:\t${formatName(leaf.subject)}`,
-    `  Issuer:\t${formatName(leaf.issuer)}`,
-    `  Serial number:\t${leaf.serialNumber}`,
-    `  Validity:\t${validityText(leaf, now)}`,
+    line`  Subject:\t${formatName(leaf.subject)}`,
+    line`  Issuer:\t${formatName(leaf.issuer)}`,
+    line`  Serial number:\t${leaf.serialNumber}`,
+    line`  Validity:\t${validityText(leaf, now)}`,
   ];
 }
 

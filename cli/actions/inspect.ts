@@ -9,7 +9,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
-import { escapeControls } from "../output/table.ts";
+import { line } from "../output/escape.ts";
 import { forEachName } from "./each.ts";
 import { type Finding, inspectBytes } from "./inspect_bytes.ts";
 
@@ -55,7 +55,7 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
 
 function renderFindings(file: string, findings: readonly Finding[]): string {
   return findings.map(({ title, lines }) => {
-    const body = lines.map(([name, value]) => `  ${name}:\t${escapeControls(value)}`).join("\n");
-    return `${file}: ${title}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
+    const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
+    return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
   }).join("");
 }

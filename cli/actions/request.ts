@@ -22,6 +22,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
+import { escapeControls } from "../output/escape.ts";
 import { createSteps } from "../output/steps.ts";
 import { writeStructured } from "../output/structured.ts";
 import { parseCsrNames } from "./csr_names.ts";
@@ -52,7 +53,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
     io,
     signal,
   );
-  if (settings.output === undefined) io.stdout.write(describeOutcome(outcome, folder, io));
+  if (settings.output === undefined) io.stdout.write(escapeControls(describeOutcome(outcome, folder, io)));
   else await writeStructured(factsOf(outcome, folder, settings, io), settings.output, io);
   if (outcome.kind === "pending") tellHowToGoOn(outcome.submitted.name, io);
   return EXIT.done;

@@ -14,7 +14,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { formatManifest } from "../output/manifest.ts";
-import { escapeControls } from "../output/table.ts";
+import { escapeControls } from "../output/escape.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../site/signer_profiles.ts";

@@ -11,7 +11,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs } from "../output/tab_writer.ts";
-import { escapeControls } from "../output/table.ts";
+import { escapeValue } from "../output/escape.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
 /** kubeadm's spacing. */
@@ -39,7 +39,7 @@ export async function run(input: Input<TokenListFlags>, io: Io, signal: AbortSig
     return [token ?? facts.id, ttl, expires ?? "<never>", list(usages), description || "<none>", list(groups)];
   });
   const heading = [showSecrets ? "TOKEN" : "ID", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"];
-  const text = [heading, ...rows].map((row) => row.map(escapeControls).join("\t")).join("\n");
+  const text = [heading, ...rows].map((row) => row.map(escapeValue).join("\t")).join("\n");
   io.stdout.write(`${alignTabs(text, TOKEN_TABS)}\n`);
   return EXIT.done;
 }

@@ -1,5 +1,6 @@
 /** What rules made of a request, for people: each rule, what it saw, why it decided, what would mend it. */
 import type { PolicyVerdict, RuleTrace } from "../../core/policy/evaluate.ts";
+import { line } from "../output/escape.ts";
 
 const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
   approve: "approves",
@@ -37,8 +38,8 @@ function ruleLines({ rule, notAbout, checks, outcome }: RuleTrace): readonly str
   return [
     `  rule ${rule}: ${OUTCOMES[outcome]}`,
     ...checks.flatMap(({ what, saw, outcome: found, fault, fix }) => [
-      `    ${MARKS[found]}\t${what}\t${saw}`,
-      ...(found === "holds" ? [] : [`    \twhy\t${fault ?? ""}`, `    \tfix\t${fix ?? ""}`]),
+      line`    ${MARKS[found]}\t${what}\t${saw}`,
+      ...(found === "holds" ? [] : [line`    \twhy\t${fault ?? ""}`, line`    \tfix\t${fix ?? ""}`]),
     ]),
   ];
 }

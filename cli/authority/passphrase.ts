@@ -1,6 +1,7 @@
 /** The passphrase of CA keys: from a file, from stdin, or typed on a terminal. Never a flag, never the environment. */
 import { resolve } from "node:path";
 import { Secret } from "../../core/brand.ts";
+import { equalsInConstantTime } from "../../core/constant_time.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
@@ -71,7 +72,7 @@ export function createPassphrases(
       if (!mayAsk) throw missing(keyName, "encrypt");
       const first = await ask("Passphrase of the new key");
       const second = await ask("The same again");
-      if (first.reveal() !== second.reveal()) {
+      if (!equalsInConstantTime(first.reveal(), second.reveal())) {
         throw new AppError("invalid", "cannot encrypt the key: the two passphrases are not the same", {
           hint: "run the command again",
         });

@@ -20,6 +20,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
+import { oneLine } from "../output/escape.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { USER_AGENT } from "../user_agent.ts";
@@ -75,7 +76,7 @@ export async function showStatus(
 ): Promise<ExitCode> {
   const report = await readReport(settings, machine, tools);
   if (settings.output !== undefined) await writeStructured(report.facts, settings.output, tools.io);
-  else tools.io.stdout.write(`${alignTabs(report.lines.join("\n"), DESCRIBE_TABS)}\n`);
+  else tools.io.stdout.write(`${alignTabs(report.lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`);
   return report.facts.isReady ? EXIT.done : EXIT.no;
 }
 

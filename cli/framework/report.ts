@@ -1,5 +1,6 @@
 /** A failure as a person sees it: one error line, one hint, and with `--debug` what lies underneath. */
 import { AppError, type ErrorCode, messageOf } from "../../core/errors.ts";
+import { escapeValue } from "../output/escape.ts";
 import { createStyle } from "../output/style.ts";
 import type { Io } from "../io.ts";
 
@@ -16,13 +17,13 @@ const MAX_CAUSES = 10;
 export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDebug: boolean): void {
   const style = createStyle(io.stderr, io.env);
   const lines = messageOf(error).split("\n");
-  for (const line of lines) io.stderr.write(`tlsboot: ${style.red("error:")} ${line}\n`);
+  for (const line of lines) io.stderr.write(`tlsboot: ${style.red("error:")} ${escapeValue(line)}\n`);
   const hint = hintOf(error, isDebug);
-  if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${hint}\n`);
+  if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${escapeValue(hint)}\n`);
   if (!isDebug) return;
   let cause = error instanceof Error ? error.cause : undefined;
   for (let depth = 0; cause !== undefined && depth < MAX_CAUSES; depth++) {
-    io.stderr.write(`tlsboot: cause: ${messageOf(cause)}\n`);
+    io.stderr.write(`tlsboot: cause: ${escapeValue(messageOf(cause))}\n`);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   if (!(error instanceof AppError) && error instanceof Error) io.stderr.write(`${error.stack ?? ""}\n`);

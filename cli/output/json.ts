@@ -1,9 +1,11 @@
-/** JSON as kubectl prints it: four spaces, keys sorted, `<`, `>` and `&` escaped as Go does. */
+/** JSON as kubectl prints it: four spaces, keys sorted, `<`, `>` and `&` escaped as Go does, and with them what a terminal would obey. */
+import { escapeUnseen } from "../../core/printable.ts";
 
 /** Formats a value with a line break at its end; members that are undefined are left out. */
 export function formatJson(value: unknown): string {
   const text = JSON.stringify(sortKeys(value), undefined, 4);
-  return `${text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
+  const likeGo = text.replace(/[<>&]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return `${escapeUnseen(likeGo)}\n`;
 }
 
 /** The same value with the keys of every object in order of their bytes. */

@@ -1,6 +1,7 @@
 /** Whole objects on stdout: json, yaml, name, jsonpath; one object as it is, several as a List, as kubectl does. */
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { line } from "./escape.ts";
 import type { OutputFormat } from "./format.ts";
 import { formatJson, sortKeys } from "./json.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
@@ -18,7 +19,8 @@ export interface ObjectPrinter {
 export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string): ObjectPrinter {
   switch (format.kind) {
     case "name": {
-      const printOne = (object: KubeObject): string => `${qualifiedKind}/${object.metadata.name ?? ""}\n`;
+      // A line break in a name would be another name to whoever reads on, such as xargs.
+      const printOne = (object: KubeObject): string => line`${qualifiedKind}/${object.metadata.name ?? ""}\n`;
       return { printOne, printList: (objects) => objects.map(printOne).join("") };
     }
     case "json":

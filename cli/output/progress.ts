@@ -1,5 +1,6 @@
 /** Progress on a terminal's stderr; elsewhere nothing. */
 import type { Io } from "../io.ts";
+import { escapeValue } from "./escape.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /** Fast enough to look alive, slow enough to cost nothing. */
@@ -22,7 +23,7 @@ export function startProgress(io: Pick<Io, "stderr" | "env">, text: string): Pro
   const draw = (): void => {
     // Some terminals do not know their width and say 0.
     const columns = io.stderr.columns || 80;
-    io.stderr.write(`${ERASE_LINE}${`${FRAMES[frame % FRAMES.length]} ${line}`.slice(0, columns - 1)}`);
+    io.stderr.write(`${ERASE_LINE}${`${FRAMES[frame % FRAMES.length]} ${escapeValue(line)}`.slice(0, columns - 1)}`);
     frame++;
   };
   draw();

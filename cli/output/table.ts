@@ -1,4 +1,5 @@
 /** Server-side Tables (`api-wire.md` §6) printed as kubectl prints them (cli-runtime `pkg/printers/tableprinter.go`). */
+import { escapeValue } from "./escape.ts";
 import { padTo, TABLE_TABS, widthOf } from "./tab_writer.ts";
 
 /** One column of a Table. */
@@ -33,7 +34,7 @@ export function createTablePrinter(options: { readonly isWide: boolean; readonly
         .map((column, index) => ({ column, index }))
         .filter(({ column }) => options.isWide || (column.priority ?? 0) === 0);
       const lines = [
-        ...(isHeaderDue ? [shown.map(({ column }) => column.name.toUpperCase())] : []),
+        ...(isHeaderDue ? [shown.map(({ column }) => escapeValue(column.name.toUpperCase()))] : []),
         ...rows.map((row) => shown.map(({ index }) => cellText(row.cells[index]))),
       ];
       isHeaderDue = false;
@@ -55,14 +56,7 @@ function padLine(line: readonly string[], widths: readonly number[]): string {
 /** One line, and nothing that a terminal would obey: what objects say is not to be trusted. */
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return "<none>";
-  if (typeof value === "object") return JSON.stringify(value);
-  const text = String(value);
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   const end = text.search(/[\f\n\r]/);
-  return escapeControls(end < 0 ? text : `${text.slice(0, end)}...`);
-}
-
-/** Makes terminal control characters visible: ESC becomes `^[`, as kubectl prints it. */
-export function escapeControls(text: string): string {
-  // deno-lint-ignore no-control-regex -- these are what has to be escaped
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (char) => `^${String.fromCharCode(char.charCodeAt(0) ^ 0x40)}`);
+  return escapeValue(end < 0 ? text : `${text.slice(0, end)}...`);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTablePrinter, escapeControls } from "./table.ts";
+import { createTablePrinter } from "./table.ts";
 
 const columns = [{ name: "Name" }, { name: "Age" }, { name: "Detail", priority: 1 }];
 
@@ -26,8 +26,4 @@ test("createTablePrinter() keeps heading and widths over a watch", () => {
 test("createTablePrinter() cuts cells at line breaks and shows control characters", () => {
   const printer = createTablePrinter({ isWide: false, hasHeader: false });
   assert.equal(printer.print(columns, [{ cells: ["a\nb", "\x1b[31mred"] }]), "a...   ^[[31mred\n");
-});
-
-test("escapeControls() leaves tabs and line breaks alone", () => {
-  assert.equal(escapeControls("a\tb\nc\x07"), "a\tb\nc^G");
 });

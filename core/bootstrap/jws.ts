@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import type { Secret } from "../brand.ts";
-import { equalsInConstantTime } from "./token.ts";
+import { equalsInConstantTime } from "../constant_time.ts";
 
 /** The signature of a text: header and MAC, with nothing between the dots. The key id is public. */
 export function signDetached(content: string, keyId: string, key: Secret<string>): string {

@@ -37,17 +37,6 @@ export function generateBootstrapToken(random: Random): BootstrapToken {
   return { id: randomText(ID_LENGTH, random), secret: new Secret(randomText(SECRET_LENGTH, random)) };
 }
 
-/** Tells whether two texts are equal in a time that depends on their lengths only. */
-export function equalsInConstantTime(a: string, b: string): boolean {
-  const encoder = new TextEncoder();
-  const left = encoder.encode(a);
-  const right = encoder.encode(b);
-  if (left.length !== right.length) return false;
-  let difference = 0;
-  for (let index = 0; index < left.length; index++) difference |= (left[index] ?? 0) ^ (right[index] ?? 0);
-  return difference === 0;
-}
-
 function randomText(length: number, random: Random): string {
   let text = "";
   while (text.length < length) {

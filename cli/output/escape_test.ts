@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { escapeControls, escapeValue, guardStream, line } from "./escape.ts";
+
+test("escapeControls() leaves tabs and line breaks alone", () => {
+  assert.equal(escapeControls("a\tb\nc\x07"), "a\tb\nc^G");
+});
+
+test("escapeControls() shows what turns text around or is not seen", () => {
+  assert.equal(escapeControls("a\u202eb\u2066\x9bc\u200d\x7f"), "a\\u202eb\\u2066\\u009bc\\u200d^?");
+});
+
+test("escapeValue() lets a value make neither a line nor a column", () => {
+  assert.equal(escapeValue("a\tb\nc\r"), "a^Ib^Jc^M");
+});
+
+test("line has the columns of its template and no others", () => {
+  assert.equal(line`  User:\t${"x\ty"}\t${"z\nw"} ${7}`, "  User:\tx^Iy\tz^Jw 7");
+});
+
+for (
+  const { name, isTerminal, onlyTerminals, want } of [
+    { name: "a terminal gets our colours and nobody else's", isTerminal: true, onlyTerminals: true, want: true },
+    { name: "a file may hold data", isTerminal: false, onlyTerminals: true, want: false },
+    { name: "a file of messages may not", isTerminal: false, onlyTerminals: false, want: true },
+  ]
+) {
+  test(`guardStream(): ${name}`, () => {
+    let written = "";
+    const inner = { write: (text: string) => void (written += text), isTerminal, columns: 80 };
+    const text = "\x1b[31mred\x1b[0m\r\x1b[2K\x1b[8mhidden\x1b]0;title\x07\u202e\n";
+    const guarded = guardStream(inner, { onlyTerminals });
+    guarded.write(text);
+    assert.equal(
+      written,
+      want ? "\x1b[31mred\x1b[0m\r\x1b[2K^[[8mhidden^[]0;title^G\\u202e\n" : text,
+    );
+    assert.deepEqual([guarded.isTerminal, guarded.columns], [isTerminal, 80]);
+  });
+}
