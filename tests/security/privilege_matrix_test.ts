@@ -1,0 +1,31 @@
+/** Every way to write × everybody, against one table that a person can read. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { PLAIN_RESOURCES } from "../../server/registry/resources.ts";
+import { assertGolden } from "../support/golden.ts";
+import { createCallers } from "../support/privilege/callers.ts";
+import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
+import { readRoutes } from "../support/privilege/routes.ts";
+import { startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+test("tlsboot serve answers every write of everybody as tests/golden/privilege_matrix.txt says", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder, [], "serve");
+  const [caPem, caKeyPem] = await Promise.all(
+    ["ca.crt", "ca.key"].map((name) => readFile(`${site.data}/pki/${name}`, "utf8")),
+  );
+  const server = { port: site.port, servingCaPem: caPem!, clientCaPem: caPem!, clientCaKeyPem: caKeyPem! };
+  using callers = await createCallers(server);
+  const rows = await judgeServer(server, callers, await readRoutes(callers));
+  await assertGolden("tests/golden/privilege_matrix.txt", formatMatrix(rows));
+});
+
+test("what stands in no discovery document cannot be written", () => {
+  for (const { kind, verbs, subresources, isHidden } of PLAIN_RESOURCES) {
+    if (isHidden !== true) continue;
+    const all = [...verbs, ...subresources.flatMap((one) => one.verbs)];
+    assert.deepEqual(all.filter((verb) => !["get", "list", "watch"].includes(verb)), [], kind.plural);
+  }
+});

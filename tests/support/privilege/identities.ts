@@ -1,0 +1,109 @@
+/** Everybody who may turn up at a server, from strangers to its administrator. */
+
+/** What an identity shows. */
+export type Credential =
+  | { readonly kind: "none" }
+  | { readonly kind: "token"; readonly token: string }
+  | { readonly kind: "certificate"; readonly commonName: string; readonly organizations: readonly string[] };
+
+/** Somebody; the name is a column of the matrix. */
+export interface Identity {
+  readonly name: string;
+  /** Who that is, in the heading of the matrix. */
+  readonly is: string;
+  readonly credential: Credential;
+}
+
+/** A bootstrap token of the matrix: its Secret is made beforehand. */
+export interface TokenCase {
+  readonly id: string;
+  readonly secret: string;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** The group that may ask for certificates; kubeadm's. */
+export const TOKEN_GROUP = "system:bootstrappers:kubeadm:default-node-token";
+
+/** The bootstrap tokens, by column. */
+export const TOKENS = {
+  boot: {
+    id: "goodid",
+    secret: "0123456789abcdef",
+    data: { "usage-bootstrap-authentication": "true", "auth-extra-groups": TOKEN_GROUP },
+  },
+  bootold: {
+    id: "oldold",
+    secret: "0123456789abcdef",
+    data: {
+      "usage-bootstrap-authentication": "true",
+      "auth-extra-groups": TOKEN_GROUP,
+      expiration: "2020-01-01T00:00:00Z",
+    },
+  },
+  bootgrp: {
+    id: "other0",
+    secret: "0123456789abcdef",
+    data: { "usage-bootstrap-authentication": "true", "auth-extra-groups": "system:bootstrappers:others" },
+  },
+  bootsig: {
+    id: "signer",
+    secret: "0123456789abcdef",
+    data: { "usage-bootstrap-signing": "true", "auth-extra-groups": TOKEN_GROUP },
+  },
+} as const satisfies Readonly<Record<string, TokenCase>>;
+
+/** Controllers of kube-controller-manager that run in our process too, by column. */
+const CONTROLLERS = {
+  "sa:cert": "certificate-controller",
+  "sa:tok": "token-cleaner",
+  "sa:boot": "bootstrap-signer",
+  "sa:ns": "namespace-controller",
+  "sa:aggr": "clusterrole-aggregation-controller",
+  "sa:sa": "service-account-controller",
+  "sa:root": "root-ca-cert-publisher",
+} as const;
+
+const SERVICE_ACCOUNTS = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
+
+/** The one who may do everything, and prepares the objects. */
+export const MASTERS: Identity = certified("masters", "in group system:masters", "root", ["system:masters"]);
+
+/** All of them, in the order of the columns. */
+export const IDENTITIES: readonly Identity[] = [
+  { name: "anon", is: "shows nothing", credential: { kind: "none" } },
+  { name: "badtok", is: "a bearer token that nobody knows", credential: { kind: "token", token: "nobody-knows-me" } },
+  bearer("boot", "a bootstrap token whose group may ask for certificates"),
+  bearer("bootold", "one that has expired"),
+  bearer("bootgrp", "one whose group may do nothing"),
+  bearer("bootsig", "one that is for signing cluster-info only"),
+  certified("n1", "the node n1", "system:node:n1", ["system:nodes"]),
+  certified("n2", "another node", "system:node:n2", ["system:nodes"]),
+  certified("n3", "a node that is not registered yet", "system:node:n3", ["system:nodes"]),
+  certified("nogrp", "n1's name without the group system:nodes", "system:node:n1", []),
+  certified("noname", "the group system:nodes without a node's name", "someone", ["system:nodes"]),
+  certified("user", "a user without rights", "alice", ["developers"]),
+  certified("nsadm", "may do everything usual in the namespace team", "nsadm", []),
+  certified("appr", "may update /approval, and approve for example.com/a", "appr", []),
+  certified("appr2", "may update /approval, and approve for nobody", "appr2", []),
+  certified("sign", "may update /status, and sign for example.com/a", "sign", []),
+  certified("sign2", "may update /status, and sign for nobody", "sign2", []),
+  ...Object.entries(CONTROLLERS).map(([name, account]) =>
+    certified(
+      name,
+      `the service account kube-system/${account}`,
+      `system:serviceaccount:kube-system:${account}`,
+      SERVICE_ACCOUNTS,
+    )
+  ),
+  certified("kcm", "the user system:kube-controller-manager", "system:kube-controller-manager", []),
+  MASTERS,
+];
+
+function bearer(name: keyof typeof TOKENS, is: string): Identity {
+  const { id, secret } = TOKENS[name];
+  return { name, is, credential: { kind: "token", token: `${id}.${secret}` } };
+}
+
+function certified(name: string, is: string, commonName: string, organizations: readonly string[]): Identity {
+  return { name, is, credential: { kind: "certificate", commonName, organizations } };
+}

@@ -1,0 +1,169 @@
+/** Every way to write × everybody: which code each gets. Nothing is changed by asking: every request is a dry run. */
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import type { Call, Callers, JudgedServer } from "./callers.ts";
+import { IDENTITIES } from "./identities.ts";
+import { collectionOf, type Route } from "./routes.ts";
+import { createChanges, createSamples, FRESH, type Place } from "./samples.ts";
+import { createHeld, createParts, createWorld } from "./world.ts";
+
+/** One way to write, and the code of each identity in the order of the columns. */
+export interface Row {
+  readonly route: string;
+  /** Namespace or signer; empty where there is no choice. */
+  readonly label: string;
+  readonly verb: string;
+  readonly codes: readonly number[];
+}
+
+interface Attempt {
+  readonly verb: string;
+  readonly call: Call;
+}
+
+const DRY_RUN = "dryRun=All&fieldManager=matrix";
+
+/** Prepares a server and asks it everything. A route without a sample is an error. */
+export async function judgeServer(
+  server: JudgedServer,
+  callers: Callers,
+  routes: readonly Route[],
+): Promise<readonly Row[]> {
+  const parts = await createParts(server);
+  const samples = createSamples(parts);
+  const changes = createChanges(parts);
+  await createWorld(callers);
+  const asked: { readonly route: Route; readonly label: string; readonly attempt: Attempt }[] = [];
+  const held = new Map<string, KubeObject>();
+  for (const route of routes) {
+    const resourceKey = route.key.split("/")[0]!;
+    const places = samples[resourceKey];
+    if (places === undefined) throw new Error(`no sample of ${resourceKey}: write one in samples.ts`);
+    const change = route.subresource === "" ? undefined : changes[route.key];
+    if (route.subresource !== "" && change === undefined) {
+      throw new Error(`no change for ${route.key}: write one in samples.ts`);
+    }
+    for (const place of places) {
+      const key = `${resourceKey} ${place.label}`;
+      if (!held.has(key) && (route.verbs.includes("update") || route.subresource !== "")) {
+        held.set(key, await createHeld(callers, route, place));
+      }
+      for (const attempt of attemptsAt(route, place, held.get(key), change)) {
+        asked.push({ route, label: place.label, attempt });
+      }
+    }
+  }
+  const rows: Row[] = [];
+  for (const { route, label, attempt: { verb, call } } of asked) {
+    const replies = await Promise.all(IDENTITIES.map((identity) => callers.call(identity, call)));
+    rows.push({ route: route.key, label, verb, codes: replies.map(({ code }) => code) });
+  }
+  return rows;
+}
+
+function attemptsAt(
+  route: Route,
+  place: Place,
+  held: KubeObject | undefined,
+  change: object | undefined,
+): readonly Attempt[] {
+  const collection = collectionOf(route, place.namespace);
+  const to = (name: string) =>
+    `${collection}/${name}${route.subresource === "" ? "" : `/${route.subresource}`}?${DRY_RUN}`;
+  const fresh = place.object(FRESH);
+  const named = (object: KubeObject) => to(object.metadata.name ?? "");
+  const applied = { contentType: "application/apply-patch+yaml" };
+  return route.verbs.flatMap((verb): readonly Attempt[] => {
+    switch (verb) {
+      case "create":
+        return [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: fresh } }];
+      case "deletecollection":
+        return [{ verb, call: { method: "DELETE", path: `${collection}?${DRY_RUN}` } }];
+    }
+    if (held === undefined) throw new Error(`nothing is there of ${route.key}`);
+    const { managedFields: _, ...metadata } = held.metadata;
+    const stored: KubeObject = { ...held, metadata };
+    const merge = change ?? { metadata: { annotations: { matrix: "patched" } } };
+    const own = { apiVersion: held.apiVersion, kind: held.kind, metadata: identityOf(held), ...change };
+    const again = place.object(nameIn(place, held));
+    switch (verb) {
+      case "update":
+        return [{
+          verb,
+          call: {
+            method: "PUT",
+            path: named(held),
+            body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
+          },
+        }];
+      case "patch":
+        return [
+          {
+            verb,
+            call: {
+              method: "PATCH",
+              path: named(held),
+              contentType: "application/merge-patch+json",
+              body: merge,
+            },
+          },
+          {
+            verb: "apply",
+            call: {
+              method: "PATCH",
+              path: `${named(held)}&force=true`,
+              ...applied,
+              body: change === undefined ? again : own,
+            },
+          },
+          ...(change !== undefined ? [] : [{
+            verb: "apply new",
+            call: { method: "PATCH", path: `${named(fresh)}&force=true`, ...applied, body: fresh },
+          }]),
+        ];
+      case "delete":
+        return [{ verb, call: { method: "DELETE", path: named(held) } }];
+      default:
+        throw new Error(`${route.key} has the verb ${verb}: say how it is asked for`);
+    }
+  });
+}
+
+function identityOf({ metadata: { name, namespace } }: KubeObject): object {
+  return { name, ...(namespace === undefined ? {} : { namespace }) };
+}
+
+/** The name that a place gives its prefix to. */
+function nameIn(place: Place, held: KubeObject): string {
+  const prefix = (place.object("").metadata.name ?? "").length;
+  return (held.metadata.name ?? "").slice(prefix);
+}
+
+/** For people: a table, with who is who above it. */
+export function formatMatrix(rows: readonly Row[]): string {
+  const width = Math.max(...IDENTITIES.map(({ name }) => name.length)) + 1;
+  const first = 22;
+  const heading = `${"".padEnd(first)}${IDENTITIES.map(({ name }) => name.padStart(width)).join("")}`;
+  const lines: string[] = [];
+  let before = "";
+  for (const { route, label, verb, codes } of rows) {
+    const group = label === "" ? route : `${route} (${label})`;
+    if (group !== before) lines.push("", group);
+    before = group;
+    lines.push(`  ${verb.padEnd(first - 2)}${codes.map((code) => cellOf(code).padStart(width)).join("")}`);
+  }
+  const who = IDENTITIES.map(({ name, is }) => `  ${name.padEnd(width)} ${is}`).join("\n");
+  return `Who may write what: the code of a dry run of each request.
+
+Objects that are there belong to the node n1 where they can belong to one, those that are made ("create", "apply new")
+to n3. Roles and bindings grant everything. No body is at fault.
+- is 403, ? is 401.
+
+${who}
+
+${heading}${lines.map((line) => `${line}\n`).join("").replace(/^/, "\n")}`;
+}
+
+/** What is let in should meet the eye. */
+function cellOf(code: number): string {
+  return code === 403 ? "-" : code === 401 ? "?" : `${code}`;
+}

@@ -1,0 +1,56 @@
+/** Every way to write, as the server itself tells them. */
+import type { Callers } from "./callers.ts";
+import { MASTERS } from "./identities.ts";
+
+/** A resource or subresource with verbs that write. */
+export interface Route {
+  /** Such as `csinodes.storage.k8s.io` or `nodes/status`; core has no group. */
+  readonly key: string;
+  /** `/api/v1` or `/apis/<group>/<version>`. */
+  readonly root: string;
+  readonly plural: string;
+  readonly subresource: string;
+  readonly namespaced: boolean;
+  readonly verbs: readonly string[];
+}
+
+const WRITES: readonly string[] = ["create", "update", "patch", "delete", "deletecollection"];
+
+/** Reads them from discovery. */
+export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
+  const read = async <T>(path: string): Promise<T> => {
+    const { code, text } = await callers.call(MASTERS, { method: "GET", path });
+    if (code !== 200) throw new Error(`GET ${path}: ${code} ${text}`);
+    return JSON.parse(text) as T;
+  };
+  const { groups } = await read<{ groups: readonly { versions: readonly { groupVersion: string }[] }[] }>("/apis");
+  const roots = ["/api/v1", ...groups.flatMap(({ versions }) => versions.map((one) => `/apis/${one.groupVersion}`))];
+  const routes: Route[] = [];
+  for (const root of roots) {
+    const { resources } = await read<{ resources: readonly DiscoveredResource[] }>(root);
+    for (const { name, namespaced, verbs } of resources) {
+      const written = verbs.filter((verb) => WRITES.includes(verb));
+      const [plural = "", subresource = ""] = name.split("/");
+      if (written.length > 0) {
+        routes.push({ key: keyOf(root, plural, subresource), root, plural, subresource, namespaced, verbs: written });
+      }
+    }
+  }
+  return routes;
+}
+
+/** The collection of a resource. */
+export function collectionOf({ root, plural }: Route, namespace: string | undefined): string {
+  return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`;
+}
+
+interface DiscoveredResource {
+  readonly name: string;
+  readonly namespaced: boolean;
+  readonly verbs: readonly string[];
+}
+
+function keyOf(root: string, plural: string, subresource: string): string {
+  const group = root.startsWith("/apis/") ? `.${root.split("/")[2]}` : "";
+  return `${plural}${group}${subresource === "" ? "" : `/${subresource}`}`;
+}

@@ -1,0 +1,152 @@
+/**
+ * An object of each resource for the matrix: one that is there, one that could be made, and a change. A resource without
+ * a sample fails the matrix: whoever adds one says here what is written to it.
+ */
+import type { KubeObject } from "../../../core/kube/meta.ts";
+
+/** Where objects of a resource lie, or what sort they are of. */
+export interface Place {
+  /** Namespace, or what is special; the row says it. */
+  readonly label: string;
+  readonly namespace?: string;
+  object(name: string): KubeObject;
+}
+
+/** What samples are made of beside constants. */
+export interface SampleParts {
+  /** A certificate request of `system:node:<name>`, base64. */
+  request(name: string): string;
+  /** Any certificate, base64 of PEM: the API does not look at what it says. */
+  readonly certificate: string;
+}
+
+/** The name of the object that is there: also a node's, and so is the other. */
+export const HELD = "n1";
+/** The name of the object that is not there. */
+export const FRESH = "n3";
+
+type Fields = Readonly<Record<string, unknown>>;
+type Content = Fields | ((name: string) => Fields);
+
+/** Places by resource as discovery and group name it. */
+export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Place[]>> {
+  const csr = (signerName: string) => (name: string) => ({
+    spec: { request: parts.request(name), signerName, usages: ["digital signature", "client auth"] },
+  });
+  const rbac = "rbac.authorization.k8s.io/v1";
+  const everything = [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }];
+  const boundToAdmin = {
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "mallory" }],
+  };
+  const question = { spec: { user: "root", resourceAttributes: { verb: "get", resource: "secrets" } } };
+  const about = (namespace: string) => ({ kind: "Pod", namespace, name: "x", apiVersion: "v1" });
+  return {
+    configmaps: namespaced("v1", "ConfigMap", { data: { a: "b" } }, "kube-public"),
+    secrets: namespaced("v1", "Secret", { stringData: { a: "b" } }, "kube-system"),
+    serviceaccounts: namespaced("v1", "ServiceAccount", {}, "kube-system"),
+    events: ["team", "default"].map((namespace) => {
+      const content = { involvedObject: about(namespace), reason: "R", message: "m", type: "Normal", source: {} };
+      return place(namespace, "v1", "Event", content, namespace);
+    }),
+    "events.events.k8s.io": ["team", "default"].map((namespace) =>
+      place(
+        namespace,
+        "events.k8s.io/v1",
+        "Event",
+        {
+          regarding: about(namespace),
+          reason: "R",
+          action: "A",
+          type: "Normal",
+          eventTime: "2026-01-01T00:00:00.000000Z",
+          reportingController: "example.com/c",
+          reportingInstance: "i",
+          // Both versions lie in one store.
+        },
+        namespace,
+        "new-",
+      )
+    ),
+    namespaces: [place("", "v1", "Namespace", {})],
+    nodes: [place("", "v1", "Node", {})],
+    "leases.coordination.k8s.io": namespaced(
+      "coordination.k8s.io/v1",
+      "Lease",
+      { spec: { holderIdentity: "h", leaseDurationSeconds: 40 } },
+      "kube-node-lease",
+    ),
+    "csinodes.storage.k8s.io": [place("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
+    "roles.rbac.authorization.k8s.io": namespaced(rbac, "Role", { rules: everything }, "kube-system"),
+    "rolebindings.rbac.authorization.k8s.io": namespaced(rbac, "RoleBinding", boundToAdmin, "kube-system"),
+    "clusterroles.rbac.authorization.k8s.io": [place("", rbac, "ClusterRole", { rules: everything })],
+    "clusterrolebindings.rbac.authorization.k8s.io": [place("", rbac, "ClusterRoleBinding", boundToAdmin)],
+    "certificatesigningrequests.certificates.k8s.io": ["example.com/a", "kubernetes.io/kube-apiserver-client-kubelet"]
+      .map((signer) =>
+        place(signer, "certificates.k8s.io/v1", "CertificateSigningRequest", csr(signer), undefined, shortOf(signer))
+      ),
+    "selfsubjectreviews.authentication.k8s.io": [place("", "authentication.k8s.io/v1", "SelfSubjectReview", {})],
+    "tokenreviews.authentication.k8s.io": [
+      place("", "authentication.k8s.io/v1", "TokenReview", { spec: { token: "nobody-knows-me" } }),
+    ],
+    "subjectaccessreviews.authorization.k8s.io": [
+      place("", "authorization.k8s.io/v1", "SubjectAccessReview", question),
+    ],
+    "localsubjectaccessreviews.authorization.k8s.io": ["team", "kube-system"].map((namespace) =>
+      place(namespace, "authorization.k8s.io/v1", "LocalSubjectAccessReview", {
+        spec: { user: "root", resourceAttributes: { verb: "get", resource: "secrets", namespace } },
+      }, namespace)
+    ),
+    "selfsubjectaccessreviews.authorization.k8s.io": [
+      place("", "authorization.k8s.io/v1", "SelfSubjectAccessReview", {
+        spec: { resourceAttributes: { verb: "get", resource: "secrets" } },
+      }),
+    ],
+    "selfsubjectrulesreviews.authorization.k8s.io": [
+      place("", "authorization.k8s.io/v1", "SelfSubjectRulesReview", { spec: { namespace: "team" } }),
+    ],
+  };
+}
+
+/** What is written to a subresource, over the object that is there. */
+export function createChanges({ certificate }: SampleParts): Readonly<Record<string, Fields>> {
+  return {
+    "certificatesigningrequests.certificates.k8s.io/approval": {
+      status: { conditions: [{ type: "Approved", status: "True", reason: "R", message: "m" }] },
+    },
+    "certificatesigningrequests.certificates.k8s.io/status": { status: { certificate } },
+    "nodes/status": { status: { addresses: [{ type: "Hostname", address: "changed" }] } },
+    "namespaces/status": { status: { phase: "Active" } },
+    "namespaces/finalize": { spec: { finalizers: ["kubernetes"] } },
+  };
+}
+
+function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Place[] {
+  return ["team", other].map((namespace) => place(namespace, apiVersion, kind, content, namespace));
+}
+
+function place(
+  label: string,
+  apiVersion: string,
+  kind: string,
+  content: Content,
+  namespace?: string,
+  prefix = "",
+): Place {
+  return {
+    label,
+    ...(namespace === undefined ? {} : { namespace }),
+    object: (name) => ({
+      apiVersion,
+      kind,
+      // Reviews take a name, too; nobody looks at it.
+      metadata: { name: `${prefix}${name}`, ...(namespace === undefined ? {} : { namespace }) },
+      ...(typeof content === "function" ? content(name) : content),
+    }),
+  };
+}
+
+/** CSRs of two signers lie in one place and must not have the same names. */
+function shortOf(signer: string): string {
+  return signer.startsWith("kubernetes.io/") ? "kubelet-" : "";
+}

@@ -1,0 +1,94 @@
+/** What stands on a server before the matrix is asked for: rights, tokens, and an object of each resource. */
+import { Buffer } from "node:buffer";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import { buildRequest } from "../csr_builder.ts";
+import type { Callers, JudgedServer, Reply } from "./callers.ts";
+import { MASTERS, TOKEN_GROUP, TOKENS } from "./identities.ts";
+import { FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
+import { collectionOf, type Route } from "./routes.ts";
+
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+const API_GROUP = "rbac.authorization.k8s.io";
+const CSRS = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] };
+const READS = { ...CSRS, verbs: ["get", "list", "watch"] };
+const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"];
+
+/** Builds what the samples need of this server. */
+export async function createParts(server: JudgedServer): Promise<SampleParts> {
+  const requests = new Map<string, string>();
+  for (const name of [HELD, FRESH]) {
+    const subject = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };
+    requests.set(name, await buildRequest({ subject }));
+  }
+  return {
+    request: (name) => requests.get(name) ?? "",
+    certificate: Buffer.from(server.clientCaPem, "utf8").toString("base64"),
+  };
+}
+
+/** Makes namespaces, rights and tokens; RBAC of a real server takes a moment to follow, which the caller waits for. */
+export async function createWorld(callers: Callers): Promise<void> {
+  const post = (path: string, body: object) => made(callers, path, body);
+  for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
+  const usual = [{ apiGroups: ["*"], resources: ["*"], verbs: USUAL_VERBS }];
+  await post(`${RBAC}/namespaces/team/roles`, { metadata: { name: "nsadm" }, rules: usual });
+  await post(`${RBAC}/namespaces/team/rolebindings`, binding("nsadm", "Role", "nsadm", user("nsadm")));
+  await clusterRole(callers, "appr", [READS, subresource("approval"), signer("approve")]);
+  await clusterRole(callers, "appr2", [READS, subresource("approval")]);
+  await clusterRole(callers, "sign", [READS, subresource("status"), signer("sign")]);
+  await clusterRole(callers, "sign2", [READS, subresource("status")]);
+  const bootstrappers = { apiGroup: API_GROUP, kind: "Group", name: TOKEN_GROUP };
+  await post(
+    `${RBAC}/clusterrolebindings`,
+    binding("matrix:bootstrap", "ClusterRole", "system:node-bootstrapper", bootstrappers),
+  );
+  for (const { id, secret, data } of Object.values(TOKENS)) {
+    await post("/api/v1/namespaces/kube-system/secrets", {
+      metadata: { name: `bootstrap-token-${id}` },
+      type: "bootstrap.kubernetes.io/token",
+      stringData: { "token-id": id, "token-secret": secret, ...data },
+    });
+  }
+}
+
+/** Makes the object of a place that is there, and answers with what is stored. */
+export async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
+  const { text } = await made(callers, collectionOf(route, place.namespace), place.object(HELD));
+  return JSON.parse(text) as KubeObject;
+}
+
+async function clusterRole(callers: Callers, name: string, rules: readonly object[]): Promise<void> {
+  await made(callers, `${RBAC}/clusterroles`, { metadata: { name: `matrix:${name}` }, rules });
+  await made(
+    callers,
+    `${RBAC}/clusterrolebindings`,
+    binding(`matrix:${name}`, "ClusterRole", `matrix:${name}`, user(name)),
+  );
+}
+
+async function made(callers: Callers, path: string, body: object): Promise<Reply> {
+  const reply = await callers.call(MASTERS, { method: "POST", path, body });
+  if (reply.code !== 201) throw new Error(`POST ${path}: ${reply.code} ${reply.text}`);
+  return reply;
+}
+
+function subresource(name: string): object {
+  return { ...CSRS, resources: [`certificatesigningrequests/${name}`], verbs: ["update", "patch"] };
+}
+
+function signer(verb: string): object {
+  return {
+    apiGroups: ["certificates.k8s.io"],
+    resources: ["signers"],
+    resourceNames: ["example.com/a"],
+    verbs: [verb],
+  };
+}
+
+function user(name: string): object {
+  return { apiGroup: API_GROUP, kind: "User", name };
+}
+
+function binding(name: string, kind: string, role: string, subject: object): object {
+  return { metadata: { name }, roleRef: { apiGroup: API_GROUP, kind, name: role }, subjects: [subject] };
+}
