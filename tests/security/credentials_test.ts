@@ -1,0 +1,227 @@
+/** Who is let in as whom: bootstrap tokens, certificates, nobody (conformance N and T6, `auth.md` §1, §3, §4). */
+import assert from "node:assert/strict";
+import { request } from "node:https";
+import { after, before, test } from "node:test";
+import { issuePair } from "../../cli/issue_pair.ts";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { createIssuingCa } from "../support/issuing_ca.ts";
+import type { Identity } from "../support/privilege/identities.ts";
+import { bearer, certified, CSRS, type JudgedSite, startJudgedSite } from "../support/privilege/judged_site.ts";
+
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+const anonymous: Identity = { name: "anonymous", is: "nobody", credential: { kind: "none" } };
+const HOUR_MS = 3_600_000;
+
+/** What a Secret says, over what lets in; `null` takes a key away. */
+interface TokenRow {
+  readonly name: string;
+  readonly data?: Readonly<Record<string, string | null>>;
+  readonly metadata?: object;
+  readonly type?: string;
+  readonly secretName?: string;
+  /** Presented instead of id and secret. */
+  readonly presented?: (id: string, secret: string) => string;
+  /** Undefined: 401. */
+  readonly groups?: readonly string[];
+}
+
+const DEFAULT = "system:bootstrappers";
+const ROWS: readonly TokenRow[] = [
+  { name: "that is right", groups: [DEFAULT] },
+  {
+    name: "with another group",
+    data: { "auth-extra-groups": "system:bootstrappers:foo" },
+    groups: [DEFAULT, "system:bootstrappers:foo"],
+  },
+  { name: "with a group that is none of bootstrappers", data: { "auth-extra-groups": "foo" } },
+  {
+    name: "with system:masters among its groups",
+    data: { "auth-extra-groups": "system:bootstrappers:a,system:masters" },
+  },
+  {
+    name: "with a space before a group",
+    data: { "auth-extra-groups": "system:bootstrappers:a, system:bootstrappers:b" },
+  },
+  { name: "with a line break behind its group", data: { "auth-extra-groups": "system:bootstrappers:a\n" } },
+  { name: "in a Secret of another name", secretName: "bootstrap-token-elsewh" },
+  { name: "without its usage", data: { "usage-bootstrap-authentication": null } },
+  { name: "whose usage is True", data: { "usage-bootstrap-authentication": "True" } },
+  { name: "of another id within", data: { "token-id": "aaaaaa" } },
+  { name: "that expired", data: { expiration: "2009-11-10T23:00:00Z" } },
+  { name: "that expires in a far future", data: { expiration: "2109-11-10T23:00:00Z" }, groups: [DEFAULT] },
+  { name: "whose expiration cannot be read", data: { expiration: "tomorrow" } },
+  { name: "in a Secret of another type", type: "Opaque" },
+  { name: "that is being deleted", metadata: { finalizers: ["example.com/wait"] } },
+  {
+    name: "with a secret that differs in its last character",
+    presented: (id, secret) => `${id}.${secret.slice(0, 15)}0`,
+  },
+  { name: "with a secret that is cut", presented: (id, secret) => `${id}.${secret.slice(0, 15)}` },
+  { name: "with an empty secret in store", data: { "token-secret": "" } },
+  { name: "in upper case", presented: (id, secret) => `${id}.${secret}`.toUpperCase() },
+  { name: "with more behind it", presented: (id, secret) => `${id}.${secret}.x` },
+  { name: "with another's id", presented: (_, secret) => `aaaaaa.${secret}` },
+];
+
+const SECRET = "0123456789abcdef";
+const idOf = (index: number): string => `tok${String(index).padStart(3, "0")}`;
+const presentedBy = (index: number): Identity => {
+  const id = idOf(index);
+  return bearer(ROWS[index]?.presented?.(id, SECRET) ?? `${id}.${SECRET}`);
+};
+const gone = bearer(`gonego.${SECRET}`);
+const helper = bearer(`helper.${SECRET}`);
+const wrong = bearer("wrong");
+
+let site: JudgedSite;
+
+before(async () => {
+  site = await startJudgedSite([
+    anonymous,
+    gone,
+    helper,
+    wrong,
+    certified("alice"),
+    ...ROWS.map((_, index) => presentedBy(index)),
+  ]);
+});
+after(() => site[Symbol.asyncDispose]());
+
+function secretOf(id: string, row: TokenRow): object {
+  const data = { "token-id": id, "token-secret": SECRET, "usage-bootstrap-authentication": "true", ...row.data };
+  return {
+    metadata: { name: row.secretName ?? `bootstrap-token-${id}`, ...row.metadata },
+    type: row.type ?? "bootstrap.kubernetes.io/token",
+    stringData: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)),
+  };
+}
+
+for (const [index, row] of ROWS.entries()) {
+  test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is let in"}`, async () => {
+    await site.admin("POST", SECRETS, secretOf(idOf(index), row));
+    if (row.metadata !== undefined) await site.admin("DELETE", `${SECRETS}/bootstrap-token-${idOf(index)}`);
+    const reply = await site.as(presentedBy(index), "POST", WHOAMI, {});
+    if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
+    // Nobody has bound anything to them: all they may do is ask who they are.
+    assert.equal(reply.code, 201, reply.text);
+    assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${idOf(index)}`);
+    assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
+    assert.equal((await site.as(presentedBy(index), "GET", CSRS)).code, 403);
+  });
+}
+
+test("a bootstrap token ends with its Secret, at once and on an open connection", async () => {
+  await site.admin("POST", SECRETS, secretOf("gonego", { name: "" }));
+  assert.equal((await site.as(gone, "POST", WHOAMI, {})).code, 201);
+  await site.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
+  assert.equal((await site.as(gone, "POST", WHOAMI, {})).code, 401);
+});
+
+for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
+  test(`nobody is refused GET ${path}, and a wrong token gets 401`, async () => {
+    assert.equal((await site.as(anonymous, "GET", path)).code, 403);
+    const reply = await site.as(wrong, "GET", path);
+    assert.equal(reply.code, 401, "wrong credentials never become anonymous");
+    assert.equal(reply.message, "Unauthorized");
+  });
+}
+
+for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
+  test(`nobody may read ${path}, and a wrong token gets 401`, async () => {
+    assert.equal((await site.as(anonymous, "GET", path)).code, 200);
+    assert.equal((await site.as(wrong, "GET", path)).code, 401);
+  });
+}
+
+test("with --anonymous-auth=false nobody gets an answer", async () => {
+  await using closed = await startJudgedSite([anonymous], ["--anonymous-auth=false"]);
+  for (const path of ["/healthz", "/version", "/api", CSRS]) {
+    assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
+  }
+});
+
+/** Certificates that say `system:masters`, and something that is wrong with them. */
+const CERTIFICATES: readonly {
+  readonly name: string;
+  readonly code: number;
+  issue(own: Authority): Promise<{ readonly cert: string; readonly key: string }>;
+}[] = [
+  { name: "that is right", code: 200, issue: (own) => masters(own) },
+  { name: "of another CA", code: 401, issue: async () => masters((await createIssuingCa(new Date())).authority) },
+  {
+    name: "of another CA of the same name",
+    code: 401,
+    async issue(own) {
+      const commonName = own.certificate.subject.commonName;
+      return masters((await createIssuingCa(new Date(), commonName)).authority);
+    },
+  },
+  {
+    name: "for servers only",
+    code: 401,
+    issue: (own) => masters(own, { usages: ["digital signature", "server auth"] }),
+  },
+  { name: "that has expired", code: 401, issue: (own) => masters(own, {}, -2 * HOUR_MS) },
+  { name: "that is not valid yet", code: 401, issue: (own) => masters(own, {}, 2 * HOUR_MS) },
+  { name: "that its own key has signed", code: 401, issue: () => selfSigned() },
+];
+
+async function masters(
+  authority: Authority,
+  edit: { readonly usages?: readonly string[] } = {},
+  offsetMs = 0,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const clock = createSystemClock();
+  const now = new Date(clock.now().getTime() + offsetMs);
+  const { certificatePem, keyPem } = await issuePair(authority, {
+    subject: { commonName: "intruder", organizations: ["system:masters"] },
+    usages: ["digital signature", "client auth"],
+    lifeMs: HOUR_MS,
+    ...edit,
+  }, { clock: { now: () => now }, random: createSystemRandom() });
+  return { cert: certificatePem, key: keyPem.reveal() };
+}
+
+async function selfSigned(): Promise<{ readonly cert: string; readonly key: string }> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const { certificatePem } = await createAuthority({
+    commonName: "system:masters",
+    notBefore: new Date(Date.now() - HOUR_MS),
+    notAfter: new Date(Date.now() + HOUR_MS),
+    key,
+    serial: Uint8Array.of(1),
+  });
+  return { cert: certificatePem, key: key.toPem() };
+}
+
+function codeFor(pair: { readonly cert: string; readonly key: string }, authorization?: string): Promise<number> {
+  const { port, servingCaPem } = site.server;
+  return new Promise((resolve, reject) => {
+    request({
+      ...{ host: "127.0.0.1", port, path: SECRETS, ca: servingCaPem, agent: false, ...pair },
+      headers: authorization === undefined ? {} : { authorization },
+    }, (response) => {
+      response.resume().once("end", () => resolve(response.statusCode ?? 0));
+    }).once("error", reject).end();
+  });
+}
+
+for (const { name, code, issue } of CERTIFICATES) {
+  test(`a certificate of system:masters ${name} gets ${code}`, async () => {
+    const own = parseAuthority(site.server.clientCaPem, site.server.clientCaKeyPem);
+    assert.ok(own.ok);
+    assert.equal(await codeFor(await issue(own.value)), code);
+  });
+}
+
+test("a certificate that is right counts before a token that is not, and a token that is right beside one that is not", async () => {
+  const own = parseAuthority(site.server.clientCaPem, site.server.clientCaKeyPem);
+  assert.ok(own.ok);
+  assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);
+  await site.admin("POST", SECRETS, secretOf("helper", { name: "" }));
+  const foreign = await masters((await createIssuingCa(new Date())).authority);
+  assert.equal(await codeFor(foreign, `Bearer helper.${SECRET}`), 403, "the token's user may not, but is known");
+});

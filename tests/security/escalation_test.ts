@@ -1,0 +1,286 @@
+/** Nobody becomes somebody else, and nobody grants what they have not (`auth.md` §7, §9; `api-wire.md` §14). */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { buildCsr } from "../support/csr_builder.ts";
+import { MASTERS } from "../support/privilege/identities.ts";
+import { certified, CSRS, type JudgedSite, MERGE, RBAC, startJudgedSite } from "../support/privilege/judged_site.ts";
+
+const nobody = certified("nobody");
+const asBob = certified("may-be-bob");
+const editor = certified("editor");
+const binder = certified("binder");
+const escalator = certified("escalator");
+const node = certified("system:node:n1", "system:nodes");
+const impersonator = certified("becomes-anybody");
+
+const ROLES = ["roles", "clusterroles", "rolebindings", "clusterrolebindings"];
+const API_GROUP = "rbac.authorization.k8s.io";
+const EVERYTHING = [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }];
+let site: JudgedSite;
+
+before(async () => {
+  site = await startJudgedSite([nobody, asBob, editor, binder, escalator, node, impersonator]);
+  const csrs = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] };
+  await site.grant("bob", { ...csrs, verbs: ["create", "get"] });
+  await site.grant("may-be-bob", {
+    apiGroups: [""],
+    resources: ["users"],
+    resourceNames: ["bob"],
+    verbs: ["impersonate"],
+  });
+  await site.grant("becomes-anybody", { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] });
+  const roles = { apiGroups: [API_GROUP], resources: ROLES, verbs: ["create", "update", "patch", "get"] };
+  const held = { apiGroups: [""], resources: ["configmaps"], verbs: ["get"] };
+  await site.grant("editor", roles, held);
+  await site.grant("binder", roles, {
+    apiGroups: [API_GROUP],
+    resources: ["clusterroles"],
+    resourceNames: ["view"],
+    verbs: ["bind"],
+  });
+  await site.grant("escalator", roles, { apiGroups: [API_GROUP], resources: ["clusterroles"], verbs: ["escalate"] });
+  await site.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "all" }, rules: EVERYTHING });
+  await site.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "small" }, rules: [held] });
+  await site.admin("POST", `${RBAC}/namespaces/default/rolebindings`, bindingOf("small", "small"));
+});
+after(() => site[Symbol.asyncDispose]());
+
+function bindingOf(name: string, role: string): object {
+  return {
+    metadata: { name },
+    roleRef: { apiGroup: API_GROUP, kind: "ClusterRole", name: role },
+    subjects: [{ apiGroup: API_GROUP, kind: "User", name: "mallory" }],
+  };
+}
+
+for (
+  const { name, who, headers, code, message } of [
+    {
+      name: "somebody without the permission",
+      who: nobody,
+      headers: { "impersonate-user": "bob" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    { name: "a node", who: node, headers: { "impersonate-user": "bob" }, code: 403, message: /cannot impersonate/ },
+    {
+      name: "another than the permitted one",
+      who: asBob,
+      headers: { "impersonate-user": "root" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    {
+      name: "the permitted one with a group",
+      who: asBob,
+      headers: { "impersonate-user": "bob", "impersonate-group": "system:masters" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    {
+      name: "anybody with a group of masters",
+      who: impersonator,
+      headers: { "impersonate-user": "x", "impersonate-group": "system:masters" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    {
+      name: "the permitted one with a uid",
+      who: asBob,
+      headers: { "impersonate-user": "bob", "impersonate-uid": "1" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    {
+      name: "the permitted one with an extra",
+      who: asBob,
+      headers: { "impersonate-user": "bob", "impersonate-extra-scopes": "a" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    {
+      name: "a service account by a right on users alone",
+      who: impersonator,
+      headers: { "impersonate-user": "system:serviceaccount:kube-system:certificate-controller" },
+      code: 403,
+      message: /cannot impersonate/,
+    },
+    { name: "the permitted one", who: asBob, headers: { "impersonate-user": "bob" }, code: 404, message: /not found/ },
+  ]
+) {
+  test(`impersonation of ${name} ends in ${code}`, async () => {
+    const reply = await site.as(who, "GET", `${CSRS}/none`, undefined, { headers });
+    assert.equal(reply.code, code, reply.text);
+    assert.match(reply.message, message);
+  });
+}
+
+test("impersonation stamps the one who is impersonated on a request, and takes the impersonator's rights away", async () => {
+  const headers = { "impersonate-user": "bob" };
+  const reply = await site.as(asBob, "POST", CSRS, await buildCsr({ name: "of-bob" }), { headers });
+  assert.equal(reply.code, 201, reply.text);
+  assert.equal(reply.at("spec/username"), "bob");
+  const root = await site.as(MASTERS, "GET", "/api/v1/secrets", undefined, { headers });
+  assert.equal(root.code, 403, "an administrator who is bob may do what bob may");
+});
+
+const cluster = `${RBAC}/clusterroles`;
+for (
+  const { name, who, method, path, body, code } of [
+    {
+      name: "a ClusterRole of everything",
+      who: editor,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "e1" }, rules: EVERYTHING },
+      code: 403,
+    },
+    {
+      name: "a ClusterRole of what is held",
+      who: editor,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "e2" }, rules: [{ apiGroups: [""], resources: ["configmaps"], verbs: ["get"] }] },
+      code: 201,
+    },
+    {
+      name: "a ClusterRole of paths",
+      who: editor,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "e3" }, rules: [{ nonResourceURLs: ["*"], verbs: ["get"] }] },
+      code: 403,
+    },
+    {
+      name: "a part of admin",
+      who: editor,
+      method: "POST",
+      path: cluster,
+      body: {
+        metadata: { name: "e4", labels: { "rbac.authorization.k8s.io/aggregate-to-admin": "true" } },
+        rules: EVERYTHING,
+      },
+      code: 403,
+    },
+    {
+      name: "a ClusterRole that gathers others",
+      who: editor,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "e5" }, rules: [], aggregationRule: { clusterRoleSelectors: [{}] } },
+      code: 403,
+    },
+    {
+      name: "more in their own role",
+      who: editor,
+      method: "PATCH",
+      path: `${cluster}/test:editor`,
+      body: { rules: EVERYTHING },
+      code: 403,
+    },
+    {
+      name: "a Role of everything",
+      who: editor,
+      method: "POST",
+      path: `${RBAC}/namespaces/default/roles`,
+      body: { metadata: { name: "e" }, rules: EVERYTHING },
+      code: 403,
+    },
+    {
+      name: "a binding of cluster-admin",
+      who: editor,
+      method: "POST",
+      path: `${RBAC}/clusterrolebindings`,
+      body: bindingOf("e", "cluster-admin"),
+      code: 403,
+    },
+    {
+      name: "a binding of a role that is everything",
+      who: editor,
+      method: "POST",
+      path: `${RBAC}/namespaces/default/rolebindings`,
+      body: bindingOf("e", "all"),
+      code: 403,
+    },
+    {
+      name: "a binding of what is held",
+      who: editor,
+      method: "POST",
+      path: `${RBAC}/clusterrolebindings`,
+      body: bindingOf("e-small", "small"),
+      code: 201,
+    },
+    {
+      name: "themselves into a binding of cluster-admin",
+      who: editor,
+      method: "PATCH",
+      path: `${RBAC}/clusterrolebindings/cluster-admin`,
+      body: { subjects: [{ apiGroup: API_GROUP, kind: "User", name: "editor" }] },
+      code: 403,
+    },
+    {
+      name: "another role behind a binding",
+      who: editor,
+      method: "PATCH",
+      path: `${RBAC}/namespaces/default/rolebindings/small`,
+      body: { roleRef: { apiGroup: API_GROUP, kind: "ClusterRole", name: "all" } },
+      code: 403,
+    },
+    {
+      name: "view, by bind on it",
+      who: binder,
+      method: "POST",
+      path: `${RBAC}/clusterrolebindings`,
+      body: bindingOf("b1", "view"),
+      code: 201,
+    },
+    {
+      name: "cluster-admin, by bind on view",
+      who: binder,
+      method: "POST",
+      path: `${RBAC}/clusterrolebindings`,
+      body: bindingOf("b2", "cluster-admin"),
+      code: 403,
+    },
+    {
+      name: "a role of everything, by bind on view",
+      who: binder,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "b3" }, rules: EVERYTHING },
+      code: 403,
+    },
+    {
+      name: "a role of everything, by escalate",
+      who: escalator,
+      method: "POST",
+      path: cluster,
+      body: { metadata: { name: "x1" }, rules: EVERYTHING },
+      code: 201,
+    },
+    {
+      name: "a binding of everything, by escalate",
+      who: escalator,
+      method: "POST",
+      path: `${RBAC}/clusterrolebindings`,
+      body: bindingOf("x2", "all"),
+      code: 403,
+    },
+  ]
+) {
+  test(`${who.name} granting ${name} gets ${code}`, async () => {
+    const reply = await site.as(who, method, path, body, method === "PATCH" ? MERGE : {});
+    assert.equal(reply.code, code, reply.text);
+    if (code === 403) {
+      assert.match(
+        reply.message,
+        /attempting to grant RBAC permissions not currently held|aggregationRule|must have cluster-admin/,
+      );
+    }
+  });
+}
+
+test("a role that was granted in vain gives nothing", async () => {
+  const secrets = await site.as(editor, "GET", "/api/v1/namespaces/kube-system/secrets");
+  assert.equal(secrets.code, 403);
+});
