@@ -22,7 +22,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
-import { escapeControls } from "../output/escape.ts";
+import { escapeControls, line } from "../output/escape.ts";
 import { createSteps } from "../output/steps.ts";
 import { writeStructured } from "../output/structured.ts";
 import { parseCsrNames } from "./csr_names.ts";
@@ -94,7 +94,7 @@ export async function watchedRequest(
 
 /** What a person does about a request that was left pending. */
 export function tellHowToGoOn(csrName: string, io: Pick<Io, "stderr">): void {
-  io.stderr.write(`approve it with: tlsboot approve ${csrName}
+  io.stderr.write(line`approve it with: tlsboot approve ${csrName}
 then run the same command again to get the certificate
 `);
 }

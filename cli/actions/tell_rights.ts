@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { describeRights } from "./rights_text.ts";
 
 /** Whose rights, and how the one who gives them calls kubectl. */
@@ -21,7 +22,7 @@ export function tellRights(status: SubjectRulesReviewStatus | undefined, context
   }
   const rights = describeRights(status);
   if (rights.length > 0) {
-    io.stderr.write(`${name} may, in the namespace default:\n${rights.map((line) => `  ${line}\n`).join("")}`);
+    io.stderr.write(`${name} may, in the namespace default:\n${rights.map((right) => line`  ${right}\n`).join("")}`);
     return;
   }
   const admin = quote(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));

@@ -1,6 +1,6 @@
 /** Steps of something that waits: a line each on stderr, and on a terminal a spinner behind the last one. */
 import type { Io } from "../io.ts";
-import { escapeControls } from "./escape.ts";
+import { escapeValue } from "./escape.ts";
 import { type Progress, startProgress } from "./progress.ts";
 
 /** Steps as they happen. Disposing it ends the spinner. */
@@ -14,7 +14,7 @@ export function createSteps(io: Pick<Io, "stderr" | "env">): Steps {
   return {
     step(text) {
       spinner?.[Symbol.dispose]();
-      io.stderr.write(`${escapeControls(text)}\n`);
+      io.stderr.write(`${escapeValue(text)}\n`);
       spinner = startProgress(io, "waiting");
     },
     [Symbol.dispose]() {

@@ -1,0 +1,176 @@
+/**
+ * A credential goes to the server in the kubeconfig and to nobody else: no redirect is followed, no proxy of the
+ * environment is used, and no challenge moves a client to show another one.
+ */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { after, before, test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { Secret } from "../../core/brand.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { runTlsboot } from "../support/child.ts";
+import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const TOKEN = "abcdef.0123456789abcdef";
+
+let folder: TempFolder;
+/** The server in the kubeconfig. */
+let api: FakeApi;
+/** Where it sends clients: another port with the same CA, so that nothing but the rule stands in the way. */
+let thief: FakeApi;
+/** Listens in plain text, as a downgraded server and as a proxy. */
+let plain: Plain;
+
+interface Plain extends AsyncDisposable {
+  readonly url: string;
+  readonly heard: string[];
+}
+
+before(async () => {
+  folder = await createTempFolder();
+  api = await startFakeApi();
+  thief = await startFakeApi({ ca: api.ca, serving: { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] } });
+  plain = await listenInPlain();
+  const config = {
+    clusters: [{ name: "c", cluster: { server: api.server, certificateAuthorityData: api.ca.caPem } }],
+    contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+    users: [{ name: "u", user: { token: new Secret(TOKEN) } }],
+    currentContext: "c",
+  };
+  await writeFile(folder.join("kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
+});
+after(async () => {
+  for (const one of [api, thief, plain, folder]) await one[Symbol.asyncDispose]();
+});
+
+/** Every byte that arrives is kept. */
+async function listenInPlain(): Promise<Plain> {
+  const heard: string[] = [];
+  const server = createTcpServer((socket) => {
+    socket.on("data", (bytes) => {
+      heard.push(bytes.toString("latin1"));
+      socket.end("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    }).on("error", () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    heard,
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** One of each way in which a client talks to a server with a credential. */
+const WAYS: Readonly<Record<string, readonly string[]>> = {
+  "a command of people": ["get", "csr", "--kubeconfig", "kubeconfig"],
+  "a command that writes": ["approve", "one", "--kubeconfig", "kubeconfig"],
+  "a request": [
+    "request",
+    "--kubeconfig",
+    "kubeconfig",
+    "--signer-name",
+    "a.example/b",
+    "--subject",
+    "CN=a",
+    "--out",
+    "o",
+  ],
+  "bootstrap": [
+    ...["bootstrap", "--bootstrap-kubeconfig", "kubeconfig", "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],
+    ...["--hostname-override", "n1", "--wait", "2s"],
+  ],
+};
+
+for (const code of [301, 302, 303, 307, 308]) {
+  for (const kind of ["another port", "another host", "plain text"] as const) {
+    for (const [way, args] of Object.entries(WAYS)) {
+      // One code for the other ways is enough: all of them end in the same transport.
+      if (code !== 307 && way !== "a command of people") continue;
+      test(`${way} that is sent to ${kind} by ${code} goes nowhere`, async () => {
+        const to = {
+          "another port": thief.server,
+          "another host": thief.server.replace("127.0.0.1", "localhost"),
+          "plain text": plain.url,
+        }[kind];
+        const [stolen, heard] = [thief.received.length, plain.heard.length];
+        api.intercept = (request) => ({
+          status: code,
+          headers: { location: `${to}${request.url}`, "www-authenticate": `Basic realm="${to}"` },
+          body: "",
+        });
+        const finished = code === 307
+          ? await runTlsboot(args, { cwd: folder.path })
+          : await runCaptured(args, { cwd: folder.path, clock: createSystemClock() });
+        assert.notEqual(finished.code, 0, finished.stdout);
+        assert.equal(thief.received.length, stolen, "the other server was asked");
+        assert.equal(plain.heard.length, heard, "the other server was asked in plain text");
+        assert.ok(!finished.stderr.includes("0123456789abcdef"), "the token was told");
+      });
+    }
+  }
+}
+
+test("discovery that is sent elsewhere goes nowhere, and sends no token", async () => {
+  const stolen = thief.received.length;
+  const before = api.received.length;
+  api.intercept = (request) => ({ status: 307, headers: { location: `${thief.server}${request.url}` }, body: "" });
+  const finished = await runTlsboot([
+    ...[
+      "bootstrap",
+      "--server",
+      api.server,
+      "--token",
+      TOKEN,
+      "--ca-cert-hash",
+      publicKeyPin(api.ca.authority.certificate),
+    ],
+    ...["--kubeconfig", "d/kubeconfig", "--cert-dir", "d/pki", "--hostname-override", "n1", "--wait", "2s"],
+  ], { cwd: folder.path });
+  assert.notEqual(finished.code, 0);
+  assert.equal(thief.received.length, stolen);
+  const asked = api.received.slice(before);
+  assert.ok(asked.length > 0);
+  for (const { headers } of asked) assert.equal(headers.authorization, undefined);
+});
+
+test("a server that is plain text is refused before a credential is sent", async () => {
+  const text = await readFile(folder.join("kubeconfig"), "utf8");
+  await writeFile(folder.join("plain"), text.replace(api.server, plain.url), { mode: 0o600 });
+  const heard = plain.heard.length;
+  const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", "plain"], { cwd: folder.path });
+  assert.equal(code, 1);
+  assert.match(stderr, /not an https URL/);
+  assert.equal(plain.heard.length, heard);
+});
+
+test("proxies of the environment see nothing", async () => {
+  api.intercept = undefined;
+  const heard = plain.heard.length;
+  const names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+  const env = { ...Object.fromEntries(names.map((name) => [name, plain.url])), NO_PROXY: "", NODE_USE_ENV_PROXY: "1" };
+  const before = api.received.length;
+  const { code, stderr } = await runTlsboot(["get", "csr", "-o", "name", "--kubeconfig", "kubeconfig"], {
+    cwd: folder.path,
+    env,
+  });
+  assert.equal(code, 0, stderr);
+  assert.ok(api.received.length > before, "the server itself was asked");
+  assert.equal(plain.heard.length, heard);
+});
+
+for (const challenge of ["Basic realm=x", "Bearer realm=x", "Negotiate", "NTLM"]) {
+  test(`a 401 with the challenge "${challenge}" changes nothing of what is sent`, async () => {
+    const before = api.received.length;
+    api.intercept = () => ({ status: 401, headers: { "www-authenticate": challenge }, body: "" });
+    const { code } = await runTlsboot(["get", "csr", "--kubeconfig", "kubeconfig"], { cwd: folder.path });
+    assert.equal(code, 1);
+    const asked = api.received.slice(before);
+    assert.equal(asked.length, 1, "a refused credential is not sent again");
+    assert.equal(asked[0]?.headers.authorization, `Bearer ${TOKEN}`);
+  });
+}
