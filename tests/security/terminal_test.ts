@@ -275,7 +275,6 @@ const LOCAL: readonly (readonly string[])[] = [
 ];
 
 for (const args of LOCAL) {
-  // deno-lint-ignore no-control-regex -- hostile words have no place in a name
   const name = args.join(" ").replace(/[^\x20-\x7e]/g, "?");
   test(`tlsboot ${name} shows what its words and files say`, async () => {
     await writeHostileFiles();
