@@ -73,7 +73,7 @@ export const CLIENT_STORE_PREFIX = "kubelet-client";
 
 const WAIT_SECONDS = 3600;
 const KUBECONFIG_MODE = 0o600;
-const DIRECTORY_MODE = 0o755;
+const DIRECTORY_MODE = 0o700;
 
 /**
  * Gets a certificate and a kubeconfig, or finds that there is one. AppError: `kubeconfig_invalid`, `key_invalid`,

@@ -17,7 +17,7 @@ export interface KeptKey {
 }
 
 const KEY_MODE = 0o600;
-const DIRECTORY_MODE = 0o755;
+const DIRECTORY_MODE = 0o700;
 
 /** What a store has, for the choice of a key. */
 export interface StoredPair {

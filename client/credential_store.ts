@@ -40,8 +40,8 @@ export interface CredentialStore {
 }
 
 const FILE_MODE = 0o600;
-/** kubelet's; the files in it are 0600. */
-const DIRECTORY_MODE = 0o755;
+/** kubelet's is 0755; but nobody else has anything to look for beside its keys. */
+const DIRECTORY_MODE = 0o700;
 
 /** Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {

@@ -41,7 +41,7 @@ test("update() keeps a dated file of mode 0600 and links current to it (3, 4, 5)
   assert.deepEqual(files.entries.get(CURRENT), { kind: "symlink", target: DATED });
   assert.equal(files.text(DATED), certificatePem + keyPem.reveal());
   assert.equal(files.mode(DATED), 0o600);
-  assert.equal(files.mode("/pki"), 0o755);
+  assert.equal(files.mode("/pki"), 0o700);
   assert.equal(files.entries.get(UPDATED), undefined);
   assert.equal((await store.current())?.leaf.subject.commonName, "a");
 });

@@ -21,6 +21,7 @@ import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { CaKeys } from "../authority/keys.ts";
+import { checkOwnFolder } from "../authority/private_file.ts";
 import { ensureAuthorities, type SiteAuthorities } from "../authority/site_authorities.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
@@ -83,6 +84,10 @@ export async function startSite(
   const ownServing = await readOwnServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
+  for (const folder of [dir.root, dir.pki]) {
+    const { isForGroup } = await checkOwnFolder(folder, deps.files);
+    if (isForGroup) deps.logger.warn("the group may write to a folder of secrets", { folder });
+  }
   await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;

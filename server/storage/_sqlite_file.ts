@@ -78,6 +78,8 @@ function createPrivate(path: string): void {
     }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    // SQLite would make what the link leads to, wherever that is.
+    if (identityOf(path) === "") throw new Error("it is a link to nothing");
   }
 }
 

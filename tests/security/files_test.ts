@@ -1,0 +1,211 @@
+/** What is written is for its owner only, where it was asked to be, and nowhere that somebody else has prepared. */
+import assert from "node:assert/strict";
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { test } from "node:test";
+import { type Running, runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { buildCsr } from "../support/csr_builder.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+/** Certificates are public, and what tells nothing: the number of the format, a demo's mark and its refused request. */
+const PUBLIC = /(?:^|\/)(?:[^/]*\.crt|format|\.tlsboot-demo|refused\.yaml)$/;
+
+/** tlsboot under a umask: a shell sets it, which no runtime does for a child. */
+function startWith(umask: string, args: readonly string[], cwd: string): Running {
+  const [command, all] = tlsbootCommand(args);
+  return start("/bin/sh", ["-c", `umask ${umask}; exec "$0" "$@"`, command, ...all], { cwd });
+}
+
+async function finish(umask: string, args: readonly string[], cwd: string): Promise<void> {
+  await using running = startWith(umask, args, cwd);
+  const { code, stderr } = await running.finished();
+  assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+}
+
+/** Every path below a folder, links not followed. */
+async function walk(root: string): Promise<readonly string[]> {
+  const entries = await readdir(root, { withFileTypes: true, recursive: true });
+  return entries.map((entry) => join(entry.parentPath, entry.name));
+}
+
+for (const umask of ["000", "077"]) {
+  test(`everything that tlsboot writes under umask ${umask} is for its owner only`, async () => {
+    await using folder = await createTempFolder();
+    const at = folder.path;
+    await using up = startWith(
+      umask,
+      ["up", "--data-dir", "data", "--secure-port", "0", "--auto-approve", "--audit-log-path", "audit.log"],
+      at,
+    );
+    await up.waitFor(/Next, in another terminal|is up at/);
+    const data = ["--data-dir", "data"];
+    const bootstrap = ["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n1/kubeconfig"];
+    await finish(umask, ["bootstrap", ...bootstrap, "--cert-dir", "n1/pki", "--hostname-override", "n1"], at);
+    await finish(umask, ["kubeconfig", "user", "bob", ...data], at);
+    await finish(umask, ["kubeconfig", "admin", ...data, "--out", "admin.kubeconfig"], at);
+    await finish(umask, [
+      ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a"],
+      ...["--subject", "CN=a", "--out", "out", "--no-wait"],
+    ], at);
+    await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
+    await finish(umask, ["ca", "init", "--data-dir", "ca", "--ca-passphrase-file", "passphrase"], at);
+    await finish(umask, ["token", "create", ...data], at);
+    if (umask === "000") await finish(umask, ["demo", "--nodes", "1", "--data-dir", "demo"], at);
+    const wide: string[] = [];
+    let files = 0;
+    for (const path of await walk(at)) {
+      const facts = await lstat(path);
+      if (facts.isSymbolicLink()) continue;
+      files++;
+      const name = relative(at, path);
+      const allowed = facts.isDirectory() ? 0o700 : PUBLIC.test(name) ? 0o644 : 0o600;
+      if ((facts.mode & 0o777 & ~allowed) !== 0) wide.push(`${name} ${(facts.mode & 0o777).toString(8)}`);
+      if (facts.isFile() && facts.nlink !== 1) wide.push(`${name} has ${facts.nlink} names`);
+    }
+    assert.deepEqual(wide, []);
+    assert.ok(files > 25, `only ${files} files and folders were looked at`);
+  });
+}
+
+/** Where secrets go, and what writes them there. */
+const SECRETS: readonly { readonly path: string; readonly args: readonly string[]; readonly isServer?: true }[] = [
+  ...["pki/ca.key", "pki/apiserver.key", "admin.kubeconfig", "bootstrap.kubeconfig", "tlsboot.db"]
+    .map((name) => ({
+      path: `data/${name}`,
+      args: ["up", "--data-dir", "data", "--secure-port", "0"],
+      isServer: true as const,
+    })),
+  { path: "ca/pki/ca.key", args: ["ca", "init", "--data-dir", "ca"] },
+  { path: "ca/pki/ca.crt", args: ["ca", "init", "--data-dir", "ca"] },
+];
+
+for (const { path, args, isServer } of SECRETS) {
+  for (const isDangling of [true, false]) {
+    test(`a link at ${path} to ${isDangling ? "nothing" : "another's file"} gets no secret`, async () => {
+      await using folder = await createTempFolder();
+      await plant(folder, path, isDangling);
+      await using running = start(...tlsbootCommand(args), { cwd: folder.path });
+      if (isServer === true) await running.waitFor(/is up at|tlsboot: error/).catch(() => undefined);
+      else await running.finished();
+      await assertUntouched(folder, isDangling);
+    });
+  }
+}
+
+async function plant(folder: TempFolder, path: string, isDangling: boolean): Promise<void> {
+  for (const name of [dirname(path).split("/")[0]!, dirname(path)]) {
+    await mkdir(folder.join(name), { recursive: true, mode: 0o700 });
+  }
+  if (!isDangling) await writeFile(folder.join("elsewhere"), "precious\n", { mode: 0o644 });
+  await symlink(folder.join("elsewhere"), folder.join(path));
+}
+
+async function assertUntouched(folder: TempFolder, isDangling: boolean): Promise<void> {
+  if (isDangling) return assert.equal(await stat(folder.join("elsewhere")).catch(() => undefined), undefined);
+  assert.equal(await readFile(folder.join("elsewhere"), "utf8"), "precious\n");
+  assert.equal((await stat(folder.join("elsewhere"))).mode & 0o777, 0o644);
+}
+
+test("links where a client writes get no secret", async () => {
+  await using folder = await createTempFolder();
+  await using up = start(
+    ...tlsbootCommand(["up", "--data-dir", "data", "--secure-port", "0", "--auto-approve"]),
+    { cwd: folder.path },
+  );
+  await up.waitFor(/is up at/);
+  const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
+  const request = ["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a", "--subject"];
+  for (
+    const [path, args] of [
+      ["n1/kubeconfig", [...bootstrap, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"]],
+      ["n2/pki/kubelet-client.key.tmp", [...bootstrap, "--kubeconfig", "n2/kubeconfig", "--cert-dir", "n2/pki"]],
+      ["out/tls.key", [...request, "CN=a", "--out", "out", "--no-wait"]],
+      ["out2/tls.key.new", [...request, "CN=b", "--out", "out2", "--no-wait"]],
+      ["bob.kubeconfig", ["kubeconfig", "user", "bob", "--data-dir", "data"]],
+      ["bob.kubeconfig", ["kubeconfig", "user", "bob", "--data-dir", "data", "--force"]],
+      ["admin", ["kubeconfig", "admin", "--data-dir", "data", "--out", "admin"]],
+    ] as const
+  ) {
+    await using place = await createTempFolder();
+    const target = place.join("elsewhere");
+    await mkdir(dirname(folder.join(path)), { recursive: true });
+    await symlink(target, folder.join(path)).catch(() => undefined);
+    await runTlsboot(args, { cwd: folder.path });
+    assert.equal(await stat(target).catch(() => undefined), undefined, `${args.join(" ")} followed ${path}`);
+  }
+});
+
+for (const mode of [0o777, 0o707, 0o1777]) {
+  test(`a data directory of mode ${mode.toString(8)} is refused, and nothing is written to it`, async () => {
+    for (const args of [["up", "--secure-port", "0"], ["serve", "--secure-port", "0"], ["ca", "init"]]) {
+      await using folder = await createTempFolder();
+      await mkdir(folder.join("data"));
+      await chmod(folder.join("data"), mode);
+      const { code, stderr } = await runTlsboot([...args, "--data-dir", "data"], { cwd: folder.path });
+      assert.equal(code, 1);
+      assert.match(stderr, /everybody may write to it/);
+      assert.match(stderr, /hint: chmod 700/);
+      assert.deepEqual(await readdir(folder.join("data")), []);
+    }
+  });
+}
+
+for (const mode of [0o640, 0o604, 0o660, 0o666]) {
+  test(`a CA key of mode ${mode.toString(8)} is refused`, async () => {
+    await using folder = await createTempFolder();
+    await finish("077", ["ca", "init", "--data-dir", "data"], folder.path);
+    await chmod(folder.join("data/pki/ca.key"), mode);
+    const { code, stderr } = await runTlsboot(["up", "--data-dir", "data", "--secure-port", "0"], { cwd: folder.path });
+    assert.equal(code, 1);
+    assert.match(stderr, /ca\.key".*(?:lets others at it|others may read it)/);
+  });
+}
+
+/** Names that climb, and commands that take names. */
+const CLIMBING: readonly (readonly string[])[] = [
+  ["kubeconfig", "user", "../escaped", "--data-dir", "data"],
+  ["kubeconfig", "user", "a/../../escaped", "--data-dir", "data"],
+  ["get", "csr", "../../../api/v1/secrets", "--data-dir", "data"],
+  ["describe", "csr", "..", "--data-dir", "data"],
+  ["approve", "../namespaces", "--data-dir", "data"],
+  ["delete", "csr", "%2e%2e%2fsecrets", "--data-dir", "data"],
+  ["token", "delete", "../../a", "--data-dir", "data"],
+  ["token", "delete", "..", "--data-dir", "data"],
+  ...["../escaped", "..", "a/b", "a\\..\\b", "/etc"].map((name) => [
+    ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n/kubeconfig"],
+    ...["--cert-dir", "n/pki", "--hostname-override", name, "--wait", "1s"],
+  ]),
+];
+
+test("names that climb make no file and reach no other path of the API", async () => {
+  await using outer = await createTempFolder();
+  await mkdir(outer.join("work"));
+  await using up = start(
+    ...tlsbootCommand(["up", "--data-dir", "data", "--secure-port", "0", "--audit-log-path", "audit.log"]),
+    { cwd: outer.join("work") },
+  );
+  await up.waitFor(/is up at/);
+  for (const args of CLIMBING) {
+    const { code } = await runTlsboot(args, { cwd: outer.join("work") });
+    assert.notEqual(code, 0, args.join(" "));
+  }
+  assert.deepEqual(await readdir(outer.path), ["work"]);
+  const audited = (await readFile(outer.join("work/audit.log"), "utf8")).trim().split("\n").map((line) =>
+    JSON.parse(line) as { requestURI: string; userAgent?: string; user?: { username?: string } }
+  );
+  const byPeople = audited.filter(({ user }) => user?.username === "kubernetes-admin");
+  for (const { requestURI } of byPeople) {
+    assert.match(requestURI, /^\/(?:apis\/certificates|api\/v1\/namespaces\/kube-system\/secrets\/bootstrap-token-)/);
+  }
+});
+
+test("signing writes beside no name that a request has", async () => {
+  await using folder = await createTempFolder();
+  await finish("077", ["ca", "init", "--data-dir", "data"], folder.path);
+  const csr = await buildCsr({ name: "../../escaped", signerName: "kubernetes.io/kube-apiserver-client-kubelet" });
+  for (const file of ["a.json", "b.json"]) await writeFile(folder.join(file), JSON.stringify(csr));
+  await mkdir(folder.join("deep/out"), { recursive: true });
+  await runTlsboot(["sign", "a.json", "b.json", "--data-dir", "data", "--out", "deep/out"], { cwd: folder.path });
+  const written = (await walk(folder.path)).map((path) => relative(folder.path, path));
+  assert.deepEqual(written.filter((name) => name.includes("escaped")), []);
+});
