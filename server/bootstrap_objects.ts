@@ -2,6 +2,7 @@
  * What must exist before the first request: the system namespaces, and the default roles and bindings, which are
  * reconciled at each start (`bootstrappolicy`, `auth.md` section 7).
  */
+import { isAppError } from "../core/errors.ts";
 import { namespaceKind } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../core/kube/managed_fields/track_update.ts";
@@ -38,25 +39,39 @@ export interface ReconcileDeps {
 /** Who writes them, as `managedFields` says. */
 const MANAGER = "kube-apiserver";
 
+/** Somebody else may write the same objects at the same moment: another server on the same store. */
+const ATTEMPTS = 5;
+
 /** Creates what is missing and mends what has changed. Runs before anybody is served. */
 export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<void> {
   await Promise.all(wanted.map(async (item) => {
-    const { key, object, plan } = item;
-    const existing = await deps.storage.get(key);
-    if (existing === undefined) {
-      await deps.storage.create(key, born(deps, item, object));
-      return;
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await reconcileObject(deps, item);
+      } catch (error) {
+        const isRace = isAppError(error, "already_exists") || isAppError(error, "conflict");
+        if (!isRace || attempt === ATTEMPTS) throw error;
+      }
     }
-    const planned = plan(existing.object);
-    if (planned.kind === "none") return;
-    deps.logger.info("default object mended", { key, name: nameOf(object), action: planned.kind });
-    if (planned.kind === "update") {
-      await deps.storage.update(key, owned(deps, item, existing.object, planned.object), existing.revision);
-      return;
-    }
-    await deps.storage.delete(key, existing.revision);
-    await deps.storage.create(key, born(deps, item, planned.object));
   }));
+}
+
+async function reconcileObject(deps: ReconcileDeps, item: BootstrapObject): Promise<void> {
+  const { key, object, plan } = item;
+  const existing = await deps.storage.get(key);
+  if (existing === undefined) {
+    await deps.storage.create(key, born(deps, item, object));
+    return;
+  }
+  const planned = plan(existing.object);
+  if (planned.kind === "none") return;
+  deps.logger.info("default object mended", { key, name: nameOf(object), action: planned.kind });
+  if (planned.kind === "update") {
+    await deps.storage.update(key, owned(deps, item, existing.object, planned.object), existing.revision);
+    return;
+  }
+  await deps.storage.delete(key, existing.revision);
+  await deps.storage.create(key, born(deps, item, planned.object));
 }
 
 function born(deps: ReconcileDeps, item: BootstrapObject, object: KubeObject): KubeObject {

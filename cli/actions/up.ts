@@ -14,6 +14,7 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
+import { runElected } from "../site/elected.ts";
 import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
 import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
 import { ensureClusterInfo } from "../site/own_cluster_info.ts";
@@ -59,19 +60,16 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 
   io.stdout.write(greeting(site, settings, io.cwd));
+  const controllers = {
+    ...signing,
+    ...(customSigning === undefined ? {} : { customSigning }),
+    caPem: cluster.caPem,
+    without: [],
+    ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
+  };
+  const runControllers = (until: AbortSignal) => runInProcess(site.server, controllers, deps, until);
   await Promise.all([
-    runInProcess(
-      site.server,
-      {
-        ...signing,
-        ...(customSigning === undefined ? {} : { customSigning }),
-        caPem: cluster.caPem,
-        without: [],
-        ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
-      },
-      deps,
-      signal,
-    ),
+    site.isShared ? runElected(site.server, deps, runControllers, signal) : runControllers(signal),
     keepFresh(
       async () => {
         await site.renew();

@@ -1,5 +1,15 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
-import { fileFlag, hostFlag, hostListFlag, integerFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import {
+  durationFlag,
+  fileFlag,
+  hostFlag,
+  hostListFlag,
+  integerFlag,
+  parsedListFlag,
+  switchFlag,
+  textFlag,
+} from "../framework/flags.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "./common_flags.ts";
 
 /** Flags of everything that serves the API. */
@@ -38,7 +48,36 @@ export const SERVER_FLAGS = {
     summary: "Always Node,RBAC; there is no AlwaysAllow.",
   }),
   auditLogPath: fileFlag({ summary: "File that gets a line of JSON for each request; - for stdout." }),
+  etcdServers: {
+    ...parsedListFlag({
+      summary: "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members, all http or " +
+        "all https. Any number of servers may share it.",
+      parse: parseEtcdServer,
+    }),
+    placeholder: "URLS",
+  },
+  etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
+  etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
+  etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
+  etcdPrefix: textFlag({
+    default: "/registry",
+    placeholder: "PREFIX",
+    summary: "What all keys in etcd begin with.",
+  }),
+  etcdCompactionInterval: durationFlag({
+    default: "5m0s",
+    summary: "How often etcd is told to forget what is older than as long; 0 leaves that to others.",
+  }),
 } as const;
+
+function parseEtcdServer(text: string): Result<string, string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isServer = url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
+  if (!isServer || url.username !== "" || url.port === "") {
+    return err("want a URL with a port, such as https://etcd-0.example.com:2379");
+  }
+  return ok(url.origin);
+}
 
 /** Type of SERVER_FLAGS, for the actions. */
 export type ServerFlags = typeof SERVER_FLAGS;

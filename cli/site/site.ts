@@ -19,7 +19,6 @@ import type { AuditSink } from "../../server/http/audit.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { CaKeys } from "../authority/keys.ts";
 import { checkOwnFolder } from "../authority/private_file.ts";
 import { ensureAuthorities, type SiteAuthorities } from "../authority/site_authorities.ts";
@@ -30,6 +29,7 @@ import { type ClientCas, readClientCas } from "./client_cas.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
+import { openStorage } from "./storage.ts";
 import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
 
 /** What a site needs of the machine. */
@@ -64,8 +64,10 @@ export interface Site extends AsyncDisposable {
   readonly url: string;
   /** Names and addresses of the server itself. */
   readonly names: ServingNames;
-  /** True when the data directory had no database before. */
+  /** True when the store had nothing in it before. */
   readonly isNew: boolean;
+  /** True when other servers may have the store too. */
+  readonly isShared: boolean;
   /** What was made at this start, in words. */
   readonly made: readonly string[];
   /** Checks the own certificates and makes those anew whose time has come. */
@@ -94,8 +96,7 @@ export async function startSite(
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const audit = openAudit(settings, deps);
-  const isNew = (await deps.files.stat(dir.database)) === undefined;
-  const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
+  const { storage, isNew, isShared } = await openStorage(settings, dir, deps);
   try {
     // A start that fails must not have replaced the certificate of the server that runs there.
     await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
@@ -123,9 +124,10 @@ export async function startSite(
       url,
       names,
       isNew,
+      isShared,
       made: [
         ...(created ? ["CA"] : []),
-        ...(isNew ? ["database"] : []),
+        ...(isNew && !isShared ? ["database"] : []),
         ...(admin.renewed ? ["admin kubeconfig"] : []),
       ],
       renew: createRenewal(

@@ -3,6 +3,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { RbacObjects } from "../../core/rbac/evaluate.ts";
+import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageWatch } from "../storage/storage.ts";
 
 /** Where the authorizer reads roles. */
@@ -51,15 +52,20 @@ async function follow<T extends KubeObject>(
   index: Map<string, T>,
   changed: () => void,
 ): Promise<StorageWatch> {
-  const page = await storage.list(prefix);
-  // What is stored under a resource's prefix has passed that resource's strategy, so its type is known.
-  for (const { key, object } of page.items) index.set(key.slice(prefix.length), object as T);
-  return storage.watch(prefix, page.revision, (events) => {
-    for (const { key, current } of events) {
-      if (current === undefined) index.delete(key.slice(prefix.length));
-      else index.set(key.slice(prefix.length), current.object as T);
-    }
-    changed();
+  return await followStorage(storage, prefix, {
+    // What is stored under a resource's prefix has passed that resource's strategy, so its type is known.
+    replace(items) {
+      index.clear();
+      for (const { key, object } of items) index.set(key.slice(prefix.length), object as T);
+      changed();
+    },
+    apply(events) {
+      for (const { key, current } of events) {
+        if (current === undefined) index.delete(key.slice(prefix.length));
+        else index.set(key.slice(prefix.length), current.object as T);
+      }
+      changed();
+    },
   });
 }
 

@@ -45,7 +45,8 @@ export function convertedStorage(storage: Storage, { toStored, fromStored }: Omi
       const { previous, revision } = await storage.delete(key, expected);
       return { previous: convert(previous), revision };
     },
-    watch: (prefix, after, onEvents) => storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent))),
+    watch: (prefix, after, onEvents, onLost) =>
+      storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
     revision: () => storage.revision(),
     compactedRevision: () => storage.compactedRevision(),
     health: () => storage.health(),

@@ -24,6 +24,9 @@ import { plainStrategy } from "./strategies.ts";
 /** A binding of either scope. */
 type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly roleRef: RoleRef };
 
+/** The kinds of the four resources. */
+export const RBAC_KINDS = [clusterRoleKind, clusterRoleBindingKind, roleKind, roleBindingKind] as const;
+
 /** Builds the four resources. */
 export function createRbacResources(deps: {
   readonly authorizer: Authorizer;

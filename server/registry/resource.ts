@@ -63,9 +63,17 @@ export interface Subresource<T extends KubeObject = KubeObject> extends UpdateSt
   readonly table: boolean;
 }
 
-/** A stored resource. */
-export interface Resource<T extends KubeObject = KubeObject> {
+/** What a store knows of a resource. */
+export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly kind: Kind;
+  /** Which key holds the objects, `kind.plural` unless upstream's is another or two kinds share one store. */
+  readonly storageName?: string;
+  /** Where another version of the kind is the stored one. */
+  readonly conversion?: Conversion<T>;
+}
+
+/** A stored resource. */
+export interface Resource<T extends KubeObject = KubeObject> extends StoredResource<T> {
   readonly verbs: readonly string[];
   /** Answers, but stands in no discovery document. */
   readonly isHidden?: true;
@@ -76,12 +84,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   selectField?(object: T, field: string): string;
   readonly strategy: Strategy<T>;
   readonly subresources: readonly Subresource<T>[];
-  /** Which key holds the objects, `kind.plural` unless two kinds share one store. */
-  readonly storageName?: string;
   /** kube-apiserver keeps no watch cache of it: lists at version 0 have pages too, and tokens are written otherwise. */
   readonly uncached?: true;
-  /** Where another version of the kind is the stored one. */
-  readonly conversion?: Conversion<T>;
   /**
    * A check that must ask somebody before each create and update, before anything is validated; refuses by throwing a
    * StatusError.

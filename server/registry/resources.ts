@@ -9,8 +9,8 @@ import { eventsV1 } from "./events_v1.ts";
 import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
-import { createRbacResources } from "./rbac.ts";
-import type { Resource } from "./resource.ts";
+import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
+import type { Resource, StoredResource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
@@ -32,6 +32,12 @@ export const PLAIN_RESOURCES = [
   serviceAccounts,
   services,
 ] as readonly Resource[];
+
+/** Where every resource is kept, for a store that must know the kinds of what it holds. */
+export const STORED_RESOURCES: readonly StoredResource[] = [
+  ...PLAIN_RESOURCES,
+  ...RBAC_KINDS.map((kind) => ({ kind })),
+];
 
 /** Builds the list; the RBAC resources ask the authorizer before they grant anything. */
 export function createResources(

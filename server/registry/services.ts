@@ -18,6 +18,7 @@ interface Service extends KubeObject {
 /** The service of the API itself. */
 export const services: Resource<Service> = {
   kind: serviceKind,
+  storageName: "services/specs",
   verbs: ["get", "list", "watch"],
   isHidden: true,
   columns: [
@@ -35,7 +36,7 @@ export const services: Resource<Service> = {
 /** There is no network of services here: the API's own has no address in one. */
 export function apiService(): BootstrapObject {
   return {
-    key: "/registry/services/default/kubernetes",
+    key: "/registry/services/specs/default/kubernetes",
     kind: serviceKind,
     stamped: ["status"],
     object: {

@@ -83,18 +83,19 @@ export async function openWatch(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
         events.at(-1)?.revision ?? 0,
       );
-    });
+    }, (error) => queue.fail(expiredBy(error)));
     queue.onClose(() => watch.stop());
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
-    const expired = resourceExpired(
-      `too old resource version: ${error.requestedRevision} (${error.compactedRevision})`,
-    );
-    queue.fail(expired);
+    queue.fail(expiredBy(error));
   }
   if (signal.aborted) queue[Symbol.dispose]();
   else signal.addEventListener("abort", () => queue[Symbol.dispose](), { once: true });
   return queue;
+}
+
+function expiredBy({ requestedRevision, compactedRevision }: CompactedError): StatusError {
+  return resourceExpired(`too old resource version: ${requestedRevision} (${compactedRevision})`);
 }
 
 /** What to listen to: the one key, where only one can match; a thousand such watches must not see each other's events. */

@@ -95,6 +95,11 @@ export class Engine {
     this.#snapshots = this.#snapshots.filter((snapshot) => snapshot.revision >= compaction.revision);
   }
 
+  /** Takes note that nothing below our keys happened up to a revision. */
+  advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+  }
+
   #apply(change: LoggedEvent): void {
     const { key, revision, current } = change.event;
     if (current === undefined) this.#newest.delete(key);

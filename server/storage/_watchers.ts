@@ -1,7 +1,7 @@
 /** Who wants to hear of which keys. */
 import { messageOf } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { StorageEvent, StorageWatch } from "./storage.ts";
+import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
 /** What a watch is told. */
 export type Listener = (events: readonly StorageEvent[]) => void;
@@ -9,6 +9,7 @@ export type Listener = (events: readonly StorageEvent[]) => void;
 interface Watcher {
   readonly afterRevision: number;
   readonly listener: Listener;
+  readonly onLost: ((error: CompactedError) => void) | undefined;
   active: boolean;
 }
 
@@ -25,8 +26,14 @@ export class Watchers {
   }
 
   /** Tells a listener the missed events at once and from then on what `notify` is given. */
-  add(prefix: string, afterRevision: number, missed: readonly StorageEvent[], listener: Listener): StorageWatch {
-    const watcher: Watcher = { afterRevision, listener, active: true };
+  add(
+    prefix: string,
+    afterRevision: number,
+    missed: readonly StorageEvent[],
+    listener: Listener,
+    onLost?: (error: CompactedError) => void,
+  ): StorageWatch {
+    const watcher: Watcher = { afterRevision, listener, onLost, active: true };
     const watchers = this.#ensure(prefix).add(watcher);
     this.#tell(watcher, missed.filter((event) => event.key.startsWith(prefix)));
     return {
@@ -55,10 +62,21 @@ export class Watchers {
   }
 
   stopAll(): void {
-    for (const byPrefix of this.#byLength.values()) {
-      for (const watchers of byPrefix.values()) for (const watcher of watchers) watcher.active = false;
-    }
+    for (const watcher of this.#all()) watcher.active = false;
     this.#byLength.clear();
+  }
+
+  /** Ends every watch, and tells why: changes that they were to be told of are not known. */
+  loseAll(error: CompactedError): void {
+    const lost = [...this.#all()];
+    this.stopAll();
+    for (const { onLost } of lost) onLost?.(error);
+  }
+
+  *#all(): Iterable<Watcher> {
+    for (const byPrefix of this.#byLength.values()) {
+      for (const watchers of byPrefix.values()) yield* watchers;
+    }
   }
 
   #ensure(prefix: string): Set<Watcher> {

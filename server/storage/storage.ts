@@ -72,9 +72,15 @@ export interface Storage extends AsyncDisposable {
   /**
    * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then what
    * happens. Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more
-   * events per call, is called synchronously from the commit, and must not throw.
+   * events per call, is called synchronously from the commit, and must not throw. `onLost` is told when a store that is
+   * shared has forgotten changes before it could tell them: the watch has ended, and the state is to be read again.
    */
-  watch(prefix: string, afterRevision: number, onEvents: (events: readonly StorageEvent[]) => void): StorageWatch;
+  watch(
+    prefix: string,
+    afterRevision: number,
+    onEvents: (events: readonly StorageEvent[]) => void,
+    onLost?: (error: CompactedError) => void,
+  ): StorageWatch;
   /** The newest revision, at least 1. Every watch has been told of what happened up to it. */
   revision(): number;
   /** The oldest revision whose state and later history are still known. */

@@ -1,0 +1,83 @@
+/** Where a site keeps its objects: a database in its data directory, or an etcd that it shares with others. */
+import { resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { kubeValues } from "../../server/registry/stored_values.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { DataDir } from "./data_dir.ts";
+import type { SiteDeps } from "./site.ts";
+
+/** An open store. */
+export interface SiteStorage {
+  readonly storage: Storage;
+  /** True when nothing was in it before. */
+  readonly isNew: boolean;
+  /** True when other servers may have it too. */
+  readonly isShared: boolean;
+}
+
+/** Opens the store of a site. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
+export async function openStorage(
+  settings: Settings<ServerFlags>,
+  dir: DataDir,
+  deps: SiteDeps,
+): Promise<SiteStorage> {
+  if (settings.etcdServers.length > 0) return await openShared(settings, deps);
+  const isNew = (await deps.files.stat(dir.database)) === undefined;
+  const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
+  return { storage, isNew, isShared: false };
+}
+
+async function openShared(settings: Settings<ServerFlags>, deps: SiteDeps): Promise<SiteStorage> {
+  const { etcdServers: servers, etcdCafile, etcdPrefix: prefix, etcdCompactionInterval } = settings;
+  assertOneScheme(servers);
+  const certificate = await readCertificate(settings, deps);
+  // Loaded here, so that a site with a database of its own does without.
+  const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
+  const storage = await openEtcdStorage({
+    endpoints: {
+      servers,
+      caPem: etcdCafile === undefined ? undefined : await readRequired(etcdCafile, deps),
+      certificate,
+      prefix,
+    },
+    values: kubeValues(STORED_RESOURCES),
+    compactionIntervalMs: etcdCompactionInterval,
+    clock: deps.clock,
+    logger: deps.logger,
+  });
+  try {
+    const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
+    return { storage, isNew: items.length === 0, isShared: true };
+  } catch (error) {
+    await storage[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function assertOneScheme(servers: readonly string[]): void {
+  const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
+  if (others.every((scheme) => scheme === first)) return;
+  throw new UsageError("--etcd-servers: some servers are http and others https", "give all with the same scheme");
+}
+
+async function readCertificate(
+  { etcdCertfile, etcdKeyfile }: Settings<ServerFlags>,
+  deps: SiteDeps,
+): Promise<{ readonly certificatePem: string; readonly keyPem: string } | undefined> {
+  if (etcdCertfile === undefined && etcdKeyfile === undefined) return undefined;
+  if (etcdCertfile === undefined || etcdKeyfile === undefined) {
+    throw new UsageError("--etcd-certfile and --etcd-keyfile go together", "give both, or neither");
+  }
+  return { certificatePem: await readRequired(etcdCertfile, deps), keyPem: await readRequired(etcdKeyfile, deps) };
+}
+
+async function readRequired(path: string, deps: SiteDeps): Promise<string> {
+  const text = await deps.files.readText(resolve(deps.cwd, path));
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
+}

@@ -1,0 +1,68 @@
+/**
+ * Objects as kube-apiserver keeps them in etcd: protobuf in its envelope, in the stored version of each kind. What was
+ * written as JSON, by older releases or by hand, is read too.
+ */
+import { decodeObject } from "../../core/kube/codec/decode.ts";
+import { parseJson } from "../../core/kube/codec/json_parser.ts";
+import { textOf } from "../../core/kube/codec/mod.ts";
+import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import type { StoredValues } from "../storage/stored_values.ts";
+import { prefixOf } from "./keys.ts";
+import type { StoredResource } from "./resource.ts";
+
+const ROOT = "/registry/";
+const BRACE = 0x7b;
+/** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
+const ENCRYPTED = "k8s:enc:";
+
+/** The values of resources; each kind's stored version is that of the resource without a conversion. */
+export function kubeValues(resources: readonly StoredResource[]): StoredValues {
+  const kinds = new Map(
+    resources.filter(({ conversion }) => conversion === undefined)
+      .map((resource) => [prefixOf(resource, ""), resource.kind]),
+  );
+  const prefixes = [...kinds.keys()];
+  const kindOf = (key: string) => kinds.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
+  return {
+    root: ROOT,
+    prefixes,
+    encode(key, object) {
+      const kind = kindOf(key);
+      if (kind === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
+      const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
+      return encodeEnvelope(apiVersionOf(kind), kind.kind, encodeMessage(kind.schema, { ...object, metadata }));
+    },
+    decode(key, value) {
+      const kind = kindOf(key);
+      if (kind === undefined) return undefined;
+      try {
+        return decodeValue(kind, value);
+      } catch (error) {
+        throw new AppError("storage_corrupt", `cannot read "${key}" in etcd: ${messageOf(error)}`, {
+          cause: error,
+          hint: "delete the key with etcdctl, or restore it from a backup",
+        });
+      }
+    },
+  };
+}
+
+function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
+  if (value[0] === BRACE) return asObject(decodeObject(kind.schema, parseJson(textOf(value)).value).object);
+  if (textOf(value.subarray(0, ENCRYPTED.length)) === ENCRYPTED) {
+    throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
+  }
+  const envelope = decodeEnvelope(value);
+  if (envelope.kind !== kind.kind || envelope.apiVersion !== apiVersionOf(kind)) {
+    throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${apiVersionOf(kind)} ${kind.kind}`);
+  }
+  return asObject(decodeMessage(kind.schema, envelope.raw));
+}
+
+/** Every kind's description has metadata, as all that is stored does. */
+function asObject(decoded: Record<string, unknown>): KubeObject {
+  return decoded as unknown as KubeObject;
+}

@@ -1,0 +1,216 @@
+/**
+ * Calls to an etcd of one or more members over gRPC. One member is asked at a time; when it does not answer, the next
+ * one is. Reads are asked again by themselves, writes never: whether they took place is not known.
+ */
+import { Buffer } from "node:buffer";
+import { type CallOptions, Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { etcdError, isUnanswered } from "./_etcd_errors.ts";
+import {
+  decodeGuardedWrite,
+  decodeLeaseGrant,
+  decodeRange,
+  decodeWatch,
+  encodeCompaction,
+  encodeGuardedWrite,
+  encodeLeaseGrant,
+  encodeRange,
+  encodeWatch,
+  endOfPrefix,
+  type EtcdKeyValue,
+  type GuardedWrite,
+  type GuardedWriteResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type WatchResponse,
+} from "./_etcd_wire.ts";
+
+/** Where an etcd is, and who we are to it. */
+export interface EtcdEndpoints {
+  /** `http://` or `https://` with host and port, all of one scheme. */
+  readonly servers: readonly string[];
+  /** PEM bundle of the CAs that vouch for its members; undefined for those of the system. */
+  readonly caPem: string | undefined;
+  /** Our client certificate, PEM; undefined for none. */
+  readonly certificate: { readonly certificatePem: string; readonly keyPem: string } | undefined;
+  /** What stands in etcd where our keys begin with `/registry` (`--etcd-prefix`). */
+  readonly prefix: string;
+}
+
+const OUR_PREFIX = "/registry/";
+
+/** What to read: one key, or from it on all that is below a prefix. */
+export interface ReadRequest extends Omit<RangeRequest, "rangeEnd"> {
+  readonly below?: string;
+}
+
+/** How long one member has to answer a read before another one is asked, in milliseconds. */
+const READ_TIMEOUT_MS = 3_000;
+/** How long a write may take: etcd itself gives up after about seven seconds. */
+const WRITE_TIMEOUT_MS = 10_000;
+/** Between two members that do not answer. */
+const RETRY_MS = 100;
+
+/** Lets etcd refuse at once where a member knows of no leader, instead of letting us wait. */
+const WITH_LEADER = new Metadata();
+WITH_LEADER.set("hasleader", "true");
+
+const CHANNEL_OPTIONS = {
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.min_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+};
+
+/** A running watch stream. */
+export interface EtcdWatch {
+  /** Asks etcd to tell how far it is; the answer comes as a response without events. */
+  requestProgress(): void;
+  stop(): void;
+}
+
+/** Calls to an etcd. */
+export class EtcdClient {
+  readonly #members: readonly Client[];
+  readonly #prefix: string;
+  /** The member that is asked first. */
+  #preferred = 0;
+
+  constructor({ servers, caPem, certificate, prefix }: EtcdEndpoints) {
+    this.#prefix = `/${prefix.replace(/^\/+|\/+$/g, "")}/`;
+    const buffer = (pem: string | undefined) => pem === undefined ? null : Buffer.from(pem);
+    const tls = servers.every((server) => server.startsWith("https://"))
+      ? credentials.createSsl(buffer(caPem), buffer(certificate?.keyPem), buffer(certificate?.certificatePem))
+      : credentials.createInsecure();
+    this.#members = servers.map((server) => new Client(new URL(server).host, tls, CHANNEL_OPTIONS));
+  }
+
+  /** Reads, linearizable unless of a past revision. Asks every member before it gives up. */
+  async range(request: ReadRequest): Promise<RangeResponse> {
+    const { below, ...rest } = request;
+    const outer = {
+      ...rest,
+      key: this.#outer(request.key),
+      ...(below === undefined ? {} : { rangeEnd: endOfPrefix(this.#outer(below)) }),
+    };
+    const answer = decodeRange(await this.#ask("/etcdserverpb.KV/Range", encodeRange(outer)));
+    return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
+  }
+
+  /** Writes one key when its guard holds. */
+  async write(request: GuardedWrite): Promise<GuardedWriteResponse> {
+    const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
+    return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS));
+  }
+
+  /** Forgets what was before a revision. */
+  async compact(revision: number): Promise<void> {
+    await this.#callOnce("/etcdserverpb.KV/Compact", encodeCompaction(revision), WRITE_TIMEOUT_MS);
+  }
+
+  /** A lease that ends by itself. */
+  async grantLease(ttlSeconds: number): Promise<bigint> {
+    return decodeLeaseGrant(
+      await this.#callOnce("/etcdserverpb.Lease/LeaseGrant", encodeLeaseGrant(ttlSeconds), WRITE_TIMEOUT_MS),
+    );
+  }
+
+  /**
+   * Follows all keys below a prefix from a revision on. `onEnd` is called once, with the error where there is one; the next
+   * watch goes to another member.
+   */
+  watch(
+    prefix: string,
+    startRevision: number,
+    onResponse: (response: WatchResponse) => void,
+    onEnd: (error: unknown) => void,
+  ): EtcdWatch {
+    const index = this.#preferred;
+    const stream: ClientDuplexStream<Buffer, Buffer> = this.#members[index]!.makeBidiStreamRequest(
+      "/etcdserverpb.Watch/Watch",
+      same,
+      same,
+      WITH_LEADER,
+    );
+    let ended = false;
+    const end = (error: unknown) => {
+      if (ended) return;
+      ended = true;
+      stream.cancel();
+      if (error !== undefined) this.#prefer(index + 1);
+      onEnd(error === undefined ? undefined : etcdError("follow", error));
+    };
+    stream.on("data", (bytes: Buffer) => {
+      if (ended) return;
+      const response = decodeWatch(bytes);
+      onResponse({ ...response, events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })) });
+    });
+    stream.on("error", end);
+    stream.on("end", () => end(new Error("etcd ended the watch")));
+    const key = this.#outer(prefix);
+    stream.write(encodeWatch({ key, rangeEnd: endOfPrefix(key), startRevision }));
+    return {
+      requestProgress: () => void (ended || stream.write(encodeWatch("progress"))),
+      stop: () => end(undefined),
+    };
+  }
+
+  close(): void {
+    for (const member of this.#members) member.close();
+  }
+
+  async #ask(path: string, message: Buffer): Promise<Buffer> {
+    for (let attempt = 1;; attempt++) {
+      const index = this.#preferred;
+      try {
+        return await this.#call(index, path, message, READ_TIMEOUT_MS);
+      } catch (error) {
+        if (!isUnanswered(error)) throw etcdError("read", error);
+        this.#prefer(index + 1);
+        if (attempt >= this.#members.length) throw etcdError("read", error);
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #callOnce(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
+    const index = this.#preferred;
+    try {
+      return await this.#call(index, path, message, timeoutMs);
+    } catch (error) {
+      if (isUnanswered(error)) this.#prefer(index + 1);
+      throw etcdError("write", error);
+    }
+  }
+
+  #call(index: number, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
+    const options: CallOptions = { deadline: Date.now() + timeoutMs };
+    return new Promise((resolve, reject) => {
+      this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, options, (error, answer) => {
+        if (error !== null) reject(error);
+        else if (answer === undefined) reject(Object.assign(new Error("no answer"), { code: status.UNAVAILABLE }));
+        else resolve(answer);
+      });
+    });
+  }
+
+  #outer(key: string): string {
+    return key.startsWith(OUR_PREFIX) ? `${this.#prefix}${key.slice(OUR_PREFIX.length)}` : key;
+  }
+
+  #inner(kv: EtcdKeyValue): EtcdKeyValue {
+    return this.#prefix === OUR_PREFIX ? kv : { ...kv, key: `${OUR_PREFIX}${kv.key.slice(this.#prefix.length)}` };
+  }
+
+  #prefer(index: number): void {
+    this.#preferred = index % this.#members.length;
+  }
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}

@@ -1,0 +1,47 @@
+/** What etcd's failures mean to the person who runs the server. */
+import { AppError, messageOf } from "../../core/errors.ts";
+import { status } from "@grpc/grpc-js";
+
+/** Nobody answered, or a member that cannot: another one may. */
+export function isUnanswered(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === status.UNKNOWN;
+}
+
+/** AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
+export function etcdError(verb: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const text = detailsOf(error);
+  const { hint, code } = adviceFor(codeOf(error), text);
+  return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
+}
+
+function adviceFor(
+  code: number | undefined,
+  text: string,
+): { readonly code: "io" | "unreachable"; readonly hint: string } {
+  if (text.includes("database space exceeded")) {
+    return { code: "io", hint: "compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm)" };
+  }
+  if (code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED) {
+    return {
+      code: "unreachable",
+      hint: "check --etcd-servers and that a majority of etcd's members is up; nothing stored is lost",
+    };
+  }
+  if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED) {
+    return { code: "io", hint: "check --etcd-cafile, --etcd-certfile and --etcd-keyfile" };
+  }
+  return { code: "io", hint: "look at etcd's own log" };
+}
+
+function codeOf(error: unknown): number | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
+}
+
+/** etcd's own words, without the prefix that the gRPC library puts before them. */
+function detailsOf(error: unknown): string {
+  return error instanceof Error && "details" in error && typeof error.details === "string"
+    ? error.details
+    : messageOf(error);
+}

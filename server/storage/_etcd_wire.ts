@@ -1,0 +1,252 @@
+/** The few messages of etcd's v3 API that a store needs, as protobuf (etcd `rpc.proto` and `kv.proto`). */
+import { Buffer } from "node:buffer";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+
+/** One key as etcd keeps it. */
+export interface EtcdKeyValue {
+  readonly key: string;
+  /** The revision of its last change; of the deletion itself where it stands for one. */
+  readonly modRevision: number;
+  /** How often it was written since it was created. */
+  readonly version: number;
+  readonly value: Uint8Array;
+}
+
+/** What to read. */
+export interface RangeRequest {
+  readonly key: string;
+  /** The first key that is not read any more; absent for `key` alone. */
+  readonly rangeEnd?: string;
+  /** 0 or absent for all. */
+  readonly limit?: number;
+  /** The state at exactly this revision; absent for the newest. */
+  readonly revision?: number;
+  /** How many, without the keys themselves. */
+  readonly countOnly?: boolean;
+}
+
+/** What was read. */
+export interface RangeResponse {
+  /** Of the whole etcd, when it answered. */
+  readonly revision: number;
+  readonly kvs: readonly EtcdKeyValue[];
+  readonly more: boolean;
+}
+
+/** A guarded write: it takes place when the guard holds; otherwise the key is read. */
+export interface GuardedWrite {
+  readonly key: string;
+  /** What must hold: the revision of the key's last change, 0 for a key that does not exist; or its version. */
+  readonly guard: { readonly modRevision: number } | { readonly version: number };
+  /** The new value; undefined deletes the key. */
+  readonly value: Uint8Array | undefined;
+  /** The lease with which the value ends; absent for none. */
+  readonly lease?: bigint;
+}
+
+/** How a guarded write went. */
+export interface GuardedWriteResponse {
+  readonly succeeded: boolean;
+  /** Of the write when it took place. */
+  readonly revision: number;
+  /** The key as it is, where the guard did not hold and there is one. */
+  readonly current: EtcdKeyValue | undefined;
+}
+
+/** One message of a watch. */
+export interface WatchResponse {
+  readonly revision: number;
+  readonly created: boolean;
+  readonly canceled: boolean;
+  /** Set where what was asked for is compacted: the oldest revision that can be asked for. */
+  readonly compactRevision: number;
+  readonly cancelReason: string;
+  readonly events: readonly EtcdEvent[];
+}
+
+/** A change of one key. */
+export interface EtcdEvent {
+  readonly isDeletion: boolean;
+  readonly kv: EtcdKeyValue;
+}
+
+const TARGET_VERSION = 0;
+const TARGET_MOD_REVISION = 2;
+
+/** `RangeRequest`. */
+export function encodeRange(request: RangeRequest): Buffer {
+  return finished(rangeWriter(request));
+}
+
+/** `TxnRequest` of one guard. */
+export function encodeGuardedWrite({ key, guard, value, lease }: GuardedWrite): Buffer {
+  const writer = new BinaryWriter();
+  writer.tag(1, WireType.LengthDelimited).fork();
+  const isVersion = "version" in guard;
+  integer(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
+  text(writer, 3, key);
+  // Member of a oneof: written even when zero.
+  writer.tag(isVersion ? 4 : 6, WireType.Varint).int64(isVersion ? guard.version : guard.modRevision);
+  writer.join();
+  writer.tag(2, WireType.LengthDelimited).fork();
+  if (value === undefined) {
+    writer.tag(3, WireType.LengthDelimited).fork();
+    text(writer, 1, key);
+  } else {
+    writer.tag(2, WireType.LengthDelimited).fork();
+    text(writer, 1, key);
+    writer.tag(2, WireType.LengthDelimited).bytes(value);
+    if (lease !== undefined) writer.tag(3, WireType.Varint).int64(lease);
+  }
+  writer.join().join();
+  writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
+    rangeWriter({ key }).finish(),
+  ).join();
+  return finished(writer);
+}
+
+/** `WatchRequest` that creates a watch, or asks for its progress. */
+export function encodeWatch(
+  request: { readonly key: string; readonly rangeEnd: string; readonly startRevision: number } | "progress",
+): Buffer {
+  const writer = new BinaryWriter();
+  if (request === "progress") return finished(writer.tag(3, WireType.LengthDelimited).bytes(new Uint8Array()));
+  writer.tag(1, WireType.LengthDelimited).fork();
+  text(writer, 1, request.key);
+  text(writer, 2, request.rangeEnd);
+  integer(writer, 3, request.startRevision);
+  writer.tag(4, WireType.Varint).bool(true);
+  return finished(writer.join());
+}
+
+/** `CompactionRequest`. */
+export function encodeCompaction(revision: number): Buffer {
+  return finished(integer(new BinaryWriter(), 1, revision));
+}
+
+/** `LeaseGrantRequest`; etcd chooses the lease's number. */
+export function encodeLeaseGrant(ttlSeconds: number): Buffer {
+  return finished(integer(new BinaryWriter(), 1, ttlSeconds));
+}
+
+/** `RangeResponse`. */
+export function decodeRange(bytes: Uint8Array): RangeResponse {
+  let revision = 0;
+  let more = false;
+  const kvs: EtcdKeyValue[] = [];
+  readMessage(bytes, {
+    1: (reader) => (revision = readHeader(reader.bytes())),
+    2: (reader) => kvs.push(readKeyValue(reader.bytes())),
+    3: (reader) => (more = reader.bool()),
+  });
+  return { revision, kvs, more };
+}
+
+/** `TxnResponse` of a guarded write. */
+export function decodeGuardedWrite(bytes: Uint8Array): GuardedWriteResponse {
+  let revision = 0;
+  let succeeded = false;
+  let current: EtcdKeyValue | undefined;
+  readMessage(bytes, {
+    1: (reader) => (revision = readHeader(reader.bytes())),
+    2: (reader) => (succeeded = reader.bool()),
+    3: (reader) =>
+      readMessage(reader.bytes(), { 1: (range) => (current = decodeRange(range.bytes()).kvs[0] ?? current) }),
+  });
+  return { succeeded, revision, current: succeeded ? undefined : current };
+}
+
+/** `WatchResponse`. */
+export function decodeWatch(bytes: Uint8Array): WatchResponse {
+  let revision = 0;
+  let created = false;
+  let canceled = false;
+  let compactRevision = 0;
+  let cancelReason = "";
+  const events: EtcdEvent[] = [];
+  readMessage(bytes, {
+    1: (reader) => (revision = readHeader(reader.bytes())),
+    3: (reader) => (created = reader.bool()),
+    4: (reader) => (canceled = reader.bool()),
+    5: (reader) => (compactRevision = Number(reader.int64())),
+    6: (reader) => (cancelReason = reader.string()),
+    11: (reader) => events.push(readEvent(reader.bytes())),
+  });
+  return { revision, created, canceled, compactRevision, cancelReason, events };
+}
+
+/** `LeaseGrantResponse`: the lease's number. */
+export function decodeLeaseGrant(bytes: Uint8Array): bigint {
+  let id = 0n;
+  readMessage(bytes, { 2: (reader) => (id = BigInt(reader.int64())) });
+  return id;
+}
+
+/** The first key after all keys that start with a prefix. */
+export function endOfPrefix(prefix: string): string {
+  return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+}
+
+function rangeWriter({ key, rangeEnd, limit = 0, revision = 0, countOnly = false }: RangeRequest): BinaryWriter {
+  const writer = new BinaryWriter();
+  text(writer, 1, key);
+  if (rangeEnd !== undefined) text(writer, 2, rangeEnd);
+  integer(writer, 3, limit);
+  integer(writer, 4, revision);
+  if (countOnly) writer.tag(9, WireType.Varint).bool(true);
+  return writer;
+}
+
+function text(writer: BinaryWriter, field: number, value: string): BinaryWriter {
+  return writer.tag(field, WireType.LengthDelimited).string(value);
+}
+
+function integer(writer: BinaryWriter, field: number, value: number): BinaryWriter {
+  return value === 0 ? writer : writer.tag(field, WireType.Varint).int64(value);
+}
+
+function finished(writer: BinaryWriter): Buffer {
+  return Buffer.from(writer.finish());
+}
+
+/** Fields by number; what is not named is skipped. */
+function readMessage(bytes: Uint8Array, fields: Readonly<Record<number, (reader: BinaryReader) => unknown>>): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    const read = fields[field];
+    if (read === undefined) reader.skip(wireType);
+    else read(reader);
+  }
+}
+
+/** `ResponseHeader`: the revision of the whole etcd. */
+function readHeader(bytes: Uint8Array): number {
+  let revision = 0;
+  readMessage(bytes, { 3: (reader) => (revision = Number(reader.int64())) });
+  return revision;
+}
+
+function readKeyValue(bytes: Uint8Array): EtcdKeyValue {
+  let key = "";
+  let modRevision = 0;
+  let version = 0;
+  let value: Uint8Array = new Uint8Array();
+  readMessage(bytes, {
+    1: (reader) => (key = reader.string()),
+    3: (reader) => (modRevision = Number(reader.int64())),
+    4: (reader) => (version = Number(reader.int64())),
+    5: (reader) => (value = reader.bytes()),
+  });
+  return { key, modRevision, version, value };
+}
+
+function readEvent(bytes: Uint8Array): EtcdEvent {
+  let isDeletion = false;
+  let kv: EtcdKeyValue | undefined;
+  readMessage(bytes, {
+    1: (reader) => (isDeletion = reader.int32() === 1),
+    2: (reader) => (kv = readKeyValue(reader.bytes())),
+  });
+  return { isDeletion, kv: kv ?? readKeyValue(new Uint8Array()) };
+}

@@ -1,0 +1,53 @@
+/** A store on an etcd (3.5 and later), shared with other servers of ours and with kube-apiservers. */
+import { AppError } from "../../core/errors.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import { EtcdClient, type EtcdEndpoints } from "./_etcd_client.ts";
+import { runCompactor } from "./_etcd_compactor.ts";
+import { EventLeases } from "./_etcd_leases.ts";
+import { EtcdMirror } from "./_etcd_mirror.ts";
+import { EtcdStorage } from "./_etcd_storage.ts";
+import { DEFAULT_TIMES, type StorageTimes } from "./_journaled_storage.ts";
+import type { Storage } from "./storage.ts";
+import type { StoredValues } from "./stored_values.ts";
+
+export type { EtcdEndpoints };
+
+/** What a store on etcd is made of; times in milliseconds. */
+export interface EtcdStorageDeps extends Partial<StorageTimes> {
+  readonly endpoints: EtcdEndpoints;
+  readonly values: StoredValues;
+  readonly clock: Clock;
+  readonly logger?: Logger;
+  /** Between two compactions; 0 leaves compaction to others. */
+  readonly compactionIntervalMs?: number;
+}
+
+/** Opens a store. Throws AppError `unreachable` or `io`, with advice. */
+export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
+  const { endpoints, values, clock, logger } = deps;
+  const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
+  const { compactionIntervalMs = historyMs } = deps;
+  if (endpoints.servers.length === 0) throw new AppError("usage", "cannot use etcd: no server is named");
+  const client = new EtcdClient(endpoints);
+  try {
+    const mirror = await EtcdMirror.open({ client, values, clock, logger, historyMs });
+    const stopping = new AbortController();
+    const compactor = compactionIntervalMs === 0
+      ? Promise.resolve()
+      : runCompactor({ client, clock, logger, intervalMs: compactionIntervalMs }, stopping.signal);
+    return new EtcdStorage({
+      name: endpoints.servers.join(","),
+      client,
+      mirror,
+      leases: new EventLeases(client, clock, eventTtlMs),
+      values,
+      async stop() {
+        stopping.abort(new Error("storage is closing"));
+        await compactor;
+      },
+    });
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}

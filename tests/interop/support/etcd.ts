@@ -1,0 +1,84 @@
+/** A real etcd on loopback, of one member or three. */
+import { peerPath } from "../../../scripts/peers.ts";
+import { type Running, start } from "../../support/child.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../../support/temp.ts";
+
+/** One member. */
+export interface EtcdMember {
+  readonly name: string;
+  readonly url: string;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again with its data. */
+  restart(): void;
+  log(): string;
+}
+
+/** A running etcd. */
+export interface Etcd extends AsyncDisposable {
+  readonly members: readonly EtcdMember[];
+  readonly urls: readonly string[];
+  readonly folder: TempFolder;
+}
+
+/** Starts one and waits until it has a leader; `flags` are further ones of each member. */
+export async function startEtcd(members = 1, flags: readonly string[] = []): Promise<Etcd> {
+  const folder = await createTempFolder();
+  const plans = await Promise.all(Array.from({ length: members }, async (_, index) => ({
+    name: `m${index}`,
+    client: `http://127.0.0.1:${await findFreePort()}`,
+    peer: `http://127.0.0.1:${await findFreePort()}`,
+  })));
+  const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
+  const running = new Map<string, Running>();
+  const launch = ({ name, client, peer }: (typeof plans)[number]) =>
+    void running.set(
+      name,
+      start(peerPath("etcd"), [
+        `--name=${name}`,
+        `--data-dir=${folder.join(name)}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=${cluster}`,
+        ...flags,
+      ]),
+    );
+  plans.forEach(launch);
+  const etcd: Etcd = {
+    members: plans.map((plan) => ({
+      name: plan.name,
+      url: plan.client,
+      async kill() {
+        const member = running.get(plan.name)!;
+        member.kill("SIGKILL");
+        await member.finished();
+      },
+      restart: () => launch(plan),
+      log: () => running.get(plan.name)!.stderr(),
+    })),
+    urls: plans.map((plan) => plan.client),
+    folder,
+    async [Symbol.asyncDispose]() {
+      for (const member of running.values()) await member[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+  try {
+    for (const url of etcd.urls) await waitHealthy(url);
+    return etcd;
+  } catch (error) {
+    await etcd[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function waitHealthy(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    const isHealthy = await fetch(`${url}/health`).then((response) => response.ok, () => false);
+    if (isHealthy) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`etcd at ${url} has not become healthy within 30 s`);
+}
