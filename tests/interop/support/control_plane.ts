@@ -10,6 +10,7 @@ import { request } from "node:https";
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, runProgram, start } from "../../support/child.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../../support/temp.ts";
+import { type Etcd, startEtcd } from "./etcd.ts";
 
 /** A running control plane. */
 export interface ControlPlane extends AsyncDisposable {
@@ -50,6 +51,8 @@ const CONTROLLERS: readonly string[] = [
 export interface ControlPlaneOptions {
   /** Also kube-controller-manager. */
   readonly controllers: boolean;
+  /** An etcd that others use too, and that stays its owner's; by default one of its own. */
+  readonly etcd?: Etcd;
   /** More flags of kube-controller-manager. */
   readonly controllerFlags?: readonly string[];
 }
@@ -57,24 +60,18 @@ export interface ControlPlaneOptions {
 /** Starts one and waits until it is ready. */
 export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
-  const started: Running[] = [];
+  const started: AsyncDisposable[] = [];
   const stop = async () => {
     for (const running of started.reverse()) await running[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   };
   try {
     await writePki(folder);
-    const [client, peer, port] = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
-    started.push(start(peerPath("etcd"), [
-      `--data-dir=${folder.join("etcd")}`,
-      `--listen-client-urls=http://127.0.0.1:${client}`,
-      `--advertise-client-urls=http://127.0.0.1:${client}`,
-      `--listen-peer-urls=http://127.0.0.1:${peer}`,
-      `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
-      `--initial-cluster=default=http://127.0.0.1:${peer}`,
-    ]));
+    const etcd = options.etcd ?? await startEtcd();
+    if (options.etcd === undefined) started.push(etcd);
+    const port = await findFreePort();
     const apiserver = start(peerPath("kube-apiserver"), [
-      `--etcd-servers=http://127.0.0.1:${client}`,
+      `--etcd-servers=${etcd.urls.join(",")}`,
       `--secure-port=${port}`,
       "--bind-address=127.0.0.1",
       "--advertise-address=127.0.0.1",
@@ -111,7 +108,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
           "--secure-port=0",
           ...flags,
         ]),
-      putStored: (key, value) => putStored(`http://127.0.0.1:${client}`, key, value),
+      putStored: (key, value) => putStored(etcd.urls[0] ?? "", key, value),
       apiserverLog: () => apiserver.stderr(),
       pids: () => started.map(({ pid }) => pid),
       [Symbol.asyncDispose]: stop,
