@@ -55,7 +55,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   keys.passphrases.stopAsking();
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
-  await ensureClusterInfo(site.server, cluster, deps, signal);
+  await ensureClusterInfo(site, cluster, deps, signal);
   const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 

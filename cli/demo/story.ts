@@ -133,7 +133,7 @@ async function startControllers(
   const cas = await openOwnCas(site.dir.root, UP_SIGNERS, deps);
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
   const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
-  await ensureClusterInfo(site.server, cluster, deps, signal);
+  await ensureClusterInfo(site, cluster, deps, signal);
   await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
   const running = runInProcess(
     site.server,

@@ -19,7 +19,7 @@ async function withControllers(run: (app: TestApp) => Promise<void>): Promise<vo
   await using app = await createTestApp();
   const deps = { clock: app.clock, logger: app.logger, random: createSeededRandom() };
   const abort = new AbortController();
-  await ensureClusterInfo(app.api, CLUSTER, deps, abort.signal);
+  await ensureClusterInfo({ server: app.api, isShared: false }, CLUSTER, deps, abort.signal);
   const running = runClusterControllers(app.api, { caPem: CLUSTER.caPem }, deps, abort.signal);
   await rest();
   try {

@@ -5,6 +5,7 @@ import {
   planClusterInfo,
   type PublishedCluster,
 } from "../../core/bootstrap/cluster_info.ts";
+import { AppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { createObjectStore } from "../../client/object_store.ts";
@@ -13,9 +14,12 @@ import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
-/** Publishes the address and the CA of a site that is up. The bootstrap signer signs it. */
+/**
+ * Publishes the address and the CA of a site that is up. The bootstrap signer signs it. Throws AppError `ca_invalid`
+ * where other servers of the same store have another CA.
+ */
 export async function ensureClusterInfo(
-  server: Pick<Server, "transportFor">,
+  { server, isShared }: { readonly server: Pick<Server, "transportFor">; readonly isShared: boolean },
   cluster: PublishedCluster,
   deps: ControllerDeps,
   signal: AbortSignal,
@@ -25,13 +29,20 @@ export async function ensureClusterInfo(
     ...deps,
     namespace: CLUSTER_INFO_NAMESPACE,
   });
-  const plan = planClusterInfo(await configMaps.get(CLUSTER_INFO_NAME, signal), cluster);
+  const plan = planClusterInfo(await configMaps.get(CLUSTER_INFO_NAME, signal), cluster, { isShared });
   switch (plan.kind) {
     case "none":
       return;
     case "foreign":
-      deps.logger.warn("cluster-info names another server and is left as it is", { server: plan.server });
+      if (!isShared) {
+        deps.logger.warn("cluster-info names another server and is left as it is", { server: plan.server });
+      }
       return;
+    case "otherCa":
+      throw new AppError("ca_invalid", "cannot share this etcd: the CA of its site is another one", {
+        hint: "copy pki/ca.crt and pki/ca.key from the data directory of the site's first server, or choose another " +
+          "--etcd-prefix for a site of its own",
+      });
     case "create":
       await configMaps.create(plan.configMap, signal);
       break;

@@ -35,13 +35,19 @@ export type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
   /** It names another server, which somebody may have meant. */
-  | { readonly kind: "foreign"; readonly server: string };
+  | { readonly kind: "foreign"; readonly server: string }
+  /** Servers that share a store must share the CA, and this one has another. */
+  | { readonly kind: "otherCa" };
 
 /**
  * Published when missing; put right when its CA is another one or its server is only this machine's. An address that
- * somebody put there, such as a load balancer's, stays.
+ * somebody put there, such as a load balancer's, stays. Of several servers with one store the first one publishes.
  */
-export function planClusterInfo(existing: ConfigMap | undefined, cluster: PublishedCluster): ClusterInfoPlan {
+export function planClusterInfo(
+  existing: ConfigMap | undefined,
+  cluster: PublishedCluster,
+  { isShared = false }: { readonly isShared?: boolean } = {},
+): ClusterInfoPlan {
   const data = { [CLUSTER_INFO_KUBECONFIG_KEY]: clusterInfoKubeconfig(cluster) };
   if (existing === undefined) {
     const metadata = { name: CLUSTER_INFO_NAME, namespace: CLUSTER_INFO_NAMESPACE };
@@ -53,7 +59,9 @@ export function planClusterInfo(existing: ConfigMap | undefined, cluster: Publis
   if (published?.server === cluster.server && published.certificateAuthorityData === cluster.caPem) {
     return { kind: "none" };
   }
-  if (published?.certificateAuthorityData === cluster.caPem && !isLoopback(published.server)) {
+  const publishedCa = published?.certificateAuthorityData;
+  if (isShared && publishedCa !== undefined && publishedCa !== cluster.caPem) return { kind: "otherCa" };
+  if (published !== undefined && publishedCa === cluster.caPem && (isShared || !isLoopback(published.server))) {
     return { kind: "foreign", server: published.server };
   }
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };

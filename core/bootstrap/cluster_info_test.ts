@@ -59,6 +59,28 @@ for (
   });
 }
 
+for (
+  const [name, existing, want] of [
+    ["nobody has published", undefined, "create"],
+    ["the same is published", published(clusterInfoKubeconfig(CLUSTER)), "none"],
+    [
+      "the first server is published",
+      published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://[::1]:1" })),
+      "foreign",
+    ],
+    [
+      "another CA is published",
+      published(clusterInfoKubeconfig({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
+      "otherCa",
+    ],
+    ["it is no kubeconfig", published("nothing: [of that"), "update"],
+  ] as const
+) {
+  test(`planClusterInfo() of several servers is ${want} when ${name}`, () => {
+    assert.equal(planClusterInfo(existing, CLUSTER, { isShared: true }).kind, want);
+  });
+}
+
 test("planClusterInfo() keeps what else is in the map when it puts it right", () => {
   const plan = planClusterInfo(published("x"), CLUSTER);
   assert.ok(plan.kind === "update");

@@ -1,0 +1,152 @@
+/** Three servers on an etcd of three members: one API, whichever is asked. */
+import assert from "node:assert/strict";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { eventually } from "../support/eventually.ts";
+import { startEtcd } from "./support/etcd.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+/** Servers of one site: the CA of the first one in all their folders. */
+async function startServers(urls: readonly string[], count: number): Promise<readonly RunningSite[]> {
+  const args = ["--etcd-servers", urls.join(","), "--auto-approve"];
+  const first = await startSite({ args });
+  const sites = [first];
+  while (sites.length < count) {
+    const dataDir = first.folder.join(`server-${sites.length}`);
+    await mkdir(dataDir, { mode: 0o700 });
+    await cp(`${first.dataDir}/pki`, `${dataDir}/pki`, { recursive: true, filter: (path) => !/apiserver/.test(path) });
+    sites.push(await startSite({ args, dataDir }));
+  }
+  return sites;
+}
+
+/** Runs a body with three servers over an etcd of three members. */
+async function withServers(body: (sites: readonly [RunningSite, RunningSite, RunningSite]) => Promise<void>) {
+  await using etcd = await startEtcd(3);
+  const sites = await startServers(etcd.urls, 3);
+  try {
+    await body(sites as [RunningSite, RunningSite, RunningSite]);
+  } finally {
+    for (const site of sites.toReversed()) await site[Symbol.asyncDispose]();
+  }
+}
+
+/** A kubeconfig with a token alone. */
+async function kubeconfigWithToken(site: RunningSite, token: string): Promise<Kubectl> {
+  const path = site.folder.join(`${token.slice(0, 6)}.kubeconfig`);
+  const cluster = { server: site.server, "certificate-authority": site.caPath };
+  await writeFile(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [{ name: "site", cluster }],
+      users: [{ name: "token", user: { token } }],
+      contexts: [{ name: "it", context: { cluster: "site", user: "token" } }],
+      "current-context": "it",
+    }),
+    { mode: 0o600 },
+  );
+  return site.kubectl.as(path);
+}
+
+/** How long something that one server did takes to bite at another, in milliseconds. */
+async function timeUntil(what: string, isDone: () => Promise<boolean>): Promise<number> {
+  const start = performance.now();
+  await eventually(what, async () => (await isDone()) || undefined);
+  return performance.now() - start;
+}
+
+test("a watch at one server tells what is written through the others, in order", async () => {
+  await withServers(async ([a, b, c]) => {
+    await a.kubectl.run("create", "cm", "numbers", "-n", "default", "--from-literal=n=0");
+    const columns = '--output=jsonpath={.data.n}{"\\n"}';
+    await using watch = a.kubectl.start("get", "cm", "numbers", "-n", "default", "--watch", columns);
+    await watch.waitFor(/^0$/m);
+    for (let number = 1; number <= 20; number++) {
+      const { kubectl } = number % 2 === 0 ? b : c;
+      await kubectl.run("patch", "cm", "numbers", "-n", "default", "-p", JSON.stringify({ data: { n: `${number}` } }));
+    }
+    await watch.waitFor(/^20$/m);
+    const told = watch.stdout().split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
+    assert.deepEqual(told, Array.from({ length: 21 }, (_, index) => index));
+  });
+});
+
+test("what is taken away at one server is taken away at the others within a second", async () => {
+  await withServers(async ([a, b]) => {
+    const token = (await a.tlsboot("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
+    const bearer = await kubeconfigWithToken(b, token);
+    const canAsk = async () => (await bearer.try("auth", "can-i", "create", "csr")).code === 0;
+    await eventually("the token is good at the other server", async () => (await canAsk()) || undefined);
+
+    // A right that comes by a binding.
+    await a.kubectl.run("create", "clusterrolebinding", "look", "--clusterrole=view", "--group=system:bootstrappers");
+    const canLook = async () => (await bearer.try("get", "cm", "-n", "default")).code === 0;
+    await eventually("the binding is good at the other server", async () => (await canLook()) || undefined);
+    await a.kubectl.run("delete", "clusterrolebinding", "look");
+    const binding = await timeUntil("the binding is gone", async () => !(await canLook()));
+
+    const id = token.slice(0, 6);
+    await a.kubectl.run("delete", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
+    const tokenGone = await timeUntil(
+      "the token is gone",
+      async () => (await bearer.try("get", "--raw", "/api")).code !== 0,
+    );
+    // Each look is a kubectl of its own, so that what is measured is above what it takes.
+    assert.ok(binding < 1_000, `the binding was good for ${binding} ms`);
+    assert.ok(tokenGone < 1_000, `the token was good for ${tokenGone} ms`);
+  });
+});
+
+test("controllers work at one server; another one takes over when it is killed, and signs nothing twice", async () => {
+  await withServers(async (sites) => {
+    const leads = /"message":"leading"/;
+    const [leader, ...others] = [...sites].sort((a, b) =>
+      Number(leads.test(b.running.stderr())) - Number(leads.test(a.running.stderr()))
+    );
+    assert.ok(leader !== undefined && leads.test(leader.running.stderr()));
+    assert.ok(others.every((other) => !leads.test(other.running.stderr())), "one leads");
+    const join = async (site: RunningSite, name: string) => {
+      const { code, stderr } = await site.tlsboot(
+        ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--hostname-override", name],
+        ...["--kubeconfig", site.folder.join(`${name}/kubeconfig`), "--cert-dir", site.folder.join(`${name}/pki`)],
+      );
+      assert.equal(code, 0, stderr);
+    };
+    const [next] = others as [RunningSite, RunningSite];
+    await join(next, "n1");
+
+    leader.running.kill("SIGKILL");
+    await leader.running.finished();
+    const start = performance.now();
+    await join(next, "n2");
+    const took = performance.now() - start;
+    assert.ok(took < 15_000, `it took ${took} ms`);
+    assert.equal(others.filter((other) => leads.test(other.running.stderr())).length, 1);
+    const issued = sites.flatMap((
+      { running },
+    ) => [...running.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)])
+      .map(([, name]) => name);
+    assert.equal(issued.length, 2);
+    assert.equal(new Set(issued).size, 2);
+  });
+});
+
+test("a server with another CA is refused, with what to do", async () => {
+  await using etcd = await startEtcd();
+  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { code, stderr } = await site.tlsboot(
+    "up",
+    "--secure-port",
+    "0",
+    "--data-dir",
+    "other",
+    "--etcd-servers",
+    etcd.urls.join(","),
+  );
+  assert.equal(code, 1);
+  assert.match(stderr, /cannot share this etcd: the CA of its site is another one/);
+  assert.match(stderr, /copy pki\/ca.crt and pki\/ca.key/);
+});
