@@ -16,11 +16,18 @@ export function etcdError(verb: string, error: unknown): AppError {
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
 }
 
+/** Tells whether etcd has no room: it reads and deletes, and takes nothing. */
+export function isFull(error: unknown): boolean {
+  return messageOf(error).includes(SPACE_EXCEEDED);
+}
+
+const SPACE_EXCEEDED = "database space exceeded";
+
 function adviceFor(
   code: number | undefined,
   text: string,
 ): { readonly code: "io" | "unreachable"; readonly hint: string } {
-  if (text.includes("database space exceeded")) {
+  if (text.includes(SPACE_EXCEEDED)) {
     return { code: "io", hint: "compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm)" };
   }
   if (code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED) {
@@ -39,9 +46,11 @@ function codeOf(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
 
-/** etcd's own words, without the prefix that the gRPC library puts before them. */
+/** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
 function detailsOf(error: unknown): string {
-  return error instanceof Error && "details" in error && typeof error.details === "string"
+  if (codeOf(error) === status.DEADLINE_EXCEEDED) return "no answer in time";
+  const text = error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
     : messageOf(error);
+  return /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note:/.exec(text)?.[1] ?? text;
 }

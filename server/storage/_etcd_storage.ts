@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { EtcdClient } from "./_etcd_client.ts";
+import { isFull } from "./_etcd_errors.ts";
 import type { EventLeases } from "./_etcd_leases.ts";
 import { currentRevision, type EtcdMirror } from "./_etcd_mirror.ts";
 import type { GuardedWrite } from "./_etcd_wire.ts";
@@ -40,6 +41,7 @@ export class EtcdStorage implements Storage {
   /** The question how far etcd is that has not been sent yet; whoever asks meanwhile shares it. */
   #nextCatchUp: Promise<void> | undefined;
   #catchUp: Promise<void> = Promise.resolve();
+  #full: unknown;
   #disposal: Promise<void> | undefined;
   #closed = false;
 
@@ -131,6 +133,7 @@ export class EtcdStorage implements Storage {
       abort.abort();
       late.catch(() => undefined);
     }
+    if (this.#full !== undefined) throw this.#full;
     if (!mirror.isFollowing) throw new AppError("unreachable", "cannot read etcd: its watch is broken");
   }
 
@@ -169,14 +172,26 @@ export class EtcdStorage implements Storage {
   async #writeAndSee(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
     const { client, leases, mirror } = this.#parts;
     const lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
-    const { succeeded, revision, current } = await client.write({
+    const { succeeded, revision, current } = await this.#noteRoom(client.write({
       ...request,
       ...(lease === undefined ? {} : { lease }),
-    });
+    }));
     if (succeeded) await mirror.reach(revision, false);
     else if (current !== undefined) await mirror.reach(current.modRevision, true);
     else await mirror.reach(revision, true);
     return { succeeded, revision };
+  }
+
+  /** Remembers that etcd is full, until it takes something. */
+  async #noteRoom<T>(writing: Promise<T>): Promise<T> {
+    try {
+      const answer = await writing;
+      this.#full = undefined;
+      return answer;
+    } catch (error) {
+      if (isFull(error)) this.#full = error;
+      throw error;
+    }
   }
 
   #written(key: string, revision: number): Stored {

@@ -23,7 +23,7 @@ async function startServers(urls: readonly string[], count: number): Promise<rea
 
 /** Runs a body with three servers over an etcd of three members. */
 async function withServers(body: (sites: readonly [RunningSite, RunningSite, RunningSite]) => Promise<void>) {
-  await using etcd = await startEtcd(3);
+  await using etcd = await startEtcd({ members: 3 });
   const sites = await startServers(etcd.urls, 3);
   try {
     await body(sites as [RunningSite, RunningSite, RunningSite]);

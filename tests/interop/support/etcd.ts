@@ -11,6 +11,7 @@ export interface EtcdMember {
   kill(): Promise<void>;
   /** Starts it again with its data. */
   restart(): void;
+  signal(signal: NodeJS.Signals): void;
   log(): string;
 }
 
@@ -21,12 +22,21 @@ export interface Etcd extends AsyncDisposable {
   readonly folder: TempFolder;
 }
 
-/** Starts one and waits until it has a leader; `flags` are further ones of each member. */
-export async function startEtcd(members = 1, flags: readonly string[] = []): Promise<Etcd> {
+/** How an etcd is started. */
+export interface EtcdOptions {
+  readonly members?: number;
+  /** Further flags of each member. */
+  readonly flags?: readonly string[];
+  /** Where clients find it. */
+  readonly address?: string;
+}
+
+/** Starts one and waits until it has a leader. */
+export async function startEtcd({ members = 1, flags = [], address = "127.0.0.1" }: EtcdOptions = {}): Promise<Etcd> {
   const folder = await createTempFolder();
   const plans = await Promise.all(Array.from({ length: members }, async (_, index) => ({
     name: `m${index}`,
-    client: `http://127.0.0.1:${await findFreePort()}`,
+    client: `http://${address}:${await findFreePort()}`,
     peer: `http://127.0.0.1:${await findFreePort()}`,
   })));
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
@@ -56,6 +66,7 @@ export async function startEtcd(members = 1, flags: readonly string[] = []): Pro
         await member.finished();
       },
       restart: () => launch(plan),
+      signal: (signal) => running.get(plan.name)!.kill(signal),
       log: () => running.get(plan.name)!.stderr(),
     })),
     urls: plans.map((plan) => plan.client),

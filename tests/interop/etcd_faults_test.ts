@@ -1,0 +1,173 @@
+/** An etcd that is away, slow, full, behind a network that is cut, or has forgotten: what a server says and does. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually } from "../support/eventually.ts";
+import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { peerPath } from "../../scripts/peers.ts";
+import { startEtcd } from "./support/etcd.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { createNetworkNamespace } from "./support/network_namespace.ts";
+import { startSite } from "./support/site.ts";
+
+const FAST = "--request-timeout=30s";
+
+/** `/readyz`, which names the checks that fail. */
+async function readyz(kubectl: Kubectl): Promise<string> {
+  const { code, stdout, stderr } = await kubectl.try("get", "--raw", "/readyz?verbose", FAST);
+  return code === 0 ? stdout : stderr;
+}
+
+async function waitReady(kubectl: Kubectl): Promise<void> {
+  await eventually(
+    "the server is ready again",
+    async () => (await readyz(kubectl)).includes("readyz check passed") || undefined,
+  );
+}
+
+test("an etcd that is not there is said so, with what to do", async () => {
+  await using folder = await createTempFolder();
+  const { code, stderr } = await runTlsboot(
+    ["serve", "--etcd-servers", "http://127.0.0.1:1", "--secure-port", "0", "--data-dir", folder.join("data")],
+  );
+  assert.equal(code, 1);
+  assert.match(stderr, /cannot read etcd: connect ECONNREFUSED 127\.0\.0\.1:1\n/);
+  assert.match(stderr, /hint: check --etcd-servers and that a majority/);
+});
+
+test("a server whose etcd stands still or is killed acknowledges nothing, says so, and goes on afterwards", async () => {
+  await using etcd = await startEtcd();
+  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { kubectl } = site;
+  const member = etcd.members[0]!;
+  await kubectl.run("create", "cm", "before");
+
+  member.signal("SIGSTOP");
+  const stalled = await kubectl.try("create", "cm", "meanwhile", FAST);
+  const unready = await readyz(kubectl);
+  member.signal("SIGCONT");
+  assert.equal(stalled.code, 1);
+  assert.match(stalled.stderr, /etcd: no answer in time/);
+  assert.match(unready, /\[-\]etcd failed[^]*readyz check failed/);
+  await waitReady(kubectl);
+
+  await member.kill();
+  const refused = await kubectl.try("create", "cm", "meanwhile-too", FAST);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /cannot (?:read|write) etcd/);
+  assert.match(await readyz(kubectl), /\[-\]etcd failed/);
+  member.restart();
+  await waitReady(kubectl);
+  await kubectl.run("create", "cm", "after");
+  const names = await kubectl.run("get", "cm", "--output=name");
+  assert.match(names, /before/);
+  assert.match(names, /after/);
+  assert.doesNotMatch(names, /meanwhile-too/);
+});
+
+test("a full etcd takes nothing, the server says so and still reads", async () => {
+  await using etcd = await startEtcd({ flags: ["--quota-backend-bytes=16777216"] });
+  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { kubectl } = site;
+  const manifest = (number: number) =>
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: `big-${number}` },
+      data: { text: "x".repeat(900_000) },
+    });
+  let stderr = "";
+  let taken = 0;
+  for (; stderr === "" && taken < 100; taken++) {
+    stderr = (await kubectl.given({ stdin: manifest(taken) }).try("create", "-f", "-")).stderr;
+  }
+  assert.match(stderr, /cannot write etcd: etcdserver: mvcc: database space exceeded/);
+  const names = await kubectl.run("get", "cm", "--output=name");
+  assert.equal(names.split("\n").filter((line) => line.includes("/big-")).length, taken - 1);
+  assert.match(await readyz(kubectl), /\[-\]etcd failed/);
+});
+
+test("a watch from a revision that etcd has compacted ends with 410, one from a later revision goes on", async () => {
+  await using etcd = await startEtcd();
+  const args = ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "2s"];
+  const folder = await createTempFolder();
+  await using _folder = folder;
+  const dataDir = folder.join("data");
+  let old = "";
+  let later = "";
+  {
+    await using site = await startSite({ args, dataDir });
+    old = (await site.kubectl.run("create", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
+    await eventually("etcd is compacted", async () => {
+      await site.kubectl.run("annotate", "--overwrite", "cm", "a", `t=${Date.now()}`);
+      const key = await compactedRevision(etcd.urls[0]!);
+      return key > Number(old) || undefined;
+    });
+    later = (await site.kubectl.run("get", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
+    await site.kubectl.run("create", "cm", "b");
+  }
+  // The history is etcd's: a server that has just started knows it too.
+  await using site = await startSite({
+    args: ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "0"],
+    dataDir,
+  });
+  const watch = async (version: string) =>
+    (await site.kubectl.try(
+      "get",
+      "--raw",
+      `/api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=1&resourceVersion=${version}`,
+    )).stdout;
+  assert.match(await watch(old), /"code":410/);
+  const seen = await watch(later);
+  assert.match(seen, /"type":"ADDED","object":\{"kind":"ConfigMap","apiVersion":"v1","metadata":\{"name":"b"/);
+});
+
+/** What etcd refuses to read names no revision; a watch from the first one does. */
+async function compactedRevision(url: string): Promise<number> {
+  const body = JSON.stringify({ create_request: { key: btoa("/"), range_end: btoa("0"), start_revision: 1 } });
+  const response = await fetch(`${url}/v3/watch`, { method: "POST", body });
+  const reader = response.body!.getReader();
+  let text = "";
+  while (!text.includes('"compact_revision"') && !text.includes('"events"')) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += new TextDecoder().decode(value);
+  }
+  await reader.cancel();
+  return Number(/"compact_revision":"(\d+)"/.exec(text)?.[1] ?? 0);
+}
+
+test("a server that is cut off from etcd stops acknowledging, says so in /readyz, and recovers", async () => {
+  await using network = await createNetworkNamespace("tlsboot-cut", 77);
+  await using etcd = await startEtcd({ members: 3, address: network.hostAddress });
+  await using folder = await createTempFolder();
+  const up = ["up", "--secure-port", "6443", "--data-dir", folder.join("data"), "--etcd-servers", etcd.urls.join(",")];
+  await using server = start(...network.wrap(...tlsbootCommand(up)));
+  await server.waitFor(/tlsboot is up at/);
+  const kubectl = async (...args: string[]) => {
+    const command = network.wrap(peerPath("kubectl"), [
+      "--kubeconfig",
+      folder.join("data/admin.kubeconfig"),
+      FAST,
+      ...args,
+    ]);
+    await using running = start(...command, { env: { HOME: folder.path } });
+    return await running.finished();
+  };
+  assert.equal((await kubectl("create", "cm", "before")).code, 0);
+
+  await network.pull();
+  const cut = await kubectl("create", "cm", "meanwhile");
+  assert.equal(cut.code, 1);
+  assert.match(cut.stderr, /cannot (?:read|write) etcd/);
+  assert.match((await kubectl("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
+
+  await network.plug();
+  await eventually(
+    "the server is ready again",
+    async () => (await kubectl("get", "--raw", "/readyz")).code === 0 || undefined,
+    60_000,
+  );
+  assert.equal((await kubectl("create", "cm", "after")).code, 0);
+  assert.match((await kubectl("get", "cm", "--output=name")).stdout, /configmap\/after\n[^]*configmap\/before/);
+});
