@@ -104,7 +104,7 @@ async function describe(
 
 /** The package's own file; for the few that have none what scripts/licenses holds. */
 async function licenseText(root: string, folder: string, name: string): Promise<string> {
-  const file = (await readdir(folder)).find((entry) => /^licen[cs]e(\.|$)/i.test(entry));
+  const file = (await readdir(folder)).find((entry) => /^licen[cs]e([.-]|$)/i.test(entry));
   const path = file === undefined
     ? join(root, "scripts", "licenses", `${name.replace(/^@/, "").replace("/", "+")}.txt`)
     : join(folder, file);

@@ -3,7 +3,8 @@
  * one is. Reads are asked again by themselves, writes never: whether they took place is not known.
  */
 import { Buffer } from "node:buffer";
-import { type CallOptions, Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import { clearTimeout, setTimeout } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { etcdError, isUnanswered } from "./_etcd_errors.ts";
 import {
@@ -188,13 +189,15 @@ export class EtcdClient {
   }
 
   #call(index: number, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
-    const options: CallOptions = { deadline: Date.now() + timeoutMs };
     return new Promise((resolve, reject) => {
-      this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, options, (error, answer) => {
+      const call = this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, (error, answer) => {
+        clearTimeout(timer);
         if (error !== null) reject(error);
         else if (answer === undefined) reject(Object.assign(new Error("no answer"), { code: status.UNAVAILABLE }));
         else resolve(answer);
       });
+      // A call that is cancelled ends with an error that says so.
+      const timer = setTimeout(() => call.cancel(), timeoutMs);
     });
   }
 

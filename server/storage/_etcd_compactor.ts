@@ -26,7 +26,7 @@ export async function runCompactor(
   let seen = { version: 0, revision: 0 };
   while (!signal.aborted) {
     try {
-      await clock.sleepUntil(new Date(clock.now().getTime() + intervalMs), signal);
+      await clock.sleep(intervalMs, signal);
       seen = await compactOnce(client, seen);
     } catch (error) {
       if (!signal.aborted) logger?.warn("cannot compact etcd", { error: messageOf(error) });

@@ -2,10 +2,18 @@
 import { AppError, messageOf } from "../../core/errors.ts";
 import { status } from "@grpc/grpc-js";
 
+/** Without a member, after our own time was up, and what a member answers that has lost the others. */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  status.UNAVAILABLE,
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.UNKNOWN,
+]);
+
 /** Nobody answered, or a member that cannot: another one may. */
 export function isUnanswered(error: unknown): boolean {
   const code = codeOf(error);
-  return code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === status.UNKNOWN;
+  return code !== undefined && UNANSWERED.has(code);
 }
 
 /** AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
@@ -30,7 +38,7 @@ function adviceFor(
   if (text.includes(SPACE_EXCEEDED)) {
     return { code: "io", hint: "compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm)" };
   }
-  if (code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED) {
+  if (code === status.UNAVAILABLE || code === status.CANCELLED) {
     return {
       code: "unreachable",
       hint: "check --etcd-servers and that a majority of etcd's members is up; nothing stored is lost",
@@ -48,7 +56,7 @@ function codeOf(error: unknown): number | undefined {
 
 /** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
 function detailsOf(error: unknown): string {
-  if (codeOf(error) === status.DEADLINE_EXCEEDED) return "no answer in time";
+  if (codeOf(error) === status.CANCELLED) return "no answer in time";
   const text = error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
     : messageOf(error);

@@ -36,10 +36,10 @@ export class EventLeases {
   /** The lease that the value of a key gets; undefined for one that stays. */
   async leaseFor(key: string): Promise<bigint | undefined> {
     if (!key.startsWith(EVENTS_PREFIX)) return undefined;
-    const now = this.#clock.now().getTime();
+    const now = this.#clock.elapsedMs();
     const reuseMs = Math.min(MAX_REUSE_MS, this.#ttlMs * REUSE_SHARE);
     const known = this.#lease;
-    const isUsable = known !== undefined && known.keys < MAX_KEYS && Math.abs(now - known.grantedAt) < reuseMs;
+    const isUsable = known !== undefined && known.keys < MAX_KEYS && now - known.grantedAt < reuseMs;
     const lease = isUsable ? known : this.#grant(now, reuseMs);
     lease.keys++;
     return await lease.id;

@@ -10,6 +10,7 @@ import { Engine } from "./_engine.ts";
 import type { EtcdClient, EtcdWatch } from "./_etcd_client.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./_etcd_wire.ts";
 import type { LoggedEvent } from "./_history.ts";
+import { createSteadyNow } from "./_steady_now.ts";
 import { createStored } from "./_stored.ts";
 import { Watchers } from "./_watchers.ts";
 import { CompactedError, type StorageEvent, type Stored } from "./storage.ts";
@@ -49,6 +50,7 @@ interface Waiter {
 export class EtcdMirror {
   readonly #deps: MirrorDeps;
   readonly watchers: Watchers;
+  readonly #now: () => number;
   #engine: Engine;
   #watch: EtcdWatch | undefined;
   #isFollowing = false;
@@ -59,6 +61,7 @@ export class EtcdMirror {
 
   private constructor(deps: MirrorDeps, engine: Engine) {
     this.#deps = deps;
+    this.#now = createSteadyNow(deps.clock);
     this.#engine = engine;
     this.watchers = new Watchers(deps.logger);
   }
@@ -145,7 +148,7 @@ export class EtcdMirror {
   }
 
   #apply(changes: readonly EtcdEvent[]): void {
-    const now = this.#deps.clock.now().getTime();
+    const now = this.#now();
     // One after another: a message may hold several changes of one key.
     const told: StorageEvent[] = [];
     for (const change of changes) {
@@ -154,11 +157,11 @@ export class EtcdMirror {
         this.#engine.advance(change.kv.modRevision);
         continue;
       }
-      this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined, now);
+      this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
       told.push(event);
     }
     const compaction = this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN);
-    if (compaction !== undefined) this.#engine.apply([], compaction, now);
+    if (compaction !== undefined) this.#engine.apply([], compaction);
     this.watchers.notify(told);
   }
 

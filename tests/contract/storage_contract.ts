@@ -227,7 +227,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
 
   check("watch() from a future revision waits for it", async (storage) => {
     const { events } = collect(storage, PREFIX, storage.revision() + 1);
-    await createAll(storage, ["a", "b"]);
+    for (const name of ["a", "b"]) await storage.create(PREFIX + name, thing(name));
     assert.deepEqual(events.map((event) => event.key), [`${PREFIX}b`]);
   });
 
@@ -272,19 +272,25 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(await storage.get(`${PREFIX}a`), newer);
   });
 
+  const checkExpiry = traits.expiresByClock ? check : () => undefined;
   for (const { name, ms } of CLOCK_JUMPS) {
-    check(`keeps history and Events for as long when the clock is set ${name}`, async (storage, clock) => {
+    check(`keeps history for as long when the clock is set ${name}`, async (storage, clock) => {
+      const before = storage.compactedRevision();
       const a = await storage.create(`${PREFIX}a`, thing("a", 1));
-      await storage.create("/registry/events/default/a", thing("a"));
       clock.set(ms);
       const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
       await clock.advance(5 * MINUTE - 1);
       const a3 = await storage.update(`${PREFIX}a`, thing("a", 3), a2.revision);
-      assert.equal(storage.compactedRevision(), 0);
+      assert.equal(storage.compactedRevision(), before);
       await clock.advance(2);
       await storage.update(`${PREFIX}a`, thing("a", 4), a3.revision);
       assert.equal(storage.compactedRevision(), a2.revision);
-      await clock.advance(55 * MINUTE - 2);
+    });
+
+    checkExpiry(`keeps Events for as long when the clock is set ${name}`, async (storage, clock) => {
+      await storage.create("/registry/events/default/a", thing("a"));
+      clock.set(ms);
+      await clock.advance(60 * MINUTE - 1);
       assert.equal((await storage.list("/registry/events/")).items.length, 1);
       await clock.advance(1);
       await until(() => clock.sleepers === 0);
@@ -292,7 +298,6 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     });
   }
 
-  const checkExpiry = traits.expiresByClock ? check : () => undefined;
   checkExpiry("deletes Events an hour after their last write, and nothing else", async (storage, clock) => {
     await storage.create(`${PREFIX}a`, thing("a"));
     const first = await storage.create("/registry/events/default/a", thing("a"));

@@ -60,7 +60,7 @@ export interface ControlPlaneOptions {
 /** Starts one and waits until it is ready. */
 export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
-  const started: AsyncDisposable[] = [];
+  const started: (Running | Etcd)[] = [];
   const stop = async () => {
     for (const running of started.reverse()) await running[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
@@ -110,7 +110,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
         ]),
       putStored: (key, value) => putStored(etcd.urls[0] ?? "", key, value),
       apiserverLog: () => apiserver.stderr(),
-      pids: () => started.map(({ pid }) => pid),
+      pids: () => started.flatMap((one) => "pids" in one ? one.pids() : [one.pid]),
       [Symbol.asyncDispose]: stop,
     };
     await writeKubeconfig(folder, server, "admin", { certificate: "admin" });

@@ -19,6 +19,7 @@ export interface EtcdMember {
 export interface Etcd extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   readonly urls: readonly string[];
+  pids(): readonly number[];
   readonly folder: TempFolder;
 }
 
@@ -70,6 +71,7 @@ export async function startEtcd({ members = 1, flags = [], address = "127.0.0.1"
       log: () => running.get(plan.name)!.stderr(),
     })),
     urls: plans.map((plan) => plan.client),
+    pids: () => [...running.values()].map(({ pid }) => pid),
     folder,
     async [Symbol.asyncDispose]() {
       for (const member of running.values()) await member[Symbol.asyncDispose]();
