@@ -109,6 +109,7 @@ export type {
   Resource,
   Review,
   ReviewContext,
+  StoredResource,
   Strategy,
   Subresource,
   UpdateStrategy,
