@@ -61,6 +61,13 @@ export function niceCeiling(value: number): number {
   return step * power;
 }
 
+/** Multiples of a round number in a range, its ends included. */
+export function roundMarks(least: number, most: number): readonly number[] {
+  const step = niceCeiling((most - least) / MARKS);
+  const first = Math.ceil(least / step);
+  return Array.from({ length: Math.floor(most / step) - first + 1 }, (_, index) => (first + index) * step);
+}
+
 function xScaleOf({ xScale }: Plot, points: readonly Point[]): (x: number) => number {
   const place = xScale === "logarithmic" ? Math.log10 : (x: number): number => x;
   const places = points.map(({ x }) => place(x));
@@ -79,10 +86,7 @@ function yMarks(top: number, yOf: (y: number) => number): readonly string[] {
 
 function xMarks({ xScale }: Plot, points: readonly Point[], xOf: (x: number) => number): readonly string[] {
   const measured = [...new Set(points.map(({ x }) => x))].sort((one, other) => one - other);
-  const most = measured.at(-1) ?? 0;
-  const marks = xScale === "logarithmic"
-    ? measured
-    : Array.from({ length: MARKS + 1 }, (_, index) => (most * index) / MARKS).filter((x) => x >= (measured[0] ?? 0));
+  const marks = xScale === "logarithmic" ? measured : roundMarks(measured[0] ?? 0, measured.at(-1) ?? 0);
   return marks.map((x) => text(xOf(x), HEIGHT - BOTTOM + 20, formatMark(x), `text-anchor="middle"`));
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawPlot, niceCeiling, type Plot } from "./svg.ts";
+import { drawPlot, niceCeiling, type Plot, roundMarks } from "./svg.ts";
 
 const PLOT: Plot = {
   title: "Time & <memory>",
@@ -51,6 +51,12 @@ test("drawPlot() draws one point, equal points and zeros, and refuses nothing", 
 test("niceCeiling() is the next round number", () => {
   const cases = [[0, 1], [1, 1], [1.1, 2], [2.3, 2.5], [3, 5], [7, 10], [0.03, 0.05], [2500, 2500]] as const;
   for (const [value, ceiling] of cases) assert.ok(Math.abs(niceCeiling(value) - ceiling) < 1e-9, `${value}`);
+});
+
+test("roundMarks() are multiples of a round number within the range", () => {
+  assert.deepEqual(roundMarks(0.02, 10.1), [2.5, 5, 7.5, 10]);
+  assert.deepEqual(roundMarks(0, 100), [0, 20, 40, 60, 80, 100]);
+  assert.deepEqual(roundMarks(5, 5), [5]);
 });
 
 function linesOf(svg: string): readonly (readonly (readonly [number, number])[])[] {
