@@ -1,0 +1,424 @@
+/**
+ * Certification paths, good and bad, with the verdict of RFC 5280 (section 6) and of RFC 6125 on names, in the manner of
+ * x509-limbo. Each stands for a TLS server that shows `chain`, before a client that trusts `roots` and asks for `host`.
+ */
+import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
+import type { Bytes } from "../../core/pki/der.ts";
+import {
+  alternativeNames,
+  authorityKeyId,
+  basicConstraints,
+  encodeOddCertificate,
+  extendedKeyUsage,
+  extension,
+  keyUsage,
+  marked,
+  nameConstraints,
+  type OddCertificate,
+  type OddExtension,
+  subjectKeyId,
+} from "./odd_certificate.ts";
+
+/** What is to become of it. */
+export type Verdict = "accept" | "refuse";
+
+/** One case. */
+export interface ChainCase {
+  readonly name: string;
+  readonly want: Verdict;
+  /** What rustls says, below Deno, which may refuse more. */
+  readonly rustls: Verdict;
+  /** The leaf's DER first; then what a server would show behind it. */
+  readonly chain: readonly Bytes[];
+  readonly roots: readonly Bytes[];
+  /** A DNS name, or 127.0.0.1. */
+  readonly host: string;
+  /** The verdict is about the host's name and not about the path. */
+  readonly isAboutHost: boolean;
+  /** The key of the leaf. */
+  readonly key: PrivateKey;
+}
+
+/** A certificate in short: what is not said is as it should be. */
+interface Draft {
+  readonly subject: string;
+  readonly issuer: string;
+  /** Hours from now. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly version?: 1 | 3;
+  readonly extensions: readonly OddExtension[];
+  /** By name; the subject's own when absent. */
+  readonly key?: string;
+  /** By name; the issuer's own when absent. */
+  readonly signer?: string;
+  readonly isSha1?: boolean;
+  readonly isOfTwoAlgorithms?: boolean;
+}
+
+interface Outline {
+  readonly name: string;
+  readonly want: Verdict;
+  readonly rustls?: Verdict;
+  readonly leaf?: Draft;
+  readonly behind?: readonly Draft[];
+  readonly roots?: readonly Draft[];
+  readonly host?: string;
+  readonly isAboutHost?: true;
+}
+
+const HOST = "n1.example.org";
+const SERVER = 1;
+const CLIENT = 2;
+const DIGITAL_SIGNATURE = 0;
+const CERT_SIGN = 5;
+const CRL_SIGN = 6;
+const UNKNOWN = "1.3.6.1.4.1.55555.1";
+
+const NAMES = alternativeNames(`DNS:${HOST}`, "IP:127.0.0.1");
+const LEAF = [keyUsage(DIGITAL_SIGNATURE), extendedKeyUsage(SERVER), NAMES];
+const AUTHORITY = [basicConstraints(true), keyUsage(CERT_SIGN)];
+
+function leaf(issuer: string, edit: Partial<Draft> = {}): Draft {
+  return { subject: "leaf", issuer, extensions: LEAF, ...edit };
+}
+
+function authority(subject: string, issuer: string, edit: Partial<Draft> = {}): Draft {
+  return { subject, issuer, extensions: AUTHORITY, ...edit };
+}
+
+const root = authority("root", "root");
+const upper = authority("upper", "root");
+const lower = authority("lower", "upper");
+
+/** The root's constraints, or those of the CA below it. */
+function constrained(permitted: readonly string[], excluded?: readonly string[]): Draft {
+  return { ...upper, extensions: [...AUTHORITY, nameConstraints(permitted, excluded)] };
+}
+
+function below(behind: Draft, edit: Partial<Draft> = {}): Pick<Outline, "leaf" | "behind"> {
+  return { leaf: leaf(behind.subject, edit), behind: [behind] };
+}
+
+const PATHS: readonly Outline[] = [
+  { name: "a root and its leaf", want: "accept" },
+  { name: "one intermediate", want: "accept", ...below(upper) },
+  { name: "two intermediates", want: "accept", leaf: leaf("lower"), behind: [lower, upper] },
+  { name: "intermediates out of order", want: "accept", leaf: leaf("lower"), behind: [upper, lower] },
+  {
+    name: "a stranger among the intermediates",
+    want: "accept",
+    leaf: leaf("upper"),
+    behind: [authority("stranger", "elsewhere"), upper],
+  },
+  { name: "the root is shown, too", want: "accept", leaf: leaf("upper"), behind: [upper, root] },
+  { name: "an intermediate is trusted without its root", want: "accept", ...below(lower), roots: [upper] },
+  { name: "a chain of six", want: "accept", ...tower(6) },
+  {
+    name: "two CAs of one name, of which one signed",
+    want: "accept",
+    ...below(identified(upper, "upper", "root")),
+    roots: [
+      identified(authority("root", "root", { key: "another root", signer: "another root" }), "another root"),
+      identified(root, "root"),
+    ],
+  },
+  {
+    name: "two certificates of one CA, one of them expired",
+    want: "accept",
+    leaf: leaf("upper"),
+    behind: [{ ...upper, from: -48, to: -24 }, upper],
+  },
+  { name: "nobody trusted signed", want: "refuse", leaf: leaf("elsewhere") },
+  { name: "the intermediate is missing", want: "refuse", leaf: leaf("upper") },
+  { name: "another key signed the leaf", want: "refuse", leaf: leaf("root", { signer: "another root" }) },
+  { name: "another key signed the intermediate", want: "refuse", ...below({ ...upper, signer: "another root" }) },
+  { name: "a leaf that signed itself", want: "refuse", leaf: leaf("leaf") },
+  {
+    name: "a ring of intermediates",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [lower, authority("upper", "lower")],
+  },
+  { name: "twenty certificates of a CA that leads nowhere", want: "refuse", leaf: leaf("twin"), behind: twins(20) },
+  { name: "a signature with SHA-1", want: "refuse", leaf: leaf("root", { isSha1: true }) },
+  { name: "two algorithms, inside and outside", want: "refuse", leaf: leaf("root", { isOfTwoAlgorithms: true }) },
+];
+
+const DATES: readonly Outline[] = [
+  { name: "a leaf that ends after 2050", want: "accept", leaf: leaf("root", { to: 24 * 366 * 30 }) },
+  { name: "an expired leaf", want: "refuse", leaf: leaf("root", { from: -2, to: -1 }) },
+  { name: "a leaf that is not valid yet", want: "refuse", leaf: leaf("root", { from: 1, to: 2 }) },
+  { name: "an expired intermediate", want: "refuse", ...below({ ...upper, from: -2, to: -1 }) },
+  { name: "an intermediate that is not valid yet", want: "refuse", ...below({ ...upper, from: 1, to: 2 }) },
+];
+
+const CONSTRAINTS: readonly Outline[] = [
+  { name: "a path length that is not used up", want: "accept", ...below(limited(upper, 0)) },
+  {
+    name: "path lengths that are just enough",
+    want: "accept",
+    leaf: leaf("lower"),
+    behind: [limited(lower, 0), limited(upper, 1)],
+  },
+  {
+    name: "a CA that renews its key does not count",
+    want: "accept",
+    // It counts every CA.
+    rustls: "refuse",
+    leaf: leaf("upper", { signer: "renewed upper", extensions: [...LEAF, authorityKeyId("renewed")] }),
+    behind: [
+      identified(authority("upper", "upper", { key: "renewed upper" }), "renewed", "upper"),
+      identified(limited(upper, 0), "upper"),
+    ],
+  },
+  {
+    name: "a CA below a path length of 0",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [lower, limited(upper, 0)],
+  },
+  {
+    name: "two CAs below a path length of 1",
+    want: "refuse",
+    leaf: leaf("lowest"),
+    behind: [authority("lowest", "lower"), lower, limited(upper, 1)],
+  },
+  { name: "an intermediate that is no CA", want: "refuse", ...below({ ...upper, extensions: LEAF }) },
+  {
+    name: "an intermediate with CA:FALSE",
+    want: "refuse",
+    ...below({ ...upper, extensions: [basicConstraints(false), keyUsage(CERT_SIGN)] }),
+  },
+  { name: "an intermediate of version 1", want: "refuse", ...below({ ...upper, version: 1 }) },
+  {
+    name: "an intermediate that may sign lists alone",
+    want: "refuse",
+    ...below({ ...upper, extensions: [basicConstraints(true), keyUsage(CRL_SIGN)] }),
+  },
+  { name: "an intermediate without key usage", want: "accept", ...below({ ...upper, extensions: [AUTHORITY[0]!] }) },
+  {
+    name: "a leaf that signs like a CA",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [{ ...lower, extensions: LEAF }, upper],
+  },
+];
+
+const USAGES: readonly Outline[] = [
+  { name: "a leaf without usages", want: "accept", leaf: leaf("root", { extensions: [NAMES] }) },
+  {
+    name: "a leaf for server and client",
+    want: "accept",
+    leaf: leaf("root", { extensions: [extendedKeyUsage(CLIENT, SERVER), NAMES] }),
+  },
+  { name: "a leaf for clients", want: "refuse", leaf: leaf("root", { extensions: [extendedKeyUsage(CLIENT), NAMES] }) },
+  {
+    name: "a leaf for time stamps",
+    want: "refuse",
+    leaf: leaf("root", { extensions: [extendedKeyUsage(8), NAMES] }),
+  },
+  {
+    name: "an intermediate for servers",
+    want: "accept",
+    ...below({ ...upper, extensions: [...AUTHORITY, extendedKeyUsage(SERVER)] }),
+  },
+  {
+    name: "an intermediate for clients",
+    want: "refuse",
+    ...below({ ...upper, extensions: [...AUTHORITY, extendedKeyUsage(CLIENT)] }),
+  },
+  {
+    name: "an intermediate for clients above one for everything",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [lower, { ...upper, extensions: [...AUTHORITY, extendedKeyUsage(CLIENT)] }],
+  },
+  {
+    name: "an unknown extension",
+    want: "accept",
+    leaf: leaf("root", { extensions: [...LEAF, extension(UNKNOWN)] }),
+  },
+  {
+    name: "an unknown critical extension in the leaf",
+    want: "refuse",
+    leaf: leaf("root", { extensions: [...LEAF, marked(true, extension(UNKNOWN))] }),
+  },
+  {
+    name: "an unknown critical extension in the intermediate",
+    want: "refuse",
+    ...below({ ...upper, extensions: [...AUTHORITY, marked(true, extension(UNKNOWN))] }),
+  },
+  {
+    name: "the same extension twice",
+    want: "refuse",
+    leaf: leaf("root", { extensions: [...LEAF, NAMES] }),
+  },
+  {
+    name: "key identifiers that belong together",
+    want: "accept",
+    ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }, {
+      extensions: [...LEAF, authorityKeyId("upper")],
+    }),
+  },
+];
+
+const NAME_CONSTRAINTS: readonly Outline[] = [
+  { name: "a permitted domain", want: "accept", ...below(constrained(["DNS:example.org"])), host: HOST },
+  { name: "a permitted domain in capitals", want: "accept", ...below(constrained(["DNS:EXAMPLE.org"])) },
+  { name: "a permitted host", want: "accept", ...below(constrained([`DNS:${HOST}`])) },
+  { name: "a permitted network", want: "accept", ...below(constrained(["IP:127.0.0.0/255.0.0.0"])), host: "127.0.0.1" },
+  { name: "domains do not bind addresses", want: "accept", ...below(constrained(["DNS:example.org"])) },
+  { name: "an excluded domain that is another", want: "accept", ...below(constrained([], ["DNS:example.com"])) },
+  { name: "a name that ends like the domain", want: "refuse", ...below(constrained(["DNS:1.example.org"])) },
+  { name: "another domain is permitted", want: "refuse", ...below(constrained(["DNS:example.com"])) },
+  { name: "the domain is excluded", want: "refuse", ...below(constrained([], ["DNS:example.org"])) },
+  { name: "permitted, and excluded below", want: "refuse", ...below(constrained(["DNS:org"], ["DNS:example.org"])) },
+  { name: "another network is permitted", want: "refuse", ...below(constrained(["IP:10.0.0.0/255.0.0.0"])) },
+  { name: "the network is excluded", want: "refuse", ...below(constrained([], ["IP:127.0.0.0/255.0.0.0"])) },
+  {
+    name: "one name of several is outside",
+    want: "refuse",
+    ...below(constrained(["DNS:example.org"]), {
+      extensions: [alternativeNames(`DNS:${HOST}`, "DNS:elsewhere.example")],
+    }),
+  },
+  {
+    name: "constraints of a CA further up",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [lower, constrained(["DNS:example.com"])],
+  },
+  {
+    name: "a CA below loosens what the one above it forbids",
+    want: "refuse",
+    leaf: leaf("lower"),
+    behind: [
+      { ...lower, extensions: [...AUTHORITY, nameConstraints(["DNS:example.org"])] },
+      constrained(["DNS:example.com"]),
+    ],
+  },
+  {
+    name: "constraints of the root",
+    want: "refuse",
+    roots: [{ ...root, extensions: [...AUTHORITY, nameConstraints(["DNS:example.com"])] }],
+  },
+  { name: "a permitted directory name that is another", want: "refuse", ...below(constrained(["DIR:somebody"])) },
+  {
+    name: "more comparisons than a verification should cost",
+    want: "refuse",
+    ...below(constrained(many(1_100)), { extensions: [alternativeNames(`DNS:${HOST}`, ...many(1_100))] }),
+  },
+];
+
+const HOSTS: readonly Outline[] = [
+  { name: "the address", want: "accept", host: "127.0.0.1" },
+  named("a wildcard", "accept", ["DNS:*.example.org"]),
+  named("capitals", "accept", ["DNS:N1.Example.ORG"]),
+  named("one of several names", "accept", ["DNS:a.example", `DNS:${HOST}`]),
+  {
+    name: "no subject, and critical names",
+    want: "accept",
+    leaf: leaf("root", { subject: "", key: "leaf", extensions: [marked(true, NAMES)] }),
+  },
+  named("another name", "refuse", ["DNS:n2.example.org"]),
+  named("a wildcard for two labels", "refuse", ["DNS:*.org"]),
+  named("a wildcard below", "refuse", ["DNS:*.n1.example.org"]),
+  named("a wildcard within a label", "refuse", ["DNS:n*.example.org"]),
+  named("a bare wildcard", "refuse", ["DNS:*"]),
+  named("an address alone", "refuse", ["IP:127.0.0.1"]),
+  named("a URI alone", "refuse", [`URI:https://${HOST}`]),
+  named("an e-mail address alone", "refuse", [`EMAIL:root@${HOST}`]),
+  named("an address as a DNS name", "refuse", ["DNS:127.0.0.1"], "127.0.0.1"),
+  named("another address", "refuse", ["IP:127.0.0.2"], "127.0.0.1"),
+  named("no address", "refuse", [`DNS:${HOST}`], "127.0.0.1"),
+  {
+    name: "a common name alone",
+    want: "refuse",
+    isAboutHost: true,
+    leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [extendedKeyUsage(SERVER)] }),
+  },
+  {
+    name: "a common name beside other names",
+    want: "refuse",
+    isAboutHost: true,
+    leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [alternativeNames("DNS:n2.example.org")] }),
+  },
+];
+
+const OUTLINES: readonly Outline[] = [
+  ...PATHS,
+  ...DATES,
+  ...CONSTRAINTS,
+  ...USAGES.map((one) => ({ ...one, name: `usages: ${one.name}` })),
+  ...NAME_CONSTRAINTS.map((one) => ({ ...one, name: `name constraints: ${one.name}` })),
+  ...HOSTS.map((one) => ({ ...one, name: `host: ${one.name}` })),
+];
+
+const HOUR_MS = 3_600_000;
+
+/** Builds them all; `now` is when they are to be judged. */
+export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> {
+  const keys = new Map<string, PrivateKey>();
+  const names = OUTLINES.flatMap(draftsOf).flatMap(({ subject, issuer, key, signer }) => [
+    key ?? subject,
+    signer ?? issuer,
+  ]);
+  for (const name of new Set(names)) keys.set(name, await generatePrivateKey("ecdsa-p256"));
+  const keyOf = (name: string): PrivateKey => keys.get(name)!;
+  let serial = 1;
+  const encode = (draft: Draft): Bytes => {
+    const { subject, issuer, from = -24, to = 24, version = 3, extensions, key = subject, signer = issuer } = draft;
+    const odd: OddCertificate = {
+      ...draft,
+      ...{ subject, issuer, version, extensions, key: keyOf(key), signer: keyOf(signer) },
+      notBefore: new Date(now.getTime() + from * HOUR_MS),
+      notAfter: new Date(now.getTime() + to * HOUR_MS),
+      serial: ++serial,
+    };
+    return encodeOddCertificate(odd);
+  };
+  const theRoot = encode(root);
+  return OUTLINES.map(({ name, want, rustls = want, host = HOST, isAboutHost = false, ...outline }) => {
+    const [own = leaf("root"), ...behind] = [outline.leaf ?? leaf("root"), ...outline.behind ?? []];
+    return {
+      ...{ name, want, rustls, host, isAboutHost },
+      chain: [own, ...behind].map(encode),
+      roots: outline.roots?.map(encode) ?? [theRoot],
+      key: keyOf(own.key ?? own.subject),
+    };
+  });
+}
+
+function draftsOf({ leaf: own = leaf("root"), behind = [], roots = [root] }: Outline): readonly Draft[] {
+  return [own, ...behind, ...roots];
+}
+
+/** With key identifiers, by which a runtime that never turns back finds the right CA of a name at once. */
+function identified(ca: Draft, own: string, issuer?: string): Draft {
+  const ids = [subjectKeyId(own), ...(issuer === undefined ? [] : [authorityKeyId(issuer)])];
+  return { ...ca, extensions: [...ca.extensions, ...ids] };
+}
+
+function limited(ca: Draft, maxPathLength: number): Draft {
+  return { ...ca, extensions: [basicConstraints(true, maxPathLength), keyUsage(CERT_SIGN)] };
+}
+
+function tower(height: number): Pick<Outline, "leaf" | "behind"> {
+  const floors = Array.from({ length: height }, (_, index) => index);
+  const behind = floors.map((floor) => authority(`floor ${floor}`, floor === 0 ? "root" : `floor ${floor - 1}`));
+  return { leaf: leaf(`floor ${height - 1}`), behind: behind.reverse() };
+}
+
+function twins(count: number): readonly Draft[] {
+  return Array.from({ length: count }, () => authority("twin", "twin"));
+}
+
+function many(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `DNS:n${index}.example.org`);
+}
+
+function named(name: string, want: Verdict, names: readonly string[], host = HOST): Outline {
+  const extensions = [extendedKeyUsage(SERVER), alternativeNames(...names)];
+  return { name, want, host, isAboutHost: true, leaf: leaf("root", { extensions }) };
+}

@@ -1,0 +1,146 @@
+/** Certificates that no signer of ours would issue, written value by value: for tests of those who verify them. */
+import type { PrivateKey } from "../../core/pki/keys.ts";
+import type { Bytes } from "../../core/pki/der.ts";
+import { contextTag } from "../../core/pki/der.ts";
+import {
+  encodeBitString,
+  encodeNull,
+  encodeOctetString,
+  encodeOid,
+  encodeSequence,
+  encodeSmallInteger,
+  encodeTime,
+  encodeTrue,
+  encodeUnsigned,
+  encodeValue,
+} from "../../core/pki/der_writer.ts";
+import { parseIpAddress } from "../../core/pki/ip_address.ts";
+import { encodeName } from "../../core/pki/names.ts";
+
+/** An extension as it will stand there, right or wrong. */
+export interface OddExtension {
+  readonly oid: string;
+  readonly critical: boolean;
+  readonly value: Bytes;
+}
+
+/** Everything that a certificate says. */
+export interface OddCertificate {
+  /** Common names; the empty text is the empty name. */
+  readonly subject: string;
+  readonly issuer: string;
+  readonly key: PrivateKey;
+  readonly signer: PrivateKey;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly serial: number;
+  readonly version: 1 | 3;
+  readonly extensions: readonly OddExtension[];
+  /** Signed with SHA-1. */
+  readonly isSha1?: boolean;
+  /** Another algorithm outside than inside. */
+  readonly isOfTwoAlgorithms?: boolean;
+}
+
+const ECDSA_SHA1 = "1.2.840.10045.4.1";
+const ECDSA_SHA256 = "1.2.840.10045.4.3.2";
+const ECDSA_SHA384 = "1.2.840.10045.4.3.3";
+const ASCII = new TextEncoder();
+
+/** Writes and signs one; keys are ECDSA. */
+export function encodeOddCertificate(odd: OddCertificate): Bytes {
+  const algorithm = encodeSequence(encodeOid(odd.isSha1 === true ? ECDSA_SHA1 : ECDSA_SHA256));
+  const extensions = odd.extensions.map(({ oid, critical, value }) =>
+    encodeSequence(encodeOid(oid), ...(critical ? [encodeTrue()] : []), encodeOctetString(value))
+  );
+  const signed = encodeSequence(
+    ...(odd.version === 1 ? [] : [encodeValue(contextTag(0, true), encodeSmallInteger(2))]),
+    encodeUnsigned(Uint8Array.of(odd.serial >> 8, odd.serial & 0xff)),
+    algorithm,
+    encodeName({ commonName: odd.issuer }),
+    encodeSequence(encodeTime(odd.notBefore), encodeTime(odd.notAfter)),
+    encodeName({ commonName: odd.subject }),
+    odd.key.publicKeyDer(),
+    ...(odd.version === 1 ? [] : [encodeValue(contextTag(3, true), encodeSequence(...extensions))]),
+  );
+  const signature = odd.signer.sign(signed, odd.isSha1 === true ? "sha1" : "sha256");
+  const outside = odd.isOfTwoAlgorithms === true ? encodeSequence(encodeOid(ECDSA_SHA384)) : algorithm;
+  return encodeSequence(signed, outside, encodeBitString(signature));
+}
+
+/** BasicConstraints; without a path length there is none. */
+export function basicConstraints(isCa: boolean, maxPathLength?: number): OddExtension {
+  const length = maxPathLength === undefined ? [] : [encodeSmallInteger(maxPathLength)];
+  return extension("2.5.29.19", encodeSequence(...(isCa ? [encodeTrue()] : []), ...length), true);
+}
+
+/** KeyUsage; bits as RFC 5280 numbers them. */
+export function keyUsage(...bits: readonly number[]): OddExtension {
+  const byte = bits.reduce((sum, bit) => sum | (0x80 >> bit), 0);
+  return extension("2.5.29.15", encodeBitString(Uint8Array.of(byte), 7 - Math.max(...bits)), true);
+}
+
+/** ExtKeyUsage by the last arcs of its OIDs below id-kp, or whole OIDs. */
+export function extendedKeyUsage(...purposes: readonly (number | string)[]): OddExtension {
+  const oids = purposes.map((one) => typeof one === "string" ? one : `1.3.6.1.5.5.7.3.${one}`);
+  return extension("2.5.29.37", encodeSequence(...oids.map(encodeOid)));
+}
+
+/** SubjectAltName of names such as `DNS:a.example`, `IP:10.0.0.1`. */
+export function alternativeNames(...names: readonly string[]): OddExtension {
+  return extension("2.5.29.17", encodeSequence(...names.map(generalName)));
+}
+
+/** NameConstraints of bases such as `DNS:example.org`, `IP:10.0.0.0/255.0.0.0`, `DIR:somebody`. */
+export function nameConstraints(permitted: readonly string[], excluded: readonly string[] = []): OddExtension {
+  const subtrees = (tag: number, bases: readonly string[]): readonly Bytes[] =>
+    bases.length === 0
+      ? []
+      : [encodeValue(contextTag(tag, true), ...bases.map((base) => encodeSequence(generalName(base))))];
+  return extension("2.5.29.30", encodeSequence(...subtrees(0, permitted), ...subtrees(1, excluded)), true);
+}
+
+/** SubjectKeyIdentifier of a text. */
+export function subjectKeyId(id: string): OddExtension {
+  return extension("2.5.29.14", encodeOctetString(ASCII.encode(id)));
+}
+
+/** AuthorityKeyIdentifier of a text. */
+export function authorityKeyId(id: string): OddExtension {
+  return extension("2.5.29.35", encodeSequence(encodeValue(contextTag(0, false), ASCII.encode(id))));
+}
+
+/** Any extension. */
+export function extension(oid: string, value: Bytes = encodeNull(), critical = false): OddExtension {
+  return { oid, critical, value };
+}
+
+/** The same one, critical or not. */
+export function marked(critical: boolean, odd: OddExtension): OddExtension {
+  return { ...odd, critical };
+}
+
+function generalName(text: string): Bytes {
+  const colon = text.indexOf(":");
+  const [kind, value] = [text.slice(0, colon), text.slice(colon + 1)];
+  switch (kind) {
+    case "DNS":
+      return encodeValue(contextTag(2, false), ASCII.encode(value));
+    case "EMAIL":
+      return encodeValue(contextTag(1, false), ASCII.encode(value));
+    case "URI":
+      return encodeValue(contextTag(6, false), ASCII.encode(value));
+    case "DIR":
+      return encodeValue(contextTag(4, true), encodeName({ commonName: value }));
+    case "IP":
+      return encodeValue(contextTag(7, false), ...value.split("/").map(addressOf));
+    default:
+      throw new TypeError(`no such kind of name: ${text}`);
+  }
+}
+
+function addressOf(text: string): Bytes {
+  const bytes = parseIpAddress(text);
+  if (bytes === undefined) throw new TypeError(`no IP address: ${text}`);
+  return bytes;
+}
