@@ -1,6 +1,7 @@
 /** What went wrong below HTTP, in words: Node's and Deno's errors → AppError `unreachable` or `tls_untrusted`. */
 import { AppError, messageOf } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
+import { HOST_HINT } from "./server_identity.ts";
 import type { ServingValidity } from "./serving_certificate.ts";
 
 /** A kept connection that the server had closed already; node marks it, the transport tries once more. */
@@ -16,7 +17,7 @@ export function connectionError(error: unknown, server: URL, tlsName: string): A
   const text = messageOf(error);
   const trust = TRUST_FAULTS.find((fault) => fault.codes.includes(code) || fault.text.test(text));
   if (trust !== undefined) {
-    const what = trust.describe(tlsName);
+    const what = trust.describe(tlsName, text);
     return new AppError("tls_untrusted", `cannot trust "${server.origin}": ${what}`, {
       cause: error,
       hint: trust.hint,
@@ -62,7 +63,7 @@ interface TrustFault {
   readonly codes: readonly string[];
   /** Deno's text (rustls). */
   readonly text: RegExp;
-  readonly describe: (tlsName: string) => string;
+  readonly describe: (tlsName: string, text: string) => string;
   readonly hint: string;
 }
 
@@ -83,7 +84,7 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     codes: ["ERR_TLS_CERT_ALTNAME_INVALID"],
     text: /NotValidForName|not valid for (any )?names?/i,
     describe: (tlsName) => `its serving certificate is not valid for the name "${tlsName}"`,
-    hint: "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate",
+    hint: HOST_HINT,
   },
   {
     // Node has no code for these two, only OpenSSL's words.
@@ -91,6 +92,14 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     text: /NameConstraintViolation|(permitted|excluded) subtree violation/i,
     describe: () => "its serving certificate has a name for which its CA may not issue",
     hint: "compare the certificate's names with the name constraints of its CA: tlsboot inspect shows both",
+  },
+  {
+    // Node calls every other verdict of OpenSSL's UNSPECIFIED, and its words are the reason.
+    codes: ["INVALID_PURPOSE", "PATH_LENGTH_EXCEEDED", "CERT_CHAIN_TOO_LONG", "CERT_REJECTED", "UNSPECIFIED"],
+    text:
+      /PathLenConstraintViolated|InvalidPurpose|UnhandledCriticalExtension|EndEntityUsedAsCa|MaximumSignatureChecks/i,
+    describe: (_tlsName, text) => `its certificates break a rule: ${text}`,
+    hint: "look at the server's certificate and its CAs with: tlsboot inspect FILE",
   },
   {
     codes: [

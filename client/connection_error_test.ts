@@ -14,3 +14,18 @@ test("connectionError() tells a name outside of the CA's constraints from an unk
     assert.match(error.hint ?? "", /tlsboot inspect/);
   }
 });
+
+for (
+  const [code, text] of [
+    ["INVALID_PURPOSE", "unsuitable certificate purpose"],
+    ["PATH_LENGTH_EXCEEDED", "path length constraint exceeded"],
+    ["UNSPECIFIED", "unhandled critical extension"],
+    ["", "invalid peer certificate: Other(OtherError(PathLenConstraintViolated))"],
+  ] as const
+) {
+  test(`connectionError() takes a broken rule for a reason not to trust, not to try again: ${text}`, () => {
+    const error = connectionError(Object.assign(new Error(text), { code }), new URL("https://a.example"), "a.example");
+    assert.deepEqual([error.code, error.retryable], ["tls_untrusted", false]);
+    assert.equal(error.message, `cannot trust "https://a.example": its certificates break a rule: ${text}`);
+  });
+}

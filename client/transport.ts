@@ -1,11 +1,13 @@
 /** HTTPS to a distant Kubernetes API over `node:https`: keep-alive HTTP/1.1, streaming answers, typed failures. */
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import { versions } from "node:process";
 import { getCACertificates } from "node:tls";
 import type { Secret } from "../core/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
 import { connectionError, isClosedWhileIdle, lifetimeError } from "./connection_error.ts";
+import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
 import { findServingValidity } from "./serving_certificate.ts";
 
 /** A client certificate with its key, PEM. */
@@ -43,6 +45,7 @@ export interface TransportTimeouts {
 /** A transport that holds connections. */
 export type TlsTransport = Transport & AsyncDisposable;
 
+const IS_DENO = versions["deno"] !== undefined;
 const CONNECT_MS = 30_000;
 /** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */
 const MAX_IDLE_CONNECTIONS = 25;
@@ -53,7 +56,12 @@ const MAX_IDLE_CONNECTIONS = 25;
  */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const base = parseServer(options.server);
-  let agent = createAgent();
+  const checkServerIdentity = createServerIdentityCheck({
+    caPem: options.caPem,
+    verifiesPath: IS_DENO,
+    origin: base.origin,
+  });
+  let agent = createAgent(checkServerIdentity);
   let pair: ClientPair | undefined;
 
   const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
@@ -74,7 +82,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     const current = await options.clientPair?.();
     if (current?.certificatePem !== pair?.certificatePem) {
       agent.destroy();
-      agent = createAgent();
+      agent = createAgent(checkServerIdentity);
     }
     pair = current;
     const token = await options.token?.();
@@ -124,8 +132,10 @@ function trustOf({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): Request
   return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
 }
 
-function createAgent(): Agent {
-  return new Agent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 });
+/** The check is the agent's: with one of its own no request would take a kept connection. */
+function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
+  const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
+  return new Agent({ ...keep, checkServerIdentity });
 }
 
 function parseServer(server: string): URL {
