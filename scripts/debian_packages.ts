@@ -1,6 +1,7 @@
 /**
  * Installs what the tests of the released file need from Debian: an emulator and libraries for arm64, tools that make a
- * bare host, and the libraries of an old release. Does nothing where they are there.
+ * bare host, the libraries of an old release, and what makes a disk fail and sets a clock. Does nothing where they are
+ * there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./_debian.ts";
@@ -8,9 +9,11 @@ import { ensureOldLibraries } from "./_old_libraries.ts";
 
 const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
 const BARE_HOST = ["strace", "util-linux", "iproute2"];
+/** The compiler is for `tests/interop/support/disk_fault.c`. */
+const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST]);
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS]);
   await ensureOldLibraries();
 }
 

@@ -1,0 +1,157 @@
+/**
+ * The real program on a clock that is set, and over dates at which clocks and formats break. Server and clients share the
+ * clock (libfaketime), as the programs of one machine do; elapsed time passes as it does.
+ */
+import assert from "node:assert/strict";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { waitUntilUp } from "./support/site.ts";
+
+const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/** A clock that was set is noticed within seconds, on a machine that does other things too. */
+const RECOVERS_WITHIN_MS = 60_000;
+
+interface SetClock {
+  readonly env: Readonly<Record<string, string>>;
+  /** As `faketime` takes it: an offset such as `+365d`, or an instant `@2038-01-19 03:14:00` from which it goes on. */
+  set(time: string): Promise<void>;
+}
+
+async function createClock(folder: TempFolder, time: string, zone: string): Promise<SetClock> {
+  const path = folder.join("clock");
+  const set = async (text: string): Promise<void> => {
+    await writeFile(`${path}.next`, `${text}\n`);
+    await rename(`${path}.next`, path);
+  };
+  await set(time);
+  return {
+    env: {
+      LD_PRELOAD: LIBRARY,
+      FAKETIME_TIMESTAMP_FILE: path,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      TZ: zone,
+    },
+    set,
+  };
+}
+
+interface ClockedSite extends AsyncDisposable {
+  readonly running: Running;
+  /** Bootstraps a node and checks its certificate by OpenSSL, all by this clock. */
+  bootstrap(node: string): Promise<Finished>;
+  requests(): Promise<Finished>;
+}
+
+async function startClockedSite(folder: TempFolder, clock: SetClock): Promise<ClockedSite> {
+  const data = folder.join("data");
+  const options = { cwd: folder.path, env: clock.env };
+  const args = ["up", "--auto-approve", "--secure-port", `${await findFreePort()}`, "--data-dir", data];
+  const running = startTlsboot(args, options);
+  await waitUntilUp(running);
+  return {
+    running,
+    bootstrap: (node) =>
+      runTlsboot([
+        ...["bootstrap", "--bootstrap-kubeconfig", `${data}/bootstrap.kubeconfig`, "--hostname-override", node],
+        ...["--kubeconfig", folder.join(node, "kubeconfig"), "--cert-dir", folder.join(node, "pki")],
+        ...["--wait", "20s"],
+      ], options),
+    requests: () => runTlsboot(["get", "csr", "-o", "name", "--data-dir", data], options),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+/** The certificate is valid by the clock, in OpenSSL's eyes too. */
+async function assertPair(folder: TempFolder, clock: SetClock, node: string): Promise<Date> {
+  const path = folder.join(node, "pki", "kubelet-client-current.pem");
+  const combined = await readFile(path, "utf8");
+  const pair = parseCredentialPair(combined, combined);
+  assert.ok(pair.ok);
+  const verified = await runProgram(
+    "openssl",
+    ["verify", "-CAfile", folder.join("data", "pki", "ca.crt"), path],
+    clock,
+  );
+  assert.equal(verified.code, 0, verified.stderr);
+  return pair.value.leaf.notAfter;
+}
+
+function countOf({ stdout }: Finished): number {
+  return stdout.split("\n").filter((line) => line !== "").length;
+}
+
+test("up goes on when its clock is set a second, an hour and more than a year both ways, and loses nothing", async () => {
+  await using folder = await createTempFolder();
+  // Born so long ago that its CA is valid wherever the clock is set.
+  const clock = await createClock(folder, "-800d", "UTC");
+  await using site = await startClockedSite(folder, clock);
+  assert.equal((await site.bootstrap("n0")).code, 0);
+  let nodes = 1;
+  for (const time of ["-19199h", "-19200h", "-800d", "-400d", "-399d", "-799d", "-69033601s", "-400d"]) {
+    await clock.set(time);
+    const node = `n${nodes++}`;
+    await eventually(`a node bootstraps at ${time}`, async () => {
+      assert.equal(site.running.hasEnded(), false, site.running.stderr());
+      return (await site.bootstrap(node)).code === 0 || undefined;
+    }, RECOVERS_WITHIN_MS);
+    await assertPair(folder, clock, node);
+    const requests = await site.requests();
+    assert.equal(requests.code, 0, requests.stderr);
+    assert.equal(countOf(requests), nodes, `at ${time} all requests are there`);
+  }
+});
+
+test("up whose clock is set to before its CA waits, and goes on when the clock is right again", async () => {
+  await using folder = await createTempFolder();
+  const clock = await createClock(folder, "+0", "UTC");
+  await using site = await startClockedSite(folder, clock);
+  await clock.set("-365d");
+  const refused = await site.requests();
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^tlsboot: error: .*(not valid|not yet valid|valid from)/m);
+  await clock.set("+0");
+  await eventually("a node bootstraps", async () => {
+    assert.equal(site.running.hasEnded(), false, site.running.stderr());
+    return (await site.bootstrap("n1")).code === 0 || undefined;
+  }, RECOVERS_WITHIN_MS);
+  await assertPair(folder, clock, "n1");
+});
+
+for (
+  const { name, from, to, zone } of [
+    { name: "the end of 32-bit time", from: "2038-01-19 03:14:00", to: "2038-01-19 03:14:10", zone: "UTC" },
+    { name: "the end of UTCTime", from: "2049-12-31 23:59:50", to: "2050-01-01 00:00:05", zone: "UTC" },
+    { name: "a leap second", from: "2016-12-31 23:59:50", to: "2016-12-31 23:59:59", zone: "UTC" },
+    {
+      name: "the hour that daylight saving leaves out",
+      from: "2027-03-28 01:59:50",
+      to: "2027-03-28 03:00:05",
+      zone: "Europe/Berlin",
+    },
+    {
+      name: "the hour that daylight saving repeats",
+      from: "2027-10-31 01:59:50",
+      to: "2027-10-31 03:00:05",
+      zone: "Europe/Berlin",
+    },
+  ]
+) {
+  test(`up goes on over ${name}`, async () => {
+    await using folder = await createTempFolder();
+    const clock = await createClock(folder, `@${from}`, zone);
+    await using site = await startClockedSite(folder, clock);
+    const first = await site.bootstrap("n1");
+    assert.equal(first.code, 0, first.stderr);
+    await assertPair(folder, clock, "n1");
+    await clock.set(`@${to}`);
+    await eventually("a node bootstraps", async () => (await site.bootstrap("n2")).code === 0 || undefined);
+    const notAfter = await assertPair(folder, clock, "n2");
+    assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
+    assert.equal(countOf(await site.requests()), 2);
+  });
+}
