@@ -89,8 +89,10 @@ class Storm {
   #pairs = 0;
   /** How long starts take, for kills in the middle of one. */
   #startMs = 1_000;
-  /** Histories are compared up to here. */
-  #compared = 0;
+  /** The revision that the watchers began after. */
+  #begunAt = 0;
+  /** The revision up to which the histories of a path are compared. */
+  readonly #comparedUpTo = new Map<string, number>();
   #comparedMs = 0;
 
   constructor(options: StormOptions) {
@@ -197,13 +199,12 @@ class Storm {
     // Each with chances of its own: how fast the others are must not change what one does.
     const chanceOf = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
-    this.#compared = this.#ledger.newest;
     this.#comparedMs = this.#clock.elapsedMs();
-    this.#compared = await this.#list(cluster, "the start");
+    this.#begunAt = await this.#list(cluster, "at the start");
     const tasks: Promise<void>[] = [];
     for (const [index, { name, path }] of WATCHERS.entries()) {
       const random = chanceOf(index);
-      const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#compared, signal);
+      const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#begunAt, signal);
       this.#watchers.push(watcher);
       tasks.push(running);
     }
@@ -260,8 +261,6 @@ class Storm {
 
   /** Compares what each watcher was told since the last time with the whole history. */
   async #compare(cluster: ResolvedCluster): Promise<void> {
-    const from = this.#compared;
-    let newest = from;
     for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
       const resource = resourceOf(path)!;
       const watchers = this.#watchers.filter((watcher) => watcher.path === path);
@@ -276,7 +275,7 @@ class Storm {
       const whole = await this.#ask(
         cluster,
         `history of ${resource}`,
-        (api, signal) => readHistory(api, path, { from: this.#comparedOf(path), to }, signal),
+        (api, signal) => readHistory(api, path, { from: this.#comparedUpTo.get(path) ?? this.#begunAt, to }, signal),
       );
       const revisions = new Set(whole.map(({ revision }) => revision));
       for (const revision of this.#ledger.takeAcknowledged(resource, to)) {
@@ -288,15 +287,8 @@ class Storm {
         for (const fault of compareHistories(whole, told)) this.#fault(`watcher ${watcher.name}: ${fault}`);
       }
       this.#comparedUpTo.set(path, to);
-      newest = Math.max(newest, to);
     }
     this.#comparedMs = this.#clock.elapsedMs();
-  }
-
-  readonly #comparedUpTo = new Map<string, number>();
-
-  #comparedOf(path: string): number {
-    return this.#comparedUpTo.get(path) ?? this.#compared;
   }
 
   /** No more kills: every node gets one more pair, every watcher everything. */
@@ -316,7 +308,7 @@ class Storm {
       if (fault === undefined) this.#pairs++;
       else this.#fault(fault);
     }
-    await this.#list(cluster, "the end");
+    await this.#list(cluster, "at the end");
     await this.#compare(cluster);
   }
 
