@@ -11,14 +11,13 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { findFreePort } from "../../tests/support/temp.ts";
 import { COUNTERS_PATH, runCounter } from "./counter.ts";
 import { createGardener } from "./gardener.ts";
 import { compareHistories } from "./history.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
 import { startNode } from "./node.ts";
 import { observeConnections, resourceOf } from "./observed.ts";
-import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
+import { createTorturedServer, findDatabaseFault, findServerPort, type TorturedServer } from "./server.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
 
 /** What is tried. */
@@ -106,7 +105,7 @@ class Storm {
   async run(): Promise<StormReport> {
     const { folder, nodes } = this.#options;
     await this.#killBirths();
-    const port = await findFreePort();
+    const port = await findServerPort(this.#random);
     await using server = createTorturedServer(join(folder, "data"), port);
     await this.#bear(server);
     const cluster = await readCluster(join(server.dataDir, "admin.kubeconfig"), createFilePort());
@@ -149,7 +148,10 @@ class Storm {
   async #killBirths(): Promise<void> {
     const births = Math.max(1, Math.floor(this.#options.kills / KILLS_PER_BIRTH));
     for (let birth = 0; birth < births && this.#hasTime(); birth++) {
-      await using server = createTorturedServer(join(this.#options.folder, `birth-${birth}`), await findFreePort());
+      await using server = createTorturedServer(
+        join(this.#options.folder, `birth-${birth}`),
+        await findServerPort(this.#random),
+      );
       server.start();
       await this.#pause(this.#random.float() * this.#startMs);
       await this.#kill(server, true);
