@@ -1,6 +1,7 @@
 /** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
 import { parseDocument } from "yaml";
 import { messageOf } from "../../core/errors.ts";
+import { lookup } from "../../core/lookup.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/nearest.ts";
@@ -36,7 +37,7 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
     ...(kind === CONFIG_KIND ? [] : [`${origin}: kind must be "${CONFIG_KIND}"`]),
   ];
   for (const [key, value] of Object.entries(settings)) {
-    const flag = known[key];
+    const flag = lookup(known, key);
     const texts = textsOf(value);
     if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
     else if (flag.isCommandLineOnly) faults.push(`${origin}: --${flagName(key)} is for the command line only`);

@@ -1,5 +1,6 @@
 /** An error that is a Status: what both directions of `status.ts` build on. */
 import { AppError, type ErrorCode } from "../errors.ts";
+import { lookup } from "../lookup.ts";
 import type { Status, StatusDetails } from "./meta.ts";
 
 /** A resource as a Status names it. */
@@ -63,7 +64,7 @@ const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
 /** The error code of a Status: by its reason, or by its HTTP status when the reason says nothing. */
 export function errorCodeOf(status: Status): ErrorCode {
   const reason = status.reason ?? "";
-  if (reason !== "") return CODE_OF_REASON[reason] ?? "api_error";
+  if (reason !== "") return lookup(CODE_OF_REASON, reason) ?? "api_error";
   return CODE_OF_HTTP[status.code ?? 0] ?? "api_error";
 }
 

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
 import { AppError, messageOf } from "../errors.ts";
+import { lookup } from "../lookup.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../result.ts";
 import type { CurveName } from "./curves.ts";
@@ -65,7 +66,7 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   if (block.headers["Proc-Type"]?.includes("ENCRYPTED") === true) {
     return err("the private key is encrypted in OpenSSL's old form; convert it with openssl pkcs8 -topk8");
   }
-  const type = KEY_FORMAT[block.label];
+  const type = lookup(KEY_FORMAT, block.label);
   if (type === undefined) return err(`unsupported private key type "${block.label}"`);
   try {
     return ok(createKey(importPrivateKey(block, type)));

@@ -8,6 +8,7 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } f
 import type { Kind } from "../../core/kube/schema.ts";
 import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { lookup } from "../../core/lookup.ts";
 import { escalationMessage, findUncoveredRules } from "../../core/rbac/escalation.ts";
 import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
 import type { Authorizer } from "./authorizer.ts";
@@ -65,7 +66,7 @@ export async function checkBindingEscalation(
   if (stored !== undefined && isOwnershipOnly(binding, stored)) return;
   const namespace = binding.metadata.namespace ?? "";
   const { roleRef } = binding;
-  const roleResource = ROLE_RESOURCES[roleRef.kind];
+  const roleResource = lookup(ROLE_RESOURCES, roleRef.kind);
   if (roleResource === undefined) throw genericServerError(describeMissingRoles([roleRef]));
   if (await isAllowed(deps, user, "bind", roleResource.plural, roleRef.name, namespace)) return;
   const rules = findRoleRules(roleRef, namespace, deps.rbac.objects());

@@ -49,7 +49,7 @@ export function formatAuditEvent(record: AuditRecord, stage: AuditStage, at: Dat
       ? `${record.userAgent.slice(0, MAX_USER_AGENT)}...TRUNCATED`
       : record.userAgent,
     ...(info.isResourceRequest ? { objectRef: objectRef(info) } : {}),
-    responseStatus: { metadata: {}, ...record.failure, code: record.code },
+    responseStatus: { metadata: {}, ...toldFailure(record), code: record.code },
     requestReceivedTimestamp: formatMicroTime(record.receivedAt),
     stageTimestamp: formatMicroTime(at),
     ...(decision === undefined ? {} : {
@@ -60,6 +60,18 @@ export function formatAuditEvent(record: AuditRecord, stage: AuditStage, at: Dat
     }),
   };
   return JSON.stringify(event);
+}
+
+/** Resources whose bodies are secrets. */
+const SECRET_RESOURCES: ReadonlySet<string> = new Set(["secrets", "tokenreviews"]);
+/** Answers whose texts quote what was sent, or what would have become of it. */
+const QUOTING_CODES: readonly number[] = [400, 422];
+
+/** A refused patch of a Secret is told with the whole Secret, as by kube-apiserver; a log gets the reason alone. */
+function toldFailure({ failure, info, code }: AuditRecord): Partial<Status> | undefined {
+  if (failure === undefined || !SECRET_RESOURCES.has(info.resource) || !QUOTING_CODES.includes(code)) return failure;
+  const { message: _message, details: _details, ...told } = failure;
+  return told;
 }
 
 function wireUser(user: UserInfo): object {

@@ -8,6 +8,7 @@ import type { RequestInfo } from "./request_info.ts";
 import { acceptsGzip, respondBytes } from "./respond.ts";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { lookup } from "../../core/lookup.ts";
 
 /** Counts and times requests, and renders the page. */
 export interface Metrics {
@@ -130,7 +131,7 @@ const VERBS: Readonly<Record<string, string>> = {
 function labelsOf({ info, dryRun, isServed }: ObservedRequest): Record<(typeof LABELS)[number], string> {
   const isResource = isServed && info.isResourceRequest;
   return {
-    verb: VERBS[info.verb] ?? "other",
+    verb: lookup(VERBS, info.verb) ?? "other",
     dry_run: dryRun ? "All" : "",
     group: isResource ? info.apiGroup : "",
     version: isResource ? info.apiVersion : "",

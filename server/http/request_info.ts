@@ -4,6 +4,7 @@
  */
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
+import { lookup } from "../../core/lookup.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {
@@ -68,7 +69,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   const apiVersion = isCore ? segments[1]! : segments[2]!;
   let rest = segments.slice(isCore ? 2 : 3);
 
-  let verb = VERB_OF_METHOD[method] ?? "";
+  let verb = lookup(VERB_OF_METHOD, method) ?? "";
   const verbOfPath = VERBS_IN_PATHS.find((known) => known === rest[0]);
   if (verbOfPath !== undefined) {
     if (rest.length < 2) return { ...pathRequest, isCut: true };

@@ -9,6 +9,7 @@ import { membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
+import { lookup } from "../../core/lookup.ts";
 
 /** Where a list goes on. A negative revision means: at the newest state. */
 export interface ContinueToken {
@@ -58,7 +59,7 @@ function decodeToken(text: string): DecodedToken {
     for (const { key, value: member, literal } of membersOf(document, value)) {
       // Go takes the names in any case.
       const field = key.toLowerCase();
-      const type = TYPES[field];
+      const type = lookup(TYPES, field);
       if (type === undefined || member === null) continue;
       const number = type === "int64" && typeof member === "number" ? literal ?? String(member) : undefined;
       if (number === undefined ? goJsonType(member) !== type : parseInt64(number) === undefined) {

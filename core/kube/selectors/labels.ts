@@ -2,6 +2,7 @@
  * Label selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
  */
+import { lookup } from "../../lookup.ts";
 import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupported } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
@@ -76,7 +77,7 @@ export function selectorFromLabelSelector(selector: LabelSelector): Result<Label
     wanted.push({ key, operator: "=", values: [value] });
   }
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const known = OPERATOR_OF_EXPRESSION[operator];
+    const known = lookup(OPERATOR_OF_EXPRESSION, operator);
     if (known === undefined) return err(`${quoteText(operator)} is not a valid label selector operator`);
     wanted.push({ key, operator: known, values });
   }

@@ -1,0 +1,11 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { lookup } from "./lookup.ts";
+
+test("lookup() finds what a table has and nothing that every object inherits", () => {
+  const table = { get: "GET" };
+  assert.equal(lookup(table, "get"), "GET");
+  for (const word of ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", ""]) {
+    assert.equal(lookup(table, word), undefined, word);
+  }
+});

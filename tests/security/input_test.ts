@@ -1,0 +1,232 @@
+/** What strangers send as bodies, parameters and files is refused, bounded, and read in linear time. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { writeFile } from "node:fs/promises";
+import process from "node:process";
+import { after, before, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { MASTERS } from "../support/privilege/identities.ts";
+import { bearer, certified, type JudgedSite, MERGE, startJudgedSite } from "../support/privilege/judged_site.ts";
+import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const alice = certified("alice");
+/** Somebody who may read config maps, by a token that fits into a request by hand. */
+const reader = bearer("reader.0123456789abcdef");
+let site: JudgedSite;
+
+before(async () => {
+  site = await startJudgedSite([alice, reader]);
+  await site.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
+    metadata: { name: "bootstrap-token-reader" },
+    type: "bootstrap.kubernetes.io/token",
+    stringData: { "token-id": "reader", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
+  });
+});
+after(() => site[Symbol.asyncDispose]());
+
+/** The prototype of everything in this process must be as it was; of the server, what it answers next tells. */
+function assertPristine(): void {
+  assert.deepEqual(Object.keys(Object.prototype), []);
+  assert.equal(Reflect.get({}, "polluted"), undefined);
+}
+
+const KEYS = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf"];
+
+for (const key of KEYS) {
+  test(`the key ${key} is a key as any other, in bodies, patches and labels`, async () => {
+    const name = `proto-${key.replaceAll("_", "-").toLowerCase()}x`;
+    const json =
+      `{"metadata":{"name":"${name}","labels":{"${key}":"v"},"annotations":{"${key}":"v"}},"data":{"${key}":"v"},"${key}":{"polluted":"yes"}}`;
+    const created = await site.as(MASTERS, "POST", `${MAPS}?fieldValidation=Ignore`, json);
+    // A label begins and ends with a letter or digit, so `__proto__` is none, in Kubernetes too.
+    const isLabel = !key.startsWith("_");
+    assert.equal(created.code, isLabel ? 201 : 422, created.text);
+    const plain = `{"metadata":{"name":"${name}d","annotations":{"a":"b"}},"data":{"${key}":"v"}}`;
+    const stored = await site.as(MASTERS, "POST", MAPS, plain);
+    assert.equal(stored.code, 201, stored.text);
+    const read = await site.admin("GET", `${MAPS}/${name}d`);
+    assert.ok(read.text.includes(`"${key}":"v"`), read.text);
+    const merge = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d`, `{"data":{"${key}":"w","b":"c"}}`, MERGE);
+    assert.equal(merge.code, 200, merge.text);
+    const operations =
+      `[{"op":"add","path":"/${key}","value":{"polluted":"yes"}},{"op":"add","path":"/metadata/annotations/${key}","value":"v"},{"op":"add","path":"/${key}/polluted","value":"yes"}]`;
+    const json6902 = { contentType: "application/json-patch+json" };
+    const patched = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d?fieldValidation=Ignore`, operations, json6902);
+    assert.ok([200, 422].includes(patched.code), patched.text);
+    const apply = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"${name}d"},"data":{"${key}":"z"}}`;
+    const applied = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d?fieldManager=m&force=true`, apply, {
+      contentType: "application/apply-patch+yaml",
+    });
+    assert.equal(applied.code, 200, applied.text);
+    const other = await site.admin("POST", `${MAPS}?dryRun=All`, { metadata: { name: "other" } });
+    assert.ok(!other.text.includes("polluted"), other.text);
+    assert.equal((await site.as(alice, "GET", MAPS)).code, 403, "nobody gained a right");
+  });
+}
+
+test("keys of the prototype in kubeconfigs and configuration files pollute nothing", async () => {
+  await using folder = await createTempFolder();
+  for (const key of KEYS) {
+    const text =
+      `apiVersion: v1\nkind: Config\n${key}: {polluted: yes}\nclusters:\n- name: ${key}\n  cluster: {server: "https://x", ${key}: {polluted: yes}}\nusers: []\ncontexts: []\n`;
+    parseKubeconfig(text, "kubeconfig");
+    assertPristine();
+    await writeFile(folder.join("config.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Config\n${key}: polluted\n`);
+    const { code, stderr } = await runCaptured(["version", "--config", "config.yaml"], { cwd: folder.path });
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /unknown key/);
+    assertPristine();
+  }
+});
+
+/** What a POST by hand gets. */
+async function post11(
+  body: string | Uint8Array,
+  headers: Readonly<Record<string, string>>,
+): Promise<RawAnswer> {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const lines = [
+    `POST ${MAPS} HTTP/1.1`,
+    "Host: x",
+    `Authorization: Bearer reader.0123456789abcdef`,
+    `Content-Length: ${bytes.length}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  return await sendRaw(site.server.port, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
+}
+
+test("a body that is gzip is not unpacked, so that none can be a bomb", async () => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
+  const packed = await site.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
+  assert.equal(packed.code, 400, packed.text);
+  const { codes } = await post11(bomb, { "Content-Encoding": "gzip", "Content-Type": "application/json" });
+  assert.equal(codes[0], 403, "who may not write is refused before the body is looked at");
+});
+
+function nested(open: string, close: string, depth: number): string {
+  return open.repeat(depth) + close.repeat(depth);
+}
+
+/** Each must be answered with a 4xx, and in a time in line with its size. */
+const BOMBS: readonly { readonly name: string; readonly contentType: string; readonly body: () => string }[] = [
+  { name: "deep JSON arrays", contentType: "application/json", body: () => nested("[", "]", 500_000) },
+  { name: "deep JSON objects", contentType: "application/json", body: () => `{"a":`.repeat(400_000) },
+  {
+    name: "deep JSON within an object",
+    contentType: "application/json",
+    body: () => `{"metadata":{"name":"x"},"data":${nested("[", "]", 200_000)}}`,
+  },
+  {
+    name: "many keys that are the same",
+    contentType: "application/json",
+    body: () => `{${'"a":1,'.repeat(400_000)}"b":1}`,
+  },
+  {
+    name: "a long number",
+    contentType: "application/json",
+    body: () => `{"metadata":{"generation":${"9".repeat(2_000_000)}}}`,
+  },
+  {
+    name: "a long string of escapes",
+    contentType: "application/json",
+    body: () => `{"kind":"${"\\u0000".repeat(400_000)}"}`,
+  },
+  { name: "YAML aliases that multiply", contentType: "application/yaml", body: () => laughs(12) },
+  {
+    name: "YAML aliases that multiply as keys",
+    contentType: "application/yaml",
+    body: () => laughs(12).replaceAll("[", "{").replaceAll("]", "}"),
+  },
+  { name: "deep YAML flow", contentType: "application/yaml", body: () => nested("[", "]", 200_000) },
+  {
+    name: "deep YAML blocks",
+    contentType: "application/yaml",
+    body: () => Array.from({ length: 1_200 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n"),
+  },
+  { name: "YAML anchors without end", contentType: "application/yaml", body: () => `a: ${"&a ".repeat(300_000)}x` },
+  {
+    name: "YAML merge keys",
+    contentType: "application/yaml",
+    body: () => `a: &a {b: c}\nd:\n${"  <<: *a\n".repeat(100_000)}`,
+  },
+  { name: "spaces of YAML", contentType: "application/yaml", body: () => `a:${" ".repeat(2_000_000)}b: c: d` },
+];
+
+/** Billion laughs, `levels` deep, nine at a time. */
+function laughs(levels: number): string {
+  const lines = ['a0: &a0 ["lol"]'];
+  for (let level = 1; level <= levels; level++) {
+    lines.push(`a${level}: &a${level} [${Array.from({ length: 9 }, () => `*a${level - 1}`).join(", ")}]`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+for (const { name, contentType, body } of BOMBS) {
+  test(`${name} are refused, and the server goes on`, async () => {
+    const sent = body();
+    const reply = await site.as(MASTERS, "POST", `${MAPS}?fieldValidation=Strict`, sent, { contentType });
+    assert.ok(reply.code >= 400 && reply.code < 500, `${reply.code} ${reply.text.slice(0, 300)}`);
+    assert.ok(reply.text.length < 5 * sent.length + 10_000, `${reply.text.length} bytes back for ${sent.length}`);
+    assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+  });
+}
+
+/** Text that a client chooses, and where it goes: each must take a time in line with its length. */
+const LONG: readonly { readonly name: string; readonly send: (length: number) => Promise<unknown> }[] = [
+  { name: "a label selector", send: (length) => get(`${MAPS}?labelSelector=${"a,".repeat(length / 2)}`) },
+  { name: "a label selector of sets", send: (length) => get(`${MAPS}?labelSelector=a+in+(${"a,".repeat(length / 2)}`) },
+  { name: "spaces in a label selector", send: (length) => get(`${MAPS}?labelSelector=a${"+".repeat(length)}b`) },
+  { name: "a field selector", send: (length) => get(`${MAPS}?fieldSelector=${"%5C".repeat(length / 3)}`) },
+  { name: "a continue token", send: (length) => get(`${MAPS}?limit=1&continue=${"A".repeat(length)}`) },
+  { name: "a resource version", send: (length) => get(`${MAPS}?resourceVersion=${"1".repeat(length)}`) },
+  { name: "slashes in a path", send: (length) => get(`/${"/".repeat(length)}`) },
+  { name: "dots in a path", send: (length) => get(`/api/v1/${"../".repeat(length / 3)}`) },
+  { name: "a name in a path", send: (length) => get(`${MAPS}/${"a.".repeat(length / 2)}`) },
+  { name: "an Accept header", send: (length) => get(MAPS, { accept: "a/b;q=0,".repeat(length / 8) }) },
+  { name: "spaces in an Accept header", send: (length) => get(MAPS, { accept: `a${" ".repeat(length)}/b` }) },
+  { name: "a bearer token", send: (length) => get(MAPS, { authorization: `Bearer ${"a".repeat(length)}` }) },
+  { name: "a timeout", send: (length) => get(`${MAPS}?timeout=${"1h".repeat(length / 2)}`) },
+  { name: "a user agent", send: (length) => get(MAPS, { "user-agent": `a${" ".repeat(length)}(` }) },
+  {
+    name: "a label",
+    send: (length) => post({ metadata: { name: "l", labels: { ["a-".repeat(length / 2)]: "-.".repeat(length / 2) } } }),
+  },
+  { name: "a name", send: (length) => post({ metadata: { name: "a-".repeat(length / 2) } }) },
+  {
+    name: "an owner",
+    send: (length) =>
+      post({
+        metadata: {
+          name: "o",
+          ownerReferences: [{ apiVersion: "a/".repeat(length / 2), kind: "K", name: "n", uid: "u" }],
+        },
+      }),
+  },
+];
+
+function get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<unknown> {
+  return site.as(MASTERS, "GET", path, undefined, { headers }).catch(() => undefined);
+}
+
+function post(body: object): Promise<unknown> {
+  return site.as(MASTERS, "POST", `${MAPS}?dryRun=All`, body);
+}
+
+for (const { name, send } of LONG) {
+  test(`${name} takes a time in line with its length`, async () => {
+    const timed = async (length: number): Promise<number> => {
+      const startedAt = process.hrtime.bigint();
+      await send(length);
+      return Number(process.hrtime.bigint() - startedAt) / 1e6;
+    };
+    await timed(60);
+    // Quadratic time at 48,000 would be seconds; twice as long is allowed to be twenty times as slow on a busy machine.
+    const short = Math.max(await timed(24_000), await timed(24_000), 50);
+    const long = Math.min(await timed(48_000), await timed(48_000));
+    assert.ok(long < short * 20, `${short} ms for 24,000, ${long} ms for 48,000 characters`);
+  });
+}
