@@ -1,6 +1,6 @@
 /**
- * The whole HTTP surface as one value. A request walks one way: observe → authenticate → impersonate → authorize →
- * dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
+ * The whole HTTP surface as one value. A request walks one way: observe → authenticate → impersonate → take a
+ * seat → authorize → dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
  */
 import { type Context, Hono, type Next } from "hono";
 import type { Status } from "../core/kube/meta.ts";
@@ -13,8 +13,12 @@ import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
 import { createImpersonation } from "./authz/impersonation.ts";
+import type { FlowControl } from "./flowcontrol/flow_control.ts";
+import { OverloadError } from "./flowcontrol/overload_error.ts";
+import { placeOf } from "./flowcontrol/priority_levels.ts";
+import { respondOverloaded } from "./flowcontrol/respond_overloaded.ts";
 import { type AuditRecord, type AuditSink, formatAuditEvent } from "./http/audit.ts";
-import { isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
+import { createCommonDeadline, isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
 import { discoveredGroups } from "./http/discovered.ts";
 import { createDiscovery } from "./http/discovery.ts";
 import { refuseWhileDraining } from "./http/draining.ts";
@@ -36,6 +40,7 @@ export interface AppDeps extends RegistryDeps {
   readonly served: Served;
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
+  readonly flowControl: FlowControl;
   readonly audit: AuditSink | undefined;
   readonly metrics: Metrics;
   readonly checks: readonly HealthCheck[];
@@ -45,6 +50,14 @@ export interface AppDeps extends RegistryDeps {
   readonly serverAddress: () => string;
   /** Aborts when the server stops: watches end. */
   readonly stopping: AbortSignal;
+}
+
+/** What the connection of a request hears of it. */
+export interface HeldConnection {
+  /** The caller is somebody: the connection is no stranger's. */
+  recognised(): void;
+  /** The answer goes on as long as the client wants it. */
+  stays(): void;
 }
 
 /** What stands beside a request: who is at the other end. */
@@ -61,6 +74,8 @@ export interface Caller {
   readonly signal?: AbortSignal;
   /** The request came over HTTP/2, where strangers get one answer per connection. */
   readonly isHttp2?: boolean;
+  /** Absent for in-process clients. */
+  readonly held?: HeldConnection;
   /** Settles when the answer has been sent, or will not be; at once when absent. */
   readonly sent?: Promise<void>;
 }
@@ -91,11 +106,13 @@ export function createApp(deps: AppDeps): App {
   hono.use(deadline(deps));
   hono.use(authenticate(deps));
   hono.use(impersonate(deps));
+  hono.use(takeSeat(deps));
   hono.use(authorize(deps));
   hono.all("*", dispatch(deps));
   hono.notFound((context) => respondText(context.get("exchange"), 404, "404 page not found\n"));
   hono.onError((error, context) => {
     const { status } = statusFromError(error);
+    if (error instanceof OverloadError) return respondOverloaded(context.get("exchange"));
     context.set("failure", status);
     if (status.code === 500) deps.logger.error("request failed", { path: context.req.path, error });
     return respondError(context.get("exchange"), error);
@@ -130,6 +147,7 @@ function observe(deps: AppDeps) {
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
+    if (info.verb === "watch") context.env.held?.stays();
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (info.isCut) context.res = await respondCut(exchange, requestUri);
     else if (isRefused !== undefined) context.res = await isRefused;
@@ -179,12 +197,17 @@ function servedPaths({ resources, reviews }: Served): (info: RequestInfo) => boo
       : ["/healthz", "/livez", "/readyz", "/version", "/metrics"].includes(path);
 }
 
-/** Gives the request the time that its client gives it. */
+/** Gives the request the time that its client gives it, or that every request has; in-process clients wait as they like. */
 function deadline(deps: AppDeps) {
+  const common = createCommonDeadline(deps.clock, deps.stopping);
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
     const milliseconds = requestedTimeout(exchange);
-    if (milliseconds === undefined) return await next();
+    if (milliseconds === undefined) {
+      if (context.env.user !== undefined || exchange.info.verb === "watch") return await next();
+      if (!await common.isDone(next)) context.res = await respondTimedOut(exchange);
+      return;
+    }
     const isDone = await isDoneWithin(deps.clock, milliseconds, (signal) => {
       context.set("exchange", { ...exchange, signal: AbortSignal.any([exchange.signal, signal]) });
       return next();
@@ -208,7 +231,10 @@ function authenticate(deps: AppDeps) {
     // Strangers could keep connections busy: over HTTP/2 they get one answer each.
     context.set("isLast", context.env.isHttp2 === true && context.env.user === undefined);
     const user = context.env.user ?? await authenticatedUser(deps, exchange, context.env);
-    if (!isAnonymous(user)) context.set("isLast", false);
+    if (!isAnonymous(user)) {
+      context.set("isLast", false);
+      context.env.held?.recognised();
+    }
     context.set("requester", user);
     context.set("exchange", { ...exchange, user });
     await next();
@@ -254,6 +280,22 @@ function impersonationHeaders(raw: readonly string[]): readonly (readonly [strin
     if (name.startsWith("impersonate-")) pairs.push([name, raw[index + 1]!]);
   }
   return pairs;
+}
+
+/** Lets the request wait until it may be served; in-process clients are few and never wait. */
+function takeSeat(deps: AppDeps) {
+  return async (context: AppContext, next: Next): Promise<void> => {
+    const exchange = context.get("exchange");
+    const place = context.env.user === undefined ? placeOf(exchange.user, exchange.info) : undefined;
+    if (place === undefined) return await next();
+    const share = await deps.flowControl.enter(place, exchange.signal);
+    try {
+      context.set("exchange", { ...exchange, share });
+      await next();
+    } finally {
+      share.leave();
+    }
+  };
 }
 
 function authorize(deps: AppDeps) {

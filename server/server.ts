@@ -17,12 +17,14 @@ import { createAuthorizer } from "./authz/authorizer.ts";
 import { createRbacSource } from "./authz/rbac_source.ts";
 import { defaultRbacObjects } from "./authz/default_objects.ts";
 import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
+import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks } from "./health_checks.ts";
 import type { AuditSink } from "./http/audit.ts";
 import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { countIssuedDurations } from "./issued_durations.ts";
 import { createLoopbackTransport } from "./loopback.ts";
+import { limitRepeats } from "./repeated_lines.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
 import { createReviews } from "./registry/reviews.ts";
@@ -49,6 +51,8 @@ export interface ServerOptions {
   readonly audit: AuditSink | undefined;
   /** `/version`, as it is sent. */
   readonly version: Readonly<Record<string, string>>;
+  /** How many requests are served at once, in all; 600 unless told otherwise. */
+  readonly maxRequestsInflight?: number;
   /** Objects to have beside the defaults. */
   readonly objects: readonly BootstrapObject[];
   /** Whether a garbage collector is at work; true unless told otherwise, as kube-apiserver takes it. */
@@ -124,6 +128,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
+/** kube-apiserver's `--max-requests-inflight` and `--max-mutating-requests-inflight`, which it adds up. */
+const DEFAULT_SEATS = 400 + 200;
+
 function joinBundles(pem: string, issuersPem = ""): string {
   return issuersPem === "" ? pem : `${pem}\n${issuersPem}`;
 }
@@ -138,7 +145,9 @@ function readClientCas(pem: string): readonly CertificateFacts[] {
 
 /** Puts the API together over a storage, with the default objects in it. */
 export async function createApi(options: ApiOptions): Promise<Api> {
-  const { storage, clock, random, logger } = options;
+  const { storage, clock, random } = options;
+  const stopping = new AbortController();
+  const logger = limitRepeats(options.logger, clock, stopping.signal);
   await reconcileObjects(options, [
     ...systemNamespaces(),
     apiService(),
@@ -157,7 +166,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   });
   const metrics = createMetrics();
   const durations = countIssuedDurations(storage, metrics);
-  const stopping = new AbortController();
   const app: App = createApp({
     storage,
     clock,
@@ -168,6 +176,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     served: { resources: createResources({ authorizer, rbac }), reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
+    flowControl: createFlowControl({ clock, seats: options.maxRequestsInflight ?? DEFAULT_SEATS }),
     audit: options.audit,
     metrics,
     checks: createHealthChecks({ storage, stopping: stopping.signal }),

@@ -5,6 +5,7 @@ import { textOf } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
+import type { Share } from "../flowcontrol/flow_control.ts";
 import type { Exchange } from "./exchange.ts";
 import type { MediaType } from "./negotiation.ts";
 import { findKindFault, noKindText, readTypedBody, type TypedBody, withDefaultNames } from "./typed_body.ts";
@@ -18,26 +19,41 @@ export type FieldValidation = "Ignore" | "Warn" | "Strict";
 /** So much more is read and thrown away, so that a client that only writes gets to read its 413. */
 const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
 
-/** Reads the whole body. Throws StatusError 413 beyond 3 MiB, 400 when it ends before its end. */
-export async function readBody(request: Request): Promise<Uint8Array> {
+/**
+ * Reads the whole body, without a seat while it comes. Throws StatusError 413 beyond 3 MiB, 400 when it ends before its
+ * end, OverloadError when too much is sent at once.
+ */
+export function readBody({ request, share }: Pick<Exchange, "request" | "share">): Promise<Uint8Array> {
+  return share === undefined ? readAll(request) : share.aside(() => readAll(request, share));
+}
+
+async function readAll(request: Request, share?: Pick<Share, "hold">): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > MAX_DRAINED_BYTES) throw tooLarge();
   if (request.body === null) return new Uint8Array(0);
   if (declared > 0 && declared <= MAX_BODY_BYTES) {
+    share?.hold(declared);
     return new Uint8Array(await request.arrayBuffer().catch(refuseCutBody));
   }
   const chunks: Uint8Array[] = [];
-  const length = await drain(request.body, chunks).catch(refuseCutBody);
+  const length = await drain(request.body, chunks, share).catch(refuseCutBody);
   if (length > MAX_BODY_BYTES) throw tooLarge();
   return Buffer.concat(chunks);
 }
 
 /** Keeps what is within the limit, and answers how much came. */
-async function drain(body: ReadableStream<Uint8Array>, chunks: Uint8Array[]): Promise<number> {
+async function drain(
+  body: ReadableStream<Uint8Array>,
+  chunks: Uint8Array[],
+  share?: Pick<Share, "hold">,
+): Promise<number> {
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length <= MAX_BODY_BYTES) chunks.push(chunk);
+    if (length <= MAX_BODY_BYTES) {
+      chunks.push(chunk);
+      share?.hold(chunk.length);
+    }
     if (length > MAX_DRAINED_BYTES) break;
   }
   return length;

@@ -21,6 +21,49 @@ export function requestedTimeout({ info, query }: Exchange): number | undefined 
   return parsed.value > 0 && parsed.value < MAX_TIMEOUT_MS ? parsed.value : undefined;
 }
 
+/**
+ * The time that every request has whose client gives it none. All have the same, so that one timer is enough for all:
+ * a timer for each would cost more than many a request.
+ */
+export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
+  /** Runs a step; false when its time was over before it was done. */
+  isDone(run: () => Promise<void>): Promise<boolean>;
+} {
+  const running = new Set<{ readonly at: number; expire(): void }>();
+  let isWatched = false;
+
+  async function watch(): Promise<void> {
+    isWatched = true;
+    try {
+      for (let [first] = running; first !== undefined; [first] = running) {
+        await clock.sleepUntil(new Date(first.at), signal);
+        const now = clock.now().getTime();
+        for (const one of running) {
+          if (one.at > now) break;
+          running.delete(one);
+          one.expire();
+        }
+      }
+    } finally {
+      isWatched = false;
+    }
+  }
+
+  return {
+    async isDone(run) {
+      const late = Promise.withResolvers<boolean>();
+      const own = { at: clock.now().getTime() + MAX_TIMEOUT_MS, expire: () => late.resolve(false) };
+      running.add(own);
+      if (!isWatched) watch().catch(() => undefined);
+      try {
+        return await Promise.race([run().then(() => true), late.promise]);
+      } finally {
+        running.delete(own);
+      }
+    },
+  };
+}
+
 /** Runs a step of the pipeline; false when its time was over before it was. `signal` tells the step. */
 export async function isDoneWithin(
   clock: Clock,

@@ -1,5 +1,6 @@
 /** One request on its way through the pipeline, after authentication and authorization. */
 import type { UserInfo } from "../../core/kube/user.ts";
+import type { Share } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
 
@@ -14,6 +15,8 @@ export interface Exchange {
   readonly warnings: Warnings;
   /** Aborts when the client goes away or the server stops. */
   readonly signal: AbortSignal;
+  /** What it takes up of what everybody shares; absent for those who take part in no limits. */
+  readonly share?: Share;
   /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
   readonly repeated?: ReadonlyMap<string, string>;
 }

@@ -17,7 +17,7 @@ import { authorizeCreate, respondUpdated, type UpdateDeps, userAgentOf } from ".
 export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
   const type = parsePatchType(headerOf(exchange, "content-type"));
   const representation = representationFor(exchange, convertibleOf(target));
-  const bytes = await readBody(exchange.request);
+  const bytes = await readBody(exchange);
   const verb = type === "apply" ? "apply" : "patch";
   const options = parseWriteOptions(verb, exchange.query, userAgentOf(exchange));
   const patched = type === "apply"

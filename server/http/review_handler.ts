@@ -21,7 +21,7 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
   const { kind } = review;
   const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
-  const bytes = await readBody(exchange.request);
+  const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, headerOf(exchange, "user-agent") ?? "");
   const now = deps.clock.now();
   const posted = inScope(review, exchange, decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation));

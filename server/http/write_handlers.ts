@@ -27,7 +27,7 @@ import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sen
 export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
   const representation = representationFor(exchange, convertibleOf(target));
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
-  const bytes = await readBody(exchange.request);
+  const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, userAgentOf(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   const fresh = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
@@ -47,7 +47,7 @@ export interface UpdateDeps extends RegistryDeps {
 /** PUT of an object or subresource. */
 export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
   const representation = representationFor(exchange, convertibleOf(target));
-  const bytes = await readBody(exchange.request);
+  const bytes = await readBody(exchange);
   const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
@@ -139,7 +139,7 @@ function respondUnstored(
 }
 
 async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Promise<DeleteOptions> {
-  const bytes = await readBody(exchange.request);
+  const bytes = await readBody(exchange);
   let options: DeleteOptions;
   if (bytes.length === 0) {
     options = deleteOptionsFromQuery(exchange.query);

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../tests/support/memory_logger.ts";
+import { limitRepeats } from "./repeated_lines.ts";
+
+const never = new AbortController().signal;
+
+test("limitRepeats() writes the first lines of a flood and then how many there were", async () => {
+  const clock = createFakeClock();
+  const log = createMemoryLogger();
+  const logger = limitRepeats(log, clock, never);
+  for (let index = 0; index < 100_000; index++) logger.info("request refused", { index });
+  assert.equal(log.entries.length, 20);
+  await clock.advance(10_000);
+  assert.equal(log.entries.length, 21);
+  assert.deepEqual(log.entries.at(-1), {
+    level: "info",
+    message: "lines left out",
+    fields: { repeated: "request refused", count: 99_980, seconds: 10 },
+  });
+});
+
+test("limitRepeats() begins anew after a while, and says nothing when nothing was left out", async () => {
+  const clock = createFakeClock();
+  const log = createMemoryLogger();
+  const logger = limitRepeats(log, clock, never);
+  logger.warn("odd");
+  await clock.advance(10_000);
+  logger.warn("odd");
+  assert.deepEqual(log.messages(), ["odd", "odd"]);
+});
+
+test("limitRepeats() counts a message over all scopes, and each message and level on its own", () => {
+  const log = createMemoryLogger();
+  const logger = limitRepeats(log, createFakeClock(), never);
+  for (let index = 0; index < 30; index++) logger.with({ index }).error("failed");
+  logger.warn("failed");
+  logger.error("something else");
+  assert.equal(log.messages("error").length, 21);
+  assert.equal(log.messages("warn").length, 1);
+  assert.deepEqual(log.entries[0]?.fields, { index: 0 });
+});
+
+test("limitRepeats() tells what it left out when the server stops", async () => {
+  const stopping = new AbortController();
+  const log = createMemoryLogger();
+  const logger = limitRepeats(log, createFakeClock(), stopping.signal);
+  for (let index = 0; index < 30; index++) logger.info("again");
+  stopping.abort(new Error("the server is stopping"));
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(log.entries.at(-1)?.fields["count"], 10);
+});
