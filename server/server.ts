@@ -20,6 +20,7 @@ import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./boot
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks } from "./health_checks.ts";
 import type { AuditSink } from "./http/audit.ts";
+import type { GuardLimits } from "./http/connection_guard.ts";
 import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { countIssuedDurations } from "./issued_durations.ts";
@@ -53,6 +54,8 @@ export interface ServerOptions {
   readonly version: Readonly<Record<string, string>>;
   /** How many requests are served at once, in all; 600 unless told otherwise. */
   readonly maxRequestsInflight?: number;
+  /** Where the limits of connections differ from `GUARD_LIMITS`, such as how many there may be. */
+  readonly connectionLimits?: Partial<GuardLimits>;
   /** Objects to have beside the defaults. */
   readonly objects: readonly BootstrapObject[];
   /** Whether a garbage collector is at work; true unless told otherwise, as kube-apiserver takes it. */
@@ -82,7 +85,7 @@ export interface Api extends AsyncDisposable {
 
 /** What the API needs: everything but how it is reached. */
 export type ApiOptions =
-  & Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem" | "clientIssuersPem">
+  & Omit<ServerOptions, "bindAddress" | "port" | "serving" | "clientCaPem" | "clientIssuersPem" | "connectionLimits">
   & {
     /** The CAs whose client certificates count at this moment; a changed set is a new array. */
     readonly clientCas: () => readonly CertificateFacts[];
@@ -99,6 +102,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clientCas: () => clientCas,
     serverAddress: () => `${options.bindAddress}:${bound.port}`,
   });
+  const stopping = new AbortController();
   const listener = await listen({
     bindAddress: options.bindAddress,
     port: options.port,
@@ -107,7 +111,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ? undefined
       : joinBundles(options.clientCaPem, options.clientIssuersPem),
     fetch: (request, connection) => api.app(request, connection),
-    logger: options.logger,
+    logger: limitRepeats(options.logger, options.clock, stopping.signal),
+    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
   });
   bound.port = listener.port;
   return {
@@ -124,6 +129,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       // Watches end first, so that the listener has nothing to wait for.
       await api[Symbol.asyncDispose]();
       await listener[Symbol.asyncDispose]();
+      stopping.abort(new Error("the server is stopping"));
     },
   };
 }

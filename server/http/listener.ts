@@ -4,10 +4,12 @@
  */
 import { Buffer } from "node:buffer";
 import {
+  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerHttp2Session,
 } from "node:http2";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -16,6 +18,14 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import {
+  type ConnectionGuard,
+  createConnectionGuard,
+  GUARD_LIMITS,
+  type GuardedConnection,
+  type GuardedRequest,
+  type GuardLimits,
+} from "./connection_guard.ts";
 import { splitWarnings } from "./warnings.ts";
 
 /** What the listener knows of a request beside the request. */
@@ -28,6 +38,9 @@ export interface Connection {
   readonly rawHeaders: readonly string[];
   /** Path and query as they came. */
   readonly target: string;
+  readonly isHttp2: boolean;
+  /** Hears who it is, and how long its answer goes on. */
+  readonly held: { recognised(): void; stays(): void };
 }
 
 /** Handles one request. */
@@ -49,6 +62,8 @@ export interface ListenOptions {
   readonly clientCaPem: string | undefined;
   readonly fetch: FetchHandler;
   readonly logger: Logger;
+  /** Where connections differ from `GUARD_LIMITS`. */
+  readonly limits?: Partial<GuardLimits>;
 }
 
 /** A running listener. Disposing it drains for up to a second, then closes what is left. */
@@ -69,6 +84,9 @@ const MAX_SESSION_MEMORY_MB = 1000;
 /** Informers cancel watches in bursts; a flood still ends the session. */
 const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 const DRAIN_MS = 500;
+const SWEEP_MS = 1_000;
+/** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
+const KEEP_ALIVE_MS = 180_000;
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -78,10 +96,28 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     key: serving.privateKeyPem,
     ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
   });
+  const limits: GuardLimits = { ...GUARD_LIMITS, ...options.limits };
+  const guard = createConnectionGuard(
+    () => performance.now(),
+    limits,
+    (reason) => options.logger.info("connection ended", { reason }),
+  );
+  const guarded = new WeakMap<object, GuardedConnection>();
   const handler = getRequestListener(
-    async (request, env) => {
-      const response = await options.fetch(request, connectionOf(env.incoming));
-      sendLinesApart(response.headers, env.outgoing);
+    async (request, { incoming, outgoing }) => {
+      const session = sessionOf(incoming);
+      const held = guarded.get(session ?? incoming.socket)?.began(
+        () => abort(incoming, session),
+        session !== undefined,
+      );
+      if (held !== undefined) outgoing.once("close", () => held.ended());
+      const response = await options.fetch(request, connectionOf(incoming, session, guarded, held));
+      if (session !== undefined && response.headers.get("connection") === "close") {
+        // HTTP/2 has no such header: the connection takes no further requests.
+        response.headers.delete("connection");
+        if (!session.closed) session.close();
+      }
+      sendLinesApart(response.headers, outgoing);
       return response;
     },
     { overrideGlobalObjects: false },
@@ -93,6 +129,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: "TLSv1.2",
+      handshakeTimeout: limits.strangerMs,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
       maxHeaderSize: HEADER_LIMIT_BYTES,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
       settings: { maxConcurrentStreams: 1000, maxHeaderListSize: HEADER_LIMIT_BYTES },
@@ -104,10 +143,13 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       );
     },
   );
-  const connections = trackConnections(server);
+  const connections = trackConnections(server, guard, guarded);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
   await opened(server, options);
+  server.on("error", (error: Error) => options.logger.warn("cannot accept connections", { error: error.message }));
+  const sweeping = setInterval(() => guard.sweep(), SWEEP_MS);
+  sweeping.unref();
   const { address, port } = server.address() as AddressInfo;
 
   return {
@@ -122,6 +164,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       server.setSecureContext(tls());
     },
     async [Symbol.asyncDispose]() {
+      clearInterval(sweeping);
       await closed(server, connections);
     },
   };
@@ -158,20 +201,54 @@ function opened(server: Server, options: Pick<ListenOptions, "bindAddress" | "po
   });
 }
 
-/** Sockets that are open, so that closing can end those that do not end by themselves. */
-function trackConnections(server: Http2SecureServer): ReadonlySet<Socket> {
+/** Sockets that are open, so that closing can end those that do not end by themselves; the guard hears of each. */
+function trackConnections(
+  server: Http2SecureServer,
+  guard: ConnectionGuard,
+  guarded: WeakMap<object, GuardedConnection>,
+): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
+  // What is one connection to us is a socket, one around it for TLS, and maybe a session: they have the port in common.
+  const accepted = new Map<string, GuardedConnection>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    const connection = guard.accept({ close: () => socket.destroy(), destroy: () => socket.destroy() });
+    const key = peerKey(socket);
+    if (connection !== undefined) accepted.set(key, connection);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      connection?.closed();
+      if (accepted.get(key) === connection) accepted.delete(key);
+    });
+  });
+  server.on("session", (session: ServerHttp2Session) => {
+    const connection = accepted.get(peerKey(session.socket));
+    if (connection === undefined) return;
+    guarded.set(session, connection);
+    connection.secured({ close: () => session.close(), destroy: () => session.destroy() });
   });
   server.on("secureConnection", (socket: TLSSocket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     // A peer that resets its connection is its own business.
     socket.on("error", () => socket.destroy());
+    const connection = accepted.get(peerKey(socket));
+    if (connection === undefined) return;
+    guarded.set(socket, connection);
+    if (socket.authorized === true) connection.recognised();
+    if (socket.alpnProtocol === "h2") return;
+    connection.secured({ close: () => socket.destroySoon(), destroy: () => socket.destroy() });
   });
   return sockets;
+}
+
+function peerKey({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function abort(incoming: IncomingMessage | Http2ServerRequest, session: ServerHttp2Session | undefined): void {
+  if (session === undefined) incoming.socket.destroy();
+  else (incoming as Http2ServerRequest).stream.close(constants.NGHTTP2_CANCEL);
 }
 
 async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket>): Promise<void> {
@@ -205,15 +282,28 @@ function sendLinesApart(headers: Headers, outgoing: ServerResponse | Http2Server
 
 const peers = new WeakMap<object, PeerCertificate>();
 
-function connectionOf(incoming: IncomingMessage | Http2ServerRequest): Connection {
-  const socket = "stream" in incoming && incoming.stream !== undefined && incoming.stream !== null
-    ? (incoming.stream.session?.socket ?? incoming.socket) as TLSSocket
-    : incoming.socket as TLSSocket;
+/** The HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is gone already. */
+function sessionOf(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
+  return "stream" in incoming ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
+}
+
+function connectionOf(
+  incoming: IncomingMessage | Http2ServerRequest,
+  session: ServerHttp2Session | undefined,
+  guarded: WeakMap<object, GuardedConnection>,
+  request: GuardedRequest | undefined,
+): Connection {
+  const socket = (session?.socket ?? incoming.socket) as TLSSocket;
   return {
     peer: peerOf(socket),
     remoteAddress: socket.remoteAddress ?? "",
     rawHeaders: incoming.rawHeaders,
     target: incoming.url ?? "/",
+    isHttp2: session !== undefined,
+    held: {
+      recognised: () => guarded.get(session ?? incoming.socket)?.recognised(),
+      stays: () => request?.stays(),
+    },
   };
 }
 

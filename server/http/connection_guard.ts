@@ -1,0 +1,199 @@
+/**
+ * How long a connection may do nothing, and who gives way when there are many. A connection is a stranger's until a
+ * request on it was somebody's: strangers get less time, and when there are too many of them the one that has done
+ * nothing for longest goes first. Times are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
+ */
+
+/** How a connection is ended. */
+export interface Endings {
+  /** Lets what is under way end first. */
+  close(): void;
+  /** At once. */
+  destroy(): void;
+}
+
+/** One connection, as the guard hears of it. */
+export interface GuardedConnection {
+  /** The TLS layer is done, and may say how the connection is ended from now on. */
+  secured(endings: Endings): void;
+  /** It belongs to somebody who has been authenticated. */
+  recognised(): void;
+  /** A request has come, alone or as one of many streams; `abort` ends it. */
+  began(abort: () => void, isStream: boolean): GuardedRequest;
+  /** It is gone. */
+  closed(): void;
+}
+
+/** One request. */
+export interface GuardedRequest {
+  /** It goes on as long as its client wants it. */
+  stays(): void;
+  /** It is answered, and the answer has been taken or never will be. */
+  ended(): void;
+}
+
+/** Limits of the guard. */
+export interface GuardLimits {
+  /** From accepting a connection to the first whole request on it: Go's `ReadHeaderTimeout`. */
+  readonly strangerMs: number;
+  /** Without a request on a connection of somebody: Go's `IdleTimeout`. */
+  readonly idleMs: number;
+  /** From a request to the last byte of its answer taken, or the client's own deadline; watches left out. */
+  readonly requestMs: number;
+  /** Beyond so many strangers that wait, */
+  readonly strangers: number;
+  /** those go that have done nothing for so long. */
+  readonly patienceMs: number;
+  /** So many streams a stranger may begin before one of them is somebody's. */
+  readonly strangerStreams: number;
+  /** All connections; beyond, a stranger gives way, or the newcomer. */
+  readonly connections: number;
+}
+
+/** What a server has when nothing is said. */
+export const GUARD_LIMITS: GuardLimits = {
+  strangerMs: 32_000,
+  idleMs: 90_000,
+  requestMs: 65_000,
+  strangers: 1_000,
+  patienceMs: 5_000,
+  strangerStreams: 200,
+  connections: Infinity,
+};
+
+/** Why a connection was ended. */
+export type GuardReason =
+  | "stranger timeout"
+  | "too many strangers"
+  | "idle"
+  | "stranger flood"
+  | "too many connections";
+
+/** Watches over all connections of a listener. */
+export interface ConnectionGuard {
+  /** A new connection; undefined when there is no room and it was ended. */
+  accept(endings: Endings): GuardedConnection | undefined;
+  /** Ends what has had its time. Called about once a second. */
+  sweep(): void;
+  /** How many connections there are. */
+  readonly size: number;
+}
+
+interface Connection {
+  endings: Endings;
+  isKnown: boolean;
+  /** Since when it has no request. */
+  since: number;
+  open: number;
+  streams: number;
+  isGone: boolean;
+}
+
+interface Request {
+  readonly startedAt: number;
+  readonly abort: () => void;
+}
+
+/** Creates a guard. `now` is monotonic, in milliseconds; `onEnded` hears of each connection that was ended. */
+export function createConnectionGuard(
+  now: () => number,
+  limits: GuardLimits = GUARD_LIMITS,
+  onEnded: (reason: GuardReason) => void = () => {},
+): ConnectionGuard {
+  // In the order in which they began to wait: whoever has waited for longest stands first.
+  const strangers = new Set<Connection>();
+  const idle = new Set<Connection>();
+  const requests = new Set<Request>();
+  let size = 0;
+
+  function rest(connection: Connection): void {
+    if (connection.isGone) return;
+    connection.since = now();
+    (connection.isKnown ? idle : strangers).add(connection);
+  }
+
+  function wake(connection: Connection): void {
+    strangers.delete(connection);
+    idle.delete(connection);
+  }
+
+  function end(connection: Connection, reason: GuardReason): void {
+    wake(connection);
+    onEnded(reason);
+    if (reason === "idle") connection.endings.close();
+    else connection.endings.destroy();
+  }
+
+  /** Ends those at the front for as long as `isOver` says so. */
+  function endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
+    const at = now();
+    for (const connection of waiting) {
+      if (!isOver(at - connection.since)) return;
+      end(connection, reason);
+    }
+  }
+
+  function makeRoom(): boolean {
+    if (size < limits.connections) return true;
+    const [oldest] = strangers;
+    if (oldest === undefined) return false;
+    end(oldest, "too many connections");
+    return true;
+  }
+
+  return {
+    get size() {
+      return size;
+    },
+    accept(endings) {
+      if (!makeRoom()) {
+        onEnded("too many connections");
+        endings.destroy();
+        return undefined;
+      }
+      const connection: Connection = { endings, isKnown: false, since: 0, open: 0, streams: 0, isGone: false };
+      size++;
+      rest(connection);
+      return {
+        secured: (next) => connection.endings = next,
+        recognised: () => connection.isKnown = true,
+        began(abort, isStream) {
+          const request: Request = { startedAt: now(), abort };
+          requests.add(request);
+          connection.open++;
+          wake(connection);
+          if (isStream && !connection.isKnown && ++connection.streams > limits.strangerStreams) {
+            end(connection, "stranger flood");
+          }
+          let isOpen = true;
+          return {
+            stays: () => requests.delete(request),
+            ended() {
+              if (!isOpen) return;
+              isOpen = false;
+              requests.delete(request);
+              if (--connection.open === 0) rest(connection);
+            },
+          };
+        },
+        closed() {
+          if (connection.isGone) return;
+          connection.isGone = true;
+          size--;
+          wake(connection);
+        },
+      };
+    },
+    sweep() {
+      endFirst(strangers, "stranger timeout", (age) => age >= limits.strangerMs);
+      endFirst(strangers, "too many strangers", (age) => strangers.size > limits.strangers && age >= limits.patienceMs);
+      endFirst(idle, "idle", (age) => age >= limits.idleMs);
+      const at = now();
+      for (const request of requests) {
+        if (at - request.startedAt < limits.requestMs) break;
+        requests.delete(request);
+        request.abort();
+      }
+    },
+  };
+}

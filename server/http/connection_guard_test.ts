@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createConnectionGuard, GUARD_LIMITS, type GuardLimits } from "./connection_guard.ts";
+
+/** A guard whose time a test moves, and what became of each connection. */
+function createGuarded(edit: Partial<GuardLimits> = {}) {
+  let at = 0;
+  const ends: string[] = [];
+  const reasons: string[] = [];
+  const guard = createConnectionGuard(() => at, { ...GUARD_LIMITS, ...edit }, (reason) => reasons.push(reason));
+  return {
+    guard,
+    ends,
+    reasons,
+    accept: (name: string) =>
+      guard.accept({ close: () => ends.push(`${name} closed`), destroy: () => ends.push(`${name} destroyed`) }),
+    pass(ms: number) {
+      at += ms;
+      guard.sweep();
+    },
+  };
+}
+
+test("createConnectionGuard() ends who has not asked within 32 s, whatever bytes came", () => {
+  const { accept, ends, pass, reasons } = createGuarded();
+  accept("silent");
+  pass(31_999);
+  assert.deepEqual(ends, []);
+  pass(1);
+  assert.deepEqual(ends, ["silent destroyed"]);
+  assert.deepEqual(reasons, ["stranger timeout"]);
+});
+
+test("createConnectionGuard() closes somebody's idle connection after 90 s, never one with a request", () => {
+  const { accept, ends, pass } = createGuarded();
+  const known = accept("known")!;
+  known.recognised();
+  const watch = known.began(() => ends.push("aborted"), true);
+  watch.stays();
+  pass(3_600_000);
+  assert.deepEqual(ends, []);
+  watch.ended();
+  pass(89_999);
+  assert.deepEqual(ends, []);
+  pass(1);
+  assert.deepEqual(ends, ["known closed"]);
+});
+
+test("createConnectionGuard() aborts a request that takes longer than a minute", () => {
+  const { accept, ends, pass } = createGuarded();
+  const known = accept("known")!;
+  known.recognised();
+  known.began(() => ends.push("first aborted"), true);
+  pass(60_000);
+  known.began(() => ends.push("second aborted"), true);
+  pass(5_000);
+  assert.deepEqual(ends, ["first aborted"]);
+});
+
+test("createConnectionGuard() ends strangers beyond a thousand, the longest idle first, none before 5 s", () => {
+  const { accept, ends, pass } = createGuarded();
+  for (let index = 0; index < 1_500; index++) accept(`${index}`);
+  pass(4_999);
+  assert.equal(ends.length, 0);
+  pass(1);
+  assert.equal(ends.length, 500);
+  assert.deepEqual(ends.slice(0, 2), ["0 destroyed", "1 destroyed"]);
+});
+
+test("createConnectionGuard() lets a storm of 5,000 in that asks in time", () => {
+  const { accept, ends, pass } = createGuarded();
+  const storm = Array.from({ length: 5_000 }, (_, index) => accept(`${index}`)!);
+  pass(4_000);
+  for (const connection of storm) {
+    connection.began(() => {}, true);
+    connection.recognised();
+  }
+  pass(60_000);
+  assert.deepEqual(ends, []);
+});
+
+test("createConnectionGuard() makes room for a newcomer, and refuses it only when nobody can give way", () => {
+  const { accept, ends, guard } = createGuarded({ connections: 2 });
+  const first = accept("first")!;
+  const second = accept("second")!;
+  first.recognised();
+  first.began(() => {}, true);
+  second.began(() => {}, true).ended();
+  accept("third");
+  assert.deepEqual(ends, ["second destroyed"]);
+  second.closed();
+  second.closed();
+  assert.equal(guard.size, 2);
+});
+
+test("createConnectionGuard() refuses a newcomer when everybody is busy", () => {
+  const { accept, ends, reasons } = createGuarded({ connections: 1 });
+  accept("first")!.began(() => {}, true);
+  assert.equal(accept("second"), undefined);
+  assert.deepEqual(ends, ["second destroyed"]);
+  assert.deepEqual(reasons, ["too many connections"]);
+});
+
+test("createConnectionGuard() ends a stranger that asks and asks, never somebody who does", () => {
+  const { accept, ends, reasons } = createGuarded();
+  const known = accept("known")!;
+  known.recognised();
+  const stranger = accept("stranger")!;
+  const plain = accept("one after another")!;
+  for (let index = 0; index <= 200; index++) {
+    known.began(() => {}, true).ended();
+    plain.began(() => {}, false).ended();
+    stranger.began(() => {}, true).ended();
+  }
+  assert.deepEqual(ends, ["stranger destroyed"]);
+  assert.deepEqual(reasons, ["stranger flood"]);
+});

@@ -1,0 +1,141 @@
+/** Clients that send too much, over real sockets: they lose their connection, the log stays short, others are served. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { type BesiegedServer, startBesieged, TOKENS } from "../support/besieged_server.ts";
+import {
+  FRAME,
+  frame,
+  literal,
+  openHeadersFrame,
+  openRaw,
+  PREFACE,
+  type RawConnection,
+  requestFrame,
+  resetFrame,
+  until,
+} from "../support/raw_http2.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+
+/** Writes pieces until the connection is gone; answers how many it took. */
+async function writeUntilClosed(
+  attacker: RawConnection,
+  most: number,
+  piece: (index: number) => Uint8Array | string,
+): Promise<number> {
+  for (let index = 0; index < most; index++) {
+    if (attacker.isClosed()) return index;
+    await attacker.write(piece(index));
+  }
+  await attacker.closed;
+  return most;
+}
+
+async function assertServed(besieged: BesiegedServer): Promise<void> {
+  assert.equal(await besieged.ask("/livez"), 200);
+  assert.equal(await besieged.ask("/version", TOKENS.honest), 200);
+}
+
+test("a flood of CONTINUATION frames ends its connection early", async () => {
+  await using besieged = await startBesieged();
+  using attacker = await openRaw(besieged.port, "h2");
+  await attacker.write(PREFACE);
+  await attacker.write(openHeadersFrame(1));
+  const block = Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000))));
+  // 4 MB at most, of which far less is taken.
+  await writeUntilClosed(attacker, 256, () => frame(FRAME.continuation, 0, 1, block));
+  await assertServed(besieged);
+});
+
+test("a flood of headers ends its connection over HTTP/1.1", async () => {
+  await using besieged = await startBesieged();
+  using attacker = await openRaw(besieged.port, "http/1.1");
+  await attacker.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
+  await writeUntilClosed(attacker, 4_096, (index) => `x-${index}: ${"y".repeat(1_000)}\r\n`);
+  await assertServed(besieged);
+});
+
+test("rapid resets of a stranger end its connection after a few hundred", async () => {
+  await using besieged = await startBesieged();
+  using attacker = await openRaw(besieged.port, "h2");
+  await attacker.write(PREFACE);
+  // Streams that would never be answered: the token is looked at, the answer is not wanted.
+  await writeUntilClosed(attacker, 50, (turn) =>
+    Buffer.concat(Array.from({ length: 100 }, (_, index) => {
+      const stream = (turn * 100 + index) * 2 + 1;
+      return Buffer.concat([
+        requestFrame(stream, "GET", CSRS, { authorization: "Bearer nobody" }),
+        resetFrame(stream),
+      ]);
+    })));
+  await assertServed(besieged);
+});
+
+test("somebody may cancel 900 watches at once on one connection, as informers do", async () => {
+  await using besieged = await startBesieged();
+  using informer = await openRaw(besieged.port, "h2");
+  await informer.write(PREFACE);
+  const headers = { authorization: `Bearer ${TOKENS.admin}` };
+  await informer.write(requestFrame(1, "GET", "/version", headers));
+  await until("it is known", () => informer.frames().some(({ type }) => type === FRAME.data));
+  for (let turn = 0; turn < 9; turn++) {
+    await informer.write(Buffer.concat(Array.from({ length: 100 }, (_, index) => {
+      const stream = (turn * 100 + index) * 2 + 3;
+      return Buffer.concat([requestFrame(stream, "GET", `${CSRS}?watch=1`, headers), resetFrame(stream)]);
+    })));
+  }
+  await informer.write(requestFrame(1_803, "GET", "/version", headers));
+  await until(
+    "it is still served",
+    () => informer.frames().some(({ type, stream }) => type === FRAME.data && stream === 1_803),
+  );
+});
+
+test("floods of PING and SETTINGS whose answers are not read end their connection", async () => {
+  await using besieged = await startBesieged({ strangerMs: 1_000 });
+  for (const flood of [frame(FRAME.ping, 0, 0, new Uint8Array(8)), frame(FRAME.settings, 0, 0)]) {
+    using attacker = await openRaw(besieged.port, "h2", false);
+    await attacker.write(PREFACE);
+    const piece = Buffer.concat(Array.from({ length: 500 }, () => flood));
+    // Nobody reads, so that a full pipe is as good as a closed one.
+    for (let index = 0; index < 100 && !attacker.isClosed(); index++) {
+      const isTaken = await Promise.race([
+        attacker.write(piece).then(() => true),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 200)),
+      ]);
+      if (!isTaken) break;
+    }
+    await assertServed(besieged);
+  }
+});
+
+test("a connection of HTTP/2 with a bad token takes one answer and no second", async () => {
+  await using besieged = await startBesieged();
+  using attacker = await openRaw(besieged.port, "h2");
+  await attacker.write(PREFACE);
+  await attacker.write(requestFrame(1, "GET", CSRS, { authorization: "Bearer nobody" }));
+  await until("it is told to go away", () => attacker.frames().some(({ type }) => type === FRAME.goaway));
+  await attacker.closed;
+  // Somebody may go on.
+  using known = await openRaw(besieged.port, "h2");
+  await known.write(PREFACE);
+  for (const stream of [1, 3, 5]) {
+    await known.write(requestFrame(stream, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
+    await until("answer", () => known.frames().some((one) => one.type === FRAME.data && one.stream === stream));
+  }
+});
+
+test("five hundred bad tokens leave few lines in the log, and none of the tokens", async () => {
+  await using besieged = await startBesieged();
+  using attacker = await openRaw(besieged.port, "http/1.1");
+  for (let index = 0; index < 500; index++) {
+    const token = index % 2 === 0 ? `wrong-${index}` : `abcdef.${String(index).padStart(16, "0")}`;
+    await attacker.write(`GET ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\n\r\n`);
+  }
+  await until("all are answered", () => attacker.received().toString().split("HTTP/1.1 401").length === 501);
+  const lines = besieged.logger.messages().filter((message) => /refused/.test(message));
+  assert.ok(lines.length > 0 && lines.length <= 40, `${lines.length} lines`);
+  assert.doesNotMatch(JSON.stringify(besieged.logger.entries), /wrong-|0000000/);
+  await assertServed(besieged);
+});

@@ -1,0 +1,109 @@
+/** Clients that begin and never end, over real sockets: each loses its connection, and others are served meanwhile. */
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { startBesieged, TOKENS } from "../support/besieged_server.ts";
+import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
+
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+const SHORT = { strangerMs: 300, idleMs: 600, requestMs: 600 };
+
+for (
+  const { name, bytes } of [
+    { name: "nothing at all", bytes: [] },
+    { name: "a ClientHello that stops", bytes: [0x16, 0x03, 0x01, 0x02, 0x00, 0x01] },
+  ]
+) {
+  test(`the listener ends a connection that sends ${name}`, async () => {
+    await using besieged = await startBesieged(SHORT);
+    const socket = connect(besieged.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write(Uint8Array.from(bytes));
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.resume();
+    assert.equal(await besieged.ask("/livez"), 200);
+    await closed;
+  });
+}
+
+test("the listener ends connections whose request never comes, byte by byte or not at all", async () => {
+  await using besieged = await startBesieged(SHORT);
+  using slow = await openRaw(besieged.port, "http/1.1");
+  using silent = await openRaw(besieged.port, "h2");
+  await slow.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
+  await silent.write(PREFACE);
+  const trickle = setInterval(() => {
+    if (!slow.isClosed()) slow.socket.write("x: y\r\n");
+    if (!silent.isClosed()) silent.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8)));
+  }, 20);
+  await Promise.all([slow.closed, silent.closed]);
+  clearInterval(trickle);
+  assert.equal(await besieged.ask("/livez"), 200);
+});
+
+for (const protocol of ["h2", "http/1.1"] as const) {
+  test(`the listener ends a body that never ends over ${protocol}, and it keeps nobody waiting`, async () => {
+    await using besieged = await startBesieged({ requestMs: 900 }, 1);
+    using attacker = await openRaw(besieged.port, protocol);
+    const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
+    if (protocol === "h2") {
+      await attacker.write(PREFACE);
+      for (let stream = 1; stream < 100; stream += 2) {
+        await attacker.write(requestFrame(stream, "POST", WHOAMI, headers, true));
+      }
+    } else {
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      await attacker.write(`POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\n${lines}content-length: 1000\r\n\r\n{`);
+    }
+    // There is one seat for both users.
+    assert.equal(await besieged.ask("/version", TOKENS.honest), 200);
+    if (protocol === "http/1.1") return await attacker.closed;
+    const resets = () => attacker.frames().filter(({ type }) => type === FRAME.reset || type === FRAME.goaway).length;
+    await until("a stream is ended", () => resets() > 0 || attacker.isClosed());
+  });
+}
+
+test("the listener closes an idle connection of somebody, gracefully", async () => {
+  await using besieged = await startBesieged(SHORT);
+  using idle = await openRaw(besieged.port, "h2");
+  await idle.write(PREFACE);
+  await idle.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${TOKENS.honest}` }));
+  await idle.closed;
+  assert.deepEqual(
+    idle.frames().filter(({ type }) => type === FRAME.goaway).map(({ payload }) => payload.readUInt32BE(4)),
+    [
+      0,
+    ],
+  );
+});
+
+test("the listener ends an answer that is never taken", async () => {
+  await using besieged = await startBesieged({ requestMs: 900 });
+  using reader = await openRaw(besieged.port, "h2");
+  // A window of nothing: not a byte of the answer may be sent.
+  await reader.write(PREFACE);
+  await reader.write(frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)));
+  await reader.write(requestFrame(1, "GET", "/openapi/v2", { authorization: `Bearer ${TOKENS.admin}` }));
+  await until(
+    "the stream is ended",
+    () => reader.frames().some(({ type, stream }) => type === FRAME.reset && stream === 1),
+  );
+});
+
+test("the listener ends the strangers that wait for longest when there are many, and lets an honest one in", async () => {
+  await using besieged = await startBesieged({ strangers: 20, patienceMs: 200 });
+  const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(besieged.port, "h2")));
+  await until("40 are gone", () => idle.filter((one) => one.isClosed()).length >= 40);
+  assert.ok(idle.filter((one) => !one.isClosed()).length >= 19);
+  assert.equal(await besieged.ask("/livez"), 200);
+  for (const one of idle) one[Symbol.dispose]();
+});
+
+test("the listener makes room for a newcomer when there may be no more connections", async () => {
+  await using besieged = await startBesieged({ connections: 30 });
+  const idle: RawConnection[] = [];
+  for (let index = 0; index < 100; index++) idle.push(await openRaw(besieged.port, "h2"));
+  assert.equal(await besieged.ask("/livez"), 200);
+  await until("70 are gone", () => idle.filter((one) => one.isClosed()).length >= 70);
+  for (const one of idle) one[Symbol.dispose]();
+});

@@ -1,0 +1,81 @@
+/** A server over real sockets with short times, for those who attack it, and an honest client of it. */
+import { Agent, request } from "node:https";
+import { createSystemClock } from "../../cli/system.ts";
+import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import type { GuardLimits } from "../../server/http/connection_guard.ts";
+import { type Server, startServer } from "../../server/server.ts";
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { createIssuingCa, issueServing } from "./issuing_ca.ts";
+import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
+import { createSeededRandom } from "./seeded_random.ts";
+
+/** Tokens of users of different groups. */
+export const TOKENS = { admin: "admin-token", node: "node-token", attacker: "attacker-token", honest: "honest-token" };
+
+const TOKEN_FILE = `${TOKENS.admin},admin,1,"system:masters"
+${TOKENS.node},system:node:a,2,"system:nodes"
+${TOKENS.attacker},attacker,3,"system:bootstrappers"
+${TOKENS.honest},honest,4,"system:bootstrappers"
+`;
+
+/** A server that is attacked. */
+export interface BesiegedServer extends AsyncDisposable {
+  readonly server: Server;
+  readonly port: number;
+  readonly logger: MemoryLogger;
+  /** What an honest client is answered, over a connection of its own. */
+  ask(path: string, token?: string): Promise<number>;
+}
+
+/** Starts one. */
+export async function startBesieged(
+  connectionLimits: Partial<GuardLimits> = {},
+  maxRequestsInflight = 600,
+): Promise<BesiegedServer> {
+  const clock = createSystemClock();
+  const ca = await createIssuingCa(clock.now());
+  const { certificatePem, keyPem } = await issueServing(ca);
+  const tokenFile = parseTokenFile(TOKEN_FILE, "tokens.csv");
+  if (!tokenFile.ok) throw new Error("the token file is wrong");
+  const logger = createMemoryLogger();
+  const storage = createMemoryStorage({ clock });
+  const server = await startServer({
+    storage,
+    clock,
+    random: createSeededRandom(),
+    logger,
+    bindAddress: "127.0.0.1",
+    port: 0,
+    serving: { certificatePem, privateKeyPem: keyPem },
+    clientCaPem: ca.caPem,
+    tokenFile: tokenFile.value,
+    bootstrapTokens: true,
+    anonymous: true,
+    audit: undefined,
+    version: { gitVersion: "v1.37.2" },
+    objects: [],
+    connectionLimits,
+    maxRequestsInflight,
+  });
+  return {
+    server,
+    port: server.port,
+    logger,
+    ask: (path, token) =>
+      new Promise((resolve, reject) => {
+        const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+        const agent = new Agent({ keepAlive: false });
+        const sent = request({ host: "127.0.0.1", port: server.port, path, headers, agent, ca: ca.caPem }, (answer) => {
+          answer.resume();
+          answer.on("end", () => resolve(answer.statusCode ?? 0));
+          answer.on("error", reject);
+        });
+        sent.on("error", reject);
+        sent.end();
+      }),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+    },
+  };
+}
