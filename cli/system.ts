@@ -1,5 +1,6 @@
 /** The machine's own clock and randomness, as the ports see them. */
 import { getRandomValues } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import type { Clock, Random } from "../core/ports.ts";
 
@@ -36,6 +37,16 @@ export function createSystemRandom(): Random {
     bytes: createPool(),
     float: () => Math.random(),
   };
+}
+
+/** How many files and connections the process may have open; undefined where the system does not say. */
+export function openFilesLimit(): number | undefined {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What one call to the operating system fetches; it costs the same for 16 bytes. */

@@ -76,7 +76,17 @@
 
 // The server, and its parts for a server of your own.
 export { type Server, type ServerOptions, startServer } from "./server.ts";
-export { type App, type AppDeps, type Caller, createApp } from "./app.ts";
+export { type App, type AppDeps, type Caller, createApp, type HeldConnection } from "./app.ts";
+export {
+  createFlowControl,
+  type FlowControl,
+  type FlowControlOptions,
+  type LevelFigures,
+  type Share,
+} from "./flowcontrol/flow_control.ts";
+export type { RejectReason } from "./flowcontrol/overload_error.ts";
+export type { LevelName, Place } from "./flowcontrol/priority_levels.ts";
+export type { GuardLimits } from "./http/connection_guard.ts";
 export { createLoopbackTransport } from "./loopback.ts";
 export type { ServingPair } from "./http/listener.ts";
 export type { PeerCertificate } from "./authn/peer_certificate.ts";

@@ -47,6 +47,19 @@ export const SERVER_FLAGS = {
     placeholder: "LIST",
     summary: "Always Node,RBAC; there is no AlwaysAllow.",
   }),
+  maxRequestsInflight: integerFlag({
+    default: 400,
+    min: 1,
+    max: 100_000,
+    summary: "With --max-mutating-requests-inflight: how many requests are served at the same time. The rest wait by " +
+      "priority, and are told to come again after 15 s.",
+  }),
+  maxMutatingRequestsInflight: integerFlag({
+    default: 200,
+    min: 0,
+    max: 100_000,
+    summary: "See --max-requests-inflight, to which it is added.",
+  }),
   auditLogPath: fileFlag({ summary: "File that gets a line of JSON for each request; - for stdout." }),
   etcdServers: {
     ...parsedListFlag({

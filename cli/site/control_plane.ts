@@ -7,6 +7,7 @@ import type { AuditSink } from "../../server/http/audit.ts";
 import type { ServingPair } from "../../server/http/listener.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import { openFilesLimit } from "../system.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /** How the server is reached and whom it believes. */
@@ -20,6 +21,8 @@ export interface ServerSettings {
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
   readonly audit: AuditSink | undefined;
+  /** How many requests are served at once. */
+  readonly maxRequestsInflight: number;
   readonly objects: readonly BootstrapObject[];
   readonly garbageCollection: boolean;
 }
@@ -37,8 +40,22 @@ export function startApiServer(
   settings: ServerSettings,
   deps: ControllerDeps & { readonly storage: Storage },
 ): Promise<Server> {
-  return startServer({ ...settings, ...deps, version: VERSION });
+  const openFiles = openFilesLimit();
+  return startServer({
+    ...settings,
+    ...deps,
+    version: VERSION,
+    ...(openFiles === undefined ? {} : { connectionLimits: { connections: connectionsWithin(openFiles) } }),
+  });
 }
+
+/** What is left for connections: the database, logs and files that are read again must always be openable. */
+function connectionsWithin(openFiles: number): number {
+  return Math.max(MIN_CONNECTIONS, openFiles - FILES_OF_OUR_OWN);
+}
+
+const FILES_OF_OUR_OWN = 96;
+const MIN_CONNECTIONS = 16;
 
 /** `/version`: the Kubernetes release that the API is, with our own as build metadata. */
 const VERSION: Readonly<Record<string, string>> = {

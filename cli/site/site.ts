@@ -111,6 +111,7 @@ export async function startSite(
       bootstrapTokens: settings.enableBootstrapTokenAuth,
       anonymous: settings.anonymousAuth,
       audit,
+      maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: objects(isNew),
       garbageCollection,
     }, { ...deps, storage });

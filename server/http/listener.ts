@@ -83,6 +83,18 @@ const HEADER_LIMIT_BYTES = 1_048_576;
 const MAX_SESSION_MEMORY_MB = 1000;
 /** Informers cancel watches in bursts; a flood still ends the session. */
 const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+/** Those of TLS 1.3, and of 1.2 those with forward secrecy and authenticated encryption. */
+const CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
 const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
 /** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
@@ -129,6 +141,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: "TLSv1.2",
+      ciphers: CIPHERS,
       handshakeTimeout: limits.strangerMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,

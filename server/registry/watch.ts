@@ -39,8 +39,15 @@ export interface Watching extends Disposable {
   progress(): number | undefined;
 }
 
-/** A watcher that lets this many changes wait is dropped; its client lists again. */
+/** A watcher that lets this many changes wait, or so much of them, is dropped; its client lists again. */
 const MAX_WAITING_EVENTS = 20_000;
+const MAX_WAITING_BYTES = 64 * 1_048_576;
+/**
+ * What is handed over at once: events that wait are shared by all watchers, but what has been encoded for a client that
+ * does not read is its own.
+ */
+const BATCH_EVENTS = 256;
+const BATCH_BYTES = 262_144;
 
 /**
  * Opens a watch. A revision that is compacted gives one ERROR event (410), one that does not come another (504), as
@@ -115,6 +122,11 @@ export function selectEvent(resource: Resource, event: StorageEvent, selection: 
   return { type: "DELETED", object: withMeta(previous.object, { resourceVersion: String(event.revision) }) };
 }
 
+/** About what an event holds; of a deletion the last state is known by its fields alone. */
+function sizeOf(event: WatchEvent): number {
+  return event.type === "ADDED" || event.type === "MODIFIED" ? event.stored.bytes.length : 1_024;
+}
+
 /** Events wait here between the commit that made them and the stream that sends them. */
 class EventQueue implements Watching {
   readonly #storage: Pick<Storage, "revision">;
@@ -123,6 +135,8 @@ class EventQueue implements Watching {
   #pushed = 0;
   #startedAt = 0;
   #limit = MAX_WAITING_EVENTS;
+  #bytes = 0;
+  #byteLimit = MAX_WAITING_BYTES;
   #ended = false;
   #wake: (() => void) | undefined;
   #stop: (() => void) | undefined;
@@ -134,16 +148,21 @@ class EventQueue implements Watching {
   /** The first state, which may be of any size. */
   begin(events: readonly WatchEvent[], revision: number): void {
     this.#limit = MAX_WAITING_EVENTS + events.length;
+    this.#byteLimit = Infinity;
     this.push(events, revision);
+    this.#byteLimit = MAX_WAITING_BYTES + this.#bytes;
   }
 
   push(events: readonly WatchEvent[], revision: number): void {
     if (this.#ended) return;
     // Not spread into arguments: the stack has room for some ten thousand.
-    for (const event of events) this.#waiting.push(event);
+    for (const event of events) {
+      this.#waiting.push(event);
+      this.#bytes += sizeOf(event);
+    }
     this.#pushed = Math.max(this.#pushed, revision);
-    if (this.#waiting.length > this.#limit) {
-      this.#waiting = [];
+    if (this.#waiting.length > this.#limit || this.#bytes > this.#byteLimit) {
+      this.#drop();
       this.end();
     }
     if (events.length > 0) this.#wake?.();
@@ -182,16 +201,38 @@ class EventQueue implements Watching {
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = undefined;
     }
-    const events = this.#waiting;
-    this.#waiting = [];
-    this.#limit = MAX_WAITING_EVENTS;
-    this.#revision = this.#pushed;
+    const events = this.#takeBatch();
+    if (this.#waiting.length === 0) {
+      this.#limit = MAX_WAITING_EVENTS;
+      this.#byteLimit = MAX_WAITING_BYTES;
+      this.#revision = this.#pushed;
+    }
     return events;
   }
 
   [Symbol.dispose](): void {
-    this.#waiting = [];
+    this.#drop();
     this.end();
+  }
+
+  #drop(): void {
+    this.#waiting = [];
+    this.#bytes = 0;
+  }
+
+  #takeBatch(): readonly WatchEvent[] {
+    let count = 0;
+    let bytes = 0;
+    for (; count < Math.min(this.#waiting.length, BATCH_EVENTS); count++) {
+      const size = sizeOf(this.#waiting[count]!);
+      if (count > 0 && bytes + size > BATCH_BYTES) break;
+      bytes += size;
+    }
+    this.#bytes -= bytes;
+    if (count < this.#waiting.length) return this.#waiting.splice(0, count);
+    const all = this.#waiting;
+    this.#waiting = [];
+    return all;
   }
 
   #delivered(): number {

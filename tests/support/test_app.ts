@@ -1,5 +1,4 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
-import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
@@ -72,9 +71,8 @@ export function userOf(username: string, ...groups: readonly string[]): UserInfo
 
 /** Builds one over an empty store. */
 export async function createTestApp(
-  options: Partial<ApiOptions> & { readonly objects?: readonly BootstrapObject[] } = {},
+  { clock = createFakeClock(), ...options }: Partial<ApiOptions> & { readonly clock?: FakeClock } = {},
 ): Promise<TestApp> {
-  const clock = createFakeClock();
   const logger = createMemoryLogger();
   const storage = options.storage ?? createMemoryStorage({ clock });
   const auditLines: string[] = [];

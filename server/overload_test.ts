@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseTokenFile } from "../core/bootstrap/token_file.ts";
+import { createFakeClock } from "../tests/support/fake_clock.ts";
+import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
+import { createMemoryStorage } from "./storage/memory.ts";
+import type { Storage } from "./storage/storage.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+const TOKENS = `flood-token,flood,1,system:monitoring
+node-token,system:node:a,2,"system:nodes"
+admin-token,admin,3,"system:masters"
+`;
+
+/** An app with one seat a level, whose storage keeps those waiting who list requests until `answer`. */
+async function createFull(): Promise<{ app: TestApp; answer(): void; as(token: string): Sent }> {
+  const tokenFile = parseTokenFile(TOKENS, "tokens.csv");
+  assert.ok(tokenFile.ok);
+  const clock = createFakeClock();
+  const gate = Promise.withResolvers<void>();
+  const memory = createMemoryStorage({ clock });
+  const list: Storage["list"] = async (prefix, options) => {
+    if (prefix.includes("certificatesigningrequests")) await gate.promise;
+    return await memory.list(prefix, options);
+  };
+  const storage = new Proxy(memory, {
+    get(target, name) {
+      if (name === "list") return list;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const app = await createTestApp({ storage, clock, tokenFile: tokenFile.value, maxRequestsInflight: 1 });
+  await app.send("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
+    body: {
+      metadata: { name: "all" },
+      subjects: [{ kind: "Group", name: "system:authenticated", apiGroup: "rbac.authorization.k8s.io" }],
+      roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
+    },
+  });
+  return {
+    app,
+    answer: () => gate.resolve(),
+    as: (token) => ({ user: undefined, headers: { authorization: `Bearer ${token}` } }),
+  };
+}
+
+interface Sent {
+  readonly user: undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Lets what has been sent come to where it waits. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("createApp() answers 429 in kube-apiserver's words to who has waited for 15 s", async () => {
+  const { app, answer, as } = await createFull();
+  const first = app.send("GET", CSRS, as("flood-token"));
+  await settle();
+  const second = app.send("GET", "/version", as("flood-token"));
+  await settle();
+  await app.clock.advance(15_000);
+  const { code, headers, text } = await second;
+  assert.equal(code, 429);
+  assert.equal(text, "Too many requests, please try again later.\n");
+  assert.deepEqual(
+    ["retry-after", "content-type", "x-content-type-options", "cache-control"].map((name) => headers.get(name)),
+    ["1", "text/plain; charset=utf-8", "nosniff", "no-cache, private"],
+  );
+  answer();
+  assert.equal((await first).code, 200);
+  assert.equal((await app.send("GET", "/version", as("flood-token"))).code, 200);
+  await app[Symbol.asyncDispose]();
+});
+
+test("createApp() serves probes, administrators, nodes and in-process clients while a flood waits", async () => {
+  const { app, answer, as } = await createFull();
+  const flood = Array.from({ length: 50 }, () => app.send("GET", CSRS, as("flood-token")));
+  await settle();
+  assert.equal((await app.send("GET", "/livez", as("flood-token"))).code, 200);
+  assert.equal((await app.send("GET", "/version", as("admin-token"))).code, 200);
+  assert.equal((await app.send("GET", "/api/v1/nodes/a", as("node-token"))).code, 404);
+  assert.equal((await app.send("GET", "/version", { user: ADMIN })).code, 200);
+  answer();
+  assert.deepEqual(new Set((await Promise.all(flood)).map(({ code }) => code)), new Set([200]));
+  await app[Symbol.asyncDispose]();
+});
+
+test("createApp() gives every request a minute, and a watch as long as it wants", async () => {
+  const { app, as } = await createFull();
+  const slow = app.send("GET", CSRS, as("node-token"));
+  const watch = await app.open("GET", "/api/v1/nodes?watch=1&resourceVersion=1", as("admin-token"));
+  await settle();
+  await app.clock.advance(60_000);
+  const { code, text } = await slow;
+  assert.equal(code, 504);
+  assert.match(text, /request did not complete within the allotted timeout/);
+  assert.equal(watch.status, 200);
+  await watch.body?.cancel();
+  await app[Symbol.asyncDispose]();
+});
+
+test("createApp() lets a body that never ends hold neither its seat nor another body's place", async () => {
+  const { app, as } = await createFull();
+  const client = new AbortController();
+  const body = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) }, { highWaterMark: 0 });
+  const stuck = app.api.app(
+    new Request(`https://api.test${WHOAMI}`, {
+      method: "POST",
+      headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
+      body,
+      duplex: "half",
+    } as RequestInit),
+    { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [], signal: client.signal },
+  );
+  await settle();
+  const me = await app.send("POST", WHOAMI, { ...as("flood-token"), body: {} });
+  assert.equal(me.code, 201);
+  await app.clock.advance(60_000);
+  assert.equal((await stuck).status, 504);
+  await app[Symbol.asyncDispose]();
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { ADMIN } from "../../tests/support/test_app.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
+import type { Storage, StorageEvent } from "../storage/storage.ts";
+import { configMaps } from "./configmaps.ts";
+import type { RegistryDeps, Target } from "./registry.ts";
+import { openWatch, type Watching } from "./watch.ts";
+
+const TARGET = { resource: configMaps, subresource: "", namespace: "a", name: "", user: ADMIN } as unknown as Target;
+const open = new AbortController().signal;
+
+/** A watch that nobody reads, and a way to tell it of events of a size each. */
+async function openUnread(): Promise<{ watching: Watching; tell(count: number, bytes: number): void }> {
+  const memory = createMemoryStorage({ clock: createFakeClock() });
+  let notify: (events: readonly StorageEvent[]) => void = () => {};
+  const storage = new Proxy(memory, {
+    get(target, name) {
+      if (name === "watch") {
+        return ((_prefix, _after, onEvents) => {
+          notify = onEvents;
+          return { stop: () => {} };
+        }) satisfies Storage["watch"];
+      }
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  const watching = await openWatch({ storage, clock: createFakeClock() } as unknown as RegistryDeps, TARGET, {
+    labels: [],
+    fields: [],
+    notBefore: 0,
+    afterRevision: 1,
+    initialEvents: false,
+    initialEventsEnd: false,
+  }, open);
+  let revision = 1;
+  return {
+    watching,
+    tell(count, bytes) {
+      for (let index = 0; index < count; index++) {
+        revision++;
+        const object = { metadata: { name: `n${revision}`, namespace: "a" } };
+        const key = `/registry/configmaps/a/n${revision}`;
+        notify([{ key, revision, current: { key, revision, object, bytes: new Uint8Array(bytes) } }]);
+      }
+    },
+  };
+}
+
+test("openWatch() hands over what waits in batches, so that little is encoded for who does not read", async () => {
+  const { watching, tell } = await openUnread();
+  tell(1_000, 100);
+  assert.equal((await watching.next())?.length, 256);
+  assert.equal((await watching.next())?.length, 256);
+  tell(10, 200_000);
+  assert.equal((await watching.next())?.length, 256);
+  assert.equal((await watching.next())?.length, 233);
+  assert.equal((await watching.next())?.length, 1);
+  watching[Symbol.dispose]();
+});
+
+test("openWatch() says where it stands only when everything has been handed over", async () => {
+  const { watching, tell } = await openUnread();
+  tell(300, 100);
+  await watching.next();
+  assert.equal(watching.progress(), undefined);
+  await watching.next();
+  assert.equal(watching.progress(), 301);
+});
+
+for (
+  const { name, count, bytes } of [
+    { name: "20,001 changes", count: 20_001, bytes: 10 },
+    { name: "65 MiB of changes", count: 65, bytes: 1_048_576 },
+  ]
+) {
+  test(`openWatch() ends a watch that lets ${name} wait`, async () => {
+    const { watching, tell } = await openUnread();
+    tell(1, bytes);
+    assert.equal((await watching.next())?.length, 1);
+    tell(count, bytes);
+    assert.equal(await watching.next(), undefined);
+  });
+}
