@@ -1,7 +1,7 @@
 /**
  * Installs what the tests of the released file need from Debian: an emulator and libraries for arm64, tools that make a
- * bare host, the libraries of an old release, and what makes a disk fail and sets a clock. Does nothing where they are
- * there.
+ * bare host, the libraries of an old release, what makes a disk fail and sets a clock, and a scanner of TLS. Does
+ * nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./_debian.ts";
@@ -11,9 +11,10 @@ const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cro
 const BARE_HOST = ["strace", "util-linux", "iproute2"];
 /** The compiler is for `tests/interop/support/disk_fault.c`. */
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
+const SCANNER = ["testssl.sh"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS]);
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER]);
   await ensureOldLibraries();
 }
 

@@ -5,18 +5,14 @@
 import { MASTERS_GROUP, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { RequestInfo } from "../http/request_info.ts";
 
-/** The levels that have limits, in the order in which they are asked when a seat is free. */
-export const LEVEL_NAMES = [
-  "leader-election",
-  "node-high",
-  "system",
-  "workload-high",
-  "workload-low",
-  "global-default",
-] as const;
-
 /** Name of a level with a limit. */
-export type LevelName = typeof LEVEL_NAMES[number];
+export type LevelName =
+  | "leader-election"
+  | "node-high"
+  | "system"
+  | "workload-high"
+  | "workload-low"
+  | "global-default";
 
 /** What a level gets. */
 export interface PriorityLevel {
@@ -37,6 +33,9 @@ export const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "workload-low": { shares: 100, lendable: 0.9, queueLimit: 128 * 50 },
   "global-default": { shares: 20, lendable: 0.5, queueLimit: 128 * 50 },
 };
+
+/** The levels in the order in which they are asked when a seat is free. */
+export const LEVEL_NAMES: readonly LevelName[] = Object.keys(LEVELS) as LevelName[];
 
 /** Where a request belongs. */
 export interface Place {

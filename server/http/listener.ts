@@ -103,7 +103,10 @@ const KEEP_ALIVE_MS = 180_000;
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   let { serving, clientCaPem } = options;
+  // All of it each time: setSecureContext() takes what is not said for Node's own defaults.
   const tls = () => ({
+    minVersion: "TLSv1.2" as const,
+    ciphers: CIPHERS,
     cert: serving.certificatePem,
     key: serving.privateKeyPem,
     ...(clientCaPem === undefined ? {} : { ca: clientCaPem }),
@@ -140,8 +143,6 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       allowHTTP1: true,
       requestCert: true,
       rejectUnauthorized: false,
-      minVersion: "TLSv1.2",
-      ciphers: CIPHERS,
       handshakeTimeout: limits.strangerMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,

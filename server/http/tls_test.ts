@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { after, before, test } from "node:test";
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { createSystemClock } from "../../cli/system.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
+import { type Server, startServer } from "../server.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
+
+const clock = createSystemClock();
+const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+
+let ca: IssuingCa;
+let next: IssuingCa;
+let credentials: { cert: string; key: string };
+let server: Server;
+
+before(async () => {
+  ca = await createIssuingCa(clock.now());
+  next = await createIssuingCa(clock.now(), "next-ca");
+  const { certificatePem, keyPem } = await issueServing(ca);
+  const key = await generatePrivateKey("ecdsa-p256");
+  const subject = { commonName: "tester", organizations: ["dev"] };
+  credentials = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
+  server = await startServer({
+    storage: createMemoryStorage({ clock }),
+    clock,
+    random: createSeededRandom(),
+    logger: createMemoryLogger(),
+    bindAddress: "127.0.0.1",
+    port: 0,
+    serving: { certificatePem, privateKeyPem: keyPem },
+    clientCaPem: ca.caPem,
+    tokenFile: undefined,
+    bootstrapTokens: false,
+    anonymous: true,
+    audit: undefined,
+    version: { gitVersion: "v1.37.2" },
+    objects: [],
+  });
+});
+
+after(() => server[Symbol.asyncDispose]());
+
+/** A connection, once its handshake is done. */
+function open(options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port: server.port, servername: "localhost", ca: ca.caPem, ...options });
+    socket.once("secureConnect", () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
+/** Who the server takes a connection for, and the session to take up later. */
+async function askWho(options: ConnectionOptions): Promise<{ code: string; session: Buffer | undefined }> {
+  const socket = await open(options);
+  let session: Buffer | undefined;
+  socket.on("session", (ticket: Buffer) => session = ticket);
+  socket.write(
+    `POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n` +
+      "connection: close\r\n\r\n{}",
+  );
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  await new Promise((resolve) => socket.once("close", resolve));
+  const text = Buffer.concat(chunks).toString();
+  return { code: `${text.slice(9, 12)} ${/"username":"([^"]*)"/.exec(text)?.[1] ?? ""}`, session };
+}
+
+for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+  test(`listen() knows who resumes a session over ${version}, for as long as the CA is believed`, async () => {
+    server.setClientCa(ca.caPem);
+    const tls: ConnectionOptions = { ...credentials, minVersion: version, maxVersion: version };
+    const first = await askWho(tls);
+    assert.equal(first.code, "201 tester");
+    const resuming = first.session === undefined ? tls : { ...tls, session: first.session };
+    assert.equal((await askWho(resuming)).code, "201 tester");
+    // Taking the CA away is the one revocation there is.
+    server.setClientCa(next.caPem);
+    assert.equal((await askWho(resuming)).code, "401 ");
+    server.setClientCa(ca.caPem);
+    assert.equal((await askWho(resuming)).code, "201 tester");
+  });
+}
+
+for (const version of ["TLSv1", "TLSv1.1"] as const) {
+  test(`listen() refuses ${version}`, async () => {
+    await assert.rejects(open({ minVersion: version, maxVersion: version, ciphers: "DEFAULT@SECLEVEL=0" }));
+  });
+}
+
+for (const ciphers of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"]) {
+  test(`listen() never agrees on ${ciphers}, also after its CAs have changed`, async () => {
+    server.setClientCa(ca.caPem);
+    // Deno's client offers what it likes, and gets something better.
+    const agreed = await open({ maxVersion: "TLSv1.2", ciphers }).then((socket) => {
+      socket.destroy();
+      return socket.getCipher().name;
+    }, () => "nothing");
+    assert.notEqual(agreed, ciphers);
+  });
+}
+
+test("listen() speaks HTTP/2 and HTTP/1.1 by ALPN, HTTP/1.1 without, and nothing else", async () => {
+  for (
+    const { offered, want } of [
+      { offered: ["h2", "http/1.1"], want: "h2" },
+      { offered: ["http/1.1"], want: "http/1.1" },
+      { offered: undefined, want: false },
+    ]
+  ) {
+    const socket = await open(offered === undefined ? {} : { ALPNProtocols: offered });
+    assert.equal(socket.alpnProtocol, want);
+    socket.destroy();
+  }
+  await assert.rejects(open({ ALPNProtocols: ["spdy/3"] }));
+});

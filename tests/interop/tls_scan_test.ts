@@ -1,0 +1,71 @@
+/** What a TLS scanner finds at the port of `tlsboot up`: nothing of weight but what is listed here, with its reason. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { runProgram } from "../support/child.ts";
+import { startSite } from "./support/site.ts";
+
+/** One line of the scanner's report. */
+interface Finding {
+  readonly id: string;
+  readonly severity: string;
+  readonly finding: string;
+}
+
+const OF_WEIGHT: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
+
+/** What the scanner marks down, and why it is so. */
+const ACCEPTED: Readonly<Record<string, string>> = {
+  cert_revocation: "a site's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
+};
+
+/** What must be found, by the scanner's names. */
+const WANTED: Readonly<Record<string, RegExp>> = {
+  SSLv2: /not offered/,
+  SSLv3: /not offered/,
+  TLS1: /not offered/,
+  TLS1_1: /not offered/,
+  TLS1_2: /offered/,
+  TLS1_3: /offered/,
+  ALPN_HTTP2: /^h2$/,
+  FS: /offered/,
+  secure_renego: /supported/,
+  secure_client_renego: /not vulnerable/,
+  CRIME_TLS: /not vulnerable/,
+  heartbleed: /not vulnerable/,
+  CCS: /not vulnerable/,
+  ticketbleed: /not vulnerable|no session ticket/i,
+  SWEET32: /not vulnerable/,
+  LUCKY13: /not vulnerable/,
+  RC4: /not vulnerable/,
+  LOGJAM: /not vulnerable/,
+  FREAK: /not vulnerable/,
+  DROWN: /not vulnerable/,
+};
+
+test("testssl.sh finds nothing of weight at the port of tlsboot up", async () => {
+  await using site = await startSite();
+  const report = site.folder.join("scan.json");
+  const scan = await runProgram("testssl", [
+    "--quiet",
+    ...["--color", "0"],
+    ...["--warnings", "off"],
+    ...["--jsonfile", report],
+    ...["--add-ca", site.caPath],
+    // Protocols, suites, forward secrecy, the server's preferences and defaults, known vulnerabilities.
+    ...["-p", "-s", "-f", "-P", "-S", "-U"],
+    site.server,
+  ]);
+  const findings = JSON.parse(await readFile(report, "utf8")) as readonly Finding[];
+  assert.ok(findings.length > 50, scan.stdout);
+  const found = new Map(findings.map(({ id, finding }) => [id, finding]));
+  for (const [id, want] of Object.entries(WANTED)) assert.match(found.get(id) ?? "nothing", want, id);
+  const weighty = findings.filter(({ severity }) => OF_WEIGHT.includes(severity));
+  assert.deepEqual(
+    weighty.filter(({ id }) => ACCEPTED[id] === undefined),
+    [],
+    "a new finding is mended, or listed with its reason",
+  );
+  // What is accepted and no longer found leaves the list.
+  assert.deepEqual(weighty.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
+});
