@@ -25,6 +25,7 @@ const UNIT = [
   "scripts/**/*_test.ts",
   "tests/*_test.ts",
   "tests/contract/*_test.ts",
+  "tests/overload/*_test.ts",
   "tests/e2e/*_test.ts",
   "tests/security/*_test.ts",
   // How answers are read, cut down and compared needs no Kubernetes.
@@ -46,6 +47,7 @@ const LONG = [
   "tests/interop/disk_fault_test.ts",
   "tests/interop/kubelet_rotation_test.ts",
   "tests/interop/soak_test.ts",
+  "tests/interop/tls_scan_test.ts",
   "tests/interop/whole_kubelet_test.ts",
 ];
 

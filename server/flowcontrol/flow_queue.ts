@@ -1,10 +1,10 @@
-/** Requests of one priority level that wait: flows take turns, and within a flow the first to come is the first to go. */
+/** Requests that wait: flows take turns, and within a flow the first to come is the first to go. */
 
-/** The queue of one level. */
-export class FlowQueue<T extends { readonly flow: string }> {
+/** One queue. */
+export class FlowQueue<T extends { readonly flow: unknown }> {
   readonly #limit: number;
   /** In the order of their turns. */
-  readonly #flows = new Map<string, Set<T>>();
+  readonly #flows = new Map<unknown, Set<T>>();
   #size = 0;
 
   constructor(limit: number) {
@@ -54,7 +54,7 @@ export class FlowQueue<T extends { readonly flow: string }> {
     return true;
   }
 
-  #newestOfLongest(newcomersFlow: string): T | "newcomer" {
+  #newestOfLongest(newcomersFlow: unknown): T | "newcomer" {
     let longest: Set<T> | undefined;
     for (const flow of this.#flows.values()) if (flow.size > (longest?.size ?? 0)) longest = flow;
     const own = (this.#flows.get(newcomersFlow)?.size ?? 0) + 1;

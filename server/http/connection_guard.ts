@@ -20,6 +20,7 @@ export interface GuardedConnection {
   recognised(): void;
   /** A request has come, alone or as one of many streams; `abort` ends it. */
   began(abort: () => void, isStream: boolean): GuardedRequest;
+  readonly isKnown: boolean;
   /** It is gone. */
   closed(): void;
 }
@@ -157,6 +158,9 @@ export function createConnectionGuard(
       return {
         secured: (next) => connection.endings = next,
         recognised: () => connection.isKnown = true,
+        get isKnown() {
+          return connection.isKnown;
+        },
         began(abort, isStream) {
           const request: Request = { startedAt: now(), abort };
           requests.add(request);

@@ -26,6 +26,7 @@ import {
   type GuardedRequest,
   type GuardLimits,
 } from "./connection_guard.ts";
+import { createPacing } from "./pacing.ts";
 import { splitWarnings } from "./warnings.ts";
 
 /** What the listener knows of a request beside the request. */
@@ -99,6 +100,8 @@ const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
 /** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
 const KEEP_ALIVE_MS = 180_000;
+/** kube-apiserver's; Go's client opens another connection for more. */
+const MAX_STREAMS = 100;
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -118,14 +121,19 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     (reason) => options.logger.info("connection ended", { reason }),
   );
   const guarded = new WeakMap<object, GuardedConnection>();
+  const pacing = createPacing(setImmediate);
   const handler = getRequestListener(
     async (request, { incoming, outgoing }) => {
       const session = sessionOf(incoming);
-      const held = guarded.get(session ?? incoming.socket)?.began(
-        () => abort(incoming, session),
-        session !== undefined,
-      );
+      const own = guarded.get(session ?? incoming.socket);
+      const held = own?.began(() => abort(incoming, session), session !== undefined);
       if (held !== undefined) outgoing.once("close", () => held.ended());
+      const turn = pacing.enter(own, own?.isKnown ?? false);
+      if (turn !== undefined) await turn;
+      // Whoever has gone meanwhile is not served.
+      if (outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true) {
+        return new Response(null);
+      }
       const response = await options.fetch(request, connectionOf(incoming, session, guarded, held));
       if (session !== undefined && response.headers.get("connection") === "close") {
         // HTTP/2 has no such header: the connection takes no further requests.
@@ -148,7 +156,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       maxHeaderSize: HEADER_LIMIT_BYTES,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
-      settings: { maxConcurrentStreams: 1000, maxHeaderListSize: HEADER_LIMIT_BYTES },
+      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: HEADER_LIMIT_BYTES },
       ...STREAM_RESETS,
     } as Parameters<typeof createSecureServer>[0],
     (incoming, outgoing) => {

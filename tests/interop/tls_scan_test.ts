@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runProgram } from "../support/child.ts";
+import { start } from "../support/child.ts";
 import { startSite } from "./support/site.ts";
 
 /** One line of the scanner's report. */
@@ -46,7 +46,7 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 test("testssl.sh finds nothing of weight at the port of tlsboot up", async () => {
   await using site = await startSite();
   const report = site.folder.join("scan.json");
-  const scan = await runProgram("testssl", [
+  await using running = start("testssl", [
     "--quiet",
     ...["--color", "0"],
     ...["--warnings", "off"],
@@ -56,6 +56,7 @@ test("testssl.sh finds nothing of weight at the port of tlsboot up", async () =>
     ...["-p", "-s", "-f", "-P", "-S", "-U"],
     site.server,
   ]);
+  const scan = await running.finished();
   const findings = JSON.parse(await readFile(report, "utf8")) as readonly Finding[];
   assert.ok(findings.length > 50, scan.stdout);
   const found = new Map(findings.map(({ id, finding }) => [id, finding]));

@@ -1,0 +1,187 @@
+/**
+ * `deno task overload`: attacks a running `tlsboot up` in every way of `scripts/overload/attacks.ts`, one after another,
+ * while an honest client asks on. Prints a table of memory and of the honest client's times; fails when an honest
+ * request is not answered, or memory is beyond its bound.
+ *
+ * Usage: overload.ts [--scale N] [--seconds N] [--seed N] [words of the attacks]
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { type Running, start } from "../tests/support/child.ts";
+import { createTempFolder } from "../tests/support/temp.ts";
+import { formatMachine } from "./bench/report.ts";
+import { sourcesOn } from "./bench/program.ts";
+import { ensureNode } from "./node_runtime.ts";
+import { type Attack, ATTACKS } from "./overload/attacks.ts";
+
+const REST_MS = 2_000;
+/** No attack may make the server larger than this. */
+const MAX_RSS_MB = 1_200;
+
+interface Figures {
+  readonly name: string;
+  /** Megabytes. */
+  readonly rss: { readonly before: number; readonly peak: number; readonly after: number };
+  readonly admin: Times;
+  readonly probe: Times;
+  readonly failed: number;
+  readonly logLines: number;
+}
+
+interface Times {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+interface Answer {
+  readonly kind: "admin" | "probe";
+  readonly code: number;
+  readonly ms: number;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: {
+      scale: { type: "string", default: "1" },
+      seconds: { type: "string", default: "10" },
+      seed: { type: "string", default: "1" },
+    },
+    allowPositionals: true,
+  });
+  const [scale, seconds, seed] = [Number(values.scale), Number(values.seconds), Number(values.seed)];
+  if (!(scale > 0 && scale <= 1 && seconds > 0 && Number.isInteger(seed))) {
+    throw new Error("--scale is above 0 and up to 1, --seconds above 0, --seed a whole number");
+  }
+  const chosen = ATTACKS.filter(({ name }) => positionals.every((word) => name.includes(word)));
+  const node = await ensureNode();
+  await using folder = await createTempFolder();
+  const data = folder.join("data");
+  await using server = sourcesOn(node).start(["up", "--secure-port", "0", "--data-dir", data]);
+  const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
+  const token = /token: "?([a-z0-9.]+)/.exec(await readFile(join(data, "bootstrap.kubeconfig"), "utf8"))?.[1] ?? "";
+  await using honest = start(node, [
+    "--disable-warning=ExperimentalWarning",
+    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+    join("scripts", "overload", "honest.ts"),
+    port,
+    join(data, "admin.kubeconfig"),
+  ]);
+  const site = { server, honest, port: Number(port), token, scale, seed, ms: seconds * 1000 };
+
+  const calm = await besiege(site, { name: "no attack", run: () => Promise.resolve() });
+  const figures = [calm];
+  for (const attack of chosen) {
+    process.stderr.write(`${attack.name}\n`);
+    figures.push(await besiege(site, attack));
+  }
+  process.stdout.write(
+    `${formatFigures(figures)}\n${formatMachine(node, `scale ${scale}, ${seconds} s each, seed ${seed}`)}`,
+  );
+  const isBad = ({ failed, rss }: Figures) => failed > 0 || rss.peak > MAX_RSS_MB;
+  for (const { name, failed, rss } of figures.filter(isBad)) {
+    process.stderr.write(`${name}: ${failed} honest requests failed, ${rss.peak} MB at most\n`);
+  }
+  return server.hasEnded() || figures.some(isBad) ? 1 : 0;
+}
+
+interface Site {
+  readonly server: Running;
+  readonly honest: Running;
+  readonly port: number;
+  readonly token: string;
+  readonly scale: number;
+  readonly seed: number;
+  readonly ms: number;
+}
+
+async function besiege(site: Site, attack: Attack): Promise<Figures> {
+  const before = await readRss(site.server.pid);
+  const [from, linesBefore] = [site.honest.stdout().length, linesOf(site.server)];
+  let peak = before;
+  const sampling = setInterval(() => {
+    readRss(site.server.pid).then((rss) => peak = Math.max(peak, rss), () => undefined);
+  }, 100);
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), site.ms);
+  const target = { ...site, random: randomFrom(site.seed), signal: over.signal };
+  await Promise.all([attack.run(target), new Promise((resolve) => over.signal.addEventListener("abort", resolve))]);
+  clearTimeout(timer);
+  const answers = answersIn(site.honest.stdout().slice(from));
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  clearInterval(sampling);
+  const timesOf = (kind: Answer["kind"]) => times(answers.filter((answer) => answer.kind === kind));
+  return {
+    name: attack.name,
+    rss: { before, peak, after: await readRss(site.server.pid) },
+    admin: timesOf("admin"),
+    probe: timesOf("probe"),
+    failed: answers.filter(({ code }) => code !== 200).length,
+    logLines: linesOf(site.server) - linesBefore,
+  };
+}
+
+async function readRss(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(text)?.[1]) / 1024);
+}
+
+function linesOf(running: Running): number {
+  return running.stderr().split("\n").length;
+}
+
+function answersIn(text: string): readonly Answer[] {
+  const from = text.indexOf("{");
+  return text.slice(from).split("\n").filter((line) => line.endsWith("}")).map((line) => JSON.parse(line) as Answer);
+}
+
+function times(answers: readonly Answer[]): Times {
+  const sorted = answers.map(({ ms }) => ms).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
+/** mulberry32. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+function formatFigures(figures: readonly Figures[]): string {
+  const [calm] = figures;
+  const head = [
+    "attack",
+    "memory before, at most, after",
+    "admin p50, p99",
+    "×",
+    "probe p50, p99",
+    "×",
+    "failed",
+    "log",
+  ];
+  const pair = ({ p50, p99 }: Times) => `${p50.toFixed(0)}, ${p99.toFixed(0)} ms`;
+  const ratio = (own: Times, base: Times | undefined) => (own.p50 / (base?.p50 ?? NaN)).toFixed(1);
+  const rows = figures.map(({ name, rss, admin, probe, failed, logLines }) => [
+    name,
+    `${rss.before}, ${rss.peak}, ${rss.after} MB`,
+    pair(admin),
+    ratio(admin, calm?.admin),
+    pair(probe),
+    ratio(probe, calm?.probe),
+    String(failed),
+    `${logLines}`,
+  ]);
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |\n`;
+  return line(head) + line(head.map(() => "---")) + rows.map(line).join("");
+}
+
+main().then((code) => process.exit(code), (error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+});
