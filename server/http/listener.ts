@@ -83,7 +83,7 @@ const HEADER_LIMIT_BYTES = 1_048_576;
 /** Node's 10 MB per session refuses parallel large lists on one connection. */
 const MAX_SESSION_MEMORY_MB = 1000;
 /** Informers cancel watches in bursts; a flood still ends the session. */
-const STREAM_RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+const STREAM_RESETS = { streamResetBurst: 4_000, streamResetRate: 500 };
 /** Those of TLS 1.3, and of 1.2 those with forward secrecy and authenticated encryption. */
 const CIPHERS = [
   "TLS_AES_128_GCM_SHA256",
@@ -152,6 +152,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: limits.strangerMs,
+      // Node's five seconds race with clients that ask every five seconds.
+      keepAliveTimeout: limits.idleMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
       maxHeaderSize: HEADER_LIMIT_BYTES,

@@ -1,0 +1,38 @@
+/** A process that may open few files, and more connections than that: it serves on, writes on, and says so once. */
+import assert from "node:assert/strict";
+import { request } from "node:https";
+import { test } from "node:test";
+import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
+import { openRaw, type RawConnection } from "../support/raw_http2.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const OPEN_FILES = 200;
+
+function probe(port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port, path: "/readyz", rejectUnauthorized: false, agent: false as const };
+    const sent = request(options, (answer) => {
+      answer.resume();
+      answer.on("end", () => resolve(answer.statusCode ?? 0));
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+test("tlsboot up with 200 open files is ready and writes while 400 strangers want in", async () => {
+  await using folder = await createTempFolder();
+  const data = folder.join("data");
+  const [command, args] = tlsbootCommand(["up", "--secure-port", "0", "--data-dir", data]);
+  await using server = start("sh", ["-c", `ulimit -n ${OPEN_FILES}; exec "$@"`, "sh", command, ...args]);
+  const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
+  const strangers: RawConnection[] = [];
+  for (let index = 0; index < 400; index++) strangers.push(await openRaw(Number(port), "h2"));
+  assert.equal(await probe(Number(port)), 200);
+  const created = await runTlsboot(["token", "create", "--data-dir", data], { cwd: folder.path });
+  assert.equal(created.code, 0, created.stderr);
+  assert.ok(strangers.filter((one) => one.isClosed()).length > 200);
+  const lines = server.stderr().split("\n").filter((line) => line.includes("too many connections"));
+  assert.ok(lines.length >= 1 && lines.length <= 20, `${lines.length} lines`);
+  for (const one of strangers) one[Symbol.dispose]();
+});
