@@ -24,8 +24,7 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
     const window = windows.get(key);
     if (window === undefined) {
       windows.set(key, { written: 1, leftOut: 0 });
-      const until = new Date(clock.now().getTime() + WINDOW_MS);
-      clock.sleepUntil(until, signal).then(() => close(level, message), () => close(level, message));
+      clock.sleep(WINDOW_MS, signal).then(() => close(level, message), () => close(level, message));
       return true;
     }
     if (window.written < LINES) {

@@ -82,7 +82,7 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
     };
     const cancel = (): void => give("cancelled");
     signal.addEventListener("abort", cancel, { once: true });
-    clock.sleepUntil(new Date(clock.now().getTime() + MAX_WAIT_MS), done.signal)
+    clock.sleep(MAX_WAIT_MS, done.signal)
       .then(() => give("time-out"), () => undefined);
     queues[place.level].add(waiting)?.settle("queue-full");
     try {

@@ -36,8 +36,8 @@ export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
     isWatched = true;
     try {
       for (let [first] = running; first !== undefined; [first] = running) {
-        await clock.sleepUntil(new Date(first.at), signal);
-        const now = clock.now().getTime();
+        await clock.sleep(Math.max(0, first.at - clock.elapsedMs()), signal);
+        const now = clock.elapsedMs();
         for (const one of running) {
           if (one.at > now) break;
           running.delete(one);
@@ -52,7 +52,7 @@ export function createCommonDeadline(clock: Clock, signal: AbortSignal): {
   return {
     async isDone(run) {
       const late = Promise.withResolvers<boolean>();
-      const own = { at: clock.now().getTime() + MAX_TIMEOUT_MS, expire: () => late.resolve(false) };
+      const own = { at: clock.elapsedMs() + MAX_TIMEOUT_MS, expire: () => late.resolve(false) };
       running.add(own);
       if (!isWatched) watch().catch(() => undefined);
       try {
