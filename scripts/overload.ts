@@ -11,7 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Running, start } from "../tests/support/child.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { formatMachine } from "./bench/report.ts";
+import { type Machine, readMachine } from "./bench/machine.ts";
 import { sourcesOn } from "./bench/program.ts";
 import { ensureNode } from "./node_runtime.ts";
 import { type Attack, ATTACKS } from "./overload/attacks.ts";
@@ -76,9 +76,8 @@ async function main(): Promise<number> {
     process.stderr.write(`${attack.name}\n`);
     figures.push(await besiege(site, attack));
   }
-  process.stdout.write(
-    `${formatFigures(figures)}\n${formatMachine(node, `scale ${scale}, ${seconds} s each, seed ${seed}`)}`,
-  );
+  const how = `scale ${scale}, ${seconds} s each, seed ${seed}`;
+  process.stdout.write(`${formatFigures(figures)}\n${formatMachine(readMachine(node))}, ${how}\n`);
   const isBad = ({ failed, rss }: Figures) => failed > 0 || rss.peak > MAX_RSS_MB;
   for (const { name, failed, rss } of figures.filter(isBad)) {
     process.stderr.write(`${name}: ${failed} honest requests failed, ${rss.peak} MB at most\n`);
@@ -151,6 +150,11 @@ function randomFrom(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
+}
+
+function formatMachine({ date, cores, processor, memoryGib, system, versions, load }: Machine): string {
+  const facts = [`${cores} cores (${processor})`, `${memoryGib} GiB`, system, `Node ${versions["Node"]}`];
+  return `${date.slice(0, 10)}, ${facts.join(", ")}, load ${load.toFixed(1)}`;
 }
 
 function formatFigures(figures: readonly Figures[]): string {
