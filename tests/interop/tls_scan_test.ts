@@ -28,7 +28,7 @@ const WANTED: Readonly<Record<string, RegExp>> = {
   TLS1_2: /offered/,
   TLS1_3: /offered/,
   ALPN_HTTP2: /^h2$/,
-  FS: /offered/,
+  PFS: /offered/,
   secure_renego: /supported/,
   secure_client_renego: /not vulnerable/,
   CRIME_TLS: /not vulnerable/,
