@@ -17,12 +17,13 @@ import type { FlowControl } from "./flowcontrol/flow_control.ts";
 import { OverloadError } from "./flowcontrol/overload_error.ts";
 import { placeOf } from "./flowcontrol/priority_levels.ts";
 import { respondOverloaded } from "./flowcontrol/respond_overloaded.ts";
+import { type Answer, isStream } from "./http/answer.ts";
 import { type AuditRecord, type AuditSink, formatAuditEvent } from "./http/audit.ts";
 import { createCommonDeadline, isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
 import { discoveredGroups } from "./http/discovered.ts";
 import { createDiscovery } from "./http/discovery.ts";
 import { refuseWhileDraining } from "./http/draining.ts";
-import { type Exchange, headerOf, repeatedHeaders } from "./http/exchange.ts";
+import { type Exchange, headerOf, type IncomingRequest, repeatedHeaders } from "./http/exchange.ts";
 import { Warnings } from "./http/warnings.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
 import { indexPaths } from "./http/index_paths.ts";
@@ -91,13 +92,20 @@ interface Variables {
   isLast: boolean | undefined;
 }
 
-type Env = { Bindings: Caller; Variables: Variables };
+/** Where the answer of one request is put; Hono itself is told that it was sent elsewhere. */
+interface Slot {
+  answer: Answer | undefined;
+  /** What comes later is not sent: the request took too long. */
+  isOver: boolean;
+}
+
+type Env = { Bindings: Caller & Slot; Variables: Variables };
 type AppContext = Context<Env>;
 
 const NOBODY: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
-/** Answers a request of a caller. */
-export type App = (request: Request, caller: Caller) => Promise<Response>;
+/** Answers a request of a caller; a `Request` will do, and `toResponse` makes a `Response` of the answer. */
+export type App = (request: IncomingRequest, caller: Caller) => Promise<Answer>;
 
 /** Builds the app. */
 export function createApp(deps: AppDeps): App {
@@ -109,20 +117,44 @@ export function createApp(deps: AppDeps): App {
   hono.use(takeSeat(deps));
   hono.use(authorize(deps));
   hono.all("*", dispatch(deps));
-  hono.notFound((context) => respondText(context.get("exchange"), 404, "404 page not found\n"));
-  hono.onError((error, context) => {
+  hono.notFound(async (context) =>
+    reply(context, await respondText(context.get("exchange"), 404, "404 page not found\n"))
+  );
+  hono.onError(async (error, context) => {
     const { status } = statusFromError(error);
-    if (error instanceof OverloadError) return respondOverloaded(context.get("exchange"));
+    if (error instanceof OverloadError) return reply(context, await respondOverloaded(context.get("exchange")));
     context.set("failure", status);
     if (status.code === 500) deps.logger.error("request failed", { path: context.req.path, error });
-    return respondError(context.get("exchange"), error);
+    return reply(context, await respondError(context.get("exchange"), error));
   });
   return async (request, caller) => {
-    if (readTarget(request.url, caller.target).path === undefined) {
-      return new Response("400 Bad Request", { status: 400 });
-    }
-    return await hono.fetch(request, caller);
+    if (readTarget(request.url, caller.target).path === undefined) return BAD_REQUEST;
+    const env: Env["Bindings"] = { ...caller, answer: undefined, isOver: false };
+    // Hono looks at method and URL alone, and hands the request on to us.
+    await hono.fetch(request as Request, env);
+    const { answer } = env;
+    if (answer === undefined) throw new Error("a request was not answered");
+    return request.method === "HEAD" ? withoutBody(answer) : answer;
   };
+}
+
+const BAD_REQUEST: Answer = {
+  status: 400,
+  headers: { "content-type": "text/plain;charset=UTF-8" },
+  body: new TextEncoder().encode("400 Bad Request"),
+};
+
+/** What Hono gets for an answer (`RESPONSE_ALREADY_SENT` of its Node adaptor). */
+const ELSEWHERE = new Response(null, { headers: { "x-hono-already-sent": "true" } });
+
+function reply(context: AppContext, answer: Answer): Response {
+  if (!context.env.isOver) context.env.answer = answer;
+  return ELSEWHERE;
+}
+
+function withoutBody(answer: Answer): Answer {
+  if (isStream(answer.body)) answer.body.cancel();
+  return { ...answer, body: undefined };
 }
 
 /** Gives the request its id and reading, and counts, times and audits the answer. */
@@ -143,18 +175,18 @@ function observe(deps: AppDeps) {
       user: NOBODY,
       auditId: (repeated?.get("audit-id") ?? request.headers.get("audit-id")) || createUid(deps.random),
       warnings: new Warnings(),
-      signal: AbortSignal.any([signal ?? request.signal, deps.stopping]),
+      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping])),
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
     if (info.verb === "watch") context.env.held?.stays();
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
-    if (info.isCut) context.res = await respondCut(exchange, requestUri);
-    else if (isRefused !== undefined) context.res = await isRefused;
+    if (info.isCut) context.res = reply(context, await respondCut(exchange, requestUri));
+    else if (isRefused !== undefined) context.res = reply(context, await isRefused);
     else await next();
-    if (context.get("isLast") === true) context.res.headers.set("connection", "close");
+    if (context.get("isLast") === true) context.env.answer = lastOf(context.env.answer);
     const answeredAt = deps.clock.now();
-    const code = context.res.status;
+    const code = context.env.answer?.status ?? 500;
     const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(info) };
     deps.metrics.observe(observed, code, (deps.clock.elapsedMs() - startedMs) / 1000);
     const { audit } = deps;
@@ -178,6 +210,16 @@ function observe(deps: AppDeps) {
     const complete = (): void => audit.write(formatAuditEvent(record, "ResponseComplete", deps.clock.now()));
     context.env.sent?.then(complete, complete);
   };
+}
+
+function lastOf(answer: Answer | undefined): Answer | undefined {
+  return answer === undefined ? undefined : { ...answer, headers: { ...answer.headers, connection: "close" } };
+}
+
+/** Made once, when it is asked for. */
+function onDemand<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /** Tells whether a request is about something that exists here, or a health check. */
@@ -205,24 +247,34 @@ function deadline(deps: AppDeps) {
     const milliseconds = requestedTimeout(exchange);
     if (milliseconds === undefined) {
       if (context.env.user !== undefined || exchange.info.verb === "watch") return await next();
-      if (!await common.isDone(next)) context.res = await respondTimedOut(exchange);
+      if (!await common.isDone(next)) await tellTimedOut(context);
       return;
     }
-    const isDone = await isDoneWithin(deps.clock, milliseconds, (signal) => {
-      context.set("exchange", { ...exchange, signal: AbortSignal.any([exchange.signal, signal]) });
+    // Less than a millisecond is over before anything begins.
+    const isDone = await isDoneWithin(deps.clock, Math.floor(milliseconds), (signal) => {
+      context.set("exchange", {
+        ...exchange,
+        signal: onDemand(() => AbortSignal.any([exchange.signal(), signal])),
+      });
       return next();
     });
-    if (!isDone) context.res = await respondTimedOut(exchange);
+    if (!isDone) await tellTimedOut(context);
   };
 }
 
+/** What comes later is not sent. */
+async function tellTimedOut(context: AppContext): Promise<void> {
+  context.res = reply(context, await respondTimedOut(context.get("exchange")));
+  context.env.isOver = true;
+}
+
 /** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
-async function respondCut(exchange: Exchange, requestUri: string): Promise<Response> {
+async function respondCut(exchange: Exchange, requestUri: string): Promise<Answer> {
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
   const text = `Internal Server Error: ${quoteText(requestUri)}: ${why}\n`;
-  const response = await respondText(exchange, 500, withoutMarkup(text));
-  response.headers.delete("cache-control");
-  return response;
+  const answer = await respondText(exchange, 500, withoutMarkup(text));
+  const { "cache-control": _control, ...headers } = answer.headers;
+  return { ...answer, headers };
 }
 
 function authenticate(deps: AppDeps) {
@@ -288,7 +340,7 @@ function takeSeat(deps: AppDeps) {
     const exchange = context.get("exchange");
     const place = context.env.user === undefined ? placeOf(exchange.user, exchange.info) : undefined;
     if (place === undefined) return await next();
-    const share = await deps.flowControl.enter(place, exchange.signal);
+    const share = await deps.flowControl.enter(place, exchange.signal());
     try {
       context.set("exchange", { ...exchange, share });
       await next();
@@ -321,8 +373,9 @@ function dispatch(deps: AppDeps) {
   );
   const version = new TextEncoder().encode(JSON.stringify(deps.version, undefined, 2));
   const index = new TextEncoder().encode(JSON.stringify({ paths: indexPaths(groups, deps.checks) }, undefined, 2));
-  return async (context: AppContext): Promise<Response> => {
-    const exchange = context.get("exchange");
+  return async (context: AppContext): Promise<Response> => reply(context, await answerOf(context.get("exchange")));
+
+  async function answerOf(exchange: Exchange): Promise<Answer> {
     const { info } = exchange;
     if (info.isResourceRequest) return await handleResource(exchange);
     if (info.path === "/version" || info.path.startsWith("/version/")) {
@@ -338,5 +391,5 @@ function dispatch(deps: AppDeps) {
     const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
     if (answer !== undefined) return await answer;
     return respondText(exchange, 404, "404 page not found\n");
-  };
+  }
 }

@@ -444,3 +444,9 @@ test("a PUT that creates takes the right to create besides the one to update", a
   await grant("creator", { ...rule, verbs: ["update", "create"] }, "default");
   assert.equal((await app.send("PUT", `${leases}/put`, { user: userOf("creator"), body })).code, 201);
 });
+
+test("app answers 504 to a request whose time is over before it begins, whatever comes of it later", async () => {
+  await using api = await createTestApp();
+  const answer = await api.send("GET", "/api/v1/namespaces/default?timeout=1ns");
+  assert.equal(answer.code, 504);
+});

@@ -2,51 +2,79 @@
  * A Transport into our own app: in-process clients pass authorization, admission, validation and audit like anybody;
  * only TLS is left out.
  */
-import type { Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
+import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import type { App } from "./app.ts";
+import { type AnswerBody, type AnswerHeaders, type AnswerStream, chunksOf, isStream } from "./http/answer.ts";
+import type { IncomingRequest } from "./http/exchange.ts";
 
 /** Builds the transport of one in-process user. */
 export function createLoopbackTransport(app: App, user: UserInfo, userAgent: string): Transport {
   return {
-    async send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
+    async send(request, signal) {
       signal.throwIfAborted();
-      const { method, path, headers, body } = request;
-      const response = await app(
-        new Request(`https://in-process${path}`, {
-          method,
-          headers: { "user-agent": userAgent, ...headers },
-          ...(body === undefined ? {} : { body }),
-        }),
-        { peer: undefined, remoteAddress: "in-process", rawHeaders: [], user, signal },
-      );
-      return {
-        status: response.status,
-        headers: Object.fromEntries(response.headers),
-        body: bodyOf(response, signal),
-      };
+      const { path: target } = request;
+      const caller = { peer: undefined, remoteAddress: "in-process", rawHeaders: [], target, user, signal };
+      const { status, headers, body } = await app(new InProcessRequest(request, userAgent, signal), caller);
+      return { status, headers: joinedLines(headers), body: bytesOf(body, signal) };
     },
   };
 }
 
-/**
- * Leaving the loop early or aborting cancels the stream, and with it the watch behind it. The abort is heard here too:
- * nobody holds the request of a running watch, and with a collected request its signal is gone.
- */
-async function* bodyOf(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  if (response.body === null) return;
-  const reader = response.body.getReader();
-  const cancel = (): void => void reader.cancel(signal.reason).catch(() => undefined);
+class InProcessRequest implements IncomingRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingRequest["headers"];
+  readonly signal: AbortSignal;
+  readonly #sent: Uint8Array<ArrayBuffer> | undefined;
+
+  constructor({ method, path, headers, body }: TransportRequest, userAgent: string, signal: AbortSignal) {
+    this.method = method;
+    this.url = `https://in-process${path}`;
+    this.signal = signal;
+    this.#sent = body;
+    const length = body === undefined ? {} : { "content-length": String(body.length) };
+    const lines: Readonly<Record<string, string>> = { "user-agent": userAgent, ...lowerCased(headers), ...length };
+    this.headers = { get: (name) => lines[name] ?? null };
+  }
+
+  get body(): ReadableStream<Uint8Array> | null {
+    return this.#sent === undefined ? null : new Blob([this.#sent]).stream();
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return Promise.resolve((this.#sent ?? new Uint8Array(0)).slice().buffer);
+  }
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function joinedLines(headers: AnswerHeaders): Readonly<Record<string, string>> {
+  const joined: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    joined[name] = typeof value === "string" ? value : value.join(", ");
+  }
+  return joined;
+}
+
+async function* bytesOf(body: AnswerBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (body === undefined) return;
+  if (isStream(body)) yield* piecesOf(body, signal);
+  else if (body instanceof Uint8Array) yield body;
+  else yield* chunksOf(body);
+}
+
+/** Leaving the loop early or aborting ends the stream, and with it the watch behind it. */
+async function* piecesOf(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const cancel = (): void => body.cancel();
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
   try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
+    for (let piece = await body.next(); piece !== undefined; piece = await body.next()) yield piece;
   } finally {
     signal.removeEventListener("abort", cancel);
-    await reader.cancel();
+    cancel();
   }
 }

@@ -88,6 +88,8 @@ export type { RejectReason } from "./flowcontrol/overload_error.ts";
 export type { LevelName, Place } from "./flowcontrol/priority_levels.ts";
 export type { GuardLimits } from "./http/connection_guard.ts";
 export { createLoopbackTransport } from "./loopback.ts";
+export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
+export type { IncomingRequest } from "./http/exchange.ts";
 export type { ServingPair } from "./http/listener.ts";
 export type { PeerCertificate } from "./authn/peer_certificate.ts";
 export type { AuditSink } from "./http/audit.ts";

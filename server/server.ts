@@ -110,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     clientCaPem: options.clientCaPem === undefined
       ? undefined
       : joinBundles(options.clientCaPem, options.clientIssuersPem),
-    fetch: (request, connection) => api.app(request, connection),
+    answer: (request, connection) => api.app(request, connection),
     logger: limitRepeats(options.logger, options.clock, stopping.signal),
     ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
   });

@@ -141,10 +141,20 @@ export function listTokenFacts(secret: Secret): TokenFacts | undefined {
   };
 }
 
+/** A token is looked at with each request that carries it, and its Secret stays the same. */
+const texts = new WeakMap<Secret, Map<string, string>>();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** The text of one key, empty when absent. */
 export function valueOf(secret: Secret, key: string): string {
-  const bytes = decodeBase64(secret.data?.[key] ?? "");
-  return bytes === undefined ? "" : new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  let known = texts.get(secret);
+  if (known === undefined) texts.set(secret, known = new Map());
+  let text = known.get(key);
+  if (text === undefined) {
+    const bytes = decodeBase64(secret.data?.[key] ?? "");
+    known.set(key, text = bytes === undefined ? "" : decoder.decode(bytes));
+  }
+  return text;
 }
 
 function expirationOf(secret: Secret): TokenFacts["expiration"] {

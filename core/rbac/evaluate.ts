@@ -120,7 +120,26 @@ interface Grant {
   readonly rules: readonly PolicyRule[] | undefined;
 }
 
-function* grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): Generator<Grant> {
+/** Of how many users and namespaces the grants are kept. */
+const MAX_KNOWN = 1_000;
+/** Names and groups longer than this together are nobody's who asks often. */
+const MAX_KEY_LENGTH = 2_000;
+const known = new WeakMap<RbacObjects, Map<string, readonly Grant[]>>();
+
+/** The grants of a user, which are asked for at every request; kept as long as roles and bindings stay. */
+function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
+  // JSON keeps the names apart, whatever is in them.
+  const key = JSON.stringify([namespace, user.username, user.groups]);
+  let ofAll = known.get(objects);
+  const remembered = ofAll?.get(key);
+  if (remembered !== undefined) return remembered;
+  const grants = [...findGrants(user, namespace, objects)];
+  if (ofAll === undefined || ofAll.size >= MAX_KNOWN) known.set(objects, ofAll = new Map());
+  if (key.length <= MAX_KEY_LENGTH) ofAll.set(key, grants);
+  return grants;
+}
+
+function* findGrants(user: UserInfo, namespace: string, objects: RbacObjects): Generator<Grant> {
   yield* grantsOfBindings(user, objects.clusterRoleBindings, "", objects);
   if (namespace !== "") yield* grantsOfBindings(user, objects.roleBindings.get(namespace) ?? [], namespace, objects);
 }

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { apiGroupDiscoveryListSchema } from "../../core/kube/kinds/apidiscovery_v2.ts";
 import type { Kind } from "../../core/kube/schema.ts";
+import type { Answer } from "./answer.ts";
 import type { DiscoveredGroup, DiscoveredResource } from "./discovered.ts";
 import { encodeWire } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
@@ -15,7 +16,7 @@ const TARGET = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" 
 const WIRE = { apiVersion: `${TARGET.g}/${TARGET.v}`, kind: TARGET.as, schema: apiGroupDiscoveryListSchema };
 
 /** Answers when the client asks for the aggregated form, else undefined. */
-export type AggregatedHandler = (exchange: Exchange) => Promise<Response> | undefined;
+export type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** Builds the handler of one document; `groups` in their order. */
 export function createAggregated(groups: readonly DiscoveredGroup[]): AggregatedHandler {

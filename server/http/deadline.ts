@@ -3,6 +3,7 @@ import { parseDuration } from "../../core/duration.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { badRequest, timeout } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes } from "./respond.ts";
 
@@ -83,7 +84,7 @@ export async function isDoneWithin(
 }
 
 /** The answer to a request whose time is over; Go leaves its type to be guessed. */
-export function respondTimedOut(exchange: Exchange): Promise<Response> {
+export function respondTimedOut(exchange: Exchange): Promise<Answer> {
   const { status } = timeout("request did not complete within the allotted timeout", 0);
   const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);
   return respondBytes(exchange, 504, "text/plain; charset=utf-8", body);

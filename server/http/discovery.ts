@@ -11,6 +11,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { pathNotFound } from "../../core/kube/status.ts";
+import type { Answer } from "./answer.ts";
 import { createAggregated } from "./aggregated_discovery.ts";
 import type { DiscoveredGroup, DiscoveredResource } from "./discovered.ts";
 import type { Wire } from "./encoding.ts";
@@ -20,13 +21,13 @@ import { respondWire } from "./respond.ts";
 import { assertRoute } from "./routes.ts";
 
 /** Answers every discovery path; undefined when the path is none, or its group is unknown. Throws StatusError 404, 405, 406. */
-export type DiscoveryHandler = (exchange: Exchange) => Promise<Response> | undefined;
+export type DiscoveryHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
-type Answer = (exchange: Exchange) => Promise<Response>;
+type Respond = (exchange: Exchange) => Promise<Answer>;
 
 /** Builds the handler over everything that is served. */
 export function createDiscovery(groups: readonly DiscoveredGroup[], serverAddress: () => string): DiscoveryHandler {
-  const answers = new Map<string, Answer>();
+  const answers = new Map<string, Respond>();
   const named = groups.filter(({ group }) => group !== "");
   const aggregatedCore = createAggregated(groups.filter(({ group }) => group === ""));
   answers.set("/api", (exchange) => {
@@ -67,7 +68,7 @@ const RESOURCE_LIST: Wire = { kind: "APIResourceList", apiVersion: "v1", schema:
 const VERSIONS: Wire = { kind: "APIVersions", apiVersion: "", schema: apiVersionsSchema };
 const RESOURCE_LIST_CORE: Wire = { kind: "APIResourceList", apiVersion: "", schema: apiResourceListSchema };
 
-function respondLegacy(exchange: Exchange, wire: Wire, object: object): Promise<Response> {
+function respondLegacy(exchange: Exchange, wire: Wire, object: object): Promise<Answer> {
   return respondWire(exchange, 200, wire, object, representationFor(exchange, { table: false, partial: false }));
 }
 

@@ -1,6 +1,7 @@
 /** What a server that stops says to requests that still arrive (apiserver `pkg/server/filters/waitgroup.go`). */
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { serviceUnavailable } from "../../core/kube/status.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { respondBytes } from "./respond.ts";
@@ -9,7 +10,7 @@ import { respondBytes } from "./respond.ts";
 const ANSWERED_TO_THE_END: readonly string[] = ["/readyz", "/livez", "/healthz", "/metrics"];
 
 /** The refusal of a new request; undefined for one that is still answered. Watches end by themselves. */
-export function refuseWhileDraining(exchange: Exchange): Promise<Response> | undefined {
+export function refuseWhileDraining(exchange: Exchange): Promise<Answer> | undefined {
   const { info: { path, verb } } = exchange;
   if (verb === "watch" || ANSWERED_TO_THE_END.some((prefix) => path.startsWith(prefix))) return undefined;
   if (headerOf(exchange, "user-agent")?.startsWith("kube-apiserver/") === true) return undefined;

@@ -1,7 +1,7 @@
 /** Writing objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
-import { encodeEnvelope, encodeList as encodeListMessage, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { encodeEnvelope, encodeListOfRaw, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
@@ -42,16 +42,16 @@ export function encodeStored(
   return Buffer.concat([typeHead(kind), stored.bytes.subarray(1), NEWLINE]);
 }
 
-/** Writes a list at one revision. */
+/** Writes a list at one revision; compact JSON is the kept bytes of its items, one after the other. */
 export function encodeStoredList(
   kind: Kind,
   metadata: ListMeta,
   items: readonly Pick<Stored, "object" | "bytes">[],
   mediaType: MediaType,
   pretty: boolean,
-): Uint8Array {
+): Uint8Array | readonly Uint8Array[] {
   if (mediaType === "application/vnd.kubernetes.protobuf") {
-    return encodeListMessage(kind, metadata, items.map((item) => item.object));
+    return encodeListOfRaw(kind, metadata, items.map((item) => keptMessage(kind, item)));
   }
   const apiVersion = apiVersionOf(kind);
   if (mediaType !== "application/json" || pretty) {
@@ -68,7 +68,16 @@ export function encodeStoredList(
     parts.push(item.bytes);
   }
   parts.push(LIST_END);
-  return Buffer.concat(parts);
+  return parts;
+}
+
+const messages = new WeakMap<Pick<Stored, "object">, Uint8Array>();
+
+/** The protobuf of a stored object, kept from the first list on that it stands in. */
+function keptMessage(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
+  let message = messages.get(item);
+  if (message === undefined) messages.set(item, message = encodeMessage(kind.schema, item.object));
+  return message;
 }
 
 /** The JSON of a stored object with its type, without the newline. */

@@ -4,17 +4,29 @@ import type { Share } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
 
+/** The little of a `Request` that is looked at, so that nobody need make a whole one. */
+export interface IncomingRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Pick<Headers, "get">;
+  /** Null for none. */
+  readonly body: ReadableStream<Uint8Array> | null;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
 /** Everything a handler may know of a request. */
 export interface Exchange {
-  readonly request: Request;
+  readonly request: IncomingRequest;
   readonly query: URLSearchParams;
   readonly info: RequestInfo;
   /** After impersonation. */
   readonly user: UserInfo;
   readonly auditId: string;
   readonly warnings: Warnings;
-  /** Aborts when the client goes away or the server stops. */
-  readonly signal: AbortSignal;
+  /** Aborts when the client goes away or the server stops; made when it is first asked for, as most never wait. */
+  readonly signal: () => AbortSignal;
   /** What it takes up of what everybody shares; absent for those who take part in no limits. */
   readonly share?: Share;
   /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */

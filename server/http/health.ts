@@ -1,5 +1,6 @@
 /** `/healthz`, `/livez`, `/readyz` and their single checks (`apiserver/pkg/server/healthz`). */
 import { quoteText } from "../../core/kube/quote.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondBytes, respondText } from "./respond.ts";
 
@@ -12,7 +13,7 @@ export interface HealthCheck {
 }
 
 /** Answers health paths; undefined for any other path. */
-export type HealthHandler = (exchange: Exchange) => Promise<Response> | undefined;
+export type HealthHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 const ENDPOINTS: readonly string[] = ["healthz", "livez", "readyz"];
 
@@ -43,13 +44,13 @@ function checksOf(endpoint: string, checks: readonly HealthCheck[]): readonly He
   return checks.filter(({ readyOnly }) => readyOnly !== true || endpoint === "readyz");
 }
 
-async function answerOne(exchange: Exchange, check: HealthCheck): Promise<Response> {
+async function answerOne(exchange: Exchange, check: HealthCheck): Promise<Answer> {
   const failure = await failureOf(check);
   if (failure !== undefined) return respondText(exchange, 500, `internal server error: ${failure}\n`);
   return respondBytes(exchange, 200, "text/plain; charset=utf-8", new TextEncoder().encode("ok"));
 }
 
-async function answerAll(exchange: Exchange, endpoint: string, checks: readonly HealthCheck[]): Promise<Response> {
+async function answerAll(exchange: Exchange, endpoint: string, checks: readonly HealthCheck[]): Promise<Answer> {
   const excluded = new Set(exchange.query.getAll("exclude"));
   const unknown = new Set(excluded);
   const lines: string[] = [];

@@ -8,7 +8,6 @@ import {
   createSecureServer,
   type Http2SecureServer,
   type Http2ServerRequest,
-  type Http2ServerResponse,
   type ServerHttp2Session,
 } from "node:http2";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -18,6 +17,8 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import type { Answer } from "./answer.ts";
+import type { IncomingRequest } from "./exchange.ts";
 import {
   type ConnectionGuard,
   createConnectionGuard,
@@ -27,7 +28,7 @@ import {
   type GuardLimits,
 } from "./connection_guard.ts";
 import { createPacing } from "./pacing.ts";
-import { splitWarnings } from "./warnings.ts";
+import { sendAnswer } from "./send_answer.ts";
 
 /** What the listener knows of a request beside the request. */
 export interface Connection {
@@ -45,7 +46,7 @@ export interface Connection {
 }
 
 /** Handles one request. */
-export type FetchHandler = (request: Request, connection: Connection) => Promise<Response> | Response;
+export type AnswerHandler = (request: IncomingRequest, connection: Connection) => Promise<Answer> | Answer;
 
 /** The serving certificate (leaf first) and its key, PEM. */
 export interface ServingPair {
@@ -61,7 +62,7 @@ export interface ListenOptions {
   readonly serving: ServingPair;
   /** PEM bundle that client certificates are checked against; undefined when none are trusted. */
   readonly clientCaPem: string | undefined;
-  readonly fetch: FetchHandler;
+  readonly answer: AnswerHandler;
   readonly logger: Logger;
   /** Where connections differ from `GUARD_LIMITS`. */
   readonly limits?: Partial<GuardLimits>;
@@ -102,6 +103,8 @@ const SWEEP_MS = 1_000;
 const KEEP_ALIVE_MS = 180_000;
 /** kube-apiserver's; Go's client opens another connection for more. */
 const MAX_STREAMS = 100;
+/** Tells the adaptor that the answer is on the wire already. */
+const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "true" } });
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
@@ -123,7 +126,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const guarded = new WeakMap<object, GuardedConnection>();
   const pacing = createPacing(setImmediate);
   const handler = getRequestListener(
-    async (request, { incoming, outgoing }) => {
+    async (request, env) => {
+      const { incoming } = env;
+      const outgoing = env.outgoing as ServerResponse;
       const session = sessionOf(incoming);
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
@@ -132,16 +137,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       if (turn !== undefined) await turn;
       // Whoever has gone meanwhile is not served.
       if (outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true) {
-        return new Response(null);
+        return ALREADY_SENT;
       }
-      const response = await options.fetch(request, connectionOf(incoming, session, guarded, held));
-      if (session !== undefined && response.headers.get("connection") === "close") {
-        // HTTP/2 has no such header: the connection takes no further requests.
-        response.headers.delete("connection");
-        if (!session.closed) session.close();
-      }
-      sendLinesApart(response.headers, outgoing);
-      return response;
+      const answer = await options.answer(request, connectionOf(incoming, session, guarded, held));
+      await sendAnswer(session === undefined ? answer : lastOverHttp2(answer, session), outgoing);
+      return ALREADY_SENT;
     },
     { overrideGlobalObjects: false },
   );
@@ -287,21 +287,12 @@ async function closed(server: Http2SecureServer, connections: ReadonlySet<Socket
   });
 }
 
-/** Headers of several values, each in a line of its own as kube-apiserver sends them; `Headers` joins them. */
-const APART: Readonly<Record<string, (joined: string) => readonly string[]>> = {
-  vary: (joined) => joined.split(", "),
-  warning: splitWarnings,
-};
-
-function sendLinesApart(headers: Headers, outgoing: ServerResponse | Http2ServerResponse): void {
-  for (const [name, split] of Object.entries(APART)) {
-    const joined = headers.get(name);
-    if (joined === null) continue;
-    const values = split(joined);
-    if (values.length < 2) continue;
-    headers.delete(name);
-    outgoing.setHeader(name, [...values]);
-  }
+/** HTTP/2 has no header that ends a connection: a session that is closed takes no further requests. */
+function lastOverHttp2(answer: Answer, session: ServerHttp2Session): Answer {
+  const { connection, ...headers } = answer.headers;
+  if (connection === undefined) return answer;
+  if (connection === "close" && !session.closed) session.close();
+  return { ...answer, headers };
 }
 
 const peers = new WeakMap<object, PeerCertificate>();

@@ -1,5 +1,6 @@
 /** Prometheus metrics under kube-apiserver's names, so that existing dashboards and alerts fit. */
 import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { encodeMetricFamilies, PROTOBUF_METRICS } from "./metrics_protobuf.ts";
@@ -85,7 +86,7 @@ export function createMetrics(): Metrics {
 const compress = promisify(gzip);
 
 /** Answers `/metrics`, whatever the method, in the form that the client reads. */
-export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Response> {
+export async function respondMetrics(exchange: Exchange, metrics: Metrics): Promise<Answer> {
   const { form, contentType } = formOf(headerOf(exchange, "accept") ?? "");
   const bytes = await metrics.render(form);
   const isCompressed = acceptsGzip(exchange);

@@ -1,5 +1,4 @@
 /** `/openapi/v3` with its documents, and `/openapi/v2`, all made from the descriptions of the kinds. */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
@@ -14,6 +13,7 @@ import {
   type ServedKind,
 } from "../../core/kube/openapi/mod.ts";
 import type { Clock } from "../../core/ports.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
@@ -21,7 +21,7 @@ import { acceptsGzip, respondEmpty } from "./respond.ts";
 import { type Content, serveContent } from "./serve_content.ts";
 
 /** Answers OpenAPI paths; undefined for any other path. */
-export type OpenapiHandler = (exchange: Exchange) => Promise<Response> | undefined;
+export type OpenapiHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** One document in its forms, each made when it is first asked for. */
 interface Document {
@@ -75,7 +75,7 @@ export function createOpenapi(
   };
 }
 
-function respondV3(exchange: Exchange, name: string, document: Document): Promise<Response> {
+function respondV3(exchange: Exchange, name: string, document: Document): Promise<Answer> {
   const vary = { vary: "Accept" };
   const form = chooseForm(exchange, "v3");
   if (form === undefined) return respondEmpty(exchange, 406, vary);
@@ -94,18 +94,17 @@ function respondV3(exchange: Exchange, name: string, document: Document): Promis
 }
 
 /** The whole of version 2 is compressed whenever the client accepts it. */
-async function respondV2(exchange: Exchange, document: Document): Promise<Response> {
+async function respondV2(exchange: Exchange, document: Document): Promise<Answer> {
   const form = chooseForm(exchange, "v2");
-  const vary = { vary: "Accept-Encoding, Accept" };
+  const vary = { vary: ["Accept-Encoding", "Accept"] };
   if (form === undefined) return respondEmpty(exchange, 406, vary);
   const response = await serveContent(exchange, document.contentOf(form), vary);
   if (!acceptsGzip(exchange) || response.status !== 200) return response;
-  const bytes = Buffer.from(await response.arrayBuffer());
-  const body = bytes.length < GZIP_FROM_BYTES ? bytes : await compress(bytes);
-  const headers = new Headers(response.headers);
-  headers.set("content-length", String(body.length));
-  if (body !== bytes) headers.set("content-encoding", "gzip");
-  return new Response(body as BodyInit, { status: response.status, headers });
+  const bytes = response.body;
+  if (!(bytes instanceof Uint8Array) || bytes.length < GZIP_FROM_BYTES) return response;
+  const body = await compress(bytes);
+  const headers = { ...response.headers, "content-length": String(body.length), "content-encoding": "gzip" };
+  return { ...response, headers, body };
 }
 
 function chooseForm(exchange: Exchange, version: "v2" | "v3"): Form | undefined {

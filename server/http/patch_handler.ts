@@ -4,6 +4,7 @@ import { notFound } from "../../core/kube/status.ts";
 import { trackOwners } from "../registry/managed_fields.ts";
 import type { Target } from "../registry/registry.ts";
 import { type Change, updateObject } from "../registry/update.ts";
+import type { Answer } from "./answer.ts";
 import { applyBody, readConfig } from "./apply_body.ts";
 import { readBody } from "./body.ts";
 import { type Exchange, headerOf } from "./exchange.ts";
@@ -14,7 +15,7 @@ import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sen
 import { authorizeCreate, respondUpdated, type UpdateDeps, userAgentOf } from "./write_handlers.ts";
 
 /** Answers a PATCH. Server-side apply creates what is missing, for those who may create an object of that name. */
-export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const type = parsePatchType(headerOf(exchange, "content-type"));
   const representation = representationFor(exchange, convertibleOf(target));
   const bytes = await readBody(exchange);

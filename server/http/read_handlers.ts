@@ -5,6 +5,7 @@ import {
   partialObjectMetadataListSchema,
   partialObjectMetadataListV1beta1Schema,
 } from "../../core/kube/kinds/partial_list.ts";
+import type { Answer } from "./answer.ts";
 import { goTypeOf } from "./go_names.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
@@ -42,9 +43,9 @@ export function representationFor(exchange: Exchange, can: Convertible): Represe
 }
 
 /** GET of one object, also of a subresource. */
-export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
-  const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
+  const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal());
   return respondStored(deps, exchange, 200, target.resource, stored, representation);
 }
 
@@ -56,7 +57,7 @@ export function respondStored(
   resource: Resource,
   stored: Pick<Stored, "object" | "bytes">,
   representation: Representation,
-): Promise<Response> {
+): Promise<Answer> {
   const { mediaType, pretty, as } = representation;
   switch (as) {
     case "object":
@@ -91,11 +92,11 @@ export function respondStored(
 }
 
 /** GET of a collection. */
-export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, listConvertible(target));
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
-  const list = await listObjects(deps, target, options, exchange.signal);
+  const list = await listObjects(deps, target, options, exchange.signal());
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
@@ -109,7 +110,7 @@ export function respondList(
   resource: Resource,
   list: SentList,
   representation: Representation,
-): Promise<Response> {
+): Promise<Answer> {
   const { mediaType, pretty, as, metaVersion } = representation;
   const metadata: ListMeta = {
     resourceVersion: String(list.revision),

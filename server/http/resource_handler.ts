@@ -6,6 +6,7 @@ import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { convertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondText } from "./respond.ts";
 import { handleGet, handleList } from "./read_handlers.ts";
@@ -24,7 +25,7 @@ export interface Served {
 const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 
 /** Handles one resource request. */
-export type ResourceHandler = (exchange: Exchange) => Promise<Response>;
+export type ResourceHandler = (exchange: Exchange) => Promise<Answer>;
 
 /** Builds the handler of `/api/…` and `/apis/…` below a version. */
 export function createResourceHandler(deps: UpdateDeps, served: Served): ResourceHandler {
@@ -45,7 +46,7 @@ export function createResourceHandler(deps: UpdateDeps, served: Served): Resourc
   };
 }
 
-function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Response> {
+function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { info } = exchange;
   const scoped = review.kind.namespaced === (info.namespace !== "");
   // `/watch/…` is authorized as a watch: whoever may watch everything may not ask on behalf of others.
@@ -54,7 +55,7 @@ function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Pro
   return handleReview(deps, review, exchange);
 }
 
-function dispatch(served: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Response> {
+function dispatch(served: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
   const { conversion } = resource;
   const deps = conversion === undefined ? served : { ...served, storage: convertedStorage(served.storage, conversion) };
   const { info } = exchange;

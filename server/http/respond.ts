@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
 import { statusFromError } from "../../core/kube/status.ts";
+import { type Answer, type AnswerBody, type AnswerHeaders, joined, lengthOf } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
@@ -15,24 +16,41 @@ const GZIP_LEVEL = 1;
 
 const compress = promisify(gzip);
 
-/** Sends bytes. */
+/** Sends bytes, in one piece or in many. */
 export async function respondBytes(
   exchange: Exchange,
   status: number,
   contentType: string,
-  bytes: Uint8Array,
-  extra: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  const headers = baseHeaders(exchange, extra);
-  headers.set("content-type", contentType);
-  let body = bytes;
-  if (bytes.length > GZIP_THRESHOLD_BYTES && acceptsGzip(exchange)) {
-    body = await compress(bytes, { level: GZIP_LEVEL });
-    headers.set("content-encoding", "gzip");
-    headers.append("vary", "Accept-Encoding");
+  bytes: Uint8Array | readonly Uint8Array[],
+  extra: AnswerHeaders = {},
+): Promise<Answer> {
+  const isWhole = bytes instanceof Uint8Array;
+  const length = isWhole ? bytes.length : lengthOf(bytes);
+  if (length <= GZIP_THRESHOLD_BYTES || !acceptsGzip(exchange)) {
+    return answerOf(exchange, status, contentType, bytes, length, extra);
   }
-  headers.set("content-length", String(body.length));
-  return new Response(body as BodyInit, { status, headers });
+  const compressed = await compress(isWhole ? bytes : joined(bytes, length), { level: GZIP_LEVEL });
+  return answerOf(exchange, status, contentType, compressed, compressed.length, {
+    ...extra,
+    "content-encoding": "gzip",
+    vary: [...[extra["vary"] ?? []].flat(), "Accept-Encoding"],
+  });
+}
+
+function answerOf(
+  exchange: Exchange,
+  status: number,
+  contentType: string,
+  body: AnswerBody,
+  length: number,
+  extra: AnswerHeaders,
+): Answer {
+  const headers = {
+    ...baseHeaders(exchange, extra),
+    "content-type": contentType,
+    "content-length": String(length),
+  };
+  return { status, headers, body };
 }
 
 /** Sends a typed object. */
@@ -42,7 +60,7 @@ export function respondWire(
   wire: Parameters<typeof encodeWire>[0],
   object: object,
   representation: Representation,
-): Promise<Response> {
+): Promise<Answer> {
   const mediaType = wire.schema === undefined && representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? "application/json"
     : representation.mediaType;
@@ -53,7 +71,7 @@ export function respondWire(
 export const STATUS_WIRE: Parameters<typeof encodeWire>[0] = { apiVersion: "v1", kind: "Status", schema: statusSchema };
 
 /** Sends an error as a Status in the type that the client accepts; anything untyped becomes a plain 500. */
-export function respondError(exchange: Exchange, error: unknown): Promise<Response> {
+export function respondError(exchange: Exchange, error: unknown): Promise<Answer> {
   const { status, headers } = statusFromError(error);
   const userAgent = headerOf(exchange, "user-agent") ?? "";
   const representation = negotiateError(headerOf(exchange, "accept"), exchange.query, userAgent);
@@ -71,8 +89,8 @@ export function respondText(
   exchange: Exchange,
   status: number,
   text: string,
-  extra: Readonly<Record<string, string>> = {},
-): Promise<Response> {
+  extra: AnswerHeaders = {},
+): Promise<Answer> {
   return respondBytes(exchange, status, "text/plain; charset=utf-8", new TextEncoder().encode(text), {
     ...extra,
     "x-content-type-options": "nosniff",
@@ -83,19 +101,20 @@ export function respondText(
 export function respondEmpty(
   exchange: Exchange,
   status: number,
-  extra: Readonly<Record<string, string>> = {},
-): Promise<Response> {
-  return Promise.resolve(new Response(null, { status, headers: baseHeaders(exchange, extra) }));
+  extra: AnswerHeaders = {},
+): Promise<Answer> {
+  return Promise.resolve({ status, headers: baseHeaders(exchange, extra), body: undefined });
 }
 
 /** Headers of every answer, and those of this one. */
-export function baseHeaders(exchange: Exchange, extra: Readonly<Record<string, string>> = {}): Headers {
-  const headers = new Headers();
-  headers.set("audit-id", exchange.auditId);
-  headers.set("cache-control", "no-cache, private");
-  for (const warning of exchange.warnings.headers()) headers.append("warning", warning);
-  for (const [name, value] of Object.entries(extra)) headers.set(name, value);
-  return headers;
+export function baseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
+  const warnings = exchange.warnings.headers();
+  return {
+    "audit-id": exchange.auditId,
+    "cache-control": "no-cache, private",
+    ...(warnings.length === 0 ? {} : { warning: warnings }),
+    ...extra,
+  };
 }
 
 /** Whether the client reads gzip. */

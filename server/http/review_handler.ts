@@ -7,6 +7,7 @@ import { badRequest } from "../../core/kube/status.ts";
 import type { RegistryDeps } from "../registry/registry.ts";
 import type { Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
+import type { Answer } from "./answer.ts";
 import { decodeBody, readBody } from "./body.ts";
 import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
@@ -17,7 +18,7 @@ import { representationFor } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
 
 /** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
-export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Response> {
+export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { kind } = review;
   const representation = representationFor(exchange, { table: false, partial: true, serverVersion: "v1" });
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));

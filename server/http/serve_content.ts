@@ -1,4 +1,5 @@
 /** Documents with conditions and ranges, as Go's `http.ServeContent` sends them. */
+import type { Answer, AnswerHeaders } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { baseHeaders, respondEmpty, respondText } from "./respond.ts";
@@ -12,10 +13,8 @@ export interface Content {
   readonly modifiedAt: Date;
 }
 
-type Extra = Readonly<Record<string, string>>;
-
 /** Sends the document, a range of it, or that it need not be sent. */
-export function serveContent(exchange: Exchange, content: Content, extra: Extra = {}): Promise<Response> {
+export function serveContent(exchange: Exchange, content: Content, extra: AnswerHeaders = {}): Promise<Answer> {
   const { bytes, contentType, etag, modifiedAt } = content;
   const validators = { ...extra, ...(etag === undefined ? {} : { etag }) };
   const dated = { ...validators, "last-modified": modifiedAt.toUTCString() };
@@ -39,9 +38,9 @@ export function serveContent(exchange: Exchange, content: Content, extra: Extra 
   });
 }
 
-function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: Extra): Promise<Response> {
+function full(exchange: Exchange, status: number, bytes: Uint8Array, extra: AnswerHeaders): Promise<Answer> {
   const headers = baseHeaders(exchange, { ...extra, "content-length": String(bytes.length) });
-  return Promise.resolve(new Response(bytes as BodyInit, { status, headers }));
+  return Promise.resolve({ status, headers, body: bytes });
 }
 
 /** RFC 9110 section 13.2.2. */

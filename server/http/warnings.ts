@@ -55,11 +55,6 @@ export class Warnings {
 const CONTROLS = /\p{Cc}/u;
 const HEADINGS = ["yaml: unmarshal errors:\n", "error converting YAML to JSON: yaml: unmarshal errors:\n"];
 
-/** The values of a joined `Warning` header: a quotation mark inside of a text always stands behind a backslash. */
-export function splitWarnings(joined: string): readonly string[] {
-  return joined.split(/, (?=299 - ")/);
-}
-
 function headerText(text: string): string {
   const mended = text.toWellFormed();
   // What goes beyond Latin-1 cannot be handed to Deno.

@@ -4,6 +4,7 @@ import { badRequest, genericServerError } from "../../core/kube/status.ts";
 import { assertSelectable, parseRevision, parseUintText } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type WatchStart } from "../registry/watch.ts";
+import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { assertStreamable } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
@@ -17,7 +18,7 @@ import { watchBody, watchContentType } from "./watch_stream.ts";
 const MIN_WATCH_MS = 1_800_000;
 
 /** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
-export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, { table: true, partial: true, serverVersion: "v1" });
   // On the old path nothing needs to ask for a watch, and what does not is read like a list.
   const isAsked = isWatchQuery(exchange.query);
@@ -27,7 +28,8 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const start = startOf(options);
   const includeObject = representation.as === "Table" ? parseIncludeObject(exchange.query) : "Metadata";
   assertStreamable(representation);
-  const watching = await openWatch(deps, { ...target, name: "" }, start, exchange.signal);
+  const signal = exchange.signal();
+  const watching = await openWatch(deps, { ...target, name: "" }, start, signal);
 
   const compressed = isStreamingList(options) && acceptsGzip(exchange);
   const format = { resource: target.resource, representation, includeObject, clock: deps.clock, compressed };
@@ -36,9 +38,11 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
     bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,
     timeoutMs: timeoutOf(options) ?? MIN_WATCH_MS * (1 + deps.random.float()),
   };
-  const headers = baseHeaders(exchange, compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {});
-  headers.set("content-type", watchContentType(representation));
-  return new Response(watchBody(watching, format, timing, exchange.signal), { status: 200, headers });
+  const headers = baseHeaders(exchange, {
+    ...(compressed ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {}),
+    "content-type": watchContentType(representation),
+  });
+  return { status: 200, headers, body: watchBody(watching, format, timing, signal) };
 }
 
 /**

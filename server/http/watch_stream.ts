@@ -14,9 +14,11 @@ import type { Clock } from "../../core/ports.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { WatchEvent, Watching } from "../registry/watch.ts";
 import type { Stored } from "../storage/storage.ts";
+import type { AnswerStream } from "./answer.ts";
 import { storedJson, type Wire, wireOf } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { gzipMember } from "./gzip_member.ts";
+import { SharedEncodings } from "./shared_encodings.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
 /** How the events of one watch are written. */
@@ -54,53 +56,93 @@ export function watchBody(
   format: WatchFormat,
   timing: WatchTiming,
   signal: AbortSignal,
-): ReadableStream<Uint8Array> {
-  const encode = createEventEncoder(format);
-  const over = new AbortController();
-  const startedAt = format.clock.elapsedMs();
-  const endsAt = startedAt + timing.timeoutMs;
-  const bookmarks = createBookmarks(timing, startedAt);
-  const stop = () => over.abort(new Error("the watch is over"));
-  signal.addEventListener("abort", stop, { once: true });
-  const finish = () => {
-    signal.removeEventListener("abort", stop);
-    watching[Symbol.dispose]();
-    over.abort(new Error("the watch is over"));
-  };
+): AnswerStream {
+  return new WatchStream(watching, format, timing, signal);
+}
 
-  let pending: Promise<readonly WatchEvent[] | undefined> | undefined;
-  /** What is to be sent next; undefined when the watch is over. */
-  async function nextEvents(): Promise<readonly WatchEvent[] | undefined> {
-    while (true) {
-      const now = format.clock.elapsedMs();
-      if (now >= endsAt) return undefined;
-      pending ??= watching.next();
-      const wakeAt = Math.max(Math.min(endsAt, bookmarks.dueAt()), now);
-      const outcome = await raceEvents(pending, format.clock, wakeAt - now, over.signal);
-      if (outcome.kind === "over") return undefined;
-      if (outcome.kind === "events") {
-        pending = undefined;
-        return outcome.events;
-      }
-      const at = format.clock.elapsedMs();
-      const revision = at < endsAt && bookmarks.take(at) ? watching.progress() : undefined;
-      if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
-    }
+class WatchStream implements AnswerStream {
+  readonly #watching: Watching;
+  readonly #format: WatchFormat;
+  readonly #encode: EventEncoder;
+  readonly #endsAt: number;
+  readonly #bookmarks: Bookmarks;
+  readonly #signal: AbortSignal;
+  readonly #onAbort = (): void => this.cancel();
+  readonly #over = new AbortController();
+  #wake: () => void = () => {};
+  /** The events that are waited for, or what came of it. */
+  #arriving = false;
+  #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
+  #isAlarmSet = false;
+
+  constructor(watching: Watching, format: WatchFormat, timing: WatchTiming, signal: AbortSignal) {
+    this.#watching = watching;
+    this.#format = format;
+    this.#encode = createEventEncoder(format);
+    const startedAt = format.clock.elapsedMs();
+    this.#endsAt = startedAt + timing.timeoutMs;
+    this.#bookmarks = createBookmarks(timing, startedAt);
+    this.#signal = signal;
+    if (signal.aborted) this.cancel();
+    else signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const events = await nextEvents();
-      const encoded = events === undefined ? undefined : encode(events);
-      if (encoded !== undefined) controller.enqueue(format.compressed ? await gzipMember(encoded) : encoded);
-      if (encoded !== undefined && events?.some((event) => event.type === "ERROR") !== true) return;
-      finish();
-      controller.close();
-    },
-    cancel() {
-      finish();
-    },
-  }, { highWaterMark: 0 });
+  async next(): Promise<Uint8Array | undefined> {
+    const events = await this.#nextEvents();
+    const encoded = events === undefined ? undefined : this.#encode(events);
+    if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
+    return encoded !== undefined && this.#format.compressed ? await gzipMember(encoded) : encoded;
+  }
+
+  cancel(): void {
+    if (this.#over.signal.aborted) return;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#watching[Symbol.dispose]();
+    this.#over.abort(new Error("the watch is over"));
+    this.#wake();
+  }
+
+  /** What is to be sent next; undefined when the watch is over. */
+  async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
+    while (!this.#over.signal.aborted) {
+      const now = this.#format.clock.elapsedMs();
+      if (now >= this.#endsAt) return undefined;
+      if (this.#arrived !== undefined) {
+        const { events } = this.#arrived;
+        this.#arrived = undefined;
+        return events;
+      }
+      const revision = this.#bookmarks.take(now) ? this.#watching.progress() : undefined;
+      if (revision !== undefined) return [{ type: "BOOKMARK", revision, initialEventsEnd: false }];
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#awaitEvents();
+        this.#setAlarm(Math.min(this.#endsAt, this.#bookmarks.dueAt()) - now);
+      });
+    }
+    return undefined;
+  }
+
+  #awaitEvents(): void {
+    if (this.#arriving) return;
+    this.#arriving = true;
+    this.#watching.next().then((events) => {
+      this.#arriving = false;
+      this.#arrived = { events };
+      this.#wake();
+    });
+  }
+
+  /** One alarm at a time: times only move on, and an early look does no harm. */
+  #setAlarm(ms: number): void {
+    if (this.#isAlarmSet) return;
+    this.#isAlarmSet = true;
+    const rung = (): void => {
+      this.#isAlarmSet = false;
+      this.#wake();
+    };
+    this.#format.clock.sleep(ms, this.#over.signal).then(rung, rung);
+  }
 }
 
 /** When bookmarks are due: about once a minute, and shortly before the end where there is time for it. */
@@ -121,40 +163,14 @@ function createBookmarks({ bookmarks, timeoutMs }: WatchTiming, startedAt: numbe
   };
 }
 
-type Outcome =
-  | { readonly kind: "events"; readonly events: readonly WatchEvent[] | undefined }
-  | { readonly kind: "timer" }
-  | { readonly kind: "over" };
-
-async function raceEvents(
-  events: Promise<readonly WatchEvent[] | undefined>,
-  clock: Clock,
-  waitMs: number,
-  over: AbortSignal,
-): Promise<Outcome> {
-  if (over.aborted) return { kind: "over" };
-  const timer = new AbortController();
-  const stop = () => timer.abort(over.reason);
-  over.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([
-      events.then((value): Outcome => ({ kind: "events", events: value })),
-      clock.sleep(waitMs, timer.signal).then(
-        (): Outcome => ({ kind: "timer" }),
-        (): Outcome => ({ kind: "over" }),
-      ),
-    ]);
-  } finally {
-    over.removeEventListener("abort", stop);
-    timer.abort(new Error("no longer waiting"));
-  }
-}
+type Bookmarks = ReturnType<typeof createBookmarks>;
+type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
 
 /**
  * An encoder of event batches; it remembers whether the Table's columns have been sent. Undefined where there is no such
  * form: no object is a list.
  */
-function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]) => Uint8Array | undefined {
+function createEventEncoder(format: WatchFormat): EventEncoder {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
   let columnsSent = false;
   const encodeOne = (event: WatchEvent): Uint8Array => {
@@ -168,8 +184,8 @@ function createEventEncoder(format: WatchFormat): (events: readonly WatchEvent[]
     }
     const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
-    if (!protobuf && format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
-      return storedLine(format.resource.kind, event.type, event.stored);
+    if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
+      return sharedEvent(format.resource.kind, event.type, event.stored, protobuf);
     }
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
@@ -245,6 +261,17 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
 }
 
 const LINE_END = Buffer.from("}\n");
+
+const encodings = new SharedEncodings();
+
+/** An event with a whole stored object, encoded once for all watches. */
+function sharedEvent(kind: Kind, type: string, stored: Stored, protobuf: boolean): Uint8Array {
+  const { apiVersion, kind: name } = wireOf(kind);
+  return encodings.of(stored, `${protobuf ? "protobuf" : "json"} ${type} ${apiVersion} ${name}`, () => {
+    if (!protobuf) return storedLine(kind, type, stored);
+    return encodeWatchFrame(type, encodeEnvelope(apiVersion, name, encodeMessage(kind.schema, stored.object)));
+  });
+}
 
 /** An event around the JSON that is kept of every stored object. */
 function storedLine(kind: Kind, type: string, stored: Stored): Uint8Array {

@@ -13,6 +13,7 @@ import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
 import { trackOwners } from "../registry/managed_fields.ts";
 import { withMeta } from "../registry/write.ts";
+import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
@@ -24,7 +25,7 @@ import { respondWire, STATUS_WIRE } from "./respond.ts";
 import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
 
 /** POST to a collection. */
-export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleCreate(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const bytes = await readBody(exchange);
@@ -45,7 +46,7 @@ export interface UpdateDeps extends RegistryDeps {
 }
 
 /** PUT of an object or subresource. */
-export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
@@ -73,7 +74,7 @@ export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">,
 }
 
 /** DELETE of one object: a Status, or the object while finalizers hold it. */
-export async function handleDelete(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Response> {
+export async function handleDelete(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
   const options = await readDeleteOptions(exchange, false);
   const deleted = await deleteObject(deps, target, options);
@@ -101,12 +102,12 @@ export async function handleDeleteCollection(
   deps: RegistryDeps,
   target: Target,
   exchange: Exchange,
-): Promise<Response> {
+): Promise<Answer> {
   const representation = representationFor(exchange, listConvertible(target));
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
   const options = await readDeleteOptions(exchange, true);
-  const { objects, ...listed } = await deleteCollection(deps, target, query, options, exchange.signal);
+  const { objects, ...listed } = await deleteCollection(deps, target, query, options, exchange.signal());
   const list = { ...listed, items: objects.map((object) => ({ object, bytes: jsonBytes(object) })) };
   return respondList(deps, exchange, target.resource, list, representation);
 }
@@ -118,7 +119,7 @@ export function respondUpdated(
   resource: Resource,
   updated: Updated,
   representation: Representation,
-): Promise<Response> {
+): Promise<Answer> {
   const status = updated.created ? 201 : 200;
   return updated.kind === "stored"
     ? respondStored(deps, exchange, status, resource, updated.stored, representation)
@@ -133,7 +134,7 @@ function respondUnstored(
   resource: Resource,
   object: KubeObject,
   representation: Representation,
-): Promise<Response> {
+): Promise<Answer> {
   const stored = { object, bytes: jsonBytes(object) };
   return respondStored(deps, exchange, status, resource, stored, representation);
 }

@@ -10,7 +10,7 @@ import type { Engine } from "./_engine.ts";
 import { EventExpiry } from "./_expiry.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
 import { createSteadyNow } from "./_steady_now.ts";
-import { createStored } from "./_stored.ts";
+import { createStored, releaseObject } from "./_stored.ts";
 import { type Listener, Watchers } from "./_watchers.ts";
 import {
   AlreadyExistsError,
@@ -196,6 +196,7 @@ export class JournaledStorage implements Storage {
     engine.apply(changes, compaction);
     this.#expiry.observe(changes);
     this.#watchers.notify(batch.events);
+    for (const { previous } of batch.events) releaseObject(previous);
     batch.settle();
   }
 }

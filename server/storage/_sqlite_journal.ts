@@ -10,7 +10,7 @@ import type { Compaction, LoggedEvent } from "./_history.ts";
 import type { Journal } from "./_journaled_storage.ts";
 import { corruptError, ioError } from "./_sqlite_errors.ts";
 import type { DatabaseFile } from "./_sqlite_file.ts";
-import { parseStored } from "./_stored.ts";
+import { readStored, releaseObject } from "./_stored.ts";
 import type { StorageEvent, Stored } from "./storage.ts";
 
 /** A row of `changes`; `value` is null for a deletion. */
@@ -126,6 +126,7 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
     if (revision > compactedRevision) {
       base ??= [...living.values()];
       const previous = living.get(key);
+      releaseObject(previous);
       changes.push({ event: eventOf(key, revision, current, previous), at });
     }
     writtenAt.delete(key);
@@ -147,7 +148,7 @@ function decodeRow(path: string, { revision, key, value, checksum }: Row): Store
   if (checksumOf(revision, key, value) !== checksum) {
     throw corruptError(path, `revision ${revision} of "${key}" is damaged`);
   }
-  return value === null ? undefined : parseStored(key, revision, value);
+  return value === null ? undefined : readStored(key, revision, value);
 }
 
 function readCompactedRevision(path: string, database: DatabaseSync): number {

@@ -1,4 +1,7 @@
-/** Makes the stored form of an object: its revision in `metadata.resourceVersion`, its JSON encoded once. */
+/**
+ * Makes the stored form of an object: its revision in `metadata.resourceVersion`, its JSON encoded once. The bytes are
+ * what is kept; the object is kept beside them while it is the newest of its key, and read from them afterwards.
+ */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import type { Stored } from "./storage.ts";
@@ -7,13 +10,47 @@ import type { Stored } from "./storage.ts";
 export function createStored(key: string, object: KubeObject, revision: number): Stored {
   const { kind: _kind, apiVersion: _apiVersion, ...fields } = object;
   const numbered = { ...fields, metadata: withRevision(object.metadata, String(revision)) };
-  return { key, revision, object: numbered, bytes: jsonBytes(numbered) };
+  return new KeptStored(key, revision, jsonBytes(numbered), numbered);
 }
 
-/** Reads a stored form back; throws SyntaxError when the bytes are not JSON. */
-export function parseStored(key: string, revision: number, bytes: Uint8Array): Stored {
-  return { key, revision, object: JSON.parse(new TextDecoder().decode(bytes)) as KubeObject, bytes };
+/** A stored form that was read back; its object throws SyntaxError when the bytes are not JSON. */
+export function readStored(key: string, revision: number, bytes: Uint8Array): Stored {
+  return new KeptStored(key, revision, bytes, undefined);
 }
+
+/** Lets go of the object of a state that is history: five minutes of it would be several times what there is. */
+export function releaseObject(stored: Stored | undefined): void {
+  if (stored instanceof KeptStored) stored.release();
+}
+
+class KeptStored implements Stored {
+  readonly key: string;
+  readonly revision: number;
+  readonly bytes: Uint8Array;
+  #object: KubeObject | undefined;
+  #isHistory = false;
+
+  constructor(key: string, revision: number, bytes: Uint8Array, object: KubeObject | undefined) {
+    this.key = key;
+    this.revision = revision;
+    this.bytes = bytes;
+    this.#object = object;
+  }
+
+  get object(): KubeObject {
+    if (this.#object !== undefined) return this.#object;
+    const object = JSON.parse(decoder.decode(this.bytes)) as KubeObject;
+    if (!this.#isHistory) this.#object = object;
+    return object;
+  }
+
+  release(): void {
+    this.#object = undefined;
+    this.#isHistory = true;
+  }
+}
+
+const decoder = new TextDecoder();
 
 /** Sets `resourceVersion` at its place in Go's field order (`meta/v1` ObjectMeta: after `uid`). */
 function withRevision(metadata: ObjectMeta, resourceVersion: string): ObjectMeta {

@@ -1,4 +1,5 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
+import { toResponse } from "../../server/http/answer.ts";
 import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
@@ -91,13 +92,13 @@ export async function createTestApp(
     serverAddress: () => "127.0.0.1:6443",
     ...options,
   });
-  const open: TestApp["open"] = (method, path, request = {}) => {
+  const open: TestApp["open"] = async (method, path, request = {}) => {
     const { headers = {}, body, rawHeaders = [], signal } = request;
     const user = "user" in request ? request.user : ADMIN;
     const isObject = typeof body === "object" && !(body instanceof Uint8Array);
     const sent = isObject ? JSON.stringify(body) : body;
     const type = sent === undefined ? {} : { "content-type": "application/json" };
-    return api.app(
+    const answer = await api.app(
       new Request(`https://api.test${path}`, {
         method,
         headers: { ...type, ...headers },
@@ -112,6 +113,7 @@ export async function createTestApp(
         ...(user === undefined ? {} : { user }),
       },
     );
+    return toResponse(answer);
   };
   return {
     api,

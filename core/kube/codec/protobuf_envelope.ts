@@ -17,13 +17,28 @@ const MAGIC: readonly number[] = [0x6b, 0x38, 0x73, 0x00];
 
 /** Wraps an encoded object. */
 export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array): Uint8Array<ArrayBuffer> {
+  return beginEnvelope(apiVersion, kind, raw.length).raw(raw).raw(END).finish();
+}
+
+/** The same around an object that is long: its pieces are pieces of the answer. */
+export function encodeEnvelopeOfPieces(
+  apiVersion: string,
+  kind: string,
+  raw: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  const length = raw.reduce((sum, piece) => sum + piece.length, 0);
+  return [beginEnvelope(apiVersion, kind, length).finish(), ...raw, END];
+}
+
+/** contentEncoding and contentType, always written and always empty. */
+const END = Uint8Array.from([0x1a, 0, 0x22, 0]);
+
+/** All that stands before an object. */
+function beginEnvelope(apiVersion: string, kind: string, length: number): BinaryWriter {
   const writer = new BinaryWriter().raw(Uint8Array.from(MAGIC));
   writer.tag(1, WireType.LengthDelimited).fork();
   writer.tag(1, WireType.LengthDelimited).string(apiVersion).tag(2, WireType.LengthDelimited).string(kind);
-  writer.join();
-  writer.tag(2, WireType.LengthDelimited).bytes(raw);
-  // contentEncoding and contentType, always written and always empty.
-  return writer.tag(3, WireType.LengthDelimited).string("").tag(4, WireType.LengthDelimited).string("").finish();
+  return writer.join().tag(2, WireType.LengthDelimited).uint32(length);
 }
 
 /** Unwraps a body; throws `DecodeError` with the serializer's text (apimachinery `protobuf.go`). */

@@ -4,7 +4,7 @@ import type { ListMeta } from "../meta.ts";
 import { listSchemaOf } from "../kinds/list.ts";
 import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { apiVersionOf, type Kind } from "../schema.ts";
-import { encodeEnvelope } from "./protobuf_envelope.ts";
+import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
 import { encodeMessage } from "./protobuf_write.ts";
 
@@ -14,21 +14,23 @@ export interface DecodedList {
   readonly items: readonly Record<string, unknown>[];
 }
 
-/** Encodes a list with its envelope. */
-export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<object>): Uint8Array<ArrayBuffer> {
+/** Encodes a list with its envelope, in pieces that follow one another. */
+export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<object>): readonly Uint8Array[] {
   return encodeListOfRaw(kind, listMeta, Array.from(items, (item) => encodeMessage(kind.schema, item)));
 }
 
-/** Encodes a list with its envelope from items that `encodeMessage` made. */
+/** Encodes a list with its envelope from items that `encodeMessage` made, which are pieces of the answer themselves. */
 export function encodeListOfRaw(
   kind: Kind,
   listMeta: ListMeta,
   rawItems: Iterable<Uint8Array>,
-): Uint8Array<ArrayBuffer> {
-  const writer = new BinaryWriter();
-  writer.tag(1, WireType.LengthDelimited).bytes(encodeMessage(listMetaSchema, listMeta));
-  for (const raw of rawItems) writer.tag(2, WireType.LengthDelimited).bytes(raw);
-  return encodeEnvelope(apiVersionOf(kind), kind.listKind, writer.finish());
+): readonly Uint8Array[] {
+  const meta = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(encodeMessage(listMetaSchema, listMeta));
+  const pieces: Uint8Array[] = [meta.finish()];
+  for (const raw of rawItems) {
+    pieces.push(new BinaryWriter().tag(2, WireType.LengthDelimited).uint32(raw.length).finish(), raw);
+  }
+  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, pieces);
 }
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */

@@ -159,12 +159,12 @@ test("encodeList() and decodeList() keep a list, from objects or from encoded it
   const body = encodeList(certificateSigningRequestKind, { resourceVersion: "7" }, items);
   const raw = items.map((item) => encodeMessage(certificateSigningRequestKind.schema, item));
   assert.deepEqual(encodeListOfRaw(certificateSigningRequestKind, { resourceVersion: "7" }, raw), body);
-  const envelope = decodeEnvelope(body);
+  const envelope = decodeEnvelope(Buffer.concat(body));
   assert.equal(envelope.kind, "CertificateSigningRequestList");
   assert.equal(envelope.apiVersion, apiVersionOf(certificateSigningRequestKind));
   const list = decodeList(certificateSigningRequestKind, envelope.raw);
   assert.deepEqual(list, { metadata: { resourceVersion: "7" }, items });
-  const empty = decodeEnvelope(encodeList(secretKind, {}, []));
+  const empty = decodeEnvelope(Buffer.concat(encodeList(secretKind, {}, [])));
   assert.deepEqual(decodeList(secretKind, empty.raw), { metadata: {}, items: [] });
 });
 

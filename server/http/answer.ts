@@ -1,0 +1,85 @@
+/** What a request is answered with, before anything of it is on the wire. */
+
+/** Values by lower-case name; several values of one name are sent in a line each. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
+
+/** A body that comes to be while it is read. */
+export interface AnswerStream {
+  /** The next piece; undefined at the end. One call at a time. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Nobody reads on: a waiting `next` ends. A second call does nothing. */
+  cancel(): void;
+}
+
+/** Bytes in one piece or in many that are sent one after the other, or a stream; undefined for none. */
+export type AnswerBody = Uint8Array | readonly Uint8Array[] | AnswerStream | undefined;
+
+/** Status, headers and body. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly body: AnswerBody;
+}
+
+/** What is sent together: enough to be worth a call, little enough that a slow reader holds up no memory. */
+const CHUNK_BYTES = 131_072;
+
+/** Tells whether a body is a stream. */
+export function isStream(body: AnswerBody): body is AnswerStream {
+  return body !== undefined && "next" in body;
+}
+
+/** The pieces of a body that is there, put together to chunks of some size. */
+export function* chunksOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let length = 0;
+  for (const piece of pieces) {
+    waiting.push(piece);
+    length += piece.length;
+    if (length < CHUNK_BYTES) continue;
+    yield joined(waiting, length);
+    waiting = [];
+    length = 0;
+  }
+  if (length > 0) yield joined(waiting, length);
+}
+
+/** How many bytes some pieces are together. */
+export function lengthOf(pieces: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
+}
+
+/** One piece out of many. */
+export function joined(pieces: readonly Uint8Array[], length: number = lengthOf(pieces)): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** The answer as the web knows it. */
+export function toResponse({ status, headers, body }: Answer): Response {
+  const lines = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    for (const line of typeof value === "string" ? [value] : value) lines.append(name, line);
+  }
+  return new Response(webBodyOf(body) as BodyInit | null, { status, headers: lines });
+}
+
+function webBodyOf(body: AnswerBody): ReadableStream<Uint8Array> | Uint8Array | null {
+  if (body === undefined) return null;
+  if (!isStream(body)) return body instanceof Uint8Array ? body : joined(body);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const piece = await body.next();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+    cancel: () => body.cancel(),
+  }, { highWaterMark: 0 });
+}
