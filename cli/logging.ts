@@ -44,12 +44,46 @@ export function createLogger(options: LoggerOptions): Logger {
       message: [message],
       rawMessage: message,
       timestamp: options.clock.now().getTime(),
-      properties: redactFields(fields),
+      properties: withoutReserved(redactFields(fields)),
     };
     // What is not seen is escaped as in JSON, so that a line of either format stays what it is.
     options.stderr.write(escapeUnseen(formatter(record)));
   };
   return scoped(write, {});
+}
+
+/** What every line of JSON has. */
+const RESERVED = ["@timestamp", "level", "message", "logger"] as const;
+
+/** A field of such a name would stand in its place; it is called by its name with `_` behind it. */
+function withoutReserved(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!RESERVED.some((name) => Object.hasOwn(fields, name))) return fields;
+  const isReserved = (name: string) => RESERVED.some((known) => known === name);
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [isReserved(name) ? `${name}_` : name, value]),
+  );
+}
+
+/** The settings of `--logging-format` and `-v`. */
+export interface LogSettings {
+  readonly loggingFormat: LogFormat | undefined;
+  readonly v: number;
+}
+
+/** From here on klog's users expect each step. */
+const DEBUG_VERBOSITY = 4;
+
+/** The logger of a role, as its flags want it. */
+export function createRoleLogger(
+  { settings: { loggingFormat: format, v }, isDebug }: { readonly settings: LogSettings; readonly isDebug: boolean },
+  io: Pick<LoggerOptions, "stderr" | "clock">,
+): Logger {
+  return createLogger({
+    stderr: io.stderr,
+    clock: io.clock,
+    level: isDebug || v >= DEBUG_VERBOSITY ? "debug" : "info",
+    ...(format === undefined ? {} : { format }),
+  });
 }
 
 function scoped(write: (level: LogLevel, message: string, fields: LogFields) => void, scope: LogFields): Logger {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../core/brand.ts";
 import { createCapturedIo } from "../tests/support/captured_io.ts";
-import { createLogger, type LogFormat } from "./logging.ts";
+import { createLogger, createRoleLogger, type LogFormat } from "./logging.ts";
 
 function logged(format: LogFormat, write: (logger: ReturnType<typeof createLogger>) => void): string {
   const io = createCapturedIo();
@@ -27,6 +27,39 @@ test("createLogger() writes text on a terminal and JSON elsewhere", () => {
   for (const io of [terminal, pipe]) createLogger({ stderr: io.stderr, clock: io.clock }).error("failed");
   assert.match(terminal.stderrText(), /ERROR failed\n$/);
   assert.equal(JSON.parse(pipe.stderrText()).message, "failed");
+});
+
+test("createLogger() lets no field stand in for what every line has, and writes one line whatever is in it", () => {
+  const fields = {
+    message: "a",
+    level: "b",
+    "@timestamp": "c",
+    logger: "d",
+    text: "one\ntwo",
+    error: new Error("x\ny"),
+  };
+  const line = logged("json", (logger) => logger.info("said", fields));
+  assert.equal(line.indexOf("\n"), line.length - 1);
+  const read = JSON.parse(line);
+  assert.deepEqual([read["@timestamp"], read.level, read.message], ["2026-01-01T00:00:00.000Z", "INFO", "said"]);
+  const text = logged("text", (logger) => logger.info("said", fields));
+  assert.equal(text.indexOf("\n"), text.length - 1);
+});
+
+test("createRoleLogger() writes as the flags say", () => {
+  for (
+    const [settings, isDebug, expected] of [
+      [{ loggingFormat: undefined, v: 0 }, false, 0],
+      [{ loggingFormat: "text", v: 3 }, false, 0],
+      [{ loggingFormat: "text", v: 4 }, false, 1],
+      [{ loggingFormat: "json", v: 0 }, true, 1],
+    ] as const
+  ) {
+    const io = createCapturedIo();
+    createRoleLogger({ settings, isDebug }, io).debug("step");
+    assert.equal(io.stderrText().split("\n").length - 1, expected);
+    if (expected === 1) assert.equal(io.stderrText().startsWith("{"), settings.loggingFormat === "json");
+  }
 });
 
 test("createLogger() leaves out what is below its level", () => {

@@ -9,6 +9,7 @@ export type ErrorCode =
   | "access_denied"
   | "already_exists"
   | "api_error"
+  | "backup_invalid"
   | "ca_expired"
   | "ca_invalid"
   | "clock_skew"

@@ -277,6 +277,19 @@ export {
 } from "./signing/plan.ts";
 
 // What goes away by itself.
+export {
+  AUDIT_LEVELS,
+  AUDIT_STAGES,
+  type AuditDecision,
+  type AuditLevel,
+  type AuditPolicy,
+  type AuditResources,
+  type AuditRule,
+  type AuditStage,
+  decideAudit,
+  DEFAULT_AUDIT_POLICY,
+} from "./audit/policy.ts";
+export { readAuditPolicy } from "./audit/policy_file.ts";
 export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./cleaning/token.ts";
 

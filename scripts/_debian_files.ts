@@ -38,6 +38,10 @@ export async function debianFiles(root: string, edition: ManEdition): Promise<re
     completion("zsh", "zsh/vendor-completions/_tlsboot"),
     completion("fish", "fish/vendor_completions.d/tlsboot.fish"),
     file("usr/share/doc/tlsboot/copyright", renderLicenses()),
+    file(
+      "usr/share/doc/tlsboot/examples/tlsboot.rules.yaml",
+      await readFile(join(root, "packaging", "prometheus", "tlsboot.rules.yaml"), "utf8"),
+    ),
     compressed("usr/share/doc/tlsboot/changelog.gz", await readFile(join(root, "CHANGELOG.md"), "utf8")),
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * Installs what the tests of the released file need from Debian: an emulator and libraries for arm64, tools that make a
- * bare host, the libraries of an old release, what makes a disk fail and sets a clock, and a scanner of TLS. Does
+ * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, and age, which opens our backups. Does
  * nothing where they are there.
  */
 import process from "node:process";
@@ -12,9 +12,10 @@ const BARE_HOST = ["strace", "util-linux", "iproute2"];
 /** The compiler is for `tests/interop/support/disk_fault.c`. */
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
+const BACKUP = ["age"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER]);
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BACKUP]);
   await ensureOldLibraries();
 }
 

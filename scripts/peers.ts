@@ -51,6 +51,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("certmanager", "./cmd/certmanager"),
   kubernetes("load", "./cmd/load"),
   kubernetes("soak", "./cmd/soak"),
+  kubernetes("promcheck", "./cmd/promcheck"),
   kubernetes("criserver", "./cmd/criserver"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
   {

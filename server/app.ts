@@ -3,22 +3,20 @@
  * seat → authorize → dispatch; nothing skips a step. In-process clients pass the same way, only TLS is left out.
  */
 import { type Context, Hono, type Next } from "hono";
-import type { Status } from "../core/kube/meta.ts";
 import { quoteText } from "../core/kube/quote.ts";
-import { pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
+import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
-import type { Decision } from "../core/rbac/attributes.ts";
 import type { Authenticator } from "./authn/authentication.ts";
 import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
 import { createImpersonation } from "./authz/impersonation.ts";
+import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import type { FlowControl } from "./flowcontrol/flow_control.ts";
 import { OverloadError } from "./flowcontrol/overload_error.ts";
 import { placeOf } from "./flowcontrol/priority_levels.ts";
 import { respondOverloaded } from "./flowcontrol/respond_overloaded.ts";
 import { type Answer, isStream } from "./http/answer.ts";
-import { type AuditRecord, type AuditSink, formatAuditEvent } from "./http/audit.ts";
 import { createCommonDeadline, isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
 import { discoveredGroups } from "./http/discovered.ts";
 import { createDiscovery } from "./http/discovery.ts";
@@ -31,6 +29,9 @@ import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
 import { attributesOf, parseRequestInfo, type RequestInfo } from "./http/request_info.ts";
 import { readTarget } from "./http/request_target.ts";
+import { servedPaths } from "./http/served_paths.ts";
+import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
+import { sourceIpsOf } from "./http/source_ips.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
 import { assertRoute } from "./http/routes.ts";
@@ -42,7 +43,7 @@ export interface AppDeps extends RegistryDeps {
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
   readonly flowControl: FlowControl;
-  readonly audit: AuditSink | undefined;
+  readonly audit: AuditOptions | undefined;
   readonly metrics: Metrics;
   readonly checks: readonly HealthCheck[];
   /** `/version`, as it is sent. */
@@ -77,17 +78,11 @@ export interface Caller {
   readonly isHttp2?: boolean;
   /** Absent for in-process clients. */
   readonly held?: HeldConnection;
-  /** Settles when the answer has been sent, or will not be; at once when absent. */
-  readonly sent?: Promise<void>;
 }
 
 interface Variables {
   exchange: Exchange;
-  requester: UserInfo | undefined;
-  impersonated: UserInfo | undefined;
-  decision: Decision | undefined;
-  /** What went wrong, as the client is told. */
-  failure: Status | undefined;
+  receivedAt: Date;
   /** The connection is of no use after this answer. */
   isLast: boolean | undefined;
 }
@@ -123,8 +118,10 @@ export function createApp(deps: AppDeps): App {
   hono.onError(async (error, context) => {
     const { status } = statusFromError(error);
     if (error instanceof OverloadError) return reply(context, await respondOverloaded(context.get("exchange")));
-    context.set("failure", status);
-    if (status.code === 500) deps.logger.error("request failed", { path: context.req.path, error });
+    if (status.code === 500) {
+      const { auditId } = context.get("exchange");
+      deps.logger.error("request failed", { path: context.req.path, auditId, error });
+    }
     return reply(context, await respondError(context.get("exchange"), error));
   });
   return async (request, caller) => {
@@ -162,12 +159,13 @@ function observe(deps: AppDeps) {
   const isServed = servedPaths(deps.served);
   return async (context: AppContext, next: Next): Promise<void> => {
     const { raw: request } = context.req;
-    const { rawHeaders, remoteAddress, user, signal, target } = context.env;
+    const { rawHeaders, user, signal, target } = context.env;
     const { requestUri, path = "", query } = readTarget(request.url, target);
     const receivedAt = deps.clock.now();
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
     const repeated = repeatedHeaders(rawHeaders);
+    let streamed: Promise<void> | undefined;
     const exchange: Exchange = {
       request,
       query,
@@ -175,40 +173,23 @@ function observe(deps: AppDeps) {
       user: NOBODY,
       auditId: (repeated?.get("audit-id") ?? request.headers.get("audit-id")) || createUid(deps.random),
       warnings: new Warnings(),
+      onStream: (ended) => void (streamed = ended),
       signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping])),
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
+    context.set("receivedAt", receivedAt);
     if (info.verb === "watch") context.env.held?.stays();
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (info.isCut) context.res = reply(context, await respondCut(exchange, requestUri));
     else if (isRefused !== undefined) context.res = reply(context, await isRefused);
     else await next();
     if (context.get("isLast") === true) context.env.answer = lastOf(context.env.answer);
-    const answeredAt = deps.clock.now();
     const code = context.env.answer?.status ?? 500;
     const observed = { info, dryRun: query.has("dryRun"), isServed: isServed(info) };
     deps.metrics.observe(observed, code, (deps.clock.elapsedMs() - startedMs) / 1000);
-    const { audit } = deps;
-    if (audit === undefined) return;
-    const record: AuditRecord = {
-      auditId: exchange.auditId,
-      requestUri,
-      info,
-      user: context.get("requester") ?? NOBODY,
-      impersonatedUser: context.get("impersonated"),
-      remoteAddress,
-      userAgent: headerOf(exchange, "user-agent") ?? "",
-      code,
-      failure: context.get("failure"),
-      decision: context.get("decision"),
-      receivedAt,
-    };
-    const isStream = info.verb === "watch" && code === 200;
-    if (!isStream) return audit.write(formatAuditEvent(record, "ResponseComplete", answeredAt));
-    audit.write(formatAuditEvent(record, "ResponseStarted", answeredAt));
-    const complete = (): void => audit.write(formatAuditEvent(record, "ResponseComplete", deps.clock.now()));
-    context.env.sent?.then(complete, complete);
+    streamed?.then(deps.metrics.beginLongRunning(observed));
+    context.get("exchange").audit?.answered(code, streamed);
   };
 }
 
@@ -220,23 +201,6 @@ function lastOf(answer: Answer | undefined): Answer | undefined {
 function onDemand<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;
-}
-
-/** Tells whether a request is about something that exists here, or a health check. */
-function servedPaths({ resources, reviews }: Served): (info: RequestInfo) => boolean {
-  const keyOf = (group: string, version: string, resource: string, sub = "") =>
-    [group, version, resource, sub].join("/");
-  const known = new Set([
-    ...reviews.map(({ kind }) => keyOf(kind.group, kind.version, kind.plural)),
-    ...resources.flatMap(({ kind: { group, version, plural }, subresources }) => [
-      keyOf(group, version, plural),
-      ...subresources.map(({ name }) => keyOf(group, version, plural, name)),
-    ]),
-  ]);
-  return ({ isResourceRequest, path, apiGroup, apiVersion, resource, subresource }) =>
-    isResourceRequest
-      ? known.has(keyOf(apiGroup, apiVersion, resource, subresource))
-      : ["/healthz", "/livez", "/readyz", "/version", "/metrics"].includes(path);
 }
 
 /** Gives the request the time that its client gives it, or that every request has; in-process clients wait as they like. */
@@ -279,32 +243,61 @@ async function respondCut(exchange: Exchange, requestUri: string): Promise<Answe
 
 function authenticate(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
-    const exchange = context.get("exchange");
     // Strangers could keep connections busy: over HTTP/2 they get one answer each.
     context.set("isLast", context.env.isHttp2 === true && context.env.user === undefined);
-    const user = context.env.user ?? await authenticatedUser(deps, exchange, context.env);
+    const user = context.env.user ?? await authenticatedUser(deps, context);
     if (!isAnonymous(user)) {
       context.set("isLast", false);
       context.env.held?.recognised();
     }
-    context.set("requester", user);
-    context.set("exchange", { ...exchange, user });
+    const audited = withAudit(deps, context, user);
+    context.set("exchange", { ...audited, user });
+    if (audited.audit?.received() === false) throw internalError("failed to store audit event");
     await next();
   };
+}
+
+/** Begins the trail of a request, if the policy wants one. */
+function withAudit(deps: AppDeps, context: AppContext, user: UserInfo | undefined): Exchange {
+  const exchange = context.get("exchange");
+  if (deps.audit === undefined) return exchange;
+  const { url } = context.req.raw;
+  const audit = beginAudit(deps.audit, deps.metrics.audit, () => deps.clock.now(), {
+    auditId: exchange.auditId,
+    requestUri: readTarget(url, context.env.target).requestUri,
+    info: exchange.info,
+    user,
+    sourceIps: sourceIpsOf(exchange, context.env.remoteAddress),
+    userAgent: headerOf(exchange, "user-agent") ?? "",
+    receivedAt: context.get("receivedAt"),
+  });
+  return audit === undefined ? exchange : { ...exchange, audit };
 }
 
 function isAnonymous({ username, groups }: UserInfo): boolean {
   return username === ANONYMOUS_USER || groups.includes(UNAUTHENTICATED_GROUP);
 }
 
-async function authenticatedUser(deps: AppDeps, exchange: Exchange, caller: Caller): Promise<UserInfo> {
+async function authenticatedUser(deps: AppDeps, context: AppContext): Promise<UserInfo> {
+  const exchange = context.get("exchange");
+  const startedMs = deps.clock.elapsedMs();
   const result = await deps.authenticate({
     authorizationHeader: headerOf(exchange, "authorization"),
-    peerCertificate: caller.peer,
+    peerCertificate: context.env.peer,
   });
   for (const warning of result.warnings ?? []) exchange.warnings.add(warning);
-  if (result.kind !== "unauthorized") return result.user;
-  deps.logger.info("request refused: not authenticated", { path: exchange.info.path, failures: result.failures });
+  const took = (deps.clock.elapsedMs() - startedMs) / 1000;
+  if (result.kind !== "unauthorized") {
+    deps.metrics.authenticated("success", result.user.username, took);
+    return result.user;
+  }
+  deps.metrics.authenticated(result.failures.length > 0 ? "error" : "failure", "", took);
+  deps.logger.info("request refused: not authenticated", {
+    path: exchange.info.path,
+    auditId: exchange.auditId,
+    failures: result.failures,
+  });
+  context.set("exchange", withAudit(deps, context, undefined));
   throw unauthorized();
 }
 
@@ -314,10 +307,13 @@ function impersonate(deps: AppDeps) {
     const exchange = context.get("exchange");
     const headers = impersonationHeaders(context.env.rawHeaders);
     if (headers.length > 0) {
-      const user = await resolve(headers, exchange.user, attributesOf(exchange.info)).catch((error: unknown) => {
+      let constraint: string | undefined;
+      const tellConstraint = (found: string): void => void (constraint = found);
+      const attributes = attributesOf(exchange.info);
+      const user = await resolve(headers, exchange.user, attributes, tellConstraint).catch((error: unknown) => {
         throw error instanceof StatusError ? refusedEarly(error) : error;
       });
-      context.set("impersonated", user);
+      exchange.audit?.impersonated(user, constraint);
       context.set("exchange", { ...exchange, user });
     }
     await next();
@@ -350,12 +346,17 @@ function takeSeat(deps: AppDeps) {
   };
 }
 
+/** How decisions are called in metrics. */
+const RESULTS = { allow: "allowed", deny: "denied", noOpinion: "no-opinion" } as const;
+
 function authorize(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
-    const { info, user } = context.get("exchange");
+    const { info, user, audit } = context.get("exchange");
     const attributes = attributesOf(info);
+    const startedMs = deps.clock.elapsedMs();
     const decision = await deps.authorizer.authorize(user, attributes);
-    context.set("decision", decision);
+    deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
+    audit?.authorized(decision);
     if (decision.kind !== "allow") throw refusedEarly(deniedError(user, attributes, decision.reason));
     await next();
   };
@@ -387,6 +388,7 @@ function dispatch(deps: AppDeps) {
     if (info.path === "/" || info.path === "/index.html") {
       return respondBytes(exchange, 200, "application/json", index);
     }
+    if (info.path === SNAPSHOT_PATH) return await respondSnapshot(exchange, deps.storage);
     if (info.path === "/metrics") return await respondMetrics(exchange, deps.metrics);
     const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
     if (answer !== undefined) return await answer;

@@ -7,7 +7,12 @@ import type { Storage } from "./storage/storage.ts";
 
 /** Builds the checks in kube-apiserver's order. */
 export function createHealthChecks(
-  { storage, stopping }: { readonly storage: Pick<Storage, "health">; readonly stopping: AbortSignal },
+  { storage, stopping, more = [] }: {
+    readonly storage: Pick<Storage, "health">;
+    readonly stopping: AbortSignal;
+    /** What else is asked. */
+    readonly more?: readonly HealthCheck[];
+  },
 ): readonly HealthCheck[] {
   const askStorage = () => storage.health();
   return [
@@ -20,6 +25,7 @@ export function createHealthChecks(
     { name: "informer-sync", readyOnly: true, check: wellOnceStarted },
     { name: "poststarthook/start-system-namespaces-controller", check: wellOnceStarted },
     { name: "poststarthook/rbac/bootstrap-roles", check: wellOnceStarted },
+    ...more,
     { name: "shutdown", readyOnly: true, check: () => refuseWhenStopping(stopping) },
   ];
 }

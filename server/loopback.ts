@@ -8,13 +8,16 @@ import type { App } from "./app.ts";
 import { type AnswerBody, type AnswerHeaders, type AnswerStream, chunksOf, isStream } from "./http/answer.ts";
 import type { IncomingRequest } from "./http/exchange.ts";
 
+/** Where in-process requests come from, in the audit log; kube-apiserver's own are told so too. */
+const LOOPBACK_ADDRESS = "::1";
+
 /** Builds the transport of one in-process user. */
 export function createLoopbackTransport(app: App, user: UserInfo, userAgent: string): Transport {
   return {
     async send(request, signal) {
       signal.throwIfAborted();
       const { path: target } = request;
-      const caller = { peer: undefined, remoteAddress: "in-process", rawHeaders: [], target, user, signal };
+      const caller = { peer: undefined, remoteAddress: LOOPBACK_ADDRESS, rawHeaders: [], target, user, signal };
       const { status, headers, body } = await app(new InProcessRequest(request, userAgent, signal), caller);
       return { status, headers: joinedLines(headers), body: bytesOf(body, signal) };
     },

@@ -92,9 +92,12 @@ export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, to
 export type { IncomingRequest } from "./http/exchange.ts";
 export type { ServingPair } from "./http/listener.ts";
 export type { PeerCertificate } from "./authn/peer_certificate.ts";
-export type { AuditSink } from "./http/audit.ts";
+export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
-export { createMetrics, type Metrics, type ObservedRequest } from "./http/metrics.ts";
+export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./http/metrics.ts";
+export type { QueueObserver } from "./controllers/queue.ts";
+export { createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
+export { type ControllerMetrics, createControllerMetrics } from "./metrics/controllers.ts";
 export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
 export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
@@ -145,6 +148,7 @@ export {
   type Stored,
 } from "./storage/storage.ts";
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
+export type { JournalObserver } from "./storage/observed_journal.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite.ts";
 export type { StorageTimes } from "./storage/_journaled_storage.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
@@ -152,6 +156,7 @@ export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 
 // Controllers.
 export {
+  type ControllerObserver,
   type ControllerOptions,
   DONE,
   type Outcome,

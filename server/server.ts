@@ -19,12 +19,15 @@ import { defaultRbacObjects } from "./authz/default_objects.ts";
 import { type BootstrapObject, reconcileObjects, systemNamespaces } from "./bootstrap_objects.ts";
 import { createFlowControl } from "./flowcontrol/flow_control.ts";
 import { createHealthChecks } from "./health_checks.ts";
-import type { AuditSink } from "./http/audit.ts";
+import type { AuditOptions } from "./http/audit.ts";
+import type { HealthCheck } from "./http/health.ts";
 import type { GuardLimits } from "./http/connection_guard.ts";
 import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
-import { countIssuedDurations } from "./issued_durations.ts";
 import { createLoopbackTransport } from "./loopback.ts";
+import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
+import { followRequests } from "./metrics/requests.ts";
+import { countObjects } from "./metrics/resources.ts";
 import { limitRepeats } from "./repeated_lines.ts";
 import { createResources } from "./registry/resources.ts";
 import { apiService } from "./registry/services.ts";
@@ -49,7 +52,7 @@ export interface ServerOptions {
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
-  readonly audit: AuditSink | undefined;
+  readonly audit: AuditOptions | undefined;
   /** `/version`, as it is sent. */
   readonly version: Readonly<Record<string, string>>;
   /** How many requests are served at once, in all; 600 unless told otherwise. */
@@ -60,6 +63,12 @@ export interface ServerOptions {
   readonly objects: readonly BootstrapObject[];
   /** Whether a garbage collector is at work; true unless told otherwise, as kube-apiserver takes it. */
   readonly garbageCollection?: boolean;
+  /** Where metrics are kept beside those of others in the process; a registry of its own by default. */
+  readonly registry?: MetricsRegistry;
+  /** What `/readyz` or more of the health paths ask beside the usual. */
+  readonly checks?: readonly HealthCheck[];
+  /** Signers that metrics call by their names, beside Kubernetes'. */
+  readonly ownSigners?: readonly string[];
 }
 
 /** A running server. Disposing it stops the listener and ends the watches; the storage stays its owner's. */
@@ -160,6 +169,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ...defaultRbacObjects(),
     ...options.objects,
   ]);
+  const { registry = createMetricsRegistry() } = options;
+  const metrics = createMetrics(registry);
+  addBuildInfo(registry, options);
+  const requests = await followRequests(storage, registry, clock, options.ownSigners);
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const authenticate = createAuthenticator({
@@ -167,11 +180,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     logger,
     clientCas: options.clientCas,
     anonymous: options.anonymous,
+    onClientCertificate: (secondsLeft) => metrics.clientCertificate(secondsLeft),
     ...(options.tokenFile === undefined ? {} : { tokenFile: options.tokenFile }),
     ...(options.bootstrapTokens ? { bootstrapTokens: { getSecret: secretLookup(storage) } } : {}),
   });
-  const metrics = createMetrics();
-  const durations = countIssuedDurations(storage, metrics);
+  const resources = createResources({ authorizer, rbac });
+  countObjects(registry, storage, resources);
   const app: App = createApp({
     storage,
     clock,
@@ -179,13 +193,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     logger,
     garbageCollection: options.garbageCollection ?? true,
     admission: createAdmission(createDefaultPlugins({ authorizer, storage })),
-    served: { resources: createResources({ authorizer, rbac }), reviews: createReviews({ authorizer, authenticate }) },
+    served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
     flowControl: createFlowControl({ clock, seats: options.maxRequestsInflight ?? DEFAULT_SEATS }),
     audit: options.audit,
     metrics,
-    checks: createHealthChecks({ storage, stopping: stopping.signal }),
+    checks: createHealthChecks({ storage, stopping: stopping.signal, more: options.checks ?? [] }),
     version: options.version,
     serverAddress: options.serverAddress,
     stopping: stopping.signal,
@@ -195,7 +209,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     transportFor: (user, userAgent) => createLoopbackTransport(app, user, userAgent),
     [Symbol.asyncDispose]() {
       stopping.abort(new Error("the server is stopping"));
-      durations[Symbol.dispose]();
+      requests[Symbol.dispose]();
       rbac[Symbol.dispose]();
       return Promise.resolve();
     },

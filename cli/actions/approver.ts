@@ -9,7 +9,7 @@ import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { createLogger } from "../logging.ts";
+import { createRoleLogger } from "../logging.ts";
 import { formatManifest } from "../output/manifest.ts";
 import { csrStoreOver } from "../site/controllers.ts";
 import { runDistant } from "../site/distant.ts";
@@ -26,7 +26,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   }
   const { kubeconfig, dryRun } = settings;
   if (kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot approver --help");
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
+  const logger = createRoleLogger(input, io);
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A trial must not take the lease from the approver that works.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };

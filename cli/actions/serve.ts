@@ -5,14 +5,14 @@ import type { ServerFlags } from "../commands/server_flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
-import { createLogger } from "../logging.ts";
+import { createRoleLogger } from "../logging.ts";
 import { keepFresh } from "../site/renewal.ts";
 import { startSite } from "../site/site.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** The action of `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
+  const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(input.settings, io, files, signal);
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };

@@ -12,7 +12,7 @@ import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { createLogger } from "../logging.ts";
+import { createRoleLogger } from "../logging.ts";
 import { formatManifest } from "../output/manifest.ts";
 import { escapeControls } from "../output/escape.ts";
 import { csrStoreOver, runSigner } from "../site/controllers.ts";
@@ -23,7 +23,7 @@ import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../sit
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
+  const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, logger, cwd: io.cwd, keys };

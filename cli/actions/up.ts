@@ -11,7 +11,7 @@ import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { createLogger } from "../logging.ts";
+import { createRoleLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
 import { runElected } from "../site/elected.ts";
@@ -38,7 +38,7 @@ import { NO_COLLECTOR, type Site, type SiteDeps, startSite } from "../site/site.
 /** The action of `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
-  const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "info" });
+  const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
   const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
@@ -50,7 +50,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
     ...customSignerObjects(custom.signerNames),
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
-  ], NO_COLLECTOR);
+  ], { ...NO_COLLECTOR, ownSigners: custom.signerNames });
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   keys.passphrases.stopAsking();
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
@@ -60,6 +60,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 
   io.stdout.write(greeting(site, settings, io.cwd));
+  const watched = { ...deps, metrics: site.controllerMetrics };
   const controllers = {
     ...signing,
     ...(customSigning === undefined ? {} : { customSigning }),
@@ -67,9 +68,9 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     without: [],
     ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
   };
-  const runControllers = (until: AbortSignal) => runInProcess(site.server, controllers, deps, until);
+  const runControllers = (until: AbortSignal) => runInProcess(site.server, controllers, watched, until);
   await Promise.all([
-    site.isShared ? runElected(site.server, deps, runControllers, signal) : runControllers(signal),
+    site.isShared ? runElected(site.server, watched, runControllers, signal) : runControllers(signal),
     keepFresh(
       async () => {
         await site.renew();

@@ -23,19 +23,30 @@ export interface Passphrases {
 /** Long enough for sentences; a whole file is a mistake. */
 const MAX_LENGTH = 1024;
 
-/** Makes the source over `--ca-passphrase-file`; `-` is the next line of stdin. */
+/** What is put under a passphrase, in words. */
+export interface PassphraseWords {
+  /** Such as `key`. */
+  readonly what: string;
+  /** The flag that names the file of the passphrase. */
+  readonly flag: string;
+}
+
+const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file" };
+
+/** Makes the source over the file of a flag; `-` is the next line of stdin. */
 export function createPassphrases(
   file: string | undefined,
   io: Pick<Io, "stdin" | "stderr" | "cwd">,
   files: FilePort,
   signal: AbortSignal,
+  words: PassphraseWords = KEY_WORDS,
 ): Passphrases {
   let mayAsk = io.stdin.isTerminal && io.stderr.isTerminal;
   let known: Secret<string> | undefined;
 
   async function given(): Promise<Secret<string> | undefined> {
     if (file === undefined) return known;
-    if (file !== "-") return await readPassphraseFile(file, io.cwd, files);
+    if (file !== "-") return await readPassphraseFile(file, io.cwd, files, words.flag);
     if (io.stdin.isTerminal) return known;
     known ??= checked(await io.stdin.readLine(signal) ?? "", "stdin");
     return known;
@@ -52,8 +63,8 @@ export function createPassphrases(
   }
 
   function missing(keyName: string, verb: string): AppError {
-    return new AppError("passphrase_missing", `cannot ${verb} the key "${keyName}": there is no passphrase`, {
-      hint: "give a file that holds it with --ca-passphrase-file, or run the command on a terminal",
+    return new AppError("passphrase_missing", `cannot ${verb} the ${words.what} "${keyName}": there is no passphrase`, {
+      hint: `give a file that holds it with ${words.flag}, or run the command on a terminal`,
     });
   }
 
@@ -70,10 +81,10 @@ export function createPassphrases(
       const passphrase = await given();
       if (passphrase !== undefined) return passphrase;
       if (!mayAsk) throw missing(keyName, "encrypt");
-      const first = await ask("Passphrase of the new key");
+      const first = await ask(`Passphrase of the new ${words.what}`);
       const second = await ask("The same again");
       if (!equalsInConstantTime(first.reveal(), second.reveal())) {
-        throw new AppError("invalid", "cannot encrypt the key: the two passphrases are not the same", {
+        throw new AppError("invalid", `cannot encrypt the ${words.what}: the two passphrases are not the same`, {
           hint: "run the command again",
         });
       }
@@ -87,12 +98,17 @@ export function createPassphrases(
 }
 
 /** One line in a file of its owner. */
-async function readPassphraseFile(file: string, cwd: string, files: FilePort): Promise<Secret<string>> {
+async function readPassphraseFile(
+  file: string,
+  cwd: string,
+  files: FilePort,
+  flag: string,
+): Promise<Secret<string>> {
   const path = resolve(cwd, file);
   const text = await files.readText(path);
   if (text === undefined) {
     throw new AppError("not_found", `cannot read passphrase file "${file}": file does not exist`, {
-      hint: "check the path of --ca-passphrase-file",
+      hint: `check the path of ${flag}`,
     });
   }
   await checkPrivate(path, files);

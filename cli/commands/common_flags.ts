@@ -1,5 +1,5 @@
 /** Flags that several commands share, said once. */
-import { directoryFlag, fileFlag } from "../framework/flags.ts";
+import { choiceFlag, directoryFlag, fileFlag, integerFlag } from "../framework/flags.ts";
 
 /** `--data-dir`, everywhere the same. */
 export const DATA_DIR_FLAG = directoryFlag({
@@ -13,6 +13,15 @@ export const API_FLAGS = {
   kubeconfig: fileFlag({
     summary: "Kubeconfig for the API server. Without it, admin.kubeconfig in --data-dir.",
   }),
+} as const;
+
+/** How roles write their log, under Kubernetes' names. */
+export const LOG_FLAGS = {
+  loggingFormat: choiceFlag({
+    choices: ["text", "json"],
+    summary: "How lines of the log look, on stderr. Without it, text on a terminal and JSON elsewhere.",
+  }),
+  v: integerFlag({ short: "v", default: 0, max: 10, summary: "How much is logged: from 4 on each step." }),
 } as const;
 
 /** How the keys of CAs are opened, for every command that opens one. */

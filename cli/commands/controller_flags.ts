@@ -1,8 +1,10 @@
 /** Flags of controllers that run alone, beside a distant API. */
-import { durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
+import { LOG_FLAGS } from "./common_flags.ts";
+import { addressFlag, durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../framework/flags.ts";
 
 /** How a controller finds the API, and whether it stands for election. */
 export const CONTROLLER_FLAGS = {
+  ...LOG_FLAGS,
   kubeconfig: fileFlag({ isRequired: true, summary: "Kubeconfig of the API server to work for." }),
   leaderElect: switchFlag({
     default: true,
@@ -12,6 +14,12 @@ export const CONTROLLER_FLAGS = {
     default: "kube-system",
     placeholder: "NAME",
     summary: "Namespace of the Lease.",
+  }),
+  metricsBindAddress: addressFlag({
+    default: "0",
+    summary:
+      "Address to answer /metrics and /healthz at over plain HTTP, to anybody: 127.0.0.1:9443, or :9443 for all " +
+      "addresses. 0 for nowhere.",
   }),
 } as const;
 

@@ -5,6 +5,7 @@ import { approver } from "./approver.ts";
 import { approverClear } from "./approver_clear.ts";
 import { approverExplain } from "./approver_explain.ts";
 import { approverFixtures } from "./approver_fixtures.ts";
+import { backup } from "./backup.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { caInit } from "./ca/init.ts";
 import { caShow } from "./ca/show.ts";
@@ -25,6 +26,7 @@ import { kubeconfigUser } from "./kubeconfig/user.ts";
 import { tokenCreate } from "./token/create.ts";
 import { tokenDelete } from "./token/delete.ts";
 import { tokenList } from "./token/list.ts";
+import { restore } from "./restore.ts";
 import { serve } from "./serve.ts";
 import { sign } from "./sign.ts";
 import { signer } from "./signer.ts";
@@ -57,6 +59,8 @@ export const COMMAND_TABLE: CommandTable = {
     sign,
     caInit,
     caShow,
+    backup,
+    restore,
     tokenCreate,
     tokenList,
     tokenDelete,

@@ -1,6 +1,7 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
 import { err, ok, type Result } from "../../core/result.ts";
 import {
+  choiceFlag,
   durationFlag,
   fileFlag,
   hostFlag,
@@ -10,12 +11,13 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
-import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "./common_flags.ts";
+import { CA_KEY_FLAGS, DATA_DIR_FLAG, LOG_FLAGS } from "./common_flags.ts";
 
 /** Flags of everything that serves the API. */
 export const SERVER_FLAGS = {
   dataDir: DATA_DIR_FLAG,
   ...CA_KEY_FLAGS,
+  ...LOG_FLAGS,
   bindAddress: hostFlag({
     default: "127.0.0.1",
     placeholder: "IP",
@@ -60,7 +62,6 @@ export const SERVER_FLAGS = {
     max: 100_000,
     summary: "See --max-requests-inflight, to which it is added.",
   }),
-  auditLogPath: fileFlag({ summary: "File that gets a line of JSON for each request; - for stdout." }),
   etcdServers: {
     ...parsedListFlag({
       summary: "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members, all http or " +
@@ -81,6 +82,33 @@ export const SERVER_FLAGS = {
     default: "5m0s",
     summary: "How often etcd is told to forget what is older than as long; 0 leaves that to others.",
   }),
+  storageMinFree: integerFlag({
+    default: 64,
+    placeholder: "MB",
+    summary: "Megabytes that the disk of --data-dir must have left: with less, /readyz fails. 0 for no limit.",
+  }),
+  auditLogPath: fileFlag({
+    summary: "File that gets a line for each request, in Kubernetes' audit format; - for stdout.",
+  }),
+  auditPolicyFile: fileFlag({
+    summary:
+      "Policy of audit.k8s.io/v1: what is written of which requests. Without it, the metadata of each. Bodies of " +
+      "Secrets and TokenReviews are never written.",
+  }),
+  auditLogFormat: choiceFlag({
+    choices: ["json", "legacy"],
+    default: "json",
+    summary: "A JSON event in each line, or text.",
+  }),
+  auditLogMode: choiceFlag({
+    choices: ["blocking", "blocking-strict"],
+    default: "blocking",
+    summary: "When the log cannot be written, requests go on (blocking) or are refused (blocking-strict).",
+  }),
+  auditLogMaxsize: integerFlag({ default: 100, summary: "Megabytes after which the audit log is put aside." }),
+  auditLogMaxage: integerFlag({ default: 366, summary: "Days that audit logs put aside are kept; 0 for ever." }),
+  auditLogMaxbackup: integerFlag({ default: 100, summary: "Audit logs put aside that are kept; 0 for all." }),
+  auditLogCompress: switchFlag({ summary: "Compress audit logs that are put aside with gzip." }),
 } as const;
 
 function parseEtcdServer(text: string): Result<string, string> {

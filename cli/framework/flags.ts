@@ -113,6 +113,23 @@ function parseHost(text: string): Result<string, string> {
   return err("want a host name or an IP address, without scheme and port");
 }
 
+/** Where to listen: `HOST:PORT`, `:PORT` for every address, `0` for nowhere. */
+export function addressFlag<D extends string | undefined = undefined>(
+  options: FlagOptions & { readonly default?: D },
+): Flag<string | D> {
+  const parse = (text: string) =>
+    text === "0" || parseListenAddress(text) !== undefined ? ok(text) : err("want HOST:PORT, :PORT, or 0 for nowhere");
+  return { ...textFlag({ placeholder: "ADDRESS", ...options }), parse: (texts) => parse(last(texts)) };
+}
+
+/** Reads the value of an addressFlag; undefined for `0` and for what is no address. */
+export function parseListenAddress(text: string): { readonly host: string; readonly port: number } | undefined {
+  const [, bracketed, plain = "", digits = ""] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (digits === "" || Number(digits) > 65_535 || (host !== "" && !parseHost(host).ok)) return undefined;
+  return { host: host === "" ? "::" : host, port: Number(digits) };
+}
+
 /** A switch: `--watch`, `--watch=false`. */
 export function switchFlag(options: FlagOptions & { readonly default?: boolean }): Flag<boolean> {
   const initially = options.default ?? false;

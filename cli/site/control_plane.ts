@@ -3,8 +3,10 @@ import type { TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { GIT_VERSION } from "../../core/version.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import type { AuditSink } from "../../server/http/audit.ts";
+import type { AuditOptions } from "../../server/http/audit.ts";
+import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/http/listener.ts";
+import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { openFilesLimit } from "../system.ts";
@@ -20,11 +22,14 @@ export interface ServerSettings {
   readonly tokenFile: TokenFile | undefined;
   readonly bootstrapTokens: boolean;
   readonly anonymous: boolean;
-  readonly audit: AuditSink | undefined;
+  readonly audit: AuditOptions | undefined;
   /** How many requests are served at once. */
   readonly maxRequestsInflight: number;
   readonly objects: readonly BootstrapObject[];
   readonly garbageCollection: boolean;
+  readonly registry: MetricsRegistry;
+  readonly ownSigners: readonly string[];
+  readonly checks: readonly HealthCheck[];
 }
 
 /** The composition root itself, when it keeps its own objects. */

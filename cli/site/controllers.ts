@@ -19,6 +19,7 @@ import { runController } from "../../server/controllers/loop.ts";
 import { followProfiles, type ProfileSource } from "../../server/controllers/profile_provider.ts";
 import { createSigner } from "../../server/controllers/signer.ts";
 import { createTokenCleaner } from "../../server/controllers/token_cleaner.ts";
+import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
@@ -33,6 +34,8 @@ export interface ControllerDeps {
   readonly logger: Logger;
   /** How many names the signer and the approver take at once; as upstream when absent. */
   readonly workers?: number;
+  /** Where their queues are watched, if they are. */
+  readonly metrics?: ControllerMetrics;
 }
 
 /** What a signer signs with. */
@@ -79,7 +82,7 @@ export async function runInProcess(
 ): Promise<void> {
   const transport = server.transportFor(controllerUser("certificate-controller"), USER_AGENT);
   const store = csrStoreOver(transport, deps);
-  const { clock, logger, random } = deps;
+  const { clock, logger } = deps;
   const secrets = secretStoreOver(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
   const { reconcile } = tokenCleaner;
@@ -92,7 +95,7 @@ export async function runInProcess(
     runAggregation({ store: roles, clock, logger: logger.with({ controller: "aggregation" }) }, signal),
     runCleaner({ store, clock, logger: logger.with({ controller: "cleaner" }) }, signal),
     runClusterControllers(server, settings, deps, signal),
-    runController({ name: "token-cleaner", store: secrets, reconcile, clock, random, logger }, signal),
+    runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
   ];
   const many = { ...deps, workers: IN_PROCESS_WORKERS };
   if (!settings.without.includes("approver")) running.push(runOwnApprover(server, settings, many, signal));

@@ -2,7 +2,6 @@
  * A running site: a data directory, the storage in it and the API server over it, with its own certificates kept fresh.
  * `serve` and `up` are this; `up` adds controllers, a bootstrap token and its bindings.
  */
-import { openSync, writeSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -15,8 +14,8 @@ import { planPermittedNames } from "../../core/serving/permitted_names.ts";
 import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
-import type { AuditSink } from "../../server/http/audit.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
+import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
@@ -25,7 +24,10 @@ import { ensureAuthorities, type SiteAuthorities } from "../authority/site_autho
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import { openAuditLog } from "./audit_log.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
+import { createSiteMetrics, type SiteMetrics, tellExpiry, tellServingExpiry } from "./site_metrics.ts";
+import { storageSpaceCheck } from "./storage_space.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
@@ -68,10 +70,19 @@ export interface Site extends AsyncDisposable {
   readonly isNew: boolean;
   /** True when other servers may have the store too. */
   readonly isShared: boolean;
+  /** Where the controllers beside the server are watched. */
+  readonly controllerMetrics: ControllerMetrics;
   /** What was made at this start, in words. */
   readonly made: readonly string[];
   /** Checks the own certificates and makes those anew whose time has come. */
   renew(): Promise<void>;
+}
+
+/** What `serve` and `up` do not have in common. */
+export interface SiteOptions {
+  readonly garbageCollection?: boolean;
+  /** Signers of one's own, which metrics call by their names. */
+  readonly ownSigners?: readonly string[];
 }
 
 /** Starts a site. Every fault of files and flags is an AppError with a hint. */
@@ -79,12 +90,14 @@ export async function startSite(
   settings: Settings<ServerFlags>,
   deps: SiteDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
-  { garbageCollection = true }: { readonly garbageCollection?: boolean } = {},
+  { garbageCollection = true, ownSigners = [] }: SiteOptions = {},
 ): Promise<Site> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
   const ownServing = await readOwnServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
+  await using opened = new AsyncDisposableStack();
+  const { audit } = opened.use(await openAuditLog(settings, deps));
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
   for (const folder of [dir.root, dir.pki]) {
     const { isForGroup } = await checkOwnFolder(folder, deps.files);
@@ -95,13 +108,14 @@ export async function startSite(
   const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
-  const audit = openAudit(settings, deps);
-  const { storage, isNew, isShared } = await openStorage(settings, dir, deps);
-  try {
-    // A start that fails must not have replaced the certificate of the server that runs there.
-    await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
-    const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
-    const server = await startApiServer({
+  const metrics = createSiteMetrics(dir.database, deps.clock);
+  const { storage, isNew, isShared } = await openStorage(settings, dir, { ...deps, observer: metrics.journal });
+  opened.use(storage);
+  // A start that fails must not have replaced the certificate of the server that runs there.
+  await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+  const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
+  const server = opened.use(
+    await startApiServer({
       bindAddress: settings.bindAddress,
       port: settings.securePort,
       serving,
@@ -114,36 +128,38 @@ export async function startSite(
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: objects(isNew),
       garbageCollection,
-    }, { ...deps, storage });
-    const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
-    const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
-    return {
-      dir,
-      storage,
-      server,
-      authorities,
-      url,
-      names,
-      isNew,
-      isShared,
-      made: [
-        ...(created ? ["CA"] : []),
-        ...(isNew && !isShared ? ["database"] : []),
-        ...(admin.renewed ? ["admin kubeconfig"] : []),
-      ],
-      renew: createRenewal(
-        { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas },
-        deps,
-      ),
-      async [Symbol.asyncDispose]() {
-        await server[Symbol.asyncDispose]();
-        await storage[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await storage[Symbol.asyncDispose]();
-    throw error;
-  }
+      registry: metrics.registry,
+      ownSigners,
+      checks: [storageSpaceCheck(dir.root, settings.storageMinFree)],
+    }, { ...deps, storage }),
+  );
+  const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
+  const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
+  tellExpiry(metrics.expiry, authorities, serving);
+  const running = opened.move();
+  return {
+    dir,
+    storage,
+    server,
+    authorities,
+    url,
+    names,
+    isNew,
+    isShared,
+    controllerMetrics: metrics.controllers,
+    made: [
+      ...(created ? ["CA"] : []),
+      ...(isNew && !isShared ? ["database"] : []),
+      ...(admin.renewed ? ["admin kubeconfig"] : []),
+    ],
+    renew: createRenewal(
+      { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas, metrics },
+      deps,
+    ),
+    async [Symbol.asyncDispose]() {
+      await running.disposeAsync();
+    },
+  };
 }
 
 const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
@@ -161,6 +177,7 @@ function createRenewal(
     readonly ownServing: boolean;
     readonly clientCas: ClientCas;
     readonly readCas: () => Promise<ClientCas>;
+    readonly metrics: Pick<SiteMetrics, "expiry">;
   },
   deps: SiteDeps,
 ): () => Promise<void> {
@@ -182,7 +199,10 @@ function createRenewal(
     }
     if (!site.ownServing) {
       const { serving, renewed } = await ensureServing(dir, authorities.serving, names, deps);
-      if (renewed !== undefined) server.setServing(serving);
+      if (renewed !== undefined) {
+        server.setServing(serving);
+        tellServingExpiry(site.metrics.expiry, serving);
+      }
     }
     await ensureAdminKubeconfig(dir, authorities, url, deps);
   };
@@ -256,31 +276,6 @@ async function readRequired(path: string, deps: SiteDeps): Promise<string> {
   const text = await deps.files.readText(resolve(deps.cwd, path));
   if (text !== undefined) return text;
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
-}
-
-/** Audit lines are appended one by one; the file is for its owner only. */
-function openAudit(settings: Settings<ServerFlags>, deps: SiteDeps): AuditSink | undefined {
-  const path = settings.auditLogPath;
-  if (path === undefined) return undefined;
-  if (path === "-") return { write: (line) => deps.stdout.write(`${line}\n`) };
-  let file: number;
-  try {
-    file = openSync(resolve(deps.cwd, path), "a", 0o600);
-  } catch (cause) {
-    throw new AppError("io", `cannot open audit log "${path}": ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-      hint: "give a path in a folder that exists and can be written",
-    });
-  }
-  return {
-    write(line) {
-      try {
-        writeSync(file, `${line}\n`);
-      } catch (error) {
-        deps.logger.error("audit line lost", { error });
-      }
-    },
-  };
 }
 
 /** A URL that a client can call: an unspecified address means this machine. */

@@ -4,6 +4,7 @@ import { AppError } from "../../core/errors.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { JournalObserver } from "../../server/storage/observed_journal.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -20,15 +21,16 @@ export interface SiteStorage {
   readonly isShared: boolean;
 }
 
-/** Opens the store of a site. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
+/** Opens the store of a site; commits to a database of its own are told to the observer. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
 export async function openStorage(
   settings: Settings<ServerFlags>,
   dir: DataDir,
-  deps: SiteDeps,
+  deps: SiteDeps & { readonly observer: JournalObserver },
 ): Promise<SiteStorage> {
   if (settings.etcdServers.length > 0) return await openShared(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
-  const storage = await openSqliteStorage({ path: dir.database, clock: deps.clock, logger: deps.logger });
+  const { clock, logger, observer } = deps;
+  const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer });
   return { storage, isNew, isShared: false };
 }
 

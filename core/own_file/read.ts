@@ -10,15 +10,20 @@ export const OWN_API_VERSION = "tlsboot/v1alpha1";
 /** Aliases are for brevity, not for bombs. */
 const MAX_ALIASES = 100;
 
-/** Reads a file of one kind. The error lists every fault; the file's name is for whoever prints it. */
-export function readOwnFile<T>(text: string, kind: string, shape: Shape<T>): Result<T, readonly string[]> {
+/** Reads a file of one kind, ours unless another version is named. The error lists every fault; the file's name is for whoever prints it. */
+export function readOwnFile<T>(
+  text: string,
+  kind: string,
+  shape: Shape<T>,
+  version: string = OWN_API_VERSION,
+): Result<T, readonly string[]> {
   const content = contentOf(text);
   if (!content.ok) return err([content.error]);
   const { value } = content;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return err(["a mapping expected"]);
   const { apiVersion, kind: named, ...rest }: Record<string, unknown> = { ...value };
   const faults = [
-    ...(apiVersion === OWN_API_VERSION ? [] : [`apiVersion: must be "${OWN_API_VERSION}"`]),
+    ...(apiVersion === version ? [] : [`apiVersion: must be "${version}"`]),
     ...(named === kind ? [] : [`kind: must be "${kind}"`]),
   ];
   const read = shape(rest, { path: "", faults });

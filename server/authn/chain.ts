@@ -26,11 +26,13 @@ export interface AuthenticatorDeps {
   /** Looks up Secrets of kube-system by name. */
   readonly bootstrapTokens?: { getSecret(name: string): Promise<Secret | undefined> };
   readonly anonymous: boolean;
+  /** Is told what a client certificate has left, in seconds, each time that one is believed. */
+  readonly onClientCertificate?: (secondsLeft: number) => void;
 }
 
 /** Builds the chain. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const byCertificate = createClientCertificateAuthenticator(deps.clientCas);
+  const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps.onClientCertificate);
   const byToken = tokenAuthenticators(deps);
   return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES }) => {
     const failures: string[] = [];

@@ -30,7 +30,10 @@ interface KnownPeer {
  * remembered per connection, but for the dates and as long as the CAs stay: taking a CA away is the one revocation there
  * is, and it ends open connections and resumed sessions too.
  */
-export function createClientCertificateAuthenticator(roots: () => readonly CertificateFacts[]): (
+export function createClientCertificateAuthenticator(
+  roots: () => readonly CertificateFacts[],
+  onShown: (secondsLeft: number) => void = () => {},
+): (
   peer: PeerCertificate | undefined,
   now: Date,
 ) => MethodResult {
@@ -43,12 +46,20 @@ export function createClientCertificateAuthenticator(roots: () => readonly Certi
     if (
       remembered !== undefined && remembered.roots === trusted && now >= remembered.notBefore &&
       now <= remembered.notAfter
-    ) return remembered.user;
+    ) {
+      onShown(secondsUntil(remembered.leaf.notAfter, now));
+      return remembered.user;
+    }
     const read = readPeer(peer.chain, trusted, now);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
+    onShown(secondsUntil(read.value.leaf.notAfter, now));
     return read.value.user;
   };
+}
+
+function secondsUntil(moment: Date, now: Date): number {
+  return (moment.getTime() - now.getTime()) / 1000;
 }
 
 /** Who a certificate says it is: CN, O in certificate order, uid attribute, fingerprint. No CN is nobody. */

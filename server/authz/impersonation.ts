@@ -45,11 +45,13 @@ const AUTHENTICATION_GROUP = "authentication.k8s.io";
  *
  * @param headers names and values, repeated ones repeated
  * @param attributes the request that is to be made as the other user
+ * @param tellConstraint is told the verb of the constrained mode that allowed it, if it was one
  */
 export type Impersonation = (
   headers: readonly (readonly [string, string])[],
   requester: UserInfo,
   attributes: Attributes,
+  tellConstraint?: (constraint: string) => void,
 ) => Promise<UserInfo>;
 
 /**
@@ -58,7 +60,7 @@ export type Impersonation = (
  */
 export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): Impersonation {
   const lastModes = new Map<string, Mode>();
-  return async (headers, requester, attributes) => {
+  return async (headers, requester, attributes, tellConstraint) => {
     const wanted = parseImpersonation(headers);
     if (wanted === undefined) return requester;
     const last = lastModes.get(requester.username);
@@ -66,6 +68,7 @@ export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): 
     for (const mode of inOrder([...constrainedModesFor(wanted), "impersonate"], last)) {
       const refused = await findRefusal({ authorizer, requester, mode }, wanted, attributes);
       if (refused === undefined) {
+        if (mode !== "impersonate") tellConstraint?.(`impersonate:${mode}`);
         remember(lastModes, requester.username, mode);
         return impersonatedUser(mode, wanted);
       }

@@ -19,6 +19,8 @@ export interface LeaderElectionOptions {
   readonly renewDeadlineMs?: number;
   /** Between two attempts. */
   readonly retryPeriodMs?: number;
+  /** Is told whether this process leads. */
+  readonly metrics?: { setLeading(leaseName: string, isLeading: boolean): void };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -42,10 +44,12 @@ export async function runWhileLeading(
 ): Promise<void> {
   const elector = createElector(options);
   const logger = options.logger.with({ lease: options.leaseName, identity: options.identity });
+  options.metrics?.setLeading(options.leaseName, false);
   while (!signal.aborted) {
     logger.info("waiting for the leader lease");
     if (!(await elector.acquire(signal))) return;
     logger.info("leading");
+    options.metrics?.setLeading(options.leaseName, true);
     using term = createChildAbort(signal);
     const work = run(term.signal).then(
       () => ({ ended: true }),
@@ -62,6 +66,7 @@ export async function runWhileLeading(
     } finally {
       term.abort();
       await Promise.allSettled([work, kept]);
+      options.metrics?.setLeading(options.leaseName, false);
       await elector.release();
       logger.info("not leading any more");
     }

@@ -6,7 +6,7 @@ import { isAppError, messageOf } from "../../core/errors.ts";
 import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
 import type { Change, Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
-import { createWorkQueue } from "./queue.ts";
+import { createWorkQueue, type QueueObserver } from "./queue.ts";
 import { backoffMs } from "./rate_limit.ts";
 
 /** How a reconciliation ended. */
@@ -47,9 +47,16 @@ export interface ControllerOptions<T extends KubeObject> {
   readonly workers?: number;
   /** Every name is looked at again after this to twice this; 12 hours as upstream. */
   readonly resyncMs?: number;
+  /** Where the queue is watched, if it is. */
+  readonly metrics?: ControllerObserver;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+/** Who watches the queues of controllers. */
+export interface ControllerObserver {
+  queue(controller: string): QueueObserver;
 }
 
 const WORKERS = 5;
@@ -64,7 +71,7 @@ export async function runController<T extends KubeObject>(
   const { signal } = life;
   const { store, triggers = [], reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
   const logger = options.logger.with({ controller: options.name });
-  const queue = createWorkQueue(clock);
+  const queue = createWorkQueue(clock, options.metrics?.queue(options.name));
   const cache = new Map<string, T>();
   const synced = Promise.withResolvers<void>();
 

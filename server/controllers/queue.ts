@@ -25,8 +25,16 @@ export interface WorkQueue {
   runDelays(signal: AbortSignal): Promise<void>;
 }
 
+/** Is told what happens to the names in a queue. */
+export interface QueueObserver {
+  added(name: string): void;
+  taken(name: string): void;
+  done(name: string): void;
+  retried(name: string): void;
+}
+
 /** Makes an empty queue. */
-export function createWorkQueue(clock: Clock): WorkQueue {
+export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQueue {
   const ready = new Set<string>();
   const working = new Set<string>();
   const changedWhileWorking = new Set<string>();
@@ -42,6 +50,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
       changedWhileWorking.add(name);
       return;
     }
+    if (!ready.has(name)) observer?.added(name);
     ready.add(name);
     takers.shift()?.resolve();
   }
@@ -56,6 +65,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
 
   function addRateLimited(name: string): void {
     const failures = failureCounts.get(name) ?? 0;
+    observer?.retried(name);
     failureCounts.set(name, failures + 1);
     const reservation = reserveToken(bucket, clock.elapsedMs());
     bucket = reservation.bucket;
@@ -68,6 +78,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
       for (const name of ready) {
         ready.delete(name);
         working.add(name);
+        observer?.taken(name);
         return name;
       }
       const taker = Promise.withResolvers<void>();
@@ -84,6 +95,7 @@ export function createWorkQueue(clock: Clock): WorkQueue {
 
   function done(name: string): void {
     working.delete(name);
+    observer?.done(name);
     if (changedWhileWorking.delete(name)) add(name);
   }
 

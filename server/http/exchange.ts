@@ -1,5 +1,6 @@
 /** One request on its way through the pipeline, after authentication and authorization. */
 import type { UserInfo } from "../../core/kube/user.ts";
+import type { AuditTrail } from "./audit.ts";
 import type { Share } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
@@ -25,6 +26,10 @@ export interface Exchange {
   readonly user: UserInfo;
   readonly auditId: string;
   readonly warnings: Warnings;
+  /** Is told when an answer is a stream, with the promise of its end, which never rejects. */
+  readonly onStream?: (ended: Promise<void>) => void;
+  /** Where what is audited of the request is put; absent when nothing is. */
+  readonly audit?: AuditTrail;
   /** Aborts when the client goes away or the server stops; made when it is first asked for, as most never wait. */
   readonly signal: () => AbortSignal;
   /** What it takes up of what everybody shares; absent for those who take part in no limits. */

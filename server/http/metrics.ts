@@ -1,21 +1,32 @@
 /** Prometheus metrics under kube-apiserver's names, so that existing dashboards and alerts fit. */
-import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram } from "prom-client";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import type { AuditLevel } from "../../core/audit/policy.ts";
+import { createMetricsRegistry, exponentialBuckets, type MetricsRegistry } from "../metrics/registry.ts";
 import type { Answer } from "./answer.ts";
+import type { AuditCounts } from "./audit.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { encodeMetricFamilies, PROTOBUF_METRICS } from "./metrics_protobuf.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import type { RequestInfo } from "./request_info.ts";
 import { acceptsGzip, respondBytes } from "./respond.ts";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { lookup } from "../../core/lookup.ts";
 
 /** Counts and times requests, and renders the page. */
 export interface Metrics {
   observe(request: ObservedRequest, code: number, seconds: number): void;
-  /** A certificate was issued for a request that asked for a duration. */
-  observeDuration(signerName: string, honored: boolean): void;
+  /** A watch has begun; the answer is called when it is over. */
+  beginLongRunning(request: ObservedRequest): () => void;
+  /** Events were sent to a watcher. */
+  watched(resource: WatchedResource, events: number): void;
+  /** Somebody tried to say who they are. `error` for credentials that are wrong, `failure` for none. */
+  authenticated(result: "success" | "failure" | "error", username: string, seconds: number): void;
+  /** A client certificate was shown that ends in so many seconds. */
+  clientCertificate(secondsLeft: number): void;
+  authorized(result: "allowed" | "denied" | "no-opinion", seconds: number): void;
+  readonly audit: AuditCounts;
   /** The page in the text exposition format, or as delimited protobuf. */
   render(form: "text" | "protobuf"): Promise<Uint8Array>;
   /** When the process started, in seconds since 1970. */
@@ -30,57 +41,175 @@ export interface ObservedRequest {
   readonly isServed: boolean;
 }
 
+/** What a watch is of. */
+export interface WatchedResource {
+  readonly group: string;
+  readonly version: string;
+  readonly resource: string;
+}
+
 /** Verbs whose time is the client's, not ours. */
 const LONG_RUNNING: ReadonlySet<string> = new Set(["watch"]);
 
 const LABELS = ["verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component"] as const;
+const LONG_LABELS = LABELS.filter((label) => label !== "dry_run");
+/** As client-go's and kube-apiserver's authentication and authorization are timed. */
+const AUTH_BUCKETS = exponentialBuckets(0.001, 2, 15);
+const HOUR = 3600;
+const DAY = 24 * HOUR;
 
-/** Creates a registry of its own; nothing global is touched. */
-export function createMetrics(): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+/** Adds them to a registry: one of its own unless told otherwise; nothing global is touched. */
+export function createMetrics(registry: MetricsRegistry = createMetricsRegistry()): Metrics {
+  const options = (name: string, help: string) => ({ name, help, registers: [registry] });
   const requests = new Counter({
-    name: "apiserver_request_total",
-    help: "Requests by verb, resource and HTTP code.",
+    ...options("apiserver_request_total", "Requests by verb, resource and HTTP code."),
     labelNames: [...LABELS, "code"],
-    registers: [registry],
   });
   const durations = new Histogram({
-    name: "apiserver_request_duration_seconds",
-    help: "Time from receiving a request to its answer, in seconds; watches left out.",
+    ...options(
+      "apiserver_request_duration_seconds",
+      "Time from receiving a request to its answer, in seconds; watches left out.",
+    ),
     labelNames: [...LABELS],
     buckets: [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60],
-    registers: [registry],
   });
-  const requested = new Counter({
-    name: "apiserver_certificates_registry_csr_requested_duration_total",
-    help: "Certificates issued to requests that asked for a duration.",
-    labelNames: ["signerName"],
-    registers: [registry],
+  const longRunning = new Gauge({
+    ...options("apiserver_longrunning_requests", "Watches that are open."),
+    labelNames: LONG_LABELS,
   });
-  const honored = new Counter({
-    name: "apiserver_certificates_registry_csr_honored_duration_total",
-    help: "Certificates issued with the duration that was asked for.",
-    labelNames: ["signerName"],
-    registers: [registry],
+  const watchEvents = new Counter({
+    ...options("apiserver_watch_events_total", "Events sent to watchers."),
+    labelNames: ["group", "version", "resource"],
   });
+  const attempts = new Counter({
+    ...options("authentication_attempts", "Attempts to authenticate, by their result."),
+    labelNames: ["result"],
+  });
+  const authenticationTimes = new Histogram({
+    ...options("authentication_duration_seconds", "Time of an authentication, by its result."),
+    labelNames: ["result"],
+    buckets: AUTH_BUCKETS,
+  });
+  const users = new Counter({
+    ...options(
+      "authenticated_user_requests",
+      "Authenticated requests by user; all but a few well-known names are other.",
+    ),
+    labelNames: ["username"],
+  });
+  const clientCertificates = new Histogram({
+    ...options(
+      "apiserver_client_certificate_expiration_seconds",
+      "What client certificates have left when they are shown.",
+    ),
+    buckets: [
+      ...[0, 0.5, 1, 2, 6, 12].map((hours) => hours * HOUR),
+      ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * DAY),
+    ],
+  });
+  const decisions = new Counter({
+    ...options("authorization_attempts_total", "Decisions of the authorizer, by their result."),
+    labelNames: ["result"],
+  });
+  const authorizationTimes = new Histogram({
+    ...options("authorization_duration_seconds", "Time of an authorization, by its result."),
+    labelNames: ["result"],
+    buckets: AUTH_BUCKETS,
+  });
+  const audit = createAuditCounts(registry);
+  // The labels of a request are looked up as one text: a labelled metric costs more than the request's own work on it.
+  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
+  const once = <T>(make: (key: string) => T): (key: string) => T => {
+    const known = new Map<string, T>();
+    return (key) => {
+      const found = known.get(key) ?? make(key);
+      known.set(key, found);
+      return found;
+    };
+  };
+  const ofAuthentication = once((result) =>
+    [attempts.labels({ result }), authenticationTimes.labels({ result })] as const
+  );
+  const ofAuthorization = once((result) =>
+    [decisions.labels({ result }), authorizationTimes.labels({ result })] as const
+  );
+  const ofUser = once((username) => users.labels({ username }));
   return {
     startedAt: Math.floor(performance.timeOrigin / 1000),
+    audit,
     observe(request, code, seconds) {
       const values = labelsOf(request);
-      requests.inc({ ...values, code: String(code) });
-      if (!LONG_RUNNING.has(request.info.verb)) durations.observe(values, seconds);
+      const key = `${Object.values(values).join(" ")} ${code}`;
+      let own = series.get(key);
+      if (own === undefined) {
+        const counter = requests.labels({ ...values, code: String(code) });
+        const histogram = LONG_RUNNING.has(request.info.verb) ? undefined : durations.labels(values);
+        own = { inc: () => counter.inc(), observe: (took) => histogram?.observe(took) };
+        series.set(key, own);
+      }
+      own.inc();
+      own.observe(seconds);
     },
-    observeDuration(signerName, wasHonored) {
-      const label = { signerName: signerName.startsWith("kubernetes.io/") ? signerName : "other" };
-      requested.inc(label);
-      if (wasHonored) honored.inc(label);
+    beginLongRunning(request) {
+      const { dry_run: _, ...values } = labelsOf(request);
+      const gauge = longRunning.labels(values);
+      gauge.inc();
+      return () => gauge.dec();
+    },
+    watched: ({ group, version, resource }, events) => watchEvents.inc({ group, version, resource }, events),
+    authenticated(result, username, seconds) {
+      const [counter, histogram] = ofAuthentication(result);
+      counter.inc();
+      histogram.observe(seconds);
+      if (result === "success") ofUser(compressedUsername(username)).inc();
+    },
+    clientCertificate: (secondsLeft) => clientCertificates.observe(secondsLeft),
+    authorized(result, seconds) {
+      const [counter, histogram] = ofAuthorization(result);
+      counter.inc();
+      histogram.observe(seconds);
     },
     async render(form) {
       if (form === "protobuf") return encodeMetricFamilies(await registry.getMetricsAsJSON());
       return new TextEncoder().encode(await registry.metrics());
     },
   };
+}
+
+function createAuditCounts(registry: MetricsRegistry): AuditCounts {
+  const options = (name: string, help: string) => ({ name, help, registers: [registry] });
+  const events = new Counter(options("apiserver_audit_event_total", "Events given to the audit log."));
+  const rejected = new Counter(
+    options("apiserver_audit_requests_rejected_total", "Requests refused because their event could not be written."),
+  );
+  const levels = new Counter({
+    ...options("apiserver_audit_level_total", "Requests by the level that the audit policy gives them."),
+    labelNames: ["level"],
+  });
+  const errors = new Counter({
+    ...options("apiserver_audit_error_total", "Events that could not be written."),
+    labelNames: ["plugin"],
+  });
+  return {
+    decided: (level: AuditLevel) => levels.inc({ level }),
+    written: () => events.inc(),
+    lost: () => errors.inc({ plugin: "log" }),
+    rejected: () => rejected.inc(),
+  };
+}
+
+/** The few names that kube-apiserver counts by themselves (`apiserver/pkg/endpoints/filters/metrics.go`). */
+const COUNTED_USERS: ReadonlySet<string> = new Set([
+  "admin",
+  "client",
+  "kube_proxy",
+  "kubelet",
+  "system:serviceaccount:kube-system:default",
+]);
+
+function compressedUsername(username: string): string {
+  if (COUNTED_USERS.has(username)) return username;
+  return username.includes("@") ? "email_id" : "other";
 }
 
 const compress = promisify(gzip);

@@ -46,6 +46,7 @@ function applyChange(
   options: WriteOptions,
 ): Change {
   const body = readConfig(bytes);
+  exchange.audit?.requestPatch(body.config);
   return (stored) => withDefaults(target.resource, applyBody(deps, target, exchange, stored, body, options));
 }
 
@@ -57,6 +58,7 @@ function patchChange(
   options: WriteOptions,
 ): Change {
   const patch = readPatch(bytes);
+  exchange.audit?.requestPatch(patch.value);
   const { resource } = target;
   return (stored): KubeObject => {
     if (stored === undefined) throw notFound(resource.kind, target.name);

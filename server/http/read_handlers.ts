@@ -1,5 +1,6 @@
 /** GET of an object and of a list. */
 import type { ListMeta } from "../../core/kube/meta.ts";
+import { apiVersionOf } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
@@ -61,6 +62,7 @@ export function respondStored(
   const { mediaType, pretty, as } = representation;
   switch (as) {
     case "object":
+      exchange.audit?.responseObject(resource.kind, stored.object);
       return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
     case "Table": {
       const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
@@ -120,6 +122,7 @@ export function respondList(
   const objects = list.items.map((item) => item.object);
   switch (as) {
     case "object":
+      exchange.audit?.responseObject(listTypeOf(resource), { metadata, items: objects });
       return respondBytes(
         exchange,
         200,
@@ -159,4 +162,8 @@ export function respondList(
         representation,
       );
   }
+}
+
+function listTypeOf({ kind }: Resource): { readonly kind: string; readonly apiVersion: string } {
+  return { kind: kind.listKind, apiVersion: apiVersionOf(kind) };
 }

@@ -10,7 +10,7 @@ import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { respondText } from "./respond.ts";
 import { handleGet, handleList } from "./read_handlers.ts";
-import { handleWatch } from "./watch_handler.ts";
+import { handleWatch, type WatchDeps } from "./watch_handler.ts";
 import { handlePatch } from "./patch_handler.ts";
 import { handleReview } from "./review_handler.ts";
 import { assertRoute, methodNotAllowed, methodsOf } from "./routes.ts";
@@ -27,8 +27,11 @@ const WATCH_BY_PATH = /^\/+apis\/[^/]+\/[^/]+\/watch\//;
 /** Handles one resource request. */
 export type ResourceHandler = (exchange: Exchange) => Promise<Answer>;
 
+/** What the verbs need, all together. */
+export type HandlerDeps = UpdateDeps & WatchDeps;
+
 /** Builds the handler of `/api/…` and `/apis/…` below a version. */
-export function createResourceHandler(deps: UpdateDeps, served: Served): ResourceHandler {
+export function createResourceHandler(deps: HandlerDeps, served: Served): ResourceHandler {
   const resources = new Map(served.resources.map((resource) => [indexKey(resource), resource]));
   const reviews = new Map(served.reviews.map((review) => [indexKey(review), review]));
   const groups = new Set([...served.resources, ...served.reviews].map(({ kind }) => kind.group));
@@ -55,7 +58,7 @@ function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Pro
   return handleReview(deps, review, exchange);
 }
 
-function dispatch(served: UpdateDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
+function dispatch(served: HandlerDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
   const { conversion } = resource;
   const deps = conversion === undefined ? served : { ...served, storage: convertedStorage(served.storage, conversion) };
   const { info } = exchange;

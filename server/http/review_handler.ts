@@ -25,7 +25,9 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, headerOf(exchange, "user-agent") ?? "");
   const now = deps.clock.now();
-  const posted = inScope(review, exchange, decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation));
+  const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
+  exchange.audit?.requestObject(kind, sent);
+  const posted = inScope(review, exchange, sent);
   const author = { manager: options.fieldManager, time: formatTime(now) };
   const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
   const { namespace } = exchange.info;

@@ -6,6 +6,7 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type WatchStart } from "../registry/watch.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Metrics } from "./metrics.ts";
 import { assertStreamable } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
@@ -17,8 +18,13 @@ import { watchBody, watchContentType } from "./watch_stream.ts";
 /** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
 const MIN_WATCH_MS = 1_800_000;
 
+/** What a watch needs, and who is told how much is sent. */
+export interface WatchDeps extends RegistryDeps {
+  readonly metrics?: Pick<Metrics, "watched">;
+}
+
 /** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
-export async function handleWatch(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
+export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, { table: true, partial: true, serverVersion: "v1" });
   // On the old path nothing needs to ask for a watch, and what does not is read like a list.
   const isAsked = isWatchQuery(exchange.query);
@@ -32,7 +38,19 @@ export async function handleWatch(deps: RegistryDeps, target: Target, exchange: 
   const watching = await openWatch(deps, { ...target, name: "" }, start, signal);
 
   const compressed = isStreamingList(options) && acceptsGzip(exchange);
-  const format = { resource: target.resource, representation, includeObject, clock: deps.clock, compressed };
+  const { group, version, plural } = target.resource.kind;
+  const ended = Promise.withResolvers<void>();
+  exchange.onStream?.(ended.promise);
+  const watched = { group, version, resource: plural };
+  const format = {
+    resource: target.resource,
+    representation,
+    includeObject,
+    clock: deps.clock,
+    compressed,
+    onEvents: (count: number) => deps.metrics?.watched(watched, count),
+    onEnd: ended.resolve,
+  };
   const timing = {
     // It is the watch cache that makes bookmarks.
     bookmarks: options.allowWatchBookmarks && target.resource.uncached !== true,

@@ -29,6 +29,10 @@ export interface WatchFormat {
   readonly clock: Clock;
   /** By gzip, what is sent together as a member of its own. */
   readonly compressed: boolean;
+  /** Is told how many events were sent. */
+  readonly onEvents: (count: number) => void;
+  /** Is told once nothing more is sent, or nobody reads any more. */
+  readonly onEnd: () => void;
 }
 
 /** When bookmarks are due. */
@@ -91,6 +95,7 @@ class WatchStream implements AnswerStream {
     const events = await this.#nextEvents();
     const encoded = events === undefined ? undefined : this.#encode(events);
     if (encoded === undefined || events?.some(({ type }) => type === "ERROR") === true) this.cancel();
+    if (encoded !== undefined) this.#format.onEvents(events?.length ?? 0);
     return encoded !== undefined && this.#format.compressed ? await gzipMember(encoded) : encoded;
   }
 
@@ -98,6 +103,7 @@ class WatchStream implements AnswerStream {
     if (this.#over.signal.aborted) return;
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#watching[Symbol.dispose]();
+    this.#format.onEnd();
     this.#over.abort(new Error("the watch is over"));
     this.#wake();
   }

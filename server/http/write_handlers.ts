@@ -31,6 +31,7 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   const bytes = await readBody(exchange);
   const options = parseWriteOptions("create", exchange.query, userAgentOf(exchange));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   const fresh = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
   const object = trackOwners(deps, target, undefined, withoutSystemFields(fresh), options.fieldManager);
   const created = await createObject(deps, target, object, options.dryRun);
@@ -52,6 +53,7 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   const options = parseWriteOptions("update", exchange.query, userAgentOf(exchange));
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
+  exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   assertSameName(target, sent);
   const object = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
   const change = (stored: KubeObject | undefined): KubeObject =>
@@ -148,10 +150,14 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
     const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
     // Decoded by the description of DeleteOptions, which is no stored object.
     options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes) as unknown as DeleteOptions;
+    exchange.audit?.requestObject(AUDITED_DELETE_OPTIONS, options);
   }
   refuseDeleteOptions(options, ofCollection);
   return options;
 }
+
+/** How kube-apiserver names DeleteOptions in its audit log, whatever their version was. */
+const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 
 /** DeleteOptions may come in any API version: all mean the same. */
 const DELETE_OPTIONS: Kind = {

@@ -11,6 +11,7 @@ import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled
 import { openError } from "./_sqlite_errors.ts";
 import { openDatabaseFile } from "./_sqlite_file.ts";
 import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
+import { type JournalObserver, observeJournal } from "./observed_journal.ts";
 import type { Storage } from "./storage.ts";
 
 /** What a store in a file is made of; times in milliseconds. */
@@ -19,6 +20,8 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
   readonly path: string;
   readonly clock: Clock;
   readonly logger?: Logger;
+  /** Is told of each commit. */
+  readonly observer?: JournalObserver;
   /** Opens the database; for tests that make it fail. */
   readonly openDatabase?: (path: string) => DatabaseSync;
 }
@@ -38,7 +41,9 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
         ...deps,
         name: path,
         engine: new Engine(start),
-        journal: new SqliteJournal(file),
+        journal: deps.observer === undefined
+          ? new SqliteJournal(file)
+          : observeJournal(new SqliteJournal(file), deps.observer, () => clock.elapsedMs()),
         logger,
         writtenAt,
         schedule: setImmediate,

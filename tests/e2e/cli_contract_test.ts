@@ -32,9 +32,12 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
       "enable-bootstrap-token-auth",
       "anonymous-auth",
       "authorization-mode",
-      "audit-log-path",
+      ...["audit-log-path", "audit-policy-file", "audit-log-maxsize", "audit-log-maxage", "audit-log-maxbackup"],
+      ...["audit-log-compress", "audit-log-format", "audit-log-mode", "storage-min-free", "logging-format", "v"],
     ],
   },
+  { command: "backup", flags: ["data-dir", "recipient", "passphrase-file", "identity", "verify", "force"] },
+  { command: "restore", flags: ["data-dir", "passphrase-file", "identity", "force"] },
   {
     command: "signer",
     flags: ["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],

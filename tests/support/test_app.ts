@@ -1,4 +1,5 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
+import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { toResponse } from "../../server/http/answer.ts";
 import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
@@ -86,7 +87,7 @@ export async function createTestApp(
     tokenFile: undefined,
     bootstrapTokens: true,
     anonymous: true,
-    audit: { write: (line) => void auditLines.push(line) },
+    audit: { policy: DEFAULT_AUDIT_POLICY, sink: { write: (line) => auditLines.push(line) > 0 } },
     version: { major: "1", minor: "37", gitVersion: GIT_VERSION },
     objects: [],
     serverAddress: () => "127.0.0.1:6443",

@@ -55,6 +55,8 @@ export interface ControlPlaneOptions {
   readonly etcd?: Etcd;
   /** More flags of kube-controller-manager. */
   readonly controllerFlags?: readonly string[];
+  /** More flags of kube-apiserver, from the folder where they may have put files. */
+  readonly apiserverFlags?: (folder: TempFolder) => Promise<readonly string[]>;
 }
 
 /** Starts one and waits until it is ready. */
@@ -87,6 +89,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
       `--service-account-signing-key-file=${folder.join("sa.key")}`,
       "--service-cluster-ip-range=10.0.0.0/24",
       "--endpoint-reconciler-type=none",
+      ...(await options.apiserverFlags?.(folder) ?? []),
     ]);
     started.push(apiserver);
     const server = `https://127.0.0.1:${port}`;

@@ -1,0 +1,66 @@
+/** Writes a backup, or checks one. */
+import { createReadStream } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { TLSBOOT_VERSION } from "../../core/version.ts";
+import { decrypt } from "../backup/encryption.ts";
+import { filesOf } from "../backup/files.ts";
+import { openerOf, recipientsOf } from "../backup/keys.ts";
+import { readBackup } from "../backup/read.ts";
+import { openSnapshot } from "../backup/source.ts";
+import { existsError, ioError, writeBackup } from "../backup/write.ts";
+import type { BackupFlags } from "../commands/backup.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import { assertKnownFormat, DATA_FORMAT } from "../site/data_format.ts";
+import { createFilePort } from "../../client/files.ts";
+
+/** The action of `tlsboot backup`. */
+export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+  const { settings, args: [name = ""] } = input;
+  const path = resolve(io.cwd, name);
+  if (settings.verify) return await verify(input, path, io, signal);
+  const root = resolve(io.cwd, settings.dataDir);
+  // Before anybody types a passphrase in vain.
+  if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
+  await assertKnownFormat(root, createFilePort());
+  const recipients = await recipientsOf(settings, name, io, signal);
+  await using snapshot = await openSnapshot(root, io, signal);
+  const { manifest, size } = await writeBackup(
+    path,
+    {
+      files: filesOf(root),
+      snapshot: snapshot.chunks,
+      facts: { createdAt: io.clock.now().toISOString(), tlsbootVersion: TLSBOOT_VERSION, dataFormat: DATA_FORMAT },
+    },
+    recipients,
+    settings.force,
+  );
+  const files = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
+  const from = snapshot.isOnline ? "of the running server" : "of the database";
+  io.stdout.write(`${name}: ${manifest.objects} objects ${from} and ${files} files, ${size} bytes\n`);
+  return EXIT.done;
+}
+
+async function verify(
+  { settings }: Input<BackupFlags>,
+  path: string,
+  io: Io,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  if (settings.recipient.length > 0) throw new UsageError("--verify opens a backup", "give --identity");
+  const name = path;
+  const opener = await openerOf(settings, name, io, signal);
+  const nothing = () => Promise.resolve();
+  const manifest = await readBackup(await decrypt(createReadStream(path), opener), { file: nothing, objects: nothing })
+    .catch((error: unknown) => {
+      throw ioError(`cannot read backup "${name}"`, error);
+    });
+  io.stdout.write(
+    `good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
+      `${manifest.parts.length} parts\n`,
+  );
+  return EXIT.done;
+}

@@ -1,0 +1,82 @@
+/** The archive inside of a backup: a tar of files, of objects in pieces, and of the manifest that makes it whole. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import {
+  type BackupManifest,
+  type BackupPart,
+  FILES_PREFIX,
+  formatManifest,
+  MANIFEST_PATH,
+  OBJECTS_PREFIX,
+} from "../../core/backup/manifest.ts";
+import { parseSnapshotHead } from "../../core/backup/objects.ts";
+import { AppError } from "../../core/errors.ts";
+import { TAR_END, tarPadding, writeTarHeader } from "../../core/tar.ts";
+import type { BackupFile } from "./files.ts";
+import { linesOf } from "./lines.ts";
+
+/** What goes into an archive. */
+export interface ArchiveContents {
+  readonly files: AsyncIterable<BackupFile>;
+  readonly snapshot: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat">;
+}
+
+/** Objects stand in pieces of about this size, so that nobody needs to hold them all. */
+const PIECE_BYTES = 4_194_304;
+
+/** Yields the archive's bytes; `tell` gets the manifest, which is known last. AppError `backup_invalid`. */
+export async function* createArchive(
+  { files, snapshot, facts }: ArchiveContents,
+  tell: (manifest: BackupManifest) => void,
+): AsyncGenerator<Uint8Array> {
+  const modifiedSeconds = Math.floor(Date.parse(facts.createdAt) / 1000);
+  const parts: BackupPart[] = [];
+  function* entry(path: string, mode: number, bytes: Uint8Array): Generator<Uint8Array> {
+    parts.push(partOf(path, bytes));
+    yield writeTarHeader({ path, mode, size: bytes.length, modifiedSeconds });
+    yield bytes;
+    yield tarPadding(bytes.length);
+  }
+  for await (const { path, mode, bytes } of files) yield* entry(`${FILES_PREFIX}${path}`, mode, bytes);
+
+  const lines = linesOf(snapshot);
+  const head = parseSnapshotHead((await lines.next()).value ?? "");
+  if (!head.ok) throw new AppError("backup_invalid", `cannot back up the objects: ${head.error}`);
+  let number = 0;
+  for await (const piece of piecesOf(lines, head.value.objects)) {
+    number += 1;
+    yield* entry(`${OBJECTS_PREFIX}${String(number).padStart(6, "0")}.ndjson`, 0o600, piece);
+  }
+  const manifest: BackupManifest = { ...facts, ...head.value, parts: [...parts] };
+  yield* entry(MANIFEST_PATH, 0o600, Buffer.from(formatManifest(manifest)));
+  yield TAR_END;
+  tell(manifest);
+}
+
+/** What is found in an archive under a path. */
+export function partOf(path: string, bytes: Uint8Array): BackupPart {
+  return { path, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+}
+
+async function* piecesOf(lines: AsyncIterable<string>, wanted: number): AsyncGenerator<Uint8Array> {
+  let piece: Uint8Array[] = [];
+  let size = 0;
+  let count = 0;
+  for await (const line of lines) {
+    const bytes = Buffer.from(`${line}\n`);
+    piece.push(bytes);
+    size += bytes.length;
+    count += 1;
+    if (size < PIECE_BYTES) continue;
+    yield Buffer.concat(piece);
+    piece = [];
+    size = 0;
+  }
+  if (piece.length > 0) yield Buffer.concat(piece);
+  if (count === wanted) return;
+  throw new AppError("backup_invalid", `cannot back up the objects: ${count} of ${wanted} came`, {
+    hint: "the server was stopped meanwhile; try again",
+    retryable: true,
+  });
+}

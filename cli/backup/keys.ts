@@ -1,0 +1,66 @@
+/** What backups are encrypted for and opened with, from the flags: public keys, secret keys, or a passphrase. */
+import { resolve } from "node:path";
+import { Secret } from "../../core/brand.ts";
+import { AppError } from "../../core/errors.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createPassphrases } from "../authority/passphrase.ts";
+import { checkPrivate } from "../authority/private_file.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Io } from "../io.ts";
+import type { Opener, Recipients } from "./encryption.ts";
+
+/** The settings that say it. */
+export interface OpeningSettings {
+  readonly passphraseFile: string | undefined;
+  readonly identity: string | undefined;
+}
+
+const WORDS = { what: "backup", flag: "--passphrase-file" };
+
+/** For whom a backup is made. AppError `passphrase_missing`. */
+export async function recipientsOf(
+  settings: OpeningSettings & { readonly recipient: readonly string[] },
+  name: string,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Recipients> {
+  if (settings.identity !== undefined) {
+    throw new UsageError("--identity opens a backup", "to make one for a public key give --recipient");
+  }
+  if (settings.recipient.length === 0) {
+    const source = createPassphrases(settings.passphraseFile, io, createFilePort(), signal, WORDS);
+    return { kind: "passphrase", passphrase: await source.toMake(name) };
+  }
+  if (settings.passphraseFile === undefined) return { kind: "keys", recipients: settings.recipient };
+  throw new UsageError("--recipient and --passphrase-file exclude each other", "give one of them");
+}
+
+/** What opens a backup. AppError `not_found`, `key_invalid`, `file_permissions`, `passphrase_missing`. */
+export async function openerOf(
+  settings: OpeningSettings,
+  name: string,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Opener> {
+  const files = createFilePort();
+  if (settings.identity === undefined) {
+    const source = createPassphrases(settings.passphraseFile, io, files, signal, WORDS);
+    return { kind: "passphrase", passphrase: await source.toOpen(name) };
+  }
+  if (settings.passphraseFile !== undefined) {
+    throw new UsageError("--identity and --passphrase-file exclude each other", "give one of them");
+  }
+  const path = resolve(io.cwd, settings.identity);
+  const text = await files.readText(path);
+  if (text === undefined) {
+    throw new AppError("not_found", `cannot read identity "${settings.identity}": file does not exist`, {
+      hint: "check the path of --identity",
+    });
+  }
+  await checkPrivate(path, files);
+  const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
+  if (identities.length > 0) return { kind: "identities", identities: new Secret(identities) };
+  throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it holds no key`, {
+    hint: "want the file that age-keygen wrote",
+  });
+}

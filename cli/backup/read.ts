@@ -1,0 +1,121 @@
+/** Reads a backup to its end: every part is checked against the manifest before anybody is told that all is well. */
+import { Buffer } from "node:buffer";
+import {
+  type BackupManifest,
+  type BackupPart,
+  FILES_PREFIX,
+  findPartsFault,
+  findPathFault,
+  MANIFEST_PATH,
+  parseManifest,
+} from "../../core/backup/manifest.ts";
+import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/tar.ts";
+import { DATA_FORMAT } from "../site/data_format.ts";
+import { partOf } from "./archive.ts";
+import type { BackupFile } from "./files.ts";
+
+/** Takes what is read. Nothing is sure before `readBackup` answers. */
+export interface BackupSink {
+  file(file: BackupFile): Promise<void>;
+  objects(objects: readonly SnapshotObject[]): Promise<void>;
+}
+
+/** Parts are files of a data directory and pieces of objects: one object may be large, but not like this. */
+const MAX_PART_BYTES = 268_435_456;
+
+/** Reads an archive. AppError `backup_invalid` for one that is damaged, not whole, or of a newer format. */
+export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: BackupSink): Promise<BackupManifest> {
+  const read: BackupPart[] = [];
+  let objects = 0;
+  let manifest: BackupManifest | undefined;
+  for await (const { path, mode, bytes } of entriesOf(archive)) {
+    const fault = manifest === undefined ? findPathFault(path) : "something follows its manifest";
+    if (fault !== undefined) throw invalid(fault);
+    if (path === MANIFEST_PATH) {
+      manifest = assertWhole(bytes, read, objects);
+      continue;
+    }
+    read.push(partOf(path, bytes));
+    if (path.startsWith(FILES_PREFIX)) await sink.file({ path: path.slice(FILES_PREFIX.length), mode, bytes });
+    else {
+      const found = objectsIn(bytes);
+      objects += found.length;
+      await sink.objects(found);
+    }
+  }
+  if (manifest === undefined) throw invalid("it ends before its manifest");
+  return manifest;
+}
+
+function assertWhole(bytes: Uint8Array, read: readonly BackupPart[], objects: number): BackupManifest {
+  const manifest = parseManifest(Buffer.from(bytes).toString("utf8"), DATA_FORMAT);
+  if (!manifest.ok) throw invalid(manifest.error);
+  const fault = findPartsFault(manifest.value, read);
+  if (fault !== undefined) throw invalid(fault);
+  if (objects !== manifest.value.objects) throw invalid(`it holds ${objects} of ${manifest.value.objects} objects`);
+  return manifest.value;
+}
+
+function objectsIn(bytes: Uint8Array): readonly SnapshotObject[] {
+  const lines = Buffer.from(bytes).toString("utf8").split("\n");
+  return lines.slice(0, -1).map((line) => {
+    const object = parseSnapshotObject(line);
+    if (!object.ok) throw invalid(object.error);
+    return object.value;
+  });
+}
+
+async function* entriesOf(archive: AsyncIterable<Uint8Array>): AsyncGenerator<BackupFile> {
+  const { take, drain } = createTaker(archive);
+  while (true) {
+    const header = headerOf(await take(TAR_BLOCK));
+    // Only a stream that was read to its end is known to be whole.
+    if (header === undefined) return await drain();
+    const { path, mode, size } = header;
+    if (size > MAX_PART_BYTES) throw invalid(`"${path}" is too large`);
+    const bytes = await take(size);
+    await take(tarPadding(size).length);
+    yield { path, mode, bytes };
+  }
+}
+
+function headerOf(block: Uint8Array): ReturnType<typeof readTarHeader> {
+  try {
+    return readTarHeader(block);
+  } catch (error) {
+    throw invalid(messageOf(error));
+  }
+}
+
+/** Takes so many bytes off a stream, or all that is left. */
+function createTaker(stream: AsyncIterable<Uint8Array>) {
+  const iterator = stream[Symbol.asyncIterator]();
+  let chunks: Uint8Array[] = [];
+  let held = 0;
+  async function take(length: number): Promise<Uint8Array> {
+    while (held < length) {
+      const { done, value } = await iterator.next();
+      if (done === true) throw invalid("it ends in the middle");
+      chunks.push(value);
+      held += value.length;
+    }
+    const all = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    chunks = held === length ? [] : [all.subarray(length)];
+    held -= length;
+    return all.subarray(0, length);
+  }
+  async function drain(): Promise<void> {
+    while ((await iterator.next()).done !== true);
+  }
+  return { take, drain };
+}
+
+/** The error of a backup that cannot be used. */
+export function invalid(what: string, cause?: unknown): AppError {
+  return new AppError("backup_invalid", `cannot use the backup: ${what}`, {
+    cause,
+    hint: "take another copy of it, or an older backup",
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * Restores a data directory: built whole beside its place, read as a server would read it, and only then put there by one
+ * rename. What was there before is kept beside it.
+ */
+import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type BackupManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
+import { createRestoredDatabase } from "../../server/storage/restore.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { dataDirAt, FOLDER_MODE } from "../site/data_dir.ts";
+import type { BackupFile } from "./files.ts";
+import { invalid, readBackup } from "./read.ts";
+import { ioError } from "./write.ts";
+
+/** What a restore did. */
+export interface Restored {
+  readonly manifest: BackupManifest;
+  /** The newest revision from now on. */
+  readonly revision: number;
+  /** Where what was there before is now; undefined where nothing was. */
+  readonly replaced: string | undefined;
+}
+
+/** What it needs. */
+export interface RestoreDeps {
+  readonly clock: Clock;
+  readonly force: boolean;
+}
+
+/**
+ * Restores into `root`. AppError `file_exists` where something is there, without `force`; `storage_locked` while a server
+ * uses it; `backup_invalid`, `io`: then nothing has changed there.
+ */
+export async function restoreBackup(
+  archive: AsyncIterable<Uint8Array>,
+  root: string,
+  { clock, force }: RestoreDeps,
+): Promise<Restored> {
+  const now = clock.now();
+  const staging = `${root}.restoring`;
+  const isTaken = await holdsSomething(root);
+  if (isTaken && !force) {
+    throw new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
+      hint: "choose another --data-dir, or put it aside with --force",
+    });
+  }
+  await assertUnused(root, clock);
+  try {
+    await rm(staging, { recursive: true, force: true });
+    await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
+    const { manifest, revision } = await build(archive, staging, now);
+    await assertReadable(staging, manifest, revision, clock);
+    await giveTo(staging, root);
+    const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
+    if (replaced !== undefined) await rename(root, replaced);
+    await rename(staging, root);
+    await syncFolder(dirname(root));
+    return { manifest, revision, replaced };
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true });
+    throw ioError(`cannot restore into "${root}"`, error);
+  }
+}
+
+async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: Date) {
+  using database = createRestoredDatabase(dataDirAt(staging).database, now);
+  const manifest = await readBackup(archive, {
+    file: (file) => writeFile(staging, file),
+    objects: (objects) => Promise.resolve(database.add(objects)),
+  });
+  const revision = manifest.revision + REVISION_BUMP;
+  database.finish(revision);
+  return { manifest, revision };
+}
+
+async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Promise<void> {
+  const target = join(staging, path);
+  await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
+  const file = await open(target, "wx", mode);
+  try {
+    await file.writeFile(bytes);
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The database as a server opens it: its pages, every row's sum, how many objects, and the counter. */
+async function assertReadable(
+  staging: string,
+  manifest: BackupManifest,
+  revision: number,
+  clock: Clock,
+): Promise<void> {
+  await using storage = await openSqliteStorage({ path: dataDirAt(staging).database, clock });
+  const { items } = await storage.list("/registry/");
+  if (items.length !== manifest.objects || storage.revision() !== revision) {
+    throw invalid(`its database came out with ${items.length} of ${manifest.objects} objects`);
+  }
+}
+
+/** A server that runs would go on writing into a folder that is no longer there. */
+async function assertUnused(root: string, clock: Clock): Promise<void> {
+  const { database } = dataDirAt(root);
+  if (await stat(database).catch(() => undefined) === undefined) return;
+  try {
+    await using _ = await openSqliteStorage({ path: database, clock });
+  } catch (error) {
+    // What cannot be opened is what somebody restores for.
+    if (!isAppError(error, "storage_locked")) return;
+    throw new AppError("storage_locked", `cannot restore into "${root}": a server is using it`, {
+      cause: error,
+      hint: "stop it first",
+    });
+  }
+}
+
+async function holdsSomething(root: string): Promise<boolean> {
+  const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw ioError(`cannot restore into "${root}"`, error);
+  });
+  return names.length > 0;
+}
+
+/** Root restores for the user whose folder it was. */
+async function giveTo(staging: string, root: string): Promise<void> {
+  const owner = await stat(root).catch(() => undefined);
+  const own = await stat(staging);
+  if (owner === undefined || (owner.uid === own.uid && owner.gid === own.gid)) return;
+  const entries = await readdir(staging, { recursive: true });
+  for (const path of [staging, ...entries.map((entry) => join(staging, entry))]) {
+    await chown(path, owner.uid, owner.gid);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  await folder.sync();
+  await folder.close();
+}

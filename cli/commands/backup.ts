@@ -1,0 +1,57 @@
+/** `tlsboot backup`. */
+import { argument, defineCommand } from "../framework/command.ts";
+import { fileFlag, listFlag, switchFlag } from "../framework/flags.ts";
+import { DATA_DIR_FLAG } from "./common_flags.ts";
+
+/** What opens a backup, for the commands that read one. */
+export const OPENING_FLAGS = {
+  passphraseFile: fileFlag({
+    summary:
+      "File with the passphrase, one line, readable by its owner only; - reads it from stdin. Without it, it is " +
+      "asked for on a terminal.",
+  }),
+  identity: fileFlag({
+    summary: "File with the secret keys of age-keygen, readable by its owner only, for a backup made with --recipient.",
+  }),
+} as const;
+
+const flags = {
+  dataDir: DATA_DIR_FLAG,
+  recipient: listFlag({
+    placeholder: "KEY",
+    summary:
+      "Public key that the backup is for, age1…, as age-keygen prints it; several can each open it. Without one, " +
+      "the backup is put under a passphrase.",
+  }),
+  ...OPENING_FLAGS,
+  verify: switchFlag({ summary: "Read a backup to its end, check each part of it, and write nothing." }),
+  force: switchFlag({ summary: "Replace FILE." }),
+} as const;
+
+/** Its flags, for the action. */
+export type BackupFlags = typeof flags;
+
+/** Writes everything in a data directory into one encrypted file. */
+export const backup = defineCommand({
+  path: ["backup"],
+  summary: "Write a data directory into one encrypted file",
+  description:
+    `Write all that is in --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
+ left out.
+
+ A server may be running there: it hands out its objects as they are at one moment and goes on. The file is an age file
+ (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its name.`,
+  group: "Key and File Commands",
+  args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
+  flags,
+  examples: [
+    { comment: "Back up under a passphrase", command: "tlsboot backup tlsboot.backup" },
+    {
+      comment: "Back up each night, for somebody who keeps the secret key elsewhere",
+      command: "tlsboot backup tlsboot.backup --recipient age1… --force",
+    },
+    { comment: "See whether a backup is good", command: "tlsboot backup tlsboot.backup --verify" },
+  ],
+  exitCodes: {},
+  load: () => import("../actions/backup.ts"),
+});

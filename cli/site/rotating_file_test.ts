@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { openRotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
+
+function open(path: string, options: Partial<RotatingFileOptions> = {}) {
+  const deps = { clock: createFakeClock(), logger: createMemoryLogger() };
+  return openRotatingFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
+}
+
+test("openRotatingFile() appends to what is there, in a folder and a file of its owner alone", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("new/audit.log");
+  for (const line of ["one", "two"]) {
+    await using file = open(path);
+    file.append(line);
+  }
+  assert.equal(await readFile(path, "utf8"), "one\ntwo\n");
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.equal((await stat(folder.join("new"))).mode & 0o777, 0o700);
+});
+
+test("openRotatingFile() puts a full file aside before the line that does not fit, and loses none", async () => {
+  await using folder = await createTempFolder();
+  const lines = Array.from({ length: 9 }, (_, index) => `line-${index}`);
+  {
+    await using file = open(folder.join("audit.log"));
+    for (const line of lines) file.append(line);
+  }
+  const names = (await readdir(folder.path)).sort((
+    a,
+    b,
+  ) => (a === "audit.log" ? 1 : b === "audit.log" ? -1 : a < b ? -1 : 1));
+  assert.equal(names.length, 5);
+  const texts = await Promise.all(names.map((name) => readFile(folder.join(name), "utf8")));
+  assert.equal(texts.join(""), `${lines.join("\n")}\n`);
+});
+
+test("openRotatingFile() compresses what it puts aside, and what an earlier run left", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log"), "old\n");
+  await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log.gz.tmp"), "half");
+  {
+    await using file = open(folder.join("audit.log"), { compress: true });
+    for (const line of ["a".repeat(18), "b".repeat(18)]) file.append(line);
+  }
+  const packed = (await readdir(folder.path)).filter((name) => name.endsWith(".gz"));
+  const texts = await Promise.all(packed.map(async (name) => gunzipSync(await readFile(folder.join(name))).toString()));
+  assert.deepEqual(texts.sort(), [`${"a".repeat(18)}\n`, "old\n"]);
+});
+
+test("openRotatingFile() writes a line that is longer than a file may be, in a file of its own", async () => {
+  await using folder = await createTempFolder();
+  await using file = open(folder.join("audit.log"));
+  file.append("x".repeat(100));
+  file.append("y");
+  assert.equal(await readFile(folder.join("audit.log"), "utf8"), "y\n");
+});
+
+test("openRotatingFile() throws what the system says", async () => {
+  await using folder = await createTempFolder();
+  await mkdir(folder.join("audit.log"));
+  assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
+});

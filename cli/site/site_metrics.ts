@@ -1,0 +1,63 @@
+/** The metrics of a site: one registry for the server, its storage, the controllers beside it, and its certificates. */
+import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { findPemBlock } from "../../core/pki/pem.ts";
+import { chainNotAfter } from "../../core/pki/authority_chain.ts";
+import type { Clock } from "../../core/ports.ts";
+import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
+import { createExpiryMetrics, type ExpiryMetrics } from "../../server/metrics/expiry.ts";
+import { createMetricsRegistry, type MetricsRegistry } from "../../server/metrics/registry.ts";
+import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
+import type { JournalObserver } from "../../server/storage/observed_journal.ts";
+import type { SiteAuthorities } from "../authority/site_authorities.ts";
+import { freeBytes } from "./storage_space.ts";
+
+/** Where each part of a site tells of itself. */
+export interface SiteMetrics {
+  readonly registry: MetricsRegistry;
+  readonly journal: JournalObserver;
+  readonly controllers: ControllerMetrics;
+  readonly expiry: ExpiryMetrics;
+}
+
+/** Makes them for the site whose database this is. */
+export function createSiteMetrics(database: string, clock: Pick<Clock, "elapsedMs">): SiteMetrics {
+  const registry = createMetricsRegistry();
+  return {
+    registry,
+    journal: createStorageMetrics(registry, () => readSizes(database)),
+    controllers: createControllerMetrics(registry, clock),
+    expiry: createExpiryMetrics(registry),
+  };
+}
+
+/** Tells when the CAs and the serving certificate of a site end. */
+export function tellExpiry(
+  expiry: ExpiryMetrics,
+  { serving, clientCas }: SiteAuthorities,
+  servingPair: { readonly certificatePem: string },
+): void {
+  expiry.set("serving CA", chainNotAfter(serving));
+  for (const { chain, certificateFile } of clientCas) expiry.set(basename(certificateFile), chainNotAfter(chain));
+  tellServingExpiry(expiry, servingPair);
+}
+
+/** Tells when the serving certificate ends. */
+export function tellServingExpiry(
+  expiry: ExpiryMetrics,
+  { certificatePem }: { readonly certificatePem: string },
+): void {
+  const block = findPemBlock(certificatePem)?.block;
+  const leaf = block === undefined ? undefined : parseCertificate(block.bytes);
+  if (leaf?.ok === true) expiry.set("serving", leaf.value.notAfter);
+}
+
+async function readSizes(database: string): Promise<StorageSizes> {
+  const sizeOf = (path: string) => stat(path).then(({ size }) => size, () => 0);
+  return {
+    database: await sizeOf(database),
+    journal: await sizeOf(`${database}-wal`),
+    diskFree: await freeBytes(dirname(database)),
+  };
+}

@@ -1,0 +1,126 @@
+/** What an audit policy says of a request (`audit.k8s.io/v1`, `apiserver/pkg/audit/policy`): the first rule that matches decides. */
+import type { UserInfo } from "../kube/user.ts";
+import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
+
+/** How much of a request is written down, least first. */
+export const AUDIT_LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
+/** One of AUDIT_LEVELS. */
+export type AuditLevel = (typeof AUDIT_LEVELS)[number];
+
+/** Where a request stands when an event is written. */
+export const AUDIT_STAGES = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"] as const;
+/** One of AUDIT_STAGES. */
+export type AuditStage = (typeof AUDIT_STAGES)[number];
+
+/** Resources of a group: `pods`, `pods/log`, `pods/*`, `*\/scale`, `*`; none means all of the group. */
+export interface AuditResources {
+  /** Empty for the core group, `*` for every group. */
+  readonly group: string;
+  readonly resources: readonly string[];
+  readonly resourceNames: readonly string[];
+}
+
+/** One rule; an empty list matches everything. */
+export interface AuditRule {
+  readonly level: AuditLevel;
+  readonly users: readonly string[];
+  readonly userGroups: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resources: readonly AuditResources[];
+  readonly namespaces: readonly string[];
+  readonly nonResourceURLs: readonly string[];
+  readonly omitStages: readonly AuditStage[];
+  /** Undefined: as the policy says. */
+  readonly omitManagedFields: boolean | undefined;
+}
+
+/** A policy. */
+export interface AuditPolicy {
+  readonly rules: readonly AuditRule[];
+  readonly omitStages: readonly AuditStage[];
+  readonly omitManagedFields: boolean;
+}
+
+/** What is written down of one request. */
+export interface AuditDecision {
+  readonly level: AuditLevel;
+  readonly omitStages: ReadonlySet<AuditStage>;
+  readonly omitManagedFields: boolean;
+}
+
+/** Without a policy file: who did what to what, once per request, two lines for a watch. */
+export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
+  rules: [{
+    level: "Metadata",
+    users: [],
+    userGroups: [],
+    verbs: [],
+    resources: [],
+    namespaces: [],
+    nonResourceURLs: [],
+    omitStages: [],
+    omitManagedFields: undefined,
+  }],
+  omitStages: ["RequestReceived"],
+  omitManagedFields: false,
+};
+
+/** Decides; `user` is undefined when authentication failed. */
+export function decideAudit(policy: AuditPolicy, user: UserInfo | undefined, attributes: Attributes): AuditDecision {
+  const rule = policy.rules.find((candidate) => matches(candidate, user, attributes));
+  return {
+    level: withoutSecrets(rule?.level ?? "None", attributes),
+    omitStages: new Set([...policy.omitStages, ...rule?.omitStages ?? []]),
+    omitManagedFields: rule?.omitManagedFields ?? policy.omitManagedFields,
+  };
+}
+
+/** Tells whether a level is at least another. */
+export function isAtLeast(level: AuditLevel, least: AuditLevel): boolean {
+  return AUDIT_LEVELS.indexOf(level) >= AUDIT_LEVELS.indexOf(least);
+}
+
+/** Resources whose bodies are secrets: of these only the metadata is ever written, whatever the policy asks. */
+const SECRET_RESOURCES: ReadonlySet<string> = new Set(["/secrets", "authentication.k8s.io/tokenreviews"]);
+
+/** Tells whether a request is about bodies that are secrets. */
+export function isAboutSecrets(attributes: Attributes): boolean {
+  return attributes.kind === "resource" && SECRET_RESOURCES.has(`${attributes.apiGroup}/${attributes.resource}`);
+}
+
+function withoutSecrets(level: AuditLevel, attributes: Attributes): AuditLevel {
+  return isAtLeast(level, "Request") && isAboutSecrets(attributes) ? "Metadata" : level;
+}
+
+function matches(rule: AuditRule, user: UserInfo | undefined, attributes: Attributes): boolean {
+  if (rule.users.length > 0 && (user === undefined || !rule.users.includes(user.username))) return false;
+  if (rule.userGroups.length > 0 && !rule.userGroups.some((group) => user?.groups.includes(group) === true)) {
+    return false;
+  }
+  if (rule.verbs.length > 0 && !rule.verbs.includes(attributes.verb)) return false;
+  if (rule.namespaces.length > 0 || rule.resources.length > 0) {
+    return attributes.kind === "resource" && matchesResource(rule, attributes);
+  }
+  if (rule.nonResourceURLs.length === 0) return true;
+  return attributes.kind === "path" && rule.nonResourceURLs.some((spec) => matchesPath(attributes.path, spec));
+}
+
+function matchesPath(path: string, spec: string): boolean {
+  return spec === "*" || spec === path || (spec.endsWith("*") && path.startsWith(spec.replace(/\*+$/, "")));
+}
+
+function matchesResource({ namespaces, resources }: AuditRule, attributes: ResourceAttributes): boolean {
+  if (namespaces.length > 0 && !namespaces.includes(attributes.namespace)) return false;
+  return resources.length === 0 || resources.some((candidate) => matchesGroup(candidate, attributes));
+}
+
+function matchesGroup({ group, resources, resourceNames }: AuditResources, attributes: ResourceAttributes): boolean {
+  if (group !== "*" && group !== attributes.apiGroup) return false;
+  if (resources.length === 0) return true;
+  if (resourceNames.length > 0 && !resourceNames.includes(attributes.name)) return false;
+  const { resource, subresource } = attributes;
+  const combined = subresource === "" ? resource : `${resource}/${subresource}`;
+  return resources.some((spec) =>
+    spec === "*" || spec === combined || spec === `${resource}/*` || (subresource !== "" && spec === `*/${subresource}`)
+  );
+}

@@ -1,0 +1,108 @@
+/**
+ * Reads an audit policy file: Kubernetes' own kind, `audit.k8s.io/v1` Policy. Unlike kube-apiserver, which warns and
+ * goes on without a field that it does not know, this is strict: a rule that is misspelt would leave no trace.
+ */
+import { dns1123SubdomainErrors } from "../kube/names.ts";
+import { readOwnFile } from "../own_file/read.ts";
+import {
+  fault,
+  flag,
+  listOf,
+  mapping,
+  oneOf,
+  optional,
+  type Place,
+  required,
+  type Shape,
+  someOf,
+  text,
+} from "../own_file/shapes.ts";
+import type { Result } from "../result.ts";
+import { ok } from "../result.ts";
+import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
+
+/** The version of the file. */
+export const AUDIT_API_VERSION = "audit.k8s.io/v1";
+
+const anyText: Shape<string> = (value, place) => typeof value === "string" ? value : fault(place, "text expected");
+const anything: Shape<unknown> = (value) => value;
+
+const group: Shape<string> = (value, place) => {
+  const read = anyText(value, place);
+  if (read === undefined || read === "" || read === "*") return read;
+  const wrong = dns1123SubdomainErrors(read)[0];
+  return wrong === undefined ? read : fault(place, `a group without its version expected, such as apps: ${wrong}`);
+};
+
+const url: Shape<string> = (value, place) => {
+  const read = text(value, place);
+  if (read === undefined || read === "*") return read;
+  if (!read.startsWith("/")) return fault(place, 'must begin with "/"');
+  return read.slice(0, -1).includes("*") ? fault(place, 'a "*" must be the last character') : read;
+};
+
+const resources = mapping({
+  group: optional(group),
+  resources: optional(listOf(text)),
+  resourceNames: optional(listOf(anyText)),
+});
+
+const ruleKeys = mapping({
+  level: required(oneOf(AUDIT_LEVELS)),
+  users: optional(listOf(text)),
+  userGroups: optional(listOf(text)),
+  verbs: optional(listOf(text)),
+  resources: optional(listOf(resources)),
+  namespaces: optional(listOf(anyText)),
+  nonResourceURLs: optional(listOf(url)),
+  omitStages: optional(listOf(oneOf(AUDIT_STAGES))),
+  omitManagedFields: optional(flag),
+});
+
+type RuleFile = NonNullable<ReturnType<typeof ruleKeys>>;
+
+function rule(value: unknown, place: Place): RuleFile | undefined {
+  const read = ruleKeys(value, place);
+  if (read === undefined) return undefined;
+  const { nonResourceURLs = [], resources: groups = [], namespaces = [] } = read;
+  if (nonResourceURLs.length > 0 && (groups.length > 0 || namespaces.length > 0)) {
+    return fault(place, "a rule is about resources or about nonResourceURLs, not both");
+  }
+  if (groups.some((one) => (one.resourceNames?.length ?? 0) > 0 && (one.resources?.length ?? 0) === 0)) {
+    return fault(place, "resourceNames need at least one of resources");
+  }
+  return read;
+}
+
+const policyFile = mapping({
+  metadata: optional(anything),
+  rules: required(someOf(rule)),
+  omitStages: optional(listOf(oneOf(AUDIT_STAGES))),
+  omitManagedFields: optional(flag),
+});
+
+/** Reads the text of a policy file; the error lists every fault. */
+export function readAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
+  const read = readOwnFile(source, "Policy", policyFile, AUDIT_API_VERSION);
+  if (!read.ok) return read;
+  const { rules, omitStages = [], omitManagedFields = false } = read.value;
+  return ok({
+    omitStages,
+    omitManagedFields,
+    rules: rules.map((one) => ({
+      level: one.level,
+      users: one.users ?? [],
+      userGroups: one.userGroups ?? [],
+      verbs: one.verbs ?? [],
+      namespaces: one.namespaces ?? [],
+      nonResourceURLs: one.nonResourceURLs ?? [],
+      omitStages: one.omitStages ?? [],
+      omitManagedFields: one.omitManagedFields,
+      resources: (one.resources ?? []).map((found) => ({
+        group: found.group ?? "",
+        resources: found.resources ?? [],
+        resourceNames: found.resourceNames ?? [],
+      })),
+    })),
+  });
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { UserInfo } from "../kube/user.ts";
+import type { Attributes } from "../rbac/attributes.ts";
+import { type AuditRule, decideAudit, DEFAULT_AUDIT_POLICY } from "./policy.ts";
+
+const jane: UserInfo = { username: "jane", uid: "", groups: ["dev", "system:authenticated"], extra: {} };
+
+function resource(fields: Partial<Extract<Attributes, { kind: "resource" }>> = {}): Attributes {
+  const base = { verb: "get", apiGroup: "", apiVersion: "v1", resource: "configmaps", subresource: "", name: "x" };
+  return { kind: "resource", ...base, namespace: "default", ...fields };
+}
+
+function path(at: string): Attributes {
+  return { kind: "path", verb: "get", path: at };
+}
+
+function rule(fields: Partial<AuditRule>): AuditRule {
+  return { ...DEFAULT_AUDIT_POLICY.rules[0]!, level: "Request", ...fields };
+}
+
+const of = (group: string, resources: readonly string[] = [], resourceNames: readonly string[] = []) => ({
+  resources: [{ group, resources, resourceNames }],
+});
+
+// apiserver/pkg/audit/policy/checker_test.go and checker.go.
+for (
+  const [what, fields, attributes, isMatch] of [
+    ["everything", {}, resource(), true],
+    ["a user", { users: ["jane"] }, resource(), true],
+    ["another user", { users: ["bob"] }, resource(), false],
+    ["one of the groups", { userGroups: ["x", "dev"] }, resource(), true],
+    ["no group", { userGroups: ["ops"] }, resource(), false],
+    ["a verb", { verbs: ["get"] }, resource(), true],
+    ["another verb", { verbs: ["list"] }, resource(), false],
+    ["a namespace", { namespaces: ["default"] }, resource(), true],
+    ["another namespace", { namespaces: ["kube-system"] }, resource(), false],
+    ["no namespace", { namespaces: [""] }, resource({ namespace: "" }), true],
+    ["a path among namespaces", { namespaces: ["default"] }, path("/healthz"), false],
+    ["a whole group", of(""), resource(), true],
+    ["another group", of("apps"), resource(), false],
+    ["every group", of("*", ["configmaps"]), resource({ apiGroup: "apps" }), true],
+    ["a resource", of("", ["configmaps"]), resource(), true],
+    ["a resource without its subresource", of("", ["configmaps"]), resource({ subresource: "status" }), false],
+    ["a resource with its subresource", of("", ["configmaps/status"]), resource({ subresource: "status" }), true],
+    ["a subresource of anything", of("", ["*/status"]), resource({ subresource: "status" }), true],
+    ["anything of a resource", of("", ["configmaps/*"]), resource({ subresource: "status" }), true],
+    ["a resource as anything of it", of("", ["configmaps/*"]), resource(), true],
+    ["every resource", of("", ["*"]), resource({ subresource: "status" }), true],
+    ["a name", of("", ["configmaps"], ["x"]), resource(), true],
+    ["another name", of("", ["configmaps"], ["y"]), resource(), false],
+    ["a path", { nonResourceURLs: ["/healthz"] }, path("/healthz"), true],
+    ["a path below", { nonResourceURLs: ["/api*"] }, path("/api/v1"), true],
+    ["every path", { nonResourceURLs: ["*"] }, path("/x"), true],
+    ["another path", { nonResourceURLs: ["/healthz"] }, path("/healthz/ping"), false],
+    ["a resource among paths", { nonResourceURLs: ["*"] }, resource(), false],
+  ] as const
+) {
+  test(`decideAudit() ${isMatch ? "takes" : "passes over"} a rule about ${what}`, () => {
+    const policy = { ...DEFAULT_AUDIT_POLICY, rules: [rule(fields)] };
+    assert.equal(decideAudit(policy, jane, attributes).level, isMatch ? "Request" : "None");
+  });
+}
+
+test("decideAudit() lets the first rule decide, and knows no user where none authenticated", () => {
+  const rules = [rule({ level: "Metadata", users: ["jane"] }), rule({ level: "RequestResponse" })];
+  const policy = { ...DEFAULT_AUDIT_POLICY, rules };
+  assert.equal(decideAudit(policy, jane, resource()).level, "Metadata");
+  assert.equal(decideAudit(policy, undefined, resource()).level, "RequestResponse");
+});
+
+test("decideAudit() joins the stages to omit, and lets a rule overrule the policy about managed fields", () => {
+  const policy = {
+    omitStages: ["RequestReceived"] as const,
+    omitManagedFields: true,
+    rules: [rule({ omitStages: ["Panic"], verbs: ["get"], omitManagedFields: false }), rule({})],
+  };
+  const got = decideAudit(policy, jane, resource());
+  assert.deepEqual([...got.omitStages].sort(), ["Panic", "RequestReceived"]);
+  assert.equal(got.omitManagedFields, false);
+  assert.equal(decideAudit(policy, jane, resource({ verb: "list" })).omitManagedFields, true);
+});
+
+for (
+  const [group, name] of [["", "secrets"], ["authentication.k8s.io", "tokenreviews"]] as const
+) {
+  test(`decideAudit() never gives the bodies of ${name}, whatever the policy asks`, () => {
+    const policy = { ...DEFAULT_AUDIT_POLICY, rules: [rule({ level: "RequestResponse" })] };
+    const decide = (apiGroup: string) => decideAudit(policy, jane, resource({ apiGroup, resource: name })).level;
+    assert.equal(decide(group), "Metadata");
+    assert.equal(decide("example.com"), "RequestResponse");
+  });
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BackupManifest, findPartsFault, findPathFault, formatManifest, parseManifest } from "./manifest.ts";
+
+const part = { path: "files/format", size: 2, sha256: "ab" };
+const manifest: BackupManifest = {
+  createdAt: "2026-11-25T10:00:00.000Z",
+  tlsbootVersion: "0.1.0",
+  dataFormat: 1,
+  revision: 7,
+  objects: 3,
+  parts: [part],
+};
+
+test("parseManifest() reads what formatManifest() wrote", () => {
+  const read = parseManifest(formatManifest(manifest), 1);
+  assert.ok(read.ok);
+  assert.deepEqual({ ...manifest, ...read.value }, read.value);
+});
+
+for (
+  const [what, text, fault] of [
+    ["no JSON", "{", /not JSON/],
+    ["another kind", '{"kind":"List"}', /none of a backup/],
+    [
+      "a newer format",
+      formatManifest(manifest).replace('"format": 1', '"format": 2'),
+      /format 2, this program knows 1/,
+    ],
+    ["a newer data directory", formatManifest({ ...manifest, dataFormat: 2 }), /data directory has format 2/],
+    ["no revision", formatManifest(manifest).replace('"revision": 7', '"revision": null'), /not complete/],
+  ] as const
+) {
+  test(`parseManifest() refuses ${what}`, () => {
+    const read = parseManifest(text, 1);
+    assert.ok(!read.ok);
+    assert.match(read.error, fault);
+  });
+}
+
+test("findPathFault() lets nothing out of the folder", () => {
+  for (const path of ["files/a", "files/pki/ca.key", "objects/000001.ndjson", "manifest.json"]) {
+    assert.equal(findPathFault(path), undefined, path);
+  }
+  for (
+    const path of ["", "a", "/etc/passwd", "files/../x", "files/./x", "files//x", "files/", "files/a\0b", "../files/a"]
+  ) {
+    assert.notEqual(findPathFault(path), undefined, path);
+  }
+});
+
+test("findPartsFault() finds what is missing, strange or changed", () => {
+  assert.equal(findPartsFault(manifest, [part]), undefined);
+  assert.match(findPartsFault(manifest, []) ?? "", /missing/);
+  assert.match(findPartsFault(manifest, [{ ...part, sha256: "ac" }]) ?? "", /damaged/);
+  assert.match(findPartsFault(manifest, [{ ...part, size: 3 }]) ?? "", /damaged/);
+  assert.match(findPartsFault(manifest, [part, { ...part, path: "files/b" }]) ?? "", /not in its manifest/);
+});

@@ -1,0 +1,70 @@
+/**
+ * The objects of a storage as lines: a head with their number and the revision that they show, then one line of JSON for
+ * each. What `/tlsboot/snapshot` answers, and what a backup holds.
+ */
+import { Buffer } from "node:buffer";
+import { err, ok, type Result } from "../result.ts";
+
+/** The first line. */
+export interface SnapshotHead {
+  /** The newest revision, which all objects together show. */
+  readonly revision: number;
+  readonly objects: number;
+}
+
+/** One object as it is stored. */
+export interface SnapshotObject {
+  readonly key: string;
+  /** The write that made it. */
+  readonly revision: number;
+  /** Its JSON in UTF-8. */
+  readonly bytes: Uint8Array;
+}
+
+const KIND = "Snapshot";
+const API_VERSION = "tlsboot/v1alpha1";
+
+/** The line of a head, with its newline. */
+export function formatSnapshotHead({ revision, objects }: SnapshotHead): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ apiVersion: API_VERSION, kind: KIND, revision, objects })}\n`);
+}
+
+/** The line of an object, with its newline. The JSON of an object has no newline in it. */
+export function formatSnapshotObject({ key, revision, bytes }: SnapshotObject): Uint8Array {
+  return Buffer.concat([Buffer.from(`{"key":${JSON.stringify(key)},"revision":${revision},"object":`), bytes, END]);
+}
+
+const END = Buffer.from("}\n");
+
+/** Reads a head. */
+export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
+  const value = parseRecord(line);
+  const { apiVersion, kind, revision, objects } = value ?? {};
+  if (kind !== KIND || apiVersion !== API_VERSION) return err("it does not begin as a snapshot of this version does");
+  if (!isCount(revision) || !isCount(objects)) return err("its head holds no revision and number of objects");
+  return ok({ revision, objects });
+}
+
+/** Reads an object's line. */
+export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
+  const { key, revision, object } = parseRecord(line) ?? {};
+  if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {
+    return err("a line of it is no object");
+  }
+  // The bytes are taken as they stand: what is parsed and written again could differ.
+  const start = line.indexOf(',"object":', line.indexOf(',"revision":')) + ',"object":'.length;
+  return ok({ key, revision, bytes: Buffer.from(line.slice(start, -1)) });
+}
+
+function parseRecord(line: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,95 @@
+/** Headers of tar archives (POSIX.1-1988, ustar): written for whoever unpacks with stock tar, and read back. */
+import { Buffer } from "node:buffer";
+
+/** One header. */
+export interface TarHeader {
+  /** With slashes; a folder's ends with one. */
+  readonly path: string;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  /** Seconds since 1970. */
+  readonly modifiedSeconds: number;
+  /** Where a symbolic link leads. */
+  readonly target?: string;
+}
+
+/** Everything in an archive is padded to blocks of this many bytes. */
+export const TAR_BLOCK = 512;
+/** An archive ends with two empty blocks. */
+export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
+
+/** Writes a header, owned by root. Throws for a path that ustar has no room for. */
+export function writeTarHeader(entry: TarHeader): Buffer {
+  const block = Buffer.alloc(TAR_BLOCK);
+  const { prefix, name } = splitPath(entry.path);
+  const text = (value: string, offset: number, length: number): void => {
+    if (Buffer.byteLength(value) > length) throw new Error(`"${value}" is too long for tar`);
+    block.write(value, offset, "utf8");
+  };
+  const number = (value: number, offset: number, length: number): void =>
+    text(value.toString(8).padStart(length - 1, "0"), offset, length - 1);
+  text(name, 0, 100);
+  number(entry.mode, 100, 8);
+  number(0, 108, 8);
+  number(0, 116, 8);
+  number(entry.size, 124, 12);
+  number(entry.modifiedSeconds, 136, 12);
+  text(typeFlag(entry), 156, 1);
+  text(entry.target ?? "", 157, 100);
+  text("ustar\x0000", 257, 8);
+  text("root", 265, 32);
+  text("root", 297, 32);
+  number(0, 329, 8);
+  number(0, 337, 8);
+  text(prefix, 345, 155);
+  const sum = checksumOf(block);
+  block.write(`${sum.toString(8).padStart(6, "0")}\x00 `, 148, "latin1");
+  return block;
+}
+
+/** Reads the header of a file; undefined for the empty block at the end. Throws for what is no such header. */
+export function readTarHeader(block: Uint8Array): TarHeader | undefined {
+  if (block.every((byte) => byte === 0)) return undefined;
+  const bytes = Buffer.from(block);
+  const text = (offset: number, length: number): string =>
+    bytes.toString("utf8", offset, offset + length).split("\0")[0]!;
+  const number = (offset: number, length: number): number => {
+    const digits = text(offset, length).trim();
+    if (!/^[0-7]+$/.test(digits)) throw new Error("a number in a header of the archive is none");
+    return Number.parseInt(digits, 8);
+  };
+  if (number(148, 8) !== checksumOf(bytes) || text(156, 1) !== "0") {
+    throw new Error("the archive holds no header of a file");
+  }
+  const prefix = text(345, 155);
+  const name = text(0, 100);
+  return {
+    path: prefix === "" ? name : `${prefix}/${name}`,
+    mode: number(100, 8),
+    size: number(124, 12),
+    modifiedSeconds: number(136, 12),
+  };
+}
+
+/** What follows contents of a size up to the next block. */
+export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
+  return new Uint8Array((unit - (size % unit)) % unit);
+}
+
+/** The sum is taken with spaces in its own place. */
+function checksumOf(block: Uint8Array): number {
+  return block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 0x20 : byte), 0);
+}
+
+function typeFlag({ path, target }: TarHeader): string {
+  if (target !== undefined) return "2";
+  return path.endsWith("/") ? "5" : "0";
+}
+
+/** Long paths are divided at a slash. */
+function splitPath(path: string): { readonly prefix: string; readonly name: string } {
+  if (Buffer.byteLength(path) <= 100) return { prefix: "", name: path };
+  const slash = path.indexOf("/", path.length - 101);
+  return { prefix: path.slice(0, slash), name: path.slice(slash + 1) };
+}

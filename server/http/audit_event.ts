@@ -1,0 +1,123 @@
+/** The lines of an audit log: `audit.k8s.io/v1` Events as JSON, or the older one-line text (`apiserver/pkg/audit/format.go`). */
+import type { AuditLevel, AuditStage } from "../../core/audit/policy.ts";
+import { goQuote } from "../../core/kube/codec/go_quote.ts";
+import { jsonText } from "../../core/kube/codec/encode.ts";
+import { formatMicroTime } from "../../core/kube/meta.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+
+/** A user as it stands in an event: what is empty is left out. */
+export interface AuditUser {
+  readonly username?: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What a request is about. */
+export interface AuditObjectRef {
+  readonly resource?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly uid?: string;
+  readonly apiGroup?: string;
+  readonly apiVersion?: string;
+  readonly resourceVersion?: string;
+  readonly subresource?: string;
+}
+
+/** One event. */
+export interface AuditEvent {
+  readonly level: AuditLevel;
+  readonly auditID: string;
+  readonly stage: AuditStage;
+  readonly requestURI: string;
+  readonly verb: string;
+  readonly user: AuditUser;
+  impersonatedUser?: AuditUser;
+  authenticationMetadata?: { readonly impersonationConstraint: string };
+  readonly sourceIPs: readonly string[];
+  readonly userAgent: string;
+  objectRef?: AuditObjectRef;
+  responseStatus?: Readonly<Record<string, unknown>>;
+  requestObject?: unknown;
+  responseObject?: unknown;
+  readonly requestReceivedTimestamp: Date;
+  readonly stageTimestamp: Date;
+  annotations?: Readonly<Record<string, string>>;
+}
+
+/** A user without what is empty. */
+export function wireUser({ username, uid, groups, extra }: UserInfo): AuditUser {
+  return {
+    ...(username === "" ? {} : { username }),
+    ...(uid === "" ? {} : { uid }),
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
+  };
+}
+
+/** One line of JSON, its members in Kubernetes' order. */
+export function formatEvent(event: AuditEvent): string {
+  const { objectRef } = event;
+  return jsonText({
+    kind: "Event",
+    apiVersion: "audit.k8s.io/v1",
+    level: event.level,
+    auditID: event.auditID,
+    stage: event.stage,
+    requestURI: event.requestURI,
+    verb: event.verb,
+    user: event.user,
+    impersonatedUser: event.impersonatedUser,
+    authenticationMetadata: event.authenticationMetadata,
+    sourceIPs: event.sourceIPs.length === 0 ? undefined : event.sourceIPs,
+    userAgent: event.userAgent === "" ? undefined : event.userAgent,
+    objectRef: objectRef === undefined ? undefined : {
+      resource: objectRef.resource,
+      namespace: objectRef.namespace,
+      name: objectRef.name,
+      uid: objectRef.uid,
+      apiGroup: objectRef.apiGroup,
+      apiVersion: objectRef.apiVersion,
+      resourceVersion: objectRef.resourceVersion,
+      subresource: objectRef.subresource,
+    },
+    responseStatus: event.responseStatus,
+    requestObject: event.requestObject,
+    responseObject: event.responseObject,
+    requestReceivedTimestamp: formatMicroTime(event.requestReceivedTimestamp),
+    stageTimestamp: formatMicroTime(event.stageTimestamp),
+    annotations: event.annotations,
+  });
+}
+
+/** The text of `--audit-log-format legacy`; bodies have no place in it. */
+export function formatLegacyEvent(event: AuditEvent): string {
+  const { user, impersonatedUser, objectRef, responseStatus } = event;
+  const username = user.username ?? "<none>";
+  const fields = [
+    ["id", goQuote(event.auditID)],
+    ["stage", goQuote(event.stage)],
+    ["ip", goQuote(event.sourceIPs[0] ?? "<unknown>")],
+    ["method", goQuote(event.verb)],
+    ["user", goQuote(username)],
+    ["groups", goQuote(user.username === undefined ? "<none>" : quotedList(user.groups, "<none>"))],
+    ["as", goQuote(impersonatedUser?.username ?? "<self>")],
+    ["asgroups", goQuote(quotedList(impersonatedUser?.groups, "<lookup>"))],
+    ["user-agent", goQuote(event.userAgent)],
+    ["namespace", goQuote(objectRef?.namespace ?? "<none>")],
+    ["uri", goQuote(event.requestURI)],
+    ["response", `"${responseStatus?.["code"] ?? "<deferred>"}"`],
+  ] as const;
+  const time = nanoTime(event.requestReceivedTimestamp);
+  return `${time} AUDIT: ${fields.map(([name, value]) => `${name}=${value}`).join(" ")}`;
+}
+
+function quotedList(values: readonly string[] | undefined, otherwise: string): string {
+  return values === undefined || values.length === 0 ? otherwise : values.map(goQuote).join(",");
+}
+
+/** RFC 3339 as Go's RFC3339Nano: no zeros at the end of the fraction. */
+function nanoTime(date: Date): string {
+  return date.toISOString().replace(/\.?0+Z$/, "Z");
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseSnapshotHead, parseSnapshotObject } from "../../core/backup/objects.ts";
+import { createTestApp, userOf } from "../../tests/support/test_app.ts";
+
+const PATH = "/tlsboot/snapshot";
+
+test("/tlsboot/snapshot answers every object at one revision", async () => {
+  await using app = await createTestApp();
+  const config = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "a" },
+    data: { text: "x".repeat(1_500_000) },
+  };
+  for (const name of ["a", "b"]) {
+    await app.send("POST", "/api/v1/namespaces/default/configmaps", { body: { ...config, metadata: { name } } });
+  }
+  const { items, revision } = await app.storage.list("/registry/");
+  const { code, headers, text } = await app.send("GET", PATH);
+  assert.deepEqual([code, headers.get("content-type")], [200, "application/x-ndjson"]);
+  const [head = "", ...lines] = text.trimEnd().split("\n");
+  assert.deepEqual(parseSnapshotHead(head), { ok: true, value: { revision, objects: items.length } });
+  const keys = lines.map((line) => {
+    const object = parseSnapshotObject(line);
+    return object.ok ? object.value.key : object.error;
+  });
+  assert.deepEqual(keys, items.map(({ key }) => key));
+});
+
+test("/tlsboot/snapshot is for nobody but who has every right, and only to be read", async () => {
+  await using app = await createTestApp();
+  const strangers = [userOf("jane"), userOf("m", "system:monitoring"), userOf("system:node:n1", "system:nodes")];
+  for (const user of [...strangers, userOf("system:kube-controller-manager")]) {
+    assert.equal((await app.send("GET", PATH, { user })).code, 403, user.username);
+  }
+  assert.equal((await app.send("GET", PATH, { user: undefined })).code, 403);
+  assert.equal((await app.send("POST", PATH)).code, 405);
+  assert.ok(!(await app.send("GET", "/")).text.includes(PATH), "it is in no list of paths");
+});

@@ -1,0 +1,108 @@
+/** Metrics of controllers, under the names of client-go's work queues and leader election. */
+import { Counter, Gauge, Histogram } from "prom-client";
+import type { Clock } from "../../core/ports.ts";
+import type { QueueObserver } from "../controllers/queue.ts";
+import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+
+/** What controllers tell. */
+export interface ControllerMetrics {
+  /** The observer of one controller's queue. */
+  queue(controller: string): QueueObserver;
+  /** Whether this process leads. */
+  setLeading(leaseName: string, isLeading: boolean): void;
+}
+
+/** Ten decades from ten nanoseconds on, as client-go has them. */
+const BUCKETS = exponentialBuckets(1e-8, 10, 10);
+
+/** Adds them to a registry. */
+export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<Clock, "elapsedMs">): ControllerMetrics {
+  const options = (name: string, help: string) => ({ name, help, labelNames: ["name"], registers: [registry] });
+  const depth = new Gauge(options("workqueue_depth", "Names that wait in the queue of a controller."));
+  const adds = new Counter(options("workqueue_adds_total", "Names added to the queue."));
+  const retries = new Counter(options("workqueue_retries_total", "Names added again after a failure."));
+  const waited = new Histogram({
+    ...options("workqueue_queue_duration_seconds", "How long a name waits in the queue."),
+    buckets: BUCKETS,
+  });
+  const worked = new Histogram({
+    ...options("workqueue_work_duration_seconds", "How long the work on a name takes."),
+    buckets: BUCKETS,
+  });
+  const observers = new Map<string, TimedQueue>();
+  new Gauge({
+    ...options("workqueue_unfinished_work_seconds", "How long work that is in progress has taken so far, in sum."),
+    collect() {
+      for (const [name, queue] of observers) this.set({ name }, sum(queue.running()));
+    },
+  });
+  new Gauge({
+    ...options("workqueue_longest_running_processor_seconds", "How long the longest running work has taken so far."),
+    collect() {
+      for (const [name, queue] of observers) this.set({ name }, Math.max(0, ...queue.running()));
+    },
+  });
+  const leading = new Gauge(options("leader_election_master_status", "1 where this process leads, else 0."));
+
+  return {
+    setLeading: (leaseName, isLeading) => leading.set({ name: leaseName }, isLeading ? 1 : 0),
+    queue(name) {
+      const queue = observers.get(name) ?? timedQueue(clock, {
+        depth: depth.labels({ name }),
+        adds: adds.labels({ name }),
+        retries: retries.labels({ name }),
+        waited: waited.labels({ name }),
+        worked: worked.labels({ name }),
+      });
+      observers.set(name, queue);
+      return queue;
+    },
+  };
+}
+
+interface TimedQueue extends QueueObserver {
+  /** Seconds since the start of each work in progress. */
+  running(): readonly number[];
+}
+
+interface QueueSeries {
+  readonly depth: Pick<Gauge.Internal<string>, "inc" | "dec">;
+  readonly adds: Pick<Counter.Internal, "inc">;
+  readonly retries: Pick<Counter.Internal, "inc">;
+  readonly waited: Pick<Histogram.Internal<string>, "observe">;
+  readonly worked: Pick<Histogram.Internal<string>, "observe">;
+}
+
+function timedQueue(clock: Pick<Clock, "elapsedMs">, series: QueueSeries): TimedQueue {
+  const addedAt = new Map<string, number>();
+  const takenAt = new Map<string, number>();
+  // A queue in which nothing has happened yet is told of, too.
+  series.depth.inc(0);
+  series.adds.inc(0);
+  series.retries.inc(0);
+  const now = (): number => clock.elapsedMs();
+  const secondsSince = (at: number): number => Math.max(0, now() - at) / 1000;
+  return {
+    added(name) {
+      series.adds.inc();
+      series.depth.inc();
+      addedAt.set(name, now());
+    },
+    taken(name) {
+      series.depth.dec();
+      series.waited.observe(secondsSince(addedAt.get(name) ?? now()));
+      addedAt.delete(name);
+      takenAt.set(name, now());
+    },
+    done(name) {
+      series.worked.observe(secondsSince(takenAt.get(name) ?? now()));
+      takenAt.delete(name);
+    },
+    retried: () => series.retries.inc(),
+    running: () => [...takenAt.values()].map(secondsSince),
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,42 @@
+/** A listener for metrics alone, over plain HTTP: for roles that have no API of their own. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { AppError } from "../../core/errors.ts";
+import type { MetricsRegistry } from "./registry.ts";
+
+/** A running listener. */
+export interface MetricsListener extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Answers `/metrics` and `/healthz`, nothing else. Throws AppError `port_in_use`, `io`. */
+export async function listenForMetrics(
+  registry: MetricsRegistry,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<MetricsListener> {
+  const server = createServer(async (request, response) => {
+    const path = (request.url ?? "").split("?")[0];
+    if (request.method !== "GET" || (path !== "/metrics" && path !== "/healthz")) {
+      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" }).end("404 page not found\n");
+      return;
+    }
+    if (path === "/healthz") return void response.writeHead(200, { "content-type": "text/plain" }).end("ok");
+    const text = await registry.metrics();
+    response.writeHead(200, { "content-type": registry.contentType }).end(text);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const what = `cannot listen on "${host}:${port}" for metrics: ${error.message}`;
+      const hint = "choose another address with --metrics-bind-address";
+      reject(new AppError(error.code === "EADDRINUSE" ? "port_in_use" : "io", what, { cause: error, hint }));
+    });
+    server.listen({ host, port }, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** Where the metrics of one process are kept: nothing global, so that several servers can stand side by side. */
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+
+/** The metrics of a process; each part of it adds its own. */
+export type MetricsRegistry = Registry;
+
+/** What a build says of itself. */
+export interface BuildFacts {
+  /** `/version`, as it is sent: the Kubernetes release that the API is. */
+  readonly version: Readonly<Record<string, string>>;
+}
+
+/** Makes one, with what the process and the runtime tell of themselves. */
+export function createMetricsRegistry(): MetricsRegistry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Adds `kubernetes_build_info`. */
+export function addBuildInfo(registry: MetricsRegistry, { version }: BuildFacts): void {
+  const labels = {
+    major: version["major"] ?? "",
+    minor: version["minor"] ?? "",
+    git_version: version["gitVersion"] ?? "",
+    git_commit: version["gitCommit"] ?? "",
+    git_tree_state: version["gitTreeState"] ?? "",
+    build_date: version["buildDate"] ?? "",
+    go_version: version["goVersion"] ?? "",
+    compiler: version["compiler"] ?? "",
+    platform: version["platform"] ?? "",
+  };
+  new Gauge({
+    name: "kubernetes_build_info",
+    help: "Always 1; the labels say which Kubernetes release the API is, and which tlsboot serves it.",
+    labelNames: Object.keys(labels),
+    registers: [registry],
+  }).set(labels, 1);
+}
+
+/** Limits of histograms that grow by a factor. */
+export function exponentialBuckets(start: number, factor: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => Number((start * factor ** index).toPrecision(12)));
+}

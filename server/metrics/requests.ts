@@ -1,0 +1,195 @@
+/**
+ * Metrics of certificate signing requests: what was issued and when it ends, and who has been waiting for how long. They
+ * follow the storage, so they tell of whoever approves and signs.
+ */
+import { setImmediate } from "node:timers/promises";
+import { Counter, Gauge } from "prom-client";
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
+import { judgeDuration } from "../../core/csr/honored_duration.ts";
+import { findCondition, phaseOf } from "../../core/csr/phase.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import type { Clock } from "../../core/ports.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import type { Storage, StorageEvent, StorageWatch } from "../storage/storage.ts";
+import type { MetricsRegistry } from "./registry.ts";
+
+const PREFIX = "/registry/certificatesigningrequests/";
+
+/** Ages of waiting requests that are counted, in seconds, as labels. */
+const AGES: readonly (readonly [label: string, seconds: number])[] = [
+  ["0s", 0],
+  ["1m", 60],
+  ["5m", 300],
+  ["1h", 3600],
+  ["1d", 86_400],
+];
+/** What a request can wait for. */
+const WAITS = ["approval", "signature"] as const;
+type Wait = (typeof WAITS)[number];
+
+const decoder = new TextDecoder();
+
+/** Certificates are read when somebody asks, so many at a time. */
+const READ_AT_ONCE = 100;
+
+interface Waiting {
+  readonly wait: Wait;
+  readonly since: number;
+}
+
+interface Issued {
+  readonly signer: string;
+  /** Undefined until somebody asks: then the certificate is read from the storage, which has it anyway. */
+  notAfter?: number;
+}
+
+/** Follows the requests in a storage until it is disposed. Signers that this process does not know are `other`. */
+export async function followRequests(
+  storage: Storage,
+  registry: MetricsRegistry,
+  clock: Pick<Clock, "now">,
+  ownSigners: readonly string[] = [],
+): Promise<Disposable> {
+  const known = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
+  const signerOf = (csr: CertificateSigningRequest) => known.has(csr.spec.signerName) ? csr.spec.signerName : "other";
+  const waiting = new Map<string, Waiting>();
+  const issued = new Map<string, Issued>();
+  const counts = createCounts(registry);
+  addGauges(registry, clock, waiting, issued, (key) => readNotAfter(storage, key));
+
+  function see(key: string, csr: CertificateSigningRequest | undefined): void {
+    const phase = csr === undefined ? undefined : phaseOf(csr);
+    if (csr === undefined || phase === undefined || (phase.kind !== "pending" && phase.kind !== "approved")) {
+      waiting.delete(key);
+    } else waiting.set(key, waitOf(csr, phase.kind));
+    if (csr === undefined || phase?.kind !== "issued") issued.delete(key);
+    else if (!issued.has(key)) issued.set(key, { signer: signerOf(csr) });
+  }
+
+  function observe({ key, current, previous }: StorageEvent): void {
+    // What lies under this prefix passed the strategy of CSRs.
+    const csr = current?.object as CertificateSigningRequest | undefined;
+    const before = previous?.object as CertificateSigningRequest | undefined;
+    see(key, csr);
+    if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
+      counts.issued(csr, signerOf(csr));
+    }
+  }
+
+  let watch: StorageWatch | undefined;
+  let isOver = false;
+  async function begin(): Promise<void> {
+    const { items, revision } = await storage.list(PREFIX);
+    if (isOver) return;
+    waiting.clear();
+    issued.clear();
+    // Read from the bytes: an object that is asked for once stays in memory.
+    for (const { key, bytes } of items) see(key, JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest);
+    watch = storage.watch(PREFIX, revision, (events) => events.forEach(observe), beginAgain);
+  }
+  /** What was lost is not counted; where the store cannot be read either, the figures stay as they were. */
+  function beginAgain(): void {
+    begin().catch(() => undefined);
+  }
+  await begin();
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+      watch?.stop();
+    },
+  };
+}
+
+function waitOf(csr: CertificateSigningRequest, phase: "pending" | "approved"): Waiting {
+  const created = Date.parse(csr.metadata.creationTimestamp ?? "");
+  if (phase === "pending") return { wait: "approval", since: created };
+  const approved = Date.parse(findCondition(csr, "Approved")?.lastUpdateTime ?? "");
+  return { wait: "signature", since: Number.isNaN(approved) ? created : approved };
+}
+
+function createCounts(registry: MetricsRegistry) {
+  const counter = (name: string, help: string, label: string) =>
+    new Counter({ name, help, labelNames: [label], registers: [registry] });
+  const certificates = counter("tlsboot_certificates_issued_total", "Certificates issued, by signer.", "signer");
+  const requested = counter(
+    "apiserver_certificates_registry_csr_requested_duration_total",
+    "Certificates issued to requests that asked for a duration.",
+    "signerName",
+  );
+  const honored = counter(
+    "apiserver_certificates_registry_csr_honored_duration_total",
+    "Certificates issued with the duration that was asked for.",
+    "signerName",
+  );
+  return {
+    issued(csr: CertificateSigningRequest, signer: string): void {
+      certificates.inc({ signer });
+      const verdict = judgeDuration(csr);
+      if (verdict === "unasked") return;
+      const label = { signerName: csr.spec.signerName.startsWith("kubernetes.io/") ? csr.spec.signerName : "other" };
+      requested.inc(label);
+      if (verdict === "honored") honored.inc(label);
+    },
+  };
+}
+
+function addGauges(
+  registry: MetricsRegistry,
+  clock: Pick<Clock, "now">,
+  waiting: ReadonlyMap<string, Waiting>,
+  issued: ReadonlyMap<string, Issued>,
+  notAfterOf: (key: string) => Promise<number>,
+): void {
+  new Gauge({
+    name: "tlsboot_waiting_requests",
+    help: "Requests that have been waiting at least so long: for an approval, or approved and for their certificate.",
+    labelNames: ["waits_for", "at_least"],
+    registers: [registry],
+    collect() {
+      const now = clock.now().getTime();
+      const ages = [...waiting.values()].map(({ wait, since }) => ({ wait, seconds: (now - since) / 1000 }));
+      for (const wait of WAITS) {
+        for (const [label, least] of AGES) {
+          const count = ages.filter((age) => age.wait === wait && (least === 0 || age.seconds >= least)).length;
+          this.set({ waits_for: wait, at_least: label }, count);
+        }
+      }
+    },
+  });
+  new Gauge({
+    name: "tlsboot_issued_certificate_expiry_timestamp_seconds",
+    help: "When the certificate ends that ends soonest of those that requests still hold, by signer, since 1970.",
+    labelNames: ["signer"],
+    registers: [registry],
+    async collect() {
+      await readAll(issued, notAfterOf);
+      const now = clock.now().getTime();
+      const soonest = new Map<string, number>();
+      for (const { signer, notAfter = Infinity } of issued.values()) {
+        if (notAfter > now) soonest.set(signer, Math.min(soonest.get(signer) ?? Infinity, notAfter));
+      }
+      this.reset();
+      for (const [signer, at] of soonest) if (at !== Infinity) this.set({ signer }, at / 1000);
+    },
+  });
+}
+
+/** Infinity for what is gone or cannot be read. */
+async function readNotAfter(storage: Pick<Storage, "get">, key: string): Promise<number> {
+  const stored = await storage.get(key);
+  if (stored === undefined) return Infinity;
+  const { status } = JSON.parse(decoder.decode(stored.bytes)) as CertificateSigningRequest;
+  return findLeafCertificate(status.certificate ?? "")?.notAfter.getTime() ?? Infinity;
+}
+
+async function readAll(
+  issued: ReadonlyMap<string, Issued>,
+  notAfterOf: (key: string) => Promise<number>,
+): Promise<void> {
+  let read = 0;
+  for (const [key, entry] of issued) {
+    if (entry.notAfter !== undefined) continue;
+    entry.notAfter = await notAfterOf(key);
+    if (++read % READ_AT_ONCE === 0) await setImmediate();
+  }
+}

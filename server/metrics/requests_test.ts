@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
+import { createMetricsRegistry } from "./registry.ts";
+import { followRequests } from "./requests.ts";
+
+const OWN = "example.com/own";
+const DAY_MS = 86_400_000;
+
+async function setUp() {
+  const clock = createFakeClock();
+  const storage = createMemoryStorage({ clock });
+  const registry = createMetricsRegistry();
+  const ca = await createSigningCa();
+  const revisions = new Map<string, number>();
+  const start = clock.now();
+
+  /** A request as it is stored, issued for so many days where that is said. */
+  async function put(name: string, fields: Partial<CertificateSigningRequest["spec"]>, state: {
+    readonly approved?: boolean;
+    readonly days?: number;
+  } = {}): Promise<void> {
+    const base = await buildCsr({ name });
+    const end = new Date(start.getTime() + (state.days ?? 0) * DAY_MS);
+    const certificate = state.days === undefined
+      ? {}
+      : { certificate: Buffer.from(await issueClientCertificate(ca, start, end)).toString("base64") };
+    const isApproved = state.approved === true || state.days !== undefined;
+    const csr = {
+      ...base,
+      metadata: { ...base.metadata, creationTimestamp: start.toISOString() },
+      spec: { ...base.spec, ...fields },
+      status: {
+        ...(isApproved ? { conditions: [condition("Approved", clock.now().toISOString())] } : {}),
+        ...certificate,
+      },
+    };
+    const key = `/registry/certificatesigningrequests/${name}`;
+    const known = revisions.get(name);
+    const stored = known === undefined ? await storage.create(key, csr) : await storage.update(key, csr, known);
+    revisions.set(name, stored.revision);
+  }
+
+  const valueOf = async (name: string, ...labels: readonly string[]) => {
+    const lines = (await registry.metrics()).split("\n").filter((line) => line.startsWith(`${name}{`));
+    const found = lines.find((line) => labels.every((label) => line.includes(label)));
+    return found === undefined ? undefined : Number(found.split(" ").at(-1));
+  };
+  const follow = () => followRequests(storage, registry, clock, [OWN]);
+  return { clock, storage, put, valueOf, follow, start };
+}
+
+test("followRequests() counts certificates by signer, and calls signers that it does not know other", async () => {
+  const { put, follow, valueOf, storage } = await setUp();
+  await using _ = storage;
+  await put("before", { signerName: OWN }, { days: 1 });
+  using _following = await follow();
+  await put("a", { signerName: OWN });
+  await put("a", { signerName: OWN }, { days: 1 });
+  await put("b", { signerName: "strange.io/x" }, { days: 1 });
+  await put("c", { signerName: "kubernetes.io/kube-apiserver-client" }, { days: 1 });
+  const name = "tlsboot_certificates_issued_total";
+  assert.equal(await valueOf(name, OWN), 1);
+  assert.equal(await valueOf(name, '"other"'), 1);
+  assert.equal(await valueOf(name, "kubernetes.io/kube-apiserver-client"), 1);
+  assert.equal(await valueOf(name, "strange"), undefined);
+});
+
+test("followRequests() tells what ends soonest and is still good, also of what was there before", async () => {
+  const { put, follow, valueOf, storage, clock, start } = await setUp();
+  await using _ = storage;
+  await put("soon", { signerName: OWN }, { days: 1 });
+  await put("later", { signerName: OWN }, { days: 5 });
+  using _following = await follow();
+  const name = "tlsboot_issued_certificate_expiry_timestamp_seconds";
+  assert.equal(await valueOf(name, OWN), start.getTime() / 1000 + 86_400);
+  clock.jump(2 * DAY_MS);
+  assert.equal(await valueOf(name, OWN), start.getTime() / 1000 + 5 * 86_400);
+  clock.jump(9 * DAY_MS);
+  assert.equal(await valueOf(name, OWN), undefined);
+});
+
+test("followRequests() tells how many wait for an approval or a signature, and how long", async () => {
+  const { put, follow, valueOf, storage, clock } = await setUp();
+  await using _ = storage;
+  using _following = await follow();
+  await put("a", {});
+  await put("b", {});
+  const waiting = (wait: string, least: string) => valueOf("tlsboot_waiting_requests", `"${wait}"`, `"${least}"`);
+  assert.deepEqual([await waiting("approval", "0s"), await waiting("approval", "5m")], [2, 0]);
+  clock.jump(301_000);
+  assert.deepEqual([await waiting("approval", "5m"), await waiting("approval", "1h")], [2, 0]);
+  await put("a", {}, { approved: true });
+  assert.deepEqual([await waiting("approval", "5m"), await waiting("signature", "0s")], [1, 1]);
+  assert.equal(await waiting("signature", "1m"), 0, "a signature is waited for from the approval on");
+  await put("a", {}, { days: 1 });
+  assert.equal(await waiting("signature", "0s"), 0);
+});
+
+test("followRequests() counts whether a duration that was asked for was honored", async () => {
+  const { put, follow, valueOf, storage } = await setUp();
+  await using _ = storage;
+  using _following = await follow();
+  await put("honored", { signerName: OWN, expirationSeconds: 86_400 }, { days: 1 });
+  await put("shortened", { signerName: OWN, expirationSeconds: 9 * 86_400 }, { days: 1 });
+  await put("unasked", { signerName: OWN }, { days: 1 });
+  const prefix = "apiserver_certificates_registry_csr";
+  assert.equal(await valueOf(`${prefix}_requested_duration_total`, '"other"'), 2);
+  assert.equal(await valueOf(`${prefix}_honored_duration_total`, '"other"'), 1);
+});

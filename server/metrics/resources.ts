@@ -1,0 +1,29 @@
+/** How many objects of each resource are stored. */
+import { Gauge } from "prom-client";
+import type { Resource } from "../registry/resource.ts";
+import { prefixOf } from "../registry/keys.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { MetricsRegistry } from "./registry.ts";
+
+/** Adds `apiserver_resource_objects`, counted at each scrape. */
+export function countObjects(
+  registry: MetricsRegistry,
+  storage: Pick<Storage, "list">,
+  resources: readonly Resource[],
+): void {
+  // What is another form of a stored kind is counted there.
+  const stored = resources.filter(({ conversion }) => conversion === undefined);
+  new Gauge({
+    name: "apiserver_resource_objects",
+    help: "Objects that are stored, by resource.",
+    labelNames: ["group", "resource"],
+    registers: [registry],
+    async collect() {
+      for (const resource of stored) {
+        const { group, plural } = resource.kind;
+        const { items, remaining } = await storage.list(prefixOf(resource, ""), { limit: 1 });
+        this.set({ group, resource: plural }, items.length + remaining);
+      }
+    },
+  });
+}

@@ -1,0 +1,53 @@
+/** Metrics of the storage: how long commits take, how many writes share one, how much the disk holds and has left. */
+import { Counter, Gauge, Histogram } from "prom-client";
+import type { JournalObserver } from "../storage/observed_journal.ts";
+import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
+
+/** Sizes in bytes at a moment. */
+export interface StorageSizes {
+  readonly database: number;
+  readonly journal: number;
+  readonly diskFree: number;
+}
+
+/** Adds them to a registry; the answer is told of each commit. `readSizes` is asked at each scrape. */
+export function createStorageMetrics(
+  registry: MetricsRegistry,
+  readSizes: () => Promise<StorageSizes>,
+): JournalObserver {
+  const options = (name: string, help: string) => ({ name, help, registers: [registry] });
+  const seconds = new Histogram({
+    ...options("tlsboot_storage_commit_duration_seconds", "Time of a commit until it is on disk."),
+    buckets: exponentialBuckets(0.0001, 2, 16),
+  });
+  const changes = new Histogram({
+    ...options("tlsboot_storage_commit_changes", "Writes that share a commit."),
+    buckets: exponentialBuckets(1, 2, 12),
+  });
+  const failures = new Counter(
+    options("tlsboot_storage_commit_failures_total", "Commits that failed: none of their writes was acknowledged."),
+  );
+  const journal = new Gauge(
+    options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log beside the database."),
+  );
+  const free = new Gauge(
+    options("tlsboot_storage_disk_free_bytes", "Bytes that the disk of the database has left for it."),
+  );
+  new Gauge({
+    ...options("apiserver_storage_size_bytes", "Bytes of the database file."),
+    labelNames: ["storage_cluster_id"],
+    async collect() {
+      const sizes = await readSizes();
+      this.set({ storage_cluster_id: "sqlite-0" }, sizes.database);
+      journal.set(sizes.journal);
+      free.set(sizes.diskFree);
+    },
+  });
+  return {
+    committed(count, took) {
+      seconds.observe(took);
+      changes.observe(count);
+    },
+    failed: () => failures.inc(),
+  };
+}

@@ -1,0 +1,38 @@
+/** Makes a database file of the objects of a backup. */
+import { DatabaseSync } from "node:sqlite";
+import type { SnapshotObject } from "../../core/backup/objects.ts";
+import { openError } from "./_sqlite_errors.ts";
+import { openDatabaseFile } from "./_sqlite_file.ts";
+import { SqliteJournal } from "./_sqlite_journal.ts";
+import { readStored } from "./_stored.ts";
+
+/** A database that is being made. */
+export interface RestoredDatabase extends Disposable {
+  /** Adds objects, all or none. AppError `io`, `storage_corrupt`. */
+  add(objects: readonly SnapshotObject[]): void;
+  /**
+   * Sets the newest revision, which is also the oldest whose state is known: whoever asks for what was before is told that
+   * it is gone.
+   */
+  finish(revision: number): void;
+}
+
+/** Makes an empty one at a path where nothing is. AppError as `openSqliteStorage`. */
+export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
+  try {
+    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })));
+    return {
+      add(objects) {
+        const changes = objects.map(({ key, revision, bytes }) => ({
+          event: { key, revision, current: readStored(key, revision, bytes) },
+          at: now.getTime(),
+        }));
+        journal.commit(changes, undefined);
+      },
+      finish: (revision) => journal.commit([], { revision, count: 0, forgotten: [] }),
+      [Symbol.dispose]: () => journal.close(),
+    };
+  } catch (error) {
+    throw openError(path, error);
+  }
+}

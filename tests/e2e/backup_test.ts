@@ -1,0 +1,206 @@
+/** Backup and restore as an operator does it: beside a server at work, into a new folder, with processes that die. */
+import assert from "node:assert/strict";
+import { chmod, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { isAppError } from "../../core/errors.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { type Connected, connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+
+interface ConfigMap extends KubeObject {
+  readonly data: Readonly<Record<string, string>>;
+}
+
+function configMap(name: string, value = "1"): object {
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { value } };
+}
+
+async function passphraseFile(folder: TempFolder, text = "correct horse"): Promise<string> {
+  const path = folder.join("passphrase");
+  await writeFile(path, `${text}\n`);
+  await chmod(path, 0o600);
+  return path;
+}
+
+/** Keys are faster than passphrases, whose slowness is their strength. */
+async function keyFile(
+  folder: TempFolder,
+): Promise<{ readonly seal: readonly string[]; readonly open: readonly string[] }> {
+  const identity = await generateX25519Identity();
+  const path = folder.join("key");
+  await writeFile(path, `# created: now\n${identity}\n`, { mode: 0o600 });
+  return { seal: ["--recipient", await identityToRecipient(identity)], open: ["--identity", path] };
+}
+
+function create({ api }: Connected, name: string): Promise<ConfigMap> {
+  return api.requestObject<ConfigMap>({ method: "POST", path: CONFIG_MAPS, body: configMap(name) }, quiet);
+}
+
+test("a backup of a server at work restores to what it was at one moment, and clients are told to list again", async () => {
+  await using folder = await createTempFolder();
+  const { seal, open } = await keyFile(folder);
+  const backup = folder.join("site.backup");
+  const ca = folder.join("data/pki/ca.crt");
+  let newest = 0;
+  let certificate: string;
+  {
+    await using site = await startSiteProcess(folder);
+    await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+    await create(admin, "before");
+    // Writes go on while it is made.
+    let isOver = false;
+    const writing = (async () => {
+      for (let number = 0; !isOver; number += 1) await create(admin, `during-${number}`);
+    })();
+    const made = await runTlsboot(["backup", backup, "--data-dir", site.data, ...seal], { cwd: folder.path });
+    isOver = true;
+    await writing;
+    assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stdout, /objects of the running server/);
+    const last = await create(admin, "after");
+    newest = Number(last.metadata.resourceVersion);
+    certificate = await readFile(ca, "utf8");
+    await site.end("SIGKILL");
+  }
+  await rename(folder.join("data"), folder.join("lost"));
+  const restored = await runTlsboot(["restore", backup, "--data-dir", folder.join("data"), ...open]);
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.equal(await readFile(ca, "utf8"), certificate);
+
+  await using site = await startSiteProcess(folder);
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  const list = await admin.api.requestJson({ method: "GET", path: CONFIG_MAPS }, quiet) as {
+    readonly metadata: { readonly resourceVersion: string };
+    readonly items: readonly ConfigMap[];
+  };
+  const names = list.items.map(({ metadata }) => metadata.name ?? "");
+  assert.ok(names.includes("before") && !names.includes("after"));
+  // One moment: of what came in order there is no later one without all that came before.
+  const numbers = names.flatMap((name) => /^during-(\d+)$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
+  assert.deepEqual(numbers, numbers.map((_, index) => index));
+  assert.ok(Number(list.metadata.resourceVersion) > newest);
+  assert.ok(Number((await create(admin, "again")).metadata.resourceVersion) > newest);
+  const path = `${CONFIG_MAPS}?watch=true&resourceVersion=${newest}`;
+  const watch = await admin.api.open({ method: "GET", path }, quiet).catch((error: unknown) => error);
+  const told = isAppError(watch) ? watch.message : await firstLine(watch);
+  assert.match(told, /"code":410|too old resource version/);
+});
+
+async function firstLine(response: unknown): Promise<string> {
+  const { body } = response as { readonly body: AsyncIterable<Uint8Array> };
+  for await (const chunk of body) return new TextDecoder().decode(chunk);
+  return "";
+}
+
+test("backup works on a folder without a server, says what is in it, and verifies it", async () => {
+  await using folder = await createTempFolder();
+  const secret = ["--passphrase-file", await passphraseFile(folder)];
+  {
+    await using site = await startSiteProcess(folder, [], "serve");
+    await site.end("SIGTERM");
+  }
+  const run = (...args: readonly string[]) =>
+    runCaptured([...args, ...secret], {
+      cwd: folder.path,
+      clock: createSystemClock(),
+      random: createSystemRandom(),
+    });
+  const made = await run("backup", "a.backup", "--data-dir", "data");
+  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  assert.match(made.stdout, /^a\.backup: \d+ objects of the database and \d+ files, \d+ bytes\n$/);
+  const again = await run("backup", "a.backup", "--data-dir", "data");
+  assert.equal(again.code, 1);
+  assert.match(again.stderr, /the file exists[^]*--force/);
+  const verified = await run("backup", "a.backup", "--verify");
+  assert.match(verified.stdout, /^good: made .* objects/);
+  const restored = await run("restore", "a.backup", "--data-dir", "new");
+  assert.deepEqual([restored.code, restored.stderr], [0, ""]);
+  assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions go on from 10\d+\n$/);
+});
+
+test("backup and restore say clearly what is wrong", async () => {
+  await using folder = await createTempFolder();
+  const secret = ["--passphrase-file", await passphraseFile(folder)];
+  {
+    await using site = await startSiteProcess(folder, [], "serve");
+    await site.end("SIGTERM");
+  }
+  const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
+  const run = (...args: readonly string[]) => runCaptured(args, options);
+  const { seal, open } = await keyFile(folder);
+  assert.equal((await run("backup", "a.backup", "--data-dir", "data", ...secret)).code, 0);
+  assert.equal((await run("backup", "key.backup", "--data-dir", "data", ...seal)).code, 0);
+  const bytes = await readFile(folder.join("key.backup"));
+  await writeFile(folder.join("cut.backup"), bytes.subarray(0, bytes.length - 100));
+  const wrong = folder.join("wrong");
+  await writeFile(wrong, "another\n", { mode: 0o600 });
+  await writeFile(folder.join("open"), "x\n", { mode: 0o644 });
+  await chmod(folder.join("open"), 0o644);
+  const to = ["--data-dir", "new"];
+  for (
+    const [args, code, fault] of [
+      [["restore", "a.backup", ...to, "--passphrase-file", wrong], 1, /the passphrase is wrong/],
+      [["restore", "a.backup", ...to, "--passphrase-file", "open"], 1, /others may read it/],
+      [["restore", "a.backup", ...to], 1, /there is no passphrase/],
+      [["restore", "a.backup", ...to, "--identity", "none"], 1, /cannot read identity "none"/],
+      [["restore", "key.backup", ...to, "--identity", wrong], 1, /no secret key of age/],
+      [["restore", "a.backup", ...to, "--identity", wrong, ...secret], 2, /exclude each other/],
+      [["restore", "cut.backup", ...to, ...open], 1, /cannot use the backup: it is damaged or cut/],
+      [["restore", "missing", ...to, ...open], 1, /no such file/],
+      [["restore", "passphrase", ...to, ...open], 1, /no age file/],
+      [["restore", "key.backup", "--data-dir", "data", ...open], 1, /the folder is not empty[^]*--force/],
+      [["backup", "b.backup", "--data-dir", "nowhere", ...seal], 1, /there is no database in it/],
+      [["backup", "no/b.backup", "--data-dir", "data", ...seal], 1, /cannot write backup/],
+      [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x"], 1, /cannot encrypt for "age1x"/],
+      [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x", ...secret], 2, /exclude each other/],
+      [["backup", "b.backup", "--data-dir", "data", "--identity", wrong], 2, /--recipient/],
+    ] as const
+  ) {
+    const got = await run(...args);
+    assert.match(got.stderr, fault, args.join(" "));
+    assert.equal(got.code, code, args.join(" "));
+  }
+  assert.deepEqual((await readdir(folder.path)).sort(), [
+    ...["a.backup", "cut.backup", "data", "key", "key.backup", "open", "passphrase", "wrong"],
+  ]);
+});
+
+test("a backup that is killed leaves no file that looks like one, a restore that is killed no folder", async () => {
+  await using folder = await createTempFolder();
+  const { seal, open } = await keyFile(folder);
+  {
+    await using site = await startSiteProcess(folder, [], "serve");
+    await site.end("SIGTERM");
+  }
+  const good = folder.join("good.backup");
+  assert.equal((await runTlsboot(["backup", good, "--data-dir", folder.join("data"), ...seal])).code, 0);
+  for (const after of [150, 400, 700, 1_000]) {
+    await killed(["backup", folder.join("a.backup"), "--data-dir", folder.join("data"), ...seal], after);
+    const left = await readdir(folder.path);
+    if (left.includes("a.backup")) {
+      const verified = await runTlsboot(["backup", folder.join("a.backup"), "--verify", ...open]);
+      assert.equal(verified.code, 0, verified.stderr);
+    }
+    await killed(["restore", good, "--data-dir", folder.join("new"), ...open], after);
+    if ((await readdir(folder.path)).includes("new")) {
+      assert.deepEqual(await readdir(folder.join("new")).then((names) => names.includes("tlsboot.db")), true);
+      break;
+    }
+  }
+  // What was left half done is in nobody's way.
+  const again = await runTlsboot(["restore", good, "--data-dir", folder.join("new"), "--force", ...open]);
+  assert.equal(again.code, 0, again.stderr);
+  assert.ok(!(await readdir(folder.path)).includes("new.restoring"));
+});
+
+async function killed(args: readonly string[], afterMs: number): Promise<void> {
+  await using running = startTlsboot(args, { cwd: ROOT });
+  await Promise.race([running.finished(), new Promise((resolve) => setTimeout(resolve, afterMs))]);
+}

@@ -1,0 +1,184 @@
+/** Metrics before Prometheus' own parser, and beside those of a real kube-apiserver and kube-controller-manager. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { get } from "node:http";
+import { test } from "node:test";
+import { peerPath } from "../../scripts/peers.ts";
+import { runProgram } from "../support/child.ts";
+import { findFreePort } from "../support/temp.ts";
+import { createApiClient } from "./support/api_client.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { csrManifest } from "./support/csr_manifest.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+interface Family {
+  readonly name: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+  readonly series: number;
+}
+
+interface Checked {
+  readonly families: ReadonlyMap<string, Family>;
+  readonly problems: readonly string[];
+}
+
+/** Reads a page as Prometheus does; fails where it would not. */
+async function check(page: string): Promise<Checked> {
+  const { code, stdout, stderr } = await runProgram(peerPath("promcheck"), [], { stdin: page });
+  assert.equal(code, 0, stderr);
+  const { families, problems } = JSON.parse(stdout) as { families: readonly Family[]; problems: readonly string[] };
+  return { families: new Map(families.map((family) => [family.name, family])), problems };
+}
+
+/** One certificate that is issued, one that waits, a refusal, a watch: so that every family has a series. */
+async function exercise(kubectl: Kubectl): Promise<void> {
+  await kubectl.given({ stdin: await csrManifest("issued", { spec: { expirationSeconds: 3600 } }) }).run(
+    "create",
+    "-f",
+    "-",
+  );
+  await kubectl.given({ stdin: await csrManifest("waiting") }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", "issued");
+  await kubectl.run("wait", "csr/issued", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await kubectl.try("get", "csr", "missing");
+  await kubectl.run("auth", "can-i", "--list", "--as=jane");
+}
+
+/** What kube-apiserver and kube-controller-manager tell, together. */
+async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
+  const port = await findFreePort();
+  await using plane = await startControlPlane({
+    controllers: true,
+    controllerFlags: [
+      ...[`--secure-port=${port}`, "--bind-address=127.0.0.1", "--authorization-always-allow-paths=/metrics"],
+      "--leader-elect=true",
+    ],
+    apiserverFlags: async (folder) => {
+      await writeFile(folder.join("policy"), "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n");
+      return [`--audit-policy-file=${folder.join("policy")}`, `--audit-log-path=${folder.join("audit.log")}`];
+    },
+  });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await exercise(kubectl);
+  const apiserver = await check(await kubectl.run("get", "--raw", "/metrics"));
+  const certificate = ["--cacert", "/dev/null", "--insecure", "--silent", "--show-error", "--fail"];
+  const { code, stdout, stderr } = await runProgram("curl", [...certificate, `https://127.0.0.1:${port}/metrics`]);
+  assert.equal(code, 0, stderr);
+  return new Map([...(await check(stdout)).families, ...apiserver.families]);
+}
+
+async function ourPage(site: RunningSite): Promise<string> {
+  const send = await createApiClient(site, "monitor-token");
+  const { code, text } = await send("GET", "/metrics");
+  assert.equal(code, 200, text);
+  return text;
+}
+
+/** What Prometheus' linter says of names that Kubernetes, or the runtime's library, chose. */
+const NOT_OUR_NAMES =
+  /^(?:nodejs_|process_|authentication_attempts|authenticated_user_requests|apiserver_certificates_|rest_client_)/;
+
+test("metrics are what Prometheus reads, and those with Kubernetes' names have its types and labels", async () => {
+  const theirs = await theirFamilies();
+  await using site = await startSite({
+    args: ["--audit-log-path", "audit.log"],
+    tokens: ['monitor-token,monitor,1,"system:monitoring"', 'admin-token,admin,2,"system:masters"'],
+  });
+  await exercise(site.kubectl);
+  const watch = (await createApiClient(site, "admin-token"))("GET", "/api/v1/configmaps?watch=true&timeoutSeconds=3");
+  const { families, problems } = await check(await ourPage(site));
+  await watch;
+
+  assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
+  const shared = [...families.values()].filter(({ name }) => theirs.has(name));
+  assert.deepEqual(
+    shared.map(({ name, type, labels }) => ({ name, type, labels })),
+    shared.map(({ name }) => {
+      const { type, labels } = theirs.get(name)!;
+      return { name, type, labels };
+    }),
+  );
+  // What is ours alone says so in its name.
+  const own = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
+  assert.deepEqual(own, []);
+  const names = shared.map(({ name }) => name);
+  for (
+    const name of [
+      ...["apiserver_request_total", "apiserver_longrunning_requests", "apiserver_watch_events_total"],
+      ...["authentication_attempts", "authenticated_user_requests", "authorization_attempts_total"],
+      ...["apiserver_audit_event_total", "apiserver_client_certificate_expiration_seconds"],
+      ...["apiserver_resource_objects", "workqueue_depth", "workqueue_queue_duration_seconds", "kubernetes_build_info"],
+      ...["process_start_time_seconds", "apiserver_certificates_registry_csr_requested_duration_total"],
+    ]
+  ) assert.ok(names.includes(name), `${name} is not served by both`);
+});
+
+test("what alerts and the page for operators speak of is served", async () => {
+  await using site = await startSite({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  const { families } = await check(await ourPage(site));
+  const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
+  const page = await readFile("docs/operations.md", "utf8");
+  const wanted = [rules, page].flatMap((text) =>
+    text.match(/\b(?:tlsboot|apiserver|workqueue|authentication|leader_election)_[a-z_]+[a-z]\b/g) ?? []
+  ).map((name) => name.replace(/_bucket$/, ""));
+  assert.ok(wanted.length > 20);
+  const known = [...families.keys(), ...ONLY_ONCE_USED];
+  assert.deepEqual([...new Set(wanted)].filter((name) => !known.includes(name)), []);
+});
+
+/** Nothing is told of these before it happens. */
+const ONLY_ONCE_USED: readonly string[] = [
+  ...["apiserver_audit_error_total", "leader_election_master_status"],
+  ...["tlsboot_certificates_issued_total", "tlsboot_issued_certificate_expiry_timestamp_seconds"],
+];
+
+test("labels hold nothing that a client invents", async () => {
+  await using site = await startSite({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  const send = await createApiClient(site, "monitor-token");
+  const before = await check(await ourPage(site));
+  for (
+    const path of ["/invented", "/apis/invented.io/v1/invented", "/api/v1/namespaces/invented/configmaps/invented"]
+  ) {
+    for (const method of ["GET", "INVENTED", "DELETE"]) {
+      await send(method, path, {
+        headers: { "user-agent": "invented" },
+      });
+    }
+  }
+  await send("GET", "/version", { headers: { authorization: "Bearer invented" } });
+  const page = await ourPage(site);
+  assert.ok(!/invented/i.test(page));
+  const after = await check(page);
+  const count = ({ families }: Checked) => families.get("apiserver_request_total")?.series ?? 0;
+  assert.ok(count(after) - count(before) <= 9, "a series for each invention");
+});
+
+test("signer alone answers /metrics and /healthz where it is told, and nothing else", async () => {
+  const port = await findFreePort();
+  await using site = await startSite();
+  await using signer = site.startTlsboot(
+    ...["signer", "--kubeconfig", site.adminKubeconfig, "--metrics-bind-address", `127.0.0.1:${port}`],
+    ...["--cluster-signing-cert-file", site.caPath, "--cluster-signing-key-file", `${site.dataDir}/pki/ca.key`],
+  );
+  await signer.waitFor(/"?leading"?/);
+  const { families, problems } = await check((await fetchPlain(port, "/metrics")).text);
+  assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
+  for (const name of ["workqueue_depth", "leader_election_master_status", "rest_client_requests_total"]) {
+    assert.ok((families.get(name)?.series ?? 0) > 0, `${name} is missing`);
+  }
+  assert.deepEqual(await fetchPlain(port, "/healthz"), { code: 200, text: "ok" });
+  assert.equal((await fetchPlain(port, "/debug")).code, 404);
+});
+
+function fetchPlain(port: number, path: string): Promise<{ readonly code: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    get({ host: "127.0.0.1", port, path }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => text += String(chunk));
+      response.once("end", () => resolve({ code: response.statusCode ?? 0, text }));
+    }).once("error", reject);
+  });
+}
