@@ -27,7 +27,7 @@ import { createHealth, type HealthCheck } from "./http/health.ts";
 import { indexPaths } from "./http/index_paths.ts";
 import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
-import { attributesOf, parseRequestInfo, type RequestInfo } from "./http/request_info.ts";
+import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
 import { readTarget } from "./http/request_target.ts";
 import { servedPaths } from "./http/served_paths.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
