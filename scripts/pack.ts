@@ -17,8 +17,8 @@ import { createTar, type TarEntry } from "./_tar.ts";
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
 /** The program, for `npx tlsboot`. */
 const PROGRAM = "cli/main.js";
-/** `node:sqlite` is a release candidate in Node 24 and says so each time. */
-const SHEBANG = "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning\n";
+/** `node:sqlite` is a release candidate in Node 24 and says so each time; DEP0123 is etcd's members by IP address. */
+const SHEBANG = "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --disable-warning=DEP0123\n";
 
 /** The parts of deno.json that a package repeats. */
 interface Manifest {

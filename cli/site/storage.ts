@@ -1,6 +1,4 @@
 /** Where a site keeps its objects: a database in its data directory, or an etcd that it shares with others. */
-import { resolve } from "node:path";
-import { AppError } from "../../core/errors.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
@@ -8,8 +6,8 @@ import type { JournalObserver } from "../../server/storage/observed_journal.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
-import { UsageError } from "../framework/usage_error.ts";
 import type { DataDir } from "./data_dir.ts";
+import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import type { SiteDeps } from "./site.ts";
 
 /** An open store. */
@@ -35,20 +33,13 @@ export async function openStorage(
 }
 
 async function openShared(settings: Settings<ServerFlags>, deps: SiteDeps): Promise<SiteStorage> {
-  const { etcdServers: servers, etcdCafile, etcdPrefix: prefix, etcdCompactionInterval } = settings;
-  assertOneScheme(servers);
-  const certificate = await readCertificate(settings, deps);
+  const endpoints = await readEtcdEndpoints(settings, deps);
   // Loaded here, so that a site with a database of its own does without.
   const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
   const storage = await openEtcdStorage({
-    endpoints: {
-      servers,
-      caPem: etcdCafile === undefined ? undefined : await readRequired(etcdCafile, deps),
-      certificate,
-      prefix,
-    },
+    endpoints,
     values: kubeValues(STORED_RESOURCES),
-    compactionIntervalMs: etcdCompactionInterval,
+    compactionIntervalMs: settings.etcdCompactionInterval,
     clock: deps.clock,
     logger: deps.logger,
   });
@@ -59,27 +50,4 @@ async function openShared(settings: Settings<ServerFlags>, deps: SiteDeps): Prom
     await storage[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-function assertOneScheme(servers: readonly string[]): void {
-  const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
-  if (others.every((scheme) => scheme === first)) return;
-  throw new UsageError("--etcd-servers: some servers are http and others https", "give all with the same scheme");
-}
-
-async function readCertificate(
-  { etcdCertfile, etcdKeyfile }: Settings<ServerFlags>,
-  deps: SiteDeps,
-): Promise<{ readonly certificatePem: string; readonly keyPem: string } | undefined> {
-  if (etcdCertfile === undefined && etcdKeyfile === undefined) return undefined;
-  if (etcdCertfile === undefined || etcdKeyfile === undefined) {
-    throw new UsageError("--etcd-certfile and --etcd-keyfile go together", "give both, or neither");
-  }
-  return { certificatePem: await readRequired(etcdCertfile, deps), keyPem: await readRequired(etcdKeyfile, deps) };
-}
-
-async function readRequired(path: string, deps: SiteDeps): Promise<string> {
-  const text = await deps.files.readText(resolve(deps.cwd, path));
-  if (text !== undefined) return text;
-  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
 }

@@ -49,8 +49,14 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       // The user's environment changes nothing of the runtime: NODE_OPTIONS is for other programs. And with another list
       // of roots as its default, Node does not read its own, 150 certificates, whenever TLS is loaded: the client always
       // names whom it trusts.
-      // Three semi-spaces of its own size are 100 MB that hold nothing for most of the time.
-      execArgv: ["--disable-warning=ExperimentalWarning", "--use-openssl-ca", "--max-semi-space-size=4"],
+      // Three semi-spaces of its own size are 100 MB that hold nothing for most of the time. DEP0123 tells of etcd members
+      // that are named by an IP address, which is fine.
+      execArgv: [
+        "--disable-warning=ExperimentalWarning",
+        "--disable-warning=DEP0123",
+        "--use-openssl-ca",
+        "--max-semi-space-size=4",
+      ],
       execArgvExtension: "none",
       assets: parts.assets,
     }),

@@ -20,6 +20,11 @@ export function isUnanswered(error: unknown): boolean {
 export function etcdError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const text = detailsOf(error);
+  const fault = CONNECTION_FAULTS.find(({ pattern }) => pattern.test(text));
+  if (fault !== undefined) {
+    const { says, hint } = fault;
+    return new AppError("unreachable", `cannot ${verb} etcd: ${says}`, { cause: error, hint, retryable: true });
+  }
   const { hint, code } = adviceFor(codeOf(error), text);
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
 }
@@ -30,6 +35,59 @@ export function isFull(error: unknown): boolean {
 }
 
 const SPACE_EXCEEDED = "database space exceeded";
+
+interface ConnectionFault {
+  /** OpenSSL's, Node's, Deno's (rustls) or the gRPC library's words. */
+  readonly pattern: RegExp;
+  readonly says: string;
+  readonly hint: string;
+}
+
+/** What stands between us and etcd before it hears a call. A member may be mended, so the same call may succeed later. */
+const CONNECTION_FAULTS: readonly ConnectionFault[] = [
+  {
+    pattern: /alert certificate required/i,
+    says: "it wants a client certificate",
+    hint: "give --etcd-certfile and --etcd-keyfile",
+  },
+  {
+    pattern: /alert (?:unknown ca|bad certificate|certificate|unsupported certificate|access denied|decrypt error)/i,
+    says: "it refuses our client certificate",
+    hint: "check --etcd-certfile: the CA that etcd trusts (its --trusted-ca-file) must have issued it, for client " +
+      "authentication, and it must not have expired",
+  },
+  {
+    pattern: /certificate has expired|not yet valid|invalid peer certificate: .*(?:Expired|NotValidYet)/i,
+    says: "its certificate is not valid at this time",
+    hint: "renew etcd's certificate, or set this machine's clock",
+  },
+  {
+    pattern: /does not match certificate's altnames|NotValidForName|not valid for (?:any )?names?/i,
+    says: "its certificate does not name the host in --etcd-servers",
+    hint: "use a host that etcd's certificate names, or add the name to the certificate",
+  },
+  {
+    pattern:
+      /unable to (?:verify|get)[^]*certificate|self-signed certificate|certificate signature failure|UnknownIssuer/i,
+    says: "its certificate is signed by an unknown authority",
+    hint: "check --etcd-cafile: it must hold the CA that signed etcd's certificates",
+  },
+  {
+    pattern: /wrong version number|packet length too long|InvalidContentType|corrupt message/i,
+    says: "it does not speak TLS",
+    hint: "check the port, or write http:// in --etcd-servers",
+  },
+  {
+    pattern: /disconnected before secure TLS/i,
+    says: "it ended the connection where TLS begins",
+    hint: "check that it runs, and the port; or write http:// in --etcd-servers",
+  },
+  {
+    pattern: /^(?:Failed to connect|Protocol error)$/,
+    says: "it does not answer as etcd's client port does without TLS",
+    hint: "check --etcd-servers: https:// where etcd has a certificate, and its client port, not that of its peers",
+  },
+];
 
 function adviceFor(
   code: number | undefined,
@@ -50,6 +108,10 @@ function adviceFor(
   return { code: "io", hint: "look at etcd's own log" };
 }
 
+/** How the library tells of a connection that it could not make, in one or more lines. */
+const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)\.?\s*Resolution note:/;
+const WHEN = /\s*\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
+
 function codeOf(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
@@ -60,5 +122,5 @@ function detailsOf(error: unknown): string {
   const text = error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
     : messageOf(error);
-  return /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note:/.exec(text)?.[1] ?? text;
+  return (LAST_ERROR.exec(text)?.[1] ?? text).replace(WHEN, "");
 }

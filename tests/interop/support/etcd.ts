@@ -30,26 +30,34 @@ export interface EtcdOptions {
   readonly flags?: readonly string[];
   /** Where clients find it. */
   readonly address?: string;
+  /** The name of the peer: another release. */
+  readonly release?: "etcd" | "etcd-3.5";
+  /** Set where `flags` give it certificates. */
+  readonly isTls?: boolean;
 }
 
 /** Starts one and waits until it has a leader. */
-export async function startEtcd({ members = 1, flags = [], address = "127.0.0.1" }: EtcdOptions = {}): Promise<Etcd> {
+export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false } = options;
   const folder = await createTempFolder();
   const plans = await Promise.all(Array.from({ length: members }, async (_, index) => ({
     name: `m${index}`,
-    client: `http://${address}:${await findFreePort()}`,
+    client: `${isTls ? "https" : "http"}://${address}:${await findFreePort()}`,
+    // Here nobody asks for a certificate.
+    metrics: `http://127.0.0.1:${await findFreePort()}`,
     peer: `http://127.0.0.1:${await findFreePort()}`,
   })));
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const running = new Map<string, Running>();
-  const launch = ({ name, client, peer }: (typeof plans)[number]) =>
+  const launch = ({ name, client, metrics, peer }: (typeof plans)[number]) =>
     void running.set(
       name,
-      start(peerPath("etcd"), [
+      start(peerPath(release), [
         `--name=${name}`,
         `--data-dir=${folder.join(name)}`,
         `--listen-client-urls=${client}`,
         `--advertise-client-urls=${client}`,
+        `--listen-metrics-urls=${metrics}`,
         `--listen-peer-urls=${peer}`,
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=${cluster}`,
@@ -79,7 +87,7 @@ export async function startEtcd({ members = 1, flags = [], address = "127.0.0.1"
     },
   };
   try {
-    for (const url of etcd.urls) await waitHealthy(url);
+    for (const { metrics } of plans) await waitHealthy(metrics);
     return etcd;
   } catch (error) {
     await etcd[Symbol.asyncDispose]();

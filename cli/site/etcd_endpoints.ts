@@ -1,0 +1,81 @@
+/** Where an etcd is and who we are to it, by flags and the files that they name. */
+import { resolve } from "node:path";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { AppError } from "../../core/errors.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { FilePort } from "../../client/files.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
+import { checkPrivate } from "../authority/private_file.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+
+/** The flags that say it. */
+export type EtcdSettings = Pick<
+  Settings<ServerFlags>,
+  "etcdServers" | "etcdCafile" | "etcdCertfile" | "etcdKeyfile" | "etcdPrefix"
+>;
+
+interface Place {
+  readonly files: FilePort;
+  readonly cwd: string;
+}
+
+/** Reads and checks them, so that etcd is asked with nothing it cannot take. UsageError, AppError `io`, `ca_invalid`, `key_invalid`, `file_permissions`. */
+export async function readEtcdEndpoints(settings: EtcdSettings, place: Place): Promise<EtcdEndpoints> {
+  const { etcdServers: servers, etcdCafile, etcdCertfile, etcdKeyfile, etcdPrefix: prefix } = settings;
+  const scheme = assertOneScheme(servers);
+  if ((etcdCertfile === undefined) !== (etcdKeyfile === undefined)) {
+    throw new UsageError("--etcd-certfile and --etcd-keyfile go together", "give both, or neither");
+  }
+  if (scheme === "http:" && (etcdCafile ?? etcdCertfile) !== undefined) {
+    throw new UsageError(
+      `${etcdCafile === undefined ? "--etcd-certfile" : "--etcd-cafile"} is of no use to an etcd without TLS`,
+      "write https:// in --etcd-servers, or leave the certificates out",
+    );
+  }
+  return {
+    servers,
+    caPem: etcdCafile === undefined ? undefined : await readCas(etcdCafile, place),
+    certificate: etcdCertfile === undefined || etcdKeyfile === undefined
+      ? undefined
+      : await readCertificate(etcdCertfile, etcdKeyfile, place),
+    prefix,
+  };
+}
+
+function assertOneScheme(servers: readonly string[]): string {
+  const [first = "", ...others] = servers.map((server) => new URL(server).protocol);
+  if (others.every((scheme) => scheme === first)) return first;
+  throw new UsageError("--etcd-servers: some servers are http and others https", "give all with the same scheme");
+}
+
+async function readCas(path: string, place: Place): Promise<string> {
+  const pem = await readRequired(path, place);
+  const bundle = parseCaBundle(pem);
+  if (bundle.ok) return pem;
+  throw new AppError("ca_invalid", `cannot use CA file "${path}" for etcd: ${bundle.error}`, {
+    hint: "give a file with one or more PEM CERTIFICATE blocks",
+  });
+}
+
+async function readCertificate(
+  certificatePath: string,
+  keyPath: string,
+  place: Place,
+): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
+  const certificatePem = await readRequired(certificatePath, place);
+  await checkPrivate(resolve(place.cwd, keyPath), place.files);
+  const keyPem = await readRequired(keyPath, place);
+  const pair = parseCredentialPair(certificatePem, keyPem);
+  if (pair.ok) return { certificatePem, keyPem };
+  throw new AppError("key_invalid", `cannot use "${certificatePath}" and "${keyPath}" for etcd: ${pair.error}`, {
+    hint: "give a PEM certificate with --etcd-certfile and its unencrypted key with --etcd-keyfile",
+  });
+}
+
+async function readRequired(path: string, { files, cwd }: Place): Promise<string> {
+  const text = await files.readText(resolve(cwd, path));
+  if (text !== undefined) return text;
+  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
+}
