@@ -13,6 +13,8 @@ import { cacheDir, mustRun, run } from "./_run.ts";
 export const KUBERNETES = "v1.37.2";
 /** The store below it. */
 export const ETCD = "v3.7.3";
+/** The oldest one that is supported. */
+const OLDEST_ETCD = "v3.5.35";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
 /** The linter of certificates. */
@@ -42,6 +44,13 @@ const kubernetes = (name: string, target: string): Peer => ({
 
 const PEERS: readonly Peer[] = [
   { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD, build: "build" },
+  {
+    name: "etcd-3.5",
+    module: "etcd-3.5",
+    target: "go.etcd.io/etcd/server/v3",
+    version: OLDEST_ETCD,
+    build: "build",
+  },
   { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },
   kubernetes("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
   kubernetes("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),

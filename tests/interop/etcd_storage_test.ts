@@ -1,4 +1,4 @@
-/** The storage contract against a real etcd. */
+/** The storage contract against a real etcd, of the newest and of the oldest release that is supported. */
 import { Buffer } from "node:buffer";
 import { after, before } from "node:test";
 import { openEtcdStorage } from "../../server/storage/etcd.ts";
@@ -6,10 +6,6 @@ import type { StoredValues } from "../../server/storage/stored_values.ts";
 import { type OpenStorage, testStorage } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";
-
-let etcd: Etcd;
-before(async () => void (etcd = await startEtcd()));
-after(() => etcd[Symbol.asyncDispose]());
 
 /** Plain JSON, for the made-up kinds of the contract. */
 const JSON_VALUES: StoredValues = {
@@ -19,17 +15,6 @@ const JSON_VALUES: StoredValues = {
     return Buffer.from(JSON.stringify(object));
   },
   decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
-};
-
-const openEtcd: OpenStorage = async (clock) => {
-  await empty(etcd.urls[0]!);
-  const storage = await openEtcdStorage({
-    endpoints: { servers: etcd.urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
-    values: JSON_VALUES,
-    clock,
-    compactionIntervalMs: 0,
-  });
-  return { storage, [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose]() };
 };
 
 /** Deletes everything, and forgets that there was anything, so that each test starts with a history of its own. */
@@ -45,5 +30,22 @@ async function empty(url: string): Promise<void> {
 }
 
 const SHARED = { keepsCallOrder: false, expiresByClock: false };
-testStorage("openEtcdStorage()", openEtcd, SHARED);
-testStorageModel("openEtcdStorage()", openEtcd, 10, 1);
+
+for (const release of ["etcd", "etcd-3.5"] as const) {
+  let etcd: Etcd;
+  before(async () => void (etcd = await startEtcd({ release })));
+  after(() => etcd[Symbol.asyncDispose]());
+
+  const openEtcd: OpenStorage = async (clock) => {
+    await empty(etcd.urls[0]!);
+    const storage = await openEtcdStorage({
+      endpoints: { servers: etcd.urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
+      values: JSON_VALUES,
+      clock,
+      compactionIntervalMs: 0,
+    });
+    return { storage, [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose]() };
+  };
+  testStorage(`openEtcdStorage() on ${release}`, openEtcd, SHARED);
+  testStorageModel(`openEtcdStorage() on ${release}`, openEtcd, 10, 1);
+}
