@@ -91,9 +91,11 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds what is missing of what the suite runs, and of what the benchmarks run if they are to come. */
-export async function ensurePeers(root: string, use: "suite" | "bench" = "suite"): Promise<void> {
-  const wanted = PEERS.filter(({ isForBench = false }) => use === "bench" || !isForBench);
+/** Builds what is missing of what the suite runs, of what the benchmarks run too, or of a few peers by name. */
+export async function ensurePeers(root: string, use: "suite" | "bench" | readonly string[] = "suite"): Promise<void> {
+  const wanted = PEERS.filter(({ name, isForBench = false }) =>
+    typeof use === "string" ? use === "bench" || !isForBench : use.includes(name)
+  );
   const missing = wanted.filter(({ name }) => !existsSync(peerPath(name)));
   if (missing.length === 0) return;
   if (await run("go", ["version"]).catch(() => 1) !== 0) {

@@ -49,6 +49,8 @@ export interface StormNode {
 const EXPIRATION_SECONDS = 3_600;
 const MAX_RENEWALS = 4;
 const RETRY_PAUSE_MS = 300;
+/** What a server says that has lost its etcd. */
+const WITHOUT_ETCD = /cannot (?:read|write) etcd/;
 
 /** Begins one. */
 export function startNode(options: NodeOptions, signal: AbortSignal): StormNode {
@@ -177,7 +179,8 @@ function createFaultLogger(onFault: (code: string, message: string) => void): Lo
     info() {},
     warn(_message, fields = {}) {
       const { code, error } = fields;
-      const isAway = code === undefined || isTransient(new AppError(code as AppError["code"], ""));
+      const isAway = code === undefined || isTransient(new AppError(code as AppError["code"], "")) ||
+        WITHOUT_ETCD.test(String(error));
       if (!isAway) onFault(String(code), String(error));
     },
     error() {},

@@ -47,8 +47,12 @@ export async function findServerPort(random: Random): Promise<number> {
   }
 }
 
-/** A server on a folder and a port; nothing is started yet. */
-export function createTorturedServer(dataDir: string, port: number): TorturedServer {
+/** A server on a folder and a port, with more flags; nothing is started yet. */
+export function createTorturedServer(
+  dataDir: string,
+  port: number,
+  flags: readonly string[] = [],
+): TorturedServer {
   let running: Running | undefined;
   async function kill(): Promise<void> {
     if (running === undefined) return;
@@ -59,7 +63,7 @@ export function createTorturedServer(dataDir: string, port: number): TorturedSer
   return {
     dataDir,
     start() {
-      running = startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir]);
+      running = startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags]);
     },
     async up() {
       await running?.waitFor(/tlsboot is up at/, START_WITHIN_MS, "stdout");

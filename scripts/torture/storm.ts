@@ -1,5 +1,5 @@
-/** The whole torture: a storm of clients, a server that is killed under them, and what is checked meanwhile and at the end. */
-import { readFile, rm } from "node:fs/promises";
+/** The whole torture: a storm of clients, a site that is killed under them, and what is checked meanwhile and at the end. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createApi } from "../../client/api.ts";
 import { type Connect, createConnector, readCluster } from "../../client/connect.ts";
@@ -15,9 +15,11 @@ import { COUNTERS_PATH, runCounter } from "./counter.ts";
 import { createGardener } from "./gardener.ts";
 import { compareHistories } from "./history.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
+import { createLoneSite } from "./lone_site.ts";
 import { startNode } from "./node.ts";
 import { observeConnections, resourceOf } from "./observed.ts";
-import { createTorturedServer, findDatabaseFault, findServerPort, type TorturedServer } from "./server.ts";
+import { createSharedSite } from "./shared_site.ts";
+import type { KillCounts, TorturedSite, TorturedSiteOptions } from "./site.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
 
 /** What is tried. */
@@ -28,21 +30,19 @@ export interface StormOptions {
   readonly kills: number;
   readonly seconds: number;
   readonly nodes: number;
+  /** More than one share an etcd of three members, behind a load balancer. */
+  readonly servers: number;
   readonly onProgress: (line: string) => void;
 }
 
 /** What came of it. */
-export interface StormReport extends LedgerCounts {
+export interface StormReport extends LedgerCounts, KillCounts {
   readonly violations: readonly string[];
-  readonly kills: number;
-  /** Kills before the server had said that it is up. */
-  readonly killedStarting: number;
   readonly seconds: number;
   readonly watchers: number;
   readonly connections: number;
   /** Events compared with the whole history, over all watchers. */
   readonly events: number;
-  readonly databaseChecks: number;
   readonly pairs: number;
 }
 
@@ -52,14 +52,8 @@ const WATCHERS = [
   ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
 ];
 const COUNTERS = ["counter-a", "counter-b"];
-/** Folders whose making is cut off, so many kills one. */
-const KILLS_PER_BIRTH = 25;
-/** The server runs at most so long before the next kill. */
-const LONGEST_RUN_MS = 800;
-/** One kill in so many comes while it starts. */
-const STARTING_KILLS = 5;
-/** One kill in so many is followed by a look into the database. */
-const KILLS_PER_CHECK = 4;
+/** Kills between two lines of progress, at least. */
+const KILLS_PER_LINE = 10;
 /** More often than history is forgotten (five minutes). */
 const COMPARE_EVERY_MS = 60_000;
 /** For all clients to get where they were going, on a machine that does other things too. */
@@ -81,13 +75,9 @@ class Storm {
   readonly #stop = new AbortController();
   readonly #startedMs: number;
   readonly #watchers: Watcher[] = [];
-  #kills = 0;
-  #killedStarting = 0;
-  #databaseChecks = 0;
   #events = 0;
   #pairs = 0;
-  /** How long starts take, for kills in the middle of one. */
-  #startMs = 1_000;
+  #site: TorturedSite | undefined;
   /** The revision that the watchers began after. */
   #begunAt = 0;
   /** The revision up to which the histories of a path are compared. */
@@ -103,33 +93,54 @@ class Storm {
   }
 
   async run(): Promise<StormReport> {
-    const { folder, nodes } = this.#options;
-    await this.#killBirths();
-    const port = await findServerPort(this.#random);
-    await using server = createTorturedServer(join(folder, "data"), port);
-    await this.#bear(server);
-    const cluster = await readCluster(join(server.dataDir, "admin.kubeconfig"), createFilePort());
-    const running = await this.#startClients(server, cluster, nodes);
+    await using site = await this.#createSite();
+    this.#site = site;
+    await site.begin();
+    const cluster = await readCluster(site.adminKubeconfig, createFilePort());
+    const running = await this.#startClients(site, cluster);
     try {
+      let shown = 0;
       while (this.#hasTime() && this.#isSound()) {
-        await this.#killOnce(server, cluster);
+        await site.killOnce();
+        await this.#list(cluster, "after a kill");
+        if (site.counts().kills - shown >= KILLS_PER_LINE) {
+          shown = site.counts().kills;
+          this.#options.onProgress(this.#line());
+        }
         if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
       }
-      if (this.#isSound()) await this.#settle(server, cluster, running.nodes);
+      if (this.#isSound()) await this.#settle(site, cluster, running.nodes);
     } catch (error) {
-      this.#fault(`the storm ended: ${messageOf(error)}\n${server.stderr()}`);
+      this.#fault(`the storm ended: ${messageOf(error)}\n${site.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
       await Promise.allSettled(running.tasks);
     }
-    await server.kill();
-    await this.#checkDatabase(server);
+    await site.end();
     return this.#report();
   }
 
+  async #createSite(): Promise<TorturedSite> {
+    const { folder, kills, servers } = this.#options;
+    const options: TorturedSiteOptions = {
+      folder,
+      clock: this.#clock,
+      random: this.#random,
+      pause: (ms) => this.#pause(ms),
+      hasTime: () => this.#hasTime(),
+      newestShown: () => this.#ledger.newest,
+      onFault: (fault) => this.#fault(fault),
+    };
+    return await (servers === 1 ? createLoneSite(options, kills) : createSharedSite(options, servers));
+  }
+
   #hasTime(): boolean {
-    return this.#kills < this.#options.kills &&
+    return this.#counts().kills < this.#options.kills &&
       this.#clock.elapsedMs() - this.#startedMs < this.#options.seconds * 1000;
+  }
+
+  #counts(): KillCounts {
+    return this.#site?.counts() ?? { kills: 0, killedStarting: 0, checks: 0 };
   }
 
   #isSound(): boolean {
@@ -144,58 +155,7 @@ class Storm {
     return this.#clock.sleep(ms, this.#stop.signal).catch(() => {});
   }
 
-  /** Kills in the middle of the first start, each in an empty folder, which the next start must take over. */
-  async #killBirths(): Promise<void> {
-    const births = Math.max(1, Math.floor(this.#options.kills / KILLS_PER_BIRTH));
-    for (let birth = 0; birth < births && this.#hasTime(); birth++) {
-      await using server = createTorturedServer(
-        join(this.#options.folder, `birth-${birth}`),
-        await findServerPort(this.#random),
-      );
-      server.start();
-      await this.#pause(this.#random.float() * this.#startMs);
-      await this.#kill(server, true);
-      await this.#bear(server);
-      await server.kill();
-      await rm(server.dataDir, { recursive: true, force: true });
-    }
-  }
-
-  async #bear(server: TorturedServer): Promise<void> {
-    const startedMs = this.#clock.elapsedMs();
-    server.start();
-    await server.up();
-    this.#startMs = this.#clock.elapsedMs() - startedMs;
-  }
-
-  async #kill(server: TorturedServer, isStarting: boolean): Promise<void> {
-    await server.kill();
-    this.#kills++;
-    if (isStarting) this.#killedStarting++;
-  }
-
-  async #killOnce(server: TorturedServer, cluster: ResolvedCluster): Promise<void> {
-    await this.#pause(this.#random.float() * LONGEST_RUN_MS);
-    await this.#kill(server, false);
-    if (this.#random.float() * KILLS_PER_CHECK < 1) await this.#checkDatabase(server);
-    while (this.#random.float() * STARTING_KILLS < 1 && this.#hasTime()) {
-      server.start();
-      await this.#pause(this.#random.float() * this.#startMs);
-      await this.#kill(server, true);
-    }
-    await this.#bear(server);
-    await this.#list(cluster, "after a kill");
-    if (this.#kills % 10 === 0) this.#options.onProgress(this.#line());
-  }
-
-  async #checkDatabase(server: TorturedServer): Promise<void> {
-    this.#databaseChecks++;
-    const copy = join(this.#options.folder, "copy");
-    const fault = await findDatabaseFault(server.dataDir, copy, this.#ledger.newest);
-    if (fault !== undefined) this.#fault(fault);
-  }
-
-  async #startClients(server: TorturedServer, cluster: ResolvedCluster, count: number) {
+  async #startClients(site: TorturedSite, cluster: ResolvedCluster) {
     const { signal } = this.#stop;
     const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
     // Each with chances of its own: how fast the others are must not change what one does.
@@ -214,12 +174,12 @@ class Storm {
       tasks.push(runCounter({ ...rest, name, random: chanceOf(100 + index), onFault }, signal));
     }
     const gardener = createGardener({ ...rest, ledger: this.#ledger, random: chanceOf(200) });
-    const nodes = Array.from({ length: count }, (_, index) =>
+    const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
         ...rest,
         name: `node${index}`,
         folder: join(this.#options.folder, "nodes"),
-        bootstrapKubeconfig: join(server.dataDir, "bootstrap.kubeconfig"),
+        bootstrapKubeconfig: site.bootstrapKubeconfig,
         random: chanceOf(1_000 + index),
         onFault,
         onStored: (certificatePem) => gardener.retire(certificatePem),
@@ -295,7 +255,7 @@ class Storm {
 
   /** No more kills: every node gets one more pair, every watcher everything. */
   async #settle(
-    server: TorturedServer,
+    site: TorturedSite,
     cluster: ResolvedCluster,
     nodes: readonly ReturnType<typeof startNode>[],
   ): Promise<void> {
@@ -303,7 +263,7 @@ class Storm {
     const late = this.#clock.sleep(SETTLE_WITHIN_MS, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
     if (outcome === "late") this.#fault(`some nodes have no new pair ${SETTLE_WITHIN_MS / 1000} s after the last kill`);
-    const ca = parseCaBundle(await readFile(join(server.dataDir, "pki", "ca.crt"), "utf8"));
+    const ca = parseCaBundle(await readFile(site.caPath, "utf8"));
     if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
     for (const node of nodes) {
       const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(messageOf);
@@ -316,20 +276,18 @@ class Storm {
 
   #line(): string {
     const { certificates, writes, deletions } = this.#ledger.counts;
-    return `${this.#kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
+    return `${this.#counts().kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
   }
 
   #report(): StormReport {
     return {
       ...this.#ledger.counts,
       violations: this.#ledger.violations,
-      kills: this.#kills,
-      killedStarting: this.#killedStarting,
+      ...this.#counts(),
       seconds: (this.#clock.elapsedMs() - this.#startedMs) / 1000,
       watchers: this.#watchers.length,
       connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
       events: this.#events,
-      databaseChecks: this.#databaseChecks,
       pairs: this.#pairs,
     };
   }

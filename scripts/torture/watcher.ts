@@ -5,6 +5,7 @@ import { readJsonLines } from "../../client/json_lines.ts";
 import { withQuery } from "../../client/listing.ts";
 import { decodeWatchEvent } from "../../client/watch_event.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import type { Clock, Random } from "../../core/ports.ts";
@@ -41,6 +42,8 @@ export interface Watcher {
 const HISTORY_SECONDS = 20;
 /** The longest pause before it connects again. */
 const PAUSE_MS = 200;
+/** HTTP's Service Unavailable. */
+const UNAVAILABLE = 503;
 
 /** Watches after a revision until the signal fires; `watcher` can be asked meanwhile. */
 export function startWatcher(
@@ -125,9 +128,11 @@ export async function readHistory(
   return whole;
 }
 
-/** The server went away, or is not there yet. */
+/** The server went away, is not there yet, or says that what it keeps its objects in is not there. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof AppError && (error.code === "unreachable" || error.code === "timeout");
+  if (!(error instanceof AppError)) return false;
+  if (error.code === "unreachable" || error.code === "timeout") return true;
+  return error instanceof StatusError ? error.status.code === UNAVAILABLE : isTransient(error.cause);
 }
 
 function toldOf(kind: Told["kind"], object: KubeObject & { readonly data?: Readonly<Record<string, string>> }): Told {

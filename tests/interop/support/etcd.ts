@@ -11,6 +11,10 @@ export interface EtcdMember {
   kill(): Promise<void>;
   /** Starts it again with its data. */
   restart(): void;
+  /** Resolves once it knows a leader. */
+  healthy(): Promise<void>;
+  /** The newest revision of the whole etcd; without TLS. */
+  revision(): Promise<number>;
   signal(signal: NodeJS.Signals): void;
   log(): string;
 }
@@ -30,6 +34,8 @@ export interface EtcdOptions {
   readonly flags?: readonly string[];
   /** Where clients find it. */
   readonly address?: string;
+  /** For its ports. */
+  readonly findPort?: () => Promise<number>;
   /** The name of the peer: another release. */
   readonly release?: "etcd" | "etcd-3.5";
   /** Set where `flags` give it certificates. */
@@ -38,14 +44,15 @@ export interface EtcdOptions {
 
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false } = options;
+  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false, findPort = findFreePort } =
+    options;
   const folder = await createTempFolder();
   const plans = await Promise.all(Array.from({ length: members }, async (_, index) => ({
     name: `m${index}`,
-    client: `${isTls ? "https" : "http"}://${address}:${await findFreePort()}`,
+    client: `${isTls ? "https" : "http"}://${address}:${await findPort()}`,
     // Here nobody asks for a certificate.
-    metrics: `http://127.0.0.1:${await findFreePort()}`,
-    peer: `http://127.0.0.1:${await findFreePort()}`,
+    metrics: `http://127.0.0.1:${await findPort()}`,
+    peer: `http://127.0.0.1:${await findPort()}`,
   })));
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const running = new Map<string, Running>();
@@ -75,6 +82,13 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         await member.finished();
       },
       restart: () => launch(plan),
+      healthy: () => waitHealthy(plan.metrics),
+      async revision() {
+        const body = JSON.stringify({ key: btoa("/"), count_only: true });
+        const answer = await fetch(`${plan.client}/v3/kv/range`, { method: "POST", body });
+        const { header } = await answer.json() as { readonly header: { readonly revision: string } };
+        return Number(header.revision);
+      },
       signal: (signal) => running.get(plan.name)!.kill(signal),
       log: () => running.get(plan.name)!.stderr(),
     })),
