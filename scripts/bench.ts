@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { createTempFolder } from "../tests/support/temp.ts";
 import type { Bench } from "./bench/bench.ts";
+import { runCapacity } from "./bench/capacity_command.ts";
 import { runGrowth } from "./bench/growth_command.ts";
 import { runIdle } from "./bench/idle_command.ts";
 import { readMachine } from "./bench/machine.ts";
@@ -24,6 +25,7 @@ const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   growth: runGrowth,
   idle: runIdle,
   steady: runSteady,
+  capacity: runCapacity,
   profile: runProfile,
 };
 

@@ -11,11 +11,19 @@ export interface OurSite extends Site {
   stop(): Promise<void>;
 }
 
-/** Starts one on a free port; answers once it says that it is up. */
-export async function startOurSite(program: Program): Promise<OurSite> {
+/**
+ * Starts one on a free port, with more flags; answers once it says that it is up. `prepare` may put something into the
+ * data directory before.
+ */
+export async function startOurSite(
+  program: Program,
+  flags: readonly string[] = [],
+  prepare: (data: string) => Promise<void> | undefined = () => undefined,
+): Promise<OurSite> {
   const folder = await createTempFolder();
   const data = folder.join("data");
-  const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data]);
+  await prepare(data);
+  const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data, ...flags]);
   const stop = async (): Promise<void> => {
     await running[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();

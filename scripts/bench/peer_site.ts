@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { type ControlPlane, startControlPlane } from "../../tests/interop/support/control_plane.ts";
+import type { Etcd } from "../../tests/interop/support/etcd.ts";
 import type { Site } from "./site.ts";
 
 /** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
@@ -9,9 +10,10 @@ export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as cons
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
 
-/** Starts one; answers once kube-apiserver is ready and the bindings are made. */
-export async function startPeerSite(controllerFlags: readonly string[]): Promise<Site> {
-  const plane = await startControlPlane({ controllers: true, controllerFlags });
+/** Starts one, on an etcd of its own or a given one; answers once kube-apiserver is ready and the bindings are made. */
+export async function startPeerSite(controllerFlags: readonly string[], etcd?: Etcd): Promise<Site> {
+  const shared = etcd === undefined ? {} : { etcd };
+  const plane = await startControlPlane({ controllers: true, controllerFlags, ...shared });
   try {
     await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(plane, `bench-${index}`, role)));
     const bootstrapKubeconfig = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");

@@ -1,0 +1,130 @@
+/** What nodes ask of a server day and night: their Lease is renewed, and now and then their status is patched. */
+import { createApi } from "../../client/api.ts";
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createSystemClock } from "../../cli/system.ts";
+
+/** Over so many connections that stay open. */
+const CLIENTS = 16;
+/** Objects that are written in turn, for each connection. */
+const NODES = 8;
+const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+
+/** Nodes whose objects are there. */
+export interface NodeTraffic extends AsyncDisposable {
+  /** So many renewals of Leases, as kubelet does: the whole object is put. Answers seconds. */
+  renewLeases(count: number): Promise<number>;
+  /** So many patches of a Node's status, as kubelet sends when nothing has changed but the heartbeat. */
+  patchStatuses(count: number): Promise<number>;
+}
+
+/** Makes the nodes, as administrator, over connections to each of the servers in turn. */
+export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<NodeTraffic> {
+  const [files, clock] = [createFilePort(), createSystemClock()];
+  const connect = createConnector({ files, clock, userAgent: "tlsboot-bench" });
+  const signal = new AbortController().signal;
+  const clients = await Promise.all(Array.from({ length: CLIENTS }, async (_, index) => {
+    const transport = await connect(await readCluster(kubeconfigs[index % kubeconfigs.length]!, files));
+    const api = createApi(transport, { clock });
+    const nodes = Array.from({ length: NODES }, (_, number) => `bench-${index}-${number}`);
+    return { transport, api, nodes, leases: new Map<string, Lease>() };
+  }));
+
+  /** All connections at once, each with one act after the other, until there were so many in all. */
+  async function drive(count: number, act: (client: typeof clients[number], name: string) => Promise<void>) {
+    const startedAt = performance.now();
+    let begun = 0;
+    await Promise.all(clients.map(async (client) => {
+      for (let turn = 0; begun++ < count; turn++) await act(client, client.nodes[turn % NODES]!);
+    }));
+    return (performance.now() - startedAt) / 1000;
+  }
+
+  await Promise.all(clients.map(async ({ api, nodes, leases }) => {
+    for (const name of nodes) {
+      await api.requestJson({ method: "POST", path: "/api/v1/nodes", body: nodeOf(name) }, signal);
+      await api.requestJson(statusPatch(name), signal);
+      leases.set(name, await api.requestJson({ method: "POST", path: LEASES, body: leaseOf(name) }, signal) as Lease);
+    }
+  }));
+  return {
+    renewLeases: (count) =>
+      drive(count, async ({ api, leases }, name) => {
+        const lease = leases.get(name)!;
+        const body = { ...lease, spec: { ...lease.spec, renewTime: microTime() } };
+        leases.set(name, await api.requestJson({ method: "PUT", path: `${LEASES}/${name}`, body }, signal) as Lease);
+      }),
+    patchStatuses: (count) =>
+      drive(count, async ({ api }, name) => void await api.requestJson(statusPatch(name), signal)),
+    async [Symbol.asyncDispose]() {
+      for (const { transport } of clients) await transport[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Lease {
+  readonly spec: object;
+}
+
+function leaseOf(name: string): object {
+  return {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name, namespace: "kube-node-lease" },
+    spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime: microTime() },
+  };
+}
+
+function nodeOf(name: string): object {
+  const labels = {
+    "kubernetes.io/hostname": name,
+    "kubernetes.io/os": "linux",
+    "kubernetes.io/arch": "amd64",
+    "node.kubernetes.io/instance-type": "bench",
+    "topology.kubernetes.io/zone": "one",
+  };
+  return { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec: { podCIDR: "10.0.0.0/24" } };
+}
+
+function statusPatch(name: string) {
+  const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  const conditions = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"].map((type) => ({
+    type,
+    status: type === "Ready" ? "True" : "False",
+    lastHeartbeatTime: now,
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+    reason: `KubeletHas${type}`,
+    message: `kubelet says of ${type} what kubelets say`,
+  }));
+  const room = { cpu: "64", memory: "263892892Ki", pods: "110", "ephemeral-storage": "959218776Ki" };
+  return {
+    method: "PATCH",
+    path: `/api/v1/nodes/${name}/status`,
+    contentType: "application/strategic-merge-patch+json",
+    body: {
+      status: {
+        conditions,
+        capacity: room,
+        allocatable: room,
+        addresses: [{ type: "InternalIP", address: "10.0.0.1" }, { type: "Hostname", address: name }],
+        nodeInfo: {
+          machineID: "0123456789abcdef0123456789abcdef",
+          systemUUID: "01234567-89ab-cdef-0123-456789abcdef",
+          bootID: "01234567-89ab-cdef-0123-456789abcdef",
+          kernelVersion: "6.12.0",
+          osImage: "Linux",
+          containerRuntimeVersion: "containerd://2.2.0",
+          kubeletVersion: "v1.37.2",
+          kubeProxyVersion: "v1.37.2",
+          operatingSystem: "linux",
+          architecture: "amd64",
+        },
+      },
+    },
+  } as const;
+}
+
+/** A `MicroTime`. */
+function microTime(): string {
+  return new Date().toISOString().replace("Z", "000Z");
+}
