@@ -58,6 +58,8 @@ const KILLS_PER_LINE = 10;
 const COMPARE_EVERY_MS = 60_000;
 /** For all clients to get where they were going, on a machine that does other things too. */
 const SETTLE_WITHIN_MS = 90_000;
+/** And so much more for each node, whose last pair is made then. */
+const SETTLE_PER_NODE_MS = 300;
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
 
 /** Runs a storm to its end, or to the first broken promise. */
@@ -260,9 +262,10 @@ class Storm {
     nodes: readonly ReturnType<typeof startNode>[],
   ): Promise<void> {
     for (const node of nodes) node.settle();
-    const late = this.#clock.sleep(SETTLE_WITHIN_MS, this.#stop.signal).then(() => "late", () => "late");
+    const withinMs = SETTLE_WITHIN_MS + nodes.length * SETTLE_PER_NODE_MS;
+    const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
-    if (outcome === "late") this.#fault(`some nodes have no new pair ${SETTLE_WITHIN_MS / 1000} s after the last kill`);
+    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last kill`);
     const ca = parseCaBundle(await readFile(site.caPath, "utf8"));
     if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
     for (const node of nodes) {
