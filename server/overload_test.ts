@@ -20,8 +20,10 @@ async function createFull(): Promise<{ app: TestApp; answer(): void; as(token: s
   const clock = createFakeClock();
   const gate = Promise.withResolvers<void>();
   const memory = createMemoryStorage({ clock });
+  // What the server itself reads at its start does not wait.
+  let isUp = false;
   const list: Storage["list"] = async (prefix, options) => {
-    if (prefix.includes("certificatesigningrequests")) await gate.promise;
+    if (isUp && prefix.includes("certificatesigningrequests")) await gate.promise;
     return await memory.list(prefix, options);
   };
   const storage = new Proxy(memory, {
@@ -32,6 +34,7 @@ async function createFull(): Promise<{ app: TestApp; answer(): void; as(token: s
     },
   });
   const app = await createTestApp({ storage, clock, tokenFile: tokenFile.value, maxRequestsInflight: 1 });
+  isUp = true;
   await app.send("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {
     body: {
       metadata: { name: "all" },
