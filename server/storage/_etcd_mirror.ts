@@ -11,7 +11,7 @@ import type { EtcdClient, EtcdWatch } from "./_etcd_client.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./_etcd_wire.ts";
 import type { LoggedEvent } from "./_history.ts";
 import { createSteadyNow } from "./_steady_now.ts";
-import { createStored } from "./_stored.ts";
+import { createStored, releaseObject } from "./_stored.ts";
 import { Watchers } from "./_watchers.ts";
 import { CompactedError, type StorageEvent, type Stored } from "./storage.ts";
 import type { StoredValues } from "./stored_values.ts";
@@ -163,6 +163,7 @@ export class EtcdMirror {
     const compaction = this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN);
     if (compaction !== undefined) this.#engine.apply([], compaction);
     this.watchers.notify(told);
+    for (const { previous } of told) releaseObject(previous);
   }
 
   /** Etcd has forgotten changes that we have not heard of: everything is read again, and watches end. */
