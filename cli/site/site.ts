@@ -108,8 +108,8 @@ export async function startSite(
   const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
-  const metrics = createSiteMetrics(dir.database, deps.clock);
-  const { storage, isNew, isShared } = await openStorage(settings, dir, { ...deps, observer: metrics.journal });
+  const metrics = createSiteMetrics(deps.clock);
+  const { storage, isNew, isShared } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
   opened.use(storage);
   // A start that fails must not have replaced the certificate of the server that runs there.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });

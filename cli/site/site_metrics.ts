@@ -16,20 +16,23 @@ import { freeBytes } from "./storage_space.ts";
 /** Where each part of a site tells of itself. */
 export interface SiteMetrics {
   readonly registry: MetricsRegistry;
-  readonly journal: JournalObserver;
   readonly controllers: ControllerMetrics;
   readonly expiry: ExpiryMetrics;
 }
 
-/** Makes them for the site whose database this is. */
-export function createSiteMetrics(database: string, clock: Pick<Clock, "elapsedMs">): SiteMetrics {
+/** Makes them; what the objects are kept in adds its own. */
+export function createSiteMetrics(clock: Pick<Clock, "elapsedMs">): SiteMetrics {
   const registry = createMetricsRegistry();
   return {
     registry,
-    journal: createStorageMetrics(registry, () => readSizes(database)),
     controllers: createControllerMetrics(registry, clock),
     expiry: createExpiryMetrics(registry),
   };
+}
+
+/** Adds the metrics of a database. */
+export function tellDatabase(registry: MetricsRegistry, database: string): JournalObserver {
+  return createStorageMetrics(registry, () => readSizes(database));
 }
 
 /** Tells when the CAs and the serving certificate of a site end. */

@@ -1,14 +1,16 @@
 /** Where a site keeps its objects: a database in its data directory, or an etcd that it shares with others. */
+import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
+import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
-import type { JournalObserver } from "../../server/storage/observed_journal.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import type { SiteDeps } from "./site.ts";
+import { tellDatabase } from "./site_metrics.ts";
 
 /** An open store. */
 export interface SiteStorage {
@@ -19,20 +21,24 @@ export interface SiteStorage {
   readonly isShared: boolean;
 }
 
-/** Opens the store of a site; commits to a database of its own are told to the observer. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
+/** Opens the store of a site, which adds its metrics to the registry. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
 export async function openStorage(
   settings: Settings<ServerFlags>,
   dir: DataDir,
-  deps: SiteDeps & { readonly observer: JournalObserver },
+  deps: SiteDeps & { readonly registry: MetricsRegistry },
 ): Promise<SiteStorage> {
   if (settings.etcdServers.length > 0) return await openShared(settings, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
-  const { clock, logger, observer } = deps;
+  const { clock, logger } = deps;
+  const observer = tellDatabase(deps.registry, dir.database);
   const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer });
   return { storage, isNew, isShared: false };
 }
 
-async function openShared(settings: Settings<ServerFlags>, deps: SiteDeps): Promise<SiteStorage> {
+async function openShared(
+  settings: Settings<ServerFlags>,
+  deps: SiteDeps & { readonly registry: MetricsRegistry },
+): Promise<SiteStorage> {
   const endpoints = await readEtcdEndpoints(settings, deps);
   // Loaded here, so that a site with a database of its own does without.
   const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
@@ -42,6 +48,7 @@ async function openShared(settings: Settings<ServerFlags>, deps: SiteDeps): Prom
     compactionIntervalMs: settings.etcdCompactionInterval,
     clock: deps.clock,
     logger: deps.logger,
+    observer: createEtcdMetrics(deps.registry, STORED_RESOURCES),
   });
   try {
     const { items } = await storage.list("/registry/namespaces/", { limit: 1 });

@@ -25,6 +25,7 @@ import {
   type RangeResponse,
   type WatchResponse,
 } from "./_etcd_wire.ts";
+import type { EtcdCall, EtcdObserver } from "./observed_etcd.ts";
 
 /** Where an etcd is, and who we are to it. */
 export interface EtcdEndpoints {
@@ -36,6 +37,12 @@ export interface EtcdEndpoints {
   readonly certificate: { readonly certificatePem: string; readonly keyPem: string } | undefined;
   /** What stands in etcd where our keys begin with `/registry` (`--etcd-prefix`). */
   readonly prefix: string;
+}
+
+/** Who is told of calls; `nowMs` is a clock that never goes back. */
+export interface EtcdObservation {
+  readonly observer: EtcdObserver;
+  readonly nowMs: () => number;
 }
 
 const OUR_PREFIX = "/registry/";
@@ -81,7 +88,10 @@ export class EtcdClient {
   /** The member that is asked first. */
   #preferred = 0;
 
-  constructor({ servers, caPem, certificate, prefix }: EtcdEndpoints) {
+  readonly #observation: EtcdObservation | undefined;
+
+  constructor({ servers, caPem, certificate, prefix }: EtcdEndpoints, observation?: EtcdObservation) {
+    this.#observation = observation;
     this.#prefix = `/${prefix.replace(/^\/+|\/+$/g, "")}/`;
     const buffer = (pem: string | undefined) => pem === undefined ? null : Buffer.from(pem);
     const tls = servers.every((server) => server.startsWith("https://"))
@@ -98,14 +108,26 @@ export class EtcdClient {
       key: this.#outer(request.key),
       ...(below === undefined ? {} : { rangeEnd: endOfPrefix(this.#outer(below)) }),
     };
-    const answer = decodeRange(await this.#ask("/etcdserverpb.KV/Range", encodeRange(outer)));
+    const answer = decodeRange(
+      await this.#observe(
+        readOperationOf(request),
+        request.key,
+        () => this.#ask("/etcdserverpb.KV/Range", encodeRange(outer)),
+      ),
+    );
     return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
   }
 
   /** Writes one key when its guard holds. */
   async write(request: GuardedWrite): Promise<GuardedWriteResponse> {
     const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
-    return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS));
+    return decodeGuardedWrite(
+      await this.#observe(
+        writeOperationOf(request),
+        request.key,
+        () => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),
+      ),
+    );
   }
 
   /** Forgets what was before a revision. */
@@ -164,6 +186,20 @@ export class EtcdClient {
     for (const member of this.#members) member.close();
   }
 
+  async #observe<T>(operation: EtcdCall["operation"], key: string, call: () => Promise<T>): Promise<T> {
+    if (this.#observation === undefined) return await call();
+    const { observer, nowMs } = this.#observation;
+    const startedAt = nowMs();
+    let failed = true;
+    try {
+      const answer = await call();
+      failed = false;
+      return answer;
+    } finally {
+      observer.called({ operation, key, seconds: (nowMs() - startedAt) / 1000, failed });
+    }
+  }
+
   async #ask(path: string, message: Buffer): Promise<Buffer> {
     for (let attempt = 1;; attempt++) {
       const index = this.#preferred;
@@ -212,6 +248,16 @@ export class EtcdClient {
   #prefer(index: number): void {
     this.#preferred = index % this.#members.length;
   }
+}
+
+function readOperationOf({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {
+  if (countOnly && revision === undefined) return "getCurrentResourceVersion";
+  return below === undefined ? "get" : "list";
+}
+
+function writeOperationOf({ guard, value }: GuardedWrite): EtcdCall["operation"] {
+  if (value === undefined) return "delete";
+  return ("version" in guard ? guard.version : guard.modRevision) === 0 ? "create" : "update";
 }
 
 function same(bytes: Buffer): Buffer {

@@ -10,6 +10,7 @@ import { Engine } from "./_engine.ts";
 import type { EtcdClient, EtcdWatch } from "./_etcd_client.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./_etcd_wire.ts";
 import type { LoggedEvent } from "./_history.ts";
+import type { EtcdObserver } from "./observed_etcd.ts";
 import { createSteadyNow } from "./_steady_now.ts";
 import { createStored, releaseObject } from "./_stored.ts";
 import { Watchers } from "./_watchers.ts";
@@ -22,6 +23,7 @@ export interface MirrorDeps {
   readonly values: StoredValues;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
+  readonly observer?: EtcdObserver | undefined;
   /** How long every change stays known, in milliseconds. */
   readonly historyMs: number;
 }
@@ -94,15 +96,20 @@ export class EtcdMirror {
    * ours, which only etcd's progress tells of. Throws AppError `unreachable`.
    */
   reach(revision: number, ask: boolean): Promise<void> {
-    if (this.#engine.revision >= revision) return Promise.resolve();
-    return new Promise((resolve, reject) => {
+    const { clock, observer } = this.#deps;
+    if (this.#engine.revision >= revision) {
+      observer?.caughtUp(0);
+      return Promise.resolve();
+    }
+    const startedAt = clock.elapsedMs();
+    return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((waiter) => waiter.timer !== timer);
         reject(behindError(revision, this.#engine.revision));
       }, REACH_TIMEOUT_MS);
       this.#waiters.push({ revision, resolve, reject, timer });
       if (ask) this.#askProgress();
-    });
+    }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
   close(): void {
@@ -127,6 +134,7 @@ export class EtcdMirror {
       (error) => {
         if (this.#closed) return;
         if (this.#isFollowing && error !== undefined) logger?.warn("etcd watch broke", { error: messageOf(error) });
+        if (this.#isFollowing) this.#deps.observer?.watchBroke();
         this.#isFollowing = false;
         this.#refollowTimer = setTimeout(() => this.#follow(), REFOLLOW_MS);
       },

@@ -7,6 +7,7 @@ import { EventLeases } from "./_etcd_leases.ts";
 import { EtcdMirror } from "./_etcd_mirror.ts";
 import { EtcdStorage } from "./_etcd_storage.ts";
 import { DEFAULT_TIMES, type StorageTimes } from "./_journaled_storage.ts";
+import type { EtcdObserver } from "./observed_etcd.ts";
 import type { Storage } from "./storage.ts";
 import type { StoredValues } from "./stored_values.ts";
 
@@ -18,19 +19,23 @@ export interface EtcdStorageDeps extends Partial<StorageTimes> {
   readonly values: StoredValues;
   readonly clock: Clock;
   readonly logger?: Logger;
+  readonly observer?: EtcdObserver;
   /** Between two compactions; 0 leaves compaction to others. */
   readonly compactionIntervalMs?: number;
 }
 
 /** Opens a store. Throws AppError `unreachable` or `io`, with advice. */
 export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
-  const { endpoints, values, clock, logger } = deps;
+  const { endpoints, values, clock, logger, observer } = deps;
   const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
   const { compactionIntervalMs = historyMs } = deps;
   if (endpoints.servers.length === 0) throw new AppError("usage", "cannot use etcd: no server is named");
-  const client = new EtcdClient(endpoints);
+  const client = new EtcdClient(
+    endpoints,
+    observer === undefined ? undefined : { observer, nowMs: () => clock.elapsedMs() },
+  );
   try {
-    const mirror = await EtcdMirror.open({ client, values, clock, logger, historyMs });
+    const mirror = await EtcdMirror.open({ client, values, clock, logger, observer, historyMs });
     const stopping = new AbortController();
     const compactor = compactionIntervalMs === 0
       ? Promise.resolve()

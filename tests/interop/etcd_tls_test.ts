@@ -53,6 +53,15 @@ test("up works on an etcd that wants client certificates", async () => {
   await site.kubectl.run("create", "cm", "by-tls");
   assert.match(await site.kubectl.run("get", "cm", "--output=name"), /configmap\/by-tls/);
   assert.equal((await site.kubectl.run("get", "--raw", "/readyz")).trim(), "ok");
+  const metrics = await site.kubectl.run("get", "--raw", "/metrics");
+  const labels = 'operation="create",group="",resource="configmaps"';
+  assert.match(metrics, new RegExp(`^etcd_request_duration_seconds_count\\{${labels}\\} [1-9]`, "m"));
+  assert.match(
+    metrics,
+    /^etcd_requests_total\{operation="update",group="coordination.k8s.io",resource="leases"\} [1-9]/m,
+  );
+  assert.match(metrics, /^tlsboot_etcd_mirror_lag_seconds_count [1-9]/m);
+  assert.doesNotMatch(metrics, /^tlsboot_storage_commit/m);
 });
 
 for (
