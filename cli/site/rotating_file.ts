@@ -9,6 +9,7 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { messageOf } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { backupName, planRotation, type Retention } from "./rotated_files.ts";
 
@@ -35,18 +36,22 @@ export function openRotatingFile(
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   let file = openSync(path, "a", PRIVATE);
   let size = fstatSync(file).size;
+  let isStuck = false;
   let tidying = tidy();
 
+  /** Where it fails the old file goes on, beyond its size: a long log is better than none. */
   function rotate(): void {
-    let at = clock.now();
-    while (existsSync(join(dirname(path), backupName(path, at)))) at = new Date(at.getTime() + 1);
-    renameSync(path, join(dirname(path), backupName(path, at)));
-    // Until the new file is there the old one goes on.
-    const next = openSync(path, "a", PRIVATE);
-    closeSync(file);
-    file = next;
-    size = 0;
-    tidying = tidying.then(tidy);
+    try {
+      const next = replace(path, clock.now());
+      closeSync(file);
+      file = next;
+      size = 0;
+      isStuck = false;
+      tidying = tidying.then(tidy);
+    } catch (error) {
+      if (!isStuck) logger.warn("a full log file is not put aside and grows on", { path, error: messageOf(error) });
+      isStuck = true;
+    }
   }
 
   async function tidy(): Promise<void> {
@@ -77,6 +82,43 @@ export function openRotatingFile(
       closeSync(file);
     },
   };
+}
+
+/** Puts the file aside and opens a new one in its place; where that fails everything stays where it was. */
+function replace(path: string, now: Date): number {
+  const unfinished = `${path}.tmp`;
+  const next = openSync(unfinished, "a", PRIVATE);
+  try {
+    const backup = freeName(path, now);
+    const isAside = putAside(path, backup);
+    try {
+      renameSync(unfinished, path);
+    } catch (error) {
+      if (isAside) renameSync(backup, path);
+      throw error;
+    }
+    return next;
+  } catch (error) {
+    closeSync(next);
+    throw error;
+  }
+}
+
+function freeName(path: string, now: Date): string {
+  let at = now;
+  while (existsSync(join(dirname(path), backupName(path, at)))) at = new Date(at.getTime() + 1);
+  return join(dirname(path), backupName(path, at));
+}
+
+/** False where somebody has taken the file away already. */
+function putAside(path: string, backup: string): boolean {
+  try {
+    renameSync(path, backup);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** What a killed run leaves half done is done again: only a whole file gets the name. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
@@ -7,8 +7,8 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { openRotatingFile, type RotatingFileOptions } from "./rotating_file.ts";
 
-function open(path: string, options: Partial<RotatingFileOptions> = {}) {
-  const deps = { clock: createFakeClock(), logger: createMemoryLogger() };
+function open(path: string, options: Partial<RotatingFileOptions> = {}, logger = createMemoryLogger()) {
+  const deps = { clock: createFakeClock(), logger };
   return openRotatingFile({ path, maxBytes: 20, maxAgeDays: 0, maxBackups: 0, compress: false, ...options }, deps);
 }
 
@@ -65,4 +65,42 @@ test("openRotatingFile() throws what the system says", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("audit.log"));
   assert.throws(() => open(folder.join("audit.log")), /EISDIR/);
+});
+
+test("openRotatingFile() goes on with a full file that cannot be put aside, says so once, and rotates when it can", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("audit.log");
+  const logger = createMemoryLogger();
+  await using file = open(path, {}, logger);
+  // Nothing can be opened where the new file is made.
+  await mkdir(`${path}.tmp`);
+  const lines = ["a", "b", "c"].map((letter) => letter.repeat(15));
+  for (const line of lines) file.append(line);
+  assert.equal(await readFile(path, "utf8"), `${lines.join("\n")}\n`);
+  assert.deepEqual(logger.messages("warn"), ["a full log file is not put aside and grows on"]);
+  await rmdir(`${path}.tmp`);
+  file.append("d");
+  assert.equal(await readFile(path, "utf8"), "d\n");
+  assert.equal((await readdir(folder.path)).length, 2);
+});
+
+test("openRotatingFile() loses nothing where a name for what is full cannot be had", async () => {
+  await using folder = await createTempFolder();
+  // A name that is as long as a name may be, so that none with a date in it can be.
+  const path = folder.join(`${"x".repeat(245)}.log`);
+  await using file = open(path);
+  for (const letter of ["a", "b"]) file.append(letter.repeat(15));
+  assert.equal(await readFile(path, "utf8"), `${"a".repeat(15)}\n${"b".repeat(15)}\n`);
+});
+
+test("openRotatingFile() makes a new file where somebody took the full one away", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("audit.log");
+  await using file = open(path);
+  for (const takeAway of [() => rm(path), () => rename(path, folder.join("elsewhere"))]) {
+    file.append("a".repeat(19));
+    await takeAway();
+    file.append("b");
+    assert.equal(await readFile(path, "utf8"), "b\n");
+  }
 });
