@@ -97,7 +97,7 @@ function createComplaint(path: string, { clock, logger }: SiteDeps): (error: unk
   let lost = 0;
   return (error) => {
     lost += 1;
-    const now = clock.now().getTime();
+    const now = clock.elapsedMs();
     if (now < silentUntil) return;
     logger.error("audit events lost", { path, lost, error: messageOf(error) });
     silentUntil = now + COMPLAINT_MS;
