@@ -2,7 +2,7 @@
  * Restores a data directory: built whole beside its place, read as a server would read it, and only then put there by one
  * rename. What was there before is kept beside it.
  */
-import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type BackupManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -12,6 +12,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import { dataDirAt, FOLDER_MODE } from "../site/data_dir.ts";
 import type { BackupFile } from "./files.ts";
 import { invalid, readBackup } from "./read.ts";
+import { swapFolders } from "./swap.ts";
 import { ioError } from "./write.ts";
 
 /** What a restore did. */
@@ -54,8 +55,8 @@ export async function restoreBackup(
     await assertReadable(staging, manifest, revision, clock);
     await giveTo(staging, root);
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
-    if (replaced !== undefined) await rename(root, replaced);
-    await rename(staging, root);
+    await syncFolders(staging);
+    await swapFolders({ staging, root, replaced });
     await syncFolder(dirname(root));
     return { manifest, revision, replaced };
   } catch (error) {
@@ -135,6 +136,14 @@ async function giveTo(staging: string, root: string): Promise<void> {
   for (const path of [staging, ...entries.map((entry) => join(staging, entry))]) {
     await chown(path, owner.uid, owner.gid);
   }
+}
+
+/** The names of what is in it, which a crash must not take once the old folder has gone aside. */
+async function syncFolders(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await syncFolders(join(path, entry.name));
+  }
+  await syncFolder(path);
 }
 
 async function syncFolder(path: string): Promise<void> {

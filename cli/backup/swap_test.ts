@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { isAppError } from "../../core/errors.ts";
+import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
+import { swapFolders } from "./swap.ts";
+
+async function foldersIn(folder: TempFolder) {
+  const swap = { staging: folder.join("staging"), root: folder.join("root"), replaced: folder.join("replaced") };
+  for (const path of [swap.staging, swap.root]) {
+    await mkdir(path);
+    await writeFile(`${path}/name`, path === swap.root ? "old" : "new");
+  }
+  return swap;
+}
+
+/** Moves so many times, and then no more but for what is excepted. */
+function failing(times: number, isExcepted: (from: string) => boolean): typeof rename {
+  let left = times;
+  return async (from, to) => {
+    left -= 1;
+    if (left < 0 && !isExcepted(String(from))) throw new Error("no space");
+    await rename(from, to);
+  };
+}
+
+test("swapFolders() puts the new folder in place and the old one aside", async () => {
+  await using folder = await createTempFolder();
+  const swap = await foldersIn(folder);
+  await swapFolders(swap);
+  assert.equal(await readFile(`${swap.root}/name`, "utf8"), "new");
+  assert.equal(await readFile(`${swap.replaced}/name`, "utf8"), "old");
+});
+
+test("swapFolders() moves the old folder back when the new one cannot take its place", async () => {
+  await using folder = await createTempFolder();
+  const swap = await foldersIn(folder);
+  const swapping = swapFolders(swap, failing(1, (from) => from === swap.replaced));
+  await assert.rejects(swapping, (error) => isAppError(error, "io") && error.message.includes("no space"));
+  assert.equal(await readFile(`${swap.root}/name`, "utf8"), "old");
+  assert.deepEqual((await readdir(folder.path)).sort(), ["root", "staging"]);
+});
+
+test("swapFolders() names where the old folder is when it cannot be moved back either", async () => {
+  await using folder = await createTempFolder();
+  const swap = await foldersIn(folder);
+  const swapping = swapFolders(swap, failing(1, () => false));
+  await assert.rejects(swapping, (error) => isAppError(error, "io") && error.hint?.includes(swap.replaced) === true);
+  assert.equal(await readFile(`${swap.replaced}/name`, "utf8"), "old");
+});
