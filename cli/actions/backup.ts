@@ -4,7 +4,7 @@ import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
-import { filesOf } from "../backup/files.ts";
+import { assertOutside, filesOf } from "../backup/files.ts";
 import { openerOf, recipientsOf } from "../backup/keys.ts";
 import { readBackup } from "../backup/read.ts";
 import { openSnapshot } from "../backup/source.ts";
@@ -24,6 +24,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   if (settings.verify) return await verify(input, path, io, signal);
   const root = resolve(io.cwd, settings.dataDir);
   // Before anybody types a passphrase in vain.
+  await assertOutside(root, path);
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
   await assertKnownFormat(root, createFilePort());
   const recipients = await recipientsOf(settings, name, io, signal);

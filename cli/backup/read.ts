@@ -7,6 +7,7 @@ import {
   findPartsFault,
   findPathFault,
   MANIFEST_PATH,
+  MAX_PART_BYTES,
   parseManifest,
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
@@ -21,9 +22,6 @@ export interface BackupSink {
   file(file: BackupFile): Promise<void>;
   objects(objects: readonly SnapshotObject[]): Promise<void>;
 }
-
-/** Parts are files of a data directory and pieces of objects: one object may be large, but not like this. */
-const MAX_PART_BYTES = 268_435_456;
 
 /** Reads an archive. AppError `backup_invalid` for one that is damaged, not whole, or of a newer format. */
 export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: BackupSink): Promise<BackupManifest> {

@@ -21,7 +21,7 @@ export async function openSnapshot(root: string, io: Io, signal: AbortSignal): P
   const dir = dataDirAt(root);
   if (await stat(dir.database).catch(() => undefined) === undefined) {
     throw new AppError("not_found", `cannot back up "${root}": there is no database in it`, {
-      hint: "name the folder of a server with --data-dir",
+      hint: "name the folder of a server with --data-dir; a site on etcd is saved with `etcdctl snapshot save`",
     });
   }
   try {

@@ -37,7 +37,7 @@ export const backup = defineCommand({
   summary: "Write a data directory into one encrypted file",
   description:
     `Write all that is in --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
- left out.
+ left out. A link stands for what it leads to. FILE must be outside of --data-dir.
 
  A server may be running there: it hands out its objects as they are at one moment and goes on. The file is an age file
  (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its name.`,

@@ -28,6 +28,9 @@ export const FILES_PREFIX = "files/";
 /** Objects of the database, in pieces. */
 export const OBJECTS_PREFIX = "objects/";
 
+/** Parts are files of a data directory and pieces of objects: one object may be large, but not like this. */
+export const MAX_PART_BYTES = 268_435_456;
+
 /** Version of the archive. */
 export const BACKUP_FORMAT = 1;
 const KIND = "Backup";

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { mkdir, realpath, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { test } from "node:test";
+import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
+import { isAppError } from "../../core/errors.ts";
+import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
+import { assertOutside, filesOf } from "./files.ts";
+
+async function dataIn(folder: TempFolder): Promise<string> {
+  await mkdir(folder.join("data/pki"), { recursive: true });
+  await writeFile(folder.join("data/pki/ca.crt"), "certificate");
+  return folder.join("data");
+}
+
+async function textsOf(root: string): Promise<Readonly<Record<string, string>>> {
+  const texts: Record<string, string> = {};
+  for await (const { path, bytes } of filesOf(root)) texts[path] = new TextDecoder().decode(bytes);
+  return texts;
+}
+
+test("filesOf() takes what a link leads to, under the name of the link", async () => {
+  await using folder = await createTempFolder();
+  const data = await dataIn(folder);
+  await mkdir(folder.join("disk/nodes"), { recursive: true });
+  await writeFile(folder.join("disk/ca.key"), "key");
+  await writeFile(folder.join("disk/nodes/a"), "node");
+  await symlink(folder.join("disk/ca.key"), `${data}/pki/ca.key`);
+  await symlink(folder.join("disk/nodes"), `${data}/nodes`);
+  await symlink("nodes", `${data}/same`);
+  assert.deepEqual(await textsOf(data), {
+    "nodes/a": "node",
+    "pki/ca.crt": "certificate",
+    "pki/ca.key": "key",
+    "same/a": "node",
+  });
+});
+
+test("filesOf() names what it cannot take", async () => {
+  await using folder = await createTempFolder();
+  const data = await dataIn(folder);
+  const entry = `${data}/pki/entry`;
+  for (
+    const [make, fault] of [
+      [() => symlink("nothing", entry), /no such file/i],
+      [() => symlink("entry", entry), /ELOOP|too many levels|symbolic links/i],
+      [() => symlink(data, entry), /it leads back to a folder that it is in/],
+      [() => symlink("/dev/null", entry), /it is neither a file nor a folder/],
+      [() => largeFile(entry), /no file in a backup may have more than 268435456/],
+    ] as const
+  ) {
+    await make();
+    await assert.rejects(textsOf(data), (error) => isNamed(error, entry) && fault.test(error.message), `${fault}`);
+    await rm(entry);
+  }
+});
+
+test("filesOf() names a socket", async () => {
+  await using folder = await createTempFolder();
+  const data = await dataIn(folder);
+  const server = createServer().listen(`${data}/socket`);
+  await once(server, "listening");
+  try {
+    await assert.rejects(textsOf(data), (error) => isNamed(error, `${data}/socket`));
+  } finally {
+    server.close();
+  }
+});
+
+function isNamed(error: unknown, path: string): error is Error {
+  return isAppError(error, "io") && error.message.includes(`"${path}"`) && error.hint !== undefined;
+}
+
+/** Of holes. */
+async function largeFile(path: string): Promise<void> {
+  await writeFile(path, "");
+  await truncate(path, MAX_PART_BYTES + 1);
+}
+
+test("filesOf() leaves logs, the database and what is unfinished out, whatever they are", async () => {
+  await using folder = await createTempFolder();
+  const data = await dataIn(folder);
+  await symlink("nothing", `${data}/audit.log`);
+  await largeFile(`${data}/tlsboot.db`);
+  assert.deepEqual(Object.keys(await textsOf(data)), ["pki/ca.crt"]);
+});
+
+test("assertOutside() refuses a backup inside the data directory, also by a link", async () => {
+  await using folder = await createTempFolder();
+  const data = await realpath(await dataIn(folder));
+  await symlink(data, folder.join("link"));
+  for (
+    const [root, target] of [
+      [data, `${data}/a.backup`],
+      [data, `${data}/pki/a.backup`],
+      [data, folder.join("link/a.backup")],
+      [folder.join("link"), `${data}/..a.backup`],
+    ] as const
+  ) {
+    await assert.rejects(assertOutside(root, target), (error) => isAppError(error, "invalid"), target);
+  }
+  await assertOutside(data, folder.join("a.backup"));
+  await assertOutside(data, `${data}.backup`);
+  await assertOutside(data, folder.join("none/a.backup"));
+});
