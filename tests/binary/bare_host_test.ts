@@ -47,7 +47,7 @@ for (const { who, user } of USERS) {
 test("the file asks no network for what needs none", async () => {
   await using folder = await createTempFolder();
   const host = await createBareRoot(hostFile(), folder);
-  for (const args of [["version"], ["--help"], ["ca", "init", "--data-dir", DATA], ["completion", "bash"]]) {
+  for (const args of [["version"], ["--help"], ["ca", "init", "--data-dir", `${DATA}/site`], ["completion", "bash"]]) {
     const { code, stderr, calls } = await host.trace(args, "65534:65534");
     assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
     assert.deepEqual(calls.flatMap((call) => addressOf(call) ?? []), [], args.join(" "));
