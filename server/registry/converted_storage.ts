@@ -47,6 +47,7 @@ export function convertedStorage(storage: Storage, { toStored, fromStored }: Omi
     },
     watch: (prefix, after, onEvents, onLost) =>
       storage.watch(prefix, after, (events) => onEvents(events.map(convertEvent)), onLost),
+    catchUp: () => storage.catchUp(),
     revision: () => storage.revision(),
     compactedRevision: () => storage.compactedRevision(),
     health: () => storage.health(),

@@ -143,11 +143,16 @@ export function parseUintText(text: string): string {
 
 /** Waits until the store has reached a revision; StatusError 504 when it does not. */
 export async function waitForRevision(deps: RegistryDeps, revision: number, signal: AbortSignal): Promise<void> {
-  const deadline = deps.clock.elapsedMs() + AHEAD_WAIT_MS;
-  while (deps.storage.revision() < revision) {
-    const leftMs = deadline - deps.clock.elapsedMs();
-    if (leftMs <= 0) throw tooLargeResourceVersion(revision, deps.storage.revision());
-    await deps.clock.sleep(Math.min(leftMs, 50), signal);
+  const { storage, clock } = deps;
+  if (storage.revision() >= revision) return;
+  // It may have been learnt at another server of a store that is shared, which may not have told us of it by itself. A
+  // failure shows as a revision that does not come.
+  storage.catchUp().catch(() => undefined);
+  const deadline = clock.elapsedMs() + AHEAD_WAIT_MS;
+  while (storage.revision() < revision) {
+    const leftMs = deadline - clock.elapsedMs();
+    if (leftMs <= 0) throw tooLargeResourceVersion(revision, storage.revision());
+    await clock.sleep(Math.min(leftMs, 50), signal);
   }
 }
 

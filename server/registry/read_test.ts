@@ -4,6 +4,8 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import { createMemoryStorage } from "../storage/memory.ts";
+import { waitForRevision } from "./read.ts";
+import type { RegistryDeps } from "./registry.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" };
@@ -177,6 +179,20 @@ test("get and list wait three seconds for a revision that is to come, then answe
   const malformed = await ahead.send("GET", `${CSRS}/x?resourceVersion=x`);
   assert.equal(malformed.code, 500);
   assert.equal(malformed.at("reason"), undefined);
+});
+
+test("a read of a revision that another server was told of asks the store for it", async () => {
+  const clock = createFakeClock();
+  let revision = 7;
+  const storage = { revision: () => revision, catchUp: async () => void (revision = 9) };
+  const deps = { storage, clock } as unknown as RegistryDeps;
+  const waiting = waitForRevision(deps, 9, new AbortController().signal);
+  await clock.advance(50);
+  await waiting;
+  const late = waitForRevision(deps, 10, new AbortController().signal);
+  const refused = assert.rejects(late, /Too large resource version: 10, current: 9/);
+  await clock.advance(3_000);
+  await refused;
 });
 
 test("get answers a Table row, partial metadata and YAML", async () => {

@@ -112,6 +112,11 @@ export class EtcdStorage implements Storage {
     return watchers.add(prefix, afterRevision, engine.eventsSince(afterRevision), onEvents, onLost);
   }
 
+  async catchUp(): Promise<void> {
+    this.#assertOpen();
+    await this.#current();
+  }
+
   revision(): number {
     return this.#parts.mirror.engine.revision;
   }

@@ -123,6 +123,11 @@ export class JournaledStorage implements Storage {
     return this.#watchers.add(prefix, afterRevision, this.#deps.engine.eventsSince(afterRevision), onEvents);
   }
 
+  /** Nobody else writes. */
+  async catchUp(): Promise<void> {
+    this.#assertOpen();
+  }
+
   revision(): number {
     return this.#deps.engine.revision;
   }

@@ -81,6 +81,11 @@ export interface Storage extends AsyncDisposable {
     onEvents: (events: readonly StorageEvent[]) => void,
     onLost?: (error: CompactedError) => void,
   ): StorageWatch;
+  /**
+   * Resolves when everything is known that was acknowledged to anybody before the call: a store that is shared has
+   * revisions that others were told of first.
+   */
+  catchUp(): Promise<void>;
   /** The newest revision, at least 1. Every watch has been told of what happened up to it. */
   revision(): number;
   /** The oldest revision whose state and later history are still known. */
