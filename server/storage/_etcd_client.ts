@@ -1,16 +1,17 @@
 /**
  * Calls to an etcd of one or more members over gRPC. One member is asked at a time; when it does not answer, the next
- * one is. Reads are asked again by themselves, writes never: whether they took place is not known.
+ * one is. Reads are asked again by themselves, writes only where they were never sent: of others it is not known whether
+ * they took place.
  */
 import { Buffer } from "node:buffer";
 import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { clearTimeout, setTimeout } from "node:timers";
-import { setTimeout as sleep } from "node:timers/promises";
-import { etcdError, isUnanswered } from "./_etcd_errors.ts";
+import { type After, afterReal } from "./_after.ts";
+import { etcdError, isCompacted, isUnanswered, isUnsent } from "./_etcd_errors.ts";
 import {
   decodeGuardedWrite,
   decodeLeaseGrant,
   decodeRange,
+  decodeStatus,
   decodeWatch,
   encodeCompaction,
   encodeGuardedWrite,
@@ -19,6 +20,7 @@ import {
   encodeWatch,
   endOfPrefix,
   type EtcdKeyValue,
+  type EtcdStatus,
   type GuardedWrite,
   type GuardedWriteResponse,
   type RangeRequest,
@@ -78,26 +80,45 @@ const CHANNEL_OPTIONS = {
 export interface EtcdWatch {
   /** Asks etcd to tell how far it is; the answer comes as a response without events. */
   requestProgress(): void;
-  stop(): void;
+  /** An error is told to `onEnd`, and the next watch goes to another member. */
+  stop(error?: Error): void;
+}
+
+/** A connection to one member. */
+export type EtcdMember = Pick<Client, "makeUnaryRequest" | "makeBidiStreamRequest" | "close">;
+
+/** What tests hand in. */
+export interface EtcdClientParts {
+  readonly members?: readonly EtcdMember[];
+  readonly after?: After;
 }
 
 /** Calls to an etcd. */
 export class EtcdClient {
-  readonly #members: readonly Client[];
+  readonly #members: readonly EtcdMember[];
+  readonly #after: After;
   readonly #prefix: string;
   /** The member that is asked first. */
   #preferred = 0;
 
   readonly #observation: EtcdObservation | undefined;
 
-  constructor({ servers, caPem, certificate, prefix }: EtcdEndpoints, observation?: EtcdObservation) {
+  constructor(endpoints: EtcdEndpoints, observation?: EtcdObservation, parts: EtcdClientParts = {}) {
+    this.#after = parts.after ?? afterReal;
     this.#observation = observation;
-    this.#prefix = `/${prefix.replace(/^\/+|\/+$/g, "")}/`;
-    const buffer = (pem: string | undefined) => pem === undefined ? null : Buffer.from(pem);
-    const tls = servers.every((server) => server.startsWith("https://"))
-      ? credentials.createSsl(buffer(caPem), buffer(certificate?.keyPem), buffer(certificate?.certificatePem))
-      : credentials.createInsecure();
-    this.#members = servers.map((server) => new Client(new URL(server).host, tls, CHANNEL_OPTIONS));
+    this.#prefix = `/${endpoints.prefix.replace(/^\/+|\/+$/g, "")}/`;
+    this.#members = parts.members ?? connect(endpoints);
+  }
+
+  /** What each member says of itself that answers. */
+  async statuses(): Promise<readonly EtcdStatus[]> {
+    const answers = await Promise.allSettled(this.#members.map((_, index) => this.#status(index)));
+    return answers.flatMap((answer) => answer.status === "fulfilled" ? [answer.value] : []);
+  }
+
+  /** What a member says of itself. */
+  async status(): Promise<EtcdStatus> {
+    return await this.#retry((index) => this.#status(index));
   }
 
   /** Reads, linearizable unless of a past revision. Asks every member before it gives up. */
@@ -112,10 +133,21 @@ export class EtcdClient {
       await this.#observe(
         readOperationOf(request),
         request.key,
-        () => this.#ask("/etcdserverpb.KV/Range", encodeRange(outer)),
+        () => this.#retry((index) => this.#call(index, "/etcdserverpb.KV/Range", encodeRange(outer), READ_TIMEOUT_MS)),
       ),
     );
     return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
+  }
+
+  /** The revision that etcd has compacted up to; 0 when it has forgotten nothing. */
+  async compactedRevision(prefix: string): Promise<number> {
+    try {
+      await this.range({ key: prefix, revision: 1, countOnly: true });
+      return 0;
+    } catch (error) {
+      if (!isCompacted(error)) throw error;
+    }
+    return await this.#retry(() => this.#askCompacted(prefix));
   }
 
   /** Writes one key when its guard holds. */
@@ -173,12 +205,12 @@ export class EtcdClient {
       onResponse({ ...response, events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })) });
     });
     stream.on("error", end);
-    stream.on("end", () => end(new Error("etcd ended the watch")));
+    stream.on("end", () => end(unanswered("etcd ended the watch")));
     const key = this.#outer(prefix);
     stream.write(encodeWatch({ key, rangeEnd: endOfPrefix(key), startRevision }));
     return {
       requestProgress: () => void (ended || stream.write(encodeWatch("progress"))),
-      stop: () => end(undefined),
+      stop: (error?: Error) => end(error),
     };
   }
 
@@ -200,40 +232,69 @@ export class EtcdClient {
     }
   }
 
-  async #ask(path: string, message: Buffer): Promise<Buffer> {
+  async #retry<T>(call: (index: number) => Promise<T>): Promise<T> {
     for (let attempt = 1;; attempt++) {
       const index = this.#preferred;
       try {
-        return await this.#call(index, path, message, READ_TIMEOUT_MS);
+        return await call(index);
       } catch (error) {
         if (!isUnanswered(error)) throw etcdError("read", error);
         this.#prefer(index + 1);
         if (attempt >= this.#members.length) throw etcdError("read", error);
-        await sleep(RETRY_MS);
+        await new Promise<void>((resolve) => this.#after(RETRY_MS, resolve));
       }
     }
   }
 
+  /** Each member is tried that cannot be connected to; no call is sent twice. */
   async #callOnce(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
-    const index = this.#preferred;
-    try {
-      return await this.#call(index, path, message, timeoutMs);
-    } catch (error) {
-      if (isUnanswered(error)) this.#prefer(index + 1);
-      throw etcdError("write", error);
+    for (let attempt = 1;; attempt++) {
+      const index = this.#preferred;
+      try {
+        return await this.#call(index, path, message, timeoutMs);
+      } catch (error) {
+        if (isUnanswered(error)) this.#prefer(index + 1);
+        if (!isUnsent(error) || attempt >= this.#members.length) throw etcdError("write", error);
+      }
     }
   }
 
   #call(index: number, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const call = this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, (error, answer) => {
-        clearTimeout(timer);
+        cancelTimer();
         if (error !== null) reject(error);
-        else if (answer === undefined) reject(Object.assign(new Error("no answer"), { code: status.UNAVAILABLE }));
+        else if (answer === undefined) reject(unanswered("no answer"));
         else resolve(answer);
       });
       // A call that is cancelled ends with an error that says so.
-      const timer = setTimeout(() => call.cancel(), timeoutMs);
+      const cancelTimer = this.#after(timeoutMs, () => call.cancel());
+    });
+  }
+
+  async #status(index: number): Promise<EtcdStatus> {
+    return decodeStatus(
+      await this.#call(index, "/etcdserverpb.Maintenance/Status", Buffer.alloc(0), READ_TIMEOUT_MS),
+    );
+  }
+
+  /** Only a watch that comes too late is told how late it is. */
+  #askCompacted(prefix: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const watch = this.watch(
+        prefix,
+        1,
+        ({ compactRevision }) => {
+          if (compactRevision === 0) return;
+          resolve(compactRevision);
+          watch.stop();
+        },
+        (error) => {
+          cancelTimer();
+          reject(error);
+        },
+      );
+      const cancelTimer = this.#after(READ_TIMEOUT_MS, () => watch.stop(unanswered("no answer in time")));
     });
   }
 
@@ -248,6 +309,18 @@ export class EtcdClient {
   #prefer(index: number): void {
     this.#preferred = index % this.#members.length;
   }
+}
+
+function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
+  const buffer = (pem: string | undefined) => pem === undefined ? null : Buffer.from(pem);
+  const tls = servers.every((server) => server.startsWith("https://"))
+    ? credentials.createSsl(buffer(caPem), buffer(certificate?.keyPem), buffer(certificate?.certificatePem))
+    : credentials.createInsecure();
+  return servers.map((server) => new Client(new URL(server).host, tls, CHANNEL_OPTIONS));
+}
+
+function unanswered(details: string): Error {
+  return Object.assign(new Error(details), { code: status.UNAVAILABLE });
 }
 
 function readOperationOf({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {

@@ -12,6 +12,7 @@ const UNANSWERED: ReadonlySet<number> = new Set([
 
 /** Nobody answered, or a member that cannot: another one may. */
 export function isUnanswered(error: unknown): boolean {
+  if (error instanceof AppError) return error.code === "unreachable";
   const code = codeOf(error);
   return code !== undefined && UNANSWERED.has(code);
 }
@@ -29,9 +30,29 @@ export function etcdError(verb: string, error: unknown): AppError {
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
 }
 
+/** Nothing was sent: there was no connection. */
+export function isUnsent(error: unknown): boolean {
+  return codeOf(error) === status.UNAVAILABLE && rawDetailsOf(error).startsWith("No connection established");
+}
+
+/** What was asked for is forgotten. */
+export function isCompacted(error: unknown): boolean {
+  return messageOf(error).includes("required revision has been compacted");
+}
+
+/** The lease that a write named has ended; the write did not take place. */
+export function isLeaseGone(error: unknown): boolean {
+  return messageOf(error).includes("requested lease not found");
+}
+
 /** Tells whether etcd has no room: it reads and deletes, and takes nothing. */
 export function isFull(error: unknown): boolean {
   return messageOf(error).includes(SPACE_EXCEEDED);
+}
+
+/** What a write is answered once etcd has no room: it reads and deletes, and takes nothing. */
+export function fullError(): AppError {
+  return etcdError("write", new Error(`etcdserver: mvcc: ${SPACE_EXCEEDED}`));
 }
 
 const SPACE_EXCEEDED = "database space exceeded";
@@ -119,8 +140,12 @@ function codeOf(error: unknown): number | undefined {
 /** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
 function detailsOf(error: unknown): string {
   if (codeOf(error) === status.CANCELLED) return "no answer in time";
-  const text = error instanceof Error && "details" in error && typeof error.details === "string"
+  const text = rawDetailsOf(error);
+  return (LAST_ERROR.exec(text)?.[1] ?? text).replace(WHEN, "");
+}
+
+function rawDetailsOf(error: unknown): string {
+  return error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
     : messageOf(error);
-  return (LAST_ERROR.exec(text)?.[1] ?? text).replace(WHEN, "");
 }

@@ -70,6 +70,14 @@ export interface EtcdEvent {
   readonly kv: EtcdKeyValue;
 }
 
+/** What a member says of itself. */
+export interface EtcdStatus {
+  /** Its release, such as `3.5.13`. */
+  readonly version: string;
+  /** What is wrong with it; an alarm as `memberID:1 alarm:NOSPACE `. */
+  readonly errors: readonly string[];
+}
+
 const TARGET_VERSION = 0;
 const TARGET_MOD_REVISION = 2;
 
@@ -180,6 +188,17 @@ export function decodeLeaseGrant(bytes: Uint8Array): bigint {
   let id = 0n;
   readMessage(bytes, { 2: (reader) => (id = BigInt(reader.int64())) });
   return id;
+}
+
+/** `StatusResponse`. */
+export function decodeStatus(bytes: Uint8Array): EtcdStatus {
+  let version = "";
+  const errors: string[] = [];
+  readMessage(bytes, {
+    2: (reader) => (version = reader.string()),
+    8: (reader) => errors.push(reader.string()),
+  });
+  return { version, errors };
 }
 
 /** The first key after all keys that start with a prefix. */

@@ -1,0 +1,41 @@
+/** Timers that a test moves on. */
+import type { After } from "../../server/storage/_after.ts";
+import { settle } from "./fake_clock.ts";
+
+/** Timers under a test's control. */
+export interface FakeAfter {
+  readonly after: After;
+  /** How many are set. */
+  readonly pending: number;
+  /** Moves on, running each at its own time and letting what it starts run. */
+  advance(ms: number): Promise<void>;
+}
+
+/** Makes timers that stand still. */
+export function createFakeAfter(): FakeAfter {
+  const timers = new Set<{ readonly at: number; readonly run: () => void }>();
+  let now = 0;
+  return {
+    after(ms, run) {
+      const timer = { at: now + ms, run };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+    get pending() {
+      return timers.size;
+    },
+    async advance(ms) {
+      const target = now + ms;
+      await settle();
+      while (true) {
+        const next = [...timers].sort((a, b) => a.at - b.at)[0];
+        if (next === undefined || next.at > target) break;
+        now = next.at;
+        timers.delete(next);
+        next.run();
+        await settle();
+      }
+      now = target;
+    },
+  };
+}
