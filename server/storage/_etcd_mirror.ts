@@ -3,11 +3,12 @@
  * from here, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also after a
  * start.
  */
-import { clearTimeout, setTimeout } from "node:timers";
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
+import { type After, afterReal } from "./_after.ts";
 import { Engine } from "./_engine.ts";
 import type { EtcdClient, EtcdWatch } from "./_etcd_client.ts";
+import { isCompacted } from "./_etcd_errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./_etcd_wire.ts";
 import type { LoggedEvent } from "./_history.ts";
 import type { EtcdObserver } from "./observed_etcd.ts";
@@ -17,21 +18,27 @@ import { Watchers } from "./_watchers.ts";
 import { CompactedError, type StorageEvent, type Stored } from "./storage.ts";
 import type { StoredValues } from "./stored_values.ts";
 
+/** What a mirror asks of etcd. */
+export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
+
 /** What a mirror is made of. */
 export interface MirrorDeps {
-  readonly client: EtcdClient;
+  readonly client: MirrorClient;
   readonly values: StoredValues;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
   readonly observer?: EtcdObserver | undefined;
   /** How long every change stays known, in milliseconds. */
   readonly historyMs: number;
+  readonly after?: After;
 }
 
 /** How many keys one read of the first state takes. */
 const PAGE = 1_000;
-/** Between two attempts to follow again, in milliseconds. */
+/** Before the first attempt to follow again, in milliseconds; twice as long before each further one, */
 const REFOLLOW_MS = 200;
+/** up to this. */
+const MAX_REFOLLOW_MS = 2_000;
 /** Between two questions how far etcd is while somebody waits to know. */
 const PROGRESS_MS = 50;
 /** How long somebody waits for the mirror to reach a revision. */
@@ -45,7 +52,7 @@ interface Waiter {
   readonly revision: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-  readonly timer: ReturnType<typeof setTimeout>;
+  readonly cancelTimer: () => void;
 }
 
 /** The state of an etcd in memory. */
@@ -56,13 +63,20 @@ export class EtcdMirror {
   #engine: Engine;
   #watch: EtcdWatch | undefined;
   #isFollowing = false;
+  /** Everything is being read again: there is no watch. */
+  #isReloading = false;
   #waiters: Waiter[] = [];
-  #progressTimer: ReturnType<typeof setTimeout> | undefined;
-  #refollowTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #after: After;
+  #cancelProgress: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #retryMs = REFOLLOW_MS;
+  /** What was said last of why etcd cannot be followed. */
+  #lastFault = "";
   #closed = false;
 
   private constructor(deps: MirrorDeps, engine: Engine) {
     this.#deps = deps;
+    this.#after = deps.after ?? afterReal;
     this.#now = createSteadyNow(deps.clock);
     this.#engine = engine;
     this.watchers = new Watchers(deps.logger);
@@ -71,9 +85,14 @@ export class EtcdMirror {
   /** Reads everything, and follows from there. */
   static async open(deps: MirrorDeps): Promise<EtcdMirror> {
     const mirror = new EtcdMirror(deps, await load(deps));
-    mirror.#follow();
-    await mirror.catchUp();
-    return mirror;
+    try {
+      mirror.#follow();
+      await mirror.catchUp();
+      return mirror;
+    } catch (error) {
+      mirror.close();
+      throw error;
+    }
   }
 
   /** The state as far as it is known. */
@@ -93,7 +112,8 @@ export class EtcdMirror {
 
   /**
    * Resolves when everything up to a revision is known. `ask` tells that it may be the revision of a change that is not
-   * ours, which only etcd's progress tells of. Throws AppError `unreachable`.
+   * ours, which only etcd's progress tells of. Throws AppError `unreachable`, and follows another member where this one
+   * has not told it in all that time.
    */
   reach(revision: number, ask: boolean): Promise<void> {
     const { clock, observer } = this.#deps;
@@ -102,53 +122,73 @@ export class EtcdMirror {
       return Promise.resolve();
     }
     const startedAt = clock.elapsedMs();
+    const watch = this.#watch;
     return new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiters = this.#waiters.filter((waiter) => waiter.timer !== timer);
-        reject(behindError(revision, this.#engine.revision));
-      }, REACH_TIMEOUT_MS);
-      this.#waiters.push({ revision, resolve, reject, timer });
+      const cancelTimer = this.#after(REACH_TIMEOUT_MS, () => {
+        this.#waiters = this.#waiters.filter((candidate) => candidate !== waiter);
+        const error = behindError(revision, this.#engine.revision);
+        reject(error);
+        if (this.#watch === watch) watch?.stop(error);
+      });
+      const waiter: Waiter = { revision, resolve, reject, cancelTimer };
+      this.#waiters.push(waiter);
       if (ask) this.#askProgress();
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#progressTimer);
-    clearTimeout(this.#refollowTimer);
+    this.#cancelProgress?.();
+    this.#cancelRetry?.();
     this.#watch?.stop();
     this.watchers.stopAll();
-    for (const { timer, reject } of this.#waiters) {
-      clearTimeout(timer);
+    for (const { cancelTimer, reject } of this.#waiters) {
+      cancelTimer();
       reject(new AppError("aborted", "cannot read etcd: the storage is closed"));
     }
     this.#waiters = [];
   }
 
   #follow(): void {
-    const { client, values, logger } = this.#deps;
+    const { client, values } = this.#deps;
     this.#watch = client.watch(
       values.root,
       this.#engine.revision + 1,
       (response) => this.#take(response),
-      (error) => {
-        if (this.#closed) return;
-        if (this.#isFollowing && error !== undefined) logger?.warn("etcd watch broke", { error: messageOf(error) });
-        if (this.#isFollowing) this.#deps.observer?.watchBroke();
-        this.#isFollowing = false;
-        this.#refollowTimer = setTimeout(() => this.#follow(), REFOLLOW_MS);
-      },
+      (error) => this.#endWatch(error),
     );
   }
 
+  #endWatch(error: unknown): void {
+    const wasFollowing = this.#isFollowing;
+    this.#isFollowing = false;
+    if (this.#closed || this.#isReloading) return;
+    const fault = error === undefined ? "" : messageOf(error);
+    if (fault !== "" && (wasFollowing || fault !== this.#lastFault)) {
+      this.#deps.logger?.warn("etcd watch broke", { error: fault });
+    }
+    this.#lastFault = fault;
+    if (wasFollowing) this.#deps.observer?.watchBroke();
+    this.#retry(() => this.#follow());
+  }
+
+  /** Runs something later, the later the more often nothing came of it. */
+  #retry(run: () => void): void {
+    this.#cancelRetry = this.#after(this.#retryMs, () => void (this.#closed || run()));
+    this.#retryMs = Math.min(MAX_REFOLLOW_MS, this.#retryMs * 2);
+  }
+
   #take(response: WatchResponse): void {
-    if (this.#closed) return;
-    if (response.compactRevision > 0) return void this.#reload(response.compactRevision);
-    if (response.canceled) return this.#watch?.stop();
+    if (this.#closed || this.#isReloading) return;
+    if (response.compactRevision > 0) return this.#startReload(response.compactRevision);
+    if (response.canceled) {
+      return this.#watch?.stop(new Error(response.cancelReason || "etcd cancelled the watch"));
+    }
     if (response.created && !this.#isFollowing) {
       this.#isFollowing = true;
       this.#deps.logger?.debug("etcd watch started", { revision: this.#engine.revision + 1 });
     }
+    if (!response.created) this.#retryMs = REFOLLOW_MS;
     if (response.events.length > 0) this.#apply(response.events);
     else if (!response.created) this.#engine.advance(response.revision);
     this.#wake();
@@ -175,20 +215,33 @@ export class EtcdMirror {
   }
 
   /** Etcd has forgotten changes that we have not heard of: everything is read again, and watches end. */
-  async #reload(compactRevision: number): Promise<void> {
-    const { logger } = this.#deps;
-    logger?.warn("etcd has compacted changes that were not seen; reading everything again", {
+  #startReload(compactRevision: number): void {
+    this.#isReloading = true;
+    this.#watch?.stop();
+    this.#deps.logger?.warn("etcd has compacted changes that were not seen; reading everything again", {
       seen: this.#engine.revision,
       compacted: compactRevision,
     });
-    const seen = this.#engine.revision;
+    void this.#reload(compactRevision);
+  }
+
+  /** Until it succeeds, what was known is served and watches are left as they are. */
+  async #reload(compactRevision: number): Promise<void> {
+    let engine: Engine;
     try {
-      this.#engine = await load(this.#deps);
+      engine = await load(this.#deps);
     } catch (error) {
-      logger?.error("cannot read etcd again", { error: messageOf(error) });
+      if (this.#closed) return;
+      this.#deps.logger?.error("cannot read etcd again", { error: messageOf(error) });
+      return this.#retry(() => void this.#reload(compactRevision));
     }
+    if (this.#closed) return;
+    const seen = this.#engine.revision;
+    this.#engine = engine;
+    this.#isReloading = false;
     this.watchers.loseAll(new CompactedError(seen, compactRevision));
-    this.#watch?.stop();
+    this.#wake();
+    this.#follow();
   }
 
   #wake(): void {
@@ -196,8 +249,8 @@ export class EtcdMirror {
     if (this.#waiters.length === 0 || this.#waiters.every((waiter) => waiter.revision > revision)) return;
     const ready = this.#waiters.filter((waiter) => waiter.revision <= revision);
     this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
-    for (const { timer, resolve } of ready) {
-      clearTimeout(timer);
+    for (const { cancelTimer, resolve } of ready) {
+      cancelTimer();
       resolve();
     }
   }
@@ -205,22 +258,22 @@ export class EtcdMirror {
   /** Asks now and, while somebody waits, again and again: etcd does not answer while a watch is behind. */
   #askProgress(): void {
     if (this.#isFollowing) this.#watch?.requestProgress();
-    this.#progressTimer ??= setTimeout(() => {
-      this.#progressTimer = undefined;
+    this.#cancelProgress ??= this.#after(PROGRESS_MS, () => {
+      this.#cancelProgress = undefined;
       if (this.#waiters.length > 0 && !this.#closed) this.#askProgress();
-    }, PROGRESS_MS);
+    });
   }
 }
 
 /** The revision of the whole etcd, as a majority of its members knows it. */
-export async function currentRevision(client: EtcdClient): Promise<number> {
+export async function currentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
   return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
 }
 
 /** The state at the oldest revision that etcd still knows; the changes after it come by the watch. */
 async function load(deps: MirrorDeps): Promise<Engine> {
   for (let attempt = 1;; attempt++) {
-    const revision = await oldestRevision(deps);
+    const revision = await deps.client.compactedRevision(deps.values.root);
     try {
       const base = revision === 0 ? [] : await readAll(deps, revision);
       return new Engine({ revision: Math.max(1, revision), compactedRevision: revision, base, changes: [] });
@@ -230,37 +283,15 @@ async function load(deps: MirrorDeps): Promise<Engine> {
   }
 }
 
-/** What etcd has compacted up to; 0 when it has forgotten nothing. */
-async function oldestRevision({ client, values }: MirrorDeps): Promise<number> {
-  try {
-    await client.range({ key: values.root, revision: 1, countOnly: true });
-    return 0;
-  } catch (error) {
-    if (!isCompacted(error)) throw error;
-  }
-  // Only a watch that comes too late is told how late it is.
-  return await new Promise((resolve, reject) => {
-    const watch = client.watch(
-      values.root,
-      1,
-      ({ compactRevision }) => {
-        if (compactRevision === 0) return;
-        resolve(compactRevision);
-        watch.stop();
-      },
-      (error) => reject(error ?? new AppError("unreachable", "cannot read etcd: the watch ended")),
-    );
-  });
-}
-
-async function readAll({ client, values }: MirrorDeps, revision: number): Promise<Stored[]> {
+async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {
+  const { client, values } = deps;
   const all: Stored[] = [];
   for (const prefix of values.prefixes) {
     let key = prefix;
     while (true) {
       const page = await client.range({ key, below: prefix, limit: PAGE, revision });
       for (const kv of page.kvs) {
-        const stored = toStored(values, kv);
+        const stored = toStored(deps, kv);
         if (stored !== undefined) all.push(stored);
       }
       if (!page.more) break;
@@ -271,29 +302,30 @@ async function readAll({ client, values }: MirrorDeps, revision: number): Promis
 }
 
 function toEvent(
-  { values, logger }: MirrorDeps,
+  deps: MirrorDeps,
   { isDeletion, kv }: EtcdEvent,
   previous: Stored | undefined,
 ): StorageEvent | undefined {
   const { key, modRevision: revision } = kv;
-  const past = previous === undefined ? {} : { previous };
-  if (isDeletion) return previous === undefined ? undefined : { key, revision, ...past };
+  const current = isDeletion ? undefined : toStored(deps, kv);
+  if (current === undefined && previous === undefined) return undefined;
+  return {
+    key,
+    revision,
+    ...(current === undefined ? {} : { current }),
+    ...(previous === undefined ? {} : { previous }),
+  };
+}
+
+/** Undefined for a key that is not served, and for a value that cannot be read: one value must not stop the server. */
+function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
   try {
-    const current = toStored(values, kv);
-    return current === undefined ? undefined : { key, revision, current, ...past };
+    const object = values.decode(key, value);
+    return object === undefined ? undefined : createStored(key, object, modRevision);
   } catch (error) {
     logger?.error("cannot read a value of etcd; it is not served", { key, error: messageOf(error) });
-    return previous === undefined ? undefined : { key, revision, ...past };
+    return undefined;
   }
-}
-
-function toStored(values: StoredValues, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
-  const object = values.decode(key, value);
-  return object === undefined ? undefined : createStored(key, object, modRevision);
-}
-
-function isCompacted(error: unknown): boolean {
-  return messageOf(error).includes("required revision has been compacted");
 }
 
 function behindError(revision: number, reached: number): AppError {
