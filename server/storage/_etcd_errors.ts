@@ -45,11 +45,6 @@ export function isLeaseGone(error: unknown): boolean {
   return messageOf(error).includes("requested lease not found");
 }
 
-/** Tells whether etcd has no room: it reads and deletes, and takes nothing. */
-export function isFull(error: unknown): boolean {
-  return messageOf(error).includes(SPACE_EXCEEDED);
-}
-
 /** What a write is answered once etcd has no room: it reads and deletes, and takes nothing. */
 export function fullError(): AppError {
   return etcdError("write", new Error(`etcdserver: mvcc: ${SPACE_EXCEEDED}`));

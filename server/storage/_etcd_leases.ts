@@ -17,6 +17,8 @@ const MAX_KEYS = 1_000;
 interface Lease {
   readonly id: Promise<bigint>;
   readonly grantedAt: number;
+  /** The number, once etcd has answered. */
+  granted?: bigint;
   keys: number;
 }
 
@@ -45,11 +47,18 @@ export class EventLeases {
     return await lease.id;
   }
 
+  /** A lease has ended early. */
+  forget(id: bigint): void {
+    if (this.#lease?.granted === id) this.#lease = undefined;
+  }
+
   #grant(now: number, reuseMs: number): Lease {
     const id = this.#client.grantLease(Math.ceil((this.#ttlMs + reuseMs) / 1000));
     const lease: Lease = { id, grantedAt: now, keys: 0 };
     this.#lease = lease;
-    id.catch(() => {
+    id.then((granted) => {
+      lease.granted = granted;
+    }, () => {
       if (this.#lease === lease) this.#lease = undefined;
     });
     return lease;

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { EtcdClient } from "./_etcd_client.ts";
-import { isFull } from "./_etcd_errors.ts";
+import { fullError, isLeaseGone } from "./_etcd_errors.ts";
 import type { EventLeases } from "./_etcd_leases.ts";
 import { currentRevision, type EtcdMirror } from "./_etcd_mirror.ts";
-import type { GuardedWrite } from "./_etcd_wire.ts";
+import type { GuardedWrite, GuardedWriteResponse } from "./_etcd_wire.ts";
 import type { Listener } from "./_watchers.ts";
 import {
   AlreadyExistsError,
@@ -23,7 +23,7 @@ import type { StoredValues } from "./stored_values.ts";
 /** What a store is made of. */
 export interface EtcdStorageParts {
   readonly name: string;
-  readonly client: EtcdClient;
+  readonly client: Pick<EtcdClient, "range" | "write" | "status" | "close">;
   readonly mirror: EtcdMirror;
   readonly leases: EventLeases;
   readonly values: StoredValues;
@@ -39,9 +39,8 @@ export class EtcdStorage implements Storage {
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
   /** The question how far etcd is that has not been sent yet; whoever asks meanwhile shares it. */
-  #nextCatchUp: Promise<void> | undefined;
-  #catchUp: Promise<void> = Promise.resolve();
-  #full: unknown;
+  #nextQuestion: Promise<number> | undefined;
+  #question: Promise<unknown> = Promise.resolve();
   #disposal: Promise<void> | undefined;
   #closed = false;
 
@@ -49,56 +48,58 @@ export class EtcdStorage implements Storage {
     this.#parts = parts;
   }
 
-  async get(key: string): Promise<Stored | undefined> {
-    this.#assertOpen();
-    await this.#current();
-    return this.#parts.mirror.engine.get(key);
-  }
-
-  async list(prefix: string, options: StorageListOptions = {}): Promise<StoragePage> {
-    this.#assertOpen();
-    if (options.revision === undefined) await this.#current();
-    return this.#parts.mirror.engine.list(prefix, options);
-  }
-
-  async create(key: string, object: KubeObject): Promise<Stored> {
-    this.#assertOpen();
-    const { succeeded, revision } = await this.#write({
-      key,
-      guard: { modRevision: 0 },
-      value: this.#parts.values.encode(key, object),
+  get(key: string): Promise<Stored | undefined> {
+    return this.#track(async () => {
+      await this.#current();
+      return this.#parts.mirror.engine.get(key);
     });
-    if (!succeeded) throw new AlreadyExistsError(key);
-    return this.#written(key, revision);
   }
 
-  async update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
-    this.#assertOpen();
-    if (expectedRevision <= 0) return this.#conflict(key);
-    const { succeeded, revision } = await this.#write({
-      key,
-      guard: { modRevision: expectedRevision },
-      value: this.#parts.values.encode(key, object),
+  list(prefix: string, options: StorageListOptions = {}): Promise<StoragePage> {
+    return this.#track(async () => {
+      if (options.revision === undefined) await this.#current();
+      return this.#parts.mirror.engine.list(prefix, options);
     });
-    return succeeded ? this.#written(key, revision) : await this.#conflict(key);
   }
 
-  async delete(
-    key: string,
-    expectedRevision: number,
-  ): Promise<{ readonly previous: Stored; readonly revision: number }> {
-    this.#assertOpen();
+  create(key: string, object: KubeObject): Promise<Stored> {
+    return this.#track(async () => {
+      const { succeeded, revision } = await this.#write({
+        key,
+        guard: { modRevision: 0 },
+        value: this.#parts.values.encode(key, object),
+      });
+      if (!succeeded) throw new AlreadyExistsError(key);
+      return this.#written(key, revision);
+    });
+  }
+
+  update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
+    return this.#track(async () => {
+      if (expectedRevision <= 0) return this.#conflict(key);
+      const { succeeded, revision } = await this.#write({
+        key,
+        guard: { modRevision: expectedRevision },
+        value: this.#parts.values.encode(key, object),
+      });
+      return succeeded ? this.#written(key, revision) : this.#conflict(key);
+    });
+  }
+
+  delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }> {
     const { mirror } = this.#parts;
-    if (expectedRevision <= 0) return this.#conflict(key);
-    if (mirror.engine.get(key)?.revision !== expectedRevision) await this.#current();
-    const previous = mirror.engine.get(key);
-    if (previous?.revision !== expectedRevision) return this.#conflict(key);
-    const { succeeded, revision } = await this.#write({
-      key,
-      guard: { modRevision: expectedRevision },
-      value: undefined,
+    return this.#track(async () => {
+      if (expectedRevision <= 0) return this.#conflict(key);
+      if (mirror.engine.get(key)?.revision !== expectedRevision) await this.#current();
+      const previous = mirror.engine.get(key);
+      if (previous?.revision !== expectedRevision) return this.#conflict(key);
+      const { succeeded, revision } = await this.#write({
+        key,
+        guard: { modRevision: expectedRevision },
+        value: undefined,
+      });
+      return succeeded ? { previous, revision } : this.#conflict(key);
     });
-    return succeeded ? { previous, revision } : await this.#conflict(key);
   }
 
   watch(
@@ -112,9 +113,8 @@ export class EtcdStorage implements Storage {
     return watchers.add(prefix, afterRevision, engine.eventsSince(afterRevision), onEvents, onLost);
   }
 
-  async catchUp(): Promise<void> {
-    this.#assertOpen();
-    await this.#current();
+  catchUp(): Promise<void> {
+    return this.#track(() => this.#current());
   }
 
   revision(): number {
@@ -133,23 +133,23 @@ export class EtcdStorage implements Storage {
       throw new AppError("unreachable", `cannot read etcd: no answer within ${HEALTH_TIMEOUT_MS / 1000} s`);
     });
     try {
-      await Promise.race([currentRevision(client), late]);
+      const [status] = await Promise.race([Promise.all([client.status(), currentRevision(client)]), late]);
+      if (status.errors.some((text) => text.includes("NOSPACE"))) throw fullError();
     } finally {
       abort.abort();
       late.catch(() => undefined);
     }
-    if (this.#full !== undefined) throw this.#full;
     if (!mirror.isFollowing) throw new AppError("unreachable", "cannot read etcd: its watch is broken");
   }
 
-  /** Finishes the writes that were asked for, then lets go of etcd. A second call does nothing. */
+  /** Finishes what was asked for, then lets go of etcd. A second call does nothing. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#disposal ??= this.#dispose();
   }
 
   async #dispose(): Promise<void> {
     this.#closed = true;
-    await Promise.allSettled(this.#running);
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
     await this.#parts.stop();
     this.#parts.mirror.close();
     this.#parts.client.close();
@@ -160,42 +160,41 @@ export class EtcdStorage implements Storage {
   }
 
   /** Resolves when the mirror has everything that was acknowledged before the call. */
-  #current(): Promise<void> {
-    return this.#nextCatchUp ??= this.#track(
-      this.#catchUp.catch(() => undefined).then(() => {
-        this.#nextCatchUp = undefined;
-        return this.#catchUp = this.#parts.mirror.catchUp();
-      }),
-    );
+  async #current(): Promise<void> {
+    this.#nextQuestion ??= this.#ask(this.#question);
+    await this.#parts.mirror.reach(await this.#nextQuestion, true);
   }
 
-  #write(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
-    return this.#track(this.#writeAndSee(request));
+  /** How far etcd is, once an earlier question is answered. */
+  async #ask(earlier: Promise<unknown>): Promise<number> {
+    await earlier.catch(() => undefined);
+    this.#question = this.#nextQuestion ?? earlier;
+    this.#nextQuestion = undefined;
+    return await currentRevision(this.#parts.client);
   }
 
   /** Watches have been told of a write before its caller is. */
-  async #writeAndSee(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
-    const { client, leases, mirror } = this.#parts;
-    const lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
-    const { succeeded, revision, current } = await this.#noteRoom(client.write({
-      ...request,
-      ...(lease === undefined ? {} : { lease }),
-    }));
+  async #write(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
+    const { mirror } = this.#parts;
+    const { succeeded, revision, current } = await this.#writeWithLease(request);
     if (succeeded) await mirror.reach(revision, false);
     else if (current !== undefined) await mirror.reach(current.modRevision, true);
     else await mirror.reach(revision, true);
     return { succeeded, revision };
   }
 
-  /** Remembers that etcd is full, until it takes something. */
-  async #noteRoom<T>(writing: Promise<T>): Promise<T> {
-    try {
-      const answer = await writing;
-      this.#full = undefined;
-      return answer;
-    } catch (error) {
-      if (isFull(error)) this.#full = error;
-      throw error;
+  async #writeWithLease(request: GuardedWrite): Promise<GuardedWriteResponse> {
+    const { client, leases } = this.#parts;
+    for (let attempt = 1;; attempt++) {
+      const lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
+      if (lease === undefined) return await client.write(request);
+      try {
+        return await client.write({ ...request, lease });
+      } catch (error) {
+        if (attempt === 2 || !isLeaseGone(error)) throw error;
+        // Somebody has revoked it, or etcd was restored from a backup: nothing was written.
+        leases.forget(lease);
+      }
     }
   }
 
@@ -208,13 +207,19 @@ export class EtcdStorage implements Storage {
     throw new AppError("internal", `cannot find what was written to "${key}" at revision ${revision}`);
   }
 
-  async #conflict(key: string): Promise<never> {
+  #conflict(key: string): never {
     throw new RevisionConflictError(key, this.#parts.mirror.engine.get(key));
   }
 
-  #track<T>(promise: Promise<T>): Promise<T> {
-    const tracked = promise.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-    return tracked;
+  /** A whole operation, which is finished before etcd is let go of. */
+  async #track<T>(operation: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    const running = operation();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
   }
 }
