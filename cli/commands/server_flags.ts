@@ -64,8 +64,8 @@ export const SERVER_FLAGS = {
   }),
   etcdServers: {
     ...parsedListFlag({
-      summary: "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members, all http or " +
-        "all https. Any number of servers may share it.",
+      summary: "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or " +
+        "later), all http or all https. Any number of servers may share it.",
       parse: parseEtcdServer,
     }),
     placeholder: "URLS",

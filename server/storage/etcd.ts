@@ -1,8 +1,9 @@
-/** A store on an etcd (3.5 and later), shared with other servers of ours and with kube-apiservers. */
+/** A store on an etcd (3.5.13 and later), shared with other servers of ours and with kube-apiservers. */
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { EtcdClient, type EtcdEndpoints } from "./_etcd_client.ts";
 import { runCompactor } from "./_etcd_compactor.ts";
+import { assertReleases } from "./_etcd_release.ts";
 import { EventLeases } from "./_etcd_leases.ts";
 import { EtcdMirror } from "./_etcd_mirror.ts";
 import { EtcdStorage } from "./_etcd_storage.ts";
@@ -35,6 +36,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
     observer === undefined ? undefined : { observer, nowMs: () => clock.elapsedMs() },
   );
   try {
+    assertReleases(await client.statuses());
     const mirror = await EtcdMirror.open({ client, values, clock, logger, observer, historyMs });
     const stopping = new AbortController();
     const compactor = compactionIntervalMs === 0
