@@ -65,7 +65,7 @@ test("a server whose etcd stands still or is killed acknowledges nothing, says s
   assert.doesNotMatch(names, /meanwhile-too/);
 });
 
-test("a full etcd takes nothing, the server says so and still reads", async () => {
+test("a full etcd takes nothing, the server says so and still reads, and is ready once there is room", async () => {
   await using etcd = await startEtcd({ flags: ["--quota-backend-bytes=16777216"] });
   await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { kubectl } = site;
@@ -85,7 +85,38 @@ test("a full etcd takes nothing, the server says so and still reads", async () =
   const names = await kubectl.run("get", "cm", "--output=name");
   assert.equal(names.split("\n").filter((line) => line.includes("/big-")).length, taken - 1);
   assert.match(await readyz(kubectl), /\[-\]etcd failed/);
+
+  await kubectl.run("delete", "cm", "--all");
+  assert.match(await readyz(kubectl), /\[-\]etcd failed/);
+  const member = etcd.members[0]!;
+  await call(member.url, "kv/compaction", { revision: await member.revision(), physical: true });
+  await call(member.url, "maintenance/defragment", {});
+  const { alarms } = await call(member.url, "maintenance/alarm", { action: "GET" }) as {
+    readonly alarms: readonly object[];
+  };
+  for (const alarm of alarms) await call(member.url, "maintenance/alarm", { action: "DEACTIVATE", ...alarm });
+  await waitReady(kubectl);
+  await kubectl.run("create", "cm", "after");
 });
+
+test("a revision that another server was told of is read at a server whose keys have not changed", async () => {
+  await using etcd = await startEtcd();
+  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { header } = await call(etcd.urls[0]!, "kv/put", { key: btoa("/elsewhere"), value: "" }) as {
+    readonly header: { readonly revision: string };
+  };
+  for (const query of [`resourceVersion=${header.revision}`, `resourceVersion=${header.revision}&limit=1`]) {
+    const path = `/apis/certificates.k8s.io/v1/certificatesigningrequests?${query}`;
+    assert.match(await site.kubectl.run("get", "--raw", path), /"CertificateSigningRequestList"/);
+  }
+});
+
+/** A call by etcd's JSON gateway. */
+async function call(url: string, path: string, body: object): Promise<unknown> {
+  const response = await fetch(`${url}/v3/${path}`, { method: "POST", body: JSON.stringify(body) });
+  assert.equal(response.status, 200, path);
+  return await response.json();
+}
 
 test("a watch from a revision that etcd has compacted ends with 410, one from a later revision goes on", async () => {
   await using etcd = await startEtcd();
