@@ -58,7 +58,7 @@ export interface AppDeps extends RegistryDeps {
 export interface HeldConnection {
   /** The caller is somebody: the connection is no stranger's. */
   recognised(): void;
-  /** The answer goes on as long as the client wants it. */
+  /** The answer is a stream that goes on as long as the client wants it. */
   stays(): void;
 }
 
@@ -159,7 +159,7 @@ function observe(deps: AppDeps) {
   const isServed = servedPaths(deps.served);
   return async (context: AppContext, next: Next): Promise<void> => {
     const { raw: request } = context.req;
-    const { rawHeaders, user, signal, target } = context.env;
+    const { rawHeaders, user, signal, target, held } = context.env;
     const { requestUri, path = "", query } = readTarget(request.url, target);
     const receivedAt = deps.clock.now();
     const startedMs = deps.clock.elapsedMs();
@@ -173,13 +173,15 @@ function observe(deps: AppDeps) {
       user: NOBODY,
       auditId: (repeated?.get("audit-id") ?? request.headers.get("audit-id")) || createUid(deps.random),
       warnings: new Warnings(),
-      onStream: (ended) => void (streamed = ended),
+      onStream: (ended) => {
+        streamed = ended;
+        held?.stays();
+      },
       signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping])),
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
     context.set("receivedAt", receivedAt);
-    if (info.verb === "watch") context.env.held?.stays();
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (info.isCut) context.res = reply(context, await respondCut(exchange, requestUri));
     else if (isRefused !== undefined) context.res = reply(context, await isRefused);
@@ -388,7 +390,7 @@ function dispatch(deps: AppDeps) {
     if (info.path === "/" || info.path === "/index.html") {
       return respondBytes(exchange, 200, "application/json", index);
     }
-    if (info.path === SNAPSHOT_PATH) return await respondSnapshot(exchange, deps.storage);
+    if (info.path === SNAPSHOT_PATH) return await respondSnapshot(exchange, deps);
     if (info.path === "/metrics") return await respondMetrics(exchange, deps.metrics);
     const answer = health(exchange) ?? discovery(exchange) ?? openapi(exchange);
     if (answer !== undefined) return await answer;

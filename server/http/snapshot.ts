@@ -1,9 +1,13 @@
 /**
- * Every object of the storage at one revision, for `tlsboot backup`: a path of ours, beside Kubernetes'. Nobody has the
- * right to it but who has every right: no default role names it. See docs/decisions/0022-backup.md.
+ * Every object of the storage at one revision, for `tlsboot backup`: a path of ours, beside Kubernetes'. It has
+ * every Secret in it, so that the right to the path is not enough: it takes every right to every resource, too. See
+ * docs/decisions/0022-backup.md.
  */
 import { Buffer } from "node:buffer";
 import { formatSnapshotHead, formatSnapshotObject } from "../../core/backup/objects.ts";
+import type { ResourceAttributes } from "../../core/rbac/attributes.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import { deniedError } from "../authz/denied.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import type { Answer, AnswerStream } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
@@ -18,14 +22,46 @@ export const SNAPSHOT_TYPE = "application/x-ndjson";
 /** So much is made at a time, whatever the objects weigh. */
 const CHUNK_BYTES = 1_048_576;
 
-/** Streams the snapshot. What is written meanwhile is not in it. */
-export async function respondSnapshot(exchange: Exchange, storage: Pick<Storage, "list">): Promise<Answer> {
+/** What the snapshot tells of, beside what its path is called. */
+const EVERYTHING: ResourceAttributes = {
+  kind: "resource",
+  verb: "*",
+  apiGroup: "*",
+  apiVersion: "*",
+  resource: "*",
+  subresource: "",
+  name: "",
+  namespace: "",
+};
+
+/** What the snapshot needs. */
+export interface SnapshotDeps {
+  readonly storage: Pick<Storage, "list">;
+  readonly authorizer: Pick<Authorizer, "authorize">;
+}
+
+/**
+ * Streams the snapshot, for as long as it takes. What is written meanwhile is not in it. Throws StatusError 403 unless
+ * the user may do everything with everything.
+ */
+export async function respondSnapshot(exchange: Exchange, { storage, authorizer }: SnapshotDeps): Promise<Answer> {
   assertRoute(exchange, ["GET"], [SNAPSHOT_TYPE]);
+  const decision = await authorizer.authorize(exchange.user, EVERYTHING);
+  if (decision.kind !== "allow") throw deniedError(exchange.user, EVERYTHING, decision.reason);
   const { items, revision } = await storage.list("/registry/");
   const chunks = chunksOf(items, revision);
+  const ended = Promise.withResolvers<void>();
+  exchange.onStream?.(ended.promise);
   const body: AnswerStream = {
-    next: () => Promise.resolve(chunks.next().value ?? undefined),
-    cancel: () => void chunks.return(),
+    next() {
+      const { value } = chunks.next();
+      if (value === undefined) ended.resolve();
+      return Promise.resolve(value ?? undefined);
+    },
+    cancel() {
+      chunks.return();
+      ended.resolve();
+    },
   };
   return { status: 200, headers: baseHeaders(exchange, { "content-type": SNAPSHOT_TYPE }), body };
 }

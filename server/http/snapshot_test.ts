@@ -38,3 +38,40 @@ test("/tlsboot/snapshot is for nobody but who has every right, and only to be re
   assert.equal((await app.send("POST", PATH)).code, 405);
   assert.ok(!(await app.send("GET", "/")).text.includes(PATH), "it is in no list of paths");
 });
+
+for (
+  const { name, rules, code } of [
+    { name: "every path alone", rules: [], code: 403 },
+    {
+      name: "every path, and to read everything",
+      rules: [{ verbs: ["get", "list", "watch"], apiGroups: ["*"], resources: ["*"] }],
+      code: 403,
+    },
+    {
+      name: "every path, and everything of one group",
+      rules: [{ verbs: ["*"], apiGroups: [""], resources: ["*"] }],
+      code: 403,
+    },
+    {
+      name: "every path, and everything",
+      rules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],
+      code: 200,
+    },
+  ]
+) {
+  test(`/tlsboot/snapshot answers ${code} to who has the right to ${name}`, async () => {
+    await using app = await createTestApp();
+    const roles = "/apis/rbac.authorization.k8s.io/v1";
+    await app.send("POST", `${roles}/clusterroles`, {
+      body: { metadata: { name: "some" }, rules: [{ verbs: ["*"], nonResourceURLs: ["*"] }, ...rules] },
+    });
+    await app.send("POST", `${roles}/clusterrolebindings`, {
+      body: {
+        metadata: { name: "some" },
+        subjects: [{ kind: "User", name: "jane", apiGroup: "rbac.authorization.k8s.io" }],
+        roleRef: { kind: "ClusterRole", name: "some", apiGroup: "rbac.authorization.k8s.io" },
+      },
+    });
+    assert.equal((await app.send("GET", PATH, { user: userOf("jane") })).code, code);
+  });
+}
