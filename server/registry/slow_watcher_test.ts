@@ -12,7 +12,9 @@ const TARGET = { resource: configMaps, subresource: "", namespace: "a", name: ""
 const open = new AbortController().signal;
 
 /** A watch that nobody reads, and a way to tell it of events of a size each. */
-async function openUnread(): Promise<{ watching: Watching; tell(count: number, bytes: number): void }> {
+async function openUnread(): Promise<
+  { watching: Watching; tell(count: number, bytes: number, isDeletion?: boolean): void }
+> {
   const memory = createMemoryStorage({ clock: createFakeClock() });
   let notify: (events: readonly StorageEvent[]) => void = () => {};
   const storage = new Proxy(memory, {
@@ -38,12 +40,13 @@ async function openUnread(): Promise<{ watching: Watching; tell(count: number, b
   let revision = 1;
   return {
     watching,
-    tell(count, bytes) {
+    tell(count, bytes, isDeletion = false) {
       for (let index = 0; index < count; index++) {
         revision++;
         const object = { metadata: { name: `n${revision}`, namespace: "a" } };
         const key = `/registry/configmaps/a/n${revision}`;
-        notify([{ key, revision, current: { key, revision, object, bytes: new Uint8Array(bytes) } }]);
+        const state = { key, revision, object, bytes: new Uint8Array(bytes) };
+        notify([{ key, revision, ...(isDeletion ? { previous: state } : { current: state }) }]);
       }
     },
   };
@@ -71,16 +74,17 @@ test("openWatch() says where it stands only when everything has been handed over
 });
 
 for (
-  const { name, count, bytes } of [
+  const { name, count, bytes, isDeletion = false } of [
     { name: "20,001 changes", count: 20_001, bytes: 10 },
     { name: "65 MiB of changes", count: 65, bytes: 1_048_576 },
+    { name: "65 MiB of deletions", count: 65, bytes: 1_048_576, isDeletion: true },
   ]
 ) {
   test(`openWatch() ends a watch that lets ${name} wait`, async () => {
     const { watching, tell } = await openUnread();
     tell(1, bytes);
     assert.equal((await watching.next())?.length, 1);
-    tell(count, bytes);
+    tell(count, bytes, isDeletion);
     assert.equal(await watching.next(), undefined);
   });
 }

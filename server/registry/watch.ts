@@ -15,8 +15,8 @@ import { withMeta } from "./write.ts";
 /** One event of a watch. */
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED"; readonly stored: Stored }
-  /** The last matching state, its resourceVersion that of the change. */
-  | { readonly type: "DELETED"; readonly object: KubeObject }
+  /** The last matching state, its resourceVersion that of the change; `bytes` is what it weighed in the store. */
+  | { readonly type: "DELETED"; readonly object: KubeObject; readonly bytes: number }
   | { readonly type: "BOOKMARK"; readonly revision: number; readonly initialEventsEnd: boolean }
   | { readonly type: "ERROR"; readonly error: unknown };
 
@@ -119,12 +119,21 @@ export function selectEvent(resource: Resource, event: StorageEvent, selection: 
   const matched = previous !== undefined && isSelected(resource, previous.object, selection);
   if (matches) return { type: matched ? "MODIFIED" : "ADDED", stored: current };
   if (!matched) return undefined;
-  return { type: "DELETED", object: withMeta(previous.object, { resourceVersion: String(event.revision) }) };
+  const object = withMeta(previous.object, { resourceVersion: String(event.revision) });
+  return { type: "DELETED", object, bytes: previous.bytes.length };
 }
 
-/** About what an event holds; of a deletion the last state is known by its fields alone. */
+/** About what an event holds. */
 function sizeOf(event: WatchEvent): number {
-  return event.type === "ADDED" || event.type === "MODIFIED" ? event.stored.bytes.length : 1_024;
+  switch (event.type) {
+    case "ADDED":
+    case "MODIFIED":
+      return event.stored.bytes.length;
+    case "DELETED":
+      return event.bytes;
+    default:
+      return 1_024;
+  }
 }
 
 /** Events wait here between the commit that made them and the stream that sends them. */
