@@ -134,8 +134,11 @@ function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): read
   const remembered = ofAll?.get(key);
   if (remembered !== undefined) return remembered;
   const grants = [...findGrants(user, namespace, objects)];
-  if (ofAll === undefined || ofAll.size >= MAX_KNOWN) known.set(objects, ofAll = new Map());
-  if (key.length <= MAX_KEY_LENGTH) ofAll.set(key, grants);
+  if (key.length > MAX_KEY_LENGTH) return grants;
+  if (ofAll === undefined) known.set(objects, ofAll = new Map());
+  const oldest = ofAll.size >= MAX_KNOWN ? ofAll.keys().next() : undefined;
+  if (oldest?.done === false) ofAll.delete(oldest.value);
+  ofAll.set(key, grants);
   return grants;
 }
 

@@ -127,3 +127,24 @@ test("findRoleRules() finds nothing behind a roleRef of another kind", () => {
   assert.equal(findRoleRules(roleRef, "", rbacObjects({})), undefined);
   assert.equal(describeMissingRoles([roleRef]), 'unsupported role reference kind: "Group"');
 });
+
+test("evaluateRbac() remembers the grants of a thousand users, and forgets the oldest alone", () => {
+  let searches = 0;
+  const objects = {
+    ...rbacObjects({}),
+    get clusterRoleBindings() {
+      searches++;
+      return [];
+    },
+  };
+  const ask = (name: string, ...groups: readonly string[]) => {
+    const before = searches;
+    evaluateRbac(testUser(name, ...groups), resourceRequest(), objects);
+    return searches > before ? "searched" : "remembered";
+  };
+  for (let index = 0; index < 1_000; index++) ask(`user ${index}`);
+  assert.equal(ask("somebody", "g".repeat(3_000)), "searched");
+  assert.equal(ask("user 0"), "remembered", "what is not kept drives nobody out");
+  ask("newcomer");
+  assert.deepEqual([ask("user 1"), ask("user 999"), ask("user 0")], ["remembered", "remembered", "searched"]);
+});
