@@ -157,7 +157,10 @@ export function createConnectionGuard(
       rest(connection);
       return {
         secured: (next) => connection.endings = next,
-        recognised: () => connection.isKnown = true,
+        recognised() {
+          connection.isKnown = true;
+          if (strangers.delete(connection)) rest(connection);
+        },
         get isKnown() {
           return connection.isKnown;
         },

@@ -115,3 +115,14 @@ test("createConnectionGuard() ends a stranger that asks and asks, never somebody
   assert.deepEqual(ends, ["stranger destroyed"]);
   assert.deepEqual(reasons, ["stranger flood"]);
 });
+
+test("createConnectionGuard() gives who is recognised before it asks the time of somebody", () => {
+  const { accept, ends, pass } = createGuarded();
+  const known = accept("known")!;
+  pass(1_000);
+  known.recognised();
+  pass(89_999);
+  assert.deepEqual(ends, []);
+  pass(1);
+  assert.deepEqual(ends, ["known closed"]);
+});
