@@ -100,11 +100,15 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
 
   function rise(level: LevelName): void {
     seated[level]--;
-    for (const name of LEVEL_NAMES) {
-      while (queues[name].size > 0 && maySit(seats, seated, name)) {
-        seated[name]++;
-        queues[name].take()?.settle(undefined);
-      }
+    // Who has lent a seat comes before who borrows one.
+    for (const name of LEVEL_NAMES) seatWaiting(name, seats.of[name].nominal);
+    for (const name of LEVEL_NAMES) seatWaiting(name, Infinity);
+  }
+
+  function seatWaiting(name: LevelName, limit: number): void {
+    while (queues[name].size > 0 && seated[name] < limit && maySit(seats, seated, name)) {
+      seated[name]++;
+      queues[name].take()?.settle(undefined);
     }
   }
 

@@ -120,3 +120,21 @@ test("Share.hold() gives up the largest bodies when all together are too large, 
   assert.equal(refused, 100 - 42);
   assert.equal(await small.aside(() => Promise.resolve("whole")), "whole");
 });
+
+test("enter() gives a seat that was lent back to its level before others borrow it", async () => {
+  const flow = createFlowControl({ clock: createFakeClock(), seats: 600 });
+  const borrow = () => flow.enter({ level: "node-high", flow: "node" }, open);
+  const borrowed: Share[] = [];
+  const rest = () => flow.figures()["node-high"];
+  for (let index = 0; rest().waiting === 0; index++) {
+    borrow().then((own) => borrowed.push(own), () => {});
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const own = { level: "workload-low", flow: "account" } as const;
+  for (let kept = 0; kept < 25; kept++) await flow.enter(own, open);
+  const lent = flow.enter(own, open);
+  assert.equal(flow.figures()["workload-low"].waiting, 1);
+  borrowed[0]?.leave();
+  await lent;
+  assert.deepEqual([flow.figures()["workload-low"].seated, rest().waiting], [26, 1]);
+});

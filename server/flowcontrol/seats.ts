@@ -8,7 +8,7 @@ import { LEVEL_NAMES, type LevelName, LEVELS } from "./priority_levels.ts";
 export interface LevelSeats {
   /** Its own. */
   readonly nominal: number;
-  /** Those of them that it never lends. */
+  /** Those of them that it never lends, one at least. */
   readonly kept: number;
 }
 
@@ -24,14 +24,17 @@ export function planSeats(total: number): Seats {
   const of = Object.fromEntries(LEVEL_NAMES.map((name) => {
     const { shares, lendable } = LEVELS[name];
     const nominal = Math.ceil(total * shares / allShares);
-    return [name, { nominal, kept: nominal - Math.round(nominal * lendable) }];
+    return [name, { nominal, kept: Math.max(1, nominal - Math.round(nominal * lendable)) }];
   })) as Record<LevelName, LevelSeats>;
   return { total, of };
 }
 
-/** Whether one more request of a level may be served: on a seat of its own, or on one that nobody needs. */
+/**
+ * Whether one more request of a level may be served: on a seat that it never lends, or on one that nobody sits on and
+ * nobody keeps. Who has lent a seat waits for it, so that never more are served than there are seats.
+ */
 export function maySit(seats: Seats, seated: Readonly<Record<LevelName, number>>, level: LevelName): boolean {
-  if (seated[level] < seats.of[level].nominal) return true;
+  if (seated[level] < seats.of[level].kept) return true;
   let taken = 0;
   for (const name of LEVEL_NAMES) {
     taken += name === level ? seated[name] : Math.max(seated[name], seats.of[name].kept);

@@ -32,3 +32,13 @@ test("maySit() never leaves a level without its own seats, even of a single one"
     assert.ok(maySit(seats, { ...NOBODY, "global-default": 1 }, name) === (name !== "global-default"));
   }
 });
+
+test("maySit() never seats more than there are seats, in whatever order levels fill up", () => {
+  const seats = planSeats(600);
+  for (const first of LEVEL_NAMES) {
+    const seated = { ...NOBODY };
+    for (const name of [first, ...LEVEL_NAMES]) while (maySit(seats, seated, name)) seated[name]++;
+    assert.equal(Object.values(seated).reduce((sum, count) => sum + count, 0), 600, first);
+    for (const name of LEVEL_NAMES) assert.ok(seated[name] >= seats.of[name].kept, name);
+  }
+});
