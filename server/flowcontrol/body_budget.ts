@@ -1,6 +1,6 @@
 /**
- * What the bodies of all requests may hold together. Beyond that the largest is given up: many small requests are never
- * refused because of a few that send as much as they may and never end.
+ * What the bodies of all requests may hold together. Beyond that the largest of those that are not being served is given
+ * up: many small requests are never refused because of a few that send as much as they may and never end.
  */
 
 /** The bytes of one request's body. */
@@ -9,14 +9,17 @@ export interface HeldBody {
   grow(bytes: number): void;
   /** True once it has been given up. */
   readonly isGivenUp: boolean;
-  /** Called when it is given up. */
+  /** Called when it is given up, in place of what was to be called before. */
   onGivenUp(tell: () => void): void;
+  /** Its request is served: it still counts, but is given up no more. */
+  keep(): void;
   /** Nothing is held any more. */
   release(): void;
 }
 
 /** Creates the budget. */
 export function createBodyBudget(limitBytes: number): { open(): HeldBody; readonly bytes: number } {
+  /** Those that may be given up. */
   const held = new Set<Body>();
   let total = 0;
   class Body implements HeldBody {
@@ -29,7 +32,11 @@ export function createBodyBudget(limitBytes: number): { open(): HeldBody; readon
       held.add(this);
       this.bytes += bytes;
       total += bytes;
-      while (total > limitBytes) largestOf(held).giveUp();
+      while (total > limitBytes && held.size > 0) largestOf(held).giveUp();
+    }
+
+    keep(): void {
+      held.delete(this);
     }
 
     onGivenUp(tell: () => void): void {
@@ -43,7 +50,7 @@ export function createBodyBudget(limitBytes: number): { open(): HeldBody; readon
     }
 
     release(): void {
-      if (!held.delete(this)) return;
+      held.delete(this);
       total -= this.bytes;
       this.bytes = 0;
     }

@@ -63,14 +63,14 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
   const budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 
   /** At once when nobody of the level waits and there is a seat. */
-  function sit(place: Place, signal: AbortSignal): Promise<void> | undefined {
+  function sit(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> | undefined {
     if (signal.aborted) return Promise.reject(reject(place, "cancelled"));
-    if (queues[place.level].size > 0 || !maySit(seats, seated, place.level)) return wait(place, signal);
+    if (queues[place.level].size > 0 || !maySit(seats, seated, place.level)) return wait(place, signal, body);
     seated[place.level]++;
     return undefined;
   }
 
-  async function wait(place: Place, signal: AbortSignal): Promise<void> {
+  async function wait(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
     const { promise, resolve, reject: fail } = Promise.withResolvers<void>();
     const done = new AbortController();
     const waiting: Waiting = {
@@ -82,6 +82,7 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
     };
     const cancel = (): void => give("cancelled");
     signal.addEventListener("abort", cancel, { once: true });
+    body?.onGivenUp(() => give("queue-full"));
     clock.sleep(MAX_WAIT_MS, done.signal)
       .then(() => give("time-out"), () => undefined);
     queues[place.level].add(waiting)?.settle("queue-full");
@@ -123,8 +124,12 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
         body.onGivenUp(() => given.reject(reject(place, "queue-full")));
         const result = await Promise.race([step(), given.promise]);
         if (body.isGivenUp) throw new OverloadError("queue-full");
-        await sit(place, signal);
+        const turn = sit(place, signal, body);
+        if (turn !== undefined) await turn;
         isSeated = true;
+        // It may have been given up between the seat and here.
+        if (body.isGivenUp) throw reject(place, "queue-full");
+        body.keep();
         return result;
       },
       hold: (bytes) => body.grow(bytes),

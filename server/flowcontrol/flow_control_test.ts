@@ -138,3 +138,58 @@ test("enter() gives a seat that was lent back to its level before others borrow 
   await lent;
   assert.deepEqual([flow.figures()["workload-low"].seated, rest().waiting], [26, 1]);
 });
+
+const MIB = 1_048_576;
+
+test("Share.hold() gives up a body that waits for a seat after it was read, and it waits no more", async () => {
+  const { flow, rejected } = createTight();
+  const read = await flow.enter(place("read"), open);
+  read.hold(100 * MIB);
+  const sending = Promise.withResolvers<string>();
+  const sent = read.aside(() => sending.promise);
+  const busy = await flow.enter(place("busy"), open);
+  sending.resolve("body");
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(flow.figures()["global-default"].waiting, 1);
+  const other = await flow.enter({ level: "system", flow: "other" }, open);
+  other.hold(50 * MIB);
+  await assert.rejects(sent, OverloadError);
+  assert.deepEqual([flow.figures()["global-default"].waiting, rejected], [0, ["queue-full"]]);
+  read.leave();
+  busy.leave();
+  assert.equal(flow.figures()["global-default"].seated, 0);
+});
+
+test("Share.hold() gives up a body between its seat and its service, and the seat is free again", async () => {
+  const { flow, rejected } = createTight();
+  const read = await flow.enter(place("read"), open);
+  read.hold(100 * MIB);
+  const sending = Promise.withResolvers<string>();
+  const sent = read.aside(() => sending.promise);
+  const busy = await flow.enter(place("busy"), open);
+  sending.resolve("body");
+  await new Promise((resolve) => setImmediate(resolve));
+  const other = await flow.enter({ level: "system", flow: "other" }, open);
+  busy.leave();
+  other.hold(50 * MIB);
+  await assert.rejects(sent, OverloadError);
+  assert.deepEqual(rejected, ["queue-full"]);
+  read.leave();
+  assert.equal(flow.figures()["global-default"].seated, 0);
+});
+
+test("Share.hold() never gives up a body that is served, and counts it until its request leaves", async () => {
+  const flow = createFlowControl({ clock: createFakeClock(), seats: 600 });
+  const served = await flow.enter(place("served"), open);
+  await served.aside(() => Promise.resolve(served.hold(100 * MIB)));
+  const refusedWith = async (bytes: number) => {
+    const next = await flow.enter(place("next"), open);
+    const outcome = await next.aside(() => Promise.resolve(next.hold(bytes))).then(() => "served", () => "refused");
+    next.leave();
+    return outcome;
+  };
+  assert.equal(await refusedWith(28 * MIB), "served");
+  assert.equal(await refusedWith(29 * MIB), "refused");
+  served.leave();
+  assert.equal(await refusedWith(29 * MIB), "served");
+});
