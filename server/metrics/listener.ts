@@ -21,8 +21,10 @@ export async function listenForMetrics(
       return;
     }
     if (path === "/healthz") return void response.writeHead(200, { "content-type": "text/plain" }).end("ok");
-    const text = await registry.metrics();
-    response.writeHead(200, { "content-type": registry.contentType }).end(text);
+    const text = await registry.metrics().catch(() => undefined);
+    if (text === undefined) {
+      response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end("cannot gather the metrics\n");
+    } else response.writeHead(200, { "content-type": registry.contentType }).end(text);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {

@@ -10,7 +10,8 @@ import { findCondition, phaseOf } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import type { Storage, StorageEvent, StorageWatch } from "../storage/storage.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
 const PREFIX = "/registry/certificatesigningrequests/";
@@ -55,7 +56,7 @@ export async function followRequests(
   const waiting = new Map<string, Waiting>();
   const issued = new Map<string, Issued>();
   const counts = createCounts(registry);
-  addGauges(registry, clock, waiting, issued, (key) => readNotAfter(storage, key));
+  addGauges(registry, clock, waiting, issued, storage);
 
   function see(key: string, csr: CertificateSigningRequest | undefined): void {
     const phase = csr === undefined ? undefined : phaseOf(csr);
@@ -76,28 +77,21 @@ export async function followRequests(
     }
   }
 
-  let watch: StorageWatch | undefined;
-  let isOver = false;
-  async function begin(): Promise<void> {
-    const { items, revision } = await storage.list(PREFIX);
-    if (isOver) return;
-    waiting.clear();
-    issued.clear();
-    // Read from the bytes: an object that is asked for once stays in memory.
-    for (const { key, bytes } of items) see(key, JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest);
-    watch = storage.watch(PREFIX, revision, (events) => events.forEach(observe), beginAgain);
-  }
-  /** What was lost is not counted; where the store cannot be read either, the figures stay as they were. */
-  function beginAgain(): void {
-    begin().catch(() => undefined);
-  }
-  await begin();
-  return {
-    [Symbol.dispose]() {
-      isOver = true;
-      watch?.stop();
+  // What is lost between two watches is not counted; where the store cannot be read, the figures stay as they were.
+  const watch = await followStorage(storage, PREFIX, {
+    replace(items) {
+      waiting.clear();
+      issued.clear();
+      for (const stored of items) see(stored.key, decode(stored));
     },
-  };
+    apply: (events) => events.forEach(observe),
+  });
+  return { [Symbol.dispose]: () => watch.stop() };
+}
+
+/** Read from the bytes: an object that is asked for once stays in memory. */
+function decode({ bytes }: Stored): CertificateSigningRequest {
+  return JSON.parse(decoder.decode(bytes)) as CertificateSigningRequest;
 }
 
 function waitOf(csr: CertificateSigningRequest, phase: "pending" | "approved"): Waiting {
@@ -138,7 +132,7 @@ function addGauges(
   clock: Pick<Clock, "now">,
   waiting: ReadonlyMap<string, Waiting>,
   issued: ReadonlyMap<string, Issued>,
-  notAfterOf: (key: string) => Promise<number>,
+  storage: Pick<Storage, "list">,
 ): void {
   new Gauge({
     name: "tlsboot_waiting_requests",
@@ -162,7 +156,8 @@ function addGauges(
     labelNames: ["signer"],
     registers: [registry],
     async collect() {
-      await readAll(issued, notAfterOf);
+      // Where the store cannot be read, those count that have been read before.
+      await readAll(issued, storage).catch(() => undefined);
       const now = clock.now().getTime();
       const soonest = new Map<string, number>();
       for (const { signer, notAfter = Infinity } of issued.values()) {
@@ -174,22 +169,19 @@ function addGauges(
   });
 }
 
-/** Infinity for what is gone or cannot be read. */
-async function readNotAfter(storage: Pick<Storage, "get">, key: string): Promise<number> {
-  const stored = await storage.get(key);
-  if (stored === undefined) return Infinity;
-  const { status } = JSON.parse(decoder.decode(stored.bytes)) as CertificateSigningRequest;
-  return findLeafCertificate(status.certificate ?? "")?.notAfter.getTime() ?? Infinity;
-}
-
-async function readAll(
-  issued: ReadonlyMap<string, Issued>,
-  notAfterOf: (key: string) => Promise<number>,
-): Promise<void> {
+/** Reads when certificates end that were issued since somebody asked last; Infinity for what is gone or unreadable. */
+async function readAll(issued: ReadonlyMap<string, Issued>, storage: Pick<Storage, "list">): Promise<void> {
+  const unread = new Map([...issued].filter(([, { notAfter }]) => notAfter === undefined));
+  if (unread.size === 0) return;
+  const { items } = await storage.list(PREFIX);
   let read = 0;
-  for (const [key, entry] of issued) {
-    if (entry.notAfter !== undefined) continue;
-    entry.notAfter = await notAfterOf(key);
+  for (const stored of items) {
+    const entry = unread.get(stored.key);
+    if (entry === undefined) continue;
+    unread.delete(stored.key);
+    const { certificate = "" } = decode(stored).status;
+    entry.notAfter = findLeafCertificate(certificate)?.notAfter.getTime() ?? Infinity;
     if (++read % READ_AT_ONCE === 0) await setImmediate();
   }
+  for (const entry of unread.values()) entry.notAfter = Infinity;
 }

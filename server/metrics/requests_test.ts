@@ -6,6 +6,7 @@ import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { createMemoryStorage } from "../storage/memory.ts";
+import { CompactedError, type Storage } from "../storage/storage.ts";
 import { createMetricsRegistry } from "./registry.ts";
 import { followRequests } from "./requests.ts";
 
@@ -51,7 +52,7 @@ async function setUp() {
     const found = lines.find((line) => labels.every((label) => line.includes(label)));
     return found === undefined ? undefined : Number(found.split(" ").at(-1));
   };
-  const follow = () => followRequests(storage, registry, clock, [OWN]);
+  const follow = (followed: Storage = storage) => followRequests(followed, registry, clock, [OWN]);
   return { clock, storage, put, valueOf, follow, start };
 }
 
@@ -112,4 +113,74 @@ test("followRequests() counts whether a duration that was asked for was honored"
   const prefix = "apiserver_certificates_registry_csr";
   assert.equal(await valueOf(`${prefix}_requested_duration_total`, '"other"'), 2);
   assert.equal(await valueOf(`${prefix}_honored_duration_total`, '"other"'), 1);
+});
+
+/** A storage with some of its methods in other hands. */
+function withMethods(storage: Storage, methods: Partial<Storage>): Storage {
+  return new Proxy(storage, {
+    get(target, name) {
+      const member: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+test("followRequests() reads all certificates at once, and keeps what it knows when they cannot be read", async () => {
+  const { put, follow, valueOf, storage, start } = await setUp();
+  await using _ = storage;
+  await put("a", { signerName: OWN }, { days: 1 });
+  await put("b", { signerName: OWN }, { days: 2 });
+  let reads = 0;
+  let isBroken = false;
+  const read = <T>(answer: () => Promise<T>): Promise<T> => {
+    reads++;
+    return isBroken ? Promise.reject(new Error("the disk is gone")) : answer();
+  };
+  using _following = await follow(withMethods(storage, {
+    list: (prefix, options) => read(() => storage.list(prefix, options)),
+    get: (key) => read(() => storage.get(key)),
+  }));
+  reads = 0;
+  const ending = () => valueOf("tlsboot_issued_certificate_expiry_timestamp_seconds", OWN);
+  const first = start.getTime() / 1000 + 86_400;
+  assert.deepEqual([await ending(), reads], [first, 1]);
+  assert.deepEqual([await ending(), reads], [first, 1], "what is known is not read again");
+  await put("c", { signerName: OWN }, { days: 3 });
+  isBroken = true;
+  assert.deepEqual([await ending(), reads], [first, 2]);
+});
+
+test("followRequests() tries again when the storage cannot be read after its watch was lost", async () => {
+  const { put, follow, valueOf, storage } = await setUp();
+  await using _ = storage;
+  let lose: () => void = () => {};
+  let failures = 0;
+  const retries: (() => void)[] = [];
+  const later = globalThis.setTimeout;
+  using _following = await follow(withMethods(storage, {
+    list: (prefix, options) => failures-- > 0 ? Promise.reject(new Error("not yet")) : storage.list(prefix, options),
+    watch(prefix, after, onEvents, onLost) {
+      const watch = storage.watch(prefix, after, onEvents, onLost);
+      lose = () => {
+        watch.stop();
+        onLost?.(new CompactedError(1, 2));
+      };
+      return watch;
+    },
+  }));
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  try {
+    globalThis.setTimeout = ((retry: () => void) => retries.push(retry)) as unknown as typeof setTimeout;
+    failures = 2;
+    lose();
+    await turn();
+    retries.shift()?.();
+    await turn();
+    await put("missed", {});
+    retries.shift()?.();
+    await turn();
+  } finally {
+    globalThis.setTimeout = later;
+  }
+  assert.equal(await valueOf("tlsboot_waiting_requests", '"approval"', '"0s"'), 1);
 });

@@ -21,8 +21,9 @@ export function countObjects(
     async collect() {
       for (const resource of stored) {
         const { group, plural } = resource.kind;
-        const { items, remaining } = await storage.list(prefixOf(resource, ""), { limit: 1 });
-        this.set({ group, resource: plural }, items.length + remaining);
+        // What cannot be counted now stays as it was: the rest of the page tells why.
+        const page = await storage.list(prefixOf(resource, ""), { limit: 1 }).catch(() => undefined);
+        if (page !== undefined) this.set({ group, resource: plural }, page.items.length + page.remaining);
       }
     },
   });
