@@ -27,6 +27,7 @@ import { createMetrics } from "./http/metrics.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 import { followRequests } from "./metrics/requests.ts";
+import { countRejections, gaugeLevels } from "./metrics/flow_control.ts";
 import { countObjects } from "./metrics/resources.ts";
 import { limitRepeats } from "./repeated_lines.ts";
 import { createResources } from "./registry/resources.ts";
@@ -186,6 +187,9 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   });
   const resources = createResources({ authorizer, rbac });
   countObjects(registry, storage, resources);
+  const seats = options.maxRequestsInflight ?? DEFAULT_SEATS;
+  const flowControl = createFlowControl({ clock, seats, onRejected: countRejections(registry) });
+  gaugeLevels(registry, flowControl);
   const app: App = createApp({
     storage,
     clock,
@@ -196,7 +200,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,
-    flowControl: createFlowControl({ clock, seats: options.maxRequestsInflight ?? DEFAULT_SEATS }),
+    flowControl,
     audit: options.audit,
     metrics,
     checks: createHealthChecks({ storage, stopping: stopping.signal, more: options.checks ?? [] }),
