@@ -83,6 +83,8 @@ export interface Caller {
 interface Variables {
   exchange: Exchange;
   receivedAt: Date;
+  /** Aborted when the time of the request is over. */
+  over: AbortController;
   /** The connection is of no use after this answer. */
   isLast: boolean | undefined;
 }
@@ -165,6 +167,7 @@ function observe(deps: AppDeps) {
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
     const repeated = repeatedHeaders(rawHeaders);
+    const over = new AbortController();
     let streamed: Promise<void> | undefined;
     const exchange: Exchange = {
       request,
@@ -177,11 +180,12 @@ function observe(deps: AppDeps) {
         streamed = ended;
         held?.stays();
       },
-      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping])),
+      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over.signal])),
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
     context.set("receivedAt", receivedAt);
+    context.set("over", over);
     const isRefused = user === undefined && deps.stopping.aborted ? refuseWhileDraining(exchange) : undefined;
     if (info.isCut) context.res = reply(context, await respondCut(exchange, requestUri));
     else if (isRefused !== undefined) context.res = reply(context, await isRefused);
@@ -217,21 +221,15 @@ function deadline(deps: AppDeps) {
       return;
     }
     // Less than a millisecond is over before anything begins.
-    const isDone = await isDoneWithin(deps.clock, Math.floor(milliseconds), (signal) => {
-      context.set("exchange", {
-        ...exchange,
-        signal: onDemand(() => AbortSignal.any([exchange.signal(), signal])),
-      });
-      return next();
-    });
-    if (!isDone) await tellTimedOut(context);
+    if (!await isDoneWithin(deps.clock, Math.floor(milliseconds), next)) await tellTimedOut(context);
   };
 }
 
-/** What comes later is not sent. */
+/** What comes later is not sent; whoever waits for it stops, and leaves its seat. */
 async function tellTimedOut(context: AppContext): Promise<void> {
   context.res = reply(context, await respondTimedOut(context.get("exchange")));
   context.env.isOver = true;
+  context.get("over").abort(new Error("the request took longer than it had"));
 }
 
 /** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */

@@ -126,3 +126,33 @@ test("createApp() lets a body that never ends hold neither its seat nor another 
   assert.equal((await stuck).status, 504);
   await app[Symbol.asyncDispose]();
 });
+
+test("createApp() lets nobody wait for a seat whose minute is over", async () => {
+  const { app, answer, as } = await createFull();
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const body = new ReadableStream<Uint8Array>({ start: (own) => void (controller = own) });
+  const slow = app.api.app(
+    new Request(`https://api.test${WHOAMI}`, {
+      method: "POST",
+      headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
+      body,
+      duplex: "half",
+    } as RequestInit),
+    { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] },
+  );
+  await settle();
+  await app.clock.advance(50_000);
+  const busy = app.send("GET", CSRS, as("flood-token"));
+  await settle();
+  controller?.enqueue(new TextEncoder().encode("{}"));
+  controller?.close();
+  await settle();
+  await app.clock.advance(10_000);
+  assert.equal((await slow).status, 504);
+  await settle();
+  answer();
+  await busy;
+  const { text } = await app.send("GET", "/metrics");
+  assert.match(text, /^apiserver_flowcontrol_rejected_requests_total\{.*reason="cancelled"\} 1$/m);
+  await app[Symbol.asyncDispose]();
+});
