@@ -31,6 +31,7 @@ import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
 import { readTarget } from "./http/request_target.ts";
 import { servedPaths } from "./http/served_paths.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
+import { SharedEncodings } from "./http/shared_encodings.ts";
 import { sourceIpsOf } from "./http/source_ips.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
@@ -364,7 +365,7 @@ function authorize(deps: AppDeps) {
 
 function dispatch(deps: AppDeps) {
   const groups = discoveredGroups(deps.served);
-  const handleResource = createResourceHandler(deps, deps.served);
+  const handleResource = createResourceHandler({ ...deps, encodings: new SharedEncodings() }, deps.served);
   const discovery = createDiscovery(groups, deps.serverAddress);
   const health = createHealth(deps.checks);
   const openapi = createOpenapi(

@@ -38,3 +38,21 @@ test("SharedEncodings forgets the oldest of many", () => {
   encodings.of(first, "json", encode);
   assert.equal(made, 301);
 });
+
+test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is larger", () => {
+  const encodings = new SharedEncodings();
+  let made = 0;
+  const encode = (mebibytes: number) => () => {
+    made++;
+    return new Uint8Array(mebibytes * 1_048_576);
+  };
+  const states = Array.from({ length: 9 }, (_, index) => state(index));
+  for (const each of states) encodings.of(each, "json", encode(2));
+  for (const each of states.slice(1)) encodings.of(each, "json", encode(2));
+  assert.equal(made, 9, "eight of nine are still known");
+  encodings.of(states[0]!, "json", encode(2));
+  assert.equal(made, 10);
+  const huge = state(10);
+  for (let watch = 0; watch < 2; watch++) encodings.of(huge, "json", encode(17));
+  assert.equal(made, 12);
+});

@@ -12,15 +12,17 @@ import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, baseHeaders } from "./respond.ts";
+import type { SharedEncodings } from "./shared_encodings.ts";
 import { parseIncludeObject } from "./table.ts";
 import { watchBody, watchContentType } from "./watch_stream.ts";
 
 /** kube-apiserver's `--min-request-timeout`: a watch without `timeoutSeconds` lives this long, up to twice. */
 const MIN_WATCH_MS = 1_800_000;
 
-/** What a watch needs, and who is told how much is sent. */
+/** What a watch needs and shares with others, and who is told how much is sent. */
 export interface WatchDeps extends RegistryDeps {
   readonly metrics?: Pick<Metrics, "watched">;
+  readonly encodings: SharedEncodings;
 }
 
 /** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
@@ -47,6 +49,7 @@ export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exc
     representation,
     includeObject,
     clock: deps.clock,
+    encodings: deps.encodings,
     compressed,
     onEvents: (count: number) => deps.metrics?.watched(watched, count),
     onEnd: ended.resolve,

@@ -18,7 +18,7 @@ import type { AnswerStream } from "./answer.ts";
 import { storedJson, type Wire, wireOf } from "./encoding.ts";
 import type { Representation } from "./negotiation.ts";
 import { gzipMember } from "./gzip_member.ts";
-import { SharedEncodings } from "./shared_encodings.ts";
+import type { SharedEncodings } from "./shared_encodings.ts";
 import { type IncludeObject, tableOf } from "./table.ts";
 
 /** How the events of one watch are written. */
@@ -27,6 +27,8 @@ export interface WatchFormat {
   readonly representation: Representation;
   readonly includeObject: IncludeObject;
   readonly clock: Clock;
+  /** What is shared with other watches. */
+  readonly encodings: SharedEncodings;
   /** By gzip, what is sent together as a member of its own. */
   readonly compressed: boolean;
   /** Is told how many events were sent. */
@@ -191,7 +193,7 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
     const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
     if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
-      return sharedEvent(format.resource.kind, event.type, event.stored, protobuf);
+      return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
     }
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
@@ -268,10 +270,14 @@ function encodeError(error: unknown, protobuf: boolean): Uint8Array {
 
 const LINE_END = Buffer.from("}\n");
 
-const encodings = new SharedEncodings();
-
 /** An event with a whole stored object, encoded once for all watches. */
-function sharedEvent(kind: Kind, type: string, stored: Stored, protobuf: boolean): Uint8Array {
+function sharedEvent(
+  encodings: SharedEncodings,
+  kind: Kind,
+  type: string,
+  stored: Stored,
+  protobuf: boolean,
+): Uint8Array {
   const { apiVersion, kind: name } = wireOf(kind);
   return encodings.of(stored, `${protobuf ? "protobuf" : "json"} ${type} ${apiVersion} ${name}`, () => {
     if (!protobuf) return storedLine(kind, type, stored);
