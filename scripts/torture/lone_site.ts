@@ -1,7 +1,8 @@
 /** One server on a database of its own, killed as often as it can start. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createTorturedServer, findDatabaseFault, findServerPort, type TorturedServer } from "./server.ts";
+import { findServerPort } from "../../tests/support/temp.ts";
+import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import type { TorturedSite, TorturedSiteOptions } from "./site.ts";
 
 /** Folders whose making is cut off, so many kills one. */
@@ -16,7 +17,7 @@ const KILLS_PER_CHECK = 4;
 /** Makes one; `kills` is how many are wanted. */
 export async function createLoneSite(options: TorturedSiteOptions, kills: number): Promise<TorturedSite> {
   const { folder, clock, random, pause, hasTime, newestShown, onFault } = options;
-  const port = await findServerPort(random);
+  const port = await findServerPort();
   const server = createTorturedServer(join(folder, "data"), port);
   const counts = { kills: 0, killedStarting: 0, checks: 0 };
   /** How long starts take, for kills in the middle of one. */
@@ -39,7 +40,7 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
   async function killBirths(): Promise<void> {
     const births = Math.max(1, Math.floor(kills / KILLS_PER_BIRTH));
     for (let birth = 0; birth < births && hasTime(); birth++) {
-      await using born = createTorturedServer(join(folder, `birth-${birth}`), await findServerPort(random));
+      await using born = createTorturedServer(join(folder, `birth-${birth}`), await findServerPort());
       born.start();
       await pause(random.float() * startMs);
       await kill(born, true);

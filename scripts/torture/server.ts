@@ -1,21 +1,13 @@
 /** The server under torture: the real program on one folder and one port, started and killed again and again. */
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
-import type { Random } from "../../core/ports.ts";
 import { type Running, startTlsboot } from "../../tests/support/child.ts";
 
 /** How long a start may take on a machine that does other things too. */
 const START_WITHIN_MS = 60_000;
-
-/**
- * Below the ports that systems give to outgoing connections (32768 on Linux): a client that asks a server which is down
- * could be given the very port, be connected to itself, and keep the server from it.
- */
-const [LOWEST_PORT, PORTS] = [20_000, 10_000];
 
 /** The newest revision: of a change, or of a deletion that is forgotten by now. */
 const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
@@ -31,20 +23,6 @@ export interface TorturedServer extends AsyncDisposable {
   kill(): Promise<void>;
   /** What the last start said. */
   stderr(): string;
-}
-
-/** A port that was free a moment ago, and that no client is given. */
-export async function findServerPort(random: Random): Promise<number> {
-  while (true) {
-    const port = LOWEST_PORT + Math.floor(random.float() * PORTS);
-    const probe = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      probe.once("error", () => resolve(false));
-      probe.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise<void>((resolve) => probe.close(() => resolve()));
-    if (isFree) return port;
-  }
 }
 
 /** A server on a folder and a port, with more flags; nothing is started yet. */

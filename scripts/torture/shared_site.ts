@@ -2,8 +2,9 @@
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Etcd, startEtcd } from "../../tests/interop/support/etcd.ts";
+import { findServerPort } from "../../tests/support/temp.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
-import { createTorturedServer, findServerPort, type TorturedServer } from "./server.ts";
+import { createTorturedServer, type TorturedServer } from "./server.ts";
 import type { KillCounts, TorturedSite, TorturedSiteOptions } from "./site.ts";
 
 /** A majority of them stays. */
@@ -19,12 +20,11 @@ const LONGEST_START_MS = 2_000;
 
 /** Starts etcd and the load balancer; the servers are started by `begin`. */
 export async function createSharedSite(options: TorturedSiteOptions, servers: number): Promise<TorturedSite> {
-  const findPort = (): Promise<number> => findServerPort(options.random);
-  const etcd = await startEtcd({ members: MEMBERS, findPort });
+  const etcd = await startEtcd({ members: MEMBERS });
   try {
     const ports: number[] = [];
-    while (ports.length < servers) ports.push(await findPort());
-    const port = await findPort();
+    while (ports.length < servers) ports.push(await findServerPort());
+    const port = await findServerPort();
     return new SharedSite(options, etcd, ports, port, await startBalancer(port, ports));
   } catch (error) {
     await etcd[Symbol.asyncDispose]();

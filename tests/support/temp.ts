@@ -1,9 +1,16 @@
 /** Temporary folders and free ports. */
+import { randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+/**
+ * Below the ports that systems give to outgoing connections (32768 on Linux): a client that asks a server which is down
+ * could be given the very port, be connected to itself, and keep the server from it.
+ */
+const [LOWEST_SERVER_PORT, SERVER_PORTS] = [20_000, 10_000];
 
 /** A folder that is removed at the end of the scope. */
 export interface TempFolder extends AsyncDisposable {
@@ -21,11 +28,34 @@ export async function createTempFolder(): Promise<TempFolder> {
   };
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** A port of 127.0.0.1 that was free a moment ago, for a server that stays. */
 export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
+  const port = await probe(0);
+  if (port === undefined) throw new Error("127.0.0.1 has no free port");
   return port;
+}
+
+const given = new Set<number>();
+
+/** The same for a server that goes and comes back: no client is given this port meanwhile, and no second caller. */
+export async function findServerPort(): Promise<number> {
+  while (true) {
+    const port = LOWEST_SERVER_PORT + randomInt(SERVER_PORTS);
+    if (given.has(port) || await probe(port) === undefined) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+/** The port that was listened on, undefined when it is taken. */
+async function probe(port: number): Promise<number | undefined> {
+  const server = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (!isFree) return undefined;
+  const address = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return address.port;
 }

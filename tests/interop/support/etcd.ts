@@ -1,7 +1,7 @@
 /** A real etcd on loopback, of one member or three. */
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, start } from "../../support/child.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../../support/temp.ts";
 
 /** One member. */
 export interface EtcdMember {
@@ -34,29 +34,36 @@ export interface EtcdOptions {
   readonly flags?: readonly string[];
   /** Where clients find it. */
   readonly address?: string;
-  /** For its ports. */
-  readonly findPort?: () => Promise<number>;
   /** The name of the peer: another release. */
   readonly release?: "etcd" | "etcd-3.5";
   /** Set where `flags` give it certificates. */
   readonly isTls?: boolean;
 }
 
+interface MemberPlan {
+  readonly name: string;
+  readonly client: string;
+  /** Here nobody asks for a certificate. */
+  readonly metrics: string;
+  readonly peer: string;
+}
+
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false, findPort = findFreePort } =
-    options;
+  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false } = options;
   const folder = await createTempFolder();
-  const plans = await Promise.all(Array.from({ length: members }, async (_, index) => ({
-    name: `m${index}`,
-    client: `${isTls ? "https" : "http"}://${address}:${await findPort()}`,
-    // Here nobody asks for a certificate.
-    metrics: `http://127.0.0.1:${await findPort()}`,
-    peer: `http://127.0.0.1:${await findPort()}`,
-  })));
+  const plans: MemberPlan[] = [];
+  while (plans.length < members) {
+    plans.push({
+      name: `m${plans.length}`,
+      client: `${isTls ? "https" : "http"}://${address}:${await findServerPort()}`,
+      metrics: `http://127.0.0.1:${await findServerPort()}`,
+      peer: `http://127.0.0.1:${await findServerPort()}`,
+    });
+  }
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const running = new Map<string, Running>();
-  const launch = ({ name, client, metrics, peer }: (typeof plans)[number]) =>
+  const launch = ({ name, client, metrics, peer }: MemberPlan) =>
     void running.set(
       name,
       start(peerPath(release), [
