@@ -169,7 +169,7 @@ async function compactedRevision(url: string): Promise<number> {
 }
 
 test("a server that is cut off from etcd stops acknowledging, says so in /readyz, and recovers", async () => {
-  await using network = await createNetworkNamespace("tlsboot-cut", 77);
+  await using network = await createNetworkNamespace();
   await using etcd = await startEtcd({ members: 3, address: network.hostAddress });
   await using folder = await createTempFolder();
   const up = ["up", "--secure-port", "6443", "--data-dir", folder.join("data"), "--etcd-servers", etcd.urls.join(",")];

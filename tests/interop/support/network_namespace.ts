@@ -1,4 +1,5 @@
 /** A network of its own for a process, joined to this one by a cable that can be pulled out. */
+import process from "node:process";
 import { runProgram } from "../../support/child.ts";
 
 /** A network namespace. Disposing it removes it. */
@@ -11,10 +12,13 @@ export interface NetworkNamespace extends AsyncDisposable {
   plug(): Promise<void>;
 }
 
-/** Makes one; needs root, and fails loudly without. */
-export async function createNetworkNamespace(name: string, network: number): Promise<NetworkNamespace> {
+/** Makes the one of this process; needs root, and fails loudly without. */
+export async function createNetworkNamespace(): Promise<NetworkNamespace> {
+  // Names of interfaces have at most 15 characters, ids of processes at most 7 digits.
+  const name = `tb-${process.pid}`;
   const [outer, inner] = [`${name}-o`, `${name}-i`];
-  const hostAddress = `169.254.${network}.1`;
+  const first = (process.pid % 64) * 4;
+  const [hostAddress, innerAddress] = [`169.254.77.${first + 1}`, `169.254.77.${first + 2}`];
   const ip = async (...args: string[]) => {
     const { code, stderr } = await runProgram("ip", args);
     if (code !== 0) throw new Error(`a split network needs root and iproute2: ip ${args.join(" ")}: ${stderr}`);
@@ -28,11 +32,12 @@ export async function createNetworkNamespace(name: string, network: number): Pro
     await ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
     await ip("address", "add", `${hostAddress}/30`, "dev", outer);
     await ip("link", "set", outer, "up");
-    await ip("-n", name, "address", "add", `169.254.${network}.2/30`, "dev", inner);
+    await ip("-n", name, "address", "add", `${innerAddress}/30`, "dev", inner);
     await ip("-n", name, "link", "set", inner, "up");
     await ip("-n", name, "link", "set", "lo", "up");
   } catch (error) {
-    await remove();
+    // The first error tells more.
+    await remove().catch(() => undefined);
     throw error;
   }
   return {
