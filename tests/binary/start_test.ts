@@ -1,4 +1,7 @@
-/** What a start of the file costs beside its own Node: processor time, as wall-clock time belongs to whoever else runs. */
+/**
+ * What a start of the file costs beside its own Node: processor time, as wall-clock time belongs to whoever else runs.
+ * The bounds are loose, for machines that do other things too; the aims are the business of `deno task bench`.
+ */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ensureNode } from "../../scripts/node_runtime.ts";
@@ -8,10 +11,8 @@ import { createTempFolder } from "../support/temp.ts";
 import { hostFile } from "./support/released.ts";
 
 const RUNS = 15;
-/** The aim. */
-const VERSION_TIMES = 1.5;
-/** Not the aim, which is 2: docs/size.md has what was measured and what it is made of. */
-const GET_CSR_TIMES = 3.8;
+/** Above what docs/size.md has as measured: 1.3 and 3.1. */
+const [VERSION_TIMES, GET_CSR_TIMES] = [2.5, 6];
 
 /** bash tells the seconds of user and system. */
 const TIMED = 'TIMEFORMAT="%3U %3S"; time "$@" >/dev/null 2>&1';
@@ -48,7 +49,7 @@ test(`tlsboot version takes less than ${VERSION_TIMES} times what node -e 0 take
   assert.ok(times < VERSION_TIMES, `it takes ${times.toFixed(2)} times as much`);
 });
 
-test("tlsboot get csr takes no more than docs/size.md says", async () => {
+test(`tlsboot get csr takes less than ${GET_CSR_TIMES} times what node -e 0 takes`, async () => {
   await using folder = await createTempFolder();
   await using site = await startSiteProcess(folder);
   const times = await timesOfNode([hostFile(), "get", "csr", "--data-dir", site.data]);
