@@ -1,7 +1,7 @@
 /**
  * `deno task overload`: attacks a running `tlsboot up` in every way of `scripts/overload/attacks.ts`, one after another,
  * while an honest client asks on. Prints a table of memory and of the honest client's times; fails when an honest
- * request is not answered, or memory is beyond its bound.
+ * request is not answered, none was made, the honest client or the server has ended, or memory is beyond its bound.
  *
  * Usage: overload.ts [--scale N] [--seconds N] [--seed N] [words of the attacks]
  */
@@ -14,9 +14,12 @@ import { createTempFolder } from "../tests/support/temp.ts";
 import { type Machine, readMachine } from "./bench/machine.ts";
 import { sourcesOn } from "./bench/program.ts";
 import { ensureNode } from "./node_runtime.ts";
+import { type Account, type Answer, createAccount, missingKinds } from "./overload/account.ts";
 import { type Attack, ATTACKS } from "./overload/attacks.ts";
 
 const REST_MS = 2_000;
+/** Longer than the honest client waits for all that it asks from one probe to the next. */
+const ANSWERED_WITHIN_MS = 120_000;
 /** No attack may make the server larger than this. */
 const MAX_RSS_MB = 1_200;
 
@@ -27,18 +30,14 @@ interface Figures {
   readonly admin: Times;
   readonly probe: Times;
   readonly failed: number;
+  /** The kinds of honest requests that nobody answered or made. */
+  readonly missing: readonly string[];
   readonly logLines: number;
 }
 
 interface Times {
   readonly p50: number;
   readonly p99: number;
-}
-
-interface Answer {
-  readonly kind: "admin" | "probe";
-  readonly code: number;
-  readonly ms: number;
 }
 
 async function main(): Promise<number> {
@@ -55,6 +54,10 @@ async function main(): Promise<number> {
     throw new Error("--scale is above 0 and up to 1, --seconds above 0, --seed a whole number");
   }
   const chosen = ATTACKS.filter(({ name }) => positionals.every((word) => name.includes(word)));
+  if (chosen.length === 0) {
+    const names = ATTACKS.map(({ name }) => `  ${name}\n`).join("");
+    throw new Error(`no attack has the words ${positionals.join(", ")} in its name; there are:\n${names}`);
+  }
   const node = await ensureNode();
   await using folder = await createTempFolder();
   const data = folder.join("data");
@@ -68,7 +71,8 @@ async function main(): Promise<number> {
     port,
     join(data, "admin.kubeconfig"),
   ]);
-  const site = { server, honest, port: Number(port), token, scale, seed, ms: seconds * 1000 };
+  const account = createAccount(() => honest.stdout());
+  const site = { server, honest, account, port: Number(port), token, scale, seed, ms: seconds * 1000 };
 
   const calm = await besiege(site, { name: "no attack", run: () => Promise.resolve() });
   const figures = [calm];
@@ -78,16 +82,20 @@ async function main(): Promise<number> {
   }
   const how = `scale ${scale}, ${seconds} s each, seed ${seed}`;
   process.stdout.write(`${formatFigures(figures)}\n${formatMachine(readMachine(node))}, ${how}\n`);
-  const isBad = ({ failed, rss }: Figures) => failed > 0 || rss.peak > MAX_RSS_MB;
-  for (const { name, failed, rss } of figures.filter(isBad)) {
-    process.stderr.write(`${name}: ${failed} honest requests failed, ${rss.peak} MB at most\n`);
+  const isBad = ({ failed, missing, rss }: Figures) => failed > 0 || missing.length > 0 || rss.peak > MAX_RSS_MB;
+  for (const { name, failed, missing, rss } of figures.filter(isBad)) {
+    const none = missing.map((kind) => `, no answer to ${kind}`).join("");
+    process.stderr.write(`${name}: ${failed} honest requests failed${none}, ${rss.peak} MB at most\n`);
   }
-  return server.hasEnded() || figures.some(isBad) ? 1 : 0;
+  const ended = Object.entries({ server, honest }).filter(([, running]) => running.hasEnded());
+  for (const [name, running] of ended) process.stderr.write(`${name} has ended: ${running.stderr().slice(-2_000)}\n`);
+  return ended.length > 0 || figures.some(isBad) ? 1 : 0;
 }
 
 interface Site {
   readonly server: Running;
   readonly honest: Running;
+  readonly account: Account;
   readonly port: number;
   readonly token: string;
   readonly scale: number;
@@ -97,7 +105,7 @@ interface Site {
 
 async function besiege(site: Site, attack: Attack): Promise<Figures> {
   const before = await readRss(site.server.pid);
-  const [from, linesBefore] = [site.honest.stdout().length, linesOf(site.server)];
+  const linesBefore = linesOf(site.server);
   let peak = before;
   const sampling = setInterval(() => {
     readRss(site.server.pid).then((rss) => peak = Math.max(peak, rss), () => undefined);
@@ -107,18 +115,30 @@ async function besiege(site: Site, attack: Attack): Promise<Figures> {
   const target = { ...site, random: randomFrom(site.seed), signal: over.signal };
   await Promise.all([attack.run(target), new Promise((resolve) => over.signal.addEventListener("abort", resolve))]);
   clearTimeout(timer);
-  const answers = answersIn(site.honest.stdout().slice(from));
+  const during = [...site.account.take(), ...await answersOfEachKind(site)];
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   clearInterval(sampling);
-  const timesOf = (kind: Answer["kind"]) => times(answers.filter((answer) => answer.kind === kind));
+  const timesOf = (kind: Answer["kind"]) => times(during.filter((answer) => answer.kind === kind));
   return {
     name: attack.name,
     rss: { before, peak, after: await readRss(site.server.pid) },
     admin: timesOf("admin"),
     probe: timesOf("probe"),
-    failed: answers.filter(({ code }) => code !== 200).length,
+    failed: [...during, ...site.account.take()].filter(({ code }) => code !== 200).length,
+    missing: missingKinds(during),
     logLines: linesOf(site.server) - linesBefore,
   };
+}
+
+/** Waits for one more of each: what an attack keeps from being answered counts as its own. */
+async function answersOfEachKind({ honest, account }: Site): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
+    answers.push(...account.take());
+    if (missingKinds(answers).length === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return answers;
 }
 
 async function readRss(pid: number): Promise<number> {
@@ -128,11 +148,6 @@ async function readRss(pid: number): Promise<number> {
 
 function linesOf(running: Running): number {
   return running.stderr().split("\n").length;
-}
-
-function answersIn(text: string): readonly Answer[] {
-  const from = text.indexOf("{");
-  return text.slice(from).split("\n").filter((line) => line.endsWith("}")).map((line) => JSON.parse(line) as Answer);
 }
 
 function times(answers: readonly Answer[]): Times {

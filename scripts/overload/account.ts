@@ -1,0 +1,37 @@
+/** The account of an honest client: every answer that it was given, none left out and none counted twice. */
+
+/** Kinds of requests that an honest client makes. */
+export const KINDS = ["admin", "probe"] as const;
+
+/** One answer, as `honest.ts` prints it. */
+export interface Answer {
+  readonly kind: (typeof KINDS)[number];
+  /** 0 when there was none. */
+  readonly code: number;
+  readonly ms: number;
+}
+
+/** What has been printed so far, read once. */
+export interface Account {
+  /** The answers that nobody has taken yet. */
+  take(): readonly Answer[];
+}
+
+/** Makes one of a text that grows by lines. */
+export function createAccount(text: () => string): Account {
+  let read = 0;
+  return {
+    take() {
+      const all = text();
+      const end = all.lastIndexOf("\n") + 1;
+      const lines = all.slice(read, end).split("\n").filter((line) => line !== "");
+      read = Math.max(read, end);
+      return lines.map((line) => JSON.parse(line) as Answer);
+    },
+  };
+}
+
+/** The kinds of which there is no answer. */
+export function missingKinds(answers: readonly Answer[]): readonly Answer["kind"][] {
+  return KINDS.filter((kind) => !answers.some((answer) => answer.kind === kind));
+}
