@@ -1,7 +1,9 @@
 /** Backup and restore as an operator does it: beside a server at work, into a new folder, with processes that die. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { chmod, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -182,26 +184,34 @@ test("a backup that is killed leaves no file that looks like one, a restore that
   }
   const good = folder.join("good.backup");
   assert.equal((await runTlsboot(["backup", good, "--data-dir", folder.join("data"), ...seal])).code, 0);
-  for (const after of [150, 400, 700, 1_000]) {
-    await killed(["backup", folder.join("a.backup"), "--data-dir", folder.join("data"), ...seal], after);
-    const left = await readdir(folder.path);
-    if (left.includes("a.backup")) {
-      const verified = await runTlsboot(["backup", folder.join("a.backup"), "--verify", ...open]);
+  const data = ["--data-dir", folder.join("data"), ...seal];
+  const hits = { backup: 0, restore: 0 };
+  for (const afterMs of [0, 5, 20, 50]) {
+    const [backup, root] = [folder.join(`${afterMs}.backup`), folder.join(`${afterMs}`)];
+    if (await killed(["backup", backup, ...data], `${backup}.tmp`, afterMs)) hits.backup += 1;
+    if (existsSync(backup)) {
+      const verified = await runTlsboot(["backup", backup, "--verify", ...open]);
       assert.equal(verified.code, 0, verified.stderr);
     }
-    await killed(["restore", good, "--data-dir", folder.join("new"), ...open], after);
-    if ((await readdir(folder.path)).includes("new")) {
-      assert.deepEqual(await readdir(folder.join("new")).then((names) => names.includes("tlsboot.db")), true);
-      break;
-    }
+    if (await killed(["restore", good, "--data-dir", root, ...open], `${root}.restoring`, afterMs)) hits.restore += 1;
+    if (existsSync(root)) assert.ok((await readdir(root)).includes("tlsboot.db"));
+    // What was left half done is in nobody's way.
+    const made = await runTlsboot(["backup", backup, "--force", ...data]);
+    assert.equal(made.code, 0, made.stderr);
+    const restored = await runTlsboot(["restore", good, "--data-dir", root, "--force", ...open]);
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.ok(!existsSync(`${backup}.tmp`) && !existsSync(`${root}.restoring`));
   }
-  // What was left half done is in nobody's way.
-  const again = await runTlsboot(["restore", good, "--data-dir", folder.join("new"), "--force", ...open]);
-  assert.equal(again.code, 0, again.stderr);
-  assert.ok(!(await readdir(folder.path)).includes("new.restoring"));
+  assert.ok(hits.backup > 0 && hits.restore > 0, JSON.stringify(hits));
 });
 
-async function killed(args: readonly string[], afterMs: number): Promise<void> {
+/** Kills it so long after the first sight of its unfinished work; answers whether that was before its end. */
+async function killed(args: readonly string[], unfinished: string, afterMs: number): Promise<boolean> {
   await using running = startTlsboot(args, { cwd: ROOT });
-  await Promise.race([running.finished(), new Promise((resolve) => setTimeout(resolve, afterMs))]);
+  while (!existsSync(unfinished) && !running.hasEnded()) await delay(1);
+  await delay(afterMs);
+  const isHit = existsSync(unfinished) && !running.hasEnded();
+  running.kill("SIGKILL");
+  await running.finished();
+  return isHit;
 }
