@@ -5,7 +5,8 @@ import process from "node:process";
 import { test } from "node:test";
 import { isAppError, messageOf } from "../core/errors.ts";
 import { encodePem } from "../core/pki/pem.ts";
-import { buildChainCases, type ChainCase, type Verdict } from "../tests/support/chain_cases.ts";
+import { buildChainCases, type ChainCase } from "../tests/support/chain_cases.ts";
+import type { Verdict } from "../tests/support/chain_drafts.ts";
 import { createTlsTransport } from "./transport.ts";
 
 const NEVER = new AbortController().signal;

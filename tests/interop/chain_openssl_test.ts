@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodePem } from "../../core/pki/pem.ts";
-import { buildChainCases, type ChainCase, type Verdict } from "../support/chain_cases.ts";
+import { buildChainCases, type ChainCase } from "../support/chain_cases.ts";
+import type { Verdict } from "../support/chain_drafts.ts";
 import { runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 

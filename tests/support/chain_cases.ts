@@ -5,6 +5,33 @@
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
 import {
+  AUTHORITY,
+  authority,
+  below,
+  CERT_SIGN,
+  CLIENT,
+  constrained,
+  CRL_SIGN,
+  type Draft,
+  HOST,
+  identified,
+  LEAF,
+  leaf,
+  limited,
+  lower,
+  many,
+  named,
+  NAMES,
+  type Outline,
+  root,
+  SERVER,
+  tower,
+  twins,
+  UNKNOWN,
+  upper,
+  type Verdict,
+} from "./chain_drafts.ts";
+import {
   alternativeNames,
   authorityKeyId,
   basicConstraints,
@@ -15,12 +42,8 @@ import {
   marked,
   nameConstraints,
   type OddCertificate,
-  type OddExtension,
   subjectKeyId,
 } from "./odd_certificate.ts";
-
-/** What is to become of it. */
-export type Verdict = "accept" | "refuse";
 
 /** One case. */
 export interface ChainCase {
@@ -37,67 +60,6 @@ export interface ChainCase {
   readonly isAboutHost: boolean;
   /** The key of the leaf. */
   readonly key: PrivateKey;
-}
-
-/** A certificate in short: what is not said is as it should be. */
-interface Draft {
-  readonly subject: string;
-  readonly issuer: string;
-  /** Hours from now. */
-  readonly from?: number;
-  readonly to?: number;
-  readonly version?: 1 | 3;
-  readonly extensions: readonly OddExtension[];
-  /** By name; the subject's own when absent. */
-  readonly key?: string;
-  /** By name; the issuer's own when absent. */
-  readonly signer?: string;
-  readonly isSha1?: boolean;
-  readonly isOfTwoAlgorithms?: boolean;
-}
-
-interface Outline {
-  readonly name: string;
-  readonly want: Verdict;
-  readonly rustls?: Verdict;
-  readonly leaf?: Draft;
-  readonly behind?: readonly Draft[];
-  readonly roots?: readonly Draft[];
-  readonly host?: string;
-  readonly isAboutHost?: true;
-}
-
-const HOST = "n1.example.org";
-const SERVER = 1;
-const CLIENT = 2;
-const DIGITAL_SIGNATURE = 0;
-const CERT_SIGN = 5;
-const CRL_SIGN = 6;
-const UNKNOWN = "1.3.6.1.4.1.55555.1";
-
-const NAMES = alternativeNames(`DNS:${HOST}`, "IP:127.0.0.1");
-const LEAF = [keyUsage(DIGITAL_SIGNATURE), extendedKeyUsage(SERVER), NAMES];
-const AUTHORITY = [basicConstraints(true), keyUsage(CERT_SIGN)];
-
-function leaf(issuer: string, edit: Partial<Draft> = {}): Draft {
-  return { subject: "leaf", issuer, extensions: LEAF, ...edit };
-}
-
-function authority(subject: string, issuer: string, edit: Partial<Draft> = {}): Draft {
-  return { subject, issuer, extensions: AUTHORITY, ...edit };
-}
-
-const root = authority("root", "root");
-const upper = authority("upper", "root");
-const lower = authority("lower", "upper");
-
-/** The root's constraints, or those of the CA below it. */
-function constrained(permitted: readonly string[], excluded?: readonly string[]): Draft {
-  return { ...upper, extensions: [...AUTHORITY, nameConstraints(permitted, excluded)] };
-}
-
-function below(behind: Draft, edit: Partial<Draft> = {}): Pick<Outline, "leaf" | "behind"> {
-  return { leaf: leaf(behind.subject, edit), behind: [behind] };
 }
 
 const PATHS: readonly Outline[] = [
@@ -392,33 +354,4 @@ export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> 
 
 function draftsOf({ leaf: own = leaf("root"), behind = [], roots = [root] }: Outline): readonly Draft[] {
   return [own, ...behind, ...roots];
-}
-
-/** With key identifiers, by which a runtime that never turns back finds the right CA of a name at once. */
-function identified(ca: Draft, own: string, issuer?: string): Draft {
-  const ids = [subjectKeyId(own), ...(issuer === undefined ? [] : [authorityKeyId(issuer)])];
-  return { ...ca, extensions: [...ca.extensions, ...ids] };
-}
-
-function limited(ca: Draft, maxPathLength: number): Draft {
-  return { ...ca, extensions: [basicConstraints(true, maxPathLength), keyUsage(CERT_SIGN)] };
-}
-
-function tower(height: number): Pick<Outline, "leaf" | "behind"> {
-  const floors = Array.from({ length: height }, (_, index) => index);
-  const behind = floors.map((floor) => authority(`floor ${floor}`, floor === 0 ? "root" : `floor ${floor - 1}`));
-  return { leaf: leaf(`floor ${height - 1}`), behind: behind.reverse() };
-}
-
-function twins(count: number): readonly Draft[] {
-  return Array.from({ length: count }, () => authority("twin", "twin"));
-}
-
-function many(count: number): readonly string[] {
-  return Array.from({ length: count }, (_, index) => `DNS:n${index}.example.org`);
-}
-
-function named(name: string, want: Verdict, names: readonly string[], host = HOST): Outline {
-  const extensions = [extendedKeyUsage(SERVER), alternativeNames(...names)];
-  return { name, want, host, isAboutHost: true, leaf: leaf("root", { extensions }) };
 }
