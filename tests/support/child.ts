@@ -96,6 +96,11 @@ async function endOf(running: Running, words: readonly string[]): Promise<Finish
   }
 }
 
+/** By its pid while it lives: on Deno `kill` of the child does nothing once it has sent a signal, whichever it was. */
+function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(pid, signal);
+}
+
 /** Starts any program. */
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Running {
   const child: ChildProcess = spawn(command, [...args], {
@@ -131,7 +136,7 @@ export function start(command: string, args: readonly string[], options: StartOp
     stdout: () => output.stdout,
     stderr: () => output.stderr,
     hasEnded: () => ended !== undefined,
-    kill: (signal) => void child.kill(signal),
+    kill: (signal) => sendSignal(child, signal),
     finished: () => finished,
     waitFor(pattern, timeoutMs = 60_000, stream) {
       const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
@@ -153,7 +158,7 @@ export function start(command: string, args: readonly string[], options: StartOp
       });
     },
     async [Symbol.asyncDispose]() {
-      if (ended === undefined) child.kill("SIGKILL");
+      if (ended === undefined) sendSignal(child, "SIGKILL");
       await finished.catch(() => undefined);
     },
   };
