@@ -13,7 +13,7 @@ export interface HeldBody {
   onGivenUp(tell: () => void): void;
   /** Its request is served: it still counts, but is given up no more. */
   keep(): void;
-  /** Nothing is held any more. */
+  /** Nothing is held any more, whatever comes. */
   release(): void;
 }
 
@@ -25,10 +25,12 @@ export function createBodyBudget(limitBytes: number): { open(): HeldBody; readon
   class Body implements HeldBody {
     bytes = 0;
     isGivenUp = false;
+    #isReleased = false;
     #tell: (() => void) | undefined;
 
     grow(bytes: number): void {
-      if (this.isGivenUp) return;
+      // What still arrives of a request that has been answered is thrown away.
+      if (this.#isReleased) return;
       held.add(this);
       this.bytes += bytes;
       total += bytes;
@@ -50,6 +52,7 @@ export function createBodyBudget(limitBytes: number): { open(): HeldBody; readon
     }
 
     release(): void {
+      this.#isReleased = true;
       held.delete(this);
       total -= this.bytes;
       this.bytes = 0;
