@@ -1,4 +1,7 @@
-/** Metrics of flow control, under kube-apiserver's names. */
+/**
+ * Metrics of flow control, under kube-apiserver's names where they have its labels: what is served and what waits is
+ * counted by priority level alone here, and so has names of ours.
+ */
 import { Counter, Gauge } from "prom-client";
 import type { FlowControl, FlowControlOptions, LevelFigures } from "../flowcontrol/flow_control.ts";
 import type { MetricsRegistry } from "./registry.ts";
@@ -20,7 +23,7 @@ export function countRejections(registry: MetricsRegistry): NonNullable<FlowCont
 export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowControl, "figures">): void {
   const gauge = (name: string, help: string, figure: keyof LevelFigures) =>
     new Gauge({
-      name: `apiserver_flowcontrol_${name}`,
+      name,
       help,
       labelNames: ["priority_level"],
       registers: [registry],
@@ -28,7 +31,7 @@ export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowCon
         for (const [level, of] of Object.entries(figures())) this.set({ priority_level: level }, of[figure]);
       },
     });
-  gauge("current_executing_requests", "Requests that are being served, by priority level.", "seated");
-  gauge("current_inqueue_requests", "Requests that wait for a seat, by priority level.", "waiting");
-  gauge("nominal_limit_seats", "Seats of a priority level itself.", "seats");
+  gauge("tlsboot_flowcontrol_executing_requests", "Requests that are being served, by priority level.", "seated");
+  gauge("tlsboot_flowcontrol_inqueue_requests", "Requests that wait for a seat, by priority level.", "waiting");
+  gauge("apiserver_flowcontrol_nominal_limit_seats", "Seats of a priority level itself.", "seats");
 }

@@ -17,22 +17,21 @@ test("flow control is told of by level: who is served, who waits, who was turned
   const { signal } = new AbortController();
   await flow.enter(place, signal);
   const late = assert.rejects(flow.enter(place, signal), OverloadError);
-  const hasLine = async (line: string) =>
-    assert.ok((await registry.metrics()).split("\n").includes(`apiserver_flowcontrol_${line}`), line);
-  await hasLine('current_executing_requests{priority_level="system"} 1');
-  await hasLine('current_inqueue_requests{priority_level="system"} 1');
-  await hasLine('nominal_limit_seats{priority_level="system"} 1');
+  const hasLine = async (line: string) => assert.ok((await registry.metrics()).split("\n").includes(line), line);
+  await hasLine('tlsboot_flowcontrol_executing_requests{priority_level="system"} 1');
+  await hasLine('tlsboot_flowcontrol_inqueue_requests{priority_level="system"} 1');
+  await hasLine('apiserver_flowcontrol_nominal_limit_seats{priority_level="system"} 1');
   await clock.advance(15_000);
   await late;
-  await hasLine('current_inqueue_requests{priority_level="system"} 0');
+  await hasLine('tlsboot_flowcontrol_inqueue_requests{priority_level="system"} 0');
   await hasLine(
-    'rejected_requests_total{priority_level="system",flow_schema="system-nodes",reason="time-out"} 1',
+    'apiserver_flowcontrol_rejected_requests_total{priority_level="system",flow_schema="system-nodes",reason="time-out"} 1',
   );
 });
 
 test("createApi() tells of its flow control in its metrics", async () => {
   await using app = await createTestApp();
   const { text } = await app.send("GET", "/metrics");
-  assert.match(text, /^apiserver_flowcontrol_current_executing_requests\{priority_level="node-high"\} 0$/m);
+  assert.match(text, /^tlsboot_flowcontrol_executing_requests\{priority_level="node-high"\} 0$/m);
   assert.match(text, /^# TYPE apiserver_flowcontrol_rejected_requests_total counter$/m);
 });
