@@ -9,6 +9,7 @@ import { checkPrivate } from "../authority/private_file.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import { readRequired } from "./required_file.ts";
 
 /** The flags that say it. */
 export type EtcdSettings = Pick<
@@ -72,10 +73,4 @@ async function readCertificate(
   throw new AppError("key_invalid", `cannot use "${certificatePath}" and "${keyPath}" for etcd: ${pair.error}`, {
     hint: "give a PEM certificate with --etcd-certfile and its unencrypted key with --etcd-keyfile",
   });
-}
-
-async function readRequired(path: string, { files, cwd }: Place): Promise<string> {
-  const text = await files.readText(resolve(cwd, path));
-  if (text !== undefined) return text;
-  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
 }

@@ -33,6 +33,7 @@ import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
 import { openStorage } from "./storage.ts";
 import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
+import { readRequired } from "./required_file.ts";
 
 /** What a site needs of the machine. */
 export interface SiteDeps {
@@ -270,12 +271,6 @@ async function readTokenFile(settings: Settings<ServerFlags>, deps: SiteDeps): P
   }
   for (const warning of parsed.value.warnings) deps.logger.warn("token file", { warning });
   return parsed.value;
-}
-
-async function readRequired(path: string, deps: SiteDeps): Promise<string> {
-  const text = await deps.files.readText(resolve(deps.cwd, path));
-  if (text !== undefined) return text;
-  throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });
 }
 
 /** A URL that a client can call: an unspecified address means this machine. */
