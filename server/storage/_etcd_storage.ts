@@ -177,9 +177,7 @@ export class EtcdStorage implements Storage {
   async #write(request: GuardedWrite): Promise<{ readonly succeeded: boolean; readonly revision: number }> {
     const { mirror } = this.#parts;
     const { succeeded, revision, current } = await this.#writeWithLease(request);
-    if (succeeded) await mirror.reach(revision, false);
-    else if (current !== undefined) await mirror.reach(current.modRevision, true);
-    else await mirror.reach(revision, true);
+    await mirror.reach(current?.modRevision ?? revision, !succeeded);
     return { succeeded, revision };
   }
 
