@@ -141,15 +141,21 @@ test("enter() gives a seat that was lent back to its level before others borrow 
 
 const MIB = 1_048_576;
 
-test("Share.hold() gives up a body that waits for a seat after it was read, and it waits no more", async () => {
-  const { flow, rejected } = createTight();
-  const read = await flow.enter(place("read"), open);
+/** A large body that has been read and waits for the seat that another request has taken meanwhile. */
+async function createWaitingBody() {
+  const tight = createTight();
+  const read = await tight.flow.enter(place("read"), open);
   read.hold(100 * MIB);
   const sending = Promise.withResolvers<string>();
   const sent = read.aside(() => sending.promise);
-  const busy = await flow.enter(place("busy"), open);
+  const busy = await tight.flow.enter(place("busy"), open);
   sending.resolve("body");
   await new Promise((resolve) => setImmediate(resolve));
+  return { ...tight, read, sent, busy };
+}
+
+test("Share.hold() gives up a body that waits for a seat after it was read, and it waits no more", async () => {
+  const { flow, rejected, read, sent, busy } = await createWaitingBody();
   assert.equal(flow.figures()["global-default"].waiting, 1);
   const other = await flow.enter({ level: "system", flow: "other" }, open);
   other.hold(50 * MIB);
@@ -161,14 +167,7 @@ test("Share.hold() gives up a body that waits for a seat after it was read, and 
 });
 
 test("Share.hold() gives up a body between its seat and its service, and the seat is free again", async () => {
-  const { flow, rejected } = createTight();
-  const read = await flow.enter(place("read"), open);
-  read.hold(100 * MIB);
-  const sending = Promise.withResolvers<string>();
-  const sent = read.aside(() => sending.promise);
-  const busy = await flow.enter(place("busy"), open);
-  sending.resolve("body");
-  await new Promise((resolve) => setImmediate(resolve));
+  const { flow, rejected, read, sent, busy } = await createWaitingBody();
   const other = await flow.enter({ level: "system", flow: "other" }, open);
   busy.leave();
   other.hold(50 * MIB);

@@ -10,11 +10,9 @@ import { createSystemClock } from "../../cli/system.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
-import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 
 // Certificates live in the machine's own time: TLS stacks look at no other.
 const clock = createSystemClock();
@@ -61,23 +59,7 @@ async function servingPair(authority: IssuingCa) {
 }
 
 function start(edit: Partial<ServerOptions> = {}): Promise<Server> {
-  return startServer({
-    storage: createMemoryStorage({ clock }),
-    clock,
-    random: createSeededRandom(),
-    logger: createMemoryLogger(),
-    bindAddress: "127.0.0.1",
-    port: 0,
-    serving,
-    clientCaPem: ca.caPem,
-    tokenFile: undefined,
-    bootstrapTokens: false,
-    anonymous: true,
-    audit: undefined,
-    version: { gitVersion: "v1.37.2" },
-    objects: [],
-    ...edit,
-  });
+  return startServer(memoryServerOptions(clock, { serving, clientCaPem: ca.caPem, ...edit }));
 }
 
 interface Credentials {

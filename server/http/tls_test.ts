@@ -5,10 +5,8 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { createSystemClock } from "../../cli/system.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
-import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { type Server, startServer } from "../server.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 
 const clock = createSystemClock();
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -25,22 +23,10 @@ before(async () => {
   const key = await generatePrivateKey("ecdsa-p256");
   const subject = { commonName: "tester", organizations: ["dev"] };
   credentials = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
-  server = await startServer({
-    storage: createMemoryStorage({ clock }),
-    clock,
-    random: createSeededRandom(),
-    logger: createMemoryLogger(),
-    bindAddress: "127.0.0.1",
-    port: 0,
+  server = await startServer(memoryServerOptions(clock, {
     serving: { certificatePem, privateKeyPem: keyPem },
     clientCaPem: ca.caPem,
-    tokenFile: undefined,
-    bootstrapTokens: false,
-    anonymous: true,
-    audit: undefined,
-    version: { gitVersion: "v1.37.2" },
-    objects: [],
-  });
+  }));
 });
 
 after(() => server[Symbol.asyncDispose]());

@@ -6,8 +6,8 @@ import type { GuardLimits } from "../../server/http/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";
+import { memoryServerOptions } from "./memory_server.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
-import { createSeededRandom } from "./seeded_random.ts";
 
 /** Tokens of users of different groups. */
 export const TOKENS = { admin: "admin-token", node: "node-token", attacker: "attacker-token", honest: "honest-token" };
@@ -39,24 +39,16 @@ export async function startBesieged(
   if (!tokenFile.ok) throw new Error("the token file is wrong");
   const logger = createMemoryLogger();
   const storage = createMemoryStorage({ clock });
-  const server = await startServer({
+  const server = await startServer(memoryServerOptions(clock, {
     storage,
-    clock,
-    random: createSeededRandom(),
     logger,
-    bindAddress: "127.0.0.1",
-    port: 0,
     serving: { certificatePem, privateKeyPem: keyPem },
     clientCaPem: ca.caPem,
     tokenFile: tokenFile.value,
     bootstrapTokens: true,
-    anonymous: true,
-    audit: undefined,
-    version: { gitVersion: "v1.37.2" },
-    objects: [],
     connectionLimits,
     maxRequestsInflight,
-  });
+  }));
   return {
     server,
     port: server.port,

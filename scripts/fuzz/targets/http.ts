@@ -12,7 +12,7 @@ import { startServer } from "../../../server/server.ts";
 import { createMemoryStorage } from "../../../server/storage/memory.ts";
 import { createIssuingCa, issueServing } from "../../../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../../tests/support/memory_logger.ts";
-import { createSeededRandom } from "../../../tests/support/seeded_random.ts";
+import { memoryServerOptions } from "../../../tests/support/memory_server.ts";
 import { join } from "../mutate.ts";
 import { assertHolds } from "../oracle.ts";
 import { type Bytes, bytesOf, type Target } from "../target.ts";
@@ -40,22 +40,14 @@ export async function http(): Promise<Target> {
   if (!tokens.ok) throw new Error(tokens.error);
   const logger = createMemoryLogger();
   const storage = createMemoryStorage({ clock });
-  const server = await startServer({
+  const server = await startServer(memoryServerOptions(clock, {
     storage,
-    clock,
-    random: createSeededRandom(),
     logger,
-    bindAddress: "127.0.0.1",
-    port: 0,
     serving: { certificatePem, privateKeyPem: keyPem },
     clientCaPem: ca.caPem,
     tokenFile: tokens.value,
     bootstrapTokens: true,
-    anonymous: true,
-    audit: undefined,
-    version: { gitVersion: "v1.37.2" },
-    objects: [],
-  });
+  }));
   const client: Client = { port: server.port, ca: ca.caPem };
   const before = process.memoryUsage().rss;
   return {

@@ -1,0 +1,28 @@
+/** What a server over real sockets needs that keeps nothing: objects in memory, a free port on loopback. */
+import type { Clock } from "../../core/ports.ts";
+import type { ServerOptions } from "../../server/server.ts";
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { createMemoryLogger } from "./memory_logger.ts";
+import { createSeededRandom } from "./seeded_random.ts";
+
+/** What each test says for itself. */
+export type MemoryServerEdit = Pick<ServerOptions, "serving" | "clientCaPem"> & Partial<ServerOptions>;
+
+/** Options of a server without tokens of any kind, unless the edit says otherwise. */
+export function memoryServerOptions(clock: Clock, edit: MemoryServerEdit): ServerOptions {
+  return {
+    storage: createMemoryStorage({ clock }),
+    clock,
+    random: createSeededRandom(),
+    logger: createMemoryLogger(),
+    bindAddress: "127.0.0.1",
+    port: 0,
+    tokenFile: undefined,
+    bootstrapTokens: false,
+    anonymous: true,
+    audit: undefined,
+    version: { gitVersion: "v1.37.2" },
+    objects: [],
+    ...edit,
+  };
+}
