@@ -1,5 +1,5 @@
 /** The one way in which secrets are compared; the architecture test lets there be no other. */
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 
 /**
  * Tells whether two texts are equal, in a time that tells nothing of where they differ: their digests are compared, so
@@ -10,5 +10,5 @@ export function equalsInConstantTime(a: string, b: string): boolean {
 }
 
 function digestOf(text: string): Uint8Array {
-  return createHash("sha256").update(text, "utf8").digest();
+  return hash("sha256", text, "buffer");
 }

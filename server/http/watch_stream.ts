@@ -184,6 +184,10 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
   const encodeOne = (event: WatchEvent): Uint8Array => {
     const type = event.type;
     if (event.type === "ERROR") return encodeError(event.error, protobuf);
+    // Its bytes are at hand; the object of a state that was written over since would be read from them again.
+    if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
+      return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
+    }
     const object = objectOf(event);
     if (format.representation.as === "Table") {
       const line = { type, object: tableObject(format, event, object, columnsSent) };
@@ -192,9 +196,6 @@ function createEventEncoder(format: WatchFormat): EventEncoder {
     }
     const wire = format.representation.as === "object" ? wireOf(format.resource.kind) : partialWire(format);
     const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
-    if (format.representation.as === "object" && (event.type === "ADDED" || event.type === "MODIFIED")) {
-      return sharedEvent(format.encodings, format.resource.kind, event.type, event.stored, protobuf);
-    }
     if (protobuf) {
       const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
       return encodeWatchFrame(type, raw);
