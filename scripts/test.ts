@@ -96,19 +96,30 @@ async function main(): Promise<number> {
   }
 }
 
-/** The terminal belongs to the files that run one after another; the long ones are shown at their end. */
+/**
+ * Most tests wait most of the time, so that files run in two lanes side by side, a process each, and the long ones in
+ * one of their own. The terminal belongs to the first lane; the others are shown when they have ended.
+ */
 async function runOnDeno(files: readonly string[], reports: string): Promise<Counts> {
-  const long = files.filter((file) => LONG.includes(file));
-  const short = files.filter((file) => !LONG.includes(file));
-  const report = (name: string) => join(reports, `deno-${name}.xml`);
-  const args = (name: string) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report(name)}`];
-  const aside = long.map((file, index) => runAside(process.execPath, [...args(`${index}`), file]));
-  // With no file at all Deno is asked too, and its report says that nothing was run.
-  const isAlone = short.length === 0 && long.length > 0;
-  if (!isAlone) await run(process.execPath, [...args("short"), ...short]);
+  const [first = [], ...others] = lanesOf(files);
+  const report = (name: number) => join(reports, `deno-${name}.xml`);
+  const args = (lane: readonly string[], name: number) => [
+    ...["test", "-A", "--no-check", "--quiet", `--junit-path=${report(name)}`, ...lane],
+  ];
+  const aside = others.map((lane, index) => runAside(process.execPath, args(lane, index + 1)));
+  await run(process.execPath, args(first, 0));
   for (const output of await Promise.all(aside)) process.stdout.write(output);
-  const names = [...(isAlone ? [] : ["short"]), ...long.keys()];
-  return sumOf(await Promise.all(names.map((name) => readCounts(report(`${name}`)))));
+  return sumOf(await Promise.all([0, ...others.map((_, index) => index + 1)].map((name) => readCounts(report(name)))));
+}
+
+/** At least one, since with no file at all Deno is asked too, and its report says that nothing was run. */
+function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
+  const short = files.filter((file) => !LONG.includes(file));
+  const lanes = [
+    ...[0, 1].map((lane) => short.filter((_, index) => index % 2 === lane)),
+    ...files.filter((file) => LONG.includes(file)).map((file) => [file]),
+  ].filter((lane) => lane.length > 0);
+  return lanes.length === 0 ? [[]] : lanes;
 }
 
 function sumOf(counts: readonly Counts[]): Counts {
