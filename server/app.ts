@@ -85,7 +85,7 @@ interface Variables {
   exchange: Exchange;
   receivedAt: Date;
   /** Aborted when the time of the request is over. */
-  over: AbortController;
+  over: () => AbortController;
   /** The connection is of no use after this answer. */
   isLast: boolean | undefined;
 }
@@ -168,7 +168,7 @@ function observe(deps: AppDeps) {
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
     const repeated = repeatedHeaders(rawHeaders);
-    const over = new AbortController();
+    const over = onDemand(() => new AbortController());
     let streamed: Promise<void> | undefined;
     const exchange: Exchange = {
       request,
@@ -181,7 +181,7 @@ function observe(deps: AppDeps) {
         streamed = ended;
         held?.stays();
       },
-      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over.signal])),
+      signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);
@@ -230,7 +230,7 @@ function deadline(deps: AppDeps) {
 async function tellTimedOut(context: AppContext): Promise<void> {
   context.res = reply(context, await respondTimedOut(context.get("exchange")));
   context.env.isOver = true;
-  context.get("over").abort(new Error("the request took longer than it had"));
+  context.get("over")().abort(new Error("the request took longer than it had"));
 }
 
 /** kube-apiserver fails on a path that names a verb and no resource before it does anything else. */
@@ -337,7 +337,7 @@ function takeSeat(deps: AppDeps) {
     const exchange = context.get("exchange");
     const place = context.env.user === undefined ? placeOf(exchange.user, exchange.info) : undefined;
     if (place === undefined) return await next();
-    const share = await deps.flowControl.enter(place, exchange.signal());
+    const share = await deps.flowControl.enter(place, exchange.signal);
     try {
       context.set("exchange", { ...exchange, share });
       await next();

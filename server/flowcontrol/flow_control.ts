@@ -31,8 +31,8 @@ export interface LevelFigures {
 
 /** Decides which request is served when. */
 export interface FlowControl {
-  /** Waits for a seat. Throws OverloadError. */
-  enter(place: Place, signal: AbortSignal): Promise<Share>;
+  /** Waits for a seat, unless there is one. The signal ends the wait. Throws OverloadError. */
+  enter(place: Place, signal: () => AbortSignal): Promise<Share>;
   figures(): Readonly<Record<LevelName, LevelFigures>>;
 }
 
@@ -63,14 +63,14 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
   const budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 
   /** At once when nobody of the level waits and there is a seat. */
-  function sit(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> | undefined {
-    if (signal.aborted) return Promise.reject(reject(place, "cancelled"));
-    if (queues[place.level].size > 0 || !maySit(seats, seated, place.level)) return wait(place, signal, body);
+  function sit(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
+    if (queues[place.level].size > 0 || !maySit(seats, seated, place.level)) return wait(place, signal(), body);
     seated[place.level]++;
     return undefined;
   }
 
   async function wait(place: Place, signal: AbortSignal, body?: HeldBody): Promise<void> {
+    if (signal.aborted) throw reject(place, "cancelled");
     const { promise, resolve, reject: fail } = Promise.withResolvers<void>();
     const done = new AbortController();
     const waiting: Waiting = {
@@ -113,7 +113,7 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
     }
   }
 
-  function shareOf(place: Place, signal: AbortSignal): Share {
+  function shareOf(place: Place, signal: () => AbortSignal): Share {
     const body: HeldBody = budget.open();
     let isSeated = true;
     return {

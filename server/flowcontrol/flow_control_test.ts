@@ -5,7 +5,8 @@ import { createFlowControl, type Share } from "./flow_control.ts";
 import { OverloadError } from "./overload_error.ts";
 import type { Place } from "./priority_levels.ts";
 
-const open = new AbortController().signal;
+const { signal } = new AbortController();
+const open = () => signal;
 const place = (flow: string): Place => ({ level: "global-default", flow });
 
 /** One seat for each level, and nothing to borrow. */
@@ -83,7 +84,7 @@ test("enter() forgets a client that goes away while it waits", async () => {
   const { flow, rejected } = createTight();
   await flow.enter(place("a"), open);
   const client = new AbortController();
-  const gone = assert.rejects(flow.enter(place("b"), client.signal), OverloadError);
+  const gone = assert.rejects(flow.enter(place("b"), () => client.signal), OverloadError);
   client.abort(new Error("gone"));
   await gone;
   assert.deepEqual(rejected, ["cancelled"]);

@@ -46,7 +46,7 @@ export function representationFor(exchange: Exchange, can: Convertible): Represe
 /** GET of one object, also of a subresource. */
 export async function handleGet(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
-  const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal());
+  const stored = await getObject(deps, target, exchange.query.get("resourceVersion") ?? "", exchange.signal);
   return respondStored(deps, exchange, 200, target.resource, stored, representation);
 }
 
@@ -98,7 +98,7 @@ export async function handleList(deps: RegistryDeps, target: Target, exchange: E
   const representation = representationFor(exchange, listConvertible(target));
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
-  const list = await listObjects(deps, target, options, exchange.signal());
+  const list = await listObjects(deps, target, options, exchange.signal);
   return respondList(deps, exchange, target.resource, list, representation);
 }
 

@@ -66,6 +66,9 @@ export function watchBody(
   return new WatchStream(watching, format, timing, signal);
 }
 
+/** One for all: what makes an error is its stack, at which nobody looks, and a thousand watches end in a second. */
+const OVER = new Error("the watch is over");
+
 class WatchStream implements AnswerStream {
   readonly #watching: Watching;
   readonly #format: WatchFormat;
@@ -106,7 +109,7 @@ class WatchStream implements AnswerStream {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#watching[Symbol.dispose]();
     this.#format.onEnd();
-    this.#over.abort(new Error("the watch is over"));
+    this.#over.abort(OVER);
     this.#wake();
   }
 

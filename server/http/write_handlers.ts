@@ -109,7 +109,7 @@ export async function handleDeleteCollection(
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
   const options = await readDeleteOptions(exchange, true);
-  const { objects, ...listed } = await deleteCollection(deps, target, query, options, exchange.signal());
+  const { objects, ...listed } = await deleteCollection(deps, target, query, options, exchange.signal);
   const list = { ...listed, items: objects.map((object) => ({ object, bytes: jsonBytes(object) })) };
   return respondList(deps, exchange, target.resource, list, representation);
 }

@@ -88,7 +88,7 @@ export async function deleteCollection(
   target: Target,
   query: ListQuery,
   options: DeleteOptions,
-  signal: AbortSignal,
+  signal: () => AbortSignal,
 ): Promise<DeletedCollection> {
   const list = await listObjects(deps, target, query, signal);
   const objects: KubeObject[] = [];

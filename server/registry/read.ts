@@ -55,7 +55,7 @@ export async function getObject(
   deps: RegistryDeps,
   target: Target,
   resourceVersion: string,
-  signal: AbortSignal,
+  signal: () => AbortSignal,
 ): Promise<Stored> {
   if (resourceVersion !== "" && resourceVersion !== "0") {
     const revision = parseRevision(resourceVersion);
@@ -76,7 +76,7 @@ export async function listObjects(
   deps: RegistryDeps,
   target: Target,
   query: ListQuery,
-  signal: AbortSignal,
+  signal: () => AbortSignal,
 ): Promise<ListAnswer> {
   const prefix = prefixOf(target.resource, target.namespace);
   const start = await startOf(deps, target.resource, query, signal);
@@ -141,8 +141,8 @@ export function parseUintText(text: string): string {
   return `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
 }
 
-/** Waits until the store has reached a revision; StatusError 504 when it does not. */
-export async function waitForRevision(deps: RegistryDeps, revision: number, signal: AbortSignal): Promise<void> {
+/** Waits until the store has reached a revision, which most do not have to; StatusError 504 when it does not. */
+export async function waitForRevision(deps: RegistryDeps, revision: number, signal: () => AbortSignal): Promise<void> {
   const { storage, clock } = deps;
   if (storage.revision() >= revision) return;
   // It may have been learnt at another server of a store that is shared, which may not have told us of it by itself. A
@@ -152,7 +152,7 @@ export async function waitForRevision(deps: RegistryDeps, revision: number, sign
   while (storage.revision() < revision) {
     const leftMs = deadline - clock.elapsedMs();
     if (leftMs <= 0) throw tooLargeResourceVersion(revision, storage.revision());
-    await clock.sleep(Math.min(leftMs, 50), signal);
+    await clock.sleep(Math.min(leftMs, 50), signal());
   }
 }
 
@@ -167,7 +167,12 @@ interface Start {
   readonly isCached: boolean;
 }
 
-async function startOf(deps: RegistryDeps, resource: Resource, query: ListQuery, signal: AbortSignal): Promise<Start> {
+async function startOf(
+  deps: RegistryDeps,
+  resource: Resource,
+  query: ListQuery,
+  signal: () => AbortSignal,
+): Promise<Start> {
   const isCached = resource.uncached !== true;
   // The watch cache answers version 0 with all that it has.
   const limit = isCached && query.resourceVersion === "0" ? 0 : query.limit;

@@ -186,10 +186,10 @@ test("a read of a revision that another server was told of asks the store for it
   let revision = 7;
   const storage = { revision: () => revision, catchUp: async () => void (revision = 9) };
   const deps = { storage, clock } as unknown as RegistryDeps;
-  const waiting = waitForRevision(deps, 9, new AbortController().signal);
+  const waiting = waitForRevision(deps, 9, () => new AbortController().signal);
   await clock.advance(50);
   await waiting;
-  const late = waitForRevision(deps, 10, new AbortController().signal);
+  const late = waitForRevision(deps, 10, () => new AbortController().signal);
   const refused = assert.rejects(late, /Too large resource version: 10, current: 9/);
   await clock.advance(3_000);
   await refused;

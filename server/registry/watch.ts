@@ -62,7 +62,7 @@ export async function openWatch(
   const prefix = watchedPrefix(target, start);
   const queue = new EventQueue(deps.storage);
   try {
-    await waitForRevision(deps, start.notBefore, signal);
+    await waitForRevision(deps, start.notBefore, () => signal);
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
     queue.fail(error);
@@ -76,7 +76,7 @@ export async function openWatch(
       continueToken: "",
       resourceVersion: "",
       resourceVersionMatch: "",
-    }, signal);
+    }, () => signal);
     if (start.initialEvents) queue.begin(list.items.map((stored) => ({ type: "ADDED", stored })), list.revision);
     if (start.initialEventsEnd) {
       queue.push([{ type: "BOOKMARK", revision: list.revision, initialEventsEnd: true }], list.revision);
