@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"flag"
@@ -9,20 +10,18 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"k8s.io/client-go/rest"
 )
 
-// cfsslMode has requests signed by `cfssl serve` at the server of the kubeconfig, with the same keys as a storm: a few
+// cfsslMode has requests signed by `cfssl serve` at the servers of the kubeconfigs, with the same keys as a storm: a few
 // connections that stay open, each of which sends one request after another and checks the certificate.
-func cfsslMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func cfsslMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	count := flags.Int("nodes", 200, "certificates")
 	clients := flags.Int("clients", 1, "connections")
-	return func(config *rest.Config) (any, error) {
+	return func(_ context.Context, to servers) (any, error) {
 		if *count < 1 || *clients < 1 {
 			return nil, fmt.Errorf("-nodes and -clients must be at least 1")
 		}
-		queues, err := newMachines(config, "cfssl", *count, *clients)
+		queues, err := newMachines(to, "cfssl", *count, *clients)
 		if err != nil {
 			return nil, err
 		}
@@ -33,9 +32,8 @@ func cfsslMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 				Transport: &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}},
 			}
 		}
-		address := config.Host + "/api/v1/cfssl/sign"
 		return bootstrapAll(queues, func(index int, each *machine) error {
-			issued, err := signWithCfssl(wires[index], address, each.request)
+			issued, err := signWithCfssl(wires[index], to.at(index).Host+"/api/v1/cfssl/sign", each.request)
 			if err != nil {
 				return err
 			}

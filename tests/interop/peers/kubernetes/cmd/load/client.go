@@ -34,10 +34,11 @@ func newClient(shared *rest.Config) (*typed.CertificatesV1Client, error) {
 	return typed.NewForConfig(config)
 }
 
-func newClients(shared *rest.Config, count int) ([]*typed.CertificatesV1Client, error) {
+// newClients are spread over the servers.
+func newClients(to servers, count int) ([]*typed.CertificatesV1Client, error) {
 	clients := make([]*typed.CertificatesV1Client, count)
 	for index := range clients {
-		client, err := newClient(shared)
+		client, err := newClient(to.at(index))
 		if err != nil {
 			return nil, err
 		}
@@ -61,6 +62,7 @@ func newRequest(node string) (*ecdsa.PrivateKey, []byte, error) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}), nil
 }
 
+// newObject leaves its name to the server, as kubelet does.
 func newObject(signer string, request []byte) *certificatesv1.CertificateSigningRequest {
 	return &certificatesv1.CertificateSigningRequest{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "load-"},

@@ -7,7 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	typed "k8s.io/client-go/kubernetes/typed/certificates/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -16,19 +19,20 @@ type createFacts struct {
 	Clients  int     `json:"clients"`
 	Seconds  float64 `json:"seconds"`
 	// Rate is of acknowledged requests, per second.
-	Rate float64 `json:"rate"`
+	Rate    float64 `json:"rate"`
+	Retries int     `json:"retries"`
 	times
 }
 
 // createMode posts requests from a few connections, each the next one as soon as the last is acknowledged. They are for
 // a signer that nobody is: it is the way from the wire to the disk that is measured. Keys and requests are made, and
 // the connections opened, before the clock starts.
-func createMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func createMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	count := flags.Int("requests", 1000, "requests to create")
 	clients := flags.Int("clients", 16, "connections")
 	signer := flags.String("signer", unsigned, "signer that they are for")
 	keys := flags.Int("keys", 1000, "different keys, which requests share in turn")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *count < 1 || *clients < 1 || *keys < 1 {
 			return nil, fmt.Errorf("-requests, -clients and -keys must be at least 1")
 		}
@@ -40,18 +44,24 @@ func createMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 			}
 			requests[index] = request
 		}
-		return create(config, requests, *count, *clients, *signer)
+		return create(ctx, to, requests, *count, *clients, *signer)
 	}
 }
 
-func create(config *rest.Config, requests [][]byte, count, connections int, signer string) (*createFacts, error) {
-	ctx := context.Background()
-	clients, err := newClients(config, connections)
+func create(
+	ctx context.Context,
+	to servers,
+	requests [][]byte,
+	count, connections int,
+	signer string,
+) (*createFacts, error) {
+	clients, err := newClients(to, connections)
 	if err != nil {
 		return nil, err
 	}
+	var patient patience
 	for _, client := range clients {
-		if err := touch(ctx, client.RESTClient()); err != nil {
+		if err := patient.touch(ctx, client.RESTClient()); err != nil {
 			return nil, err
 		}
 	}
@@ -65,8 +75,7 @@ func create(config *rest.Config, requests [][]byte, count, connections int, sign
 				return nil
 			}
 			posted := time.Now()
-			object := newObject(signer, requests[number%len(requests)])
-			if _, err := client.Create(ctx, object, metav1.CreateOptions{}); err != nil {
+			if _, err := patient.post(ctx, client, signer, requests[number%len(requests)]); err != nil {
 				return fmt.Errorf("request %d: %w", number, err)
 			}
 			took[number] = time.Since(posted)
@@ -77,11 +86,36 @@ func create(config *rest.Config, requests [][]byte, count, connections int, sign
 		return nil, failures[0]
 	}
 	return &createFacts{
-		Requests: count, Clients: connections, Seconds: seconds, Rate: float64(count) / seconds, times: timesOf(took),
+		Requests: count, Clients: connections, Seconds: seconds, Rate: float64(count) / seconds,
+		Retries: patient.retries(), times: timesOf(took),
 	}, nil
 }
 
 // touch opens the connection of a client.
-func touch(ctx context.Context, client rest.Interface) error {
-	return client.Get().AbsPath("/version").Do(ctx).Error()
+func (p *patience) touch(ctx context.Context, client rest.Interface) error {
+	return p.persist(ctx, func() error { return client.Get().AbsPath("/version").Do(ctx).Error() })
 }
+
+// post creates one request. Its name is made here, as random as one that a server makes: when the answer is lost, the
+// request is known by it the second time, and is not created twice.
+func (p *patience) post(
+	ctx context.Context,
+	client typed.CertificateSigningRequestInterface,
+	signer string,
+	request []byte,
+) (name string, err error) {
+	object := newObject(signer, request)
+	object.Name, object.GenerateName = object.GenerateName+rand.String(nameLength), ""
+	isFirst := true
+	return object.Name, p.persist(ctx, func() error {
+		_, err := client.Create(ctx, object, metav1.CreateOptions{})
+		if !isFirst && apierrors.IsAlreadyExists(err) {
+			err = nil
+		}
+		isFirst = false
+		return err
+	})
+}
+
+// nameLength has no two of a hundred thousand meet.
+const nameLength = 12

@@ -18,20 +18,21 @@ type idleFacts struct {
 	Connections int     `json:"connections"`
 	Opened      float64 `json:"opened"`
 	// Alive are the connections that still answered at the end.
-	Alive int `json:"alive"`
+	Alive   int `json:"alive"`
+	Retries int `json:"retries"`
 }
 
 // idleMode opens connections, one request on each, and leaves them alone until it is told to end (SIGTERM). It says
 // on its error output when they are open; at the end it asks on each of them again.
-func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func idleMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	connections := flags.Int("connections", 1000, "connections")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *connections < 1 {
 			return nil, fmt.Errorf("-connections must be at least 1")
 		}
 		clients := make([]rest.Interface, *connections)
 		for index := range clients {
-			client, err := newClient(config)
+			client, err := newClient(to.at(index))
 			if err != nil {
 				return nil, err
 			}
@@ -39,28 +40,33 @@ func idleMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 		}
 		end := make(chan os.Signal, 1)
 		signal.Notify(end, syscall.SIGTERM, os.Interrupt)
+		var patient patience
 		started := time.Now()
-		if failed := touchAll(clients); failed != nil {
+		if failed := patient.touchAll(ctx, clients); failed != nil {
 			return nil, failed
 		}
 		facts := &idleFacts{Connections: *connections, Opened: time.Since(started).Seconds()}
 		if err := json.NewEncoder(os.Stderr).Encode(facts); err != nil {
 			return nil, err
 		}
-		<-end
-		if failed := touchAll(clients); failed != nil {
+		select {
+		case <-end:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("was not told to end: %w", ctx.Err())
+		}
+		if failed := patient.touchAll(ctx, clients); failed != nil {
 			return nil, failed
 		}
-		facts.Alive = len(clients)
+		facts.Alive, facts.Retries = len(clients), patient.retries()
 		return facts, nil
 	}
 }
 
-func touchAll(clients []rest.Interface) error {
+func (p *patience) touchAll(ctx context.Context, clients []rest.Interface) error {
 	var next atomic.Int64
 	_, failures := together(min(opening, len(clients)), func(int) error {
 		for index := int(next.Add(1)) - 1; index < len(clients); index = int(next.Add(1)) - 1 {
-			if err := touch(context.Background(), clients[index]); err != nil {
+			if err := p.touch(ctx, clients[index]); err != nil {
 				return fmt.Errorf("connection %d: %w", index, err)
 			}
 		}

@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	typed "k8s.io/client-go/kubernetes/typed/certificates/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -25,6 +28,7 @@ var forms = []struct{ name, accept string }{
 type listFacts struct {
 	Requests int `json:"requests"`
 	Rounds   int `json:"rounds"`
+	Retries  int `json:"retries"`
 	// Forms by name.
 	Forms map[string]formFacts `json:"forms"`
 }
@@ -35,68 +39,84 @@ type formFacts struct {
 	times
 }
 
-// listMode reads the whole list in each form, one after another, over one connection, to the last byte; nothing is
-// decoded inside the times. Answers are not compressed unless asked for: the wire is loopback.
-func listMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+// listMode reads the whole list in each form, one after another, to the last byte, over one connection to each
+// server in turn; nothing is decoded inside the times. Answers are not compressed unless asked for: the wire is loopback.
+func listMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	rounds := flags.Int("rounds", 5, "times that each form is read")
 	compressed := flags.Bool("gzip", false, "accept compressed answers")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *rounds < 1 {
 			return nil, fmt.Errorf("-rounds must be at least 1")
 		}
-		config.DisableCompression = !*compressed
-		client, err := newClient(config)
-		if err != nil {
-			return nil, err
-		}
-		ctx := context.Background()
-		whole, err := client.CertificateSigningRequests().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-		if err != nil {
-			return nil, err
-		}
-		facts := &listFacts{Requests: len(whole.Items), Rounds: *rounds, Forms: map[string]formFacts{}}
-		raw, err := rest.HTTPClientFor(config)
-		if err != nil {
-			return nil, err
+		var patient patience
+		facts := &listFacts{Rounds: *rounds, Forms: map[string]formFacts{}}
+		wires := make([]*http.Client, len(to))
+		for index, config := range to {
+			config.DisableCompression = !*compressed
+			wire, err := rest.HTTPClientFor(config)
+			if err != nil {
+				return nil, err
+			}
+			client, err := typed.NewForConfigAndClient(config, wire)
+			if err != nil {
+				return nil, err
+			}
+			err = patient.persist(ctx, func() error {
+				whole, err := client.CertificateSigningRequests().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+				if err == nil {
+					facts.Requests = len(whole.Items)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			wires[index] = wire
 		}
 		for _, form := range forms {
-			made, err := readForm(raw, config.Host+requestsPath, form.accept, *rounds)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", form.name, err)
+			made := formFacts{}
+			var took []time.Duration
+			var buffer bytes.Buffer
+			for round := range *rounds {
+				err := patient.persist(ctx, func() error {
+					started := time.Now()
+					address := to.at(round).Host + requestsPath
+					if err := readForm(ctx, wires[round%len(wires)], address, form.accept, &buffer); err != nil {
+						return err
+					}
+					took = append(took, time.Since(started))
+					return nil
+				})
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", form.name, err)
+				}
 			}
-			facts.Forms[form.name] = *made
+			made.Bytes, made.times = int64(buffer.Len()), timesOf(took)
+			facts.Forms[form.name] = made
 		}
+		facts.Retries = patient.retries()
 		return facts, nil
 	}
 }
 
-func readForm(client *http.Client, address, accept string, rounds int) (*formFacts, error) {
-	facts := &formFacts{}
-	var took []time.Duration
-	var buffer bytes.Buffer
-	for range rounds {
-		request, err := http.NewRequest(http.MethodGet, address, nil)
-		if err != nil {
-			return nil, err
-		}
-		request.Header.Set("Accept", accept)
-		buffer.Reset()
-		started := time.Now()
-		answer, err := client.Do(request)
-		if err != nil {
-			return nil, err
-		}
-		_, err = io.Copy(&buffer, answer.Body)
-		answer.Body.Close()
-		took = append(took, time.Since(started))
-		if err != nil {
-			return nil, err
-		}
-		if answer.StatusCode != http.StatusOK {
-			return nil, fmt.Errorf("%s: %.500s", answer.Status, buffer.String())
-		}
-		facts.Bytes = int64(buffer.Len())
+func readForm(ctx context.Context, client *http.Client, address, accept string, into *bytes.Buffer) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
 	}
-	facts.times = timesOf(took)
-	return facts, nil
+	request.Header.Set("Accept", accept)
+	into.Reset()
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(into, answer.Body); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return apierrors.NewGenericServerResponse(
+			answer.StatusCode, http.MethodGet, schema.GroupResource{}, "", fmt.Sprintf("%.500s", into.String()), 0, true)
+	}
+	return nil
 }

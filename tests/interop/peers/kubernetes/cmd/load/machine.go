@@ -19,8 +19,6 @@ type machine struct {
 	key     *ecdsa.PrivateKey
 	request []byte
 	client  typed.CertificateSigningRequestInterface
-	// retries are the times that nobody answered it.
-	retries int
 }
 
 func newMachine(client *typed.CertificatesV1Client, name string) (*machine, error) {
@@ -31,70 +29,43 @@ func newMachine(client *typed.CertificatesV1Client, name string) (*machine, erro
 	return &machine{name: name, key: key, request: request, client: client.CertificateSigningRequests()}, nil
 }
 
-func (m *machine) bootstrap(ctx context.Context) error {
+func (m *machine) bootstrap(ctx context.Context, patient *patience) error {
 	object := newObject(certificatesv1.KubeAPIServerClientKubeletSignerName, m.request)
 	var created *certificatesv1.CertificateSigningRequest
-	err := m.persist(ctx, func() (err error) {
+	err := patient.persist(ctx, func() (err error) {
 		created, err = m.client.Create(ctx, object, metav1.CreateOptions{})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	issued, err := m.wait(ctx, created)
+	one := stream{client: m.client, options: metav1.ListOptions{
+		FieldSelector:   fields.OneTermEqualSelector("metadata.name", created.Name).String(),
+		ResourceVersion: created.ResourceVersion,
+	}}
+	var issued []byte
+	err = patient.persist(ctx, func() error {
+		return one.read(ctx, func(kind watch.EventType, request *certificatesv1.CertificateSigningRequest) (bool, error) {
+			issued = request.Status.Certificate
+			return len(issued) > 0, refusalIn(kind, request)
+		})
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("no certificate for %s: %w", created.Name, err)
 	}
 	return m.check(issued)
 }
 
-func (m *machine) persist(ctx context.Context, act func() error) error {
-	again, err := persist(ctx, act)
-	m.retries += again
-	return err
-}
-
-func (m *machine) wait(ctx context.Context, created *certificatesv1.CertificateSigningRequest) ([]byte, error) {
-	version := created.ResourceVersion
-	for ctx.Err() == nil {
-		var events watch.Interface
-		err := m.persist(ctx, func() (err error) {
-			events, err = m.client.Watch(ctx, metav1.ListOptions{
-				FieldSelector:   fields.OneTermEqualSelector("metadata.name", created.Name).String(),
-				ResourceVersion: version,
-			})
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("watch: %w", err)
-		}
-		issued, err := take(events, &version)
-		events.Stop()
-		if err != nil || issued != nil {
-			return issued, err
+func refusalIn(kind watch.EventType, request *certificatesv1.CertificateSigningRequest) error {
+	if kind == watch.Deleted {
+		return refuse("it was deleted")
+	}
+	for _, condition := range request.Status.Conditions {
+		if condition.Type != certificatesv1.CertificateApproved {
+			return refuse("it is %s: %s", condition.Type, condition.Message)
 		}
 	}
-	return nil, fmt.Errorf("no certificate for %s: %w", created.Name, ctx.Err())
-}
-
-// take reads one watch until the certificate; nothing and no error means that the watch ended before.
-func take(events watch.Interface, version *string) ([]byte, error) {
-	for event := range events.ResultChan() {
-		request, ok := event.Object.(*certificatesv1.CertificateSigningRequest)
-		if !ok || event.Type == watch.Deleted {
-			return nil, fmt.Errorf("watch event %s: %v", event.Type, event.Object)
-		}
-		*version = request.ResourceVersion
-		for _, condition := range request.Status.Conditions {
-			if condition.Type != certificatesv1.CertificateApproved {
-				return nil, fmt.Errorf("%s is %s: %s", request.Name, condition.Type, condition.Message)
-			}
-		}
-		if len(request.Status.Certificate) > 0 {
-			return request.Status.Certificate, nil
-		}
-	}
-	return nil, nil
+	return nil
 }
 
 // check wants a certificate for this machine's own key and name.

@@ -10,23 +10,23 @@
 //	clean   all requests are deleted
 //	cfssl   nodes whose requests cfssl signs
 //
+// Clients are spread over the servers of all kubeconfigs, and ask again when an answer is lost, as long as there is time.
 // It prints one line of JSON, and ends with an error when one client did not get what it asked for.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"sort"
 	"strings"
-
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+	"time"
 )
 
 // A mode adds its flags and answers what to run once they are parsed.
-type mode func(flags *flag.FlagSet) func(config *rest.Config) (facts any, err error)
+type mode func(flags *flag.FlagSet) func(ctx context.Context, to servers) (facts any, err error)
 
 var modes = map[string]mode{
 	"storm":  stormMode,
@@ -51,16 +51,19 @@ func run(args []string) error {
 		return fmt.Errorf("the first word is one of %s", strings.Join(words(), ", "))
 	}
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
-	kubeconfig := flags.String("kubeconfig", "", "credentials of every client")
+	kubeconfigs := flags.String("kubeconfig", "", "credentials of every client; with commas, one file for each server")
+	timeout := flags.Duration("timeout", 2*time.Minute, "give up after this long")
 	act := modes[args[0]](flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	to, err := readServers(*kubeconfigs)
 	if err != nil {
 		return err
 	}
-	facts, err := act(stock(config))
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	facts, err := act(ctx, to)
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}

@@ -6,30 +6,31 @@ import (
 	"fmt"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 )
 
 type pageFacts struct {
 	Requests int     `json:"requests"`
 	Pages    int     `json:"pages"`
 	Seconds  float64 `json:"seconds"`
+	Retries  int     `json:"retries"`
 	times
 }
 
 // pageMode walks the list as kubectl and informers do: a limit, then each continue token in turn.
-func pageMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func pageMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	limit := flags.Int64("limit", 500, "items in a page")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *limit < 1 {
 			return nil, fmt.Errorf("-limit must be at least 1")
 		}
-		client, err := newClient(config)
+		client, err := newClient(to.at(0))
 		if err != nil {
 			return nil, err
 		}
-		ctx := context.Background()
-		if err := touch(ctx, client.RESTClient()); err != nil {
+		var patient patience
+		if err := patient.touch(ctx, client.RESTClient()); err != nil {
 			return nil, err
 		}
 		facts := &pageFacts{}
@@ -37,7 +38,11 @@ func pageMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 		started := time.Now()
 		for options := (metav1.ListOptions{Limit: *limit}); ; {
 			asked := time.Now()
-			page, err := client.CertificateSigningRequests().List(ctx, options)
+			var page *certificatesv1.CertificateSigningRequestList
+			err := patient.persist(ctx, func() (err error) {
+				page, err = client.CertificateSigningRequests().List(ctx, options)
+				return err
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -50,7 +55,7 @@ func pageMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
 			options.Continue = page.Continue
 		}
 		facts.Seconds = time.Since(started).Seconds()
-		facts.times = timesOf(took)
+		facts.Retries, facts.times = patient.retries(), timesOf(took)
 		return facts, nil
 	}
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,21 +17,45 @@ const (
 	longestPause = 32 * time.Second
 )
 
-// persist acts again when there was no answer, such as when a handshake took longer than client-go waits. What the
-// server said is final. It answers how many times it had to act again.
-func persist(ctx context.Context, act func() error) (int, error) {
-	pause := firstPause
-	for again := 0; ; again++ {
+// patience acts again when an answer was lost, and counts how often it had to.
+type patience struct{ again atomic.Int64 }
+
+// persist acts until there is an answer. Other answers than those of a server that is overrun are final.
+func (p *patience) persist(ctx context.Context, act func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := act()
-		var answered apierrors.APIStatus
-		if err == nil || errors.As(err, &answered) {
-			return again, err
+		if err == nil || !isLost(err) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return again, err
+			return fmt.Errorf("%w, until time was up", err)
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, longestPause)
+		p.again.Add(1)
 	}
 }
+
+func (p *patience) retries() int { return int(p.again.Load()) }
+
+// isLost says whether an error is that of nobody, such as a handshake that took longer than client-go waits, or of a
+// server that has too much to do.
+func isLost(err error) bool {
+	var answered apierrors.APIStatus
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return false
+	}
+	if !errors.As(err, &answered) {
+		return true
+	}
+	code := answered.Status().Code
+	return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
+}
+
+// A refusal is what asking again does not change, though no server said it in a Status.
+type refusal struct{ text string }
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }

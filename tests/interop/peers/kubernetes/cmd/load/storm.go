@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"time"
-
-	"k8s.io/client-go/rest"
 )
 
 type stormFacts struct {
@@ -21,31 +19,34 @@ type stormFacts struct {
 // stormMode is many machines that bootstrap: each opens a TLS connection, posts one request, watches it and takes the
 // certificate. Keys and requests are made before the clock starts, so that the seconds are the server's and the wire's.
 // With -clients, so many connections stay open and bootstrap one machine after another.
-func stormMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func stormMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	nodes := flags.Int("nodes", 200, "machines")
 	clients := flags.Int("clients", 0, "connections that share the machines; 0 for one each")
 	prefix := flags.String("prefix", "storm", "start of every node name")
-	timeout := flags.Duration("timeout", 2*time.Minute, "give up after this long")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *nodes < 1 {
 			return nil, fmt.Errorf("-nodes must be at least 1")
 		}
-		machines, err := newMachines(config, *prefix, *nodes, *clients)
+		machines, err := newMachines(to, *prefix, *nodes, *clients)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
-		defer cancel()
-		return bootstrapAll(machines, func(_ int, each *machine) error { return each.bootstrap(ctx) })
+		var patient patience
+		facts, err := bootstrapAll(machines, func(_ int, each *machine) error { return each.bootstrap(ctx, &patient) })
+		if err != nil {
+			return nil, err
+		}
+		facts.Retries = patient.retries()
+		return facts, nil
 	}
 }
 
 // newMachines answers one list of machines per connection.
-func newMachines(config *rest.Config, prefix string, count, connections int) ([][]*machine, error) {
+func newMachines(to servers, prefix string, count, connections int) ([][]*machine, error) {
 	if connections < 1 || connections > count {
 		connections = count
 	}
-	clients, err := newClients(config, connections)
+	clients, err := newClients(to, connections)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +91,5 @@ func bootstrapAll(queues [][]*machine, bootstrap func(index int, each *machine) 
 			last = end
 		}
 	}
-	facts := &stormFacts{Nodes: len(took), Seconds: last.Sub(started).Seconds(), times: timesOf(took)}
-	for _, queue := range queues {
-		for _, each := range queue {
-			facts.Retries += each.retries
-		}
-	}
-	return facts, nil
+	return &stormFacts{Nodes: len(took), Seconds: last.Sub(started).Seconds(), times: timesOf(took)}, nil
 }

@@ -11,12 +11,12 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/rest"
 )
 
 type watchFacts struct {
 	Watchers int `json:"watchers"`
 	Writes   int `json:"writes"`
+	Retries  int `json:"retries"`
 	// Opened are the seconds that it took to open all watches.
 	Opened float64 `json:"opened"`
 	// Last are times from just before a write to the last watcher's event of it.
@@ -27,48 +27,48 @@ type watchFacts struct {
 
 // watchMode opens watches of all requests, each on a connection of its own, then creates one request after another and
 // waits each time until every watcher has seen it.
-func watchMode(flags *flag.FlagSet) func(*rest.Config) (any, error) {
+func watchMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	watchers := flags.Int("watchers", 10, "watches")
 	writes := flags.Int("writes", 20, "requests to create")
-	timeout := flags.Duration("timeout", 2*time.Minute, "give up after this long")
-	return func(config *rest.Config) (any, error) {
+	return func(ctx context.Context, to servers) (any, error) {
 		if *watchers < 1 || *writes < 1 {
 			return nil, fmt.Errorf("-watchers and -writes must be at least 1")
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), *timeout)
-		defer cancel()
-		return watchWrites(ctx, config, *watchers, *writes)
+		return watchWrites(ctx, to, *watchers, *writes)
 	}
 }
 
 // opening is how many connections are opened at the same time: this mode measures events, not handshakes.
 const opening = 32
 
-func watchWrites(ctx context.Context, config *rest.Config, watchers, writes int) (*watchFacts, error) {
-	writer, err := newClient(config)
+func watchWrites(ctx context.Context, to servers, watchers, writes int) (*watchFacts, error) {
+	writer, err := newClient(to.at(0))
 	if err != nil {
 		return nil, err
 	}
-	newest, err := writer.CertificateSigningRequests().List(ctx, metav1.ListOptions{Limit: 1})
+	var patient patience
+	var newest *certificatesv1.CertificateSigningRequestList
+	err = patient.persist(ctx, func() (err error) {
+		newest, err = writer.CertificateSigningRequests().List(ctx, metav1.ListOptions{Limit: 1})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	clients, err := newClients(config, watchers)
+	clients, err := newClients(to, watchers)
 	if err != nil {
 		return nil, err
 	}
 	started := time.Now()
-	streams := make([]watch.Interface, watchers)
+	streams := make([]*stream, watchers)
 	var next atomic.Int64
 	_, failures := together(min(opening, watchers), func(int) error {
 		for index := int(next.Add(1)) - 1; index < watchers; index = int(next.Add(1)) - 1 {
-			stream, err := clients[index].CertificateSigningRequests().Watch(ctx, metav1.ListOptions{
-				ResourceVersion: newest.ResourceVersion,
-			})
-			if err != nil {
+			options := metav1.ListOptions{ResourceVersion: newest.ResourceVersion}
+			streams[index] = &stream{client: clients[index].CertificateSigningRequests(), options: options}
+			if err := patient.persist(ctx, func() error { return streams[index].open(ctx) }); err != nil {
 				return fmt.Errorf("watch %d: %w", index, err)
 			}
-			streams[index] = stream
 		}
 		return nil
 	})
@@ -81,21 +81,21 @@ func watchWrites(ctx context.Context, config *rest.Config, watchers, writes int)
 	if err != nil {
 		return nil, err
 	}
-	seen := follow(ctx, streams)
+	seen := follow(ctx, streams, &patient)
 	for range writes {
 		posted := time.Now()
-		created, err := writer.CertificateSigningRequests().Create(ctx, newObject(unsigned, request), metav1.CreateOptions{})
+		name, err := patient.post(ctx, writer.CertificateSigningRequests(), unsigned, request)
 		if err != nil {
 			return nil, err
 		}
 		acknowledged = append(acknowledged, time.Since(posted))
-		end, err := seen.by(ctx, created.Name, watchers)
+		end, err := seen.by(ctx, name, watchers)
 		if err != nil {
 			return nil, err
 		}
 		last = append(last, end.Sub(posted))
 	}
-	facts.Last, facts.Acknowledged = timesOf(last), timesOf(acknowledged)
+	facts.Last, facts.Acknowledged, facts.Retries = timesOf(last), timesOf(acknowledged), patient.retries()
 	return facts, nil
 }
 
@@ -108,20 +108,23 @@ type sightings struct {
 	failure error
 }
 
-func follow(ctx context.Context, streams []watch.Interface) *sightings {
+func follow(ctx context.Context, streams []*stream, patient *patience) *sightings {
 	s := &sightings{changed: make(chan struct{}, 1), count: map[string]int{}, at: map[string]time.Time{}}
-	for index, stream := range streams {
+	for index, each := range streams {
 		go func() {
-			for event := range stream.ResultChan() {
-				object, ok := event.Object.(*certificatesv1.CertificateSigningRequest)
-				if !ok {
-					s.note("", fmt.Errorf("watch %d: event %s: %v", index, event.Type, event.Object), 0)
-					return
-				}
-				s.note(object.Name, nil, len(streams))
-			}
+			// A stream that begins anew shows again what it has shown.
+			known := map[string]bool{}
+			err := patient.persist(ctx, func() error {
+				return each.read(ctx, func(_ watch.EventType, object *certificatesv1.CertificateSigningRequest) (bool, error) {
+					if !known[object.Name] {
+						known[object.Name] = true
+						s.note(object.Name, len(streams))
+					}
+					return false, nil
+				})
+			})
 			if ctx.Err() == nil {
-				s.note("", fmt.Errorf("watch %d ended", index), 0)
+				s.fail(fmt.Errorf("watch %d: %w", index, err))
 			}
 		}()
 	}
@@ -129,23 +132,29 @@ func follow(ctx context.Context, streams []watch.Interface) *sightings {
 }
 
 // note takes the time outside the lock, and wakes whoever waits only when there is something to see.
-func (s *sightings) note(name string, failure error, wanted int) {
+func (s *sightings) note(name string, wanted int) {
 	now := time.Now()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if failure != nil {
-		if s.failure == nil {
-			s.failure = failure
-		}
-	} else {
-		s.count[name]++
-		if now.After(s.at[name]) {
-			s.at[name] = now
-		}
-		if s.count[name] < wanted {
-			return
-		}
+	s.count[name]++
+	if now.After(s.at[name]) {
+		s.at[name] = now
 	}
+	if s.count[name] >= wanted {
+		s.wake()
+	}
+}
+
+func (s *sightings) fail(failure error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.failure == nil {
+		s.failure = failure
+	}
+	s.wake()
+}
+
+func (s *sightings) wake() {
 	select {
 	case s.changed <- struct{}{}:
 	default:
