@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, runProgram, start } from "../../support/child.ts";
@@ -53,6 +53,8 @@ export interface ControlPlaneOptions {
   readonly controllers: boolean;
   /** An etcd that others use too, and that stays its owner's; by default one of its own. */
   readonly etcd?: Etcd;
+  /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
+  readonly credentialsOf?: ControlPlane;
   /** More flags of kube-controller-manager. */
   readonly controllerFlags?: readonly string[];
   /** More flags of kube-apiserver, from the folder where they may have put files. */
@@ -68,7 +70,9 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
     await folder[Symbol.asyncDispose]();
   };
   try {
-    await writePki(folder);
+    await (options.credentialsOf === undefined
+      ? writePki(folder)
+      : cp(options.credentialsOf.folder.path, folder.path, { recursive: true }));
     const etcd = options.etcd ?? await startEtcd();
     if (options.etcd === undefined) started.push(etcd);
     const port = await findFreePort();
