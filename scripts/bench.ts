@@ -16,12 +16,13 @@ import { checkProc } from "./bench/processes.ts";
 import { type Program, releasedFile, sourcesOn } from "./bench/program.ts";
 import { type Command, formatJson, formatSection, type Section, writeSection } from "./bench/section.ts";
 import { runSteady } from "./bench/steady_command.ts";
-import { runTable } from "./bench/table_command.ts";
+import { runEtcd, runTable } from "./bench/table_command.ts";
 import { ensureNode } from "./node_runtime.ts";
 import { ensurePeers } from "./peers.ts";
 
 const RUNNERS: Readonly<Record<Command, (bench: Bench) => Promise<Section>>> = {
   table: runTable,
+  etcd: runEtcd,
   growth: runGrowth,
   idle: runIdle,
   steady: runSteady,

@@ -1,15 +1,14 @@
 /** `deno task bench capacity`: the CPU time that each thing a node asks for costs, by what the objects are kept in. */
 import type { Bench } from "./bench.ts";
-import { startEtcd } from "../../tests/interop/support/etcd.ts";
 import { storm } from "./load.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
 import { startOurServers } from "./our_servers.ts";
 import { startOurSite } from "./our_site.ts";
 import { LIFTED, startPeerSite } from "./peer_site.ts";
-import { usageOf } from "./processes.ts";
 import type { Program } from "./program.ts";
-import { formatNumber } from "./report.ts";
+import { formatNumber, formatRetries } from "./report.ts";
 import type { Section } from "./section.ts";
+import { type Site, usedBy, usedSince } from "./site.ts";
 import { medianOf } from "./stats.ts";
 
 /** How often each is asked, before `--scale`. */
@@ -17,17 +16,9 @@ const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
 /** Servers that share an etcd. */
 const SHARING = 3;
 
-/** What was started: servers, and an etcd where there is one. */
-interface Place extends AsyncDisposable {
-  readonly adminKubeconfigs: readonly string[];
-  readonly bootstrapKubeconfigs: readonly string[];
-  readonly serverPids: readonly number[];
-  readonly etcdPids: readonly number[];
-}
-
 interface Setup {
   readonly name: string;
-  start(): Promise<Place>;
+  start(): Promise<Site>;
 }
 
 /** CPU milliseconds of one act. */
@@ -35,6 +26,8 @@ interface Cost {
   readonly servers: number;
   readonly etcd: number;
   readonly perSecond: number;
+  /** Times that a client had no answer and asked again. */
+  readonly retries: number;
 }
 
 interface Act {
@@ -67,19 +60,22 @@ export async function runCapacity({ options, programs, progress, machine }: Benc
     settings: `CPU milliseconds for each act, of all servers together and of etcd, from /proc; the median of ` +
       `${options.rounds} rounds. 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
       "over a TLS connection of its own, approved and signed.",
-    head: ["servers", "act", "servers' CPU ms", "etcd's CPU ms", "acts/s here"],
+    head: ["servers", "act", "servers' CPU ms", "etcd's CPU ms", "acts/s here", "retries"],
     rows: reports.flatMap(({ setup, acts }) =>
       acts.map(({ name, costs }) => [
         setup,
         name,
-        ...(["servers", "etcd", "perSecond"] as const).map((key) =>
-          formatNumber(medianOf(costs.map((cost) => cost[key])))
-        ),
+        ...(["servers", "etcd", "perSecond"] as const).map((key) => formatNumber(medianCost(costs, key))),
+        formatRetries(medianCost(costs, "retries")),
       ])
     ),
     pictures: [],
     data: reports,
   };
+}
+
+function medianCost(costs: readonly Cost[], key: keyof Cost): number {
+  return medianOf(costs.map((cost) => cost[key]));
 }
 
 function reportOf(setup: string): CapacityReport {
@@ -88,81 +84,44 @@ function reportOf(setup: string): CapacityReport {
 
 function setupsOf(program: Program): readonly Setup[] {
   return [
-    { name: `tlsboot, ${program.form}, SQLite`, start: () => startAlone(program) },
-    { name: `tlsboot, ${program.form}, etcd`, start: () => startOnEtcd(program, 1) },
-    { name: `${SHARING} × tlsboot, ${program.form}, etcd`, start: () => startOnEtcd(program, SHARING) },
-    { name: "kube-apiserver, etcd", start: startPeer },
+    { name: `tlsboot, ${program.form}, SQLite`, start: () => startOurSite(program) },
+    { name: `tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, 1) },
+    { name: `${SHARING} × tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, SHARING) },
+    { name: "kube-apiserver, etcd", start: () => startPeerSite(LIFTED) },
   ];
 }
 
-async function startAlone(program: Program): Promise<Place> {
-  const site = await startOurSite(program);
-  return {
-    adminKubeconfigs: [site.adminKubeconfig],
-    bootstrapKubeconfigs: [site.bootstrapKubeconfig],
-    serverPids: site.pids,
-    etcdPids: [],
-    [Symbol.asyncDispose]: () => site[Symbol.asyncDispose](),
-  };
-}
-
-async function startOnEtcd(program: Program, count: number): Promise<Place> {
-  const { sites, etcd, ...rest } = await startOurServers(program, count);
-  return {
-    adminKubeconfigs: sites.map(({ adminKubeconfig }) => adminKubeconfig),
-    bootstrapKubeconfigs: sites.map(({ bootstrapKubeconfig }) => bootstrapKubeconfig),
-    serverPids: sites.flatMap(({ pids }) => pids),
-    etcdPids: etcd.pids(),
-    ...rest,
-  };
-}
-
-async function startPeer(): Promise<Place> {
-  const etcd = await startEtcd();
-  try {
-    const site = await startPeerSite(LIFTED, etcd);
-    return {
-      adminKubeconfigs: [site.adminKubeconfig],
-      bootstrapKubeconfigs: [site.bootstrapKubeconfig],
-      serverPids: site.pids,
-      etcdPids: etcd.pids(),
-      async [Symbol.asyncDispose]() {
-        await site[Symbol.asyncDispose]();
-        await etcd[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await etcd[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
 async function measureInto({ acts }: CapacityReport, setup: Setup, scale: number): Promise<void> {
-  await using place = await setup.start();
-  await using traffic = await openNodeTraffic(place.adminKubeconfigs);
+  await using site = await setup.start();
+  await using traffic = await openNodeTraffic(site.adminKubeconfigs);
   const countOf = (count: number): number => Math.max(1, Math.round(count * scale));
   const [renewals, patches, joins] = [countOf(COUNTS.renewals), countOf(COUNTS.patches), countOf(COUNTS.joins)];
-  const share = Math.max(1, Math.round(joins / place.bootstrapKubeconfigs.length));
-  const drives: readonly [number, () => Promise<unknown>][] = [
-    [renewals, () => traffic.renewLeases(renewals)],
-    [patches, () => traffic.patchStatuses(patches)],
-    [
-      share * place.bootstrapKubeconfigs.length,
-      () => Promise.all(place.bootstrapKubeconfigs.map((path, at) => storm(path, share, { prefix: `join-${at}` }))),
-    ],
+  const drives: readonly [number, () => Promise<number>][] = [
+    [renewals, () => answered(traffic.renewLeases(renewals))],
+    [patches, () => answered(traffic.patchStatuses(patches))],
+    [joins, async () => (await storm(site.bootstrapKubeconfigs, joins)).retries],
   ];
   // Cold code is not what a day costs.
   await traffic.renewLeases(countOf(WARMING));
   await traffic.patchStatuses(countOf(WARMING));
-  for (const [index, [count, drive]] of drives.entries()) acts[index]!.costs.push(await costOf(place, count, drive));
+  for (const [index, [count, drive]] of drives.entries()) acts[index]!.costs.push(await costOf(site, count, drive));
 }
 
 const WARMING = 1_000;
 
-async function costOf({ serverPids, etcdPids }: Place, count: number, drive: () => Promise<unknown>): Promise<Cost> {
-  const look = () => [serverPids, etcdPids].map((pids) => usageOf(pids).cpuSeconds);
-  const [startedAt, before] = [performance.now(), look()];
-  await drive();
-  const [servers = 0, etcd = 0] = look().map((seconds, index) => (1000 * (seconds - before[index]!)) / count);
-  return { servers, etcd, perSecond: (1000 * count) / (performance.now() - startedAt) };
+/** `drive` answers how often a client had to ask again. */
+async function costOf(site: Site, count: number, drive: () => Promise<number>): Promise<Cost> {
+  const [startedAt, before] = [performance.now(), usedBy(site)];
+  const retries = await drive();
+  const perSecond = (1000 * count) / (performance.now() - startedAt);
+  const { usage, etcd } = usedSince(before, site);
+  const ofEtcd = etcd?.cpuSeconds ?? 0;
+  const each = (seconds: number): number => (1000 * seconds) / count;
+  return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
+}
+
+/** What fails when it has no answer. */
+async function answered(act: Promise<unknown>): Promise<number> {
+  await act;
+  return 0;
 }

@@ -7,6 +7,8 @@ export interface GrowthPoint {
   readonly milliseconds: number;
   readonly megabytes: number;
   readonly cpuSeconds: number;
+  /** Times that a client had no answer and asked again. */
+  readonly retries: number;
 }
 
 /** What noise may add to a line that is flat or straight, as a factor. */

@@ -36,8 +36,9 @@ export const AXES: readonly Axis[] = [
       for (const count of counts) {
         progress(`${count} nodes`);
         await using site = await startSite();
-        const costOf = async () => ((await storm(site.bootstrapKubeconfig, count)).seconds * 1000) / count;
-        bootstrap.push(await pointOf(site, count, costOf));
+        bootstrap.push(
+          await pointOf(site, count, count, () => storm(site.bootstrapKubeconfigs, count)),
+        );
       }
       return { bootstrap };
     },
@@ -55,14 +56,13 @@ export const AXES: readonly Axis[] = [
         progress(`${count} stored requests`);
         const more = count - stored;
         points.create.push(
-          await pointOf(site, count, async () => {
-            return ((await create(site.bootstrapKubeconfig, more, CLIENTS)).seconds * 1000) / more;
-          }),
+          await pointOf(site, count, more, () => create(site.bootstrapKubeconfigs, more, CLIENTS)),
         );
         stored = count;
         points.list.push(
-          await pointOf(site, count, async () => {
-            return ((await list(site.bootstrapKubeconfig, LIST_ROUNDS)).forms.json.p50 * 1000) / count;
+          await pointOf(site, count, count, async () => {
+            const { forms, retries } = await list(site.bootstrapKubeconfigs, LIST_ROUNDS);
+            return { seconds: forms.json.p50, retries };
           }),
         );
       }
@@ -79,17 +79,27 @@ export const AXES: readonly Axis[] = [
       for (const count of counts) {
         progress(`${count} watchers`);
         await using site = await startSite();
-        const costOf = async () => ((await watch(site.bootstrapKubeconfig, count, WRITES)).last.p50 * 1000) / count;
-        event.push(await pointOf(site, count, costOf));
+        event.push(
+          await pointOf(site, count, count, async () => {
+            const { last, retries } = await watch(site.bootstrapKubeconfigs, count, WRITES);
+            return { seconds: last.p50, retries };
+          }),
+        );
       }
       return { event };
     },
   },
 ];
 
-async function pointOf(site: Site, count: number, costOf: () => Promise<number>): Promise<GrowthPoint> {
+/** What one of so many items cost. */
+async function pointOf(
+  site: Site,
+  count: number,
+  items: number,
+  act: () => Promise<{ readonly seconds: number; readonly retries: number }>,
+): Promise<GrowthPoint> {
   const before = usageOf(site.pids);
-  const milliseconds = await costOf();
+  const { seconds, retries } = await act();
   const { cpuSeconds, peakBytes } = since(before, usageOf(site.pids));
-  return { count, milliseconds, megabytes: peakBytes / 1e6, cpuSeconds };
+  return { count, milliseconds: (seconds * 1000) / items, megabytes: peakBytes / 1e6, cpuSeconds, retries };
 }

@@ -5,7 +5,7 @@ import { AXES, type Axis } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
 import { startOurSite } from "./our_site.ts";
 import { LIFTED, startPeerSite } from "./peer_site.ts";
-import { countOf, formatMet, formatNumber } from "./report.ts";
+import { countOf, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
 import type { Site } from "./site.ts";
 import { medianOf } from "./stats.ts";
@@ -55,7 +55,7 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     machine: machine(),
     settings: `Medians of ${countOf(rounds, "round")}. Memory is the most that the servers had until ` +
       "then. Aim: nothing costs more per item when there are more items, no memory bends upward.",
-    head: ["what", "side", "count", "ms each", "CPU s", "peak MB", "aim"],
+    head: ["what", "side", "count", "ms each", "retries", "CPU s", "peak MB", "aim"],
     rows: tracks.flatMap(rowsOf),
     pictures,
     data: tracks,
@@ -93,17 +93,19 @@ function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): Gro
     milliseconds: of("milliseconds"),
     megabytes: of("megabytes"),
     cpuSeconds: of("cpuSeconds"),
+    retries: of("retries"),
   };
 }
 
 /** The aim stands with the largest count, which decides. */
 function rowsOf({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
   const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(memoryOf(points));
-  return points.map(({ count, milliseconds, megabytes, cpuSeconds }, index) => [
+  return points.map(({ count, milliseconds, megabytes, cpuSeconds, retries }, index) => [
     cost,
     side,
     String(count),
     milliseconds.toPrecision(3),
+    formatRetries(retries),
     formatNumber(cpuSeconds),
     formatNumber(megabytes),
     isOurs && index === points.length - 1 ? formatMet(isMet) : "",

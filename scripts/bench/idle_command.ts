@@ -2,12 +2,11 @@
 import { measure } from "./measure.ts";
 import { startOurSite } from "./our_site.ts";
 import { startPeerSite } from "./peer_site.ts";
-import { usageOf } from "./processes.ts";
 import { LINES_HEAD, reportOf, rowOf } from "./report.ts";
 import { always, atMost, type Reading, type Scenario } from "./scenario.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
-import { since, type Site } from "./site.ts";
+import { type Site, usedBy, usedSince } from "./site.ts";
 
 /** What a start leaves to be done is over by then. */
 const SETTLE_MS = 15_000;
@@ -45,11 +44,11 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
 async function readIdle(startSite: () => Promise<Site>, seconds: number): Promise<Reading> {
   await using site = await startSite();
   await pause(SETTLE_MS);
-  const before = usageOf(site.pids);
+  const before = usedBy(site);
   const startedAt = performance.now();
   await pause(seconds * 1000);
-  const usage = since(before, usageOf(site.pids));
-  return { value: (100 * usage.cpuSeconds) / ((performance.now() - startedAt) / 1000), usage };
+  const used = usedSince(before, site);
+  return { value: (100 * used.usage.cpuSeconds) / ((performance.now() - startedAt) / 1000), ...used };
 }
 
 function pause(milliseconds: number): Promise<void> {

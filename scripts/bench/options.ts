@@ -23,13 +23,22 @@ export interface Options {
 }
 
 /** Rounds when nobody says otherwise: growth takes minutes a round. */
-const ROUNDS: Readonly<Record<Command, number>> = { table: 3, growth: 1, idle: 1, steady: 1, capacity: 3, profile: 1 };
+const ROUNDS: Readonly<Record<Command, number>> = {
+  table: 3,
+  etcd: 3,
+  growth: 1,
+  idle: 1,
+  steady: 1,
+  capacity: 3,
+  profile: 1,
+};
 
 /** The text of `deno task bench --help`. */
 export const HELP = `Measures tlsboot beside its peers in the same run. docs/bench.md says what each line means.
 
 Usage:
   deno task bench [WORD…]           the table: only lines that have all words, or all of them
+  deno task bench etcd [WORD…]      its lines with etcd below both sides: one server, and three on one etcd
   deno task bench growth [WORD…]    nodes, stored requests, watchers: time and memory as they grow, as SVG
   deno task bench idle              the CPU time of servers that nobody asks anything
   deno task bench steady            memory while nodes come and requests are cleaned away, as SVG
@@ -37,7 +46,7 @@ Usage:
   deno task bench profile LOAD      where our server's time goes under a storm, create, list or watch
 
 Options:
-  --rounds N         rounds of every line; the median counts (table and capacity 3, growth 1)
+  --rounds N         rounds of every line; the median counts (table, etcd and capacity 3, the others 1)
   --form FORM        file, sources or both (table both, the others file)
   --scale X          a part of the counts of nodes and requests, to try whether everything works; aims mean nothing then
   --seconds N        how long idle looks (60)

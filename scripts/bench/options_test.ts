@@ -30,6 +30,8 @@ test("parseOptions() tells a command from a word of a line", () => {
   assert.equal(table?.scale, 0.1);
   assert.equal(table?.json, "out.json");
   assert.deepEqual(parseOptions(["idle"])?.forms, ["file"]);
+  const etcd = parseOptions(["etcd", "3", "servers"]);
+  assert.deepEqual([etcd?.command, etcd?.words, etcd?.rounds, etcd?.forms], ["etcd", ["3", "servers"], 3, ["file"]]);
 });
 
 test("parseOptions() refuses what it does not understand", () => {

@@ -1,34 +1,28 @@
 /** Several `tlsboot up --auto-approve` on one etcd; each has a folder of its own, with the CA of the first one. */
 import { cp, mkdir } from "node:fs/promises";
-import { type Etcd, startEtcd } from "../../tests/interop/support/etcd.ts";
+import { startEtcd } from "../../tests/interop/support/etcd.ts";
 import { type OurSite, startOurSite } from "./our_site.ts";
 import type { Program } from "./program.ts";
+import type { Site } from "./site.ts";
+import { startTogether } from "./together.ts";
 
-/** Servers and the etcd below them. */
-export interface OurServers extends AsyncDisposable {
-  readonly sites: readonly OurSite[];
-  readonly etcd: Etcd;
-}
-
-/** Starts an etcd of one member and so many servers on it. */
-export async function startOurServers(program: Program, count: number): Promise<OurServers> {
-  const etcd = await startEtcd();
-  const sites: OurSite[] = [];
-  const stop = async (): Promise<void> => {
-    for (const site of sites.toReversed()) await site[Symbol.asyncDispose]();
-    await etcd[Symbol.asyncDispose]();
+/** Starts an etcd of one member and so many servers on it: one, then the others at the same time. */
+export async function startOurServers(program: Program, count: number): Promise<Site> {
+  await using stack = new AsyncDisposableStack();
+  const etcd = stack.use(await startEtcd());
+  const flags = ["--etcd-servers", etcd.urls.join(",")];
+  const first = stack.use(await startOurSite(program, flags));
+  const startOther = () => startOurSite(program, flags, (data) => takeCa(first, data));
+  const sites = [first, ...await startTogether(stack, count - 1, startOther)];
+  const owned = stack.move();
+  return {
+    folder: etcd.folder,
+    bootstrapKubeconfigs: sites.flatMap(({ bootstrapKubeconfigs }) => bootstrapKubeconfigs),
+    adminKubeconfigs: sites.flatMap(({ adminKubeconfigs }) => adminKubeconfigs),
+    pids: [...sites.flatMap(({ pids }) => pids), ...etcd.pids()],
+    etcdPids: etcd.pids(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  try {
-    const flags = ["--etcd-servers", etcd.urls.join(",")];
-    while (sites.length < count) {
-      const first = sites[0];
-      sites.push(await startOurSite(program, flags, (data) => first === undefined ? undefined : takeCa(first, data)));
-    }
-    return { sites, etcd, [Symbol.asyncDispose]: stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
 }
 
 async function takeCa(from: OurSite, data: string): Promise<void> {

@@ -37,9 +37,10 @@ export async function startOurSite(
   return {
     folder,
     data,
-    bootstrapKubeconfig: `${data}/bootstrap.kubeconfig`,
-    adminKubeconfig: `${data}/admin.kubeconfig`,
+    bootstrapKubeconfigs: [`${data}/bootstrap.kubeconfig`],
+    adminKubeconfigs: [`${data}/admin.kubeconfig`],
     pids: [running.pid],
+    etcdPids: [],
     async stop() {
       running.kill("SIGTERM");
       await running.finished();

@@ -1,35 +1,47 @@
-/** A real control plane from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
+/** Real control planes on one etcd, from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { type ControlPlane, startControlPlane } from "../../tests/interop/support/control_plane.ts";
-import type { Etcd } from "../../tests/interop/support/etcd.ts";
+import { startEtcd } from "../../tests/interop/support/etcd.ts";
 import type { Site } from "./site.ts";
+import { startTogether } from "./together.ts";
 
 /** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
 export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
 
-/** Starts one, on an etcd of its own or a given one; answers once kube-apiserver is ready and the bindings are made. */
-export async function startPeerSite(controllerFlags: readonly string[], etcd?: Etcd): Promise<Site> {
-  const shared = etcd === undefined ? {} : { etcd };
-  const plane = await startControlPlane({ controllers: true, controllerFlags, ...shared });
-  try {
-    await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(plane, `bench-${index}`, role)));
-    const bootstrapKubeconfig = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
-    const { folder, adminKubeconfig } = plane;
-    const pids = plane.pids();
-    return {
-      folder,
-      bootstrapKubeconfig,
-      adminKubeconfig,
-      pids,
-      [Symbol.asyncDispose]: () => plane[Symbol.asyncDispose](),
-    };
-  } catch (error) {
-    await plane[Symbol.asyncDispose]();
-    throw error;
-  }
+/** Controllers of which one has to lead, as wherever there is more than one control plane. */
+const ELECTED = ["--leader-elect=true"] as const;
+
+/**
+ * Starts an etcd of one member and so many kube-apiservers on it, each with its kube-controller-manager: one, and once it
+ * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
+ */
+export async function startPeerSite(controllerFlags: readonly string[], count = 1): Promise<Site> {
+  await using stack = new AsyncDisposableStack();
+  const etcd = stack.use(await startEtcd());
+  const options = {
+    controllers: true,
+    etcd,
+    controllerFlags: count === 1 ? controllerFlags : [...controllerFlags, ...ELECTED],
+  };
+  const first = stack.use(await startControlPlane(options));
+  await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(first, `bench-${index}`, role)));
+  const startOther = () => startControlPlane({ ...options, credentialsOf: first });
+  const planes = [first, ...await startTogether(stack, count - 1, startOther)];
+  const bootstrapKubeconfigs = await Promise.all(
+    planes.map((plane) => plane.kubeconfigWithToken("bootstrap", "bootstrap-token")),
+  );
+  const owned = stack.move();
+  return {
+    folder: first.folder,
+    bootstrapKubeconfigs,
+    adminKubeconfigs: planes.map(({ adminKubeconfig }) => adminKubeconfig),
+    pids: [...planes.flatMap((plane) => plane.pids()), ...etcd.pids()],
+    etcdPids: etcd.pids(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** By a plain request: starting kubectl would be charged to the peer. */

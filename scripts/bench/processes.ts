@@ -22,6 +22,30 @@ export function checkProc(): void {
   if (!existsSync("/proc/self/stat")) throw new Error("the benchmarks read /proc: run them on Linux");
 }
 
+/** What a program opens besides its connections, and more than enough. */
+const OTHER_FILES = 500;
+
+/**
+ * Fails when a program cannot have so many connections. What counts is the hard limit: Node and Go raise their own soft
+ * one to it when they start.
+ */
+export function checkOpenFiles(connections: number): void {
+  const allowed = openFilesIn(readFileSync("/proc/self/limits", "utf8"));
+  const wanted = connections + OTHER_FILES;
+  if (allowed >= wanted) return;
+  throw new Error(
+    `${connections} connections take ${wanted} open files on either side, and this machine allows a program ${allowed}: ` +
+      "raise the hard limit (ulimit -Hn), or measure less with --scale",
+  );
+}
+
+/** Files that a program may have open, from the text of a /proc/PID/limits: the hard limit. */
+export function openFilesIn(limits: string): number {
+  const match = /^Max open files +\S+ +(\S+)/m.exec(limits);
+  if (match === null) throw new Error("/proc/self/limits does not tell of open files");
+  return match[1] === "unlimited" ? Infinity : Number(match[1]);
+}
+
 /** Usage of processes and of all that they started. Throws when one of them has ended. */
 export function usageOf(pids: readonly number[]): Usage {
   return pids.flatMap(familyOf).map(usageOfOne).reduce(sumOf, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
@@ -49,11 +73,18 @@ function usageOfOne(pid: number): Usage {
 }
 
 function familyOf(pid: number): readonly number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => {
-    const path = `/proc/${pid}/task/${task}/children`;
-    return existsSync(path) ? readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number) : [];
-  });
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) => childrenOf(`/proc/${pid}/task/${task}/children`));
   return [pid, ...children.flatMap(familyOf)];
+}
+
+/** Of one thread; none when it ended since it was listed, or when the kernel does not tell. */
+function childrenOf(path: string): readonly number[] {
+  try {
+    return readFileSync(path, "utf8").split(" ").filter((text) => text !== "").map(Number);
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return [];
+    throw error;
+  }
 }
 
 function sumOf(one: Usage, other: Usage): Usage {

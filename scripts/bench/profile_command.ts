@@ -12,14 +12,14 @@ import type { Site } from "./site.ts";
 
 /** What it is profiled with, in the counts of the design. */
 const LOADS: Readonly<Record<string, (site: Site, scaled: (count: number) => number) => Promise<unknown>>> = {
-  storm: (site, scaled) => storm(site.bootstrapKubeconfig, scaled(1000)),
-  create: (site, scaled) => create(site.bootstrapKubeconfig, scaled(10_000), 16),
+  storm: (site, scaled) => storm(site.bootstrapKubeconfigs, scaled(1000)),
+  create: (site, scaled) => create(site.bootstrapKubeconfigs, scaled(10_000), 16),
   async list(site, scaled) {
-    await create(site.bootstrapKubeconfig, scaled(10_000), 16);
-    await list(site.bootstrapKubeconfig, 10);
-    await page(site.bootstrapKubeconfig, 500);
+    await create(site.bootstrapKubeconfigs, scaled(10_000), 16);
+    await list(site.bootstrapKubeconfigs, 10);
+    await page(site.bootstrapKubeconfigs, 500);
   },
-  watch: (site, scaled) => watch(site.bootstrapKubeconfig, scaled(1000), 50),
+  watch: (site, scaled) => watch(site.bootstrapKubeconfigs, scaled(1000), 50),
 };
 
 /** Rows of each ranking. */

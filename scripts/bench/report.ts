@@ -1,20 +1,26 @@
 /** What was measured, as data that can be kept and as the table that a person reads. */
 import type { Measured } from "./measure.ts";
+import type { Usage } from "./processes.ts";
 import type { Reading, Unit } from "./scenario.ts";
 import { medianOf, spreadOf } from "./stats.ts";
 
-/** One side of a line. */
-export interface SideReport {
+/** Medians of what was used. */
+export interface UsageReport {
+  readonly cpuSeconds: number;
+  readonly residentMegabytes: number;
+  readonly peakMegabytes: number;
+}
+
+/** One side of a line; what was used is undefined where no server was measured. */
+export interface SideReport extends Partial<UsageReport> {
   readonly median: number;
   readonly values: readonly number[];
   /** Of the answer that was timed. */
   readonly bodyMegabytes?: number;
   /** Of all runs together: times that a client had no answer and asked again. */
   readonly retries: number;
-  /** Medians of what the servers used; undefined where no server was measured. */
-  readonly cpuSeconds?: number;
-  readonly residentMegabytes?: number;
-  readonly peakMegabytes?: number;
+  /** What of it was etcd's. */
+  readonly etcd?: UsageReport;
 }
 
 /** One line of the table. */
@@ -47,13 +53,41 @@ export function reportOf({ line, form, ours, theirs }: Measured): LineReport {
   };
 }
 
-/** The columns of a line. */
-export const LINES_HEAD: readonly string[] = [
-  ...["what", "form", "ours", "peer", "ours/peer", "aim", "", "CPU s", "RSS MB", "peak MB", "the peer is"],
+/** The columns of what was used, and how many digits count. */
+const USED: readonly (readonly [keyof UsageReport, string, number])[] = [
+  ["cpuSeconds", "CPU s", 2],
+  ["residentMegabytes", "RSS MB", 0],
+  ["peakMegabytes", "peak MB", 0],
 ];
+
+/** The columns of a line. */
+export const LINES_HEAD: readonly string[] = headOf(USED.map(([, title]) => title));
+
+/** The columns where etcd's part stands beside the whole. */
+export const ETCD_LINES_HEAD: readonly string[] = headOf(USED.flatMap(([, title]) => [title, "of etcd"]));
+
+function headOf(used: readonly string[]): readonly string[] {
+  return ["what", "form", "ours", "peer", "ours/peer", "aim", "", ...used, "the peer is"];
+}
 
 /** A line as the cells of a row. */
 export function rowOf(line: LineReport): readonly string[] {
+  return cellsOf(line, USED.map(([key, , digits]) => formatBoth(line.ours[key], line.theirs[key], digits)));
+}
+
+/** The same where etcd's part stands beside the whole. */
+export function etcdRowOf(line: LineReport): readonly string[] {
+  const { ours, theirs } = line;
+  return cellsOf(
+    line,
+    USED.flatMap(([key, , digits]) => [
+      formatBoth(ours[key], theirs[key], digits),
+      formatBoth(ours.etcd?.[key], theirs.etcd?.[key], digits),
+    ]),
+  );
+}
+
+function cellsOf(line: LineReport, used: readonly string[]): readonly string[] {
   return [
     line.what,
     line.form,
@@ -62,9 +96,7 @@ export function rowOf(line: LineReport): readonly string[] {
     `${line.ratio.toFixed(2)} ×`,
     line.aim ?? "–",
     formatMet(line.isMet),
-    formatBoth(line, "cpuSeconds", 2),
-    formatBoth(line, "residentMegabytes", 0),
-    formatBoth(line, "peakMegabytes", 0),
+    ...used,
     line.peer,
   ];
 }
@@ -78,16 +110,20 @@ export function formatMet(isMet: boolean | undefined): string {
 function sideOf(readings: readonly Reading[]): SideReport {
   const values = readings.map(({ value }) => value);
   const usages = readings.flatMap(({ usage }) => usage ?? []);
+  const etcd = readings.flatMap(({ etcd }) => etcd ?? []);
   const bodies = readings.flatMap(({ bytes }) => bytes ?? []);
-  const side = {
+  return {
     median: medianOf(values),
     values,
     retries: readings.reduce((sum, { retries = 0 }) => sum + retries, 0),
     ...(bodies.length === 0 ? {} : { bodyMegabytes: medianOf(bodies) / 1e6 }),
+    ...(usages.length === 0 ? {} : usageReportOf(usages)),
+    ...(etcd.length === 0 ? {} : { etcd: usageReportOf(etcd) }),
   };
-  if (usages.length === 0) return side;
+}
+
+function usageReportOf(usages: readonly Usage[]): UsageReport {
   return {
-    ...side,
     cpuSeconds: medianOf(usages.map(({ cpuSeconds }) => cpuSeconds)),
     residentMegabytes: medianOf(usages.map(({ residentBytes }) => residentBytes / 1e6)),
     peakMegabytes: medianOf(usages.map(({ peakBytes }) => peakBytes / 1e6)),
@@ -102,18 +138,18 @@ function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit
   return `${formatNumber(median)} ${unit} (${spread})${body}${again}`;
 }
 
+/** Times that clients asked again; nothing where they never had to. */
+export function formatRetries(retries: number): string {
+  return retries === 0 ? "" : formatNumber(retries);
+}
+
 /** Three digits that count, no more. */
 export function formatNumber(value: number): string {
   if (value >= 100) return value.toFixed(0);
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-function formatBoth(
-  { ours, theirs }: LineReport,
-  key: "cpuSeconds" | "residentMegabytes" | "peakMegabytes",
-  digits: number,
-): string {
-  const [mine, peers] = [ours[key], theirs[key]];
+function formatBoth(mine: number | undefined, peers: number | undefined, digits: number): string {
   if (mine === undefined && peers === undefined) return "–";
   return [mine, peers].map((value) => value?.toFixed(digits) ?? "–").join(" / ");
 }

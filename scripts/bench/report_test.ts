@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Measured } from "./measure.ts";
-import { countOf, formatNumber, LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import {
+  countOf,
+  ETCD_LINES_HEAD,
+  etcdRowOf,
+  formatNumber,
+  formatRetries,
+  LINES_HEAD,
+  reportOf,
+  rowOf,
+} from "./report.ts";
 import { aheadOf, type Aim, atLeast, atMost, atMostTimes } from "./scenario.ts";
 
 test("reportOf() takes medians of numbers and of what the servers used", () => {
@@ -41,8 +50,23 @@ test("rowOf() has a cell for each column, ours before the peer's", () => {
   assert.deepEqual(without.slice(5, 7), ["–", ""]);
 });
 
+test("etcdRowOf() has etcd's part beside each number of the whole", () => {
+  const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
+  const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
+  const { line, form } = measured(undefined);
+  const report = reportOf({ line, form, ours: [{ value: 1, usage, etcd }], theirs: [{ value: 1, usage }] });
+  const row = etcdRowOf(report);
+  assert.equal(row.length, ETCD_LINES_HEAD.length);
+  assert.deepEqual(row.slice(7, 13), ["0.50 / 0.50", "0.20 / –", "90 / 90", "30 / –", "100 / 100", "40 / –"]);
+  assert.deepEqual(rowOf(report).slice(7, 10), ["0.50 / 0.50", "90 / 90", "100 / 100"]);
+});
+
 test("formatNumber() keeps three digits that count", () => {
   assert.deepEqual([0.123, 1.234, 12.34, 123.4, 1234.5].map(formatNumber), ["0.12", "1.23", "12.3", "123", "1235"]);
+});
+
+test("formatRetries() says nothing of none", () => {
+  assert.deepEqual([0, 0.5, 5000].map(formatRetries), ["", "0.50", "5000"]);
 });
 
 test("countOf() knows one from many", () => {

@@ -12,13 +12,17 @@ export interface Reading {
   readonly bytes?: number;
   /** Times that a client had no answer and asked again. */
   readonly retries?: number;
-  /** What the servers used for it: CPU seconds of this line alone, memory at its end. */
+  /** What the servers used for it, etcd included: CPU seconds of this line alone, memory at its end. */
   readonly usage?: Usage;
+  /** What of that was etcd's. */
+  readonly etcd?: Usage;
 }
 
 /** A wish of the design, never a limit. */
 export interface Aim {
   readonly text: string;
+  /** Whether it is a ratio, so that it stands wherever both sides are measured alike. */
+  readonly isBesidePeer: boolean;
   /** Of the two medians. */
   isMet(ours: number, theirs: number): boolean;
 }
@@ -48,22 +52,22 @@ export interface Scenario<Key extends string = string> {
 
 /** At most so much, in the unit of the line. */
 export function atMost(limit: number, text: string): Aim {
-  return { text, isMet: (ours) => ours <= limit };
+  return { text, isBesidePeer: false, isMet: (ours) => ours <= limit };
 }
 
 /** At least so much, in the unit of the line. */
 export function atLeast(limit: number, text: string): Aim {
-  return { text, isMet: (ours) => ours >= limit };
+  return { text, isBesidePeer: false, isMet: (ours) => ours >= limit };
 }
 
 /** At most so many times the peer's number. */
 export function atMostTimes(ratio: number, text: string): Aim {
-  return { text, isMet: (ours, theirs) => ours <= ratio * theirs };
+  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours <= ratio * theirs };
 }
 
 /** More than the peer's number. */
 export function aheadOf(text: string): Aim {
-  return { text, isMet: (ours, theirs) => ours > theirs };
+  return { text, isBesidePeer: true, isMet: (ours, theirs) => ours > theirs };
 }
 
 /** The same aim for every form. */

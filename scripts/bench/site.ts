@@ -6,17 +6,37 @@ import type { Reading } from "./scenario.ts";
 /** One that runs. Disposing it ends its processes and removes its folder. */
 export interface Site extends AsyncDisposable {
   readonly folder: TempFolder;
-  readonly bootstrapKubeconfig: string;
-  readonly adminKubeconfig: string;
-  /** Its servers. */
+  /** One of each of its servers, over which clients are spread. */
+  readonly bootstrapKubeconfigs: readonly string[];
+  /** The same for its administrator. */
+  readonly adminKubeconfigs: readonly string[];
+  /** Its servers, with the etcd below them. */
   readonly pids: readonly number[];
+  /** Which of them are etcd. */
+  readonly etcdPids: readonly number[];
 }
 
-/** Does something to a site: the number that comes of it, CPU seconds that the servers used for it, memory at its end. */
-export async function readingOf(site: Site, act: () => Promise<number>): Promise<Reading> {
-  const before = usageOf(site.pids);
-  const value = await act();
-  return { value, usage: since(before, usageOf(site.pids)) };
+/** What a site uses: all of it, and etcd's part where it has one. */
+export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
+
+/** Does something to a site: what comes of it, CPU seconds that the servers used for it, memory at its end. */
+export async function readingOf(site: Site, act: () => Promise<Omit<Reading, keyof Used>>): Promise<Reading> {
+  const before = usedBy(site);
+  return { ...await act(), ...usedSince(before, site) };
+}
+
+/** What a site has used since its start. */
+export function usedBy({ pids, etcdPids }: Site): Used {
+  return { usage: usageOf(pids), ...(etcdPids.length === 0 ? {} : { etcd: usageOf(etcdPids) }) };
+}
+
+/** What a site has used since a look at it. */
+export function usedSince(before: Used, site: Site): Used {
+  const now = usedBy(site);
+  const usage = since(before.usage, now.usage);
+  return before.etcd === undefined || now.etcd === undefined
+    ? { usage }
+    : { usage, etcd: since(before.etcd, now.etcd) };
 }
 
 /** Usage from one look to a later one. */

@@ -3,7 +3,7 @@ import { clean, storm } from "./load.ts";
 import { startOurSite } from "./our_site.ts";
 import { type Usage, usageOf } from "./processes.ts";
 import type { Program } from "./program.ts";
-import { formatMet, formatNumber } from "./report.ts";
+import { formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
 import { growthAtTheEnd, type Sample } from "./steady.ts";
@@ -19,6 +19,8 @@ interface SteadyReport {
   readonly nodes: number;
   readonly storms: number;
   readonly cpuSeconds: number;
+  /** Times that a client had no answer and asked again. */
+  readonly retries: number;
   readonly samples: readonly Sample[];
   /** Median of the last quarter divided by that of the quarter before. */
   readonly growth: number;
@@ -42,12 +44,23 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
     settings:
       `${nodes} nodes at once and then all requests deleted, over and over, for ${minutes} minutes. The history ` +
       "of the last five minutes is kept, so memory grows until then.",
-    head: ["form", "storms", "nodes", "CPU ms per node", "peak MB", "last quarter / the one before", "aim", ""],
-    rows: reports.map(({ form, storms, cpuSeconds, growth, peakMegabytes }) => [
+    head: [
+      "form",
+      "storms",
+      "nodes",
+      "CPU ms per node",
+      "retries",
+      "peak MB",
+      "last quarter / the one before",
+      "aim",
+      "",
+    ],
+    rows: reports.map(({ form, storms, cpuSeconds, retries, growth, peakMegabytes }) => [
       form,
       String(storms),
       String(storms * nodes),
       formatNumber((cpuSeconds * 1000) / (storms * nodes)),
+      formatRetries(retries),
       formatNumber(peakMegabytes),
       `${growth.toFixed(2)} ×`,
       `under ${AIM} ×`,
@@ -88,10 +101,11 @@ async function stormFor(
   const before = look();
   const timer = setInterval(look, SAMPLE_MS);
   let storms = 0;
+  let retries = 0;
   try {
     while (performance.now() - startedAt < durationMs) {
-      await storm(site.bootstrapKubeconfig, nodes, { prefix: `steady-${storms}` });
-      await clean(site.adminKubeconfig);
+      retries += (await storm(site.bootstrapKubeconfigs, nodes, { prefix: `steady-${storms}` })).retries;
+      retries += (await clean(site.adminKubeconfigs)).retries;
       storms++;
       if (storms % 20 === 0) {
         progress(`${storms} storms, ${formatNumber((samples.at(-1)?.residentBytes ?? 0) / 1e6)} MB`);
@@ -106,6 +120,7 @@ async function stormFor(
     nodes,
     storms,
     cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+    retries,
     samples,
     growth: growthAtTheEnd(samples),
     peakMegabytes: after.peakBytes / 1e6,

@@ -1,15 +1,48 @@
-/** `deno task bench`: every line of the design's table. */
-import { isWanted, scenariosOf } from "./lines/mod.ts";
+/** `deno task bench`: every line of the design's table; and `deno task bench etcd`: those that go with etcd. */
+import { etcdScenariosOf, isWanted, scenariosOf } from "./lines/mod.ts";
 import { measure } from "./measure.ts";
-import { countOf, type LineReport, LINES_HEAD, reportOf, rowOf } from "./report.ts";
+import { countOf, ETCD_LINES_HEAD, etcdRowOf, type LineReport, LINES_HEAD, reportOf, rowOf } from "./report.ts";
 import type { Bench } from "./bench.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Section } from "./section.ts";
 
-/** Measures it. */
+/** Measures the table, each side as it ships. */
 export async function runTable(bench: Bench): Promise<Section> {
-  const { options, node, progress, machine } = bench;
-  const { words, scale, rounds } = options;
-  const chosen = scenariosOf({ node, client: bench.file, scale }).filter((scenario) => isWanted(scenario, words));
+  const { node, file, options: { scale } } = bench;
+  const lines = await measureLines(bench, scenariosOf({ node, client: file, scale }));
+  return {
+    command: "table",
+    title: "Beside a control plane",
+    machine: bench.machine(),
+    settings: settingsOf(bench),
+    head: LINES_HEAD,
+    rows: lines.map(rowOf),
+    pictures: [],
+    data: lines,
+  };
+}
+
+/** Measures its lines with etcd below both sides. */
+export async function runEtcd(bench: Bench): Promise<Section> {
+  const { file, options: { scale } } = bench;
+  const lines = await measureLines(bench, etcdScenariosOf({ client: file, scale }));
+  return {
+    command: "etcd",
+    title: "Beside a control plane, both on etcd",
+    machine: bench.machine(),
+    settings: "An etcd of one member below each side; of the peer as many kube-apiservers, each with its " +
+      "kube-controller-manager. CPU and memory are of all servers and of etcd, and beside it of etcd alone. " +
+      settingsOf(bench),
+    head: ETCD_LINES_HEAD,
+    rows: lines.map(etcdRowOf),
+    pictures: [],
+    data: lines,
+  };
+}
+
+async function measureLines(bench: Bench, scenarios: readonly Scenario[]): Promise<readonly LineReport[]> {
+  const { options: { words, rounds }, progress } = bench;
+  const chosen = scenarios.filter((scenario) => isWanted(scenario, words));
   if (chosen.length === 0) throw new Error(`no line of the table has "${words.join(" ")}" in it`);
   const programs = await bench.programs();
   const lines: LineReport[] = [];
@@ -22,15 +55,10 @@ export async function runTable(bench: Bench): Promise<Section> {
     });
     lines.push(...measured.map(reportOf));
   }
-  return {
-    command: "table",
-    title: "Beside a control plane",
-    machine: machine(),
-    settings: `Medians of ${countOf(rounds, "round")}, the fastest and the slowest in brackets` +
-      (scale === 1 ? "." : `, at ${scale} of the counts: the aims mean nothing.`),
-    head: LINES_HEAD,
-    rows: lines.map(rowOf),
-    pictures: [],
-    data: lines,
-  };
+  return lines;
+}
+
+function settingsOf({ options: { rounds, scale } }: Bench): string {
+  return `Medians of ${countOf(rounds, "round")}, the fastest and the slowest in brackets` +
+    (scale === 1 ? "." : `, at ${scale} of the counts: the aims mean nothing.`);
 }

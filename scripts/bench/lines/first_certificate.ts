@@ -1,15 +1,13 @@
 /** From an empty folder to the first certificate on disk. */
 import { existsSync } from "node:fs";
+import type { Grounds } from "../grounds.ts";
 import { secondsOf } from "../measure.ts";
-import { startOurSite } from "../our_site.ts";
-import { startPeerSite } from "../peer_site.ts";
-import { usageOf } from "../processes.ts";
 import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
-import type { Site } from "../site.ts";
+import { type Site, usedBy } from "../site.ts";
 
 /** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
-export function firstCertificateScenario(client: () => Promise<Program>): Scenario<"first"> {
+export function firstCertificateScenario(grounds: Grounds, client: () => Promise<Program>): Scenario<"first"> {
   return {
     lines: {
       first: {
@@ -19,11 +17,11 @@ export function firstCertificateScenario(client: () => Promise<Program>): Scenar
         aimOf: (form) => form === "file" ? atMost(0.7, "0.7 s") : atMost(1.2, "1.2 s"),
       },
     },
-    ours: async (program) => ({ first: await firstCertificate(() => startOurSite(program), program) }),
+    ours: async (program) => ({ first: await firstCertificate(() => grounds.ours(program), program) }),
     async theirs() {
       // Built before the clock starts.
       const program = await client();
-      return { first: await firstCertificate(() => startPeerSite([]), program) };
+      return { first: await firstCertificate(() => grounds.theirs([]), program) };
     },
   };
 }
@@ -33,7 +31,7 @@ async function firstCertificate(startSite: () => Promise<Site>, client: Program)
   try {
     const value = await secondsOf(async () => {
       site = await startSite();
-      const { folder, bootstrapKubeconfig } = site;
+      const { folder, bootstrapKubeconfigs: [bootstrapKubeconfig = ""] } = site;
       await client.run([
         ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", "n1"],
         ...["--kubeconfig", folder.join("n1", "kubeconfig"), "--cert-dir", folder.join("n1", "pki")],
@@ -41,7 +39,7 @@ async function firstCertificate(startSite: () => Promise<Site>, client: Program)
       const certificate = folder.join("n1", "pki", "kubelet-client-current.pem");
       if (!existsSync(certificate)) throw new Error(`bootstrap ended well but left no ${certificate}`);
     });
-    return { value, usage: usageOf(site?.pids ?? []) };
+    return { value, ...(site === undefined ? {} : usedBy(site)) };
   } finally {
     await site?.[Symbol.asyncDispose]();
   }

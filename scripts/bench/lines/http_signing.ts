@@ -1,42 +1,62 @@
-/** Certificates over HTTP with connections that stay open, beside `cfssl serve`. */
+/** Certificates over HTTP with connections that stay open, beside `cfssl serve` or a control plane. */
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../../peers.ts";
 import { start } from "../../../tests/support/child.ts";
 import { createTempFolder, findFreePort } from "../../../tests/support/temp.ts";
+import type { Grounds } from "../grounds.ts";
 import { signWithCfssl, storm } from "../load.ts";
 import { startOurSite } from "../our_site.ts";
+import { LIFTED } from "../peer_site.ts";
 import { mustEnd } from "../program.ts";
-import { aheadOf, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
+import { aheadOf, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
 import { readingOf, type Site } from "../site.ts";
 
 type Key = "one" | "four";
 
 const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 
-/** `certificates` are taken by each number of clients. */
+/** Beside cfssl. `certificates` are taken by each number of clients. */
 export function httpSigningScenario(certificates: number): Scenario<Key> {
-  const line = (what: string): Line => ({ what, unit: "/s", peer: "cfssl serve", aimOf: always(aheadOf("ahead")) });
   return {
-    lines: { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") },
-    async ours(program) {
-      await using site = await startOurSite(program);
-      const rateOf = async (clients: number) => {
-        const prefix = `signed-${clients}`;
-        return certificates / (await storm(site.bootstrapKubeconfig, certificates, { clients, prefix })).seconds;
-      };
-      return await readBoth(site, rateOf);
-    },
-    async theirs() {
-      await using site = await startCfssl();
-      const rateOf = async (clients: number) =>
-        certificates / (await signWithCfssl(site.bootstrapKubeconfig, certificates, clients)).seconds;
-      return await readBoth(site, rateOf);
-    },
+    lines: linesOf("cfssl serve", aheadOf("ahead")),
+    ours: async (program) => await readBoth(await startOurSite(program), rateOfNodes(certificates)),
+    theirs: async () =>
+      await readBoth(await startCfssl(), async (site, clients) => {
+        const { seconds, retries } = await signWithCfssl(site.bootstrapKubeconfigs, certificates, clients);
+        return { value: certificates / seconds, retries };
+      }),
   };
 }
 
-async function readBoth(site: Site, rateOf: (clients: number) => Promise<number>): Promise<Readings<Key>> {
-  const read = (key: Key): Promise<Reading> => readingOf(site, () => rateOf(CLIENTS[key]));
+/** The same beside a control plane, which does the same work as we do. */
+export function nodeSigningScenario(grounds: Grounds, certificates: number): Scenario<Key> {
+  return {
+    lines: linesOf("control plane, limits lifted", undefined),
+    ours: async (program) => await readBoth(await grounds.ours(program), rateOfNodes(certificates)),
+    theirs: async () => await readBoth(await grounds.theirs(LIFTED), rateOfNodes(certificates)),
+  };
+}
+
+function linesOf(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
+  const line = (what: string): Line => ({ what, unit: "/s", peer, aimOf: always(aim) });
+  return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
+}
+
+type RateOf = (site: Site, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
+
+/** Nodes that bootstrap one after another over connections that stay open. */
+function rateOfNodes(certificates: number): RateOf {
+  return async (site, clients) => {
+    const prefix = `signed-${clients}`;
+    const { seconds, retries } = await storm(site.bootstrapKubeconfigs, certificates, { clients, prefix });
+    return { value: certificates / seconds, retries };
+  };
+}
+
+/** Ends the site. */
+async function readBoth(started: Site, rateOf: RateOf): Promise<Readings<Key>> {
+  await using site = started;
+  const read = (key: Key): Promise<Reading> => readingOf(site, () => rateOf(site, CLIENTS[key]));
   // One after the other: together they would share the cores.
   const one = await read("one");
   return { one, four: await read("four") };
@@ -67,9 +87,10 @@ async function startCfssl(): Promise<Site> {
     await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(`http://127.0.0.1:${port}`)));
     return {
       folder,
-      bootstrapKubeconfig: kubeconfig,
-      adminKubeconfig: kubeconfig,
+      bootstrapKubeconfigs: [kubeconfig],
+      adminKubeconfigs: [kubeconfig],
       pids: [running.pid],
+      etcdPids: [],
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {

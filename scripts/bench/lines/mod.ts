@@ -1,9 +1,10 @@
-/** All scenarios of the table, in its order. `docs/bench.md` says what each line means. */
+/** All scenarios of the two tables, in their order. `docs/bench.md` says what each line means. */
+import { AS_SHIPPED, type Grounds, onEtcd, withServers } from "../grounds.ts";
 import { LIFTED } from "../peer_site.ts";
 import type { Program } from "../program.ts";
-import { type Aim, atMost, atMostTimes, type Scenario } from "../scenario.ts";
+import { atMost, atMostTimes, type Scenario } from "../scenario.ts";
 import { firstCertificateScenario } from "./first_certificate.ts";
-import { httpSigningScenario } from "./http_signing.ts";
+import { httpSigningScenario, nodeSigningScenario } from "./http_signing.ts";
 import { oneThreadScenario } from "./one_thread.ts";
 import { getScenario, versionScenario } from "./starts.ts";
 import { storedScenario } from "./stored.ts";
@@ -18,28 +19,68 @@ export interface Subjects {
   readonly scale: number;
 }
 
-/** Makes them. */
+/** Servers on an etcd: one, and as many as a site has that is to lose one. */
+const ON_ETCD = [1, 3] as const;
+
+/** Those of the design, each side as it ships. */
 export function scenariosOf({ node, client, scale }: Subjects): readonly Scenario[] {
-  const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
-  const stormOf = (nodes: number, isLifted: boolean, aim: Aim): Scenario =>
-    stormScenario({
-      nodes: scaled(nodes),
-      peer: isLifted ? "control plane, limits lifted" : "control plane, as it ships",
-      controllerFlags: isLifted ? LIFTED : [],
-      aim,
-    });
+  const scaled = scaleOf(scale);
   return [
     versionScenario(node),
     getScenario(node),
-    firstCertificateScenario(client),
-    stormOf(200, false, atMost(1.5, "under 1.5 s")),
-    stormOf(200, true, atMost(1.5, "under 1.5 s")),
-    // 1.8 times the peer's rate.
-    stormOf(1000, true, atMostTimes(1 / 1.8, "1.8 × its rate")),
-    storedScenario({ requests: scaled(10_000), connections: scaled(1000) }),
+    firstCertificateScenario(AS_SHIPPED, client),
+    stormScenario({
+      grounds: AS_SHIPPED,
+      nodes: scaled(200),
+      peer: "control plane, as it ships",
+      controllerFlags: [],
+      aim: FEW_NODES,
+    }),
+    ...liftedStorms(AS_SHIPPED, scaled),
+    storedScenario({ grounds: AS_SHIPPED, ...storedOf(scaled) }),
     oneThreadScenario(node, scaled(5000)),
     httpSigningScenario(scaled(2000)),
   ];
+}
+
+/** Those that a store has to do with, on etcd. The peer's limits are lifted: else they are what is measured. */
+export function etcdScenariosOf({ client, scale }: Omit<Subjects, "node">): readonly Scenario[] {
+  const scaled = scaleOf(scale);
+  return ON_ETCD.flatMap((servers) => {
+    const grounds = onEtcd(servers);
+    return [
+      firstCertificateScenario(grounds, client),
+      ...liftedStorms(grounds, scaled),
+      storedScenario({ grounds, ...storedOf(scaled) }),
+      nodeSigningScenario(grounds, scaled(2000)),
+    ].map((scenario) => withServers(servers, scenario));
+  });
+}
+
+type Scaled = (count: number) => number;
+
+function scaleOf(scale: number): Scaled {
+  return (count) => Math.max(1, Math.round(count * scale));
+}
+
+const FEW_NODES = atMost(1.5, "under 1.5 s");
+/** 1.8 times the peer's rate. */
+const MANY_NODES = atMostTimes(1 / 1.8, "1.8 × its rate");
+
+function liftedStorms(grounds: Grounds, scaled: Scaled): readonly Scenario[] {
+  return ([[200, FEW_NODES], [1000, MANY_NODES]] as const).map(([nodes, aim]) =>
+    stormScenario({
+      grounds,
+      nodes: scaled(nodes),
+      peer: "control plane, limits lifted",
+      controllerFlags: LIFTED,
+      aim,
+    })
+  );
+}
+
+function storedOf(scaled: Scaled): { readonly requests: number; readonly connections: number } {
+  return { requests: scaled(10_000), connections: scaled(1000) };
 }
 
 /** Whether one of its lines has all of these words, each as a whole. */

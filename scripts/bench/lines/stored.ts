@@ -1,8 +1,8 @@
 /** A site that fills with requests: memory at rest, creating, memory after, listing, paging, idle connections. */
+import type { Grounds } from "../grounds.ts";
 import { create, list, type ListFacts, page, whileIdle } from "../load.ts";
-import { startOurSite } from "../our_site.ts";
-import { LIFTED, startPeerSite } from "../peer_site.ts";
-import { usageOf } from "../processes.ts";
+import { LIFTED } from "../peer_site.ts";
+import type { Usage } from "../processes.ts";
 import {
   type Aim,
   always,
@@ -15,7 +15,7 @@ import {
   type Scenario,
   type Unit,
 } from "../scenario.ts";
-import { readingOf, restingMegabytes, since, type Site } from "../site.ts";
+import { readingOf, restingMegabytes, type Site, usedBy, usedSince } from "../site.ts";
 
 type Key =
   | "rest"
@@ -33,12 +33,13 @@ const PAGE_LIMIT = 500;
 
 /** How much of it. */
 export interface StoredOptions {
+  readonly grounds: Grounds;
   readonly requests: number;
   readonly connections: number;
 }
 
 /** All lines come from one site, in the order in which they stand here. */
-export function storedScenario({ requests, connections }: StoredOptions): Scenario<Key> {
+export function storedScenario({ grounds, requests, connections }: StoredOptions): Scenario<Key> {
   const line = (what: string, unit: Unit, aim?: Aim): Line => ({
     what,
     unit,
@@ -57,8 +58,8 @@ export function storedScenario({ requests, connections }: StoredOptions): Scenar
   };
   return {
     lines,
-    ours: (program) => readStored(() => startOurSite(program), requests, connections),
-    theirs: () => readStored(() => startPeerSite(LIFTED), requests, connections),
+    ours: (program) => readStored(() => grounds.ours(program), requests, connections),
+    theirs: () => readStored(() => grounds.theirs(LIFTED), requests, connections),
   };
 }
 
@@ -68,30 +69,38 @@ async function readStored(
   connections: number,
 ): Promise<Readings<Key>> {
   await using site = await startSite();
-  const kubeconfig = site.bootstrapKubeconfig;
-  const rest = await readingOf(site, () => restingMegabytes(site));
-  const created = await readingOf(site, async () => (await create(kubeconfig, requests, CLIENTS)).rate);
-  const after = await readingOf(site, () => restingMegabytes(site));
+  const kubeconfigs = site.bootstrapKubeconfigs;
+  const readMemory = () => readingOf(site, async () => ({ value: await restingMegabytes(site) }));
+  const rest = await readMemory();
+  const created = await readingOf(site, async () => {
+    const { rate: value, retries } = await create(kubeconfigs, requests, CLIENTS);
+    return { value, retries };
+  });
+  const after = await readMemory();
   const listed = await readLists(site, requests);
   const paged = await readingOf(site, async () => {
-    const facts = await page(kubeconfig, PAGE_LIMIT);
+    const facts = await page(kubeconfigs, PAGE_LIMIT);
     if (facts.requests !== requests) throw new Error(`the pages hold ${facts.requests} requests, not ${requests}`);
-    return facts.seconds * 1000;
+    return { value: facts.seconds * 1000, retries: facts.retries };
   });
-  const idle = await readingOf(site, () => whileIdle(kubeconfig, connections, () => restingMegabytes(site)));
+  const idle = await readingOf(site, async () => {
+    const [value, { retries }] = await whileIdle(kubeconfigs, connections, () => restingMegabytes(site));
+    return { value, retries };
+  });
   return { rest, create: created, after, ...listed, page: paged, idle };
 }
 
-/** One program reads all forms over one connection, so that their CPU seconds stand together: those of one read of each. */
+/** One program reads all forms, so that their CPU seconds and lost answers stand together: CPU of one read of each. */
 async function readLists(site: Site, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
-  const before = usageOf(site.pids);
-  const { forms, requests: listed } = await list(site.bootstrapKubeconfig, LIST_ROUNDS);
+  const before = usedBy(site);
+  const { forms, requests: listed, retries } = await list(site.bootstrapKubeconfigs, LIST_ROUNDS);
   if (listed !== requests) throw new Error(`the list holds ${listed} requests, not ${requests}`);
-  const whole = since(before, usageOf(site.pids));
-  const usage = { ...whole, cpuSeconds: whole.cpuSeconds / LIST_ROUNDS };
+  const { usage, etcd } = usedSince(before, site);
+  const perRound = (used: Usage): Usage => ({ ...used, cpuSeconds: used.cpuSeconds / LIST_ROUNDS });
+  const used = { usage: perRound(usage), ...(etcd === undefined ? {} : { etcd: perRound(etcd) }) };
   const readingOfForm = (form: keyof ListFacts["forms"]): Reading => {
     const { p50, bytes } = forms[form];
-    return { value: p50 * 1000, bytes, usage };
+    return { value: p50 * 1000, bytes, retries, ...used };
   };
   return { json: readingOfForm("json"), table: readingOfForm("table"), protobuf: readingOfForm("protobuf") };
 }

@@ -1,12 +1,12 @@
 /** Nodes that bootstrap at the same instant. */
+import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
-import { startOurSite } from "../our_site.ts";
-import { startPeerSite } from "../peer_site.ts";
 import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
 import { readingOf, type Site } from "../site.ts";
 
 /** How a storm is measured. */
 export interface StormOptions {
+  readonly grounds: Grounds;
   readonly nodes: number;
   /** What the peer is called, and more flags of its kube-controller-manager. */
   readonly peer: string;
@@ -15,21 +15,18 @@ export interface StormOptions {
 }
 
 /** The site of each run is fresh, so the first requests meet cold code; starting it is not counted. */
-export function stormScenario({ nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
+export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
   return {
     lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, aimOf: always(aim) } },
-    ours: async (program) => ({ storm: await readStorm(() => startOurSite(program), nodes) }),
-    theirs: async () => ({ storm: await readStorm(() => startPeerSite(controllerFlags), nodes) }),
+    ours: async (program) => ({ storm: await readStorm(() => grounds.ours(program), nodes) }),
+    theirs: async () => ({ storm: await readStorm(() => grounds.theirs(controllerFlags), nodes) }),
   };
 }
 
 async function readStorm(startSite: () => Promise<Site>, nodes: number): Promise<Reading> {
   await using site = await startSite();
-  let retries = 0;
-  const reading = await readingOf(site, async () => {
-    const facts = await storm(site.bootstrapKubeconfig, nodes);
-    retries = facts.retries;
-    return facts.seconds;
+  return await readingOf(site, async () => {
+    const { seconds: value, retries } = await storm(site.bootstrapKubeconfigs, nodes);
+    return { value, retries };
   });
-  return { ...reading, retries };
 }

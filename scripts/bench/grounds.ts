@@ -1,0 +1,39 @@
+/** Where the lines of a table are measured: what is started on each side. */
+import { startOurServers } from "./our_servers.ts";
+import { startOurSite } from "./our_site.ts";
+import { startPeerSite } from "./peer_site.ts";
+import type { Program } from "./program.ts";
+import type { Line, Scenario } from "./scenario.ts";
+import type { Site } from "./site.ts";
+
+/** Fresh sites of both sides. */
+export interface Grounds {
+  ours(program: Program): Promise<Site>;
+  /** With more flags of kube-controller-manager. */
+  theirs(controllerFlags: readonly string[]): Promise<Site>;
+}
+
+/** Each as it ships on one machine: ours on SQLite, the peer on etcd. */
+export const AS_SHIPPED: Grounds = { ours: startOurSite, theirs: startPeerSite };
+
+/** So many servers of each side, on an etcd of one member. */
+export function onEtcd(servers: number): Grounds {
+  return {
+    ours: (program) => startOurServers(program, servers),
+    theirs: (controllerFlags) => startPeerSite(controllerFlags, servers),
+  };
+}
+
+/** A scenario whose lines say how many servers there are, and have only aims beside the peer: the others are for SQLite. */
+export function withServers(servers: number, scenario: Scenario): Scenario {
+  const lineOf = (line: Line): Line => ({
+    ...line,
+    what: `${line.what}, ${servers} ${servers === 1 ? "server" : "servers"}`,
+    aimOf(form) {
+      const aim = line.aimOf(form);
+      return aim?.isBesidePeer === true ? aim : undefined;
+    },
+  });
+  const lines = Object.fromEntries(Object.entries(scenario.lines).map(([key, line]) => [key, lineOf(line)]));
+  return { ...scenario, lines };
+}

@@ -1,0 +1,14 @@
+/** Several things of one kind that start at the same time. */
+
+/** Starts so many; whoever has the stack ends them, also those that did start when one of them did not. */
+export async function startTogether<Started extends AsyncDisposable>(
+  stack: AsyncDisposableStack,
+  count: number,
+  start: () => Promise<Started>,
+): Promise<readonly Started[]> {
+  const outcomes = await Promise.allSettled(Array.from({ length: count }, async () => stack.use(await start())));
+  return outcomes.map((outcome) => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  });
+}
