@@ -285,6 +285,10 @@ async function authenticatedUser(deps: AppDeps, context: AppContext): Promise<Us
   const result = await deps.authenticate({
     authorizationHeader: headerOf(exchange, "authorization"),
     peerCertificate: context.env.peer,
+  }).catch((error: unknown) => {
+    deps.metrics.authenticated("error", "", (deps.clock.elapsedMs() - startedMs) / 1000);
+    context.set("exchange", withAudit(deps, context, undefined));
+    throw error;
   });
   for (const warning of result.warnings ?? []) exchange.warnings.add(warning);
   const took = (deps.clock.elapsedMs() - startedMs) / 1000;

@@ -45,10 +45,14 @@ test("a server whose etcd stands still or is killed acknowledges nothing, says s
   member.signal("SIGSTOP");
   const stalled = await kubectl.try("create", "cm", "meanwhile", FAST);
   const unready = await readyz(kubectl);
+  // Whether a token is good is not known, which is no refusal: a kubelet gives up after one.
+  const byToken = await kubectl.try("--kubeconfig", site.bootstrapKubeconfig, "auth", "whoami", FAST);
   member.signal("SIGCONT");
   assert.equal(stalled.code, 1);
   assert.match(stalled.stderr, /etcd: no answer in time/);
   assert.match(unready, /\[-\]etcd failed[^]*readyz check failed/);
+  assert.equal(byToken.code, 1);
+  assert.match(byToken.stderr, /cannot read bootstrap tokens/);
   await waitReady(kubectl);
 
   await member.kill();
