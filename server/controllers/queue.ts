@@ -5,6 +5,7 @@
 import type { Clock } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
 import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
+import { createWaitingLine } from "./waiting_line.ts";
 
 /** Names that wait for a worker. */
 export interface WorkQueue {
@@ -40,7 +41,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
   const changedWhileWorking = new Set<string>();
   const waiting = new Map<string, number>();
   const failureCounts = new Map<string, number>();
-  const takers: PromiseWithResolvers<void>[] = [];
+  const takers = createWaitingLine();
   let bucket = createTokenBucket(clock.elapsedMs());
   let earlier = Promise.withResolvers<void>();
   let alarmAt = Infinity;
@@ -52,7 +53,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
     }
     if (!ready.has(name)) observer?.added(name);
     ready.add(name);
-    takers.shift()?.resolve();
+    takers.callNext();
   }
 
   function addAfter(name: string, ms: number): void {
@@ -81,15 +82,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
         observer?.taken(name);
         return name;
       }
-      const taker = Promise.withResolvers<void>();
-      takers.push(taker);
-      try {
-        await orAbort(taker.promise, signal);
-      } catch (error) {
-        const index = takers.indexOf(taker);
-        if (index >= 0) takers.splice(index, 1);
-        throw error;
-      }
+      await takers.wait(signal);
     }
   }
 
