@@ -161,6 +161,7 @@ export {
   DONE,
   type Outcome,
   type Reconcile,
+  type Reconciler,
   runController,
   type Trigger,
 } from "./controllers/loop.ts";

@@ -127,7 +127,7 @@ export async function runSigner(
   name = "signer",
 ): Promise<void> {
   const { authorities, signerNames, profiles, signingDurationSeconds, isTrustedForClients } = settings;
-  const { reconcile } = createSigner({
+  const signer = createSigner({
     store,
     authorities,
     signerNames,
@@ -137,7 +137,7 @@ export async function runSigner(
     ...deps,
   });
   await Promise.all([
-    runController({ name, store, reconcile, ...deps }, signal),
+    runController({ name, store, ...signer, ...deps }, signal),
     followProfiles([...profiles?.values() ?? []], deps.clock, signal),
   ]);
 }

@@ -58,7 +58,7 @@ export function runApprover(
     logger,
     isDryRun,
   });
-  const { reconcile } = createApprover({
+  const approver = createApprover({
     store,
     reviewer,
     logger,
@@ -66,5 +66,5 @@ export function runApprover(
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
   const triggers = policy?.triggers ?? [];
-  return runController({ name: "approver", store: index, triggers, reconcile, ...deps }, signal);
+  return runController({ name: "approver", store: index, triggers, ...approver, ...deps }, signal);
 }

@@ -3,7 +3,7 @@ import { withApproval } from "../../core/approval/conditions.ts";
 import { AUTO_APPROVED, isSettled, planApproval } from "../../core/approval/decide.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { AccessReviewer, CsrStore, Logger } from "../../core/ports.ts";
-import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { PolicyApprover } from "./policy_approver.ts";
 import { backoffMs } from "./rate_limit.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
@@ -19,8 +19,8 @@ export interface ApproverDeps {
   readonly dryRun?: { readonly events: VerdictEvents };
 }
 
-/** Makes the approver; run its `reconcile` with `runController`. Without a policy it never denies. */
-export function createApprover(deps: ApproverDeps): { readonly reconcile: Reconcile<CertificateSigningRequest> } {
+/** Makes the approver, for `runController`. Without a policy it never denies. */
+export function createApprover(deps: ApproverDeps): Reconciler<CertificateSigningRequest> {
   /** How often each CSR has been refused in a row. */
   const refused = new Map<string, number>();
   /** Which CSRs would have been approved. */
@@ -80,5 +80,6 @@ export function createApprover(deps: ApproverDeps): { readonly reconcile: Reconc
     return DONE;
   }
 
-  return { reconcile };
+  // To a policy even a certificate that was just issued is news.
+  return deps.policy === undefined ? { reconcile, concerns: (csr) => !isSettled(csr) } : { reconcile };
 }

@@ -128,9 +128,9 @@ test("createApprover() approves on a retry once the permission is granted, and s
   const reviewer = createReviewer();
   const logger = createMemoryLogger();
   const abort = new AbortController();
-  const { reconcile } = createApprover({ store, reviewer, logger });
+  const approver = createApprover({ store, reviewer, logger });
   const running = runController(
-    { name: "approver", store, reconcile, clock, random: createSeededRandom(), logger },
+    { name: "approver", store, ...approver, clock, random: createSeededRandom(), logger },
     abort.signal,
   );
   await clock.advance(60_000);

@@ -36,13 +36,22 @@ export interface Trigger {
   nameFor(object: KubeObject): string | readonly string[];
 }
 
+/** What one kind of controller does. */
+export interface Reconciler<T extends KubeObject> {
+  readonly reconcile: Reconcile<T>;
+  /**
+   * Tells of what there is something to do about; every object when absent. The names of others are not looked at, but
+   * for once when one stops being of concern or goes.
+   */
+  readonly concerns?: (object: T) => boolean;
+}
+
 /** What a controller needs. */
-export interface ControllerOptions<T extends KubeObject> {
+export interface ControllerOptions<T extends KubeObject> extends Reconciler<T> {
   /** Stands on every log line. */
   readonly name: string;
   readonly store: Pick<ObjectStore<T>, "changes">;
   readonly triggers?: readonly Trigger[];
-  readonly reconcile: Reconcile<T>;
   /** How many names at once; 5 as upstream. */
   readonly workers?: number;
   /** Every name is looked at again after this to twice this; 12 hours as upstream. */
@@ -70,6 +79,7 @@ export async function runController<T extends KubeObject>(
   using life = createChildAbort(parent);
   const { signal } = life;
   const { store, triggers = [], reconcile, workers = WORKERS, resyncMs = RESYNC_MS, clock, random } = options;
+  const concerns = options.concerns ?? (() => true);
   const logger = options.logger.with({ controller: options.name });
   const queue = createWorkQueue(clock, options.metrics?.queue(options.name));
   const cache = new Map<string, T>();
@@ -119,13 +129,15 @@ export async function runController<T extends KubeObject>(
     const name = nameOf(change.object);
     missing.delete(name);
     if (change.kind === "deleted") return drop(name);
+    const before = cache.get(name);
     cache.set(name, change.object);
-    queue.add(name);
+    if (concerns(change.object) || (before !== undefined && concerns(before))) queue.add(name);
   }
 
   function drop(name: string): void {
+    const before = cache.get(name);
     cache.delete(name);
-    queue.add(name);
+    if (before === undefined || concerns(before)) queue.add(name);
   }
 
   async function work(): Promise<void> {
@@ -177,7 +189,7 @@ export async function runController<T extends KubeObject>(
   async function resync(): Promise<void> {
     while (true) {
       await sleep(resyncMs * (1 + random.float()));
-      for (const name of cache.keys()) queue.add(name);
+      for (const [name, object] of cache) if (concerns(object)) queue.add(name);
     }
   }
 

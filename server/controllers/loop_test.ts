@@ -8,7 +8,7 @@ import { createMemoryLogger, type MemoryLogger } from "../../tests/support/memor
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { orAbort } from "./abort.ts";
-import { DONE, type Outcome, type Reconcile, runController } from "./loop.ts";
+import { type ControllerOptions, DONE, type Outcome, type Reconcile, runController } from "./loop.ts";
 
 interface Rig {
   readonly store: MemoryObjectStore<ConfigMap>;
@@ -22,7 +22,7 @@ interface Rig {
 function start(
   reconcile: Reconcile<ConfigMap>,
   names: readonly string[] = [],
-  options: { readonly workers?: number; readonly resyncMs?: number } = {},
+  options: Partial<Pick<ControllerOptions<ConfigMap>, "workers" | "resyncMs" | "concerns">> = {},
 ): Rig {
   const store = createMemoryObjectStore<ConfigMap>({ objects: names.map((name) => ({ metadata: { name } })) });
   const clock = createFakeClock();
@@ -193,6 +193,31 @@ test("runController() looks at everything again after one to two resync periods"
   assert.deepEqual(rig.seen, ["a"]);
   await rig.clock.advance(1_001);
   assert.deepEqual(rig.seen, ["a", "a"]);
+  await rig.stop();
+});
+
+test("runController() looks at what concerns it, and once more when that ends", async () => {
+  const concerns = ({ data = {} }: ConfigMap): boolean => data["open"] === "yes";
+  const rig = start(isDone, ["a"], { concerns, resyncMs: 1_000 });
+  const put = async (name: string, open: string): Promise<void> => {
+    rig.store.put({ metadata: { name }, data: { open } });
+    await settle();
+  };
+  await settle();
+  await put("b", "no");
+  assert.deepEqual(rig.seen, []);
+  await put("a", "yes");
+  await put("b", "no");
+  assert.deepEqual(rig.seen, ["a"]);
+  await rig.clock.advance(2_000);
+  assert.deepEqual(rig.seen, ["a", "a"]);
+  await put("a", "no");
+  await put("a", "no");
+  await put("b", "yes");
+  assert.deepEqual(rig.seen, ["a", "a", "a", "b"]);
+  for (const name of ["a", "b"]) await rig.store.delete(name, new AbortController().signal);
+  await settle();
+  assert.deepEqual(rig.seen, ["a", "a", "a", "b", "-b"]);
   await rig.stop();
 });
 

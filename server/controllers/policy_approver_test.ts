@@ -125,7 +125,7 @@ function run(options: SiteOptions): Site {
     isDryRun,
     ...(options.mostLeft === undefined ? {} : { mostLeft: options.mostLeft }),
   });
-  const { reconcile } = createApprover({
+  const approver = createApprover({
     store: csrs,
     reviewer,
     logger,
@@ -134,7 +134,7 @@ function run(options: SiteOptions): Site {
   });
   const abort = new AbortController();
   const running = runController(
-    { name: "approver", store: index, triggers: policy.triggers, reconcile, clock, random, logger },
+    { name: "approver", store: index, triggers: policy.triggers, ...approver, clock, random, logger },
     abort.signal,
   );
   return {

@@ -12,7 +12,7 @@ import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
 import { clientTrustOf } from "../../core/signing/client_trust.ts";
 import { planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
-import { DONE, type Outcome, type Reconcile } from "./loop.ts";
+import { DONE, type Outcome, type Reconciler } from "./loop.ts";
 import type { ProfileSource } from "./profile_provider.ts";
 
 /** What the signer needs. */
@@ -39,16 +39,20 @@ export interface SignerDeps {
 /** 128 bits, as upstream; not checked for uniqueness. */
 const SERIAL_BYTES = 16;
 
-/** Makes the signer; run its `reconcile` with `runController`. Throws AppError `config_invalid` for a name without profile. */
-export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<CertificateSigningRequest> } {
+/** Makes the signer, for `runController`. Throws AppError `config_invalid` for a name without profile. */
+export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningRequest> {
   const profiles = new Map(deps.signerNames.map((name) => [name, getProfile(name, deps.profiles)]));
+
+  function concerns(csr: CertificateSigningRequest): boolean {
+    return profiles.has(csr.spec.signerName) && !hasCertificate(csr) && isApproved(csr) && !isFailed(csr);
+  }
 
   async function reconcile(
     name: string,
     csr: CertificateSigningRequest | undefined,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    if (csr === undefined || hasCertificate(csr) || !isApproved(csr) || isFailed(csr)) return DONE;
+    if (csr === undefined || !concerns(csr)) return DONE;
     const profile = await profiles.get(csr.spec.signerName)?.current();
     if (profile === undefined) return DONE;
     const request = parseRequest(csr.spec.request);
@@ -101,7 +105,7 @@ export function createSigner(deps: SignerDeps): { readonly reconcile: Reconcile<
     }
   }
 
-  return { reconcile };
+  return { reconcile, concerns };
 }
 
 function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | undefined): ProfileSource {

@@ -333,7 +333,7 @@ test("createSigner() signs in the loop, over a conflict, and gives every certifi
   const store = createMemoryObjectStore({ objects });
   const ca = await sharedCa;
   const random = createSeededRandom();
-  const { reconcile } = createSigner({
+  const signer = createSigner({
     store,
     authorities: () => Promise.resolve(ca),
     signerNames: SIGNERS,
@@ -343,7 +343,7 @@ test("createSigner() signs in the loop, over a conflict, and gives every certifi
     logger,
   });
   const abort = new AbortController();
-  const running = runController({ name: "signer", store, reconcile, clock, random, logger }, abort.signal);
+  const running = runController({ name: "signer", store, ...signer, clock, random, logger }, abort.signal);
   await clock.advance(1_000);
   assert.deepEqual(store.calls, ["changes"]);
   store.failNext("update c/status", new AppError("conflict", "cannot update"));
