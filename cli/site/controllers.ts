@@ -13,6 +13,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import { certificateSigningRequestKind, clusterRoleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import type { Clock, CsrStore, Logger, ObjectStore, Random, Transport } from "../../core/ports.ts";
 import { createObjectStore } from "../../client/object_store.ts";
+import { createSharedChanges } from "../../client/shared_changes.ts";
 import { runAggregation } from "../../server/controllers/aggregation.ts";
 import { runCleaner } from "../../server/controllers/cleaner.ts";
 import { runController } from "../../server/controllers/loop.ts";
@@ -23,7 +24,7 @@ import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
-import { controllerUser } from "./in_process_users.ts";
+import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
 import { CUSTOM_SIGNER } from "./own_signer.ts";
 import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
 
@@ -73,6 +74,8 @@ export const UP_SIGNERS: readonly string[] = [
  */
 const IN_PROCESS_WORKERS = 32;
 
+const CERTIFICATE_CONTROLLER = controllerUser("certificate-controller");
+
 /** Runs every controller in the process of a server until the signal aborts. */
 export async function runInProcess(
   server: Pick<Server, "transportFor">,
@@ -80,8 +83,9 @@ export async function runInProcess(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const transport = server.transportFor(controllerUser("certificate-controller"), USER_AGENT);
-  const store = csrStoreOver(transport, deps);
+  const { changes } = createSharedChanges(csrStoreOver(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps));
+  const storeOf = (transport: Transport): CsrStore => ({ ...csrStoreOver(transport, deps), changes });
+  const store = storeOf(server.transportFor(CERTIFICATE_CONTROLLER, USER_AGENT));
   const { clock, logger } = deps;
   const secrets = secretStoreOver(server.transportFor(controllerUser("token-cleaner"), USER_AGENT), deps);
   const tokenCleaner = createTokenCleaner({ store: secrets, clock, logger });
@@ -98,24 +102,17 @@ export async function runInProcess(
     runController({ name: "token-cleaner", store: secrets, reconcile, ...deps }, signal),
   ];
   const many = { ...deps, workers: IN_PROCESS_WORKERS };
-  if (!settings.without.includes("approver")) running.push(runOwnApprover(server, settings, many, signal));
+  if (!settings.without.includes("approver")) {
+    const transport = server.transportFor(settings.approval?.user ?? CERTIFICATE_CONTROLLER, USER_AGENT);
+    const rules = settings.approval?.settings ?? UPSTREAM_RULES;
+    running.push(runApprover(storeOf(transport), transport, rules, many, signal));
+  }
   if (!settings.without.includes("signer")) running.push(runSigner(store, settings, many, signal));
   if (settings.customSigning !== undefined) {
-    const customStore = csrStoreOver(server.transportFor(CUSTOM_SIGNER, USER_AGENT), deps);
+    const customStore = storeOf(server.transportFor(CUSTOM_SIGNER, USER_AGENT));
     running.push(runSigner(customStore, settings.customSigning, many, signal, "custom-signer"));
   }
   await Promise.all(running);
-}
-
-function runOwnApprover(
-  server: Pick<Server, "transportFor">,
-  { approval }: InProcessSettings,
-  deps: ControllerDeps,
-  signal: AbortSignal,
-): Promise<void> {
-  const user = approval?.user ?? controllerUser("certificate-controller");
-  const transport = server.transportFor(user, USER_AGENT);
-  return runApprover(csrStoreOver(transport, deps), transport, approval?.settings ?? UPSTREAM_RULES, deps, signal);
 }
 
 /** Runs the signer until the signal aborts. */

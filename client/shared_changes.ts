@@ -1,0 +1,116 @@
+/**
+ * One watch for everybody in a process who follows the same objects: read once, decoded once, kept once (client-go
+ * `informers.SharedInformerFactory`).
+ */
+import type { KubeObject } from "../core/kube/meta.ts";
+import type { Change, ObjectStore } from "../core/ports.ts";
+
+interface Follower<T> {
+  /** What it has not taken yet. */
+  pending: Change<T>[];
+  /** The source is over: with an error, or just so. */
+  end: { readonly error?: unknown } | undefined;
+  wake: () => void;
+}
+
+/**
+ * Changes of a source for any number of followers. The source is followed while there is one; who comes later first gets
+ * what is known, and where the source ends it ends for all.
+ */
+export function createSharedChanges<T extends KubeObject>(
+  source: Pick<ObjectStore<T>, "changes">,
+): Pick<ObjectStore<T>, "changes"> {
+  const followers = new Set<Follower<T>>();
+  const known = new Map<string, T>();
+  let isSynced = false;
+  let running: AbortController | undefined;
+
+  async function run(life: AbortController): Promise<void> {
+    try {
+      for await (const change of source.changes(life.signal)) {
+        if (running !== life) return;
+        note(change);
+        for (const follower of followers) tell(follower, change);
+      }
+      end(life, {});
+    } catch (error) {
+      end(life, { error });
+    }
+  }
+
+  function note(change: Change<T>): void {
+    if (change.kind === "synced") isSynced = true;
+    else if (change.kind === "changed") known.set(keyOf(change.object), change.object);
+    else known.delete(keyOf(change.object));
+  }
+
+  function end(life: AbortController, how: NonNullable<Follower<T>["end"]>): void {
+    if (running !== life) return;
+    forget();
+    for (const follower of followers) {
+      follower.end = how;
+      follower.wake();
+    }
+    followers.clear();
+  }
+
+  function forget(): void {
+    running = undefined;
+    isSynced = false;
+    known.clear();
+  }
+
+  function join(): Follower<T> {
+    const pending: Change<T>[] = Array.from(known.values(), (object) => ({ kind: "changed", object }));
+    if (isSynced) pending.push({ kind: "synced" });
+    const follower: Follower<T> = { pending, end: undefined, wake: () => undefined };
+    followers.add(follower);
+    if (running === undefined) {
+      running = new AbortController();
+      run(running);
+    }
+    return follower;
+  }
+
+  function leave(follower: Follower<T>): void {
+    if (!followers.delete(follower) || followers.size > 0) return;
+    running?.abort(new Error("nobody follows any more"));
+    forget();
+  }
+
+  return {
+    async *changes(signal) {
+      signal.throwIfAborted();
+      const follower = join();
+      const wake = (): void => follower.wake();
+      signal.addEventListener("abort", wake);
+      try {
+        while (true) {
+          const { pending } = follower;
+          follower.pending = [];
+          for (const change of pending) {
+            signal.throwIfAborted();
+            yield change;
+          }
+          signal.throwIfAborted();
+          if (follower.pending.length > 0) continue;
+          if (follower.end !== undefined) break;
+          await new Promise<void>((resolve) => follower.wake = resolve);
+        }
+      } finally {
+        signal.removeEventListener("abort", wake);
+        leave(follower);
+      }
+      if ("error" in follower.end) throw follower.end.error;
+    },
+  };
+}
+
+function tell<T>(follower: Follower<T>, change: Change<T>): void {
+  follower.pending.push(change);
+  follower.wake();
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
+}
