@@ -80,6 +80,7 @@ function readHeader(path: string): Buffer {
   }
 }
 
-function sizeOf(path: string): number {
+/** Zero for a file that is not there; links are followed. */
+export function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -5,9 +5,9 @@
  * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. So nobody may open the
  * database file while it is in use; the files in use are remembered here to keep to that.
  */
-import { chmodSync, closeSync, fchmodSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, fchmodSync, lstatSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION } from "./_sqlite_check.ts";
+import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, sizeOf } from "./_sqlite_check.ts";
 import { lockedError } from "./_sqlite_errors.ts";
 
 const PRIVATE = 0o600;
@@ -78,8 +78,8 @@ function createPrivate(path: string): void {
     }
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    // SQLite would make what the link leads to, wherever that is.
-    if (identityOf(path) === "") throw new Error("it is a link to nothing");
+    // A database may lie elsewhere; SQLite would also make one there, wherever that is and whose ever it is.
+    if (lstatSync(path).isSymbolicLink() && sizeOf(path) === 0) throw new Error("it is a link to no database");
   }
 }
 

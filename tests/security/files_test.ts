@@ -69,7 +69,14 @@ for (const umask of ["000", "077"]) {
 
 /** Where secrets go, and what writes them there. */
 const SECRETS: readonly { readonly path: string; readonly args: readonly string[]; readonly isServer?: true }[] = [
-  ...["pki/ca.key", "pki/apiserver.key", "admin.kubeconfig", "bootstrap.kubeconfig", "tlsboot.db"]
+  ...[
+    "pki/ca.key",
+    "pki/apiserver.key",
+    "admin.kubeconfig",
+    "bootstrap.kubeconfig",
+    "tlsboot.db",
+    "tlsboot.db-wal",
+  ]
     .map((name) => ({
       path: `data/${name}`,
       args: ["up", "--data-dir", "data", "--secure-port", "0"],
@@ -79,30 +86,35 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
   { path: "ca/pki/ca.crt", args: ["ca", "init", "--data-dir", "ca"] },
 ];
 
+/** What is at the other end of a planted link; an empty file is what a new database begins as. */
+const ENDS = { "nothing": undefined, "another's file": "precious\n", "another's empty file": "" } as const;
+
 for (const { path, args, isServer } of SECRETS) {
-  for (const isDangling of [true, false]) {
-    test(`a link at ${path} to ${isDangling ? "nothing" : "another's file"} gets no secret`, async () => {
+  for (const [end, content] of Object.entries(ENDS)) {
+    test(`a link at ${path} to ${end} gets no secret`, async () => {
       await using folder = await createTempFolder();
-      await plant(folder, path, isDangling);
+      await plant(folder, path, content);
       await using running = start(...tlsbootCommand(args), { cwd: folder.path });
       if (isServer === true) await running.waitFor(/is up at|tlsboot: error/).catch(() => undefined);
       else await running.finished();
-      await assertUntouched(folder, isDangling);
+      await assertUntouched(folder, content);
     });
   }
 }
 
-async function plant(folder: TempFolder, path: string, isDangling: boolean): Promise<void> {
+async function plant(folder: TempFolder, path: string, content: string | undefined): Promise<void> {
   for (const name of [dirname(path).split("/")[0]!, dirname(path)]) {
     await mkdir(folder.join(name), { recursive: true, mode: 0o700 });
   }
-  if (!isDangling) await writeFile(folder.join("elsewhere"), "precious\n", { mode: 0o644 });
+  if (content !== undefined) await writeFile(folder.join("elsewhere"), content, { mode: 0o644 });
   await symlink(folder.join("elsewhere"), folder.join(path));
 }
 
-async function assertUntouched(folder: TempFolder, isDangling: boolean): Promise<void> {
-  if (isDangling) return assert.equal(await stat(folder.join("elsewhere")).catch(() => undefined), undefined);
-  assert.equal(await readFile(folder.join("elsewhere"), "utf8"), "precious\n");
+async function assertUntouched(folder: TempFolder, content: string | undefined): Promise<void> {
+  if (content === undefined) {
+    return assert.equal(await stat(folder.join("elsewhere")).catch(() => undefined), undefined);
+  }
+  assert.equal(await readFile(folder.join("elsewhere"), "utf8"), content);
   assert.equal((await stat(folder.join("elsewhere"))).mode & 0o777, 0o644);
 }
 

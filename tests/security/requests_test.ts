@@ -128,6 +128,12 @@ const CONFUSING: readonly string[] = [
   "/api/v1/namespaces/kube-system/secrets;a=b",
   "/api/v1/namespaces/kube-system/secrets%00",
   "/api/v1/namespaces/kube-system/secrets%3f",
+  // Any authenticated user may read what lies below /openapi, so that a path that climbs out of it would open all.
+  "/openapi/../api/v1/namespaces/kube-system/secrets",
+  "/openapi/%2e%2e/api/v1/namespaces/kube-system/secrets",
+  "/openapi/..%2fapi/v1/namespaces/kube-system/secrets",
+  "/openapi/v3/../../api/v1/namespaces/kube-system/secrets",
+  "/openapi//api/v1/namespaces/kube-system/secrets",
   "/healthz?/api/v1/secrets",
   "/healthz#/api/v1/secrets",
   "/\\api\\v1\\secrets",
