@@ -36,6 +36,7 @@ import { sourceIpsOf } from "./http/source_ips.ts";
 import { createResourceHandler, type Served } from "./http/resource_handler.ts";
 import { respondBytes, respondError, respondText } from "./http/respond.ts";
 import { assertRoute } from "./http/routes.ts";
+import type { Inflight } from "./metrics/inflight.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 
 /** Dependencies of the app. */
@@ -46,6 +47,7 @@ export interface AppDeps extends RegistryDeps {
   readonly flowControl: FlowControl;
   readonly audit: AuditOptions | undefined;
   readonly metrics: Metrics;
+  readonly inflight: Inflight;
   readonly checks: readonly HealthCheck[];
   /** `/version`, as it is sent. */
   readonly version: Readonly<Record<string, string>>;
@@ -340,13 +342,14 @@ function takeSeat(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
     const place = context.env.user === undefined ? placeOf(exchange.user, exchange.info) : undefined;
-    if (place === undefined) return await next();
-    const share = await deps.flowControl.enter(place, exchange.signal);
+    const share = place === undefined ? undefined : await deps.flowControl.enter(place, exchange.signal);
+    const served = deps.inflight.begin(exchange.info.verb);
     try {
-      context.set("exchange", { ...exchange, share });
+      if (share !== undefined) context.set("exchange", { ...exchange, share });
       await next();
     } finally {
-      share.leave();
+      served();
+      share?.leave();
     }
   };
 }

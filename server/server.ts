@@ -28,6 +28,7 @@ import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 import { followRequests } from "./metrics/requests.ts";
 import { countRejections, gaugeLevels } from "./metrics/flow_control.ts";
+import { gaugeInflight } from "./metrics/inflight.ts";
 import { countObjects } from "./metrics/resources.ts";
 import { limitRepeats } from "./repeated_lines.ts";
 import { createResources } from "./registry/resources.ts";
@@ -203,6 +204,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     flowControl,
     audit: options.audit,
     metrics,
+    inflight: gaugeInflight(registry, clock),
     checks: createHealthChecks({ storage, stopping: stopping.signal, more: options.checks ?? [] }),
     version: options.version,
     serverAddress: options.serverAddress,

@@ -108,6 +108,7 @@ test("metrics are what Prometheus reads, and those with Kubernetes' names have i
   for (
     const name of [
       ...["apiserver_request_total", "apiserver_longrunning_requests", "apiserver_watch_events_total"],
+      "apiserver_current_inflight_requests",
       ...["authentication_attempts", "authenticated_user_requests", "authorization_attempts_total"],
       ...["apiserver_audit_event_total", "apiserver_client_certificate_expiration_seconds"],
       ...["apiserver_resource_objects", "workqueue_depth", "workqueue_queue_duration_seconds", "kubernetes_build_info"],
