@@ -15,6 +15,8 @@ export const KUBERNETES = "v1.37.2";
 export const ETCD = "v3.7.3";
 /** The oldest one that is supported. */
 const OLDEST_ETCD = "v3.5.35";
+/** The newest one that is refused. */
+const REFUSED_ETCD = "v3.5.12";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
 /** The linter of certificates. */
@@ -49,6 +51,13 @@ const PEERS: readonly Peer[] = [
     module: "etcd-3.5",
     target: "go.etcd.io/etcd/server/v3",
     version: OLDEST_ETCD,
+    build: "build",
+  },
+  {
+    name: "etcd-3.5.12",
+    module: "etcd-3.5.12",
+    target: "go.etcd.io/etcd/server/v3",
+    version: REFUSED_ETCD,
     build: "build",
   },
   { name: "zlint", module: "zlint", target: "github.com/zmap/zlint/v3/cmd/zlint", version: ZLINT, build: "build" },

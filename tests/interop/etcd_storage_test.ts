@@ -33,7 +33,7 @@ const SHARED = { keepsCallOrder: false, expiresByClock: false };
 
 for (const release of ["etcd", "etcd-3.5"] as const) {
   let etcd: Etcd;
-  before(async () => void (etcd = await startEtcd({ release })));
+  before(async () => void (etcd = await startEtcd({ releases: [release] })));
   after(() => etcd[Symbol.asyncDispose]());
 
   const openEtcd: OpenStorage = async (clock) => {

@@ -34,14 +34,15 @@ export interface EtcdOptions {
   readonly flags?: readonly string[];
   /** Where clients find it. */
   readonly address?: string;
-  /** The name of the peer: another release. */
-  readonly release?: "etcd" | "etcd-3.5";
+  /** The peers that the members are, in turn: other releases. */
+  readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
   /** Set where `flags` give it certificates. */
   readonly isTls?: boolean;
 }
 
 interface MemberPlan {
   readonly name: string;
+  readonly program: string;
   readonly client: string;
   /** Here nobody asks for a certificate. */
   readonly metrics: string;
@@ -50,12 +51,13 @@ interface MemberPlan {
 
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  const { members = 1, flags = [], address = "127.0.0.1", release = "etcd", isTls = false } = options;
+  const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
   while (plans.length < members) {
     plans.push({
       name: `m${plans.length}`,
+      program: peerPath(releases[plans.length % releases.length]!),
       client: `${isTls ? "https" : "http"}://${address}:${await findServerPort()}`,
       metrics: `http://127.0.0.1:${await findServerPort()}`,
       peer: `http://127.0.0.1:${await findServerPort()}`,
@@ -63,10 +65,10 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   }
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const running = new Map<string, Running>();
-  const launch = ({ name, client, metrics, peer }: MemberPlan) =>
+  const launch = ({ name, program, client, metrics, peer }: MemberPlan) =>
     void running.set(
       name,
-      start(peerPath(release), [
+      start(program, [
         `--name=${name}`,
         `--data-dir=${folder.join(name)}`,
         `--listen-client-urls=${client}`,

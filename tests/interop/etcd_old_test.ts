@@ -1,0 +1,38 @@
+/** An etcd of a release whose progress cannot be relied upon, alone or as one member of three: refused by name. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runTlsboot } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { type EtcdOptions, startEtcd } from "./support/etcd.ts";
+
+const CLUSTERS: Readonly<Record<string, EtcdOptions>> = {
+  "an etcd 3.5.12": { releases: ["etcd-3.5.12"] },
+  "an etcd that is being upgraded, with one member of 3.5.12": {
+    members: 3,
+    releases: ["etcd-3.5", "etcd-3.5", "etcd-3.5.12"],
+  },
+};
+
+for (const [name, options] of Object.entries(CLUSTERS)) {
+  for (const command of ["up", "serve"]) {
+    test(`${command} refuses ${name}, and says what would do`, async () => {
+      await using etcd = await startEtcd(options);
+      await using folder = await createTempFolder();
+      const { code, stderr } = await runTlsboot(
+        [command, "--etcd-servers", etcd.urls.join(","), "--secure-port", "0", "--data-dir", folder.join("data")],
+      );
+      assert.equal(code, 1);
+      assert.match(stderr, /error: cannot use etcd 3\.5\.12: 3\.5\.13 or later is needed\n/);
+      assert.match(stderr, /hint: upgrade etcd/);
+      assert.equal(await keysOf(etcd.urls[0]!), 0, "something was written to it");
+    });
+  }
+}
+
+/** By etcd's JSON gateway. */
+async function keysOf(url: string): Promise<number> {
+  const body = JSON.stringify({ key: btoa("\0"), range_end: btoa("\0"), count_only: true });
+  const response = await fetch(`${url}/v3/kv/range`, { method: "POST", body });
+  const { count } = await response.json() as { readonly count?: string };
+  return Number(count ?? 0);
+}
