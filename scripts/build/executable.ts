@@ -1,7 +1,9 @@
 /** The released file of one target: a Node with the bundle in it. */
+import { createReadStream, createWriteStream } from "node:fs";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { runQuietly } from "../_run.ts";
 import { ensureNode, hostPlatform } from "../node_runtime.ts";
 import { signAdHoc } from "./macho_signature.ts";
@@ -27,13 +29,24 @@ export interface Parts {
 export async function writeExecutable(target: Target, parts: Parts, folder: string, file: string): Promise<void> {
   const blob = await writeBlob(target, parts, folder);
   const node = await readFile(await ensureNode(target.platform, target.nodeVersion));
-  await writeFile(file, withoutBallast(target, node));
-  await chmod(file, 0o755);
+  const made = join(folder, target.name);
+  await writeFile(made, withoutBallast(target, node));
   await runQuietly(await ensureNode(), [
     join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js"),
-    ...[file, RESOURCE, blob, "--sentinel-fuse", FUSE, "--macho-segment-name", MACHO_SEGMENT],
+    ...[made, RESOURCE, blob, "--sentinel-fuse", FUSE, "--macho-segment-name", MACHO_SEGMENT],
   ]);
-  if (target.format === "macho") await writeFile(file, signAdHoc(await readFile(file), "tlsboot"));
+  if (target.format === "macho") await writeFile(made, signAdHoc(await readFile(made), "tlsboot"));
+  await copyInPieces(made, file);
+  await chmod(file, 0o755);
+}
+
+/**
+ * As a download or a package puts it there, 64 kB at a time. What is written in larger pieces Linux keeps and maps in
+ * larger pieces, until it is read from the disk anew: a process would have up to 30 MB more of the file, and whoever
+ * measures what he has just built would measure that.
+ */
+async function copyInPieces(from: string, to: string): Promise<void> {
+  await pipeline(createReadStream(from), createWriteStream(to));
 }
 
 /** The blob's form belongs to the version of Node, so that version makes it; it runs on the host. */
