@@ -10,7 +10,7 @@ import type { Authenticator } from "./authn/authentication.ts";
 import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
-import { createImpersonation } from "./authz/impersonation.ts";
+import { createImpersonation, impersonationHeaders } from "./authz/impersonation.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
 import type { FlowControl } from "./flowcontrol/flow_control.ts";
 import { OverloadError } from "./flowcontrol/overload_error.ts";
@@ -325,16 +325,6 @@ function impersonate(deps: AppDeps) {
     }
     await next();
   };
-}
-
-/** The `Impersonate-*` headers; group names may contain commas, so joined values would not do. */
-function impersonationHeaders(raw: readonly string[]): readonly (readonly [string, string])[] {
-  const pairs: (readonly [string, string])[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index]!.toLowerCase();
-    if (name.startsWith("impersonate-")) pairs.push([name, raw[index + 1]!]);
-  }
-  return pairs;
 }
 
 /** Lets the request wait until it may be served; in-process clients are few and never wait. */

@@ -51,4 +51,4 @@ export async function restingMegabytes(site: Site): Promise<number> {
 }
 
 /** Long enough for what a server does after it has answered. */
-const REST_MS = 3000;
+const REST_MS = 15_000;

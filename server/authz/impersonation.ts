@@ -225,3 +225,13 @@ function impersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
   const isSettled = groups.includes(missing) || (!isAnonymous && groups.includes(UNAUTHENTICATED_GROUP));
   return { ...wanted, groups: isSettled ? groups : [...groups, missing] };
 }
+
+/** The `Impersonate-*` headers, from names and values in turn; group names may contain commas, so joined values would not do. */
+export function impersonationHeaders(raw: readonly string[]): readonly (readonly [string, string])[] {
+  const pairs: (readonly [string, string])[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase();
+    if (name.startsWith("impersonate-")) pairs.push([name, raw[index + 1]!]);
+  }
+  return pairs;
+}
