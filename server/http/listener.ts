@@ -78,8 +78,12 @@ export interface Listener extends AsyncDisposable {
   setClientCa(pem: string): void;
 }
 
-/** A storm of nodes opens a thousand connections at once; Node's default of 511 would drop some. */
-const BACKLOG = 4096;
+/**
+ * A storm of nodes opens a thousand connections at once; Node's default of 511 would put some off for a second. Longer
+ * than this the last would wait for its handshake nearly as long as clients do, ten seconds, where the machine is slow or
+ * busy; who finds no place is not connected yet, and its kernel tries again.
+ */
+const BACKLOG = 1024;
 const HEADER_LIMIT_BYTES = 1_048_576;
 /** Node's 10 MB per session refuses parallel large lists on one connection. */
 const MAX_SESSION_MEMORY_MB = 1000;
@@ -168,6 +172,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
   );
   const connections = trackConnections(server, guard, guarded);
+  server.on("connection", () => pacing.accepted());
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
   await opened(server, options);

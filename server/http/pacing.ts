@@ -2,6 +2,10 @@
  * How many requests begin in one turn of the event loop. What one read of a socket brings may be hundreds of requests;
  * begun all at once they would keep everybody waiting who has written meanwhile. So connections take turns, those of
  * somebody and those of strangers apart.
+ *
+ * Handshakes go before requests: a client gives one up after ten seconds (Go's `TLSHandshakeTimeout`) and begins again,
+ * so that the work is lost, while it waits a minute and longer for an answer. Node accepts one connection in a turn:
+ * turns in which connections come have to be short for the sake of those that wait to be accepted.
  */
 import { FlowQueue } from "../flowcontrol/flow_queue.ts";
 
@@ -9,12 +13,22 @@ import { FlowQueue } from "../flowcontrol/flow_queue.ts";
 export interface Pacing {
   /** Waits for its turn; undefined when it may begin at once. */
   enter(connection: object | undefined, isKnown: boolean): Promise<void> | undefined;
+  /** A connection has been accepted, and more may wait for it. */
+  accepted(): void;
 }
 
-/** So many of somebody begin in a turn: a few milliseconds of work. */
-const PER_TURN = 16;
-/** So many of strangers: a probe has to come round four times before its handshake is done. */
-const STRANGERS_PER_TURN = 8;
+/** How many of a lane begin. */
+interface Pace {
+  /** In a turn. */
+  readonly perTurn: number;
+  /** While connections come, one in so many turns: a share of the time, whoever keeps connecting. */
+  readonly heldTurns: number;
+}
+
+/** Of somebody: a few milliseconds of work. */
+const KNOWN: Pace = { perTurn: 16, heldTurns: 4 };
+/** Of strangers: a probe has to come round four times before its handshake is done. */
+const STRANGERS: Pace = { perTurn: 8, heldTurns: 16 };
 
 interface Waiting {
   readonly flow: object;
@@ -25,9 +39,12 @@ const NO_CONNECTION = {};
 
 /** Creates it. `defer` runs something in the next turn, after what has come meanwhile has been read. */
 export function createPacing(defer: (run: () => void) => void): Pacing {
-  const known = createLane(PER_TURN);
-  const strangers = createLane(STRANGERS_PER_TURN);
+  const known = createLane(KNOWN);
+  const strangers = createLane(STRANGERS);
   let isArmed = false;
+  let hasAccepted = false;
+  /** In how many turns on end connections have come. */
+  let turnsHeld = 0;
 
   function arm(): void {
     if (isArmed) return;
@@ -37,8 +54,11 @@ export function createPacing(defer: (run: () => void) => void): Pacing {
 
   function turn(): void {
     isArmed = false;
-    const begun = known.turn() + strangers.turn();
-    if (begun > 0) arm();
+    turnsHeld = hasAccepted ? turnsHeld + 1 : 0;
+    hasAccepted = false;
+    const isKnownBusy = known.turn(turnsHeld);
+    const isStrangersBusy = strangers.turn(turnsHeld);
+    if (isKnownBusy || isStrangersBusy || turnsHeld > 0) arm();
   }
 
   return {
@@ -46,23 +66,31 @@ export function createPacing(defer: (run: () => void) => void): Pacing {
       arm();
       return (isKnown ? known : strangers).enter(connection ?? NO_CONNECTION);
     },
+    accepted() {
+      hasAccepted = true;
+      arm();
+    },
   };
 }
 
-function createLane(perTurn: number): { enter(flow: object): Promise<void> | undefined; turn(): number } {
+function createLane({ perTurn, heldTurns }: Pace) {
   const queue = new FlowQueue<Waiting>(Infinity);
-  let begun = 0;
+  /** How many more may begin before the next turn. */
+  let left = perTurn;
   return {
-    enter(flow) {
-      if (begun < perTurn && queue.size === 0) {
-        begun++;
+    enter(flow: object): Promise<void> | undefined {
+      if (left > 0 && queue.size === 0) {
+        left--;
         return undefined;
       }
       return new Promise((begin) => void queue.add({ flow, begin }));
     },
-    turn() {
-      for (begun = 0; begun < perTurn && queue.size > 0; begun++) queue.take()?.begin();
-      return begun;
+    /** Lets begin whose turn it is, the so many-th in which connections came, or 0; tells whether anybody had waited. */
+    turn(turnsHeld: number): boolean {
+      const isBusy = queue.size > 0;
+      left = turnsHeld === 0 ? perTurn : Number(turnsHeld % heldTurns === 0);
+      for (; left > 0 && queue.size > 0; left--) queue.take()?.begin();
+      return isBusy;
     },
   };
 }

@@ -15,6 +15,7 @@ function createPaced() {
       if (wait === undefined) begun.push(name);
       else void wait.then(() => begun.push(name));
     },
+    accepted: () => pacing.accepted(),
     async turn() {
       turns.shift()?.();
       await Promise.resolve();
@@ -46,6 +47,37 @@ test("createPacing() lets somebody begin while many strangers wait, and stranger
 test("createPacing() needs no turn while nobody asks", async () => {
   const { begun, enter, turn, turns } = createPaced();
   enter("one", {});
+  assert.deepEqual(begun, ["one"]);
+  await turn();
+  assert.equal(turns.length, 0);
+});
+
+test("createPacing() lets few begin while connections come, and all others once none comes", async () => {
+  const { begun, turns, accepted, enter, turn } = createPaced();
+  const come = async (): Promise<void> => {
+    accepted();
+    await turn();
+  };
+  await come();
+  for (let index = 0; index < 500; index++) enter("stranger", {});
+  for (let index = 0; index < 500; index++) enter("known", {}, true);
+  assert.deepEqual(begun, []);
+  for (let more = 1; more < 64; more++) await come();
+  const count = (name: string) => begun.filter((one) => one === name).length;
+  assert.deepEqual([count("known"), count("stranger")], [16, 4]);
+  await turn();
+  assert.deepEqual([count("known"), count("stranger")], [32, 12]);
+  for (let more = 0; more < 100; more++) await turn();
+  assert.deepEqual([count("known"), count("stranger")], [500, 500]);
+  assert.equal(turns.length, 0);
+});
+
+test("createPacing() lets a request begin at once when the last connection came two turns ago", async () => {
+  const { begun, turns, accepted, enter, turn } = createPaced();
+  accepted();
+  await turn();
+  await turn();
+  enter("one", {}, true);
   assert.deepEqual(begun, ["one"]);
   await turn();
   assert.equal(turns.length, 0);
