@@ -66,5 +66,7 @@ export function runApprover(
     ...(isDryRun ? { dryRun: { events } } : {}),
   });
   const triggers = policy?.triggers ?? [];
-  return runController({ name: "approver", store: index, triggers, ...approver, ...deps }, signal);
+  // The index is for policies alone.
+  const followed = policy === undefined ? store : index;
+  return runController({ name: "approver", store: followed, triggers, ...approver, ...deps }, signal);
 }

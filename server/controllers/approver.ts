@@ -80,6 +80,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     return DONE;
   }
 
-  // To a policy even a certificate that was just issued is news.
-  return deps.policy === undefined ? { reconcile, concerns: (csr) => !isSettled(csr) } : { reconcile };
+  // To a policy even a certificate that was just issued is news, and a dry run has to hear what became of its requests.
+  const isTold = deps.policy !== undefined || deps.dryRun !== undefined;
+  return isTold ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
 }

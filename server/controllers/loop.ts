@@ -41,7 +41,7 @@ export interface Reconciler<T extends KubeObject> {
   readonly reconcile: Reconcile<T>;
   /**
    * Tells of what there is something to do about; every object when absent. The names of others are not looked at, but
-   * for once when one stops being of concern or goes.
+   * for those that wait for another look already. One that goes is looked at if it was of concern.
    */
   readonly concerns?: (object: T) => boolean;
 }
@@ -129,9 +129,8 @@ export async function runController<T extends KubeObject>(
     const name = nameOf(change.object);
     missing.delete(name);
     if (change.kind === "deleted") return drop(name);
-    const before = cache.get(name);
     cache.set(name, change.object);
-    if (concerns(change.object) || (before !== undefined && concerns(before))) queue.add(name);
+    if (concerns(change.object)) queue.add(name);
   }
 
   function drop(name: string): void {
