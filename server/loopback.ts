@@ -36,9 +36,10 @@ class InProcessRequest implements IncomingRequest {
     this.url = `https://in-process${path}`;
     this.signal = signal;
     this.#sent = body;
-    const length = body === undefined ? {} : { "content-length": String(body.length) };
-    const lines: Readonly<Record<string, string>> = { "user-agent": userAgent, ...lowerCased(headers), ...length };
-    this.headers = { get: (name) => lines[name] ?? null };
+    const lines = new Map([["user-agent", userAgent]]);
+    for (const name in headers) lines.set(name.toLowerCase(), headers[name] ?? "");
+    if (body !== undefined) lines.set("content-length", String(body.length));
+    this.headers = { get: (name) => lines.get(name) ?? null };
   }
 
   get body(): ReadableStream<Uint8Array> | null {
@@ -46,12 +47,10 @@ class InProcessRequest implements IncomingRequest {
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return Promise.resolve((this.#sent ?? new Uint8Array(0)).slice().buffer);
+    const sent = this.#sent ?? new Uint8Array(0);
+    // A whole buffer is handed over: who sends it does not touch it again.
+    return Promise.resolve(sent.byteLength === sent.buffer.byteLength ? sent.buffer : sent.slice().buffer);
   }
-}
-
-function lowerCased(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function joinedLines(headers: AnswerHeaders): Readonly<Record<string, string>> {
