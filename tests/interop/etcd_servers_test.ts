@@ -1,35 +1,18 @@
 /** Three servers on an etcd of three members: one API, whichever is asked. */
 import assert from "node:assert/strict";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "./support/etcd.ts";
 import type { Kubectl } from "./support/kubectl.ts";
+import { startServers } from "./support/servers.ts";
 import { type RunningSite, startSite } from "./support/site.ts";
-
-/** Servers of one site: the CA of the first one in all their folders. */
-async function startServers(urls: readonly string[], count: number): Promise<readonly RunningSite[]> {
-  const args = ["--etcd-servers", urls.join(","), "--auto-approve"];
-  const first = await startSite({ args });
-  const sites = [first];
-  while (sites.length < count) {
-    const dataDir = first.folder.join(`server-${sites.length}`);
-    await mkdir(dataDir, { mode: 0o700 });
-    await cp(`${first.dataDir}/pki`, `${dataDir}/pki`, { recursive: true, filter: (path) => !/apiserver/.test(path) });
-    sites.push(await startSite({ args, dataDir }));
-  }
-  return sites;
-}
 
 /** Runs a body with three servers over an etcd of three members. */
 async function withServers(body: (sites: readonly [RunningSite, RunningSite, RunningSite]) => Promise<void>) {
   await using etcd = await startEtcd({ members: 3 });
-  const sites = await startServers(etcd.urls, 3);
-  try {
-    await body(sites as [RunningSite, RunningSite, RunningSite]);
-  } finally {
-    for (const site of sites.toReversed()) await site[Symbol.asyncDispose]();
-  }
+  await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls], { args: ["--auto-approve"] });
+  await body(servers.sites as [RunningSite, RunningSite, RunningSite]);
 }
 
 /** A kubeconfig with a token alone. */

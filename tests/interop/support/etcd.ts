@@ -36,12 +36,17 @@ export interface EtcdOptions {
   readonly address?: string;
   /** The peers that the members are, in turn: other releases. */
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
+  /** Puts the last member into another network; `address` is where it is found. */
+  readonly apart?: { readonly address: string; readonly wrap: Wrap };
   /** Set where `flags` give it certificates. */
   readonly isTls?: boolean;
 }
 
+type Wrap = (command: string, args: readonly string[]) => readonly [string, readonly string[]];
+
 interface MemberPlan {
   readonly name: string;
+  readonly wrap: Wrap;
   readonly program: string;
   readonly client: string;
   /** Here nobody asks for a certificate. */
@@ -51,24 +56,29 @@ interface MemberPlan {
 
 /** Starts one and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
-  const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false } = options;
+  const { members = 1, flags = [], address = "127.0.0.1", releases = ["etcd"], isTls = false, apart } = options;
   const folder = await createTempFolder();
   const plans: MemberPlan[] = [];
   while (plans.length < members) {
+    const isApart = apart !== undefined && plans.length === members - 1;
+    const host = isApart ? apart.address : address;
+    // Peers are on loopback unless one of them is elsewhere.
+    const peerHost = apart === undefined ? "127.0.0.1" : host;
     plans.push({
+      wrap: isApart ? apart.wrap : (command, args) => [command, args],
       name: `m${plans.length}`,
       program: peerPath(releases[plans.length % releases.length]!),
-      client: `${isTls ? "https" : "http"}://${address}:${await findServerPort()}`,
-      metrics: `http://127.0.0.1:${await findServerPort()}`,
-      peer: `http://127.0.0.1:${await findServerPort()}`,
+      client: `${isTls ? "https" : "http"}://${host}:${await findServerPort()}`,
+      metrics: `http://${isApart ? host : "127.0.0.1"}:${await findServerPort()}`,
+      peer: `http://${peerHost}:${await findServerPort()}`,
     });
   }
   const cluster = plans.map(({ name, peer }) => `${name}=${peer}`).join(",");
   const running = new Map<string, Running>();
-  const launch = ({ name, program, client, metrics, peer }: MemberPlan) =>
+  const launch = ({ name, wrap, program, client, metrics, peer }: MemberPlan) =>
     void running.set(
       name,
-      start(program, [
+      start(...wrap(program, [
         `--name=${name}`,
         `--data-dir=${folder.join(name)}`,
         `--listen-client-urls=${client}`,
@@ -78,7 +88,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=${cluster}`,
         ...flags,
-      ]),
+      ])),
     );
   plans.forEach(launch);
   const etcd: Etcd = {

@@ -6,6 +6,8 @@ import { runProgram } from "../../support/child.ts";
 export interface NetworkNamespace extends AsyncDisposable {
   /** The address of this side of the cable. */
   readonly hostAddress: string;
+  /** The address in there. */
+  readonly innerAddress: string;
   /** Puts a program in there: command and arguments that run it. */
   wrap(command: string, args: readonly string[]): readonly [string, readonly string[]];
   pull(): Promise<void>;
@@ -42,6 +44,7 @@ export async function createNetworkNamespace(): Promise<NetworkNamespace> {
   }
   return {
     hostAddress,
+    innerAddress,
     wrap: (command, args) => ["ip", ["netns", "exec", name, command, ...args]],
     pull: () => ip("link", "set", outer, "down"),
     plug: () => ip("link", "set", outer, "up"),

@@ -1,0 +1,207 @@
+/** A member of etcd that is behind the others: what a server that asks it serves is new, or nothing. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { peerPath } from "../../scripts/peers.ts";
+import { start, tlsbootCommand } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { type ApiClient, createApiClient } from "./support/api_client.ts";
+import { type Etcd, startEtcd } from "./support/etcd.ts";
+import type { Kubectl } from "./support/kubectl.ts";
+import { createNetworkNamespace } from "./support/network_namespace.ts";
+import { copyAuthority, startServers } from "./support/servers.ts";
+import type { RunningSite } from "./support/site.ts";
+
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const TOKENS = ['admin-token,admin,1,"system:masters"'];
+const WATCH = ["get", "cm", "numbers", "-n", "default", "--watch", '--output=jsonpath={.data.n}{"\\n"}'];
+
+/** Counts up in one object; what was acknowledged is known. */
+interface Counter {
+  readonly acknowledged: number;
+  next(): Promise<void>;
+}
+
+async function startCounter(site: RunningSite): Promise<Counter> {
+  const send = await createApiClient(site, "admin-token");
+  const created = await send("POST", MAPS, { body: { metadata: { name: "numbers" }, data: { n: "0" } } });
+  assert.equal(created.code, 201, created.text);
+  let acknowledged = 0;
+  return {
+    get acknowledged() {
+      return acknowledged;
+    },
+    async next() {
+      const body = { data: { n: String(acknowledged + 1) } };
+      const headers = { "content-type": "application/merge-patch+json" };
+      const { code, text } = await send("PATCH", `${MAPS}/numbers`, { body, headers });
+      assert.equal(code, 200, text);
+      acknowledged++;
+    },
+  };
+}
+
+async function countTo(counter: Counter, number: number): Promise<void> {
+  while (counter.acknowledged < number) await counter.next();
+}
+
+/** Every way of reading that promises to be current. */
+const READS: readonly { readonly path: string; readonly find: RegExp }[] = [
+  { path: `${MAPS}/numbers`, find: /"n":"(\d+)"/ },
+  { path: `${MAPS}?fieldSelector=metadata.name%3Dnumbers`, find: /"n":"(\d+)"/ },
+  { path: `${MAPS}?limit=100&fieldSelector=metadata.name%3Dnumbers`, find: /"n":"(\d+)"/ },
+];
+
+/** Reads in turn until it is told to stop. What is answered must be no older than what was acknowledged before. */
+async function readWhile(send: ApiClient, counter: Counter, stop: AbortSignal): Promise<readonly number[]> {
+  const codes: number[] = [];
+  for (let turn = 0; !stop.aborted; turn++) {
+    const { path, find } = READS[turn % READS.length]!;
+    const known = counter.acknowledged;
+    const { code, text } = await send("GET", path);
+    codes.push(code);
+    const read = Number(find.exec(text)?.[1] ?? -1);
+    if (code === 200) assert.ok(read >= known, `${path} answered ${read} after ${known} was acknowledged`);
+  }
+  return codes;
+}
+
+async function watchTold(kubectl: Kubectl, until: number, during: () => Promise<void>): Promise<void> {
+  await using watch = kubectl.start(...WATCH);
+  await watch.waitFor(/^0$/m);
+  await during();
+  await watch.waitFor(new RegExp(`^${until}$`, "m"));
+  assertInOrder(watch.stdout(), until);
+}
+
+/** Each number once, in order. */
+function assertInOrder(told: string, until: number): void {
+  const numbers = told.split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
+  assert.deepEqual(numbers, Array.from({ length: until + 1 }, (_, index) => index));
+}
+
+/** The first server asks members that go on; the second knows the lagging one alone, the third asks it first. */
+async function startThree(etcd: Etcd) {
+  const [one, two, lagging] = etcd.urls as [string, string, string];
+  return await startServers([[one, two], [lagging], [lagging, one, two]], { tokens: TOKENS });
+}
+
+test("a member that stands still: who knows no other serves nothing, who does soon goes on, no watch misses anything", async () => {
+  await using etcd = await startEtcd({ members: 3 });
+  await using servers = await startThree(etcd);
+  const [steady, bound, free] = servers.sites as [RunningSite, RunningSite, RunningSite];
+  const [askBound, askFree] = await Promise.all([bound, free].map((site) => createApiClient(site, "admin-token")));
+  const counter = await startCounter(steady);
+  const member = etcd.members[2]!;
+  await watchTold(bound.kubectl, 60, () =>
+    watchTold(free.kubectl, 60, async () => {
+      await countTo(counter, 10);
+      member.signal("SIGSTOP");
+      try {
+        await countTo(counter, 50);
+        const stop = new AbortController();
+        const reading = readWhile(askFree!, counter, stop.signal);
+        const { code, text } = await askBound!("GET", `${MAPS}/numbers`);
+        assert.ok(code >= 500, `${code} ${text}`);
+        assert.match((await askBound!("GET", "/readyz?verbose")).text, /\[-\]etcd failed/);
+        await eventually("the free server has gone to another member", async () =>
+          (await askFree!("GET", `${MAPS}/numbers`)).code === 200 || undefined);
+        stop.abort();
+        await reading;
+      } finally {
+        member.signal("SIGCONT");
+      }
+      const stop = new AbortController();
+      const reading = [askBound!, askFree!].map((send) =>
+        readWhile(send, counter, stop.signal)
+      );
+      await eventually("the bound server is ready", async () =>
+        (await askBound!("GET", "/readyz")).code === 200 || undefined);
+      await countTo(counter, 60);
+      stop.abort();
+      await Promise.all(reading);
+    }));
+});
+
+test("a member that is late again and again: what is read is never older than what was acknowledged before", async () => {
+  await using etcd = await startEtcd({ members: 3 });
+  await using servers = await startThree(etcd);
+  const [steady, bound, free] = servers.sites as [RunningSite, RunningSite, RunningSite];
+  const counter = await startCounter(steady);
+  const member = etcd.members[2]!;
+  const stop = new AbortController();
+  const asking = [bound, free].map(async (site) => {
+    return await readWhile(await createApiClient(site, "admin-token"), counter, stop.signal);
+  });
+  await watchTold(bound.kubectl, 200, async () => {
+    const pausing = (async () => {
+      while (counter.acknowledged < 200) {
+        for (const [signal, milliseconds] of [["SIGSTOP", 400], ["SIGCONT", 200]] as const) {
+          member.signal(signal);
+          await new Promise((resolve) => setTimeout(resolve, milliseconds));
+        }
+      }
+    })();
+    while (counter.acknowledged < 200) {
+      await counter.next();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await pausing;
+  });
+  stop.abort();
+  for (const codes of await Promise.all(asking)) {
+    assert.ok(codes.filter((code) => code === 200).length > 10, `${codes}`);
+  }
+});
+
+test("a member that is cut off with its server: nothing old is served, and all is told in order afterwards", async () => {
+  await using network = await createNetworkNamespace();
+  await using etcd = await startEtcd({
+    members: 3,
+    address: network.hostAddress,
+    apart: { address: network.innerAddress, wrap: network.wrap },
+  });
+  const [one, two, apart] = etcd.urls as [string, string, string];
+  await using servers = await startServers([[one, two]], { tokens: TOKENS });
+  const [steady] = servers.sites as [RunningSite];
+  const counter = await startCounter(steady);
+  const dataDir = await copyAuthority(steady, "apart");
+  const up = ["up", "--secure-port", "6443", "--data-dir", dataDir, "--etcd-servers", apart];
+  await using server = start(...network.wrap(...tlsbootCommand(up)));
+  await server.waitFor(/tlsboot is up at/);
+  const kubectl = (...args: readonly string[]) =>
+    start(
+      ...network.wrap(peerPath("kubectl"), [
+        ...["--kubeconfig", `${dataDir}/admin.kubeconfig`, "--request-timeout=60s"],
+        ...args,
+      ]),
+      { env: { HOME: steady.folder.path } },
+    );
+  const ask = async (...args: readonly string[]) => {
+    await using running = kubectl(...args);
+    return await running.finished();
+  };
+  await using watch = kubectl(...WATCH);
+  await watch.waitFor(/^0$/m);
+  await countTo(counter, 10);
+  await watch.waitFor(/^10$/m);
+
+  await network.pull();
+  await countTo(counter, 40);
+  for (const { path } of READS) {
+    const { code, stdout } = await ask("get", "--raw", path);
+    assert.equal(code, 1, `${path} answered ${stdout}`);
+  }
+  assert.match((await ask("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
+  assert.doesNotMatch(watch.stdout(), /^11$/m);
+
+  await network.plug();
+  await eventually(
+    "the server is ready again",
+    async () => (await ask("get", "--raw", "/readyz")).code === 0 || undefined,
+  );
+  const { stdout } = await ask("get", "--raw", `${MAPS}/numbers`);
+  assert.match(stdout, /"n":"40"/);
+  await countTo(counter, 50);
+  await watch.waitFor(/^50$/m);
+  assertInOrder(watch.stdout(), 50);
+});
