@@ -1,0 +1,76 @@
+/** docs/operations.md, "A new CA", typed in step by step: nobody who followed them is locked out. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { createShell } from "./support/shell.ts";
+
+/** The commands of the section, for a site in `data`. */
+async function steps(server: string): Promise<readonly string[]> {
+  const page = await readFile("docs/operations.md", "utf8");
+  const [, section = ""] = /\n## A new CA\n([^]*?)\n## /.exec(page) ?? [];
+  return [...section.matchAll(/```sh\n([^]*?)```/g)].map(([, block = ""]) =>
+    block.replaceAll("/var/lib/tlsboot", "data").replaceAll("https://boot.example.com:6443", server)
+  );
+}
+
+test("docs/operations.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
+  await using folder = await createTempFolder();
+  const shell = await createShell(folder);
+  const port = await findServerPort();
+  const server = `https://127.0.0.1:${port}`;
+  const blocks = await steps(server);
+  assert.equal(blocks.length, 5);
+  const [make, share, anew, verify, replace] = blocks as [string, string, string, string, string];
+  const run = async (line: string): Promise<string> => {
+    const { code, stdout, stderr } = await shell.run(`set -e\n${line}`);
+    assert.equal(code, 0, `${line}: ${stderr}`);
+    return stdout;
+  };
+  /** Starts the site for as long as a step takes. */
+  const up = async (flags: string, step: () => Promise<void>): Promise<void> => {
+    await using site = shell.start(`tlsboot up --data-dir data --secure-port ${port} --auto-approve ${flags}`);
+    await site.waitFor(/tlsboot is up at/);
+    await step();
+    site.kill("SIGTERM");
+    await site.finished();
+  };
+  const whoami = (kubeconfig: string) => `kubectl auth whoami -o name --kubeconfig ${kubeconfig}`;
+  const isServed = async (...kubeconfigs: readonly string[]) => {
+    for (const kubeconfig of kubeconfigs) await run(whoami(kubeconfig));
+  };
+  const bootstrap = (name: string, from: string) =>
+    `tlsboot bootstrap --bootstrap-kubeconfig ${from} --hostname-override ${name} ` +
+    `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki`;
+
+  await up("", async () => {
+    for (const name of ["n1", "late"]) await run(bootstrap(name, "data/bootstrap.kubeconfig"));
+  });
+  await run(make);
+  const believed = "--client-ca-file new/pki/ca.crt";
+  await up(believed, async () => {
+    await run(share);
+    await isServed("n1/kubeconfig", "late/kubeconfig", "data/admin.kubeconfig");
+  });
+  await up(
+    `${believed} --cluster-signing-cert-file new/pki/ca.crt --cluster-signing-key-file new/pki/ca.key`,
+    async () => {
+      await isServed("n1/kubeconfig", "late/kubeconfig");
+      assert.notEqual((await shell.run(verify)).code, 0, "it was signed by the old CA");
+      await run(anew);
+      await run(verify);
+      await run(bootstrap("n2", "bootstrap.kubeconfig"));
+      await isServed("n1/kubeconfig", "n2/kubeconfig", "late/kubeconfig");
+    },
+  );
+  await run(replace);
+  await up("", async () => {
+    await isServed("n1/kubeconfig", "n2/kubeconfig", "data/admin.kubeconfig");
+    assert.notEqual((await shell.run(whoami("late/kubeconfig"))).code, 0, "the old CA is still believed");
+    await run(bootstrap("n3", "data/bootstrap.kubeconfig"));
+    await isServed("n3/kubeconfig");
+    const info = await run("kubectl get cm cluster-info -n kube-public -o yaml --kubeconfig data/admin.kubeconfig");
+    const ca = (await readFile(folder.join("work/new/pki/ca.crt"))).toString("base64");
+    assert.ok(info.includes(ca), "cluster-info names the new CA");
+  });
+});
