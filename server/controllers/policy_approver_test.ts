@@ -4,7 +4,6 @@ import { isApproved } from "../../core/csr/phase.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
 import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
 import type { Inventory } from "../../core/policy/inventory.ts";
 import type { ReportingNode } from "../../core/policy/node_names.ts";
@@ -372,48 +371,4 @@ test("createPolicyApprover() is asked about a kubelet client request when its pe
   await site.clock.advance(60_000);
   assert.equal(site.conditionOf("csr-1"), "Approved");
   assert.deepEqual(site.asked.slice(0, 2), ["nodeclient", "rack"]);
-});
-
-test("createVerdictEvents() logs what cannot be told, and shortens what is too long", async () => {
-  const clock = createFakeClock();
-  const logger = createMemoryLogger();
-  const events = createMemoryObjectStore<EventV1>();
-  const { tell } = createVerdictEvents({ store: events, instance: "i", clock, random: createSeededRandom(), logger });
-  const signal = new AbortController().signal;
-  const csr = await buildCsr({ name: "No DNS Name" });
-  events.failNext("create", new AppError("access_denied", "forbidden"));
-  await tell(csr, { type: "Normal", reason: "X", note: "lost" }, signal);
-  assert.deepEqual(logger.messages("warn"), ["event cannot be written"]);
-  await tell(csr, { type: "Normal", reason: "X", note: "ü".repeat(2_000) }, signal);
-  const [event] = await events.list(signal);
-  assert.match(event?.metadata.name ?? "", /^csr\.[0-9a-f]{16}$/);
-  assert.ok(new TextEncoder().encode(event?.note).length <= 1_024);
-  assert.match(event?.note ?? "", /^ü+…$/);
-});
-
-test("createNodeWatch() knows nothing before the first listing, and says why it failed", async () => {
-  const clock = createFakeClock();
-  const nodes = createMemoryObjectStore<KubeObject>({ objects: [node("a", "10.0.0.1")] });
-  let isNeeded = false;
-  const watch = createNodeWatch({ nodes: () => nodes, isNeeded: () => isNeeded, clock });
-  const abort = new AbortController();
-  nodes.failNext("changes", new AppError("access_denied", "forbidden"));
-  const iterate = async () => {
-    for await (const _ of watch.changes(abort.signal)) { /* until it ends */ }
-  };
-  const first = iterate();
-  await clock.advance(5_000);
-  assert.deepEqual(nodes.calls, []);
-  assert.deepEqual([watch.reported().kind, watch.isStarting()], ["failed", true]);
-  isNeeded = true;
-  const refused = assert.rejects(first, /forbidden/);
-  await clock.advance(1_000);
-  await refused;
-  assert.deepEqual(watch.reported(), { kind: "failed", message: "the nodes cannot be listed: forbidden" });
-  assert.equal(watch.isStarting(), false);
-  const second = assert.rejects(iterate());
-  await settle();
-  assert.equal(watch.reported().kind, "found");
-  abort.abort();
-  await second;
 });
