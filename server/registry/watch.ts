@@ -50,8 +50,9 @@ const BATCH_EVENTS = 256;
 const BATCH_BYTES = 262_144;
 
 /**
- * Opens a watch. A revision that is compacted gives one ERROR event (410), one that does not come another (504), as
- * kube-apiserver does once it has understood what is asked.
+ * Opens a watch. A revision that is compacted gives one ERROR event (410), a state that does not come another (504), as
+ * kube-apiserver does once it has understood what is asked. Changes after a revision that is still to come are waited for,
+ * but not for ever (`refuseStrange`).
  */
 export async function openWatch(
   deps: RegistryDeps,
@@ -91,7 +92,12 @@ export async function openWatch(
         events.at(-1)?.revision ?? 0,
       );
     }, (error) => queue.fail(expiredBy(error)));
-    queue.onClose(() => watch.stop());
+    const closing = new AbortController();
+    queue.onClose(() => {
+      watch.stop();
+      closing.abort();
+    });
+    if (afterRevision > deps.storage.revision()) void refuseStrange(deps, afterRevision, queue, closing.signal);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
     queue.fail(expiredBy(error));
@@ -99,6 +105,29 @@ export async function openWatch(
   if (signal.aborted) queue[Symbol.dispose]();
   else signal.addEventListener("abort", () => queue[Symbol.dispose](), { once: true });
   return queue;
+}
+
+/**
+ * A revision that does not come was never given to anybody by this store, but by one that its objects were moved from: the
+ * client is told to list again (410). kube-apiserver stays silent until it has counted so far, and a client that does not
+ * know better misses all that happens until then.
+ */
+async function refuseStrange(
+  deps: RegistryDeps,
+  revision: number,
+  queue: EventQueue,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await waitForRevision(deps, revision, () => signal);
+  } catch (error) {
+    if (signal.aborted) return;
+    queue.fail(
+      error instanceof StatusError
+        ? resourceExpired(`resource version of another history: ${revision} (${deps.storage.revision()})`)
+        : error,
+    );
+  }
 }
 
 function expiredBy({ requestedRevision, compactedRevision }: CompactedError): StatusError {

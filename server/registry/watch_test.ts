@@ -66,6 +66,22 @@ test("watch from a revision that is to come waits for it", async () => {
   const event = await events.next();
   assert.equal(event?.at("metadata/name"), "seen");
   assert.equal(event?.at("metadata/resourceVersion"), version);
+  await app.clock.advance(4_000);
+  await create(app, "later");
+  assert.equal((await events.next())?.at("metadata/name"), "later");
+});
+
+test("watch from a revision that does not come is told to list again: it is of a store before this one", async () => {
+  await using app = await createTestApp();
+  const now = app.storage.revision();
+  await using events = await watch(app, `resourceVersion=${now + 1_000}`);
+  await create(app, "unheard");
+  await app.clock.advance(4_000);
+  const event = await events.next();
+  assert.equal(event?.type, "ERROR");
+  assert.deepEqual([event?.at("code"), event?.at("reason")], [410, "Expired"]);
+  assert.equal(event?.at("message"), `resource version of another history: ${now + 1_000} (${now + 1})`);
+  assert.equal(await events.next(), undefined);
 });
 
 test("watch with a selector adds what starts to match and deletes what stops", async () => {
