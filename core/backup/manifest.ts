@@ -1,5 +1,6 @@
 /** What a backup says of itself, last in its archive: without it, the archive is not whole. */
 import { err, ok, type Result } from "../result.ts";
+import { type LeftOut, parseLeftOut } from "./left_out.ts";
 
 /** One part of the archive. */
 export interface BackupPart {
@@ -19,13 +20,15 @@ export interface BackupManifest {
   readonly revision: number;
   readonly objects: number;
   readonly parts: readonly BackupPart[];
+  /** What an etcd had beside; nothing where it is not said. */
+  readonly leftOut?: readonly LeftOut[];
 }
 
 /** Where it stands in the archive. */
 export const MANIFEST_PATH = "manifest.json";
 /** Files of the data directory. */
 export const FILES_PREFIX = "files/";
-/** Objects of the database, in pieces. */
+/** Objects of the database or the etcd, in pieces. */
 export const OBJECTS_PREFIX = "objects/";
 
 /** Parts are files of a data directory and pieces of objects: one object may be large, but not like this. */
@@ -58,7 +61,7 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
     return err(`its data directory has format ${manifest.dataFormat}, this program knows ${dataFormat}`);
   }
   const isWhole = Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
-    Array.isArray(manifest.parts);
+    Array.isArray(manifest.parts) && parseLeftOut(manifest.leftOut).ok;
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 

@@ -28,6 +28,11 @@ for (
       /format 2, this program knows 1/,
     ],
     ["a newer data directory", formatManifest({ ...manifest, dataFormat: 2 }), /data directory has format 2/],
+    [
+      "no number of what is left out",
+      formatManifest({ ...manifest, leftOut: [{ resource: "pods", objects: NaN }] }),
+      /not complete/,
+    ],
     ["no revision", formatManifest(manifest).replace('"revision": 7', '"revision": null'), /not complete/],
   ] as const
 ) {

@@ -16,6 +16,7 @@ import {
   encodeCompaction,
   encodeGuardedWrite,
   encodeLeaseGrant,
+  encodeMove,
   encodeRange,
   encodeWatch,
   endOfPrefix,
@@ -27,6 +28,7 @@ import {
   type RangeResponse,
   type WatchResponse,
 } from "./_etcd_wire.ts";
+import { plainPrefix } from "./etcd_prefix.ts";
 import type { EtcdCall, EtcdObserver } from "./observed_etcd.ts";
 
 /** Where an etcd is, and who we are to it. */
@@ -106,7 +108,7 @@ export class EtcdClient {
   constructor(endpoints: EtcdEndpoints, observation?: EtcdObservation, parts: EtcdClientParts = {}) {
     this.#after = parts.after ?? afterReal;
     this.#observation = observation;
-    this.#prefix = `/${endpoints.prefix.replace(/^\/+|\/+$/g, "")}/`;
+    this.#prefix = `${plainPrefix(endpoints.prefix)}/`;
     this.#members = parts.members ?? connect(endpoints);
   }
 
@@ -160,6 +162,12 @@ export class EtcdClient {
         () => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),
       ),
     );
+  }
+
+  /** Gives a key another name, which is taken as it is; false where the key was written meanwhile. */
+  async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
+    const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
+    return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
   }
 
   /** Forgets what was before a revision. */

@@ -10,6 +10,8 @@ export interface EtcdKeyValue {
   /** How often it was written since it was created. */
   readonly version: number;
   readonly value: Uint8Array;
+  /** The lease with which it ends; absent for none. */
+  readonly lease?: bigint;
 }
 
 /** What to read. */
@@ -88,29 +90,18 @@ export function encodeRange(request: RangeRequest): Buffer {
 
 /** `TxnRequest` of one guard. */
 export function encodeGuardedWrite({ key, guard, value, lease }: GuardedWrite): Buffer {
-  const writer = new BinaryWriter();
-  writer.tag(1, WireType.LengthDelimited).fork();
-  const isVersion = "version" in guard;
-  integer(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
-  text(writer, 3, key);
-  // Member of a oneof: written even when zero.
-  writer.tag(isVersion ? 4 : 6, WireType.Varint).int64(isVersion ? guard.version : guard.modRevision);
-  writer.join();
-  writer.tag(2, WireType.LengthDelimited).fork();
-  if (value === undefined) {
-    writer.tag(3, WireType.LengthDelimited).fork();
-    text(writer, 1, key);
-  } else {
-    writer.tag(2, WireType.LengthDelimited).fork();
-    text(writer, 1, key);
-    writer.tag(2, WireType.LengthDelimited).bytes(value);
-    if (lease !== undefined) writer.tag(3, WireType.Varint).int64(lease);
-  }
-  writer.join().join();
+  const writer = guardWriter(key, guard);
+  if (value === undefined) deletion(writer, key);
+  else put(writer, key, value, lease);
   writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
     rangeWriter({ key }).finish(),
   ).join();
   return finished(writer);
+}
+
+/** `TxnRequest` that gives a key another name, with its value and its lease, unless it was written meanwhile. */
+export function encodeMove({ key, modRevision, value, lease }: EtcdKeyValue, to: string): Buffer {
+  return finished(deletion(put(guardWriter(key, { modRevision }), to, value, lease), key));
 }
 
 /** `WatchRequest` that creates a watch, or asks for its progress. */
@@ -206,6 +197,31 @@ export function endOfPrefix(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
 
+function guardWriter(key: string, guard: GuardedWrite["guard"]): BinaryWriter {
+  const writer = new BinaryWriter();
+  writer.tag(1, WireType.LengthDelimited).fork();
+  const isVersion = "version" in guard;
+  integer(writer, 2, isVersion ? TARGET_VERSION : TARGET_MOD_REVISION);
+  text(writer, 3, key);
+  // Member of a oneof: written even when zero.
+  writer.tag(isVersion ? 4 : 6, WireType.Varint).int64(isVersion ? guard.version : guard.modRevision);
+  return writer.join();
+}
+
+/** An operation for when the guard holds. */
+function put(writer: BinaryWriter, key: string, value: Uint8Array, lease: bigint | undefined): BinaryWriter {
+  writer.tag(2, WireType.LengthDelimited).fork().tag(2, WireType.LengthDelimited).fork();
+  text(writer, 1, key);
+  writer.tag(2, WireType.LengthDelimited).bytes(value);
+  if (lease !== undefined) writer.tag(3, WireType.Varint).int64(lease);
+  return writer.join().join();
+}
+
+function deletion(writer: BinaryWriter, key: string): BinaryWriter {
+  writer.tag(2, WireType.LengthDelimited).fork().tag(3, WireType.LengthDelimited).fork();
+  return text(writer, 1, key).join().join();
+}
+
 function rangeWriter({ key, rangeEnd, limit = 0, revision = 0, countOnly = false }: RangeRequest): BinaryWriter {
   const writer = new BinaryWriter();
   text(writer, 1, key);
@@ -251,13 +267,15 @@ function readKeyValue(bytes: Uint8Array): EtcdKeyValue {
   let modRevision = 0;
   let version = 0;
   let value: Uint8Array = new Uint8Array();
+  let lease = 0n;
   readMessage(bytes, {
     1: (reader) => (key = reader.string()),
     3: (reader) => (modRevision = Number(reader.int64())),
     4: (reader) => (version = Number(reader.int64())),
     5: (reader) => (value = reader.bytes()),
+    6: (reader) => (lease = BigInt(reader.int64())),
   });
-  return { key, modRevision, version, value };
+  return { key, modRevision, version, value, ...(lease === 0n ? {} : { lease }) };
 }
 
 function readEvent(bytes: Uint8Array): EtcdEvent {

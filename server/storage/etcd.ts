@@ -4,6 +4,7 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { EtcdClient, type EtcdEndpoints } from "./_etcd_client.ts";
 import { runCompactor } from "./_etcd_compactor.ts";
 import { assertReleases } from "./_etcd_release.ts";
+import { assertNotRestoring } from "./_etcd_restoring.ts";
 import { EventLeases } from "./_etcd_leases.ts";
 import { EtcdMirror } from "./_etcd_mirror.ts";
 import { EtcdStorage } from "./_etcd_storage.ts";
@@ -25,7 +26,7 @@ export interface EtcdStorageDeps extends Partial<StorageTimes> {
   readonly compactionIntervalMs?: number;
 }
 
-/** Opens a store. Throws AppError `unreachable` or `io`, with advice. */
+/** Opens a store. Throws AppError `unreachable`, `io`, and `storage_corrupt` while a restore is not finished; with advice. */
 export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
   const { endpoints, values, clock, logger, observer } = deps;
   const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
@@ -37,6 +38,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
   );
   try {
     assertReleases(await client.statuses());
+    await assertNotRestoring(client, endpoints.prefix);
     const mirror = await EtcdMirror.open({ client, values, clock, logger, observer, historyMs });
     const stopping = new AbortController();
     const compactor = compactionIntervalMs === 0

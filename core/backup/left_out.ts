@@ -1,0 +1,44 @@
+/** What of an etcd is not in a backup: objects of kinds that are not served here, told by where they are kept. */
+import { err, ok, type Result } from "../result.ts";
+
+/** So many objects of one resource. */
+export interface LeftOut {
+  /** As it is called in keys: `pods`, `example.com/widgets`. */
+  readonly resource: string;
+  readonly objects: number;
+}
+
+/** Counts keys by resource, in the order of their names. */
+export function countLeftOut(keys: Iterable<string>): readonly LeftOut[] {
+  const counts = new Map<string, number>();
+  for (const key of keys) {
+    const resource = resourceOf(key);
+    counts.set(resource, (counts.get(resource) ?? 0) + 1);
+  }
+  return [...counts].map(([resource, objects]) => ({ resource, objects }))
+    .sort((a, b) => a.resource < b.resource ? -1 : 1);
+}
+
+/** In words: `pods (12), example.com/widgets (1)`. */
+export function describeLeftOut(all: readonly LeftOut[]): string {
+  return all.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
+}
+
+/** Reads what a manifest says of it. */
+export function parseLeftOut(value: unknown): Result<readonly LeftOut[], string> {
+  if (value === undefined) return ok([]);
+  const isList = Array.isArray(value) && value.every(isLeftOut);
+  return isList ? ok(value) : err("what it leaves out is not complete");
+}
+
+function isLeftOut(value: unknown): value is LeftOut {
+  if (typeof value !== "object" || value === null) return false;
+  const { resource, objects } = value as Readonly<Record<string, unknown>>;
+  return typeof resource === "string" && Number.isSafeInteger(objects);
+}
+
+/** `/registry/pods/…`, but below a group `/registry/example.com/widgets/…`. */
+function resourceOf(key: string): string {
+  const [, , first = "", second = ""] = key.split("/");
+  return first.includes(".") && second !== "" ? `${first}/${second}` : first;
+}

@@ -1,0 +1,47 @@
+/** What a restore that is under way means to everybody else: hands off. */
+import { Buffer } from "node:buffer";
+import { parseRestoreMarker, RESTORE_MARKER_KEY, type RestoreMarker } from "../../core/backup/restore_marker.ts";
+import { AppError } from "../../core/errors.ts";
+import type { EtcdClient } from "./_etcd_client.ts";
+import type { EtcdKeyValue } from "./_etcd_wire.ts";
+import { plainPrefix } from "./etcd_prefix.ts";
+
+/** The marker as it stands in etcd. */
+export interface FoundMarker {
+  readonly marker: RestoreMarker;
+  readonly modRevision: number;
+}
+
+/** Finds it. AppError `storage_corrupt` for one that cannot be read. */
+export async function findRestoreMarker(client: Pick<EtcdClient, "range">): Promise<FoundMarker | undefined> {
+  const { kvs: [kv] } = await client.range({ key: RESTORE_MARKER_KEY });
+  return kv === undefined ? undefined : { marker: readMarker(kv), modRevision: kv.modRevision };
+}
+
+function readMarker({ value }: EtcdKeyValue): RestoreMarker {
+  const marker = parseRestoreMarker(Buffer.from(value).toString("utf8"));
+  if (marker.ok) return marker.value;
+  throw new AppError("storage_corrupt", `cannot read "${RESTORE_MARKER_KEY}" in etcd: ${marker.error}`, {
+    hint: "a restore was not finished there: go on with the tlsboot that began it",
+  });
+}
+
+/** Throws AppError `storage_corrupt` while a restore is under way below the prefix, or was interrupted. */
+export async function assertNotRestoring(client: Pick<EtcdClient, "range">, prefix: string): Promise<void> {
+  const found = await findRestoreMarker(client);
+  if (found !== undefined) throw restoringError(prefix, found.marker);
+}
+
+/** The refusal. */
+export function restoringError(prefix: string, { createdAt }: RestoreMarker): AppError {
+  return new AppError(
+    "storage_corrupt",
+    `cannot use what is below "${
+      plainPrefix(prefix)
+    }" in etcd: a restore of the backup of ${createdAt} is not finished`,
+    {
+      hint:
+        "wait for tlsboot restore if it still runs; otherwise run the same command again, it goes on where it ended",
+    },
+  );
+}
