@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { describeLeftOut } from "../../core/backup/left_out.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
 import { assertOutside, filesOf } from "../backup/files.ts";
@@ -14,7 +15,11 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { warn } from "../output/warning.ts";
+import { dataDirAt } from "../site/data_dir.ts";
 import { assertKnownFormat, DATA_FORMAT } from "../site/data_format.ts";
+import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
+import { assertPlace } from "../site/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
 /** The action of `tlsboot backup`. */
@@ -26,22 +31,38 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   // Before anybody types a passphrase in vain.
   await assertOutside(root, path);
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
-  await assertKnownFormat(root, createFilePort());
+  const files = createFilePort();
+  const dir = dataDirAt(root);
+  assertEtcdNamed(settings);
+  await assertKnownFormat(root, files);
+  await assertPlace(dir, settings, "back up", files);
+  const endpoints = settings.etcdServers.length === 0
+    ? undefined
+    : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
   const recipients = await recipientsOf(settings, name, io, signal);
-  await using snapshot = await openSnapshot(root, io, signal);
+  await using snapshot = await openSnapshot(dir, endpoints, io, signal);
+  const { leftOut, reduced } = snapshot;
   const { manifest, size } = await writeBackup(
     path,
     {
       files: filesOf(root),
       snapshot: snapshot.chunks,
-      facts: { createdAt: io.clock.now().toISOString(), tlsbootVersion: TLSBOOT_VERSION, dataFormat: DATA_FORMAT },
+      facts: {
+        createdAt: io.clock.now().toISOString(),
+        tlsbootVersion: TLSBOOT_VERSION,
+        dataFormat: DATA_FORMAT,
+        ...(leftOut.length === 0 ? {} : { leftOut }),
+      },
     },
     recipients,
     settings.force,
   );
-  const files = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
-  const from = snapshot.isOnline ? "of the running server" : "of the database";
-  io.stdout.write(`${name}: ${manifest.objects} objects ${from} and ${files} files, ${size} bytes\n`);
+  const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
+  io.stdout.write(`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
+  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
+  if (reduced.length > 0) {
+    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeLeftOut(reduced)}`, io);
+  }
   return EXIT.done;
 }
 
@@ -63,5 +84,7 @@ async function verify(
     `good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,
   );
+  const { leftOut = [] } = manifest;
+  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
   return EXIT.done;
 }

@@ -2,15 +2,24 @@
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { AppError } from "../../core/errors.ts";
+import { describeLeftOut } from "../../core/backup/left_out.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import { createFilePort } from "../../client/files.ts";
+import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
 import { decrypt } from "../backup/encryption.ts";
+import { createEtcdTarget } from "../backup/etcd_target.ts";
 import { openerOf } from "../backup/keys.ts";
-import { restoreBackup } from "../backup/restore.ts";
+import { restoreBackup, type Restored } from "../backup/restore.ts";
 import type { RestoreFlags } from "../commands/restore.ts";
+import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
+import { warn } from "../output/warning.ts";
+import { dataDirAt } from "../site/data_dir.ts";
+import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
+import { readEtcdPlace } from "../site/etcd_place.ts";
 
 /** The action of `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -19,19 +28,65 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   if (await lstat(path).catch(() => undefined) === undefined) {
     throw new AppError("not_found", `cannot read backup "${name}": no such file`, { hint: "check the path" });
   }
+  const files = createFilePort();
+  assertEtcdNamed(settings);
+  const isForEtcd = settings.etcdServers.length > 0;
+  const etcd = isForEtcd
+    ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
+    : undefined;
   const opener = await openerOf(settings, name, io, signal);
   const root = resolve(io.cwd, settings.dataDir);
+  const current = await readEtcdPlace(dataDirAt(root), files);
   const archive = await decrypt(createReadStream(path), opener);
-  const { manifest, revision, replaced } = await restoreBackup(archive, root, {
+  const restored = await restoreBackup(archive, root, {
     clock: io.clock,
     force: settings.force,
+    etcd,
+    current,
+    findServer: () => findServer(root, io, signal),
   });
-  const show = (at: string) => displayPath(at, io.cwd);
-  io.stdout.write(
-    `${
-      show(root)
-    }: ${manifest.objects} objects as of ${manifest.createdAt}; resource versions go on from ${revision}\n` +
-      (replaced === undefined ? "" : `what was there before is in ${show(replaced)}\n`),
-  );
+  tell(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
   return EXIT.done;
+}
+
+function tell(
+  { manifest, revision, replaced, aside }: Restored,
+  root: string,
+  prefix: string | undefined,
+  io: Io,
+): void {
+  const show = (at: string) => displayPath(at, io.cwd);
+  const { createdAt, objects, leftOut = [] } = manifest;
+  const where = prefix === undefined
+    ? `${objects} objects as of ${createdAt}; resource versions go on from ${revision}`
+    : `${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
+  io.stdout.write(`${show(root)}: ${where}\n`);
+  if (replaced !== undefined) io.stdout.write(`what was there before is in ${show(replaced)}\n`);
+  for (const place of aside) io.stdout.write(`what was in etcd before is there below ${place}/\n`);
+  if (leftOut.length > 0) warn(`was not in the backup: ${describeLeftOut(leftOut)}`, io);
+  if (prefix === undefined || revision >= manifest.revision) return;
+  warn(
+    `etcd counts from below the ${manifest.revision} of before: a client that is cut off now and comes back only when ` +
+      "etcd has counted past what it knows must be started again",
+    io,
+  );
+}
+
+/** How long a server has to say that it is there, in milliseconds. */
+const ANSWER_MS = 3_000;
+
+/** Where a server of a site answers, by its kubeconfig; undefined where none does. */
+async function findServer(root: string, io: Io, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await using connection = await connect({ dataDir: root, kubeconfig: undefined }, io);
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    await connection.api.requestJson({ method: "GET", path: "/version" }, soon).catch((error: unknown) => {
+      // A refusal is an answer.
+      if (!isAppError(error, "unauthorized", "access_denied", "api_error")) throw error;
+    });
+    return connection.cluster.server;
+  } catch {
+    signal.throwIfAborted();
+    return undefined;
+  }
 }

@@ -23,7 +23,7 @@ import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { sortKeys } from "../output/json.ts";
-import { createStyle } from "../output/style.ts";
+import { warn } from "../output/warning.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
 /** Runs `tlsboot token create`. */
@@ -32,7 +32,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   checkLists(usages, groups);
   if (printJoinCommand) checkJoinable(usages, print);
   const token = chooseToken(input.args[0], io);
-  if (ttl === 0) warn(io, "this token never expires: whoever finds it can use it for ever");
+  if (ttl === 0) warn("this token never expires: whoever finds it can use it for ever", io);
   const secret = {
     apiVersion: "v1",
     kind: "Secret",
@@ -111,8 +111,4 @@ function checkLists(usages: readonly string[], groups: readonly string[]): void 
   if (group !== undefined) {
     throw new UsageError(`cannot use "${group}" as a group: want system:bootstrappers:<name>, of a-z, 0-9, : and -`);
   }
-}
-
-function warn(io: Io, text: string): void {
-  io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${text}\n`);
 }

@@ -19,7 +19,7 @@ import { linesOf } from "./lines.ts";
 export interface ArchiveContents {
   readonly files: AsyncIterable<BackupFile>;
   readonly snapshot: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat">;
+  readonly facts: Pick<BackupManifest, "createdAt" | "tlsbootVersion" | "dataFormat" | "leftOut">;
 }
 
 /** Objects stand in pieces of about this size, so that nobody needs to hold them all. */

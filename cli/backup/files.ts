@@ -4,6 +4,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { ETCD_PLACE_NAME } from "../site/data_dir.ts";
 
 /** One file. */
 export interface BackupFile {
@@ -30,6 +31,8 @@ async function* walk(root: string, below: string, above: readonly string[]): Asy
   for (const name of (await readdir(here)).sort()) {
     const path = below === "" ? name : `${below}/${name}`;
     const at = join(root, path);
+    // Where the objects of this folder are says nothing of where they will be restored.
+    if (path === ETCD_PLACE_NAME) continue;
     if (LEFT_OUT.some((pattern) => pattern.test(name)) && !await isFolder(at)) continue;
     const found = await look(at);
     if (found.isDirectory()) yield* walk(root, path, [...above, here]);

@@ -1,16 +1,20 @@
 /**
  * Restores a data directory: built whole beside its place, read as a server would read it, and only then put there by one
- * rename. What was there before is kept beside it.
+ * rename. What was there before is kept beside it. Its objects may go on into an etcd.
  */
+import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { type BackupManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
+import { basename, dirname, join } from "node:path";
+import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createRestoredDatabase } from "../../server/storage/restore.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
-import { dataDirAt, FOLDER_MODE } from "../site/data_dir.ts";
+import type { Stored } from "../../server/storage/storage.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
+import { type EtcdPlace, formatEtcdPlace } from "../site/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
+import type { EtcdTarget } from "./etcd_target.ts";
 import { invalid, readBackup } from "./read.ts";
 import { swapFolders } from "./swap.ts";
 import { ioError } from "./write.ts";
@@ -22,47 +26,72 @@ export interface Restored {
   readonly revision: number;
   /** Where what was there before is now; undefined where nothing was. */
   readonly replaced: string | undefined;
+  /** Prefixes of the etcd that hold what was there before. */
+  readonly aside: readonly string[];
 }
 
 /** What it needs. */
 export interface RestoreDeps {
   readonly clock: Clock;
   readonly force: boolean;
+  /** Where the objects go; undefined for a database in the folder. */
+  readonly etcd?: EtcdTarget | undefined;
+  /** Where the objects of what is there now are, if in an etcd. */
+  readonly current?: EtcdPlace | undefined;
+  /** Answers where a server of what is there now answers; only asked where its objects are in an etcd. */
+  readonly findServer?: () => Promise<string | undefined>;
 }
 
 /**
  * Restores into `root`. AppError `file_exists` where something is there, without `force`; `storage_locked` while a server
- * uses it; `backup_invalid`, `io`: then nothing has changed there.
+ * uses it; `backup_invalid`, `io`: then nothing has changed there. In an etcd everything is as it was until
+ * its objects are written; from then on a marker keeps servers away, and the same call goes on.
  */
 export async function restoreBackup(
   archive: AsyncIterable<Uint8Array>,
   root: string,
-  { clock, force }: RestoreDeps,
+  deps: RestoreDeps,
 ): Promise<Restored> {
+  const { clock, force, etcd, current } = deps;
   const now = clock.now();
   const staging = `${root}.restoring`;
   const isTaken = await holdsSomething(root);
-  if (isTaken && !force) {
-    throw new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
-      hint: "choose another --data-dir, or put it aside with --force",
-    });
-  }
-  await assertUnused(root, clock);
+  // Whether it is what an interrupted restore has put there, is known once etcd and the backup have been looked at.
+  if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw takenError(root);
+  await assertUnused(root, deps);
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
     const { manifest, revision } = await build(archive, staging, now);
-    await assertReadable(staging, manifest, revision, clock);
-    await giveTo(staging, root);
-    const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
-    await syncFolders(staging);
-    await swapFolders({ staging, root, replaced });
-    await syncFolder(dirname(root));
-    return { manifest, revision, replaced };
+    const objects = await readAgain(staging, manifest, revision, clock);
+    const swap = async () => {
+      await giveTo(staging, root);
+      const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
+      await syncFolders(staging);
+      await swapFolders({ staging, root, replaced });
+      await syncFolder(dirname(root));
+      return replaced;
+    };
+    if (etcd === undefined) return { manifest, revision, replaced: await swap(), aside: [] };
+
+    const backup = createHash("sha256").update(formatManifest(manifest)).digest("hex");
+    await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force });
+    if (isTaken && !force && !(restore.isResumed && current?.backup === backup)) throw takenError(root);
+    const written = await restore.write(objects);
+    await turnToEtcd(staging, { ...etcd.place, backup });
+    const replaced = await swap();
+    await restore.finish();
+    return { manifest, ...written, replaced };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw ioError(`cannot restore into "${root}"`, error);
   }
+}
+
+function takenError(root: string): AppError {
+  return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
+    hint: "choose another --data-dir, or put it aside with --force",
+  });
 }
 
 async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: Date) {
@@ -74,6 +103,18 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
   const revision = manifest.revision + REVISION_BUMP;
   database.finish(revision);
   return { manifest, revision };
+}
+
+/** The objects are elsewhere: the database goes, and a note says where. */
+async function turnToEtcd(staging: string, place: EtcdPlace): Promise<void> {
+  const { database, etcdPlace } = dataDirAt(staging);
+  for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${database}${suffix}`, { force: true });
+  await rm(etcdPlace, { force: true });
+  await writeFile(staging, {
+    path: basename(etcdPlace),
+    mode: PUBLIC_MODE,
+    bytes: new TextEncoder().encode(formatEtcdPlace(place)),
+  });
 }
 
 async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Promise<void> {
@@ -90,22 +131,29 @@ async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Pr
 }
 
 /** The database as a server opens it: its pages, every row's sum, how many objects, and the counter. */
-async function assertReadable(
+async function readAgain(
   staging: string,
   manifest: BackupManifest,
   revision: number,
   clock: Clock,
-): Promise<void> {
+): Promise<readonly Stored[]> {
   await using storage = await openSqliteStorage({ path: dataDirAt(staging).database, clock });
   const { items } = await storage.list("/registry/");
   if (items.length !== manifest.objects || storage.revision() !== revision) {
     throw invalid(`its database came out with ${items.length} of ${manifest.objects} objects`);
   }
+  return items;
 }
 
 /** A server that runs would go on writing into a folder that is no longer there. */
-async function assertUnused(root: string, clock: Clock): Promise<void> {
+async function assertUnused(root: string, { clock, current, findServer }: RestoreDeps): Promise<void> {
   const { database } = dataDirAt(root);
+  const server = current === undefined ? undefined : await findServer?.();
+  if (server !== undefined) {
+    throw new AppError("storage_locked", `cannot restore into "${root}": a server of it answers at ${server}`, {
+      hint: "stop it first, and every other server of the site",
+    });
+  }
   if (await stat(database).catch(() => undefined) === undefined) return;
   try {
     await using _ = await openSqliteStorage({ path: database, clock });

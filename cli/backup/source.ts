@@ -1,34 +1,56 @@
-/** Where the objects of a backup come from: the server that runs over a data directory, or its database where none does. */
+/** Where the objects of a backup come from: an etcd, the server that runs over a data directory, or its database where none does. */
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { countLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import { chunksOf, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { kubeValues } from "../../server/registry/stored_values.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
-import { connect, withAccept } from "../connection.ts";
 import { createApi } from "../../client/api.ts";
+import { connect, withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
-import { type DataDir, dataDirAt } from "../site/data_dir.ts";
-import { stat } from "node:fs/promises";
+import type { DataDir } from "../site/data_dir.ts";
 
 /** Objects in lines, in pieces of any size. Disposing it lets the server or the database go. */
 export interface SnapshotSource extends AsyncDisposable {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** A server is at work on the data directory. */
-  readonly isOnline: boolean;
+  /** In words: `of the database`. */
+  readonly origin: string;
+  /** What an etcd has of kinds that are not served here. */
+  readonly leftOut: readonly LeftOut[];
+  /** What is taken without fields that are not known here. */
+  readonly reduced: readonly LeftOut[];
 }
 
-/** Opens it. AppError `not_found` for a folder without a database, and what storage and connection throw. */
-export async function openSnapshot(root: string, io: Io, signal: AbortSignal): Promise<SnapshotSource> {
-  const dir = dataDirAt(root);
-  if (await stat(dir.database).catch(() => undefined) === undefined) {
-    throw new AppError("not_found", `cannot back up "${root}": there is no database in it`, {
-      hint: "name the folder of a server with --data-dir; a site on etcd is saved with `etcdctl snapshot save`",
+const NOTHING_LEFT = { leftOut: [], reduced: [] };
+
+/** Opens it. AppError `not_found` for a folder that is of no site, and what storage and connection throw. */
+export async function openSnapshot(
+  dir: DataDir,
+  endpoints: EtcdEndpoints | undefined,
+  io: Io,
+  signal: AbortSignal,
+): Promise<SnapshotSource> {
+  const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
+  if (endpoints !== undefined) {
+    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(endpoints);
+    throw new AppError("not_found", `cannot back up "${dir.root}": it is no folder of a server`, {
+      hint: "name one with --data-dir: the CA in it belongs to the objects in etcd",
+    });
+  }
+  if (!await holds(dir.database)) {
+    throw new AppError("not_found", `cannot back up "${dir.root}": there is no database in it`, {
+      hint: "name the folder of a server with --data-dir; for a site on etcd give --etcd-servers",
     });
   }
   try {
     const storage = await openSqliteStorage({ path: dir.database, clock: io.clock });
     const { items, revision } = await storage.list("/registry/");
     return {
-      isOnline: false,
+      ...NOTHING_LEFT,
+      origin: "of the database",
       chunks: chunksOf(items, revision),
       [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
     };
@@ -38,13 +60,35 @@ export async function openSnapshot(root: string, io: Io, signal: AbortSignal): P
   }
 }
 
+/** Whether servers run or not: etcd itself shows everything at one revision. */
+async function readEtcd(endpoints: EtcdEndpoints): Promise<SnapshotSource> {
+  // Loaded here, so that a site with a database of its own does without.
+  const { readEtcdSnapshot } = await import("../../server/storage/etcd_snapshot.ts");
+  const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
+    endpoints,
+    values: kubeValues(STORED_RESOURCES),
+  });
+  return {
+    origin: `of etcd at revision ${revision}`,
+    chunks: chunksOf(items, revision),
+    leftOut: countLeftOut(leftOut),
+    reduced: countLeftOut(reduced),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
 async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<SnapshotSource> {
   const settings = { dataDir: dir.root, kubeconfig: join(dir.root, "admin.kubeconfig") };
   const connection = await connect(settings, io);
   try {
     const api = createApi(withAccept(connection.transport, SNAPSHOT_TYPE), { clock: io.clock });
     const { body } = await api.open({ method: "GET", path: SNAPSHOT_PATH }, signal);
-    return { isOnline: true, chunks: body, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() };
+    return {
+      ...NOTHING_LEFT,
+      origin: "of the running server",
+      chunks: body,
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await connection[Symbol.asyncDispose]();
     if (!isAppError(error, "unreachable")) throw error;

@@ -2,6 +2,7 @@
 import { argument, defineCommand } from "../framework/command.ts";
 import { fileFlag, listFlag, switchFlag } from "../framework/flags.ts";
 import { DATA_DIR_FLAG } from "./common_flags.ts";
+import { etcdFlags } from "./etcd_flags.ts";
 
 /** What opens a backup, for the commands that read one. */
 export const OPENING_FLAGS = {
@@ -24,6 +25,7 @@ const flags = {
       "the backup is put under a passphrase.",
   }),
   ...OPENING_FLAGS,
+  ...etcdFlags("Take the objects from this etcd, where those of --data-dir are; URLs of its members."),
   verify: switchFlag({ summary: "Read a backup to its end, check each part of it, and write nothing." }),
   force: switchFlag({ summary: "Replace FILE." }),
 } as const;
@@ -39,8 +41,12 @@ export const backup = defineCommand({
     `Write all that is in --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
  left out. A link stands for what it leads to. FILE must be outside of --data-dir.
 
- A server may be running there: it hands out its objects as they are at one moment and goes on. The file is an age file
- (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its name.`,
+ A server may be running there: it hands out its objects as they are at one moment and goes on. Those of a site on etcd
+ are read from etcd itself, at one revision, whether servers run or not. What a kube-apiserver keeps there of kinds that
+ tlsboot does not serve is left out, and named.
+
+ The file is an age file (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its
+ name.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file of the backup", { completion: { kind: "file" } })],
   flags,
@@ -49,6 +55,11 @@ export const backup = defineCommand({
     {
       comment: "Back up each night, for somebody who keeps the secret key elsewhere",
       command: "tlsboot backup tlsboot.backup --recipient age1… --force",
+    },
+    {
+      comment: "Back up a site on etcd",
+      command: "tlsboot backup tlsboot.backup --etcd-servers https://etcd-0:2379 --etcd-cafile etcd-ca.crt " +
+        "--etcd-certfile client.crt --etcd-keyfile client.key",
     },
     { comment: "See whether a backup is good", command: "tlsboot backup tlsboot.backup --verify" },
   ],

@@ -3,11 +3,17 @@ import { argument, defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
 import { OPENING_FLAGS } from "./backup.ts";
 import { DATA_DIR_FLAG } from "./common_flags.ts";
+import { etcdFlags } from "./etcd_flags.ts";
 
 const flags = {
   dataDir: DATA_DIR_FLAG,
   ...OPENING_FLAGS,
-  force: switchFlag({ summary: "Put what is in --data-dir aside: it is renamed, not removed." }),
+  ...etcdFlags("Restore the objects into this etcd instead of a database in --data-dir; URLs of its members."),
+  force: switchFlag({
+    summary:
+      "Put what is in --data-dir aside, and with --etcd-servers what is below --etcd-prefix: it is renamed, not " +
+      "removed.",
+  }),
 } as const;
 
 /** Its flags, for the action. */
@@ -22,7 +28,11 @@ export const restore = defineCommand({
  be running there.
 
  Resource versions go on far beyond those of the backup, so that no number means two things: clients that watch are told
- to list again, and do.`,
+ to list again, and do.
+
+ With --etcd-servers the objects go into an etcd, whichever store the backup was made of, and resource versions are
+ etcd's; without, they go into a database. Nothing may be below --etcd-prefix. Until everything is there no tlsboot server
+ starts on it; when it is interrupted, the same command goes on.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
   flags,
@@ -31,6 +41,12 @@ export const restore = defineCommand({
     {
       comment: "Go back to a backup that is for a key",
       command: "tlsboot restore tlsboot.backup --identity key.txt --force",
+    },
+    {
+      comment: "Move a site into etcd",
+      command:
+        "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
+        "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
     },
   ],
   exitCodes: {},

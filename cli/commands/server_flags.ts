@@ -1,5 +1,4 @@
 /** kube-apiserver's flags that `serve` and `up` have, under kube-apiserver's names. */
-import { err, ok, type Result } from "../../core/result.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -7,11 +6,11 @@ import {
   hostFlag,
   hostListFlag,
   integerFlag,
-  parsedListFlag,
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG, LOG_FLAGS } from "./common_flags.ts";
+import { etcdFlags } from "./etcd_flags.ts";
 
 /** Flags of everything that serves the API. */
 export const SERVER_FLAGS = {
@@ -62,22 +61,10 @@ export const SERVER_FLAGS = {
     max: 100_000,
     summary: "See --max-requests-inflight, to which it is added.",
   }),
-  etcdServers: {
-    ...parsedListFlag({
-      summary: "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or " +
-        "later), all http or all https. Any number of servers may share it.",
-      parse: parseEtcdServer,
-    }),
-    placeholder: "URLS",
-  },
-  etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
-  etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
-  etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
-  etcdPrefix: textFlag({
-    default: "/registry",
-    placeholder: "PREFIX",
-    summary: "What all keys in etcd begin with.",
-  }),
+  ...etcdFlags(
+    "Keep the objects in this etcd instead of a database in --data-dir; URLs of its members (3.5.13 or later), all " +
+      "http or all https. Any number of servers may share it.",
+  ),
   etcdCompactionInterval: durationFlag({
     default: "5m0s",
     summary: "How often etcd is told to forget what is older than as long; 0 leaves that to others.",
@@ -110,15 +97,6 @@ export const SERVER_FLAGS = {
   auditLogMaxbackup: integerFlag({ default: 100, summary: "Audit logs put aside that are kept; 0 for all." }),
   auditLogCompress: switchFlag({ summary: "Compress audit logs that are put aside with gzip." }),
 } as const;
-
-function parseEtcdServer(text: string): Result<string, string> {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isServer = url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
-  if (!isServer || url.username !== "" || url.port === "") {
-    return err("want a URL with a port, such as https://etcd-0.example.com:2379");
-  }
-  return ok(url.origin);
-}
 
 /** Type of SERVER_FLAGS, for the actions. */
 export type ServerFlags = typeof SERVER_FLAGS;

@@ -11,11 +11,16 @@ export interface DataDir {
   readonly servingCertificate: string;
   readonly servingKey: string;
   readonly database: string;
+  /** Says in which etcd the objects are, where they are in none of the folder's own database. */
+  readonly etcdPlace: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
   /** A demo's nodes. */
   readonly nodes: string;
 }
+
+/** The name of `etcdPlace`, which belongs to the place of a folder and not to what is moved. */
+export const ETCD_PLACE_NAME = "etcd.yaml";
 
 /** Modes of folders, and of everything that holds a secret. */
 export const FOLDER_MODE = 0o700;
@@ -35,6 +40,7 @@ export function dataDirAt(root: string): DataDir {
     servingCertificate: join(pki, "apiserver.crt"),
     servingKey: join(pki, "apiserver.key"),
     database: join(root, "tlsboot.db"),
+    etcdPlace: join(root, ETCD_PLACE_NAME),
     adminKubeconfig: join(root, "admin.kubeconfig"),
     bootstrapKubeconfig: join(root, "bootstrap.kubeconfig"),
     nodes: join(root, "nodes"),

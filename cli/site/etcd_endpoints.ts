@@ -6,20 +6,24 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import { checkPrivate } from "../authority/private_file.ts";
-import type { ServerFlags } from "../commands/server_flags.ts";
-import type { Settings } from "../framework/flags.ts";
+import type { EtcdFlags } from "../commands/etcd_flags.ts";
+import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRequired } from "./required_file.ts";
 
 /** The flags that say it. */
-export type EtcdSettings = Pick<
-  Settings<ServerFlags>,
-  "etcdServers" | "etcdCafile" | "etcdCertfile" | "etcdKeyfile" | "etcdPrefix"
->;
+export type EtcdSettings = Settings<EtcdFlags>;
 
 interface Place {
   readonly files: FilePort;
   readonly cwd: string;
+}
+
+/** Flags that mean nothing without `--etcd-servers`, where they would be taken for more. UsageError. */
+export function assertEtcdNamed({ etcdServers, ...others }: EtcdSettings): void {
+  if (etcdServers.length > 0) return;
+  const key = (["etcdCafile", "etcdCertfile", "etcdKeyfile"] as const).find((name) => others[name] !== undefined);
+  if (key !== undefined) throw new UsageError(`--${flagName(key)} says nothing without --etcd-servers`, "give both");
 }
 
 /** Reads and checks them, so that etcd is asked with nothing it cannot take. UsageError, AppError `io`, `ca_invalid`, `key_invalid`, `file_permissions`. */

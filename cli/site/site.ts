@@ -31,6 +31,7 @@ import { storageSpaceCheck } from "./storage_space.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
+import { assertPlace } from "./etcd_place.ts";
 import { openStorage } from "./storage.ts";
 import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
 import { readRequired } from "./required_file.ts";
@@ -104,6 +105,7 @@ export async function startSite(
     const { isForGroup } = await checkOwnFolder(folder, deps.files);
     if (isForGroup) deps.logger.warn("the group may write to a folder of secrets", { folder });
   }
+  await assertPlace(dir, settings, "serve", deps.files);
   await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;

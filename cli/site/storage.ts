@@ -9,6 +9,7 @@ import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
+import { writeEtcdPlace } from "./etcd_place.ts";
 import type { SiteDeps } from "./site.ts";
 import { tellDatabase } from "./site_metrics.ts";
 
@@ -27,7 +28,7 @@ export async function openStorage(
   dir: DataDir,
   deps: SiteDeps & { readonly registry: MetricsRegistry },
 ): Promise<SiteStorage> {
-  if (settings.etcdServers.length > 0) return await openShared(settings, deps);
+  if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
   const { clock, logger } = deps;
   const observer = tellDatabase(deps.registry, dir.database);
@@ -37,6 +38,7 @@ export async function openStorage(
 
 async function openShared(
   settings: Settings<ServerFlags>,
+  dir: DataDir,
   deps: SiteDeps & { readonly registry: MetricsRegistry },
 ): Promise<SiteStorage> {
   const endpoints = await readEtcdEndpoints(settings, deps);
@@ -52,6 +54,7 @@ async function openShared(
   });
   try {
     const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
+    await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
     return { storage, isNew: items.length === 0, isShared: true };
   } catch (error) {
     await storage[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 /** Backup and restore as an operator does it: beside a server at work, into a new folder, with processes that die. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chmod, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
@@ -146,6 +146,15 @@ test("backup and restore say clearly what is wrong", async () => {
   await writeFile(folder.join("open"), "x\n", { mode: 0o644 });
   await chmod(folder.join("open"), 0o644);
   const to = ["--data-dir", "new"];
+  const etcd = ["--etcd-servers", "http://127.0.0.1:1"];
+  await mkdir(folder.join("moved"), { mode: 0o700 });
+  const place = {
+    apiVersion: "tlsboot/v1alpha1",
+    kind: "EtcdPlace",
+    servers: ["http://127.0.0.1:1"],
+    prefix: "/registry",
+  };
+  await writeFile(folder.join("moved/etcd.yaml"), JSON.stringify(place));
   for (
     const [args, code, fault] of [
       [["restore", "a.backup", ...to, "--passphrase-file", wrong], 1, /the passphrase is wrong/],
@@ -158,7 +167,19 @@ test("backup and restore say clearly what is wrong", async () => {
       [["restore", "missing", ...to, ...open], 1, /no such file/],
       [["restore", "passphrase", ...to, ...open], 1, /no age file/],
       [["restore", "key.backup", "--data-dir", "data", ...open], 1, /the folder is not empty[^]*--force/],
-      [["backup", "b.backup", "--data-dir", "nowhere", ...seal], 1, /no database in it[^]*etcdctl snapshot save/],
+      [["backup", "b.backup", "--data-dir", "nowhere", ...seal], 1, /no database in it[^]*--etcd-servers/],
+      [["backup", "b.backup", "--data-dir", "data", ...seal, ...etcd], 2, /its objects are in the database in it/],
+      [["backup", "b.backup", "--data-dir", "data", ...seal, "--etcd-cafile", "x"], 2, /without --etcd-servers/],
+      [
+        ["backup", "b.backup", "--data-dir", "moved", ...seal],
+        2,
+        /its objects are in etcd[^]*give --etcd-servers http:/,
+      ],
+      [["backup", "b.backup", "--data-dir", "nowhere", ...seal, ...etcd], 1, /it is no folder of a server/],
+      [["serve", "--data-dir", "moved", "--secure-port", "0"], 2, /cannot serve [^]*its objects are in etcd/],
+      [["restore", "key.backup", ...to, ...open, "--etcd-keyfile", "x"], 2, /without --etcd-servers/],
+      [["restore", "key.backup", ...to, ...open, ...etcd], 1, /cannot read etcd: [^]*hint: check --etcd-servers/],
+      [["restore", "key.backup", "--data-dir", "data", ...open, ...etcd], 1, /the folder is not empty/],
       [["backup", "data/b.backup", "--data-dir", "data", ...seal], 1, /it is inside the data directory/],
       [["backup", "no/b.backup", "--data-dir", "data", ...seal], 1, /cannot write backup/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x"], 1, /cannot encrypt for "age1x"/],
@@ -170,8 +191,9 @@ test("backup and restore say clearly what is wrong", async () => {
     assert.match(got.stderr, fault, args.join(" "));
     assert.equal(got.code, code, args.join(" "));
   }
+  assert.deepEqual(await readdir(folder.join("moved")), ["etcd.yaml"]);
   assert.deepEqual((await readdir(folder.path)).sort(), [
-    ...["a.backup", "cut.backup", "data", "key", "key.backup", "open", "passphrase", "wrong"],
+    ...["a.backup", "cut.backup", "data", "key", "key.backup", "moved", "open", "passphrase", "wrong"],
   ]);
 });
 

@@ -1,0 +1,36 @@
+/** Flags that say where an etcd is and who we are to it, under kube-apiserver's names. */
+import { err, ok, type Result } from "../../core/result.ts";
+import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
+
+/** The flags; a type, since a flag set is indexed by name. */
+export type EtcdFlags = {
+  readonly etcdServers: Flag<readonly string[]>;
+  readonly etcdCafile: Flag<string | undefined>;
+  readonly etcdCertfile: Flag<string | undefined>;
+  readonly etcdKeyfile: Flag<string | undefined>;
+  readonly etcdPrefix: Flag<string>;
+};
+
+/** Makes them; `servers` says what `--etcd-servers` is for. */
+export function etcdFlags(servers: string): EtcdFlags {
+  return {
+    etcdServers: { ...parsedListFlag({ summary: servers, parse: parseEtcdServer }), placeholder: "URLS" },
+    etcdCafile: fileFlag({ summary: "PEM bundle of the CAs of etcd's certificates." }),
+    etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
+    etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
+    etcdPrefix: textFlag({
+      default: "/registry",
+      placeholder: "PREFIX",
+      summary: "What all keys in etcd begin with.",
+    }),
+  };
+}
+
+function parseEtcdServer(text: string): Result<string, string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isServer = url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
+  if (!isServer || url.username !== "" || url.port === "") {
+    return err("want a URL with a port, such as https://etcd-0.example.com:2379");
+  }
+  return ok(url.origin);
+}
