@@ -4,63 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { csrManifest } from "./support/csr_manifest.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { startEtcd } from "./support/etcd.ts";
+import { COLLECTIONS, everything, steady, writeSamples } from "./support/everything.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { SAMPLE_OBJECTS } from "./support/sample_objects.ts";
 import { startSite } from "./support/site.ts";
-
-/** Where every served kind is listed. */
-const COLLECTIONS = [
-  "/api/v1/configmaps",
-  "/api/v1/events",
-  "/api/v1/namespaces",
-  "/api/v1/nodes",
-  "/api/v1/secrets",
-  "/api/v1/serviceaccounts",
-  "/apis/certificates.k8s.io/v1/certificatesigningrequests",
-  "/apis/coordination.k8s.io/v1/leases",
-  "/apis/events.k8s.io/v1/events",
-  "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-  "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-  "/apis/rbac.authorization.k8s.io/v1/rolebindings",
-  "/apis/rbac.authorization.k8s.io/v1/roles",
-  "/apis/storage.k8s.io/v1/csinodes",
-];
-
-interface Item {
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly resourceVersion: string };
-}
-
-/** Every object of every kind, as JSON text by collection and name. */
-async function everything(kubectl: Kubectl): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (const collection of COLLECTIONS) {
-    const { items } = JSON.parse(await kubectl.run("get", "--raw", collection)) as { readonly items: readonly Item[] };
-    for (const item of items) {
-      found.set(`${collection} ${item.metadata.namespace ?? ""}/${item.metadata.name}`, JSON.stringify(item));
-    }
-  }
-  return found;
-}
-
-/** What changes by itself meanwhile: leases that are renewed. */
-function steady(all: ReadonlyMap<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),
-  );
-}
-
-async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
-  const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
-  await kubectl.given({ stdin: objects }).run("create", "-f", "-");
-  await kubectl.given({ stdin: await csrManifest(`sample-${suffix}`) }).run("create", "-f", "-");
-  await kubectl.run("certificate", "approve", `sample-${suffix}`);
-  await kubectl.run("annotate", "configmap", "-n", `sample-${suffix}`, "sample", "note=änderung");
-  await kubectl.run("delete", "secret", "-n", `sample-${suffix}`, "gone");
-}
 
 test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
   await using etcd = await startEtcd();

@@ -1,4 +1,5 @@
 /** A real etcd on loopback, of one member or three. */
+import { Buffer } from "node:buffer";
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, start } from "../../support/child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../../support/temp.ts";
@@ -15,6 +16,10 @@ export interface EtcdMember {
   healthy(): Promise<void>;
   /** The newest revision of the whole etcd; without TLS. */
   revision(): Promise<number>;
+  /** The keys that begin with a prefix, and their values; without TLS. */
+  read(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
+  /** Writes a key; without TLS. */
+  put(key: string, value: string): Promise<void>;
   signal(signal: NodeJS.Signals): void;
   log(): string;
 }
@@ -108,6 +113,17 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         const { header } = await answer.json() as { readonly header: { readonly revision: string } };
         return Number(header.revision);
       },
+      async read(prefix) {
+        const end = `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
+        const { kvs = [] } = await askGateway(`${plan.client}/v3/kv/range`, {
+          key: btoa(prefix),
+          range_end: btoa(end),
+        });
+        return new Map(kvs.map(({ key, value = "" }) => [atob(key), Buffer.from(value, "base64")]));
+      },
+      async put(key, value) {
+        await askGateway(`${plan.client}/v3/kv/put`, { key: btoa(key), value: btoa(value) });
+      },
       signal: (signal) => running.get(plan.name)!.kill(signal),
       log: () => running.get(plan.name)!.stderr(),
     })),
@@ -126,6 +142,13 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     await etcd[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** etcd's JSON gateway. */
+async function askGateway(url: string, body: object) {
+  const answer = await fetch(url, { method: "POST", body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+  return await answer.json() as { readonly kvs?: readonly { readonly key: string; readonly value?: string }[] };
 }
 
 async function waitHealthy(url: string): Promise<void> {

@@ -1,0 +1,215 @@
+/** A site moves from its database into an etcd and back, as docs/operations.md does it: nothing but versions changes. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { peerPath } from "../../scripts/peers.ts";
+import { type Finished, runTlsboot, start } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { startApiserver } from "./support/apiserver.ts";
+import { csrManifest } from "./support/csr_manifest.ts";
+import { startEtcd } from "./support/etcd.ts";
+import { everything, steady, withoutVersions, writeSamples } from "./support/everything.ts";
+import { createKubectl, type Kubectl } from "./support/kubectl.ts";
+import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
+
+let keys: TempFolder;
+let seal: readonly string[];
+let open: readonly string[];
+
+before(async () => {
+  keys = await createTempFolder();
+  const identity = await generateX25519Identity();
+  await writeFile(keys.join("key.txt"), `${identity}\n`, { mode: 0o600 });
+  seal = ["--recipient", await identityToRecipient(identity)];
+  open = ["--identity", keys.join("key.txt")];
+});
+
+after(() => keys[Symbol.asyncDispose]());
+
+async function must(...args: readonly string[]): Promise<Finished> {
+  const finished = await runTlsboot(args);
+  assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
+  return finished;
+}
+
+async function refused(want: RegExp, ...args: readonly string[]): Promise<void> {
+  const { code, stderr } = await runTlsboot(args);
+  assert.ok(code === 1 || code === 2, stderr);
+  assert.match(stderr, want);
+}
+
+async function stop(site: RunningSite): Promise<void> {
+  site.running.kill("SIGTERM");
+  assert.equal((await site.running.finished()).code, 0, site.running.stderr());
+}
+
+/** What may differ: leases, and what a start makes anew. */
+async function stateOf(kubectl: Kubectl): Promise<Record<string, string>> {
+  const all = withoutVersions(steady(await everything(kubectl)));
+  return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
+}
+
+/** A node asks for its next certificate with the one that it has. */
+async function renew(node: Kubectl, name: string): Promise<void> {
+  const spec = {
+    signerName: "kubernetes.io/kube-apiserver-client-kubelet",
+    usages: ["digital signature", "client auth"],
+  };
+  const manifest = await csrManifest(name, { subject: "/O=system:nodes/CN=system:node:n1", spec });
+  await node.given({ stdin: manifest }).run("create", "-f", "-");
+  await eventually(
+    "the renewal is signed",
+    async () => (await node.run("get", "csr", name, "--output=jsonpath={.status.certificate}")) !== "" || undefined,
+  );
+}
+
+test("a site with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
+  await using folder = await createTempFolder();
+  await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
+  const both = "extendedKeyUsage=serverAuth,clientAuth";
+  await makeCertificate(folder, { name: "etcd", issuer: "ca", extensions: ["subjectAltName=IP:127.0.0.1", both] });
+  const at = (name: string) => folder.join(name);
+  await using etcd = await startEtcd({
+    isTls: true,
+    flags: ["--cert-file", at("etcd.crt"), "--key-file", at("etcd.key"), "--client-cert-auth"]
+      .concat("--trusted-ca-file", at("ca.crt")),
+  });
+  const inEtcd = [
+    ...["--etcd-servers", etcd.urls[0]!, "--etcd-cafile", at("ca.crt")],
+    ...["--etcd-certfile", at("etcd.crt"), "--etcd-keyfile", at("etcd.key")],
+  ];
+  const dataDir = folder.join("site");
+  const data = ["--data-dir", dataDir];
+  // The node finds each server at the same address.
+  const port = ["--secure-port", String(await findFreePort())];
+  const n1 = folder.join("n1/kubeconfig");
+  let state: Record<string, string>;
+  {
+    await using site = await startSite({ dataDir, args: [...port, "--auto-approve"] });
+    const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
+    await must("bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, ...node);
+    await writeSamples(site.kubectl, "moved");
+    state = await stateOf(site.kubectl);
+    await refused(/its objects are in the database in it\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
+    await stop(site);
+  }
+  const first = folder.join("first.backup");
+  await refused(/its objects are in the database in it/, "backup", first, ...data, ...inEtcd, ...seal);
+  await must("backup", first, ...data, ...seal);
+  await refused(/the folder is not empty/, "restore", first, ...data, ...inEtcd, ...open);
+  const moved = await must("restore", first, ...data, ...inEtcd, ...open, "--force");
+  assert.match(moved.stdout, /objects as of .*, in etcd below \/registry; .*\nwhat was there before is in .*replaced-/);
+  assert.ok(!existsSync(`${dataDir}/tlsboot.db`));
+  assert.match(await readFile(`${dataDir}/etcd.yaml`, "utf8"), /^servers: \["https:/m);
+  await refused(/its objects are in etcd, below "\/registry"\n.*hint: give --etcd-servers https:/, "serve", ...data);
+  await refused(/its objects are in etcd, below "\/registry"/, "backup", folder.join("x"), ...data, ...seal);
+  await refused(
+    /are below "\/registry" in etcd, not "\/other"/,
+    "serve",
+    ...data,
+    ...inEtcd,
+    "--etcd-prefix",
+    "other/",
+  );
+
+  const second = folder.join("second.backup");
+  {
+    await using site = await startSite({ dataDir, args: [...port, ...inEtcd] });
+    assert.deepEqual(await stateOf(site.kubectl), state);
+    const node = site.kubectl.as(n1);
+    assert.match(await node.run("auth", "whoami"), /system:node:n1/);
+    await renew(node, "renewed-in-etcd");
+
+    const place = await findFreePort();
+    await using apiserver = await startApiserver(site, etcd.urls[0]!, place, [
+      ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
+    ]);
+    const there = ["--server", `https://127.0.0.1:${place}`];
+    await eventually(
+      "kube-apiserver is ready",
+      async () => (await site.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
+      60_000,
+    );
+    const path = "/api/v1/namespaces/sample-moved/configmaps";
+    assert.equal(await site.kubectl.run(...there, "get", "--raw", path), await site.kubectl.run("get", "--raw", path));
+    await site.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
+    await site.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
+    apiserver.kill("SIGTERM");
+    await apiserver.finished();
+
+    state = await stateOf(site.kubectl);
+    const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
+    assert.match(online.stdout, /objects of etcd at revision \d+ and/);
+    assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
+    await refused(/a server of it answers at https:/, "restore", first, ...data, ...open, "--force");
+    await refused(/is below "\/registry" in etcd already/, "restore", first, "--data-dir", at("y"), ...inEtcd, ...open);
+    await stop(site);
+  }
+  const offline = await must("backup", second, ...data, ...inEtcd, ...seal);
+  assert.match(offline.stderr, /\bdeployments \(1\)/);
+  assert.match(offline.stderr, /without the fields that tlsboot does not know, if they have any: services \(\d\)\n/);
+  assert.match((await must("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
+  const back = await must("restore", second, ...data, ...open, "--force");
+  assert.match(back.stdout, /resource versions go on from 1000\d+\n/);
+  assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
+  assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
+
+  await using site = await startSite({ dataDir, args: port });
+  assert.deepEqual(await stateOf(site.kubectl), state);
+  const node = site.kubectl.as(n1);
+  assert.match(await node.run("auth", "whoami"), /system:node:n1/);
+  await renew(node, "renewed-at-home");
+});
+
+test("a controller of Kubernetes that watches lists again by itself when versions begin anew in etcd", async () => {
+  await using folder = await createTempFolder();
+  await using etcd = await startEtcd();
+  const inEtcd = ["--etcd-servers", etcd.urls[0]!];
+  const port = ["--secure-port", String(await findFreePort())];
+  const [backup, data] = [folder.join("site.backup"), ["--data-dir", folder.join("data")]];
+  {
+    await using site = await startSiteProcess(folder, port, "serve");
+    await site.end("SIGTERM");
+  }
+  // Its versions are now beyond any that etcd will ever have.
+  await must("backup", backup, ...data, ...seal);
+  await must("restore", backup, ...data, ...open, "--force");
+  const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
+  const sign = async (name: string, patience: string) => {
+    await kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+    await kubectl.run("certificate", "approve", name);
+    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
+  };
+  let site = await startSiteProcess(folder, port, "serve");
+  try {
+    const pki = folder.join("data/pki");
+    await using signer = start(peerPath("kube-controller-manager"), [
+      `--kubeconfig=${folder.join("data/admin.kubeconfig")}`,
+      `--cluster-signing-cert-file=${pki}/ca.crt`,
+      `--cluster-signing-key-file=${pki}/ca.key`,
+      "--controllers=certificatesigningrequest-signing-controller",
+      "--leader-elect=false",
+      "--secure-port=0",
+    ]);
+    await sign("before", "60s");
+    const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
+    assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
+    await site.end("SIGTERM");
+    await must("backup", backup, ...data, ...seal, "--force");
+    const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
+    assert.match(stderr, /warning: etcd counts from below the \d+ of before: a client that is cut off/);
+    site = await startSiteProcess(folder, [...port, ...inEtcd], "serve");
+    await sign("after", "60s");
+    assert.equal(signer.hasEnded(), false);
+    // Who watches by hand is told the same.
+    const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
+    assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
+  } finally {
+    await site[Symbol.asyncDispose]();
+  }
+});

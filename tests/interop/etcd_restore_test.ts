@@ -1,0 +1,196 @@
+/** Restores into an etcd that are killed, and prefixes that hold something already: nothing is half a site, nothing is lost. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { filesOf } from "../../cli/backup/files.ts";
+import { writeBackup } from "../../cli/backup/write.ts";
+import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
+import { chunksOf } from "../../server/http/snapshot.ts";
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { type Etcd, startEtcd } from "./support/etcd.ts";
+
+let folder: TempFolder;
+let etcd: Etcd;
+let seal: readonly string[];
+let open: readonly string[];
+
+before(async () => {
+  folder = await createTempFolder();
+  etcd = await startEtcd();
+  const identity = await generateX25519Identity();
+  await writeFile(folder.join("key.txt"), `${identity}\n`, { mode: 0o600 });
+  seal = ["--recipient", await identityToRecipient(identity)];
+  open = ["--identity", folder.join("key.txt")];
+});
+
+after(async () => {
+  await etcd?.[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+/** A backup of so many objects, and the data directory that it is of. */
+async function makeBackup(name: string, count: number): Promise<string> {
+  const root = folder.join(`${name}-source`);
+  await mkdir(root);
+  await writeFile(`${root}/format`, "1\n");
+  const storage = createMemoryStorage({ clock: createFakeClock() });
+  for (let number = 0; number < count; number++) {
+    const metadata = { name: `${name}-${number}`, namespace: "default", uid: `uid-${number}` };
+    await storage.create(`/registry/configmaps/default/${name}-${number}`, { metadata });
+  }
+  const { items, revision } = await storage.list("/registry/");
+  const facts = { createdAt: new Date().toISOString(), tlsbootVersion: "0.1.0", dataFormat: 1 };
+  const contents = { files: filesOf(root), snapshot: chunksOf(items, revision), facts };
+  const path = folder.join(`${name}.backup`);
+  await writeBackup(path, contents, { kind: "keys", recipients: [seal[1]!] }, false);
+  return path;
+}
+
+function flags(prefix: string): readonly string[] {
+  return ["--etcd-servers", etcd.urls[0]!, "--etcd-prefix", prefix];
+}
+
+function restore(backup: string, prefix: string, root: string, ...more: readonly string[]): readonly string[] {
+  return ["restore", backup, "--data-dir", folder.join(root), ...flags(prefix), ...open, ...more];
+}
+
+async function must(args: readonly string[]): Promise<Finished> {
+  const finished = await runTlsboot(args);
+  assert.equal(finished.code, 0, `${args.join(" ")}: ${finished.stderr}`);
+  return finished;
+}
+
+async function refused(args: readonly string[], want: RegExp): Promise<void> {
+  const { code, stderr } = await runTlsboot(args);
+  assert.ok(code === 1 || code === 2, stderr);
+  assert.match(stderr, want);
+}
+
+async function keysBelow(prefix: string): Promise<readonly string[]> {
+  return [...(await etcd.members[0]!.read(`/${prefix}/`)).keys()].map((key) => key.slice(prefix.length + 2));
+}
+
+const MARKER = RESTORE_MARKER_KEY.slice("/registry/".length);
+
+async function serveIsRefused(prefix: string): Promise<void> {
+  const args = ["serve", "--secure-port", "0", "--data-dir", folder.join("visitor"), ...flags(prefix)];
+  await refused(args, /a restore of the backup of \S+ is not finished\n.*hint: .*run the same command again/);
+}
+
+test("a restore that is killed looks like no site, and the same command finishes it", async () => {
+  const count = 3_000;
+  const backup = await makeBackup("many", count);
+  let hits = 0;
+  for (const [index, afterMs] of [0, 30, 100, 250, 600, 1_000].entries()) {
+    const [prefix, root] = [`killed-${index}`, `killed-${index}`];
+    const command = restore(backup, prefix, root);
+    {
+      await using running = startTlsboot(command);
+      while ((await keysBelow(prefix)).length === 0 && !running.hasEnded()) await delay(1);
+      await delay(afterMs);
+      running.kill("SIGKILL");
+      await running.finished();
+    }
+    if ((await keysBelow(prefix)).includes(MARKER)) {
+      hits++;
+      await serveIsRefused(prefix);
+      await refused(
+        ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(prefix), ...seal],
+        /a restore of the backup of \S+ is not finished/,
+      );
+      await must(command);
+    } else await refused(command, /the folder is not empty/);
+    assert.equal((await keysBelow(prefix)).length, count);
+    assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
+    assert.ok(!existsSync(folder.join(`${root}.restoring`)));
+  }
+  assert.ok(hits >= 2, `${hits} restores were killed before their end`);
+});
+
+test("a restore that died when only the marker was left goes on without --force, another backup does not", async () => {
+  const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
+  const command = restore(backup, "last", "last");
+  await must(command);
+  const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join("last/etcd.yaml"), "utf8")) ?? [];
+  const marker = {
+    apiVersion: "tlsboot/v1alpha1",
+    kind: "EtcdRestore",
+    ...{ backup: digest, createdAt: "then", phase: "writing", aside: [] },
+  };
+  await etcd.members[0]!.put(`/last/${MARKER}`, JSON.stringify(marker));
+  await serveIsRefused("last");
+  await refused(restore(other, "last", "elsewhere"), /a restore of the backup of then is not finished\n.*that backup/);
+  await must(command);
+  assert.equal((await keysBelow("last")).length, 5);
+  assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
+});
+
+test("--force gives what is below the prefix another one, also where that was interrupted, and all of it is there", async () => {
+  const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
+  await must(restore(first, "taken", "taken"));
+  await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
+  const before = await etcd.members[0]!.read("/taken/");
+  await refused(restore(second, "taken", "taken-2"), /something is below "\/taken" in etcd already\n.*--force/);
+  assert.ok(!existsSync(folder.join("taken-2")));
+  const { stdout } = await must(restore(second, "taken", "taken-2", "--force"));
+  const [, aside = ""] = /what was in etcd before is there below (\S+)\/\n/.exec(stdout) ?? [];
+  assert.deepEqual(
+    [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
+    [...before],
+  );
+  assert.equal((await keysBelow("taken")).length, 3);
+
+  // As a restore leaves it that died while it put aside.
+  const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
+  const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
+  await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
+  await serveIsRefused("taken");
+  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: go on with --force/);
+  await must(restore(first, "taken", "taken-3", "--force"));
+  assert.equal((await keysBelow("taken.replaced-then")).length, 3);
+  assert.equal((await keysBelow("taken")).length, 40);
+});
+
+test("a backup tells what of an etcd is not in it, and takes nothing that it cannot read", async () => {
+  await must(restore(await makeBackup("told", 3), "told", "told"));
+  const [member, site] = [etcd.members[0]!, ["--data-dir", folder.join("told"), ...flags("told")]];
+  const backup = ["backup", folder.join("told-2.backup"), ...site, ...seal];
+  await member.put("/told/pods/default/a", "x");
+  await member.put("/told/example.com/widgets/b", "{}");
+  const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
+  await member.put("/told/configmaps/default/odd", JSON.stringify(strange));
+  const { stdout, stderr } = await must(backup);
+  assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
+  assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
+  assert.match(
+    stderr,
+    /warning: in it without the fields that tlsboot does not know, if they have any: configmaps \(1\)\n/,
+  );
+  await member.put("/told/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
+  await refused(
+    [...backup, "--force"],
+    /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
+  );
+  await refused(["backup", folder.join("z"), ...site.slice(0, 2), ...flags("empty"), ...seal], /its objects are below/);
+  const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
+  await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
+  await refused(
+    ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("told"), ...seal],
+    /it is no folder of a server/,
+  );
+});
+
+test("--force puts nothing aside that somebody is at work with", async () => {
+  const backup = await makeBackup("busy", 3);
+  await using site = await startSiteProcess(folder, flags("busy"));
+  await refused(restore(backup, "busy", "busy", "--force"), /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/);
+  await site.end("SIGTERM");
+  await must(restore(backup, "busy", "busy", "--force"));
+});

@@ -1,0 +1,62 @@
+/** All that a server serves, to be compared with what another one does. */
+import { csrManifest } from "./csr_manifest.ts";
+import type { Kubectl } from "./kubectl.ts";
+import { SAMPLE_OBJECTS } from "./sample_objects.ts";
+
+/** Where every served kind is listed. */
+export const COLLECTIONS = [
+  "/api/v1/configmaps",
+  "/api/v1/events",
+  "/api/v1/namespaces",
+  "/api/v1/nodes",
+  "/api/v1/secrets",
+  "/api/v1/serviceaccounts",
+  "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+  "/apis/coordination.k8s.io/v1/leases",
+  "/apis/events.k8s.io/v1/events",
+  "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+  "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+  "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+  "/apis/rbac.authorization.k8s.io/v1/roles",
+  "/apis/storage.k8s.io/v1/csinodes",
+];
+
+interface Item {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly resourceVersion: string };
+}
+
+/** Every object of every kind, as JSON text by collection and name. */
+export async function everything(kubectl: Kubectl): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const collection of COLLECTIONS) {
+    const { items } = JSON.parse(await kubectl.run("get", "--raw", collection)) as { readonly items: readonly Item[] };
+    for (const item of items) {
+      found.set(`${collection} ${item.metadata.namespace ?? ""}/${item.metadata.name}`, JSON.stringify(item));
+    }
+  }
+  return found;
+}
+
+/** What changes by itself meanwhile: leases that are renewed. */
+export function steady(all: ReadonlyMap<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),
+  );
+}
+
+/** Writes and changes objects of every kind that are called after `suffix`. */
+export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
+  const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
+  await kubectl.given({ stdin: objects }).run("create", "-f", "-");
+  await kubectl.given({ stdin: await csrManifest(`sample-${suffix}`) }).run("create", "-f", "-");
+  await kubectl.run("certificate", "approve", `sample-${suffix}`);
+  await kubectl.run("annotate", "configmap", "-n", `sample-${suffix}`, "sample", "note=änderung");
+  await kubectl.run("delete", "secret", "-n", `sample-${suffix}`, "gone");
+}
+
+/** Without what a store gives each object by itself. */
+export function withoutVersions(all: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(all).map(([key, text]) => [key, text.replace(/"resourceVersion":"\d+"/, '"resourceVersion":""')]),
+  );
+}
