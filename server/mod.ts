@@ -87,6 +87,7 @@ export {
 export type { RejectReason } from "./flowcontrol/overload_error.ts";
 export type { LevelName, Place } from "./flowcontrol/priority_levels.ts";
 export type { GuardLimits } from "./http/connection_guard.ts";
+export type { Inflight } from "./metrics/inflight.ts";
 export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
 export type { IncomingRequest } from "./http/exchange.ts";
