@@ -14,7 +14,11 @@ export interface FoundMarker {
 
 /** Finds it. AppError `storage_corrupt` for one that cannot be read. */
 export async function findRestoreMarker(client: Pick<EtcdClient, "range">): Promise<FoundMarker | undefined> {
-  const { kvs: [kv] } = await client.range({ key: RESTORE_MARKER_KEY });
+  return markerAmong((await client.range({ key: RESTORE_MARKER_KEY })).kvs);
+}
+
+function markerAmong(kvs: readonly EtcdKeyValue[]): FoundMarker | undefined {
+  const kv = kvs.find(({ key }) => key === RESTORE_MARKER_KEY);
   return kv === undefined ? undefined : { marker: readMarker(kv), modRevision: kv.modRevision };
 }
 
@@ -28,17 +32,17 @@ function readMarker({ value }: EtcdKeyValue): RestoreMarker {
 
 /** Throws AppError `storage_corrupt` while a restore is under way below the prefix, or was interrupted. */
 export async function assertNotRestoring(client: Pick<EtcdClient, "range">, prefix: string): Promise<void> {
-  const found = await findRestoreMarker(client);
-  if (found !== undefined) throw restoringError(prefix, found.marker);
+  assertNoMarker((await client.range({ key: RESTORE_MARKER_KEY })).kvs, prefix);
 }
 
-/** The refusal. */
-export function restoringError(prefix: string, { createdAt }: RestoreMarker): AppError {
-  return new AppError(
+/** The same of what was read below the prefix at one revision. */
+export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): void {
+  const found = markerAmong(kvs);
+  if (found === undefined) return;
+  const place = `"${plainPrefix(prefix)}" in etcd`;
+  throw new AppError(
     "storage_corrupt",
-    `cannot use what is below "${
-      plainPrefix(prefix)
-    }" in etcd: a restore of the backup of ${createdAt} is not finished`,
+    `cannot use what is below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,
     {
       hint:
         "wait for tlsboot restore if it still runs; otherwise run the same command again, it goes on where it ended",

@@ -1,11 +1,10 @@
 /** Everything below a prefix of an etcd at one revision, read for a backup; no server has to run. */
 import { Buffer } from "node:buffer";
-import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./_etcd_client.ts";
 import { isCompacted } from "./_etcd_errors.ts";
 import { assertReleases } from "./_etcd_release.ts";
-import { assertNotRestoring } from "./_etcd_restoring.ts";
+import { assertNoMarker } from "./_etcd_restoring.ts";
 import type { EtcdKeyValue } from "./_etcd_wire.ts";
 import { createStored } from "./_stored.ts";
 import { plainPrefix } from "./etcd_prefix.ts";
@@ -41,10 +40,8 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
   const client = new EtcdClient(endpoints);
   try {
     assertReleases(await client.statuses());
-    await assertNotRestoring(client, endpoints.prefix);
     const { revision, kvs } = await readBelow(client, values.root);
-    // Begun and interrupted between the question and the read.
-    if (kvs.some(({ key }) => key === RESTORE_MARKER_KEY)) await assertNotRestoring(client, endpoints.prefix);
+    assertNoMarker(kvs, endpoints.prefix);
     const snapshot = sort(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
     throw new AppError("not_found", `cannot back up: no object is below "${plainPrefix(endpoints.prefix)}" in etcd`, {
