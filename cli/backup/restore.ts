@@ -16,7 +16,7 @@ import { type EtcdPlace, formatEtcdPlace } from "../site/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import type { EtcdTarget } from "./etcd_target.ts";
 import { invalid, readBackup } from "./read.ts";
-import { swapFolders } from "./swap.ts";
+import { type Swap, swapFolders } from "./swap.ts";
 import { ioError } from "./write.ts";
 
 /** What a restore did. */
@@ -64,24 +64,25 @@ export async function restoreBackup(
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
     const { manifest, revision } = await build(archive, staging, now);
     const objects = await readAgain(staging, manifest, revision, clock);
-    const swap = async () => {
-      await giveTo(staging, root);
-      const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
-      await syncFolders(staging);
-      await swapFolders({ staging, root, replaced });
-      await syncFolder(dirname(root));
-      return replaced;
-    };
-    if (etcd === undefined) return { manifest, revision, replaced: await swap(), aside: [] };
-
+    const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
+    if (etcd === undefined) {
+      await putInPlace({ staging, root, replaced });
+      return { manifest, revision, replaced, aside: [] };
+    }
     const backup = createHash("sha256").update(formatManifest(manifest)).digest("hex");
+    const place = formatEtcdPlace({ ...etcd.place, backup });
     await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force });
-    if (isTaken && !force && !(restore.isResumed && current?.backup === backup)) throw takenError(root);
+    const isInPlace = restore.isResumed && current !== undefined && formatEtcdPlace(current) === place;
+    if (isTaken && !force && !isInPlace) throw takenError(root);
     const written = await restore.write(objects);
-    await turnToEtcd(staging, { ...etcd.place, backup });
-    const replaced = await swap();
+    if (isInPlace) {
+      await rm(staging, { recursive: true });
+    } else {
+      await turnToEtcd(staging, place);
+      await putInPlace({ staging, root, replaced });
+    }
     await restore.finish();
-    return { manifest, ...written, replaced };
+    return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw ioError(`cannot restore into "${root}"`, error);
@@ -106,15 +107,22 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
 }
 
 /** The objects are elsewhere: the database goes, and a note says where. */
-async function turnToEtcd(staging: string, place: EtcdPlace): Promise<void> {
+async function turnToEtcd(staging: string, place: string): Promise<void> {
   const { database, etcdPlace } = dataDirAt(staging);
   for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${database}${suffix}`, { force: true });
   await rm(etcdPlace, { force: true });
   await writeFile(staging, {
     path: basename(etcdPlace),
     mode: PUBLIC_MODE,
-    bytes: new TextEncoder().encode(formatEtcdPlace(place)),
+    bytes: new TextEncoder().encode(place),
   });
+}
+
+async function putInPlace(swap: Swap): Promise<void> {
+  await giveTo(swap.staging, swap.root);
+  await syncFolders(swap.staging);
+  await swapFolders(swap);
+  await syncFolder(dirname(swap.root));
 }
 
 async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Promise<void> {
