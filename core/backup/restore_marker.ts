@@ -10,8 +10,8 @@ export interface RestoreMarker {
   readonly backup: string;
   /** When that was made. */
   readonly createdAt: string;
-  /** Whether what was there before is put aside still, or the backup's objects are written. */
-  readonly phase: "puttingAside" | "writing";
+  /** What was there before is put aside still, the backup's objects are written, or somebody else wrote among them. */
+  readonly phase: "puttingAside" | "writing" | "spoiled";
   /** Prefixes that hold what was there before, the newest last. */
   readonly aside: readonly string[];
 }
@@ -21,6 +21,7 @@ export const RESTORE_MARKER_KEY = "/registry/tlsboot/restore";
 
 const KIND = "EtcdRestore";
 const API_VERSION = "tlsboot/v1alpha1";
+const PHASES: readonly unknown[] = ["puttingAside", "writing", "spoiled"] satisfies RestoreMarker["phase"][];
 
 /** Writes one. */
 export function formatRestoreMarker(marker: RestoreMarker): string {
@@ -39,8 +40,8 @@ export function parseRestoreMarker(text: string): Result<RestoreMarker, string> 
   if (kind !== KIND || apiVersion !== API_VERSION) return err("it is of another version");
   const isWhole = typeof backup === "string" && typeof createdAt === "string" && Array.isArray(aside) &&
     aside.every((prefix) => typeof prefix === "string");
-  if (!isWhole || (phase !== "puttingAside" && phase !== "writing")) return err("it is not complete");
-  return ok({ backup, createdAt, phase, aside });
+  if (!isWhole || !PHASES.includes(phase)) return err("it is not complete");
+  return ok({ backup, createdAt, phase: phase as RestoreMarker["phase"], aside });
 }
 
 /** What is found below a prefix before a restore into it. */
@@ -56,7 +57,7 @@ export type RestorePlan =
   | { readonly kind: "write"; readonly resumed: boolean; readonly aside: readonly string[] }
   /** First put aside what is there, below the last prefix of `aside`. */
   | { readonly kind: "putAside"; readonly aside: readonly string[] }
-  | { readonly kind: "refuse"; readonly why: "taken" | "otherBackup" | "halfAside" };
+  | { readonly kind: "refuse"; readonly why: "taken" | "otherBackup" | "halfAside" | "spoiled" };
 
 /** Decides; `place` is where what is there would go. */
 export function planEtcdRestore(
@@ -70,5 +71,6 @@ export function planEtcdRestore(
     return force ? { kind: "putAside", aside } : { kind: "refuse", why: "halfAside" };
   }
   if (force) return { kind: "putAside", aside: [...aside, place] };
-  return { kind: "refuse", why: marker === undefined ? "taken" : "otherBackup" };
+  if (marker === undefined) return { kind: "refuse", why: "taken" };
+  return { kind: "refuse", why: marker.phase === "spoiled" ? "spoiled" : "otherBackup" };
 }

@@ -9,9 +9,12 @@ const writing: RestoreMarker = {
   aside: ["/registry.replaced-1"],
 };
 const halfAside: RestoreMarker = { ...writing, phase: "puttingAside" };
+const spoiled: RestoreMarker = { ...writing, phase: "spoiled" };
 
 test("parseRestoreMarker() reads what formatRestoreMarker() wrote, and nothing else", () => {
-  assert.deepEqual(parseRestoreMarker(formatRestoreMarker(writing)), { ok: true, value: writing });
+  for (const marker of [writing, halfAside, spoiled]) {
+    assert.deepEqual(parseRestoreMarker(formatRestoreMarker(marker)), { ok: true, value: marker });
+  }
   const text = formatRestoreMarker(writing);
   for (
     const other of [
@@ -79,6 +82,19 @@ for (
       isTaken: true,
       force: true,
       want: { kind: "putAside", aside: halfAside.aside },
+    },
+    {
+      name: "its own beginning with something else among it",
+      marker: spoiled,
+      isTaken: true,
+      want: { kind: "refuse", why: "spoiled" },
+    },
+    {
+      name: "its own beginning with something else among it, by force",
+      marker: spoiled,
+      isTaken: true,
+      force: true,
+      want: { kind: "putAside", aside: [...spoiled.aside, "new"] },
     },
     {
       name: "what is all put aside",

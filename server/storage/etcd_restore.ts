@@ -79,7 +79,7 @@ export class EtcdRestore implements AsyncDisposable {
       const place = `${plainPrefix(endpoints.prefix)}.replaced-${clock.now().toISOString().replaceAll(/[:.]/g, "-")}`;
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
-      if (plan.kind === "putAside" && found === undefined) await assertNobodyAtWork(client, values, clock.now());
+      if (plan.kind === "putAside") await assertNobodyAtWork(client, values, clock.now());
       return new EtcdRestore(client, deps, plan, found?.modRevision ?? 0);
     } catch (error) {
       client.close();
@@ -173,18 +173,27 @@ export class EtcdRestore implements AsyncDisposable {
     const { revision, kvs } = await readBelow(this.#client, this.#deps.values.root);
     const found = new Map(kvs.map(({ key, value }) => [key, value]));
     if (!found.delete(RESTORE_MARKER_KEY)) throw elsewhereError();
+    const strange = [...found].find(([key, value]) => !isSame(value, wanted.get(key)));
+    if (strange !== undefined) {
+      // What is written goes on for ever with the same command; this does not.
+      await this.#mark("spoiled");
+      throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
+        hint: `${OTHERS_WRITE}, then put aside what is there with --force`,
+      });
+    }
     const missing = [...wanted.keys()].find((key) => !found.has(key));
-    const strange = [...found].find(([key, value]) => !Buffer.from(value).equals(wanted.get(key) ?? NOTHING));
-    const odd = missing ?? strange?.[0];
-    if (odd === undefined) return revision;
-    throw new AppError("conflict", `cannot restore into etcd: "${odd}" is not what the backup has`, {
-      hint: "somebody else writes below the prefix: stop every server there, tlsboot's and kube-apiservers, then put " +
-        "aside what is there with --force",
+    if (missing === undefined) return revision;
+    throw new AppError("conflict", `cannot restore into etcd: "${missing}" was written and is gone`, {
+      hint: `${OTHERS_WRITE}, then run the same command again: it goes on`,
     });
   }
 }
 
-const NOTHING = new Uint8Array();
+const OTHERS_WRITE = "somebody else writes below the prefix: stop every server there, tlsboot's and kube-apiservers";
+
+function isSame(value: Uint8Array, wanted: Uint8Array | undefined): boolean {
+  return wanted !== undefined && Buffer.compare(value, wanted) === 0;
+}
 
 async function holdsOthers(client: Pick<EtcdClient, "range">, root: string): Promise<boolean> {
   const { kvs } = await client.range({ key: root, below: root, limit: 2 });
@@ -207,6 +216,12 @@ function refusal(
         "file_exists",
         `cannot restore: below ${place} a restore of the backup of ${marker?.createdAt} is not finished`,
         { hint: "run it again with that backup, or put aside what it has written with --force" },
+      );
+    case "spoiled":
+      return new AppError(
+        "file_exists",
+        `cannot restore: below ${place} somebody wrote while the backup of ${marker?.createdAt} was restored`,
+        { hint: "stop every server there and put aside what is there with --force" },
       );
     case "halfAside":
       return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {

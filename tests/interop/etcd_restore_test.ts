@@ -114,22 +114,46 @@ test("a restore that is killed looks like no site, and the same command finishes
   assert.ok(hits >= 2, `${hits} restores were killed before their end`);
 });
 
-test("a restore that died when only the marker was left goes on without --force, another backup does not", async () => {
-  const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
-  const command = restore(backup, "last", "last");
-  await must(command);
-  const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join("last/etcd.yaml"), "utf8")) ?? [];
+/** What a restore leaves that died before its last step: prefix and folder have the same name. */
+async function putMarkerBack(name: string): Promise<void> {
+  const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join(`${name}/etcd.yaml`), "utf8")) ?? [];
   const marker = {
     apiVersion: "tlsboot/v1alpha1",
     kind: "EtcdRestore",
     ...{ backup: digest, createdAt: "then", phase: "writing", aside: [] },
   };
-  await etcd.members[0]!.put(`/last/${MARKER}`, JSON.stringify(marker));
+  await etcd.members[0]!.put(`/${name}/${MARKER}`, JSON.stringify(marker));
+}
+
+test("a restore that died when only the marker was left goes on without --force, another backup does not", async () => {
+  const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
+  const command = restore(backup, "last", "last");
+  await must(command);
+  await putMarkerBack("last");
   await serveIsRefused("last");
   await refused(restore(other, "last", "elsewhere"), /a restore of the backup of then is not finished\n.*that backup/);
   await must(command);
   assert.equal((await keysBelow("last")).length, 5);
   assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
+  await putMarkerBack("last");
+  const { stdout } = await must([...command, "--force"]);
+  assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
+  assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
+});
+
+test("a restore that somebody writes into ends, and --force puts aside all that is there", async () => {
+  const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
+  await must(command);
+  await putMarkerBack("spoiled");
+  // Empty, which is nothing that the backup has either.
+  await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
+  await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force/);
+  await serveIsRefused("spoiled");
+  await refused(command, /below "\/spoiled" in etcd somebody wrote while the backup of \S+ was restored\n.*--force/);
+  const { stdout } = await must([...command, "--force"]);
+  const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
+  assert.equal((await keysBelow(aside)).length, 6);
+  assert.equal((await keysBelow("spoiled")).length, 5);
 });
 
 test("--force gives what is below the prefix another one, also where that was interrupted, and all of it is there", async () => {
