@@ -17,8 +17,8 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../site/data_dir.ts";
-import { assertKnownFormat, DATA_FORMAT } from "../site/data_format.ts";
-import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
+import { DATA_FORMAT } from "../site/data_format.ts";
+import { readEtcdEndpoints } from "../site/etcd_endpoints.ts";
 import { assertPlace } from "../site/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
@@ -33,8 +33,6 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
   const files = createFilePort();
   const dir = dataDirAt(root);
-  assertEtcdNamed(settings);
-  await assertKnownFormat(root, files);
   await assertPlace(dir, settings, "back up", files);
   const endpoints = settings.etcdServers.length === 0
     ? undefined

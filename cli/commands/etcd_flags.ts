@@ -11,6 +11,9 @@ export type EtcdFlags = {
   readonly etcdPrefix: Flag<string>;
 };
 
+/** The prefix of who names none, as kube-apiserver's. */
+export const DEFAULT_ETCD_PREFIX = "/registry";
+
 /** Makes them; `servers` says what `--etcd-servers` is for. */
 export function etcdFlags(servers: string): EtcdFlags {
   return {
@@ -19,7 +22,7 @@ export function etcdFlags(servers: string): EtcdFlags {
     etcdCertfile: fileFlag({ summary: "Client certificate for etcd, PEM; with --etcd-keyfile." }),
     etcdKeyfile: fileFlag({ summary: "Key of --etcd-certfile, PEM, readable by its owner only." }),
     etcdPrefix: textFlag({
-      default: "/registry",
+      default: DEFAULT_ETCD_PREFIX,
       placeholder: "PREFIX",
       summary: "What all keys in etcd begin with.",
     }),

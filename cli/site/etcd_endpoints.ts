@@ -5,8 +5,9 @@ import { AppError } from "../../core/errors.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
+import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
 import { checkPrivate } from "../authority/private_file.ts";
-import type { EtcdFlags } from "../commands/etcd_flags.ts";
+import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../commands/etcd_flags.ts";
 import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { readRequired } from "./required_file.ts";
@@ -22,7 +23,9 @@ interface Place {
 /** Flags that mean nothing without `--etcd-servers`, where they would be taken for more. UsageError. */
 export function assertEtcdNamed({ etcdServers, ...others }: EtcdSettings): void {
   if (etcdServers.length > 0) return;
-  const key = (["etcdCafile", "etcdCertfile", "etcdKeyfile"] as const).find((name) => others[name] !== undefined);
+  const files = ["etcdCafile", "etcdCertfile", "etcdKeyfile"] as const;
+  const key = files.find((name) => others[name] !== undefined) ??
+    (plainPrefix(others.etcdPrefix) === DEFAULT_ETCD_PREFIX ? undefined : "etcdPrefix");
   if (key !== undefined) throw new UsageError(`--${flagName(key)} says nothing without --etcd-servers`, "give both");
 }
 

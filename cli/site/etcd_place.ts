@@ -7,8 +7,10 @@ import { mapping, optional, required, someOf, text } from "../../core/own_file/s
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
+import { DEFAULT_ETCD_PREFIX } from "../commands/etcd_flags.ts";
 import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
-import type { EtcdSettings } from "./etcd_endpoints.ts";
+import { assertKnownFormat } from "./data_format.ts";
+import { assertEtcdNamed, type EtcdSettings } from "./etcd_endpoints.ts";
 
 /** An etcd that holds the objects of a folder. */
 export interface EtcdPlace {
@@ -54,15 +56,18 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses flags that lead elsewhere than where the objects of a folder are. AppError `config_invalid`; `verb` is what
- * cannot be done.
+ * Refuses flags that lead elsewhere than where the objects of a folder are, and a folder that a newer build wrote.
+ * UsageError, AppError `format_unknown`, `config_invalid`; `verb` is what cannot be done.
  */
 export async function assertPlace(
   dir: DataDir,
-  { etcdServers, etcdPrefix }: Pick<EtcdSettings, "etcdServers" | "etcdPrefix">,
+  settings: EtcdSettings,
   verb: string,
   files: Pick<FilePort, "readText" | "stat">,
 ): Promise<void> {
+  const { etcdServers, etcdPrefix } = settings;
+  assertEtcdNamed(settings);
+  await assertKnownFormat(dir.root, files);
   const place = await readEtcdPlace(dir, files);
   const cannot = (what: string, hint: string) =>
     new AppError("config_invalid", `cannot ${verb} "${dir.root}": ${what}`, { hint });
@@ -81,7 +86,7 @@ export async function assertPlace(
   }
   if (place === undefined && await files.stat(dir.database) !== undefined) {
     throw cannot(
-      `its objects are in the database in it`,
+      "its objects are in the database in it",
       "leave --etcd-servers out; or move them with tlsboot backup and tlsboot restore --etcd-servers; or, if that " +
         "database is old, move tlsboot.db elsewhere",
     );
@@ -89,6 +94,6 @@ export async function assertPlace(
 }
 
 function flagsOf({ servers, prefix }: EtcdPlace): string {
-  const flag = prefix === "/registry" ? "" : ` --etcd-prefix ${prefix}`;
+  const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${prefix}`;
   return `--etcd-servers ${servers.join(",")}${flag}`;
 }

@@ -6,9 +6,10 @@ import { assertPlace, formatEtcdPlace, readEtcdPlace } from "./etcd_place.ts";
 
 const dir = dataDirAt("/site");
 
-function filesWith(etcdPlace: string | undefined, hasDatabase = false) {
+function filesWith(etcdPlace: string | undefined, hasDatabase = false, format = "1\n") {
   return {
-    readText: async (path: string) => path === dir.etcdPlace ? etcdPlace : undefined,
+    readText: async (path: string) =>
+      ({ [dir.etcdPlace]: etcdPlace, [`${dir.root}/format`]: format } as Record<string, string | undefined>)[path],
     stat: async (path: string) =>
       hasDatabase && path === dir.database ? { kind: "file", mode: 0o600 } as const : undefined,
   };
@@ -27,6 +28,8 @@ test("readEtcdPlace() reads what formatEtcdPlace() wrote, names the prefix plain
 
 const ETCD = formatEtcdPlace({ servers: ["http://a:1"], prefix: "/registry" });
 const ELSEWHERE = formatEtcdPlace({ servers: ["http://a:1"], prefix: "/sites/one" });
+
+const NO_FILES = { etcdCafile: undefined, etcdCertfile: undefined, etcdKeyfile: undefined } as const;
 
 for (
   const { name, file, hasDatabase = false, servers = [], prefix = "/registry", want } of [
@@ -66,12 +69,32 @@ for (
   ]
 ) {
   test(`assertPlace() ${want === undefined ? "takes" : "refuses"} ${name}`, async () => {
-    const settings = { etcdServers: servers, etcdPrefix: prefix };
+    const settings = { ...NO_FILES, etcdServers: servers, etcdPrefix: prefix };
     const asserted = assertPlace(dir, settings, "serve", filesWith(file, hasDatabase));
     if (want === undefined) return await asserted;
     await assert.rejects(
       asserted,
       (error) => isAppError(error, "config_invalid") && want.test(`${error.message} ${error.hint}`),
     );
+  });
+}
+
+test("assertPlace() leaves a folder of a newer build alone, whatever its etcd.yaml says there", async () => {
+  const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "/registry" };
+  const newer = filesWith("what: a newer build writes\n", false, "2\n");
+  await assert.rejects(assertPlace(dir, settings, "serve", newer), (error) => isAppError(error, "format_unknown"));
+});
+
+for (
+  const [flag, edit] of [
+    ["--etcd-cafile", { etcdCafile: "ca.crt" }],
+    ["--etcd-certfile", { etcdCertfile: "client.crt", etcdKeyfile: "client.key" }],
+    ["--etcd-prefix", { etcdPrefix: "/sites/one" }],
+  ] as const
+) {
+  test(`assertPlace() refuses ${flag} without --etcd-servers, which would make a database`, async () => {
+    const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "registry/", ...edit };
+    const asserted = assertPlace(dir, settings, "serve", filesWith(undefined));
+    await assert.rejects(asserted, { name: "UsageError", message: `${flag} says nothing without --etcd-servers` });
   });
 }
