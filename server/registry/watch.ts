@@ -118,15 +118,19 @@ async function refuseStrange(
   queue: EventQueue,
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await waitForRevision(deps, revision, () => signal);
-  } catch (error) {
-    if (signal.aborted) return;
-    queue.fail(
-      error instanceof StatusError
-        ? resourceExpired(`resource version of another history: ${revision} (${deps.storage.revision()})`)
-        : error,
-    );
+  const { storage } = deps;
+  while (!signal.aborted) {
+    try {
+      return await waitForRevision(deps, revision, () => signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof StatusError)) return queue.fail(error);
+    }
+    // What a shared store has meanwhile is not known where it does not answer: the client may be ahead of this server.
+    const isKnown = await storage.catchUp().then(() => true, () => false);
+    if (isKnown && storage.revision() < revision) {
+      queue.fail(resourceExpired(`resource version of another history: ${revision} (${storage.revision()})`));
+    }
   }
 }
 

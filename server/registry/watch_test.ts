@@ -84,6 +84,23 @@ test("watch from a revision that does not come is told to list again: it is of a
   assert.equal(await events.next(), undefined);
 });
 
+test("watch from a revision that is to come goes on while the store does not tell whether it is there", async () => {
+  await using app = await createTestApp();
+  const now = app.storage.revision();
+  let isAway = true;
+  app.storage.catchUp = () => isAway ? Promise.reject(new Error("etcd is away")) : Promise.resolve();
+  await using events = await watch(app, `resourceVersion=${now + 2}`);
+  await app.clock.advance(4_000);
+  for (const name of ["a", "b", "c"]) await create(app, name);
+  await app.clock.advance(4_000);
+  assert.equal((await events.next())?.at("metadata/name"), "c");
+  await using strange = await watch(app, `resourceVersion=${now + 1_000}`);
+  await app.clock.advance(4_000);
+  isAway = false;
+  await app.clock.advance(4_000);
+  assert.equal((await strange.next())?.at("code"), 410);
+});
+
 test("watch with a selector adds what starts to match and deletes what stops", async () => {
   await using app = await createTestApp();
   const version = await create(app, "a", { in: "no" });
