@@ -63,6 +63,8 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     { permission, message }: { readonly permission: string; readonly message: string },
     signal: AbortSignal,
   ): Promise<Outcome> {
+    // Once it is approved it is of no concern: nobody would come by and forget it.
+    refused.delete(name);
     const { username, signerName } = csr.spec;
     const fields = { csr: name, signerName, username, permission };
     if (deps.dryRun !== undefined) {

@@ -111,6 +111,23 @@ test("createApprover() looks again at what it knows but nobody grants", async ()
   assert.deepEqual(store.calls, []);
 });
 
+test("createApprover() forgets the refusals of what it approves", async () => {
+  const reviewer = createReviewer();
+  const store = createMemoryObjectStore({ objects: [await buildCsr()] });
+  const { reconcile } = createApprover({ store, reviewer, logger: createMemoryLogger() });
+  const pending = store.peek("csr-1");
+  const look = () => reconcile("csr-1", pending, NEVER);
+  assert.deepEqual([await look(), await look()].map((outcome) => outcome.kind === "requeueAfter" && outcome.ms), [
+    200,
+    400,
+  ]);
+  reviewer.granted.add("nodeclient");
+  assert.deepEqual(await look(), { kind: "done" });
+  // Nobody looks at the name again, until there is another request of it.
+  reviewer.granted.clear();
+  assert.deepEqual(await look(), { kind: "requeueAfter", ms: 200 });
+});
+
 test("createApprover() retries aloud what it cannot read", async () => {
   const { outcome } = await run({ request: "" }, createReviewer());
   assert.ok(outcome.kind === "retry" && outcome.error instanceof Error);
