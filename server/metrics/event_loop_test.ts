@@ -36,8 +36,10 @@ for (
   });
 }
 
-test("lagsOf() tells no lag less than none", () => {
+test("lagsOf() tells no lag less than none, and takes one measurement at once after a late one for no other runtime", () => {
   assert.equal(lagsOf(measured([-0.3, 1], 100), 100)["min"], 0);
+  const { min, p50 } = lagsOf(measured([250, -99.9, 0, 0, 0], 100), 100);
+  assert.deepEqual([min, p50], [0, 0]);
 });
 
 test("lagsOf() tells zeros while nothing has been measured", () => {
