@@ -52,7 +52,8 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
   };
 }
 
-function keyOf(object: KubeObject): string {
+/** What tells an object from all others of its kind. */
+export function keyOf(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name ?? ""}`;
 }
 

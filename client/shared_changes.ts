@@ -4,6 +4,7 @@
  */
 import type { KubeObject } from "../core/kube/meta.ts";
 import type { Change, ObjectStore } from "../core/ports.ts";
+import { keyOf } from "./known_objects.ts";
 
 interface Follower<T> {
   /** What it has not taken yet. */
@@ -24,6 +25,8 @@ export function createSharedChanges<T extends KubeObject>(
   const known = new Map<string, T>();
   let isSynced = false;
   let running: AbortController | undefined;
+  /** Resolves when the source has ended that was begun last. */
+  let ended = Promise.resolve();
 
   async function run(life: AbortController): Promise<void> {
     try {
@@ -67,15 +70,18 @@ export function createSharedChanges<T extends KubeObject>(
     followers.add(follower);
     if (running === undefined) {
       running = new AbortController();
-      run(running);
+      ended = run(running);
     }
     return follower;
   }
 
-  function leave(follower: Follower<T>): void {
+  /** The last one waits for the end of the source. */
+  async function leave(follower: Follower<T>): Promise<void> {
     if (!followers.delete(follower) || followers.size > 0) return;
+    const last = ended;
     running?.abort(new Error("nobody follows any more"));
     forget();
+    await last;
   }
 
   return {
@@ -99,7 +105,7 @@ export function createSharedChanges<T extends KubeObject>(
         }
       } finally {
         signal.removeEventListener("abort", wake);
-        leave(follower);
+        await leave(follower);
       }
       if ("error" in follower.end) throw follower.end.error;
     },
@@ -109,8 +115,4 @@ export function createSharedChanges<T extends KubeObject>(
 function tell<T>(follower: Follower<T>, change: Change<T>): void {
   follower.pending.push(change);
   follower.wake();
-}
-
-function keyOf({ metadata }: KubeObject): string {
-  return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
 }

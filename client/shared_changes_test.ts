@@ -63,6 +63,7 @@ test("createSharedChanges() lets go of the source with the last follower, and be
       try {
         yield* store.changes(signal);
       } finally {
+        await settle();
         open -= 1;
       }
     },
@@ -77,7 +78,6 @@ test("createSharedChanges() lets go of the source with the last follower, and be
   assert.equal(open, 1);
   assert.deepEqual(next.seen, ["a", "="]);
   await next.stop();
-  await settle();
   assert.equal(open, 0);
 });
 
