@@ -146,7 +146,7 @@ export type { ObjectReference, Secret as SecretObject } from "./kube/core_v1.ts"
 export type { EventV1 } from "./kube/events_v1.ts";
 export { type FieldError, type FieldErrorType, formatFieldError } from "./kube/field_error.ts";
 export type { UserInfo } from "./kube/user.ts";
-export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, Presence } from "./kube/schema.ts";
+export type { FieldSchema, FieldType, Kind, MergeRules, MessageSchema, ObjectSchema, Presence } from "./kube/schema.ts";
 export { certificateSigningRequestKind, findKind, leaseKind, secretKind } from "./kube/kinds/mod.ts";
 
 // Kubeconfigs.

@@ -2,6 +2,7 @@
  * The language in which a kind is described once. From one description follow JSON order and omission, strict
  * decoding, protobuf, OpenAPI, merge keys and defaulting, so that they cannot disagree.
  */
+import type { KubeObject } from "./meta.ts";
 
 /** What a field holds. In memory: bytes are base64 text, times RFC 3339 text, int64 a number. */
 export type FieldType =
@@ -58,15 +59,20 @@ export interface FieldSchema extends MergeRules {
   readonly goType?: string;
 }
 
-/** A message: a kind or a part of one. Fields stand in the order of Go's JSON. */
-export interface MessageSchema {
+/** A message: a kind or a part of one. Fields stand in the order of Go's JSON. `T` is the type of what is described. */
+export interface MessageSchema<out T extends object = object> {
   /** The OpenAPI name, such as `io.k8s.api.certificates.v1.CertificateSigningRequestSpec`. */
   readonly name: string;
   readonly description?: string;
   /** `atomic` when the message is owned and replaced as a whole wherever it stands. */
   readonly mapType?: "atomic" | "granular";
   readonly fields: Readonly<Record<string, FieldSchema>>;
+  /** Never there: it carries the type. */
+  readonly __described?: T;
 }
+
+/** The description of an object, which has metadata. */
+export type ObjectSchema = MessageSchema<KubeObject>;
 
 /** A kind that is served or spoken: identity and description. */
 export interface Kind {
@@ -82,7 +88,7 @@ export interface Kind {
   readonly categories: readonly string[];
   readonly namespaced: boolean;
   /** `metadata` first; `kind` and `apiVersion` are not fields, the codecs add them. */
-  readonly schema: MessageSchema;
+  readonly schema: ObjectSchema;
 }
 
 /** `v1` or `group/version`. */

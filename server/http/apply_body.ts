@@ -83,8 +83,7 @@ function decodeApplied({ resource: { kind } }: Target, config: JsonObject, objec
   const fault = findUnstructuredFault(kind.schema, object);
   if (fault !== undefined) return refuse(fault);
   try {
-    // Decoded by the description of its kind.
-    return decodeObject(kind.schema, object).object as unknown as KubeObject;
+    return decodeObject(kind.schema, object).object;
   } catch (error) {
     if (error instanceof DecodeError) return refuse(error.message);
     throw error;

@@ -1,6 +1,6 @@
 /** Request bodies: reading within the limit, and decoding into canonical objects. */
 import { Buffer } from "node:buffer";
-import { DecodeError } from "../../core/kube/codec/decode.ts";
+import { type DecodedObject, DecodeError } from "../../core/kube/codec/decode.ts";
 import { textOf } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
@@ -8,7 +8,14 @@ import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/
 import type { Share } from "../flowcontrol/flow_control.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import type { MediaType } from "./negotiation.ts";
-import { findKindFault, noKindText, readTypedBody, type TypedBody, withDefaultNames } from "./typed_body.ts";
+import {
+  type Described,
+  findKindFault,
+  noKindText,
+  readTypedBody,
+  type TypedBody,
+  withDefaultNames,
+} from "./typed_body.ts";
 
 /** 3 MiB, as kube-apiserver limits every body. */
 export const MAX_BODY_BYTES = 3_145_728;
@@ -97,7 +104,11 @@ export function decodeBody(
  * Decodes an options body such as DeleteOptions, which may come in any API version. Throws StatusError 400 with the
  * decoder's bare text.
  */
-export function decodeOptionsBody(kind: Kind, mediaType: MediaType, bytes: Uint8Array): KubeObject {
+export function decodeOptionsBody<T extends object>(
+  kind: Pick<Kind, "group" | "version" | "kind"> & Described<T>,
+  mediaType: MediaType,
+  bytes: Uint8Array,
+): T {
   const read = readTypedBody(mediaType, bytes);
   if (!read.ok) throw badRequest(read.error);
   const named = read.value.kind;
@@ -107,7 +118,7 @@ export function decodeOptionsBody(kind: Kind, mediaType: MediaType, bytes: Uint8
   return decodeTyped(read.value, kind, "").object;
 }
 
-function decodeTyped(body: TypedBody, kind: Kind, prefix: string): ReturnType<TypedBody["decode"]> {
+function decodeTyped<T extends object>(body: TypedBody, kind: Described<T>, prefix: string): DecodedObject<T> {
   try {
     return body.decode(kind);
   } catch (error) {

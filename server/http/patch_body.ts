@@ -90,7 +90,7 @@ export function applyPatch(
       refuse(`strict decoding error: ${strictErrors.join(", ")}`);
     }
     if (fieldValidation === "Warn") exchange.warnings.addStrict(strictErrors);
-    return decoded.object as unknown as KubeObject;
+    return decoded.object;
   } catch (error) {
     if (error instanceof DecodeError) return refuse(error.message);
     throw error;

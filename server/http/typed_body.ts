@@ -5,8 +5,7 @@ import { type JsonDocument, membersOf, parseJson } from "../../core/kube/codec/j
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
@@ -14,13 +13,18 @@ import type { MediaType } from "./negotiation.ts";
 
 export { noKindText } from "./go_names.ts";
 
+/** What a body is decoded by. */
+export interface Described<T extends object> {
+  readonly schema: MessageSchema<T>;
+}
+
 /** A body whose names are known, and how to decode it. */
 export interface TypedBody {
   /** Empty where the body does not say. */
   readonly apiVersion: string;
   readonly kind: string;
   /** Throws DecodeError. */
-  decode(kind: Kind): { readonly object: KubeObject; readonly strictErrors: readonly string[] };
+  decode<T extends object>(kind: Described<T>): DecodedObject<T>;
 }
 
 /** Kind, group and version of a body, completed from the endpoint. */
@@ -48,8 +52,7 @@ function typedEnvelope(bytes: Uint8Array): TypedBody {
     // Too many parts, or no version among them, count for none here (`schema.FromAPIVersionAndKind`, copyKindDefaults).
     apiVersion: /^(?:[^/]*\/)?[^/]+$/.test(apiVersion) ? apiVersion : "",
     kind,
-    // A decoded message is an object by its schema.
-    decode: ({ schema }) => ({ object: decodeMessage(schema, raw) as unknown as KubeObject, strictErrors: [] }),
+    decode: ({ schema }) => ({ object: decodeMessage(schema, raw), strictErrors: [] }),
   };
 }
 
@@ -76,10 +79,7 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
   if (names.apiVersion.split("/").length > 2) return err(`unexpected GroupVersion string: ${names.apiVersion}`);
   return ok({
     ...names,
-    decode({ schema }) {
-      const { object, strictErrors }: DecodedObject = decodeObject(schema, value, document);
-      return { object: object as unknown as KubeObject, strictErrors };
-    },
+    decode: ({ schema }) => decodeObject(schema, value, document),
   });
 }
 

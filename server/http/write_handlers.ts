@@ -2,7 +2,6 @@
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
-import type { Kind } from "../../core/kube/schema.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { deniedError } from "../authz/denied.ts";
 import { createObject } from "../registry/create.ts";
@@ -148,8 +147,7 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
     options = deleteOptionsFromQuery(exchange.query);
   } else {
     const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
-    // Decoded by the description of DeleteOptions, which is no stored object.
-    options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes) as unknown as DeleteOptions;
+    options = decodeOptionsBody(DELETE_OPTIONS, mediaType, bytes);
     exchange.audit?.requestObject(AUDITED_DELETE_OPTIONS, options);
   }
   refuseDeleteOptions(options, ofCollection);
@@ -160,18 +158,7 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
 const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 
 /** DeleteOptions may come in any API version: all mean the same. */
-const DELETE_OPTIONS: Kind = {
-  group: "",
-  version: "v1",
-  kind: "DeleteOptions",
-  listKind: "",
-  plural: "deleteoptions",
-  singular: "",
-  shortNames: [],
-  categories: [],
-  namespaced: false,
-  schema: deleteOptionsSchema,
-};
+const DELETE_OPTIONS = { group: "", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
 
 /** What only the server may set counts for nobody's (`rest.WipeObjectMetaSystemFields`). */
 function withoutSystemFields(sent: KubeObject): KubeObject {

@@ -51,7 +51,7 @@ export function kubeValues(resources: readonly StoredResource[]): StoredValues {
 }
 
 function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
-  if (value[0] === BRACE) return asObject(decodeObject(kind.schema, parseJson(textOf(value)).value).object);
+  if (value[0] === BRACE) return decodeObject(kind.schema, parseJson(textOf(value)).value).object;
   if (textOf(value.subarray(0, ENCRYPTED.length)) === ENCRYPTED) {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
@@ -59,10 +59,5 @@ function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
   if (envelope.kind !== kind.kind || envelope.apiVersion !== apiVersionOf(kind)) {
     throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${apiVersionOf(kind)} ${kind.kind}`);
   }
-  return asObject(decodeMessage(kind.schema, envelope.raw));
-}
-
-/** Every kind's description has metadata, as all that is stored does. */
-function asObject(decoded: Record<string, unknown>): KubeObject {
-  return decoded as unknown as KubeObject;
+  return decodeMessage(kind.schema, envelope.raw);
 }

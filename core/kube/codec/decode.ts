@@ -31,8 +31,8 @@ export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
 }
 
 /** A canonical object, and what strict field validation has to say about its source. */
-export interface DecodedObject {
-  readonly object: Record<string, unknown>;
+export interface DecodedObject<T extends object = object> {
+  readonly object: T & Record<string, unknown>;
   /** Such as `unknown field "spec.foo"` and `duplicate field "spec.bar"`; at most 100 (upstream's limit). */
   readonly strictErrors: readonly string[];
 }
@@ -47,10 +47,15 @@ const MAX_INT64 = 2n ** 63n - 1n;
  * Decodes one object. `kind` and `apiVersion` are passed over: the caller has checked them. Throws `DecodeError` with
  * the first fault in the order of the document.
  */
-export function decodeObject(schema: MessageSchema, value: unknown, options: DecodeOptions = {}): DecodedObject {
+export function decodeObject<T extends object>(
+  schema: MessageSchema<T>,
+  value: unknown,
+  options: DecodeOptions = {},
+): DecodedObject<T> {
   const decoder = new Decoder(options);
   const object = decoder.decodeRoot(schema, value, options.goType ?? `v1.${structNameOf(schema)}`);
-  return { object, strictErrors: decoder.strictErrors() };
+  // It has the fields of its schema, whose type this is.
+  return { object: object as T & Record<string, unknown>, strictErrors: decoder.strictErrors() };
 }
 
 /** Brings an object that code has put together into canonical form: order, omission and filling as decoding does it. */

@@ -16,8 +16,12 @@ import { type Instant, printMicroTime, printTime, ZERO_SECONDS } from "./time.ts
  * Decodes bytes without envelope into a canonical object. Throws `DecodeError` with gogo's text for bytes that are cut
  * short or malformed, and with our own for what JSON cannot say.
  */
-export function decodeMessage(schema: MessageSchema, bytes: Uint8Array): Record<string, unknown> {
-  return readMessage(planOf(schema), bytes, undefined);
+export function decodeMessage<T extends object>(
+  schema: MessageSchema<T>,
+  bytes: Uint8Array,
+): T & Record<string, unknown> {
+  // It has the fields of its schema, whose type this is.
+  return readMessage(planOf(schema), bytes, undefined) as T & Record<string, unknown>;
 }
 
 function readMessage(plan: MessagePlan, bytes: Uint8Array, before: unknown): Record<string, unknown> {

@@ -1,11 +1,11 @@
 /** CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
 import { KEY_USAGES } from "../certificates_v1.ts";
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BYTES, INT32, listOf, mapOf, messageOf, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status. */
-export const certificateSigningRequestSchema: MessageSchema = {
+export const certificateSigningRequestSchema: ObjectSchema = {
   name: "io.k8s.api.certificates.v1.CertificateSigningRequest",
   description:
     "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",

@@ -1,11 +1,11 @@
 /** ClusterRoleBinding (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { roleRefSchema, subjectSchema } from "./_binding.ts";
 import { listOf, messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Gives a cluster role to subjects everywhere. */
-export const clusterRoleBindingSchema: MessageSchema = {
+export const clusterRoleBindingSchema: ObjectSchema = {
   name: "io.k8s.api.rbac.v1.ClusterRoleBinding",
   description: "Gives a cluster role to subjects everywhere.",
   fields: {

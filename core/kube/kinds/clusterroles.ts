@@ -1,12 +1,12 @@
 /** ClusterRole (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { listOf, messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { policyRuleSchema } from "./_policy_rule.ts";
 import { labelSelectorSchema } from "./_selectors.ts";
 
 /** Rules for the whole cluster, or to be bound in any namespace. */
-export const clusterRoleSchema: MessageSchema = {
+export const clusterRoleSchema: ObjectSchema = {
   name: "io.k8s.api.rbac.v1.ClusterRole",
   description: "Rules for the whole cluster, or to be bound in any namespace.",
   fields: {

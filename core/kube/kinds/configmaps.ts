@@ -1,10 +1,10 @@
 /** ConfigMap (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { BOOL, BYTES, mapOf, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Plain values under short keys. */
-export const configMapSchema: MessageSchema = {
+export const configMapSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.ConfigMap",
   description: "Plain values under short keys.",
   fields: {

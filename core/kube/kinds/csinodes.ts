@@ -1,10 +1,10 @@
 /** CSINode (staging `k8s.io/api/storage/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { INT32, listOf, messageOf, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** The CSI drivers of a node; named like the node. */
-export const csiNodeSchema: MessageSchema = {
+export const csiNodeSchema: ObjectSchema = {
   name: "io.k8s.api.storage.v1.CSINode",
   description: "The CSI drivers of a node; named like the node.",
   fields: {

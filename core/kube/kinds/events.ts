@@ -1,11 +1,11 @@
 /** Event of the core group (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { INT32, messageOf, MICRO_TIME, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { objectReferenceSchema } from "./_references.ts";
 
 /** A report of something that happened to an object; kept for a short time. */
-export const eventSchema: MessageSchema = {
+export const eventSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.Event",
   description: "A report of something that happened to an object; kept for a short time.",
   fields: {

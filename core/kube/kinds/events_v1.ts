@@ -1,12 +1,12 @@
 /** Event of the group `events.k8s.io` (staging `k8s.io/api/events/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { INT32, messageOf, MICRO_TIME, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { objectReferenceSchema } from "./_references.ts";
 import { eventSourceSchema } from "./events.ts";
 
 /** A report of something that happened to an object; kept for a short time. */
-export const eventV1Schema: MessageSchema = {
+export const eventV1Schema: ObjectSchema = {
   name: "io.k8s.api.events.v1.Event",
   description: "A report of something that happened to an object; kept for a short time.",
   fields: {

@@ -1,10 +1,10 @@
 /** Lease (staging `k8s.io/api/coordination/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { INT32, messageOf, MICRO_TIME, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Tells who leads, and until when. */
-export const leaseSchema: MessageSchema = {
+export const leaseSchema: ObjectSchema = {
   name: "io.k8s.api.coordination.v1.Lease",
   description: "Tells who leads, and until when.",
   fields: {

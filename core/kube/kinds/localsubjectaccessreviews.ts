@@ -1,11 +1,11 @@
 /** LocalSubjectAccessReview (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { subjectAccessReviewSpecSchema, subjectAccessReviewStatusSchema } from "./_access_review.ts";
 import { messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks whether a given user may do something in one namespace. */
-export const localSubjectAccessReviewSchema: MessageSchema = {
+export const localSubjectAccessReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
   description: "Asks whether a given user may do something in one namespace.",
   fields: {

@@ -1,4 +1,5 @@
 /** Lists, Status, deletion, watches: what is spoken beside the kinds (apimachinery `pkg/apis/meta/v1/types.go`). */
+import type { DeleteOptions } from "../meta.ts";
 import type { MessageSchema } from "../schema.ts";
 import { BOOL, INT32, INT64, listOf, messageOf, RAW_EXTENSION, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
@@ -135,7 +136,7 @@ export const statusCauseSchema: MessageSchema = {
 };
 
 /** How an object is to be deleted. */
-export const deleteOptionsSchema: MessageSchema = {
+export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
   description: "How an object is to be deleted.",
   fields: {

@@ -1,10 +1,10 @@
 /** Namespace (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { listOf, messageOf, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** A scope for the names of other objects. */
-export const namespaceSchema: MessageSchema = {
+export const namespaceSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.Namespace",
   description: "A scope for the names of other objects.",
   fields: {

@@ -1,12 +1,12 @@
 /** Node (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { messageOf } from "./_fields.ts";
 import { nodeSpecSchema } from "./_node_spec.ts";
 import { nodeStatusSchema } from "./_node_status.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** A machine of the cluster. */
-export const nodeSchema: MessageSchema = {
+export const nodeSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.Node",
   description: "A machine of the cluster.",
   fields: {

@@ -1,11 +1,11 @@
 /** RoleBinding (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { roleRefSchema, subjectSchema } from "./_binding.ts";
 import { listOf, messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Gives a role to subjects within one namespace. */
-export const roleBindingSchema: MessageSchema = {
+export const roleBindingSchema: ObjectSchema = {
   name: "io.k8s.api.rbac.v1.RoleBinding",
   description: "Gives a role to subjects within one namespace.",
   fields: {

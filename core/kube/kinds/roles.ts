@@ -1,11 +1,11 @@
 /** Role (staging `k8s.io/api/rbac/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { listOf, messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { policyRuleSchema } from "./_policy_rule.ts";
 
 /** Rules within one namespace. */
-export const roleSchema: MessageSchema = {
+export const roleSchema: ObjectSchema = {
   name: "io.k8s.api.rbac.v1.Role",
   description: "Rules within one namespace.",
   fields: {

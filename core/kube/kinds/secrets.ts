@@ -1,10 +1,10 @@
 /** Secret (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { BOOL, BYTES, mapOf, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Confidential values under short keys. */
-export const secretSchema: MessageSchema = {
+export const secretSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.Secret",
   description: "Confidential values under short keys.",
   fields: {

@@ -1,5 +1,5 @@
 /** SelfSubjectAccessReview (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import {
   nonResourceAttributesSchema,
   resourceAttributesSchema,
@@ -9,7 +9,7 @@ import { messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks whether the caller may do something. */
-export const selfSubjectAccessReviewSchema: MessageSchema = {
+export const selfSubjectAccessReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
   description: "Asks whether the caller may do something.",
   fields: {

@@ -1,11 +1,11 @@
 /** SelfSubjectReview (staging `k8s.io/api/authentication/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { userInfoSchema } from "./_user_info.ts";
 
 /** Asks who the caller is. */
-export const selfSubjectReviewSchema: MessageSchema = {
+export const selfSubjectReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authentication.v1.SelfSubjectReview",
   description: "Asks who the caller is.",
   fields: {

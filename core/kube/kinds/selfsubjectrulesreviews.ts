@@ -1,10 +1,10 @@
 /** SelfSubjectRulesReview (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks for everything the caller may do in a namespace. */
-export const selfSubjectRulesReviewSchema: MessageSchema = {
+export const selfSubjectRulesReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
   description: "Asks for everything the caller may do in a namespace.",
   fields: {

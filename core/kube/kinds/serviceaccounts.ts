@@ -1,11 +1,11 @@
 /** ServiceAccount (staging `k8s.io/api/core/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { BOOL, listOf, messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { localObjectReferenceSchema, objectReferenceSchema } from "./_references.ts";
 
 /** An identity for programs that run in pods. */
-export const serviceAccountSchema: MessageSchema = {
+export const serviceAccountSchema: ObjectSchema = {
   name: "io.k8s.api.core.v1.ServiceAccount",
   description: "An identity for programs that run in pods.",
   fields: {

@@ -1,11 +1,11 @@
 /** SubjectAccessReview (staging `k8s.io/api/authorization/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, ObjectSchema } from "../schema.ts";
 import { subjectAccessReviewSpecSchema, subjectAccessReviewStatusSchema } from "./_access_review.ts";
 import { messageOf } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks whether a given user may do something. */
-export const subjectAccessReviewSchema: MessageSchema = {
+export const subjectAccessReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authorization.v1.SubjectAccessReview",
   description: "Asks whether a given user may do something.",
   fields: {

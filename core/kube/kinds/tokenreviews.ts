@@ -1,11 +1,11 @@
 /** TokenReview (staging `k8s.io/api/authentication/v1/types.go`). */
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { userInfoSchema } from "./_user_info.ts";
 
 /** Asks whom a token belongs to. */
-export const tokenReviewSchema: MessageSchema = {
+export const tokenReviewSchema: ObjectSchema = {
   name: "io.k8s.api.authentication.v1.TokenReview",
   description: "Asks whom a token belongs to.",
   fields: {

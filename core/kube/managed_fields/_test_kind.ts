@@ -1,7 +1,7 @@
 /** A kind with every form of field, for the tests of this folder. */
 import { BOOL, INT32, listOf, mapOf, messageOf, STRING, TIME } from "../kinds/_fields.ts";
 import { METADATA } from "../kinds/_object_meta.ts";
-import type { Kind, MessageSchema } from "../schema.ts";
+import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 
 const partSchema: MessageSchema = {
   name: "test.Part",
@@ -45,7 +45,7 @@ const specSchema: MessageSchema = {
 };
 
 /** Every form of field below `spec`; `status` for subresources and what a strategy resets. */
-export const thingSchema: MessageSchema = {
+export const thingSchema: ObjectSchema = {
   name: "test.Thing",
   fields: {
     metadata: METADATA,

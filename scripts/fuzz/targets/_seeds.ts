@@ -18,7 +18,7 @@ export function vectorOf(kind: Kind): Vector {
 /** The object of a kind's vector, as it is stored. */
 export function vectorObject(kind: Kind): KubeObject {
   const document = parseJson(vectorOf(kind).json);
-  return decodeObject(kind.schema, document.value, document).object as unknown as KubeObject;
+  return decodeObject(kind.schema, document.value, document).object;
 }
 
 /** The kind that an input is for: its first byte says so, the rest is the body. */
