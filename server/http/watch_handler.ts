@@ -92,7 +92,7 @@ function startOf(options: CollectionOptions): WatchStart {
   return {
     labels,
     fields,
-    // Changes after a revision that is still to come are simply waited for; a state of then is not.
+    // Changes after a revision that is still to come are told once they come; a state of then has to be there first.
     notBefore: sendInitialEvents === true ? revision : 0,
     afterRevision: sendInitialEvents === true || revision === 0 ? undefined : revision,
     initialEvents: sendInitialEvents ?? revision === 0,
