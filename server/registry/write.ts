@@ -29,7 +29,7 @@ const META_ORDER: readonly (keyof ObjectMeta)[] = [
 /** Values to put into metadata; `undefined` removes a key. */
 export type MetaEdit = { readonly [K in keyof ObjectMeta]?: ObjectMeta[K] | undefined };
 
-/** A copy of an object with some metadata replaced, in canonical order. */
+/** A copy of a canonical object with some metadata replaced, canonical as well. */
 export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
   return { ...object, metadata: editInPlace(object.metadata, edit) ?? editInOrder(object.metadata, edit) };
 }
