@@ -184,6 +184,7 @@ function observe(deps: AppDeps) {
         held?.stays();
       },
       signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
+      isOver: () => context.env.isOver,
       ...(repeated === undefined ? {} : { repeated }),
     };
     context.set("exchange", exchange);

@@ -127,32 +127,55 @@ test("createApp() lets a body that never ends hold neither its seat nor another 
   await app[Symbol.asyncDispose]();
 });
 
-test("createApp() lets nobody wait for a seat whose minute is over", async () => {
-  const { app, answer, as } = await createFull();
+/** Somebody who posts, and sends the body when asked to. */
+function post(
+  app: TestApp,
+  path: string,
+): { readonly answer: Promise<{ readonly status: number }>; end(body: object): void } {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const body = new ReadableStream<Uint8Array>({ start: (own) => void (controller = own) });
-  const slow = app.api.app(
-    new Request(`https://api.test${WHOAMI}`, {
-      method: "POST",
-      headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
-      body,
-      duplex: "half",
-    } as RequestInit),
-    { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] },
-  );
+  const request = new Request(`https://api.test${path}`, {
+    method: "POST",
+    headers: { authorization: "Bearer flood-token", "content-type": "application/json" },
+    body,
+    duplex: "half",
+  } as RequestInit);
+  return {
+    answer: Promise.resolve(app.api.app(request, { peer: undefined, remoteAddress: "192.0.2.1", rawHeaders: [] })),
+    end(sent) {
+      controller?.enqueue(new TextEncoder().encode(JSON.stringify(sent)));
+      controller?.close();
+    },
+  };
+}
+
+test("createApp() lets nobody wait for a seat whose minute is over", async () => {
+  const { app, answer, as } = await createFull();
+  const slow = post(app, WHOAMI);
   await settle();
   await app.clock.advance(50_000);
   const busy = app.send("GET", CSRS, as("flood-token"));
   await settle();
-  controller?.enqueue(new TextEncoder().encode("{}"));
-  controller?.close();
+  slow.end({});
   await settle();
   await app.clock.advance(10_000);
-  assert.equal((await slow).status, 504);
+  assert.equal((await slow.answer).status, 504);
   await settle();
   answer();
   await busy;
   const { text } = await app.send("GET", "/metrics");
   assert.match(text, /^apiserver_flowcontrol_rejected_requests_total\{.*reason="cancelled"\} 1$/m);
+  await app[Symbol.asyncDispose]();
+});
+
+test("createApp() does nothing any more for a body that ends after its minute", async () => {
+  const { app } = await createFull();
+  const slow = post(app, "/api/v1/namespaces/default/configmaps");
+  await settle();
+  await app.clock.advance(60_000);
+  assert.equal((await slow.answer).status, 504);
+  slow.end({ metadata: { name: "late" } });
+  await settle();
+  assert.equal((await app.send("GET", "/api/v1/namespaces/default/configmaps/late")).code, 404);
   await app[Symbol.asyncDispose]();
 });

@@ -6,6 +6,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Share } from "../flowcontrol/flow_control.ts";
+import { timedOut } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import type { MediaType } from "./negotiation.ts";
 import {
@@ -28,10 +29,14 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
 
 /**
  * Reads the whole body, without a seat while it comes. Throws StatusError 413 beyond 3 MiB, 400 when it ends before its
- * end, OverloadError when too much is sent at once.
+ * end, 504 when it ends after its time, OverloadError when too much is sent at once.
  */
-export function readBody({ request, share }: Pick<Exchange, "request" | "share">): Promise<Uint8Array> {
-  return share === undefined ? readAll(request) : share.aside(() => readAll(request, share));
+export async function readBody(
+  { request, share, isOver }: Pick<Exchange, "request" | "share" | "isOver">,
+): Promise<Uint8Array> {
+  const bytes = await (share === undefined ? readAll(request) : share.aside(() => readAll(request, share)));
+  if (isOver()) throw timedOut();
+  return bytes;
 }
 
 async function readAll(request: IncomingRequest, share?: Pick<Share, "hold">): Promise<Uint8Array> {

@@ -223,6 +223,9 @@ test("readBody() refuses a body that ends before its end, and one whose chunks a
     });
     // A body that is a stream needs the option, which the types do not have.
     const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
-    await assert.rejects(readBody({ request }), (error) => refusalOf(error) === "400 unexpected EOF");
+    await assert.rejects(
+      readBody({ request, isOver: () => false }),
+      (error) => refusalOf(error) === "400 unexpected EOF",
+    );
   }
 });

@@ -1,7 +1,7 @@
 /** How long a request may take (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
 import { parseDuration } from "../../core/duration.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
-import { badRequest, timeout } from "../../core/kube/status.ts";
+import { badRequest, type StatusError, timeout } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
@@ -76,9 +76,14 @@ export async function isDoneWithin(clock: Clock, ms: number, run: () => Promise<
   }
 }
 
-/** The answer to a request whose time is over; Go leaves its type to be guessed. */
+/** What ends a request whose time is over. */
+export function timedOut(): StatusError {
+  return timeout("request did not complete within the allotted timeout", 0);
+}
+
+/** The answer to it; Go leaves its type to be guessed. */
 export function respondTimedOut(exchange: Exchange): Promise<Answer> {
-  const { status } = timeout("request did not complete within the allotted timeout", 0);
+  const { status } = timedOut();
   const body = new TextEncoder().encode(`${jsonText({ ...status, details: {} })}\n`);
   return respondBytes(exchange, 504, "text/plain; charset=utf-8", body);
 }

@@ -32,6 +32,8 @@ export interface Exchange {
   readonly audit?: AuditTrail;
   /** Aborts when the client goes away or the server stops; made when it is first asked for, as most never wait. */
   readonly signal: () => AbortSignal;
+  /** Whether its time is over: its client has been told so, and nothing may come of it any more. */
+  readonly isOver: () => boolean;
   /** What it takes up of what everybody shares; absent for those who take part in no limits. */
   readonly share?: Share;
   /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
