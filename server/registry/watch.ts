@@ -92,12 +92,13 @@ export async function openWatch(
         events.at(-1)?.revision ?? 0,
       );
     }, (error) => queue.fail(expiredBy(error)));
-    const closing = new AbortController();
+    const isToCome = afterRevision > deps.storage.revision();
+    const closing = isToCome ? new AbortController() : undefined;
     queue.onClose(() => {
       watch.stop();
-      closing.abort();
+      closing?.abort();
     });
-    if (afterRevision > deps.storage.revision()) void refuseStrange(deps, afterRevision, queue, closing.signal);
+    if (closing !== undefined) void refuseStrange(deps, afterRevision, queue, closing.signal);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
     queue.fail(expiredBy(error));
