@@ -14,6 +14,7 @@ import type { RestoreFlags } from "../commands/restore.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { warn } from "../output/warning.ts";
@@ -31,6 +32,9 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const files = createFilePort();
   assertEtcdNamed(settings);
   const isForEtcd = settings.etcdServers.length > 0;
+  if (settings.forceEtcd && !isForEtcd) {
+    throw new UsageError("--force-etcd says nothing without --etcd-servers", "give both");
+  }
   const etcd = isForEtcd
     ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
     : undefined;
@@ -41,6 +45,7 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const restored = await restoreBackup(archive, root, {
     clock: io.clock,
     force: settings.force,
+    forceEtcd: settings.forceEtcd,
     etcd,
     current,
     findServer: () => findServer(root, io, signal),

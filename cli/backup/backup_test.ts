@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { Secret } from "../../core/brand.ts";
 import { REVISION_BUMP } from "../../core/backup/manifest.ts";
-import { isAppError } from "../../core/errors.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
 import { chunksOf } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
@@ -14,6 +14,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { createArchive } from "./archive.ts";
 import { decrypt, encrypt, type Opener } from "./encryption.ts";
+import type { EtcdTarget } from "./etcd_target.ts";
 import { filesOf } from "./files.ts";
 import { readBackup } from "./read.ts";
 import { restoreBackup } from "./restore.ts";
@@ -178,4 +179,26 @@ test("restoreBackup() does not touch a folder that a server uses", async () => {
   await using _storage = await openSqliteStorage({ path: `${root}/tlsboot.db`, clock });
   const restoring = restoreBackup(piecesOf(archive), root, { clock, force: true });
   await assert.rejects(restoring, (error) => isAppError(error, "storage_locked"));
+});
+
+test("restoreBackup() lets force put aside the folder alone, and what is in etcd by a word of its own", async () => {
+  await using folder = await createTempFolder();
+  const archive = await plainArchive(folder);
+  const root = folder.join("old");
+  for (const [force, forceEtcd, want] of [[true, undefined, false], [true, true, true]] as const) {
+    await mkdir(root, { recursive: true });
+    await writeFile(`${root}/kept`, "before");
+    const asked: boolean[] = [];
+    const etcd: EtcdTarget = {
+      place: { servers: ["http://127.0.0.1:1"], prefix: "/registry" },
+      open: ({ force }) => {
+        asked.push(force);
+        throw new AppError("file_exists", "taken");
+      },
+    };
+    const restoring = restoreBackup(piecesOf(archive), root, { clock, force, etcd, ...(forceEtcd && { forceEtcd }) });
+    await assert.rejects(restoring, (error) => isAppError(error, "file_exists"));
+    assert.deepEqual(asked, [want]);
+    assert.equal(await readFile(`${root}/kept`, "utf8"), "before");
+  }
 });

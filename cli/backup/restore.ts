@@ -33,7 +33,10 @@ export interface Restored {
 /** What it needs. */
 export interface RestoreDeps {
   readonly clock: Clock;
+  /** Puts aside what is in the folder. */
   readonly force: boolean;
+  /** Puts aside what is in the etcd. */
+  readonly forceEtcd?: boolean;
   /** Where the objects go; undefined for a database in the folder. */
   readonly etcd?: EtcdTarget | undefined;
   /** Where the objects of what is there now are, if in an etcd. */
@@ -52,7 +55,7 @@ export async function restoreBackup(
   root: string,
   deps: RestoreDeps,
 ): Promise<Restored> {
-  const { clock, force, etcd, current } = deps;
+  const { clock, force, forceEtcd = false, etcd, current } = deps;
   const now = clock.now();
   const staging = `${root}.restoring`;
   const isTaken = await holdsSomething(root);
@@ -71,7 +74,7 @@ export async function restoreBackup(
     }
     const backup = createHash("sha256").update(formatManifest(manifest)).digest("hex");
     const place = formatEtcdPlace({ ...etcd.place, backup });
-    await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force });
+    await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force: forceEtcd });
     const isInPlace = restore.isResumed && current !== undefined && formatEtcdPlace(current) === place;
     if (isTaken && !force && !isInPlace) throw takenError(root);
     const written = await restore.write(objects);

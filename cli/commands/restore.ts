@@ -9,10 +9,10 @@ const flags = {
   dataDir: DATA_DIR_FLAG,
   ...OPENING_FLAGS,
   ...etcdFlags("Restore the objects into this etcd instead of a database in --data-dir; URLs of its members."),
-  force: switchFlag({
-    summary:
-      "Put what is in --data-dir aside, and with --etcd-servers what is below --etcd-prefix: it is renamed, not " +
-      "removed.",
+  force: switchFlag({ summary: "Put what is in --data-dir aside: it is renamed, not removed." }),
+  forceEtcd: switchFlag({
+    isCommandLineOnly: true,
+    summary: "Put what is below --etcd-prefix in etcd aside: it is renamed, not removed.",
   }),
 } as const;
 
@@ -31,8 +31,9 @@ export const restore = defineCommand({
  to list again, and do.
 
  With --etcd-servers the objects go into an etcd, whichever store the backup was made of, and resource versions are
- etcd's; without, they go into a database. Nothing may be below --etcd-prefix. Until everything is there no tlsboot server
- starts on it; when it is interrupted, the same command goes on.`,
+ etcd's; without, they go into a database. Nothing may be below --etcd-prefix, whatever --force says of the folder:
+ --force-etcd puts aside what is. Until everything is there no tlsboot server starts on it; when it is interrupted, the
+ same command goes on.`,
   group: "Key and File Commands",
   args: [argument("FILE", "file that tlsboot backup wrote", { completion: { kind: "file" } })],
   flags,
@@ -47,6 +48,10 @@ export const restore = defineCommand({
       command:
         "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
         "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
+    },
+    {
+      comment: "Take a site in etcd back to a backup of it",
+      command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
     },
   ],
   exitCodes: {},

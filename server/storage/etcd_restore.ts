@@ -178,7 +178,7 @@ export class EtcdRestore implements AsyncDisposable {
       // What is written goes on for ever with the same command; this does not.
       await this.#mark("spoiled");
       throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
-        hint: `${OTHERS_WRITE}, then put aside what is there with --force`,
+        hint: `${OTHERS_WRITE}, then put aside what is there with --force-etcd`,
       });
     }
     const missing = [...wanted.keys()].find((key) => !found.has(key));
@@ -209,23 +209,23 @@ function refusal(
   switch (why) {
     case "taken":
       return new AppError("file_exists", `cannot restore: something is below ${place} already`, {
-        hint: "choose another --etcd-prefix; or stop every server there and put it aside with --force",
+        hint: "choose another --etcd-prefix; or stop every server there and put it aside with --force-etcd",
       });
     case "otherBackup":
       return new AppError(
         "file_exists",
         `cannot restore: below ${place} a restore of the backup of ${marker?.createdAt} is not finished`,
-        { hint: "run it again with that backup, or put aside what it has written with --force" },
+        { hint: "run it again with that backup, or put aside what it has written with --force-etcd" },
       );
     case "spoiled":
       return new AppError(
         "file_exists",
         `cannot restore: below ${place} somebody wrote while the backup of ${marker?.createdAt} was restored`,
-        { hint: "stop every server there and put aside what is there with --force" },
+        { hint: "stop every server there and put aside what is there with --force-etcd" },
       );
     case "halfAside":
       return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {
-        hint: "go on with --force",
+        hint: "go on with --force-etcd",
       });
   }
 }

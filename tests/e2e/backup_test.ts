@@ -178,8 +178,18 @@ test("backup and restore say clearly what is wrong", async () => {
       [["backup", "b.backup", "--data-dir", "nowhere", ...seal, ...etcd], 1, /it is no folder of a server/],
       [["serve", "--data-dir", "moved", "--secure-port", "0"], 2, /cannot serve [^]*its objects are in etcd/],
       [["restore", "key.backup", ...to, ...open, "--etcd-keyfile", "x"], 2, /without --etcd-servers/],
+      [
+        ["restore", "key.backup", ...to, ...open, "--force-etcd"],
+        2,
+        /--force-etcd says nothing without --etcd-servers/,
+      ],
       [["restore", "key.backup", ...to, ...open, ...etcd], 1, /cannot read etcd: [^]*hint: check --etcd-servers/],
       [["restore", "key.backup", "--data-dir", "data", ...open, ...etcd], 1, /the folder is not empty/],
+      [
+        ["restore", "key.backup", "--data-dir", "data", ...open, ...etcd, "--force-etcd"],
+        1,
+        /the folder is not empty[^]*with --force$/m,
+      ],
       [["backup", "data/b.backup", "--data-dir", "data", ...seal], 1, /it is inside the data directory/],
       [["backup", "no/b.backup", "--data-dir", "data", ...seal], 1, /cannot write backup/],
       [["backup", "b.backup", "--data-dir", "data", "--recipient", "age1x"], 1, /cannot encrypt for "age1x"/],

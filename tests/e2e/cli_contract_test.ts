@@ -37,7 +37,7 @@ const CONTRACT: readonly { readonly command: string; readonly flags: readonly st
     ],
   },
   { command: "backup", flags: ["data-dir", "recipient", "passphrase-file", "identity", "verify", "force"] },
-  { command: "restore", flags: ["data-dir", "passphrase-file", "identity", "force"] },
+  { command: "restore", flags: ["data-dir", "passphrase-file", "identity", "force", "force-etcd"] },
   {
     command: "signer",
     flags: ["kubeconfig", "leader-elect", "cluster-signing-duration", "signer-name", "profile", "check", "print-rbac"],

@@ -125,7 +125,7 @@ async function putMarkerBack(name: string): Promise<void> {
   await etcd.members[0]!.put(`/${name}/${MARKER}`, JSON.stringify(marker));
 }
 
-test("a restore that died when only the marker was left goes on without --force, another backup does not", async () => {
+test("a restore that died when only the marker was left goes on without force, another backup does not", async () => {
   const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
   const command = restore(backup, "last", "last");
   await must(command);
@@ -136,34 +136,43 @@ test("a restore that died when only the marker was left goes on without --force,
   assert.equal((await keysBelow("last")).length, 5);
   assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
   await putMarkerBack("last");
-  const { stdout } = await must([...command, "--force"]);
+  const { stdout } = await must([...command, "--force", "--force-etcd"]);
   assert.doesNotMatch(stdout, /what was/, "it has put aside what it has restored itself");
   assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
 });
 
-test("a restore that somebody writes into ends, and --force puts aside all that is there", async () => {
+test("a restore that somebody writes into ends, and --force-etcd puts aside all that is there", async () => {
   const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
   await must(command);
   await putMarkerBack("spoiled");
   // Empty, which is nothing that the backup has either.
   await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
-  await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force/);
+  await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force-etcd/);
   await serveIsRefused("spoiled");
-  await refused(command, /below "\/spoiled" in etcd somebody wrote while the backup of \S+ was restored\n.*--force/);
-  const { stdout } = await must([...command, "--force"]);
+  await refused(
+    command,
+    /below "\/spoiled" in etcd somebody wrote while the backup of \S+ was restored\n.*--force-etcd/,
+  );
+  await refused([...command, "--force"], /somebody wrote/);
+  await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
+  const { stdout } = await must([...command, "--force", "--force-etcd"]);
   const [, aside = ""] = /what was in etcd before is there below \/(\S+)\/\n/.exec(stdout) ?? [];
   assert.equal((await keysBelow(aside)).length, 6);
   assert.equal((await keysBelow("spoiled")).length, 5);
 });
 
-test("--force gives what is below the prefix another one, also where that was interrupted, and all of it is there", async () => {
+test("--force-etcd gives what is below the prefix another one, also where that was interrupted, and all of it is there", async () => {
   const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
   await must(restore(first, "taken", "taken"));
   await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
   const before = await etcd.members[0]!.read("/taken/");
-  await refused(restore(second, "taken", "taken-2"), /something is below "\/taken" in etcd already\n.*--force/);
+  const isTaken = /something is below "\/taken" in etcd already\n.*--force-etcd/;
+  await refused(restore(second, "taken", "taken-2"), isTaken);
   assert.ok(!existsSync(folder.join("taken-2")));
-  const { stdout } = await must(restore(second, "taken", "taken-2", "--force"));
+  // That is for the folder, which is there.
+  await refused(restore(second, "taken", "taken", "--force"), isTaken);
+  assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
+  const { stdout } = await must(restore(second, "taken", "taken-2", "--force-etcd"));
   const [, aside = ""] = /what was in etcd before is there below (\S+)\/\n/.exec(stdout) ?? [];
   assert.deepEqual(
     [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
@@ -176,8 +185,8 @@ test("--force gives what is below the prefix another one, also where that was in
   const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
   await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
   await serveIsRefused("taken");
-  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: go on with --force/);
-  await must(restore(first, "taken", "taken-3", "--force"));
+  await refused(restore(first, "taken", "taken-3"), /is half put aside\n.*hint: go on with --force-etcd/);
+  await must(restore(first, "taken", "taken-3", "--force-etcd"));
   assert.equal((await keysBelow("taken.replaced-then")).length, 3);
   assert.equal((await keysBelow("taken")).length, 40);
 });
@@ -211,10 +220,13 @@ test("a backup tells what of an etcd is not in it, and takes nothing that it can
   );
 });
 
-test("--force puts nothing aside that somebody is at work with", async () => {
+test("--force-etcd puts nothing aside that somebody is at work with", async () => {
   const backup = await makeBackup("busy", 3);
   await using site = await startSiteProcess(folder, flags("busy"));
-  await refused(restore(backup, "busy", "busy", "--force"), /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/);
+  await refused(
+    restore(backup, "busy", "busy", "--force-etcd"),
+    /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
+  );
   await site.end("SIGTERM");
-  await must(restore(backup, "busy", "busy", "--force"));
+  await must(restore(backup, "busy", "busy", "--force-etcd"));
 });
