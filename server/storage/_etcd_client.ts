@@ -4,8 +4,10 @@
  * they took place.
  */
 import { Buffer } from "node:buffer";
+import { createSecureContext } from "node:tls";
 import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
 import { type After, afterReal } from "./_after.ts";
+import { EtcdCredentials } from "./_etcd_credentials.ts";
 import { etcdError, isCompacted, isUnanswered, isUnsent } from "./_etcd_errors.ts";
 import {
   decodeGuardedWrite,
@@ -320,11 +322,15 @@ export class EtcdClient {
 }
 
 function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
-  const buffer = (pem: string | undefined) => pem === undefined ? null : Buffer.from(pem);
-  const tls = servers.every((server) => server.startsWith("https://"))
-    ? credentials.createSsl(buffer(caPem), buffer(certificate?.keyPem), buffer(certificate?.certificatePem))
-    : credentials.createInsecure();
-  return servers.map((server) => new Client(new URL(server).host, tls, CHANNEL_OPTIONS));
+  const secureContext = createSecureContext({
+    ...(caPem === undefined ? {} : { ca: caPem }),
+    ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
+  });
+  return servers.map((server) => {
+    const { protocol, host, hostname } = new URL(server);
+    const channel = protocol === "https:" ? new EtcdCredentials(hostname, secureContext) : credentials.createInsecure();
+    return new Client(host, channel, CHANNEL_OPTIONS);
+  });
 }
 
 function unanswered(details: string): Error {

@@ -1,7 +1,11 @@
 /** An etcd that speaks TLS and believes client certificates alone: who gets in, and what the others are told. */
 import assert from "node:assert/strict";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { kubeValues } from "../../server/registry/stored_values.ts";
+import { openEtcdStorage } from "../../server/storage/etcd.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";
@@ -150,6 +154,22 @@ for (
     assert.doesNotMatch(finished.stderr, /BEGIN|MIG/);
   });
 }
+
+test("the runtime of this test reads an etcd by its address, and none whose certificate does not have it", async () => {
+  const read = async (name: string) => await readFile(folder.join(name), "utf8");
+  const certificate = { certificatePem: await read("client.crt"), keyPem: await read("client.key") };
+  const open = async ({ urls }: Etcd) =>
+    await openEtcdStorage({
+      endpoints: { servers: urls, caPem: await read("ca.crt"), certificate, prefix: "/by-address" },
+      values: kubeValues(STORED_RESOURCES),
+      clock: createSystemClock(),
+    });
+  const key = "/registry/configmaps/default/by-address";
+  await using storage = await open(etcd);
+  await storage.create(key, { metadata: { name: "by-address", namespace: "default" } });
+  assert.deepEqual((await storage.list("/registry/")).items.map((item) => item.key), [key]);
+  await assert.rejects(open(elsewhere), /its certificate does not name the host in --etcd-servers/);
+});
 
 test("https to an etcd without TLS is refused, with what to do", async () => {
   await using plain = await startEtcd();
