@@ -9,9 +9,11 @@ import { kubeValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import { createApi } from "../../client/api.ts";
+import { createFilePort } from "../../client/files.ts";
 import { connect, withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
 import type { DataDir } from "../site/data_dir.ts";
+import { assertOneSite } from "./one_site.ts";
 
 /** Objects in lines, in pieces of any size. Disposing it lets the server or the database go. */
 export interface SnapshotSource extends AsyncDisposable {
@@ -26,7 +28,10 @@ export interface SnapshotSource extends AsyncDisposable {
 
 const NOTHING_LEFT = { leftOut: [], reduced: [] };
 
-/** Opens it. AppError `not_found` for a folder that is of no site, and what storage and connection throw. */
+/**
+ * Opens it. AppError `not_found` for a folder that is of no site, `ca_invalid` for one of another site than an etcd's
+ * objects, and what storage and connection throw.
+ */
 export async function openSnapshot(
   dir: DataDir,
   endpoints: EtcdEndpoints | undefined,
@@ -35,7 +40,7 @@ export async function openSnapshot(
 ): Promise<SnapshotSource> {
   const holds = async (path: string) => await stat(path).catch(() => undefined) !== undefined;
   if (endpoints !== undefined) {
-    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(endpoints);
+    if (await holds(dir.pki) || await holds(dir.etcdPlace)) return await readEtcd(dir, endpoints);
     throw new AppError("not_found", `cannot back up "${dir.root}": it is no folder of a server`, {
       hint: "name one with --data-dir: the CA in it belongs to the objects in etcd",
     });
@@ -61,13 +66,14 @@ export async function openSnapshot(
 }
 
 /** Whether servers run or not: etcd itself shows everything at one revision. */
-async function readEtcd(endpoints: EtcdEndpoints): Promise<SnapshotSource> {
+async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
   // Loaded here, so that a site with a database of its own does without.
   const { readEtcdSnapshot } = await import("../../server/storage/etcd_snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
     values: kubeValues(STORED_RESOURCES),
   });
+  assertOneSite({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
   return {
     origin: `of etcd at revision ${revision}`,
     chunks: chunksOf(items, revision),

@@ -53,18 +53,26 @@ export function planClusterInfo(
     const metadata = { name: CLUSTER_INFO_NAME, namespace: CLUSTER_INFO_NAMESPACE };
     return { kind: "create", configMap: { metadata, data } };
   }
-  const text = existing.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "";
-  const config = parseKubeconfig(text, CLUSTER_INFO_NAME);
-  const published = config.ok ? config.value.clusters[0]?.cluster : undefined;
+  const published = publishedIn(existing);
   if (published?.server === cluster.server && published.certificateAuthorityData === cluster.caPem) {
     return { kind: "none" };
   }
-  const publishedCa = published?.certificateAuthorityData;
-  if (isShared && publishedCa !== undefined && publishedCa !== cluster.caPem) return { kind: "otherCa" };
-  if (published !== undefined && publishedCa === cluster.caPem && (isShared || !isLoopback(published.server))) {
+  if (isShared && namesOtherCa(existing, cluster.caPem)) return { kind: "otherCa" };
+  if (published?.certificateAuthorityData === cluster.caPem && (isShared || !isLoopback(published.server))) {
     return { kind: "foreign", server: published.server };
   }
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
+}
+
+/** Whether it is of a site whose CA is another one than this; of what names none nothing is known. */
+export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
+  const published = publishedIn(clusterInfo)?.certificateAuthorityData;
+  return published !== undefined && published !== caPem;
+}
+
+function publishedIn(clusterInfo: ConfigMap) {
+  const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
+  return config.ok ? config.value.clusters[0]?.cluster : undefined;
 }
 
 /** A kubeconfig without a user: one cluster, without a name. */

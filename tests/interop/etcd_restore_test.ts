@@ -230,3 +230,24 @@ test("--force-etcd puts nothing aside that somebody is at work with", async () =
   await site.end("SIGTERM");
   await must(restore(backup, "busy", "busy", "--force-etcd"));
 });
+
+test("a backup pairs no folder with the objects of another site", async () => {
+  await using home = await createTempFolder();
+  await using site = await startSiteProcess(home, flags("paired"));
+  await site.end("SIGTERM");
+  const foreign = home.join("foreign");
+  await must(["ca", "init", "--data-dir", foreign]);
+  const back = (
+    name: string,
+    root: string,
+    prefix: string,
+  ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
+  await refused(
+    back("no", foreign, "paired"),
+    /the objects in etcd are of a site with another CA\n.*hint: name the folder/,
+  );
+  await must(back("own", home.join("data"), "paired"));
+  // Where nothing says whose the objects are, there is nothing to compare.
+  await must(restore(await makeBackup("nobody", 3), "nobody", "nobody"));
+  await must(back("any", foreign, "nobody"));
+});
