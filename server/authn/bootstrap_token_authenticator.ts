@@ -1,7 +1,7 @@
 /** Bootstrap tokens: the Secret is read at every request, so that a deleted token ends at once. */
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { decideTokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
-import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
 import type { Secret } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
@@ -16,7 +16,7 @@ export interface BootstrapTokenDeps {
 /**
  * Builds the authenticator: text of another form is not its business, every other refusal is logged and is no user.
  * Where the Secret cannot be read nothing is known of the token, which is no refusal: a client takes that for an end.
- * Throws AppError with the code of what was in the way.
+ * Throws AppError `unreachable` whatever was in the way: the same token may be good a moment later.
  */
 export function createBootstrapTokenAuthenticator(deps: BootstrapTokenDeps): TokenAuthenticator {
   return async (text) => {
@@ -25,7 +25,7 @@ export function createBootstrapTokenAuthenticator(deps: BootstrapTokenDeps): Tok
     const secret = await deps.getSecret(tokenSecretName(token.value.id)).catch((error: unknown) => {
       deps.logger.warn("bootstrap token not known", { tokenId: token.value.id, reason: messageOf(error) });
       // What is behind us is not a stranger's business.
-      throw new AppError(isAppError(error) ? error.code : "io", "cannot read bootstrap tokens", { cause: error });
+      throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
     });
     const identity = decideTokenSecret(secret, token.value, deps.clock.now());
     if (!identity.ok) {

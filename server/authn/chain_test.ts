@@ -5,6 +5,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { Secret } from "../../core/kube/core_v1.ts";
+import { statusFromError } from "../../core/kube/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createClientCa, verifiedPeer } from "./_test_peers.ts";
@@ -121,13 +122,25 @@ for (const { name, request, edit, want } of cases) {
   });
 }
 
-test("createAuthenticator() does not refuse a bootstrap token whose Secret cannot be read, nor says why", async () => {
-  const getSecret = () => Promise.reject(new AppError("unreachable", "cannot read etcd: 192.0.2.7:2379 is away"));
-  await assert.rejects(
-    ask(await bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } }),
-    (error) => isAppError(error) && error.code === "unreachable" && error.message === "cannot read bootstrap tokens",
-  );
-});
+for (
+  const error of [
+    new AppError("unreachable", "cannot read etcd: 192.0.2.7:2379 is away"),
+    new AppError("io", "cannot read etcd: look at its log"),
+    new AppError("storage_corrupt", "cannot read a value"),
+    new Error("disk I/O error"),
+  ]
+) {
+  test(`createAuthenticator() does not refuse a bootstrap token, nor says why, after: ${error.message}`, async () => {
+    const getSecret = () => Promise.reject(error);
+    const asked = ask(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
+    await assert.rejects(asked, (found) => {
+      assert.ok(isAppError(found, "unreachable"));
+      assert.equal(found.message, "cannot read bootstrap tokens");
+      assert.equal(statusFromError(found).status.code, 503);
+      return true;
+    });
+  });
+}
 
 test("createAuthenticator() refuses a token even when no token method is on", async () => {
   const authenticate = createAuthenticator({
