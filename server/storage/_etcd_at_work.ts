@@ -20,9 +20,11 @@ export async function assertNobodyAtWork(
     const { holderIdentity = "", renewTime = "" } = leaseOf(values, key, value)?.spec ?? {};
     const ageMs = now.getTime() - Date.parse(renewTime);
     if (holderIdentity === "" || !(Math.abs(ageMs) < FRESH_MS)) continue;
+    const seconds = Math.abs(Math.round(ageMs / 1000));
+    const when = ageMs < 0 ? `${seconds} s ahead of this machine's clock` : `${seconds} s ago`;
     throw new AppError(
       "storage_locked",
-      `cannot put aside what is in etcd: "${holderIdentity}" has renewed "${key}" ${Math.round(ageMs / 1000)} s ago`,
+      `cannot put aside what is in etcd: "${holderIdentity}" has renewed "${key}" ${when}`,
       { hint: "stop every server and controller that uses it, wait for half a minute, and try again" },
     );
   }
