@@ -30,7 +30,7 @@ import {
   type RangeResponse,
   type WatchResponse,
 } from "./_etcd_wire.ts";
-import { plainPrefix } from "./etcd_prefix.ts";
+import { keysPrefix } from "./etcd_prefix.ts";
 import type { EtcdCall, EtcdObserver } from "./observed_etcd.ts";
 
 /** Where an etcd is, and who we are to it. */
@@ -110,7 +110,7 @@ export class EtcdClient {
   constructor(endpoints: EtcdEndpoints, observation?: EtcdObservation, parts: EtcdClientParts = {}) {
     this.#after = parts.after ?? afterReal;
     this.#observation = observation;
-    this.#prefix = `${plainPrefix(endpoints.prefix)}/`;
+    this.#prefix = keysPrefix(endpoints.prefix);
     this.#members = parts.members ?? connect(endpoints);
   }
 

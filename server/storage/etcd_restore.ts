@@ -23,7 +23,7 @@ import { findRestoreMarker } from "./_etcd_restoring.ts";
 import { inParallel } from "./_in_parallel.ts";
 import { DEFAULT_TIMES } from "./_journaled_storage.ts";
 import { releaseObject } from "./_stored.ts";
-import { plainPrefix } from "./etcd_prefix.ts";
+import { asidePrefix, plainPrefix } from "./etcd_prefix.ts";
 import { readBelow } from "./etcd_snapshot.ts";
 import type { Stored } from "./storage.ts";
 import type { StoredValues } from "./stored_values.ts";
@@ -76,7 +76,7 @@ export class EtcdRestore implements AsyncDisposable {
       assertReleases(await client.statuses());
       const found = await findRestoreMarker(client);
       const isTaken = await holdsOthers(client, values.root);
-      const place = `${plainPrefix(endpoints.prefix)}.replaced-${clock.now().toISOString().replaceAll(/[:.]/g, "-")}`;
+      const place = asidePrefix(endpoints.prefix, clock.now());
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
       if (plan.kind === "putAside") await assertNobodyAtWork(client, values, clock.now());

@@ -251,3 +251,17 @@ test("a backup pairs no folder with the objects of another site", async () => {
   await must(restore(await makeBackup("nobody", 3), "nobody", "nobody"));
   await must(back("any", foreign, "nobody"));
 });
+
+test("a prefix of / is all of an etcd, as for kube-apiserver, and what is put aside is not below it", async () => {
+  await using whole = await startEtcd();
+  const member = whole.members[0]!;
+  const into = (backup: string, root: string, ...more: readonly string[]) =>
+    ["restore", backup, "--data-dir", folder.join(root), "--etcd-servers", member.url, "--etcd-prefix", "/"]
+      .concat(open, more);
+  await must(into(await makeBackup("whole", 3), "whole"));
+  assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
+  const { stdout } = await must(into(await makeBackup("next", 1), "next", "--force-etcd"));
+  const [, aside = ""] = /what was in etcd before is there below (replaced-\S+)\/\n/.exec(stdout) ?? [];
+  assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
+  assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);
+});
