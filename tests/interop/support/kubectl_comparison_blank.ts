@@ -17,6 +17,8 @@ const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 /** Time and process in the head of a line of klog's. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
+/** What client-go says, or not, of a watch that it ends itself, as its goroutines happen to run. */
+const SHORT_WATCH = /^[IWE] reflector\.go:.*"very short watch: .*\n?/gm;
 /** What kubectl and diff name their temporary files. */
 const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 
@@ -45,7 +47,10 @@ export function createTextBlanker(options: TextBlankerOptions): (text: string) =
       const name = new RegExp(`\\b${base.replaceAll(".", "\\.")}[bcdfghjklmnpqrstvwxz2456789]{5}\\b`, "g");
       out = out.replace(name, `${base}<generated>`);
     }
-    out = out.replace(KLOG_HEAD, "$1 ").replace(UUID, uids).replace(TOKEN, tokens).replace(SIGNATURE, "<signature>");
+    out = out.replace(KLOG_HEAD, "$1 ").replace(SHORT_WATCH, "").replace(UUID, uids).replace(TOKEN, tokens).replace(
+      SIGNATURE,
+      "<signature>",
+    );
     for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
     out = out.replace(AGE, "<age>").replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>").replace(
