@@ -34,5 +34,5 @@ export type MethodResult =
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Tries one bearer token: `none` when it is not this authenticator's. */
-export type TokenAuthenticator = (token: string) => Promise<MethodResult>;
+/** Tries one bearer token: `none` when it is not this authenticator's, or not good. */
+export type TokenAuthenticator = (token: string) => Promise<Exclude<MethodResult, { readonly kind: "failed" }>>;

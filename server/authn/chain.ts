@@ -64,13 +64,11 @@ function tokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticat
 
 /** Asks one after the other; a token that nobody knows is a failure in itself. */
 async function tryToken(token: string, authenticators: readonly TokenAuthenticator[]): Promise<MethodResult> {
-  const failures: string[] = [];
   for (const authenticate of authenticators) {
     const result = await authenticate(token);
     if (result.kind === "user") return result;
-    if (result.kind === "failed") failures.push(result.reason);
   }
-  return { kind: "failed", reason: failures.length === 0 ? "invalid bearer token" : failures.join(", ") };
+  return { kind: "failed", reason: "invalid bearer token" };
 }
 
 function withoutUser(
