@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeLeftOut } from "../../core/backup/left_out.ts";
+import { describeLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
 import { assertOutside, filesOf } from "../backup/files.ts";
@@ -57,7 +57,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   );
   const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
   io.stdout.write(`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
-  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
+  warnOfLeftOut(leftOut, io);
   if (reduced.length > 0) {
     warn(`in it without the fields that tlsboot does not know, if they have any: ${describeLeftOut(reduced)}`, io);
   }
@@ -83,6 +83,10 @@ async function verify(
       `${manifest.parts.length} parts\n`,
   );
   const { leftOut = [] } = manifest;
-  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
+  warnOfLeftOut(leftOut, io);
   return EXIT.done;
+}
+
+function warnOfLeftOut(leftOut: readonly LeftOut[], io: Io): void {
+  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
 }
