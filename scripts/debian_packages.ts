@@ -1,6 +1,6 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, what makes a disk fail and sets a clock, a scanner of TLS, and age, which opens our backups. Does
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, and age, which opens our backups. Does
  * nothing where they are there.
  */
 import process from "node:process";
@@ -12,10 +12,11 @@ const BARE_HOST = ["strace", "util-linux", "iproute2"];
 /** The compiler is for `tests/interop/support/disk_fault.c`. */
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
+const BALANCER = ["haproxy"];
 const BACKUP = ["age"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BACKUP]);
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BALANCER, ...BACKUP]);
   await ensureOldLibraries();
 }
 

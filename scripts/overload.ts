@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Running, start } from "../tests/support/child.ts";
+import { NODE_FLAGS, type Running, start } from "../tests/support/child.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { type Machine, readMachine } from "./bench/machine.ts";
 import { sourcesOn } from "./bench/program.ts";
@@ -65,8 +65,7 @@ async function main(): Promise<number> {
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
   const token = /token: "?([a-z0-9.]+)/.exec(await readFile(join(data, "bootstrap.kubeconfig"), "utf8"))?.[1] ?? "";
   await using honest = start(node, [
-    "--disable-warning=ExperimentalWarning",
-    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+    ...NODE_FLAGS,
     join("scripts", "overload", "honest.ts"),
     port,
     join(data, "admin.kubeconfig"),

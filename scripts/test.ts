@@ -14,6 +14,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Counts, readCounts } from "./_junit.ts";
 import { run, runAside } from "./_run.ts";
+import { NODE_FLAGS } from "../tests/support/child.ts";
 import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
 
@@ -76,8 +77,7 @@ async function main(): Promise<number> {
       const node = join(reports, "node.xml");
       await run(await ensureNode(), [
         "--test",
-        "--disable-warning=ExperimentalWarning",
-        "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+        ...NODE_FLAGS,
         "--test-concurrency=2",
         "--test-reporter=dot",
         "--test-reporter-destination=stdout",

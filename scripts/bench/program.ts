@@ -1,7 +1,7 @@
 /** The forms of tlsboot that are measured, both on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
-import { type Finished, type Running, start } from "../../tests/support/child.ts";
+import { type Finished, NODE_FLAGS, type Running, start } from "../../tests/support/child.ts";
 import { runBuild } from "../build/run.ts";
 
 /** tlsboot in one form. */
@@ -11,12 +11,6 @@ export interface Program {
   run(args: readonly string[]): Promise<Finished>;
   start(args: readonly string[]): Running;
 }
-
-/** Flags of Node for our sources. */
-export const NODE_FLAGS: readonly string[] = [
-  "--disable-warning=ExperimentalWarning",
-  "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
-];
 
 /** The sources of the checkout. */
 export function sourcesOn(node: string): Program {

@@ -1,56 +1,67 @@
-/** A load balancer as stands before several API servers: whole connections go to a server that accepts them. */
-import { connect, createServer, type Socket } from "node:net";
+/** HAProxy before several API servers, set up by the text of docs/etcd.md: whole connections go to a server that is ready. */
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { start } from "../../tests/support/child.ts";
+import { eventually } from "../../tests/support/eventually.ts";
+
+/** What it is told. */
+export interface BalancerOptions {
+  /** For its configuration and its socket. */
+  readonly folder: string;
+  readonly port: number;
+  /** Ports of the servers. */
+  readonly servers: readonly number[];
+  /** Whom the servers' certificates are believed by, when they are asked whether they are ready. */
+  readonly caPath: string;
+}
 
 /** One that runs. */
 export interface Balancer extends AsyncDisposable {
   /** How many connections each server has had. */
-  counts(): readonly number[];
+  counts(): Promise<readonly number[]>;
 }
 
-/** Listens on a port of loopback and hands connections on, one server after the other. */
-export async function startBalancer(port: number, servers: readonly number[]): Promise<Balancer> {
-  const sockets = new Set<Socket>();
-  const counts = servers.map(() => 0);
-  let turn = 0;
+const PAGE = join("docs", "etcd.md");
+/** Columns of `show stat`: the name of a server and the connections that it has had. */
+const NAME_COLUMN = 1;
+const TOTAL_COLUMN = 7;
 
-  function keep(socket: Socket): Socket {
-    sockets.add(socket);
-    socket.once("close", () => void sockets.delete(socket));
-    return socket;
+/** Starts one that listens on loopback. An Error where HAProxy is not installed, or ends. */
+export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
+  const { folder, servers } = options;
+  if (spawnSync("haproxy", ["-v"]).status !== 0) {
+    throw new Error("several servers need HAProxy before them: install it with `deno task debian-packages`");
   }
-
-  /** A server that does not accept is passed over; where none does, the client is let go. */
-  function hand(client: Socket, triesLeft: number): void {
-    if (triesLeft === 0 || client.destroyed) return void client.destroy();
-    const index = turn++ % servers.length;
-    const server = keep(connect(servers[index]!, "127.0.0.1"));
-    const refused = (): void => hand(client, triesLeft - 1);
-    server.once("error", refused);
-    server.once("connect", () => {
-      counts[index]!++;
-      server.off("error", refused);
-      server.on("error", () => client.destroy());
-      server.once("close", () => client.destroy());
-      client.once("close", () => server.destroy());
-      if (client.destroyed) server.destroy();
-      else client.pipe(server).pipe(client);
-    });
+  const socketPath = join(folder, "haproxy.sock");
+  const path = join(folder, "haproxy.cfg");
+  await writeFile(path, configuration(await readFile(PAGE, "utf8"), options, socketPath));
+  const running = start("haproxy", ["-db", "-f", path]);
+  async function counts(): Promise<readonly number[]> {
+    const socket = connect(socketPath);
+    socket.write("show stat\n");
+    const rows = (await text(socket)).split("\n").map((line) => line.split(","));
+    return servers.map((_, index) => Number(rows.find((row) => row[NAME_COLUMN] === `s${index}`)?.[TOTAL_COLUMN]));
   }
+  await eventually("HAProxy to run", async () => {
+    if (running.hasEnded()) throw new Error(`HAProxy ended: ${running.stderr()}`);
+    return await counts().catch(() => undefined);
+  });
+  return { counts, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
 
-  const listener = createServer((client) => {
-    keep(client).on("error", () => client.destroy());
-    hand(client, servers.length);
-  });
-  await new Promise<void>((resolve, reject) => {
-    listener.once("error", reject);
-    listener.listen(port, "127.0.0.1", resolve);
-  });
-  return {
-    counts: () => counts,
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-  };
+/** The one of the page, with ports of loopback for its addresses, and a socket that tells what it did. */
+function configuration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
+  const block = /```\n(defaults\n[^]*?)```/.exec(page)?.[1];
+  if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);
+  const own = block
+    .replace(/bind \S+/, `bind 127.0.0.1:${port}`)
+    .replace(/ca-file \S+/, `ca-file ${caPath}`)
+    .replace(
+      /(?: *server \S+ \S+\n)+/,
+      servers.map((server, index) => `  server s${index} 127.0.0.1:${server}\n`).join(""),
+    );
+  return `global\n  stats socket ${socketPath}\n${own}`;
 }

@@ -80,6 +80,7 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
       await check();
     },
     counts: () => counts,
+    shares: () => Promise.resolve([]),
     stderr: () => server.stderr(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -8,6 +8,8 @@ import { type Running, startTlsboot } from "../../tests/support/child.ts";
 
 /** How long a start may take on a machine that does other things too. */
 const START_WITHIN_MS = 60_000;
+/** Under a storm it says a line for each request. */
+const SHOWN_LINES = 20;
 
 /** The newest revision: of a change, or of a deletion that is forgotten by now. */
 const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
@@ -21,7 +23,7 @@ export interface TorturedServer extends AsyncDisposable {
   up(): Promise<void>;
   /** Ends it at once, as a power cut would end the process, and waits until it is gone. */
   kill(): Promise<void>;
-  /** What the last start said. */
+  /** What it said last. */
   stderr(): string;
 }
 
@@ -47,7 +49,7 @@ export function createTorturedServer(
       await running?.waitFor(/tlsboot is up at/, START_WITHIN_MS, "stdout");
     },
     kill,
-    stderr: () => running?.stderr() ?? "",
+    stderr: () => (running?.stderr() ?? "").trimEnd().split("\n").slice(-SHOWN_LINES).join("\n"),
     [Symbol.asyncDispose]: kill,
   };
 }

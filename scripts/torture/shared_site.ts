@@ -18,14 +18,13 @@ const STARTING_KILLS = 5;
 /** How long a start takes at most when it is cut off. */
 const LONGEST_START_MS = 2_000;
 
-/** Starts etcd and the load balancer; the servers are started by `begin`. */
+/** Starts etcd; the servers and the load balancer before them are started by `begin`. */
 export async function createSharedSite(options: TorturedSiteOptions, servers: number): Promise<TorturedSite> {
   const etcd = await startEtcd({ members: MEMBERS });
   try {
     const ports: number[] = [];
     while (ports.length < servers) ports.push(await findServerPort());
-    const port = await findServerPort();
-    return new SharedSite(options, etcd, ports, port, await startBalancer(port, ports));
+    return new SharedSite(options, etcd, ports, await findServerPort());
   } catch (error) {
     await etcd[Symbol.asyncDispose]();
     throw error;
@@ -36,19 +35,20 @@ class SharedSite implements TorturedSite {
   readonly #options: TorturedSiteOptions;
   readonly #etcd: Etcd;
   readonly #port: number;
-  readonly #balancer: Balancer;
+  readonly #ports: readonly number[];
+  #balancer: Balancer | undefined;
   readonly #servers: readonly TorturedServer[];
   readonly #counts = { kills: 0, killedStarting: 0, checks: 0 };
   readonly caPath: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
 
-  constructor(options: TorturedSiteOptions, etcd: Etcd, ports: readonly number[], port: number, balancer: Balancer) {
+  constructor(options: TorturedSiteOptions, etcd: Etcd, ports: readonly number[], port: number) {
     const { folder } = options;
     this.#options = options;
     this.#etcd = etcd;
     this.#port = port;
-    this.#balancer = balancer;
+    this.#ports = ports;
     const flags = ["--etcd-servers", etcd.urls.join(",")];
     this.#servers = ports.map((own, index) => createTorturedServer(join(folder, `server-${index}`), own, flags));
     this.caPath = join(this.#servers[0]!.dataDir, "pki", "ca.crt");
@@ -68,10 +68,12 @@ class SharedSite implements TorturedSite {
     }
     for (const server of others) server.start();
     await Promise.all(others.map((server) => server.up()));
+    const { folder } = this.#options;
+    this.#balancer = await startBalancer({ folder, port: this.#port, servers: this.#ports, caPath: this.caPath });
     for (const name of ["admin.kubeconfig", "bootstrap.kubeconfig"]) {
       const text = await readFile(join(first.dataDir, name), "utf8");
       const balanced = text.replaceAll(/https:\/\/[^\s"]+/g, `https://127.0.0.1:${this.#port}`);
-      await writeFile(join(this.#options.folder, name), balanced, { mode: 0o600 });
+      await writeFile(join(folder, name), balanced, { mode: 0o600 });
     }
   }
 
@@ -111,13 +113,17 @@ class SharedSite implements TorturedSite {
     return this.#counts;
   }
 
+  async shares(): Promise<readonly number[]> {
+    return await this.#balancer?.counts() ?? [];
+  }
+
   stderr(): string {
     return this.#servers.map((server) => server.stderr()).join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) await server[Symbol.asyncDispose]();
-    await this.#balancer[Symbol.asyncDispose]();
+    await this.#balancer?.[Symbol.asyncDispose]();
     await this.#etcd[Symbol.asyncDispose]();
   }
 }

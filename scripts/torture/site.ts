@@ -38,6 +38,8 @@ export interface TorturedSite extends AsyncDisposable {
   /** Ends it and looks into what it leaves. */
   end(): Promise<void>;
   counts(): KillCounts;
+  /** Connections that a load balancer gave each server; none without one. */
+  shares(): Promise<readonly number[]>;
   /** What its servers said last. */
   stderr(): string;
 }

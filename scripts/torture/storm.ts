@@ -44,6 +44,8 @@ export interface StormReport extends LedgerCounts, KillCounts {
   /** Events compared with the whole history, over all watchers. */
   readonly events: number;
   readonly pairs: number;
+  /** Connections that a load balancer gave each server; none without one. */
+  readonly shares: readonly number[];
 }
 
 const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -102,15 +104,19 @@ class Storm {
     const running = await this.#startClients(site, cluster);
     try {
       let shown = 0;
+      let listed: Promise<unknown> = Promise.resolve();
       while (this.#hasTime() && this.#isSound()) {
-        await site.killOnce();
-        await this.#list(cluster, "after a kill");
+        // The next kill may come while a list is read.
+        await Promise.all([site.killOnce(), listed]);
+        listed = this.#list(cluster, "after a kill");
+        listed.catch(() => {});
         if (site.counts().kills - shown >= KILLS_PER_LINE) {
           shown = site.counts().kills;
           this.#options.onProgress(this.#line());
         }
         if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
       }
+      await listed;
       if (this.#isSound()) await this.#settle(site, cluster, running.nodes);
     } catch (error) {
       this.#fault(`the storm ended: ${messageOf(error)}\n${site.stderr()}`);
@@ -118,8 +124,9 @@ class Storm {
       this.#stop.abort(new Error("the storm is over"));
       await Promise.allSettled(running.tasks);
     }
+    const shares = await site.shares();
     await site.end();
-    return this.#report();
+    return this.#report(shares);
   }
 
   async #createSite(): Promise<TorturedSite> {
@@ -282,7 +289,7 @@ class Storm {
     return `${this.#counts().kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
   }
 
-  #report(): StormReport {
+  #report(shares: readonly number[]): StormReport {
     return {
       ...this.#ledger.counts,
       violations: this.#ledger.violations,
@@ -292,6 +299,7 @@ class Storm {
       connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
       events: this.#events,
       pairs: this.#pairs,
+      shares,
     };
   }
 }

@@ -147,7 +147,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       await sendAnswer(session === undefined ? answer : lastOverHttp2(answer, session), outgoing);
       return ALREADY_SENT;
     },
-    { overrideGlobalObjects: false },
+    // A health check of HTTP/1.0 names no host.
+    { overrideGlobalObjects: false, hostname: "localhost" },
   );
   const server = createSecureServer(
     {

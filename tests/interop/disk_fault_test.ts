@@ -16,7 +16,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
-import { ROOT, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
+import { NODE_FLAGS, ROOT, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort } from "../support/temp.ts";
 import { createFaultyDisk, FAULTS, type FaultyDisk } from "./support/faulty_disk.ts";
@@ -305,8 +305,7 @@ function startUpdater(folder: string, disk: FaultyDisk): Updater {
   const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
   const program = join(ROOT, "tests", "support", "update_on_demand.ts");
   assert.ok(existsSync(program));
-  const words = ["--disable-warning=ExperimentalWarning", "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", program];
-  const child: ChildProcess = spawn(node, [...words, folder], {
+  const child: ChildProcess = spawn(node, [...NODE_FLAGS, program, folder], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...disk.env },
   });

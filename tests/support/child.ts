@@ -36,6 +36,12 @@ export interface StartOptions {
 /** How long a program that a test runs to its end may take, on a machine that does other things too. */
 const END_WITHIN_MS = 120_000;
 
+/** Flags of Node for sources: none of its warnings. */
+export const NODE_FLAGS: readonly string[] = [
+  "--disable-warning=ExperimentalWarning",
+  "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+];
+
 /** The checkout. */
 export const ROOT = process.cwd();
 
@@ -52,12 +58,7 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
   if (node === undefined && process.versions["deno"] !== undefined) {
     return [process.execPath, ["run", "-A", "--no-check", "--quiet", main, ...args]];
   }
-  return [node ?? process.execPath, [
-    "--disable-warning=ExperimentalWarning",
-    "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
-    main,
-    ...args,
-  ]];
+  return [node ?? process.execPath, [...NODE_FLAGS, main, ...args]];
 }
 
 /** Starts tlsboot. */

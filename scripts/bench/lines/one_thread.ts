@@ -1,7 +1,8 @@
 /** What a signature costs without a wire: core's signer on one thread, beside OpenSSL's verify and sign alone. */
 import { join } from "node:path";
 import process from "node:process";
-import { mustEnd, NODE_FLAGS } from "../program.ts";
+import { NODE_FLAGS } from "../../../tests/support/child.ts";
+import { mustEnd } from "../program.ts";
 import { atMostTimes, type Reading, type Scenario } from "../scenario.ts";
 
 /** Microseconds hide in a start, so it is a program of its own that takes its own times, on the Node of both sides. */

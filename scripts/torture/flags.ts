@@ -1,0 +1,57 @@
+/** The command line of `deno task torture`. */
+import { parseArgs } from "node:util";
+
+/** What is asked for. */
+export interface TortureFlags {
+  readonly kills: number;
+  readonly seconds: number;
+  readonly nodes: number;
+  readonly servers: number;
+  readonly seed: number;
+  readonly binary: boolean;
+}
+
+/** What is wrong with the command line. */
+export class UsageError extends Error {}
+
+const KILLS = "200";
+/** Of kills; what follows them takes some more, about two minutes with it. */
+const SECONDS = "90";
+/** For a number of kills that was asked for. */
+const LONGEST_SECONDS = "3600";
+
+/** Reads it. Throws UsageError. */
+export function readFlags(args: readonly string[]): TortureFlags {
+  const values = parse(args);
+  return {
+    kills: wholeNumber("kills", values.kills ?? KILLS),
+    seconds: wholeNumber("seconds", values.seconds ?? (values.kills === undefined ? SECONDS : LONGEST_SECONDS)),
+    nodes: wholeNumber("nodes", values.nodes),
+    servers: wholeNumber("servers", values.servers, 1),
+    seed: wholeNumber("seed", values.seed),
+    binary: values.binary,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        kills: { type: "string" },
+        seconds: { type: "string" },
+        nodes: { type: "string", default: "24" },
+        servers: { type: "string", default: "1" },
+        seed: { type: "string", default: "20261125" },
+        binary: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function wholeNumber(name: string, text: string, least = 0): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`--${name} must be a whole number from ${least} on, not ${JSON.stringify(text)}`);
+}
