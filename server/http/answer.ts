@@ -22,26 +22,34 @@ export interface Answer {
 }
 
 /** What is sent together: enough to be worth a call, little enough that a slow reader holds up no memory. */
-const CHUNK_BYTES = 131_072;
+export const CHUNK_BYTES = 131_072;
 
 /** Tells whether a body is a stream. */
 export function isStream(body: AnswerBody): body is AnswerStream {
   return body !== undefined && "next" in body;
 }
 
-/** The pieces of a body that is there, put together to chunks of some size. */
-export function* chunksOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
-  let waiting: Uint8Array[] = [];
-  let length = 0;
+/** The pieces of a body that is there, copied to chunks of `CHUNK_BYTES`, each in memory that `take` gives. */
+export function* chunksOf(
+  pieces: readonly Uint8Array[],
+  take: () => Uint8Array = () => new Uint8Array(CHUNK_BYTES),
+): Generator<Uint8Array> {
+  let chunk = take();
+  let at = 0;
   for (const piece of pieces) {
-    waiting.push(piece);
-    length += piece.length;
-    if (length < CHUNK_BYTES) continue;
-    yield joined(waiting, length);
-    waiting = [];
-    length = 0;
+    for (let from = 0; from < piece.length;) {
+      const room = chunk.length - at;
+      const part = from === 0 && piece.length <= room ? piece : piece.subarray(from, from + room);
+      chunk.set(part, at);
+      from += part.length;
+      at += part.length;
+      if (at < chunk.length) continue;
+      yield chunk;
+      chunk = take();
+      at = 0;
+    }
   }
-  if (length > 0) yield joined(waiting, length);
+  if (at > 0) yield chunk.subarray(0, at);
 }
 
 /** How many bytes some pieces are together. */

@@ -1,7 +1,7 @@
 /** Writing objects, lists and errors in the negotiated media type. */
 import { Buffer } from "node:buffer";
 import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
-import { encodeEnvelope, encodeListOfRaw, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
@@ -51,7 +51,7 @@ export function encodeStoredList(
   pretty: boolean,
 ): Uint8Array | readonly Uint8Array[] {
   if (mediaType === "application/vnd.kubernetes.protobuf") {
-    return encodeListOfRaw(kind, metadata, items.map((item) => keptMessage(kind, item)));
+    return encodeListOfItems(kind, metadata, items.map((item) => keptItem(kind, item)));
   }
   const apiVersion = apiVersionOf(kind);
   if (mediaType !== "application/json" || pretty) {
@@ -63,21 +63,21 @@ export function encodeStoredList(
     JSON.stringify(metadata)
   },"items":[`;
   const parts: Uint8Array[] = [Buffer.from(head, "utf8")];
-  for (const [index, item] of items.entries()) {
-    if (index > 0) parts.push(COMMA);
-    parts.push(item.bytes);
+  for (const { bytes } of items) {
+    if (parts.length > 1) parts.push(COMMA);
+    parts.push(bytes);
   }
   parts.push(LIST_END);
   return parts;
 }
 
-const messages = new WeakMap<Pick<Stored, "object">, Uint8Array>();
+const listItems = new WeakMap<Pick<Stored, "object">, Uint8Array>();
 
-/** The protobuf of a stored object, kept from the first list on that it stands in. */
-function keptMessage(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
-  let message = messages.get(item);
-  if (message === undefined) messages.set(item, message = encodeMessage(kind.schema, item.object));
-  return message;
+/** The protobuf of a stored object in a list, kept from the first list on that it stands in. */
+function keptItem(kind: Kind, item: Pick<Stored, "object">): Uint8Array {
+  let encoded = listItems.get(item);
+  if (encoded === undefined) listItems.set(item, encoded = encodeListItem(kind, item.object));
+  return encoded;
 }
 
 /** The JSON of a stored object with its type, without the newline. */

@@ -119,10 +119,13 @@ export function respondList(
     ...(list.continueToken === "" ? {} : { continue: list.continueToken }),
     ...(list.remainingItemCount === undefined ? {} : { remainingItemCount: list.remainingItemCount }),
   };
-  const objects = list.items.map((item) => item.object);
+  // What only JSON is read of need not be parsed for it.
+  const objectsOf = () => list.items.map((item) => item.object);
   switch (as) {
     case "object":
-      exchange.audit?.responseObject(listTypeOf(resource), { metadata, items: objects });
+      if (exchange.audit !== undefined) {
+        exchange.audit.responseObject(listTypeOf(resource), { metadata, items: objectsOf() });
+      }
       return respondBytes(
         exchange,
         200,
@@ -131,7 +134,7 @@ export function respondList(
       );
     case "Table": {
       const include = parseIncludeObject(exchange.query);
-      const table = tableOf(resource, metadata, objects, include, metaVersion, deps.clock.now());
+      const table = tableOf(resource, metadata, objectsOf(), include, metaVersion, deps.clock.now());
       return respondWire(
         exchange,
         200,
@@ -153,7 +156,7 @@ export function respondList(
         // Go leaves a list that was never appended to null; protobuf has nothing for either.
         {
           metadata,
-          items: objects.length === 0 && mediaType !== PROTOBUF ? null : objects.map((object) => ({
+          items: list.items.length === 0 && mediaType !== PROTOBUF ? null : list.items.map(({ object }) => ({
             kind: "PartialObjectMetadata",
             apiVersion: `meta.k8s.io/${metaVersion}`,
             metadata: object.metadata,

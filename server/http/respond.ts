@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { statusSchema } from "../../core/kube/kinds/mod.ts";
 import { statusFromError } from "../../core/kube/status.ts";
-import { type Answer, type AnswerBody, type AnswerHeaders, joined, lengthOf } from "./answer.ts";
+import { type Answer, type AnswerBody, type AnswerHeaders, CHUNK_BYTES, joined, lengthOf } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
 import { encodeWire } from "./encoding.ts";
@@ -26,15 +26,16 @@ export async function respondBytes(
 ): Promise<Answer> {
   const isWhole = bytes instanceof Uint8Array;
   const length = isWhole ? bytes.length : lengthOf(bytes);
-  if (length <= GZIP_THRESHOLD_BYTES || !acceptsGzip(exchange)) {
-    return answerOf(exchange, status, contentType, bytes, length, extra);
+  const joinedBytes = (): Uint8Array => isWhole ? bytes : joined(bytes, length);
+  if (length > GZIP_THRESHOLD_BYTES && acceptsGzip(exchange)) {
+    const compressed = await compress(joinedBytes(), { level: GZIP_LEVEL });
+    return answerOf(exchange, status, contentType, compressed, compressed.length, {
+      ...extra,
+      "content-encoding": "gzip",
+      vary: [...[extra["vary"] ?? []].flat(), "Accept-Encoding"],
+    });
   }
-  const compressed = await compress(isWhole ? bytes : joined(bytes, length), { level: GZIP_LEVEL });
-  return answerOf(exchange, status, contentType, compressed, compressed.length, {
-    ...extra,
-    "content-encoding": "gzip",
-    vary: [...[extra["vary"] ?? []].flat(), "Accept-Encoding"],
-  });
+  return answerOf(exchange, status, contentType, length > CHUNK_BYTES ? bytes : joinedBytes(), length, extra);
 }
 
 function answerOf(

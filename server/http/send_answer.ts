@@ -1,6 +1,6 @@
 /** Puts an answer on the wire, no faster than the client reads it. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { type Answer, type AnswerBody, type AnswerStream, chunksOf, isStream } from "./answer.ts";
+import { type Answer, type AnswerBody, type AnswerStream, CHUNK_BYTES, chunksOf, isStream } from "./answer.ts";
 
 /** Node's response; that of HTTP/2 is made to stand for one of HTTP/1, and says by its stream what became of it. */
 type Outgoing = ServerResponse & { readonly stream?: { readonly destroyed: boolean } | null };
@@ -13,8 +13,15 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   if (body === undefined) return void outgoing.end();
   if (body instanceof Uint8Array) return void outgoing.end(body);
   if (isStream(body)) return await sendStream(body, outgoing);
-  for (const chunk of chunksOf(body)) {
-    if (!await write(chunk, outgoing)) return;
+  await sendPieces(body, outgoing);
+}
+
+/** In a few buffers that are used again and again: new ones of a long list would have the garbage collector look through everything. */
+async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Promise<void> {
+  const spare: Uint8Array[] = [];
+  const take = (): Uint8Array => spare.pop() ?? new Uint8Array(CHUNK_BYTES);
+  for (const chunk of chunksOf(pieces, take)) {
+    if (!await write(chunk, outgoing, () => void spare.push(chunk))) return;
   }
   outgoing.end();
 }
@@ -30,9 +37,9 @@ async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void>
 }
 
 /** False when there is nobody to write to any more. */
-async function write(chunk: Uint8Array, outgoing: Outgoing): Promise<boolean> {
+async function write(chunk: Uint8Array, outgoing: Outgoing, written?: () => void): Promise<boolean> {
   if (isGone(outgoing)) return false;
-  if (outgoing.write(chunk)) return true;
+  if (outgoing.write(chunk, written)) return true;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       outgoing.off("drain", done);

@@ -50,12 +50,11 @@ export class KeyIndex {
     const items: Stored[] = [];
     for (; chunk < this.#chunks.length; chunk++, offset = 0) {
       const entries = this.#chunks[chunk]!;
-      for (; offset < entries.length; offset++) {
-        const stored = entries[offset]!;
-        if (!stored.key.startsWith(prefix)) return { items, remaining: 0 };
-        if (limit > 0 && items.length === limit) return { items, remaining: this.#count({ chunk, offset }, prefix) };
-        items.push(stored);
-      }
+      const end = endBelow(entries, prefix, offset);
+      const taken = limit > 0 ? Math.min(end, offset + limit - items.length) : end;
+      for (; offset < taken; offset++) items.push(entries[offset]!);
+      if (taken < end) return { items, remaining: this.#count({ chunk, offset }, prefix) };
+      if (end < entries.length) break;
     }
     return { items, remaining: 0 };
   }
@@ -65,11 +64,9 @@ export class KeyIndex {
     let count = -from.offset;
     for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
       const entries = this.#chunks[chunk]!;
-      if (!entries.at(-1)!.key.startsWith(prefix)) {
-        const start = chunk === from.chunk ? from.offset : 0;
-        return count + firstIndex(entries, (key) => !key.startsWith(prefix), start);
-      }
-      count += entries.length;
+      const end = endBelow(entries, prefix, chunk === from.chunk ? from.offset : 0);
+      count += end;
+      if (end < entries.length) return count;
     }
     return count;
   }
@@ -90,6 +87,13 @@ export class KeyIndex {
     }
     return { chunk: low, offset: firstIndex(this.#chunks[low]!, test, 0) };
   }
+}
+
+/** Where the entries below a prefix end, from one on that is not before them; most often it is the last that tells. */
+function endBelow(entries: readonly Stored[], prefix: string, from: number): number {
+  const last = entries.at(-1);
+  if (last === undefined || last.key.startsWith(prefix)) return entries.length;
+  return firstIndex(entries, (key) => !key.startsWith(prefix), from);
 }
 
 /** Binary search in a sorted array for the first entry that passes; its length when none does. */

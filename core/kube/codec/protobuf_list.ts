@@ -16,21 +16,22 @@ export interface DecodedList {
 
 /** Encodes a list with its envelope, in pieces that follow one another. */
 export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<object>): readonly Uint8Array[] {
-  return encodeListOfRaw(kind, listMeta, Array.from(items, (item) => encodeMessage(kind.schema, item)));
+  return encodeListOfItems(kind, listMeta, Array.from(items, (item) => encodeListItem(kind, item)));
 }
 
-/** Encodes a list with its envelope from items that `encodeMessage` made, which are pieces of the answer themselves. */
-export function encodeListOfRaw(
+/** Encodes an object as it stands in a list. */
+export function encodeListItem(kind: Kind, object: object): Uint8Array {
+  return new BinaryWriter().tag(2, WireType.LengthDelimited).bytes(encodeMessage(kind.schema, object)).finish();
+}
+
+/** Encodes a list with its envelope from items that `encodeListItem` made, which are pieces of the answer themselves. */
+export function encodeListOfItems(
   kind: Kind,
   listMeta: ListMeta,
-  rawItems: Iterable<Uint8Array>,
+  items: readonly Uint8Array[],
 ): readonly Uint8Array[] {
   const meta = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(encodeMessage(listMetaSchema, listMeta));
-  const pieces: Uint8Array[] = [meta.finish()];
-  for (const raw of rawItems) {
-    pieces.push(new BinaryWriter().tag(2, WireType.LengthDelimited).uint32(raw.length).finish(), raw);
-  }
-  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, pieces);
+  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, [meta.finish(), ...items]);
 }
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */

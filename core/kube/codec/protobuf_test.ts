@@ -25,7 +25,8 @@ import {
   decodeMessage,
   encodeEnvelope,
   encodeList,
-  encodeListOfRaw,
+  encodeListItem,
+  encodeListOfItems,
   encodeMessage,
 } from "./protobuf.ts";
 
@@ -157,8 +158,8 @@ test("encodeList() and decodeList() keep a list, from objects or from encoded it
     decodeObject(certificateSigningRequestKind.schema, { metadata: { name } }).object
   );
   const body = encodeList(certificateSigningRequestKind, { resourceVersion: "7" }, items);
-  const raw = items.map((item) => encodeMessage(certificateSigningRequestKind.schema, item));
-  assert.deepEqual(encodeListOfRaw(certificateSigningRequestKind, { resourceVersion: "7" }, raw), body);
+  const encoded = items.map((item) => encodeListItem(certificateSigningRequestKind, item));
+  assert.deepEqual(encodeListOfItems(certificateSigningRequestKind, { resourceVersion: "7" }, encoded), body);
   const envelope = decodeEnvelope(Buffer.concat(body));
   assert.equal(envelope.kind, "CertificateSigningRequestList");
   assert.equal(envelope.apiVersion, apiVersionOf(certificateSigningRequestKind));
