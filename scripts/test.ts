@@ -63,6 +63,7 @@ async function main(): Promise<number> {
   const files = (await filesOf(patterns)).filter((file) =>
     filters.length === 0 || filters.some((filter) => file.includes(filter))
   );
+  if (files.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
     const counts: Counts[] = [];
@@ -72,20 +73,9 @@ async function main(): Promise<number> {
     if (values.binary) {
       process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
     }
-    counts.push(announce("Deno", await runOnDeno(files, reports)));
+    counts.push(announce("Deno", await runInLanes(files, onDeno(reports))));
     if (suite === "unit" && !values.binary) {
-      const node = join(reports, "node.xml");
-      await run(await ensureNode(), [
-        "--test",
-        ...NODE_FLAGS,
-        "--test-concurrency=2",
-        "--test-reporter=dot",
-        "--test-reporter-destination=stdout",
-        "--test-reporter=junit",
-        `--test-reporter-destination=${node}`,
-        ...files,
-      ]);
-      counts.push(announce("Node", await readCounts(node)));
+      counts.push(announce("Node", await runInLanes(files, onNode(await ensureNode(), reports))));
     }
     const total = sumOf(counts);
     if (values.report !== undefined) await writeFile(values.report, JSON.stringify(total));
@@ -96,30 +86,59 @@ async function main(): Promise<number> {
   }
 }
 
+/** A process that runs files of tests and writes a report. */
+interface Runner {
+  readonly command: string;
+  readonly args: (files: readonly string[], lane: number) => readonly string[];
+  readonly report: (lane: number) => string;
+}
+
+function onDeno(reports: string): Runner {
+  const report = (lane: number) => join(reports, `deno-${lane}.xml`);
+  return {
+    command: process.execPath,
+    args: (files, lane) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report(lane)}`, ...files],
+    report,
+  };
+}
+
+/** All files of a lane in one process, as on Deno: a process for each file takes twice as long. */
+function onNode(command: string, reports: string): Runner {
+  const report = (lane: number) => join(reports, `node-${lane}.xml`);
+  return {
+    command,
+    args: (files, lane) => [
+      "--test",
+      "--test-isolation=none",
+      ...NODE_FLAGS,
+      "--test-reporter=dot",
+      "--test-reporter-destination=stdout",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report(lane)}`,
+      ...files,
+    ],
+    report,
+  };
+}
+
 /**
  * Most tests wait most of the time, so that files run in two lanes side by side, a process each, and the long ones in
  * one of their own. The terminal belongs to the first lane; the others are shown when they have ended.
  */
-async function runOnDeno(files: readonly string[], reports: string): Promise<Counts> {
+async function runInLanes(files: readonly string[], { command, args, report }: Runner): Promise<Counts> {
   const [first = [], ...others] = lanesOf(files);
-  const report = (name: number) => join(reports, `deno-${name}.xml`);
-  const args = (lane: readonly string[], name: number) => [
-    ...["test", "-A", "--no-check", "--quiet", `--junit-path=${report(name)}`, ...lane],
-  ];
-  const aside = others.map((lane, index) => runAside(process.execPath, args(lane, index + 1)));
-  await run(process.execPath, args(first, 0));
+  const aside = others.map((lane, index) => runAside(command, args(lane, index + 1)));
+  await run(command, args(first, 0));
   for (const output of await Promise.all(aside)) process.stdout.write(output);
-  return sumOf(await Promise.all([0, ...others.map((_, index) => index + 1)].map((name) => readCounts(report(name)))));
+  return sumOf(await Promise.all([first, ...others].map((_, lane) => readCounts(report(lane)))));
 }
 
-/** At least one, since with no file at all Deno is asked too, and its report says that nothing was run. */
 function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
   const short = files.filter((file) => !LONG.includes(file));
-  const lanes = [
+  return [
     ...[0, 1].map((lane) => short.filter((_, index) => index % 2 === lane)),
     ...files.filter((file) => LONG.includes(file)).map((file) => [file]),
   ].filter((lane) => lane.length > 0);
-  return lanes.length === 0 ? [[]] : lanes;
 }
 
 function sumOf(counts: readonly Counts[]): Counts {
