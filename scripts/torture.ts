@@ -20,6 +20,7 @@ import { run } from "./_run.ts";
 import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
 import { ensurePeers } from "./peers.ts";
+import { findHaproxy } from "./torture/balancer.ts";
 import { readFlags, UsageError } from "./torture/flags.ts";
 
 async function main(): Promise<number> {
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
   const { servers, binary } = readFlags(args);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
-    await ensureDebianPackages(["haproxy"]);
+    if (findHaproxy() === undefined) await ensureDebianPackages(["haproxy"]);
   }
   const node = await ensureNode();
   const env: Record<string, string> = binary

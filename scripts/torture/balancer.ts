@@ -22,34 +22,53 @@ export interface BalancerOptions {
 export interface Balancer extends AsyncDisposable {
   /** How many connections each server has had. */
   counts(): Promise<readonly number[]>;
+  stderr(): string;
 }
 
+/** Debian's place is not on everybody's PATH. */
+const PROGRAMS = ["haproxy", "/usr/sbin/haproxy"];
 const PAGE = join("docs", "etcd.md");
 /** Columns of `show stat`: the name of a server and the connections that it has had. */
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;
 
+/** What HAProxy is called here; undefined where it is not installed. */
+export function findHaproxy(): string | undefined {
+  return PROGRAMS.find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
+}
+
 /** Starts one that listens on loopback. An Error where HAProxy is not installed, or ends. */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { folder, servers } = options;
-  if (spawnSync("haproxy", ["-v"]).status !== 0) {
+  const program = findHaproxy();
+  if (program === undefined) {
     throw new Error("several servers need HAProxy before them: install it with `deno task debian-packages`");
   }
   const socketPath = join(folder, "haproxy.sock");
   const path = join(folder, "haproxy.cfg");
   await writeFile(path, configuration(await readFile(PAGE, "utf8"), options, socketPath));
-  const running = start("haproxy", ["-db", "-f", path]);
+  const running = start(program, ["-db", "-f", path]);
   async function counts(): Promise<readonly number[]> {
     const socket = connect(socketPath);
     socket.write("show stat\n");
     const rows = (await text(socket)).split("\n").map((line) => line.split(","));
     return servers.map((_, index) => Number(rows.find((row) => row[NAME_COLUMN] === `s${index}`)?.[TOTAL_COLUMN]));
   }
-  await eventually("HAProxy to run", async () => {
-    if (running.hasEnded()) throw new Error(`HAProxy ended: ${running.stderr()}`);
-    return await counts().catch(() => undefined);
-  });
-  return { counts, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+  const balancer: Balancer = {
+    counts,
+    stderr: () => running.stderr(),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+  try {
+    await eventually("HAProxy to run", async () => {
+      if (running.hasEnded()) throw new Error(`HAProxy ended: ${running.stderr()}`);
+      return await counts().catch(() => undefined);
+    });
+    return balancer;
+  } catch (error) {
+    await balancer[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** The one of the page, with ports of loopback for its addresses, and a socket that tells what it did. */

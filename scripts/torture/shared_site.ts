@@ -118,7 +118,8 @@ class SharedSite implements TorturedSite {
   }
 
   stderr(): string {
-    return this.#servers.map((server) => server.stderr()).join("\n");
+    return [...this.#servers, ...(this.#balancer === undefined ? [] : [this.#balancer])]
+      .map((program) => program.stderr()).join("\n");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

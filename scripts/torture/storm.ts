@@ -107,7 +107,8 @@ class Storm {
       let listed: Promise<unknown> = Promise.resolve();
       while (this.#hasTime() && this.#isSound()) {
         // The next kill may come while a list is read.
-        await Promise.all([site.killOnce(), listed]);
+        const [killed, read] = await Promise.allSettled([site.killOnce(), listed]);
+        for (const outcome of [killed, read]) if (outcome.status === "rejected") throw outcome.reason;
         listed = this.#list(cluster, "after a kill");
         listed.catch(() => {});
         if (site.counts().kills - shown >= KILLS_PER_LINE) {
@@ -124,7 +125,10 @@ class Storm {
       this.#stop.abort(new Error("the storm is over"));
       await Promise.allSettled(running.tasks);
     }
-    const shares = await site.shares();
+    const shares = await site.shares().catch((error: unknown) => {
+      this.#fault(`the load balancer is gone: ${messageOf(error)}\n${site.stderr()}`);
+      return [];
+    });
     await site.end();
     return this.#report(shares);
   }

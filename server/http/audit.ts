@@ -141,14 +141,14 @@ export class AuditTrail {
     if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = patch;
   }
 
-  /** What is answered: of a Status always, of anything else where the policy wants bodies. */
-  responseObject(type: TypeMeta, object: object): void {
+  /** What is answered: of a Status always, of anything else where the policy wants bodies; `object` is asked only then. */
+  responseObject(type: TypeMeta, object: () => object): void {
     if (type.kind === "Status") {
-      const { status, message, reason, details, code } = object as Readonly<Record<string, unknown>>;
+      const { status, message, reason, details, code } = object() as Readonly<Record<string, unknown>>;
       const told = this.#mayQuoteSecrets(code) ? { status, reason, code } : { status, message, reason, details, code };
       this.#event.responseStatus = { metadata: {}, ...told };
     }
-    if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#shown(type, object);
+    if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#shown(type, object());
   }
 
   /** Writes that the request is answered; a watch is complete when its stream ends. */

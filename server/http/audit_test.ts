@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { readAuditPolicy } from "../../core/audit/policy_file.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
+import type { Stored } from "../storage/storage.ts";
 import type { AuditOptions } from "./audit.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
@@ -42,6 +43,34 @@ test("the audit log holds both bodies at RequestResponse, and what only the body
   assert.deepEqual(complete.requestObject.data, { x: "1" });
   assert.equal(complete.responseObject.metadata.managedFields.length, 1);
 });
+
+test("a list as JSON parses no object, unless its body goes to the audit log", async () => {
+  for (const [level, code] of [["None", 200], ["Metadata", 200], ["RequestResponse", 500]] as const) {
+    const { app } = await audited(`- level: ${level}`);
+    await using _ = app;
+    await app.send("POST", CONFIG_MAPS, { body: config });
+    const list = app.storage.list.bind(app.storage);
+    app.storage.list = async (...args) => {
+      const page = await list(...args);
+      return { ...page, items: page.items.map(unparsed) };
+    };
+    const answer = await app.send("GET", CONFIG_MAPS);
+    assert.equal(answer.code, code, level);
+    if (code === 200) assert.deepEqual(answer.names(), ["a"]);
+  }
+});
+
+/** A state whose object cannot be had. */
+function unparsed({ key, revision, bytes }: Stored): Stored {
+  return {
+    key,
+    revision,
+    bytes,
+    get object(): never {
+      throw new Error("parsed");
+    },
+  };
+}
 
 test("the audit log holds the sent body alone at Request, and no managed fields where they are omitted", async () => {
   const { app, events } = await audited(

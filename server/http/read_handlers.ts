@@ -62,7 +62,7 @@ export function respondStored(
   const { mediaType, pretty, as } = representation;
   switch (as) {
     case "object":
-      exchange.audit?.responseObject(resource.kind, stored.object);
+      exchange.audit?.responseObject(resource.kind, () => stored.object);
       return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
     case "Table": {
       const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
@@ -123,9 +123,7 @@ export function respondList(
   const objectsOf = () => list.items.map((item) => item.object);
   switch (as) {
     case "object":
-      if (exchange.audit !== undefined) {
-        exchange.audit.responseObject(listTypeOf(resource), { metadata, items: objectsOf() });
-      }
+      exchange.audit?.responseObject(listTypeOf(resource), () => ({ metadata, items: objectsOf() }));
       return respondBytes(
         exchange,
         200,

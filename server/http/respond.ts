@@ -62,7 +62,7 @@ export function respondWire(
   object: object,
   representation: Representation,
 ): Promise<Answer> {
-  exchange.audit?.responseObject(wire, object);
+  exchange.audit?.responseObject(wire, () => object);
   const mediaType = wire.schema === undefined && representation.mediaType === "application/vnd.kubernetes.protobuf"
     ? "application/json"
     : representation.mediaType;
@@ -79,7 +79,7 @@ export function respondError(exchange: Exchange, error: unknown): Promise<Answer
   const representation = negotiateError(headerOf(exchange, "accept"), exchange.query, userAgent);
   const retryAfter = status.details?.retryAfterSeconds;
   const code = status.code ?? 500;
-  exchange.audit?.responseObject(STATUS_WIRE, status);
+  exchange.audit?.responseObject(STATUS_WIRE, () => status);
   const bytes = encodeWire(STATUS_WIRE, status, representation.mediaType, representation.pretty);
   return respondBytes(exchange, code, representation.mediaType, bytes, {
     ...(retryAfter === undefined || retryAfter === 0 ? {} : { "retry-after": String(retryAfter) }),

@@ -7,15 +7,16 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { ensureNode } from "../../scripts/node_runtime.ts";
 import { NODE_FLAGS, start } from "../support/child.ts";
 
 const NODES = Number(process.env["TLSBOOT_STORM_NODES"] ?? "200");
 /** Of kills; each node is given a last pair afterwards. The more nodes, the longer each list and start takes. */
-const SECONDS = 30 + NODES / 20;
+const SECONDS = Math.ceil(30 + NODES / 20);
 const FLAGS = { servers: 3, nodes: NODES, seconds: SECONDS, kills: 1_000, seed: 8 };
 
 test(`a storm of ${NODES} nodes over three servers loses nothing while servers and etcd members are killed`, async () => {
-  const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
+  const node = await ensureNode();
   const flags = Object.entries(FLAGS).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   await using storm = start(node, [...NODE_FLAGS, join("scripts", "torture", "main.ts"), ...flags]);
   const { code, stdout, stderr } = await storm.finished();

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import type { ServerResponse } from "node:http";
+import { Writable } from "node:stream";
+import { test } from "node:test";
+import { CHUNK_BYTES, chunksOf } from "./answer.ts";
+import { sendAnswer } from "./send_answer.ts";
+
+/** Bytes that differ from place to place. */
+function bytesOf(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => (at * 31 + seed + (at >> 8)) % 251);
+}
+
+test("chunksOf() gives every byte once, in chunks of one size and a last one", () => {
+  const cases = [
+    { name: "no piece", lengths: [] },
+    { name: "an empty piece", lengths: [0] },
+    { name: "pieces of one chunk", lengths: [10, 0, CHUNK_BYTES - 10] },
+    { name: "a piece over the end of a chunk", lengths: [CHUNK_BYTES - 1, 2, 3] },
+    { name: "a piece of three chunks and five bytes", lengths: [7, 3 * CHUNK_BYTES + 5, 1] },
+  ];
+  for (const { name, lengths } of cases) {
+    const pieces = lengths.map(bytesOf);
+    const chunks = [...chunksOf(pieces)];
+    assert.ok(Buffer.concat(chunks).equals(Buffer.concat(pieces)), name);
+    assert.ok(chunks.slice(0, -1).every((chunk) => chunk.length === CHUNK_BYTES), name);
+  }
+});
+
+test("sendAnswer() does not touch a chunk again before it is written", async () => {
+  const pieces = Array.from({ length: 40 }, (_, index) => bytesOf(50_000 + index, index));
+  const written: Buffer[] = [];
+  // It takes several chunks at once, and reads each only when it writes it.
+  const slow = new Writable({
+    highWaterMark: 8 * CHUNK_BYTES,
+    write(chunk: Uint8Array, _encoding, done) {
+      setTimeout(() => {
+        written.push(Buffer.from(chunk));
+        done();
+      }, 1);
+    },
+  });
+  const outgoing = Object.assign(slow, { writeHead() {} }) as unknown as ServerResponse;
+  await sendAnswer({ status: 200, headers: {}, body: pieces }, outgoing);
+  await new Promise((resolve) => slow.once("finish", resolve));
+  assert.ok(Buffer.concat(written).equals(Buffer.concat(pieces)));
+});
