@@ -137,8 +137,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
       if (held !== undefined) outgoing.once("close", () => held.ended());
-      const turn = pacing.enter(own, own?.isKnown ?? false);
-      if (turn !== undefined) await turn;
+      const place = pacing.enter(own, own?.isKnown ?? false);
+      if (place !== undefined) {
+        outgoing.once("close", place.leave);
+        await place.turn;
+        outgoing.off("close", place.leave);
+      }
       // Whoever has gone meanwhile is not served.
       if (outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true) {
         return ALREADY_SENT;

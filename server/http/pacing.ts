@@ -11,10 +11,18 @@ import { FlowQueue } from "../flowcontrol/flow_queue.ts";
 
 /** Lets requests begin. */
 export interface Pacing {
-  /** Waits for its turn; undefined when it may begin at once. */
-  enter(connection: object | undefined, isKnown: boolean): Promise<void> | undefined;
+  /** Takes a place to wait at; undefined when it may begin at once. */
+  enter(connection: object | undefined, isKnown: boolean): Place | undefined;
   /** A connection has been accepted, and more may wait for it. */
   accepted(): void;
+}
+
+/** Where a request waits. */
+export interface Place {
+  /** Resolves when it may begin, or has left. */
+  readonly turn: Promise<void>;
+  /** Nobody waits for it any more: what it holds is let go at once. */
+  leave(): void;
 }
 
 /** How many of a lane begin. */
@@ -78,12 +86,21 @@ function createLane({ perTurn, heldTurns }: Pace) {
   /** How many more may begin before the next turn. */
   let left = perTurn;
   return {
-    enter(flow: object): Promise<void> | undefined {
+    enter(flow: object): Place | undefined {
       if (left > 0 && queue.size === 0) {
         left--;
         return undefined;
       }
-      return new Promise((begin) => void queue.add({ flow, begin }));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const waiting: Waiting = { flow, begin: resolve };
+      queue.add(waiting);
+      return {
+        turn: promise,
+        leave() {
+          queue.remove(waiting);
+          resolve();
+        },
+      };
     },
     /** Lets begin whose turn it is, the so many-th in which connections came, or 0; tells whether anybody had waited. */
     turn(turnsHeld: number): boolean {

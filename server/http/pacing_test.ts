@@ -11,9 +11,10 @@ function createPaced() {
     begun,
     turns,
     enter(name: string, connection: object, isKnown = false) {
-      const wait = pacing.enter(connection, isKnown);
-      if (wait === undefined) begun.push(name);
-      else void wait.then(() => begun.push(name));
+      const place = pacing.enter(connection, isKnown);
+      if (place === undefined) begun.push(name);
+      else void place.turn.then(() => begun.push(name));
+      return place;
     },
     accepted: () => pacing.accepted(),
     async turn() {
@@ -42,6 +43,19 @@ test("createPacing() lets somebody begin while many strangers wait, and stranger
   assert.deepEqual([begun.filter((name) => name === "known").length, begun.length], [16, 24]);
   await turn();
   assert.deepEqual([begun.filter((name) => name === "known").length, begun.length], [32, 48]);
+});
+
+test("createPacing() lets go at once who leaves, and takes nobody's turn for it", async () => {
+  const { begun, enter, turn } = createPaced();
+  const [flood, honest] = [{}, {}];
+  const places = Array.from({ length: 1_000 }, () => enter("flood", flood));
+  enter("honest", honest);
+  for (const place of places) place?.leave();
+  await Promise.resolve();
+  assert.equal(begun.filter((name) => name === "flood").length, 1_000);
+  assert.ok(!begun.includes("honest"));
+  await turn();
+  assert.equal(begun.at(-1), "honest");
 });
 
 test("createPacing() needs no turn while nobody asks", async () => {
