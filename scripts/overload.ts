@@ -13,7 +13,7 @@ import { NODE_FLAGS, type Running, start } from "../tests/support/child.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
 import { type Machine, readMachine } from "./bench/machine.ts";
 import { sourcesOn } from "./bench/program.ts";
-import { ensureNode } from "./node_runtime.ts";
+import { ensureNode, YOUNG_GENERATION_FLAG } from "./node_runtime.ts";
 import { type Account, type Answer, createAccount, missingKinds } from "./overload/account.ts";
 import { type Attack, ATTACKS } from "./overload/attacks.ts";
 
@@ -61,7 +61,8 @@ async function main(): Promise<number> {
   const node = await ensureNode();
   await using folder = await createTempFolder();
   const data = folder.join("data");
-  await using server = sourcesOn(node).start(["up", "--secure-port", "0", "--data-dir", data]);
+  // With the memory that the released file has.
+  await using server = sourcesOn(node, [YOUNG_GENERATION_FLAG]).start(["up", "--secure-port", "0", "--data-dir", data]);
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
   const token = /token: "?([a-z0-9.]+)/.exec(await readFile(join(data, "bootstrap.kubeconfig"), "utf8"))?.[1] ?? "";
   await using honest = start(node, [

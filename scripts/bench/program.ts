@@ -12,15 +12,14 @@ export interface Program {
   start(args: readonly string[]): Running;
 }
 
-/** The sources of the checkout. */
-export function sourcesOn(node: string): Program {
-  return createProgram("sources", node, [...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
+/** The sources of the checkout; with more flags of Node. */
+export function sourcesOn(node: string, flags: readonly string[] = []): Program {
+  return createProgram("sources", node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
 }
 
 /** The same under Node's profiler, which writes into a folder when the program ends by itself. */
 export function profiledSourcesOn(node: string, folder: string): Program {
-  const flags = ["--cpu-prof", `--cpu-prof-dir=${folder}`];
-  return createProgram("sources", node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
+  return sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
 }
 
 /** The released file, built into a folder. */

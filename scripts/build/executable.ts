@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runQuietly } from "../_run.ts";
-import { ensureNode, hostPlatform } from "../node_runtime.ts";
+import { ensureNode, hostPlatform, YOUNG_GENERATION_FLAG } from "../node_runtime.ts";
 import { signAdHoc } from "./macho_signature.ts";
 import { removePeSignature } from "./pe_signature.ts";
 import { stripElf } from "./strip_elf.ts";
@@ -62,13 +62,12 @@ async function writeBlob(target: Target, parts: Parts, folder: string): Promise<
       // The user's environment changes nothing of the runtime: NODE_OPTIONS is for other programs. And with another list
       // of roots as its default, Node does not read its own, 150 certificates, whenever TLS is loaded: the client always
       // names whom it trusts.
-      // Three semi-spaces of its own size are 100 MB that hold nothing for most of the time. DEP0123 tells of etcd members
-      // that are named by an IP address, which is fine.
+      // DEP0123 tells of etcd members that are named by an IP address, which is fine.
       execArgv: [
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=DEP0123",
         "--use-openssl-ca",
-        "--max-semi-space-size=4",
+        YOUNG_GENERATION_FLAG,
       ],
       execArgvExtension: "none",
       assets: parts.assets,
