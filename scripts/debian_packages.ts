@@ -1,7 +1,7 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, and age, which opens our backups. Does
- * nothing where they are there.
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, and age, which opens our
+ * backups. Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./_debian.ts";

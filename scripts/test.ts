@@ -12,9 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { NODE_FLAGS } from "../tests/support/child.ts";
 import { type Counts, readCounts } from "./_junit.ts";
 import { run, runAside } from "./_run.ts";
-import { NODE_FLAGS } from "../tests/support/child.ts";
 import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import process from "node:process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { bytesIn, checkOpenFiles, cpuSecondsIn, openFilesIn, usageOf } from "./processes.ts";
@@ -31,13 +32,26 @@ test("checkOpenFiles() says what is wanted, what is allowed and what to do", () 
   assert.throws(() => checkOpenFiles(1e12), /1000000000000 connections take .* allows a program \d+: .*--scale/);
 });
 
-test("usageOf() sums processes", () => {
+/** Takes some processor time, says so, and waits for the end of its input. */
+const BUSY_THEN_STILL = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo ready; read _";
+
+test("usageOf() sums processes", async () => {
   // Only Linux has what it reads; elsewhere the benchmarks say so before they begin.
   if (!existsSync("/proc/self/stat")) return;
-  const once = usageOf([process.pid]);
-  const twice = usageOf([process.pid, process.pid]);
-  assert.ok(once.residentBytes > 1e6 && once.peakBytes > 1e6);
-  // Children of other tests may end between the two.
-  assert.ok(twice.residentBytes > 1.5 * once.residentBytes);
-  assert.ok(twice.cpuSeconds > 1.5 * once.cpuSeconds);
+  // A process of its own: this one has children of other tests, which end when they like.
+  const still = spawn("sh", ["-c", BUSY_THEN_STILL]);
+  const ended = once(still, "close");
+  try {
+    await once(still.stdout, "data");
+    const pid = still.pid!;
+    const single = usageOf([pid]);
+    const twice = usageOf([pid, pid]);
+    assert.ok(single.residentBytes > 1e6 && single.peakBytes > 1e6);
+    assert.ok(single.cpuSeconds > 0);
+    assert.ok(twice.residentBytes > 1.5 * single.residentBytes);
+    assert.ok(twice.cpuSeconds >= 2 * single.cpuSeconds);
+  } finally {
+    still.stdin.end();
+    await ended;
+  }
 });

@@ -16,7 +16,10 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   await sendPieces(body, outgoing);
 }
 
-/** In a few buffers that are used again and again: new ones of a long list would have the garbage collector look through everything. */
+/**
+ * In a few buffers that are used again and again: new ones of a long list would have the garbage collector look through
+ * everything.
+ */
 async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Promise<void> {
   const spare: Uint8Array[] = [];
   const take = (): Uint8Array => spare.pop() ?? new Uint8Array(CHUNK_BYTES);
