@@ -1,6 +1,9 @@
 /**
  * The journal in SQLite: one row per change that is still known or still the newest of its key. Reading the rows in
  * order gives the whole store back.
+ *
+ * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is put on disk here: a thread
+ * of the runtime waits for the disk, where SQLite would hold up the whole program.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
@@ -32,6 +35,8 @@ export class SqliteJournal implements Journal {
   readonly #setCompacted: StatementSync;
   readonly #touch: StatementSync;
   #failed = false;
+  /** Revisions that SQLite has committed and the disk may not have. */
+  #doubtful: readonly number[] = [];
 
   constructor(file: DatabaseFile) {
     const { database } = file;
@@ -44,7 +49,8 @@ export class SqliteJournal implements Journal {
     this.#touch = database.prepare("UPDATE numbers SET value = value");
   }
 
-  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
+  async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
+    if (this.#failed) this.#recover();
     this.#transact(() => {
       for (const { event: { revision, key, current }, at } of changes) {
         const value = current?.bytes ?? null;
@@ -54,11 +60,18 @@ export class SqliteJournal implements Journal {
       for (const revision of compaction.forgotten) this.#forget.run(revision);
       this.#setCompacted.run(compaction.revision);
     });
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      this.#failed = true;
+      this.#doubtful = changes.map(({ event }) => event.revision);
+      throw ioError("cannot write the storage", error);
+    }
   }
 
-  /** After a failed commit it tries a small one, so that health returns before the next write does. */
+  /** After a failed commit it tries whether the disk is well, so that health returns before the next write does. */
   check(): void {
-    if (this.#failed) this.#transact(() => void this.#touch.run());
+    if (this.#failed) this.#recover();
     else this.#assertInPlace();
   }
 
@@ -74,6 +87,24 @@ export class SqliteJournal implements Journal {
     }
   }
 
+  /**
+   * Takes back what nobody was told of, and begins a new log: a sync that succeeds after one that failed says nothing of
+   * what the first was for.
+   */
+  #recover(): void {
+    this.#transact(() => {
+      for (const revision of this.#doubtful) this.#forget.run(revision);
+      this.#touch.run();
+    });
+    try {
+      this.#file.beginLog();
+    } catch (error) {
+      throw ioError("cannot write the storage", error);
+    }
+    this.#doubtful = [];
+    this.#failed = false;
+  }
+
   #transact(write: () => void): void {
     try {
       this.#file.assertInPlace();
@@ -81,7 +112,6 @@ export class SqliteJournal implements Journal {
       this.#begin.run();
       write();
       this.#commit.run();
-      this.#failed = false;
     } catch (error) {
       this.#failed = true;
       this.#tryToLeaveTransaction();

@@ -53,7 +53,7 @@ for (const fault of DISK_FAULTS) {
         const path = folder.join("tlsboot.db");
         const clock = createFakeClock();
         const databases = createFaultyDatabases();
-        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open });
+        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open, sync: databases.sync });
         const acknowledged = new Map<string, number>();
         for (const name of ["a", "doomed"]) {
           const { key, revision } = await storage.create(PREFIX + name, thing(name));
@@ -98,12 +98,13 @@ for (const fault of DISK_FAULTS) {
         }
         const databases = createFaultyDatabases();
         databases.arm(fault, call);
-        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open }).catch(
-          (error: unknown) => {
-            assert.ok(isAppError(error, "io"), String(error));
-            assert.ok(error.message.includes(path) && error.hint !== undefined);
-          },
-        );
+        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open, sync: databases.sync })
+          .catch(
+            (error: unknown) => {
+              assert.ok(isAppError(error, "io"), String(error));
+              assert.ok(error.message.includes(path) && error.hint !== undefined);
+            },
+          );
         isOver = !databases.hasFailed();
         assert.equal(opened !== undefined, isOver);
         await opened?.[Symbol.asyncDispose]();
