@@ -18,6 +18,7 @@ import { headerOf } from "./exchange.ts";
 import { type Convertible, negotiate, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { respondBytes, respondWire } from "./respond.ts";
+import { encodeTable } from "./kept_rows.ts";
 import { parseIncludeObject, tableOf } from "./table.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
@@ -66,16 +67,7 @@ export function respondStored(
       return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
     case "Table": {
       const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
-      const include = parseIncludeObject(exchange.query);
-      const version = representation.metaVersion;
-      const table = tableOf(resource, metadata, [stored.object], include, version, deps.clock.now());
-      return respondWire(
-        exchange,
-        status,
-        { apiVersion: `meta.k8s.io/${version}`, kind: "Table" },
-        table,
-        representation,
-      );
+      return respondTable(deps, exchange, status, resource, metadata, [stored], representation);
     }
     case "PartialObjectMetadata":
     case "PartialObjectMetadataList":
@@ -130,17 +122,8 @@ export function respondList(
         mediaType,
         encodeStoredList(resource.kind, metadata, list.items, mediaType, pretty),
       );
-    case "Table": {
-      const include = parseIncludeObject(exchange.query);
-      const table = tableOf(resource, metadata, objectsOf(), include, metaVersion, deps.clock.now());
-      return respondWire(
-        exchange,
-        200,
-        { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" },
-        table,
-        representation,
-      );
-    }
+    case "Table":
+      return respondTable(deps, exchange, 200, resource, metadata, list.items, representation);
     case "PartialObjectMetadata":
     case "PartialObjectMetadataList":
       return respondWire(
@@ -163,6 +146,27 @@ export function respondList(
         representation,
       );
   }
+}
+
+function respondTable(
+  deps: RegistryDeps,
+  exchange: Exchange,
+  status: number,
+  resource: Resource,
+  metadata: ListMeta,
+  items: SentList["items"],
+  representation: Representation,
+): Promise<Answer> {
+  const { mediaType, pretty, metaVersion } = representation;
+  const include = parseIncludeObject(exchange.query);
+  const now = deps.clock.now();
+  const wire = { apiVersion: `meta.k8s.io/${metaVersion}`, kind: "Table" };
+  const table = () => tableOf(resource, metadata, items.map(({ object }) => object), include, metaVersion, now);
+  if (mediaType !== "application/json" || pretty || include !== "Metadata") {
+    return respondWire(exchange, status, wire, table(), representation);
+  }
+  exchange.audit?.responseObject(wire, table);
+  return respondBytes(exchange, status, mediaType, encodeTable(resource, metadata, items, metaVersion, now));
 }
 
 function listTypeOf({ kind }: Resource): { readonly kind: string; readonly apiVersion: string } {

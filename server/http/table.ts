@@ -2,7 +2,8 @@
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import type { Resource } from "../registry/resource.ts";
+import { cellOf } from "../registry/columns.ts";
+import type { ColumnDefinition, Resource } from "../registry/resource.ts";
 import { wireOf } from "./encoding.ts";
 
 /** What a row carries beside its cells. */
@@ -11,7 +12,7 @@ export type IncludeObject = "Metadata" | "Object" | "None";
 /** A Table without `kind` and `apiVersion`. */
 export interface Table {
   readonly metadata: ListMeta;
-  readonly columnDefinitions: readonly object[];
+  readonly columnDefinitions: readonly ColumnDefinition[];
   readonly rows: readonly object[];
 }
 
@@ -37,21 +38,32 @@ export function tableOf(
 ): Table {
   return {
     metadata,
-    columnDefinitions: resource.columns.map(({ name, type, format, description, priority }) => ({
-      name,
-      type,
-      format,
-      description,
-      priority,
-    })),
+    columnDefinitions: columnDefinitionsOf(resource),
     rows: objects.map((object) => ({
-      cells: resource.columns.map((column) => column.cell(object, now)),
+      cells: resource.columns.map((column) => cellOf(column, object, now)),
       object: rowObject(resource, object, include, metaVersion),
     })),
   };
 }
 
-function rowObject(resource: Resource, object: KubeObject, include: IncludeObject, metaVersion: string): object | null {
+/** The columns as they are described to clients. */
+export function columnDefinitionsOf(resource: Resource): readonly ColumnDefinition[] {
+  return resource.columns.map(({ name, type, format, description, priority }) => ({
+    name,
+    type,
+    format,
+    description,
+    priority,
+  }));
+}
+
+/** What a row says of its object. */
+export function rowObject(
+  resource: Resource,
+  object: KubeObject,
+  include: IncludeObject,
+  metaVersion: string,
+): object | null {
   if (include === "None") return null;
   if (include === "Object") return encodeObject(wireOf(resource.kind), object);
   return {

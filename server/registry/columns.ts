@@ -1,7 +1,7 @@
 /** Columns that many resources share. */
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
-import { nameOf } from "../../core/kube/meta.ts";
-import type { Column } from "./resource.ts";
+import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import type { Cell, Column } from "./resource.ts";
 
 /** The name of the object. */
 export const nameColumn: Column = {
@@ -20,7 +20,7 @@ export const ageColumn: Column = {
   format: "",
   priority: 0,
   description: "Time since the object was created.",
-  cell: (object, now) => formatAge(object.metadata.creationTimestamp, now),
+  since: (object) => object.metadata.creationTimestamp,
 };
 
 /** How Go writes the time that bookmarks have not. */
@@ -37,17 +37,26 @@ export const createdAtColumn: Column = {
 };
 
 /** A text column. */
-export function textColumn<T extends Parameters<Column["cell"]>[0]>(
+export function textColumn<T extends KubeObject>(
   name: string,
   description: string,
-  cell: (object: T, now: Date) => string,
+  cell: (object: T) => string,
   priority = 0,
 ): Column<T> {
   return { name, type: "string", format: "", priority, description, cell };
 }
 
-/** Time since an RFC 3339 time in the form that tables show; `<unknown>` without one. */
-export function formatAge(time: string | null | undefined, now: Date): string {
-  if (time === undefined || time === null) return "<unknown>";
-  return formatHumanDuration(now.getTime() - Date.parse(time));
+/** What a column shows of an object. */
+export function cellOf<T extends KubeObject>(column: Column<T>, object: T, now: Date): Cell {
+  return "since" in column ? formatAge(momentOf(column.since(object)), now) : column.cell(object);
+}
+
+/** An RFC 3339 time in milliseconds since 1970. */
+export function momentOf(time: string | null | undefined): number | undefined {
+  return time === undefined || time === null ? undefined : Date.parse(time);
+}
+
+/** The time since a moment in the form that tables show; `<unknown>` without one. */
+export function formatAge(moment: number | undefined, now: Date): string {
+  return moment === undefined ? "<unknown>" : formatHumanDuration(now.getTime() - moment);
 }

@@ -5,8 +5,8 @@
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind } from "../../core/kube/kinds/mod.ts";
 import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
-import { formatAge } from "./columns.ts";
-import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { textColumn } from "./columns.ts";
+import { type Column, type ColumnDefinition, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [
@@ -21,14 +21,14 @@ const REFERENCE_FIELDS: readonly string[] = [
 
 /** The columns of both versions; a table shows the stored form. */
 export const EVENT_COLUMNS: readonly Column<Event>[] = [
-  column("Last Seen", "Time since the event was last seen.", (event, now) => formatAge(lastSeen(event), now)),
-  column("Type", "Normal or Warning.", (event) => event.type ?? ""),
-  column("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
-  column("Object", "What it happened to.", objectText),
-  column("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
-  column("Source", "Who reports it.", sourceText, 1),
-  column("Message", "What happened.", (event) => (event.message ?? "").trim()),
-  column("First Seen", "Time since the event was first seen.", (event, now) => formatAge(firstSeen(event), now), 1),
+  { ...seenColumn("Last Seen", "Time since the event was last seen.", 0), since: lastSeen },
+  textColumn("Type", "Normal or Warning.", (event) => event.type ?? ""),
+  textColumn("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
+  textColumn("Object", "What it happened to.", objectText),
+  textColumn("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
+  textColumn("Source", "Who reports it.", sourceText, 1),
+  textColumn("Message", "What happened.", (event) => (event.message ?? "").trim()),
+  { ...seenColumn("First Seen", "Time since the event was first seen.", 1), since: firstSeen },
   {
     name: "Count",
     type: "string",
@@ -37,7 +37,7 @@ export const EVENT_COLUMNS: readonly Column<Event>[] = [
     description: "How often it was seen.",
     cell: (event) => event.series?.count ?? (event.count === undefined || event.count === 0 ? 1 : event.count),
   },
-  { ...column("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
+  { ...textColumn("Name", "The name of the event.", (event) => event.metadata.name ?? "", 1), format: "name" },
 ];
 
 /** Events expire an hour after their last write. */
@@ -78,13 +78,8 @@ export function selectEventField(event: Event, field: string): string {
   }
 }
 
-function column(
-  name: string,
-  description: string,
-  cell: (event: Event, now: Date) => string,
-  priority = 0,
-): Column<Event> {
-  return { name, type: "string", format: "", priority, description, cell };
+function seenColumn(name: string, description: string, priority: number): ColumnDefinition {
+  return { name, type: "string", format: "", priority, description };
 }
 
 function firstSeen(event: Event): string | null {

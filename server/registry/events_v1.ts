@@ -29,7 +29,11 @@ export const eventsV1: Resource<EventV1> = {
   // What lies under the key of events passed the strategy of one of both versions.
   conversion: { kind: eventKind, toStored: coreEventOf, fromStored: (stored) => eventV1Of(stored as Event) },
   verbs: events.verbs,
-  columns: EVENT_COLUMNS.map((column) => ({ ...column, cell: (event, now) => column.cell(coreEventOf(event), now) })),
+  columns: EVENT_COLUMNS.map((column) =>
+    "since" in column
+      ? { ...column, since: (event) => column.since(coreEventOf(event)) }
+      : { ...column, cell: (event) => column.cell(coreEventOf(event)) }
+  ),
   selectableFields: Object.keys(CORE_FIELD),
   selectField: (event, field) => selectEventField(coreEventOf(event), CORE_FIELD[field] ?? ""),
   strategy: plainStrategy<EventV1>({

@@ -1,5 +1,4 @@
 /** What the generic verbs stand on. */
-import { Buffer } from "node:buffer";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Admission } from "../admission/admission.ts";
@@ -39,9 +38,15 @@ export function createUid(random: Random): string {
   const bytes = random.bytes(16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  let uid = "";
+  for (let index = 0; index < 16; index++) {
+    if (index === 4 || index === 6 || index === 8 || index === 10) uid += "-";
+    uid += HEX[bytes[index]!];
+  }
+  return uid;
 }
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** Vowels and look-alikes left out (apiserver `pkg/storage/names/generate.go`). */
 const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";

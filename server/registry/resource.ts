@@ -9,8 +9,8 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import type { Conversion } from "./converted_storage.ts";
 import type { DeletionRules } from "./deletion.ts";
 
-/** One column of a Table (`meta/v1` TableColumnDefinition) and its cell. */
-export interface Column<T extends KubeObject = KubeObject> {
+/** A column of a Table (`meta/v1` TableColumnDefinition). */
+export interface ColumnDefinition {
   readonly name: string;
   readonly type: "string" | "integer" | "date" | "boolean";
   /** `name` marks the column that names the object. */
@@ -18,8 +18,15 @@ export interface Column<T extends KubeObject = KubeObject> {
   readonly description: string;
   /** 0 is always shown, 1 with `-o wide`. */
   readonly priority: number;
-  cell(object: T, now: Date): string | number | boolean;
 }
+
+/** A column and its cell: what an object says, or the time since a moment (RFC 3339) that it tells. */
+export type Column<T extends KubeObject = KubeObject> =
+  & ColumnDefinition
+  & ({ cell(object: T): Cell } | { since(object: T): string | null | undefined });
+
+/** A cell of a Table. */
+export type Cell = string | number | boolean;
 
 /** Who writes, and when. */
 export interface WriteContext {
