@@ -25,3 +25,33 @@ for (
     assert.deepEqual(api.received[0]?.body, body);
   });
 }
+
+test("isAllowed() asks once for what is asked again meanwhile, and anew afterwards", async () => {
+  await using api = await startFakeApi();
+  await using transport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
+  let allowed = true;
+  api.intercept = () => ({ status: 201, body: { metadata: {}, status: { allowed } } });
+  const spec = { user: "u", resourceAttributes: { verb: "create", resource: "things" } };
+  const other = { ...spec, user: "v" };
+  const { signal } = new AbortController();
+  const reviewer = createAccessReviewer(transport, { clock: createFakeClock() });
+  const answers = await Promise.all([spec, { ...spec }, other].map((asked) => reviewer.isAllowed(asked, signal)));
+  assert.deepEqual(answers, [true, true, true]);
+  assert.deepEqual(api.received.map(({ body }) => (body as { spec: object }).spec), [spec, other]);
+  allowed = false;
+  assert.equal(await reviewer.isAllowed(spec, signal), false);
+  assert.equal(api.received.length, 3);
+});
+
+test("isAllowed() that is given up leaves alone who asks the same with another signal", async () => {
+  await using api = await startFakeApi();
+  await using transport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
+  api.intercept = () => ({ status: 201, body: { metadata: {}, status: { allowed: true } } });
+  const reviewer = createAccessReviewer(transport, { clock: createFakeClock() });
+  const leaving = new AbortController();
+  const left = reviewer.isAllowed({ user: "u" }, leaving.signal);
+  const stayed = reviewer.isAllowed({ user: "u" }, new AbortController().signal);
+  leaving.abort(new Error("gone"));
+  await assert.rejects(left, /gone/);
+  assert.equal(await stayed, true);
+});

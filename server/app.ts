@@ -28,7 +28,7 @@ import { indexPaths } from "./http/index_paths.ts";
 import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
 import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
-import { readTarget } from "./http/request_target.ts";
+import { readTarget, type RequestTarget } from "./http/request_target.ts";
 import { servedPaths } from "./http/served_paths.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/shared_encodings.ts";
@@ -92,8 +92,9 @@ interface Variables {
   isLast: boolean | undefined;
 }
 
-/** Where the answer of one request is put; Hono itself is told that it was sent elsewhere. */
+/** What is known of one request, and where its answer is put; Hono itself is told that it was sent elsewhere. */
 interface Slot {
+  readonly read: RequestTarget;
   answer: Answer | undefined;
   /** What comes later is not sent: the request took too long. */
   isOver: boolean;
@@ -130,8 +131,9 @@ export function createApp(deps: AppDeps): App {
     return reply(context, await respondError(context.get("exchange"), error));
   });
   return async (request, caller) => {
-    if (readTarget(request.url, caller.target).path === undefined) return BAD_REQUEST;
-    const env: Env["Bindings"] = { ...caller, answer: undefined, isOver: false };
+    const read = readTarget(request.url, caller.target);
+    if (read.path === undefined) return BAD_REQUEST;
+    const env: Env["Bindings"] = { ...caller, read, answer: undefined, isOver: false };
     // Hono looks at method and URL alone, and hands the request on to us.
     await hono.fetch(request as Request, env);
     const { answer } = env;
@@ -164,8 +166,8 @@ function observe(deps: AppDeps) {
   const isServed = servedPaths(deps.served);
   return async (context: AppContext, next: Next): Promise<void> => {
     const { raw: request } = context.req;
-    const { rawHeaders, user, signal, target, held } = context.env;
-    const { requestUri, path = "", query } = readTarget(request.url, target);
+    const { rawHeaders, user, signal, read, held } = context.env;
+    const { requestUri, path = "", query } = read;
     const receivedAt = deps.clock.now();
     const startedMs = deps.clock.elapsedMs();
     const info = parseRequestInfo(request.method, path, query);
@@ -265,10 +267,9 @@ function authenticate(deps: AppDeps) {
 function withAudit(deps: AppDeps, context: AppContext, user: UserInfo | undefined): Exchange {
   const exchange = context.get("exchange");
   if (deps.audit === undefined) return exchange;
-  const { url } = context.req.raw;
   const audit = beginAudit(deps.audit, deps.metrics.audit, () => deps.clock.now(), {
     auditId: exchange.auditId,
-    requestUri: readTarget(url, context.env.target).requestUri,
+    requestUri: context.env.read.requestUri,
     info: exchange.info,
     user,
     sourceIps: sourceIpsOf(exchange, context.env.remoteAddress),

@@ -116,7 +116,7 @@ export function decideTokenSecret(
   if (valueOf(secret, "usage-bootstrap-authentication") !== "true") {
     return refuse("not marked usage-bootstrap-authentication=true.");
   }
-  const groups = parseGroups(valueOf(secret, "auth-extra-groups"));
+  const groups = groupsOf(secret);
   if (!groups.ok) return refuse(`has invalid value for key auth-extra-groups: ${groups.error}.`);
   return ok({ username: `${USER_PREFIX}${token.id}`, groups: groups.value });
 }
@@ -177,6 +177,14 @@ function findExpiry(secret: Secret, now: Date): string | undefined {
       if (expiration.at.getTime() > now.getTime()) return undefined;
       return `Expired bootstrap token in ${pathOf(secret)} Secret: ${valueOf(secret, "expiration")}`;
   }
+}
+
+const groupsBySecret = new WeakMap<Secret, Result<readonly string[], string>>();
+
+function groupsOf(secret: Secret): Result<readonly string[], string> {
+  let groups = groupsBySecret.get(secret);
+  if (groups === undefined) groupsBySecret.set(secret, groups = parseGroups(valueOf(secret, "auth-extra-groups")));
+  return groups;
 }
 
 function parseGroups(text: string): Result<readonly string[], string> {

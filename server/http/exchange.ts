@@ -47,13 +47,16 @@ export function headerOf({ request, repeated }: Exchange, name: string): string 
 
 /** First values of repeated headers, from names and values in turn; undefined when none is repeated. */
 export function repeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
-  const first = new Map<string, string>();
-  const repeated = new Map<string, string>();
+  let repeated: Map<string, string> | undefined;
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase();
-    const known = first.get(name);
-    if (known === undefined) first.set(name, raw[index + 1]!);
-    else repeated.set(name, known);
+    const known = seen.get(name);
+    if (known === undefined) seen.set(name, raw[index + 1]!);
+    else (repeated ??= new Map()).set(name, known);
   }
-  return repeated.size === 0 ? undefined : repeated;
+  seen.clear();
+  return repeated;
 }
+
+/** The headers of the request that is being looked at: most have no repeated ones, and need no map of their own. */
+const seen = new Map<string, string>();

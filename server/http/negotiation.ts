@@ -52,8 +52,24 @@ const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 /** Up to so many, Go sorts by insertion (`sort/zsortinterface.go`, maxInsertion). */
 const FEW_CLAUSES = 12;
 
+/** A client sends the same header with all of its requests, and so do all clients of one kind. */
+const REMEMBERED_HEADERS = 64;
+const REMEMBERED_LENGTH = 512;
+const readHeaders = new Map<string, readonly AcceptClause[]>();
+
 /** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
+  const known = readHeaders.get(header);
+  if (known !== undefined) return known;
+  const clauses = readAccept(header);
+  if (header.length <= REMEMBERED_LENGTH) {
+    if (readHeaders.size >= REMEMBERED_HEADERS) readHeaders.clear();
+    readHeaders.set(header, clauses);
+  }
+  return clauses;
+}
+
+function readAccept(header: string): readonly AcceptClause[] {
   const clauses = header.split(",").map(parseClause).filter((clause) => clause !== undefined);
   // Steps like these take quadratic time, and for many clauses Go has others, too.
   if (clauses.length > FEW_CLAUSES) {

@@ -11,7 +11,8 @@ const WRITES_UTF8 = "deno" in versions;
 
 /** Collects the warnings of one request, each at most once. */
 export class Warnings {
-  readonly #texts = new Set<string>();
+  /** Most requests have none. */
+  #texts: Set<string> | undefined;
   /** What is sent, in the order of adding. */
   #sent: string[] = [];
   #length = 0;
@@ -19,14 +20,15 @@ export class Warnings {
 
   /** Adds a warning; one with control characters is not sent. */
   add(text: string): void {
-    if (text === "" || this.#texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
-    this.#texts.add(text);
+    const texts = this.#texts ??= new Set();
+    if (text === "" || texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
+    texts.add(text);
     const characters = Array.from(text);
     if (!this.#isCutting && this.#length + characters.length > MAX_TOTAL) {
       this.#isCutting = true;
       this.#sent = [];
       this.#length = 0;
-      for (const known of this.#texts) this.#send(Array.from(known).slice(0, MAX_CUT));
+      for (const known of texts) this.#send(Array.from(known).slice(0, MAX_CUT));
     } else this.#send(this.#isCutting ? characters.slice(0, MAX_CUT) : characters);
   }
 

@@ -10,6 +10,9 @@ import { compareElements, parseElement } from "./path_element.ts";
 /** Sets that were read, by the tree they came from: stored objects are frozen, and read again on each write. */
 const known = new WeakMap<object, FieldSet>();
 
+/** And trees that were written, by their set: most managers own after a write what they owned before. */
+const written = new WeakMap<FieldSet, JsonObject>();
+
 /** Reads a tree; the error is for our eyes only, since a client's bad tree counts as none. */
 export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   if (tree === undefined || tree === null) return ok(NO_FIELDS);
@@ -22,10 +25,13 @@ export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   return ok(set);
 }
 
-/** Writes a tree with its keys in upstream's order, so that it comes out byte for byte the same. */
+/** Writes a tree with its keys in upstream's order, so that it comes out byte for byte the same; not to be changed. */
 export function formatFieldsV1(set: FieldSet): JsonObject {
-  const tree = formatSet(set);
-  known.set(tree, set);
+  let tree = written.get(set);
+  if (tree === undefined) {
+    written.set(set, tree = formatSet(set));
+    known.set(tree, set);
+  }
   return tree;
 }
 
