@@ -1,7 +1,7 @@
 /** The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (csr-api.md section 3.1). */
 import { Buffer } from "node:buffer";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { BYTES, WireReader } from "./_wire_reader.ts";
+import { WireWriter } from "./_wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 
 /** What an envelope says of the bytes inside. */
@@ -17,7 +17,10 @@ const MAGIC: readonly number[] = [0x6b, 0x38, 0x73, 0x00];
 
 /** Wraps an encoded object. */
 export function encodeEnvelope(apiVersion: string, kind: string, raw: Uint8Array): Uint8Array<ArrayBuffer> {
-  return beginEnvelope(apiVersion, kind, raw.length).raw(raw).raw(END).finish();
+  const writer = new WireWriter();
+  writer.raw(END);
+  writer.bytes(2, raw);
+  return beginEnvelope(writer, apiVersion, kind);
 }
 
 /** The same around an object that is long: its pieces are pieces of the answer. */
@@ -26,19 +29,22 @@ export function encodeEnvelopeOfPieces(
   kind: string,
   raw: readonly Uint8Array[],
 ): readonly Uint8Array[] {
-  const length = raw.reduce((sum, piece) => sum + piece.length, 0);
-  return [beginEnvelope(apiVersion, kind, length).finish(), ...raw, END];
+  const writer = new WireWriter();
+  writer.messageHead(2, raw.reduce((sum, piece) => sum + piece.length, 0));
+  return [beginEnvelope(writer, apiVersion, kind), ...raw, END];
 }
 
 /** contentEncoding and contentType, always written and always empty. */
 const END = Uint8Array.from([0x1a, 0, 0x22, 0]);
 
-/** All that stands before an object. */
-function beginEnvelope(apiVersion: string, kind: string, length: number): BinaryWriter {
-  const writer = new BinaryWriter().raw(Uint8Array.from(MAGIC));
-  writer.tag(1, WireType.LengthDelimited).fork();
-  writer.tag(1, WireType.LengthDelimited).string(apiVersion).tag(2, WireType.LengthDelimited).string(kind);
-  return writer.join().tag(2, WireType.LengthDelimited).uint32(length);
+/** Puts all before an object that stands before it, and ends the writing. */
+function beginEnvelope(writer: WireWriter, apiVersion: string, kind: string): Uint8Array<ArrayBuffer> {
+  const before = writer.size;
+  writer.string(2, kind);
+  writer.string(1, apiVersion);
+  writer.message(1, before);
+  writer.raw(MAGIC);
+  return writer.finish();
 }
 
 /** Unwraps a body; throws `DecodeError` with the serializer's text (apimachinery `protobuf.go`). */

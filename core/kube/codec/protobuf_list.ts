@@ -1,12 +1,11 @@
 /** Lists in protobuf; items may come encoded already, so that a long list is a concatenation. */
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { ListMeta } from "../meta.ts";
 import { listSchemaOf } from "../kinds/list.ts";
 import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { apiVersionOf, type Kind } from "../schema.ts";
 import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
-import { encodeMessage } from "./protobuf_write.ts";
+import { encodeField } from "./protobuf_write.ts";
 
 /** A list as it was read. */
 export interface DecodedList {
@@ -21,7 +20,7 @@ export function encodeList(kind: Kind, listMeta: ListMeta, items: Iterable<objec
 
 /** Encodes an object as it stands in a list. */
 export function encodeListItem(kind: Kind, object: object): Uint8Array {
-  return new BinaryWriter().tag(2, WireType.LengthDelimited).bytes(encodeMessage(kind.schema, object)).finish();
+  return encodeField(2, kind.schema, object);
 }
 
 /** Encodes a list with its envelope from items that `encodeListItem` made, which are pieces of the answer themselves. */
@@ -30,8 +29,8 @@ export function encodeListOfItems(
   listMeta: ListMeta,
   items: readonly Uint8Array[],
 ): readonly Uint8Array[] {
-  const meta = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(encodeMessage(listMetaSchema, listMeta));
-  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, [meta.finish(), ...items]);
+  const meta = encodeField(1, listMetaSchema, listMeta);
+  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, [meta, ...items]);
 }
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */

@@ -2,7 +2,8 @@
  * The frames of a protobuf watch: four bytes of length, big-endian, then a bare `WatchEvent` whose object is a full
  * envelope (api-wire.md section 9.1).
  */
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { WireWriter } from "./_wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 import { decodeEnvelope, type Envelope } from "./protobuf_envelope.ts";
 
@@ -19,12 +20,13 @@ const LENGTH_BYTES = 4;
 
 /** Encodes one event around the envelope of its object. */
 export function encodeWatchFrame(type: string, envelope: Uint8Array): Uint8Array<ArrayBuffer> {
-  const writer = new BinaryWriter().raw(new Uint8Array(LENGTH_BYTES));
-  writer.tag(1, WireType.LengthDelimited).string(type);
-  writer.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(envelope).join();
-  const frame = writer.finish();
-  new DataView(frame.buffer).setUint32(0, frame.length - LENGTH_BYTES);
-  return frame;
+  const writer = new WireWriter();
+  writer.bytes(1, envelope);
+  writer.message(2, 0);
+  writer.string(1, type);
+  const { size } = writer;
+  writer.raw([size >>> 24, size >>> 16, size >>> 8, size]);
+  return writer.finish();
 }
 
 /** Takes the bytes of a watch as they arrive and gives back whole events. */

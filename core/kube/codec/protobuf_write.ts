@@ -1,21 +1,32 @@
-/** Writes messages as gogo does: by number, scalars that are no pointers always, maps sorted by key. */
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+/**
+ * Writes messages as gogo does: by number, scalars that are no pointers always, maps sorted by key. As in gogo all of it
+ * is written from the end.
+ */
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "./_order.ts";
 import { type FieldPlan, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
-import { decodeBase64 } from "./base64.ts";
+import { WireWriter } from "./_wire_writer.ts";
 import { instantOf } from "./time.ts";
 
 /** Encodes an object, without envelope. Fields that are missing count as zero. */
 export function encodeMessage(schema: MessageSchema, object: object): Uint8Array<ArrayBuffer> {
-  const writer = new BinaryWriter();
+  const writer = new WireWriter();
   writeMessage(writer, planOf(schema), object as Readonly<Record<string, unknown>>);
   return writer.finish();
 }
 
+/** Encodes an object as a field of the message around it. */
+export function encodeField(number: number, schema: MessageSchema, object: object): Uint8Array<ArrayBuffer> {
+  const writer = new WireWriter();
+  writeMessage(writer, planOf(schema), object as Readonly<Record<string, unknown>>);
+  writer.message(number, 0);
+  return writer.finish();
+}
+
 /** Writes the fields of a message in the order of their numbers. */
-function writeMessage(writer: BinaryWriter, plan: MessagePlan, object: Readonly<Record<string, unknown>>): void {
-  for (const field of plan.byNumberOrder) {
+function writeMessage(writer: WireWriter, plan: MessagePlan, object: Readonly<Record<string, unknown>>): void {
+  for (let i = plan.byNumberOrder.length - 1; i >= 0; i--) {
+    const field = plan.byNumberOrder[i]!;
     const value = object[field.name];
     if (value === undefined || value === null) {
       if (field.schema.presence !== "optional") writeZero(writer, field);
@@ -24,30 +35,29 @@ function writeMessage(writer: BinaryWriter, plan: MessagePlan, object: Readonly<
 }
 
 /** Nil lists, maps and bytes are not written; everything else is, also when zero. */
-function writeZero(writer: BinaryWriter, field: FieldPlan): void {
+function writeZero(writer: WireWriter, field: FieldPlan): void {
   const { kind } = field.type;
   if (kind === "list" || kind === "map" || kind === "bytes") return;
-  if (kind === "time" || kind === "microTime" || kind === "json") {
-    writer.tag(field.schema.number, WireType.LengthDelimited).fork().join();
-  } else writeField(writer, field.schema.number, field.type, zeroOf(field.type));
+  if (kind === "time" || kind === "microTime" || kind === "json") writer.message(field.schema.number, writer.size);
+  else writeField(writer, field.schema.number, field.type, zeroOf(field.type));
 }
 
-function writeField(writer: BinaryWriter, number: number, type: FieldType, value: unknown): void {
+function writeField(writer: WireWriter, number: number, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "string":
-      writer.tag(number, WireType.LengthDelimited).string(String(value));
+      writer.string(number, String(value));
       break;
     case "bytes":
-      writer.tag(number, WireType.LengthDelimited).bytes(decodeBase64(String(value)));
+      writer.base64(number, String(value));
       break;
     case "int32":
-      writer.tag(number, WireType.Varint).int32(Number(value));
+      writer.int32(number, Number(value));
       break;
     case "int64":
-      writer.tag(number, WireType.Varint).int64(Number(value));
+      writer.int64(number, Number(value));
       break;
     case "bool":
-      writer.tag(number, WireType.Varint).bool(value === true);
+      writer.bool(number, value === true);
       break;
     case "list":
       writeList(writer, number, type, value);
@@ -55,15 +65,16 @@ function writeField(writer: BinaryWriter, number: number, type: FieldType, value
     case "map":
       writeMap(writer, number, type.of, value as Readonly<Record<string, unknown>>);
       break;
-    default:
-      writer.tag(number, WireType.LengthDelimited).fork();
+    default: {
+      const before = writer.size;
       writeBody(writer, type, value);
-      writer.join();
+      writer.message(number, before);
+    }
   }
 }
 
 /** The inside of a field that is a message of its own. */
-function writeBody(writer: BinaryWriter, type: FieldType, value: unknown): void {
+function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "message":
       writeMessage(writer, planOf(type.message()), value as Readonly<Record<string, unknown>>);
@@ -71,37 +82,36 @@ function writeBody(writer: BinaryWriter, type: FieldType, value: unknown): void 
     case "time":
     case "microTime": {
       const { seconds, nanos } = instantOf(String(value));
-      writer.tag(1, WireType.Varint).int64(seconds).tag(2, WireType.Varint).int32(type.kind === "time" ? 0 : nanos);
+      writer.int32(2, type.kind === "time" ? 0 : nanos);
+      writer.int64(1, seconds);
       break;
     }
     case "json":
-      writer.tag(1, WireType.LengthDelimited).string(JSON.stringify(value));
+      writer.string(1, JSON.stringify(value));
       break;
     case "quantity":
-      writer.tag(1, WireType.LengthDelimited).string(String(value));
+      writer.string(1, String(value));
   }
 }
 
-function writeList(writer: BinaryWriter, number: number, type: FieldType & { kind: "list" }, value: unknown): void {
+function writeList(writer: WireWriter, number: number, type: FieldType & { kind: "list" }, value: unknown): void {
+  const before = writer.size;
   const items = value as readonly unknown[];
-  if (type.wrapped === true) {
-    writer.tag(number, WireType.LengthDelimited).fork();
-    for (const item of items) writeField(writer, 1, type.of, item);
-    writer.join();
-  } else for (const item of items) writeField(writer, number, type.of, item);
+  for (let i = items.length - 1; i >= 0; i--) writeField(writer, type.wrapped === true ? 1 : number, type.of, items[i]);
+  if (type.wrapped === true) writer.message(number, before);
 }
 
 function writeMap(
-  writer: BinaryWriter,
+  writer: WireWriter,
   number: number,
   of: FieldType,
   map: Readonly<Record<string, unknown>>,
 ): void {
   const valueType: FieldType = of.kind === "list" ? { ...of, wrapped: true } : of;
-  for (const key of sortedKeys(map)) {
-    writer.tag(number, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.LengthDelimited).string(key);
+  for (const key of sortedKeys(map).reverse()) {
+    const before = writer.size;
     writeField(writer, 2, valueType, map[key] ?? zeroOf(of) ?? []);
-    writer.join();
+    writer.string(1, key);
+    writer.message(number, before);
   }
 }
