@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { toBase64 } from "../../tests/support/csr_builder.ts";
+import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { encodePem } from "../pki/pem.ts";
+import { findCertificateFault, findLeafCertificate } from "./certificate.ts";
+
+const ca = await createSigningCa();
+const { certificate: { notBefore, notAfter } } = ca;
+const CA = encodePem("CERTIFICATE", ca.certificate.der);
+const LEAF = await issueClientCertificate(ca, notBefore, notAfter);
+const NAME = findLeafCertificate(toBase64(LEAF))?.subject.commonName;
+const CUT = encodePem("CERTIFICATE", ca.certificate.der.slice(0, 100));
+
+for (
+  const { name, pem, fault, leaf } of [
+    { name: "a leaf", pem: LEAF, fault: undefined, leaf: NAME },
+    { name: "a chain", pem: LEAF + CA, fault: undefined, leaf: NAME },
+    { name: "text around blocks", pem: `before\n${CA}between\n${LEAF}after`, fault: undefined, leaf: "test-ca" },
+    { name: "no block", pem: "text", fault: "must contain at least one CERTIFICATE PEM block", leaf: undefined },
+    {
+      name: "another label",
+      pem: LEAF.replaceAll("CERTIFICATE", "THING"),
+      fault: 'only CERTIFICATE PEM blocks are allowed, found "THING"',
+      leaf: NAME,
+    },
+    {
+      name: "another label behind the leaf",
+      pem: LEAF + CA.replaceAll("CERTIFICATE", "THING"),
+      fault: 'only CERTIFICATE PEM blocks are allowed, found "THING"',
+      leaf: NAME,
+    },
+    {
+      name: "headers",
+      pem: LEAF.replace("-----\n", "-----\nA: b\n\n"),
+      fault: "no PEM block headers are permitted",
+      leaf: NAME,
+    },
+    {
+      name: "nothing in the block",
+      pem: encodePem("CERTIFICATE", new Uint8Array()),
+      fault: "found CERTIFICATE PEM block containing 0 certificates",
+      leaf: undefined,
+    },
+    { name: "half a certificate", pem: CUT, fault: "x509: malformed certificate", leaf: undefined },
+    { name: "half a certificate behind the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
+  ]
+) {
+  test(`findCertificateFault() and findLeafCertificate() say the same each time: ${name}`, () => {
+    const certificate = toBase64(pem);
+    for (let time = 0; time < 3; time++) {
+      assert.equal(findCertificateFault(certificate), fault);
+      assert.equal(findLeafCertificate(certificate)?.subject.commonName, leaf);
+    }
+  });
+}
+
+test("findLeafCertificate() reads a text once, also after the validation, and forgets what others follow", () => {
+  const certificate = toBase64(`remembered\n${LEAF}`);
+  assert.equal(findCertificateFault(certificate), undefined);
+  const leaf = findLeafCertificate(certificate);
+  assert.equal(findLeafCertificate(certificate), leaf);
+  for (let other = 0; other < 1_000; other++) findLeafCertificate(toBase64(`${other}\n${CUT}`));
+  assert.notEqual(findLeafCertificate(certificate), leaf);
+  assert.deepEqual(findLeafCertificate(certificate), leaf);
+});
+
+test("findLeafCertificate() does not remember long texts", () => {
+  const certificate = toBase64(`${"x".repeat(10_000)}\n${LEAF}`);
+  assert.notEqual(findLeafCertificate(certificate), findLeafCertificate(certificate));
+});
