@@ -1,6 +1,6 @@
-/** The program. The only file that touches the process. */
+/** Where the program begins that is not the released file. */
 import process from "node:process";
-import { runProcess } from "./process_io.ts";
-import { run } from "./run.ts";
+import { keepCompiled } from "./compile_cache.ts";
 
-runProcess(process, run);
+keepCompiled(process);
+import("./program.ts");

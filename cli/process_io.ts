@@ -1,4 +1,4 @@
-/** A process as `Io`: streams, environment, signals, exit. `main.ts` hands the process in. */
+/** A process as `Io`: streams, environment, signals, exit. `program.ts` hands the process in. */
 import type { WriteStream } from "node:tty";
 import { AppError, messageOf } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";

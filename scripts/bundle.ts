@@ -1,5 +1,5 @@
 /**
- * Bundles `cli/main.ts` as the released file carries it, and runs the result on Node: proof that no source awaits at top
+ * Bundles `cli/program.ts` as the released file carries it, and runs the result on Node: proof that no source awaits at top
  * level, reads `import.meta` or a file beside itself.
  */
 import { mkdtemp, rm } from "node:fs/promises";

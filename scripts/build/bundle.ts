@@ -1,5 +1,5 @@
 /**
- * `cli/main.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that commands
+ * `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that commands
  * load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
 import { build, type BuildOptions, type Metafile, transform, type TransformOptions } from "esbuild";
@@ -60,7 +60,7 @@ export async function bundle(
   const { outputFiles, metafile } = await build({
     ...SPLIT,
     absWorkingDir: root,
-    entryPoints: [join(root, "cli", "main.ts")],
+    entryPoints: [{ in: join(root, "cli", "program.ts"), out: basename(ENTRY, ".js") }],
     define: { TLSBOOT_BUILD: JSON.stringify(facts) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
