@@ -1,5 +1,6 @@
 /** Everything a command sees of the world: streams, environment, clock, randomness. Tests hand in their own. */
 import type { Clock, Random } from "../core/ports.ts";
+import type { Heap } from "./heap.ts";
 
 /** A stream that text is written to. */
 export interface OutputStream {
@@ -37,4 +38,6 @@ export interface Io {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
+  /** Undefined where the runtime does not let itself be asked. */
+  readonly heap: Heap | undefined;
 }

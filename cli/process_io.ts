@@ -2,6 +2,7 @@
 import type { WriteStream } from "node:tty";
 import { AppError, messageOf } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
+import { createSystemHeap } from "./heap.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
 import { readHidden } from "./hidden_input.ts";
 import { createSystemClock, createSystemRandom } from "./system.ts";
@@ -48,6 +49,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
     versions: process.versions,
     clock: createSystemClock(),
     random: createSystemRandom(),
+    heap: createSystemHeap(process),
   };
 }
 

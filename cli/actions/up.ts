@@ -41,7 +41,8 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const logger = createRoleLogger(input, io);
   const files = createFilePort();
   const keys = createCaKeys(settings, io, files, signal);
-  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
+  const { clock, random, heap, cwd, stdout } = io;
+  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
   const policies = await followPolicies(settings, deps);

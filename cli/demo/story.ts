@@ -70,7 +70,8 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   const { io, files, logger } = options;
   const narrator = createNarrator(io, options);
   const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
-  const deps = { files, clock: io.clock, random: io.random, logger, cwd: io.cwd, stdout: io.stdout, keys };
+  const { clock, random, heap, cwd, stdout } = io;
+  const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
   const show = (path: string): string => displayPath(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 

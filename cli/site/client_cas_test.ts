@@ -29,6 +29,7 @@ test("a --client-ca-file that changes while a site runs changes which CAs a sign
       logger,
       cwd: folder.path,
       keys: createPlainKeys(),
+      heap: undefined,
       stdout: { write: () => {} },
     },
     () => [],

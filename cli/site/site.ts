@@ -24,6 +24,7 @@ import { ensureAuthorities, type SiteAuthorities } from "../authority/site_autho
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import type { Heap } from "../heap.ts";
 import { openAuditLog } from "./audit_log.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
 import { createSiteMetrics, type SiteMetrics, tellExpiry, tellServingExpiry } from "./site_metrics.ts";
@@ -34,6 +35,7 @@ import { ensureFormat } from "./data_format.ts";
 import { assertPlace } from "./etcd_place.ts";
 import { openStorage } from "./storage.ts";
 import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
+import { keepHeapSmall } from "./quiet_heap.ts";
 import { readRequired } from "./required_file.ts";
 
 /** What a site needs of the machine. */
@@ -44,6 +46,8 @@ export interface SiteDeps {
   readonly logger: Logger;
   readonly cwd: string;
   readonly keys: CaKeys;
+  /** Undefined where it cannot be asked to give memory back. */
+  readonly heap: Heap | undefined;
   /** Gets audit lines for `--audit-log-path -`. */
   readonly stdout: { write(text: string): void };
 }
@@ -136,6 +140,7 @@ export async function startSite(
       checks: [storageSpaceCheck(dir.root, settings.storageMinFree)],
     }, { ...deps, storage }),
   );
+  if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
   const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
   const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
   tellExpiry(metrics.expiry, authorities, serving);

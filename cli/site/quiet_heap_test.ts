@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { keepHeapSmall } from "./quiet_heap.ts";
+
+/** Looks at a heap whose work is told for each two seconds; answers after which of them it collected. */
+async function collectionsOf(shares: readonly number[], usedBytes = 50e6): Promise<readonly number[]> {
+  const clock = createFakeClock();
+  const collections: number[] = [];
+  let look = 0;
+  let isCollecting = false;
+  const heap = {
+    busyShare() {
+      // The second look tells of the collection itself.
+      if (isCollecting) {
+        isCollecting = false;
+        return 1;
+      }
+      return shares[look++] ?? 0;
+    },
+    usedBytes: () => usedBytes,
+    collect() {
+      collections.push(look);
+      isCollecting = true;
+    },
+  };
+  {
+    using _kept = keepHeapSmall(heap, { clock, logger: createMemoryLogger() });
+    await clock.advance(2_000 * shares.length);
+  }
+  assert.equal(clock.sleepers, 0);
+  return collections;
+}
+
+for (
+  const { name, shares, want } of [
+    { name: "once after the start", shares: [0, 0, 0, 0, 0, 0], want: [2] },
+    { name: "not while there is work", shares: [0.9, 0, 0.06, 0, 0.06, 0], want: [] },
+    { name: "after each time of work", shares: [1, 0.01, 0.05, 0, 1, 0, 0, 0], want: [3, 7] },
+    { name: "not for what hardly is work", shares: [0, 0, 0.05, 0.04, 0.05, 0.05], want: [2] },
+  ]
+) {
+  test(`keepHeapSmall() collects ${name}`, async () => {
+    assert.deepEqual(await collectionsOf(shares), want);
+  });
+}
+
+test("keepHeapSmall() leaves a large heap to V8", async () => {
+  assert.deepEqual(await collectionsOf([0, 0, 0], 201e6), []);
+});
+
+test("keepHeapSmall() says once that it cannot go on", async () => {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const heap = { busyShare: () => 0, usedBytes: () => 0, collect: () => assert.fail("not here") };
+  using _kept = keepHeapSmall(heap, { clock, logger });
+  await clock.advance(20_000);
+  assert.deepEqual(logger.entries.map(({ level, fields }) => [level, fields["error"]]), [["warn", "not here"]]);
+});
