@@ -157,7 +157,15 @@ export function valueOf(secret: Secret, key: string): string {
   return text;
 }
 
+const expirations = new WeakMap<Secret, TokenFacts["expiration"]>();
+
 function expirationOf(secret: Secret): TokenFacts["expiration"] {
+  let expiration = expirations.get(secret);
+  if (expiration === undefined) expirations.set(secret, expiration = readExpiration(secret));
+  return expiration;
+}
+
+function readExpiration(secret: Secret): TokenFacts["expiration"] {
   const text = valueOf(secret, "expiration");
   if (text === "") return { kind: "never" };
   const at = parseRfc3339(text);

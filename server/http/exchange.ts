@@ -47,16 +47,27 @@ export function headerOf({ request, repeated }: Exchange, name: string): string 
 
 /** First values of repeated headers, from names and values in turn; undefined when none is repeated. */
 export function repeatedHeaders(raw: readonly string[]): ReadonlyMap<string, string> | undefined {
-  let repeated: Map<string, string> | undefined;
+  if (raw.length <= 2 * FEW_HEADERS && !hasRepeated(raw)) return undefined;
+  const first = new Map<string, string>();
+  const repeated = new Map<string, string>();
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase();
-    const known = seen.get(name);
-    if (known === undefined) seen.set(name, raw[index + 1]!);
-    else (repeated ??= new Map()).set(name, known);
+    const known = first.get(name);
+    if (known === undefined) first.set(name, raw[index + 1]!);
+    else repeated.set(name, known);
   }
-  seen.clear();
-  return repeated;
+  return repeated.size === 0 ? undefined : repeated;
 }
 
-/** The headers of the request that is being looked at: most have no repeated ones, and need no map of their own. */
-const seen = new Map<string, string>();
+/** Up to so many, comparing each with each takes less than a map. */
+const FEW_HEADERS = 32;
+
+function hasRepeated(raw: readonly string[]): boolean {
+  for (let index = 2; index < raw.length; index += 2) {
+    const name = raw[index]!;
+    for (let before = 0; before < index; before += 2) {
+      if (raw[before]!.length === name.length && raw[before]!.toLowerCase() === name.toLowerCase()) return true;
+    }
+  }
+  return false;
+}

@@ -305,7 +305,8 @@ function lastOverHttp2(answer: Answer, session: ServerHttp2Session): Answer {
   return { ...answer, headers };
 }
 
-const peers = new WeakMap<object, PeerCertificate>();
+/** Of each connection, once it was asked for; null for none. */
+const peers = new WeakMap<object, PeerCertificate | null>();
 
 /** The HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is gone already. */
 function sessionOf(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
@@ -337,15 +338,17 @@ function connectionOf(
  * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
  */
 function peerOf(socket: TLSSocket): PeerCertificate | undefined {
-  const known = peers.get(socket);
-  if (known !== undefined) return known;
+  let peer = peers.get(socket);
+  if (peer === undefined) peers.set(socket, peer = readPeer(socket));
+  return peer ?? undefined;
+}
+
+function readPeer(socket: TLSSocket): PeerCertificate | null {
   const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
-  if (shown === undefined || shown === null || shown.raw === undefined) return undefined;
-  const peer: PeerCertificate = socket.authorized === true
+  if (shown === undefined || shown === null || shown.raw === undefined) return null;
+  return socket.authorized === true
     ? { kind: "verified", chain: chainOf(shown) }
     : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
-  peers.set(socket, peer);
-  return peer;
 }
 
 function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
