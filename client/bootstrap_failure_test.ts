@@ -12,7 +12,6 @@ import {
   HOUR_MS,
   KEY,
   NOW,
-  TURNS,
 } from "../tests/support/bootstrap_fixture.ts";
 import { failure } from "../tests/support/fake_api.ts";
 import { until } from "../tests/support/fake_clock.ts";
@@ -54,7 +53,7 @@ const REFUSED: readonly Case[] = [
     arrange: ({ api }) => {
       api.onCreate = async (csr) => {
         await api.arrival(/watch=true/);
-        await until(() => api.openWatches > 0, TURNS);
+        await until(() => api.openWatches > 0);
         api.remove(csr.metadata.name ?? "");
       };
     },

@@ -13,7 +13,6 @@ import { createObjectStore } from "./object_store.ts";
 import { createTlsTransport, type TlsTransport } from "./transport.ts";
 
 const COLLECTION = "/api/v1/configmaps";
-const TURNS = 1_000_000;
 
 interface Fixture extends AsyncDisposable {
   readonly api: FakeApi;
@@ -58,7 +57,7 @@ async function fixture(edit: { readonly fieldSelector?: string } = {}): Promise<
       })();
     },
     async sees(...changes) {
-      await until(() => seen.length >= changes.length, TURNS);
+      await until(() => seen.length >= changes.length);
       assert.deepEqual(seen.splice(0), changes);
     },
     async [Symbol.asyncDispose]() {
@@ -169,7 +168,7 @@ test("changes() lists in pages and starts over when a page has expired", async (
   for (let number = 0; number < 501; number++) f.api.put(object(`o${String(number).padStart(3, "0")}`));
   f.api.intercept = ({ query }) => query.has("continue") ? failure(410, "Expired", "too old") : undefined;
   f.follow();
-  await until(() => f.seen.includes("synced"), TURNS);
+  await until(() => f.seen.includes("synced"));
   assert.equal(f.seen.length, 502);
   const lists = f.api.requests.filter((request) => !request.includes("watch="));
   assert.deepEqual(lists, [

@@ -1,9 +1,11 @@
 /**
  * Makes the stored form of an object: its revision in `metadata.resourceVersion`, its JSON encoded once. The bytes are
- * what is kept; the object is kept beside them while it is the newest of its key, and read from them afterwards.
+ * what is kept; objects, which take several times as much, are kept beside them for what was written or looked at last,
+ * while it is the newest of its key, and read from the bytes otherwise.
  */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
+import { LastUsed } from "./_last_used.ts";
 import type { Stored } from "./storage.ts";
 
 /** The state that a write of `revision` makes of an object. */
@@ -23,10 +25,16 @@ export function releaseObject(stored: Stored | undefined): void {
   if (stored instanceof KeptStored) stored.release();
 }
 
+/** Objects of so much JSON are kept: some two thousand requests. */
+const KEPT_JSON_BYTES = 2 * 1_048_576;
+const kept = new LastUsed<KeptStored>(KEPT_JSON_BYTES);
+
 class KeptStored implements Stored {
   readonly key: string;
   readonly revision: number;
   readonly bytes: Uint8Array;
+  /** Looked at since the last time that it could have been let go. */
+  isUsed = false;
   #object: KubeObject | undefined;
   #isHistory = false;
 
@@ -35,13 +43,24 @@ class KeptStored implements Stored {
     this.revision = revision;
     this.bytes = bytes;
     this.#object = object;
+    if (object !== undefined) kept.add(this, bytes.length);
   }
 
   get object(): KubeObject {
-    if (this.#object !== undefined) return this.#object;
+    if (this.#object !== undefined) {
+      this.isUsed = true;
+      return this.#object;
+    }
     const object = JSON.parse(decoder.decode(this.bytes)) as KubeObject;
-    if (!this.#isHistory) this.#object = object;
+    if (!this.#isHistory) {
+      this.#object = object;
+      kept.add(this, this.bytes.length);
+    }
     return object;
+  }
+
+  letGo(): void {
+    this.#object = undefined;
   }
 
   release(): void {

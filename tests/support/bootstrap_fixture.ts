@@ -29,8 +29,6 @@ export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 export const HOUR_MS = 3_600_000;
 /** The collection. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** Turns of the event loop that sockets may take. */
-export const TURNS = 1_000_000;
 /** Where the key waits. */
 export const KEY = "/node/pki/kubelet-client.key.tmp";
 /** The link to the current pair. */

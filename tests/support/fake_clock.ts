@@ -83,11 +83,18 @@ export async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** Turns the event loop until a condition holds; for work such as cryptography that takes real turns, not fake time. */
-export async function until(condition: () => boolean, turns = 10_000): Promise<void> {
-  for (let turn = 0; turn < turns; turn += 1) {
+/** For so many turns nothing but the event loop is waited for; a disk takes longer. */
+const QUICK_TURNS = 1_000;
+const LOOK_EVERY_MS = 5;
+const LOOK_FOR_MS = 20_000;
+
+/** Turns the event loop until a condition holds: for cryptography and disks, which take real turns and no fake time. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + LOOK_FOR_MS;
+  for (let turn = 0; Date.now() < end; turn += 1) {
     if (condition()) return;
-    await settle(1);
+    if (turn < QUICK_TURNS) await settle(1);
+    else await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
   throw new Error("the condition never came true");
 }
