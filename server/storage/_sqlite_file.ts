@@ -38,8 +38,8 @@ export interface DatabaseFile {
   assertInPlace(): void;
   /** Puts on disk what is committed: until then it is in the log, and lost with the machine's power. */
   sync(): Promise<void>;
-  /** Puts all that is committed into the database itself and on disk, and empties the log. */
-  beginLog(): void;
+  /** Writes every page anew and puts it on disk, and empties the log. */
+  rewrite(): void;
   close(): void;
 }
 
@@ -78,7 +78,8 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
     close,
     // There is none before the first commit.
     sync: async () => await sync(log ??= openSync(`${realpathSync(path)}-wal`, "r+")),
-    beginLog() {
+    rewrite() {
+      database.exec("VACUUM");
       const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
       if (answer?.["busy"] !== 0) throw new Error("the database is in use");
     },
@@ -122,6 +123,8 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("COMMIT");
   chmodSync(path, PRIVATE);
   database.exec("PRAGMA journal_mode = WAL");
+  // What a rewrite needs for a while: the disk it would be on may be the one that fails.
+  database.exec("PRAGMA temp_store = MEMORY");
   // Of a commit `sync` takes care; SQLite of the order in which the log, its beginnings and the database reach the disk.
   database.exec("PRAGMA synchronous = NORMAL");
 }

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import type { EngineStart } from "./_engine.ts";
+import type { EngineStart, Known, KnownState } from "./_engine.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
 import type { Journal } from "./_journaled_storage.ts";
 import { corruptError, ioError } from "./_sqlite_errors.ts";
@@ -28,19 +28,20 @@ interface Row {
 /** Commits to an open file. */
 export class SqliteJournal implements Journal {
   readonly #file: DatabaseFile;
+  readonly #known: () => Known;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #insert: StatementSync;
   readonly #forget: StatementSync;
   readonly #setCompacted: StatementSync;
   readonly #touch: StatementSync;
-  #failed = false;
-  /** Revisions that SQLite has committed and the disk may not have. */
-  #doubtful: readonly number[] = [];
+  #health: "good" | "failed" | "doubtful" = "good";
 
-  constructor(file: DatabaseFile) {
+  /** `known` tells all that was acknowledged and that somebody can still ask for. */
+  constructor(file: DatabaseFile, known: () => Known) {
     const { database } = file;
     this.#file = file;
+    this.#known = known;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     this.#insert = database.prepare("INSERT INTO changes (revision, key, value, checksum, at) VALUES (?, ?, ?, ?, ?)");
@@ -50,11 +51,10 @@ export class SqliteJournal implements Journal {
   }
 
   async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
-    if (this.#failed) this.#recover();
+    this.#recover();
     this.#transact(() => {
       for (const { event: { revision, key, current }, at } of changes) {
-        const value = current?.bytes ?? null;
-        this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
+        this.#write({ revision, key, value: current?.bytes ?? null }, at);
       }
       if (compaction === undefined) return;
       for (const revision of compaction.forgotten) this.#forget.run(revision);
@@ -63,46 +63,63 @@ export class SqliteJournal implements Journal {
     try {
       await this.#file.sync();
     } catch (error) {
-      this.#failed = true;
-      this.#doubtful = changes.map(({ event }) => event.revision);
+      this.#health = "doubtful";
       throw ioError("cannot write the storage", error);
     }
   }
 
   /** After a failed commit it tries whether the disk is well, so that health returns before the next write does. */
   check(): void {
-    if (this.#failed) this.#recover();
-    else this.#assertInPlace();
+    if (this.#health === "good") this.#attempt(() => this.#file.assertInPlace());
+    else this.#recover();
   }
 
   close(): void {
     this.#file.close();
   }
 
-  #assertInPlace(): void {
-    try {
-      this.#file.assertInPlace();
-    } catch (error) {
-      throw ioError("cannot write the storage", error);
+  /** Throws AppError `io` while the disk is not well. */
+  #recover(): void {
+    switch (this.#health) {
+      case "good":
+        return;
+      case "failed":
+        this.#transact(() => void this.#touch.run());
+        break;
+      case "doubtful":
+        this.#rewrite();
     }
+    this.#health = "good";
   }
 
   /**
-   * Takes back what nobody was told of, and begins a new log: a sync that succeeds after one that failed says nothing of
-   * what the first was for.
+   * Writes everything anew, without what nobody was told of. When the disk says that it could not keep something, it may
+   * have kept any part of it, and will not say so again (fsync(2)); what it gives back of it is then not to be relied on,
+   * not even where other rows of the same pages are concerned.
    */
-  #recover(): void {
+  #rewrite(): void {
+    const { compactedRevision, states } = this.#known();
     this.#transact(() => {
-      for (const revision of this.#doubtful) this.#forget.run(revision);
-      this.#touch.run();
+      const { database } = this.#file;
+      const times = readTimes(database);
+      let at = 0;
+      database.exec("DELETE FROM changes");
+      for (const state of states) this.#write(state, at = times.get(state.revision) ?? at);
+      database.exec(`DELETE FROM numbers; INSERT INTO numbers VALUES ('compacted_revision', ${compactedRevision})`);
     });
+    this.#attempt(() => this.#file.rewrite());
+  }
+
+  #write({ revision, key, value }: KnownState, at: number): void {
+    this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
+  }
+
+  #attempt(act: () => void): void {
     try {
-      this.#file.beginLog();
+      act();
     } catch (error) {
       throw ioError("cannot write the storage", error);
     }
-    this.#doubtful = [];
-    this.#failed = false;
   }
 
   #transact(write: () => void): void {
@@ -113,7 +130,7 @@ export class SqliteJournal implements Journal {
       write();
       this.#commit.run();
     } catch (error) {
-      this.#failed = true;
+      if (this.#health === "good") this.#health = "failed";
       this.#tryToLeaveTransaction();
       throw ioError("cannot write the storage", error);
     }
@@ -166,6 +183,15 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
     newest = Math.max(newest, revision);
   }
   return { start: { revision: newest, compactedRevision, base: base ?? [...living.values()], changes }, writtenAt };
+}
+
+/** When each row was made. */
+function readTimes(database: DatabaseSync): ReadonlyMap<number, number> {
+  const times = new Map<number, number>();
+  for (const { revision, at } of database.prepare("SELECT revision, at FROM changes").iterate()) {
+    times.set(Number(revision), Number(at));
+  }
+  return times;
 }
 
 function* readRows(database: DatabaseSync): Generator<Row> {

@@ -20,7 +20,9 @@ export interface RestoredDatabase extends Disposable {
 /** Makes an empty one at a path where nothing is. AppError as `openSqliteStorage`. */
 export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
   try {
-    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })));
+    // What is made is thrown away as soon as a part of it fails.
+    const known = () => ({ compactedRevision: 0, states: [] });
+    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })), known);
     return {
       async add(objects) {
         const changes = objects.map(({ key, revision, bytes }) => ({

@@ -38,14 +38,16 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
     const file = openDatabaseFile(path, openDatabase, deps.sync);
     try {
       const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
+      const engine = new Engine(start);
+      const journal = new SqliteJournal(file, () => engine.known());
       return new JournaledStorage({
         ...DEFAULT_TIMES,
         ...deps,
         name: path,
-        engine: new Engine(start),
+        engine,
         journal: deps.observer === undefined
-          ? new SqliteJournal(file)
-          : observeJournal(new SqliteJournal(file), deps.observer, () => clock.elapsedMs()),
+          ? journal
+          : observeJournal(journal, deps.observer, () => clock.elapsedMs()),
         logger,
         writtenAt,
         schedule: setImmediate,
