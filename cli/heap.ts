@@ -17,6 +17,7 @@ export interface Heap {
 export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "memoryUsage">): Heap | undefined {
   if (process.versions["deno"] !== undefined) return undefined;
   let since = performance.eventLoopUtilization();
+  let collectNow: ((options: object) => void) | undefined;
   return {
     busyShare() {
       const now = performance.eventLoopUtilization();
@@ -26,9 +27,18 @@ export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "mem
     },
     usedBytes: () => process.memoryUsage().heapUsed,
     collect() {
-      // Contexts that are made from then on have it; Node gives it to nobody otherwise.
-      setFlagsFromString("--expose-gc");
-      runInNewContext("gc")({ type: "major", execution: "sync" });
+      collectNow ??= findCollector();
+      collectNow({ type: "major", execution: "sync" });
     },
   };
+}
+
+/** Contexts that are made while the flag is set have it. Compiled code that is kept is of use under the same flags only. */
+function findCollector(): (options: object) => void {
+  setFlagsFromString("--expose-gc");
+  try {
+    return runInNewContext("gc");
+  } finally {
+    setFlagsFromString("--no-expose-gc");
+  }
 }

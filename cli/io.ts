@@ -38,6 +38,6 @@ export interface Io {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
-  /** Undefined where the runtime does not let itself be asked. */
-  readonly heap: Heap | undefined;
+  /** Absent where the runtime does not let itself be asked, or nobody is to ask. */
+  readonly heap?: Heap;
 }

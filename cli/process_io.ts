@@ -39,6 +39,7 @@ function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
 }
 
 function createIo(process: Process, stdout: OutputStream, stderr: OutputStream): Io {
+  const heap = createSystemHeap(process);
   return {
     stdin: createInput(() => process.stdin),
     stdout,
@@ -49,7 +50,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
     versions: process.versions,
     clock: createSystemClock(),
     random: createSystemRandom(),
-    heap: createSystemHeap(process),
+    ...(heap === undefined ? {} : { heap }),
   };
 }
 

@@ -7,7 +7,8 @@ import { createApi } from "./api.ts";
 
 /**
  * An AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Who asks what is being asked
- * already hears the same answer: the nodes of one token that come together make one question.
+ * already hears the same answer, which may be from a moment before the call: the nodes of one token that come together
+ * make one question.
  */
 export function createAccessReviewer(transport: Transport, options: { readonly clock: Clock }): AccessReviewer {
   const api = createApi(transport, options);

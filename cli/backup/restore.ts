@@ -102,10 +102,10 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
   using database = createRestoredDatabase(dataDirAt(staging).database, now);
   const manifest = await readBackup(archive, {
     file: (file) => writeFile(staging, file),
-    objects: (objects) => database.add(objects),
+    objects: (objects) => Promise.resolve(database.add(objects)),
   });
   const revision = manifest.revision + REVISION_BUMP;
-  await database.finish(revision);
+  database.finish(revision);
   return { manifest, revision };
 }
 

@@ -11,6 +11,8 @@ const LOOK_MS = 2_000;
 const BUSY_SHARE = 0.05;
 /** In a row, before memory is given back. */
 const QUIET_LOOKS = 2;
+/** Work that comes and goes is not interrupted each time. */
+const LEAST_LOOKS_BETWEEN = 10;
 /** Above this nobody should wait for it. */
 const MOST_USED_BYTES = 200_000_000;
 
@@ -27,15 +29,15 @@ export function keepHeapSmall(
 }
 
 async function follow(heap: Heap, clock: Pick<Clock, "sleep">, signal: AbortSignal): Promise<never> {
-  for (let quiet = 0, wasBusy = true;;) {
+  for (let quiet = 0, wasBusy = true, since = LEAST_LOOKS_BETWEEN;; since++) {
     await clock.sleep(LOOK_MS, signal);
     if (heap.busyShare() > BUSY_SHARE) {
       wasBusy = true;
       quiet = 0;
-    } else if (wasBusy && ++quiet >= QUIET_LOOKS) {
+    } else if (wasBusy && ++quiet >= QUIET_LOOKS && since >= LEAST_LOOKS_BETWEEN) {
       if (heap.usedBytes() <= MOST_USED_BYTES) heap.collect();
       wasBusy = false;
-      quiet = 0;
+      since = 0;
       // What the collection took is no work.
       heap.busyShare();
     }

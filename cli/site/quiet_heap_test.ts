@@ -33,11 +33,16 @@ async function collectionsOf(shares: readonly number[], usedBytes = 50e6): Promi
   return collections;
 }
 
+function idle(looks: number): readonly number[] {
+  return Array.from({ length: looks }, () => 0);
+}
+
 for (
   const { name, shares, want } of [
     { name: "once after the start", shares: [0, 0, 0, 0, 0, 0], want: [2] },
     { name: "not while there is work", shares: [0.9, 0, 0.06, 0, 0.06, 0], want: [] },
-    { name: "after each time of work", shares: [1, 0.01, 0.05, 0, 1, 0, 0, 0], want: [3, 7] },
+    { name: "after each time of work", shares: [1, 0.01, 0.05, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
+    { name: "not each time of work that comes and goes", shares: [1, 0, 0, 1, 0, 0, 1, ...idle(12)], want: [3, 13] },
     { name: "not for what hardly is work", shares: [0, 0, 0.05, 0.04, 0.05, 0.05], want: [2] },
   ]
 ) {

@@ -53,7 +53,7 @@ function readFirstBlock(certificate: string): CertificateBlock | undefined {
   if (known !== undefined) return known;
   const pem = Buffer.from(decodeBase64(certificate) ?? new Uint8Array()).toString("latin1");
   const first = readBlock(pem);
-  if (first !== undefined && certificate.length <= REMEMBERED_LENGTH) remember(certificate, first);
+  if (first?.block.label === "CERTIFICATE" && certificate.length <= REMEMBERED_LENGTH) remember(certificate, first);
   return first;
 }
 

@@ -25,8 +25,10 @@ export async function deleteObject(
   const key = keyOf(target.resource, target.namespace, target.name);
   const dryRun = (options.dryRun ?? []).length > 0;
   while (true) {
-    const stored = await deps.storage.get(key);
-    if (stored === undefined) throw notFound(target.resource.kind, target.name);
+    const found = await deps.storage.get(key);
+    if (found === undefined) throw notFound(target.resource.kind, target.name);
+    // An object that is not kept is another one each time that it is asked for.
+    const stored: Stored = { key, revision: found.revision, bytes: found.bytes, object: found.object };
     const plan = planDeletion(deps, target, stored, options);
     if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
     await assertAdmitted(deps, target, stored);

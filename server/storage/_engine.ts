@@ -28,19 +28,6 @@ export interface EngineStart {
 /** A store that has never been written. Like etcd it starts at 1, so that the first write is 2 and no list says 0. */
 export const EMPTY: EngineStart = { revision: 1, compactedRevision: 0, base: [], changes: [] };
 
-/** What a key held from a revision on. */
-export interface KnownState {
-  readonly revision: number;
-  readonly key: string;
-  readonly value: Uint8Array | null;
-}
-
-/** All that a store knows. */
-export interface Known {
-  readonly compactedRevision: number;
-  readonly states: readonly KnownState[];
-}
-
 /** How many past states are kept ready for the next page of somebody's list. */
 const MAX_SNAPSHOTS = 4;
 
@@ -93,20 +80,6 @@ export class Engine {
   eventsSince(revision: number): StorageEvent[] {
     this.#assertKnown(revision);
     return this.#history.since(revision);
-  }
-
-  /** Every state that somebody can still ask for, oldest first; without a value for a deletion. */
-  known(): Known {
-    const states = new Map<number, KnownState>();
-    const add = ({ revision, key, bytes }: Stored): void => void states.set(revision, { revision, key, value: bytes });
-    for (const { revision, key, current, previous } of this.#history.all()) {
-      if (previous !== undefined) add(previous);
-      if (current === undefined) states.set(revision, { revision, key, value: null });
-      else add(current);
-    }
-    this.#newest.page("", "", 0).items.forEach(add);
-    const inOrder = [...states.values()].sort((a, b) => a.revision - b.revision);
-    return { compactedRevision: this.compactedRevision, states: inOrder };
   }
 
   /** What to forget with the next commit, so that history is no longer than wanted. */

@@ -47,11 +47,6 @@ export class History {
     return this.#entries.slice(low).map((entry) => entry!.event);
   }
 
-  /** Every change that is known, oldest first. */
-  *all(): Iterable<StorageEvent> {
-    for (let index = this.#head; index < this.#entries.length; index++) yield this.#entries[index]!.event;
-  }
-
   /** What may be forgotten of the changes made before a moment, at most so many; undefined when there is nothing. */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     const forgotten: number[] = [];

@@ -1,7 +1,6 @@
 /**
  * The Storage port over an engine and a journal: reads and watches are served from memory, writes gather until the
- * owner's schedule commits them together, and only then does anybody see them (group commit). While a commit is on its
- * way to the disk, the writes of the next gather.
+ * owner's schedule commits them together, and only then does anybody see them (group commit).
  */
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -25,8 +24,8 @@ import {
 
 /** Where commits become durable. */
 export interface Journal {
-  /** Makes changes durable, all or none, and forgets what a compaction names; one at a time. Throws AppError `io`. */
-  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void>;
+  /** Makes changes durable, all or none, and forgets what a compaction names. Throws AppError `io`. */
+  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void;
   /** Throws AppError `io` when a commit would fail. */
   check(): void;
   close(): void;
@@ -69,11 +68,7 @@ export class JournaledStorage implements Storage {
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
   readonly #now: () => number;
-  /** What the next commit will write. */
   #batch: Batch | undefined;
-  /** What the commit writes that is on its way. */
-  #committing: Batch | undefined;
-  #underway: Promise<void> | undefined;
   /** The newest number given away; numbers of failed commits are not used again. */
   #lastNumber: number;
   #disposal: Promise<void> | undefined;
@@ -153,7 +148,7 @@ export class JournaledStorage implements Storage {
 
   async #dispose(): Promise<void> {
     await this.#expiry[Symbol.asyncDispose]();
-    while (this.#batch !== undefined || this.#underway !== undefined) await this.#commit();
+    this.#commit();
     this.#closed = true;
     this.#watchers.stopAll();
     this.#deps.journal.close();
@@ -165,14 +160,7 @@ export class JournaledStorage implements Storage {
 
   /** What a key holds once everything asked for so far is committed. */
   #stateOf(key: string): Stored | undefined {
-    const batch = this.#batchOf(key);
-    return batch === undefined ? this.#deps.engine.get(key) : batch.stateOf(key);
-  }
-
-  /** The newest of the uncommitted writes that touch a key. */
-  #batchOf(key: string): Batch | undefined {
-    if (this.#batch?.touches(key) === true) return this.#batch;
-    return this.#committing?.touches(key) === true ? this.#committing : undefined;
+    return this.#batch?.touches(key) === true ? this.#batch.stateOf(key) : this.#deps.engine.get(key);
   }
 
   #nextNumber(): number {
@@ -182,13 +170,9 @@ export class JournaledStorage implements Storage {
   #pending(): Batch {
     if (this.#batch === undefined) {
       this.#batch = new Batch();
-      if (this.#underway === undefined) this.#commitSoon();
+      this.#deps.schedule(() => this.#commit());
     }
     return this.#batch;
-  }
-
-  #commitSoon(): void {
-    this.#deps.schedule(() => void this.#commit());
   }
 
   #conflict(key: string): Promise<never> {
@@ -197,41 +181,23 @@ export class JournaledStorage implements Storage {
   }
 
   #refuse(key: string, makeError: () => Error): Promise<never> {
-    return this.#batchOf(key)?.refuse(makeError()) ?? Promise.reject(makeError());
+    return this.#batch?.touches(key) === true ? this.#batch.refuse(makeError()) : Promise.reject(makeError());
   }
 
-  /** Resolves when the commit is over that is on its way, or one of what waits. */
-  #commit(): Promise<void> {
-    return this.#underway ??= this.#commitNext().finally(() => {
-      this.#underway = undefined;
-      if (this.#batch !== undefined) this.#commitSoon();
-    });
-  }
-
-  /** What came while a failed commit was on its way was checked against it. */
-  #refuseUncommitted(error: unknown): void {
-    const refused = [this.#committing, this.#batch];
-    this.#committing = undefined;
-    this.#batch = undefined;
-    for (const batch of refused) batch?.reject(error);
-  }
-
-  async #commitNext(): Promise<void> {
+  #commit(): void {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    this.#committing = batch;
     const { engine, journal, historyMs } = this.#deps;
     const now = this.#now();
     const changes = batch.events.map((event) => ({ event, at: now }));
     const compaction = engine.planCompaction(now - historyMs, changes.length + EXTRA_FORGOTTEN);
     try {
-      await journal.commit(changes, compaction);
+      journal.commit(changes, compaction);
     } catch (error) {
-      this.#refuseUncommitted(error);
+      batch.reject(error);
       return;
     }
-    this.#committing = undefined;
     engine.apply(changes, compaction);
     this.#expiry.observe(changes);
     this.#watchers.notify(batch.events);

@@ -3,12 +3,10 @@
  * lock is SQLite's own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends with the process however that dies.
  *
  * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. So nobody may open the
- * database file while it is in use; the files in use are remembered here to keep to that. Its log (`-wal`) has no locks,
- * and stays the same file until `close`: SQLite empties it, but does not make another.
+ * database file while it is in use; the files in use are remembered here to keep to that.
  */
-import { chmodSync, closeSync, fchmodSync, fdatasync, lstatSync, openSync, realpathSync, statSync } from "node:fs";
+import { chmodSync, closeSync, fchmodSync, lstatSync, openSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { promisify } from "node:util";
 import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, sizeOf } from "./_sqlite_check.ts";
 import { lockedError } from "./_sqlite_errors.ts";
 
@@ -36,32 +34,19 @@ export interface DatabaseFile {
   readonly database: DatabaseSync;
   /** Throws when the path no longer leads to the open file: what is written would be lost. */
   assertInPlace(): void;
-  /** Puts on disk what is committed: until then it is in the log, and lost with the machine's power. */
-  sync(): Promise<void>;
-  /** Writes every page anew and puts it on disk, and empties the log. */
-  rewrite(): void;
   close(): void;
 }
 
-/** Opens a database, which may not be one. */
-export type OpenDatabase = (path: string) => DatabaseSync;
-/** Puts on disk what was written to a file. */
-export type SyncFile = (descriptor: number) => Promise<void>;
-
-const putOnDisk = promisify(fdatasync);
-
 /** Opens a file, or makes it. Throws AppError `storage_locked`, `storage_corrupt`, or SQLite's and the system's errors. */
-export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = putOnDisk): DatabaseFile {
+export function openDatabaseFile(path: string, openDatabase: (path: string) => DatabaseSync): DatabaseFile {
   if (inUse.has(identityOf(path))) throw lockedError(path);
   assertUsable(path);
   createPrivate(path);
   const identity = identityOf(path);
   const database = openDatabase(path);
   inUse.add(identity);
-  let log: number | undefined;
   const close = (): void => {
     try {
-      if (log !== undefined) closeSync(log);
       database.close();
     } finally {
       inUse.delete(identity);
@@ -76,13 +61,6 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
   return {
     database,
     close,
-    // There is none before the first commit.
-    sync: async () => await sync(log ??= openSync(`${realpathSync(path)}-wal`, "r+")),
-    rewrite() {
-      database.exec("VACUUM");
-      const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-      if (answer?.["busy"] !== 0) throw new Error("the database is in use");
-    },
     assertInPlace() {
       if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");
     },
@@ -123,10 +101,12 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("COMMIT");
   chmodSync(path, PRIVATE);
   database.exec("PRAGMA journal_mode = WAL");
-  // What a rewrite needs for a while: the disk it would be on may be the one that fails.
-  database.exec("PRAGMA temp_store = MEMORY");
-  // Of a commit `sync` takes care; SQLite of the order in which the log, its beginnings and the database reach the disk.
-  database.exec("PRAGMA synchronous = NORMAL");
+  database.exec("PRAGMA synchronous = FULL");
+  // What a process left that was killed may not be on the disk yet: nobody is to be told of it before it is. Without a
+  // transaction since the change of mode SQLite says that a table is locked.
+  database.exec("BEGIN IMMEDIATE; COMMIT");
+  const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  if (answer?.["busy"] !== 0) throw new Error("its log cannot be put on the disk");
 }
 
 function isEmpty(database: DatabaseSync): boolean {

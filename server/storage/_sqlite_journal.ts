@@ -1,14 +1,11 @@
 /**
  * The journal in SQLite: one row per change that is still known or still the newest of its key. Reading the rows in
  * order gives the whole store back.
- *
- * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is put on disk here: a thread
- * of the runtime waits for the disk, where SQLite would hold up the whole program.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import type { EngineStart, Known, KnownState } from "./_engine.ts";
+import type { EngineStart } from "./_engine.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
 import type { Journal } from "./_journaled_storage.ts";
 import { corruptError, ioError } from "./_sqlite_errors.ts";
@@ -28,20 +25,17 @@ interface Row {
 /** Commits to an open file. */
 export class SqliteJournal implements Journal {
   readonly #file: DatabaseFile;
-  readonly #known: () => Known;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #insert: StatementSync;
   readonly #forget: StatementSync;
   readonly #setCompacted: StatementSync;
   readonly #touch: StatementSync;
-  #health: "good" | "failed" | "doubtful" = "good";
+  #failed = false;
 
-  /** `known` tells all that was acknowledged and that somebody can still ask for. */
-  constructor(file: DatabaseFile, known: () => Known) {
+  constructor(file: DatabaseFile) {
     const { database } = file;
     this.#file = file;
-    this.#known = known;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     this.#insert = database.prepare("INSERT INTO changes (revision, key, value, checksum, at) VALUES (?, ?, ?, ?, ?)");
@@ -50,73 +44,31 @@ export class SqliteJournal implements Journal {
     this.#touch = database.prepare("UPDATE numbers SET value = value");
   }
 
-  async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
-    this.#recover();
+  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
     this.#transact(() => {
       for (const { event: { revision, key, current }, at } of changes) {
-        this.#write({ revision, key, value: current?.bytes ?? null }, at);
+        const value = current?.bytes ?? null;
+        this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
       }
       if (compaction === undefined) return;
       for (const revision of compaction.forgotten) this.#forget.run(revision);
       this.#setCompacted.run(compaction.revision);
     });
-    try {
-      await this.#file.sync();
-    } catch (error) {
-      this.#health = "doubtful";
-      throw ioError("cannot write the storage", error);
-    }
   }
 
-  /** After a failed commit it tries whether the disk is well, so that health returns before the next write does. */
+  /** After a failed commit it tries a small one, so that health returns before the next write does. */
   check(): void {
-    if (this.#health === "good") this.#attempt(() => this.#file.assertInPlace());
-    else this.#recover();
+    if (this.#failed) this.#transact(() => void this.#touch.run());
+    else this.#assertInPlace();
   }
 
   close(): void {
     this.#file.close();
   }
 
-  /** Throws AppError `io` while the disk is not well. */
-  #recover(): void {
-    switch (this.#health) {
-      case "good":
-        return;
-      case "failed":
-        this.#transact(() => void this.#touch.run());
-        break;
-      case "doubtful":
-        this.#rewrite();
-    }
-    this.#health = "good";
-  }
-
-  /**
-   * Writes everything anew, without what nobody was told of. When the disk says that it could not keep something, it may
-   * have kept any part of it, and will not say so again (fsync(2)); what it gives back of it is then not to be relied on,
-   * not even where other rows of the same pages are concerned.
-   */
-  #rewrite(): void {
-    const { compactedRevision, states } = this.#known();
-    this.#transact(() => {
-      const { database } = this.#file;
-      const times = readTimes(database);
-      let at = 0;
-      database.exec("DELETE FROM changes");
-      for (const state of states) this.#write(state, at = times.get(state.revision) ?? at);
-      database.exec(`DELETE FROM numbers; INSERT INTO numbers VALUES ('compacted_revision', ${compactedRevision})`);
-    });
-    this.#attempt(() => this.#file.rewrite());
-  }
-
-  #write({ revision, key, value }: KnownState, at: number): void {
-    this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
-  }
-
-  #attempt(act: () => void): void {
+  #assertInPlace(): void {
     try {
-      act();
+      this.#file.assertInPlace();
     } catch (error) {
       throw ioError("cannot write the storage", error);
     }
@@ -129,8 +81,9 @@ export class SqliteJournal implements Journal {
       this.#begin.run();
       write();
       this.#commit.run();
+      this.#failed = false;
     } catch (error) {
-      if (this.#health === "good") this.#health = "failed";
+      this.#failed = true;
       this.#tryToLeaveTransaction();
       throw ioError("cannot write the storage", error);
     }
@@ -183,15 +136,6 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
     newest = Math.max(newest, revision);
   }
   return { start: { revision: newest, compactedRevision, base: base ?? [...living.values()], changes }, writtenAt };
-}
-
-/** When each row was made. */
-function readTimes(database: DatabaseSync): ReadonlyMap<number, number> {
-  const times = new Map<number, number>();
-  for (const { revision, at } of database.prepare("SELECT revision, at FROM changes").iterate()) {
-    times.set(Number(revision), Number(at));
-  }
-  return times;
 }
 
 function* readRows(database: DatabaseSync): Generator<Row> {

@@ -25,7 +25,7 @@ export function releaseObject(stored: Stored | undefined): void {
   if (stored instanceof KeptStored) stored.release();
 }
 
-/** Objects of so much JSON are kept: some two thousand requests. */
+/** Objects of so much JSON are kept: a thousand requests and more. */
 const KEPT_JSON_BYTES = 2 * 1_048_576;
 const kept = new LastUsed<KeptStored>(KEPT_JSON_BYTES);
 
@@ -66,6 +66,7 @@ class KeptStored implements Stored {
   release(): void {
     this.#object = undefined;
     this.#isHistory = true;
+    this.isUsed = false;
   }
 }
 

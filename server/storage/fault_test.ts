@@ -1,10 +1,8 @@
 /** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store goes on afterwards. */
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
-import { collect, describeEvents, thing } from "../../tests/contract/storage_contract.ts";
+import { thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createFaultyDatabases, DISK_FAULTS } from "../../tests/support/faulty_database.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
@@ -55,7 +53,7 @@ for (const fault of DISK_FAULTS) {
         const path = folder.join("tlsboot.db");
         const clock = createFakeClock();
         const databases = createFaultyDatabases();
-        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open, sync: databases.sync });
+        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open });
         const acknowledged = new Map<string, number>();
         for (const name of ["a", "doomed"]) {
           const { key, revision } = await storage.create(PREFIX + name, thing(name));
@@ -100,13 +98,12 @@ for (const fault of DISK_FAULTS) {
         }
         const databases = createFaultyDatabases();
         databases.arm(fault, call);
-        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open, sync: databases.sync })
-          .catch(
-            (error: unknown) => {
-              assert.ok(isAppError(error, "io"), String(error));
-              assert.ok(error.message.includes(path) && error.hint !== undefined);
-            },
-          );
+        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open }).catch(
+          (error: unknown) => {
+            assert.ok(isAppError(error, "io"), String(error));
+            assert.ok(error.message.includes(path) && error.hint !== undefined);
+          },
+        );
         isOver = !databases.hasFailed();
         assert.equal(opened !== undefined, isOver);
         await opened?.[Symbol.asyncDispose]();
@@ -116,55 +113,3 @@ for (const fault of DISK_FAULTS) {
     }
   });
 }
-
-test("a disk that loses what it could not put on itself takes nothing that was acknowledged along", async () => {
-  await using folder = await createTempFolder();
-  const path = folder.join("tlsboot.db");
-  const log = `${path}-wal`;
-  const clock = createFakeClock();
-  let isLosing = false;
-  let kept = 0;
-  const sync = async (): Promise<void> => {
-    if (!isLosing) {
-      kept = statSync(log).size;
-      return;
-    }
-    isLosing = false;
-    // What was written since the last time is gone from the file, and nobody says so again.
-    const lost = statSync(log).size - kept;
-    assert.ok(lost > 0);
-    const file = await open(log, "r+");
-    await file.write(new Uint8Array(lost), 0, lost, kept);
-    await file.close();
-    throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
-  };
-  const storage = await openSqliteStorage({ path, clock, sync });
-  const start = storage.revision();
-  for (let i = 0; i < 200; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(i * 20)));
-  await clock.advance(4 * MINUTE);
-  const first = (await storage.get(`${PREFIX}n0`))!;
-  const { revision } = await storage.update(first.key, thing("n0", 2), first.revision);
-  await storage.delete(first.key, revision);
-  await clock.advance(2 * MINUTE);
-
-  isLosing = true;
-  // With it goes the history of the first minutes: pages of many rows are written.
-  await assert.rejects(storage.create(`${PREFIX}lost`, thing("lost")), (error) => isAppError(error, "io"));
-  await storage.health();
-  const { key, revision: last } = await storage.create(`${PREFIX}after`, thing("after"));
-  const content = await contentOf(storage);
-  assert.equal(content.size, 200);
-  assert.equal(content.get(key), last);
-  const after = storage.compactedRevision();
-  assert.ok(after > start);
-  const { events } = collect(storage, "/registry/", after);
-  await storage[Symbol.asyncDispose]();
-
-  await using again = await openSqliteStorage({ path, clock });
-  assert.deepEqual(await contentOf(again), content);
-  assert.deepEqual(describeEvents(collect(again, "/registry/", after).events), describeEvents(events));
-  // The deletion is two minutes old, and is forgotten in time.
-  await clock.advance(4 * MINUTE);
-  await again.create(`${PREFIX}later`, thing("later"));
-  assert.ok(again.compactedRevision() > revision);
-});

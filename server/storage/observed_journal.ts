@@ -10,10 +10,10 @@ export interface JournalObserver {
 /** Wraps a journal; `nowMs` is a clock that never goes back. */
 export function observeJournal(journal: Journal, observer: JournalObserver, nowMs: () => number): Journal {
   return {
-    async commit(changes, compaction) {
+    commit(changes, compaction) {
       const startedAt = nowMs();
       try {
-        await journal.commit(changes, compaction);
+        journal.commit(changes, compaction);
       } catch (error) {
         observer.failed();
         throw error;

@@ -9,27 +9,25 @@ import { readStored } from "./_stored.ts";
 /** A database that is being made. */
 export interface RestoredDatabase extends Disposable {
   /** Adds objects, all or none. AppError `io`, `storage_corrupt`. */
-  add(objects: readonly SnapshotObject[]): Promise<void>;
+  add(objects: readonly SnapshotObject[]): void;
   /**
    * Sets the newest revision, which is also the oldest whose state is known: whoever asks for what was before is told that
    * it is gone.
    */
-  finish(revision: number): Promise<void>;
+  finish(revision: number): void;
 }
 
 /** Makes an empty one at a path where nothing is. AppError as `openSqliteStorage`. */
 export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
   try {
-    // What is made is thrown away as soon as a part of it fails.
-    const known = () => ({ compactedRevision: 0, states: [] });
-    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })), known);
+    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })));
     return {
-      async add(objects) {
+      add(objects) {
         const changes = objects.map(({ key, revision, bytes }) => ({
           event: { key, revision, current: readStored(key, revision, bytes) },
           at: now.getTime(),
         }));
-        await journal.commit(changes, undefined);
+        journal.commit(changes, undefined);
       },
       finish: (revision) => journal.commit([], { revision, count: 0, forgotten: [] }),
       [Symbol.dispose]: () => journal.close(),

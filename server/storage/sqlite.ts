@@ -1,7 +1,7 @@
 /**
  * The default store: one SQLite file, one process. Everything is in memory too, so reads cost nothing; a write is
- * acknowledged when its commit is on disk (WAL), and one commit carries all writes that came while the one before was on
- * its way there.
+ * acknowledged when its commit is on disk (WAL, `synchronous=FULL`), and one commit carries all writes of a turn of the
+ * event loop.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
@@ -9,7 +9,7 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { Engine } from "./_engine.ts";
 import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
 import { openError } from "./_sqlite_errors.ts";
-import { type OpenDatabase, openDatabaseFile, type SyncFile } from "./_sqlite_file.ts";
+import { openDatabaseFile } from "./_sqlite_file.ts";
 import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
 import { type JournalObserver, observeJournal } from "./observed_journal.ts";
 import type { Storage } from "./storage.ts";
@@ -23,9 +23,7 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
   /** Is told of each commit. */
   readonly observer?: JournalObserver;
   /** Opens the database; for tests that make it fail. */
-  readonly openDatabase?: OpenDatabase;
-  /** Puts its log on disk; for tests that make it fail. */
-  readonly sync?: SyncFile;
+  readonly openDatabase?: (path: string) => DatabaseSync;
 }
 
 /**
@@ -35,19 +33,17 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
 export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storage> {
   const { path, clock, logger, openDatabase = (name) => new DatabaseSync(name, { timeout: 0 }) } = deps;
   try {
-    const file = openDatabaseFile(path, openDatabase, deps.sync);
+    const file = openDatabaseFile(path, openDatabase);
     try {
       const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
-      const engine = new Engine(start);
-      const journal = new SqliteJournal(file, () => engine.known());
       return new JournaledStorage({
         ...DEFAULT_TIMES,
         ...deps,
         name: path,
-        engine,
+        engine: new Engine(start),
         journal: deps.observer === undefined
-          ? journal
-          : observeJournal(journal, deps.observer, () => clock.elapsedMs()),
+          ? new SqliteJournal(file)
+          : observeJournal(new SqliteJournal(file), deps.observer, () => clock.elapsedMs()),
         logger,
         writtenAt,
         schedule: setImmediate,

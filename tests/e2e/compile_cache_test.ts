@@ -1,7 +1,7 @@
 /** What Node compiled is kept for the next start, and only where it is safe. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chown, mkdir, readdir } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -13,8 +13,8 @@ const isKept = process.env["TLSBOOT_TEST_BINARY"] === undefined &&
   (process.versions["deno"] === undefined || process.env["TLSBOOT_TEST_NODE"] !== undefined);
 
 /** Runs a program, and answers what it left in a cache folder. */
-async function keptIn(cache: string, env: Readonly<Record<string, string>>): Promise<string[]> {
-  const { code, stdout, stderr } = await runTlsboot(["version"], { env });
+async function keptIn(cache: string, env: Readonly<Record<string, string>>, cwd?: string): Promise<string[]> {
+  const { code, stdout, stderr } = await runTlsboot(["version"], cwd === undefined ? { env } : { env, cwd });
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(stdout, /^tlsboot version: /);
   // Deno has a folder of its own there.
@@ -42,16 +42,33 @@ test("NODE_DISABLE_COMPILE_CACHE keeps nothing", async () => {
   assert.deepEqual(await keptIn(cache, { XDG_CACHE_HOME: cache, NODE_DISABLE_COMPILE_CACHE: "1" }), []);
 });
 
-test("a start keeps nothing where somebody else could have put it", async () => {
+test("a start keeps nothing, and makes nothing, where somebody else could have put it", async () => {
   await using folder = await createTempFolder();
-  const isRoot = process.getuid?.() === 0;
-  const foreign = isRoot ? folder.join("foreign") : "/";
-  const within = join(foreign, "own");
-  if (isRoot) {
-    await mkdir(within, { recursive: true });
+  const open = folder.join("open");
+  await mkdir(open);
+  await chmod(open, 0o777);
+  const planted = folder.join("planted");
+  await mkdir(join(planted, "tlsboot"), { recursive: true });
+  await chmod(join(planted, "tlsboot"), 0o777);
+  const places = [
+    { cache: open, env: { XDG_CACHE_HOME: open } },
+    { cache: join(open, "own"), env: { XDG_CACHE_HOME: join(open, "own") } },
+    { cache: join(planted, "tlsboot", "compiled"), env: { XDG_CACHE_HOME: planted } },
+    { cache: join(open, ".cache"), env: { HOME: open, XDG_CACHE_HOME: "" } },
+    { cache: folder.join("relative", ".cache"), env: { HOME: "relative", XDG_CACHE_HOME: "" } },
+  ];
+  if (process.getuid?.() === 0) {
+    const foreign = folder.join("foreign");
+    await mkdir(foreign);
     await chown(foreign, 65534, 65534);
+    places.push({ cache: join(foreign, ".cache"), env: { HOME: foreign, XDG_CACHE_HOME: "" } });
   }
-  assert.deepEqual(await keptIn(foreign, { XDG_CACHE_HOME: foreign }), []);
-  assert.deepEqual(await keptIn(within, { XDG_CACHE_HOME: within }), []);
-  assert.deepEqual(await keptIn(join(foreign, ".cache"), { HOME: foreign, XDG_CACHE_HOME: "" }), []);
+  for (const { cache, env } of places) {
+    const before = existsSync(cache) ? await readdir(cache) : undefined;
+    await keptIn(cache, env, folder.path);
+    // Deno has a folder of its own there.
+    const after = existsSync(cache) ? (await readdir(cache)).filter((name) => name !== "deno") : undefined;
+    assert.deepEqual(after ?? [], before ?? [], cache);
+    if (isKept) assert.equal(after === undefined, before === undefined, cache);
+  }
 });

@@ -37,7 +37,6 @@ export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
     env: options.env ?? {},
     cwd: options.cwd ?? "/nowhere",
     execPath: "/usr/bin/tlsboot",
-    heap: undefined,
     versions: options.versions ?? { node: "24.0.0", openssl: "3.5.0" },
     clock: options.clock ?? createFakeClock(),
     random: options.random ?? createSeededRandom(),

@@ -1,7 +1,5 @@
 /** A real SQLite database whose n-th call fails, as it does on a disk that is full, broken or read-only. */
-import { fdatasync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { promisify } from "node:util";
 
 /** What SQLite says of a disk (sqlite.org/rescode.html), as `node:sqlite` throws it. */
 export const DISK_FAULTS: readonly { readonly name: string; readonly errcode: number; readonly text: string }[] = [
@@ -17,8 +15,6 @@ export type DiskFault = typeof DISK_FAULTS[number];
 /** Databases that share a count of calls. */
 export interface FaultyDatabases {
   readonly open: (path: string) => DatabaseSync;
-  /** Puts the log on disk; a call as the others. */
-  readonly sync: (descriptor: number) => Promise<void>;
   /** Lets so many calls through, then fails so many; what `fault` says. Counts from now. */
   arm(fault: DiskFault, skipped: number, failing?: number): void;
   disarm(): void;
@@ -28,8 +24,6 @@ export interface FaultyDatabases {
 
 /** `close` is none: SQLite says nothing of a disk there. */
 const CALLS = ["exec", "prepare", "run", "get", "all", "iterate"];
-
-const putOnDisk = promisify(fdatasync);
 
 /** Opens real databases; nothing fails until it is armed. */
 export function createFaultyDatabases(): FaultyDatabases {
@@ -62,10 +56,6 @@ export function createFaultyDatabases(): FaultyDatabases {
     open(path) {
       count();
       return wrap(new DatabaseSync(path));
-    },
-    async sync(descriptor) {
-      await putOnDisk(descriptor);
-      count();
     },
     arm(fault, skipped, failing = 1) {
       armed = { fault, skipped, failing };
