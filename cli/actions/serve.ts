@@ -22,6 +22,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   io.stdout.write(
     `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${displayPath(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
   );
-  await keepFresh(() => site.renew(), deps, signal);
+  await keepFresh(() => site.renew(), deps, AbortSignal.any([signal, site.lost]));
+  site.lost.throwIfAborted();
   return EXIT.done;
 }

@@ -69,18 +69,20 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     without: [],
     ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
   };
-  const runControllers = (until: AbortSignal) => runInProcess(site.server, controllers, watched, until);
+  const runControllers = (life: AbortSignal) => runInProcess(site.server, controllers, watched, life);
+  const until = AbortSignal.any([signal, site.lost]);
   await Promise.all([
-    site.isShared ? runElected(site.server, watched, runControllers, signal) : runControllers(signal),
+    site.isShared ? runElected(site.server, watched, runControllers, until) : runControllers(until),
     keepFresh(
       async () => {
         await site.renew();
         if (settings.enableBootstrapTokenAuth) await ensureToken();
       },
       deps,
-      signal,
+      until,
     ),
   ]);
+  site.lost.throwIfAborted();
   return EXIT.done;
 }
 

@@ -102,10 +102,10 @@ async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: D
   using database = createRestoredDatabase(dataDirAt(staging).database, now);
   const manifest = await readBackup(archive, {
     file: (file) => writeFile(staging, file),
-    objects: (objects) => Promise.resolve(database.add(objects)),
+    objects: (objects) => database.add(objects),
   });
   const revision = manifest.revision + REVISION_BUMP;
-  database.finish(revision);
+  await database.finish(revision);
   return { manifest, revision };
 }
 

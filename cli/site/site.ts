@@ -76,6 +76,8 @@ export interface Site extends AsyncDisposable {
   readonly isNew: boolean;
   /** True when other servers may have the store too. */
   readonly isShared: boolean;
+  /** Aborts when nothing can be written any more until the program is started again; its reason says why. */
+  readonly lost: AbortSignal;
   /** Where the controllers beside the server are watched. */
   readonly controllerMetrics: ControllerMetrics;
   /** What was made at this start, in words. */
@@ -116,7 +118,7 @@ export async function startSite(
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const metrics = createSiteMetrics(deps.clock);
-  const { storage, isNew, isShared } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
+  const { storage, isNew, isShared, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
   opened.use(storage);
   // A start that fails must not have replaced the certificate of the server that runs there.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
@@ -154,6 +156,7 @@ export async function startSite(
     names,
     isNew,
     isShared,
+    lost,
     controllerMetrics: metrics.controllers,
     made: [
       ...(created ? ["CA"] : []),

@@ -1,4 +1,5 @@
 /** Where a site keeps its objects: a database in its data directory, or an etcd that it shares with others. */
+import type { AppError } from "../../core/errors.ts";
 import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
@@ -20,6 +21,8 @@ export interface SiteStorage {
   readonly isNew: boolean;
   /** True when other servers may have it too. */
   readonly isShared: boolean;
+  /** Aborts when nothing can be written any more until the program is started again. */
+  readonly lost: AbortSignal;
 }
 
 /** Opens the store of a site, which adds its metrics to the registry. Throws AppError `storage_locked`, `storage_corrupt`, `unreachable`, `io`. */
@@ -32,8 +35,10 @@ export async function openStorage(
   const isNew = (await deps.files.stat(dir.database)) === undefined;
   const { clock, logger } = deps;
   const observer = tellDatabase(deps.registry, dir.database);
-  const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer });
-  return { storage, isNew, isShared: false };
+  const lost = new AbortController();
+  const onLost = (error: AppError): void => lost.abort(error);
+  const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer, onLost });
+  return { storage, isNew, isShared: false, lost: lost.signal };
 }
 
 async function openShared(
@@ -55,7 +60,7 @@ async function openShared(
   try {
     const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
     await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
-    return { storage, isNew: items.length === 0, isShared: true };
+    return { storage, isNew: items.length === 0, isShared: true, lost: new AbortController().signal };
   } catch (error) {
     await storage[Symbol.asyncDispose]();
     throw error;

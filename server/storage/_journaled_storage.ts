@@ -1,6 +1,7 @@
 /**
  * The Storage port over an engine and a journal: reads and watches are served from memory, writes gather until the
- * owner's schedule commits them together, and only then does anybody see them (group commit).
+ * owner's schedule commits them together, and only then does anybody see them (group commit). While a commit is on its
+ * way to the disk, the writes of the next gather.
  */
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -24,8 +25,8 @@ import {
 
 /** Where commits become durable. */
 export interface Journal {
-  /** Makes changes durable, all or none, and forgets what a compaction names. Throws AppError `io`. */
-  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void;
+  /** Makes changes durable, all or none, and forgets what a compaction names; one at a time. Throws AppError `io`. */
+  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void>;
   /** Throws AppError `io` when a commit would fail. */
   check(): void;
   close(): void;
@@ -61,6 +62,8 @@ export interface JournaledStorageDeps extends StorageTimes {
  * taking long.
  */
 const EXTRA_FORGOTTEN = 200;
+/** A disk that is this slow is not well. */
+const HUNG_MS = 10_000;
 
 /** A store in memory, durable by its journal. */
 export class JournaledStorage implements Storage {
@@ -68,7 +71,13 @@ export class JournaledStorage implements Storage {
   readonly #watchers: Watchers;
   readonly #expiry: EventExpiry;
   readonly #now: () => number;
+  /** What the next commit will write. */
   #batch: Batch | undefined;
+  /** What the commit writes that is on its way. */
+  #committing: Batch | undefined;
+  #underway: Promise<void> | undefined;
+  /** When the commit that is on its way began, by a clock that never goes back. */
+  #underwaySince = 0;
   /** The newest number given away; numbers of failed commits are not used again. */
   #lastNumber: number;
   #disposal: Promise<void> | undefined;
@@ -138,6 +147,13 @@ export class JournaledStorage implements Storage {
 
   async health(): Promise<void> {
     this.#assertOpen();
+    const waitedMs = this.#committing === undefined ? 0 : this.#deps.clock.elapsedMs() - this.#underwaySince;
+    if (waitedMs > HUNG_MS) {
+      throw new AppError(
+        "io",
+        `cannot write the storage: the disk has not answered for ${Math.round(waitedMs / 1000)} s`,
+      );
+    }
     this.#deps.journal.check();
   }
 
@@ -148,7 +164,7 @@ export class JournaledStorage implements Storage {
 
   async #dispose(): Promise<void> {
     await this.#expiry[Symbol.asyncDispose]();
-    this.#commit();
+    while (this.#batch !== undefined || this.#underway !== undefined) await this.#commit();
     this.#closed = true;
     this.#watchers.stopAll();
     this.#deps.journal.close();
@@ -160,7 +176,14 @@ export class JournaledStorage implements Storage {
 
   /** What a key holds once everything asked for so far is committed. */
   #stateOf(key: string): Stored | undefined {
-    return this.#batch?.touches(key) === true ? this.#batch.stateOf(key) : this.#deps.engine.get(key);
+    const batch = this.#batchOf(key);
+    return batch === undefined ? this.#deps.engine.get(key) : batch.stateOf(key);
+  }
+
+  /** The newest of the uncommitted writes that touch a key. */
+  #batchOf(key: string): Batch | undefined {
+    if (this.#batch?.touches(key) === true) return this.#batch;
+    return this.#committing?.touches(key) === true ? this.#committing : undefined;
   }
 
   #nextNumber(): number {
@@ -170,9 +193,13 @@ export class JournaledStorage implements Storage {
   #pending(): Batch {
     if (this.#batch === undefined) {
       this.#batch = new Batch();
-      this.#deps.schedule(() => this.#commit());
+      if (this.#underway === undefined) this.#commitSoon();
     }
     return this.#batch;
+  }
+
+  #commitSoon(): void {
+    this.#deps.schedule(() => void this.#commit());
   }
 
   #conflict(key: string): Promise<never> {
@@ -181,23 +208,42 @@ export class JournaledStorage implements Storage {
   }
 
   #refuse(key: string, makeError: () => Error): Promise<never> {
-    return this.#batch?.touches(key) === true ? this.#batch.refuse(makeError()) : Promise.reject(makeError());
+    return this.#batchOf(key)?.refuse(makeError()) ?? Promise.reject(makeError());
   }
 
-  #commit(): void {
+  /** Resolves when the commit is over that is on its way, or one of what waits. */
+  #commit(): Promise<void> {
+    return this.#underway ??= this.#commitNext().finally(() => {
+      this.#underway = undefined;
+      if (this.#batch !== undefined) this.#commitSoon();
+    });
+  }
+
+  /** What came while a failed commit was on its way was checked against it. */
+  #refuseUncommitted(error: unknown): void {
+    const refused = [this.#committing, this.#batch];
+    this.#committing = undefined;
+    this.#batch = undefined;
+    for (const batch of refused) batch?.reject(error);
+  }
+
+  async #commitNext(): Promise<void> {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
+    this.#committing = batch;
+    this.#underwaySince = this.#deps.clock.elapsedMs();
     const { engine, journal, historyMs } = this.#deps;
     const now = this.#now();
     const changes = batch.events.map((event) => ({ event, at: now }));
     const compaction = engine.planCompaction(now - historyMs, changes.length + EXTRA_FORGOTTEN);
     try {
-      journal.commit(changes, compaction);
+      await journal.commit(changes, compaction);
     } catch (error) {
-      batch.reject(error);
+      this.#refuseUncommitted(error);
       return;
     }
+    this.#committing = undefined;
     engine.apply(changes, compaction);
     this.#expiry.observe(changes);
     this.#watchers.notify(batch.events);

@@ -66,6 +66,14 @@ export function ioError(what: string, error: unknown): AppError {
   return new AppError("io", `${what}: ${messageOf(error)}`, { cause: error, hint: adviceFor(failureOf(error)) });
 }
 
+/** AppError `io`: the disk did not keep a write that SQLite takes for done. */
+export function lostError(error: unknown): AppError {
+  return new AppError("io", `cannot write the storage any more: the disk did not keep a write: ${messageOf(error)}`, {
+    cause: error,
+    hint: "look after the disk, then start tlsboot again; what was acknowledged is stored",
+  });
+}
+
 function adviceFor(failure: SqliteFailure): string {
   switch (failure) {
     case "full":

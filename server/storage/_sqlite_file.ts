@@ -3,10 +3,12 @@
  * lock is SQLite's own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends with the process however that dies.
  *
  * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. So nobody may open the
- * database file while it is in use; the files in use are remembered here to keep to that.
+ * database file while it is in use; the files in use are remembered here to keep to that. Its log (`-wal`) has no locks,
+ * and stays the same file until `close`: SQLite empties it, but does not make another.
  */
-import { chmodSync, closeSync, fchmodSync, lstatSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, fchmodSync, fdatasync, lstatSync, openSync, realpathSync, statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
 import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, sizeOf } from "./_sqlite_check.ts";
 import { lockedError } from "./_sqlite_errors.ts";
 
@@ -34,11 +36,27 @@ export interface DatabaseFile {
   readonly database: DatabaseSync;
   /** Throws when the path no longer leads to the open file: what is written would be lost. */
   assertInPlace(): void;
+  /** Puts on disk what is committed: until then it is in the log, and lost with the machine's power. */
+  sync(): Promise<void>;
   close(): void;
+  /**
+   * Stays open until the process ends by `process.exit` or a signal. SQLite moves the log into the database when it
+   * closes it, without a look at whether the log is whole; the next start takes of it what is.
+   */
+  abandon(): void;
 }
 
+/** Opens a database, which may not be one. */
+export type OpenDatabase = (path: string) => DatabaseSync;
+/** Puts on disk what was written to a file. */
+export type SyncFile = (descriptor: number) => Promise<void>;
+
+const putOnDisk: SyncFile = promisify(fdatasync);
+/** Kept from the garbage collector, which would close them. */
+const abandoned: DatabaseSync[] = [];
+
 /** Opens a file, or makes it. Throws AppError `storage_locked`, `storage_corrupt`, or SQLite's and the system's errors. */
-export function openDatabaseFile(path: string, openDatabase: (path: string) => DatabaseSync): DatabaseFile {
+export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = putOnDisk): DatabaseFile {
   if (inUse.has(identityOf(path))) throw lockedError(path);
   assertUsable(path);
   createPrivate(path);
@@ -54,13 +72,34 @@ export function openDatabaseFile(path: string, openDatabase: (path: string) => D
   };
   try {
     prepare(path, database);
+    // Before the first commit, so that it hears of every failure from then on.
+    const log = openSync(`${realpathSync(path)}-wal`, "r+");
+    return fileOf(path, identity, database, log, sync, close);
   } catch (error) {
     close();
     throw error;
   }
+}
+
+function fileOf(
+  path: string,
+  identity: string,
+  database: DatabaseSync,
+  log: number,
+  sync: SyncFile,
+  close: () => void,
+): DatabaseFile {
   return {
     database,
-    close,
+    sync: () => sync(log),
+    close() {
+      try {
+        closeSync(log);
+      } finally {
+        close();
+      }
+    },
+    abandon: () => void abandoned.push(database),
     assertInPlace() {
       if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");
     },
@@ -101,7 +140,8 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("COMMIT");
   chmodSync(path, PRIVATE);
   database.exec("PRAGMA journal_mode = WAL");
-  database.exec("PRAGMA synchronous = FULL");
+  // Of a commit `sync` takes care; SQLite of the order in which the log, its beginnings and the database reach the disk.
+  database.exec("PRAGMA synchronous = NORMAL");
   // What a process left that was killed may not be on the disk yet: nobody is to be told of it before it is. Without a
   // transaction since the change of mode SQLite says that a table is locked.
   database.exec("BEGIN IMMEDIATE; COMMIT");

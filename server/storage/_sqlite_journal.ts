@@ -1,14 +1,18 @@
 /**
  * The journal in SQLite: one row per change that is still known or still the newest of its key. Reading the rows in
  * order gives the whole store back.
+ *
+ * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is put on disk here: a thread
+ * of the runtime waits for the disk, where SQLite would hold up the whole program.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
+import type { AppError } from "../../core/errors.ts";
 import type { EngineStart } from "./_engine.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
 import type { Journal } from "./_journaled_storage.ts";
-import { corruptError, ioError } from "./_sqlite_errors.ts";
+import { corruptError, ioError, lostError } from "./_sqlite_errors.ts";
 import type { DatabaseFile } from "./_sqlite_file.ts";
 import { readStored, releaseObject } from "./_stored.ts";
 import type { StorageEvent, Stored } from "./storage.ts";
@@ -31,11 +35,19 @@ export class SqliteJournal implements Journal {
   readonly #forget: StatementSync;
   readonly #setCompacted: StatementSync;
   readonly #touch: StatementSync;
+  readonly #onLost: (error: AppError) => void;
   #failed = false;
+  #lost: AppError | undefined;
 
-  constructor(file: DatabaseFile) {
+  /**
+   * `onLost` hears when the disk did not keep what SQLite takes for written, once and for all. A kernel may drop what it
+   * could not write and says so only once (fsync(2)), so that nothing is written any more: a new start takes from the log
+   * what is whole, which everything is that was acknowledged.
+   */
+  constructor(file: DatabaseFile, onLost: (error: AppError) => void) {
     const { database } = file;
     this.#file = file;
+    this.#onLost = onLost;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
     this.#insert = database.prepare("INSERT INTO changes (revision, key, value, checksum, at) VALUES (?, ?, ?, ?, ?)");
@@ -44,7 +56,8 @@ export class SqliteJournal implements Journal {
     this.#touch = database.prepare("UPDATE numbers SET value = value");
   }
 
-  commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): void {
+  async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
     this.#transact(() => {
       for (const { event: { revision, key, current }, at } of changes) {
         const value = current?.bytes ?? null;
@@ -54,16 +67,25 @@ export class SqliteJournal implements Journal {
       for (const revision of compaction.forgotten) this.#forget.run(revision);
       this.#setCompacted.run(compaction.revision);
     });
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      this.#lost = lostError(error);
+      this.#onLost(this.#lost);
+      throw this.#lost;
+    }
   }
 
   /** After a failed commit it tries a small one, so that health returns before the next write does. */
   check(): void {
+    if (this.#lost !== undefined) throw this.#lost;
     if (this.#failed) this.#transact(() => void this.#touch.run());
     else this.#assertInPlace();
   }
 
   close(): void {
-    this.#file.close();
+    if (this.#lost === undefined) this.#file.close();
+    else this.#file.abandon();
   }
 
   #assertInPlace(): void {

@@ -24,4 +24,4 @@ export function createMemoryStorage(deps: MemoryStorageDeps): Storage {
   });
 }
 
-const NO_JOURNAL: Journal = { commit() {}, check() {}, close() {} };
+const NO_JOURNAL: Journal = { async commit() {}, check() {}, close() {} };

@@ -10,10 +10,10 @@ export interface JournalObserver {
 /** Wraps a journal; `nowMs` is a clock that never goes back. */
 export function observeJournal(journal: Journal, observer: JournalObserver, nowMs: () => number): Journal {
   return {
-    commit(changes, compaction) {
+    async commit(changes, compaction) {
       const startedAt = nowMs();
       try {
-        journal.commit(changes, compaction);
+        await journal.commit(changes, compaction);
       } catch (error) {
         observer.failed();
         throw error;

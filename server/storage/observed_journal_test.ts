@@ -3,11 +3,11 @@ import { test } from "node:test";
 import type { LoggedEvent } from "./_history.ts";
 import { observeJournal } from "./observed_journal.ts";
 
-test("observeJournal() times each commit with its changes, and counts those that fail", () => {
+test("observeJournal() times each commit with its changes, and counts those that fail", async () => {
   const told: string[] = [];
   let now = 0;
   let fails = false;
-  const commit = () => {
+  const commit = async () => {
     now += 250;
     if (fails) throw new Error("full");
   };
@@ -17,8 +17,8 @@ test("observeJournal() times each commit with its changes, and counts those that
   };
   const journal = observeJournal({ commit, check() {}, close() {} }, observer, () => now);
   const change: LoggedEvent = { event: { key: "/registry/x", revision: 2 }, at: 0 };
-  journal.commit([change, change], undefined);
+  await journal.commit([change, change], undefined);
   fails = true;
-  assert.throws(() => journal.commit([change], undefined), /full/);
+  await assert.rejects(journal.commit([change], undefined), /full/);
   assert.deepEqual(told, ["2 in 0.25", "failed"]);
 });

@@ -9,25 +9,27 @@ import { readStored } from "./_stored.ts";
 /** A database that is being made. */
 export interface RestoredDatabase extends Disposable {
   /** Adds objects, all or none. AppError `io`, `storage_corrupt`. */
-  add(objects: readonly SnapshotObject[]): void;
+  add(objects: readonly SnapshotObject[]): Promise<void>;
   /**
    * Sets the newest revision, which is also the oldest whose state is known: whoever asks for what was before is told that
    * it is gone.
    */
-  finish(revision: number): void;
+  finish(revision: number): Promise<void>;
 }
 
 /** Makes an empty one at a path where nothing is. AppError as `openSqliteStorage`. */
 export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
   try {
-    const journal = new SqliteJournal(openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 })));
+    const file = openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 }));
+    // Whoever makes it hears of every failure, and throws it away.
+    const journal = new SqliteJournal(file, () => undefined);
     return {
-      add(objects) {
+      async add(objects) {
         const changes = objects.map(({ key, revision, bytes }) => ({
           event: { key, revision, current: readStored(key, revision, bytes) },
           at: now.getTime(),
         }));
-        journal.commit(changes, undefined);
+        await journal.commit(changes, undefined);
       },
       finish: (revision) => journal.commit([], { revision, count: 0, forgotten: [] }),
       [Symbol.dispose]: () => journal.close(),

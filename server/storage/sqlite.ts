@@ -1,15 +1,16 @@
 /**
  * The default store: one SQLite file, one process. Everything is in memory too, so reads cost nothing; a write is
- * acknowledged when its commit is on disk (WAL, `synchronous=FULL`), and one commit carries all writes of a turn of the
- * event loop.
+ * acknowledged when its commit is on disk, and one commit carries all writes that came while the one before was on its
+ * way there.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
+import type { AppError } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { Engine } from "./_engine.ts";
 import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
 import { openError } from "./_sqlite_errors.ts";
-import { openDatabaseFile } from "./_sqlite_file.ts";
+import { type OpenDatabase, openDatabaseFile, type SyncFile } from "./_sqlite_file.ts";
 import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
 import { type JournalObserver, observeJournal } from "./observed_journal.ts";
 import type { Storage } from "./storage.ts";
@@ -23,7 +24,14 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
   /** Is told of each commit. */
   readonly observer?: JournalObserver;
   /** Opens the database; for tests that make it fail. */
-  readonly openDatabase?: (path: string) => DatabaseSync;
+  readonly openDatabase?: OpenDatabase;
+  /** Puts its log on disk; for tests that make it fail. */
+  readonly sync?: SyncFile;
+  /**
+   * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end, by
+   * `process.exit` or a signal, and to be started again.
+   */
+  readonly onLost?: (error: AppError) => void;
 }
 
 /**
@@ -32,8 +40,9 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
  */
 export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storage> {
   const { path, clock, logger, openDatabase = (name) => new DatabaseSync(name, { timeout: 0 }) } = deps;
+  const { onLost = () => undefined } = deps;
   try {
-    const file = openDatabaseFile(path, openDatabase);
+    const file = openDatabaseFile(path, openDatabase, deps.sync);
     try {
       const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
       return new JournaledStorage({
@@ -42,8 +51,8 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
         name: path,
         engine: new Engine(start),
         journal: deps.observer === undefined
-          ? new SqliteJournal(file)
-          : observeJournal(new SqliteJournal(file), deps.observer, () => clock.elapsedMs()),
+          ? new SqliteJournal(file, onLost)
+          : observeJournal(new SqliteJournal(file, onLost), deps.observer, () => clock.elapsedMs()),
         logger,
         writtenAt,
         schedule: setImmediate,
