@@ -33,7 +33,8 @@ export function runProcess(
 
 /** An answer that did not get through is a failure: the file behind `>` is not what it seems. */
 function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
-  if (error.code === "EPIPE") process.exit(EXIT.done);
+  // What failed before has failed.
+  if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
   process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
   process.exit(EXIT.failed);
 }

@@ -84,7 +84,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   await narrator.step("The API server, the signer and the approver start", signal);
   narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
   await options.sabotage?.beforeControllers?.(site);
-  using life = new Controllers(signal);
+  using life = new Controllers(AbortSignal.any([signal, site.lost]));
   life.run(await startControllers(site, options, deps, life.signal));
   narrator.say(`serving at ${site.url}`);
 
@@ -97,6 +97,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   if (!options.keep) return;
   narrator.say(`Serving on at ${site.url}; Ctrl-C ends it.`);
   await life.ended();
+  site.lost.throwIfAborted();
 }
 
 /** The controllers' life: they end with the story, and the story ends when one of them breaks. */

@@ -36,7 +36,10 @@ export async function openStorage(
   const { clock, logger } = deps;
   const observer = tellDatabase(deps.registry, dir.database);
   const lost = new AbortController();
-  const onLost = (error: AppError): void => lost.abort(error);
+  const onLost = (error: AppError): void => {
+    logger.error("the storage is lost, the server ends", { error });
+    lost.abort(error);
+  };
   const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer, onLost });
   return { storage, isNew, isShared: false, lost: lost.signal };
 }

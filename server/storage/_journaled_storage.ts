@@ -81,6 +81,7 @@ export class JournaledStorage implements Storage {
   /** The newest number given away; numbers of failed commits are not used again. */
   #lastNumber: number;
   #disposal: Promise<void> | undefined;
+  #isClosing = false;
   #closed = false;
 
   constructor(deps: JournaledStorageDeps) {
@@ -102,14 +103,14 @@ export class JournaledStorage implements Storage {
   }
 
   async create(key: string, object: KubeObject): Promise<Stored> {
-    this.#assertOpen();
+    this.#assertWritable();
     if (this.#stateOf(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
     const stored = createStored(key, object, this.#nextNumber());
     return await this.#pending().add({ key, revision: stored.revision, current: stored }, stored);
   }
 
   async update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
-    this.#assertOpen();
+    this.#assertWritable();
     const previous = this.#stateOf(key);
     if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
     const stored = createStored(key, object, this.#nextNumber());
@@ -120,7 +121,7 @@ export class JournaledStorage implements Storage {
     key: string,
     expectedRevision: number,
   ): Promise<{ readonly previous: Stored; readonly revision: number }> {
-    this.#assertOpen();
+    this.#assertWritable();
     const previous = this.#stateOf(key);
     if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
     const revision = this.#nextNumber();
@@ -164,14 +165,23 @@ export class JournaledStorage implements Storage {
 
   async #dispose(): Promise<void> {
     await this.#expiry[Symbol.asyncDispose]();
+    this.#isClosing = true;
     while (this.#batch !== undefined || this.#underway !== undefined) await this.#commit();
     this.#closed = true;
     this.#watchers.stopAll();
     this.#deps.journal.close();
   }
 
+  #assertWritable(): void {
+    if (this.#isClosing) throw this.#closedError();
+  }
+
   #assertOpen(): void {
-    if (this.#closed) throw new AppError("aborted", `cannot use storage "${this.#deps.name}": it is closed`);
+    if (this.#closed) throw this.#closedError();
+  }
+
+  #closedError(): AppError {
+    return new AppError("aborted", `cannot use storage "${this.#deps.name}": it is closed`);
   }
 
   /** What a key holds once everything asked for so far is committed. */

@@ -6,7 +6,20 @@
  * database file while it is in use; the files in use are remembered here to keep to that. Its log (`-wal`) has no locks,
  * and stays the same file until `close`: SQLite empties it, but does not make another.
  */
-import { chmodSync, closeSync, fchmodSync, fdatasync, lstatSync, openSync, realpathSync, statSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fdatasync,
+  fdatasyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, sizeOf } from "./_sqlite_check.ts";
@@ -38,6 +51,8 @@ export interface DatabaseFile {
   assertInPlace(): void;
   /** Puts on disk what is committed: until then it is in the log, and lost with the machine's power. */
   sync(): Promise<void>;
+  /** Moves what is in the log, and on the disk, into the database, so that the log begins anew. */
+  checkpoint(): void;
   close(): void;
   /**
    * Stays open until the process ends by `process.exit` or a signal. SQLite moves the log into the database when it
@@ -61,49 +76,66 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
   assertUsable(path);
   createPrivate(path);
   const identity = identityOf(path);
+  const logPath = `${realpathSync(path)}-wal`;
+  const left = sizeOf(path) > 0 && sizeOf(logPath) > 0 ? readFileSync(logPath) : undefined;
   const database = openDatabase(path);
   inUse.add(identity);
+  const abandon = (): void => void abandoned.push(database);
+  let log: number | undefined;
   const close = (): void => {
     try {
-      database.close();
+      if (log !== undefined) closeSync(log);
     } finally {
-      inUse.delete(identity);
+      try {
+        database.close();
+      } finally {
+        inUse.delete(identity);
+      }
     }
   };
   try {
     prepare(path, database);
     // Before the first commit, so that it hears of every failure from then on.
-    const log = openSync(`${realpathSync(path)}-wal`, "r+");
-    return fileOf(path, identity, database, log, sync, close);
+    log = openSync(logPath, "r+");
   } catch (error) {
     close();
     throw error;
   }
-}
-
-function fileOf(
-  path: string,
-  identity: string,
-  database: DatabaseSync,
-  log: number,
-  sync: SyncFile,
-  close: () => void,
-): DatabaseFile {
+  const descriptor = log;
+  if (left !== undefined) {
+    try {
+      takeOver(left, logPath, descriptor, database);
+    } catch (error) {
+      abandon();
+      throw error;
+    }
+  }
   return {
     database,
-    sync: () => sync(log),
-    close() {
-      try {
-        closeSync(log);
-      } finally {
-        close();
-      }
-    },
-    abandon: () => void abandoned.push(database),
+    close,
+    abandon,
+    sync: () => sync(descriptor),
+    // Without a look at what is read by others, of whom there are none.
+    checkpoint: () => database.exec("PRAGMA wal_checkpoint(PASSIVE)"),
     assertInPlace() {
       if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");
     },
   };
+}
+
+/**
+ * Puts what a process left that was killed, and that SQLite took from its log, on the disk and into the database. The
+ * kernel may hold pages of it that it failed to write and takes for written, so that a sync alone does nothing: they are
+ * written once more.
+ */
+function takeOver(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
+  if (Buffer.compare(readFileSync(logPath), left) !== 0) {
+    throw new Error("its log is not the same each time it is read");
+  }
+  for (let at = 0; at < left.length;) at += writeSync(log, left, at, left.length - at, at);
+  fdatasyncSync(log);
+  const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  if (answer?.["busy"] !== 0) throw new Error("its log cannot be put into it");
 }
 
 /** SQLite gives `-wal` and `-shm` the mode of the main file, whatever the umask. */
@@ -142,11 +174,10 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("PRAGMA journal_mode = WAL");
   // Of a commit `sync` takes care; SQLite of the order in which the log, its beginnings and the database reach the disk.
   database.exec("PRAGMA synchronous = NORMAL");
-  // What a process left that was killed may not be on the disk yet: nobody is to be told of it before it is. Without a
-  // transaction since the change of mode SQLite says that a table is locked.
+  // By itself it would move what is in the log into the database before it is known to be on the disk.
+  database.exec("PRAGMA wal_autocheckpoint = 0");
+  // A transaction makes the log, and ends the change of mode, without which a checkpoint finds a table locked.
   database.exec("BEGIN IMMEDIATE; COMMIT");
-  const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
-  if (answer?.["busy"] !== 0) throw new Error("its log cannot be put on the disk");
 }
 
 function isEmpty(database: DatabaseSync): boolean {

@@ -26,6 +26,17 @@ interface Row {
   readonly at: number;
 }
 
+/** SQLite's own measure, some four megabytes. */
+const CHECKPOINT_PAGES = 1000;
+const PAGE_BYTES = 4096;
+
+/** About how many pages of the log a commit takes: those of its rows, and a few above them. */
+function pagesOf(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
+  let bytes = 0;
+  for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
+  return 3 + Math.ceil(bytes / PAGE_BYTES) + Math.ceil((compaction?.forgotten.length ?? 0) / 4);
+}
+
 /** Commits to an open file. */
 export class SqliteJournal implements Journal {
   readonly #file: DatabaseFile;
@@ -38,6 +49,8 @@ export class SqliteJournal implements Journal {
   readonly #onLost: (error: AppError) => void;
   #failed = false;
   #lost: AppError | undefined;
+  /** Pages that were put into the log since the last checkpoint, as far as rows tell. */
+  #pages = 0;
 
   /**
    * `onLost` hears when the disk did not keep what SQLite takes for written, once and for all. A kernel may drop what it
@@ -71,8 +84,21 @@ export class SqliteJournal implements Journal {
       await this.#file.sync();
     } catch (error) {
       this.#lost = lostError(error);
+      this.#file.abandon();
       this.#onLost(this.#lost);
       throw this.#lost;
+    }
+    this.#pages += pagesOf(changes, compaction);
+    if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
+  }
+
+  /** What fails here is in the log still, and is tried again. */
+  #checkpoint(): void {
+    this.#pages = 0;
+    try {
+      this.#file.checkpoint();
+    } catch {
+      // The commit itself is on the disk.
     }
   }
 
@@ -85,7 +111,6 @@ export class SqliteJournal implements Journal {
 
   close(): void {
     if (this.#lost === undefined) this.#file.close();
-    else this.#file.abandon();
   }
 
   #assertInPlace(): void {

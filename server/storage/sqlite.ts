@@ -28,8 +28,8 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
   /** Puts its log on disk; for tests that make it fail. */
   readonly sync?: SyncFile;
   /**
-   * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end, by
-   * `process.exit` or a signal, and to be started again.
+   * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end and to be
+   * started again. By `process.exit` or a signal: an end by itself closes the database, and so does a worker's.
    */
   readonly onLost?: (error: AppError) => void;
 }

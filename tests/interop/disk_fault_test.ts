@@ -214,6 +214,41 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
 });
 
+test("up that cannot put on the disk what a killed one left leaves it to the next start", async () => {
+  await using folder = await createTempFolder();
+  const disk = await createFaultyDisk(folder);
+  const [dataDir, port] = [folder.join("data"), await findFreePort()];
+  const log = join(dataDir, "tlsboot.db-wal");
+  const names = ["a", "b", "c"];
+  {
+    await using life = await begin(dataDir, port);
+    for (const name of names) assert.equal(await life.client.create(name, 10), undefined);
+    process.kill(life.running.pid, "SIGKILL");
+    await life.running.finished();
+  }
+  const left = await readFile(log);
+  assert.ok(left.length > 0);
+  let failures = 0;
+  for (let call = 0, isOver = false; !isOver; call++) {
+    await disk.arm({ errno: "EIO", kinds: "s", needle: "tlsboot.db-wal$" }, call);
+    await using running = startUp(dataDir, port, disk);
+    const isUp = await waitUntilUp(running).then(() => true, () => false);
+    const hits = await disk.hits();
+    if (isUp) {
+      isOver = true;
+      await using client = await connect(dataDir);
+      const found = await client.names();
+      assert.deepEqual(names.filter((name) => !found.has(name)), []);
+    } else {
+      failures++;
+      assert.ok(hits.length > 0, running.stderr());
+      assertClearEnd(await running.finished(), `${hits}`);
+      assert.deepEqual(await readFile(log), left);
+    }
+  }
+  assert.ok(failures >= 2, `${failures} failures`);
+});
+
 /** What `up` makes, and which of its calls are tried; the journal has hundreds, all alike. */
 const STARTING = [
   { needle: "/site$", calls: undefined },
