@@ -120,7 +120,9 @@ export {
 export { createDefaultPlugins } from "./admission/plugins.ts";
 export type { RegistryDeps } from "./registry/registry.ts";
 export type {
+  Cell,
   Column,
+  ColumnDefinition,
   GuardedRequest,
   Resource,
   Review,

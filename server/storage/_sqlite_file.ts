@@ -62,9 +62,9 @@ export interface DatabaseFile {
 }
 
 /** Opens a database, which may not be one. */
-export type OpenDatabase = (path: string) => DatabaseSync;
+type OpenDatabase = (path: string) => DatabaseSync;
 /** Puts on disk what was written to a file. */
-export type SyncFile = (descriptor: number) => Promise<void>;
+type SyncFile = (descriptor: number) => Promise<void>;
 
 const putOnDisk: SyncFile = promisify(fdatasync);
 /** Kept from the garbage collector, which would close them. */

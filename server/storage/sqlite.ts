@@ -10,7 +10,7 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { Engine } from "./_engine.ts";
 import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
 import { openError } from "./_sqlite_errors.ts";
-import { type OpenDatabase, openDatabaseFile, type SyncFile } from "./_sqlite_file.ts";
+import { openDatabaseFile } from "./_sqlite_file.ts";
 import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
 import { type JournalObserver, observeJournal } from "./observed_journal.ts";
 import type { Storage } from "./storage.ts";
@@ -24,9 +24,9 @@ export interface SqliteStorageDeps extends Partial<StorageTimes> {
   /** Is told of each commit. */
   readonly observer?: JournalObserver;
   /** Opens the database; for tests that make it fail. */
-  readonly openDatabase?: OpenDatabase;
+  readonly openDatabase?: (path: string) => DatabaseSync;
   /** Puts its log on disk; for tests that make it fail. */
-  readonly sync?: SyncFile;
+  readonly sync?: (descriptor: number) => Promise<void>;
   /**
    * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end and to be
    * started again. By `process.exit` or a signal: an end by itself closes the database, and so does a worker's.
