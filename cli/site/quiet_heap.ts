@@ -7,8 +7,8 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import type { Heap } from "../heap.ts";
 
 const LOOK_MS = 2_000;
-/** The leases of a few hundred nodes are less. */
-const BUSY_SHARE = 0.05;
+/** The leases of a thousand nodes are less, and so is what a busy machine takes away from one that does nothing. */
+const BUSY_SHARE = 0.25;
 /** In a row, before memory is given back. */
 const QUIET_LOOKS = 2;
 /** Work that comes and goes is not interrupted each time. */

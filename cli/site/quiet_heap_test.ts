@@ -40,10 +40,10 @@ function idle(looks: number): readonly number[] {
 for (
   const { name, shares, want } of [
     { name: "once after the start", shares: [0, 0, 0, 0, 0, 0], want: [2] },
-    { name: "not while there is work", shares: [0.9, 0, 0.06, 0, 0.06, 0], want: [] },
-    { name: "after each time of work", shares: [1, 0.01, 0.05, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
+    { name: "not while there is work", shares: [0.9, 0, 0.26, 0, 0.26, 0], want: [] },
+    { name: "after each time of work", shares: [1, 0.01, 0.25, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
     { name: "not each time of work that comes and goes", shares: [1, 0, 0, 1, 0, 0, 1, ...idle(12)], want: [3, 13] },
-    { name: "not for what hardly is work", shares: [0, 0, 0.05, 0.04, 0.05, 0.05], want: [2] },
+    { name: "not for what hardly is work", shares: [0, 0, 0.25, 0.24, ...idle(12), 0.2, 0.25], want: [2] },
   ]
 ) {
   test(`keepHeapSmall() collects ${name}`, async () => {
