@@ -1,6 +1,6 @@
 /**
- * Bundles `cli/program.ts` as the released file carries it, and runs the result on Node: proof that no source awaits at top
- * level, reads `import.meta` or a file beside itself.
+ * Bundles `cli/program.ts` as the released file carries it, and runs the result on Node: proof that no source awaits at
+ * top level, reads `import.meta` or a file beside itself.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64, findPemBlock, type PemBlock } from "../pki/pem.ts";
 import { quoteText } from "../kube/quote.ts";
+import { Remembered } from "../remembered.ts";
 import type { Result } from "../result.ts";
 
 /** A block of `status.certificate` that was read, and the text after it. */
@@ -16,12 +17,10 @@ interface CertificateBlock {
 /**
  * A certificate that has just been issued is looked at by the validation of the write and by what follows the storage.
  * The first blocks of the last few texts are kept: they follow from the text alone, and reading one costs 0.05 ms and
- * 25 kB. Certificates above the leaf are looked at by the validation only.
+ * 25 kB. Certificates above the leaf are looked at by the validation only. A leaf with an RSA-4096 key and its issuer
+ * have about 6,000 characters.
  */
-const REMEMBERED = 256;
-/** A leaf with an RSA-4096 key and its issuer have about 6,000 characters; longer texts are not worth their memory. */
-const REMEMBERED_LENGTH = 8_192;
-const firstBlocks = new Map<string, CertificateBlock>();
+const firstBlocks = new Remembered<CertificateBlock>({ most: 256, longest: 8_192 });
 
 /**
  * What is wrong with a non-empty `status.certificate` (base64 of PEM), or undefined. Text around the blocks is fine;
@@ -53,19 +52,11 @@ function readFirstBlock(certificate: string): CertificateBlock | undefined {
   if (known !== undefined) return known;
   const pem = Buffer.from(decodeBase64(certificate) ?? new Uint8Array()).toString("latin1");
   const first = readBlock(pem);
-  if (first?.block.label === "CERTIFICATE" && certificate.length <= REMEMBERED_LENGTH) remember(certificate, first);
+  if (first?.block.label === "CERTIFICATE") firstBlocks.set(certificate, first);
   return first;
 }
 
 function readBlock(pem: string): CertificateBlock | undefined {
   const found = findPemBlock(pem);
   return found === undefined ? undefined : { ...found, certificates: parseCertificates(found.block.bytes) };
-}
-
-function remember(certificate: string, first: CertificateBlock): void {
-  if (firstBlocks.size >= REMEMBERED) {
-    const oldest = firstBlocks.keys().next();
-    if (oldest.done !== true) firstBlocks.delete(oldest.value);
-  }
-  firstBlocks.set(certificate, first);
 }

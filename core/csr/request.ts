@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { decodeBase64, findPemBlock } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
+import { Remembered } from "../remembered.ts";
 import { err, type Result } from "../result.ts";
 
 /** Facts of a request whose self-signature verified. */
@@ -9,12 +10,10 @@ export type ParsedRequest = RequestFacts & { readonly __verified: true };
 
 /**
  * One request is looked at by admission, by the validation of three writes, by the approver and by the signer. The
- * answers for the last few are kept: they follow from the text alone, and each signature costs 0.1 ms and more.
+ * answers for the last few are kept: they follow from the text alone, and each signature costs 0.1 ms and more. A request
+ * for an RSA-4096 key has about 2,300 characters.
  */
-const REMEMBERED = 2048;
-/** A request for an RSA-4096 key has about 2,300 characters; longer texts than this are not worth their memory. */
-const REMEMBERED_LENGTH = 4_096;
-const parsed = new Map<string, Result<RequestFacts, string>>();
+const parsed = new Remembered<Result<RequestFacts, string>>({ most: 2048, longest: 4_096 });
 const verified = new WeakMap<RequestFacts, Result<ParsedRequest, string>>();
 
 /**
@@ -26,7 +25,7 @@ export function parseRequest(requestBase64: string | null): Result<RequestFacts,
   const known = parsed.get(text);
   if (known !== undefined) return known;
   const answer = decodeRequest(text);
-  if (text.length <= REMEMBERED_LENGTH) remember(text, answer);
+  parsed.set(text, answer);
   return answer;
 }
 
@@ -55,12 +54,4 @@ function decodeRequest(text: string): Result<RequestFacts, string> {
     return err("PEM block type must be CERTIFICATE REQUEST");
   }
   return parseCertificationRequest(found.block.bytes);
-}
-
-function remember(text: string, answer: Result<RequestFacts, string>): void {
-  if (parsed.size >= REMEMBERED) {
-    const oldest = parsed.keys().next();
-    if (oldest.done !== true) parsed.delete(oldest.value);
-  }
-  parsed.set(text, answer);
 }

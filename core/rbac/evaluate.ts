@@ -14,6 +14,7 @@ import type {
   RoleRef,
   Subject,
 } from "../kube/rbac_v1.ts";
+import { Remembered } from "../remembered.ts";
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";
@@ -120,11 +121,9 @@ interface Grant {
   readonly rules: readonly PolicyRule[] | undefined;
 }
 
-/** Of how many users and namespaces the grants are kept. */
-const MAX_KNOWN = 1_000;
-/** Names and groups longer than this together are nobody's who asks often. */
-const MAX_KEY_LENGTH = 2_000;
-const known = new WeakMap<RbacObjects, Map<string, readonly Grant[]>>();
+/** Of how many users and namespaces; names and groups that are longer together are nobody's who asks often. */
+const KNOWN = { most: 1_000, longest: 2_000 };
+const known = new WeakMap<RbacObjects, Remembered<readonly Grant[]>>();
 
 /** The grants of a user, which are asked for at every request; kept as long as roles and bindings stay. */
 function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
@@ -134,10 +133,7 @@ function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): read
   const remembered = ofAll?.get(key);
   if (remembered !== undefined) return remembered;
   const grants = [...findGrants(user, namespace, objects)];
-  if (key.length > MAX_KEY_LENGTH) return grants;
-  if (ofAll === undefined) known.set(objects, ofAll = new Map());
-  const oldest = ofAll.size >= MAX_KNOWN ? ofAll.keys().next() : undefined;
-  if (oldest?.done === false) ofAll.delete(oldest.value);
+  if (ofAll === undefined) known.set(objects, ofAll = new Remembered(KNOWN));
   ofAll.set(key, grants);
   return grants;
 }

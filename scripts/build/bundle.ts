@@ -1,6 +1,6 @@
 /**
- * `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that commands
- * load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
+ * `cli/program.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
+ * commands load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
  */
 import { build, type BuildOptions, type Metafile, transform, type TransformOptions } from "esbuild";
 import { writeFile } from "node:fs/promises";

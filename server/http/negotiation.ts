@@ -2,6 +2,7 @@
  * Content negotiation: which media type a body has, and in which one the answer goes out
  * (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
+import { Remembered } from "../../core/remembered.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { StatusError, statusOf } from "../../core/kube/status_error.ts";
 
@@ -53,19 +54,14 @@ const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 const FEW_CLAUSES = 12;
 
 /** A client sends the same header with all of its requests, and so do all clients of one kind. */
-const REMEMBERED_HEADERS = 64;
-const REMEMBERED_LENGTH = 512;
-const readHeaders = new Map<string, readonly AcceptClause[]>();
+const readHeaders = new Remembered<readonly AcceptClause[]>({ most: 64, longest: 512 });
 
 /** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
   const known = readHeaders.get(header);
   if (known !== undefined) return known;
   const clauses = readAccept(header);
-  if (header.length <= REMEMBERED_LENGTH) {
-    if (readHeaders.size >= REMEMBERED_HEADERS) readHeaders.clear();
-    readHeaders.set(header, clauses);
-  }
+  readHeaders.set(header, clauses);
   return clauses;
 }
 

@@ -14,14 +14,11 @@ export const nameColumn: Column = {
 };
 
 /** Time since creation. */
-export const ageColumn: Column = {
-  name: "Age",
-  type: "string",
-  format: "",
-  priority: 0,
-  description: "Time since the object was created.",
-  since: (object) => object.metadata.creationTimestamp,
-};
+export const ageColumn: Column = sinceColumn(
+  "Age",
+  "Time since the object was created.",
+  (object) => object.metadata.creationTimestamp,
+);
 
 /** How Go writes the time that bookmarks have not. */
 const ZERO_TIME = "0001-01-01T00:00:00Z";
@@ -44,6 +41,16 @@ export function textColumn<T extends KubeObject>(
   priority = 0,
 ): Column<T> {
   return { name, type: "string", format: "", priority, description, cell };
+}
+
+/** The time since a moment (RFC 3339) that an object tells. */
+export function sinceColumn<T extends KubeObject>(
+  name: string,
+  description: string,
+  since: (object: T) => string | null | undefined,
+  priority = 0,
+): Column<T> {
+  return { name, type: "string", format: "", priority, description, since };
 }
 
 /** What a column shows of an object. */

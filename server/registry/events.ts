@@ -5,8 +5,8 @@
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind } from "../../core/kube/kinds/mod.ts";
 import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
-import { textColumn } from "./columns.ts";
-import { type Column, type ColumnDefinition, type Resource, STANDARD_VERBS } from "./resource.ts";
+import { sinceColumn, textColumn } from "./columns.ts";
+import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
 
 const REFERENCE_FIELDS: readonly string[] = [
@@ -21,14 +21,14 @@ const REFERENCE_FIELDS: readonly string[] = [
 
 /** The columns of both versions; a table shows the stored form. */
 export const EVENT_COLUMNS: readonly Column<Event>[] = [
-  { ...seenColumn("Last Seen", "Time since the event was last seen.", 0), since: lastSeen },
+  sinceColumn("Last Seen", "Time since the event was last seen.", lastSeen),
   textColumn("Type", "Normal or Warning.", (event) => event.type ?? ""),
   textColumn("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
   textColumn("Object", "What it happened to.", objectText),
   textColumn("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
   textColumn("Source", "Who reports it.", sourceText, 1),
   textColumn("Message", "What happened.", (event) => (event.message ?? "").trim()),
-  { ...seenColumn("First Seen", "Time since the event was first seen.", 1), since: firstSeen },
+  sinceColumn("First Seen", "Time since the event was first seen.", firstSeen, 1),
   {
     name: "Count",
     type: "string",
@@ -76,10 +76,6 @@ export function selectEventField(event: Event, field: string): string {
       return event.involvedObject[key] ?? "";
     }
   }
-}
-
-function seenColumn(name: string, description: string, priority: number): ColumnDefinition {
-  return { name, type: "string", format: "", priority, description };
 }
 
 function firstSeen(event: Event): string | null {

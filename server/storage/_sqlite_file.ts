@@ -115,7 +115,6 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
     close,
     abandon,
     sync: () => sync(descriptor),
-    // Without a look at what is read by others, of whom there are none.
     checkpoint: () => database.exec("PRAGMA wal_checkpoint(PASSIVE)"),
     assertInPlace() {
       if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");

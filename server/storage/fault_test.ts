@@ -1,10 +1,8 @@
 /** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store goes on afterwards. */
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
-import { copyFile, open } from "node:fs/promises";
 import { test } from "node:test";
-import { type AppError, isAppError } from "../../core/errors.ts";
-import { thing } from "../../tests/contract/storage_contract.ts";
+import { isAppError } from "../../core/errors.ts";
+import { contentOf, thing } from "../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createFaultyDatabases, DISK_FAULTS } from "../../tests/support/faulty_database.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
@@ -15,11 +13,6 @@ const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
 /** More than any of these have. */
 const MAX_CALLS = 60;
-
-/** The newest state by key, as the store shows it. */
-async function contentOf(storage: Storage): Promise<ReadonlyMap<string, number>> {
-  return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
-}
 
 /** Writes in two commits, the second of which forgets old history; tells the model what was acknowledged. */
 async function write(storage: Storage, acknowledged: Map<string, number>, round: string): Promise<number> {
@@ -113,55 +106,5 @@ for (const fault of DISK_FAULTS) {
         assert.deepEqual(await contentOf(again), acknowledged, `after call ${call}`);
       }
     }
-  });
-}
-
-for (const loses of [false, true]) {
-  const what = loses ? "and what it was for is gone" : "and what it was for may be there";
-  test(`a store whose sync fails ${what} refuses all writes from then on, and a new start has what was acknowledged`, async () => {
-    await using folder = await createTempFolder();
-    const path = folder.join("tlsboot.db");
-    const log = `${path}-wal`;
-    const clock = createFakeClock();
-    let isFailing = false;
-    let kept = 0;
-    const sync = async (): Promise<void> => {
-      if (!isFailing) {
-        kept = statSync(log).size;
-        return;
-      }
-      const lost = statSync(log).size - kept;
-      assert.ok(lost > 0);
-      // As a kernel does that drops the pages it could not write.
-      if (loses) {
-        const file = await open(log, "r+");
-        await file.write(new Uint8Array(lost), 0, lost, kept);
-        await file.close();
-      }
-      throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
-    };
-    const told: AppError[] = [];
-    const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => told.push(error) });
-    // So few that the log is not begun anew meanwhile.
-    for (let i = 0; i < 100; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(9_000)));
-    const content = await contentOf(storage);
-    isFailing = true;
-    const first = storage.create(`${PREFIX}lost`, thing("lost"));
-    await assert.rejects(first, (error) => isAppError(error, "io") && error.hint !== undefined);
-    isFailing = false;
-    await assert.rejects(storage.create(`${PREFIX}after`, thing("after")), (error) => isAppError(error, "io"));
-    await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
-    assert.deepEqual(await contentOf(storage), content);
-    assert.deepEqual(told.map(({ message }) => message.includes("EIO")), [true]);
-    await storage[Symbol.asyncDispose]();
-
-    // The process would end here; what it leaves is what another one finds.
-    const left = folder.join("left.db");
-    for (const suffix of ["", "-wal"]) await copyFile(`${path}${suffix}`, `${left}${suffix}`);
-    await using again = await openSqliteStorage({ path: left, clock });
-    const found = new Map(await contentOf(again));
-    assert.equal(found.delete(`${PREFIX}lost`), !loses);
-    assert.deepEqual(found, content);
-    await again.create(`${PREFIX}again`, thing("again"));
   });
 }

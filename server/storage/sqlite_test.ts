@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { collect, describeEvents, thing } from "../../tests/contract/storage_contract.ts";
 import { ROOT, type Running, start } from "../../tests/support/child.ts";
-import { createFakeClock, settle, until } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { openSqliteStorage } from "./sqlite.ts";
 import { CompactedError, type Storage } from "./storage.ts";
@@ -372,31 +372,4 @@ test("openSqliteStorage() acknowledges no write once its file was replaced", asy
   await rename(folder.join("elsewhere.db"), path);
   await storage.health();
   await storage.create(`${PREFIX}d`, thing("d"));
-});
-
-test("openSqliteStorage() acknowledges and shows a write once its log is on the disk, and reads meanwhile", async () => {
-  await using folder = await createTempFolder();
-  const path = folder.join("tlsboot.db");
-  const syncs: PromiseWithResolvers<void>[] = [];
-  const sync = (): Promise<void> => {
-    syncs.push(Promise.withResolvers<void>());
-    return syncs.at(-1)!.promise;
-  };
-  const storage = await openSqliteStorage({ path, clock: createFakeClock(), sync });
-  const { events } = collect(storage, PREFIX, storage.revision());
-  let isAcknowledged = false;
-  const created = storage.create(`${PREFIX}a`, thing("a")).then((stored) => {
-    isAcknowledged = true;
-    return stored;
-  });
-  await until(() => syncs.length === 1);
-  await settle(20);
-  assert.equal(isAcknowledged, false);
-  assert.equal(await storage.get(`${PREFIX}a`), undefined);
-  assert.deepEqual(events, []);
-  syncs[0]!.resolve();
-  assert.equal((await created).revision, storage.revision());
-  assert.equal(events.length, 1);
-  await storage[Symbol.asyncDispose]();
-  assert.equal(syncs.length, 1);
 });

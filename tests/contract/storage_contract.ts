@@ -55,6 +55,11 @@ export function collect(storage: Storage, prefix: string, afterRevision: number)
   return { events, stop: () => watch.stop() };
 }
 
+/** The newest state by key, as the store shows it. */
+export async function contentOf(storage: Storage): Promise<ReadonlyMap<string, number>> {
+  return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
+}
+
 /** One line per event. */
 export function describeEvents(events: readonly StorageEvent[]): string[] {
   return events.map(({ key, revision, current, previous }) =>
