@@ -140,21 +140,23 @@ test("labels hold nothing that a client invents", async () => {
   await using site = await startSite({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
   const send = await createApiClient(site, "monitor-token");
   const before = await check(await ourPage(site));
-  for (
-    const path of ["/invented", "/apis/invented.io/v1/invented", "/api/v1/namespaces/invented/configmaps/invented"]
-  ) {
-    for (const method of ["GET", "INVENTED", "DELETE"]) {
-      await send(method, path, {
-        headers: { "user-agent": "invented" },
-      });
-    }
+  const inventions = 40;
+  for (let i = 0; i < inventions; i++) {
+    const paths = [
+      ...[`/invented-${i}`, `/apis/invented-${i}.io/v1/invented`, `/apis/certificates.k8s.io/v${i}invented/invented`],
+      `/api/v1/namespaces/invented-${i}/invented-${i}`,
+    ];
+    await send(["GET", "INVENTED", "DELETE"][i % 3] ?? "GET", paths[i % paths.length] ?? "/", {
+      headers: { "user-agent": `invented-${i}` },
+    });
   }
   await send("GET", "/version", { headers: { authorization: "Bearer invented" } });
   const page = await ourPage(site);
   assert.ok(!/invented/i.test(page));
   const after = await check(page);
   const count = ({ families }: Checked) => families.get("apiserver_request_total")?.series ?? 0;
-  assert.ok(count(after) - count(before) <= 9, "a series for each invention");
+  // Controllers that have just started add a few of their own meanwhile.
+  assert.ok(count(after) - count(before) < inventions, "a series for each invention");
 });
 
 test("signer alone answers /metrics and /healthz where it is told, and nothing else", async () => {
