@@ -183,7 +183,7 @@ const COMMANDS: readonly { readonly args: readonly string[]; readonly isData?: b
   { args: ["token", "delete", "abcdef"] },
   { args: ["approver", "explain", "one", "--policy", "kubelet-serving"] },
   { args: ["approver", "clear", FORGING] },
-  { args: ["kubeconfig", "user", "bob"] },
+  { args: ["kubeconfig", "user", "bob", "--timeout", "1s"] },
   { args: ["request", "--signer-name", "example.com/a", "--subject", "CN=a", "--out", "out", "--no-wait"] },
   { args: ["inspect", "admin.kubeconfig"] },
 ];
