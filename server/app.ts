@@ -60,7 +60,7 @@ export interface AppDeps extends RegistryDeps {
 /** What the connection of a request hears of it. */
 export interface HeldConnection {
   /** The caller is somebody: the connection is no stranger's. */
-  recognised(): void;
+  recognised(user: string): void;
   /** The answer is a stream that goes on as long as the client wants it. */
   stays(): void;
 }
@@ -254,7 +254,7 @@ function authenticate(deps: AppDeps) {
     const user = context.env.user ?? await authenticatedUser(deps, context);
     if (!isAnonymous(user)) {
       context.set("isLast", false);
-      context.env.held?.recognised();
+      context.env.held?.recognised(user.username);
     }
     const audited = withAudit(deps, context, user);
     context.set("exchange", { ...audited, user });

@@ -4,6 +4,8 @@
  * nothing for longest goes first. Times are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
 
+import { createCancellations } from "./cancellations.ts";
+
 /** How a connection is ended. */
 export interface Endings {
   /** Lets what is under way end first. */
@@ -16,8 +18,8 @@ export interface Endings {
 export interface GuardedConnection {
   /** The TLS layer is done, and may say how the connection is ended from now on. */
   secured(endings: Endings): void;
-  /** It belongs to somebody who has been authenticated. */
-  recognised(): void;
+  /** It belongs to somebody who has been authenticated; the user as soon as a request says who. */
+  recognised(user?: string): void;
   /** A request has come, alone or as one of many streams; `abort` ends it. */
   began(abort: () => void, isStream: boolean): GuardedRequest;
   readonly isKnown: boolean;
@@ -29,8 +31,10 @@ export interface GuardedConnection {
 export interface GuardedRequest {
   /** It goes on as long as its client wants it. */
   stays(): void;
-  /** It is answered, and the answer has been taken or never will be. */
+  /** It is answered. */
   ended(): void;
+  /** Its client did not wait for the answer, or not for all of it. */
+  cancelled(): void;
 }
 
 /** Limits of the guard. */
@@ -47,6 +51,12 @@ export interface GuardLimits {
   readonly patienceMs: number;
   /** So many streams a stranger may begin before one of them is somebody's. */
   readonly strangerStreams: number;
+  /** So many requests may be cancelled on a connection, whatever its user cancels elsewhere. */
+  readonly cancelledStreams: number;
+  /** Beyond them, so many of all connections of a user, */
+  readonly cancelledOfUser: number;
+  /** and so many more in every second. */
+  readonly cancelledPerSecond: number;
   /** All connections; beyond, a stranger gives way, or the newcomer. */
   readonly connections: number;
 }
@@ -59,6 +69,10 @@ export const GUARD_LIMITS: GuardLimits = {
   strangers: 1_000,
   patienceMs: 5_000,
   strangerStreams: 200,
+  // A node cancels one watch; informers that are stopped cancel hundreds on one connection.
+  cancelledStreams: 100,
+  cancelledOfUser: 2_000,
+  cancelledPerSecond: 100,
   connections: Infinity,
 };
 
@@ -68,6 +82,7 @@ export type GuardReason =
   | "too many strangers"
   | "idle"
   | "stranger flood"
+  | "too many cancelled requests"
   | "too many connections";
 
 /** Watches over all connections of a listener. */
@@ -83,10 +98,13 @@ export interface ConnectionGuard {
 interface Connection {
   endings: Endings;
   isKnown: boolean;
+  user: string | undefined;
   /** Since when it has no request. */
   since: number;
   open: number;
   streams: number;
+  cancelled: number;
+  isDestroyed: boolean;
   isGone: boolean;
 }
 
@@ -105,6 +123,7 @@ export function createConnectionGuard(
   const strangers = new Set<Connection>();
   const idle = new Set<Connection>();
   const requests = new Set<Request>();
+  const cancellations = createCancellations(now, limits);
   let size = 0;
 
   function rest(connection: Connection): void {
@@ -120,9 +139,11 @@ export function createConnectionGuard(
 
   function end(connection: Connection, reason: GuardReason): void {
     wake(connection);
+    if (connection.isDestroyed) return;
     onEnded(reason);
-    if (reason === "idle") connection.endings.close();
-    else connection.endings.destroy();
+    if (reason === "idle") return connection.endings.close();
+    connection.isDestroyed = true;
+    connection.endings.destroy();
   }
 
   /** Ends those at the front for as long as `isOver` says so. */
@@ -132,6 +153,14 @@ export function createConnectionGuard(
       if (!isOver(at - connection.since)) return;
       end(connection, reason);
     }
+  }
+
+  /** A flood of them costs its client nothing, so that a connection has some, and a user some more. */
+  function isOverCancelled(connection: Connection): boolean {
+    // With it go the requests that it still has.
+    if (connection.isDestroyed || connection.isGone) return false;
+    if (++connection.cancelled <= limits.cancelledStreams) return false;
+    return connection.user === undefined || !cancellations.take(connection.user);
   }
 
   function makeRoom(): boolean {
@@ -152,12 +181,16 @@ export function createConnectionGuard(
         endings.destroy();
         return undefined;
       }
-      const connection: Connection = { endings, isKnown: false, since: 0, open: 0, streams: 0, isGone: false };
+      const connection: Connection = {
+        ...{ endings, isKnown: false, user: undefined, since: 0 },
+        ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
+      };
       size++;
       rest(connection);
       return {
         secured: (next) => connection.endings = next,
-        recognised() {
+        recognised(user) {
+          connection.user ??= user;
           connection.isKnown = true;
           if (strangers.delete(connection)) rest(connection);
         },
@@ -173,13 +206,18 @@ export function createConnectionGuard(
             end(connection, "stranger flood");
           }
           let isOpen = true;
+          const ended = (): void => {
+            if (!isOpen) return;
+            isOpen = false;
+            requests.delete(request);
+            if (--connection.open === 0) rest(connection);
+          };
           return {
             stays: () => requests.delete(request),
-            ended() {
-              if (!isOpen) return;
-              isOpen = false;
-              requests.delete(request);
-              if (--connection.open === 0) rest(connection);
+            ended,
+            cancelled() {
+              if (isOpen && isStream && isOverCancelled(connection)) end(connection, "too many cancelled requests");
+              ended();
             },
           };
         },
@@ -195,6 +233,7 @@ export function createConnectionGuard(
       endFirst(strangers, "stranger timeout", (age) => age >= limits.strangerMs);
       endFirst(strangers, "too many strangers", (age) => strangers.size > limits.strangers && age >= limits.patienceMs);
       endFirst(idle, "idle", (age) => age >= limits.idleMs);
+      cancellations.sweep();
       const at = now();
       for (const request of requests) {
         if (at - request.startedAt < limits.requestMs) break;

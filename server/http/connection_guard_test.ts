@@ -116,6 +116,64 @@ test("createConnectionGuard() ends a stranger that asks and asks, never somebody
   assert.deepEqual(reasons, ["stranger flood"]);
 });
 
+/** So many requests that are cancelled on it. */
+function cancel(connection: ReturnType<ReturnType<typeof createGuarded>["accept"]>, count: number): void {
+  for (let index = 0; index < count; index++) connection!.began(() => {}, true).cancelled();
+}
+
+test("createConnectionGuard() ends a connection of a user that cancels and cancels, on whichever connection", () => {
+  const { accept, ends, reasons, pass } = createGuarded();
+  const open = (name: string, user: string) => {
+    const connection = accept(name)!;
+    connection.recognised(user);
+    return connection;
+  };
+  cancel(open("informers", "controller"), 2_100);
+  assert.deepEqual(ends, []);
+  const first = open("first", "token");
+  cancel(first, 2_101);
+  // What is cancelled by its end, before it is gone and after.
+  cancel(first, 10_000);
+  first.closed();
+  cancel(first, 10_000);
+  assert.deepEqual(ends, ["first destroyed"]);
+  assert.deepEqual(reasons, ["too many cancelled requests"]);
+  cancel(open("second", "token"), 101);
+  assert.deepEqual(ends, ["first destroyed", "second destroyed"]);
+  // A node cancels its one watch, whatever others did with the token that all have.
+  cancel(open("a node", "token"), 100);
+  cancel(open("somebody else", "other"), 101);
+  pass(1_000);
+  const later = open("later", "token");
+  cancel(later, 200);
+  assert.equal(ends.length, 2);
+  cancel(later, 1);
+  assert.equal(ends.length, 3);
+});
+
+test("createConnectionGuard() does not count requests that were answered, nor those of a connection of HTTP/1.1", () => {
+  const { accept, ends } = createGuarded({ cancelledStreams: 1, cancelledOfUser: 1 });
+  const known = accept("known")!;
+  known.recognised("somebody");
+  for (let index = 0; index < 10; index++) {
+    const request = known.began(() => {}, true);
+    request.ended();
+    request.cancelled();
+    known.began(() => {}, false).cancelled();
+  }
+  assert.deepEqual(ends, []);
+});
+
+test("createConnectionGuard() gives a certificate no more to cancel before a request says whose it is", () => {
+  const { accept, ends } = createGuarded();
+  const known = accept("known")!;
+  known.recognised();
+  cancel(known, 100);
+  assert.deepEqual(ends, []);
+  cancel(known, 1);
+  assert.deepEqual(ends, ["known destroyed"]);
+});
+
 test("createConnectionGuard() gives who is recognised before it asks the time of somebody", () => {
   const { accept, ends, pass } = createGuarded();
   const known = accept("known")!;

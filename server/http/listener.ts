@@ -42,7 +42,7 @@ export interface Connection {
   readonly target: string;
   readonly isHttp2: boolean;
   /** Hears who it is, and how long its answer goes on. */
-  readonly held: { recognised(): void; stays(): void };
+  readonly held: { recognised(user: string): void; stays(): void };
 }
 
 /** Handles one request. */
@@ -87,7 +87,7 @@ const BACKLOG = 1024;
 const HEADER_LIMIT_BYTES = 1_048_576;
 /** Node's 10 MB per session refuses parallel large lists on one connection. */
 const MAX_SESSION_MEMORY_MB = 1000;
-/** Informers cancel watches in bursts; a flood still ends the session. */
+/** Above what the guard lets a connection cancel, which knows whose it is. */
 const STREAM_RESETS = { streamResetBurst: 4_000, streamResetRate: 500 };
 /** Those of TLS 1.3, and of 1.2 those with forward secrecy and authenticated encryption. */
 const CIPHERS = [
@@ -136,7 +136,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const session = sessionOf(incoming);
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
-      if (held !== undefined) outgoing.once("close", () => held.ended());
+      let isAnswered = false;
+      if (held !== undefined) outgoing.once("close", () => isAnswered ? held.ended() : held.cancelled());
       const place = pacing.enter(own, own?.isKnown ?? false);
       if (place !== undefined) {
         outgoing.once("close", place.leave);
@@ -149,6 +150,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       }
       const answer = await options.answer(request, connectionOf(incoming, session, guarded, held));
       await sendAnswer(session === undefined ? answer : lastOverHttp2(answer, session), outgoing);
+      isAnswered = true;
       return ALREADY_SENT;
     },
     // A health check of HTTP/1.0 names no host.
@@ -327,7 +329,7 @@ function connectionOf(
     target: incoming.url ?? "/",
     isHttp2: session !== undefined,
     held: {
-      recognised: () => guarded.get(session ?? incoming.socket)?.recognised(),
+      recognised: (user) => guarded.get(session ?? incoming.socket)?.recognised(user),
       stays: () => request?.stays(),
     },
   };

@@ -94,6 +94,36 @@ test("somebody may cancel 900 watches at once on one connection, as informers do
   );
 });
 
+test("somebody who begins watches and cancels them loses the connection, and the next one much sooner", async () => {
+  await using besieged = await startBesieged({ cancelledOfUser: 300, cancelledPerSecond: 1 });
+  const headers = { authorization: `Bearer ${TOKENS.admin}` };
+  const cancelUntilClosed = async (): Promise<number> => {
+    using attacker = await openRaw(besieged.port, "h2");
+    await attacker.write(PREFACE);
+    const begun = () => attacker.frames().filter(({ type }) => type === FRAME.headers).length;
+    let streams = 0;
+    while (!attacker.isClosed()) {
+      assert.ok(streams < 800, "nothing ends it");
+      const ids = Array.from({ length: 50 }, (_, index) => 2 * (streams + index) + 1);
+      await attacker.write(Buffer.concat(ids.map((id) => requestFrame(id, "GET", `${CSRS}?watch=1`, headers))));
+      streams += ids.length;
+      await until("all have begun", () => attacker.isClosed() || begun() >= streams);
+      await attacker.write(Buffer.concat(ids.map(resetFrame)));
+      await setImmediate();
+    }
+    return streams;
+  };
+  const first = await cancelUntilClosed();
+  assert.ok(first > 400, `${first} streams`);
+  const second = await cancelUntilClosed();
+  assert.ok(second > 100 && second <= 250, `${second} streams after ${first}`);
+  const reasons = besieged.logger.entries.map(({ fields }) => fields["reason"]);
+  assert.equal(reasons.filter((reason) => reason === "too many cancelled requests").length, 2);
+  // The same user on a connection that does not flood, and everybody else.
+  assert.equal(await besieged.ask("/version", TOKENS.admin), 200);
+  await assertServed(besieged);
+});
+
 test("floods of PING and SETTINGS whose answers are not read end their connection", async () => {
   await using besieged = await startBesieged({ strangerMs: 1_000 });
   for (const flood of [frame(FRAME.ping, 0, 0, new Uint8Array(8)), frame(FRAME.settings, 0, 0)]) {
