@@ -127,7 +127,7 @@ export function createConnectionGuard(
   let size = 0;
 
   function rest(connection: Connection): void {
-    if (connection.isGone) return;
+    if (connection.isDestroyed || connection.isGone) return;
     connection.since = now();
     (connection.isKnown ? idle : strangers).add(connection);
   }
