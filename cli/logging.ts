@@ -7,7 +7,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
-import { escapeUnseen } from "../core/printable.ts";
+import { printable } from "../core/printable.ts";
 import type { OutputStream } from "./io.ts";
 import { redactFields } from "./redact.ts";
 
@@ -46,8 +46,8 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: options.clock.now().getTime(),
       properties: withoutReserved(redactFields(fields)),
     };
-    // What is not seen is escaped as in JSON, so that a line of either format stays what it is.
-    options.stderr.write(escapeUnseen(formatter(record)));
+    // What a terminal would obey is escaped as in JSON, so that a line of either format stays what it is.
+    options.stderr.write(`${printable(formatter(record).replace(/\n$/, ""))}\n`);
   };
   return scoped(write, {});
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../core/brand.ts";
 import { createCapturedIo } from "../tests/support/captured_io.ts";
+import { assertShown, FORGING, HOSTILE } from "../tests/support/hostile_text.ts";
 import { createLogger, createRoleLogger, type LogFormat } from "./logging.ts";
 
 function logged(format: LogFormat, write: (logger: ReturnType<typeof createLogger>) => void): string {
@@ -45,6 +46,20 @@ test("createLogger() lets no field stand in for what every line has, and writes 
   const text = logged("text", (logger) => logger.info("said", fields));
   assert.equal(text.indexOf("\n"), text.length - 1);
 });
+
+for (const format of ["text", "json"] as const) {
+  test(`createLogger() shows what a terminal would obey, as ${format}`, () => {
+    const line = logged(format, (logger) =>
+      logger.info(HOSTILE, {
+        text: FORGING,
+        [`key${HOSTILE}`]: [HOSTILE, { nested: FORGING }],
+        error: new Error(FORGING),
+      }));
+    assertShown(line.trimEnd(), false, format);
+    assert.match(line, /\\u001b\[2J.*\\u009b31m.*\\u202e/);
+    if (format === "json") assert.equal(JSON.parse(line).text, FORGING);
+  });
+}
 
 test("createRoleLogger() writes as the flags say", () => {
   for (

@@ -4,6 +4,7 @@ import { goQuote } from "../../core/kube/codec/go_quote.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import { escapeUnseen } from "../../core/printable.ts";
 
 /** A user as it stands in an event: what is empty is left out. */
 export interface AuditUser {
@@ -56,10 +57,10 @@ export function wireUser({ username, uid, groups, extra }: UserInfo): AuditUser 
   };
 }
 
-/** One line of JSON, its members in Kubernetes' order. */
+/** One line of JSON, its members in Kubernetes' order. What a terminal would obey is escaped: the value is the same. */
 export function formatEvent(event: AuditEvent): string {
   const { objectRef } = event;
-  return jsonText({
+  const line = jsonText({
     kind: "Event",
     apiVersion: "audit.k8s.io/v1",
     level: event.level,
@@ -89,6 +90,7 @@ export function formatEvent(event: AuditEvent): string {
     stageTimestamp: formatMicroTime(event.stageTimestamp),
     annotations: event.annotations,
   });
+  return escapeUnseen(line);
 }
 
 /** The text of `--audit-log-format legacy`; bodies have no place in it. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { readAuditPolicy } from "../../core/audit/policy_file.ts";
+import { assertShown, FORGING, HOSTILE } from "../../tests/support/hostile_text.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { AuditOptions } from "./audit.ts";
@@ -158,4 +159,25 @@ test("the legacy form is one line of text", async () => {
     String.raw`groups="\"system:masters\",\"system:authenticated\"" as="jane" asgroups="\"system:authenticated\"" ` +
     `user-agent="" namespace="default" uri="${CONFIG_MAPS}/a" response="403"`;
   assert.equal(line.slice(line.indexOf("AUDIT")), end);
+});
+
+test("an audit line has nothing that a terminal would obey, and its values are what was sent", async () => {
+  const read = readAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
+  assert.ok(read.ok);
+  const user = { username: FORGING, uid: HOSTILE, groups: ["system:masters", HOSTILE], extra: {} };
+  const body = { ...config, data: { x: FORGING }, metadata: { name: "a", annotations: { "a.b/c": HOSTILE } } };
+  for (const format of ["json", "legacy"] as const) {
+    const lines: string[] = [];
+    await using app = await createTestApp({
+      audit: { policy: read.value, format, sink: { write: (line: string) => lines.push(line) > 0 } },
+    });
+    await app.send("POST", CONFIG_MAPS, { body, user, headers: { "user-agent": "x\x9b31m\xad" } });
+    const line = lines.at(-1) ?? "";
+    assertShown(line, false, format);
+    assert.match(line, /009b31m/);
+    if (format === "legacy") continue;
+    const event = JSON.parse(line);
+    assert.deepEqual([event.user.username, event.user.uid, event.user.groups[1]], [FORGING, HOSTILE, HOSTILE]);
+    assert.deepEqual([event.requestObject.data.x, event.userAgent], [FORGING, "x\x9b31m\xad"]);
+  }
 });

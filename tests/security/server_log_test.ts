@@ -1,0 +1,142 @@
+/** What requests say is shown in a server's own log and in its audit log, and never obeyed: not on a terminal, not in a file. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { run } from "../../cli/run.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { Secret } from "../../core/brand.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { createCapturedIo } from "../support/captured_io.ts";
+import { buildCsr, condition } from "../support/csr_builder.ts";
+import { eventually } from "../support/eventually.ts";
+import { assertShown, FORGING, HOSTILE } from "../support/hostile_text.ts";
+import { sendRaw } from "../support/raw_http.ts";
+import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const TOKEN = "hostile-token";
+const SIGNER = "example.com/hostile";
+/** A rule that is about the request, so that the approver tells of it. */
+const POLICY = `apiVersion: tlsboot/v1alpha1
+kind: ApprovalPolicy
+name: hostile
+rules:
+  - name: hostile
+    match: { signerNames: ["${SIGNER}"] }
+    then: leave
+`;
+const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n";
+
+let folder: TempFolder;
+
+before(async () => {
+  folder = await createTempFolder();
+  await writeFile(folder.join("tokens.csv"), `${TOKEN},"${FORGING}",1,"system:masters"\n`, { mode: 0o600 });
+  await writeFile(folder.join("policy.yaml"), POLICY);
+  await writeFile(folder.join("audit.yaml"), AUDIT_POLICY);
+});
+after(() => folder[Symbol.asyncDispose]());
+
+const flagsWith = (log: string): readonly string[] => [
+  ...["--token-auth-file", folder.join("tokens.csv"), "--policy", folder.join("policy.yaml"), "-v", "4"],
+  ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
+];
+
+/** Says hostile things to a server wherever it may repeat them; `told` resolves when its log speaks of the last one. */
+async function attack(data: string, port: number, told: () => Promise<unknown>): Promise<void> {
+  const kubeconfig = folder.join("hostile.kubeconfig");
+  const ca = await readFile(`${data}/pki/ca.crt`, "utf8");
+  await writeFile(
+    kubeconfig,
+    encodeKubeconfig({
+      clusters: [{ name: "c", cluster: { server: `https://127.0.0.1:${port}`, certificateAuthorityData: ca } }],
+      contexts: [{ name: "c", context: { cluster: "c", user: "c" } }],
+      users: [{ name: "c", user: { token: new Secret(TOKEN) } }],
+      currentContext: "c",
+    }),
+    { mode: 0o600 },
+  );
+  await using hostile = await connectWith(kubeconfig);
+  const raw = Buffer.from(`GET /\u009b31m\u202e HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n\r\n`);
+  await sendRaw(port, raw);
+  const csr = await buildCsr({
+    name: "hostile",
+    signerName: SIGNER,
+    commonName: FORGING,
+    organizations: [HOSTILE, FORGING],
+    metadata: { annotations: { "example.com/a": FORGING } },
+  });
+  const misnamed = { ...csr, metadata: { name: FORGING } };
+  await assert.rejects(hostile.api.requestJson({ method: "POST", path: CSRS, body: misnamed }, quiet));
+  const made = await hostile.api.requestObject<CertificateSigningRequest>(
+    { method: "POST", path: CSRS, body: csr },
+    quiet,
+  );
+  assert.equal(made.spec.username, FORGING);
+  await told();
+  const denial = { ...condition("Denied"), reason: HOSTILE, message: FORGING };
+  const denied = { ...made, status: { conditions: [denial] } };
+  await hostile.api.requestJson({ method: "PUT", path: `${CSRS}/hostile/approval`, body: denied }, quiet);
+}
+
+/** The log tells of the request by name, and of nothing that a terminal would obey. */
+function assertLogged(stderr: string, isTerminal: boolean): void {
+  assertShown(stderr, isTerminal, "log");
+  const line = stderr.split("\n").find((text) => text.includes("CSR left pending")) ?? "";
+  assert.match(line, /\\u001b\[2J.*\\u009b31m.*\\u202eevil/, "the requester is shown");
+}
+
+async function assertAudited(log: string): Promise<void> {
+  const text = await readFile(log, "utf8");
+  assertShown(text.replaceAll("\n", ""), false, "audit log");
+  const events = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const made = events.find(({ verb, objectRef, responseStatus }) =>
+    verb === "create" && objectRef?.name === "hostile" && responseStatus?.code === 201
+  );
+  assert.equal(made.user.username, FORGING, "the value is the same");
+  assert.equal(made.requestObject.metadata.annotations["example.com/a"], FORGING);
+  const denied = events.find(({ objectRef, stage }) =>
+    objectRef?.subresource === "approval" && stage === "ResponseComplete"
+  );
+  assert.equal(denied.requestObject.status.conditions[0].message, FORGING);
+}
+
+for (const format of ["text", "json"] as const) {
+  test(`up shows what hostile requests say in its log as ${format}, and in its audit log`, async () => {
+    await using own = await createTempFolder();
+    const log = own.join("audit.log");
+    await using site = await startSiteProcess(own, [...flagsWith(log), "--logging-format", format]);
+    await attack(site.data, site.port, () => site.running.waitFor(/CSR left pending/, 30_000, "stderr"));
+    const { code, stderr } = await site.end("SIGTERM");
+    assert.equal(code, 0, stderr);
+    assertLogged(stderr, false);
+    await assertAudited(log);
+  });
+}
+
+test("up shows what hostile requests say in its log on a terminal", async () => {
+  await using own = await createTempFolder();
+  const log = own.join("audit.log");
+  const data = own.join("data");
+  const stop = new AbortController();
+  const io = createCapturedIo({ isTerminal: true, cwd: own.path, clock: createSystemClock() });
+  const running = run(["up", "--data-dir", data, "--secure-port", "0", ...flagsWith(log)], io, stop.signal);
+  try {
+    const port = await eventually(
+      "up serves",
+      () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
+    );
+    const told = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
+    await attack(data, Number(port), () => eventually("the approver tells", told));
+  } finally {
+    stop.abort();
+    await running;
+  }
+  assertLogged(io.stderrText(), true);
+  assertShown(io.stdoutText(), true, "stdout");
+  await assertAudited(log);
+});
