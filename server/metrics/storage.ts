@@ -27,20 +27,29 @@ export function createStorageMetrics(
   const failures = new Counter(
     options("tlsboot_storage_commit_failures_total", "Commits that failed: none of their writes was acknowledged."),
   );
-  const journal = new Gauge(
-    options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log beside the database."),
-  );
-  const free = new Gauge(
-    options("tlsboot_storage_disk_free_bytes", "Bytes that the disk of the database has left for it."),
-  );
+  // All gauges of a page are asked before the first has its answer.
+  let asked: Promise<StorageSizes> | undefined;
+  const sizes = () =>
+    asked ??= readSizes().finally(() => {
+      asked = undefined;
+    });
+  new Gauge({
+    ...options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log beside the database."),
+    async collect() {
+      this.set((await sizes()).journal);
+    },
+  });
+  new Gauge({
+    ...options("tlsboot_storage_disk_free_bytes", "Bytes that the disk of the database has left for it."),
+    async collect() {
+      this.set((await sizes()).diskFree);
+    },
+  });
   new Gauge({
     ...options("apiserver_storage_size_bytes", "Bytes of the database file."),
     labelNames: ["storage_cluster_id"],
     async collect() {
-      const sizes = await readSizes();
-      this.set({ storage_cluster_id: "sqlite-0" }, sizes.database);
-      journal.set(sizes.journal);
-      free.set(sizes.diskFree);
+      this.set({ storage_cluster_id: "sqlite-0" }, (await sizes()).database);
     },
   });
   return {
