@@ -72,7 +72,8 @@ export const SERVER_FLAGS = {
   storageMinFree: integerFlag({
     default: 64,
     placeholder: "MB",
-    summary: "Megabytes that the disk of --data-dir must have left: with less, /readyz fails. 0 for no limit.",
+    summary: "Megabytes that the disk of --data-dir must have left, and that of a blocking-strict audit log: with " +
+      "less, /readyz fails. 0 for no limit.",
   }),
   auditLogPath: fileFlag({
     summary: "File that gets a line for each request, in Kubernetes' audit format; - for stdout.",

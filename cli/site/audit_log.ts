@@ -1,5 +1,5 @@
 /** The audit log of a site, from kube-apiserver's flags: its policy, its file, and what happens when that is full. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { readAuditPolicy } from "../../core/audit/policy_file.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
@@ -13,10 +13,13 @@ import type { SiteDeps } from "./site.ts";
 /** An open audit log; `audit` is undefined when there is none. */
 export interface AuditLog extends AsyncDisposable {
   readonly audit: AuditOptions | undefined;
+  /** The folder of its file; undefined when there is none. */
+  readonly folder: string | undefined;
 }
 
 type AuditSettings = Pick<Settings<ServerFlags>, Extract<keyof ServerFlags, `audit${string}`>>;
 
+const STDOUT = "-";
 /** kube-apiserver's megabyte. */
 const MEGABYTE = 1_048_576;
 /** A full disk is told once in a while, not at each request. */
@@ -26,13 +29,19 @@ const COMPLAINT_MS = 60_000;
 export async function openAuditLog(settings: AuditSettings, deps: SiteDeps): Promise<AuditLog> {
   const path = settings.auditLogPath;
   if (path === undefined) {
-    if (settings.auditPolicyFile === undefined) return { audit: undefined, [Symbol.asyncDispose]: nothing };
+    if (settings.auditPolicyFile === undefined) {
+      return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: nothing };
+    }
     throw new UsageError("--audit-policy-file: nothing is audited without --audit-log-path", "say where the log goes");
   }
   const policy = await readPolicy(settings, deps);
   const { sink, close } = openSink(path, settings, deps);
   const { auditLogFormat: format, auditLogMode: mode } = settings;
-  return { audit: { policy, sink, format, isStrict: mode === "blocking-strict" }, [Symbol.asyncDispose]: close };
+  return {
+    audit: { policy, sink, format, isStrict: mode === "blocking-strict" },
+    folder: path === STDOUT ? undefined : dirname(resolve(deps.cwd, path)),
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: SiteDeps) {
@@ -53,7 +62,7 @@ function openSink(
   settings: AuditSettings,
   deps: SiteDeps,
 ): { readonly sink: AuditSink; close(): Promise<void> } {
-  if (path === "-") return { sink: { write: (line) => (deps.stdout.write(`${line}\n`), true) }, close: nothing };
+  if (path === STDOUT) return { sink: { write: (line) => (deps.stdout.write(`${line}\n`), true) }, close: nothing };
   const file = openFile(resolve(deps.cwd, path), settings, deps);
   const complain = createComplaint(path, deps);
   return {

@@ -15,6 +15,7 @@ import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
+import type { HealthCheck } from "../../server/http/health.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
@@ -25,10 +26,10 @@ import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Heap } from "../heap.ts";
-import { openAuditLog } from "./audit_log.ts";
+import { type AuditLog, openAuditLog } from "./audit_log.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
-import { createSiteMetrics, type SiteMetrics, tellExpiry, tellServingExpiry } from "./site_metrics.ts";
-import { storageSpaceCheck } from "./storage_space.ts";
+import { createSiteMetrics, type SiteMetrics, tellAuditDisk, tellExpiry, tellServingExpiry } from "./site_metrics.ts";
+import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
@@ -105,7 +106,7 @@ export async function startSite(
   const ownServing = await readOwnServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await using opened = new AsyncDisposableStack();
-  const { audit } = opened.use(await openAuditLog(settings, deps));
+  const auditLog = opened.use(await openAuditLog(settings, deps));
   await deps.files.makeDirectory(dir.root, FOLDER_MODE);
   for (const folder of [dir.root, dir.pki]) {
     const { isForGroup } = await checkOwnFolder(folder, deps.files);
@@ -120,6 +121,8 @@ export async function startSite(
   const metrics = createSiteMetrics(deps.clock);
   const { storage, isNew, isShared, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
   opened.use(storage);
+  const disks = openDisks(dir, auditLog, metrics, settings, deps);
+  await disks.look();
   // A start that fails must not have replaced the certificate of the server that runs there.
   await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
   const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
@@ -133,19 +136,23 @@ export async function startSite(
       tokenFile,
       bootstrapTokens: settings.enableBootstrapTokenAuth,
       anonymous: settings.anonymousAuth,
-      audit,
+      audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: objects(isNew),
       garbageCollection,
       registry: metrics.registry,
       ownSigners,
-      checks: [storageSpaceCheck(dir.root, settings.storageMinFree)],
+      checks: [disks.check],
     }, { ...deps, storage }),
   );
   if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
   const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
   const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
   tellExpiry(metrics.expiry, authorities, serving);
+  const renew = createRenewal(
+    { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas, metrics },
+    deps,
+  );
   const running = opened.move();
   return {
     dir,
@@ -163,13 +170,30 @@ export async function startSite(
       ...(isNew && !isShared ? ["database"] : []),
       ...(admin.renewed ? ["admin kubeconfig"] : []),
     ],
-    renew: createRenewal(
-      { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas, metrics },
-      deps,
-    ),
+    async renew() {
+      await disks.look();
+      await renew();
+    },
     async [Symbol.asyncDispose]() {
       await running.disposeAsync();
     },
+  };
+}
+
+/** Looks after the disks of the site. What cannot be audited is refused by a strict log alone: then its disk counts too. */
+function openDisks(
+  dir: DataDir,
+  { audit, folder }: AuditLog,
+  { registry }: Pick<SiteMetrics, "registry">,
+  { storageMinFree }: Pick<Settings<ServerFlags>, "storageMinFree">,
+  deps: SiteDeps,
+): { readonly check: HealthCheck; look(): Promise<void> } {
+  const data = { path: dir.root, what: "data directory" };
+  const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
+  for (const { path } of log) tellAuditDisk(registry, path);
+  return {
+    check: storageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
+    look: createSpaceWatch([data, ...log], storageMinFree, deps),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../../core/ports.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import { createExpiryMetrics, type ExpiryMetrics } from "../../server/metrics/expiry.ts";
 import { createMetricsRegistry, type MetricsRegistry } from "../../server/metrics/registry.ts";
+import { gaugeAuditDisk } from "../../server/metrics/audit_disk.ts";
 import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/observed_journal.ts";
 import type { SiteAuthorities } from "../authority/site_authorities.ts";
@@ -33,6 +34,11 @@ export function createSiteMetrics(clock: Pick<Clock, "elapsedMs">): SiteMetrics 
 /** Adds the metrics of a database. */
 export function tellDatabase(registry: MetricsRegistry, database: string): JournalObserver {
   return createStorageMetrics(registry, () => readSizes(database));
+}
+
+/** Adds what the disk of an audit log has left. */
+export function tellAuditDisk(registry: MetricsRegistry, folder: string): void {
+  gaugeAuditDisk(registry, () => freeBytes(folder));
 }
 
 /** Tells when the CAs and the serving certificate of a site end. */

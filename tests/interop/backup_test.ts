@@ -113,3 +113,24 @@ test("readiness turns red before the disk is full, and green again; a full disk 
     /^apiserver_audit_error_total\{plugin="log"\} [1-9]/m,
   );
 });
+
+test("the disk of an audit log is told of, and readiness turns red for it where the log is strict", async () => {
+  for (const isStrict of [false, true]) {
+    await using folder = await createTempFolder();
+    await using disk = await mountSmallDisk(folder.join("disk"), 8192);
+    const { bavail, bsize } = await statfs(disk.path);
+    await writeFile(`${disk.path}/half`, new Uint8Array(bavail * bsize - 1_600_000));
+    const mode = isStrict ? ["--audit-log-mode", "blocking-strict"] : [];
+    const args = ["--storage-min-free", "2", "--audit-log-path", `${disk.path}/audit.log`, ...mode];
+    await using site = await startSite({ args });
+    await site.running.waitFor(/a disk is almost full.*audit log/);
+    const { code, stderr } = await site.kubectl.try("get", "--raw", "/readyz/storage-space");
+    assert.equal(code === 0, !isStrict, stderr);
+    if (isStrict) assert.match(stderr, /the disk of the audit log has [01] MB left, less than 2/);
+    const page = await site.kubectl.run("get", "--raw", "/metrics");
+    const [, free = ""] = /^tlsboot_audit_disk_free_bytes (\d+)$/m.exec(page) ?? [];
+    assert.ok(Number(free) > 0 && Number(free) < 2 * 1_048_576, free);
+    await runProgram("rm", [`${disk.path}/half`]);
+    assert.equal((await site.kubectl.try("get", "--raw", "/readyz/storage-space")).code, 0);
+  }
+});

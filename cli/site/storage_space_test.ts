@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
+
+const MEGABYTE = 1_048_576;
+const DATA = { path: "/data", what: "data directory" };
+const LOG = { path: "/log", what: "audit log" };
+
+test("storageSpaceCheck() is green with enough, red with less and with 0 never", async () => {
+  const place = { path: tmpdir(), what: "audit log" };
+  await storageSpaceCheck([place], 0).check();
+  await storageSpaceCheck([place], 0.001).check();
+  await assert.rejects(
+    storageSpaceCheck([place], 1e12).check(),
+    /^Error: the disk of the audit log has \d+ MB left, less than 1000000000000$/,
+  );
+});
+
+test("createSpaceWatch() tells when a disk comes to be almost full, and when it has space again", async () => {
+  const logger = createMemoryLogger();
+  const megabytes: Record<string, number> = { "/data": 100, "/log": 100 };
+  const free = (path: string) => Promise.resolve((megabytes[path] ?? 0) * MEGABYTE);
+  const look = createSpaceWatch([DATA, LOG], 64, { logger, free });
+  const told = async () => {
+    const before = logger.entries.length;
+    await look();
+    return logger.entries.slice(before).map(({ level, fields }) => [level, fields["path"], fields["megabytes"]]);
+  };
+  assert.deepEqual(await told(), []);
+  megabytes["/log"] = 63.9;
+  assert.deepEqual(await told(), [["warn", "/log", 63]]);
+  assert.deepEqual(await told(), [], "once");
+  megabytes["/log"] = 64;
+  assert.deepEqual(await told(), [["info", "/log", 64]]);
+});
+
+test("createSpaceWatch() goes on where a disk cannot be asked, and tells nothing with 0", async () => {
+  const logger = createMemoryLogger();
+  const free = (path: string) => path === "/data" ? Promise.reject(new Error("gone")) : Promise.resolve(0);
+  await createSpaceWatch([DATA, LOG], 64, { logger, free })();
+  assert.deepEqual(logger.entries.map(({ message, fields }) => [message, fields["path"]]), [
+    ["what a disk has left cannot be told", "/data"],
+    ["a disk is almost full", "/log"],
+  ]);
+  const quiet = createMemoryLogger();
+  await createSpaceWatch([LOG], 0, { logger: quiet, free })();
+  assert.deepEqual(quiet.entries, []);
+});
