@@ -26,6 +26,7 @@ import { listen, type ServingPair } from "./http/listener.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
+import type { IssuedCertificates } from "./metrics/issued_certificates.ts";
 import { followRequests } from "./metrics/requests.ts";
 import { countRejections, gaugeLevels } from "./metrics/flow_control.ts";
 import { gaugeInflight } from "./metrics/inflight.ts";
@@ -69,8 +70,8 @@ export interface ServerOptions {
   readonly registry?: MetricsRegistry;
   /** What `/readyz` or more of the health paths ask beside the usual. */
   readonly checks?: readonly HealthCheck[];
-  /** Signers that metrics call by their names, beside Kubernetes'. */
-  readonly ownSigners?: readonly string[];
+  /** Gets what is issued, for metrics; one that starts empty by default. */
+  readonly issued?: IssuedCertificates;
 }
 
 /** A running server. Disposing it stops the listener and ends the watches; the storage stays its owner's. */
@@ -174,7 +175,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const { registry = createMetricsRegistry() } = options;
   const metrics = createMetrics(registry);
   addBuildInfo(registry, options);
-  const requests = await followRequests(storage, registry, clock, options.ownSigners);
+  const requests = await followRequests(storage, registry, clock, options.issued);
   const rbac = await createRbacSource(storage);
   const authorizer = createAuthorizer({ rbac });
   const authenticate = createAuthenticator({

@@ -6,6 +6,7 @@ import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import type { AuditOptions } from "../../server/http/audit.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ServingPair } from "../../server/http/listener.ts";
+import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
@@ -28,7 +29,7 @@ export interface ServerSettings {
   readonly objects: readonly BootstrapObject[];
   readonly garbageCollection: boolean;
   readonly registry: MetricsRegistry;
-  readonly ownSigners: readonly string[];
+  readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];
 }
 

@@ -13,6 +13,8 @@ export interface DataDir {
   readonly database: string;
   /** Says in which etcd the objects are, where they are in none of the folder's own database. */
   readonly etcdPlace: string;
+  /** What was issued and has not ended, from one run to the next. */
+  readonly issued: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
   /** A demo's nodes. */
@@ -41,6 +43,7 @@ export function dataDirAt(root: string): DataDir {
     servingKey: join(pki, "apiserver.key"),
     database: join(root, "tlsboot.db"),
     etcdPlace: join(root, ETCD_PLACE_NAME),
+    issued: join(root, "issued-certificates.jsonl"),
     adminKubeconfig: join(root, "admin.kubeconfig"),
     bootstrapKubeconfig: join(root, "bootstrap.kubeconfig"),
     nodes: join(root, "nodes"),

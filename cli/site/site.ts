@@ -17,6 +17,7 @@ import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
+import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
@@ -28,6 +29,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Heap } from "../heap.ts";
 import { type AuditLog, openAuditLog } from "./audit_log.ts";
 import { type ClientCas, readClientCas } from "./client_cas.ts";
+import { openIssuedFile } from "./issued_file.ts";
 import { createSiteMetrics, type SiteMetrics, tellAuditDisk, tellExpiry, tellServingExpiry } from "./site_metrics.ts";
 import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
 import { startApiServer } from "./control_plane.ts";
@@ -121,6 +123,8 @@ export async function startSite(
   const metrics = createSiteMetrics(deps.clock);
   const { storage, isNew, isShared, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
   opened.use(storage);
+  const issued = new IssuedCertificates(ownSigners);
+  const issuedFile = opened.use(await openIssuedFile({ path: dir.issued, issued, isShared }, deps));
   const disks = openDisks(dir, auditLog, metrics, settings, deps);
   await disks.look();
   // A start that fails must not have replaced the certificate of the server that runs there.
@@ -141,7 +145,7 @@ export async function startSite(
       objects: objects(isNew),
       garbageCollection,
       registry: metrics.registry,
-      ownSigners,
+      issued,
       checks: [disks.check],
     }, { ...deps, storage }),
   );
@@ -172,6 +176,7 @@ export async function startSite(
     ],
     async renew() {
       await disks.look();
+      await issuedFile.look();
       await renew();
     },
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,6 @@
 /**
- * Metrics of certificate signing requests: what was issued and when it ends, and who has been waiting for how long. They
- * follow the storage, so they tell of whoever approves and signs.
+ * Metrics of certificate signing requests: what was issued, and who has been waiting for how long. They follow the
+ * storage, so they tell of whoever approves and signs.
  */
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
@@ -9,9 +9,9 @@ import { judgeDuration } from "../../core/csr/honored_duration.ts";
 import { findCondition, phaseOf } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
-import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+import { gaugeIssued, IssuedCertificates } from "./issued_certificates.ts";
 import type { MetricsRegistry } from "./registry.ts";
 
 const PREFIX = "/registry/certificatesigningrequests/";
@@ -38,33 +38,32 @@ interface Waiting {
   readonly since: number;
 }
 
-interface Issued {
-  readonly signer: string;
-  /** Undefined until somebody asks: then the certificate is read from the storage, which has it anyway. */
-  notAfter?: number;
-}
-
-/** Follows the requests in a storage until it is disposed. Signers that this process does not know are `other`. */
+/**
+ * Follows the requests in a storage until it is disposed. What they get goes into `issued`; a certificate that was there
+ * before is read when somebody asks, or when its request goes.
+ */
 export async function followRequests(
   storage: Storage,
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
-  ownSigners: readonly string[] = [],
+  issued: IssuedCertificates = new IssuedCertificates(),
 ): Promise<Disposable> {
-  const known = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
-  const signerOf = (csr: CertificateSigningRequest) => known.has(csr.spec.signerName) ? csr.spec.signerName : "other";
   const waiting = new Map<string, Waiting>();
-  const issued = new Map<string, Issued>();
+  const unread = new Set<string>();
   const counts = createCounts(registry);
-  addGauges(registry, clock, waiting, issued, storage);
+  gaugeWaiting(registry, clock, waiting);
+  gaugeIssued(registry, clock, issued, () => readAll(unread, storage, add));
+
+  function add({ spec, status }: CertificateSigningRequest): void {
+    const leaf = findLeafCertificate(status.certificate ?? "");
+    if (leaf !== undefined) issued.add(spec.signerName, leaf);
+  }
 
   function see(key: string, csr: CertificateSigningRequest | undefined): void {
     const phase = csr === undefined ? undefined : phaseOf(csr);
     if (csr === undefined || phase === undefined || (phase.kind !== "pending" && phase.kind !== "approved")) {
       waiting.delete(key);
     } else waiting.set(key, waitOf(csr, phase.kind));
-    if (csr === undefined || phase?.kind !== "issued") issued.delete(key);
-    else if (!issued.has(key)) issued.set(key, { signer: signerOf(csr) });
   }
 
   function observe({ key, current, previous }: StorageEvent): void {
@@ -73,16 +72,23 @@ export async function followRequests(
     const before = previous?.object as CertificateSigningRequest | undefined;
     see(key, csr);
     if (csr?.status.certificate !== undefined && before?.status.certificate === undefined) {
-      counts.issued(csr, signerOf(csr));
+      counts.issued(csr, issued.labelOf(csr.spec.signerName));
+      // It was read a moment ago, when the write was validated.
+      add(csr);
     }
+    if (csr === undefined && unread.delete(key) && before !== undefined) add(before);
   }
 
   // What is lost between two watches is not counted; where the store cannot be read, the figures stay as they were.
   const watch = await followStorage(storage, PREFIX, {
     replace(items) {
       waiting.clear();
-      issued.clear();
-      for (const stored of items) see(stored.key, decode(stored));
+      unread.clear();
+      for (const stored of items) {
+        const csr = decode(stored);
+        see(stored.key, csr);
+        if (csr.status.certificate !== undefined) unread.add(stored.key);
+      }
     },
     apply: (events) => events.forEach(observe),
   });
@@ -127,12 +133,10 @@ function createCounts(registry: MetricsRegistry) {
   };
 }
 
-function addGauges(
+function gaugeWaiting(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
   waiting: ReadonlyMap<string, Waiting>,
-  issued: ReadonlyMap<string, Issued>,
-  storage: Pick<Storage, "list">,
 ): void {
   new Gauge({
     name: "tlsboot_waiting_requests",
@@ -150,38 +154,20 @@ function addGauges(
       }
     },
   });
-  new Gauge({
-    name: "tlsboot_issued_certificate_expiry_timestamp_seconds",
-    help: "When the certificate ends that ends soonest of those that requests still hold, by signer, since 1970.",
-    labelNames: ["signer"],
-    registers: [registry],
-    async collect() {
-      // Where the store cannot be read, those count that have been read before.
-      await readAll(issued, storage).catch(() => undefined);
-      const now = clock.now().getTime();
-      const soonest = new Map<string, number>();
-      for (const { signer, notAfter = Infinity } of issued.values()) {
-        if (notAfter > now) soonest.set(signer, Math.min(soonest.get(signer) ?? Infinity, notAfter));
-      }
-      this.reset();
-      for (const [signer, at] of soonest) if (at !== Infinity) this.set({ signer }, at / 1000);
-    },
-  });
 }
 
-/** Reads when certificates end that were issued since somebody asked last; Infinity for what is gone or unreadable. */
-async function readAll(issued: ReadonlyMap<string, Issued>, storage: Pick<Storage, "list">): Promise<void> {
-  const unread = new Map([...issued].filter(([, { notAfter }]) => notAfter === undefined));
+/** Reads the certificates that nobody has read yet; what has gone meanwhile was read as it went. */
+async function readAll(
+  unread: Set<string>,
+  storage: Pick<Storage, "list">,
+  add: (csr: CertificateSigningRequest) => void,
+): Promise<void> {
   if (unread.size === 0) return;
   const { items } = await storage.list(PREFIX);
   let read = 0;
   for (const stored of items) {
-    const entry = unread.get(stored.key);
-    if (entry === undefined) continue;
-    unread.delete(stored.key);
-    const { certificate = "" } = decode(stored).status;
-    entry.notAfter = findLeafCertificate(certificate)?.notAfter.getTime() ?? Infinity;
+    if (!unread.delete(stored.key)) continue;
+    add(decode(stored));
     if (++read % READ_AT_ONCE === 0) await setImmediate();
   }
-  for (const entry of unread.values()) entry.notAfter = Infinity;
 }

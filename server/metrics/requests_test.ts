@@ -7,11 +7,13 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { createMemoryStorage } from "../storage/memory.ts";
 import { CompactedError, type Storage } from "../storage/storage.ts";
+import { IssuedCertificates } from "./issued_certificates.ts";
 import { createMetricsRegistry } from "./registry.ts";
 import { followRequests } from "./requests.ts";
 
 const OWN = "example.com/own";
 const DAY_MS = 86_400_000;
+const EXPIRY = "tlsboot_issued_certificate_expiry_timestamp_seconds";
 
 async function setUp() {
   const clock = createFakeClock();
@@ -30,7 +32,7 @@ async function setUp() {
     const end = new Date(start.getTime() + (state.days ?? 0) * DAY_MS);
     const certificate = state.days === undefined
       ? {}
-      : { certificate: Buffer.from(await issueClientCertificate(ca, start, end)).toString("base64") };
+      : { certificate: Buffer.from(await issueClientCertificate(ca, start, end, name)).toString("base64") };
     const isApproved = state.approved === true || state.days !== undefined;
     const csr = {
       ...base,
@@ -52,8 +54,11 @@ async function setUp() {
     const found = lines.find((line) => labels.every((label) => line.includes(label)));
     return found === undefined ? undefined : Number(found.split(" ").at(-1));
   };
-  const follow = (followed: Storage = storage) => followRequests(followed, registry, clock, [OWN]);
-  return { clock, storage, put, valueOf, follow, start };
+  const follow = (followed: Storage = storage) =>
+    followRequests(followed, registry, clock, new IssuedCertificates([OWN]));
+  const remove = (name: string) =>
+    storage.delete(`/registry/certificatesigningrequests/${name}`, revisions.get(name) ?? 0);
+  return { clock, storage, put, remove, valueOf, follow, start };
 }
 
 test("followRequests() counts certificates by signer, and calls signers that it does not know other", async () => {
@@ -78,12 +83,31 @@ test("followRequests() tells what ends soonest and is still good, also of what w
   await put("soon", { signerName: OWN }, { days: 1 });
   await put("later", { signerName: OWN }, { days: 5 });
   using _following = await follow();
-  const name = "tlsboot_issued_certificate_expiry_timestamp_seconds";
-  assert.equal(await valueOf(name, OWN), start.getTime() / 1000 + 86_400);
+  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 86_400);
   clock.jump(2 * DAY_MS);
-  assert.equal(await valueOf(name, OWN), start.getTime() / 1000 + 5 * 86_400);
+  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 5 * 86_400);
   clock.jump(9 * DAY_MS);
-  assert.equal(await valueOf(name, OWN), undefined);
+  assert.equal(await valueOf(EXPIRY, OWN), undefined);
+});
+
+test("followRequests() tells of a certificate until it ends, whatever becomes of its request", async () => {
+  const { put, remove, follow, valueOf, storage, clock } = await setUp();
+  await using _ = storage;
+  await put("there-before", { signerName: OWN }, { days: 100 });
+  using _following = await follow();
+  await put("issued-now", { signerName: OWN }, { days: 300 });
+  await remove("there-before");
+  await remove("issued-now");
+  const within = (term: string) => valueOf("tlsboot_issued_certificates", OWN, `"${term}"`);
+  const overdue = () => valueOf("tlsboot_issued_certificates_overdue", OWN);
+  const tell = async () => [await within("7d"), await within("30d"), await within("any"), await overdue()];
+  assert.deepEqual(await tell(), [0, 0, 2, 0]);
+  clock.jump(95 * DAY_MS);
+  assert.deepEqual(await tell(), [1, 1, 2, 1]);
+  clock.jump(6 * DAY_MS);
+  assert.deepEqual(await tell(), [0, 0, 1, 0], "what has ended is told no more");
+  clock.jump(200 * DAY_MS);
+  assert.deepEqual(await tell(), [0, 0, 0, 0]);
 });
 
 test("followRequests() tells how many wait for an approval or a signature, and how long", async () => {
@@ -125,29 +149,40 @@ function withMethods(storage: Storage, methods: Partial<Storage>): Storage {
   });
 }
 
-test("followRequests() reads all certificates at once, and keeps what it knows when they cannot be read", async () => {
+test("followRequests() reads all certificates at once, and each only once", async () => {
   const { put, follow, valueOf, storage, start } = await setUp();
   await using _ = storage;
   await put("a", { signerName: OWN }, { days: 1 });
   await put("b", { signerName: OWN }, { days: 2 });
   let reads = 0;
-  let isBroken = false;
   const read = <T>(answer: () => Promise<T>): Promise<T> => {
     reads++;
-    return isBroken ? Promise.reject(new Error("the disk is gone")) : answer();
+    return answer();
   };
   using _following = await follow(withMethods(storage, {
     list: (prefix, options) => read(() => storage.list(prefix, options)),
     get: (key) => read(() => storage.get(key)),
   }));
   reads = 0;
-  const ending = () => valueOf("tlsboot_issued_certificate_expiry_timestamp_seconds", OWN);
+  const ending = () => valueOf(EXPIRY, OWN);
   const first = start.getTime() / 1000 + 86_400;
   assert.deepEqual([await ending(), reads], [first, 1]);
   assert.deepEqual([await ending(), reads], [first, 1], "what is known is not read again");
-  await put("c", { signerName: OWN }, { days: 3 });
+});
+
+test("followRequests() tells what it knows while certificates cannot be read, and reads them later", async () => {
+  const { put, follow, valueOf, storage, start } = await setUp();
+  await using _ = storage;
+  await put("before", { signerName: OWN }, { days: 1 });
+  let isBroken = false;
+  using _following = await follow(withMethods(storage, {
+    list: (prefix, options) => isBroken ? Promise.reject(new Error("the disk is gone")) : storage.list(prefix, options),
+  }));
   isBroken = true;
-  assert.deepEqual([await ending(), reads], [first, 2]);
+  await put("now", { signerName: OWN }, { days: 3 });
+  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 3 * 86_400);
+  isBroken = false;
+  assert.equal(await valueOf(EXPIRY, OWN), start.getTime() / 1000 + 86_400);
 });
 
 test("followRequests() tries again when the storage cannot be read after its watch was lost", async () => {

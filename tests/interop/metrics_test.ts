@@ -133,7 +133,9 @@ test("what alerts and the page for operators speak of is served", async () => {
 /** Nothing is told of these before it happens. */
 const ONLY_ONCE_USED: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
-  ...["tlsboot_certificates_issued_total", "tlsboot_issued_certificate_expiry_timestamp_seconds"],
+  ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
+  ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
+  "tlsboot_issued_certificate_expiry_timestamp_seconds",
 ];
 
 test("labels hold nothing that a client invents", async () => {

@@ -60,11 +60,16 @@ export async function createIntermediateCa(
 }
 
 /** A client certificate of the CA, as PEM; the key is thrown away. */
-export async function issueClientCertificate(ca: Authority, notBefore: Date, notAfter: Date): Promise<string> {
+export async function issueClientCertificate(
+  ca: Authority,
+  notBefore: Date,
+  notAfter: Date,
+  commonName = "test",
+): Promise<string> {
   const key = await generatePrivateKey("ecdsa-p256");
   const der = await issueCertificate(
     {
-      subject: { commonName: "test" },
+      subject: { commonName },
       publicKeyDer: key.publicKeyDer(),
       dnsNames: [],
       ipAddresses: [],

@@ -1,0 +1,220 @@
+/**
+ * Certificates that were issued and have not ended, each until it ends or the same subject gets a newer one of the same
+ * signer: their requests are gone within an hour or two. A request that is asked anew for whoever holds a certificate
+ * is how that is replaced, so a certificate that stands here late in its life is one that nobody renews.
+ */
+import { createHash } from "node:crypto";
+import { Counter, Gauge } from "prom-client";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { formatName } from "../../core/pki/names.ts";
+import type { Clock } from "../../core/ports.ts";
+import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
+import type { MetricsRegistry } from "./registry.ts";
+
+/** One of them, as it is kept in a file too. Times are in seconds since 1970. */
+export interface IssuedCertificate {
+  readonly signerName: string;
+  /** The name in it, or what it is valid for when it has none; a long one is cut and ends with its digest. */
+  readonly subject: string;
+  readonly since: number;
+  readonly until: number;
+}
+
+/** What is told of the certificates of one signer, by its label. */
+export interface IssuedSummary {
+  /** How many end within each of `TERMS`. */
+  readonly within: readonly number[];
+  readonly overdue: number;
+  /** In seconds since 1970; Infinity when there are none. */
+  readonly soonest: number;
+}
+
+type Life = Pick<IssuedCertificate, "since" | "until">;
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+/** Terms that are counted, as labels. */
+const TERMS: readonly (readonly [label: string, seconds: number])[] = [
+  ["1h", HOUR],
+  ["1d", DAY],
+  ["7d", 7 * DAY],
+  ["30d", 30 * DAY],
+  ["90d", 90 * DAY],
+  ["any", Infinity],
+];
+/** Kubelets ask for the next one after 70 to 90 percent of a life (client-go `certificate_manager.go`, `jitteryDuration`). */
+const RENEWED_BY = 0.9;
+/** Some 150 bytes each. Whoever may have certificates approved could else fill the memory with names. */
+const MOST = 250_000;
+const LONGEST_SUBJECT = 200;
+
+/** The certificates. They outlive no process by themselves; `entries` and `restore` are for who keeps them. */
+export class IssuedCertificates {
+  readonly #bySigner = new Map<string, Map<string, Life>>();
+  readonly #labels: ReadonlySet<string>;
+  readonly #most: number;
+  /** Labels of signers that were told of once: what has come down to nothing is a zero. */
+  readonly #told = new Set<string>();
+  #size = 0;
+  /** How many were not taken because there were too many. */
+  untold = 0;
+  /** Grows whenever there is something new. */
+  version = 0;
+
+  /** Signers that have no name here are `other` in labels. */
+  constructor(ownSigners: readonly string[] = [], most: number = MOST) {
+    this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...ownSigners]);
+    this.#most = most;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** What a signer is called in labels. */
+  labelOf(signerName: string): string {
+    return this.#labels.has(signerName) ? signerName : "other";
+  }
+
+  /** Takes one that was issued, instead of an older one of the same subject. */
+  add(signerName: string, leaf: CertificateFacts): void {
+    const [since, until] = [leaf.notBefore, leaf.notAfter].map((date) => Math.floor(date.getTime() / 1000));
+    this.restore({ signerName, subject: subjectOf(leaf), since: since ?? 0, until: until ?? 0 });
+  }
+
+  /** The same, of one that was kept. */
+  restore({ signerName, subject, since, until }: IssuedCertificate): void {
+    const own = this.#bySigner.get(signerName) ?? new Map<string, Life>();
+    const known = own.get(subject);
+    if (known === undefined && this.#size >= this.#most) {
+      this.untold += 1;
+      return;
+    }
+    if (known !== undefined && (known.since > since || (known.since === since && known.until >= until))) return;
+    if (known === undefined) this.#size += 1;
+    this.#bySigner.set(signerName, own.set(subject, { since, until }));
+    this.version += 1;
+  }
+
+  /** Forgets those that have ended, and sums the others up. */
+  summarize(now: Date): ReadonlyMap<string, IssuedSummary> {
+    const seconds = now.getTime() / 1000;
+    for (const signerName of this.#bySigner.keys()) this.#told.add(this.labelOf(signerName));
+    const summaries = new Map([...this.#told].map((label) => [label, emptySummary()]));
+    for (const [signerName, own] of this.#bySigner) {
+      const summary = summaries.get(this.labelOf(signerName)) ?? emptySummary();
+      for (const [subject, life] of own) {
+        const left = life.until - seconds;
+        if (left <= 0) {
+          own.delete(subject);
+          this.#size -= 1;
+          continue;
+        }
+        // Each is counted in the shortest of its terms, and those are added up below.
+        const term = TERMS.findIndex(([, atMost]) => left <= atMost);
+        summary.within[term] = (summary.within[term] ?? 0) + 1;
+        if (dueAt(life) <= seconds) summary.overdue += 1;
+        if (life.until < summary.soonest) summary.soonest = life.until;
+      }
+      if (own.size === 0) this.#bySigner.delete(signerName);
+    }
+    for (const { within } of summaries.values()) {
+      within.forEach((count, index) => within[index] = count + (within[index - 1] ?? 0));
+    }
+    return summaries;
+  }
+
+  /** Those whose time to be renewed went by between two moments, and that have not ended. */
+  *becameOverdue(after: Date, now: Date): Generator<IssuedCertificate> {
+    const [from, to] = [after.getTime() / 1000, now.getTime() / 1000];
+    for (const entry of this.entries()) {
+      const due = dueAt(entry);
+      if (from < due && due <= to && entry.until > to) yield entry;
+    }
+  }
+
+  /** All of them. */
+  *entries(): Generator<IssuedCertificate> {
+    for (const [signerName, own] of this.#bySigner) {
+      for (const [subject, { since, until }] of own) yield { signerName, subject, since, until };
+    }
+  }
+}
+
+function emptySummary() {
+  return { within: TERMS.map(() => 0), overdue: 0, soonest: Infinity };
+}
+
+function dueAt({ since, until }: Life): number {
+  return since + (until - since) * RENEWED_BY;
+}
+
+function subjectOf({ subject, dnsNames, ipAddresses, emailAddresses, uris }: CertificateFacts): string {
+  const name = formatName(subject) || [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris].sort().join(",");
+  if (name.length <= LONGEST_SUBJECT) return name;
+  return `${name.slice(0, LONGEST_SUBJECT)}… ${createHash("sha256").update(name).digest("hex")}`;
+}
+
+/** Adds what is told of them. `catchUp` is asked before each time, and may fail: then what is known is told. */
+export function gaugeIssued(
+  registry: MetricsRegistry,
+  clock: Pick<Clock, "now">,
+  issued: IssuedCertificates,
+  catchUp: () => Promise<void>,
+): void {
+  let asked: Promise<ReadonlyMap<string, IssuedSummary>> | undefined;
+  // The gauges of a page are all asked before the first has its answer.
+  const summaries = () =>
+    asked ??= catchUp().catch(() => undefined).then(() => {
+      asked = undefined;
+      return issued.summarize(clock.now());
+    });
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    tell: (set: (labels: Record<string, string>, value: number) => void, signer: string, all: IssuedSummary) => void,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        const told = await summaries();
+        this.reset();
+        for (const [signer, summary] of told) tell((labels, value) => this.set(labels, value), signer, summary);
+      },
+    });
+  gauge(
+    "tlsboot_issued_certificates",
+    "Certificates that were issued, have not ended and were not replaced, by signer and by what they have left at most.",
+    ["signer", "ends_within"],
+    (set, signer, { within }) => {
+      for (const [index, [term]] of TERMS.entries()) set({ signer, ends_within: term }, within[index] ?? 0);
+    },
+  );
+  gauge(
+    "tlsboot_issued_certificates_overdue",
+    "Those of them that are past nine tenths of their life: kubelets have been given another one by then.",
+    ["signer"],
+    (set, signer, { overdue }) => set({ signer }, overdue),
+  );
+  gauge(
+    "tlsboot_issued_certificate_expiry_timestamp_seconds",
+    "When the one of them ends that ends soonest, by signer, in seconds since 1970.",
+    ["signer"],
+    (set, signer, { soonest }) => {
+      if (soonest !== Infinity) set({ signer }, soonest);
+    },
+  );
+  new Counter({
+    name: "tlsboot_issued_certificates_untold_total",
+    help: "Certificates that were issued and are not told of, because there are too many.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(issued.untold);
+    },
+  });
+}
