@@ -4,6 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../../core/errors.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { escapeUnseen } from "../../core/printable.ts";
 import type { FilePort } from "../../client/files.ts";
@@ -28,6 +29,8 @@ const HOUR_MS = 3_600_000;
 const WRITE_EVERY_MS = HOUR_MS / 2;
 /** Lines that are made or read without letting anything else run. */
 const LINES_AT_ONCE = 1_000;
+/** Signers whose certificates renew themselves; those of people often need not. */
+const RENEWED: ReadonlySet<string> = new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER]);
 /** Certificates that a look tells by name. */
 const TOLD_AT_ONCE = 20;
 
@@ -73,7 +76,8 @@ export async function openIssuedFile(
       if (told === TOLD_AT_ONCE) more += 1;
       else {
         told += 1;
-        logger.warn("a certificate is not renewed", { signerName, subject, notAfter: new Date(until * 1000) });
+        const log = RENEWED.has(signerName) ? logger.warn : logger.info;
+        log("a certificate is not renewed", { signerName, subject, notAfter: new Date(until * 1000) });
       }
     }
     if (more > 0) logger.warn("more certificates are not renewed", { more });

@@ -127,3 +127,16 @@ test("openIssuedFile() names what nobody renewed, once, and no more than twenty 
   assert.equal(logger.messages("warn").filter((message) => message === "a certificate is not renewed").length, 21);
   assert.equal(logger.entries.at(-1)?.fields["more"], 5);
 });
+
+test("openIssuedFile() warns of kubelets only: whether a person wants another one is not known", async () => {
+  const { open, one, clock, logger } = setUp();
+  const { issued, file } = await open();
+  issued.restore({ ...one("CN=jane", 100), signerName: "kubernetes.io/kube-apiserver-client" });
+  issued.restore({ ...one("CN=node", 101), signerName: "kubernetes.io/kube-apiserver-client-kubelet" });
+  clock.jump(92 * DAY_MS);
+  await file.look();
+  assert.deepEqual(logger.entries.map(({ level, fields }) => [level, fields["subject"]]), [
+    ["info", "CN=jane"],
+    ["warn", "CN=node"],
+  ]);
+});
