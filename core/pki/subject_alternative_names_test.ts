@@ -38,3 +38,9 @@ test("parseAlternativeNames() throws nothing but DerError, whatever the names", 
     }
   }));
 });
+
+test("encodeAlternativeNames() writes more names than a call may have arguments", () => {
+  const dnsNames = Array.from({ length: 200_000 }, () => "a");
+  const value = encodeAlternativeNames({ dnsNames, emailAddresses: [], ipAddresses: [], uris: [] });
+  assert.equal(parseAlternativeNames(value!).dnsNames.length, 200_000);
+});
