@@ -34,6 +34,9 @@ export interface PublicKeyFacts extends PublicKeyDescription {
   readonly weakness?: string;
 }
 
+/** OpenSSL's limit, above which nothing verifies (OPENSSL_RSA_MAX_MODULUS_BITS); Go has none. */
+const MAX_RSA_BITS = 16_384;
+
 /** Object identifiers of public keys (RFC 3279 §2.3, RFC 8410 §3). */
 export const PUBLIC_KEY_OID = {
   rsa: "1.2.840.113549.1.1.1",
@@ -107,7 +110,7 @@ function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefine
   return { algorithm: "RSA", bits, der, keyBytes, ...(weakness === undefined ? {} : { weakness }) };
 }
 
-/** The checks of Go's crypto/rsa before it verifies, in its order and words. */
+/** The checks of Go's crypto/rsa before it verifies, in its order and words; and our limit of size. */
 function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string | undefined {
   let e = 0;
   for (const byte of exponent) e = e * 256 + byte;
@@ -118,6 +121,7 @@ function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string 
   if (e < 2) return "crypto/rsa: public exponent too small or negative";
   if (e % 2 === 0) return "crypto/rsa: public exponent is even";
   if (e > 0x7fffffff) return "crypto/rsa: public exponent too large";
+  if (bits > MAX_RSA_BITS) return `crypto/rsa: ${bits}-bit keys are too large: limit is ${MAX_RSA_BITS}`;
   return undefined;
 }
 
