@@ -1,13 +1,14 @@
 /**
  * Our own look at the certificates that a server showed, after the TLS layer believed them. It may refuse more, never
  * rescue. Node takes a common name for a host, and half a label for a wildcard. rustls, below Deno, takes issuers of X.509
- * version 1 and such whose key usage does not let them sign.
+ * version 1, such whose key usage does not let them sign, and roots outside their dates. OpenSSL takes RSA keys of any
+ * size and with exponent 1.
  */
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, PeerCertificate } from "node:tls";
 import { AppError } from "../core/errors.ts";
-import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
-import { verifyChain } from "../core/pki/chain.ts";
+import { type CertificateFacts, isSelfIssued, parseCertificate } from "../core/pki/certificate.ts";
+import { findKeyFault, verifyChain } from "../core/pki/chain.ts";
 import { findHostFault } from "../core/pki/host_names.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
 
@@ -20,6 +21,8 @@ export interface ServerIdentityOptions {
    * it takes for the path, which is not always the one that OpenSSL found.
    */
   readonly verifiesPath: boolean;
+  /** Whose dates count; without it nobody looks at those of roots that the TLS layer does not look at. */
+  readonly now?: (() => Date) | undefined;
   /** Stands in the error: `https://host:port`. */
   readonly origin: string;
 }
@@ -29,7 +32,7 @@ export type ServerIdentityCheck = (host: string, shown: PeerCertificate) => Erro
 
 /** Makes the check: names by subject alternative names, and the path to one of the roots by `verifyChain`. */
 export function createServerIdentityCheck(options: ServerIdentityOptions): ServerIdentityCheck {
-  const { caPem, origin, verifiesPath } = options;
+  const { caPem, origin, verifiesPath, now } = options;
   const roots = caPem === undefined ? [] : readRoots(caPem);
   return (host, shown) => {
     const [leaf, ...behind] = chainOf(shown).map((der) => parseCertificate(der));
@@ -42,10 +45,14 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
         { hint: HOST_HINT, cause: new Error(fault) },
       );
     }
-    if (!verifiesPath || caPem === undefined) return undefined;
-    // What cannot be read leads nowhere; the path may do without it. Dates are checked at the TLS layer, by its clock.
+    // What cannot be read leads nowhere; the path may do without it.
     const intermediates = behind.flatMap((one) => one.ok ? [one.value] : []);
-    const path = verifyChain(leaf.value, intermediates, roots, { at: undefined, usage: "server" });
+    const keyFault = [leaf.value, ...intermediates.filter((one) => !isSelfIssued(one))]
+      .map(findKeyFault).find((found) => found !== undefined);
+    if (keyFault !== undefined) return untrusted(origin, keyFault);
+    if (!verifiesPath || caPem === undefined) return undefined;
+    // rustls has judged all dates but those of the root.
+    const path = verifyChain(leaf.value, intermediates, roots, { at: now?.(), usage: "server" });
     return path.ok ? undefined : untrusted(origin, path.error);
   };
 }

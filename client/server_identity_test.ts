@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { isIPv6 } from "node:net";
 import { test } from "node:test";
 import type { PeerCertificate } from "node:tls";
 import { encodePem } from "../core/pki/pem.ts";
@@ -27,6 +28,25 @@ test("createServerIdentityCheck() judges names and paths, as far as it knows who
       `cannot trust "${origin}": its serving certificate is not valid for the name "n1.example.org"`,
     );
   }
+});
+
+test("createServerIdentityCheck() judges addresses, keys and, by a clock, the dates of roots", async () => {
+  const cases = await buildChainCases(NOW);
+  const verdictOf = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
+    const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
+    const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
+    return check(one.host, shownOf(one)) === undefined ? "accept" : "refuse";
+  };
+  const now = (): Date => NOW;
+  for (const one of cases) {
+    if (!isIPv6(one.host)) continue;
+    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(verdictOf(one, edit), one.want, one.name);
+  }
+  const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
+  assert.equal(verdictOf(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
+  assert.equal(verdictOf(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
+  assert.equal(verdictOf(find("an expired root"), { now }), "refuse");
+  assert.equal(verdictOf(find("an expired root"), {}), "accept");
 });
 
 /** As `getPeerCertificate(true)` tells a chain. */

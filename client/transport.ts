@@ -60,6 +60,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     caPem: options.caPem,
     verifiesPath: IS_DENO,
     origin: base.origin,
+    now: options.clock?.now,
   });
   let agent = createAgent(checkServerIdentity);
   let pair: ClientPair | undefined;

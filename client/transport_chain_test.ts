@@ -1,8 +1,10 @@
 // Each case by a real handshake: what the TLS layer below this runtime makes of it, with what the transport tells it.
 import assert from "node:assert/strict";
 import { createServer } from "node:https";
+import { isIPv6 } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
+import { createSystemClock } from "../cli/system.ts";
 import { isAppError, messageOf } from "../core/errors.ts";
 import { encodePem } from "../core/pki/pem.ts";
 import { buildChainCases, type ChainCase } from "../tests/support/chain_cases.ts";
@@ -10,20 +12,27 @@ import type { Verdict } from "../tests/support/chain_drafts.ts";
 import { createTlsTransport } from "./transport.ts";
 
 const NEVER = new AbortController().signal;
+const IS_DENO = process.versions["deno"] !== undefined;
+/** A path that costs too much never ends; these take milliseconds each. */
+const NEVER_ENDING_MS = 120_000;
 
 test("createTlsTransport() believes a server as RFC 5280 and RFC 6125 do", async (t) => {
-  const cases = await buildChainCases(new Date());
-  assert.ok(cases.length > 80, String(cases.length));
-  const isDeno = process.versions["deno"] !== undefined;
+  const all = await buildChainCases(new Date());
+  // A machine may have no IPv6 to listen on; server_identity_test.ts judges those.
+  const cases = all.filter(({ host }) => !isIPv6(host));
+  assert.ok(cases.length > 150, String(cases.length));
   for (const one of cases) {
-    const want = isDeno ? one.rustls : one.want;
-    await t.test(`${want}: ${one.name}`, async () => assert.equal(await verdictOf(one), want));
+    const want = IS_DENO ? one.deno : one.node;
+    const options = { timeout: NEVER_ENDING_MS };
+    await t.test(`${want}: ${one.name}`, options, async () => assert.equal(await verdictOf(one), want));
   }
 });
 
 async function verdictOf({ chain, key, roots, host }: ChainCase): Promise<Verdict> {
   const cert = chain.map((der) => encodePem("CERTIFICATE", der)).join("");
-  const server = createServer({ cert, key: key.toPem() }, (_request, response) => void response.end("{}"));
+  // OpenSSL refuses small keys at the server already; rustls, below Deno, knows no such list.
+  const lenient = IS_DENO ? {} : { ciphers: "DEFAULT@SECLEVEL=0" };
+  const server = createServer({ cert, key: key.toPem(), ...lenient }, (_request, response) => void response.end("{}"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
     const address = server.address();
@@ -33,6 +42,7 @@ async function verdictOf({ chain, key, roots, host }: ChainCase): Promise<Verdic
       caPem: roots.map((der) => encodePem("CERTIFICATE", der)).join(""),
       ...(host === "127.0.0.1" ? {} : { tlsServerName: host }),
       userAgent: "test",
+      clock: createSystemClock(),
     });
     const answer = await transport.send({ method: "GET", path: "/", headers: {} }, NEVER);
     for await (const _chunk of answer.body);

@@ -17,6 +17,8 @@ export interface ChainOptions {
 /** CAs between leaf and root, and signatures tried in all; hostile bundles must not buy more. */
 const MAX_INTERMEDIATES = 8;
 const MAX_SIGNATURE_CHECKS = 100;
+/** Go's limit for what a peer shows (`crypto/tls` maxRSAKeySize): a check costs by the size of the key. */
+const MAX_SHOWN_RSA_BITS = 8_192;
 
 const ANY_USAGE = "2.5.29.37.0";
 const USAGE_OID = { client: "1.3.6.1.5.5.7.3.2", server: "1.3.6.1.5.5.7.3.1" } as const;
@@ -42,12 +44,19 @@ export function verifyChain(
   roots: readonly CertificateFacts[],
   options: ChainOptions,
 ): Result<readonly CertificateFacts[], string> {
-  const fault = findFault(leaf, options);
+  const fault = findFault(leaf, options) ?? findKeyFault(leaf);
   if (fault !== undefined) return err(fault);
   if (roots.some((root) => equalBytes(root.der, leaf.der))) return ok([leaf]);
   const search: Search = { intermediates, roots, options, checksLeft: MAX_SIGNATURE_CHECKS, fault: undefined };
   const path = findPath([leaf], search);
   return path === undefined ? err(search.fault ?? UNKNOWN_AUTHORITY) : ok(path);
+}
+
+/** What is wrong with the key of a certificate that a peer shows; roots are believed as they are. */
+export function findKeyFault({ publicKey }: CertificateFacts): string | undefined {
+  return publicKey.algorithm === "RSA" && publicKey.bits > MAX_SHOWN_RSA_BITS
+    ? `x509: certificate has an RSA key larger than ${MAX_SHOWN_RSA_BITS} bits`
+    : publicKey.weakness;
 }
 
 /** Continues a path upward; roots first, so that the shortest path wins. */
@@ -78,7 +87,8 @@ function isIssuer(
   const { authorityKeyId } = subject;
   const isOtherKey = subjectKeyId !== undefined && authorityKeyId !== undefined && subjectKeyId !== authorityKeyId;
   if (isOtherKey || search.checksLeft <= 0) return false;
-  const fault = findIssuerFault(candidate, path) ?? findFault(candidate, search.options);
+  const keyFault = search.roots.includes(candidate) ? undefined : findKeyFault(candidate);
+  const fault = findIssuerFault(candidate, path) ?? findFault(candidate, search.options) ?? keyFault;
   if (fault !== undefined) {
     search.fault ??= fault;
     return false;

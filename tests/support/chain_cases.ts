@@ -4,6 +4,8 @@
  */
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
+import { CHAIN_ODDITIES } from "./chain_oddities.ts";
+import { craftRsaKey } from "./crafted_rsa.ts";
 import {
   AUTHORITY,
   authority,
@@ -15,6 +17,7 @@ import {
   type Draft,
   HOST,
   identified,
+  type Judgements,
   LEAF,
   leaf,
   limited,
@@ -42,22 +45,20 @@ import {
   marked,
   nameConstraints,
   type OddCertificate,
+  type OddKey,
   subjectKeyId,
 } from "./odd_certificate.ts";
 
 /** One case. */
-export interface ChainCase {
+export interface ChainCase extends Judgements {
   readonly name: string;
+  /** What our own verification says, and whoever else is not said to differ. */
   readonly want: Verdict;
-  /** What rustls says, below Deno, which may refuse more. */
-  readonly rustls: Verdict;
   /** The leaf's DER first; then what a server would show behind it. */
   readonly chain: readonly Bytes[];
   readonly roots: readonly Bytes[];
-  /** A DNS name, or 127.0.0.1. */
+  /** A DNS name, or an address. */
   readonly host: string;
-  /** The verdict is about the host's name and not about the path. */
-  readonly isAboutHost: boolean;
   /** The key of the leaf. */
   readonly key: PrivateKey;
 }
@@ -126,8 +127,9 @@ const CONSTRAINTS: readonly Outline[] = [
   {
     name: "a CA that renews its key does not count",
     want: "accept",
-    // It counts every CA.
-    rustls: "refuse",
+    // Go and rustls count every CA; RFC 5280 §4.2.1.9 and OpenSSL do not.
+    go: "refuse",
+    deno: "refuse",
     leaf: leaf("upper", { signer: "renewed upper", extensions: [...LEAF, authorityKeyId("renewed")] }),
     behind: [
       identified(authority("upper", "upper", { key: "renewed upper" }), "renewed", "upper"),
@@ -269,6 +271,8 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   {
     name: "more comparisons than a verification should cost",
     want: "refuse",
+    // As of 1.26 Go sorts them first.
+    go: "accept",
     ...below(constrained(many(1_100)), { extensions: [alternativeNames(`DNS:${HOST}`, ...many(1_100))] }),
   },
 ];
@@ -297,13 +301,11 @@ const HOSTS: readonly Outline[] = [
   {
     name: "a common name alone",
     want: "refuse",
-    isAboutHost: true,
     leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [extendedKeyUsage(SERVER)] }),
   },
   {
     name: "a common name beside other names",
     want: "refuse",
-    isAboutHost: true,
     leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [alternativeNames("DNS:n2.example.org")] }),
   },
 ];
@@ -315,41 +317,60 @@ const OUTLINES: readonly Outline[] = [
   ...USAGES.map((one) => ({ ...one, name: `usages: ${one.name}` })),
   ...NAME_CONSTRAINTS.map((one) => ({ ...one, name: `name constraints: ${one.name}` })),
   ...HOSTS.map((one) => ({ ...one, name: `host: ${one.name}` })),
+  ...CHAIN_ODDITIES,
 ];
 
 const HOUR_MS = 3_600_000;
 
+/** Keys that are not made by `generatePrivateKey`, by name. */
+const CRAFTED: Readonly<Record<string, () => OddKey>> = {
+  "RSA-1024": () => craftRsaKey(1_024),
+  "RSA-2048 with exponent 3": () => craftRsaKey(2_048, 3n),
+  "RSA-2048 with exponent 1": () => craftRsaKey(2_048, 1n),
+  "RSA-7680": () => craftRsaKey(7_680),
+  "RSA-8704": () => craftRsaKey(8_704),
+  "RSA-16896": () => craftRsaKey(16_896),
+};
+
 /** Builds them all; `now` is when they are to be judged. */
 export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> {
   const keys = new Map<string, PrivateKey>();
+  const crafted = new Map<string, OddKey>();
   const names = OUTLINES.flatMap(draftsOf).flatMap(({ subject, issuer, key, signer }) => [
     key ?? subject,
     signer ?? issuer,
   ]);
-  for (const name of new Set(names)) keys.set(name, await generatePrivateKey("ecdsa-p256"));
-  const keyOf = (name: string): PrivateKey => keys.get(name)!;
-  let serial = 1;
+  for (const name of new Set(names)) {
+    const craft = CRAFTED[name];
+    if (craft === undefined) keys.set(name, await generatePrivateKey("ecdsa-p256"));
+    else crafted.set(name, craft());
+  }
+  const keyOf = (name: string): OddKey => keys.get(name) ?? crafted.get(name)!;
+  let serial = 0;
   const encode = (draft: Draft): Bytes => {
     const { subject, issuer, from = -24, to = 24, version = 3, extensions, key = subject, signer = issuer } = draft;
+    const own = ++serial;
     const odd: OddCertificate = {
+      serial: Uint8Array.of(1, own >> 8, own & 0xff),
       ...draft,
       ...{ subject, issuer, version, extensions, key: keyOf(key), signer: keyOf(signer) },
       notBefore: new Date(now.getTime() + from * HOUR_MS),
       notAfter: new Date(now.getTime() + to * HOUR_MS),
-      serial: ++serial,
     };
     return encodeOddCertificate(odd);
   };
   const theRoot = encode(root);
-  return OUTLINES.map(({ name, want, rustls = want, host = HOST, isAboutHost = false, ...outline }) => {
-    const [own = leaf("root"), ...behind] = [outline.leaf ?? leaf("root"), ...outline.behind ?? []];
-    return {
-      ...{ name, want, rustls, host, isAboutHost },
-      chain: [own, ...behind].map(encode),
-      roots: outline.roots?.map(encode) ?? [theRoot],
-      key: keyOf(own.key ?? own.subject),
-    };
-  });
+  return OUTLINES.map(
+    ({ name, want, go = want, node = want, deno = want, openssl = node, host = HOST, ...outline }) => {
+      const [own = leaf("root"), ...behind] = [outline.leaf ?? leaf("root"), ...outline.behind ?? []];
+      return {
+        ...{ name, want, go, node, deno, openssl, host },
+        chain: [own, ...behind].map(encode),
+        roots: outline.roots?.map(encode) ?? [theRoot],
+        key: keys.get(own.key ?? own.subject)!,
+      };
+    },
+  );
 }
 
 function draftsOf({ leaf: own = leaf("root"), behind = [], roots = [root] }: Outline): readonly Draft[] {

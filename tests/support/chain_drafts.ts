@@ -1,4 +1,5 @@
 /** What the cases of `chain_cases.ts` are made of: certificates in short, of which what is not said is as it should be. */
+import type { Bytes } from "../../core/pki/der.ts";
 import {
   alternativeNames,
   authorityKeyId,
@@ -26,20 +27,32 @@ export interface Draft {
   readonly key?: string;
   /** By name; the issuer's own when absent. */
   readonly signer?: string;
+  /** The content of the INTEGER; one of its own when absent. */
+  readonly serial?: Bytes;
   readonly isSha1?: boolean;
   readonly isOfTwoAlgorithms?: boolean;
 }
 
+/** What others say who look at the same certificates; what is not said is what we say. */
+export interface Judgements {
+  /** Go's client, beside which ours stands. */
+  readonly go: Verdict;
+  /** Our client on Node: OpenSSL's word for the path, ours for the leaf and its names. */
+  readonly node: Verdict;
+  /** Our client on Deno: rustls, and behind it our own verification. */
+  readonly deno: Verdict;
+  /** OpenSSL's command alone; as Node's when absent. */
+  readonly openssl: Verdict;
+}
+
 /** A case in short. */
-export interface Outline {
+export interface Outline extends Partial<Judgements> {
   readonly name: string;
   readonly want: Verdict;
-  readonly rustls?: Verdict;
   readonly leaf?: Draft;
   readonly behind?: readonly Draft[];
   readonly roots?: readonly Draft[];
   readonly host?: string;
-  readonly isAboutHost?: true;
 }
 
 export const HOST = "n1.example.org";
@@ -101,5 +114,5 @@ export function many(count: number): readonly string[] {
 
 export function named(name: string, want: Verdict, names: readonly string[], host = HOST): Outline {
   const extensions = [extendedKeyUsage(SERVER), alternativeNames(...names)];
-  return { name, want, host, isAboutHost: true, leaf: leaf("root", { extensions }) };
+  return { name, want, host, leaf: leaf("root", { extensions }) };
 }

@@ -1,7 +1,7 @@
 /** Certificates that no signer of ours would issue, written value by value: for tests of those who verify them. */
 import type { PrivateKey } from "../../core/pki/keys.ts";
 import type { Bytes } from "../../core/pki/der.ts";
-import { contextTag } from "../../core/pki/der.ts";
+import { contextTag, TAG } from "../../core/pki/der.ts";
 import {
   encodeBitString,
   encodeNull,
@@ -11,7 +11,6 @@ import {
   encodeSmallInteger,
   encodeTime,
   encodeTrue,
-  encodeUnsigned,
   encodeValue,
 } from "../../core/pki/der_writer.ts";
 import { parseIpAddress } from "../../core/pki/ip_address.ts";
@@ -24,16 +23,20 @@ export interface OddExtension {
   readonly value: Bytes;
 }
 
+/** A key as far as a certificate needs it; RSA or ECDSA. */
+export type OddKey = Pick<PrivateKey, "algorithm" | "publicKeyDer" | "sign">;
+
 /** Everything that a certificate says. */
 export interface OddCertificate {
   /** Common names; the empty text is the empty name. */
   readonly subject: string;
   readonly issuer: string;
-  readonly key: PrivateKey;
-  readonly signer: PrivateKey;
+  readonly key: OddKey;
+  readonly signer: OddKey;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly serial: number;
+  /** The content of the INTEGER, as it will stand there. */
+  readonly serial: Bytes;
   readonly version: 1 | 3;
   readonly extensions: readonly OddExtension[];
   /** Signed with SHA-1. */
@@ -45,17 +48,22 @@ export interface OddCertificate {
 const ECDSA_SHA1 = "1.2.840.10045.4.1";
 const ECDSA_SHA256 = "1.2.840.10045.4.3.2";
 const ECDSA_SHA384 = "1.2.840.10045.4.3.3";
+const RSA_SHA1 = "1.2.840.113549.1.1.5";
+const RSA_SHA256 = "1.2.840.113549.1.1.11";
 const ASCII = new TextEncoder();
 
-/** Writes and signs one; keys are ECDSA. */
+/** Writes and signs one. */
 export function encodeOddCertificate(odd: OddCertificate): Bytes {
-  const algorithm = encodeSequence(encodeOid(odd.isSha1 === true ? ECDSA_SHA1 : ECDSA_SHA256));
+  const isSha1 = odd.isSha1 === true;
+  const algorithm = odd.signer.algorithm === "RSA"
+    ? encodeSequence(encodeOid(isSha1 ? RSA_SHA1 : RSA_SHA256), encodeNull())
+    : encodeSequence(encodeOid(isSha1 ? ECDSA_SHA1 : ECDSA_SHA256));
   const extensions = odd.extensions.map(({ oid, critical, value }) =>
     encodeSequence(encodeOid(oid), ...(critical ? [encodeTrue()] : []), encodeOctetString(value))
   );
   const signed = encodeSequence(
     ...(odd.version === 1 ? [] : [encodeValue(contextTag(0, true), encodeSmallInteger(2))]),
-    encodeUnsigned(Uint8Array.of(odd.serial >> 8, odd.serial & 0xff)),
+    encodeValue(TAG.integer, odd.serial),
     algorithm,
     encodeName({ commonName: odd.issuer }),
     encodeSequence(encodeTime(odd.notBefore), encodeTime(odd.notAfter)),
@@ -63,7 +71,7 @@ export function encodeOddCertificate(odd: OddCertificate): Bytes {
     odd.key.publicKeyDer(),
     ...(odd.version === 1 ? [] : [encodeValue(contextTag(3, true), encodeSequence(...extensions))]),
   );
-  const signature = odd.signer.sign(signed, odd.isSha1 === true ? "sha1" : "sha256");
+  const signature = odd.signer.sign(signed, isSha1 ? "sha1" : "sha256");
   const outside = odd.isOfTwoAlgorithms === true ? encodeSequence(encodeOid(ECDSA_SHA384)) : algorithm;
   return encodeSequence(signed, outside, encodeBitString(signature));
 }
@@ -86,7 +94,7 @@ export function extendedKeyUsage(...purposes: readonly (number | string)[]): Odd
   return extension("2.5.29.37", encodeSequence(...oids.map(encodeOid)));
 }
 
-/** SubjectAltName of names such as `DNS:a.example`, `IP:10.0.0.1`. */
+/** SubjectAltName of names such as `DNS:a.example`, `IP:10.0.0.1`, `MAPPED:10.0.0.1` for an IPv4 address within IPv6. */
 export function alternativeNames(...names: readonly string[]): OddExtension {
   return extension("2.5.29.17", encodeSequence(...names.map(generalName)));
 }
@@ -134,6 +142,8 @@ function generalName(text: string): Bytes {
       return encodeValue(contextTag(4, true), encodeName({ commonName: value }));
     case "IP":
       return encodeValue(contextTag(7, false), ...value.split("/").map(addressOf));
+    case "MAPPED":
+      return encodeValue(contextTag(7, false), new Uint8Array(10), Uint8Array.of(0xff, 0xff), addressOf(value));
     default:
       throw new TypeError(`no such kind of name: ${text}`);
   }

@@ -1,0 +1,372 @@
+/**
+ * More cases for `chain_cases.ts`: those in which the judges differ, and those that are odd, weak or large. Where they
+ * differ we follow Go, beside whose clients ours stands; the TLS layers of the runtimes may refuse more. What they refuse
+ * less stands with its reason.
+ */
+import {
+  AUTHORITY,
+  below,
+  CERT_SIGN,
+  CLIENT,
+  constrained,
+  type Draft,
+  HOST,
+  LEAF,
+  leaf,
+  many,
+  named,
+  NAMES,
+  type Outline,
+  root,
+  SERVER,
+  tower,
+  UNKNOWN,
+  upper,
+} from "./chain_drafts.ts";
+import {
+  alternativeNames,
+  authorityKeyId,
+  basicConstraints,
+  extendedKeyUsage,
+  extension,
+  keyUsage,
+  marked,
+  nameConstraints,
+  subjectKeyId,
+} from "./odd_certificate.ts";
+import { encodeOctetString } from "../../core/pki/der_writer.ts";
+
+const ANY_USAGE = "2.5.29.37.0";
+
+/** A CA below the root whose key is one of the crafted ones. */
+function keyed(key: string): Pick<Outline, "leaf" | "behind"> {
+  return { leaf: leaf("upper", { signer: key }), behind: [{ ...upper, key }] };
+}
+
+/** A leaf of the root with these extensions beside the usual ones. */
+function leafWith(...extensions: Draft["extensions"]): Pick<Outline, "leaf"> {
+  return { leaf: leaf("root", { extensions: [...LEAF, ...extensions] }) };
+}
+
+/** A leaf below a constrained CA, with these names beside its own. */
+function namesBelow(ca: Draft, ...names: readonly string[]): Pick<Outline, "leaf" | "behind"> {
+  return below(ca, { extensions: [extendedKeyUsage(SERVER), alternativeNames(`DNS:${HOST}`, ...names)] });
+}
+
+const DATES: readonly Outline[] = [
+  { name: "an expired root", want: "refuse", roots: [{ ...root, from: -48, to: -24 }] },
+  { name: "a root that is not valid yet", want: "refuse", roots: [{ ...root, from: 24, to: 48 }] },
+  { name: "a leaf that ends before it begins", want: "refuse", leaf: leaf("root", { from: 1, to: -1 }) },
+  { name: "a leaf that ended before it began", want: "refuse", leaf: leaf("root", { from: -1, to: -2 }) },
+];
+
+const USAGES: readonly Outline[] = [
+  // RFC 5280 §4.2.1.12 leaves it to the application; Go takes it, no TLS layer does.
+  {
+    name: "any usage in the leaf",
+    want: "accept",
+    node: "refuse",
+    deno: "refuse",
+    leaf: leaf("root", { extensions: [extendedKeyUsage(ANY_USAGE), NAMES] }),
+  },
+  {
+    name: "any usage in the intermediate",
+    want: "accept",
+    node: "refuse",
+    deno: "refuse",
+    ...below({ ...upper, extensions: [...AUTHORITY, extendedKeyUsage(ANY_USAGE)] }),
+  },
+  {
+    name: "a root for servers",
+    want: "accept",
+    roots: [{ ...root, extensions: [...AUTHORITY, extendedKeyUsage(SERVER)] }],
+  },
+  {
+    name: "a root for clients",
+    want: "refuse",
+    roots: [{ ...root, extensions: [...AUTHORITY, extendedKeyUsage(CLIENT)] }],
+  },
+  {
+    name: "a leaf that may sign certificates, and is no CA",
+    want: "accept",
+    leaf: leaf("root", { extensions: [keyUsage(0, CERT_SIGN), extendedKeyUsage(SERVER), NAMES] }),
+  },
+  {
+    name: "a CA as a server",
+    want: "accept",
+    // rustls tells the two apart.
+    deno: "refuse",
+    leaf: leaf("root", { extensions: [basicConstraints(true), NAMES] }),
+  },
+  { name: "a path length, and no CA", want: "accept", ...leafWith(basicConstraints(false, 0)) },
+  // Go takes it for none at all, which allows everything.
+  {
+    name: "an empty list of usages",
+    want: "accept",
+    node: "refuse",
+    deno: "refuse",
+    leaf: leaf("root", { extensions: [extendedKeyUsage(), NAMES] }),
+  },
+];
+
+const SIGNATURES: readonly Outline[] = [
+  { name: "an intermediate that is signed with SHA-1", want: "refuse", ...below({ ...upper, isSha1: true }) },
+  { name: "a root that signed itself with SHA-1", want: "accept", roots: [{ ...root, isSha1: true }] },
+  // Go refuses what is smaller. The TLS layers want 2048 bits.
+  {
+    name: "an intermediate with an RSA key of 1024 bits",
+    want: "accept",
+    node: "refuse",
+    deno: "refuse",
+    ...keyed("RSA-1024"),
+  },
+  // Sound where the padding is checked to its end.
+  { name: "an intermediate with an RSA key of exponent 3", want: "accept", ...keyed("RSA-2048 with exponent 3") },
+  // Everybody can sign with it. OpenSSL takes it; what our client adds on Node does not.
+  {
+    name: "an intermediate with an RSA key of exponent 1",
+    want: "refuse",
+    openssl: "accept",
+    ...keyed("RSA-2048 with exponent 1"),
+  },
+  { name: "an intermediate with an RSA key of 7680 bits", want: "accept", ...keyed("RSA-7680") },
+  // Go's TLS takes none above 8192 bits, because of what they cost; OpenSSL stops at 16384.
+  { name: "an intermediate with an RSA key of 8704 bits", want: "refuse", openssl: "accept", ...keyed("RSA-8704") },
+  { name: "an intermediate with an RSA key of 16896 bits", want: "refuse", ...keyed("RSA-16896") },
+];
+
+const SERIALS: readonly Outline[] = [
+  { name: "the serial number 0", want: "accept", leaf: leaf("root", { serial: Uint8Array.of(0) }) },
+  { name: "a negative serial number", want: "refuse", leaf: leaf("root", { serial: Uint8Array.of(0xff, 0x01) }) },
+  {
+    name: "a serial number of 20 octets",
+    want: "accept",
+    leaf: leaf("root", { serial: new Uint8Array(20).fill(0x7f) }),
+  },
+  {
+    name: "a serial number of 21 octets",
+    want: "accept",
+    leaf: leaf("root", { serial: new Uint8Array(21).fill(0x7f) }),
+  },
+];
+
+const KEY_IDS: readonly Outline[] = [
+  { name: "a critical authority key id", want: "refuse", ...leafWith(marked(true, authorityKeyId("root"))) },
+  {
+    name: "a critical authority key id in the intermediate",
+    want: "refuse",
+    ...below({ ...upper, extensions: [...AUTHORITY, marked(true, authorityKeyId("root"))] }),
+  },
+  { name: "a critical subject key id", want: "refuse", ...leafWith(marked(true, subjectKeyId("leaf"))) },
+  {
+    name: "no authority key id, below a CA that has one",
+    want: "accept",
+    ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }),
+  },
+  {
+    name: "key ids that do not belong together",
+    want: "refuse",
+    // To Go they are hints. We follow OpenSSL, which is below our client anyhow.
+    go: "accept",
+    ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }, {
+      extensions: [...LEAF, authorityKeyId("another")],
+    }),
+  },
+];
+
+const NAME_CONSTRAINTS: readonly Outline[] = [
+  { name: "a leading dot permits what is below", want: "accept", ...below(constrained(["DNS:.example.org"])) },
+  { name: "a leading dot does not permit the domain itself", want: "refuse", ...below(constrained([`DNS:.${HOST}`])) },
+  { name: "a leading dot excludes what is below", want: "refuse", ...below(constrained([], ["DNS:.example.org"])) },
+  {
+    name: "a leading dot does not exclude the domain itself",
+    want: "accept",
+    ...below(constrained([], [`DNS:.${HOST}`])),
+  },
+  { name: "every domain is excluded", want: "refuse", ...below(constrained([], ["DNS:"])) },
+  {
+    name: "a wildcard that covers an excluded host",
+    want: "refuse",
+    // RFC 5280 knows no wildcards, and OpenSSL compares the asterisk as it is.
+    node: "accept",
+    ...below(constrained([], ["DNS:n2.example.org"]), {
+      extensions: [extendedKeyUsage(SERVER), alternativeNames("DNS:*.example.org")],
+    }),
+  },
+  {
+    name: "a wildcard within a permitted domain",
+    want: "accept",
+    ...below(constrained(["DNS:example.org"]), {
+      extensions: [extendedKeyUsage(SERVER), alternativeNames("DNS:*.example.org")],
+    }),
+  },
+  // rustls knows names of hosts and addresses: who constrains others is refused when there are any.
+  {
+    name: "a permitted mailbox",
+    want: "accept",
+    deno: "refuse",
+    ...namesBelow(constrained(["EMAIL:a@example.org"]), "EMAIL:a@example.org"),
+  },
+  {
+    name: "another mailbox is permitted",
+    want: "refuse",
+    ...namesBelow(constrained(["EMAIL:b@example.org"]), "EMAIL:a@example.org"),
+  },
+  {
+    name: "mailboxes of a permitted host",
+    want: "accept",
+    deno: "refuse",
+    ...namesBelow(constrained(["EMAIL:example.org"]), "EMAIL:a@example.org"),
+  },
+  {
+    name: "mailboxes of another host are permitted",
+    want: "refuse",
+    ...namesBelow(constrained(["EMAIL:example.com"]), "EMAIL:a@example.org"),
+  },
+  {
+    name: "mailboxes of a host are excluded",
+    want: "refuse",
+    ...namesBelow(constrained([], ["EMAIL:example.org"]), "EMAIL:a@example.org"),
+  },
+  {
+    name: "mailboxes are constrained, and there are none",
+    want: "accept",
+    ...below(constrained(["EMAIL:example.com"])),
+  },
+  {
+    name: "a URI of a permitted host",
+    want: "accept",
+    deno: "refuse",
+    ...namesBelow(constrained([`URI:${HOST}`]), `URI:https://${HOST}/x`),
+  },
+  // RFC 5280 means that host alone, and so does OpenSSL; Go means what is below it, too.
+  {
+    name: "a URI below a permitted host",
+    want: "accept",
+    node: "refuse",
+    deno: "refuse",
+    ...namesBelow(constrained(["URI:example.org"]), `URI:https://${HOST}/x`),
+  },
+  {
+    name: "URIs of another host are permitted",
+    want: "refuse",
+    ...namesBelow(constrained(["URI:example.com"]), `URI:https://${HOST}/x`),
+  },
+  {
+    name: "URIs of a host are excluded",
+    want: "refuse",
+    ...namesBelow(constrained([], [`URI:${HOST}`]), `URI:https://${HOST}/x`),
+  },
+  {
+    name: "a URI without a host, where hosts are constrained",
+    want: "refuse",
+    ...namesBelow(constrained([`URI:${HOST}`]), "URI:urn:a:b"),
+  },
+  {
+    name: "a permitted IPv6 network",
+    want: "accept",
+    ...namesBelow(constrained(["IP:2001:db8::/ffff:ffff::"]), "IP:2001:db8::1"),
+  },
+  {
+    name: "another IPv6 network is permitted",
+    want: "refuse",
+    ...namesBelow(constrained(["IP:2001:db8::/ffff:ffff::"]), "IP:2001:db9::1"),
+  },
+  {
+    name: "the IPv6 network is excluded",
+    want: "refuse",
+    ...namesBelow(constrained([], ["IP:2001:db8::/ffff:ffff::"]), "IP:2001:db8::1"),
+  },
+  {
+    name: "an IPv4 address, where IPv6 networks are permitted",
+    want: "refuse",
+    ...namesBelow(constrained(["IP:2001:db8::/ffff:ffff::"]), "IP:10.0.0.1"),
+  },
+  // OpenSSL applies the mask as it is.
+  {
+    name: "a network with holes in its mask",
+    want: "refuse",
+    node: "accept",
+    ...below(constrained(["IP:127.0.0.0/255.0.255.0"])),
+  },
+  // RFC 5280 §4.2.1.10 forbids them; OpenSSL finds nothing to apply.
+  {
+    name: "constraints that are empty",
+    want: "refuse",
+    node: "accept",
+    ...below({ ...upper, extensions: [...AUTHORITY, nameConstraints([])] }),
+  },
+];
+
+const HOSTS: readonly Outline[] = [
+  {
+    name: "an empty list of names",
+    want: "refuse",
+    leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [extendedKeyUsage(SERVER), alternativeNames()] }),
+  },
+  {
+    name: "an empty list of names, critical",
+    want: "refuse",
+    leaf: leaf("root", { extensions: [extendedKeyUsage(SERVER), marked(true, alternativeNames())] }),
+  },
+  {
+    name: "names that are no list",
+    want: "refuse",
+    leaf: leaf("root", {
+      extensions: [extendedKeyUsage(SERVER), extension("2.5.29.17", encodeOctetString(new Uint8Array(4)))],
+    }),
+  },
+  {
+    name: "names that end in the middle",
+    want: "refuse",
+    leaf: leaf("root", {
+      extensions: [extendedKeyUsage(SERVER), extension("2.5.29.17", Uint8Array.of(0x30, 0x10, 0x82, 0x0e, 0x6e))],
+    }),
+  },
+  named("a zero byte behind the name", "refuse", [`DNS:${HOST}\0`]),
+  named("a zero byte, and another domain behind it", "refuse", [`DNS:${HOST}\0.evil.example`]),
+  named("a name that is not ASCII", "refuse", ["DNS:n1.exämple.org"]),
+  named("a name that is not ASCII beside a good one", "refuse", [`DNS:${HOST}`, "DNS:n1.exämple.org"]),
+  named("a final dot in the certificate", "refuse", [`DNS:${HOST}.`]),
+  named("a final dot in what is asked for", "accept", [`DNS:${HOST}`], `${HOST}.`),
+  named("an empty name", "refuse", ["DNS:"]),
+  named("an address of 5 octets", "refuse", [`DNS:${HOST}`, "IP:1.2.3.4/1.2.3.4"]),
+  named("an IPv6 address", "accept", ["IP:::1"], "::1"),
+  named("another IPv6 address", "refuse", ["IP:::2"], "::1"),
+  named("an IPv6 address as a DNS name", "refuse", ["DNS:::1"], "::1"),
+  named("an IPv4 address within IPv6", "accept", ["MAPPED:127.0.0.1"], "127.0.0.1"),
+];
+
+const SIZES: readonly Outline[] = [
+  // rustls goes up six.
+  { name: "a chain of eight", want: "accept", deno: "refuse", ...tower(8) },
+  // Our limit. Go counts signatures alone, OpenSSL stops at a hundred certificates.
+  { name: "a chain of nine", want: "refuse", go: "accept", node: "accept", ...tower(9) },
+  named("two thousand names", "accept", [...many(2_000), `DNS:${HOST}`]),
+  {
+    name: "two thousand names, each of them permitted",
+    want: "accept",
+    ...below(constrained(["DNS:example.org"]), {
+      extensions: [extendedKeyUsage(SERVER), alternativeNames(...many(2_000), `DNS:${HOST}`)],
+    }),
+  },
+  {
+    name: "a thousand extensions that nobody knows",
+    want: "accept",
+    ...leafWith(
+      ...Array.from({ length: 1_000 }, (_, index) => extension(`${UNKNOWN}.${index}`)),
+    ),
+  },
+];
+
+/** All of them. */
+export const CHAIN_ODDITIES: readonly Outline[] = [
+  ...DATES,
+  ...USAGES.map((one) => ({ ...one, name: `usages: ${one.name}` })),
+  ...SIGNATURES,
+  ...SERIALS,
+  ...KEY_IDS,
+  ...NAME_CONSTRAINTS.map((one) => ({ ...one, name: `name constraints: ${one.name}` })),
+  ...HOSTS.map((one) => ({ ...one, name: `host: ${one.name}` })),
+  ...SIZES,
+];

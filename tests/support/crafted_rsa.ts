@@ -1,0 +1,108 @@
+/**
+ * RSA keys that no tool makes: weak ones, huge ones, and such with a strange exponent. They have many small primes, so
+ * that a huge one is made at once.
+ */
+import { createHash, generatePrimeSync } from "node:crypto";
+import { type Bytes, contextTag } from "../../core/pki/der.ts";
+import {
+  encodeBitString,
+  encodeNull,
+  encodeOid,
+  encodeSequence,
+  encodeSmallInteger,
+  encodeUnsigned,
+  encodeValue,
+} from "../../core/pki/der_writer.ts";
+import type { HashName } from "../../core/pki/keys.ts";
+import { encodeName } from "../../core/pki/names.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+import { toBase64 } from "./csr_builder.ts";
+import type { OddKey } from "./odd_certificate.ts";
+
+const PRIME_BITS = 513;
+/** The product of many primes is shorter than all of their bits, by less than a bit for two of them. */
+const BITS_A_PRIME = 512;
+const RSA_OID = "1.2.840.113549.1.1.1";
+const RSA_SHA256_OID = "1.2.840.113549.1.1.11";
+/** The DigestInfo before the digest (RFC 8017 §9.2, note 1). */
+const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
+  sha1: "3021300906052b0e03021a05000414",
+  sha256: "3031300d060960864801650304020105000420",
+};
+
+/** Makes a key of so many bits or a few more; a multiple of 512. */
+export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
+  const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
+  const modulus = primes.reduce((product, prime) => product * prime, 1n);
+  const size = bytesOf(modulus).length;
+  const key = encodeSequence(encodeUnsigned(bytesOf(modulus)), encodeUnsigned(bytesOf(exponent)));
+  return {
+    algorithm: "RSA",
+    publicKeyDer: () => encodeSequence(encodeSequence(encodeOid(RSA_OID), encodeNull()), encodeBitString(key)),
+    sign(data, hash = "sha256"): Bytes {
+      const digest = DIGEST_INFO[hash] + createHash(hash).update(data).digest("hex");
+      const padded = BigInt(`0x01${"ff".repeat(size - 3 - digest.length / 2)}00${digest}`);
+      const signature = bytesOf(findRoot(padded, exponent, primes, modulus));
+      const bytes = new Uint8Array(size);
+      bytes.set(signature, size - signature.length);
+      return bytes;
+    },
+  };
+}
+
+/** `spec.request` for a key of so many bits, signed by it. */
+export function buildRsaRequest(bits: number): string {
+  const key = craftRsaKey(bits);
+  const body = encodeSequence(
+    encodeSmallInteger(0),
+    encodeName({ commonName: `RSA-${bits}` }),
+    key.publicKeyDer(),
+    encodeValue(contextTag(0, true)),
+  );
+  const algorithm = encodeSequence(encodeOid(RSA_SHA256_OID), encodeNull());
+  return toBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
+}
+
+/** Different primes that have roots for the exponent. */
+function generatePrimes(count: number, exponent: bigint): readonly bigint[] {
+  const primes = new Set<bigint>();
+  while (primes.size < count) {
+    const prime = generatePrimeSync(PRIME_BITS, { bigint: true });
+    // Both upper bits, so that the product is not much shorter.
+    if (prime >> BigInt(PRIME_BITS - 2) === 3n && gcd(prime - 1n, exponent) === 1n) primes.add(prime);
+  }
+  return [...primes];
+}
+
+/** The number whose power is the message: prime by prime, and put together (RFC 8017 §5.1.2). */
+function findRoot(message: bigint, exponent: bigint, primes: readonly bigint[], modulus: bigint): bigint {
+  return primes.reduce((sum, prime) => {
+    const root = power(message % prime, inverse(exponent, prime - 1n), prime);
+    const others = modulus / prime;
+    return sum + root * others * inverse(others % prime, prime);
+  }, 0n) % modulus;
+}
+
+function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+  let result = 1n;
+  for (let rest = exponent, square = base; rest > 0n; rest >>= 1n, square = square * square % modulus) {
+    if ((rest & 1n) === 1n) result = result * square % modulus;
+  }
+  return result;
+}
+
+function gcd(a: bigint, b: bigint): bigint {
+  return b === 0n ? a : gcd(b, a % b);
+}
+
+function inverse(value: bigint, modulus: bigint): bigint {
+  let [a, b, x, y] = [value % modulus, modulus, 1n, 0n];
+  while (b > 0n) [a, b, x, y] = [b, a % b, y, x - (a / b) * y];
+  return ((x % modulus) + modulus) % modulus;
+}
+
+function bytesOf(number: bigint): Bytes {
+  const hex = number.toString(16);
+  const even = hex.length % 2 === 0 ? hex : `0${hex}`;
+  return Uint8Array.from(even.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
