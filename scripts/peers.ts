@@ -69,6 +69,7 @@ const PEERS: readonly Peer[] = [
   kubernetes("certmanager", "./cmd/certmanager"),
   kubernetes("load", "./cmd/load"),
   kubernetes("soak", "./cmd/soak"),
+  kubernetes("chainjudge", "./cmd/chainjudge"),
   kubernetes("promcheck", "./cmd/promcheck"),
   kubernetes("criserver", "./cmd/criserver"),
   { ...kubernetes("e2e.test", "k8s.io/kubernetes/test/e2e"), build: "test" },
