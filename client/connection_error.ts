@@ -117,6 +117,13 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     hint: "check certificate-authority in the kubeconfig: it must hold the CA that signed the server's certificate",
   },
   {
+    // What is offered is no longer spoken, by the server's word or by ours.
+    codes: ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"],
+    text: /alert protocol version|unsupported protocol|ProtocolVersion|ServerDoesNotSupportTls12Or13/i,
+    describe: () => "it speaks no TLS version of today: 1.2 is the oldest that is safe",
+    hint: "let the server speak TLS 1.2 or 1.3",
+  },
+  {
     codes: ["ERR_SSL_WRONG_VERSION_NUMBER", "EPROTO"],
     text: /wrong version number|InvalidContentType|corrupt message/i,
     describe: () => "it does not speak TLS",

@@ -40,6 +40,7 @@ function findServingDer(
     const socket = connect({
       host: server.hostname.replace(/^\[|\]$/g, ""),
       port: Number(server.port === "" ? 443 : server.port),
+      minVersion: "TLSv1.2",
       rejectUnauthorized: false,
       ...(tlsName === undefined ? {} : { servername: tlsName }),
     });

@@ -46,6 +46,8 @@ export interface TransportTimeouts {
 export type TlsTransport = Transport & AsyncDisposable;
 
 const IS_DENO = versions["deno"] !== undefined;
+/** As client-go; what a runtime takes by default can be lowered from outside, such as by NODE_OPTIONS. */
+const MIN_TLS_VERSION = "TLSv1.2";
 const CONNECT_MS = 30_000;
 /** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */
 const MAX_IDLE_CONNECTIONS = 25;
@@ -94,6 +96,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       ...request.headers,
     };
     const tls: RequestOptions = {
+      minVersion: MIN_TLS_VERSION,
       ...trustOf(options),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
