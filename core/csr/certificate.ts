@@ -22,12 +22,16 @@ interface CertificateBlock {
  */
 const firstBlocks = new Remembered<CertificateBlock>({ most: 256, longest: 8_192 });
 
+/** No path is longer to OpenSSL; kube-apiserver has no limit. */
+const MAX_CERTIFICATES = 100;
+
 /**
  * What is wrong with a non-empty `status.certificate` (base64 of PEM), or undefined. Text around the blocks is fine;
  * whether the certificate fits the request is the signer's business, not the API's.
  */
 export function findCertificateFault(certificate: string): string | undefined {
   let blocks = 0;
+  let count = 0;
   for (let found = readFirstBlock(certificate); found !== undefined; found = readBlock(found.rest)) {
     const { block, certificates } = found;
     if (block.label !== "CERTIFICATE") {
@@ -37,6 +41,8 @@ export function findCertificateFault(certificate: string): string | undefined {
     if (!certificates.ok) return certificates.error;
     if (certificates.value.length === 0) return "found CERTIFICATE PEM block containing 0 certificates";
     blocks += 1;
+    count += certificates.value.length;
+    if (count > MAX_CERTIFICATES) return `too many certificates: limit is ${MAX_CERTIFICATES}`;
   }
   return blocks === 0 ? "must contain at least one CERTIFICATE PEM block" : undefined;
 }

@@ -17,6 +17,13 @@ for (
     { name: "a leaf", pem: LEAF, fault: undefined, leaf: NAME },
     { name: "a chain", pem: LEAF + CA, fault: undefined, leaf: NAME },
     { name: "text around blocks", pem: `before\n${CA}between\n${LEAF}after`, fault: undefined, leaf: "test-ca" },
+    { name: "a hundred certificates", pem: LEAF + CA.repeat(99), fault: undefined, leaf: NAME },
+    {
+      name: "a hundred certificates and one",
+      pem: LEAF + CA.repeat(100),
+      fault: "too many certificates: limit is 100",
+      leaf: NAME,
+    },
     { name: "no block", pem: "text", fault: "must contain at least one CERTIFICATE PEM block", leaf: undefined },
     {
       name: "another label",

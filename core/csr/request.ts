@@ -14,6 +14,14 @@ export type ParsedRequest = RequestFacts & { readonly __verified: true };
  * for an RSA-4096 key has about 2,300 characters.
  */
 const parsed = new Remembered<Result<RequestFacts, string>>({ most: 2048, longest: 4_096 });
+/**
+ * What becomes a certificate must fit through a handshake: Go takes 256 KiB of certificates (`crypto/tls`
+ * maxHandshakeCertificateMsg), OpenSSL 100. kube-apiserver takes whatever fits into its store.
+ */
+const MAX_REQUEST_BYTES = 262_144;
+/** Each name is looked at again and again, by policies and by whoever gets the certificate. */
+const MAX_NAMES = 10_000;
+
 const verified = new WeakMap<RequestFacts, Result<ParsedRequest, string>>();
 
 /**
@@ -53,5 +61,15 @@ function decodeRequest(text: string): Result<RequestFacts, string> {
   if (found === undefined || found.block.label !== "CERTIFICATE REQUEST") {
     return err("PEM block type must be CERTIFICATE REQUEST");
   }
-  return parseCertificationRequest(found.block.bytes);
+  const { bytes: der } = found.block;
+  if (der.length > MAX_REQUEST_BYTES) {
+    return err(`too large: ${der.length} bytes of DER, limit is ${MAX_REQUEST_BYTES}`);
+  }
+  const request = parseCertificationRequest(der);
+  const names = request.ok ? countNames(request.value) : 0;
+  return names > MAX_NAMES ? err(`too many subject alternative names: ${names}, limit is ${MAX_NAMES}`) : request;
+}
+
+function countNames({ dnsNames, emailAddresses, ipAddresses, uris, otherNames }: RequestFacts): number {
+  return dnsNames.length + emailAddresses.length + ipAddresses.length + uris.length + otherNames;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildRequest, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildRsaRequest } from "../../tests/support/crafted_rsa.ts";
 import { parseRequest, parseVerifiedRequest } from "./request.ts";
 
 const WRONG_TYPE = { ok: false, error: "PEM block type must be CERTIFICATE REQUEST" };
@@ -61,3 +62,35 @@ test("parseVerifiedRequest() answers whatever the bytes, the same every time", (
     assert.deepEqual(parseVerifiedRequest(toBase64(pem)), answer);
   }));
 });
+
+test("parseRequest() takes ten thousand names, and no more", async () => {
+  const build = (count: number): Promise<string> =>
+    buildRequest({
+      subject: { commonName: "a" },
+      dnsNames: Array.from({ length: count - 1 }, (_, index) => `n${index}.example`),
+      uris: ["spiffe://example.org/a"],
+    });
+  assert.equal(parseRequest(await build(10_000)).ok, true);
+  const error = "too many subject alternative names: 10001, limit is 10000";
+  assert.deepEqual(parseRequest(await build(10_001)), { ok: false, error });
+});
+
+test("parseRequest() takes 256 KiB, and no more", async () => {
+  const build = (length: number): Promise<string> => buildRequest({ subject: { commonName: "a".repeat(length) } });
+  assert.equal(parseRequest(await build(262_144 - 400)).ok, true);
+  const { error = "" } = parseRequest(await build(262_144)) as { error?: string };
+  assert.match(error, /^too large: 262\d{3} bytes of DER, limit is 262144$/);
+});
+
+for (
+  const { bits, want } of [
+    { bits: 7_680, want: undefined },
+    { bits: 15_872, want: undefined },
+    { bits: 16_896, want: /^crypto\/rsa: 16\d{3}-bit keys are too large: limit is 16384$/ },
+  ]
+) {
+  test(`parseVerifiedRequest() ${want === undefined ? "verifies" : "refuses"} an RSA key of ${bits} bits`, () => {
+    const request = parseVerifiedRequest(buildRsaRequest(bits));
+    assert.match(request.ok ? "" : request.error, want ?? /^$/);
+  });
+}

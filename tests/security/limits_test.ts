@@ -1,0 +1,123 @@
+/** Every limit of docs/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server goes on. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { MAX_BODY_BYTES } from "../../server/http/body.ts";
+import { buildRsaRequest } from "../support/crafted_rsa.ts";
+import { buildCsr, buildRequest, toBase64 } from "../support/csr_builder.ts";
+import { MASTERS } from "../support/privilege/identities.ts";
+import { CSRS, type JudgedSite, startJudgedSite } from "../support/privilege/judged_site.ts";
+import { sendRaw } from "../support/raw_http.ts";
+import { createSigningCa } from "../support/signing_ca.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+
+const NAMED = { subject: { commonName: "a" } };
+let site: JudgedSite;
+
+before(async () => {
+  site = await startJudgedSite([]);
+});
+after(() => site[Symbol.asyncDispose]());
+
+/** So many DNS names. */
+function namesOf(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `n${index}.example.org`);
+}
+
+/** The body of a request for a certificate of a client. */
+async function csrOf(name: string, request: string): Promise<string> {
+  return JSON.stringify(await buildCsr({ name, request, signerName: "example.com/any", usages: ["client auth"] }));
+}
+
+/** What is sent, and what comes back. */
+interface Limit {
+  readonly name: string;
+  readonly code: number;
+  readonly says: RegExp;
+  readonly body: () => Promise<string> | string;
+}
+
+const LIMITS: readonly Limit[] = [
+  {
+    name: "a body of 3 MiB and a byte",
+    code: 413,
+    says: /limit is 3145728/,
+    body: () => "x".repeat(MAX_BODY_BYTES + 1),
+  },
+  { name: "JSON that is 10,001 deep", code: 400, says: /exceeded max depth/, body: () => "[".repeat(10_001) },
+  {
+    name: "a request with 10,001 names",
+    code: 422,
+    says: /spec\.request: Invalid value: .*too many subject alternative names: 10001, limit is 10000/s,
+    body: async () => await csrOf("names", await buildRequest({ ...NAMED, dnsNames: namesOf(10_001) })),
+  },
+  {
+    name: "a request with as many names as fit into a body",
+    code: 422,
+    says: /spec\.request: Invalid value: .*too large: \d{7} bytes of DER, limit is 262144/s,
+    body: async () => await csrOf("most-names", await buildRequest({ ...NAMED, dnsNames: namesOf(80_000) })),
+  },
+  {
+    name: "a request with a name of 256 KiB",
+    code: 422,
+    says: /too large: \d{6} bytes of DER, limit is 262144/,
+    body: async () => await csrOf("long", await buildRequest({ subject: { commonName: "a".repeat(262_144) } })),
+  },
+  {
+    name: "a request for an RSA key of more than 16384 bits",
+    code: 422,
+    says: /crypto\/rsa: 16\d{3}-bit keys are too large: limit is 16384/,
+    body: async () => await csrOf("rsa", buildRsaRequest(16_896)),
+  },
+  {
+    name: "a request behind as many broken blocks as fit into a body",
+    code: 422,
+    says: /PEM block type must be CERTIFICATE REQUEST/,
+    body: async () => await csrOf("blocks", toBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
+  },
+];
+
+for (const { name, code, says, body } of LIMITS) {
+  test(`${name} is refused with ${code}, and the server goes on`, async () => {
+    const sent = await body();
+    assert.ok(code === 413 || sent.length <= MAX_BODY_BYTES, `${sent.length} bytes: another limit would answer`);
+    const reply = await site.as(MASTERS, "POST", CSRS, sent);
+    assert.equal(reply.code, code, reply.text.slice(0, 300));
+    assert.equal(reply.at("kind"), "Status");
+    assert.match(reply.message, says);
+    assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+  });
+}
+
+test("what is just within the limits is taken", async () => {
+  for (
+    const [name, request] of [
+      ["just-names", await buildRequest({ ...NAMED, dnsNames: namesOf(10_000) })],
+      ["just-rsa", buildRsaRequest(15_872)],
+    ] as const
+  ) {
+    const reply = await site.as(MASTERS, "POST", CSRS, await csrOf(name, request));
+    assert.equal(reply.code, 201, reply.text.slice(0, 300));
+  }
+});
+
+test("a certificate of 101 certificates is refused with 422", async () => {
+  const { certificate } = await createSigningCa();
+  const path = `${CSRS}/many-certificates`;
+  await site.admin("POST", CSRS, await csrOf("many-certificates", await buildRequest(NAMED)));
+  const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
+  const status = { certificate: toBase64(pem) };
+  const reply = await site.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
+    contentType: "application/merge-patch+json",
+  });
+  assert.equal(reply.code, 422, reply.text.slice(0, 300));
+  assert.match(reply.message, /status\.certificate: Invalid value: .*too many certificates: limit is 100/);
+});
+
+test("headers of more than 1 MiB are refused with 431, and the server goes on", async () => {
+  const { codes } = await sendRaw(
+    site.server.port,
+    `GET /version HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(1_048_577)}\r\n\r\n`,
+  );
+  assert.deepEqual(codes, [431]);
+  assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+});
