@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { runProgram } from "../support/child.ts";
+import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, subjectOf } from "./support/openssl.ts";
 import { findPemBlocks } from "./support/pem_files.ts";
@@ -62,6 +62,51 @@ test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 i
   }
   assert.notEqual((await connect("-verify_hostname", "elsewhere.example")).code, 0);
   assert.notEqual((await connect("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")).code, 0);
+});
+
+for (const version of ["1.2", "1.3"]) {
+  test(`openssl resumes a session of TLS ${version}, and is who it was`, async () => {
+    await using site = await startSite();
+    const kubeconfig = await readFile(site.adminKubeconfig, "utf8");
+    for (const name of ["certificate", "key"]) {
+      const [, base64 = ""] = new RegExp(`client-${name}-data: (\\S+)`).exec(kubeconfig) ?? [];
+      await writeFile(site.folder.join(`admin.${name}`), Buffer.from(base64, "base64"), { mode: 0o600 });
+    }
+    const session = site.folder.join("session");
+    const body = "{}";
+    const stdin = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: localhost\r\n" +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
+    const ask = async (...args: readonly string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runProgram("openssl", [
+        ...["s_client", "-connect", site.server.replace("https://", ""), "-CAfile", site.caPath, "-ign_eof"],
+        ...["-cert", site.folder.join("admin.certificate"), "-key", site.folder.join("admin.key")],
+        ...[`-tls${version.replace(".", "_")}`, ...args],
+      ], { stdin });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /"username":"kubernetes-admin"/);
+      return /^(New|Reused), TLSv1\.[23]/m.exec(stdout)?.[1] ?? stdout;
+    };
+    assert.equal(await ask("-sess_out", session), "New");
+    assert.equal(await ask("-sess_in", session), "Reused");
+  });
+}
+
+test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async () => {
+  await using site = await startSite();
+  await using old = start("openssl", [
+    ...["s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www"],
+    ...["-cert", `${site.dataDir}/pki/apiserver.crt`, "-key", `${site.dataDir}/pki/apiserver.key`],
+  ]);
+  const [, address = ""] = await old.waitFor(/ACCEPT (127\.0\.0\.1:\d+)/);
+  const kubeconfig = await readFile(site.adminKubeconfig, "utf8");
+  const path = site.folder.join("old.kubeconfig");
+  await writeFile(path, kubeconfig.replace(site.server, `https://${address}`), { mode: 0o600 });
+  // Node would then speak it, too.
+  const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
+  const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /cannot trust "https:.*": it speaks no TLS version of today: 1\.2 is the oldest that is safe/);
+  assert.match(stderr, /hint: let the server speak TLS 1\.2 or 1\.3/);
 });
 
 test("openssl verifies what the signer issues for a request that openssl made", async () => {
