@@ -10,7 +10,11 @@ import { AppError } from "../core/errors.ts";
 import { type CertificateFacts, isSelfIssued, parseCertificate } from "../core/pki/certificate.ts";
 import { findKeyFault, verifyChain } from "../core/pki/chain.ts";
 import { findHostFault } from "../core/pki/host_names.ts";
+import { findNameFault, NO_SUBTREES } from "../core/pki/name_constraints.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
+import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
+
+const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
 /** Whom the client trusts. */
 export interface ServerIdentityOptions {
@@ -49,7 +53,8 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
     const intermediates = behind.flatMap((one) => one.ok ? [one.value] : []);
     const keyFault = [leaf.value, ...intermediates.filter((one) => !isSelfIssued(one))]
       .map(findKeyFault).find((found) => found !== undefined);
-    if (keyFault !== undefined) return untrusted(origin, keyFault);
+    const addedFault = keyFault ?? findWildcardFault(leaf.value, intermediates);
+    if (addedFault !== undefined) return untrusted(origin, addedFault);
     if (!verifiesPath || caPem === undefined) return undefined;
     // rustls has judged all dates but those of the root.
     const path = verifyChain(leaf.value, intermediates, roots, { at: now?.(), usage: "server" });
@@ -60,6 +65,20 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
 /** What a person does about a name that is missing. */
 export const HOST_HINT =
   "use an address that the certificate names, set tls-server-name, or add the name to the server's certificate";
+
+/**
+ * A wildcard that covers what a CA excludes: OpenSSL compares the asterisk as it is, Go asks what it stands for. Else such a
+ * CA could have a server that it must not name after all.
+ */
+function findWildcardFault({ dnsNames }: CertificateFacts, issuers: readonly CertificateFacts[]): string | undefined {
+  const wildcards = { ...NO_NAMES, dnsNames: dnsNames.filter((name) => name.startsWith("*.")) };
+  for (const { nameConstraints } of issuers) {
+    if (nameConstraints === undefined) continue;
+    const fault = findNameFault({ permitted: NO_SUBTREES, excluded: nameConstraints.excluded }, wildcards);
+    if (fault !== undefined) return `x509: a CA has issued for a name that it must not: ${fault}`;
+  }
+  return undefined;
+}
 
 function untrusted(origin: string, why: string): AppError {
   return new AppError("tls_untrusted", `cannot trust "${origin}": its certificates break a rule: ${why}`, {
