@@ -13,6 +13,7 @@ import { findHostFault } from "../core/pki/host_names.ts";
 import { findNameFault, NO_SUBTREES } from "../core/pki/name_constraints.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
+import type { Result } from "../core/result.ts";
 
 const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 
@@ -25,7 +26,7 @@ export interface ServerIdentityOptions {
    * it takes for the path, which is not always the one that OpenSSL found.
    */
   readonly verifiesPath: boolean;
-  /** Whose dates count; without it nobody looks at those of roots that the TLS layer does not look at. */
+  /** For the dates of roots, where `verifiesPath`; without it nobody looks at them. */
   readonly now?: (() => Date) | undefined;
   /** Stands in the error: `https://host:port`. */
   readonly origin: string;
@@ -56,9 +57,14 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
     const addedFault = keyFault ?? findWildcardFault(leaf.value, intermediates);
     if (addedFault !== undefined) return untrusted(origin, addedFault);
     if (!verifiesPath || caPem === undefined) return undefined;
-    // rustls has judged all dates but those of the root.
-    const path = verifyChain(leaf.value, intermediates, roots, { at: now?.(), usage: "server" });
-    return path.ok ? undefined : untrusted(origin, path.error);
+    // rustls has judged all dates but those of roots, by the machine's clock.
+    const at = now?.();
+    const current = roots.filter(({ notBefore, notAfter }) => at === undefined || (at >= notBefore && at <= notAfter));
+    const verify = (believed: readonly CertificateFacts[]): Result<unknown, string> =>
+      verifyChain(leaf.value, intermediates, believed, { at: undefined, usage: "server" });
+    const path = verify(current);
+    if (path.ok) return undefined;
+    return untrusted(origin, verify(roots).ok ? "the root has expired or is not yet valid" : path.error);
   };
 }
 
