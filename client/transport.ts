@@ -58,11 +58,12 @@ const MAX_IDLE_CONNECTIONS = 25;
  */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const base = parseServer(options.server);
+  const { clock } = options;
   const checkServerIdentity = createServerIdentityCheck({
     caPem: options.caPem,
     verifiesPath: IS_DENO,
     origin: base.origin,
-    now: options.clock?.now,
+    now: clock === undefined ? undefined : () => clock.now(),
   });
   let agent = createAgent(checkServerIdentity);
   let pair: ClientPair | undefined;

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { start } from "../support/child.ts";
-import { startSite } from "./support/site.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
+import { type RunningSite, startSite } from "./support/site.ts";
 
 /** One line of the scanner's report. */
 interface Finding {
@@ -43,15 +45,56 @@ const WANTED: Readonly<Record<string, RegExp>> = {
   DROWN: /not vulnerable/,
 };
 
-test("testssl.sh finds nothing of weight at the port of tlsboot up", async () => {
-  await using site = await startSite();
+interface ScannedSite extends AsyncDisposable {
+  readonly site: RunningSite;
+  /** Who signed its serving certificate. */
+  readonly caPath: string;
+}
+
+/** As it comes: with keys on P-256. */
+async function startEllipticSite(): Promise<ScannedSite> {
+  const site = await startSite();
+  return { site, caPath: site.caPath, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };
+}
+
+/** With an RSA certificate of one's own, below an RSA CA. */
+async function startRsaSite(): Promise<ScannedSite> {
+  const folder = await createTempFolder();
+  const key = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+  await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS, key, days: 365 });
+  const extensions = [
+    "basicConstraints=critical,CA:FALSE",
+    "keyUsage=critical,digitalSignature",
+    "extendedKeyUsage=serverAuth",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "authorityKeyIdentifier=keyid",
+  ];
+  await makeCertificate(folder, { name: "serving", issuer: "ca", extensions, key, days: 365 });
+  const args = ["--tls-cert-file", folder.join("serving.crt"), "--tls-private-key-file", folder.join("serving.key")];
+  const site = await startSite({ args });
+  const dispose = async (): Promise<void> => {
+    await site[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  return { site, caPath: folder.join("ca.crt"), [Symbol.asyncDispose]: dispose };
+}
+
+test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of both kinds", async () => {
+  // At the same time: each waits most of its minute.
+  await Promise.all([startEllipticSite, startRsaSite].map(async (startScanned) => {
+    await using scanned = await startScanned();
+    await assertScan(scanned);
+  }));
+});
+
+async function assertScan({ site, caPath }: ScannedSite): Promise<void> {
   const report = site.folder.join("scan.json");
   await using running = start("testssl", [
     "--quiet",
     ...["--color", "0"],
     ...["--warnings", "off"],
     ...["--jsonfile", report],
-    ...["--add-ca", site.caPath],
+    ...["--add-ca", caPath],
     // Protocols, suites, forward secrecy, the server's preferences and defaults, known vulnerabilities.
     ...["-p", "-s", "-f", "-P", "-S", "-U"],
     site.server,
@@ -69,4 +112,4 @@ test("testssl.sh finds nothing of weight at the port of tlsboot up", async () =>
   );
   // What is accepted and no longer found leaves the list.
   assert.deepEqual(weighty.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
-});
+}

@@ -16,6 +16,8 @@ export interface OpensslCertificate {
   /** Who signs it: the name of an earlier one; itself without. */
   readonly issuer?: string;
   readonly extensions: readonly string[];
+  /** How long it lives; 30 when absent. */
+  readonly days?: number;
   /** Arguments of `openssl genpkey`. */
   readonly key?: readonly string[];
 }
@@ -24,7 +26,7 @@ const P256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"] as cons
 
 /** Makes `<name>.crt` and `<name>.key` in the folder. */
 export async function makeCertificate(folder: TempFolder, certificate: OpensslCertificate): Promise<void> {
-  const { name, issuer, extensions, key = P256 } = certificate;
+  const { name, issuer, extensions, days = 30, key = P256 } = certificate;
   const at = (suffix: string) => folder.join(`${name}.${suffix}`);
   await openssl(["genpkey", ...key, "-out", at("key")]);
   await openssl(["req", "-new", "-key", at("key"), "-subj", `/CN=${name}`, "-out", at("csr")]);
@@ -33,6 +35,6 @@ export async function makeCertificate(folder: TempFolder, certificate: OpensslCe
     ? ["-signkey", at("key")]
     : ["-CA", folder.join(`${issuer}.crt`), "-CAkey", folder.join(`${issuer}.key`), "-set_serial", "7"];
   await openssl([
-    ...["x509", "-req", "-in", at("csr"), "-days", "30", "-extfile", at("ext"), "-out", at("crt"), ...signer],
+    ...["x509", "-req", "-in", at("csr"), "-days", String(days), "-extfile", at("ext"), "-out", at("crt"), ...signer],
   ]);
 }
