@@ -1,5 +1,6 @@
 /** Every limit of docs/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server goes on. */
 import assert from "node:assert/strict";
+import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";
 import { MAX_BODY_BYTES } from "../../server/http/body.ts";
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
@@ -119,5 +120,21 @@ test("headers of more than 1 MiB are refused with 431, and the server goes on", 
     `GET /version HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(1_048_577)}\r\n\r\n`,
   );
   assert.deepEqual(codes, [431]);
+  assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+});
+
+test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server goes on", async () => {
+  const session = connectHttp2(`https://127.0.0.1:${site.server.port}`, {
+    rejectUnauthorized: false,
+    // Else the client refuses to send them.
+    maxSendHeaderBlockLength: 4_000_000,
+  });
+  const code = await new Promise<number>((resolve) => {
+    session.on("error", () => resolve(0)).on("close", () => resolve(0));
+    const stream = session.request({ ":path": "/version", "x-a": "a".repeat(200_000) });
+    stream.on("response", (answer) => resolve(Number(answer[":status"]))).on("error", () => resolve(0)).resume();
+  });
+  session.destroy();
+  assert.ok([0, 431].includes(code), `${code}`);
   assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
 });
