@@ -323,6 +323,7 @@ export class EtcdClient {
 
 function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
   const secureContext = createSecureContext({
+    minVersion: "TLSv1.2",
     ...(caPem === undefined ? {} : { ca: caPem }),
     ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
   });
