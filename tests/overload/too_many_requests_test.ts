@@ -1,0 +1,181 @@
+/** A server with one seat for each level, over real TLS sockets: who finds none is told to come again as by Kubernetes. */
+import assert from "node:assert/strict";
+import { connect as connectHttp2 } from "node:http2";
+import { Agent, request } from "node:https";
+import { test } from "node:test";
+import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { startServer } from "../../server/server.ts";
+import { createMemoryStorage } from "../../server/storage/memory.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { createImpatientClock } from "../support/impatient_clock.ts";
+import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
+import { memoryServerOptions } from "../support/memory_server.ts";
+
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+const TOKENS = `flood-token,flood,1,system:monitoring
+other-token,other,2,system:monitoring
+admin-token,admin,3,"system:masters"
+`;
+const EVERYBODY_READS = {
+  metadata: { name: "all" },
+  subjects: [{ kind: "Group", name: "system:authenticated", apiGroup: "rbac.authorization.k8s.io" }],
+  roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
+};
+/** A quarter of what a request may take (apiserver `pkg/server/options/server_run_options.go`, 60 s). */
+const WAIT_MS = 15_000;
+
+interface Question {
+  readonly path: string;
+  readonly token?: string;
+  /** A POST of it. */
+  readonly body?: object;
+}
+
+interface Told {
+  readonly code: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** Asks over a connection of its own. */
+type Ask = (question: Question) => Promise<Told>;
+
+/** A server whose seat for users is taken, until `free` is called. */
+interface FullServer extends AsyncDisposable {
+  readonly ask: Readonly<Record<"HTTP/1.1" | "HTTP/2", Ask>>;
+  free(): void;
+  /** What the one on the seat is told. */
+  readonly seated: Promise<Told>;
+}
+
+/** The seat is taken by somebody who lists requests. Waiting for a seat takes no time, and is given up at once. */
+async function startFull(): Promise<FullServer> {
+  const clock = createFakeClock(new Date());
+  const ca = await createIssuingCa(clock.now());
+  const { certificatePem, keyPem } = await issueServing(ca);
+  const tokenFile = parseTokenFile(TOKENS, "tokens.csv");
+  assert.ok(tokenFile.ok);
+  const memory = createMemoryStorage({ clock });
+  const [taken, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isUp = false;
+  const storage = listingLate(memory, async (prefix) => {
+    if (!isUp || !prefix.includes("certificatesigningrequests")) return;
+    taken.resolve();
+    await freed.promise;
+  });
+  const server = await startServer(memoryServerOptions(createImpatientClock(clock, WAIT_MS, WAIT_MS), {
+    storage,
+    serving: { certificatePem, privateKeyPem: keyPem },
+    clientCaPem: ca.caPem,
+    tokenFile: tokenFile.value,
+    maxRequestsInflight: 1,
+  }));
+  const { port } = server;
+  const ask = {
+    "HTTP/1.1": (question: Question) => askHttp1(port, ca.caPem, question),
+    "HTTP/2": (question: Question) => askHttp2(port, ca.caPem, question),
+  };
+  const bound = await ask["HTTP/1.1"]({ path: BINDINGS, token: "admin-token", body: EVERYBODY_READS });
+  assert.equal(bound.code, 201, bound.text);
+  isUp = true;
+  const seated = ask["HTTP/1.1"]({ path: CSRS, token: "flood-token" });
+  await taken.promise;
+  return {
+    ask,
+    free: () => freed.resolve(),
+    seated,
+    async [Symbol.asyncDispose]() {
+      freed.resolve();
+      await seated;
+      await server[Symbol.asyncDispose]();
+      await memory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A storage that waits before it lists. */
+function listingLate(storage: Storage, before: (prefix: string) => Promise<void>): Storage {
+  const list: Storage["list"] = async (prefix, options) => {
+    await before(prefix);
+    return await storage.list(prefix, options);
+  };
+  return new Proxy(storage, {
+    get(target, name) {
+      if (name === "list") return list;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
+function headersOf({ token, body }: Question): Record<string, string> {
+  return {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+  };
+}
+
+function askHttp1(port: number, ca: string, question: Question): Promise<Told> {
+  const { path, body } = question;
+  return new Promise((resolve, reject) => {
+    const agent = new Agent({ keepAlive: false });
+    const method = body === undefined ? "GET" : "POST";
+    const options = { host: "127.0.0.1", port, ca, agent, path, method, headers: headersOf(question) };
+    const sent = request(options, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+      answer.on("end", () => resolve({ code: answer.statusCode ?? 0, headers: answer.headers, text }));
+      answer.on("error", reject);
+    });
+    sent.on("error", reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+function askHttp2(port: number, ca: string, question: Question): Promise<Told> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { ca });
+    session.on("error", reject);
+    const stream = session.request({ ":path": question.path, ...headersOf(question) });
+    let [headers, text]: [Told["headers"], string] = [{}, ""];
+    stream.on("response", (told) => headers = told);
+    stream.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+    stream.on("error", reject);
+    stream.on("end", () => {
+      session.close();
+      resolve({ code: Number(headers[":status"]), headers, text });
+    });
+    stream.end();
+  });
+}
+
+for (const protocol of ["HTTP/1.1", "HTTP/2"] as const) {
+  test(`tlsboot answers 429 with Retry-After over ${protocol} to who has waited for a seat in vain`, async () => {
+    await using full = await startFull();
+    const { code, headers, text } = await full.ask[protocol]({ path: "/version", token: "other-token" });
+    assert.equal(code, 429);
+    assert.deepEqual(
+      ["retry-after", "content-type", "x-content-type-options", "cache-control"].map((name) => headers[name]),
+      ["1", "text/plain; charset=utf-8", "nosniff", "no-cache, private"],
+    );
+    assert.equal(text, "Too many requests, please try again later.\n");
+  });
+
+  test(`tlsboot answers health checks and administrators over ${protocol} while there is no seat`, async () => {
+    await using full = await startFull();
+    const ask = full.ask[protocol];
+    for (const path of ["/healthz", "/readyz", "/livez"]) {
+      for (const token of [undefined, "flood-token"]) {
+        const { code, text } = await ask({ path, ...(token === undefined ? {} : { token }) });
+        assert.deepEqual([path, token, code, text], [path, token, 200, "ok"]);
+      }
+    }
+    assert.equal((await ask({ path: "/version", token: "admin-token" })).code, 200);
+    assert.equal((await ask({ path: "/version", token: "flood-token" })).code, 429);
+    full.free();
+    assert.equal((await full.seated).code, 200);
+    assert.equal((await ask({ path: "/version", token: "flood-token" })).code, 200);
+  });
+}
