@@ -1,13 +1,17 @@
 /** The account of an honest client: every answer that it was given, none left out and none counted twice. */
 
-/** Kinds of requests that an honest client makes. */
-export const KINDS = ["admin", "probe"] as const;
+/** What honest clients want: a list, to know that the server is ready, a certificate. */
+export const KINDS = ["admin", "probe", "node"] as const;
+
+/** One of them. */
+export type Kind = (typeof KINDS)[number];
 
 /** One answer, as `honest.ts` prints it. */
 export interface Answer {
-  readonly kind: (typeof KINDS)[number];
-  /** 0 when there was none. */
+  readonly kind: Kind;
+  /** 200 when it is what was wanted, 0 when there was none. */
   readonly code: number;
+  /** Of a certificate: from asking for it until it is there. */
   readonly ms: number;
 }
 
@@ -32,6 +36,6 @@ export function createAccount(text: () => string): Account {
 }
 
 /** The kinds of which there is no answer. */
-export function missingKinds(answers: readonly Answer[]): readonly Answer["kind"][] {
+export function missingKinds(answers: readonly Answer[]): readonly Kind[] {
   return KINDS.filter((kind) => !answers.some((answer) => answer.kind === kind));
 }

@@ -4,6 +4,7 @@ import { createAccount, missingKinds } from "./account.ts";
 
 const ADMIN = { kind: "admin", code: 200, ms: 3 } as const;
 const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
+const NODE = { kind: "node", code: 200, ms: 90 } as const;
 
 test("createAccount() takes each whole line once, also when one comes in pieces", () => {
   let text = "";
@@ -17,7 +18,7 @@ test("createAccount() takes each whole line once, also when one comes in pieces"
 });
 
 test("missingKinds() names the kinds without an answer", () => {
-  assert.deepEqual(missingKinds([]), ["admin", "probe"]);
-  assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe"]);
-  assert.deepEqual(missingKinds([ADMIN, PROBE]), []);
+  assert.deepEqual(missingKinds([]), ["admin", "probe", "node"]);
+  assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node"]);
+  assert.deepEqual(missingKinds([ADMIN, PROBE, NODE]), []);
 });

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTally, formatTally, lacking } from "./attack.ts";
+
+const ATTACK = { unit: "pieces", least: { opened: 1_000, sent: 20 } };
+
+for (
+  const { name, tally, scale, want } of [
+    { name: "all of it", tally: { opened: 1_000, sent: 20 }, scale: 1, want: [] },
+    { name: "a share of it", tally: { opened: 50, sent: 1 }, scale: 0.05, want: [] },
+    {
+      name: "one connection less",
+      tally: { opened: 999, sent: 20 },
+      scale: 1,
+      want: ["nothing is proved: 999 opened, 1000 are wanted"],
+    },
+    {
+      name: "nothing, where a share is less than one",
+      tally: { opened: 1 },
+      scale: 0.001,
+      want: ["nothing is proved: 0 pieces sent, 1 are wanted"],
+    },
+  ]
+) {
+  test(`lacking() finds ${want.length === 0 ? "nothing" : "a fault"} with ${name}`, () => {
+    assert.deepEqual(lacking(ATTACK, { ...createTally(), ...tally }, scale), want);
+  });
+}
+
+test("formatTally() says what was done and leaves out what was not", () => {
+  assert.equal(
+    formatTally("pieces", { ...createTally(), opened: 10_000, sent: 3, ended: 9_000 }),
+    "10,000 opened, 3 pieces, 9,000 ended",
+  );
+});

@@ -1,0 +1,31 @@
+/** The lines of a log by their message: messages are constants, so that there are only so many. */
+
+/** How many lines each message has. */
+export type LogLines = Readonly<Record<string, number>>;
+
+/** Lines that are not of the log, such as what `up` says to a person. */
+export const NO_MESSAGE = "(no message)";
+
+/** Counts the lines of a piece of a log in JSON. */
+export function countLines(text: string): LogLines {
+  const counts: Record<string, number> = {};
+  for (const line of text.split("\n").filter((line) => line.trim() !== "")) {
+    const message = messageOf(line);
+    counts[message] = (counts[message] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** All of them. */
+export function sumOf(lines: LogLines): number {
+  return Object.values(lines).reduce((sum, count) => sum + count, 0);
+}
+
+function messageOf(line: string): string {
+  try {
+    const { message } = JSON.parse(line) as { readonly message?: unknown };
+    return typeof message === "string" ? message : NO_MESSAGE;
+  } catch {
+    return NO_MESSAGE;
+  }
+}

@@ -1,0 +1,21 @@
+/** What a node asks for when it comes. */
+import { buildCsr } from "../../client/csr_request.ts";
+import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
+import {
+  type CertificateSigningRequest,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+} from "../../core/kube/certificates_v1.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+
+/** A request of a node, signed with a key of its own. */
+export async function requestOf(name: string): Promise<CertificateSigningRequest> {
+  const nodeName = parseNodeName(name);
+  if (!nodeName.ok) throw new Error(nodeName.error);
+  return buildCsr({
+    key: await generatePrivateKey("ecdsa-p256"),
+    subject: nodeSubject(nodeName.value),
+    signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+    usages: ["digital signature", "client auth"],
+    name: { fixed: name },
+  });
+}

@@ -1,0 +1,42 @@
+/** What was seen during one attack, and times in it. */
+import type { Answer, Kind } from "./account.ts";
+import type { Attack, Tally } from "./attack.ts";
+import type { LogLines } from "./log_lines.ts";
+
+/** What was seen. */
+export interface Observation {
+  readonly attack: Pick<Attack, "name" | "unit" | "least">;
+  readonly tally: Tally;
+  /** How long it took with the rest after it. */
+  readonly seconds: number;
+  /** Resident memory of the server, in megabytes. */
+  readonly rss: Memory;
+  /** What honest clients were answered. */
+  readonly answers: readonly Answer[];
+  readonly log: LogLines;
+}
+
+/** Before an attack, at most during it, and after it. */
+export interface Memory {
+  readonly before: number;
+  readonly peak: number;
+  readonly after: number;
+}
+
+/** Milliseconds. */
+export interface Times {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** Times of one kind of answers; NaN where there was none. */
+export function timesOf(answers: readonly Answer[], kind: Kind): Times {
+  const sorted = answers.filter((answer) => answer.kind === kind).map(({ ms }) => ms).sort((a, b) => a - b);
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+  return { p50: at(0.5), p99: at(0.99) };
+}
+
+/** The most memory that the server had in any of them. */
+export function peakOf(observations: readonly Observation[]): number {
+  return Math.max(...observations.map(({ rss }) => rss.peak));
+}

@@ -1,0 +1,104 @@
+/** What was seen as a table, as data that can be kept, and in docs/overload.md. */
+import { formatMachine, type Machine } from "../bench/machine.ts";
+import { formatTable } from "../bench/table.ts";
+import { KINDS } from "./account.ts";
+import { formatTally } from "./attack.ts";
+import { sumOf } from "./log_lines.ts";
+import { type Observation, type Times, timesOf } from "./observation.ts";
+
+/** Everything that is told. */
+export interface Report {
+  readonly machine: Machine;
+  /** How it was measured. */
+  readonly settings: string;
+  /** Each round began with no attack. */
+  readonly rounds: readonly (readonly Observation[])[];
+}
+
+const HEAD = ["attack", "done", "memory before, at most, after", "again"];
+const PROGRAMS = ["tlsboot", "Node", "Deno"];
+/** As `deno fmt` wants it. */
+const LINE_WIDTH = 120;
+
+/** The table, with the machine and how it was measured. */
+export function formatReport({ machine, settings, rounds }: Report): string {
+  const [first = []] = rounds;
+  const [calm] = rows(rounds);
+  const versions = Object.fromEntries(Object.entries(machine.versions).filter(([name]) => PROGRAMS.includes(name)));
+  const table = formatTable(
+    [...HEAD, ...KINDS.flatMap((kind) => [`${kind} p50, p99`, "×"]), "failed", "log"],
+    first.map(({ attack, tally, rss }, index) => {
+      const { times, failed, lines, again } = rows(rounds)[index]!;
+      return [
+        attack.name,
+        formatTally(attack.unit, tally),
+        `${rss.before}, ${rss.peak}, ${rss.after} MB`,
+        again.map((peak) => `${peak} MB`).join(", "),
+        ...KINDS.flatMap((_, kind) => [formatTimes(times[kind]!), ratio(times[kind]!, calm!.times[kind]!)]),
+        String(failed),
+        String(lines),
+      ];
+    }),
+  );
+  return `${table}\n${wrapped(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
+}
+
+/** As data, with times instead of every answer. */
+export function formatJson({ machine, settings, rounds }: Report): string {
+  const data = rounds.map((round) =>
+    round.map(({ attack, answers, ...seen }) => ({
+      attack: attack.name,
+      unit: attack.unit,
+      ...seen,
+      honest: Object.fromEntries(KINDS.map((kind) => {
+        const own = answers.filter((answer) => answer.kind === kind);
+        const failed = own.filter(({ code }) => code !== 200).length;
+        return [kind, { answers: own.length, failed, ...timesOf(own, kind) }];
+      })),
+    }))
+  );
+  return `${JSON.stringify({ machine, settings, rounds: data }, null, 2)}\n`;
+}
+
+/** Of a row: all rounds together, but for memory. */
+function rows(rounds: Report["rounds"]) {
+  const [first = [], ...later] = rounds;
+  return first.map((_, index) => {
+    const seen = rounds.flatMap((round) => round[index] ?? []);
+    const answers = seen.flatMap((one) => one.answers);
+    return {
+      times: KINDS.map((kind) => timesOf(answers, kind)),
+      failed: answers.filter(({ code }) => code !== 200).length,
+      lines: Math.max(...seen.map(({ log }) => sumOf(log))),
+      again: later.flatMap((round) => round[index]?.rss.peak ?? []),
+    };
+  });
+}
+
+function formatTimes({ p50, p99 }: Times): string {
+  return `${p50.toFixed(0)}, ${p99.toFixed(0)} ms`;
+}
+
+function ratio(own: Times, calm: Times): string {
+  return (own.p50 / calm.p50).toFixed(1);
+}
+
+function wrapped(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > LINE_WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+const BEGIN = "<!-- Written by `deno task overload --write`. Do not edit. -->";
+const END = "<!-- The end of what is written. -->";
+
+/** The page with what is written into it between its marks. Throws when it has none. */
+export function writtenInto(page: string, text: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin === -1 || end < begin) throw new Error(`the page lacks "${BEGIN}" before "${END}"`);
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`;
+}

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Answer } from "./account.ts";
+import { createTally } from "./attack.ts";
+import type { Observation } from "./observation.ts";
+import { findFaults, MAX_HONEST_P99_MS, maxRssMb } from "./verdict.ts";
+
+const ANSWERS: readonly Answer[] = [
+  { kind: "admin", code: 200, ms: 5 },
+  { kind: "probe", code: 200, ms: 15 },
+  { kind: "node", code: 200, ms: 90 },
+];
+
+function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
+  return {
+    attack: { name: "a flood", unit: "frames", least: { sent: 100 } },
+    tally: { ...createTally(), sent: 100 },
+    seconds: 5,
+    rss: { before: 150, peak, after: 190 },
+    answers: ANSWERS,
+    log: { "request refused": 40, "lines left out": 1 },
+    ...edit,
+  };
+}
+
+test("findFaults() finds none in an attack that took place, was borne and needed no more memory again", () => {
+  assert.deepEqual(findFaults([[seen()], [seen({}, 219)]], 1), []);
+});
+
+const MANY = Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`refused ${index}`, 1]));
+
+for (
+  const { name, edit, peak, want } of [
+    {
+      name: "an attack that did not take place",
+      edit: { tally: { ...createTally(), sent: 99 } },
+      want: /^a flood: nothing is proved: 99 frames sent, 100 are wanted$/,
+    },
+    {
+      name: "an honest request without an answer",
+      edit: { answers: [...ANSWERS, { kind: "node", code: 429, ms: 1 }] },
+      want: /1 honest requests failed: node 429$/,
+    },
+    {
+      name: "nobody who was given a certificate",
+      edit: { answers: ANSWERS.slice(0, 2) },
+      want: /nobody answered node$/,
+    },
+    {
+      name: "a health check that waited",
+      edit: { answers: [...ANSWERS, { kind: "probe", code: 200, ms: MAX_HONEST_P99_MS + 1 }] },
+      want: /probe waited \d+ ms, \d+ are allowed$/,
+    },
+    {
+      name: "a line of the log for each frame",
+      edit: { log: { "request refused": 42 } },
+      want: /42 lines of "request/,
+    },
+    { name: "a message of the log for each frame", edit: { log: MANY }, want: /21 messages in the log/ },
+    { name: "memory beyond the bound", peak: maxRssMb(1) + 1, want: /1882 MB of memory, 1881 are allowed$/ },
+  ] satisfies readonly {
+    readonly name: string;
+    readonly edit?: Partial<Observation>;
+    readonly peak?: number;
+    readonly want: RegExp;
+  }[]
+) {
+  test(`findFaults() finds ${name}`, () => {
+    const faults = findFaults([[seen(edit, peak)]], 1);
+    assert.equal(faults.length, 1, faults.join("\n"));
+    assert.match(faults[0]!, want);
+  });
+}
+
+test("findFaults() allows less memory at a smaller scale", () => {
+  assert.match(findFaults([[seen({}, 380)]], 0.05).join(), /380 MB of memory, 379 are allowed/);
+});
+
+test("findFaults() finds memory that grows when everything is done again", () => {
+  const faults = findFaults([[seen(), seen({}, 210)], [seen({}, 232), seen()]], 1);
+  assert.deepEqual(faults, ["memory grows: 210 MB at most the first time, 232 MB when everything was done again"]);
+});

@@ -1,0 +1,49 @@
+/** Waiting, for as long as nobody has ended it. */
+
+/** Waits for so long, or until the signal ends it. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Waits until the signal says that it is over. */
+export function until(over: AbortSignal): Promise<void> {
+  if (over.aborted) return Promise.resolve();
+  return new Promise((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Waits until something is so; false when it was not in time, or the signal ended it. */
+export async function waitUntil(isSo: () => boolean, signal: AbortSignal, withinMs = Infinity): Promise<boolean> {
+  for (const end = performance.now() + withinMs; !isSo();) {
+    if (signal.aborted || performance.now() > end) return false;
+    await pause(5, signal);
+  }
+  return true;
+}
+
+/** Does something so many times that succeed, several at once; what failed is tried again until the signal ends it. */
+export async function repeat(
+  count: number,
+  width: number,
+  signal: AbortSignal,
+  run: () => Promise<void>,
+): Promise<void> {
+  let begun = 0;
+  await Promise.all(Array.from({ length: Math.min(width, count) }, async () => {
+    while (begun < count && !signal.aborted) {
+      begun++;
+      await run().catch(async () => {
+        begun--;
+        await pause(20, signal);
+      });
+    }
+  }));
+}
