@@ -19,8 +19,11 @@ const IDLE_MB = 300;
  * handshake, 10,000 of somebody, bodies as they come and as they are put together, and a batch of each watch.
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25;
-/** What has been attacked before needs no more the second time, but for what malloc and the collector make of it. */
-const MAX_GROWTH = 1.1;
+/**
+ * What malloc can give out again is not all of what was given back: the second time takes up to an eighth more, each
+ * later time less than the one before, and after some twenty times nothing is added. A leak goes on.
+ */
+const MAX_GROWTH = 1.2;
 
 /** All that is wrong, a line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
