@@ -1,0 +1,102 @@
+/** No token is a key, and none is looked for among others: a lookup by the token itself tells by its time how near a guess was. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
+import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import type { TokenAuthenticator } from "./authentication.ts";
+import { createBootstrapTokenAuthenticator } from "./bootstrap_token_authenticator.ts";
+import { createTokenFileAuthenticator } from "./token_file_authenticator.ts";
+
+/** Every way to look something up by a text, or among texts. */
+const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
+  [Map.prototype, ["get", "has", "set"]],
+  [Set.prototype, ["has", "add"]],
+  [Array.prototype, ["includes", "indexOf", "lastIndexOf"]],
+  [String.prototype, ["startsWith", "endsWith", "includes", "indexOf", "localeCompare"]],
+  [Object, ["is", "hasOwn"]],
+];
+
+/** The methods that a part of a secret was handed to while something ran. */
+async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<readonly string[]> {
+  const found: string[] = [];
+  const real = LOOKUPS.flatMap(([owner, names]) =>
+    names.map((name) => ({ owner, name, property: Object.getOwnPropertyDescriptor(owner, name)! }))
+  );
+  const isPart = (value: unknown): boolean => typeof value === "string" && value.length >= 8 && value.match(secret) !== null;
+  for (const { owner, name, property } of real) {
+    const { value: method } = property;
+    Object.defineProperty(owner, name, {
+      ...property,
+      value(this: unknown, ...args: readonly unknown[]) {
+        // A value that is stored under a name is no key.
+        const looked = name === "set" ? args.slice(0, 1) : args;
+        if (looked.some(isPart)) found.push(name);
+        return Reflect.apply(method, this, args);
+      },
+    });
+  }
+  try {
+    await run();
+  } finally {
+    for (const { owner, name, property } of real) Object.defineProperty(owner, name, property);
+  }
+  return found;
+}
+
+const STATIC = "an-operators-static-token";
+const BOOTSTRAP_SECRET = "0123456789abcdef";
+const BOOTSTRAP = `abcdef.${BOOTSTRAP_SECRET}`;
+
+function tokenFile(): TokenFile {
+  const file = parseTokenFile(`${STATIC},bob,17\n`, "tokens.csv");
+  assert.ok(file.ok);
+  return file.value;
+}
+
+function bootstrapTokens(): TokenAuthenticator {
+  const token = parseBootstrapToken(BOOTSTRAP);
+  assert.ok(token.ok);
+  const options = { usages: ["authentication"], groups: [], description: "" };
+  const secret = tokenSecret({ token: token.value, ...options });
+  const found = new Map([[tokenSecretName("abcdef"), secret]]);
+  return createBootstrapTokenAuthenticator({
+    clock: createFakeClock(),
+    logger: createMemoryLogger(),
+    getSecret: (name) => Promise.resolve(found.get(name)),
+  });
+}
+
+/** What a token file must not become. */
+function byTheTokenItself({ entries }: TokenFile): TokenAuthenticator {
+  const users = new Map(entries.map(({ token, username }) => [token.reveal(), username]));
+  return (token) => {
+    const username = users.get(token);
+    const user = { username: username ?? "", uid: "", groups: [], extra: {} };
+    return Promise.resolve(username === undefined ? { kind: "none" } : { kind: "user", user });
+  };
+}
+
+for (
+  const { what, create, token, secret } of [
+    { what: "a token file", create: () => createTokenFileAuthenticator(tokenFile()), token: STATIC, secret: STATIC },
+    { what: "bootstrap tokens", create: bootstrapTokens, token: BOOTSTRAP, secret: BOOTSTRAP_SECRET },
+  ]
+) {
+  for (const isGuess of [false, true]) {
+    test(`${what} are asked for ${isGuess ? "a guess" : "a token"} and look nothing up by it`, async () => {
+      const authenticate = create();
+      const last = isGuess ? "0" : "";
+      const sent = isGuess ? token.slice(0, -1) + last : token;
+      const expected = isGuess ? secret.slice(0, -1) + last : secret;
+      assert.deepEqual(await lookupsBy(expected, async () => assert.equal((await authenticate(sent)).kind, isGuess ? "none" : "user")), []);
+    });
+  }
+}
+
+test("an authenticator that looks up by the token itself is found out", async () => {
+  const authenticate = byTheTokenItself(tokenFile());
+  assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC)), ["get"]);
+});

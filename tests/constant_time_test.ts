@@ -1,0 +1,140 @@
+/** Secrets are compared by `equalsInConstantTime()` or found by their digest, and taken out of their `Secret` where they are used. */
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+import { findSecretUses } from "./support/secret_rule.ts";
+
+/** Where a secret leaves its `Secret`, and for what. A new place is read by whoever adds it here. */
+const REVEALED: Readonly<Record<string, string>> = {
+  "core/kube/kubeconfig.ts": "written into the kubeconfig that is asked for",
+  "core/bootstrap/token_secret.ts": "written into the Secret; compared in constant time",
+  "core/bootstrap/jws.ts": "the key of an HMAC",
+  "core/bootstrap/token.ts": "put together for whoever made the token",
+  "server/controllers/ca_key_file.ts": "opens the CA's key",
+  "server/authn/token_file_authenticator.ts": "hashed at the start",
+  "client/transport.ts": "sent to the server, and to TLS",
+  "client/pair_folder.ts": "written into the key's file",
+  "client/credential_store.ts": "written into the pair's file",
+  "client/connect.ts": "read out of a kubeconfig for the transport",
+  "cli/actions/kubeconfig_bootstrap.ts": "a flag that is parsed",
+  "cli/actions/kubeconfig_admin.ts": "written into the key's file",
+  "cli/actions/inspect_kubeconfig.ts": "parsed for its id",
+  "cli/actions/ca_init.ts": "seals the CA's key",
+  "cli/authority/files.ts": "seals the CA's key",
+  "cli/authority/passphrase.ts": "two entries, compared in constant time",
+  "cli/backup/encryption.ts": "seals and opens a backup",
+  "cli/site/own_token.ts": "parsed, to find its Secret again",
+  "cli/site/own_certificates.ts": "written into the key's file, and to TLS",
+  "cli/bootstrap/credentials.ts": "a flag that is parsed",
+};
+
+/** Code that the rule finds and that no stranger can put questions to. */
+const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonly why: string }[] = [
+  { path: "core/pattern.ts", code: /^token === char$/, why: "tokens of a grammar" },
+  {
+    path: "core/bootstrap/token_file.ts",
+    code: /^entries\.(?:has|set)\(token\b/,
+    why: "finds duplicates in the operator's file, at the start",
+  },
+  {
+    path: "core/bootstrap/token_secret.ts",
+    code: /^(?:texts|expirations|groupsBySecret)\.(?:get|set)\(secret\b/,
+    why: "weak maps whose keys are objects of the API",
+  },
+  {
+    path: "cli/authority/files.ts",
+    code: /^await files\.readText\(paths\.key\) !== keyPem$/,
+    why: "two files of the operator's",
+  },
+];
+
+const sources = readSources();
+
+test("a secret leaves its Secret where it is used, and nowhere else", async () => {
+  const found = (await sources).filter(({ path, code }) => path !== "core/brand.ts" && /\breveal\s*\(\)/.test(code));
+  assert.deepEqual(found.map(({ path }) => path).sort(), Object.keys(REVEALED).sort());
+});
+
+test("nobody looks at a secret but in constant time", async () => {
+  const used = new Set<unknown>();
+  for (const { path, text, code } of await sources) {
+    if (path === "core/constant_time.ts") {
+      assert.match(text, /timingSafeEqual\(digestOf\(a\), digestOf\(b\)\)/);
+      continue;
+    }
+    assert.ok(!/\btimingSafeEqual\b/.test(code), `${path} has a comparison of its own`);
+    for (const use of findSecretUses(text)) {
+      const reason = HARMLESS.find((one) => one.path === path && one.code.test(use.code));
+      used.add(reason);
+      assert.ok(
+        reason !== undefined,
+        `${path}:${use.line} looks at a secret: ${use.code}: use equalsInConstantTime(), or a digest as the key`,
+      );
+    }
+  }
+  assert.deepEqual(HARMLESS.filter((one) => !used.has(one)), [], "what is found no more");
+});
+
+test("the three that compare secrets compare them in constant time", async () => {
+  for (const path of ["core/bootstrap/token_secret.ts", "core/bootstrap/jws.ts", "cli/authority/passphrase.ts"]) {
+    const source = (await sources).find((one) => one.path === path);
+    assert.match(source?.code ?? "", /\bequalsInConstantTime\(/, path);
+  }
+});
+
+for (
+  const { code, isFound } of [
+    { code: 'if (valueOf(secret, "token-secret") !== token.secret.reveal()) {}', isFound: true },
+    { code: "stored ===\n  // a comment\n  user.token", isFound: true },
+    { code: "first.reveal() != second.reveal()", isFound: true },
+    { code: "users.find((user) => user.token === sent)", isFound: true },
+    { code: "const sent = header.token.trim();\nstored === sent", isFound: true },
+    { code: "const text = given.reveal();\nconst half = text.slice(0, 8);\nswitch (half) { case stored: }", isFound: true },
+    { code: "const users = new Map();\nusers.get(token)", isFound: true },
+    { code: "users.set(token.reveal(), user)", isFound: true },
+    { code: "known.has(\n  bearerToken,\n)", isFound: true },
+    { code: "users[token]", isFound: true },
+    { code: "const users = { [token]: user }", isFound: true },
+    { code: "sent in users; token in users", isFound: true },
+    { code: "tokens.includes(token)", isFound: true },
+    { code: "header.startsWith(`Bearer ${token}`)", isFound: true },
+    { code: "Buffer.from(token).equals(stored)", isFound: true },
+    { code: "Buffer.compare(stored, Buffer.from(passphrase))", isFound: true },
+    { code: "token.localeCompare(stored) === 0", isFound: true },
+    { code: "Object.is(stored, password)", isFound: true },
+    { code: "equalsInConstantTime(stored, token.reveal())", isFound: false },
+    { code: "users.get(hashOf(token))", isFound: false },
+    { code: 'if (token === "") {}', isFound: false },
+    { code: "token === undefined ? {} : { token }", isFound: false },
+    { code: "current.continueToken !== null", isFound: false },
+    { code: "if (token.id === other.id) {}", isFound: false },
+  ]
+) {
+  test(`the rule for secrets ${isFound ? "finds" : "passes"} ${code.replaceAll("\n", " ")}`, () => {
+    assert.equal(findSecretUses(code).length > 0, isFound);
+  });
+}
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  /** Without its comments. */
+  readonly code: string;
+}
+
+async function readSources(): Promise<readonly Source[]> {
+  const root = process.cwd();
+  const sources: Source[] = [];
+  for (const room of ["core", "server", "client", "cli"]) {
+    for (const entry of await readdir(join(root, room), { withFileTypes: true, recursive: true })) {
+      if (!entry.isFile() || !entry.name.endsWith(".ts") || /_test\.ts$|^_test_/.test(entry.name)) continue;
+      const path = join(entry.parentPath, entry.name);
+      const text = await readFile(path, "utf8");
+      const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+      sources.push({ path: relative(root, path).replaceAll("\\", "/"), text, code });
+    }
+  }
+  return sources;
+}
