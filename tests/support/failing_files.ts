@@ -1,18 +1,23 @@
 /** A file system whose n-th call fails, of all calls, reading ones too. */
+import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
-/** What a disk does to a call: nothing of it is done, or all of it but for the last sync. */
+/** What a disk does to a call, and the words of `createFilePort` for it. */
 export const FILE_FAULTS: readonly FileFault[] = [
-  { name: "ENOSPC, EROFS or EIO", text: "no space left on device", isDone: false },
-  { name: "a failing fsync", text: "EIO: i/o error, fsync", isDone: true },
+  { name: "ENOSPC", text: "no space left on device", done: "nothing" },
+  { name: "EROFS", text: "the file system is read-only", done: "nothing" },
+  { name: "EIO", text: "EIO: i/o error, write", done: "nothing" },
+  { name: "ENOSPC in the middle of a write, and then EIO", text: "no space left on device", done: "half" },
+  { name: "a failing fsync", text: "EIO: i/o error, fsync", done: "all" },
 ];
 
 /** One of them. */
 export interface FileFault {
   readonly name: string;
   readonly text: string;
-  readonly isDone: boolean;
+  /** Of a call that writes: half leaves half of the text beside the file, where it was written and cannot be removed. */
+  readonly done: "nothing" | "half" | "all";
 }
 
 /** Files over others, and whether a call of theirs has failed. */
@@ -21,20 +26,29 @@ export interface FailingFiles {
   hasFailed(): boolean;
 }
 
+type Call = (...args: readonly unknown[]) => Promise<unknown>;
+
 /** Lets so many calls through, then fails one. A whole disk may fail on a write only; this one is worse. */
-export function createFailingFiles(files: FilePort, skipped: number, { text, isDone }: FileFault): FailingFiles {
+export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;
   const failing = Object.entries(files).flatMap(([name, call]) =>
     typeof call !== "function" ? [] : [[name, async (...args: readonly unknown[]) => {
       const isNow = left-- === 0;
       failed ||= isNow;
-      if (!isNow || isDone) {
-        const result = await (call as (...args: readonly unknown[]) => Promise<unknown>)(...args);
-        if (!isNow) return result;
-      }
+      if (!isNow) return await (call as Call)(...args);
+      if (done === "all") await (call as Call)(...args);
+      if (done === "half" && /^(?:writeAtomic|createExclusive)$/.test(name)) await writeHalf(files, args);
       throw new AppError("io", `cannot ${name} "${args[0]}": ${text}`, { hint: "mend the disk" });
     }]]
   );
   return { files: Object.fromEntries(failing), hasFailed: () => failed };
+}
+
+/** Under the name that the real files would give it; there may be one already. */
+async function writeHalf(files: FilePort, args: readonly unknown[]): Promise<void> {
+  const [path, text, mode] = args as [string, string, number];
+  const rest = join(dirname(path), `.${basename(path)}.0.tmp`);
+  if (await files.lstat(rest) !== undefined) return;
+  await files.createExclusive(rest, text.slice(0, text.length / 2), mode);
 }
