@@ -11,8 +11,6 @@ const KILLS_PER_BIRTH = 25;
 const LONGEST_RUN_MS = 800;
 /** One kill in so many comes while it starts. */
 const STARTING_KILLS = 5;
-/** One kill in so many is followed by a look into the database. */
-const KILLS_PER_CHECK = 4;
 
 /** Makes one; `kills` is how many are wanted. */
 export async function createLoneSite(options: TorturedSiteOptions, kills: number): Promise<TorturedSite> {
@@ -34,6 +32,15 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
     await victim.kill();
     counts.kills++;
     if (isStarting) counts.killedStarting++;
+    await check(victim);
+  }
+
+  /** Before a server touches it again. Nobody was shown anything of one that is being born. */
+  async function check({ dataDir }: TorturedServer): Promise<void> {
+    counts.checks++;
+    const shown = dataDir === server.dataDir ? newestShown() : 0;
+    const fault = await findDatabaseFault(dataDir, join(folder, "copy"), shown);
+    if (fault !== undefined) onFault(fault);
   }
 
   /** Kills in the middle of the first start, each in an empty folder, which the next start must take over. */
@@ -50,12 +57,6 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
     }
   }
 
-  async function check(): Promise<void> {
-    counts.checks++;
-    const fault = await findDatabaseFault(server.dataDir, join(folder, "copy"), newestShown());
-    if (fault !== undefined) onFault(fault);
-  }
-
   return {
     caPath: join(server.dataDir, "pki", "ca.crt"),
     adminKubeconfig: join(server.dataDir, "admin.kubeconfig"),
@@ -67,7 +68,6 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
     async killOnce() {
       await pause(random.float() * LONGEST_RUN_MS);
       await kill(server, false);
-      if (random.float() * KILLS_PER_CHECK < 1) await check();
       while (random.float() * STARTING_KILLS < 1 && hasTime()) {
         server.start();
         await pause(random.float() * startMs);
@@ -77,7 +77,7 @@ export async function createLoneSite(options: TorturedSiteOptions, kills: number
     },
     async end() {
       await server.kill();
-      await check();
+      await check(server);
     },
     counts: () => counts,
     shares: () => Promise.resolve([]),

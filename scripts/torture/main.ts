@@ -7,6 +7,7 @@ import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { runProgram } from "../../tests/support/child.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
 import { runStorm, type StormReport } from "./storm.ts";
 
@@ -27,8 +28,8 @@ async function main(): Promise<number> {
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
   });
-  process.stdout.write(`${summaryOf(report, flags)}\n`);
-  const faults = report.violations.length > 0 ? report.violations : untried(report);
+  process.stdout.write(`${summaryOf(report, flags, await findCommit())}\n`);
+  const faults = report.violations.length > 0 ? report.violations : untried(report, flags);
   const account = faults.map((line) => `  ${line}\n`);
   if (account.length === 0) {
     await rm(folder, { recursive: true, force: true });
@@ -47,24 +48,42 @@ function keptLine(folder: string): string {
 }
 
 /** What has to be tried before nothing can be said to be lost. */
-function untried({ kills, certificates, events, checks, shares }: StormReport): readonly string[] {
+function untried(
+  { kills, certificates, events, checks, shares }: StormReport,
+  { leastKills }: TortureFlags,
+): readonly string[] {
   const counts = {
-    kills,
     certificates,
     "events compared": events,
     "looks into the database": checks,
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
   };
-  return Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) =>
-    `nothing is proved: no ${what}; allow more --seconds, --kills or --nodes`
-  );
+  const missing = Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) => `no ${what}`);
+  if (kills < Math.max(1, leastKills)) missing.unshift(`${kills} kills, not ${leastKills}`);
+  return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
 }
 
-function summaryOf(report: StormReport, { nodes, servers }: TortureFlags): string {
+/** Of the sources that were tried; with a plus where they have been changed since. */
+async function findCommit(): Promise<string> {
+  const git = async (...args: readonly string[]): Promise<string | undefined> => {
+    const { code, stdout } = await runProgram("git", args).catch(() => ({ code: 1, stdout: "" }));
+    return code === 0 ? stdout.trim() : undefined;
+  };
+  const [commit, changes] = [await git("rev-parse", "--short=12", "HEAD"), await git("status", "--porcelain")];
+  return commit === undefined ? "unknown" : `${commit}${changes === "" ? "" : "+"}`;
+}
+
+function summaryOf(report: StormReport, flags: TortureFlags, commit: string): string {
+  const { nodes, servers, seed } = flags;
   const broken = report.violations.length;
-  const verdict = broken > 0 ? `${broken} broken promises` : untried(report).length > 0 ? "not proved" : "nothing lost";
+  const verdict = broken > 0
+    ? `${broken} broken promises`
+    : untried(report, flags).length > 0
+    ? "not proved"
+    : "nothing lost";
   return [
-    `torture: ${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
+    `torture: seed ${seed}, commit ${commit}`,
+    `${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
     `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
     `${report.states} states shown`,
     `${report.watchers} watchers saw ${report.events} events over ${report.connections} connections`,

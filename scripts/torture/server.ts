@@ -1,5 +1,5 @@
 /** The server under torture: the real program on one folder and one port, started and killed again and again. */
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -54,9 +54,13 @@ export function createTorturedServer(
   };
 }
 
+/** What a database consists of on the disk; the index of the log (`-shm`) is made anew. */
+const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
+
 /**
- * Looks into a copy of the database as the kill left it, its `-wal` with it. Answers what is wrong with it.
- * `newestShown` is the newest revision that anybody was told before the kill.
+ * Looks into a copy of the database as the kill left it, its log with it. Answers what is wrong with it.
+ * `newestShown` is the newest revision that anybody was told before the kill, 0 when nobody was told any: then there may
+ * be none yet.
  */
 export async function findDatabaseFault(
   dataDir: string,
@@ -65,13 +69,15 @@ export async function findDatabaseFault(
 ): Promise<string | undefined> {
   await rm(copyDir, { recursive: true, force: true });
   await mkdir(copyDir, { mode: 0o700 });
-  for (const name of ["tlsboot.db", "tlsboot.db-wal"]) {
-    if (existsSync(join(dataDir, name))) await copyFile(join(dataDir, name), join(copyDir, name));
+  const names = existsSync(dataDir) ? await readdir(dataDir) : [];
+  for (const name of names.filter((one) => DATABASE.test(one))) {
+    await copyFile(join(dataDir, name), join(copyDir, name));
   }
   const database = new DatabaseSync(join(copyDir, "tlsboot.db"));
   try {
     const verdict = Object.values(database.prepare("PRAGMA integrity_check").get() ?? {})[0];
     if (verdict !== "ok") return `the database is damaged: ${verdict}`;
+    if (newestShown === 0) return undefined;
     const newest = Number(database.prepare(NEWEST).get()?.["newest"]);
     return newest < newestShown ? `the database ends at revision ${newest}, but ${newestShown} was shown` : undefined;
   } finally {

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readFlags, UsageError } from "./flags.ts";
+
+for (
+  const { args, kills, leastKills, seconds } of [
+    { args: [], kills: 200, leastKills: 25, seconds: 90 },
+    { args: ["--binary"], kills: 200, leastKills: 25, seconds: 90 },
+    { args: ["--kills", "200"], kills: 200, leastKills: 200, seconds: 3600 },
+    { args: ["--kills", "200", "--seconds", "60"], kills: 200, leastKills: 1, seconds: 60 },
+    { args: ["--seconds", "60"], kills: 200, leastKills: 1, seconds: 60 },
+    { args: ["--servers", "3"], kills: 200, leastKills: 1, seconds: 90 },
+    { args: ["--servers", "3", "--kills", "40"], kills: 40, leastKills: 40, seconds: 3600 },
+  ]
+) {
+  test(`readFlags() wants ${leastKills} kills of at most ${kills} for ${JSON.stringify(args.join(" "))}`, () => {
+    const flags = readFlags(args);
+    assert.deepEqual([flags.kills, flags.leastKills, flags.seconds], [kills, leastKills, seconds]);
+  });
+}
+
+test("readFlags() refuses what is no number", () => {
+  assert.throws(() => readFlags(["--kills", "many"]), UsageError);
+  assert.throws(() => readFlags(["--servers", "0"]), UsageError);
+});
