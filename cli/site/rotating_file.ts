@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { closeSync, createReadStream, createWriteStream, existsSync, fstatSync, ftruncateSync } from "node:fs";
-import { mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -21,11 +21,17 @@ export interface RotatingFileOptions extends Retention {
 
 /** An open log file. Disposing it waits for what is being compressed. */
 export interface RotatingFile extends AsyncDisposable {
-  /** Appends a line, which is then with the operating system. Throws the system's error; nothing of the line is left then. */
+  /**
+   * Appends a line, which is then with the operating system. Throws the system's error; nothing of the line is left then,
+   * or it goes before the next one where the system refuses that too.
+   */
   append(line: string): void;
 }
 
 const PRIVATE = 0o600;
+/** Pieces in which the end of the last whole line is looked for. */
+const PIECE_BYTES = 65_536;
+const NEWLINE = 0x0a;
 
 /** Opens the file to append to it; its folder (0700) and itself (0600) are made when missing. Throws the system's error. */
 export function openRotatingFile(
@@ -34,10 +40,21 @@ export function openRotatingFile(
 ): RotatingFile {
   const { path, maxBytes } = options;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let file = openSync(path, "a", PRIVATE);
+  let file = openSync(path, "a+", PRIVATE);
   let size = fstatSync(file).size;
+  const whole = wholeLines(file, size);
+  /** Something stands behind the whole lines: of a run that was killed, or of a line that was not written to its end. */
+  let isTorn = whole < size;
+  size = whole;
+  mend();
   let isStuck = false;
   let tidying = tidy();
+
+  function mend(): void {
+    if (!isTorn) return;
+    ftruncateSync(file, size);
+    isTorn = false;
+  }
 
   /** Where it fails the old file goes on, beyond its size: a long log is better than none. */
   function rotate(): void {
@@ -51,6 +68,15 @@ export function openRotatingFile(
     } catch (error) {
       if (!isStuck) logger.warn("a full log file is not put aside and grows on", { path, error: messageOf(error) });
       isStuck = true;
+    }
+  }
+
+  /** What broke the line is what is told; the next line or the next start tries again. */
+  function tryToMend(): void {
+    try {
+      mend();
+    } catch {
+      isTorn = true;
     }
   }
 
@@ -68,20 +94,35 @@ export function openRotatingFile(
   return {
     append(line) {
       const bytes = Buffer.from(`${line}\n`, "utf8");
+      mend();
       if (size > 0 && size + bytes.length > maxBytes) rotate();
       try {
         for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
       } catch (error) {
-        ftruncateSync(file, size);
+        isTorn = true;
+        tryToMend();
         throw error;
       }
       size += bytes.length;
     },
     async [Symbol.asyncDispose]() {
       await tidying;
+      tryToMend();
       closeSync(file);
     },
   };
+}
+
+/** How much of a file is whole lines; all of one without any, which is hardly a log of ours. */
+function wholeLines(file: number, size: number): number {
+  const piece = Buffer.alloc(PIECE_BYTES);
+  for (let end = size; end > 0;) {
+    const start = Math.max(0, end - PIECE_BYTES);
+    const at = piece.subarray(0, readSync(file, piece, 0, end - start, start)).lastIndexOf(NEWLINE);
+    if (at >= 0) return start + at + 1;
+    end = start;
+  }
+  return size;
 }
 
 /** Puts the file aside and opens a new one in its place; where that fails everything stays where it was. */

@@ -24,6 +24,23 @@ test("openRotatingFile() appends to what is there, in a folder and a file of its
   assert.equal((await stat(folder.join("new"))).mode & 0o777, 0o700);
 });
 
+for (
+  const { left, kept } of [
+    { left: "one\ntwo\nhal", kept: "one\ntwo\n" },
+    { left: `one\n${"x".repeat(200_000)}`, kept: "one\n" },
+    { left: "a file of somebody else", kept: "a file of somebody else" },
+  ]
+) {
+  test(`openRotatingFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
+    await using folder = await createTempFolder();
+    const path = folder.join("audit.log");
+    await writeFile(path, left);
+    await using file = open(path, { maxBytes: 1_000 });
+    file.append("new");
+    assert.equal(await readFile(path, "utf8"), `${kept}new\n`);
+  });
+}
+
 test("openRotatingFile() puts a full file aside before the line that does not fit, and loses none", async () => {
   await using folder = await createTempFolder();
   const lines = Array.from({ length: 9 }, (_, index) => `line-${index}`);

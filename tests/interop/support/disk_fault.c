@@ -5,8 +5,9 @@
  *     generation skip count errno short kinds needle
  *
  * After `skip` calls of the kinds (letters: o open for writing, w write, s sync, t truncate, n names, that is rename,
- * link, unlink, mkdir) on paths that hold `needle` (or end with it, where it ends with $), `count` calls fail with `errno`;
- * with `short` 1 a write puts half of its bytes down first. Each failure is a line in `$DISK_FAULT.hits`.
+ * link, unlink, mkdir, rmdir) on paths that hold `needle` (or end with it, where it ends with $), `count` calls fail with
+ * `errno`; with `short` 1 a write puts half of its bytes down and says so, with 2 the first one does and the calls after it
+ * fail. Each failure is a line in `$DISK_FAULT.hits`.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -74,10 +75,10 @@ static int fails(char kind, const char *call, const char *path, int *is_short) {
       seen = 0;
     }
     if (seen >= fault.skip && seen < fault.skip + fault.count) result = fault.error;
+    if (is_short != NULL) *is_short = fault.is_short == 1 || (fault.is_short == 2 && seen == fault.skip);
     seen++;
     pthread_mutex_unlock(&lock);
     if (result != 0) tell(control, &fault, call, path);
-    if (is_short != NULL) *is_short = fault.is_short;
   }
   errno = before;
   return result;
@@ -126,6 +127,7 @@ WRITE(pwrite, (int fd, const void *bytes, size_t length, off_t at), (fd, bytes, 
       (fd, bytes, (length + 1) / 2, at))
 WRITE(pwrite64, (int fd, const void *bytes, size_t length, off64_t at), (fd, bytes, length, at),
       (fd, bytes, (length + 1) / 2, at))
+WRITE(pwritev, (int fd, const struct iovec *parts, int count, off_t at), (fd, parts, count, at), (fd, parts, 1, at))
 WRITE(writev, (int fd, const struct iovec *parts, int count), (fd, parts, count), (fd, parts, 1))
 
 #define BY_FD(kind, type, name, parameters, arguments)                                                        \
@@ -149,4 +151,5 @@ BY_PATH(rename, (const char *from, const char *to), to, (from, to))
 BY_PATH(link, (const char *from, const char *to), to, (from, to))
 BY_PATH(symlink, (const char *target, const char *path), path, (target, path))
 BY_PATH(unlink, (const char *path), path, (path))
+BY_PATH(rmdir, (const char *path), path, (path))
 BY_PATH(mkdir, (const char *path, mode_t mode), path, (path, mode))

@@ -1,4 +1,5 @@
 /** A disk that fails for one program: `disk_fault.c`, preloaded, and the file that tells it what to do. */
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { constants } from "node:os";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { ROOT, runProgram } from "../../support/child.ts";
 import type { TempFolder } from "../../support/temp.ts";
 
-/** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir). */
+/** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
 export type CallKinds = string;
 
 /** What fails. */
@@ -16,16 +17,25 @@ export interface Failing {
   readonly kinds: CallKinds;
   /** Part of the path, or its end where it ends with `$`. */
   readonly needle: string;
-  /** Half of the bytes are written, and nothing is said. */
-  readonly isShort?: boolean;
+  /** Half of the bytes are written: with `harmless` that is all, with `first` the calls that follow fail. */
+  readonly short?: "harmless" | "first";
+}
+
+/** What a disk does, wherever it does it. */
+export interface Fault extends Omit<Failing, "needle"> {
+  readonly name: string;
+  /** Calls that fail, one without it. */
+  readonly count?: number;
 }
 
 /** The faults that every call is tried with. */
-export const FAULTS: readonly (Omit<Failing, "needle"> & { readonly name: string })[] = [
+export const FAULTS: readonly Fault[] = [
   { name: "ENOSPC", errno: "ENOSPC", kinds: "owtn" },
   { name: "EIO", errno: "EIO", kinds: "owstn" },
   { name: "EROFS", errno: "EROFS", kinds: "owtn" },
-  { name: "a short write", errno: "EIO", kinds: "w", isShort: true },
+  { name: "a short write", errno: "EIO", kinds: "w", short: "harmless" },
+  // libuv goes on with the rest by itself, and says nothing of an error that it meets then.
+  { name: "ENOSPC in the middle of a write", errno: "ENOSPC", kinds: "w", short: "first", count: 3 },
   { name: "a failing fsync", errno: "EIO", kinds: "s" },
 ];
 
@@ -39,6 +49,57 @@ export interface FaultyDisk {
   /** The calls that have failed since the disk was armed. */
   hits(): Promise<readonly string[]>;
 }
+
+/** More than anything here makes. */
+const MAX_CALLS = 400;
+
+/** One call that fails. */
+export interface Round {
+  readonly fault: Fault;
+  /** How many calls went well before it. */
+  readonly call: number;
+  /** For messages. */
+  readonly what: string;
+}
+
+/** What is tried with each call. */
+export interface EachCall {
+  /** All without it. Each must come, or the test proves nothing of it. */
+  readonly faults?: readonly Fault[];
+  /** Which calls, in order; all without it. */
+  readonly calls?: readonly number[];
+}
+
+/**
+ * Lets one call on a path fail after the other, with one fault after the other, until an attempt makes no such call any
+ * more. The attempt lets the program work on the armed disk; it may disarm it. Answers how many calls have failed.
+ */
+export async function tryEachCall(
+  disk: FaultyDisk,
+  needle: string,
+  attempt: (round: Round) => Promise<void>,
+  { faults = FAULTS, calls = Array.from({ length: MAX_CALLS }, (_, call) => call) }: EachCall = {},
+): Promise<number> {
+  let failed = 0;
+  for (const fault of faults) {
+    let hit = 0;
+    for (const call of calls) {
+      assert.ok(call < MAX_CALLS - 1 || calls.length < MAX_CALLS, `${needle}: there is no end of calls`);
+      await disk.arm({ ...fault, needle }, call, fault.count);
+      await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });
+      const hits = await disk.hits();
+      await disk.disarm();
+      if (hits.length === 0) break;
+      hit++;
+    }
+    assert.ok(hit > 0, `no call on ${needle} met ${fault.name}`);
+    failed += hit;
+  }
+  return failed;
+}
+
+/** As `disk_fault.c` numbers them. */
+const SHORT = { not: 0, harmless: 1, first: 2 } as const;
 
 /** Builds the library and makes a control file; needs a C compiler. */
 export async function createFaultyDisk(folder: TempFolder): Promise<FaultyDisk> {
@@ -54,9 +115,9 @@ export async function createFaultyDisk(folder: TempFolder): Promise<FaultyDisk> 
   };
   return {
     env: { LD_PRELOAD: library, DISK_FAULT: control },
-    async arm({ errno, kinds, needle, isShort = false }, skipped, count = 1) {
-      const number = constants.errno[errno];
-      await write(`${++generation} ${skipped} ${count} ${number} ${isShort ? 1 : 0} ${kinds} ${needle}\n`);
+    async arm({ errno, kinds, needle, short }, skipped, count = 1) {
+      const words = [++generation, skipped, count, constants.errno[errno], SHORT[short ?? "not"], kinds, needle];
+      await write(`${words.join(" ")}\n`);
     },
     disarm: () => write(""),
     async hits() {

@@ -1,0 +1,176 @@
+/**
+ * A disk that fails under the audit log, at every system call of a line and of a rotation in turn: the request is answered
+ * as ever, what was lost is counted, and each line that is there is whole.
+ */
+import assert from "node:assert/strict";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import process from "node:process";
+import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { type Running, startTlsboot } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
+import { assertClearEnd } from "./support/faulty_site.ts";
+
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+const POLICY = `apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Request
+  resources: [{group: "", resources: [configmaps]}]
+  omitStages: [RequestReceived]
+- level: None
+`;
+/** So long that a megabyte has room for one line. */
+const LINE_BYTES = 600_000;
+const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
+/** What is half written cannot be taken back either. */
+const BEYOND_MENDING: Fault = {
+  name: "EIO in the middle of a write and when it is taken back",
+  errno: "EIO",
+  kinds: "wt",
+  short: "first",
+  count: 4,
+};
+const SYNCED = (fault: Fault): boolean => fault.kinds === "s";
+
+interface AuditedSite extends AsyncDisposable {
+  readonly running: Running;
+  /** The status of a request that is one line, and what the log has lost by then. */
+  write(name: string): Promise<number>;
+  lost(): Promise<number>;
+}
+
+async function startArguments(folder: TempFolder): Promise<readonly string[]> {
+  await writeFile(folder.join("policy.yaml"), POLICY);
+  return [
+    ...["serve", "--secure-port", "0", "--data-dir", folder.join("data")],
+    ...["--audit-policy-file", folder.join("policy.yaml"), "--audit-log-path", folder.join("log", "audit.log")],
+    ...["--audit-log-maxsize", "1", "--audit-log-maxbackup", "2", "--audit-log-compress"],
+  ];
+}
+
+async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<AuditedSite> {
+  const options = disk === undefined ? {} : { env: disk.env };
+  const running = startTlsboot(await startArguments(folder), options);
+  await running.waitFor(/serves https:/);
+  const files = createFilePort();
+  const cluster = await readCluster(folder.join("data", "admin.kubeconfig"), files);
+  const transport = await createConnector({ files, clock: createSystemClock(), userAgent: "test" })(cluster);
+  const signal = AbortSignal.timeout(300_000);
+  const text = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
+    let all = "";
+    for await (const chunk of body) all += new TextDecoder().decode(chunk);
+    return all;
+  };
+  return {
+    running,
+    async write(name) {
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(LINE_BYTES) } };
+      const body = new TextEncoder().encode(JSON.stringify(object));
+      const headers = { "content-type": "application/json" };
+      const answer = await transport.send({ method: "POST", path: `${CONFIG_MAPS}?dryRun=All`, headers, body }, signal);
+      await text(answer.body);
+      return answer.status;
+    },
+    async lost() {
+      const answer = await transport.send({ method: "GET", path: "/metrics", headers: {} }, signal);
+      return Number(LOST.exec(await text(answer.body))?.[1] ?? 0);
+    },
+    async [Symbol.asyncDispose]() {
+      await transport[Symbol.asyncDispose]();
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The names in each file that stands under a name of the log; a line that is not whole fails the test. */
+async function readLog(folder: TempFolder): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const file of (await readdir(folder.join("log"))).filter((name) => /\.log(\.gz)?$/.test(name))) {
+    const bytes = await readFile(folder.join("log", file)).catch(() => undefined);
+    // It has just been compressed.
+    if (bytes === undefined) continue;
+    const text = (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+    if (text === "") continue;
+    assert.ok(text.endsWith("\n"), `${file} ends with half a line`);
+    for (const line of text.slice(0, -1).split("\n")) names.push(JSON.parse(line).objectRef.name);
+  }
+  return names;
+}
+
+/** Everything that was put aside is compressed or gone, or what the disk has refused. */
+async function tidied(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
+  await eventually("the log is tidied", async () => {
+    if (disk !== undefined && (await disk.hits()).length > 0) return true;
+    const files = await readdir(folder.join("log"));
+    return files.length <= 3 && files.every((name) => name === "audit.log" || name.endsWith(".gz")) || undefined;
+  });
+}
+
+test("serve whose audit log fails at every call in turn answers on, counts what is lost, and writes whole lines", async () => {
+  await using folder = await createTempFolder();
+  const disk = await createFaultyDisk(folder);
+  await using site = await startAudited(folder, disk);
+  const faults = [...FAULTS.filter((fault) => !SYNCED(fault)), BEYOND_MENDING];
+  let [lost, losses] = [0, 0];
+  for (const name of ["first", "second"]) assert.equal(await site.write(name), 201);
+  await tidied(folder);
+  await tryEachCall(disk, "/log/audit", async ({ fault, call, what }) => {
+    const name = `c${faults.indexOf(fault)}-${call}`;
+    assert.equal(await site.write(name), 201, what);
+    await tidied(folder, disk);
+    const hits = await disk.hits();
+    const lostNow = await site.lost();
+    const isLost = lostNow > lost;
+    if (isLost) losses++;
+    assert.ok(lostNow - lost <= 1, `${what}: ${lostNow - lost} are lost`);
+    if (isLost) assert.ok(hits.length > 0 && fault.short !== "harmless", `${what}: ${hits}`);
+    lost = lostNow;
+    await disk.disarm();
+    // A rest that could not be taken back goes with the next line.
+    assert.equal(await site.write(`${name}-after`), 201);
+    // While a file is being compressed it is there twice, or for a moment under no name that was listed.
+    const wanted = [`${name}-after`, ...(isLost ? [] : [name])];
+    await eventually(`${wanted} in the log after ${what}: ${hits}`, async () => {
+      const names = await readLog(folder);
+      return wanted.every((one) => names.includes(one)) || undefined;
+    });
+    if (isLost) assert.ok(!(await readLog(folder)).includes(name), `${what}: ${hits}`);
+    // The second of two lines is put into a new file for certain, and what was not tidied is.
+    assert.equal(await site.write(`${name}-again`), 201);
+    assert.equal(await site.lost(), lost, `after ${what}`);
+    await tidied(folder);
+    await readLog(folder);
+  }, { faults });
+  assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);
+  assert.ok(site.running.stderr().includes("audit events lost"));
+  assert.ok(site.running.stderr().includes("a full log file is not put aside and grows on"));
+  process.kill(site.running.pid, "SIGTERM");
+  assert.equal((await site.running.finished()).code, 0);
+  await readLog(folder);
+});
+
+test("serve whose audit log cannot be opened ends with a clear message, and starts on a good disk", async () => {
+  await using folder = await createTempFolder();
+  const disk = await createFaultyDisk(folder);
+  const args = await startArguments(folder);
+  // At a start the log is opened and nothing is written to it.
+  const faults = FAULTS.filter(({ kinds }) => kinds.includes("o"));
+  const failures = await tryEachCall(disk, "/log", async ({ what }) => {
+    await rm(folder.join("log"), { recursive: true, force: true });
+    await using running = startTlsboot(args, { env: disk.env });
+    const isUp = await running.waitFor(/serves https:/).then(() => true, () => false);
+    const hits = await disk.hits();
+    assert.equal(isUp, hits.length === 0, `${what}: ${hits}`);
+    if (isUp) return;
+    const ended = await running.finished();
+    assertClearEnd(ended, what);
+    assert.match(ended.stderr, /cannot open audit log/, what);
+  }, { faults });
+  assert.ok(failures >= faults.length, `${failures} failures`);
+});
