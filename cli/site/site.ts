@@ -154,7 +154,18 @@ export async function startSite(
   const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
   tellExpiry(metrics.expiry, authorities, serving);
   const renew = createRenewal(
-    { dir, authorities, names, url, server, ownServing: ownServing !== undefined, clientCas, readCas, metrics },
+    {
+      dir,
+      authorities,
+      names,
+      url,
+      server,
+      serving,
+      ownServing: ownServing !== undefined,
+      clientCas,
+      readCas,
+      metrics,
+    },
     deps,
   );
   const running = opened.move();
@@ -214,6 +225,7 @@ function createRenewal(
     readonly names: ServingNames;
     readonly url: string;
     readonly server: Server;
+    readonly serving: ServingPair;
     readonly ownServing: boolean;
     readonly clientCas: ClientCas;
     readonly readCas: () => Promise<ClientCas>;
@@ -224,7 +236,7 @@ function createRenewal(
   const { dir, authorities, names, url, server } = site;
   const notAfter = endOf(authorities);
   let warnedAt = -Infinity;
-  let { clientCas } = site;
+  let { clientCas, serving: { certificatePem } } = site;
   return async () => {
     const cas = await site.readCas();
     if (cas.trusted !== clientCas.trusted || cas.issuers !== clientCas.issuers) {
@@ -238,8 +250,10 @@ function createRenewal(
       deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
     }
     if (!site.ownServing) {
-      const { serving, renewed } = await ensureServing(dir, authorities.serving, names, deps);
-      if (renewed !== undefined) {
+      const { serving } = await ensureServing(dir, authorities.serving, names, deps);
+      // It may have been made by a look that the disk cut off behind the last file.
+      if (serving.certificatePem !== certificatePem) {
+        ({ certificatePem } = serving);
         server.setServing(serving);
         tellServingExpiry(site.metrics.expiry, serving);
       }

@@ -1,0 +1,91 @@
+/**
+ * A disk that fails while a running site renews its serving certificate and its admin kubeconfig, at every system call in
+ * turn: it serves the certificate of before or the new one, and the next look makes on the disk what is missing there.
+ */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readdir, readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { connect } from "node:tls";
+import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { createFaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
+import { startOnDemand } from "./support/on_demand.ts";
+
+/** The certificate that a server shows, PEM without its frame; nobody looks whether it is valid at this time. */
+function shown(url: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { hostname: host, port } = new URL(url);
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false }, () => {
+    const { raw } = socket.getPeerCertificate();
+    socket.destroy();
+    resolve(Buffer.from(raw).toString("base64"));
+  });
+  socket.once("error", reject);
+  return promise;
+}
+
+const base64Of = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
+
+/** What is on the disk: undefined where two files do not belong together. */
+async function served(dataDir: string): Promise<string | undefined> {
+  const [certificate, key] = await Promise.all(
+    ["apiserver.crt", "apiserver.key"].map((name) => readFile(`${dataDir}/pki/${name}`, "utf8")),
+  );
+  return parseCredentialPair(certificate!, key!).ok ? base64Of(certificate!) : undefined;
+}
+
+async function admin(dataDir: string): Promise<CredentialPair> {
+  const config = parseKubeconfig(await readFile(`${dataDir}/admin.kubeconfig`, "utf8"), "admin.kubeconfig");
+  assert.ok(config.ok);
+  const user = config.value.users[0]!.user;
+  const pair = parseCredentialPair(user.clientCertificateData!, user.clientKeyData!.reveal());
+  assert.ok(pair.ok);
+  return pair.value;
+}
+
+for (
+  const { what: owned, needle } of [
+    { what: "serving pair", needle: "/data/pki" },
+    { what: "admin kubeconfig", needle: "admin.kubeconfig" },
+  ]
+) {
+  test(`a running site whose disk fails at every call in turn while it renews its ${owned} serves on, and the next look mends it`, async () => {
+    await using folder = await createTempFolder();
+    const disk = await createFaultyDisk(folder);
+    const dataDir = folder.join("data");
+    await using site = startOnDemand("renew_on_demand.ts", dataDir, disk);
+    const url = await site.said();
+    let [failures, halves] = [0, 0];
+    assert.equal(await site.tell("turn"), "done");
+    await tryEachCall(disk, needle, async ({ fault, what }) => {
+      const [before, adminBefore] = [await shown(url), await admin(dataDir)];
+      assert.equal(await served(dataDir), before);
+      const said = await site.tell("turn");
+      const hits = await disk.hits();
+      await disk.disarm();
+      const isDone = hits.length === 0 || fault.short === "harmless";
+      assert.match(said, isDone ? /^done$/ : /^failed cannot /, `${what}: ${hits}: ${said}`);
+      if (!isDone) failures++;
+      const after = await shown(url);
+      const left = await served(dataDir);
+      if (left === undefined) halves++;
+      // A pair that may not be on the disk is not served before it has been written again.
+      if (!isDone && needle === "/data/pki") assert.equal(after, before, what);
+      // Whole, old or new.
+      const adminAfter = await admin(dataDir);
+      if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
+      assert.equal(await site.tell("look"), "done", `after ${what}`);
+      const mended = await shown(url);
+      assert.notEqual(mended, before, `after ${what}`);
+      assert.equal(await served(dataDir), mended, `after ${what}`);
+      assert.notDeepEqual((await admin(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
+      const rest = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
+      assert.deepEqual(rest, [], `after ${what}`);
+    });
+    assert.ok(failures > 10, `${failures} failures`);
+    // Two files cannot be written at once: what is between them is no pair to whoever reads it.
+    if (needle === "/data/pki") assert.ok(halves > 0);
+  });
+}
