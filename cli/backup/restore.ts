@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
+import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { createRestoredDatabase } from "../../server/storage/restore.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
@@ -17,7 +17,7 @@ import type { BackupFile } from "./files.ts";
 import type { EtcdTarget } from "./etcd_target.ts";
 import { invalid, readBackup } from "./read.ts";
 import { type Swap, swapFolders } from "./swap.ts";
-import { ioError } from "./write.ts";
+import { ioError, removeRest } from "./write.ts";
 
 /** What a restore did. */
 export interface Restored {
@@ -65,8 +65,10 @@ export async function restoreBackup(
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
-    const { manifest, revision } = await build(archive, staging, now);
-    const objects = await readAgain(staging, manifest, revision, clock);
+    const { manifest, revision, objects } = await make(archive, staging, now, clock).catch((error: unknown) => {
+      // The storage speaks of a server that goes on; nothing does here.
+      throw isAppError(error, "io") ? ioError(`cannot restore into "${root}"`, error.cause ?? error) : error;
+    });
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
     if (etcd === undefined) {
       await putInPlace({ staging, root, replaced });
@@ -87,7 +89,7 @@ export async function restoreBackup(
     await restore.finish();
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
   } catch (error) {
-    await rm(staging, { recursive: true, force: true });
+    await removeRest(staging);
     throw ioError(`cannot restore into "${root}"`, error);
   }
 }
@@ -96,6 +98,11 @@ function takenError(root: string): AppError {
   return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
     hint: "choose another --data-dir, or put it aside with --force",
   });
+}
+
+async function make(archive: AsyncIterable<Uint8Array>, staging: string, now: Date, clock: Clock) {
+  const { manifest, revision } = await build(archive, staging, now);
+  return { manifest, revision, objects: await readAgain(staging, manifest, revision, clock) };
 }
 
 async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: Date) {
@@ -125,7 +132,18 @@ async function putInPlace(swap: Swap): Promise<void> {
   await giveTo(swap.staging, swap.root);
   await syncFolders(swap.staging);
   await swapFolders(swap);
-  await syncFolder(dirname(swap.root));
+  await syncFolder(dirname(swap.root)).catch((error: unknown) => {
+    throw unsureError(swap, error);
+  });
+}
+
+/** Everything is done, and nobody may say that nothing is. */
+function unsureError({ root, replaced }: Swap, cause: unknown): AppError {
+  const before = replaced === undefined ? "" : `; what was there before is in "${replaced}"`;
+  return new AppError("io", `cannot make sure that the disk keeps "${root}": ${messageOf(cause)}`, {
+    cause,
+    hint: `it is restored, but a power cut may take it back: look after the disk and run sync${before}`,
+  });
 }
 
 async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Promise<void> {

@@ -37,9 +37,14 @@ export async function writeBackup(
     if (manifest === undefined) throw invalid("it was not written to its end");
     return { manifest, size };
   } catch (error) {
-    await rm(unfinished, { force: true });
+    await removeRest(unfinished);
     throw error;
   }
+}
+
+/** After a failure, which is what is told; what cannot be removed either is removed by the next try. */
+export async function removeRest(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {});
 }
 
 async function writeSynced(
@@ -87,21 +92,34 @@ async function* hashed(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGene
 async function place(from: string, to: string, force: boolean): Promise<void> {
   try {
     if (force) await rename(from, to);
-    else await renameExclusive(from, to);
-    const folder = await open(dirname(to), "r");
-    await folder.sync();
-    await folder.close();
+    else await nameExclusively(from, to);
   } catch (error) {
     if (isCode(error, "EEXIST")) throw existsError(to);
     throw ioError(`cannot write backup "${to}"`, error);
   }
+  try {
+    await rm(from, { force: true });
+    await syncFolder(dirname(to));
+  } catch (error) {
+    // Under its name it would be in the way of the next try; what it has replaced is gone already.
+    if (!force) await removeRest(to);
+    throw ioError(`cannot write backup "${to}"`, error);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** A link fails where there is a file already; where a file system knows no links, nobody may make one meanwhile. */
-async function renameExclusive(from: string, to: string): Promise<void> {
+async function nameExclusively(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
-    await rm(from);
   } catch (error) {
     if (!["EPERM", "ENOTSUP", "ENOSYS"].some((code) => isCode(error, code))) throw error;
     if (await lstat(to).catch(() => undefined) !== undefined) throw existsError(to);
