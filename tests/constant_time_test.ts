@@ -91,7 +91,10 @@ for (
     { code: "first.reveal() != second.reveal()", isFound: true },
     { code: "users.find((user) => user.token === sent)", isFound: true },
     { code: "const sent = header.token.trim();\nstored === sent", isFound: true },
-    { code: "const text = given.reveal();\nconst half = text.slice(0, 8);\nswitch (half) { case stored: }", isFound: true },
+    {
+      code: "const text = given.reveal();\nconst half = text.slice(0, 8);\nswitch (half) { case stored: }",
+      isFound: true,
+    },
     { code: "const users = new Map();\nusers.get(token)", isFound: true },
     { code: "users.set(token.reveal(), user)", isFound: true },
     { code: "known.has(\n  bearerToken,\n)", isFound: true },

@@ -25,7 +25,8 @@ async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<r
   const real = LOOKUPS.flatMap(([owner, names]) =>
     names.map((name) => ({ owner, name, property: Object.getOwnPropertyDescriptor(owner, name)! }))
   );
-  const isPart = (value: unknown): boolean => typeof value === "string" && value.length >= 8 && value.match(secret) !== null;
+  const isPart = (value: unknown): boolean =>
+    typeof value === "string" && value.length >= 8 && value.match(secret) !== null;
   for (const { owner, name, property } of real) {
     const { value: method } = property;
     Object.defineProperty(owner, name, {
@@ -91,7 +92,10 @@ for (
       const last = isGuess ? "0" : "";
       const sent = isGuess ? token.slice(0, -1) + last : token;
       const expected = isGuess ? secret.slice(0, -1) + last : secret;
-      assert.deepEqual(await lookupsBy(expected, async () => assert.equal((await authenticate(sent)).kind, isGuess ? "none" : "user")), []);
+      assert.deepEqual(
+        await lookupsBy(expected, async () => assert.equal((await authenticate(sent)).kind, isGuess ? "none" : "user")),
+        [],
+      );
     });
   }
 }

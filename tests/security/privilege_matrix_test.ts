@@ -1,10 +1,11 @@
 /** Every way to write × everybody, against one table that a person can read. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { PLAIN_RESOURCES } from "../../server/registry/resources.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createCallers } from "../support/privilege/callers.ts";
+import { TOKEN_FILE_USER } from "../support/privilege/identities.ts";
 import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
 import { startSiteProcess } from "../support/site_process.ts";
@@ -12,7 +13,9 @@ import { createTempFolder } from "../support/temp.ts";
 
 test("tlsboot serve answers every write of everybody as tests/golden/privilege_matrix.txt says", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, [], "serve");
+  const tokens = folder.join("tokens.csv");
+  await writeFile(tokens, `${TOKEN_FILE_USER.token},${TOKEN_FILE_USER.username},1\n`, { mode: 0o600 });
+  await using site = await startSiteProcess(folder, ["--token-auth-file", tokens], "serve");
   const [caPem, caKeyPem] = await Promise.all(
     ["ca.crt", "ca.key"].map((name) => readFile(`${site.data}/pki/${name}`, "utf8")),
   );

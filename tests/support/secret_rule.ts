@@ -10,11 +10,13 @@ export interface SecretUse {
 /** Names that end so hold a secret. */
 const SECRET_NAME = /(?:^|[a-z_])(?:[tT]oken|[sS]ecret|[pP]assphrase|[pP]assword|[hH]mac|[bB]earer|[kK]eyPem)$/;
 /** Methods that answer the secret, or a part of it. */
-const PASSING = /^(?:trim|slice|subarray|substring|substr|toString|toLowerCase|toUpperCase|normalize|valueOf|at|charAt)$/;
+const PASSING =
+  /^(?:trim|slice|subarray|substring|substr|toString|toLowerCase|toUpperCase|normalize|valueOf|at|charAt)$/;
 /** Functions whose answer is what they are given, in other clothes. */
 const WRAPPING = /^(?:from|encode|decode|String|encodeBase64|encodeText)$/;
 /** Methods that stop at the first byte that differs; the secret is on either side. */
-const COMPARING = /^(?:includes|indexOf|lastIndexOf|startsWith|endsWith|equals|localeCompare|compare|is|isDeepStrictEqual)$/;
+const COMPARING =
+  /^(?:includes|indexOf|lastIndexOf|startsWith|endsWith|equals|localeCompare|compare|is|isDeepStrictEqual)$/;
 /** Methods of maps and sets: the secret is the key. */
 const KEYED = /^(?:get|has|set|add|delete)$/;
 

@@ -54,7 +54,7 @@ export async function createCallers(server: JudgedServer, identities = IDENTITIE
     );
   }
   return {
-    call: ({ name, credential }, { method, path, contentType, body, headers = {} }) =>
+    call: ({ name, credential, headers: own = {} }, { method, path, contentType, body, headers = {} }) =>
       new Promise((resolve, reject) => {
         const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
         const agent = agents.get(name);
@@ -68,6 +68,7 @@ export async function createCallers(server: JudgedServer, identities = IDENTITIE
           headers: {
             ...(text === undefined ? {} : { "content-type": contentType ?? "application/json" }),
             ...(credential.kind === "token" ? { authorization: `Bearer ${credential.token}` } : {}),
+            ...own,
             ...headers,
           },
         }, (response) => {

@@ -12,6 +12,8 @@ export interface Identity {
   /** Who that is, in the heading of the matrix. */
   readonly is: string;
   readonly credential: Credential;
+  /** What else it sends with each request. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A bootstrap token of the matrix: its Secret is made beforehand. */
@@ -63,6 +65,9 @@ const CONTROLLERS = {
   "sa:root": "root-ca-cert-publisher",
 } as const;
 
+/** A line of the token file that every judged server has; kube-apiserver's and ours read the same one. */
+export const TOKEN_FILE_USER = { token: "user-token", username: "tokenuser" } as const;
+
 const SERVICE_ACCOUNTS = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
 /** The one who may do everything, and prepares the objects. */
@@ -87,14 +92,23 @@ export const IDENTITIES: readonly Identity[] = [
   certified("appr2", "may update /approval, and approve for nobody", "appr2", []),
   certified("sign", "may update /status, and sign for example.com/a", "sign", []),
   certified("sign2", "may update /status, and sign for nobody", "sign2", []),
-  ...Object.entries(CONTROLLERS).map(([name, account]) =>
-    certified(
-      name,
-      `the service account kube-system/${account}`,
-      `system:serviceaccount:kube-system:${account}`,
-      SERVICE_ACCOUNTS,
-    )
-  ),
+  ...Object.entries(CONTROLLERS).map(([name, controller]) => account(name, controller)),
+  account("sa:appr", "tlsboot-approver", " with the rights of docs/rbac/approver.yaml"),
+  account("sa:sgn", "tlsboot-signer", " with those of docs/rbac/signer.yaml"),
+  {
+    name: "tokfile",
+    is: "a user of the token file, who may create and update ConfigMaps, and update Leases",
+    credential: { kind: "token", token: TOKEN_FILE_USER.token },
+  },
+  impersonating("imp", "may impersonate nsadm, and does", { "impersonate-user": "nsadm" }),
+  impersonating("impmas", "the same, who says that nsadm is in group system:masters", {
+    "impersonate-user": "nsadm",
+    "impersonate-group": "system:masters",
+  }),
+  impersonating("impnode", "the same, who says that it is the node n1", {
+    "impersonate-user": "system:node:n1",
+    "impersonate-group": "system:nodes",
+  }),
   certified("kcm", "the user system:kube-controller-manager", "system:kube-controller-manager", []),
   MASTERS,
 ];
@@ -102,6 +116,15 @@ export const IDENTITIES: readonly Identity[] = [
 function bearer(name: keyof typeof TOKENS, is: string): Identity {
   const { id, secret } = TOKENS[name];
   return { name, is, credential: { kind: "token", token: `${id}.${secret}` } };
+}
+
+function account(name: string, account: string, rights = ""): Identity {
+  const commonName = `system:serviceaccount:kube-system:${account}`;
+  return certified(name, `the service account kube-system/${account}${rights}`, commonName, SERVICE_ACCOUNTS);
+}
+
+function impersonating(name: string, is: string, headers: Readonly<Record<string, string>>): Identity {
+  return { ...certified(name, is, "imp", []), headers };
 }
 
 function certified(name: string, is: string, commonName: string, organizations: readonly string[]): Identity {

@@ -1,5 +1,6 @@
 /** Every way to write × everybody: which code each gets. Nothing is changed by asking: every request is a dry run. */
 import type { KubeObject } from "../../../core/kube/meta.ts";
+import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import type { Call, Callers, JudgedServer } from "./callers.ts";
 import { IDENTITIES } from "./identities.ts";
 import { collectionOf, type Route } from "./routes.ts";
@@ -19,6 +20,12 @@ interface Attempt {
   readonly verb: string;
   readonly call: Call;
 }
+
+/** What is no resource; most of it answers to any method, and nothing of it changes anything. */
+const PATHS: readonly string[] = [
+  ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
+  ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH],
+];
 
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
 
@@ -57,6 +64,12 @@ export async function judgeServer(
     const replies = await Promise.all(IDENTITIES.map((identity) => callers.call(identity, call)));
     rows.push({ route: route.key, label, verb, codes: replies.map(({ code }) => code) });
   }
+  for (const path of PATHS) {
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+      const replies = await Promise.all(IDENTITIES.map((identity) => callers.call(identity, { method, path })));
+      rows.push({ route: path, label: "", verb: method.toLowerCase(), codes: replies.map(({ code }) => code) });
+    }
+  }
   return rows;
 }
 
@@ -87,14 +100,20 @@ function attemptsAt(
     const again = place.object(nameIn(place, held));
     switch (verb) {
       case "update":
-        return [{
-          verb,
-          call: {
-            method: "PUT",
-            path: named(held),
-            body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
+        return [
+          {
+            verb,
+            call: {
+              method: "PUT",
+              path: named(held),
+              body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
+            },
           },
-        }];
+          // Of some kinds it makes what is not there, of the others it is 404 to whoever may.
+          ...(change !== undefined
+            ? []
+            : [{ verb: "update new", call: { method: "PUT", path: named(fresh), body: fresh } }]),
+        ];
       case "patch":
         return [
           {
@@ -154,8 +173,8 @@ export function formatMatrix(rows: readonly Row[]): string {
   const who = IDENTITIES.map(({ name, is }) => `  ${name.padEnd(width)} ${is}`).join("\n");
   return `Who may write what: the code of a dry run of each request.
 
-Objects that are there belong to the node n1 where they can belong to one, those that are made ("create", "apply new")
-to n3. Roles and bindings grant everything. No body is at fault.
+Objects that are there belong to the node n1 where they can belong to one, those that are made ("create", "apply new",
+"update new") to n3. Paths at the end are no resources and get no body. Roles and bindings grant everything. No body is at fault.
 - is 403, ? is 401.
 
 ${who}

@@ -85,25 +85,25 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
       .map((signer) =>
         place(signer, "certificates.k8s.io/v1", "CertificateSigningRequest", csr(signer), undefined, shortOf(signer))
       ),
-    "selfsubjectreviews.authentication.k8s.io": [place("", "authentication.k8s.io/v1", "SelfSubjectReview", {})],
+    "selfsubjectreviews.authentication.k8s.io": [review("authentication.k8s.io/v1", "SelfSubjectReview", {})],
     "tokenreviews.authentication.k8s.io": [
-      place("", "authentication.k8s.io/v1", "TokenReview", { spec: { token: "nobody-knows-me" } }),
+      review("authentication.k8s.io/v1", "TokenReview", { spec: { token: "nobody-knows-me" } }),
     ],
     "subjectaccessreviews.authorization.k8s.io": [
-      place("", "authorization.k8s.io/v1", "SubjectAccessReview", question),
+      review("authorization.k8s.io/v1", "SubjectAccessReview", question),
     ],
     "localsubjectaccessreviews.authorization.k8s.io": ["team", "kube-system"].map((namespace) =>
-      place(namespace, "authorization.k8s.io/v1", "LocalSubjectAccessReview", {
+      review("authorization.k8s.io/v1", "LocalSubjectAccessReview", {
         spec: { user: "root", resourceAttributes: { verb: "get", resource: "secrets", namespace } },
       }, namespace)
     ),
     "selfsubjectaccessreviews.authorization.k8s.io": [
-      place("", "authorization.k8s.io/v1", "SelfSubjectAccessReview", {
+      review("authorization.k8s.io/v1", "SelfSubjectAccessReview", {
         spec: { resourceAttributes: { verb: "get", resource: "secrets" } },
       }),
     ],
     "selfsubjectrulesreviews.authorization.k8s.io": [
-      place("", "authorization.k8s.io/v1", "SelfSubjectRulesReview", { spec: { namespace: "team" } }),
+      review("authorization.k8s.io/v1", "SelfSubjectRulesReview", { spec: { namespace: "team" } }),
     ],
   };
 }
@@ -139,11 +139,17 @@ function place(
     object: (name) => ({
       apiVersion,
       kind,
-      // Reviews take a name, too; nobody looks at it.
       metadata: { name: `${prefix}${name}`, ...(namespace === undefined ? {} : { namespace }) },
       ...(typeof content === "function" ? content(name) : content),
     }),
   };
+}
+
+/** A question, which has no name: some are refused with one. */
+function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Place {
+  const label = namespace ?? "";
+  const metadata = namespace === undefined ? {} : { namespace };
+  return { label, ...metadata, object: () => ({ apiVersion, kind, metadata, ...content }) };
 }
 
 /** CSRs of two signers lie in one place and must not have the same names. */

@@ -1,9 +1,11 @@
 /** What stands on a server before the matrix is asked for: rights, tokens, and an object of each resource. */
 import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { parseAllDocuments } from "yaml";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { buildRequest } from "../csr_builder.ts";
 import type { Callers, JudgedServer, Reply } from "./callers.ts";
-import { MASTERS, TOKEN_GROUP, TOKENS } from "./identities.ts";
+import { MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
 import { collectionOf, type Route } from "./routes.ts";
 
@@ -37,6 +39,13 @@ export async function createWorld(callers: Callers): Promise<void> {
   await clusterRole(callers, "appr2", [READS, subresource("approval")]);
   await clusterRole(callers, "sign", [READS, subresource("status"), signer("sign")]);
   await clusterRole(callers, "sign2", [READS, subresource("status")]);
+  const impersonated = { apiGroups: [""], resources: ["users"], resourceNames: ["nsadm"], verbs: ["impersonate"] };
+  await clusterRole(callers, "imp", [impersonated]);
+  const configMaps = { apiGroups: [""], resources: ["configmaps"], verbs: ["create", "update"] };
+  // Who may update alone makes no new object by it.
+  const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["update"] };
+  await clusterRole(callers, TOKEN_FILE_USER.username, [configMaps, leases]);
+  for (const name of ["approver", "signer"]) await applyDocument(callers, `docs/rbac/${name}.yaml`);
   const bootstrappers = { apiGroup: API_GROUP, kind: "Group", name: TOKEN_GROUP };
   await post(
     `${RBAC}/clusterrolebindings`,
@@ -48,6 +57,17 @@ export async function createWorld(callers: Callers): Promise<void> {
       type: "bootstrap.kubernetes.io/token",
       stringData: { "token-id": id, "token-secret": secret, ...data },
     });
+  }
+}
+
+/** What our own documents grant, as an operator applies it. */
+async function applyDocument(callers: Callers, path: string): Promise<void> {
+  for (const document of parseAllDocuments(await readFile(path, "utf8"))) {
+    const object = document.toJS() as KubeObject;
+    const { namespace } = object.metadata;
+    const root = object.kind === "ServiceAccount" ? "/api/v1" : RBAC;
+    const plural = `${object.kind?.toLowerCase()}s`;
+    await made(callers, `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`, object);
   }
 }
 
