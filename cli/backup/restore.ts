@@ -71,7 +71,11 @@ export async function restoreBackup(
     });
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
     if (etcd === undefined) {
-      await putInPlace({ staging, root, replaced });
+      const swap = { staging, root, replaced };
+      await putInPlace(swap);
+      await syncFolder(dirname(root)).catch((error: unknown) => {
+        throw unsureError(swap, error);
+      });
       return { manifest, revision, replaced, aside: [] };
     }
     const backup = createHash("sha256").update(formatManifest(manifest)).digest("hex");
@@ -85,6 +89,8 @@ export async function restoreBackup(
     } else {
       await turnToEtcd(staging, place);
       await putInPlace({ staging, root, replaced });
+      // Where it fails the marker stays, and the same call goes on.
+      await syncFolder(dirname(root));
     }
     await restore.finish();
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
@@ -132,9 +138,6 @@ async function putInPlace(swap: Swap): Promise<void> {
   await giveTo(swap.staging, swap.root);
   await syncFolders(swap.staging);
   await swapFolders(swap);
-  await syncFolder(dirname(swap.root)).catch((error: unknown) => {
-    throw unsureError(swap, error);
-  });
 }
 
 /** Everything is done, and nobody may say that nothing is. */
