@@ -45,6 +45,8 @@ const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
 const LONG = [
   "tests/interop/clock_test.ts",
+  "tests/interop/disk_fault_backup_test.ts",
+  "tests/interop/disk_fault_client_test.ts",
   "tests/interop/disk_fault_test.ts",
   "tests/interop/kubelet_rotation_test.ts",
   "tests/interop/soak_test.ts",

@@ -1,0 +1,90 @@
+/** A disk that fails under `bootstrap` and under what switches pairs, at every system call in turn: a node's files are whole always. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { runTlsboot } from "../support/child.ts";
+import { createTempFolder } from "../support/temp.ts";
+import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
+import { assertClearEnd } from "./support/faulty_site.ts";
+import { startOnDemand } from "./support/on_demand.ts";
+import { startSite } from "./support/site.ts";
+
+const HALF = "half of it";
+
+test("bootstrap on a disk that fails at every call in turn says so, and the next run succeeds", async () => {
+  await using site = await startSite({ args: ["--auto-approve"] });
+  const disk = await createFaultyDisk(site.folder);
+  let failures = 0;
+  await tryEachCall(disk, "/home-", async ({ fault, call, what }) => {
+    // A node of its own for each call: what is left of the one before must not matter.
+    const node = `n${FAULTS.indexOf(fault)}-${call}`;
+    const home = site.folder.join(`home-${node}`);
+    const args = [
+      ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", `${home}/kubeconfig`],
+      ...["--cert-dir", `${home}/pki`, "--hostname-override", node],
+    ];
+    const first = await runTlsboot(args, { env: disk.env });
+    if (first.code !== 0) {
+      failures++;
+      assert.notEqual(fault.short, "harmless", what);
+      assertClearEnd(first, `${what}: ${await disk.hits()}`);
+    }
+    await disk.disarm();
+    const second = await runTlsboot(args);
+    assert.equal(second.code, 0, second.stderr);
+    const combined = await readFile(`${home}/pki/kubelet-client-current.pem`, "utf8");
+    const pair = parseCredentialPair(combined, combined);
+    assert.ok(pair.ok, what);
+    assert.equal(pair.value.leaf.subject.commonName, `system:node:${node}`);
+  });
+  assert.ok(failures > 20, `${failures} failures`);
+});
+
+test("pairs and kubeconfigs on a disk that fails at every call in turn are the old ones or the new ones", async () => {
+  await using folder = await createTempFolder();
+  const disk = await createFaultyDisk(folder);
+  await using program = startOnDemand("update_on_demand.ts", folder.path, disk);
+  const read = {
+    pki: async () => {
+      const combined = await readFile(folder.join("pki", "kubelet-client-current.pem"), "utf8");
+      return commonNameOf(combined, combined);
+    },
+    pair: async () => {
+      const [certificate, key, combined] = await Promise.all(
+        ["tls.crt", "tls.key", "tls.pem"].map((name) => readFile(folder.join("pair", name), "utf8")),
+      );
+      assert.equal(combined, certificate! + key!);
+      return commonNameOf(certificate!, key!);
+    },
+    kubeconfig: async () => {
+      const text = await readFile(folder.join("kubeconfig"), "utf8");
+      return /-----END CERTIFICATE-----\n$/.test(text) ? text : HALF;
+    },
+  };
+  for (const [target, readNow] of Object.entries(read)) {
+    assert.match(await program.tell(`${target} first`), /done/);
+    // A file is written beside its place first, under a name that begins with a dot.
+    const needle = target === "kubeconfig" ? target : `${folder.path}/${target}`;
+    await tryEachCall(disk, needle, async ({ fault, call, what }) => {
+      const before = await readNow();
+      const name = `${target}-${FAULTS.indexOf(fault)}-${call}`;
+      const said = await program.tell(`${target} ${name}`);
+      const hits = await disk.hits();
+      const after = await readNow();
+      const isNew = after !== before;
+      if (target === "kubeconfig") assert.notEqual(after, HALF, `${what}: ${hits}`);
+      else assert.equal(after, isNew ? name : before);
+      if (!isNew) assert.match(said, /failed cannot /, `${what}: ${hits}`);
+      if (/failed/.test(said)) assert.doesNotMatch(said, /badly/);
+      await disk.disarm();
+      assert.match(await program.tell(`${target} ${name}-after`), /done/, `after ${what}: ${hits}`);
+      assert.notEqual(await readNow(), after);
+    });
+  }
+});
+
+function commonNameOf(certificatePem: string, keyPem: string): string {
+  const pair = parseCredentialPair(certificatePem, keyPem);
+  return pair.ok ? pair.value.leaf.subject.commonName ?? "" : pair.error;
+}
