@@ -1,10 +1,10 @@
 /** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
 import { parseDocument } from "yaml";
-import { messageOf } from "../../core/errors.ts";
 import { lookup } from "../../core/lookup.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/nearest.ts";
+import { describeYamlFault } from "../../core/yaml_fault.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The one version there is. */
@@ -23,9 +23,9 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
   const document = parseDocument(text);
   const origin = `config file "${path}"`;
   const broken = document.errors[0];
-  if (broken !== undefined) return { raw: {}, faults: [`${origin}: not YAML: ${firstLine(broken.message)}`] };
+  if (broken !== undefined) return { raw: {}, faults: [`${origin}: not YAML: ${describeYamlFault(broken)}`] };
   const read = contentOf(document);
-  if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${firstLine(read.error)}`] };
+  if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${read.error}`] };
   const content = read.value;
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     return { raw: {}, faults: [`${origin}: a mapping expected`] };
@@ -54,7 +54,7 @@ function contentOf(document: ReturnType<typeof parseDocument>): Result<unknown, 
   try {
     return ok(document.toJS({ maxAliasCount: 100 }));
   } catch (error) {
-    return err(messageOf(error));
+    return err(describeYamlFault(error));
   }
 }
 
@@ -68,8 +68,4 @@ function textsOf(value: unknown): readonly string[] | undefined {
   const texts = items.map((item) => ["string", "number", "boolean"].includes(typeof item) ? String(item) : undefined);
   const given = texts.filter((text) => text !== undefined);
   return given.length === texts.length ? given : undefined;
-}
-
-function firstLine(text: string): string {
-  return (text.split("\n")[0] ?? text).replace(/:$/, "");
 }

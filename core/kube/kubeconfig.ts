@@ -6,6 +6,7 @@ import { parseDocument, stringify } from "yaml";
 import { Secret } from "../brand.ts";
 import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
 import { err, ok, type Result } from "../result.ts";
+import { describeYamlFault } from "../yaml_fault.ts";
 
 /** Where the server is and how its certificate is checked. */
 export interface KubeconfigCluster {
@@ -145,18 +146,14 @@ function parseYaml(text: string): unknown {
     customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),
   });
   const fault = document.errors[0];
-  if (fault !== undefined) throw new ShapeError(`not YAML: ${firstLine(fault.message)}`);
+  if (fault !== undefined) throw new ShapeError(`not YAML: ${describeYamlFault(fault)}`);
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     // An alias without its anchor, or aliases that multiply beyond measure.
-    if (error instanceof ReferenceError) throw new ShapeError(`not YAML: ${firstLine(error.message)}`);
+    if (error instanceof ReferenceError) throw new ShapeError(`not YAML: ${describeYamlFault(error)}`);
     throw error;
   }
-}
-
-function firstLine(text: string): string {
-  return (text.split("\n")[0] ?? text).replace(/:$/, "");
 }
 
 function decodeKubeconfig(value: unknown): Kubeconfig {

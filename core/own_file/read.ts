@@ -1,7 +1,7 @@
 /** Reads the text of one of our own YAML files: version, kind, and a shape. */
 import { parseDocument } from "yaml";
-import { messageOf } from "../errors.ts";
 import { err, ok, type Result } from "../result.ts";
+import { describeYamlFault } from "../yaml_fault.ts";
 import type { Shape } from "./shapes.ts";
 
 /** The one version there is. */
@@ -33,10 +33,10 @@ export function readOwnFile<T>(
 function contentOf(text: string): Result<unknown, string> {
   const document = parseDocument(text);
   const broken = document.errors[0];
-  if (broken !== undefined) return err(`not YAML: ${broken.message.split("\n")[0]!}`);
+  if (broken !== undefined) return err(`not YAML: ${describeYamlFault(broken)}`);
   try {
     return ok(document.toJS({ maxAliasCount: MAX_ALIASES }));
   } catch (error) {
-    return err(`not YAML: ${messageOf(error)}`);
+    return err(`not YAML: ${describeYamlFault(error)}`);
   }
 }

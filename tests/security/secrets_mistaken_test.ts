@@ -1,0 +1,91 @@
+/** A file that holds a secret and is not what it should be: no command quotes it when it says so. */
+import { writeFile } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createSecretRun } from "../support/secret_search.ts";
+import { createTempFolder } from "../support/temp.ts";
+
+const SECRET = "otter-Velvet_lantern_Quarry27";
+
+/** Commands with FILE where somebody could name the wrong one. */
+const TAKING_FILES: readonly string[] = [
+  "inspect FILE",
+  "version --config FILE",
+  "get csr --kubeconfig FILE",
+  "sign FILE --data-dir data",
+  "sign --data-dir FILE x.csr",
+  "approver explain FILE --policy kubelet-serving",
+  "approver explain x.csr --policy FILE",
+  "approver explain x.csr --policy kubelet-serving --inventory FILE",
+  "approver fixtures FILE --policy kubelet-serving",
+  "approver --kubeconfig FILE",
+  "approver --kubeconfig data/admin.kubeconfig --policy FILE",
+  "approver --kubeconfig data/admin.kubeconfig --policy kubelet-serving --inventory FILE",
+  "signer --check FILE",
+  "signer --kubeconfig FILE --cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file data/pki/ca.key",
+  "signer --kubeconfig data/admin.kubeconfig --cluster-signing-cert-file FILE --cluster-signing-key-file FILE",
+  "signer --kubeconfig data/admin.kubeconfig --cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file FILE",
+  "signer --kubeconfig data/admin.kubeconfig --cluster-signing-cert-file data/pki/ca.crt --signing-key-command FILE",
+  "signer --kubeconfig data/admin.kubeconfig --signer-name example.com/a --profile FILE",
+  "serve --data-dir data --secure-port 0 --audit-policy-file FILE --audit-log-path audit.log",
+  "serve --data-dir data --secure-port 0 --client-ca-file FILE",
+  "serve --data-dir data --secure-port 0 --tls-cert-file FILE --tls-private-key-file FILE",
+  "serve --data-dir data --secure-port 0 --tls-cert-file data/pki/ca.crt --tls-private-key-file FILE",
+  "ca init --data-dir other --import-cert FILE --import-key FILE",
+  "ca init --data-dir other --import-cert data/pki/ca.crt --import-key FILE",
+  "request --kubeconfig data/admin.kubeconfig --signer-name a.b/c --dns a.example.com --out out --key FILE",
+  "bootstrap --bootstrap-kubeconfig FILE --kubeconfig k --cert-dir c --hostname-override n1",
+  "bootstrap --bootstrap-kubeconfig data/bootstrap.kubeconfig --kubeconfig FILE --cert-dir c --hostname-override n1",
+  "kubeconfig admin --data-dir data --out FILE",
+  "kubeconfig bootstrap --server https://127.0.0.1:1 --certificate-authority FILE --token-file FILE --out out.kubeconfig",
+  "token list --kubeconfig FILE",
+];
+
+/** Secrets in files that are not what they should be. */
+const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
+  "a bare line": (secret) => `${secret}\n`,
+  "a broken mapping": (secret) => `apiVersion: v1\nkind: {Config: ${secret}\n`,
+  "a line behind a document": (secret) => `{apiVersion: v1}\n${secret}\n`,
+  "an alias": (secret) => `apiVersion: *${secret.replace(/\W/g, "_")}\n`,
+  "a tag": (secret) => `apiVersion: !${secret.replace(/\W/g, "_")} v1\n`,
+  "a directive": (secret) => `%${secret}\n---\na: 1\n`,
+  "a quote without end": (secret) => `token: "${secret}\nb: 1\n`,
+  "a value of another kind": (secret) =>
+    `users: ${secret}\nclusters: [${secret}]\nrules: {a: ${secret}}\ntoken: ${secret}\n`,
+  "a certificate request": (secret) => `-----BEGIN CERTIFICATE REQUEST-----\n${secret}\n`,
+  "a private key": (secret) => `-----BEGIN PRIVATE KEY-----\n${btoa(secret)}\n-----END PRIVATE KEY-----\n`,
+  "a certificate": (secret) => `-----BEGIN CERTIFICATE-----\n${secret}\n-----END CERTIFICATE-----\n`,
+  "a kubeconfig": (secret) => kubeconfigOf(`token: ${JSON.stringify(`${secret}\u0001\u00e9\u{1f511}`)}`),
+  "a kubeconfig with a key": (secret) =>
+    kubeconfigOf(`client-certificate-data: ${btoa(secret)}, client-key-data: ${btoa(secret)}`),
+  "a kubeconfig with what is no base64": (secret) => kubeconfigOf(`client-key-data: "%${secret}"`),
+  "a kubeconfig with a password": (secret) => kubeconfigOf(`username: u, password: "${secret}"`),
+};
+
+function kubeconfigOf(user: string): string {
+  return `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {${user}}}]
+current-context: c
+`;
+}
+
+for (const [what, textOf] of Object.entries(MISTAKEN)) {
+  test(`no command tells the secret in ${what} that it takes for something else`, async () => {
+    await using folder = await createTempFolder();
+    const run = createSecretRun(folder.path);
+    const within = { isWithin: true };
+    run.know("the secret", SECRET);
+    await run.succeeds("ca init --data-dir data", within);
+    await run.succeeds("kubeconfig admin --data-dir data", within);
+    await run.succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1", within);
+    for (const words of TAKING_FILES) {
+      await writeFile(folder.join("FILE"), textOf(SECRET), { mode: 0o600 });
+      // A role that starts all the same is stopped: it has tried by then.
+      await run.tlsboot(words, { ...within, timeoutMs: 300 });
+    }
+    assert.deepEqual(run.found(), []);
+  });
+}

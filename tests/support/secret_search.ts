@@ -1,0 +1,188 @@
+/** Looks for the secrets of a run in what the run told: each secret in each form that it could have. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createPrivateKey } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { decryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { type Finished, type Running, runTlsboot, startTlsboot } from "./child.ts";
+import { runCaptured } from "./run_captured.ts";
+
+/** A secret, and where it came from. */
+export interface Known {
+  readonly name: string;
+  readonly value: Value;
+}
+
+/** Text, or bytes. */
+export type Value = string | Buffer;
+
+/** Something that was told, and by whom. */
+export interface Told {
+  readonly where: string;
+  readonly text: string;
+}
+
+/** No shorter piece of a secret counts; whoever has twelve characters has not got them by chance. */
+export const PIECE = 12;
+
+/** The forms of a secret: as it is, base64 at each of its three offsets, hexadecimal, in URLs, in JSON. */
+export function formsOf(value: Value): readonly string[] {
+  const bytes = typeof value === "string" ? Buffer.from(value, "utf8") : value;
+  const base64 = [0, 1, 2].flatMap((skip) => {
+    const cut = bytes.subarray(skip, bytes.length - ((bytes.length - skip) % 3));
+    return [cut.toString("base64"), cut.toString("base64url")];
+  });
+  const hex = bytes.toString("hex");
+  const text = typeof value === "string" ? [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)] : [];
+  return [...text, ...base64, hex, hex.toUpperCase()];
+}
+
+/** Pieces of a form that would give it away: overlapping, so that any long run of it holds one. */
+function piecesOf(form: string): readonly string[] {
+  if (form.length <= PIECE) return [form];
+  const pieces: string[] = [];
+  for (let at = 0; at + PIECE <= form.length; at++) pieces.push(form.slice(at, at + PIECE));
+  return pieces;
+}
+
+/**
+ * The private parts of the keys in a text, each as its bytes and as it stands in PEM: around it stands the public key,
+ * which may be told.
+ */
+function privateParts(text: string): readonly Value[] {
+  const blocks = text.match(/-----BEGIN (?:EC )?PRIVATE KEY-----[^-]*-----END (?:EC )?PRIVATE KEY-----/g) ?? [];
+  return blocks.flatMap((pem) => {
+    const der = Buffer.from(pem.replace(/-----[^-]*-----/g, ""), "base64");
+    const scalar = Buffer.from(createPrivateKey(pem).export({ format: "jwk" }).d ?? "", "base64url");
+    const at = der.indexOf(scalar);
+    assert.ok(scalar.length > 0 && at > 0, "a key that has no private scalar");
+    const first = Math.ceil(at / 3) * 3;
+    const inPem = der.subarray(first, first + Math.floor((at + scalar.length - first) / 3) * 3).toString("base64");
+    return [scalar, inPem];
+  });
+}
+
+/** Every piece of each secret, with the secret's name. */
+function indexOf(secrets: readonly Known[]): ReadonlyMap<string, string> {
+  const index = new Map<string, string>();
+  for (const { name, value } of secrets) {
+    for (const form of formsOf(value)) for (const piece of piecesOf(form)) index.set(piece, name);
+  }
+  return index;
+}
+
+/** Where secrets stand, with what stands before them. */
+export function findSecrets(told: readonly Told[], secrets: readonly Known[]): readonly string[] {
+  const index = indexOf(secrets);
+  const found = new Map<string, string>();
+  for (const { where, text } of told) {
+    for (let at = 0; at + PIECE <= text.length; at++) {
+      const name = index.get(text.slice(at, at + PIECE));
+      const place = `${name} in ${where}`;
+      if (name !== undefined && !found.has(place)) found.set(place, text.slice(Math.max(0, at - 80), at));
+    }
+  }
+  return [...found].map(([place, before]) => `${place}, behind: ${before}`);
+}
+
+/** What may be said of a command of a run. */
+export interface CommandOptions {
+  /** What was asked for may be a secret; everything else may not. */
+  readonly isAnswerSecret?: boolean;
+  readonly stdin?: string;
+  /** Runs in the process of the test, which is faster. */
+  readonly isWithin?: boolean;
+  /** Until it is interrupted, if it runs in the process of the test. */
+  readonly timeoutMs?: number;
+}
+
+/** Commands at the highest verbosity in one folder, what they told, and the secrets that they must not tell. */
+export interface SecretRun {
+  tell(where: string, text: string): void;
+  toldBy(where: string): string;
+  know(name: string, value: Value): void;
+  succeeds(words: string, options?: CommandOptions): Promise<string>;
+  fails(words: string, options?: CommandOptions): Promise<string>;
+  tlsboot(words: string, options?: CommandOptions): Promise<Finished>;
+  /** Starts a server or a role; what it tells is heard when it is ended by `end`. */
+  start(words: string): Running;
+  end(running: Running): Promise<Finished>;
+  /** Knows the keys in all files of the folder, those under the passphrase too; answers how many. */
+  knowKeys(passphrase: string): Promise<number>;
+  /** Every place where a secret was told. */
+  found(): readonly string[];
+}
+
+/** Makes one. */
+export function createSecretRun(cwd: string): SecretRun {
+  const told: Told[] = [];
+  const secrets: Known[] = [];
+  const started = new Map<Running, string>();
+  const tell = (where: string, text: string): void => void told.push({ where, text });
+  const know = (name: string, value: Value): void => void secrets.push({ name, value });
+
+  async function tlsboot(words: string, options: CommandOptions = {}): Promise<Finished> {
+    const { isAnswerSecret = false, stdin = "", isWithin = false, timeoutMs = 60_000 } = options;
+    const args = [...words.split(" "), "--debug"];
+    const finished = isWithin
+      ? await runCaptured(
+        args,
+        { cwd, stdin, clock: createSystemClock(), random: createSystemRandom() },
+        AbortSignal.timeout(timeoutMs),
+      )
+      : await runTlsboot(args, { cwd, stdin });
+    tell(`stderr of ${words}`, finished.stderr);
+    if (!isAnswerSecret) tell(`stdout of ${words}`, finished.stdout);
+    return finished;
+  }
+
+  return {
+    tell,
+    know,
+    tlsboot,
+    toldBy: (where) => told.filter((one) => one.where === where).map(({ text }) => text).join("\n"),
+    async succeeds(words, options) {
+      const { code, stdout, stderr } = await tlsboot(words, options);
+      assert.equal(code, 0, `${words}: ${stderr}`);
+      return stdout;
+    },
+    async fails(words, options) {
+      const { code, stderr } = await tlsboot(words, options);
+      assert.notEqual(code, 0, words);
+      return stderr;
+    },
+    start(words) {
+      const running = startTlsboot([...words.split(" "), "--debug"], { cwd });
+      started.set(running, words);
+      return running;
+    },
+    async end(running) {
+      running.kill("SIGTERM");
+      const finished = await running.finished();
+      tell(`stdout of ${started.get(running)}`, finished.stdout);
+      tell(`stderr of ${started.get(running)}`, finished.stderr);
+      return finished;
+    },
+    async knowKeys(passphrase) {
+      const before = secrets.length;
+      for (const path of await filesBelow(cwd)) {
+        const text = await readFile(path, "latin1");
+        const config = /kubeconfig$/.test(path) ? parseKubeconfig(text, path) : undefined;
+        const embedded = config?.ok === true ? config.value.users[0]?.user.clientKeyData?.reveal() ?? "" : "";
+        const opened = text.startsWith("-----BEGIN ENCRYPTED") ? await decryptPrivateKey(text, passphrase) : undefined;
+        const underPassphrase = opened?.ok === true ? opened.value : "";
+        for (const value of privateParts(text + embedded + underPassphrase)) know(`a key in ${path}`, value);
+      }
+      return secrets.length - before;
+    },
+    found: () => findSecrets(told, secrets),
+  };
+}
+
+async function filesBelow(root: string): Promise<readonly string[]> {
+  const entries = await readdir(root, { withFileTypes: true, recursive: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
