@@ -29,6 +29,13 @@ test("joinTargetOf() has the server and the hash of each CA", async () => {
 for (
   const { name, kubeconfig, want } of [
     { name: "nothing", kubeconfig: "", want: /names no server/ },
+    ...["https://a$(id)", "https://a;id", "https://a/\nid", "https://a`id`:1", "https://a/$(id)", "http://a"].map((
+      server,
+    ) => ({
+      name: `a server that a shell would read: ${JSON.stringify(server)}`,
+      kubeconfig: clusterInfoKubeconfig({ server, caPem: "" }),
+      want: /names no server/,
+    })),
     { name: "no CA", kubeconfig: clusterInfoKubeconfig({ server: "https://a", caPem: "" }), want: /the CA in/ },
     { name: "something else", kubeconfig: "a: [", want: /cannot parse/ },
   ]
