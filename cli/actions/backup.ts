@@ -15,6 +15,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../site/data_dir.ts";
 import { DATA_FORMAT } from "../site/data_format.ts";
@@ -56,7 +57,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
     settings.force,
   );
   const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
-  io.stdout.write(`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
+  io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
   warnOfLeftOut(leftOut, io);
   if (reduced.length > 0) {
     warn(`in it without the fields that tlsboot does not know, if they have any: ${describeLeftOut(reduced)}`, io);
@@ -79,7 +80,7 @@ async function verify(
       throw ioError(`cannot read backup "${name}"`, error);
     });
   io.stdout.write(
-    `good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
+    line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,
   );
   const { leftOut = [] } = manifest;

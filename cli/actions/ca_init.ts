@@ -14,6 +14,7 @@ import type { Input } from "../framework/command.ts";
 import { flagName } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { line, oneLine } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
 import { constraintsText } from "./constraints_text.ts";
 
@@ -51,7 +52,8 @@ async function make({ settings }: CaInitInput, deps: AuthorityDeps, io: Io): Pro
   }
   for (const purpose of split ? ["serving", ...SPLIT_PURPOSES] as const : ["serving"] as const) {
     const { certificate, key } = authorityPaths(dataDir, purpose);
-    io.stdout.write(`certificate: ${certificate}\n${deps.keys.hasProgram ? "" : `key: ${key}\n`}`);
+    io.stdout.write(line`certificate: ${certificate}\n`);
+    if (!deps.keys.hasProgram) io.stdout.write(line`key: ${key}\n`);
   }
 }
 
@@ -102,7 +104,7 @@ async function takeOver({ settings, origins }: CaInitInput, deps: AuthorityDeps,
       ]
     ),
   ];
-  io.stdout.write(`${lines.join("\n")}\n`);
+  io.stdout.write(`${lines.map(oneLine).join("\n")}\n`);
 }
 
 /** The key as it was given, or under a passphrase; none where a program holds it. */

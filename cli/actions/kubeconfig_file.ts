@@ -7,6 +7,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import { authorityPaths } from "../authority/layout.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../site/data_dir.ts";
 
 /** The settings that both commands share. */
@@ -88,5 +89,5 @@ export async function writeKubeconfig(
   const path = settings.out ?? defaultPath;
   const target = resolve(io.cwd, path);
   await files.writeAtomic(target, text, SECRET_MODE);
-  io.stdout.write(`${path}\n`);
+  io.stdout.write(line`${path}\n`);
 }

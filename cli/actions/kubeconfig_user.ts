@@ -20,6 +20,7 @@ import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
+import { line } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { APPROVE, decideOne } from "./decide.ts";
 import { checkServer } from "./kubeconfig_file.ts";
@@ -73,12 +74,12 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     return EXIT.done;
   }
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept that nobody asked to keep");
-  io.stdout.write(`${shownPath}\n`);
+  io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
-  io.stderr.write(`${name} is let in until ${until}: kubectl --kubeconfig ${shownPath} auth whoami\n`);
+  io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shownPath} auth whoami\n`);
   if (isLoopback(cluster.server)) {
     io.stderr.write(
-      `the file names ${cluster.server}, which only this machine reaches: give --server for another one\n`,
+      line`the file names ${cluster.server}, which only this machine reaches: give --server for another one\n`,
     );
   }
   const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });

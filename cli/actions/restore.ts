@@ -17,6 +17,7 @@ import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
+import { line } from "../output/escape.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../site/data_dir.ts";
 import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
@@ -63,11 +64,11 @@ function tell(
   const show = (at: string) => displayPath(at, io.cwd);
   const { createdAt, objects, leftOut = [] } = manifest;
   const where = prefix === undefined
-    ? `${objects} objects as of ${createdAt}; resource versions go on from ${revision}`
-    : `${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
-  io.stdout.write(`${show(root)}: ${where}\n`);
-  if (replaced !== undefined) io.stdout.write(`what was there before is in ${show(replaced)}\n`);
-  for (const place of aside) io.stdout.write(`what was in etcd before is there below ${place}/\n`);
+    ? line`${objects} objects as of ${createdAt}; resource versions go on from ${revision}`
+    : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
+  io.stdout.write(line`${show(root)}: ${where}\n`);
+  if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
+  for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
   if (leftOut.length > 0) warn(`was not in the backup: ${describeLeftOut(leftOut)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(

@@ -22,6 +22,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
+import { line } from "../output/escape.ts";
 import { FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
 import { openOfflineCa } from "../site/offline_ca.ts";
 import { openSignerProfiles } from "../site/signer_profiles.ts";
@@ -60,7 +61,7 @@ export async function run(input: Input<SignFlags>, io: Io, signal: AbortSignal):
       if (target === undefined) io.stdout.write(pem);
       else {
         await writeCertificate(target, pem, settings.force, files);
-        io.stdout.write(`${displayPath(target, io.cwd)}\n`);
+        io.stdout.write(line`${displayPath(target, io.cwd)}\n`);
       }
     } catch (error) {
       signal.throwIfAborted();

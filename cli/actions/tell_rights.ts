@@ -17,12 +17,14 @@ export interface RightsContext {
 export function tellRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
   const { name, settings, shownPath, io } = context;
   if (status === undefined) {
-    io.stderr.write(`see what ${name} may do: kubectl --kubeconfig ${shownPath} auth can-i --list\n`);
+    io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shownPath} auth can-i --list\n`);
     return;
   }
   const rights = describeRights(status);
   if (rights.length > 0) {
-    io.stderr.write(`${name} may, in the namespace default:\n${rights.map((right) => line`  ${right}\n`).join("")}`);
+    io.stderr.write(
+      line`${name} may, in the namespace default:\n` + rights.map((right) => line`  ${right}\n`).join(""),
+    );
     return;
   }
   const admin = quote(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));

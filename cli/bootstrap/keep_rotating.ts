@@ -13,6 +13,7 @@ import { servingTemplate, servingUsages } from "../../core/bootstrap/serving.ts"
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
+import { line } from "../output/escape.ts";
 import type { Machine } from "./machine.ts";
 import { describeProgress } from "./progress_text.ts";
 import { readServingNames } from "./serving_names.ts";
@@ -101,7 +102,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
       connect: () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: client, files, connect }),
       onProgress: (event) => {
         // People approve these, so somebody has to be told.
-        if (event.kind === "submitted") io.stderr.write(`${describeProgress(event, io.cwd)}\n`);
+        if (event.kind === "submitted") io.stderr.write(line`${describeProgress(event, io.cwd) ?? ""}\n`);
       },
     }),
     clock,

@@ -57,10 +57,12 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   const format = Number(value["format"]);
   if (format !== BACKUP_FORMAT) return err(`it has format ${format}, this program knows ${BACKUP_FORMAT}`);
   const manifest = value as object as BackupManifest;
+  if (!Number.isSafeInteger(manifest.dataFormat)) return err("its manifest is not complete");
   if (manifest.dataFormat > dataFormat) {
     return err(`its data directory has format ${manifest.dataFormat}, this program knows ${dataFormat}`);
   }
-  const isWhole = Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
+  const isTold = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
+  const isWhole = isTold && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
     Array.isArray(manifest.parts) && parseLeftOut(manifest.leftOut).ok;
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }

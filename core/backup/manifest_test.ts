@@ -27,6 +27,16 @@ for (
       formatManifest(manifest).replace('"format": 1', '"format": 2'),
       /format 2, this program knows 1/,
     ],
+    [
+      "a data directory without a number",
+      formatManifest(manifest).replace('"dataFormat": 1', '"dataFormat": "x"'),
+      /not/,
+    ],
+    [
+      "a time that is no text",
+      formatManifest(manifest).replace('"createdAt": "', '"createdAt": 1, "x": "'),
+      /not complete/,
+    ],
     ["a newer data directory", formatManifest({ ...manifest, dataFormat: 2 }), /data directory has format 2/],
     [
       "no number of what is left out",

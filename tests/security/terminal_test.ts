@@ -5,21 +5,30 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { Secret } from "../../core/brand.ts";
-import { buildCsr, sharedKey } from "../support/csr_builder.ts";
-import { type FakeAnswer, type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";
+import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
+import type { Clock } from "../../core/ports.ts";
+import { sharedKey } from "../support/csr_builder.ts";
+import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import {
+  createHostileObjects,
+  HOSTILE_SERVERS,
+  hostileAnswer,
+  type HostileObjects,
+  refusal,
+} from "../support/hostile_api.ts";
+import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
 import { assertShown, findObeyed, FORGING, HOSTILE } from "../support/hostile_text.ts";
-import { base64Of } from "../support/issuing_ca.ts";
-import { runCaptured } from "../support/run_captured.ts";
+import { createImpatientClock } from "../support/impatient_clock.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
 
 let folder: TempFolder;
 let api: FakeApi;
-let csr: KubeObject;
-let token: KubeObject;
+let objects: HostileObjects;
 
 before(async () => {
   folder = await createTempFolder();
@@ -31,139 +40,39 @@ before(async () => {
     currentContext: FORGING,
   };
   await writeFile(folder.join("admin.kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
-  const key = await sharedKey();
-  const certificate = await api.ca.issue({
-    subject: { commonName: FORGING, organizations: [HOSTILE] },
-    publicKeyDer: key.publicKeyDer(),
-  });
-  await writeFile(folder.join("hostile.crt"), certificate);
-  const built = await buildCsr({
-    name: FORGING,
-    signerName: HOSTILE,
-    usages: [FORGING],
-    commonName: FORGING,
-    organizations: [HOSTILE, FORGING],
-    emailAddresses: ["a@b.example"],
-    username: FORGING,
-    groups: [HOSTILE, FORGING],
-    metadata: { name: FORGING, labels: { [HOSTILE]: FORGING }, annotations: { [FORGING]: HOSTILE }, uid: "u" },
-    conditions: [{
-      type: "Approved",
-      status: "True",
-      reason: FORGING,
-      message: FORGING,
-      lastUpdateTime: "2026-01-01T00:00:00Z",
-      lastTransitionTime: "2026-01-01T00:00:00Z",
-    }],
-    certificate: base64Of(certificate),
-  });
-  csr = { ...built, metadata: { ...built.metadata, resourceVersion: "7", creationTimestamp: "2026-01-01T00:00:00Z" } };
-  await writeFile(folder.join("csr.yaml"), JSON.stringify(csr));
-  token = {
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name: "bootstrap-token-abcdef", namespace: "kube-system" },
-    type: "bootstrap.kubernetes.io/token",
-    data: {
-      "token-id": base64Of("abcdef"),
-      "token-secret": base64Of("0123456789abcdef"),
-      description: base64Of(FORGING),
-      expiration: base64Of(FORGING),
-      [`usage-bootstrap-${HOSTILE}`]: base64Of("true"),
-      "auth-extra-groups": base64Of(FORGING),
-    },
-  } as KubeObject;
+  objects = await createHostileObjects(api.ca);
+  await writeFile(folder.join("hostile.crt"), objects.certificate);
+  await writeFile(folder.join("csr.yaml"), JSON.stringify(objects.csr));
+  for (const [name, commonName] of [["ca", "ca"], ["hostile_ca", FORGING]] as const) {
+    const ca = await createSigningCa({ commonName });
+    await writeFile(folder.join(`${name}.crt`), ca.certificatePem);
+    await writeFile(folder.join(`${name}.key`), ca.keyPem, { mode: 0o600 });
+  }
+  await writeHostileArchives(folder);
 });
 after(async () => {
   await api[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
-/** Headers take no ASCII controls, but those above; ESC [ is one character there. */
-const WARNING = '299 - "x\x9b31mevil\xad"';
-
-/** A server that answers everything, with hostile text wherever text can be. */
-function hostileAnswer({ method, path, headers }: FakeRequest): FakeAnswer {
-  const respond = (body: unknown): FakeAnswer => ({ status: 200, headers: { warning: WARNING }, body });
-  if (path.includes("/events")) {
-    const event = {
-      metadata: { name: "e", namespace: "default" },
-      involvedObject: { name: FORGING, kind: "CertificateSigningRequest" },
-      type: FORGING,
-      reason: FORGING,
-      message: FORGING,
-      source: { component: FORGING },
-      lastTimestamp: "2026-01-01T00:00:00Z",
-    };
-    return respond({ kind: "EventList", apiVersion: "v1", metadata: {}, items: [event] });
-  }
-  if (path.includes("/secrets")) {
-    return respond({ kind: "SecretList", apiVersion: "v1", metadata: {}, items: [token] });
-  }
-  if (path.endsWith("/nodes")) return respond({ kind: "NodeList", apiVersion: "v1", metadata: {}, items: [] });
-  if (path.endsWith("/version")) return respond({ gitVersion: HOSTILE, major: "1", minor: "37" });
-  const wantsTable = String(headers.accept).includes("as=Table");
-  if (method === "GET" && wantsTable) {
-    const columns = [{ name: FORGING, type: "string" }, { name: HOSTILE, type: "string" }];
-    const rows = [{ cells: [FORGING, HOSTILE], object: { metadata: csr.metadata } }, {
-      cells: [{ [HOSTILE]: FORGING }, null],
-      object: { metadata: csr.metadata },
-    }];
-    return respond({
-      kind: "Table",
-      apiVersion: "meta.k8s.io/v1",
-      metadata: { resourceVersion: "7" },
-      columnDefinitions: columns,
-      rows,
-    });
-  }
-  if (method === "GET" && path.endsWith("certificatesigningrequests")) {
-    const metadata = { resourceVersion: "7" };
-    return respond({
-      kind: "CertificateSigningRequestList",
-      apiVersion: "certificates.k8s.io/v1",
-      metadata,
-      items: [csr],
-    });
-  }
-  return respond(csr);
+/** A command that asks a server. */
+interface Asking {
+  readonly args: readonly string[] | (() => readonly string[]);
+  /** What it prints off a terminal is data for programs, as it is. */
+  readonly isData?: boolean;
+  /** It may ask for ever, and is interrupted when it has asked often. */
+  readonly isEndless?: boolean;
 }
 
-/** A server whose every answer is a refusal. */
-function refusal(code: number): () => FakeAnswer {
-  const details = { name: HOSTILE, kind: FORGING, causes: [{ reason: HOSTILE, message: FORGING, field: HOSTILE }] };
-  const reason = code === 401 ? "Unauthorized" : code === 403 ? "Forbidden" : HOSTILE;
-  return () => ({
-    status: code,
-    headers: { warning: WARNING },
-    body: {
-      kind: "Status",
-      apiVersion: "v1",
-      metadata: {},
-      status: "Failure",
-      message: FORGING,
-      reason,
-      details,
-      code,
-    },
-  });
-}
+const REQUEST = ["request", "--signer-name", "example.com/a", "--subject", "CN=a", "--out"];
+const BOOTSTRAP = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+const SIGNER = ["signer", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
+/** Without election they ask for requests at once. */
+const SIGNER_ALONE = [...SIGNER, "--leader-elect=false"];
+const APPROVER_ALONE = ["approver", "--policy", "kubelet-serving-trusting", "--leader-elect=false"];
+const TEXT = ["--logging-format", "text"];
 
-/** Servers by what they do. */
-const SERVERS: Readonly<Record<string, (request: FakeRequest) => FakeAnswer>> = {
-  "answers with hostile objects": hostileAnswer,
-  "refuses with 403": refusal(403),
-  "refuses with 401": refusal(401),
-  "fails with 500": refusal(500),
-  "refuses with 422": refusal(422),
-  "answers with a page": () => ({ status: 500, headers: { "content-type": "text/html" }, body: FORGING }),
-  "answers with what is no JSON": () => ({ status: 200, body: FORGING }),
-  "answers with another object": () => ({ status: 200, body: { kind: FORGING, apiVersion: HOSTILE } }),
-  "closes": () => ({ status: 503, body: HOSTILE }),
-};
-
-/** Commands that ask a server; with `data` what they print off a terminal is data for programs, as it is. */
-const COMMANDS: readonly { readonly args: readonly string[]; readonly isData?: boolean }[] = [
+const COMMANDS: readonly Asking[] = [
   { args: ["get", "csr"] },
   { args: ["get", "csr", "-o", "wide"] },
   { args: ["get", "csr", "-o", "json"] },
@@ -171,6 +80,9 @@ const COMMANDS: readonly { readonly args: readonly string[]; readonly isData?: b
   { args: ["get", "csr", "-o", "yaml"], isData: true },
   { args: ["get", "csr", "-o", "jsonpath={.items[*].spec.username}"], isData: true },
   { args: ["get", "csr", "one"] },
+  { args: ["get", "csr", "-w"], isEndless: true },
+  { args: ["get", "csr", "one", "-w"], isEndless: true },
+  { args: ["get", "csr", "-w", "-o", "name"], isEndless: true },
   { args: ["describe", "csr", "one"] },
   { args: ["describe", "csr"] },
   { args: ["approve", "one"] },
@@ -180,35 +92,79 @@ const COMMANDS: readonly { readonly args: readonly string[]; readonly isData?: b
   { args: ["token", "list", "-o", "json"] },
   { args: ["token", "list", "--show-secrets"] },
   { args: ["token", "create", "--description", HOSTILE] },
+  { args: ["token", "create", "--print-join-command"] },
   { args: ["token", "delete", "abcdef"] },
-  { args: ["approver", "explain", "one", "--policy", "kubelet-serving"] },
+  { args: ["approver", "explain", "one", "--policy", "kubelet-serving-trusting"] },
   { args: ["approver", "clear", FORGING] },
-  { args: ["kubeconfig", "user", "bob", "--timeout", "1s"] },
-  { args: ["request", "--signer-name", "example.com/a", "--subject", "CN=a", "--out", "out", "--no-wait"] },
+  { args: ["kubeconfig", "user", "bob"], isEndless: true },
+  { args: [...REQUEST, "out", "--no-wait"] },
+  { args: [...REQUEST, "waiting"], isEndless: true },
+  { args: [...REQUEST, "late", "--timeout", "1s"], isEndless: true },
   { args: ["inspect", "admin.kubeconfig"] },
+  { args: [...BOOTSTRAP, "--bootstrap-kubeconfig", "admin.kubeconfig"], isEndless: true },
+  {
+    args: () => [
+      ...[...BOOTSTRAP, "--server", api.server, "--token", "abcdef.0123456789abcdef"],
+      ...["--ca-cert-hash", publicKeyPin(api.ca.authority.certificate)],
+    ],
+    isEndless: true,
+  },
+  { args: SIGNER_ALONE, isEndless: true },
+  { args: [...SIGNER, ...TEXT], isEndless: true },
+  { args: APPROVER_ALONE, isEndless: true },
+  { args: ["approver", "--dry-run", ...TEXT], isEndless: true },
 ];
 
-for (const [server, intercept] of Object.entries(SERVERS)) {
-  for (const { args, isData } of COMMANDS) {
-    const name = args.filter((word) => /^[\w@.=[\]*{}/-]+$/.test(word)).join(" ");
+/** Longer than any pause between two tries, shorter than any limit. */
+const PAUSE_MS = 60_000;
+/** So often an endless command asks. */
+const ENOUGH = 8;
+
+/** Nobody waits between tries. */
+function createClock(): Clock {
+  return createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS);
+}
+
+async function runBefore(
+  server: string,
+  { args, isEndless = false }: Asking,
+  { isTerminal, debug }: { readonly isTerminal: boolean; readonly debug: readonly string[] },
+): Promise<CapturedRun> {
+  const stop = new AbortController();
+  let asked = 0;
+  api.intercept = (request) => {
+    asked += 1;
+    if (isEndless && asked > ENOUGH) stop.abort();
+    return HOSTILE_SERVERS[server]!(request, objects);
+  };
+  const late = AbortSignal.timeout(20_000);
+  const run = await runCaptured(
+    [...(typeof args === "function" ? args() : args), ...debug],
+    {
+      cwd: folder.path,
+      isTerminal,
+      clock: createClock(),
+      env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
+    },
+    AbortSignal.any([stop.signal, late]),
+  );
+  assert.ok(!late.aborted, `${asked} requests in 20 s\n${run.stderr.slice(0, 5_000)}`);
+  return run;
+}
+
+for (const server of Object.keys(HOSTILE_SERVERS)) {
+  for (const command of COMMANDS) {
+    const { args, isData = false } = command;
+    const words = typeof args === "function" ? ["bootstrap", "--server"] : args;
+    const name = words.filter((word) => /^[\w@.=[\]*{}/-]+$/.test(word)).join(" ");
     test(`tlsboot ${name} shows what a server says that ${server}`, async () => {
-      api.intercept = intercept;
       for (const isTerminal of [false, true]) {
         for (const debug of [[], ["--debug"]]) {
-          const run = await runCaptured(
-            [...args, ...debug],
-            {
-              cwd: folder.path,
-              isTerminal,
-              clock: createImpatientClock(),
-              env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
-            },
-            AbortSignal.timeout(20_000),
-          );
+          const run = await runBefore(server, command, { isTerminal, debug });
           const what = `${name}${debug.join(" ")} ${isTerminal ? "on a terminal" : "off it"}`;
           assertShown(run.stderr, isTerminal, `${what}: stderr`);
           // Data have lines of their own; what moves a terminal is not for one.
-          if (isData === true) assert.equal(isTerminal ? findObeyed(run.stdout, true) : undefined, undefined, what);
+          if (isData) assert.equal(isTerminal ? findObeyed(run.stdout, true) : undefined, undefined, what);
           else assertShown(run.stdout, isTerminal, `${what}: stdout`);
         }
       }
@@ -216,13 +172,8 @@ for (const [server, intercept] of Object.entries(SERVERS)) {
   }
 }
 
-/** Nobody waits between tries. */
-function createImpatientClock(): ReturnType<typeof createSystemClock> {
-  return { ...createSystemClock(), sleepUntil: (_, signal) => Promise.resolve(signal.throwIfAborted()) };
-}
-
 test("the hostile server was shown, not left out", async () => {
-  api.intercept = hostileAnswer;
+  api.intercept = (request) => hostileAnswer(request, objects);
   const run = (...args: readonly string[]) =>
     runCaptured(args, { cwd: folder.path, env: { TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") } });
   const described = await run("describe", "csr", "one");
@@ -237,6 +188,21 @@ test("the hostile server was shown, not left out", async () => {
   const refused = await run("get", "csr");
   assert.match(refused.stderr, /tlsboot: error: .*\^\[\[2J/);
   assert.match(refused.stderr, /tlsboot: error: forged: line/, "a message of two lines is two lines of an error");
+});
+
+const TOKEN = ["--token", "abcdef.0123456789abcdef"];
+
+test("hostile requests were seen by signer and approver, and are in their logs", async () => {
+  const before = "answers with hostile objects";
+  for (const isTerminal of [false, true]) {
+    const signer = await runBefore(before, { args: SIGNER_ALONE, isEndless: true }, { isTerminal, debug: [] });
+    for (const message of ["CSR signed", "CSR failed", "reconciliation failed", "watch failed"]) {
+      assert.match(signer.stderr, new RegExp(`${message}.*\\\\u202eevil`), message);
+    }
+    const approver = await runBefore(before, { args: APPROVER_ALONE, isEndless: true }, { isTerminal, debug: [] });
+    assert.match(approver.stderr, /watch failed.*\\u202eevil/);
+    assert.match(approver.stderr, /CSR .*\\u202eevil/);
+  }
 });
 
 /** Words and files that are hostile themselves. */
@@ -259,12 +225,19 @@ const LOCAL: readonly (readonly string[])[] = [
   ["version", "--config", HOSTILE],
   ["ca", "show", "--data-dir", HOSTILE],
   ["ca", "init", "--data-dir", "ca", "--common-name", `ca ${HOSTILE}`],
+  ["ca", "init", "--data-dir", `own ${HOSTILE}`],
+  ["ca", "init", "--data-dir", "taken", "--import-cert", "hostile_ca.crt", "--import-key", "hostile_ca.key"],
   ["sign", "csr.yaml", "--data-dir", "ca", "--signer-name", HOSTILE],
   ["approver", "explain", "csr.yaml", "--policy", "kubelet-serving"],
   ["approver", "explain", "csr.yaml", "--policy", "policy.yaml"],
   ["signer", "--check", "policy.yaml"],
   ["kubeconfig", "admin", "--data-dir", "ca", "--user", HOSTILE, "--out", `admin\x1b[2J.kubeconfig`],
   ["kubeconfig", "user", HOSTILE],
+  ["kubeconfig", "bootstrap", "--token", HOSTILE, "--server", HOSTILE],
+  ["kubeconfig", "bootstrap", ...TOKEN, "--server", HOSTILE, "--out", "a\x1b[2J"],
+  ["kubeconfig", "bootstrap", ...TOKEN, "--data-dir", HOSTILE],
+  ["kubeconfig", "bootstrap", ...TOKEN, "--certificate-authority", "hostile.crt", "--cluster-name", FORGING],
+  ["kubeconfig", "bootstrap", ...TOKEN, "--certificate-authority", "hostile.crt", "--out", "b\x1b[2J\u202e"],
   ["bootstrap", "--bootstrap-kubeconfig", HOSTILE, "--kubeconfig", "k", "--cert-dir", "c"],
   ["bootstrap", "--hostname-override", HOSTILE, "--bootstrap-kubeconfig", "b", "--kubeconfig", "k", "--cert-dir", "c"],
   ["bootstrap", "--status", "--kubeconfig", "broken.kubeconfig", "--cert-dir", "folder"],
@@ -272,6 +245,14 @@ const LOCAL: readonly (readonly string[])[] = [
   ["request", "--signer-name", "a.b/c", "--dns", HOSTILE, "--out", "o"],
   ["serve", "--token-auth-file", "tokens.csv", "--data-dir", "served"],
   ["serve", "--tls-san", HOSTILE, "--secure-port", HOSTILE],
+  ["backup", HOSTILE, "--data-dir", "ca", "--recipient", HOSTILE],
+  ["backup", "b.backup", "--data-dir", HOSTILE, "--recipient", FORGING],
+  ["backup", HOSTILE, "--verify", "--identity", FORGING],
+  ["restore", FORGING, "--data-dir", HOSTILE],
+  ...HOSTILE_ARCHIVES.flatMap((archive) => [
+    ["backup", archive, "--verify", "--identity", "identity"],
+    ["restore", archive, "--data-dir", `restored\u202e`, "--force", "--identity", "identity"],
+  ]),
 ];
 
 for (const args of LOCAL) {

@@ -90,7 +90,12 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
   );
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const request = await readRequest(incoming);
+    // A client that goes away, before its request is whole or before it is answered, is nobody's fault.
+    incoming.on("error", () => {});
+    const request = await readRequest(incoming).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ECONNRESET") throw error;
+    });
+    if (request === undefined) return;
     api.requests.push(`${request.method} ${request.url}`);
     api.received.push(request);
     for (const wake of arrivals) wake();
