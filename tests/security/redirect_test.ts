@@ -3,19 +3,27 @@
  * environment is used, and no challenge moves a client to show another one.
  */
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, before, test } from "node:test";
-import { createSystemClock } from "../../cli/system.ts";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { Secret } from "../../core/brand.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { encodeKubeconfig, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import { runTlsboot } from "../support/child.ts";
-import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
+import { sharedKey } from "../support/csr_builder.ts";
+import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { createImpatientClock } from "../support/impatient_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
+import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const TOKEN = "abcdef.0123456789abcdef";
+/** Name in the client certificate. */
+const CLIENT = "alice";
 
 let folder: TempFolder;
 /** The server in the kubeconfig. */
@@ -24,6 +32,10 @@ let api: FakeApi;
 let thief: FakeApi;
 /** Listens in plain text, as a downgraded server and as a proxy. */
 let plain: Plain;
+/** Held as by a server, so that a backup asks that server. */
+let database: AsyncDisposable;
+/** Whom backups are for. */
+let recipient: string;
 
 interface Plain extends AsyncDisposable {
   readonly url: string;
@@ -35,17 +47,33 @@ before(async () => {
   api = await startFakeApi();
   thief = await startFakeApi({ ca: api.ca, serving: { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] } });
   plain = await listenInPlain();
+  const key = await sharedKey();
+  const clientCertificateData = await api.ca.issue({
+    subject: { commonName: CLIENT },
+    publicKeyDer: key.publicKeyDer(),
+  });
+  await writeKubeconfig("kubeconfig", { token: new Secret(TOKEN) });
+  await writeKubeconfig("certificate", { clientCertificateData, clientKeyData: new Secret(key.toPem()) });
+  await mkdir(folder.join("site"));
+  database = await openSqliteStorage({ path: folder.join("site", "tlsboot.db"), clock: createSystemClock() });
+  recipient = await identityToRecipient(await generateX25519Identity());
+  const ca = await createSigningCa();
+  await writeFile(folder.join("ca.crt"), ca.certificatePem);
+  await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
+});
+after(async () => {
+  for (const one of [api, thief, plain, database, folder]) await one[Symbol.asyncDispose]();
+});
+
+async function writeKubeconfig(name: string, user: KubeconfigUser): Promise<void> {
   const config = {
     clusters: [{ name: "c", cluster: { server: api.server, certificateAuthorityData: api.ca.caPem } }],
     contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-    users: [{ name: "u", user: { token: new Secret(TOKEN) } }],
+    users: [{ name: "u", user }],
     currentContext: "c",
   };
-  await writeFile(folder.join("kubeconfig"), encodeKubeconfig(config), { mode: 0o600 });
-});
-after(async () => {
-  for (const one of [api, thief, plain, folder]) await one[Symbol.asyncDispose]();
-});
+  await writeFile(folder.join(name), encodeKubeconfig(config), { mode: 0o600 });
+}
 
 /** Every byte that arrives is kept. */
 async function listenInPlain(): Promise<Plain> {
@@ -65,51 +93,119 @@ async function listenInPlain(): Promise<Plain> {
   };
 }
 
-/** One of each way in which a client talks to a server with a credential. */
-const WAYS: Readonly<Record<string, readonly string[]>> = {
-  "a command of people": ["get", "csr", "--kubeconfig", "kubeconfig"],
-  "a command that writes": ["approve", "one", "--kubeconfig", "kubeconfig"],
-  "a request": [
-    "request",
-    "--kubeconfig",
-    "kubeconfig",
-    "--signer-name",
-    "a.example/b",
-    "--subject",
-    "CN=a",
-    "--out",
-    "o",
+/** One of each way in which a client talks to a server with a credential, in the kubeconfig of that name. */
+const WAYS: Readonly<Record<string, (kubeconfig: string, wait?: string) => readonly string[]>> = {
+  "a command of people": (kubeconfig) => ["get", "csr", "--kubeconfig", kubeconfig],
+  "a command that writes": (kubeconfig) => ["approve", "one", "--kubeconfig", kubeconfig],
+  "a request": (kubeconfig) => [
+    ...["request", "--kubeconfig", kubeconfig, "--signer-name", "a.example/b", "--subject", "CN=a", "--out", "o"],
   ],
-  "bootstrap": [
-    ...["bootstrap", "--bootstrap-kubeconfig", "kubeconfig", "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],
-    ...["--hostname-override", "n1", "--wait", "2s"],
+  "bootstrap": (kubeconfig, wait = "2s") => [
+    ...["bootstrap", "--bootstrap-kubeconfig", kubeconfig, "--kubeconfig", "n/kubeconfig", "--cert-dir", "n/pki"],
+    ...["--hostname-override", "n1", "--wait", wait],
   ],
 };
 
+/** Where a client could be sent. */
+const PLACES = {
+  "another port": () => thief.server,
+  "another host": () => thief.server.replace("127.0.0.1", "localhost"),
+  "plain text": () => plain.url,
+};
+
+/** Sends whoever asks elsewhere. */
+function redirectTo(place: keyof typeof PLACES, code: number): FakeApi["intercept"] {
+  const to = PLACES[place]();
+  return (request) => ({
+    status: code,
+    headers: { location: `${to}${request.url}`, "www-authenticate": `Basic realm="${to}"` },
+    body: "",
+  });
+}
+
+/** What a run leaves that was sent elsewhere: nothing there. */
+async function assertGoesNowhere(
+  run: () => Promise<{ readonly code: number; readonly stderr: string }>,
+  // A role that is stopped has done what it was asked to.
+  isStopped: () => boolean = () => false,
+): Promise<readonly FakeRequest[]> {
+  const [asked, stolen, heard] = [api.received.length, thief.received.length, plain.heard.length];
+  const { code, stderr } = await run();
+  assert.ok(code !== 0 || isStopped(), stderr);
+  assert.equal(thief.received.length, stolen, "the other server was asked");
+  assert.equal(plain.heard.length, heard, "the other server was asked in plain text");
+  assert.ok(!stderr.includes("0123456789abcdef"), "the token was told");
+  return api.received.slice(asked);
+}
+
 for (const code of [301, 302, 303, 307, 308]) {
-  for (const kind of ["another port", "another host", "plain text"] as const) {
-    for (const [way, args] of Object.entries(WAYS)) {
+  for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
+    for (const [way, argsOf] of Object.entries(WAYS)) {
       // One code for the other ways is enough: all of them end in the same transport.
       if (code !== 307 && way !== "a command of people") continue;
-      test(`${way} that is sent to ${kind} by ${code} goes nowhere`, async () => {
-        const to = {
-          "another port": thief.server,
-          "another host": thief.server.replace("127.0.0.1", "localhost"),
-          "plain text": plain.url,
-        }[kind];
-        const [stolen, heard] = [thief.received.length, plain.heard.length];
-        api.intercept = (request) => ({
-          status: code,
-          headers: { location: `${to}${request.url}`, "www-authenticate": `Basic realm="${to}"` },
-          body: "",
-        });
-        const finished = code === 307
-          ? await runTlsboot(args, { cwd: folder.path })
-          : await runCaptured(args, { cwd: folder.path, clock: createSystemClock() });
-        assert.notEqual(finished.code, 0, finished.stdout);
-        assert.equal(thief.received.length, stolen, "the other server was asked");
-        assert.equal(plain.heard.length, heard, "the other server was asked in plain text");
-        assert.ok(!finished.stderr.includes("0123456789abcdef"), "the token was told");
+      test(`${way} that is sent to ${place} by ${code} goes nowhere`, async () => {
+        api.intercept = redirectTo(place, code);
+        const args = argsOf("kubeconfig");
+        const asked = await assertGoesNowhere(() =>
+          code === 307
+            ? runTlsboot(args, { cwd: folder.path })
+            : runCaptured(args, { cwd: folder.path, clock: createSystemClock() })
+        );
+        assert.ok(asked.length > 0);
+        for (const { headers } of asked) assert.equal(headers.authorization, `Bearer ${TOKEN}`);
+      });
+    }
+  }
+}
+
+/** Those that work for an API, and the command that reads every Secret of it. */
+const ROLES: typeof WAYS = {
+  "a signer": (kubeconfig) => [
+    ...["signer", "--kubeconfig", kubeconfig, "--leader-elect=false"],
+    ...["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
+  ],
+  "a signer that stands for election": (kubeconfig) => [
+    ...["signer", "--kubeconfig", kubeconfig],
+    ...["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
+  ],
+  "an approver": (kubeconfig) => ["approver", "--kubeconfig", kubeconfig, "--leader-elect=false"],
+  "a backup of a running server": () => [
+    ...["backup", "b.backup", "--data-dir", "site", "--recipient", recipient],
+  ],
+};
+/** Longer than any pause between two tries, shorter than any limit. */
+const PAUSE_MS = 9_000;
+/** So often a role is sent elsewhere before it is stopped: it has seen that answer and asks the same server again. */
+const TRIES = 3;
+
+for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
+  for (
+    const [credential, kubeconfig] of [["a token", "kubeconfig"], ["a client certificate", "certificate"]] as const
+  ) {
+    const ways = credential === "a token" ? ROLES : { ...WAYS, ...ROLES };
+    for (const [way, argsOf] of Object.entries(ways)) {
+      test(`${way} with ${credential} that is sent to ${place} goes nowhere`, async () => {
+        await copyFile(folder.join(kubeconfig), folder.join("site", "admin.kubeconfig"));
+        const stop = new AbortController();
+        const redirect = redirectTo(place, 307);
+        let tries = 0;
+        api.intercept = (request) => {
+          tries += 1;
+          if (tries > TRIES) stop.abort();
+          return redirect?.(request);
+        };
+        const asked = await assertGoesNowhere(() =>
+          runCaptured(argsOf(kubeconfig, "1h"), {
+            cwd: folder.path,
+            clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
+            random: createSystemRandom(),
+          }, stop.signal), () => stop.signal.aborted);
+        assert.ok(asked.length > 0);
+        if (way.startsWith("a backup")) assert.equal(asked[0]?.path, "/tlsboot/snapshot");
+        for (const { headers, clientName } of asked) {
+          const shown = [headers.authorization, clientName];
+          assert.deepEqual(shown, credential === "a token" ? [`Bearer ${TOKEN}`, undefined] : [undefined, CLIENT]);
+        }
       });
     }
   }
