@@ -1,9 +1,11 @@
 /** Each role listens on the port that the manual says, on loopback unless told otherwise, and on nothing else. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { type Running, startTlsboot } from "../support/child.ts";
+import { ROOT, type Running, startTlsboot } from "../support/child.ts";
 import { readListening } from "../support/listening.ts";
 import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
@@ -32,6 +34,43 @@ test("readListening() sees TCP and UNIX sockets of a process", async () => {
   assert.ok(found.some(({ kind, at }) => kind === "unix" && at === folder.join("socket")), JSON.stringify(found));
 });
 
+/** Flags that say where to listen, with their defaults, as the manual has them: command by command. */
+async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
+  const manual = await readFile(join(ROOT, "docs", "cli.md"), "utf8");
+  const commands = manual.split(/^### tlsboot /m).slice(1).map((section) => {
+    const flags = [...section.matchAll(/^\| `--([a-z-]*(?:address|port))=(?:'([^']*)'|([^'`]*))` \|/gm)]
+      // What kubeconfigs say of the server is nothing to listen on.
+      .filter(([, flag]) => flag !== "advertise-address")
+      .map(([, flag = "", quoted, plain]) => [flag, quoted ?? plain ?? ""]);
+    return [section.split("\n")[0], Object.fromEntries(flags)] as const;
+  });
+  return Object.fromEntries(commands.filter(([, flags]) => Object.keys(flags).length > 0));
+}
+
+test("the manual knows of these listeners and no others", async () => {
+  const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
+  const role = { "metrics-bind-address": "0" };
+  assert.deepEqual(await readDocumented(), { up: server, serve: server, signer: role, approver: role });
+});
+
+for (const command of ["up", "serve"]) {
+  test(`tlsboot ${command} without flags takes the address and the port of the manual, and no other`, async () => {
+    const flags = (await readDocumented())[command] ?? {};
+    const address = `${flags["bind-address"]}:${flags["secure-port"]}`;
+    // Taken here, if it was free: so it is tried and nothing is disturbed.
+    const taken = createServer();
+    await new Promise<void>((resolve) => {
+      taken.once("error", () => resolve()).listen(Number(flags["secure-port"]), flags["bind-address"], resolve);
+    });
+    await using other = await createTempFolder();
+    await using running = startTlsboot([command, "--data-dir", "data"], { cwd: other.path });
+    const { code, stderr } = await running.finished();
+    await new Promise<void>((resolve) => taken.close(() => resolve()));
+    assert.equal(code, 1);
+    assert.ok(stderr.includes(`cannot listen on "${address}": the address is in use`), stderr);
+  });
+}
+
 test("tlsboot up listens on its port of loopback alone", async () => {
   assert.deepEqual(await readListening(site.running.pid), [{ kind: "tcp", at: `127.0.0.1:${site.port}` }]);
 });
@@ -55,6 +94,9 @@ test("tlsboot demo --keep listens on its port of loopback alone", async () => {
   assert.deepEqual(await readListening(demo.pid), [{ kind: "tcp", at: `127.0.0.1:${port}` }]);
 });
 
+/** Roles that can be asked for their metrics. */
+const METRICS = ["signer", "approver"] as const;
+
 const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; readonly isUp: RegExp }>> = {
   signer: {
     args: [
@@ -74,6 +116,13 @@ const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; reado
     args: ["approver", "--kubeconfig", "data/admin.kubeconfig", "--leader-elect=false"],
     isUp: /working for an API server/,
   },
+  request: {
+    args: [
+      ...["request", "--kubeconfig", "data/admin.kubeconfig", "--signer-name", "example.com/a", "--subject", "CN=a"],
+      ...["--out", "out"],
+    ],
+    isUp: /waiting for approval/,
+  },
   bootstrap: {
     args: [
       ...["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--kubeconfig", "n1/kubeconfig"],
@@ -85,11 +134,27 @@ const AT_WORK: Readonly<Record<string, { readonly args: readonly string[]; reado
 
 for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
   test(`tlsboot ${name} listens on nothing`, async () => {
-    await using running: Running = startTlsboot([...args, ...(name === "bootstrap" ? [] : ["--debug"])], {
+    await using running: Running = startTlsboot([
+      ...args,
+      ...(METRICS.some((role) => role === name) ? ["--debug"] : []),
+    ], {
       cwd: folder.path,
     });
     await running.waitFor(isUp);
     assert.deepEqual(await readListening(running.pid), []);
+  });
+}
+
+for (const name of METRICS) {
+  test(`tlsboot ${name} listens where it is told to answer for its metrics, and on nothing else`, async () => {
+    const port = await findFreePort();
+    for (const address of [`127.0.0.1:${port}`, `127.0.0.2:${port}`]) {
+      await using running = startTlsboot([...AT_WORK[name]!.args, "--metrics-bind-address", address], {
+        cwd: folder.path,
+      });
+      await running.waitFor(AT_WORK[name]!.isUp);
+      assert.deepEqual(await readListening(running.pid), [{ kind: "tcp", at: address }]);
+    }
   });
 }
 
