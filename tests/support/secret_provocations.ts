@@ -1,0 +1,97 @@
+/** Requests that go wrong around a secret, and would like to show why. */
+import { readFile } from "node:fs/promises";
+import { request } from "node:https";
+import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import type { SecretRun } from "./secret_search.ts";
+
+/** A client certificate and its key, PEM. */
+export interface Pair {
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** What is sent, and must be told nowhere. */
+export interface SentSecrets {
+  /** Of a user of the token file. */
+  readonly token: string;
+  readonly wrongToken: string;
+  /** An Authorization header that is none. */
+  readonly malformed: string;
+  /** Stands in a Secret. */
+  readonly content: string;
+}
+
+const SECRETS = "/api/v1/namespaces/default/secrets";
+const REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
+
+/** Refused credentials, refused and accepted writes of a Secret, a token that is asked about. */
+export async function provoke(run: SecretRun, port: string, admin: Pair, sent: SentSecrets): Promise<void> {
+  const { token, wrongToken, malformed, content } = sent;
+  const headers = [`Bearer ${wrongToken}`, malformed, `Bearer  ${token}`, `Basic ${token}`, `Bearer ${token}`];
+  const refused = await Promise.all([
+    ...headers.map((authorization) => ask(port, "GET", "/api/v1/namespaces/kube-system/secrets", { authorization })),
+    ask(port, "POST", SECRETS, { authorization: `Bearer ${token}` }, secretOf("x", { a: content })),
+    ask(port, "POST", SECRETS, {}, secretOf("y", { [`not a key ${content}`]: "x" }), admin),
+  ]);
+  // Whoever sends an object may be told what is wrong with it, in its own words; strangers are told nothing.
+  refused.slice(0, -1).forEach((text, index) => run.tell(`refusal ${index}`, text));
+  await ask(port, "POST", SECRETS, {}, secretOf("s", { a: content }), admin);
+  // Whoever may patch an object is answered with it, and is told what they made of it; nobody else is.
+  const patch = { "content-type": "application/merge-patch+json" };
+  await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { a: [content] } }, admin);
+  await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { b: content } }, admin);
+  await ask(port, "GET", SECRETS, {}, undefined, admin);
+  const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
+  run.tell("a token review", await ask(port, "POST", REVIEWS, {}, review, admin).then(withoutSpec));
+}
+
+function secretOf(name: string, stringData: Readonly<Record<string, string>>): object {
+  return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData };
+}
+
+/** The answer repeats what was asked. */
+function withoutSpec(answer: string): string {
+  return answer.replace(/"spec":\{[^}]*\}/, "");
+}
+
+/** What the API shows to an administrator, but for Secrets. */
+export async function tellObjects(run: SecretRun, port: string, admin: Pair): Promise<void> {
+  const paths = [
+    "/metrics",
+    ...["events", "configmaps", "serviceaccounts", "nodes"].map((resource) => `/api/v1/${resource}`),
+    "/apis/events.k8s.io/v1/events",
+    "/apis/certificates.k8s.io/v1/certificatesigningrequests",
+    "/apis/coordination.k8s.io/v1/leases",
+  ];
+  for (const path of paths) run.tell(path, await ask(port, "GET", path, {}, undefined, admin));
+}
+
+/** The client certificate of a kubeconfig. */
+export async function pairOf(path: string): Promise<Pair> {
+  const config = parseKubeconfig(await readFile(path, "utf8"), path);
+  const user = config.ok ? config.value.users[0]?.user : undefined;
+  return { cert: user?.clientCertificateData ?? "", key: user?.clientKeyData?.reveal() ?? "" };
+}
+
+/** Sends a request; the whole answer, headers too. */
+export function ask(
+  port: string,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  body?: object,
+  pair: Pair = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      ...{ host: "127.0.0.1", port, method, path, agent: false, rejectUnauthorized: false, ...pair },
+      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+    }, (response) => {
+      let text = JSON.stringify(response.rawHeaders);
+      response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk));
+      response.once("end", () => resolve(text));
+    });
+    outgoing.once("error", reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
