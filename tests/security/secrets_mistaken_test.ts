@@ -1,9 +1,9 @@
 /** A file that holds a secret and is not what it should be: no command quotes it when it says so. */
-import { writeFile } from "node:fs/promises";
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
 import { createSecretRun } from "../support/secret_search.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const SECRET = "otter-Velvet_lantern_Quarry27";
 
@@ -72,19 +72,27 @@ current-context: c
 `;
 }
 
+let folder: TempFolder;
+before(async () => {
+  folder = await createTempFolder();
+  const { succeeds } = createSecretRun(folder.path);
+  const within = { isWithin: true };
+  await succeeds("ca init --data-dir data", within);
+  await succeeds("kubeconfig admin --data-dir data", within);
+  await succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1", within);
+});
+after(() => folder[Symbol.asyncDispose]());
+
+/** A role that starts all the same is stopped: it has tried by then. */
+const TRIED_MS = 150;
+
 for (const [what, textOf] of Object.entries(MISTAKEN)) {
   test(`no command tells the secret in ${what} that it takes for something else`, async () => {
-    await using folder = await createTempFolder();
     const run = createSecretRun(folder.path);
-    const within = { isWithin: true };
     run.know("the secret", SECRET);
-    await run.succeeds("ca init --data-dir data", within);
-    await run.succeeds("kubeconfig admin --data-dir data", within);
-    await run.succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1", within);
     for (const words of TAKING_FILES) {
       await writeFile(folder.join("FILE"), textOf(SECRET), { mode: 0o600 });
-      // A role that starts all the same is stopped: it has tried by then.
-      await run.tlsboot(words, { ...within, timeoutMs: 300 });
+      await run.tlsboot(words, { isWithin: true, timeoutMs: TRIED_MS });
     }
     assert.deepEqual(run.found(), []);
   });
