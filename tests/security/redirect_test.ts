@@ -194,6 +194,11 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
           if (tries > TRIES) stop.abort();
           return redirect?.(request);
         };
+        // Who goes there has lost, and need not stay.
+        thief.intercept = () => {
+          stop.abort();
+          return undefined;
+        };
         const asked = await assertGoesNowhere(() =>
           runCaptured(argsOf(kubeconfig, "1h"), {
             cwd: folder.path,
