@@ -1,6 +1,7 @@
 /** `tlsboot backup`. */
+import { err } from "../../core/result.ts";
 import { argument, defineCommand } from "../framework/command.ts";
-import { fileFlag, listFlag, switchFlag } from "../framework/flags.ts";
+import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../framework/flags.ts";
 import { DATA_DIR_FLAG } from "./common_flags.ts";
 import { etcdFlags } from "./etcd_flags.ts";
 
@@ -18,7 +19,7 @@ export const OPENING_FLAGS = {
 
 const flags = {
   dataDir: DATA_DIR_FLAG,
-  recipient: listFlag({
+  recipient: recipientFlag({
     placeholder: "KEY",
     summary:
       "Public key that the backup is for, age1…, as age-keygen prints it; several can each open it. Without one, " +
@@ -29,6 +30,23 @@ const flags = {
   verify: switchFlag({ summary: "Read a backup to its end, check each part of it, and write nothing." }),
   force: switchFlag({ summary: "Replace FILE." }),
 } as const;
+
+/** Public keys; a secret one in their place is not repeated. */
+function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
+  const list = listFlag(options);
+  return {
+    ...list,
+    isSecret: true,
+    parse(texts) {
+      const keys = list.parse(texts);
+      if (!keys.ok || !keys.value.some((key) => /^AGE-SECRET-KEY-/i.test(key))) return keys;
+      return err(
+        "a secret key was given, and whoever may list processes has seen it: make another one with age-keygen, and " +
+          "give its public key, age1…",
+      );
+    },
+  };
+}
 
 /** Its flags, for the action. */
 export type BackupFlags = typeof flags;

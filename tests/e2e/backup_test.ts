@@ -218,8 +218,10 @@ test("a backup that is killed leaves no file that looks like one, a restore that
   assert.equal((await runTlsboot(["backup", good, "--data-dir", folder.join("data"), ...seal])).code, 0);
   const data = ["--data-dir", folder.join("data"), ...seal];
   const hits = { backup: 0, restore: 0 };
-  for (const afterMs of [0, 5, 20, 50]) {
-    const [backup, root] = [folder.join(`${afterMs}.backup`), folder.join(`${afterMs}`)];
+  // A busy machine may look too late each time.
+  for (const [turn, afterMs] of [0, 5, 20, 50, ...Array<number>(20).fill(0)].entries()) {
+    if (turn >= 4 && hits.backup > 0 && hits.restore > 0) break;
+    const [backup, root] = [folder.join(`${turn}.backup`), folder.join(`${turn}`)];
     if (await killed(["backup", backup, ...data], `${backup}.tmp`, afterMs)) hits.backup += 1;
     if (existsSync(backup)) {
       const verified = await runTlsboot(["backup", backup, "--verify", ...open]);

@@ -97,3 +97,17 @@ for (const [what, textOf] of Object.entries(MISTAKEN)) {
     assert.deepEqual(run.found(), []);
   });
 }
+
+test("backup does not repeat a secret key that is given for a public one", async () => {
+  const run = createSecretRun(folder.path);
+  const identity = `AGE-SECRET-KEY-1${"Q".repeat(58)}`;
+  run.know("the identity", identity);
+  for (const key of [identity, identity.toLowerCase(), `age1x,${identity}`]) {
+    const words = `backup b.backup --data-dir data --recipient ${key} --debug`;
+    const { code, stderr } = await run.tlsboot(words, { isWithin: true });
+    assert.equal(code, 2);
+    assert.match(stderr, /--recipient: a secret key was given/);
+    assert.ok(!stderr.toUpperCase().includes(identity), stderr);
+  }
+  assert.deepEqual(run.found(), []);
+});
