@@ -43,7 +43,7 @@ export async function runSteady({ options, programs, progress, machine }: Bench)
     machine: machine(),
     settings:
       `${nodes} nodes at once and then all requests deleted, over and over, for ${minutes} minutes. The history ` +
-      "of the last five minutes is kept, so memory grows until then.",
+      "of the last five minutes is kept, up to 256 MiB, so memory grows until then.",
     head: [
       "form",
       "storms",

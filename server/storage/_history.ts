@@ -15,15 +15,26 @@ export interface Compaction {
   readonly forgotten: readonly number[];
 }
 
+/**
+ * What all of it may take. Some 90,000 changes of requests with their certificates: as many as a watch cache of
+ * kube-apiserver holds of one resource (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
+ */
+const MOST_BYTES = 256 * 1_048_576;
+/** Of each change, beside the state that it replaced: its objects, its key, the header of its bytes. */
+const BYTES_BESIDE = 500;
+
 /** Changes in revision order; the oldest leave first. */
 export class History {
   #entries: (LoggedEvent | undefined)[] = [];
   /** Entries before this one are gone. */
   #head = 0;
+  #bytes = 0;
   #compactedRevision: number;
+  readonly #mostBytes: number;
 
-  constructor(compactedRevision: number) {
+  constructor(compactedRevision: number, mostBytes: number = MOST_BYTES) {
     this.#compactedRevision = compactedRevision;
+    this.#mostBytes = mostBytes;
   }
 
   /** The oldest revision whose state and later changes are known. */
@@ -33,6 +44,7 @@ export class History {
 
   append(entry: LoggedEvent): void {
     this.#entries.push(entry);
+    this.#bytes += bytesOf(entry);
   }
 
   /** The changes after a revision, oldest first. */
@@ -47,12 +59,19 @@ export class History {
     return this.#entries.slice(low).map((entry) => entry!.event);
   }
 
-  /** What may be forgotten of the changes made before a moment, at most so many; undefined when there is nothing. */
+  /**
+   * What may be forgotten: changes made before a moment, and later ones where all of them take too much; at most so many.
+   * Undefined when there is nothing.
+   */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     const forgotten: number[] = [];
     let next = this.#head;
-    while (next < this.#entries.length && next - this.#head < atMost && this.#entries[next]!.at < before) {
-      const { event } = this.#entries[next]!;
+    let bytes = this.#bytes;
+    while (next < this.#entries.length && next - this.#head < atMost) {
+      const entry = this.#entries[next]!;
+      if (entry.at >= before && bytes <= this.#mostBytes) break;
+      bytes -= bytesOf(entry);
+      const { event } = entry;
       if (event.previous !== undefined) forgotten.push(event.previous.revision);
       if (event.current === undefined) forgotten.push(event.revision);
       next++;
@@ -62,6 +81,7 @@ export class History {
   }
 
   compact({ revision, count }: Compaction): void {
+    for (let index = this.#head; index < this.#head + count; index++) this.#bytes -= bytesOf(this.#entries[index]!);
     this.#entries.fill(undefined, this.#head, this.#head + count);
     this.#head += count;
     this.#compactedRevision = revision;
@@ -70,4 +90,9 @@ export class History {
     this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;
   }
+}
+
+/** What is there for the sake of history: the state after a change is the newest, or counts with what replaced it. */
+function bytesOf({ event: { previous } }: LoggedEvent): number {
+  return BYTES_BESIDE + (previous?.bytes.length ?? 0);
 }

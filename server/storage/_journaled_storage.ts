@@ -34,7 +34,7 @@ export interface Journal {
 
 /** How a store behaves beyond the port. */
 export interface StorageTimes {
-  /** How long every change stays known; five minutes, etcd's compaction interval under kube-apiserver. */
+  /** How long changes stay known, up to 256 MiB; five minutes, etcd's compaction interval under kube-apiserver. */
   readonly historyMs: number;
   /** How long an Event object lives after its last write; one hour, kube-apiserver's `--event-ttl`. */
   readonly eventTtlMs: number;

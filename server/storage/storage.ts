@@ -3,8 +3,9 @@
  * number of one counter that never repeats, not even after a crash (this is `resourceVersion`). Acknowledged means
  * durable: a write's promise resolves after the write would survive `kill -9`.
  *
- * History is durable too: every revision is kept at least five minutes and across a restart, so that a `continue`
- * stays at one revision and a watch resumes. What is older is compacted; asking for it throws `CompactedError`.
+ * History is durable too: revisions are kept for five minutes, as far as they take no more than 256 MiB, and across a
+ * restart, so that a `continue` stays at one revision and a watch resumes. What is older is compacted; asking for it
+ * throws `CompactedError`.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
