@@ -46,21 +46,23 @@ export async function openIssuedFile(
   },
   { files, clock, logger }: IssuedFileDeps,
 ): Promise<IssuedFile> {
+  let written: number | undefined;
   try {
     const text = await files.readText(path);
     if (text !== undefined) await read(text, issued, isShared ? clock.now().getTime() - HOUR_MS : -Infinity);
+    written = issued.version;
   } catch (error) {
     logger.warn("what was issued before is not known", { path, error: messageOf(error) });
   }
-  let written = issued.version;
   let lookAt = 0;
   let toldUntil = new Date(0);
 
   async function write(): Promise<void> {
+    issued.summarize(clock.now());
     const { version } = issued;
-    if (version === written) return;
+    // Who shares the store says by when it wrote that it knew of nothing else until then.
+    if (version === written && !isShared) return;
     try {
-      issued.summarize(clock.now());
       await files.writeAtomic(path, await format(issued, clock.now()), SECRET_MODE);
       written = version;
     } catch (error) {
@@ -88,6 +90,8 @@ export async function openIssuedFile(
     async look() {
       if (clock.elapsedMs() < lookAt) return;
       lookAt = clock.elapsedMs() + WRITE_EVERY_MS;
+      // A run that was killed has written nothing of what it issued last.
+      await issued.catchUp().catch(() => {});
       tell();
       await write();
     },

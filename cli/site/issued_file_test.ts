@@ -90,6 +90,36 @@ test("openIssuedFile() does not trust what is old where others share the store",
   }
 });
 
+test("openIssuedFile() says each half hour that a quiet server was there, where others share the store", async () => {
+  const { open, one, clock } = setUp();
+  const { issued, file } = await open(true);
+  issued.restore(one("CN=a", 100));
+  for (let halfHours = 0; halfHours < 100; halfHours++) {
+    await file.look();
+    clock.jump(HOUR_MS / 2);
+  }
+  await file[Symbol.asyncDispose]();
+  assert.equal((await open(true)).issued.size, 1);
+});
+
+test("openIssuedFile() looks at what a killed run has not written before it tells who does not renew", async () => {
+  const { open, one, clock, logger } = setUp();
+  const { issued, file } = await open();
+  issued.restore(one("CN=a", 100));
+  clock.jump(95 * DAY_MS);
+  issued.catchUp = () => {
+    const since = clock.now().getTime() / 1000;
+    issued.restore({ ...one("CN=a", 100), since, until: since + 100 * 86_400 });
+    return Promise.resolve();
+  };
+  await file.look();
+  assert.deepEqual(logger.messages(), []);
+  issued.catchUp = () => Promise.reject(new Error("the store does not answer"));
+  clock.jump(95 * DAY_MS);
+  await file.look();
+  assert.deepEqual(logger.messages(), ["a certificate is not renewed"]);
+});
+
 for (
   const { name, text, size } of [
     { name: "is empty", text: "", size: 0 },
@@ -100,10 +130,14 @@ for (
     { name: "ends too early", text: '{"format":1,"writtenAt":1}\n["s","CN=a",1', size: 0 },
   ]
 ) {
-  test(`openIssuedFile() warns of a file that ${name}, and the site starts`, async () => {
+  test(`openIssuedFile() warns of a file that ${name}, writes it anew, and the site starts`, async () => {
     const { open, logger } = setUp({ [PATH]: text });
-    assert.equal((await open()).issued.size, size);
+    const { issued, file } = await open();
+    assert.equal(issued.size, size);
     assert.deepEqual(logger.messages("warn"), ["what was issued before is not known"]);
+    await file[Symbol.asyncDispose]();
+    await open();
+    assert.equal(logger.messages("warn").length, 1);
   });
 }
 

@@ -60,6 +60,8 @@ export class IssuedCertificates {
   untold = 0;
   /** Grows whenever there is something new. */
   version = 0;
+  /** Reads those of requests that are there and were not read yet, for whoever follows requests; may fail. */
+  catchUp: () => Promise<void> = () => Promise.resolve();
 
   /** Signers that have no name here are `other` in labels. */
   constructor(ownSigners: readonly string[] = [], most: number = MOST) {
@@ -155,17 +157,16 @@ function subjectOf({ subject, dnsNames, ipAddresses, emailAddresses, uris }: Cer
   return `${name.slice(0, LONGEST_SUBJECT)}… ${createHash("sha256").update(name).digest("hex")}`;
 }
 
-/** Adds what is told of them. `catchUp` is asked before each time, and may fail: then what is known is told. */
+/** Adds what is told of them: all that is there, or where that cannot be read what is known. */
 export function gaugeIssued(
   registry: MetricsRegistry,
   clock: Pick<Clock, "now">,
   issued: IssuedCertificates,
-  catchUp: () => Promise<void>,
 ): void {
   let asked: Promise<ReadonlyMap<string, IssuedSummary>> | undefined;
   // The gauges of a page are all asked before the first has its answer.
   const summaries = () =>
-    asked ??= catchUp().catch(() => undefined).then(() => {
+    asked ??= issued.catchUp().catch(() => undefined).then(() => {
       asked = undefined;
       return issued.summarize(clock.now());
     });

@@ -52,7 +52,8 @@ export async function followRequests(
   const unread = new Set<string>();
   const counts = createCounts(registry);
   gaugeWaiting(registry, clock, waiting);
-  gaugeIssued(registry, clock, issued, () => readAll(unread, storage, add));
+  issued.catchUp = () => readAll(unread, storage, add);
+  gaugeIssued(registry, clock, issued);
 
   function add({ spec, status }: CertificateSigningRequest): void {
     const leaf = findLeafCertificate(status.certificate ?? "");
