@@ -158,8 +158,8 @@ async function writeAndSync(handle: FileHandle, text: string, mode: number): Pro
   }
 }
 
-/** Makes a rename or a creation in the folder survive a power cut. */
-async function syncDirectory(path: string): Promise<void> {
+/** Makes a rename or a creation in the folder survive a power cut. Throws the system's error. */
+export async function syncDirectory(path: string): Promise<void> {
   try {
     const handle = await open(path, "r");
     try {

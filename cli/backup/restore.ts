@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -73,7 +74,7 @@ export async function restoreBackup(
     if (etcd === undefined) {
       const swap = { staging, root, replaced };
       await putInPlace(swap);
-      await syncFolder(dirname(root)).catch((error: unknown) => {
+      await syncDirectory(dirname(root)).catch((error: unknown) => {
         throw unsureError(swap, error);
       });
       return { manifest, revision, replaced, aside: [] };
@@ -90,7 +91,7 @@ export async function restoreBackup(
       await turnToEtcd(staging, place);
       await putInPlace({ staging, root, replaced });
       // Where it fails the marker stays, and the same call goes on.
-      await syncFolder(dirname(root));
+      await syncDirectory(dirname(root));
     }
     await restore.finish();
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
@@ -223,11 +224,5 @@ async function syncFolders(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await syncFolders(join(path, entry.name));
   }
-  await syncFolder(path);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  await folder.sync();
-  await folder.close();
+  await syncDirectory(path);
 }

@@ -3,6 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "../../core/backup/manifest.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
@@ -99,20 +100,11 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
   }
   try {
     await rm(from, { force: true });
-    await syncFolder(dirname(to));
+    await syncDirectory(dirname(to));
   } catch (error) {
     // Under its name it would be in the way of the next try; what it has replaced is gone already.
     if (!force) await removeRest(to);
     throw ioError(`cannot write backup "${to}"`, error);
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

@@ -40,20 +40,25 @@ export function openRotatingFile(
 ): RotatingFile {
   const { path, maxBytes } = options;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let file = openSync(path, "a+", PRIVATE);
+  let file = openToAppend(path);
   let size = fstatSync(file).size;
   const whole = wholeLines(file, size);
   /** Something stands behind the whole lines: of a run that was killed, or of a line that was not written to its end. */
   let isTorn = whole < size;
   size = whole;
-  mend();
   let isStuck = false;
+  mend();
   let tidying = tidy();
 
+  /** Where the system refuses, as for a file that may only grow, what is torn becomes a line of its own. */
   function mend(): void {
     if (!isTorn) return;
-    ftruncateSync(file, size);
-    isTorn = false;
+    try {
+      ftruncateSync(file, size);
+      isTorn = false;
+    } catch {
+      // The next line or the next start tries again.
+    }
   }
 
   /** Where it fails the old file goes on, beyond its size: a long log is better than none. */
@@ -63,20 +68,12 @@ export function openRotatingFile(
       closeSync(file);
       file = next;
       size = 0;
+      isTorn = false;
       isStuck = false;
       tidying = tidying.then(tidy);
     } catch (error) {
       if (!isStuck) logger.warn("a full log file is not put aside and grows on", { path, error: messageOf(error) });
       isStuck = true;
-    }
-  }
-
-  /** What broke the line is what is told; the next line or the next start tries again. */
-  function tryToMend(): void {
-    try {
-      mend();
-    } catch {
-      isTorn = true;
     }
   }
 
@@ -93,28 +90,52 @@ export function openRotatingFile(
 
   return {
     append(line) {
-      const bytes = Buffer.from(`${line}\n`, "utf8");
       mend();
-      if (size > 0 && size + bytes.length > maxBytes) rotate();
+      if (size > 0 && size + Buffer.byteLength(line) + 1 > maxBytes) rotate();
+      const bytes = Buffer.from(isTorn ? `\n${line}\n` : `${line}\n`, "utf8");
+      let done = 0;
       try {
-        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+        while (done < bytes.length) done += writeSync(file, bytes, done);
       } catch (error) {
-        isTorn = true;
-        tryToMend();
+        isTorn ||= done > 0;
+        mend();
         throw error;
       }
-      size += bytes.length;
+      size = isTorn ? fstatSync(file).size : size + bytes.length;
+      isTorn = false;
     },
     async [Symbol.asyncDispose]() {
       await tidying;
-      tryToMend();
+      mend();
       closeSync(file);
     },
   };
 }
 
-/** How much of a file is whole lines; all of one without any, which is hardly a log of ours. */
+/** A log that may be written and not read is taken as it is. */
+function openToAppend(path: string): number {
+  try {
+    return openSync(path, "a+", PRIVATE);
+  } catch (error) {
+    if (isDenied(error)) return openSync(path, "a", PRIVATE);
+    throw error;
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "EACCES" || error.code === "EPERM");
+}
+
+/** How much of a file is whole lines; all of one without any, which is hardly a log of ours, or that cannot be read. */
 function wholeLines(file: number, size: number): number {
+  try {
+    return findEnd(file, size);
+  } catch {
+    return size;
+  }
+}
+
+function findEnd(file: number, size: number): number {
   const piece = Buffer.alloc(PIECE_BYTES);
   for (let end = size; end > 0;) {
     const start = Math.max(0, end - PIECE_BYTES);

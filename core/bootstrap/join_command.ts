@@ -16,14 +16,19 @@ export interface JoinTarget {
 }
 
 /** It becomes a word of a command that people paste: nothing in it means anything to a shell. */
-const PLAIN_SERVER = /^https:\/\/(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?\/?$/i;
+const PLAIN_WORD = /^[\w.:/~[\]-]+$/;
 
 /** Reads the target from `cluster-info`, which is where a machine will look. */
 export function joinTargetOf(clusterInfo: ConfigMap): Result<JoinTarget, string> {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   if (!config.ok) return config;
   const cluster = config.value.clusters[0]?.cluster;
-  if (cluster === undefined || !PLAIN_SERVER.test(cluster.server)) return err(`${CLUSTER_INFO_NAME} names no server`);
+  if (cluster === undefined || URL.parse(cluster.server)?.protocol !== "https:") {
+    return err(`${CLUSTER_INFO_NAME} names no server`);
+  }
+  if (!PLAIN_WORD.test(cluster.server)) {
+    return err(`the server in ${CLUSTER_INFO_NAME} has characters that have no place in a command`);
+  }
   const bundle = parseCaBundle(cluster.certificateAuthorityData ?? "");
   if (!bundle.ok) return err(`the CA in ${CLUSTER_INFO_NAME} cannot be read: ${bundle.error}`);
   return ok({ server: cluster.server, pins: bundle.value.map(publicKeyPin) });

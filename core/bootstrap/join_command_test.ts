@@ -29,10 +29,15 @@ test("joinTargetOf() has the server and the hash of each CA", async () => {
 for (
   const { name, kubeconfig, want } of [
     { name: "nothing", kubeconfig: "", want: /names no server/ },
-    ...["https://a$(id)", "https://a;id", "https://a/\nid", "https://a`id`:1", "https://a/$(id)", "http://a"].map((
+    ...["https://a$(id)", "https://a;id", "https://a/\nid", "https://a`id`:1", "https://a/$(id)", "https://a/b c"].map((
       server,
     ) => ({
       name: `a server that a shell would read: ${JSON.stringify(server)}`,
+      kubeconfig: clusterInfoKubeconfig({ server, caPem: "" }),
+      want: /names no server|no place in a command/,
+    })),
+    ...["http://a", "https://a:99999", "https://999.1.1.1", "https://[::::]", "a:6443"].map((server) => ({
+      name: `a server that is none: ${server}`,
       kubeconfig: clusterInfoKubeconfig({ server, caPem: "" }),
       want: /names no server/,
     })),
@@ -52,6 +57,7 @@ for (
     { server: "https://192.0.2.1:6443", endpoint: "192.0.2.1:6443" },
     { server: "https://[2001:db8::1]:6443", endpoint: "[2001:db8::1]:6443" },
     { server: "https://lb.example", endpoint: "lb.example:443" },
+    { server: "https://kube_api:6443/k8s/clusters/c-x", endpoint: "kube_api:6443" },
   ]
 ) {
   test(`joinCommands() joins ${server}`, () => {

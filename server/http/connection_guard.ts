@@ -111,6 +111,8 @@ interface Connection {
 interface Request {
   readonly startedAt: number;
   readonly abort: () => void;
+  /** It is ended by us. */
+  isAborted: boolean;
 }
 
 /** Creates a guard. `now` is monotonic, in milliseconds; `onEnded` hears of each connection that was ended. */
@@ -198,7 +200,7 @@ export function createConnectionGuard(
           return connection.isKnown;
         },
         began(abort, isStream) {
-          const request: Request = { startedAt: now(), abort };
+          const request: Request = { startedAt: now(), abort, isAborted: false };
           requests.add(request);
           connection.open++;
           wake(connection);
@@ -216,7 +218,8 @@ export function createConnectionGuard(
             stays: () => requests.delete(request),
             ended,
             cancelled() {
-              if (isOpen && isStream && isOverCancelled(connection)) end(connection, "too many cancelled requests");
+              const isCancelled = isOpen && isStream && !request.isAborted;
+              if (isCancelled && isOverCancelled(connection)) end(connection, "too many cancelled requests");
               ended();
             },
           };
@@ -238,6 +241,7 @@ export function createConnectionGuard(
       for (const request of requests) {
         if (at - request.startedAt < limits.requestMs) break;
         requests.delete(request);
+        request.isAborted = true;
         request.abort();
       }
     },

@@ -164,6 +164,15 @@ test("createConnectionGuard() does not count requests that were answered, nor th
   assert.deepEqual(ends, []);
 });
 
+test("createConnectionGuard() does not count requests that it aborts itself", () => {
+  const { accept, ends, pass } = createGuarded({ cancelledStreams: 0, cancelledOfUser: 0 });
+  const known = accept("known")!;
+  known.recognised("somebody");
+  const request = known.began(() => request.cancelled(), true);
+  pass(65_000);
+  assert.deepEqual(ends, []);
+});
+
 test("createConnectionGuard() gives a certificate no more to cancel before a request says whose it is", () => {
   const { accept, ends } = createGuarded();
   const known = accept("known")!;

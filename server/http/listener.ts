@@ -22,6 +22,7 @@ import type { IncomingRequest } from "./exchange.ts";
 import {
   type ConnectionGuard,
   createConnectionGuard,
+  type Endings,
   GUARD_LIMITS,
   type GuardedConnection,
   type GuardedRequest,
@@ -103,6 +104,8 @@ const CIPHERS = [
 ].join(":");
 const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
+/** From the end of a connection to the end of its socket. */
+const FAREWELL_MS = 2_000;
 /** kube-apiserver's period of TCP keep-alive: a machine that lost its power says no goodbye. */
 const KEEP_ALIVE_MS = 180_000;
 /** kube-apiserver's; Go's client opens another connection for more. */
@@ -137,7 +140,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
       let isAnswered = false;
-      if (held !== undefined) outgoing.once("close", () => isAnswered ? held.ended() : held.cancelled());
+      if (held !== undefined) {
+        // What goes with its connection was not cancelled by anybody.
+        outgoing.once("close", () => isAnswered || session?.destroyed === true ? held.ended() : held.cancelled());
+      }
       const place = pacing.enter(own, own?.isKnown ?? false);
       if (place !== undefined) {
         outgoing.once("close", place.leave);
@@ -245,37 +251,61 @@ function trackConnections(
 ): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   // What is one connection to us is a socket, one around it for TLS, and maybe a session: they have the port in common.
-  const accepted = new Map<string, GuardedConnection>();
+  const accepted = new Map<string, Accepted>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     const connection = guard.accept({ close: () => socket.destroy(), destroy: () => socket.destroy() });
     const key = peerKey(socket);
-    if (connection !== undefined) accepted.set(key, connection);
+    const own = connection === undefined ? undefined : { connection, socket };
+    if (own !== undefined) accepted.set(key, own);
     socket.once("close", () => {
       sockets.delete(socket);
       connection?.closed();
-      if (accepted.get(key) === connection) accepted.delete(key);
+      if (accepted.get(key) === own) accepted.delete(key);
     });
   });
   server.on("session", (session: ServerHttp2Session) => {
-    const connection = accepted.get(peerKey(session.socket));
-    if (connection === undefined) return;
-    guarded.set(session, connection);
-    connection.secured({ close: () => session.close(), destroy: () => session.destroy() });
+    const own = accepted.get(peerKey(session.socket));
+    if (own === undefined) return;
+    guarded.set(session, own.connection);
+    own.connection.secured(endingsOf(own.socket, () => session.close(), () => session.destroy()));
   });
   server.on("secureConnection", (socket: TLSSocket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     // A peer that resets its connection is its own business.
     socket.on("error", () => socket.destroy());
-    const connection = accepted.get(peerKey(socket));
-    if (connection === undefined) return;
-    guarded.set(socket, connection);
-    if (socket.authorized === true) connection.recognised();
+    const own = accepted.get(peerKey(socket));
+    if (own === undefined) return;
+    guarded.set(socket, own.connection);
+    if (socket.authorized === true) own.connection.recognised();
     if (socket.alpnProtocol === "h2") return;
-    connection.secured({ close: () => socket.destroySoon(), destroy: () => socket.destroy() });
+    own.connection.secured(endingsOf(own.socket, () => socket.destroySoon(), () => socket.destroy()));
   });
   return sockets;
+}
+
+interface Accepted {
+  readonly connection: GuardedConnection;
+  readonly socket: Socket;
+}
+
+/**
+ * Both runtimes wait with a socket until its peer has taken what is written and closes its side, for ever if need be: a
+ * peer that was asked to go and does not is cut off.
+ */
+function endingsOf(socket: Socket, close: () => void, destroy: () => void): Endings {
+  const insist = (): void => void setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+  return {
+    close() {
+      close();
+      insist();
+    },
+    destroy() {
+      destroy();
+      insist();
+    },
+  };
 }
 
 function peerKey({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {

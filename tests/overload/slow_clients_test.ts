@@ -63,6 +63,23 @@ for (const protocol of ["h2", "http/1.1"] as const) {
   });
 }
 
+for (const { who, token } of [{ who: "a stranger", token: "Bearer nobody" }, { who: "somebody", token: undefined }]) {
+  test(`the listener cuts off ${who} who was told to go and keeps the connection open`, async () => {
+    await using besieged = await startBesieged({ strangerMs: 500, idleMs: 500 });
+    using rude = await openRaw(besieged.port, "h2", true, true);
+    await rude.write(PREFACE);
+    await rude.write(requestFrame(1, "GET", "/version", { authorization: token ?? `Bearer ${TOKENS.honest}` }));
+    await until("it is told to go", () => rude.frames().some(({ type }) => type === FRAME.goaway));
+    // Whoever is cut off hears of it when writing.
+    const writing = setInterval(
+      () => rude.isClosed() || rude.socket.write(frame(FRAME.ping, 0, 0, new Uint8Array(8))),
+      50,
+    );
+    await until("it is cut off", () => rude.isClosed());
+    clearInterval(writing);
+  });
+}
+
 test("the listener closes an idle connection of somebody, gracefully", async () => {
   await using besieged = await startBesieged(SHORT);
   using idle = await openRaw(besieged.port, "h2");

@@ -91,13 +91,17 @@ export interface RawConnection extends Disposable {
   write(bytes: Uint8Array | string): Promise<void>;
 }
 
-/** Opens one. `isReading` false leaves what comes in the kernel. */
+/** Opens one. `isReading` false leaves what comes in the kernel; `stays` does not close when the server does. */
 export async function openRaw(
   port: number,
   protocol: "h2" | "http/1.1",
   isReading = true,
+  stays = false,
 ): Promise<RawConnection> {
-  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: [protocol] });
+  const socket = connect({
+    ...{ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: [protocol] },
+    allowHalfOpen: stays,
+  });
   const chunks: Buffer[] = [];
   let isClosed = false;
   const closed = new Promise<void>((resolve) => {
