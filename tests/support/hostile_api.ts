@@ -185,7 +185,9 @@ export function refusal(code: number): () => FakeAnswer {
 }
 
 /** Servers by what they do. */
-export const HOSTILE_SERVERS: Readonly<Record<string, typeof hostileAnswer>> = {
+export const HOSTILE_SERVERS: Readonly<
+  Record<string, (...asked: Parameters<typeof hostileAnswer>) => FakeAnswer | "destroy">
+> = {
   "answers with hostile objects": hostileAnswer,
   "refuses with 403": refusal(403),
   "refuses with 401": refusal(401),
@@ -194,5 +196,6 @@ export const HOSTILE_SERVERS: Readonly<Record<string, typeof hostileAnswer>> = {
   "answers with a page": () => ({ status: 500, headers: { "content-type": "text/html" }, body: FORGING }),
   "answers with what is no JSON": () => ({ status: 200, body: FORGING }),
   "answers with another object": () => ({ status: 200, body: { kind: FORGING, apiVersion: HOSTILE } }),
-  "closes": () => ({ status: 503, body: HOSTILE }),
+  "is not available": () => ({ status: 503, body: HOSTILE }),
+  "closes": () => "destroy",
 };

@@ -18,23 +18,36 @@ interface Archive {
   readonly manifest?: Partial<BackupManifest> & Readonly<Record<string, unknown>>;
   /** Instead of a manifest. */
   readonly manifestText?: string;
+  /** Only who has read it says this. */
+  readonly says: RegExp;
 }
 
 const ARCHIVES: Readonly<Record<string, Archive>> = {
-  "whole.backup": { paths: [`files/${NAME}`] },
-  "outside.backup": { paths: [`../${NAME}`] },
-  "twice.backup": { paths: [`files/${NAME}`, `files/${NAME}`] },
-  "more.backup": { paths: [`files/${NAME}`], manifest: { parts: [] } },
-  "less.backup": { paths: [], manifest: { parts: [partOf(`files/${FORGING}`, new Uint8Array())] } },
-  "newer.backup": { paths: [], manifest: { format: FORGING } },
-  "newer_data.backup": { paths: [], manifest: { dataFormat: `9${HOSTILE}` as unknown as number } },
-  "kind.backup": { paths: [], manifest: { kind: HOSTILE } },
-  "no_json.backup": { paths: [], manifestText: FORGING },
-  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 } },
+  "whole.backup": { paths: [`files/${NAME}`], says: /y\^Iforged column\^Jforged: line x\^\[\[2J/ },
+  "outside.backup": { paths: [`../${NAME}`], says: /"\.\.\/x\^\[\[2J\\u202e/ },
+  "twice.backup": { paths: [`files/${NAME}`, `files/${NAME}`], says: /\/x\^\[\[2J\\u202e/ },
+  "more.backup": { paths: [`files/${NAME}`], manifest: { parts: [] }, says: /"files\/x\^\[\[2J\\u202e/ },
+  "less.backup": {
+    paths: [],
+    manifest: { parts: [partOf(`files/${FORGING}`, new Uint8Array())] },
+    says: /"files\/y\^Iforged column/,
+  },
+  "newer.backup": { paths: [], manifest: { format: FORGING }, says: /it has format NaN/ },
+  "newer_data.backup": {
+    paths: [],
+    manifest: { dataFormat: `9${HOSTILE}` as unknown as number },
+    says: /its manifest is not complete/,
+  },
+  "kind.backup": { paths: [], manifest: { kind: HOSTILE }, says: /its manifest is none of a backup/ },
+  "no_json.backup": { paths: [], manifestText: FORGING, says: /its manifest is not JSON/ },
+  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it holds 0 of 1 objects/ },
 };
 
-/** Names of what `writeHostileArchives` writes. */
-export const HOSTILE_ARCHIVES: readonly string[] = [...Object.keys(ARCHIVES), "header.backup"];
+/** Names of what `writeHostileArchives` writes, and what only those say who have read it. */
+export const HOSTILE_ARCHIVES: Readonly<Record<string, RegExp>> = {
+  ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { says }]) => [name, says])),
+  "header.backup": /it is no age file, or damaged: invalid non-ASCII byte in header/,
+};
 
 /** Writes them, and the file `identity` that opens them. */
 export async function writeHostileArchives(folder: TempFolder): Promise<void> {
