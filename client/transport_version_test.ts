@@ -41,7 +41,7 @@ for (
       server: `https://127.0.0.1:${port}`,
       userAgent: "test",
       insecureSkipTlsVerify: true,
-      timeouts: { connectMs: 5_000 },
+      timeouts: { connectMs: 60_000 },
     });
     const send = () => transport.send({ method: "GET", path: "/", headers: {} }, NEVER);
     const isOldVersion = (error: unknown): true => {

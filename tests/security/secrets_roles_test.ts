@@ -107,7 +107,7 @@ test("serve, signer, approver and a bootstrap that rotates tell no secret, in au
   const distant = "--kubeconfig data/admin.kubeconfig --metrics-bind-address 127.0.0.1:0 -v 10";
   await using signer = run.start(
     `signer ${distant} --cluster-signing-cert-file data/pki/ca.crt --cluster-signing-key-file data/pki/ca.key ` +
-      "--ca-passphrase-file passphrase --cluster-signing-duration 5s",
+      "--ca-passphrase-file passphrase --cluster-signing-duration 30s",
   );
   await using web = run.start(
     `signer ${distant} --signer-name example.com/web --profile web.yaml --cluster-signing-cert-file held.crt ` +
@@ -134,7 +134,7 @@ test("serve, signer, approver and a bootstrap that rotates tell no secret, in au
   await succeeds(`${request} --no-wait -o json`, { isWithin: true }).then(async (answer) => {
     await succeeds(`approve ${JSON.parse(answer).request.name} --data-dir data`, { isWithin: true });
   });
-  await succeeds(`${request} --timeout 30s`, { isWithin: true });
+  await succeeds(`${request} --timeout 120s`, { isWithin: true });
   await succeeds(`backup live.backup --data-dir data --recipient ${recipient}`, { isWithin: true });
   await rotating.waitFor(/certificate renewed/);
 

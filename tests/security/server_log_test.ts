@@ -31,6 +31,9 @@ rules:
 `;
 const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n";
 
+/** What a server or its approver may take, on a machine that does other things too. */
+const START_MS = 60_000;
+
 let folder: TempFolder;
 
 before(async () => {
@@ -110,7 +113,7 @@ for (const format of ["text", "json"] as const) {
     await using own = await createTempFolder();
     const log = own.join("audit.log");
     await using site = await startSiteProcess(own, [...flagsWith(log), "--logging-format", format]);
-    await attack(site.data, site.port, () => site.running.waitFor(/CSR left pending/, 30_000, "stderr"));
+    await attack(site.data, site.port, () => site.running.waitFor(/CSR left pending/, START_MS, "stderr"));
     const { code, stderr } = await site.end("SIGTERM");
     assert.equal(code, 0, stderr);
     assertLogged(stderr, false);
@@ -129,9 +132,10 @@ test("up shows what hostile requests say in its log on a terminal", async () => 
     const port = await eventually(
       "up serves",
       () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
+      START_MS,
     );
     const told = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
-    await attack(data, Number(port), () => eventually("the approver tells", told));
+    await attack(data, Number(port), () => eventually("the approver tells", told, START_MS));
   } finally {
     stop.abort();
     await running;

@@ -9,7 +9,9 @@ export interface RawAnswer {
   readonly isClosed: boolean;
 }
 
-/** How long a server that keeps a connection is waited for. */
+/** How long a handshake may take, and then the first byte, on a machine that does other things too. */
+const FIRST_MS = 20_000;
+/** How long a server that keeps a connection is waited for after it has said something. */
 const QUIET_MS = 1_500;
 
 /** Sends bytes as they are. */
@@ -33,13 +35,17 @@ export function sendRaw(
       const codes = [...text.matchAll(/(?:^|\n|\})HTTP\/1\.1 (\d{3})/g)].map(([, code]) => Number(code));
       resolve({ text, codes, isClosed });
     };
-    let timer = setTimeout(() => finish(false), QUIET_MS * 2);
+    let timer = setTimeout(() => finish(false), FIRST_MS);
     socket.setEncoding("latin1").on("data", (chunk: string) => {
       text += chunk;
       clearTimeout(timer);
       timer = setTimeout(() => finish(false), QUIET_MS);
     });
     socket.on("error", () => finish(true)).on("close", () => finish(true));
-    socket.once("secureConnect", () => socket.write(bytes));
+    socket.once("secureConnect", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => finish(false), FIRST_MS);
+      socket.write(bytes);
+    });
   });
 }
