@@ -2,22 +2,28 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { buildRequest, fromBase64 } from "../support/csr_builder.ts";
 import { createSecretRun } from "../support/secret_search.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const SECRET = "otter-Velvet_lantern_Quarry27";
+
+/** Names an alias that it does not know, in the words of Kubernetes, whose reader of YAML it shares with the server. */
+const NAMING_ALIASES = "approver explain FILE --policy kubelet-serving-trusting";
+/** The pin of no CA. */
+const NO_CA = `sha256:${"0".repeat(64)}`;
 
 /** Commands with FILE where somebody could name the wrong one. */
 const TAKING_FILES: readonly string[] = [
   "inspect FILE",
   "version --config FILE",
   "get csr --kubeconfig FILE",
-  "sign FILE --data-dir data",
-  "sign --data-dir FILE x.csr",
-  "approver explain FILE --policy kubelet-serving",
+  "sign FILE --data-dir data --signer-name kubernetes.io/kube-apiserver-client",
+  "sign x.csr --data-dir FILE --signer-name kubernetes.io/kube-apiserver-client",
+  NAMING_ALIASES,
   "approver explain x.csr --policy FILE",
   "approver explain x.csr --policy kubelet-serving --inventory FILE",
-  "approver fixtures FILE --policy kubelet-serving",
+  "approver test FILE",
   "approver --kubeconfig FILE",
   "approver --kubeconfig data/admin.kubeconfig --policy FILE",
   "approver --kubeconfig data/admin.kubeconfig --policy kubelet-serving --inventory FILE",
@@ -38,6 +44,7 @@ const TAKING_FILES: readonly string[] = [
   "bootstrap --bootstrap-kubeconfig data/bootstrap.kubeconfig --kubeconfig FILE --cert-dir c --hostname-override n1",
   "kubeconfig admin --data-dir data --out FILE",
   "kubeconfig bootstrap --server https://127.0.0.1:1 --certificate-authority FILE --token-file FILE --out out.kubeconfig",
+  `bootstrap --server https://127.0.0.1:1 --token-file FILE --kubeconfig k --cert-dir c --ca-cert-hash ${NO_CA}`,
   "token list --kubeconfig FILE",
 ];
 
@@ -78,25 +85,39 @@ before(async () => {
   const { succeeds } = createSecretRun(folder.path);
   const within = { isWithin: true };
   await succeeds("ca init --data-dir data", within);
+  await writeFile(folder.join("x.csr"), fromBase64(await buildRequest({ subject: { commonName: "a" } })));
   await succeeds("kubeconfig admin --data-dir data", within);
   await succeeds("kubeconfig bootstrap --data-dir data --token zzzzzz.falsefalsefalse1", within);
 });
 after(() => folder[Symbol.asyncDispose]());
 
-/** A role that starts all the same is stopped: it has tried by then. */
-const TRIED_MS = 150;
+/** Roles that start all the same when a kubeconfig is as it should be, or is not there yet. */
+const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
+/** Then they are stopped: they have tried by then. */
+const TRIED_MS = 300;
+/** What stands before a file that is named because of what is in it. */
+const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
+/** Commands that named the file; which of the mistakes a command can see depends on what it looks for. */
+const naming = new Set<string>();
 
 for (const [what, textOf] of Object.entries(MISTAKEN)) {
   test(`no command tells the secret in ${what} that it takes for something else`, async () => {
     const run = createSecretRun(folder.path);
     run.know("the secret", SECRET);
     for (const words of TAKING_FILES) {
+      if (what === "an alias" && words === NAMING_ALIASES) continue;
       await writeFile(folder.join("FILE"), textOf(SECRET), { mode: 0o600 });
-      await run.tlsboot(words, { isWithin: true, timeoutMs: TRIED_MS });
+      const limit = STARTING.test(words) ? { timeoutMs: TRIED_MS } : {};
+      const { code, stderr } = await run.tlsboot(words, { isWithin: true, ...limit });
+      if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);
     }
     assert.deepEqual(run.found(), []);
   });
 }
+
+test("each of these commands has looked into the file", () => {
+  assert.deepEqual(TAKING_FILES.filter((words) => !naming.has(words)), []);
+});
 
 test("backup does not repeat a secret key that is given for a public one", async () => {
   const run = createSecretRun(folder.path);
