@@ -5,9 +5,10 @@
  *
  * The seed decides when kills come and what clients do; how far the server is by then is up to the machine. On a broken
  * promise, or when there was no time to try any, it ends with 1 and the folder is kept, with the account in
- * `violations.txt`; with 2 when it is called wrongly. Without flags it takes about two minutes, and
- * kills as often as it can within, at least 25 times; `--kills 200` takes as long as 200 kills do, an hour at most, and
- * proves nothing with fewer. The last line has seed, commit, kills and seconds.
+ * `violations.txt`; with 2 when it is called wrongly. Without flags it takes about two minutes, and kills as often as it
+ * can within; at least 25 times, for which a slow machine goes on for up to a quarter of an hour. `--kills 200` takes as
+ * long as 200 kills do, an hour at most, and proves nothing with fewer; where only `--seconds` or `--servers` is given,
+ * one kill is enough. One line, the last when nothing is wrong, has seed, commit, kills and seconds.
  * With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and one
  * member are killed at a time.
  * Usage: torture.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary]

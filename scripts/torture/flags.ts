@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 /** What is asked for. */
 export interface TortureFlags {
   readonly kills: number;
-  /** With fewer nothing is proved. */
+  /** With fewer nothing is proved; the time is made longer for them. */
   readonly leastKills: number;
   readonly seconds: number;
   readonly nodes: number;
@@ -21,7 +21,7 @@ const KILLS = "200";
 const SECONDS = "90";
 /** For a number of kills that was asked for. */
 const LONGEST_SECONDS = "3600";
-/** Of one server without flags: an idle machine of two cores reaches twice as many, a busy one these. */
+/** Of one server without flags: an idle machine of two cores reaches twice as many in time, a busy one takes longer. */
 const LEAST_KILLS = 25;
 
 /** Reads it. Throws UsageError. */
@@ -38,11 +38,10 @@ export function readFlags(args: readonly string[]): TortureFlags {
   };
 }
 
-/** As many as were asked for; with a time of one's own, or with several servers, any. */
+/** As many as were asked for; with nothing but a time of one's own, or with several servers, any. */
 function leastKills({ kills, seconds, servers }: ReturnType<typeof parse>): number {
-  if (seconds !== undefined) return 1;
   if (kills !== undefined) return wholeNumber("kills", kills);
-  return servers === "1" ? LEAST_KILLS : 1;
+  return seconds === undefined && servers === "1" ? LEAST_KILLS : 1;
 }
 
 function parse(args: readonly string[]) {

@@ -7,7 +7,7 @@ for (
     { args: [], kills: 200, leastKills: 25, seconds: 90 },
     { args: ["--binary"], kills: 200, leastKills: 25, seconds: 90 },
     { args: ["--kills", "200"], kills: 200, leastKills: 200, seconds: 3600 },
-    { args: ["--kills", "200", "--seconds", "60"], kills: 200, leastKills: 1, seconds: 60 },
+    { args: ["--kills", "200", "--seconds", "60"], kills: 200, leastKills: 200, seconds: 60 },
     { args: ["--seconds", "60"], kills: 200, leastKills: 1, seconds: 60 },
     { args: ["--servers", "3"], kills: 200, leastKills: 1, seconds: 90 },
     { args: ["--servers", "3", "--kills", "40"], kills: 40, leastKills: 40, seconds: 3600 },

@@ -14,8 +14,9 @@ import { runStorm, type StormReport } from "./storm.ts";
 const SHOWN_VIOLATIONS = 20;
 
 async function main(): Promise<number> {
-  const flags = readFlags(process.argv.slice(2));
-  const { kills, seconds, nodes, servers, seed, binary } = flags;
+  const args = process.argv.slice(2);
+  const flags = readFlags(args);
+  const { kills, leastKills, seconds, nodes, servers, seed } = flags;
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-torture-"));
   process.stdout.write(
     `torture: seed ${seed}, at most ${kills} kills in ${seconds} s, ${nodes} nodes, ${servers} server${
@@ -23,7 +24,8 @@ async function main(): Promise<number> {
     }\n`,
   );
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
-  const report = await runStorm({ folder, seed, kills, seconds, nodes, servers, onProgress }).catch(async (error) => {
+  const options = { folder, seed, kills, leastKills, seconds, nodes, servers, onProgress };
+  const report = await runStorm(options).catch(async (error) => {
     // It is empty unless something was started.
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
@@ -37,9 +39,8 @@ async function main(): Promise<number> {
   }
   await writeFile(join(folder, "violations.txt"), account.join(""));
   process.stdout.write(account.slice(0, SHOWN_VIOLATIONS).join(""));
-  const words = Object.entries({ kills, seconds, nodes, servers, seed }).map(([name, value]) => `--${name} ${value}`);
-  if (binary) words.push("--binary");
-  process.stdout.write(`${keptLine(folder)}  again: deno task torture ${words.join(" ")}\n`);
+  // As it was called: a time or a number of kills says how many kills are wanted.
+  process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
   return 1;
 }
 

@@ -26,9 +26,11 @@ import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.
 export interface StormOptions {
   readonly folder: string;
   readonly seed: number;
-  /** No more than so many, and no longer than so many seconds. */
+  /** No more than so many, and no longer than so many seconds, */
   readonly kills: number;
   readonly seconds: number;
+  /** but as long as it takes until there are so many, within reason. */
+  readonly leastKills: number;
   readonly nodes: number;
   /** More than one share an etcd of three members, behind a load balancer. */
   readonly servers: number;
@@ -54,6 +56,8 @@ const WATCHERS = [
   ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
 ];
 const COUNTERS = ["counter-a", "counter-b"];
+/** However few kills there were by then. */
+const LONGEST_MS = 900_000;
 /** Kills between two lines of progress, at least. */
 const KILLS_PER_LINE = 10;
 /** More often than history is forgotten (five minutes). */
@@ -148,8 +152,10 @@ class Storm {
   }
 
   #hasTime(): boolean {
-    return this.#counts().kills < this.#options.kills &&
-      this.#clock.elapsedMs() - this.#startedMs < this.#options.seconds * 1000;
+    const { kills, leastKills, seconds } = this.#options;
+    const done = this.#counts().kills;
+    const elapsedMs = this.#clock.elapsedMs() - this.#startedMs;
+    return done < kills && (elapsedMs < seconds * 1000 || (done < leastKills && elapsedMs < LONGEST_MS));
   }
 
   #counts(): KillCounts {
