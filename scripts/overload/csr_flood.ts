@@ -3,29 +3,42 @@ import { createTally, type Target } from "./attack.ts";
 import { CSRS } from "./asking.ts";
 import { open } from "./connection.ts";
 import { requestOf } from "./node_request.ts";
-import { waitUntil } from "./waiting.ts";
+import { repeat, waitUntil } from "./waiting.ts";
 
 const CONNECTIONS = 4;
 const UNANSWERED = 10;
+/** A connection on which nothing happens any more, as an answer was none of those that are counted. */
+const REOPENED_AFTER_MS = 30_000;
 
-/** Creates so many, which is all that it adds to the tally. */
+/** Creates so many, which is all that it adds to the tally; goes on until all are answered. */
 export async function createRequests(count: number, target: Target): Promise<void> {
   const tally = createTally();
+  const { deadline } = target;
   const csr = await requestOf("flood");
   const prefix = `flood-${Math.floor(target.random() * 1e12).toString(36)}`;
+  let named = 0;
+  /** Answered, or waiting for their answer. */
   let begun = 0;
-  await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    using connection = await open({ ...target, tally }, { protocol: "http/1.1", code: 201 });
-    for (let own = 0; begun < count && !target.deadline.aborted && !connection.isClosed(); own++) {
-      const body = JSON.stringify({ ...csr, metadata: { name: `${prefix}-${begun++}` } });
-      await connection.write(
-        `POST ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${target.token}\r\n` +
-          `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-      );
-      const isRoom = () => connection.answers() > own - UNANSWERED || connection.isClosed();
-      await waitUntil(isRoom, target.deadline);
+  const isOver = () => tally.answered >= count || deadline.aborted;
+  await repeat(CONNECTIONS, CONNECTIONS, deadline, async () => {
+    while (!isOver()) {
+      using connection = await open({ ...target, tally }, { protocol: "http/1.1", code: 201 });
+      let own = 0;
+      const isRoom = () => begun < count && own - connection.answers() < UNANSWERED;
+      while (await waitUntil(() => isRoom() || isOver() || connection.isClosed(), deadline, REOPENED_AFTER_MS)) {
+        if (isOver() || connection.isClosed()) break;
+        // Another connection has taken it meanwhile.
+        if (!isRoom()) continue;
+        [own, begun] = [own + 1, begun + 1];
+        const body = JSON.stringify({ ...csr, metadata: { name: `${prefix}-${named++}` } });
+        await connection.write(
+          `POST ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${target.token}\r\n` +
+            `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        );
+      }
+      // What nobody answered, or refused, is asked for again.
+      begun -= own - connection.answers();
     }
-    await waitUntil(() => tally.answered >= count || connection.isClosed(), target.deadline, 10_000);
-  }));
+  });
   target.tally.created += tally.answered;
 }

@@ -22,7 +22,7 @@ export interface Site {
 /** After each attack, for what it has left to end. */
 const REST_MS = 500;
 /** An attack goes on until it has done enough, but not for ever: so long and, at scale 1, so much longer. */
-const ENOUGH_WITHIN_MS = 60_000;
+const ENOUGH_WITHIN_MS = 180_000;
 const ENOUGH_AT_SCALE_MS = 240_000;
 /** Longer than honest clients wait for all that they ask for from one answer to the next. */
 const ANSWERED_WITHIN_MS = 120_000;
