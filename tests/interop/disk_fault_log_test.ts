@@ -27,6 +27,8 @@ rules:
 `;
 /** So long that a megabyte has room for one line. */
 const LINE_BYTES = 600_000;
+/** Of one request. */
+const ANSWERED_WITHIN_MS = 60_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
 /** What is half written cannot be taken back either. */
 const BEYOND_MENDING: Fault = {
@@ -61,7 +63,7 @@ async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<Audi
   const files = createFilePort();
   const cluster = await readCluster(folder.join("data", "admin.kubeconfig"), files);
   const transport = await createConnector({ files, clock: createSystemClock(), userAgent: "test" })(cluster);
-  const signal = AbortSignal.timeout(300_000);
+  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
   const text = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
     let all = "";
     for await (const chunk of body) all += new TextDecoder().decode(chunk);
@@ -73,12 +75,12 @@ async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<Audi
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(LINE_BYTES) } };
       const body = new TextEncoder().encode(JSON.stringify(object));
       const headers = { "content-type": "application/json" };
-      const answer = await transport.send({ method: "POST", path: `${CONFIG_MAPS}?dryRun=All`, headers, body }, signal);
+      const answer = await transport.send({ method: "POST", path: `${CONFIG_MAPS}?dryRun=All`, headers, body }, soon());
       await text(answer.body);
       return answer.status;
     },
     async lost() {
-      const answer = await transport.send({ method: "GET", path: "/metrics", headers: {} }, signal);
+      const answer = await transport.send({ method: "GET", path: "/metrics", headers: {} }, soon());
       return Number(LOST.exec(await text(answer.body))?.[1] ?? 0);
     },
     async [Symbol.asyncDispose]() {
@@ -120,7 +122,7 @@ test("serve whose audit log fails at every call in turn answers on, counts what 
   let [lost, losses] = [0, 0];
   for (const name of ["first", "second"]) assert.equal(await site.write(name), 201);
   await tidied(folder);
-  await tryEachCall(disk, "/log/audit", async ({ fault, call, what }) => {
+  await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
     assert.equal(await site.write(name), 201, what);
     await tidied(folder, disk);
@@ -161,7 +163,7 @@ test("serve whose audit log cannot be opened ends with a clear message, and star
   const args = await startArguments(folder);
   // At a start the log is opened and nothing is written to it.
   const faults = FAULTS.filter(({ kinds }) => kinds.includes("o"));
-  const failures = await tryEachCall(disk, "/log", async ({ what }) => {
+  const failures = await tryEachCall(disk, `${folder.path}/log`, async ({ what }) => {
     await rm(folder.join("log"), { recursive: true, force: true });
     await using running = startTlsboot(args, { env: disk.env });
     const isUp = await running.waitFor(/serves https:/).then(() => true, () => false);

@@ -11,6 +11,11 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 import { waitUntilUp } from "./site.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+/** Of one request, with the retries that clients make. */
+const ANSWERED_WITHIN_MS = 60_000;
+/** A new site settles beside whatever else the machine does. */
+const QUIET_WITHIN_MS = 120_000;
+
 /** What a write was refused with. */
 export interface Refusal {
   readonly code: number;
@@ -34,14 +39,14 @@ export async function connect(dataDir: string): Promise<Client> {
   const cluster = await readCluster(`${dataDir}/admin.kubeconfig`, files);
   const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
   const api = createApi(transport, { clock });
-  const signal = AbortSignal.timeout(300_000);
+  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
   return {
     async create(name, bytes) {
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
       const body = new TextEncoder().encode(JSON.stringify(object));
       // Without the retries that clients make by themselves.
       const headers = { "content-type": "application/json" };
-      const answer = await transport.send({ method: "POST", path: CONFIG_MAPS, headers, body }, signal);
+      const answer = await transport.send({ method: "POST", path: CONFIG_MAPS, headers, body }, soon());
       let text = "";
       for await (const chunk of answer.body) text += new TextDecoder().decode(chunk);
       if (answer.status === 201) return undefined;
@@ -50,15 +55,15 @@ export async function connect(dataDir: string): Promise<Client> {
       return { code, message };
     },
     async names() {
-      const { items } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, signal);
+      const { items } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, soon());
       return new Set(items.map(({ metadata }) => metadata.name ?? ""));
     },
     async revision() {
-      const { metadata } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, signal);
+      const { metadata } = await api.requestList<ConfigMap>({ method: "GET", path: CONFIG_MAPS }, soon());
       return metadata.resourceVersion ?? "";
     },
     async isReady() {
-      return (await transport.send({ method: "GET", path: "/readyz", headers: {} }, signal)).status === 200;
+      return (await transport.send({ method: "GET", path: "/readyz", headers: {} }, soon())).status === 200;
     },
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
@@ -79,7 +84,7 @@ export async function quiet(client: Client): Promise<void> {
     if (revision !== last) since = Date.now();
     last = revision;
     return Date.now() - since > 1_500 || undefined;
-  });
+  }, QUIET_WITHIN_MS);
 }
 
 /** A clear refusal: 5xx, and nothing of the program's inside. */
