@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { createTempFolder, findFreePort } from "../support/temp.ts";
+import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
 import { assertClearEnd, assertRefusal, begin, connect, quiet, type Refusal, startUp } from "./support/faulty_site.ts";
 import { waitUntilUp } from "./support/site.ts";
@@ -20,7 +20,7 @@ const CHECKPOINT_CALLS = [0, 1, 2, 10, 100, 500];
 test("up on a disk that fails at every call in turn acknowledges nothing that it has not stored, and goes on or ends clearly", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
-  const [dataDir, port] = [folder.join("data"), await findFreePort()];
+  const [dataDir, port] = [folder.join("data"), await findServerPort()];
   const acknowledged = new Set<string>();
   const refused = new Set<string>();
   /** Refused since all was well. */
@@ -52,18 +52,20 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
         assert.match(stderr, /the disk did not keep a write/);
         await life[Symbol.asyncDispose]();
         life = await begin(dataDir, port, disk);
+        await quiet(life.client);
         // What it was for may be there, as after any end.
         for (const one of doubtful) refused.delete(one);
       }
       doubtful.clear();
       assert.equal(await create(name, 10), undefined, name);
     };
-    for (const needle of ["tlsboot.db-wal$", "tlsboot.db$"]) {
+    for (const file of ["tlsboot.db-wal", "tlsboot.db"]) {
+      const needle = `${dataDir}/${file}$`;
       // The database file itself is written at a checkpoint only, some megabytes later.
-      const isCheckpoint = needle === "tlsboot.db$";
+      const isCheckpoint = file === "tlsboot.db";
       const calls = isCheckpoint ? { calls: CHECKPOINT_CALLS } : {};
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
-        const name = `f${FAULTS.indexOf(fault)}-${needle.length}-${call}`;
+        const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
         let refusal: Refusal | undefined;
         let hits: readonly string[] = [];
         for (let number = 0; number < (isCheckpoint ? 20 : 1) && hits.length === 0; number++) {
@@ -80,7 +82,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
     }
     for (const [index, fault] of FAULTS.entries()) {
       // Down for a while, as a full disk is.
-      await disk.arm({ ...fault, needle: "tlsboot.db" }, 0, 1_000_000);
+      await disk.arm({ ...fault, needle: `${dataDir}/tlsboot.db` }, 0, 1_000_000);
       for (let number = 0; number < 3; number++) {
         const refusal = await create(`f${index}-down-${number}`, 10);
         if (refusal !== undefined) assertRefusal(refusal, fault.name);
@@ -106,7 +108,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
 test("up that cannot put on the disk what a killed one left leaves it to the next start", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
-  const [dataDir, port] = [folder.join("data"), await findFreePort()];
+  const [dataDir, port] = [folder.join("data"), await findServerPort()];
   const log = join(dataDir, "tlsboot.db-wal");
   const names = ["a", "b", "c"];
   {
@@ -119,7 +121,7 @@ test("up that cannot put on the disk what a killed one left leaves it to the nex
   assert.ok(left.length > 0);
   let failures = 0;
   for (let call = 0, isOver = false; !isOver; call++) {
-    await disk.arm({ errno: "EIO", kinds: "s", needle: "tlsboot.db-wal$" }, call);
+    await disk.arm({ errno: "EIO", kinds: "s", needle: `${log}$` }, call);
     await using running = startUp(dataDir, port, disk);
     const isUp = await waitUntilUp(running).then(() => true, () => false);
     const hits = await disk.hits();
@@ -146,28 +148,34 @@ const EIO = FAULTS.filter(({ name }) => name === "EIO");
  * there already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all alike.
  */
 const STARTING = [
-  { needle: "/site$", faults: EIO },
-  { needle: "/pki", faults: EIO },
-  { needle: "bootstrap.kubeconfig", faults: EIO },
-  { needle: "format" },
-  { needle: "admin.kubeconfig" },
-  { needle: "tlsboot.db$" },
-  { needle: "tlsboot.db-wal$", calls: [0, 1, 2, 3, 10, 50] },
+  { name: "/site$", faults: EIO },
+  { name: "/site/pki", faults: EIO },
+  // Written beside their place first, under a name that begins with a dot.
+  { name: "bootstrap.kubeconfig", faults: EIO },
+  { name: "format" },
+  { name: "admin.kubeconfig" },
+  { name: "/site/tlsboot.db$" },
+  { name: "/site/tlsboot.db-wal$", calls: [0, 1, 2, 3, 10, 50] },
 ];
 
-for (const { needle, ...which } of STARTING) {
-  test(`up that starts on a disk that fails at ${needle} ends with a clear message, and starts on a good one`, async () => {
+for (const { name, ...which } of STARTING) {
+  test(`up that starts on a disk that fails at ${name} ends with a clear message, and starts on a good one`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
-    const [dataDir, port] = [folder.join("site"), await findFreePort()];
-    let failures = 0;
+    const [dataDir, port] = [folder.join("site"), await findServerPort()];
+    let [failures, ignored] = [0, 0];
+    const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       {
         await using running = startUp(dataDir, port, disk);
         const isUp = await waitUntilUp(running).then(() => true, () => false);
+        const hits = await disk.hits();
+        if (isUp && fault.short !== "harmless" && hits.length > 0) {
+          ignored++;
+          assert.deepEqual(hits, [`fsync ${dataDir}`], what);
+        }
         if (!isUp) {
           failures++;
-          const hits = await disk.hits();
           assert.ok(hits.length > 0, `${what}: ${running.stderr()}`);
           assert.notEqual(fault.short, "harmless", what);
           assertClearEnd(await running.finished(), `${what}: ${hits}`);
@@ -181,5 +189,7 @@ for (const { needle, ...which } of STARTING) {
       await rm(dataDir, { recursive: true });
     }, which);
     assert.ok(failures > 2, `${failures} failures`);
+    // SQLite syncs the folder of each of its two files, and takes no notice of an error.
+    assert.ok(ignored <= (name === "/site$" ? 2 : 0), `${ignored} failures were ignored`);
   });
 }

@@ -66,7 +66,7 @@ export interface Round {
 export interface EachCall {
   /** All without it. Each must come, or the test proves nothing of it. */
   readonly faults?: readonly Fault[];
-  /** Which calls, in order; all without it. */
+  /** Which calls, in order; all without it. A fault of writes must come at each of them. */
   readonly calls?: readonly number[];
 }
 
@@ -93,6 +93,9 @@ export async function tryEachCall(
       hit++;
     }
     assert.ok(hit > 0, `no call on ${needle} met ${fault.name}`);
+    if (calls.length < MAX_CALLS && fault.kinds.includes("w")) {
+      assert.equal(hit, calls.length, `${fault.name} on ${needle} was met by only some of the calls ${calls}`);
+    }
     failed += hit;
   }
   return failed;
