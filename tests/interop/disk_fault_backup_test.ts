@@ -9,7 +9,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { runTlsboot } from "../support/child.ts";
-import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
+import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
 import { assertClearEnd, begin } from "./support/faulty_site.ts";
 
@@ -29,7 +29,7 @@ interface Stopped {
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
-    await using life = await begin(dataDir, await findFreePort());
+    await using life = await begin(dataDir, await findServerPort());
     assert.equal(await life.client.create("kept", 100), undefined);
     process.kill(life.running.pid, "SIGTERM");
     await life.running.finished();
@@ -51,7 +51,7 @@ for (const isForced of [false, true]) {
     const path = folder.join("out", "site.backup");
     const args = ["backup", path, "--data-dir", dataDir, ...seal, ...(isForced ? ["--force"] : [])];
     let failures = 0;
-    await tryEachCall(disk, "/out", async ({ fault, what }) => {
+    await tryEachCall(disk, `${folder.path}/out`, async ({ fault, what }) => {
       await rm(folder.join("out"), { recursive: true, force: true });
       await mkdir(folder.join("out"));
       if (isForced) await writeFile(path, "before");
@@ -93,7 +93,7 @@ test("backup of a data directory whose disk fails at every call in turn says so,
   let failures = 0;
   // A database that is only read is hardly written.
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
-  await tryEachCall(disk, "/data", async ({ what }) => {
+  await tryEachCall(disk, dataDir, async ({ what }) => {
     await rm(path, { force: true });
     const made = await runTlsboot(["backup", path, "--data-dir", dataDir, ...seal], { env: disk.env });
     await disk.disarm();
@@ -107,7 +107,7 @@ test("backup of a data directory whose disk fails at every call in turn says so,
     }
   }, { faults });
   assert.ok(failures > 0, "no failure");
-  await using life = await begin(dataDir, await findFreePort());
+  await using life = await begin(dataDir, await findServerPort());
   assert.ok((await life.client.names()).has("kept"));
 });
 
@@ -128,17 +128,17 @@ const DATABASE_FAULTS: readonly Fault[] = [
   { name: "failing fsyncs", errno: "EIO", kinds: "s", count: 1_000_000 },
 ];
 
-/** What a restore makes: one file stands for all, as some calls do for those of the database. */
-const RESTORING: readonly ({ readonly needle: string; readonly isForced: boolean } & EachCall)[] = [
-  { needle: "/site.restoring$", isForced: false, faults: WITHOUT_WRITES },
-  { needle: "/pki/ca.key", isForced: false },
-  { needle: "/tlsboot.db$", isForced: false, faults: DATABASE_FAULTS, calls: [0, 1, 2, 3, 4, 5] },
-  { needle: "/tlsboot.db-wal$", isForced: false, calls: [0, 1, 2, 5] },
-  { needle: "/place/site$", isForced: false, faults: NAMED },
-  { needle: "/place$", isForced: false, faults: SYNCED },
-  { needle: "/site.replaced", isForced: true, faults: NAMED },
-  { needle: "/place/site$", isForced: true, faults: NAMED },
-  { needle: "/place$", isForced: true, faults: SYNCED },
+/** What a restore makes, below the folder of the test: one file stands for all, as some calls do for those of the database. */
+const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
+  { name: "/place/site.restoring$", isForced: false, faults: WITHOUT_WRITES },
+  { name: "/place/site.restoring/pki/ca.key", isForced: false },
+  { name: "/place/site.restoring/tlsboot.db$", isForced: false, faults: DATABASE_FAULTS, calls: [0, 1, 2, 3, 4, 5] },
+  { name: "/place/site.restoring/tlsboot.db-wal$", isForced: false, calls: [0, 1, 2, 5] },
+  { name: "/place/site$", isForced: false, faults: NAMED },
+  { name: "/place$", isForced: false, faults: SYNCED },
+  { name: "/place/site.replaced", isForced: true, faults: NAMED },
+  { name: "/place/site$", isForced: true, faults: NAMED },
+  { name: "/place$", isForced: true, faults: SYNCED },
 ];
 
 test("restore on a disk that fails at every call in turn changes nothing, or all and says so", async () => {
@@ -150,24 +150,24 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
   assert.equal(made.code, 0, made.stderr);
   const [place, target] = [folder.join("place"), folder.join("place", "site")];
   let [failures, ignored, heeded] = [0, 0, 0];
-  for (const { needle, isForced, ...which } of RESTORING) {
+  for (const { name, isForced, ...which } of RESTORING) {
     const args = ["restore", backup, "--data-dir", target, ...open, ...(isForced ? ["--force"] : [])];
-    await tryEachCall(disk, needle, async ({ fault, call, what }) => {
+    await tryEachCall(disk, `${folder.path}${name}`, async ({ fault, call, what }) => {
       await rm(place, { recursive: true, force: true });
       await mkdir(isForced ? target : place, { recursive: true });
       if (isForced) await writeFile(`${target}/before`, "before");
       const restored = await runTlsboot(args, { env: disk.env });
       const hits = await disk.hits();
       await disk.disarm();
-      const left = (await readdir(place)).map((name) => name.replace(/-.*/, "")).sort();
+      const left = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
       const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
       if (restored.code === 0) {
         // Made once more where it is there; synced by SQLite, which takes no notice of an error, and in the end by us.
-        const isRepeated = needle === "/site.restoring$" && (call > 0 || fault.kinds === "s");
+        const isRepeated = name === "/place/site.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
         // The log goes only once all of it is in the database for good; the next start reads it.
         const log = await readFile(`${target}/tlsboot.db-wal`).catch(() => new Uint8Array());
-        const isInLog = needle.startsWith("/tlsboot.db") && log.length > 0;
+        const isInLog = name.includes("/tlsboot.db") && log.length > 0;
         assert.ok(hits.length === 0 || fault.short === "harmless" || isRepeated || isInLog, seen);
         assert.deepEqual(left, isForced ? ["site", "site.replaced"] : ["site"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
@@ -182,7 +182,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
-      if (needle === "/site.restoring$" && hits[0]?.startsWith("fsync")) heeded++;
+      if (name === "/place/site.restoring$" && hits[0]?.startsWith("fsync")) heeded++;
       assert.match(restored.stderr, /cannot (?:restore|put)/, seen);
       assert.deepEqual(left, isForced ? ["site"] : [], seen);
       if (isForced) assert.ok(existsSync(`${target}/before`), seen);
@@ -193,6 +193,6 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
   await rm(place, { recursive: true, force: true });
   const again = await runTlsboot(["restore", backup, "--data-dir", target, ...open]);
   assert.equal(again.code, 0, again.stderr);
-  await using life = await begin(target, await findFreePort());
+  await using life = await begin(target, await findServerPort());
   assert.ok((await life.client.names()).has("kept"));
 });
