@@ -66,7 +66,9 @@ function parse(text: string, path: string): unknown {
   try {
     return parseYaml(text).value;
   } catch (error) {
-    throw fault(path, messageOf(error), "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
+    // The name may be all of a text that was not meant to be read.
+    const what = messageOf(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
+    throw fault(path, what, "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
   }
 }
 

@@ -8,8 +8,6 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const SECRET = "otter-Velvet_lantern_Quarry27";
 
-/** Names an alias that it does not know, in the words of Kubernetes, whose reader of YAML it shares with the server. */
-const NAMING_ALIASES = "approver explain FILE --policy kubelet-serving-trusting";
 /** The pin of no CA. */
 const NO_CA = `sha256:${"0".repeat(64)}`;
 
@@ -20,7 +18,7 @@ const TAKING_FILES: readonly string[] = [
   "get csr --kubeconfig FILE",
   "sign FILE --data-dir data --signer-name kubernetes.io/kube-apiserver-client",
   "sign x.csr --data-dir FILE --signer-name kubernetes.io/kube-apiserver-client",
-  NAMING_ALIASES,
+  "approver explain FILE --policy kubelet-serving-trusting",
   "approver explain x.csr --policy FILE",
   "approver explain x.csr --policy kubelet-serving --inventory FILE",
   "approver test FILE",
@@ -105,7 +103,6 @@ for (const [what, textOf] of Object.entries(MISTAKEN)) {
     const run = createSecretRun(folder.path);
     run.know("the secret", SECRET);
     for (const words of TAKING_FILES) {
-      if (what === "an alias" && words === NAMING_ALIASES) continue;
       await writeFile(folder.join("FILE"), textOf(SECRET), { mode: 0o600 });
       const limit = STARTING.test(words) ? { timeoutMs: TRIED_MS } : {};
       const { code, stderr } = await run.tlsboot(words, { isWithin: true, ...limit });
