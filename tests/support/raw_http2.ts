@@ -98,10 +98,9 @@ export async function openRaw(
   isReading = true,
   stays = false,
 ): Promise<RawConnection> {
-  const socket = connect({
-    ...{ host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: [protocol] },
-    allowHalfOpen: stays,
-  });
+  const host = { host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: [protocol] };
+  // Node's types do not know that `connect` takes it.
+  const socket = connect({ ...host, ...{ allowHalfOpen: stays } });
   const chunks: Buffer[] = [];
   let isClosed = false;
   const closed = new Promise<void>((resolve) => {
