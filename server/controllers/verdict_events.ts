@@ -8,6 +8,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { formatMicroTime, nameOf } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
+import { createTokenBuckets } from "../token_buckets.ts";
 
 /** What happened to a request. */
 export interface VerdictEvent {
@@ -35,41 +36,28 @@ export interface VerdictEventsOptions {
 }
 
 /** client-go's EventSourceObjectSpamFilter: 25 at once, then one in five minutes. */
-const BURST = 25;
-const REFILL_MS = 300_000;
+const SPAM = { burst: 25, refillMs: 300_000 };
 /** events.k8s.io/v1: longest note, in bytes. */
 const LONGEST_NOTE = 1_024;
 /** A request may have any name, an event only a DNS subdomain of at most 253 characters, the suffix included. */
 const EVENT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,230}[a-z0-9])?$/;
-/** Requesters that have been quiet for so long that their bucket is full again are forgotten. */
-const QUIET_MS = BURST * REFILL_MS;
 const ACTION = "Approving";
 const CONTROLLER = "tlsboot-approver";
-
-interface Bucket {
-  readonly tokens: number;
-  readonly at: number;
-}
 
 /** Makes a teller. */
 export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvents {
   const { store, clock, random, logger } = options;
-  const buckets = new Map<string, Bucket>();
+  const buckets = createTokenBuckets(() => clock.elapsedMs(), SPAM);
 
-  function takes(requester: string): boolean {
-    const now = clock.elapsedMs();
-    for (const [other, { at }] of buckets) if (now - at > QUIET_MS) buckets.delete(other);
-    const { tokens, at } = buckets.get(requester) ?? { tokens: BURST, at: now };
-    const filled = Math.min(BURST, tokens + (now - at) / REFILL_MS);
-    if (filled < 1) return false;
-    buckets.set(requester, { tokens: filled - 1, at: now });
-    return true;
+  function isSpam(requester: string): boolean {
+    buckets.sweep();
+    return !buckets.take(requester);
   }
 
   return {
     async tell(csr, event, signal, urgent = false) {
       const name = nameOf(csr);
-      if (!urgent && !takes(csr.spec.username ?? "")) {
+      if (!urgent && isSpam(csr.spec.username ?? "")) {
         logger.debug("event left out, its requester has had many", { csr: name, reason: event.reason });
         return;
       }

@@ -4,7 +4,7 @@
  * nothing for longest goes first. Times are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
  */
 
-import { createCancellations } from "./cancellations.ts";
+import { createTokenBuckets } from "../token_buckets.ts";
 
 /** How a connection is ended. */
 export interface Endings {
@@ -125,7 +125,10 @@ export function createConnectionGuard(
   const strangers = new Set<Connection>();
   const idle = new Set<Connection>();
   const requests = new Set<Request>();
-  const cancellations = createCancellations(now, limits);
+  const cancellations = createTokenBuckets(now, {
+    burst: limits.cancelledOfUser,
+    refillMs: 1_000 / limits.cancelledPerSecond,
+  });
   let size = 0;
 
   function rest(connection: Connection): void {
@@ -157,7 +160,10 @@ export function createConnectionGuard(
     }
   }
 
-  /** A flood of them costs its client nothing, so that a connection has some, and a user some more. */
+  /**
+   * A request that is cancelled as soon as it is sent costs the server its work and the client nothing (CVE-2023-44487),
+   * on as many connections as somebody likes: so a connection has some, and a user some more.
+   */
   function isOverCancelled(connection: Connection): boolean {
     // With it go the requests that it still has.
     if (connection.isDestroyed || connection.isGone) return false;

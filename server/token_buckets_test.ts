@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createCancellations } from "./cancellations.ts";
+import { createTokenBuckets } from "./token_buckets.ts";
 
-test("createCancellations() gives each user so many at once, and so many more in every second", () => {
+test("createTokenBuckets() gives each key so many at once, and so many more in every second", () => {
   let at = 0;
-  const { take } = createCancellations(() => at, { cancelledOfUser: 3, cancelledPerSecond: 2 });
+  const { take } = createTokenBuckets(() => at, { burst: 3, refillMs: 500 });
   const taken = (user: string, count: number) => Array.from({ length: count }, () => take(user)).filter(Boolean).length;
   assert.equal(taken("flood", 10), 3);
   assert.equal(taken("other", 2), 2);
@@ -16,9 +16,9 @@ test("createCancellations() gives each user so many at once, and so many more in
   assert.equal(taken("flood", 10), 3);
 });
 
-test("createCancellations() forgets a user no sooner than its budget is whole again", () => {
+test("createTokenBuckets() forgets a bucket no sooner than it is full again", () => {
   let at = 0;
-  const { take, sweep } = createCancellations(() => at, { cancelledOfUser: 3, cancelledPerSecond: 1 });
+  const { take, sweep } = createTokenBuckets(() => at, { burst: 3, refillMs: 1_000 });
   for (let index = 0; index < 3; index++) take("flood");
   at += 1_000;
   sweep();
