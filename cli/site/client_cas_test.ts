@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { createFilePort } from "../../client/files.ts";
-import { createPlainKeys } from "../../tests/support/ca_keys.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createSiteDeps } from "../../tests/support/site_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
-import { createSystemClock, createSystemRandom } from "../system.ts";
 import { trustedBy } from "./controllers.ts";
 import { defaultsOf, startSite } from "./site.ts";
 
@@ -22,16 +20,7 @@ test("a --client-ca-file that changes while a site runs changes which CAs a sign
   const logger = createMemoryLogger();
   await using site = await startSite(
     { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
-    {
-      files: createFilePort(),
-      clock: createSystemClock(),
-      random: createSystemRandom(),
-      logger,
-      cwd: folder.path,
-      keys: createPlainKeys(),
-      heap: undefined,
-      stdout: { write: () => {} },
-    },
+    createSiteDeps(folder.path, { logger }),
     () => [],
   );
   const isTrusted = trustedBy(site.server);

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
-import { createPlainKeys } from "../../tests/support/ca_keys.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSiteDeps } from "../../tests/support/site_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
-import { createSystemClock, createSystemRandom } from "../system.ts";
+import { createSystemClock } from "../system.ts";
 import { defaultsOf, startSite } from "./site.ts";
 
 const DAY_S = 86_400;
@@ -27,16 +27,7 @@ test("startSite() names what nobody renewed of what an earlier run issued, and t
   await writeFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   await using site = await startSite(
     { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, storageMinFree: 1e12 },
-    {
-      files: createFilePort(),
-      clock,
-      random: createSystemRandom(),
-      logger,
-      cwd: folder.path,
-      keys: createPlainKeys(),
-      heap: undefined,
-      stdout: { write: () => {} },
-    },
+    createSiteDeps(folder.path, { clock, logger }),
     () => [],
   );
   const told = () => logger.entries.filter(({ level }) => level === "warn").map(({ message }) => message);

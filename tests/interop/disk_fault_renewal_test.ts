@@ -3,28 +3,14 @@
  * turn: it serves the certificate of before or the new one, and the next look makes on the disk what is missing there.
  */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { connect } from "node:tls";
 import { type CredentialPair, parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
+import { readShownCertificate } from "../support/shown_certificate.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createFaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
 import { startOnDemand } from "./support/on_demand.ts";
-
-/** The certificate that a server shows, PEM without its frame; nobody looks whether it is valid at this time. */
-function shown(url: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const { hostname: host, port } = new URL(url);
-  const socket = connect({ host, port: Number(port), rejectUnauthorized: false }, () => {
-    const { raw } = socket.getPeerCertificate();
-    socket.destroy();
-    resolve(Buffer.from(raw).toString("base64"));
-  });
-  socket.once("error", reject);
-  return promise;
-}
 
 const base64Of = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
 
@@ -57,12 +43,12 @@ for (
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
     await using site = startOnDemand("renew_on_demand.ts", dataDir, disk);
-    const url = await site.said();
+    const port = Number(new URL(await site.said()).port);
     let [failures, halves] = [0, 0];
     assert.equal(await site.tell("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
-      const [before, adminBefore] = [await shown(url), await admin(dataDir)];
+      const [before, adminBefore] = [await readShownCertificate(port), await admin(dataDir)];
       assert.equal(await served(dataDir), before);
       const said = await site.tell("turn");
       const hits = await disk.hits();
@@ -70,7 +56,7 @@ for (
       const isDone = hits.length === 0 || fault.short === "harmless";
       assert.match(said, isDone ? /^done$/ : /^failed cannot /, `${what}: ${hits}: ${said}`);
       if (!isDone) failures++;
-      const after = await shown(url);
+      const after = await readShownCertificate(port);
       const left = await served(dataDir);
       if (left === undefined) halves++;
       // A pair that may not be on the disk is not served before it has been written again.
@@ -79,7 +65,7 @@ for (
       const adminAfter = await admin(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
       assert.equal(await site.tell("look"), "done", `after ${what}`);
-      const mended = await shown(url);
+      const mended = await readShownCertificate(port);
       assert.notEqual(mended, before, `after ${what}`);
       assert.equal(await served(dataDir), mended, `after ${what}`);
       assert.notDeepEqual((await admin(dataDir)).leaf, adminBefore.leaf, `after ${what}`);

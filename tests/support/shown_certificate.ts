@@ -1,0 +1,15 @@
+/** What a server shows. */
+import { Buffer } from "node:buffer";
+import { connect } from "node:tls";
+
+/** The certificate that a server on this machine shows, PEM without its frame; nobody looks whether it is valid. */
+export function readShownCertificate(port: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+    const { raw } = socket.getPeerCertificate();
+    socket.destroy();
+    resolve(Buffer.from(raw).toString("base64"));
+  });
+  socket.once("error", reject);
+  return promise;
+}
