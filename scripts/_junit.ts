@@ -1,23 +1,78 @@
-/** Counts from the reports that the test runners write (JUnit XML). */
+/** What the reports say that the test runners write (JUnit XML). */
 import { readFile } from "node:fs/promises";
 
 /** How a suite ended. */
-export interface Counts {
+export interface Outcome {
   readonly passed: number;
   readonly failed: number;
+  /** What is known of each failure. */
+  readonly failures: readonly Failure[];
 }
 
+export interface Failure {
+  /** The test's name as its report has it, after the names of the tests that it is a step of. */
+  readonly name: string;
+  /** What the runner said of it. */
+  readonly text: string;
+}
+
+/** Attribute values may hold a bare ">": names of tests do. */
+const CASE = /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
+const FAULT = /<(?:failure|error|skipped)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
+
 /** Reads a report. A missing or empty one is a failure: a suite that ran no test has not passed. */
-export async function readCounts(path: string): Promise<Counts> {
-  let text: string;
+export async function readOutcome(path: string): Promise<Outcome> {
+  let report: string;
   try {
-    text = await readFile(path, "utf8");
-  } catch {
-    return { passed: 0, failed: 1 };
+    report = await readFile(path, "utf8");
+  } catch (error) {
+    return noTests(`its report cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
-  // Attribute values may hold a bare ">": names of tests do.
-  const cases = [...text.matchAll(/<testcase\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)];
-  const failed = cases.filter(([, body]) => body !== undefined && /<(failure|error|skipped)\b/.test(body)).length;
-  if (cases.length === 0) return { passed: 0, failed: 1 };
-  return { passed: cases.length - failed, failed };
+  const cases = [...report.matchAll(CASE)];
+  if (cases.length === 0) return noTests("its report has no test");
+  const failures = cases.flatMap(([, attributes = "", body = ""]): Failure[] => {
+    const fault = FAULT.exec(body);
+    return fault === null ? [] : [{ name: nameOf(attributes), text: plain(fault[1] ?? fault[0]).trim() }];
+  });
+  return { passed: cases.length - failures.length, failed: failures.length, failures };
+}
+
+/** All of them as one. */
+export function sumOf(outcomes: readonly Outcome[]): Outcome {
+  return {
+    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+    failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+    failures: outcomes.flatMap(({ failures }) => failures),
+  };
+}
+
+/** The outcome of a suite that ran no test. */
+function noTests(why: string): Outcome {
+  return { passed: 0, failed: 1, failures: [{ name: "no test ran", text: why }] };
+}
+
+/** The failures for a person: each with its name and the beginning of what was said of it. */
+export function tellFailures(failures: readonly Failure[], lines: number): string {
+  return failures.map(({ name, text }) => {
+    const said = text.split("\n");
+    const shown = said.slice(0, lines).map((line) => `    ${line}\n`).join("");
+    return `FAILED: ${name}\n${shown}${said.length > lines ? "    …\n" : ""}`;
+  }).join("");
+}
+
+function nameOf(attributes: string): string {
+  const name = /\bname="([^"]*)"/.exec(attributes)?.[1] ?? "";
+  // Node names the test that a step belongs to here, "test" where there is none, and Deno the file.
+  const parent = /\bclassname="([^"]*)"/.exec(attributes)?.[1] ?? "test";
+  return plain(parent === "test" ? name : `${parent} > ${name}`);
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
+
+/** The text that is written in XML. */
+function plain(xml: string): string {
+  return xml.replace(/&(?:(lt|gt|amp|quot|apos)|#(\d+)|#x([0-9a-f]+));/gi, (_, name, decimal, hexadecimal) => {
+    if (name !== undefined) return ENTITIES[name] ?? "";
+    return String.fromCodePoint(decimal === undefined ? parseInt(hexadecimal, 16) : Number(decimal));
+  });
 }

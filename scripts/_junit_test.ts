@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
+import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { readCounts } from "./_junit.ts";
+import { readOutcome, sumOf, tellFailures } from "./_junit.ts";
 
 for (
   const { name, report, want } of [
@@ -21,14 +23,54 @@ for (
     { name: "no case at all, as a failure", report: "<testsuites/>", want: [0, 1] },
   ] as const
 ) {
-  test(`readCounts() counts ${name}`, async () => {
+  test(`readOutcome() counts ${name}`, async () => {
     await using folder = await createTempFolder();
     await writeFile(folder.join("report.xml"), report);
-    const { passed, failed } = await readCounts(folder.join("report.xml"));
+    const { passed, failed } = await readOutcome(folder.join("report.xml"));
     assert.deepEqual([passed, failed], want);
   });
 }
 
-test("readCounts() takes a missing report for a failure", async () => {
-  assert.deepEqual(await readCounts("/nowhere/report.xml"), { passed: 0, failed: 1 });
+test("readOutcome() takes a missing report for a failure, and says so", async () => {
+  const { passed, failed, failures } = await readOutcome("/nowhere/report.xml");
+  assert.deepEqual([passed, failed], [0, 1]);
+  assert.match(failures[0]?.text ?? "", /cannot be read: .*\/nowhere\/report\.xml/);
+});
+
+/** A file with a test that fails, in a step, whose name and message have all that XML writes in another way. */
+const FAILING = `
+import { test } from "node:test";
+import assert from "node:assert/strict";
+test("one passes", () => {});
+test("a <b> & 'c'", async (t) => {
+  await t.test("step", () => assert.equal(1, 2, "<no> & \\"no\\""));
+});
+`;
+
+test("readOutcome() tells which tests failed and what was said, from the report of the runtime that runs this", async () => {
+  await using folder = await createTempFolder();
+  const [file, report] = [folder.join("failing_test.mjs"), folder.join("report.xml")];
+  await writeFile(file, FAILING);
+  const args = "Deno" in globalThis
+    ? ["test", "-A", "--no-check", `--junit-path=${report}`, file]
+    : ["--test", "--test-isolation=none", "--test-reporter=junit", `--test-reporter-destination=${report}`, file];
+  // The runner of this test would take the other for a part of itself.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { status } = spawnSync(process.execPath, args, { env });
+  assert.equal(status, 1);
+  const { passed, failures } = await readOutcome(report);
+  assert.equal(passed, 1);
+  const step = failures.find(({ name }) => name.endsWith("> step"));
+  assert.match(step?.name ?? "", /a <b> & 'c' > step$/);
+  assert.match(step?.text ?? "", /<no> & "no"/);
+});
+
+test("sumOf() has the failures of all", () => {
+  const failed = { passed: 1, failed: 1, failures: [{ name: "a", text: "b" }] };
+  assert.deepEqual(sumOf([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
+});
+
+test("tellFailures() has each name and the beginning of what was said", () => {
+  const failures = [{ name: "a", text: "one\ntwo\nthree" }, { name: "b", text: "one" }];
+  assert.equal(tellFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
 });

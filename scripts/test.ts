@@ -13,7 +13,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS } from "../tests/support/child.ts";
-import { type Counts, readCounts } from "./_junit.ts";
+import { type Outcome, readOutcome, sumOf, tellFailures } from "./_junit.ts";
 import { run, runAside } from "./_run.ts";
 import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
@@ -42,6 +42,9 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 /** Of the unit suite with the released file. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
 
+/** What is shown again of each failure at the end. */
+const LINES_EACH = 20;
+
 /** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
 const LONG = [
   "tests/interop/clock_test.ts",
@@ -68,21 +71,22 @@ async function main(): Promise<number> {
   if (files.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
-    const counts: Counts[] = [];
+    const outcomes: Outcome[] = [];
     // The released file runs on Node, and so do the servers that stock programs are set before.
     if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
     // The tests of the file look at all targets.
     if (values.binary) {
       process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
     }
-    counts.push(announce("Deno", await runInLanes(files, onDeno(reports))));
+    outcomes.push(announce("Deno", await runInLanes(files, onDeno(reports))));
     if (suite === "unit" && !values.binary) {
-      counts.push(announce("Node", await runInLanes(files, onNode(await ensureNode(), reports))));
+      outcomes.push(announce("Node", await runInLanes(files, onNode(await ensureNode(), reports))));
     }
-    const total = sumOf(counts);
-    if (values.report !== undefined) await writeFile(values.report, JSON.stringify(total));
-    process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${total.passed} passed, ${total.failed} failed\n`);
-    return total.failed === 0 ? 0 : 1;
+    const { passed, failed, failures } = sumOf(outcomes);
+    if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ passed, failed }));
+    process.stdout.write(tellFailures(failures, LINES_EACH));
+    process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${passed} passed, ${failed} failed\n`);
+    return failed === 0 ? 0 : 1;
   } finally {
     await rm(reports, { recursive: true, force: true });
   }
@@ -127,12 +131,12 @@ function onNode(command: string, reports: string): Runner {
  * Most tests wait most of the time, so that files run in two lanes side by side, a process each, and the long ones in
  * one of their own. The terminal belongs to the first lane; the others are shown when they have ended.
  */
-async function runInLanes(files: readonly string[], { command, args, report }: Runner): Promise<Counts> {
+async function runInLanes(files: readonly string[], { command, args, report }: Runner): Promise<Outcome> {
   const [first = [], ...others] = lanesOf(files);
   const aside = others.map((lane, index) => runAside(command, args(lane, index + 1)));
   await run(command, args(first, 0));
   for (const output of await Promise.all(aside)) process.stdout.write(output);
-  return sumOf(await Promise.all([first, ...others].map((_, lane) => readCounts(report(lane)))));
+  return sumOf(await Promise.all([first, ...others].map((_, lane) => readOutcome(report(lane)))));
 }
 
 function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
@@ -143,22 +147,15 @@ function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
   ].filter((lane) => lane.length > 0);
 }
 
-function sumOf(counts: readonly Counts[]): Counts {
-  return counts.reduce((sum, { passed, failed }) => ({
-    passed: sum.passed + passed,
-    failed: sum.failed + failed,
-  }));
-}
-
 async function filesOf(patterns: readonly string[]): Promise<readonly string[]> {
   const files: string[] = [];
   for (const pattern of patterns) for await (const file of glob(pattern)) files.push(file);
   return files.sort();
 }
 
-function announce(runtime: string, counts: Counts): Counts {
-  process.stdout.write(`\n${runtime}: ${counts.passed} passed, ${counts.failed} failed\n`);
-  return counts;
+function announce(runtime: string, outcome: Outcome): Outcome {
+  process.stdout.write(`\n${runtime}: ${outcome.passed} passed, ${outcome.failed} failed\n`);
+  return outcome;
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {
