@@ -28,6 +28,7 @@ import {
   type GuardedRequest,
   type GuardLimits,
 } from "./connection_guard.ts";
+import { refuseWhatIsNoRequest } from "./no_request.ts";
 import { createPacing } from "./pacing.ts";
 import { sendAnswer } from "./send_answer.ts";
 
@@ -186,6 +187,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   );
   const connections = trackConnections(server, guard, guarded);
   server.on("connection", () => pacing.accepted());
+  server.on("clientError", refuseWhatIsNoRequest);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
   await opened(server, options);

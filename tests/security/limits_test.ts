@@ -114,14 +114,25 @@ test("a certificate of 101 certificates is refused with 422", async () => {
   assert.match(reply.message, /status\.certificate: Invalid value: .*too many certificates: limit is 100/);
 });
 
-test("headers of more than 1 MiB are refused with 431, and the server goes on", async () => {
-  const { codes } = await sendRaw(
-    site.server.port,
-    `GET /version HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(1_048_577)}\r\n\r\n`,
-  );
-  assert.deepEqual(codes, [431]);
-  assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
-});
+for (
+  const { what, bytes, code } of [
+    {
+      what: "headers of more than 1 MiB",
+      bytes: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(1_048_577)}`,
+      code: 431,
+    },
+    { what: "a header whose name has a space", bytes: "GET / HTTP/1.1\r\nHost: x\r\nX A: a", code: 400 },
+    { what: "what is no HTTP", bytes: "hello", code: 400 },
+  ]
+) {
+  test(`${what}: refused with ${code} while the client still writes, and the server goes on`, async () => {
+    const { text, codes, isClosed } = await sendRaw(site.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
+    assert.deepEqual(codes, [code], text);
+    assert.ok(isClosed);
+    assert.match(text, /\r\nConnection: close\r\n/);
+    assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+  });
+}
 
 test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server goes on", async () => {
   assert.equal(await sendHeader(1_024), 200, "headers as such are taken");
