@@ -17,6 +17,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import { endSessionsOutsideOfFrames } from "../http2_sessions.ts";
 import type { Answer } from "./answer.ts";
 import type { IncomingRequest } from "./exchange.ts";
 import {
@@ -116,6 +117,7 @@ const ALREADY_SENT = new Response(null, { headers: { "x-hono-already-sent": "tru
 
 /** Opens the listener. Throws AppError `port_in_use` or `io`. */
 export async function listen(options: ListenOptions): Promise<Listener> {
+  endSessionsOutsideOfFrames();
   let { serving, clientCaPem } = options;
   // All of it each time: setSecureContext() takes what is not said for Node's own defaults.
   const tls = () => ({
