@@ -14,20 +14,21 @@ const OTHER = "400 Bad Request";
 const refused = new WeakSet<object>();
 
 /**
- * Says what is wrong, and goes on reading for a moment before the connection ends: a peer whose bytes meet a closed
- * socket loses the answer that was on its way.
+ * Says what is wrong and closes our side, and the connection a moment later: a peer whose bytes meet a closed socket loses
+ * the answer that was on its way. Nothing more is read.
  */
 export function refuseWhatIsNoRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // The parser fails for all that comes after.
+  // What has come already is a fault again and again.
   if (refused.has(socket)) return;
   refused.add(socket);
+  // Its parser may be somebody else's by the time that more comes.
+  socket.removeAllListeners("data").pause();
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   const status = ANSWERS[error.code ?? ""] ?? OTHER;
   socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
-  socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(timer));
 }
