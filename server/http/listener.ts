@@ -2,7 +2,6 @@
  * The one HTTPS listener: HTTP/2 and HTTP/1.1 by ALPN, client certificates requested but not required. A bad client
  * certificate does not end the handshake; it leads to a 401 with a reason.
  */
-import { Buffer } from "node:buffer";
 import {
   constants,
   createSecureServer,
@@ -12,7 +11,7 @@ import {
 } from "node:http2";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
@@ -31,6 +30,7 @@ import {
 } from "./connection_guard.ts";
 import { refuseWhatIsNoRequest } from "./no_request.ts";
 import { createPacing } from "./pacing.ts";
+import { peerOf } from "./peer.ts";
 import { sendAnswer } from "./send_answer.ts";
 
 /** What the listener knows of a request beside the request. */
@@ -341,9 +341,6 @@ function lastOverHttp2(answer: Answer, session: ServerHttp2Session): Answer {
   return { ...answer, headers };
 }
 
-/** Of each connection, once it was asked for; null for none. */
-const peers = new WeakMap<object, PeerCertificate | null>();
-
 /** The HTTP/2 session of a request; undefined for HTTP/1.1, and for a stream that is gone already. */
 function sessionOf(incoming: IncomingMessage | Http2ServerRequest): ServerHttp2Session | undefined {
   return "stream" in incoming ? incoming.stream?.session as ServerHttp2Session | undefined : undefined;
@@ -367,36 +364,4 @@ function connectionOf(
       stays: () => request?.stays(),
     },
   };
-}
-
-/**
- * The certificate a client showed. Only a socket that says `authorized === true` counts as verified: on Deno a
- * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
- */
-function peerOf(socket: TLSSocket): PeerCertificate | undefined {
-  let peer = peers.get(socket);
-  if (peer === undefined) peers.set(socket, peer = readPeer(socket));
-  return peer ?? undefined;
-}
-
-function readPeer(socket: TLSSocket): PeerCertificate | null {
-  const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
-  if (shown === undefined || shown === null || shown.raw === undefined) return null;
-  return socket.authorized === true
-    ? { kind: "verified", chain: chainOf(shown) }
-    : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
-}
-
-function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
-  const chain: Uint8Array<ArrayBuffer>[] = [];
-  const seen = new Set<string>();
-  let next: DetailedPeerCertificate | undefined = leaf;
-  while (next?.raw !== undefined) {
-    const key = Buffer.from(next.raw).toString("base64");
-    if (seen.has(key)) break;
-    seen.add(key);
-    chain.push(new Uint8Array(next.raw));
-    next = next.issuerCertificate;
-  }
-  return chain;
 }

@@ -1,0 +1,39 @@
+/** The certificate that the client of a connection showed, as authentication wants it. */
+import { Buffer } from "node:buffer";
+import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
+import type { PeerCertificate } from "../authn/peer_certificate.ts";
+
+/** Of each connection, once it was asked for; null for none. */
+const peers = new WeakMap<object, PeerCertificate | null>();
+
+/**
+ * The certificate a client showed. Only a socket that says `authorized === true` counts as verified: on Deno a
+ * handshake with somebody else's X.509 v1 certificate completes, unauthorized but with the certificate filled in.
+ */
+export function peerOf(socket: TLSSocket): PeerCertificate | undefined {
+  let peer = peers.get(socket);
+  if (peer === undefined) peers.set(socket, peer = readPeer(socket));
+  return peer ?? undefined;
+}
+
+function readPeer(socket: TLSSocket): PeerCertificate | null {
+  const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
+  if (shown === undefined || shown === null || shown.raw === undefined) return null;
+  return socket.authorized === true
+    ? { kind: "verified", chain: chainOf(shown) }
+    : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized") };
+}
+
+function chainOf(leaf: DetailedPeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
+  const chain: Uint8Array<ArrayBuffer>[] = [];
+  const seen = new Set<string>();
+  let next: DetailedPeerCertificate | undefined = leaf;
+  while (next?.raw !== undefined) {
+    const key = Buffer.from(next.raw).toString("base64");
+    if (seen.has(key)) break;
+    seen.add(key);
+    chain.push(new Uint8Array(next.raw));
+    next = next.issuerCertificate;
+  }
+  return chain;
+}
