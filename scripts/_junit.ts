@@ -20,8 +20,11 @@ export interface Failure {
 const CASE = /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
 const FAULT = /<(?:failure|error|skipped)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
 
-/** Reads a report. A missing or empty one is a failure: a suite that ran no test has not passed. */
-export async function readOutcome(path: string): Promise<Outcome> {
+/**
+ * Reads the report of a runner that ended with a code. A missing or empty one is a failure, as a suite that ran no test has
+ * not passed; so is a code of failure without one: of a file that cannot be loaded, Deno's reports know nothing.
+ */
+export async function readOutcome(path: string, code: number): Promise<Outcome> {
   let report: string;
   try {
     report = await readFile(path, "utf8");
@@ -34,7 +37,11 @@ export async function readOutcome(path: string): Promise<Outcome> {
     const fault = FAULT.exec(body);
     return fault === null ? [] : [{ name: nameOf(attributes), text: plain(fault[1] ?? fault[0]).trim() }];
   });
-  return { passed: cases.length - failures.length, failed: failures.length, failures };
+  const passed = cases.length - failures.length;
+  if (code !== 0 && failures.length === 0) {
+    failures.push({ name: "the runner", text: `it ended with ${code} although no test in its report has failed` });
+  }
+  return { passed, failed: failures.length, failures };
 }
 
 /** All of them as one. */

@@ -26,13 +26,13 @@ for (
   test(`readOutcome() counts ${name}`, async () => {
     await using folder = await createTempFolder();
     await writeFile(folder.join("report.xml"), report);
-    const { passed, failed } = await readOutcome(folder.join("report.xml"));
+    const { passed, failed } = await readOutcome(folder.join("report.xml"), 0);
     assert.deepEqual([passed, failed], want);
   });
 }
 
 test("readOutcome() takes a missing report for a failure, and says so", async () => {
-  const { passed, failed, failures } = await readOutcome("/nowhere/report.xml");
+  const { passed, failed, failures } = await readOutcome("/nowhere/report.xml", 1);
   assert.deepEqual([passed, failed], [0, 1]);
   assert.match(failures[0]?.text ?? "", /cannot be read: .*\/nowhere\/report\.xml/);
 });
@@ -58,11 +58,19 @@ test("readOutcome() tells which tests failed and what was said, from the report 
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const { status } = spawnSync(process.execPath, args, { env });
   assert.equal(status, 1);
-  const { passed, failures } = await readOutcome(report);
+  const { passed, failures } = await readOutcome(report, 1);
   assert.equal(passed, 1);
   const step = failures.find(({ name }) => name.endsWith("> step"));
   assert.match(step?.name ?? "", /a <b> & 'c' > step$/);
   assert.match(step?.text ?? "", /<no> & "no"/);
+});
+
+test("readOutcome() takes a runner that fails without a failing test for a failure", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("report.xml"), '<testcase name="a"/>');
+  const { passed, failed, failures } = await readOutcome(folder.join("report.xml"), 1);
+  assert.deepEqual([passed, failed], [1, 1]);
+  assert.match(failures[0]?.text ?? "", /ended with 1/);
 });
 
 test("sumOf() has the failures of all", () => {

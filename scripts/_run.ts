@@ -42,16 +42,22 @@ export async function runQuietly(command: string, args: readonly string[], stdin
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
 }
 
-/** Runs a program to its end beside others; its output, both streams as they came, is the answer. */
-export async function runAside(command: string, args: readonly string[]): Promise<string> {
-  return (await capture(command, args, "")).output;
+/** Runs a program to its end beside others. The output is that of both streams as they came. */
+export function runAside(command: string, args: readonly string[]): Promise<Ended> {
+  return capture(command, args, "");
+}
+
+/** How a program ended. */
+export interface Ended {
+  readonly code: number;
+  readonly output: string;
 }
 
 function capture(
   command: string,
   args: readonly string[],
   stdin: string,
-): Promise<{ readonly code: number; readonly output: string }> {
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: process.env });
     let output = "";

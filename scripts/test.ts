@@ -134,9 +134,12 @@ function onNode(command: string, reports: string): Runner {
 async function runInLanes(files: readonly string[], { command, args, report }: Runner): Promise<Outcome> {
   const [first = [], ...others] = lanesOf(files);
   const aside = others.map((lane, index) => runAside(command, args(lane, index + 1)));
-  await run(command, args(first, 0));
-  for (const output of await Promise.all(aside)) process.stdout.write(output);
-  return sumOf(await Promise.all([first, ...others].map((_, lane) => readOutcome(report(lane)))));
+  const codes = [await run(command, args(first, 0))];
+  for (const { code, output } of await Promise.all(aside)) {
+    process.stdout.write(output);
+    codes.push(code);
+  }
+  return sumOf(await Promise.all(codes.map((code, lane) => readOutcome(report(lane), code))));
 }
 
 function lanesOf(files: readonly string[]): readonly (readonly string[])[] {

@@ -16,7 +16,7 @@ import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { PeerCertificate } from "../authn/peer_certificate.ts";
-import { endSessionsOutsideOfFrames } from "../http2_sessions.ts";
+import { endSessionsOutsideOfFrames, isEnding } from "../http2_sessions.ts";
 import type { Answer } from "./answer.ts";
 import type { IncomingRequest } from "./exchange.ts";
 import {
@@ -28,7 +28,7 @@ import {
   type GuardedRequest,
   type GuardLimits,
 } from "./connection_guard.ts";
-import { refuseWhatIsNoRequest } from "./no_request.ts";
+import { createRefusals } from "./no_request.ts";
 import { createPacing } from "./pacing.ts";
 import { peerOf } from "./peer.ts";
 import { sendAnswer } from "./send_answer.ts";
@@ -135,6 +135,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   );
   const guarded = new WeakMap<object, GuardedConnection>();
   const pacing = createPacing(setImmediate);
+  const refusals = createRefusals();
   const handler = getRequestListener(
     async (request, env) => {
       const { incoming } = env;
@@ -142,10 +143,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const session = sessionOf(incoming);
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
+      if (session === undefined) refusals.began(outgoing);
+      const isOver = () => session !== undefined && isEnding(session);
       let isAnswered = false;
       if (held !== undefined) {
         // What goes with its connection was not cancelled by anybody.
-        outgoing.once("close", () => isAnswered || session?.destroyed === true ? held.ended() : held.cancelled());
+        outgoing.once("close", () => isAnswered || isOver() ? held.ended() : held.cancelled());
       }
       const place = pacing.enter(own, own?.isKnown ?? false);
       if (place !== undefined) {
@@ -154,7 +157,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
         outgoing.off("close", place.leave);
       }
       // Whoever has gone meanwhile is not served.
-      if (outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true) {
+      if (
+        isOver() || outgoing.destroyed || (outgoing as { stream?: { destroyed: boolean } }).stream?.destroyed === true
+      ) {
         return ALREADY_SENT;
       }
       const answer = await options.answer(request, connectionOf(incoming, session, guarded, held));
@@ -189,7 +194,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   );
   const connections = trackConnections(server, guard, guarded);
   server.on("connection", () => pacing.accepted());
-  server.on("clientError", refuseWhatIsNoRequest);
+  server.on("clientError", refusals.refuse);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
   await opened(server, options);

@@ -1,4 +1,5 @@
-/** Answers to bytes over HTTP/1.1 that are no request: as Go's server gives them, and so that they arrive. */
+/** Bytes over HTTP/1.1 that are no request: refused as by Go's server, so that the answer arrives. */
+import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
 /** As long as Go's server waits. */
@@ -11,24 +12,47 @@ const ANSWERS: Readonly<Record<string, string>> = {
 };
 const OTHER = "400 Bad Request";
 
-const refused = new WeakSet<object>();
+/** Refuses on behalf of a server. */
+export interface Refusals {
+  /** A request has come whose answer is sent by this. */
+  began(outgoing: ServerResponse): void;
+  /**
+   * Says what is wrong and closes our side, and the connection a moment later: a peer whose bytes meet a closed socket
+   * loses the answer that was on its way. Nothing more is read. Where another answer has begun, and where there is no
+   * TLS yet, the connection ends at once.
+   */
+  refuse(error: NodeJS.ErrnoException, socket: Duplex): void;
+}
 
-/**
- * Says what is wrong and closes our side, and the connection a moment later: a peer whose bytes meet a closed socket loses
- * the answer that was on its way. Nothing more is read.
- */
-export function refuseWhatIsNoRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // What has come already is a fault again and again.
-  if (refused.has(socket)) return;
-  refused.add(socket);
-  // Its parser may be somebody else's by the time that more comes.
-  socket.removeAllListeners("data").pause();
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = ANSWERS[error.code ?? ""] ?? OTHER;
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`);
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once("close", () => clearTimeout(timer));
+/** For a server of its own. */
+export function createRefusals(): Refusals {
+  const refused = new WeakSet<object>();
+  const answering = new WeakMap<object, Set<ServerResponse>>();
+  return {
+    began(outgoing) {
+      const { socket } = outgoing;
+      if (socket === null) return;
+      const answers = answering.get(socket) ?? new Set();
+      answering.set(socket, answers.add(outgoing));
+      outgoing.once("close", () => answers.delete(outgoing));
+    },
+    refuse(error, socket) {
+      // What has come already is a fault again and again.
+      if (refused.has(socket)) return;
+      refused.add(socket);
+      // Its parser may be somebody else's by the time that more comes.
+      socket.removeAllListeners("data").pause();
+      const hasAnswer = [...answering.get(socket) ?? []].some(({ headersSent }) => headersSent);
+      if (!socket.writable || hasAnswer || /^ERR_(SSL|TLS)/.test(error.code ?? "")) {
+        socket.destroy();
+        return;
+      }
+      const status = ANSWERS[error.code ?? ""] ?? OTHER;
+      socket.end(
+        `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+      );
+      const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once("close", () => clearTimeout(timer));
+    },
+  };
 }

@@ -11,7 +11,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** A running program. Disposing it kills it, and throws when it has ended by itself and nobody has waited for that. */
+/** A program that runs. Disposing it kills it and waits for its end. */
 export interface Running extends AsyncDisposable {
   readonly pid: number;
   stdout(): string;
@@ -87,8 +87,8 @@ export async function runProgram(
 async function endOf(running: Running, words: readonly string[]): Promise<Finished> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    const output = { stdout: running.stdout(), stderr: running.stderr() };
-    reject(new Error(`${words.join(" ")}: still running after ${END_WITHIN_MS} ms\n${shown(output)}`));
+    const output = `--- stdout\n${running.stdout()}\n--- stderr\n${running.stderr()}`;
+    reject(new Error(`${words.join(" ")}: still running after ${END_WITHIN_MS} ms\n${output}`));
   }, END_WITHIN_MS);
   try {
     return await Promise.race([running.finished(), promise]);
@@ -123,15 +123,9 @@ export function start(command: string, args: readonly string[], options: StartOp
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.stdin ?? "");
   let ended: Finished | undefined;
-  /** Whether somebody asked for the end, or waits for it. */
-  let isEndAwaited = false;
-  let collapse: string | undefined;
   const finished = new Promise<Finished>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => {
-      if (!isEndAwaited && (signal === null ? code !== 0 : !SENT.has(signal))) {
-        collapse = `${command} ${args.join(" ")} ended by itself with ${signal ?? code}\n${shown(output)}`;
-      }
       ended = { code: code ?? (signal === null ? 1 : 128), ...output };
       resolve(ended);
       notify();
@@ -143,14 +137,8 @@ export function start(command: string, args: readonly string[], options: StartOp
     stdout: () => output.stdout,
     stderr: () => output.stderr,
     hasEnded: () => ended !== undefined,
-    kill(signal) {
-      if (SENT.has(signal)) isEndAwaited = true;
-      sendSignal(child, signal);
-    },
-    finished() {
-      isEndAwaited = true;
-      return finished;
-    },
+    kill: (signal) => sendSignal(child, signal),
+    finished: () => finished,
     waitFor(pattern, timeoutMs = 60_000, stream) {
       const streams = stream === undefined ? ["stdout", "stderr"] as const : [stream];
       return new Promise((resolve, reject) => {
@@ -160,10 +148,7 @@ export function start(command: string, args: readonly string[], options: StartOp
           clearTimeout(timer);
           listeners.delete(check);
           if (match !== null) resolve(match);
-          else {
-            collapse = undefined; // Told here.
-            reject(new Error(describe(`ended with ${ended?.code} before`, command, args, pattern, output)));
-          }
+          else reject(new Error(describe(`ended with ${ended?.code} before`, command, args, pattern, output)));
         };
         const timer = setTimeout(() => {
           listeners.delete(check);
@@ -174,18 +159,11 @@ export function start(command: string, args: readonly string[], options: StartOp
       });
     },
     async [Symbol.asyncDispose]() {
-      if (ended === undefined) {
-        isEndAwaited = true;
-        sendSignal(child, "SIGKILL");
-      }
+      if (ended === undefined) sendSignal(child, "SIGKILL");
       await finished.catch(() => undefined);
-      if (collapse !== undefined) throw new Error(collapse);
     },
   };
 }
-
-/** Signals by which tests end a process. */
-const SENT: ReadonlySet<NodeJS.Signals> = new Set(["SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"]);
 
 function describe(
   what: string,
@@ -194,9 +172,5 @@ function describe(
   pattern: RegExp,
   output: { stdout: string; stderr: string },
 ): string {
-  return `${command} ${args.join(" ")}: ${what} ${pattern}\n${shown(output)}`;
-}
-
-function shown({ stdout, stderr }: { readonly stdout: string; readonly stderr: string }): string {
-  return `--- stdout\n${stdout}\n--- stderr\n${stderr}`;
+  return `${command} ${args.join(" ")}: ${what} ${pattern}\n--- stdout\n${output.stdout}\n--- stderr\n${output.stderr}`;
 }

@@ -1,5 +1,6 @@
 /** `tlsboot up` and `tlsboot serve` as child processes, and calls to their API from the test. */
 import process from "node:process";
+import { setTimeout } from "node:timers/promises";
 import { type Api, createApi } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -47,6 +48,13 @@ export async function startSiteProcess(
     await running[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** What a test that got no answer should tell: whether the program has ended, and what it said. */
+export async function fateOf({ running }: Pick<SiteProcess, "running">): Promise<string> {
+  // It has ended a moment before it is known to have.
+  await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
+  return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot goes on";
 }
 
 /** An API over a kubeconfig. */

@@ -1,7 +1,7 @@
 /** A running `tlsboot serve` whose answers to different people are looked at. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { startSiteProcess } from "../site_process.ts";
+import { fateOf, startSiteProcess } from "../site_process.ts";
 import { createTempFolder } from "../temp.ts";
 import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type JudgedServer } from "./callers.ts";
@@ -57,7 +57,9 @@ export async function startJudgedSite(
   const server = { port: site.port, servingCaPem: caPem, clientCaPem: caPem, clientCaKeyPem };
   const callers = await createCallers(server, [MASTERS, ...identities]);
   const as: JudgedSite["as"] = async (identity, method, path, body, more = {}) => {
-    const { code, text } = await callers.call(identity, { method, path, body, ...more });
+    const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
+      throw new Error(`${method} ${path}: no answer; ${await fateOf(site)}`, { cause: error });
+    });
     const at = (path: string): unknown => valueAt(JSON.parse(text), path);
     return { code, text, at, message: text.startsWith("{") ? String(at("message")) : text };
   };
