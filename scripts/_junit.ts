@@ -9,6 +9,7 @@ export interface Outcome {
   readonly failures: readonly Failure[];
 }
 
+/** A test that did not pass, or a runner that did not run any. */
 export interface Failure {
   /** The test's name as its report has it, after the names of the tests that it is a step of. */
   readonly name: string;

@@ -143,7 +143,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       const session = sessionOf(incoming);
       const own = guarded.get(session ?? incoming.socket);
       const held = own?.began(() => abort(incoming, session), session !== undefined);
-      if (session === undefined) refusals.began(outgoing);
+      if (session === undefined) refusals.began(incoming.socket, outgoing);
       const isOver = () => session !== undefined && isEnding(session);
       let isAnswered = false;
       if (held !== undefined) {

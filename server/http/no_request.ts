@@ -14,8 +14,8 @@ const OTHER = "400 Bad Request";
 
 /** Refuses on behalf of a server. */
 export interface Refusals {
-  /** A request has come whose answer is sent by this. */
-  began(outgoing: ServerResponse): void;
+  /** A request has come on a connection, and this sends its answer: maybe after others, as requests may be pipelined. */
+  began(socket: Duplex, outgoing: ServerResponse): void;
   /**
    * Says what is wrong and closes our side, and the connection a moment later: a peer whose bytes meet a closed socket
    * loses the answer that was on its way. Nothing more is read. Where another answer has begun, and where there is no
@@ -29,9 +29,7 @@ export function createRefusals(): Refusals {
   const refused = new WeakSet<object>();
   const answering = new WeakMap<object, Set<ServerResponse>>();
   return {
-    began(outgoing) {
-      const { socket } = outgoing;
-      if (socket === null) return;
+    began(socket, outgoing) {
       const answers = answering.get(socket) ?? new Set();
       answering.set(socket, answers.add(outgoing));
       outgoing.once("close", () => answers.delete(outgoing));

@@ -58,18 +58,30 @@ test("a flood of headers ends its connection over HTTP/1.1", async () => {
   await assertServed(besieged);
 });
 
-test("what is no request, in the middle of a watch over HTTP/1.1, ends it without a word in it", async () => {
-  await using besieged = await startBesieged();
-  using watcher = await openRaw(besieged.port, "http/1.1");
-  await watcher.write(
-    `GET ${CSRS}?watch=1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKENS.admin}\r\n\r\n`,
-  );
-  await until("the watch has begun", () => watcher.received().includes("\r\n\r\n"));
-  await watcher.write("what is no request\r\n\r\n");
-  await watcher.closed;
-  assert.deepEqual(watcher.received().toString("latin1").match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200"]);
-  await assertServed(besieged);
-});
+for (
+  const { what, first, codes } of [
+    { what: "a watch", first: "", codes: ["HTTP/1.1 200"] },
+    {
+      what: "a watch that was pipelined",
+      first: "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n",
+      codes: ["HTTP/1.1 200", "HTTP/1.1 200"],
+    },
+  ]
+) {
+  test(`what is no request, in the middle of ${what} over HTTP/1.1, ends it without a word in it`, async () => {
+    await using besieged = await startBesieged();
+    using watcher = await openRaw(besieged.port, "http/1.1");
+    const answers = () => watcher.received().toString("latin1").match(/HTTP\/1\.1 \d+/g);
+    await watcher.write(
+      `${first}GET ${CSRS}?watch=1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKENS.admin}\r\n\r\n`,
+    );
+    await until("the watch has begun", () => answers()?.length === codes.length);
+    await watcher.write("what is no request\r\n\r\n");
+    await watcher.closed;
+    assert.deepEqual(answers(), codes);
+    await assertServed(besieged);
+  });
+}
 
 test("rapid resets of a stranger end its connection", async () => {
   await using besieged = await startBesieged();

@@ -8,7 +8,7 @@ import { FRAME, frame, openRaw, PREFACE, requestFrame } from "../support/raw_htt
 import { fateOf, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** A runtime that goes on with what it has freed ended after ten to a hundred of them. */
+/** A runtime that goes on with what it has freed ended after tens of them, seldom after hundreds. */
 const GOODBYES = 1_000;
 /** The server itself ends the connections of those whom it does not know. */
 const TOKEN = "somebody.0123456789abcdef";
