@@ -103,13 +103,6 @@ test("architecture: only erasable TypeScript, so that Node runs the sources", as
   }
 });
 
-test("architecture: no file grows beyond 400 lines", async () => {
-  for (const { path, text } of await sources) {
-    const lines = text.split("\n").length;
-    assert.ok(lines <= 401, `${path} has ${lines} lines: split it by idea`);
-  }
-});
-
 async function readSources(): Promise<readonly Source[]> {
   const files = (await Promise.all(ROOMS.map((room) => walk(join(ROOT, room))))).flat();
   return await Promise.all([...files, join(ROOT, "mod.ts")].map(async (file) => {
