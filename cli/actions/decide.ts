@@ -1,4 +1,4 @@
-/** Approves and denies, as kubectl does (`approver.md` §2.2, §2.3). */
+/** Approves and denies, as kubectl does (staging kubectl `pkg/cmd/certificates/certificates.go`). */
 import type { Api } from "../../client/api.ts";
 import {
   type DecisionText,
@@ -53,16 +53,17 @@ function decideAction(verb: Verb): Action<DecideFlags> {
       };
       await using connection = await connect(input.settings, io);
       return await forEachName(names, async (name) => {
-        await decideOne(connection.api, name, { ...verb, text }, io, signal);
-        io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${verb.past}\n`);
+        const isNew = await decideOne(connection.api, name, { ...verb, text }, io, signal);
+        io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${verb.past}\n`);
       }, { io, isDebug: input.isDebug, signal });
     },
   };
 }
 
 /**
- * Reads, decides, writes; from the start again when somebody else wrote in between. With `uid` only that very object is
- * decided: AppError `csr_deleted` for another of its name.
+ * Reads a request, decides and writes, and starts again when another client wrote in between. Returns false, having
+ * written nothing, when the same decision stands already. With `uid` only that very object is decided: AppError
+ * `csr_deleted` for another of its name.
  */
 export async function decideOne(
   api: Api,
@@ -71,7 +72,7 @@ export async function decideOne(
   io: Pick<Io, "clock">,
   signal: AbortSignal,
   uid?: string,
-): Promise<void> {
+): Promise<boolean> {
   for (let conflicts = 0;; conflicts++) {
     const path = csrPath(name);
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
@@ -84,10 +85,10 @@ export async function decideOne(
         hint: "a decision cannot be taken back: delete the request and let the client ask again",
       });
     }
-    if (decided.value === csr) return;
+    if (decided.value === csr) return false;
     try {
       await api.requestObject({ method: "PUT", path: `${path}/approval`, body: decided.value }, signal);
-      return;
+      return true;
     } catch (error) {
       if (!isAppError(error, "conflict") || conflicts >= MAX_CONFLICTS) throw error;
     }

@@ -201,9 +201,10 @@ class Story {
     await this.#showTable(admin);
 
     await narrator.step(count === 1 ? "A person lets it in" : "A person lets the first one in", this.#signal);
-    narrator.command(`${this.#kubectl()} certificate approve "$(${this.#kubectl()} get csr -o name | head -n 1)"`);
+    const [firstName] = [...names].sort();
+    narrator.command(`${this.#kubectl()} certificate approve ${firstName}`);
     if (this.#options.sabotage?.withoutApproval !== true) {
-      await decideOne(admin.api, [...names].sort()[0]!, APPROVE, this.#options.io, this.#signal);
+      await decideOne(admin.api, firstName!, APPROVE, this.#options.io, this.#signal);
     }
     if (count > 1) await this.#grantRule(admin.api);
 

@@ -121,9 +121,16 @@ test("tlsboot get csr -w shows changes until it is interrupted", async () => {
 test("tlsboot approve and deny answer as kubectl does and write its conditions", async () => {
   await submit({ name: "decide-1", signerName: "example.com/decide" });
   await submit({ name: "decide-2", signerName: "example.com/decide" });
-  const approved = { code: 0, stdout: "certificatesigningrequest.certificates.k8s.io/decide-1 approved\n", stderr: "" };
-  assert.deepEqual(await tlsboot(["approve", "decide-1"]), approved);
-  assert.deepEqual(await tlsboot(["approve", "decide-1"]), approved);
+  const answer = (text: string) => ({
+    code: 0,
+    stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
+    stderr: "",
+  });
+  const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
+  assert.deepEqual(await tlsboot(["approve", "decide-1"]), answer("decide-1 approved"));
+  const before = await tlsboot(version);
+  assert.deepEqual(await tlsboot(["approve", "decide-1", "--reason", "Again"]), answer("decide-1 already approved"));
+  assert.deepEqual(await tlsboot(version), before, "nothing was written");
   const template = "jsonpath={.status.conditions[*]['type','status','reason','message']}";
   assert.equal(
     (await tlsboot(["get", "csr", "decide-1", "-o", template])).stdout,
@@ -136,6 +143,7 @@ test("tlsboot approve and deny answer as kubectl does and write its conditions",
     stderr: 'tlsboot: error: certificate signing request "decide-1" is already Approved\n' +
       "tlsboot: hint: a decision cannot be taken back: delete the request and let the client ask again\n",
   });
+  assert.deepEqual(await tlsboot(["deny", "decide-2"]), answer("decide-2 already denied"));
   assert.equal(
     (await tlsboot(["get", "csr", "decide-2", "-o", template])).stdout,
     "Denied True Why Because.",
