@@ -7,28 +7,57 @@ import type { PolicyRule } from "../kube/rbac_v1.ts";
 import type { UserInfo } from "../kube/user.ts";
 import { matchesPath } from "./rules.ts";
 
-/** A rule of more parts than this is not taken apart: a body of 3 MB could name 10^15 of them. */
-const MAX_PARTS = 100_000;
+/**
+ * What the parts of all wanted rules may take together, in characters of their text and of the refusal that lists them.
+ * A body of 3 MB could name 10^15 parts, which kube-apiserver would print.
+ */
+const MAX_PART_CHARS = 4 * 1_048_576;
+/** What a part takes beside its names: the labels of its line. */
+const CHARS_BESIDE = 40;
+/** How often a name may be looked up in a held rule, for all wanted rules: about 0.4 s. */
+const MAX_LOOKUPS = 5_000_000;
 
 /**
- * The wanted rules that no held rule covers, broken down to one verb, group, resource and name each. A rule of more than
- * 100,000 parts must be covered by one held rule as a whole.
+ * The wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the parts
+ * take more than 4 MiB, a further rule must be covered by one held rule as a whole; once the comparison takes more than
+ * 5 million lookups, nothing further counts as covered.
  */
 export function findUncoveredRules(
   held: readonly PolicyRule[],
   wanted: readonly PolicyRule[],
 ): readonly PolicyRule[] {
-  return wanted.flatMap((rule) => {
-    if (held.some((candidate) => covers(candidate, rule))) return [];
-    if (countParts(rule) > MAX_PARTS) return [rule];
-    return breakDown(rule).filter((part) => !held.some((candidate) => covers(candidate, part)));
-  });
+  const holdings = new Holdings(held);
+  const missing: PolicyRule[] = [];
+  let charsLeft = MAX_PART_CHARS;
+  for (const rule of wanted) {
+    if (holdings.cover(rule)) continue;
+    const chars = countPartChars(rule);
+    if (chars > charsLeft) missing.push(rule);
+    else {
+      charsLeft -= chars;
+      for (const part of breakDown(rule)) {
+        if (!holdings.cover(part)) missing.push(part);
+      }
+    }
+  }
+  return missing;
 }
 
-function countParts({ apiGroups, resources, verbs, resourceNames, nonResourceURLs }: PolicyRule): number {
-  const verbCount = verbs?.length ?? 0;
-  const names = Math.max(1, resourceNames?.length ?? 0);
-  return ((apiGroups?.length ?? 0) * (resources?.length ?? 0) * names + (nonResourceURLs?.length ?? 0)) * verbCount;
+/** The text of all parts of a rule: each name stands in as many parts as the other names make. */
+function countPartChars(rule: PolicyRule): number {
+  const { apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
+  const verbs = rule.verbs ?? [];
+  return countCombined([apiGroups, resources, verbs, resourceNames.length === 0 ? [""] : resourceNames]) +
+    countCombined([nonResourceURLs, verbs]);
+}
+
+function countCombined(lists: readonly (readonly string[])[]): number {
+  const parts = lists.reduce((product, list) => product * list.length, 1);
+  if (parts === 0) return 0;
+  return lists.reduce(
+    (sum, list) => sum + parts / list.length * list.reduce((chars, name) => chars + name.length, 0),
+    parts * CHARS_BESIDE,
+  );
 }
 
 /** The 403 message (after `is forbidden: `) for rules that the user does not hold. */
@@ -78,33 +107,75 @@ function breakDown(rule: PolicyRule): readonly PolicyRule[] {
   return parts;
 }
 
-/** Whether one rule covers another, whole or broken down. */
-function covers(rule: PolicyRule, part: PolicyRule): boolean {
-  return coversAll(rule.verbs ?? [], part.verbs ?? []) &&
-    coversAll(rule.apiGroups ?? [], part.apiGroups ?? []) &&
-    (part.resources ?? []).every((resource) => coversResource(rule.resources ?? [], resource)) &&
-    (part.nonResourceURLs ?? []).every((url) => (rule.nonResourceURLs ?? []).some((held) => matchesPath(held, url))) &&
-    coversNames(rule.resourceNames ?? [], part.resourceNames ?? []);
+/** A rule that a user holds, ready to be looked up in. */
+interface HeldRule {
+  readonly verbs: ReadonlySet<string>;
+  readonly apiGroups: ReadonlySet<string>;
+  readonly resources: ReadonlySet<string>;
+  readonly resourceNames: ReadonlySet<string>;
+  readonly nonResourceURLs: ReadonlySet<string>;
+  /** Those URLs that end in `*`. */
+  readonly urlPatterns: readonly string[];
 }
 
-function coversAll(held: readonly string[], wanted: readonly string[]): boolean {
-  return held.includes("*") || wanted.every((value) => held.includes(value));
+/** The rules that a user holds. */
+class Holdings {
+  readonly #rules: readonly HeldRule[];
+  #lookupsLeft = MAX_LOOKUPS;
+
+  constructor(rules: readonly PolicyRule[]) {
+    this.#rules = rules.map((rule) => ({
+      verbs: new Set(rule.verbs),
+      apiGroups: new Set(rule.apiGroups),
+      resources: new Set(rule.resources),
+      resourceNames: new Set(rule.resourceNames),
+      nonResourceURLs: new Set(rule.nonResourceURLs),
+      urlPatterns: (rule.nonResourceURLs ?? []).filter((url) => url.endsWith("*")),
+    }));
+  }
+
+  /** Whether one of the rules covers another, whole or broken down; never once all lookups are spent. */
+  cover(wanted: PolicyRule): boolean {
+    return this.#lookupsLeft > 0 &&
+      this.#rules.some((rule) =>
+        this.#hasAll(rule.verbs, wanted.verbs) && this.#hasAll(rule.apiGroups, wanted.apiGroups) &&
+        this.#coversResources(rule.resources, wanted.resources) && this.#coversUrls(rule, wanted.nonResourceURLs) &&
+        this.#coversNames(rule.resourceNames, wanted.resourceNames)
+      );
+  }
+
+  #spend(): boolean {
+    return this.#lookupsLeft-- > 0;
+  }
+
+  #hasAll(held: ReadonlySet<string>, wanted: readonly string[] | null | undefined): boolean {
+    return this.#spend() && (held.has("*") || (wanted ?? []).every((name) => this.#spend() && held.has(name)));
+  }
+
+  #coversResources(held: ReadonlySet<string>, wanted: readonly string[] = []): boolean {
+    return held.has("*") || wanted.every((name) => this.#spend() && (held.has(name) || coversSubresource(held, name)));
+  }
+
+  #coversUrls({ nonResourceURLs, urlPatterns }: HeldRule, wanted: readonly string[] = []): boolean {
+    return wanted.every((url) =>
+      nonResourceURLs.has(url) || urlPatterns.some((pattern) => this.#spend() && matchesPath(pattern, url))
+    );
+  }
+
+  #coversNames(held: ReadonlySet<string>, wanted: readonly string[] = []): boolean {
+    if (held.size === 0) return true;
+    return wanted.length > 0 && wanted.every((name) => this.#spend() && held.has(name));
+  }
 }
 
-function coversResource(held: readonly string[], wanted: string): boolean {
-  if (held.includes("*") || held.includes(wanted)) return true;
-  const slash = wanted.indexOf("/");
-  return slash >= 0 && held.includes(`*${wanted.slice(slash)}`);
-}
-
-function coversNames(held: readonly string[], wanted: readonly string[]): boolean {
-  if (held.length === 0) return true;
-  return wanted.length > 0 && wanted.every((name) => held.includes(name));
+function coversSubresource(held: ReadonlySet<string>, name: string): boolean {
+  const slash = name.indexOf("/");
+  return slash >= 0 && held.has(`*${name.slice(slash)}`);
 }
 
 /** Joins the verbs of broken-down rules that agree in everything else (`policy_compact.go`). */
 function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
-  const merged = new Map<string, PolicyRule>();
+  const merged = new Map<string, { readonly rule: PolicyRule; readonly verbs: string[] }>();
   const others: PolicyRule[] = [];
   for (const rule of rules) {
     if (rule.nonResourceURLs !== undefined) {
@@ -112,10 +183,11 @@ function compact(rules: readonly PolicyRule[]): readonly PolicyRule[] {
       continue;
     }
     const key = JSON.stringify([rule.apiGroups, rule.resources, rule.resourceNames]);
-    const known = merged.get(key);
-    merged.set(key, known === undefined ? rule : { ...known, verbs: [...known.verbs ?? [], ...rule.verbs ?? []] });
+    let known = merged.get(key);
+    if (known === undefined) merged.set(key, known = { rule, verbs: [] });
+    for (const verb of rule.verbs ?? []) known.verbs.push(verb);
   }
-  return [...others, ...merged.values()];
+  return [...others, ...[...merged.values()].map(({ rule, verbs }) => ({ ...rule, verbs }))];
 }
 
 /** Go's `%q` of a list. */

@@ -84,3 +84,26 @@ test("findUncoveredRules() does not multiply out a rule of millions of parts", (
   assert.deepEqual(findUncoveredRules([{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }], [huge]), [huge]);
   assert.deepEqual(findUncoveredRules([{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }], [huge]), []);
 });
+
+test("findUncoveredRules() bounds the parts of all rules together, not of each", () => {
+  const many = (prefix: string) => Array.from({ length: 150 }, (_, index) => `${prefix}${index}`);
+  const wide = { verbs: many("v"), apiGroups: [""], resources: many("r") };
+  const missing = findUncoveredRules([], Array.from({ length: 20 }, () => wide));
+  assert.ok(missing.length < 150_000, `${missing.length} parts`);
+  assert.deepEqual(missing.at(-1), wide);
+});
+
+test("findUncoveredRules() compares many wanted rules with many held ones in bounded time, and then grants nothing", () => {
+  const held = Array.from({ length: 20_000 }, () => rule({ resources: ["secrets"] }));
+  const wanted = Array.from({ length: 20_000 }, () => rule({ resources: ["pods"] }));
+  assert.deepEqual(findUncoveredRules([...held, rule({})], wanted).at(-1), rule({}));
+});
+
+test("escalationMessage() lists the verbs of thousands of parts in time that grows with them", () => {
+  const many = Array.from({ length: 250 }, (_, index) => String(index));
+  const parts = findUncoveredRules([], [rule({ verbs: many, resources: Array.from(many, () => "pods") })]);
+  assert.equal(parts.length, 62_500);
+  const message = escalationMessage(testUser("u"), parts);
+  assert.equal(message.split("\n").length, 2);
+  assert.equal(message.split('"249"').length, 251, "each verb as often as upstream appends it");
+});

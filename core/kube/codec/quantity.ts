@@ -102,7 +102,7 @@ function printBinary(amount: bigint): string {
 }
 
 function faultOf(text: string): string {
-  if (/^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text)) {
+  if (/^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text)) {
     return "unable to parse quantity's suffix";
   }
   return "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";

@@ -26,10 +26,14 @@ export function warnOfCidr(field: string, value: string): string[] {
 export function networkFamily(value: string): 4 | 6 | undefined {
   const { address, prefix } = split(value);
   const plain = withoutLeadingZeros(address);
+  if (plain.length > MAX_ADDRESS_LENGTH) return undefined;
   const width = isIPv4(plain) ? 32 : isIPv6(plain) && !plain.includes("%") ? 128 : 0;
   if (width === 0 || !/^\d+$/.test(prefix) || Number(prefix) > width) return undefined;
   return width === 32 || isMapped(plain) ? 4 : 6;
 }
+
+/** Characters of the longest address: six groups of an IPv6 address before the four numbers of an IPv4 one. */
+const MAX_ADDRESS_LENGTH = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255".length;
 
 function cidrFault(value: string): string | undefined {
   if (networkFamily(value) === undefined) return "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
@@ -46,9 +50,12 @@ function split(value: string): { readonly address: string; readonly prefix: stri
   return at < 0 ? { address: value, prefix: "" } : { address: value.slice(0, at), prefix: value.slice(at + 1) };
 }
 
-/** Go once read `010.0.0.1` as `10.0.0.1`; zeros before hexadecimal groups are no fault. */
+/** Go once read `010.0.0.1` as `10.0.0.1`. Only the numbers of an IPv4 address count: hexadecimal groups keep theirs. */
 function withoutLeadingZeros(address: string): string {
-  return address.replace(/[\d.]*\.[\d.]*$/, (dotted) => dotted.replace(/(?<=^|\.)0+(?=\d)/g, ""));
+  const start = address.lastIndexOf(":") + 1;
+  const numbers = address.slice(start).split(".");
+  if (numbers.length === 1) return address;
+  return address.slice(0, start) + numbers.map((number) => number.replace(/^0+(?=\d)/, "")).join(".");
 }
 
 function isMapped(address: string): boolean {
