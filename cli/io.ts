@@ -7,6 +7,11 @@ export interface OutputStream {
   write(text: string): void;
   /** True on a terminal: colour, progress and text logs are for those only. */
   readonly isTerminal: boolean;
+  /**
+   * False while another process group has the terminal, as after `&` in a shell; undefined elsewhere, and where the
+   * system does not tell.
+   */
+  readonly isForeground?: boolean | undefined;
   /** Width of the terminal; undefined elsewhere. */
   readonly columns: number | undefined;
 }

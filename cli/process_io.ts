@@ -5,7 +5,7 @@ import { EXIT } from "./exit_code.ts";
 import { createSystemHeap } from "./heap.ts";
 import type { InputStream, Io, OutputStream } from "./io.ts";
 import { readHidden } from "./hidden_input.ts";
-import { createSystemClock, createSystemRandom } from "./system.ts";
+import { createSystemClock, createSystemRandom, isForegroundProcess } from "./system.ts";
 
 type Process = NodeJS.Process;
 
@@ -79,6 +79,10 @@ function createOutput(
     },
     get isTerminal() {
       return open().isTTY === true;
+    },
+    // Asked each time: a shell moves jobs to the background and back.
+    get isForeground() {
+      return open().isTTY === true ? isForegroundProcess() : undefined;
     },
     // Asked each time: windows are resized.
     get columns() {

@@ -49,6 +49,26 @@ export function openFilesLimit(): number | undefined {
   }
 }
 
+/**
+ * Whether this process is in the foreground process group of its terminal; undefined where the system does not say.
+ * Neither runtime has `tcgetpgrp`, so this works on Linux alone, which shows both groups in `/proc` (proc_pid_stat(5)).
+ */
+export function isForegroundProcess(): boolean | undefined {
+  try {
+    return parseForeground(readFileSync("/proc/self/stat", "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Compares `pgrp` with `tpgid` in the text of a `/proc/PID/stat`; undefined for a process without a terminal. */
+export function parseForeground(stat: string): boolean | undefined {
+  // The name of the program stands in parentheses and may hold anything, parentheses and spaces too.
+  const [, , pgrp, , , tpgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (pgrp === undefined || tpgid === undefined || Number(tpgid) <= 0) return undefined;
+  return pgrp === tpgid;
+}
+
 /** What one call to the operating system fetches; it costs the same for 16 bytes. */
 const POOL_BYTES = 4096;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { createSystemClock, createSystemRandom } from "./system.ts";
+import { createSystemClock, createSystemRandom, parseForeground } from "./system.ts";
 
 test("sleepUntil() returns at once for a time that is past", async () => {
   await createSystemClock().sleepUntil(new Date(0), new AbortController().signal);
@@ -54,3 +54,15 @@ test("createSystemRandom() gives no byte twice, however the lengths fall", () =>
   }
   assert.equal(seen.size, given);
 });
+
+for (
+  const { name, stat, want } of [
+    { name: "true for the foreground group", stat: "7 (tlsboot) S 1 7 3 34816 7 4194560 0", want: true },
+    { name: "false for a job in the background", stat: "7 (tlsboot) S 1 7 3 34816 3 4194560 0", want: false },
+    { name: "undefined without a terminal", stat: "7 (tlsboot) S 1 7 3 0 -1 4194560 0", want: undefined },
+    { name: "true whatever the program is called", stat: "7 (a) S 1 2 3) R 1 7 3 34816 7 0", want: true },
+    { name: "undefined for another format", stat: "7", want: undefined },
+  ]
+) {
+  test(`parseForeground() is ${name}`, () => assert.equal(parseForeground(stat), want));
+}

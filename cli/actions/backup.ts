@@ -9,13 +9,14 @@ import { assertOutside, filesOf } from "../backup/files.ts";
 import { openerOf, recipientsOf } from "../backup/keys.ts";
 import { readBackup } from "../backup/read.ts";
 import { openSnapshot } from "../backup/source.ts";
-import { existsError, ioError, writeBackup } from "../backup/write.ts";
+import { type BackupProgress, counted, existsError, ioError, writeBackup } from "../backup/write.ts";
 import type { BackupFlags } from "../commands/backup.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
+import { formatMegabytes, type Progress, startProgress } from "../output/progress.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../site/data_dir.ts";
 import { DATA_FORMAT } from "../site/data_format.ts";
@@ -39,6 +40,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
     ? undefined
     : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
   const recipients = await recipientsOf(settings, name, io, signal);
+  using progress = startProgress(io, "reading the objects");
   await using snapshot = await openSnapshot(dir, endpoints, io, signal);
   const { leftOut, reduced } = snapshot;
   const { manifest, size } = await writeBackup(
@@ -55,7 +57,9 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
     },
     recipients,
     settings.force,
+    (event) => show(event, progress),
   );
+  progress[Symbol.dispose]();
   const count = manifest.parts.filter((part) => part.path.startsWith("files/")).length;
   io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
   warnOfLeftOut(leftOut, io);
@@ -63,6 +67,13 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
     warn(`in it without the fields that tlsboot does not know, if they have any: ${describeLeftOut(reduced)}`, io);
   }
   return EXIT.done;
+}
+
+const CHECKING = "checking the backup";
+const DOING = { writing: "writing the backup", readingBack: "reading it back" } as const;
+
+function show({ kind, bytes }: BackupProgress, progress: Progress): void {
+  progress.update(DOING[kind], formatMegabytes(bytes));
 }
 
 async function verify(
@@ -75,10 +86,13 @@ async function verify(
   const name = path;
   const opener = await openerOf(settings, name, io, signal);
   const nothing = () => Promise.resolve();
-  const manifest = await readBackup(await decrypt(createReadStream(path), opener), { file: nothing, objects: nothing })
+  using progress = startProgress(io, CHECKING);
+  const sealed = counted(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
+  const manifest = await readBackup(await decrypt(sealed, opener), { file: nothing, objects: nothing })
     .catch((error: unknown) => {
       throw ioError(`cannot read backup "${name}"`, error);
     });
+  progress[Symbol.dispose]();
   io.stdout.write(
     line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,

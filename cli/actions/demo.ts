@@ -1,5 +1,5 @@
 /** Runs the demo: prepares its folder, tells the story, leaves the files. */
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
@@ -35,18 +35,20 @@ export async function run(input: Input<DemoFlags>, io: Io, signal: AbortSignal):
   return EXIT.done;
 }
 
+/** A folder that does not exist, is empty or an earlier demo's. AppError `file_exists` for any other. */
 async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
-  const facts = await files.stat(root);
-  if (facts !== undefined && await files.stat(join(root, MARKER)) === undefined) {
-    throw new AppError(
-      "file_exists",
-      `cannot use "${displayPath(root, cwd)}" for the demo: it is not a demo's folder`,
-      {
-        hint: "choose another folder with --data-dir, or remove this one",
-      },
-    );
+  const isThere = await files.stat(root) !== undefined;
+  const isEmpty = isThere && (await readdir(root).catch(() => undefined))?.length === 0;
+  if (isThere && !isEmpty) {
+    if (await files.stat(join(root, MARKER)) === undefined) {
+      throw new AppError(
+        "file_exists",
+        `cannot use "${displayPath(root, cwd)}" for the demo: it is not a demo's folder, and not empty`,
+        { hint: "choose another folder with --data-dir, or remove this one" },
+      );
+    }
+    await rm(root, { recursive: true, force: true });
   }
-  if (facts !== undefined) await rm(root, { recursive: true, force: true });
   await files.makeDirectory(root, FOLDER_MODE);
   await files.writeAtomic(
     join(root, MARKER),

@@ -10,6 +10,7 @@ import { decrypt } from "../backup/encryption.ts";
 import { createEtcdTarget } from "../backup/etcd_target.ts";
 import { openerOf } from "../backup/keys.ts";
 import { restoreBackup, type Restored } from "../backup/restore.ts";
+import { counted } from "../backup/write.ts";
 import type { RestoreFlags } from "../commands/restore.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -18,6 +19,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
 import { line } from "../output/escape.ts";
+import { formatMegabytes, startProgress } from "../output/progress.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../site/data_dir.ts";
 import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
@@ -42,7 +44,9 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const opener = await openerOf(settings, name, io, signal);
   const root = resolve(io.cwd, settings.dataDir);
   const current = await readEtcdPlace(dataDirAt(root), files);
-  const archive = await decrypt(createReadStream(path), opener);
+  using progress = startProgress(io, READING);
+  const sealed = counted(createReadStream(path), (bytes) => progress.update(READING, formatMegabytes(bytes)));
+  const archive = await decrypt(sealed, opener);
   const restored = await restoreBackup(archive, root, {
     clock: io.clock,
     force: settings.force,
@@ -50,10 +54,15 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
     etcd,
     current,
     findServer: () => findServer(root, io, signal),
+    onProgress: (doing) => progress.update(DOING[doing]),
   });
+  progress[Symbol.dispose]();
   tell(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, io);
   return EXIT.done;
 }
+
+const READING = "reading the backup";
+const DOING = { checking: "checking what was read", writing: "writing to etcd" } as const;
 
 function tell(
   { manifest, revision, replaced, aside }: Restored,

@@ -44,6 +44,8 @@ export interface RestoreDeps {
   readonly current?: EtcdPlace | undefined;
   /** Answers where a server of what is there now answers; only asked where its objects are in an etcd. */
   readonly findServer?: () => Promise<string | undefined>;
+  /** Called when the backup has been read and its objects are read again, and when they are written to an etcd. */
+  readonly onProgress?: (doing: "checking" | "writing") => void;
 }
 
 /**
@@ -66,7 +68,7 @@ export async function restoreBackup(
   try {
     await rm(staging, { recursive: true, force: true });
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
-    const { manifest, revision, objects } = await make(archive, staging, now, clock).catch((error: unknown) => {
+    const { manifest, revision, objects } = await make(archive, staging, now, deps).catch((error: unknown) => {
       // The storage speaks of a server that goes on; nothing does here.
       throw isAppError(error, "io") ? ioError(`cannot restore into "${root}"`, error.cause ?? error) : error;
     });
@@ -84,6 +86,7 @@ export async function restoreBackup(
     await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force: forceEtcd });
     const isInPlace = restore.isResumed && current !== undefined && formatEtcdPlace(current) === place;
     if (isTaken && !force && !isInPlace) throw takenError(root);
+    deps.onProgress?.("writing");
     const written = await restore.write(objects);
     if (isInPlace) {
       await rm(staging, { recursive: true });
@@ -107,8 +110,14 @@ function takenError(root: string): AppError {
   });
 }
 
-async function make(archive: AsyncIterable<Uint8Array>, staging: string, now: Date, clock: Clock) {
+async function make(
+  archive: AsyncIterable<Uint8Array>,
+  staging: string,
+  now: Date,
+  { clock, onProgress }: RestoreDeps,
+) {
   const { manifest, revision } = await build(archive, staging, now);
+  onProgress?.("checking");
   return { manifest, revision, objects: await readAgain(staging, manifest, revision, clock) };
 }
 

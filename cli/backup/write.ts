@@ -18,6 +18,12 @@ export interface Written {
 
 const PRIVATE = 0o600;
 
+/** What is being done; `bytes` is how much of it so far. */
+export interface BackupProgress {
+  readonly kind: "writing" | "readingBack";
+  readonly bytes: number;
+}
+
 /**
  * Writes `path`, which must not exist without `force`. AppError `file_exists`, `io` for a full disk and the like: then
  * nothing is left of it, and what was there before still is.
@@ -27,13 +33,18 @@ export async function writeBackup(
   contents: ArchiveContents,
   recipients: Recipients,
   force: boolean,
+  onProgress: (event: BackupProgress) => void = () => {},
 ): Promise<Written> {
   const unfinished = `${path}.tmp`;
   let manifest: BackupManifest | undefined;
   const archive = createArchive(contents, (found) => manifest = found);
   try {
-    const { size, digest } = await writeSynced(unfinished, await encrypt(archive, recipients));
-    await readBack(unfinished, digest, recipients);
+    // Said first: a key is made of the passphrase, which takes a second or two in which nothing else runs.
+    onProgress({ kind: "writing", bytes: 0 });
+    const written = (bytes: number): void => onProgress({ kind: "writing", bytes });
+    const { size, digest } = await writeSynced(unfinished, await encrypt(archive, recipients), written);
+    onProgress({ kind: "readingBack", bytes: 0 });
+    await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes }));
     await place(unfinished, path, force);
     if (manifest === undefined) throw invalid("it was not written to its end");
     return { manifest, size };
@@ -51,6 +62,7 @@ export async function removeRest(path: string): Promise<void> {
 async function writeSynced(
   path: string,
   sealed: AsyncIterable<Uint8Array>,
+  written: (bytes: number) => void,
 ): Promise<{ readonly size: number; readonly digest: string }> {
   await rm(path, { force: true });
   const hash = createHash("sha256");
@@ -62,6 +74,7 @@ async function writeSynced(
       await file.writeFile(chunk);
       hash.update(chunk);
       size += chunk.length;
+      written(size);
     }
     await file.sync();
   } catch (error) {
@@ -73,9 +86,14 @@ async function writeSynced(
 }
 
 /** With a passphrase everything is read as it will be one day; for a public key at least what is on the disk. */
-async function readBack(path: string, digest: string, recipients: Recipients): Promise<void> {
+async function readBack(
+  path: string,
+  digest: string,
+  recipients: Recipients,
+  read: (bytes: number) => void,
+): Promise<void> {
   const hash = createHash("sha256");
-  const sealed = hashed(createReadStream(path), hash);
+  const sealed = counted(hashed(createReadStream(path), hash), read);
   if (recipients.kind === "passphrase") {
     await readBackup(await decrypt(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
@@ -85,6 +103,19 @@ async function readBack(path: string, digest: string, recipients: Recipients): P
 async function* hashed(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) {
     hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** The stream as it is; `passed` hears how many bytes have come through. */
+export async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  passed: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    passed(bytes);
     yield chunk;
   }
 }

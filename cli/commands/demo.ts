@@ -7,7 +7,8 @@ export const DEMO_FLAGS = {
   nodes: integerFlag({ default: 3, min: 1, max: 1000, summary: "How many machines bootstrap." }),
   dataDir: directoryFlag({
     default: "./tlsboot-demo",
-    summary: "Folder for everything; an earlier demo in it is replaced, anything else is left alone.",
+    summary:
+      "Folder for everything; it may be empty or have an earlier demo in it, which is replaced. Any other folder is left alone.",
   }),
   keep: switchFlag({ isCommandLineOnly: true, summary: "Go on serving at the end, until interrupted." }),
   step: switchFlag({ isCommandLineOnly: true, summary: "Wait for Enter before each step, for teachers." }),

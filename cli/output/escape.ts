@@ -43,6 +43,9 @@ export function guardStream(
     get isTerminal() {
       return stream.isTerminal;
     },
+    get isForeground() {
+      return stream.isForeground;
+    },
     get columns() {
       return stream.columns;
     },

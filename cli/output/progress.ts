@@ -1,5 +1,6 @@
 /** Progress on a terminal's stderr; elsewhere nothing. */
-import type { Io } from "../io.ts";
+import type { Clock } from "../../core/ports.ts";
+import type { Io, OutputStream } from "../io.ts";
 import { escapeValue } from "./escape.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -7,40 +8,80 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const FRAME_MS = 80;
 const ERASE_LINE = "\r\x1b[2K";
 
-/** A spinner with a text, or a bar when a total is known. Disposing ends it and erases its line. */
+/** A spinner with a text and the time since it began, or a bar when a total is known. Disposing ends it and erases its line. */
 export interface Progress extends Disposable {
-  /** Replaces the text; `done` of `total` draws a bar. */
-  update(text: string, part?: { readonly done: number; readonly total: number }): void;
+  /**
+   * Replaces the text. `done` of `total` draws a bar; an amount without a total is put behind the text. A new text is
+   * drawn at once, because the process may be too busy afterwards to draw anything.
+   */
+  update(text: string, part?: { readonly done: number; readonly total: number } | string): void;
 }
 
-/** Starts showing that something is waited for. Nothing is shown unless stderr is a terminal that is not `dumb`. */
-export function startProgress(io: Pick<Io, "stderr" | "env">, text: string): Progress {
+/** What a spinner needs of the world. */
+export interface ProgressIo {
+  readonly stderr: OutputStream;
+  readonly env: Io["env"];
+  readonly clock: Pick<Clock, "elapsedMs">;
+}
+
+/**
+ * Starts showing that something is waited for. Nothing is shown unless stderr is a terminal that is not `dumb`, and
+ * nothing while the process is in the background, where the line belongs to the shell's prompt.
+ */
+export function startProgress(io: ProgressIo, text: string): Progress {
   if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") {
     return { update: () => {}, [Symbol.dispose]: () => {} };
   }
-  let line = text;
+  const startedAt = io.clock.elapsedMs();
+  let shown = { text, line: text };
   let frame = 0;
+  let isDrawn = false;
   const draw = (): void => {
+    if (io.stderr.isForeground === false) return;
     // Some terminals do not know their width and say 0.
     const columns = io.stderr.columns || 80;
-    io.stderr.write(`${ERASE_LINE}${`${FRAMES[frame % FRAMES.length]} ${escapeValue(line)}`.slice(0, columns - 1)}`);
+    const elapsed = formatElapsed(io.clock.elapsedMs() - startedAt);
+    const line = `${FRAMES[frame % FRAMES.length]} ${escapeValue(shown.line)}${elapsed}`;
+    io.stderr.write(`${ERASE_LINE}${line.slice(0, columns - 1)}`);
+    isDrawn = true;
     frame++;
   };
   draw();
   const timer = setInterval(draw, FRAME_MS);
   return {
     update(next, part) {
-      line = part === undefined ? next : `${drawBar(part.done, part.total)} ${next}`;
+      const isNew = next !== shown.text;
+      shown = { text: next, line: withPart(next, part) };
+      if (isNew) draw();
     },
     [Symbol.dispose]() {
       clearInterval(timer);
-      io.stderr.write(ERASE_LINE);
+      if (isDrawn && io.stderr.isForeground !== false) io.stderr.write(ERASE_LINE);
+      isDrawn = false;
     },
   };
+}
+
+function withPart(text: string, part: Parameters<Progress["update"]>[1]): string {
+  if (part === undefined) return text;
+  return typeof part === "string" ? `${text}, ${part}` : `${drawBar(part.done, part.total)} ${text}`;
+}
+
+/** `3.2 MB`, for an amount that grows. */
+export function formatMegabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
 /** `[#####-----] 5/10`. */
 export function drawBar(done: number, total: number, width = 20): string {
   const filled = total <= 0 ? width : Math.round(Math.min(1, done / total) * width);
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done}/${total}`;
+}
+
+/** Whole seconds, as in ` (12s)` or ` (2m05s)`; nothing during the first second. */
+function formatElapsed(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return "";
+  const rest = seconds % 60;
+  return seconds < 60 ? ` (${seconds}s)` : ` (${Math.floor(seconds / 60)}m${String(rest).padStart(2, "0")}s)`;
 }

@@ -1,7 +1,6 @@
 /** Steps of something that waits: a line each on stderr, and on a terminal a spinner behind the last one. */
-import type { Io } from "../io.ts";
 import { escapeValue } from "./escape.ts";
-import { type Progress, startProgress } from "./progress.ts";
+import { type Progress, type ProgressIo, startProgress } from "./progress.ts";
 
 /** Steps as they happen. Disposing it ends the spinner. */
 export interface Steps extends Disposable {
@@ -9,7 +8,7 @@ export interface Steps extends Disposable {
 }
 
 /** Starts with nothing shown. */
-export function createSteps(io: Pick<Io, "stderr" | "env">): Steps {
+export function createSteps(io: ProgressIo): Steps {
   let spinner: Progress | undefined;
   return {
     step(text) {

@@ -108,22 +108,23 @@ test("backup works on a folder without a server, says what is in it, and verifie
     await using site = await startSiteProcess(folder, [], "serve");
     await site.end("SIGTERM");
   }
-  const run = (...args: readonly string[]) =>
-    runCaptured([...args, ...secret], {
-      cwd: folder.path,
-      clock: createSystemClock(),
-      random: createSystemRandom(),
-    });
-  const made = await run("backup", "a.backup", "--data-dir", "data");
-  assert.deepEqual([made.code, made.stderr], [0, ""]);
+  const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
+  const run = (...args: readonly string[]) => runCaptured([...args, ...secret], options);
+  const onTerminal = (...args: readonly string[]) =>
+    runCaptured([...args, ...secret], { ...options, isTerminal: true });
+  const made = await onTerminal("backup", "a.backup", "--data-dir", "data");
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stderr, /reading the objects[^]*writing the backup[^]*reading it back[^]*\[2K$/);
   assert.match(made.stdout, /^a\.backup: \d+ objects of the database and \d+ files, \d+ bytes\n$/);
   const again = await run("backup", "a.backup", "--data-dir", "data");
   assert.equal(again.code, 1);
   assert.match(again.stderr, /the file exists[^]*--force/);
-  const verified = await run("backup", "a.backup", "--verify");
+  const verified = await onTerminal("backup", "a.backup", "--verify");
   assert.match(verified.stdout, /^good: made .* objects/);
-  const restored = await run("restore", "a.backup", "--data-dir", "new");
-  assert.deepEqual([restored.code, restored.stderr], [0, ""]);
+  assert.match(verified.stderr, /checking the backup[^]*\[2K$/);
+  const restored = await onTerminal("restore", "a.backup", "--data-dir", "new");
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.match(restored.stderr, /reading the backup[^]*checking what was read[^]*\[2K$/);
   assert.match(restored.stdout, /^new: \d+ objects as of .*; resource versions go on from 10\d+\n$/);
 });
 

@@ -82,3 +82,22 @@ test("tlsboot ends with 1 when its answer cannot be written", async () => {
   assert.match(stderr, /^tlsboot: error: cannot write the answer: /m);
   assert.equal(code, 1);
 });
+
+for (
+  const { name, ampersand, want } of [
+    { name: "draws its progress in the foreground", ampersand: "", want: true },
+    { name: "leaves the line to the prompt in the background", ampersand: "& wait", want: false },
+  ]
+) {
+  test(`the program on a terminal ${name}`, async () => {
+    await using folder = await createTempFolder();
+    const [command, args] = tlsbootCommand(["ca", "init", "--data-dir", folder.join("ca")]);
+    const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+    // script(1) of util-linux gives it a terminal of its own; -m gives each job of the shell a process group, as in an interactive one.
+    const shell = `sh -m -c "${words} ${ampersand}"`;
+    const { code, stdout } = await runProgram("script", ["-qec", shell, "/dev/null"], { env: { TERM: "xterm" } });
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /certificate: .*ca\.crt/);
+    assert.equal(stdout.includes("Making the key"), want, stdout);
+  });
+}

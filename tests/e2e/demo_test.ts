@@ -34,12 +34,16 @@ test("tlsboot demo tells the whole story in plain text and leaves the files", as
   }
 });
 
-test("tlsboot demo replaces an earlier demo, and nothing else", async () => {
+test("tlsboot demo takes an empty folder, replaces an earlier demo, and nothing else", async () => {
   await using folder = await createTempFolder();
   assert.equal((await runTlsboot(["demo", "--nodes", "1"], { cwd: folder.path })).code, 0);
   const before = await readFile(folder.join("tlsboot-demo", "pki", "ca.crt"), "utf8");
   assert.equal((await runTlsboot(["demo", "--nodes", "1"], { cwd: folder.path })).code, 0);
   assert.notEqual(await readFile(folder.join("tlsboot-demo", "pki", "ca.crt"), "utf8"), before);
+
+  await mkdir(folder.join("empty"));
+  const welcome = await runTlsboot(["demo", "--nodes", "1", "--data-dir", "empty"], { cwd: folder.path });
+  assert.equal(welcome.code, 0, welcome.stderr);
 
   await mkdir(folder.join("mine"));
   await writeFile(folder.join("mine", "precious"), "keep");
@@ -47,7 +51,7 @@ test("tlsboot demo replaces an earlier demo, and nothing else", async () => {
   assert.equal(refused.code, 1);
   assert.match(
     refused.stderr,
-    /error: cannot use "mine" for the demo: it is not a demo's folder\n.*hint: choose another/,
+    /error: cannot use "mine" for the demo: it is not a demo's folder, and not empty\n.*hint: choose another/,
   );
   assert.equal(await readFile(folder.join("mine", "precious"), "utf8"), "keep");
 });

@@ -14,6 +14,7 @@ export interface CapturedIo extends Io {
 export interface CapturedIoOptions {
   readonly stdin?: string;
   readonly isTerminal?: boolean;
+  readonly isForeground?: boolean;
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -28,6 +29,7 @@ export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
   const stream = (name: "stdout" | "stderr"): OutputStream => ({
     write: (text) => void (written[name] += text),
     isTerminal: options.isTerminal ?? false,
+    isForeground: options.isForeground,
     columns: options.columns,
   });
   return {
