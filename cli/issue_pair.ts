@@ -1,4 +1,5 @@
 /** Certificates from a CA on disk without a request: the administrator's and the server's own. */
+import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
 import { issueCertificate } from "../core/pki/certificate.ts";
@@ -46,7 +47,7 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
   const now = deps.clock.now().getTime();
   const caEnd = chainNotAfter(authority);
   if (caEnd.getTime() <= now) {
-    throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${caEnd.toISOString()}`, {
+    throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${formatTime(caEnd)}`, {
       hint: "move the old CA away and start with a new one; every node must bootstrap again",
     });
   }

@@ -10,6 +10,7 @@ import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
@@ -182,8 +183,8 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
   const skew = transport.findSkew();
   if (!isSkewed(skew)) return;
   options.logger.warn("this machine's clock differs from the server's", {
-    serverTime: skew.serverTime.toISOString(),
-    ourTime: skew.ourTime.toISOString(),
+    serverTime: formatTime(skew.serverTime),
+    ourTime: formatTime(skew.ourTime),
   });
   options.onProgress?.({ kind: "clockSkew", skew });
 }

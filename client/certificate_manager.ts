@@ -17,6 +17,7 @@ import {
 } from "../core/bootstrap/rotation.ts";
 import { Secret } from "../core/brand.ts";
 import { AppError, isAppError } from "../core/errors.ts";
+import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
@@ -141,7 +142,7 @@ function createRotation(options: CertificateManagerOptions): Rotation {
         purpose,
         path: store.currentPath,
         fingerprint: pair.leaf.sha256Fingerprint,
-        notAfter: pair.leaf.notAfter.toISOString(),
+        notAfter: formatTime(pair.leaf.notAfter),
       });
       return pair;
     },
@@ -190,7 +191,7 @@ function fail(options: CertificateManagerOptions, state: RotationState, error: A
     code: error.code,
     error: error.message,
     tries: next.failures,
-    nextTry: next.notUntil?.toISOString(),
+    nextTry: next.notUntil === undefined ? undefined : formatTime(next.notUntil),
   });
   if (next.failures === BACKOFF_LIMIT) {
     logger.error("Reached backoff limit, still unable to rotate certs", { purpose, tries: next.failures });

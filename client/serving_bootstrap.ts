@@ -9,6 +9,7 @@ import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/r
 import { servingUsages } from "../core/bootstrap/serving.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
+import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { forgetKey, keepKey } from "./bootstrap_key.ts";
@@ -94,7 +95,7 @@ async function findCurrent(
 }
 
 function outdated(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
-  if (pair.leaf.notAfter < now) return `the certificate expired at ${pair.leaf.notAfter.toISOString()}`;
+  if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (judgePair(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
   const certificate = rotationCertificateOf(pair);
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
 import { assertOutside, filesOf } from "../backup/files.ts";
@@ -49,7 +50,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
       files: filesOf(root),
       snapshot: snapshot.chunks,
       facts: {
-        createdAt: io.clock.now().toISOString(),
+        createdAt: formatTime(io.clock.now()),
         tlsbootVersion: TLSBOOT_VERSION,
         dataFormat: DATA_FORMAT,
         ...(leftOut.length === 0 ? {} : { leftOut }),

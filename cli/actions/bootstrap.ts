@@ -6,6 +6,7 @@ import { createFilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
 import { bootstrapServing, type ServingOutcome } from "../../client/serving_bootstrap.ts";
 import { resolve } from "node:path";
+import { formatTime } from "../../core/kube/meta.ts";
 import { findClusterOf } from "../bootstrap/credentials.ts";
 import { hookError, runHooks } from "../bootstrap/hooks.ts";
 import { keepRotating } from "../bootstrap/keep_rotating.ts";
@@ -133,9 +134,9 @@ function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: strin
   const kubeconfig = displayPath(machine.kubeconfigPath, cwd);
   if (outcome.kind === "alreadyValid") {
     const { subject, notAfter } = outcome.pair.leaf;
-    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${notAfter.toISOString()}\n`;
+    return `nothing to do: ${kubeconfig} of ${subject.commonName} is valid until ${formatTime(notAfter)}\n`;
   }
-  return `certificate of ${machine.nodeName} issued, valid until ${outcome.pair.leaf.notAfter.toISOString()}
+  return `certificate of ${machine.nodeName} issued, valid until ${formatTime(outcome.pair.leaf.notAfter)}
 certificate and key: ${displayPath(outcome.certificatePath, cwd)}
 kubeconfig: ${kubeconfig}
 `;
@@ -144,10 +145,8 @@ kubeconfig: ${kubeconfig}
 function describeServing({ kind, pair, certificatePath }: ServingOutcome, cwd: string): string {
   const path = displayPath(certificatePath, cwd);
   const { dnsNames, ipAddresses, notAfter } = pair.leaf;
-  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${notAfter.toISOString()}\n`;
-  return `serving certificate of ${
-    [...dnsNames, ...ipAddresses].join(", ")
-  } issued, valid until ${notAfter.toISOString()}
+  if (kind === "alreadyValid") return `nothing to do: ${path} is valid until ${formatTime(notAfter)}\n`;
+  return `serving certificate of ${[...dnsNames, ...ipAddresses].join(", ")} issued, valid until ${formatTime(notAfter)}
 serving certificate and key: ${path}
 `;
 }
@@ -155,5 +154,5 @@ serving certificate and key: ${path}
 function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst: boolean, cwd: string): string {
   if (purpose === "serving" && isFirst) return describeServing({ kind: "issued", pair, certificatePath }, cwd);
   const what = purpose === "client" ? "certificate" : "serving certificate";
-  return `${what} renewed, valid until ${pair.leaf.notAfter.toISOString()}\n`;
+  return `${what} renewed, valid until ${formatTime(pair.leaf.notAfter)}\n`;
 }

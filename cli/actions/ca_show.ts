@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
@@ -121,8 +122,8 @@ function certificateFacts(certificate: CertificateFacts): Readonly<Record<string
     serialNumber: certificate.serialNumber,
     keyAlgorithm: certificate.keyAlgorithm,
     keyBits: certificate.keyBits,
-    notBefore: certificate.notBefore.toISOString(),
-    notAfter: certificate.notAfter.toISOString(),
+    notBefore: formatTime(certificate.notBefore),
+    notAfter: formatTime(certificate.notAfter),
     ...(certificate.maxPathLength === undefined ? {} : { maxPathLength: certificate.maxPathLength }),
     extendedKeyUsages: certificate.extendedKeyUsages.map(extendedUsageName),
     ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),

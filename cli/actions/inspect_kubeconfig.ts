@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../core/kube/kubeconfig_context.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
@@ -63,7 +64,7 @@ function wordsOf(certificate: CertificateFacts, now: Date): string {
 function factsOf(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
   return {
     subject: formatName(certificate.subject),
-    notAfter: certificate.notAfter.toISOString(),
+    notAfter: formatTime(certificate.notAfter),
     state: validityState(certificate, now),
   };
 }

@@ -4,6 +4,7 @@ import { kill } from "node:process";
 import { limitTime } from "../../client/deadline.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import type { Io } from "../io.ts";
 import type { SignalHook } from "./signal_hook.ts";
 import type { PairChange } from "./tools.ts";
@@ -107,7 +108,7 @@ export function hookEnvironment(
   return {
     TLSBOOT_CHANGED: purpose,
     TLSBOOT_CERTIFICATE_FILE: certificatePath,
-    TLSBOOT_NOT_AFTER: pair.leaf.notAfter.toISOString(),
+    TLSBOOT_NOT_AFTER: formatTime(pair.leaf.notAfter),
     TLSBOOT_NODE_NAME: nodeName,
   };
 }

@@ -3,6 +3,7 @@ import type { BootstrapProgress } from "../../client/bootstrap.ts";
 import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { ServingProgress } from "../../client/serving_bootstrap.ts";
 import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** Everything that happens until the files are there. */
@@ -28,7 +29,7 @@ export function describeProgress(event: Progress, cwd: string): string | undefin
     case "waitingForServer":
       return `waiting for ${event.server}`;
     case "clockSkew":
-      return `this machine's clock differs: the server says ${event.skew.serverTime.toISOString()}`;
+      return `this machine's clock differs: the server says ${formatTime(event.skew.serverTime)}`;
     case "submitted":
       return `${event.signerName === KUBELET_SERVING_SIGNER ? "serving " : ""}request ${event.name} ${
         event.adopted ? "taken up again" : "made"
@@ -37,7 +38,7 @@ export function describeProgress(event: Progress, cwd: string): string | undefin
     case "approved":
       return `approved (${event.reason}); waiting for the certificate`;
     case "issued":
-      return `issued, valid until ${event.notAfter.toISOString()}`;
+      return `issued, valid until ${formatTime(event.notAfter)}`;
     case "stored":
     case "kubeconfigWritten":
       return undefined;

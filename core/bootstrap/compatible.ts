@@ -1,5 +1,6 @@
 /** Is a request that already bears our name ours? (client-go `util/certificate/csr` ensureCompatible) */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { formatTime } from "../kube/meta.ts";
 import { publicKeysEqual } from "../pki/keys.ts";
 import { formatName } from "../pki/names.ts";
 import { decodeBase64, findPemBlock } from "../pki/pem.ts";
@@ -57,7 +58,7 @@ function checkCertificate(base64: string, now: Date): Result<true, string> {
   const expired = certificates.value.find((certificate) => certificate.notAfter < now);
   return expired === undefined
     ? ok(true)
-    : err(`one of the certificates for the CSR has expired: ${expired.notAfter.toISOString()}`);
+    : err(`one of the certificates for the CSR has expired: ${formatTime(expired.notAfter)}`);
 }
 
 function decodeText(base64: string): string | undefined {

@@ -4,6 +4,7 @@ import { hasCertificate, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
@@ -89,7 +90,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     const der = await issueCertificate(plan, authority, deps.random.bytes(SERIAL_BYTES));
     const certificate = encodeBase64(new TextEncoder().encode(encodeIssued(der, authority, chain)));
     await write({ ...csr, status: { ...csr.status, certificate } }, "error updating signature for csr", signal);
-    const notAfter = plan.notAfter.toISOString();
+    const notAfter = formatTime(plan.notAfter);
     deps.logger.info("CSR signed", { csr: name, signerName: csr.spec.signerName, notAfter });
     return DONE;
   }

@@ -91,7 +91,7 @@ test("tlsboot ca init makes a CA for ten years that ca show shows, and never a s
   assert.equal(await modeOf(folder.join("tlsboot-data/pki")), "700");
   const shown = JSON.parse((await tlsboot("ca show -o json")).stdout);
   assert.equal(shown.subject, "CN=tlsboot-ca");
-  assert.equal(shown.notAfter, "2035-12-30T00:00:00.000Z");
+  assert.equal(shown.notAfter, "2035-12-30T00:00:00Z");
   assert.match(shown.publicKeyPin, /^sha256:[0-9a-f]{64}$/);
   assert.match((await tlsboot("ca show")).stdout, /Validity: +from 2025-12-31T23:55:00Z to .* valid for 10y more/);
 
