@@ -66,6 +66,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...signing,
     ...(customSigning === undefined ? {} : { customSigning }),
     caPem: cluster.caPem,
+    contents: site.contents,
     without: [],
     ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
   };

@@ -6,13 +6,15 @@
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/bootstrap/token_secret.ts";
 import type { ConfigMap, Namespace, Secret, ServiceAccount } from "../../core/kube/core_v1.ts";
-import { configMapKind, namespaceKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
+import type { Lease } from "../../core/kube/coordination_v1.ts";
+import { configMapKind, leaseKind, namespaceKind, secretKind, serviceAccountKind } from "../../core/kube/kinds/mod.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/object_store.ts";
 import { createBootstrapSigner } from "../../server/controllers/bootstrap_signer.ts";
+import { type ControllerManager, createControllerManager } from "../../server/controllers/controller_manager.ts";
 import { runController, type Trigger } from "../../server/controllers/loop.ts";
 import { createNamespaceController } from "../../server/controllers/namespace_controller.ts";
 import { createRootCaPublisher } from "../../server/controllers/root_ca_publisher.ts";
@@ -20,6 +22,7 @@ import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
 } from "../../server/controllers/service_account_controller.ts";
+import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import type { ControllerDeps } from "./controllers.ts";
@@ -30,6 +33,8 @@ import { namespaceContentOver } from "./namespace_content.ts";
 export interface ClusterSettings {
   /** The CA of the API server's certificate, for every namespace. */
   readonly caPem: string;
+  /** Everything in a store that other API servers share; undefined where ours is the only one. */
+  readonly contents?: StoreContents | undefined;
 }
 
 /** Runs them all until the signal aborts. */
@@ -39,21 +44,30 @@ export async function runClusterControllers(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
+  const leases = storesOf(server, CONTROLLER_MANAGER, deps)<Lease>(leaseKind, { namespace: "kube-system" });
+  const known = { ...deps, controllerManager: createControllerManager(leases, deps.clock) };
   await Promise.all([
-    runNamespaceController(server, deps, signal),
+    runNamespaceController(server, settings, known, signal),
     runServiceAccountController(server, deps, signal),
-    runRootCaPublisher(server, settings, deps, signal),
+    runRootCaPublisher(server, settings, known, signal),
     runBootstrapSigner(server, deps, signal),
   ]);
 }
 
 type InProcess = Pick<Server, "transportFor">;
+type KnowingDeps = ControllerDeps & { readonly controllerManager: ControllerManager };
 
-function runNamespaceController(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
+function runNamespaceController(
+  server: InProcess,
+  { contents }: ClusterSettings,
+  deps: KnowingDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const transport = server.transportFor(controllerUser("namespace-controller"), USER_AGENT);
   const namespaces = createObjectStore<Namespace>(transport, namespaceKind, deps);
-  const content = namespaceContentOver(transport, deps);
-  const { reconcile } = createNamespaceController({ namespaces, content, ...deps });
+  const content = namespaceContentOver(transport, contents, deps);
+  const isShared = contents !== undefined;
+  const { reconcile } = createNamespaceController({ namespaces, content, isShared, ...deps });
   return runController({ name: "namespace", store: namespaces, reconcile, ...deps }, signal);
 }
 
@@ -75,13 +89,14 @@ function runServiceAccountController(server: InProcess, deps: ControllerDeps, si
 function runRootCaPublisher(
   server: InProcess,
   { caPem }: ClusterSettings,
-  deps: ControllerDeps,
+  deps: KnowingDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const shared = storesOf(server, CONTROLLER_MANAGER, deps);
   const own = storesOf(server, controllerUser("root-ca-cert-publisher"), deps);
   const { reconcile } = createRootCaPublisher({
     logger: deps.logger,
+    controllerManager: deps.controllerManager,
     caPem,
     configMapsIn(namespace) {
       const { get } = shared<ConfigMap>(configMapKind, { namespace });

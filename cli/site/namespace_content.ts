@@ -4,6 +4,7 @@ import type { Transport } from "../../core/ports.ts";
 import { type Api, createApi } from "../../client/api.ts";
 import { listAll } from "../../client/listing.ts";
 import type { NamespaceContent, NamespacedResource } from "../../server/controllers/namespace_controller.ts";
+import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /** The part of an APIResourceList that is read. */
@@ -20,8 +21,12 @@ interface GroupList {
   readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
 }
 
-/** Builds it over a transport. */
-export function namespaceContentOver(transport: Transport, deps: ControllerDeps): NamespaceContent {
+/** Builds it over a transport; `contents` is what a shared store holds beside what is served. */
+export function namespaceContentOver(
+  transport: Transport,
+  contents: StoreContents | undefined,
+  deps: ControllerDeps,
+): NamespaceContent {
   const api = createApi(transport, deps);
   return {
     resources: (signal) => discover(api, signal),
@@ -31,6 +36,15 @@ export function namespaceContentOver(transport: Transport, deps: ControllerDeps)
     },
     list: async (resource, namespace, signal) =>
       (await listAll<KubeObject>(api, pathOf(resource, namespace), {}, signal)).items,
+    async stored(namespace) {
+      const collections = await contents?.collections() ?? [];
+      const counted = collections.map(async ({ prefix, group, resource }) => ({
+        group,
+        resource,
+        count: await contents?.count(`${prefix}${namespace}/`) ?? 0,
+      }));
+      return (await Promise.all(counted)).filter(({ count }) => count > 0);
+    },
   };
 }
 

@@ -19,6 +19,7 @@ import type { HealthCheck } from "../../server/http/health.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Server } from "../../server/server.ts";
+import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
 import { checkOwnFolder } from "../authority/private_file.ts";
@@ -79,6 +80,8 @@ export interface Site extends AsyncDisposable {
   readonly isNew: boolean;
   /** True when other servers may have the store too. */
   readonly isShared: boolean;
+  /** Everything in a shared store, whether it is served here or not. */
+  readonly contents: StoreContents | undefined;
   /** Aborts when nothing can be written any more until the program is started again; its reason says why. */
   readonly lost: AbortSignal;
   /** Where the controllers beside the server are watched. */
@@ -121,7 +124,8 @@ export async function startSite(
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const metrics = createSiteMetrics(deps.clock);
-  const { storage, isNew, isShared, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
+  const { storage, isNew, contents, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
+  const isShared = contents !== undefined;
   opened.use(storage);
   const issued = new IssuedCertificates(ownSigners);
   const issuedFile = opened.use(await openIssuedFile({ path: dir.issued, issued, isShared }, deps));
@@ -178,6 +182,7 @@ export async function startSite(
     names,
     isNew,
     isShared,
+    contents,
     lost,
     controllerMetrics: metrics.controllers,
     made: [

@@ -5,6 +5,7 @@ import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -19,8 +20,8 @@ export interface SiteStorage {
   readonly storage: Storage;
   /** True when nothing was in it before. */
   readonly isNew: boolean;
-  /** True when other servers may have it too. */
-  readonly isShared: boolean;
+  /** Everything in a store that other servers, ours and kube-apiservers, may have too; undefined for one of its own. */
+  readonly contents: StoreContents | undefined;
   /** Aborts when nothing can be written any more until the program is started again. */
   readonly lost: AbortSignal;
 }
@@ -41,7 +42,7 @@ export async function openStorage(
     lost.abort(error);
   };
   const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer, onLost });
-  return { storage, isNew, isShared: false, lost: lost.signal };
+  return { storage, isNew, contents: undefined, lost: lost.signal };
 }
 
 async function openShared(
@@ -52,7 +53,7 @@ async function openShared(
   const endpoints = await readEtcdEndpoints(settings, deps);
   // Loaded here, so that a site with a database of its own does without.
   const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
-  const storage = await openEtcdStorage({
+  const { storage, contents } = await openEtcdStorage({
     endpoints,
     values: kubeValues(STORED_RESOURCES),
     compactionIntervalMs: settings.etcdCompactionInterval,
@@ -63,7 +64,7 @@ async function openShared(
   try {
     const { items } = await storage.list("/registry/namespaces/", { limit: 1 });
     await writeEtcdPlace(dir, { servers: endpoints.servers, prefix: endpoints.prefix }, deps.files);
-    return { storage, isNew: items.length === 0, isShared: true, lost: new AbortController().signal };
+    return { storage, isNew: items.length === 0, contents, lost: new AbortController().signal };
   } catch (error) {
     await storage[Symbol.asyncDispose]();
     throw error;

@@ -1,6 +1,7 @@
 /**
- * Empties namespaces that are being deleted, then lets them go (`pkg/controller/namespace`). Upstream waits five seconds
- * before it begins, for other servers to hear of it; here one server tells it at once.
+ * Empties namespaces that are being deleted, then lets them go (`pkg/controller/namespace`). It leaves them alone where a
+ * kube-controller-manager is at work, and where the store holds objects that this API does not serve: to finalize such a
+ * namespace would leave them behind for good.
  */
 import { isAppError, messageOf } from "../../core/errors.ts";
 import type { Namespace } from "../../core/kube/core_v1.ts";
@@ -12,6 +13,7 @@ import {
   updateDeletionConditions,
 } from "../../core/namespaces/deletion_conditions.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** A resource that namespaces can hold. */
@@ -28,12 +30,20 @@ export interface NamespaceContent {
   resources(signal: AbortSignal): Promise<readonly NamespacedResource[]>;
   deleteCollection(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<void>;
   list(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /**
+   * What a store that other API servers share holds in a namespace, whether it is served or not. Nothing for a store
+   * that only we write to.
+   */
+  stored(namespace: string, signal: AbortSignal): Promise<readonly Omit<RemainingContent, "finalizers">[]>;
 }
 
 /** What the namespace controller needs. */
 export interface NamespaceControllerDeps {
   readonly namespaces: ObjectStore<Namespace>;
   readonly content: NamespaceContent;
+  readonly controllerManager: ControllerManager;
+  /** Whether other API servers serve the same namespaces. */
+  readonly isShared: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -41,14 +51,25 @@ export interface NamespaceControllerDeps {
 /** How long finalizers are given before the next look: half of upstream's estimate of 15 s, and one second. */
 const FINALIZERS_WAIT_MS = 8_000;
 
+/** How long other API servers are given to hear that a namespace is being deleted (`namespaceDeletionGracePeriod`). */
+const GRACE_PERIOD_MS = 5_000;
+
 /** Makes the namespace controller; run its `reconcile` with `runController`. */
 export function createNamespaceController(deps: NamespaceControllerDeps): { readonly reconcile: Reconcile<Namespace> } {
-  const { namespaces, clock, logger } = deps;
+  const { namespaces, controllerManager, isShared, clock, logger } = deps;
+  /** When each namespace was first seen to be deleted, in elapsed milliseconds. */
+  const seen = new Map<string, number>();
 
   async function reconcile(name: string, cached: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
-    if (cached?.metadata.deletionTimestamp === undefined) return DONE;
+    if (cached?.metadata.deletionTimestamp === undefined) {
+      seen.delete(name);
+      return DONE;
+    }
+    const graceMs = isShared ? remainingGrace(name) : 0;
+    if (graceMs > 0) return { kind: "requeueAfter", ms: graceMs };
     const current = await namespaces.get(name, signal);
     if (current?.metadata.deletionTimestamp === undefined) return DONE;
+    if (await controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     const namespace = await markTerminating(current, signal);
     if ((namespace.spec.finalizers ?? []).length === 0) return DONE;
     const report = await empty(deps, name, signal);
@@ -58,6 +79,13 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     if (report.remaining.length > 0) return { kind: "requeueAfter", ms: FINALIZERS_WAIT_MS };
     await finalize(observed, signal);
     return DONE;
+  }
+
+  function remainingGrace(name: string): number {
+    const now = clock.elapsedMs();
+    const since = seen.get(name) ?? now;
+    seen.set(name, since);
+    return since + GRACE_PERIOD_MS - now;
   }
 
   async function markTerminating(namespace: Namespace, signal: AbortSignal): Promise<Namespace> {
@@ -103,6 +131,11 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
     if (!isAppError(error)) throw error;
     return { discoveryFailure: messageOf(error), deletionFailures, remaining };
   }
+  const unserved = (await content.stored(namespace, signal)).filter((stored) =>
+    !resources.some(({ group, resource }) => stored.group === group && stored.resource === resource)
+  );
+  // Pods that are still running may need the config maps and secrets: nothing goes before all of it can go.
+  if (unserved.length > 0) return { deletionFailures, remaining: unserved.map(withoutFinalizers) };
   for (const resource of resources) {
     try {
       await content.deleteCollection(resource, namespace, signal);
@@ -117,7 +150,13 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
       deletionFailures.push(messageOf(error));
     }
   }
+  // A value that cannot be read, because kube-apiserver encrypted it, is not served either.
+  if (remaining.length === 0) remaining.push(...(await content.stored(namespace, signal)).map(withoutFinalizers));
   return { deletionFailures, remaining };
+}
+
+function withoutFinalizers(stored: Omit<RemainingContent, "finalizers">): RemainingContent {
+  return { ...stored, finalizers: [] };
 }
 
 function unexpectedRest(namespace: string, { group, version, resource }: NamespacedResource): string {

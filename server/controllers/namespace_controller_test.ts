@@ -21,9 +21,13 @@ interface Setup {
   readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
   readonly failing?: string;
   readonly undiscovered?: boolean;
+  /** What the store holds in the namespace, asked once and again after it was emptied. */
+  readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
+  readonly isAtWork?: boolean;
 }
 
-async function reconcileOnce({ namespace = going, left = {}, failing, undiscovered = false }: Setup) {
+async function reconcileOnce(setup: Setup) {
+  const { namespace = going, left = {}, failing, undiscovered = false, stored = [], isAtWork = false } = setup;
   const namespaces = createMemoryObjectStore<Namespace>({ objects: [namespace] });
   const emptied: string[] = [];
   const content: NamespaceContent = {
@@ -35,9 +39,18 @@ async function reconcileOnce({ namespace = going, left = {}, failing, undiscover
       return Promise.resolve();
     },
     list: ({ resource }) => Promise.resolve(left[resource] ?? []),
+    stored: () => Promise.resolve(answers.shift() ?? []),
   };
+  const answers = [...stored];
   const clock = createFakeClock("2026-01-01T00:00:00Z");
-  const { reconcile } = createNamespaceController({ namespaces, content, clock, logger: createMemoryLogger() });
+  const { reconcile } = createNamespaceController({
+    namespaces,
+    content,
+    controllerManager: { isAtWork: () => Promise.resolve(isAtWork) },
+    isShared: false,
+    clock,
+    logger: createMemoryLogger(),
+  });
   const outcome = await reconcile("web", namespace, new AbortController().signal);
   const { calls } = namespaces;
   return { outcome, emptied, calls, now: namespaces.peek("web") };
@@ -103,6 +116,60 @@ for (
     assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
   });
 }
+
+test("createNamespaceController() leaves a namespace to a kube-controller-manager that is at work", async () => {
+  const { outcome, emptied, calls } = await reconcileOnce({ isAtWork: true });
+  assert.deepEqual([outcome, emptied, calls], [{ kind: "requeueAfter", ms: 15_000 }, [], ["get web"]]);
+});
+
+test("createNamespaceController() touches nothing while the store holds objects that are not served", async () => {
+  const pods = { group: "", resource: "pods", count: 3 };
+  const deployments = { group: "apps", resource: "deployments", count: 1 };
+  const secrets = { group: "", resource: "secrets", count: 2 };
+  const { outcome, emptied, now } = await reconcileOnce({ stored: [[deployments, pods, secrets]] });
+  assert.deepEqual([outcome, emptied], [{ kind: "requeueAfter", ms: 8_000 }, []]);
+  assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  assert.deepEqual(problems(now), ["NamespaceContentRemaining"]);
+  assert.equal(
+    now.status.conditions?.find(({ type }) => type === "NamespaceContentRemaining")?.message,
+    "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 3 resource instances",
+  );
+});
+
+test("createNamespaceController() does not finalize over values that cannot be read and so are not served", async () => {
+  const secrets = { group: "", resource: "secrets", count: 1 };
+  const { outcome, emptied, now } = await reconcileOnce({ stored: [[secrets], [secrets]] });
+  assert.deepEqual([outcome, emptied], [{ kind: "requeueAfter", ms: 8_000 }, ["web/configmaps", "web/secrets"]]);
+  assert.deepEqual(now.spec.finalizers, going.spec.finalizers);
+  assert.deepEqual(problems(now), ["NamespaceContentRemaining"]);
+});
+
+test("createNamespaceController() gives other API servers five seconds to hear of a deletion", async () => {
+  const namespaces = createMemoryObjectStore<Namespace>({ objects: [going] });
+  const clock = createFakeClock("2026-01-01T00:00:00Z");
+  const nothing: NamespaceContent = {
+    resources: () => Promise.resolve([]),
+    deleteCollection: () => Promise.resolve(),
+    list: () => Promise.resolve([]),
+    stored: () => Promise.resolve([]),
+  };
+  const { reconcile } = createNamespaceController({
+    namespaces,
+    content: nothing,
+    controllerManager: { isAtWork: () => Promise.resolve(false) },
+    isShared: true,
+    clock,
+    logger: createMemoryLogger(),
+  });
+  const { signal } = new AbortController();
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "requeueAfter", ms: 5_000 });
+  await clock.advance(2_000);
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "requeueAfter", ms: 3_000 });
+  assert.deepEqual(namespaces.calls, []);
+  await clock.advance(3_000);
+  assert.deepEqual(await reconcile("web", going, signal), { kind: "done" });
+  assert.deepEqual(namespaces.peek("web").spec.finalizers, ["example.com/own"]);
+});
 
 test("createNamespaceController() goes on with other resources when one fails", async () => {
   assert.deepEqual((await reconcileOnce({ failing: "configmaps" })).emptied, ["web/secrets"]);

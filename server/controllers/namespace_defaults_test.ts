@@ -30,6 +30,8 @@ interface Subject {
 }
 
 const logger = createMemoryLogger();
+/** A publisher where no kube-controller-manager is at work. */
+const PUBLISHER = { caPem: "PEM", logger, controllerManager: { isAtWork: () => Promise.resolve(false) } };
 const SUBJECTS: readonly Subject[] = [
   {
     title: "createServiceAccountController()",
@@ -45,7 +47,7 @@ const SUBJECTS: readonly Subject[] = [
     name: "kube-root-ca.crt",
     make() {
       const store = createMemoryObjectStore<ConfigMap>();
-      const { reconcile } = createRootCaPublisher({ configMapsIn: () => store, caPem: "PEM", logger });
+      const { reconcile } = createRootCaPublisher({ ...PUBLISHER, configMapsIn: () => store });
       return { store, reconcile };
     },
   },
@@ -93,8 +95,18 @@ test("createRootCaPublisher() puts a changed bundle right, guarded by its versio
   const store = createMemoryObjectStore<ConfigMap>({
     objects: [{ metadata: { name: "kube-root-ca.crt", namespace: "web" }, data: { "ca.crt": "EVIL" } }],
   });
-  const { reconcile } = createRootCaPublisher({ configMapsIn: () => store, caPem: "PEM", logger });
+  const { reconcile } = createRootCaPublisher({ ...PUBLISHER, configMapsIn: () => store });
   await reconcile("web", active, signal);
   assert.deepEqual(store.peek("kube-root-ca.crt").data, { "ca.crt": "PEM" });
   assert.deepEqual(store.calls, ["get kube-root-ca.crt", "update kube-root-ca.crt"]);
+});
+
+test("createRootCaPublisher() leaves the bundle of a kube-controller-manager that is at work as it is", async () => {
+  const store = createMemoryObjectStore<ConfigMap>({
+    objects: [{ metadata: { name: "kube-root-ca.crt", namespace: "web" }, data: { "ca.crt": "THEIRS" } }],
+  });
+  const controllerManager = { isAtWork: () => Promise.resolve(true) };
+  const { reconcile } = createRootCaPublisher({ ...PUBLISHER, controllerManager, configMapsIn: () => store });
+  assert.deepEqual(await reconcile("web", active, signal), { kind: "requeueAfter", ms: 15_000 });
+  assert.deepEqual(store.peek("kube-root-ca.crt").data, { "ca.crt": "THEIRS" });
 });

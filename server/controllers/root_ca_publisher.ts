@@ -2,6 +2,7 @@
 import type { ConfigMap, Namespace } from "../../core/kube/core_v1.ts";
 import { planRootCa, ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
 import type { Logger, ObjectStore } from "../../core/ports.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
 import { isLeavingNamespace } from "./_leaving_namespace.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
@@ -9,6 +10,8 @@ import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 export interface RootCaPublisherDeps {
   /** The config maps of one namespace. */
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
+  /** Publishes a CA of its own (`--root-ca-file`): two publishers would overwrite each other without end. */
+  readonly controllerManager: ControllerManager;
   /** PEM bundle. */
   readonly caPem: string;
   readonly logger: Logger;
@@ -21,6 +24,7 @@ export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly rec
     const configMaps = deps.configMapsIn(name);
     const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem);
     if (plan.kind === "none") return DONE;
+    if (await deps.controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     try {
       if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
       else await configMaps.update(plan.configMap, signal);

@@ -16,7 +16,7 @@ function etcdWith(names: readonly string[], move: (key: string) => boolean | Err
         const kvs = found.slice(0, limit).map((name) => ({
           ...{ key: name, modRevision: 1, version: 1, value: new Uint8Array() },
         }));
-        return { revision: 1, kvs, more: found.length > limit };
+        return { revision: 1, kvs, more: found.length > limit, count: found.length };
       },
       async move(kv: EtcdKeyValue, to: string) {
         const outcome = move(kv.key);

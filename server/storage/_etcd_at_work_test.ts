@@ -33,7 +33,7 @@ for (
     const lease = { metadata: { name: "it" }, spec: { holderIdentity: "me", ...spec } };
     const value = Buffer.from(JSON.stringify(lease));
     const kvs = [{ key: "/registry/leases/kube-system/it", modRevision: 1, version: 1, value }];
-    const asked = assertNobodyAtWork({ range: async () => ({ revision: 1, kvs, more: false }) }, values, now);
+    const asked = assertNobodyAtWork({ range: async () => ({ revision: 1, kvs, more: false, count: 0 }) }, values, now);
     if (!isAtWork) return await asked;
     await assert.rejects(asked, { code: "storage_locked", message: /"me" has renewed/ });
     await assert.rejects(asked, { message: when });
@@ -42,5 +42,5 @@ for (
 
 test("assertNobodyAtWork() ignores a lease that cannot be read", async () => {
   const kvs = [{ key: "/registry/leases/kube-system/it", modRevision: 1, version: 1, value: Buffer.from("{") }];
-  await assertNobodyAtWork({ range: async () => ({ revision: 1, kvs, more: false }) }, values, now);
+  await assertNobodyAtWork({ range: async () => ({ revision: 1, kvs, more: false, count: 0 }) }, values, now);
 });

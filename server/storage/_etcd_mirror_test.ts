@@ -43,7 +43,7 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
   const client: MirrorClient = {
     async range() {
       if (etcd.fault !== undefined) throw etcd.fault;
-      return { revision: etcd.revision, kvs: etcd.kvs, more: false };
+      return { revision: etcd.revision, kvs: etcd.kvs, more: false, count: 0 };
     },
     async compactedRevision() {
       if (etcd.fault !== undefined) throw etcd.fault;

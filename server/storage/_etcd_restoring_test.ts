@@ -12,7 +12,7 @@ const among = [...others, kv(RESTORE_MARKER_KEY, formatRestoreMarker(marker))];
 /** An etcd that has these keys. */
 const clientOf = (kvs: readonly ReturnType<typeof kv>[]) => ({
   range: async ({ key }: { key: string }) => ({
-    ...{ revision: 9, more: false },
+    ...{ revision: 9, more: false, count: 0 },
     kvs: kvs.filter((one) => one.key === key),
   }),
 });

@@ -27,7 +27,7 @@ function createStorage(
   const storage = new EtcdStorage({
     name: "etcd",
     client: {
-      range: async () => ({ revision: 2, kvs: [], more: false }),
+      range: async () => ({ revision: 2, kvs: [], more: false, count: 0 }),
       write: async () => ({ succeeded: true, revision: 3, current: undefined }),
       status: async () => ({ version: "3.7.0", errors: [] }),
       close: () => void (closed = true),
@@ -100,7 +100,7 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
           event: { key: "/registry/a", revision: 3, current: createStored("/registry/a", { metadata: {} }, 3) },
           at: 0,
         }], undefined);
-        return { revision: 3, kvs: [], more: false };
+        return { revision: 3, kvs: [], more: false, count: 0 };
       },
       async write({ key }: GuardedWrite) {
         await settle();
@@ -128,7 +128,7 @@ test("EtcdStorage's reads share a question, and do not wait for one another's mi
       async range() {
         questions++;
         await settle(1);
-        return { revision: 2, kvs: [], more: false };
+        return { revision: 2, kvs: [], more: false, count: 0 };
       },
     },
     mirror: {

@@ -33,6 +33,8 @@ export interface RangeResponse {
   readonly revision: number;
   readonly kvs: readonly EtcdKeyValue[];
   readonly more: boolean;
+  /** How many keys the range has, whatever the limit. */
+  readonly count: number;
 }
 
 /** A guarded write: it takes place when the guard holds; otherwise the key is read. */
@@ -132,13 +134,15 @@ export function encodeLeaseGrant(ttlSeconds: number): Buffer {
 export function decodeRange(bytes: Uint8Array): RangeResponse {
   let revision = 0;
   let more = false;
+  let count = 0;
   const kvs: EtcdKeyValue[] = [];
   readMessage(bytes, {
     1: (reader) => (revision = readHeader(reader.bytes())),
     2: (reader) => kvs.push(readKeyValue(reader.bytes())),
     3: (reader) => (more = reader.bool()),
+    4: (reader) => (count = Number(reader.int64())),
   });
-  return { revision, kvs, more };
+  return { revision, kvs, more, count };
 }
 
 /** `TxnResponse` of a guarded write. */

@@ -10,6 +10,7 @@ import { EtcdMirror } from "./_etcd_mirror.ts";
 import { EtcdStorage } from "./_etcd_storage.ts";
 import { DEFAULT_TIMES, type StorageTimes } from "./_journaled_storage.ts";
 import type { EtcdObserver } from "./observed_etcd.ts";
+import { createStoreContents, type StoreContents } from "./etcd_contents.ts";
 import type { Storage } from "./storage.ts";
 import type { StoredValues } from "./stored_values.ts";
 
@@ -26,8 +27,14 @@ export interface EtcdStorageDeps extends Partial<StorageTimes> {
   readonly compactionIntervalMs?: number;
 }
 
+/** A store on etcd, and everything that is in it. */
+export interface OpenEtcd {
+  readonly storage: Storage;
+  readonly contents: StoreContents;
+}
+
 /** Opens a store. Throws AppError `unreachable`, `io`, and `storage_corrupt` while a restore is not finished; with advice. */
-export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
+export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> {
   const { endpoints, values, clock, logger, observer } = deps;
   const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
   const { compactionIntervalMs = historyMs } = deps;
@@ -44,7 +51,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
     const compactor = compactionIntervalMs === 0
       ? Promise.resolve()
       : runCompactor({ client, clock, logger, intervalMs: compactionIntervalMs }, stopping.signal);
-    return new EtcdStorage({
+    const storage = new EtcdStorage({
       name: endpoints.servers.join(","),
       client,
       mirror,
@@ -55,6 +62,7 @@ export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<Storage> {
         await compactor;
       },
     });
+    return { storage, contents: createStoreContents(client, values.root) };
   } catch (error) {
     client.close();
     throw error;

@@ -7,10 +7,11 @@ const kv = (key: string) => ({ key, modRevision: 1, version: 1, value: Buffer.fr
 
 test("readBelow() reads every page at the revision of the first one", async () => {
   const asked: unknown[] = [];
-  const pages = [{ revision: 7, kvs: [kv("/registry/a")], more: true }, {
+  const pages = [{ revision: 7, kvs: [kv("/registry/a")], more: true, count: 2 }, {
     revision: 9,
     kvs: [kv("/registry/b")],
     more: false,
+    count: 1,
   }];
   const client = {
     async range(request: object) {
@@ -34,14 +35,14 @@ test("readBelow() begins anew where etcd has forgotten the revision meanwhile, a
     async range({ revision }: { revision?: number }) {
       calls++;
       if (revision === 7) throw compacted;
-      return { revision: calls === 1 ? 7 : 20, kvs: [kv("/registry/a")], more: calls < 4 };
+      return { revision: calls === 1 ? 7 : 20, kvs: [kv("/registry/a")], more: calls < 4, count: 4 };
     },
   };
   assert.equal((await readBelow(once, "/registry/")).revision, 20);
   const always = {
     async range({ revision }: { revision?: number }) {
       if (revision !== undefined) throw compacted;
-      return { revision: 7, kvs: [kv("/registry/a")], more: true };
+      return { revision: 7, kvs: [kv("/registry/a")], more: true, count: 0 };
     },
   };
   await assert.rejects(readBelow(always, "/registry/"), compacted);

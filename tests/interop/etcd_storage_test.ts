@@ -38,7 +38,7 @@ for (const release of ["etcd", "etcd-3.5"] as const) {
 
   const openEtcd: OpenStorage = async (clock) => {
     await empty(etcd.urls[0]!);
-    const storage = await openEtcdStorage({
+    const { storage } = await openEtcdStorage({
       endpoints: { servers: etcd.urls, caPem: undefined, certificate: undefined, prefix: "/registry" },
       values: JSON_VALUES,
       clock,

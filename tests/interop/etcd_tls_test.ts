@@ -165,7 +165,7 @@ test("the runtime of this test reads an etcd by its address, and none whose cert
       clock: createSystemClock(),
     });
   const key = "/registry/configmaps/default/by-address";
-  await using storage = await open(etcd);
+  await using storage = (await open(etcd)).storage;
   await storage.create(key, { metadata: { name: "by-address", namespace: "default" } });
   assert.deepEqual((await storage.list("/registry/")).items.map((item) => item.key), [key]);
   await assert.rejects(open(elsewhere), /its certificate does not name the host in --etcd-servers/);
