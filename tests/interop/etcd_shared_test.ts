@@ -3,10 +3,11 @@
  * list and watch, for every kind that we serve.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "./support/control_plane.ts";
-import { startEtcd } from "./support/etcd.ts";
+import { type Etcd, startEtcd } from "./support/etcd.ts";
 import { COLLECTIONS, everything, steady, writeSamples } from "./support/everything.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
 import { startSite } from "./support/site.ts";
@@ -83,5 +84,94 @@ test("a kube-apiserver takes the place of ours on the same etcd, and ours takes 
   const after = steady(await everything(site.kubectl));
   for (const key of Object.keys(before).filter((name) => name.includes("sample"))) {
     assert.equal(after[key], before[key], key);
+  }
+});
+
+/** Everything that a namespace may hold: kinds that both serve, and kinds that kube-apiserver alone does. */
+function furniture(namespace: string): string {
+  const metadata = { name: "sample", namespace };
+  const labels = { app: "sample" };
+  const spec = { containers: [{ name: "c", image: "example.com/none" }] };
+  return [
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { a: "b" } },
+    { apiVersion: "v1", kind: "Secret", metadata, stringData: { a: "b" } },
+    { apiVersion: "v1", kind: "ResourceQuota", metadata, spec: { hard: { pods: "10" } } },
+    { apiVersion: "v1", kind: "Service", metadata, spec: { selector: labels, ports: [{ port: 80 }] } },
+    { apiVersion: "v1", kind: "Pod", metadata, spec },
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata,
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec },
+      },
+    },
+  ].map((object) => JSON.stringify(object)).join("\n---\n");
+}
+
+/** The keys of a namespace's objects, of whatever kind. */
+async function keysOf(etcd: Etcd, namespace: string): Promise<readonly string[]> {
+  const keys = [...(await etcd.members[0]!.read("/registry/")).keys()];
+  return keys.filter((key) => key.split("/").includes(namespace));
+}
+
+test("a namespace that is deleted takes everything with it, whoever deletes it and whichever controllers run", async () => {
+  await using etcd = await startEtcd();
+  await using plane = await startControlPlane({ controllers: false, etcd });
+  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const ours = site.kubectl;
+  const theirs = site.kubectl.as(plane.adminKubeconfig);
+  const furnish = (namespace: string) => theirs.given({ stdin: furniture(namespace) }).run("create", "-f", "-");
+  const serveAccount = (namespace: string) =>
+    ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");
+  const assertNothingLeft = async (namespaces: readonly string[]) => {
+    await ours.run("wait", "--for=delete", "--timeout=55s", ...namespaces.map((name) => `namespace/${name}`));
+    assert.deepEqual((await Promise.all(namespaces.map((name) => keysOf(etcd, name)))).flat(), []);
+  };
+
+  // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
+  await ours.run("create", "namespace", "plain");
+  await furnish("kept");
+  const before = await keysOf(etcd, "kept");
+  await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
+  await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");
+  const { status } = JSON.parse(await theirs.run("get", "namespace", "kept", "--output=json"));
+  const remaining = status.conditions.find(({ type }: { type: string }) => type === "NamespaceContentRemaining");
+  assert.equal(
+    remaining.message,
+    "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 1 resource instances, " +
+      "resourcequotas. has 1 resource instances, services. has 1 resource instances",
+  );
+  assert.deepEqual((await keysOf(etcd, "kept")).filter((key) => before.includes(key)), before);
+  await assertNothingLeft(["plain"]);
+
+  for (const flags of [["--leader-elect=true"], []]) {
+    const isElected = flags.length > 0;
+    await using _manager = plane.startControllers(["*"], [...flags, `--root-ca-file=${plane.caPath}`]);
+    if (isElected) await assertNothingLeft(["kept"]);
+    const namespaces = Array.from({ length: 6 }, (_, index) => `going-${isElected ? "elected" : "alone"}-${index}`);
+    await Promise.all(namespaces.map(furnish));
+    await Promise.all(namespaces.map(serveAccount));
+    // The controllers have made Pods and EndpointSlices by then.
+    await Promise.all(
+      namespaces.map((namespace) =>
+        theirs.run("wait", "-n", namespace, "--for=jsonpath={.status.replicas}=2", "deployment/sample")
+      ),
+    );
+    const [first, ...rest] = namespaces;
+    await ours.run("delete", "namespace", ...rest.slice(0, 3), "--wait=false");
+    await theirs.run("delete", "namespace", first!, ...rest.slice(3), "--wait=false");
+    await assertNothingLeft(namespaces);
+    if (!isElected) continue;
+    // Two publishers of two CAs do not overwrite each other.
+    const bundle = async () => JSON.parse(await ours.run("get", "configmap", "kube-root-ca.crt", "--output=json"));
+    const published = await bundle();
+    assert.equal(published.data["ca.crt"].trim(), (await readFile(plane.caPath, "utf8")).trim());
+    await ours.run("create", "namespace", "later");
+    await ours.run("wait", "--for=create", "-n", "later", "configmap/kube-root-ca.crt");
+    assert.deepEqual(await bundle(), published);
   }
 });
