@@ -14,6 +14,21 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 }
 
 /**
+ * The same for a pattern in which `${requester}` stands for the requester's name. The name is compared character by
+ * character: a star in it is a star.
+ */
+export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
+  const parts = pattern.split("${requester}");
+  if (value === parts.join(requester)) return true;
+  const isWild = (char: string) => char !== "*";
+  const tokens = parts.flatMap((part, index): Token[] => [
+    ...(index === 0 ? [] : requester),
+    ...[...part].map((char) => char === "*" ? isWild : char),
+  ]);
+  return matchesTokens(value, tokens);
+}
+
+/**
  * The same with two kinds of stars: `*` stands for one or more characters that are none of the separators, `**` for one
  * or more of any. Neither stands for a star or a control character.
  */

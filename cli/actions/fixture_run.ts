@@ -7,15 +7,10 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
-import {
-  evaluatePolicies,
-  permissionsAsked,
-  type PolicyInput,
-  type PolicyVerdict,
-} from "../../core/policy/evaluate.ts";
+import { decideRequest, permissionsToAsk } from "../../core/policy/decide.ts";
+import type { PolicyInput, PolicyVerdict } from "../../core/policy/evaluate.ts";
 import type { Expectation, PolicyCase, PolicyFixture } from "../../core/policy/fixture.ts";
 import { parsePolicyFixture } from "../../core/policy/fixture.ts";
-import { clientPermissionsAsked, evaluateKubeletClient } from "../../core/policy/kubelet_client.ts";
 import { namesOfHosts } from "../../core/policy/node_names.ts";
 import type { Lookup } from "../../core/policy/ownership.ts";
 import { readPolicies } from "../site/policy_files.ts";
@@ -70,7 +65,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
     const message = `the request cannot be read: ${request.error}`;
     return { kind: "leave", policy: undefined, rule: undefined, trace: [], message };
   }
-  const asked = [...clientPermissionsAsked(csr, request.value), ...permissionsAsked(settings.policies, csr)];
+  const asked = permissionsToAsk(settings.policies, csr, request.value);
   const input: PolicyInput = {
     csr,
     request: request.value,
@@ -89,10 +84,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
       server: namesOfHosts(one.server),
     },
   };
-  const client = evaluateKubeletClient(input);
-  if (client.kind !== "leave") return client;
-  const verdict = evaluatePolicies(settings.policies, input);
-  return { ...verdict, trace: [...client.trace, ...verdict.trace] };
+  return decideRequest(settings.policies, input);
 }
 
 function permissionOf({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {

@@ -56,7 +56,7 @@ function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding
     if (block.label.endsWith("PRIVATE KEY")) {
       const headers = Object.entries(block.headers).map(([name, value]) => `${name}: ${value}\n`).join("");
       const pem = encodePem(block.label, block.bytes);
-      const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", `\n${headers}\n`));
+      const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", () => `\n${headers}\n`));
       return key.ok ? describeKey(key.value, certificates) : describeUnreadable("privateKey", key.error);
     }
     return describeUnreadable("unknown", `a PEM block "${block.label}" is not known here`);

@@ -39,7 +39,8 @@ function ruleLines({ rule, notAbout, checks, outcome }: RuleTrace): readonly str
     `  rule ${rule}: ${OUTCOMES[outcome]}`,
     ...checks.flatMap(({ what, saw, outcome: found, fault, fix }) => [
       line`    ${MARKS[found]}\t${what}\t${saw}`,
-      ...(found === "holds" ? [] : [line`    \twhy\t${fault ?? ""}`, line`    \tfix\t${fix ?? ""}`]),
+      ...(found === "holds" || fault === undefined ? [] : [line`    \twhy\t${fault}`]),
+      ...(found === "holds" || fix === undefined ? [] : [line`    \tfix\t${fix}`]),
     ]),
   ];
 }

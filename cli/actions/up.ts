@@ -130,7 +130,7 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
   const approval = settings.autoApprove
     ? "Requests of kubelets with this site's bootstrap tokens are approved by themselves, for any node name."
     : `Nothing is approved by itself but a node's renewal. To approve kubelets with this site's bootstrap tokens, for any node name:
-  ${AUTO_APPROVE_COMMAND.replace("kubectl", `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
+  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
     : `\nBy policy ${

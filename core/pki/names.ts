@@ -34,6 +34,8 @@ export interface OtherAttribute {
 /** A parsed name: of several CN or SERIALNUMBER the last one counts, the other buckets keep their order. */
 export interface DistinguishedName extends Required<SubjectFields> {
   readonly otherAttributes: readonly OtherAttribute[];
+  /** Earlier values of a repeated CN or SERIALNUMBER, which Go's `pkix.Name` forgets and other readers may prefer. */
+  readonly overridden: readonly OtherAttribute[];
   /** The name's own DER. */
   readonly raw: Uint8Array<ArrayBuffer>;
 }
@@ -109,6 +111,8 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   const lists: Partial<Record<ListField, string[]>> = {};
   const single = { commonName: "", serialNumber: "" };
   const otherAttributes: OtherAttribute[] = [];
+  const overridden: OtherAttribute[] = [];
+  const met = new Set<string>();
   while (!sequence.isAtEnd()) {
     const set = sequence.enterElement(TAG.set);
     while (!set.isAtEnd()) {
@@ -122,8 +126,11 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
       if (value === undefined) checkBasicValue(tag, content);
       const field = FIELD_OF.get(oid);
       if (value === undefined || field === undefined) otherAttributes.push(Object.freeze({ oid, value }));
-      else if (field === "commonName" || field === "serialNumber") single[field] = value;
-      else (lists[field] ??= []).push(value);
+      else if (field === "commonName" || field === "serialNumber") {
+        if (met.has(oid)) overridden.push(Object.freeze({ oid, value: single[field] }));
+        met.add(oid);
+        single[field] = value;
+      } else (lists[field] ??= []).push(value);
     }
   }
   const listOf = (field: ListField): readonly string[] => Object.freeze(lists[field] ?? NONE);
@@ -137,6 +144,7 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
     streetAddresses: listOf("streetAddresses"),
     postalCodes: listOf("postalCodes"),
     otherAttributes: Object.freeze(otherAttributes),
+    overridden: Object.freeze(overridden),
     raw,
   });
 }

@@ -28,6 +28,7 @@ test("parseName() fills buckets, keeps the last CN and the order of O", () => {
     ["1.3.6.1.4.1.57683.2", "uid-1"],
     ["2.5.4.99", undefined],
   ]);
+  assert.deepEqual(name.overridden, [{ oid: "2.5.4.3", value: "first" }]);
   assert.ok(Object.isFrozen(name) && Object.isFrozen(name.organizations));
 });
 

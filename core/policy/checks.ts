@@ -1,11 +1,13 @@
-/** The single requirements of a rule: what was seen, whether it holds, and what would mend it. */
+/** The single requirements of a rule: what was seen, whether it holds, and what would fix it. */
 import { formatDuration } from "../duration.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { parseIpAddress } from "../pki/ip_address.ts";
+import { type DistinguishedName, formatName } from "../pki/names.ts";
 import { dnsNameFault } from "./dns_name.ts";
 import type { Check, PolicyInput } from "./evaluate.ts";
 import { decideOwnership } from "./ownership.ts";
-import { matchesPattern } from "../pattern.ts";
+import { matchesPattern, matchesRequesterPattern } from "../pattern.ts";
 import {
   type EvidenceSettings,
   type HoursRequirement,
@@ -21,14 +23,15 @@ import {
 const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
 
 /** Common name and organizations, and nothing else in the subject. */
-export function checkSubject({ commonNames, organizations }: SubjectRequirement, { csr, request }: PolicyInput): Check {
+export function checkSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { commonNames, organizations } = wanted;
   const { subject } = request;
-  const saw = `CN=${subject.commonName}${subject.organizations.map((name) => `, O=${name}`).join("")}`;
-  const patterns = commonNames.map((pattern) => pattern.replaceAll("${requester}", csr.spec.username ?? ""));
+  const saw = formatName(subject) || "none";
   const isNamed = subject.commonName === ""
-    ? patterns.length === 0
-    : patterns.some((one) => matchesPattern(subject.commonName, one));
+    ? commonNames.length === 0
+    : isRequestersName(subject.commonName, commonNames, csr);
   if (!isNamed) {
+    const patterns = commonNames.map((pattern) => pattern.split("${requester}").join(csr.spec.username ?? ""));
     return fails(
       "subject",
       saw,
@@ -44,26 +47,51 @@ export function checkSubject({ commonNames, organizations }: SubjectRequirement,
   if (missing !== undefined) {
     return fails("subject", saw, `organization "${missing}" is missing`, "add it to the request");
   }
+  const [other] = unnamedAttributes(subject);
+  if (other !== undefined) {
+    const fault = `the subject says "${other}" beside common name and organization`;
+    return fails("subject", saw, fault, "leave it out of the request");
+  }
+  return holds("subject", saw);
+}
+
+/**
+ * The subject that a rule with `then: deny` looks for: one of its common names and all of its organizations, where it
+ * lists any. What else the subject says does not save the request, or one attribute more would get around the rule.
+ */
+export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { subject } = request;
+  const saw = formatName(subject) || "none";
+  const { commonNames } = wanted;
+  const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
+  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr))) {
+    return fails("subject", saw, `common name "${subject.commonName}" is another`);
+  }
+  const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
+  if (missing !== undefined) return fails("subject", saw, `organization "${missing}" is missing`);
+  return holds("subject", saw);
+}
+
+function isRequestersName(value: string, patterns: readonly string[], csr: CertificateSigningRequest): boolean {
+  return patterns.some((pattern) => matchesRequesterPattern(value, pattern, csr.spec.username ?? ""));
+}
+
+/**
+ * Everything in a subject that a policy cannot name, as text: attributes such as e-mail address, DC and UID, and all but
+ * the last of several common names. Our signers leave them out of certificates; others copy the subject as it is.
+ */
+function unnamedAttributes(subject: DistinguishedName): readonly string[] {
   const { organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes, serialNumber } = subject;
-  const others = [
+  return [
     ...organizationalUnits,
     ...countries,
     ...localities,
     ...provinces,
     ...streetAddresses,
     ...postalCodes,
-    serialNumber,
+    ...(serialNumber === "" ? [] : [serialNumber]),
+    ...[...subject.overridden, ...subject.otherAttributes].map(({ oid, value }) => `${oid}=${value ?? ""}`),
   ];
-  const other = others.find((value) => value !== "");
-  if (other !== undefined) {
-    return fails(
-      "subject",
-      saw,
-      `the subject says "${other}" beside common name and organization`,
-      "leave it out of the request",
-    );
-  }
-  return holds("subject", saw);
 }
 
 /** Kinds of names, patterns and ranges. Ownership is looked at apart. */
@@ -85,6 +113,26 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   if (dns !== undefined) return refuse(`DNS name "${dns}" is not allowed`);
   const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInRange(value, range)));
   if (ip !== undefined) return refuse(`address ${ip} is not allowed`);
+  return holds("names", saw);
+}
+
+/**
+ * The names that a rule with `then: deny` looks for: any of those that it lists, of whatever kind. Names beside them do not
+ * save the request.
+ */
+export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyInput): Check {
+  const { dnsNames, ipAddresses, emailAddresses, uris } = request;
+  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  const saw = all.length === 0 ? "none" : all.join(" ");
+  if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
+    return fails("names", saw, "there is no DNS name and no address");
+  }
+  const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
+  const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
+    ipAddresses.some((value) => wanted.ips.some((range) => isInRange(value, range))) ||
+    emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
+    uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
+  if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is one that it denies");
   return holds("names", saw);
 }
 
@@ -235,6 +283,6 @@ function holds(what: string, saw: string): Check {
   return { what, saw, outcome: "holds" };
 }
 
-function fails(what: string, saw: string, fault: string, fix: string): Check {
-  return { what, saw, outcome: "fails", fault, fix };
+function fails(what: string, saw: string, fault: string, fix?: string): Check {
+  return { what, saw, outcome: "fails", fault, ...(fix === undefined ? {} : { fix }) };
 }

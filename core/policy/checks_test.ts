@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
+import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
+import { parseName } from "../pki/names.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
 import { evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate.ts";
 import type { Policy, PolicyRule, Requirements } from "./policy.ts";
 
@@ -19,6 +22,7 @@ async function decide(
   edit: CsrOptions = {},
   more: Partial<PolicyInput> = {},
   rule: Partial<PolicyRule> = {},
+  facts: Partial<RequestFacts> = {},
 ): Promise<PolicyVerdict> {
   const policy: Policy = {
     name: "web",
@@ -38,7 +42,7 @@ async function decide(
   assert.ok(request.ok);
   return evaluatePolicy(policy, {
     csr,
-    request: request.value,
+    request: { ...request.value, ...facts },
     now: new Date("2026-03-02T10:30:00Z"), // a Monday
     evidence: {
       inventory: undefined,
@@ -237,6 +241,124 @@ for (
     assert.equal((await decide({ permission: "web" }, {}, { permissions })).kind, kind);
     const denying = await decide({ permission: "web" }, {}, { permissions }, { otherwise: "deny" });
     assert.equal(denying.kind, kind === "leave" ? "deny" : kind);
+  });
+}
+
+for (
+  const { requester, commonName, pattern = "${requester}", kind } of [
+    { requester: "web-1", commonName: "web-1", kind: "approve" },
+    { requester: "web-1", commonName: "web-2", kind: "leave" },
+    { requester: "web-*", commonName: "web-payments", kind: "leave" },
+    { requester: "web-*", commonName: "web-*", kind: "approve" },
+    { requester: "web-payments$'", commonName: "web-payments", kind: "leave" },
+    { requester: "web-payments$'", commonName: "web-payments$'", kind: "approve" },
+    { requester: "web-$$", commonName: "web-$", kind: "leave" },
+    { requester: "web-$&", commonName: "web-${requester}", kind: "leave" },
+    { requester: "web-1", commonName: "${requester}", kind: "leave" },
+    { requester: "web-1", commonName: "a.web-1.example", pattern: "*.${requester}.example", kind: "approve" },
+    { requester: "web-*", commonName: "a.web-x.example", pattern: "*.${requester}.example", kind: "leave" },
+  ] as const
+) {
+  test(`a rule for ${pattern} ${kind}s the common name ${commonName} of requester ${requester}`, async () => {
+    const subject = { commonNames: [pattern], organizations: [] };
+    const verdict = await decide({ subject }, { username: requester, commonName });
+    assert.equal(verdict.kind, kind, verdict.message);
+  });
+}
+
+const OIDS = {
+  commonName: "2.5.4.3",
+  organization: "2.5.4.10",
+  serialNumber: "2.5.4.5",
+  title: "2.5.4.12",
+  emailAddress: "1.2.840.113549.1.9.1",
+  domainComponent: "0.9.2342.19200300.100.1.25",
+  uid: "0.9.2342.19200300.100.1.1",
+} as const;
+
+/** A subject as a client may write it, beyond what `createCertificationRequest` writes. */
+function subjectWith(...attributes: readonly (readonly [keyof typeof OIDS, string])[]): Partial<RequestFacts> {
+  const rdns = attributes.map(([type, value]) =>
+    encodeSetOf([encodeSequence(encodeOid(OIDS[type]), encodeText(value))])
+  );
+  return { subject: parseName(encodeSequence(...rdns), "request") };
+}
+
+const RIGHT = ["commonName", "a.web.example"] as const;
+
+for (
+  const { attributes, fault } of [
+    { attributes: [RIGHT], fault: undefined },
+    { attributes: [RIGHT, ["emailAddress", "a@example"]], fault: /says "1\.2\.840\.113549\.1\.9\.1=a@example" beside/ },
+    { attributes: [["domainComponent", "corp"], RIGHT], fault: /100\.1\.25=corp" beside/ },
+    { attributes: [["uid", "root"], RIGHT], fault: /100\.1\.1=root" beside/ },
+    { attributes: [["title", "boss"], RIGHT], fault: /2\.5\.4\.12=boss" beside/ },
+    { attributes: [["serialNumber", "7"], RIGHT], fault: /says "7" beside/ },
+    { attributes: [["commonName", "admin"], RIGHT], fault: /2\.5\.4\.3=admin" beside/ },
+    { attributes: [RIGHT, RIGHT], fault: /2\.5\.4\.3=a\.web\.example" beside/ },
+    { attributes: [RIGHT, ["commonName", "admin"]], fault: /common name "admin" is not/ },
+  ] as const
+) {
+  const words = attributes.map(([type, value]) => `${type}=${value}`).join(",");
+  test(`a rule ${fault === undefined ? "approves" : "refuses"} the subject ${words}`, async () => {
+    const verdict = await decide({}, {}, {}, {}, subjectWith(...attributes));
+    assert.equal(verdict.kind, fault === undefined ? "approve" : "leave", verdict.message);
+    if (fault !== undefined) assert.match(verdict.message, fault);
+  });
+
+  test(`a rule that denies common name a.web.example sees it in the subject ${words}`, async () => {
+    const verdict = await decide({}, {}, {}, { then: "deny" }, subjectWith(...attributes));
+    assert.equal(verdict.kind, "deny", verdict.message);
+  });
+}
+
+for (
+  const { name, require, edit, kind } of [
+    {
+      name: "an organization beside the one it looks for",
+      require: { subject: { commonNames: [], organizations: ["a"] } },
+      edit: { organizations: ["b", "a"] },
+      kind: "deny",
+    },
+    {
+      name: "another organization",
+      require: { subject: { commonNames: [], organizations: ["a"] } },
+      edit: { organizations: ["b"] },
+      kind: "leave",
+    },
+    {
+      name: "another common name",
+      require: { subject: { commonNames: ["b.web.example"], organizations: [] } },
+      edit: {},
+      kind: "leave",
+    },
+    {
+      name: "a name among others, in whatever case",
+      require: { names: { ...names, dns: ["*.pay.example"] } },
+      edit: { dnsNames: ["a.web.example", "A.Pay.example"] },
+      kind: "deny",
+    },
+    {
+      name: "an address among others",
+      require: { names: { ...names, ips: ["10.9.0.0/16"] } },
+      edit: { ipAddresses: ["10.1.0.1", "10.9.0.1"] },
+      kind: "deny",
+    },
+    {
+      name: "other names",
+      require: { names: { ...names, dns: ["*.pay.example"], ips: ["10.9.0.0/16"] } },
+      edit: { dnsNames: ["a.web.example"], ipAddresses: ["10.1.0.1"] },
+      kind: "leave",
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly require: Partial<Requirements>;
+    readonly edit: CsrOptions;
+    readonly kind: PolicyVerdict["kind"];
+  }[]
+) {
+  test(`a rule that denies ${kind === "deny" ? "denies" : "does not deny"} ${name}`, async () => {
+    assert.equal((await decide(require, edit, {}, { then: "deny" })).kind, kind);
   });
 }
 

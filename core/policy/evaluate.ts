@@ -3,6 +3,8 @@ import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import {
+  checkDeniedNames,
+  checkDeniedSubject,
   checkHours,
   checkKey,
   checkLifetime,
@@ -37,7 +39,7 @@ export interface Check {
   readonly what: string;
   readonly saw: string;
   readonly outcome: "holds" | "fails" | "unknown";
-  /** What is wrong, and what would mend it; when it does not hold. */
+  /** What is wrong, and what would fix it; when it does not hold. A rule that does not deny needs no fix. */
   readonly fault?: string;
   readonly fix?: string;
 }
@@ -65,8 +67,35 @@ export type PolicyVerdict =
 /** Reason of the Denied condition. */
 export const POLICY_DENIED = "PolicyDenied";
 
-/** Goes through several policies as if their rules stood in one list. */
+/**
+ * Asks every rule with `then: deny` of all policies, before anything may approve: a denial counts wherever it stands. The
+ * verdict is `deny`, `unknown` when one of them cannot tell now, or `leave` without a rule.
+ */
+export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const { policy, rule } of denialsAbout(policies, input.csr)) {
+    const one = traceRule(policy, rule, input);
+    trace.push(one);
+    if (one.outcome === "deny" || one.outcome === "unknown") return printed(verdictOf(policy, rule, one, trace));
+  }
+  return { kind: "leave", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
+}
+
+/** The rules with `then: deny` that are about a request. */
+export function denialsAbout(
+  policies: readonly Policy[],
+  csr: CertificateSigningRequest,
+): readonly { readonly policy: Policy; readonly rule: PolicyRule }[] {
+  return policies.flatMap((policy) =>
+    policy.rules.filter(({ then, match }) => then === "deny" && findMismatch(match, csr) === undefined)
+      .map((rule) => ({ policy, rule }))
+  );
+}
+
+/** Asks the rules that deny, then goes through several policies as if their rules stood in one list. */
 export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const denial = evaluateDenials(policies, input);
+  if (denial.kind !== "leave") return denial;
   const trace: RuleTrace[] = [];
   for (const policy of policies) {
     const verdict = evaluatePolicy(policy, input);
@@ -87,9 +116,7 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
     const one = traceRule(policy, rule, input);
     trace.push(one);
     if (one.notAbout !== undefined || one.outcome === "next") continue;
-    const verdict = verdictOf(policy, rule, one, trace);
-    // Names in requests are anybody's text.
-    return { ...verdict, message: printable(verdict.message) };
+    return printed(verdictOf(policy, rule, one, trace));
   }
   const message = `no rule of policy "${policy.name}" is about it`;
   return { kind: "leave", policy: policy.name, trace, rule: undefined, message };
@@ -131,9 +158,12 @@ function traceRule(policy: Policy, rule: PolicyRule, input: PolicyInput): RuleTr
 function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, input: PolicyInput): readonly Check[] {
   const { subject, names, usages, keys, lifetime, hours, rate, permission } = wanted;
   const checks: Check[] = [];
-  if (subject !== undefined) checks.push(checkSubject(subject, input));
+  if (subject !== undefined) {
+    checks.push(then === "deny" ? checkDeniedSubject(subject, input) : checkSubject(subject, input));
+  }
+  if (then === "deny" && names !== undefined) checks.push(checkDeniedNames(names, input));
   // A rule that approves speaks of all names: those that it does not speak of are not approved.
-  if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
+  else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
   if (names?.owned === true) checks.push(checkOwned(requestingNode(input.csr), policy.evidence, input));
   if (usages !== undefined) checks.push(checkUsages(usages, input));
   if (keys !== undefined) checks.push(checkKey(keys, input));
@@ -165,6 +195,11 @@ function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: read
     default:
       return { ...base, kind: "leave", message: faults === "" ? `${by} leaves it to a person` : `${by}: ${faults}` };
   }
+}
+
+/** Names in requests are text of whoever sent them. */
+function printed(verdict: PolicyVerdict): PolicyVerdict {
+  return { ...verdict, message: printable(verdict.message) };
 }
 
 function summaryOf(checks: readonly Check[]): string {

@@ -203,7 +203,7 @@ test("evaluatePolicy() renews nothing that a second node reports, and nothing be
   assert.equal(failed.kind, "unknown");
 });
 
-test("evaluatePolicies() asks policies in order, and the first rule about a request decides", async () => {
+test("evaluatePolicies() asks rules that deny first, then policies in order: the first rule about a request decides", async () => {
   const deny: Policy = {
     ...TRUSTING,
     name: "no",
@@ -221,7 +221,13 @@ test("evaluatePolicies() asks policies in order, and the first rule about a requ
     approvedBefore: [],
   };
   assert.equal(evaluatePolicies([deny, TRUSTING], input).kind, "deny");
-  assert.equal(evaluatePolicies([TRUSTING, deny], input).kind, "approve");
+  assert.equal(evaluatePolicies([TRUSTING, deny], input).kind, "deny");
+  const strict: Policy = {
+    ...deny,
+    rules: [{ ...TRUSTING.rules[0]!, require: { lifetime: { mayBeAbsent: false } }, otherwise: "deny" }],
+  };
+  assert.equal(evaluatePolicies([strict, TRUSTING], input).kind, "deny");
+  assert.equal(evaluatePolicies([TRUSTING, strict], input).kind, "approve");
   const none = evaluatePolicies([{ ...deny, rules: [] }], input);
   assert.equal(none.kind, "leave");
   assert.equal(none.message, 'no rule of policy "no" is about it');

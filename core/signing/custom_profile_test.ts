@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
+import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
+import { parseName } from "../pki/names.ts";
 import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { checkProfile, type SigningProfile } from "./profile.ts";
@@ -132,6 +134,21 @@ for (
     assert.equal(await check(least, { ...bare, ...edit }), want);
   });
 }
+
+test("createCustomProfile() refuses a second common name, of which signers would keep the last alone", async () => {
+  const csr = await buildCsr(fine);
+  const facts = parseRequest(csr.spec.request);
+  assert.ok(facts.ok);
+  const named = (...values: readonly string[]) =>
+    encodeSequence(
+      ...values.map((value) => encodeSetOf([encodeSequence(encodeOid("2.5.4.3"), encodeText(value))])),
+      ...["team", "web"].map((value) => encodeSetOf([encodeSequence(encodeOid("2.5.4.10"), encodeText(value))])),
+    );
+  const checkNamed = (...values: readonly string[]) =>
+    checkProfile(full, { ...facts.value, subject: parseName(named(...values), "request") }, fine.usages ?? []);
+  assert.equal(checkNamed("web-1"), undefined);
+  assert.equal(checkNamed("admin", "web-1"), "subject attribute is given several times: 2.5.4.3");
+});
 
 for (
   const [name, pattern] of [

@@ -46,7 +46,9 @@ export function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] 
     const field = silent.find((one) => valuesOf(subject, one).length > 0);
     if (field !== undefined) return `${SUBJECT_WORDS[field][0]} is not allowed: ${valuesOf(subject, field)[0]}`;
     const [other] = subject.otherAttributes;
-    return other === undefined ? undefined : `subject attribute is not allowed: ${other.oid}`;
+    if (other !== undefined) return `subject attribute is not allowed: ${other.oid}`;
+    const [repeated] = subject.overridden;
+    return repeated === undefined ? undefined : `subject attribute is given several times: ${repeated.oid}`;
   });
   return [...spoken, others];
 }

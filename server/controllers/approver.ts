@@ -1,4 +1,7 @@
-/** The approving controller: two kubelet client rules, each behind a permission, and policies for the rest. */
+/**
+ * The approving controller. The rules of policies that deny are asked first, then the two kubelet client rules, each behind
+ * a permission, then the other rules of policies (`core/policy/decide.ts`).
+ */
 import { withApproval } from "../../core/approval/conditions.ts";
 import { AUTO_APPROVED, isSettled, planApproval } from "../../core/approval/decide.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -13,7 +16,7 @@ export interface ApproverDeps {
   readonly store: CsrStore;
   readonly reviewer: AccessReviewer;
   readonly logger: Logger;
-  /** Decides about what the two rules do not approve; without it everything else is left to people. */
+  /** Denies before the two rules, and decides what they do not approve; without it everything else is left to people. */
   readonly policy?: PolicyApprover;
   /** Says what would be done, and writes nothing into requests. */
   readonly dryRun?: { readonly events: VerdictEvents };
@@ -39,6 +42,8 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     }
     const plan = planApproval(csr);
     if (plan.kind === "unreadable") return { kind: "retry", error: new Error(plan.message) };
+    const denied = await deps.policy?.deny(name, csr, signal);
+    if (denied !== undefined) return denied;
     if (plan.kind === "review") {
       for (const { permission, review, message } of plan.attempts) {
         if (await deps.reviewer.isAllowed(review, signal)) {

@@ -4,7 +4,13 @@ import { hasCertificate } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { evaluatePolicies, permissionsAsked, type PolicyVerdict } from "../../core/policy/evaluate.ts";
+import {
+  denialsAbout,
+  evaluateDenials,
+  evaluatePolicies,
+  permissionsAsked,
+  type PolicyVerdict,
+} from "../../core/policy/evaluate.ts";
 import { needsOf } from "../../core/policy/needs.ts";
 import type { CsrStore, Logger } from "../../core/ports.ts";
 import { printable } from "../../core/printable.ts";
@@ -27,6 +33,10 @@ export type Judged =
 
 /** Decides by policies. */
 export interface PolicyApprover {
+  /**
+   * Asks the rules that deny, before anything may approve. Undefined when none of them decides: other rules may go on.
+   */
+  deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined>;
   judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged>;
   /** A request is gone, or settled: then it is handed in. */
   forget(name: string, settled?: CertificateSigningRequest): void;
@@ -77,6 +87,16 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     reported: () => needsOf(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
   };
 
+  /** However many requests of its requester wait: a denial settles one, and the rules that approve have no such limit. */
+  async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
+    const { policies } = settings.current();
+    if (denialsAbout(policies, csr).length === 0) return undefined;
+    return await turns.run(csr.spec.username ?? "", async () => {
+      const verdict = await ask(csr, evaluateDenials, signal);
+      return verdict === undefined || verdict.kind === "leave" ? undefined : await act(name, csr, verdict, signal);
+    });
+  }
+
   /** One at a time for each requester, so that counts and rates know what is just being decided. */
   async function judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
     const requester = csr.spec.username ?? "";
@@ -89,22 +109,35 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   }
 
   async function decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
+    const verdict = await ask(csr, evaluatePolicies, signal);
+    if (verdict === undefined) return { kind: "left", outcome: DONE };
+    if (verdict.kind === "leave") return { kind: "left", outcome: await leave(name, csr, verdict, signal) };
+    return { kind: "settled", outcome: await act(name, csr, verdict, signal) };
+  }
+
+  /** Undefined when the request cannot be read. */
+  async function ask(
+    csr: CertificateSigningRequest,
+    evaluate: typeof evaluatePolicies,
+    signal: AbortSignal,
+  ): Promise<PolicyVerdict | undefined> {
     const request = parseRequest(csr.spec.request);
-    if (!request.ok) return { kind: "left", outcome: DONE };
+    if (!request.ok) return undefined;
     const { policies, inventory } = settings.current();
     const about = { csr, request: request.value };
     const input = await gatherPolicyInput(sources, { inventory }, about, permissionsAsked(policies, csr), signal);
-    const verdict = evaluatePolicies(policies, input);
-    switch (verdict.kind) {
-      case "approve":
-      case "deny":
-        return { kind: "settled", outcome: await settle(name, csr, verdict, signal) };
-      case "unknown":
-        if (nodes.isStarting()) return { kind: "settled", outcome: { kind: "requeueAfter", ms: STARTING_MS } };
-        return { kind: "settled", outcome: { kind: "retry", error: new AppError("unreachable", verdict.message) } };
-      case "leave":
-        return { kind: "left", outcome: await leave(name, csr, verdict, signal) };
-    }
+    return evaluate(policies, input);
+  }
+
+  async function act(
+    name: string,
+    csr: CertificateSigningRequest,
+    verdict: Exclude<PolicyVerdict, { readonly kind: "leave" }>,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    if (verdict.kind !== "unknown") return await settle(name, csr, verdict, signal);
+    if (nodes.isStarting()) return { kind: "requeueAfter", ms: STARTING_MS };
+    return { kind: "retry", error: new AppError("unreachable", verdict.message) };
   }
 
   async function settle(
@@ -189,6 +222,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   }
 
   return {
+    deny,
     judge,
     forget(name, settled) {
       said.delete(name);

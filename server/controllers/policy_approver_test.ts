@@ -36,6 +36,8 @@ interface Site extends AsyncDisposable {
   readonly asked: string[];
   /** What is granted. */
   readonly permissions: Set<string>;
+  /** What cannot be asked just now. */
+  readonly unreachable: Set<string>;
   set(settings: Partial<PolicySettings>): void;
   told(): Promise<readonly string[]>;
   conditionOf(name: string): string;
@@ -98,11 +100,13 @@ function run(options: SiteOptions): Site {
   const changed = createNudges();
   const asked: string[] = [];
   const permissions = new Set<string>();
+  const unreachable = new Set<string>();
   let current: PolicySettings = { policies: options.policies ?? [STRICT], inventory: options.inventory };
   const reviewer = {
     isAllowed: (spec: { readonly resourceAttributes?: { readonly subresource?: string } }) => {
       const permission = spec.resourceAttributes?.subresource ?? "";
       asked.push(permission);
+      if (unreachable.has(permission)) return Promise.reject(new AppError("unreachable", "no answer"));
       return Promise.resolve(permissions.has(permission));
     },
   };
@@ -144,6 +148,7 @@ function run(options: SiteOptions): Site {
     logger,
     asked,
     permissions,
+    unreachable,
     set(settings) {
       current = { ...current, ...settings };
       changed.nudge(["settings"]);
@@ -191,6 +196,54 @@ test("createPolicyApprover() denies where the policy says so", async () => {
   await site.clock.advance(2_000);
   assert.equal(site.conditionOf("csr-1"), "Denied");
   assert.match((await site.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
+});
+
+const STOP: Policy = {
+  ...STRICT,
+  name: "stop",
+  rules: [{
+    name: "stolen",
+    match: { signerNames: ["kubernetes.io/*"], users: ["system:node:n1"] },
+    require: {},
+    then: "deny",
+    otherwise: "next",
+  }],
+};
+const RENEWAL: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
+
+test("createApprover() lets a rule that denies decide before the kubelet client rules, and asks no permission for it", async () => {
+  const other = { ...RENEWAL, name: "other", username: "system:node:n2", commonName: "system:node:n2" };
+  await using site = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
+  site.permissions.add("selfnodeclient");
+  await site.clock.advance(2_000);
+  assert.equal(site.conditionOf("csr-1"), "Denied");
+  assert.equal(site.conditionOf("other"), "Approved");
+  assert.deepEqual(site.asked, ["selfnodeclient"]);
+  assert.match((await site.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
+});
+
+test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
+  const left = await buildCsr({ ...RENEWAL, name: "left", signerName: "kubernetes.io/kubelet-serving" });
+  await using site = run({ csrs: [left], policies: [STRICT], mostLeft: 1 });
+  site.permissions.add("selfnodeclient");
+  await site.clock.advance(2_000);
+  site.set({ policies: [STOP] });
+  site.csrs.put(await buildCsr(RENEWAL));
+  await until(() => site.conditionOf("csr-1") === "Denied");
+  await until(() => site.conditionOf("left") === "Denied");
+});
+
+test("createApprover() approves nothing while a rule that denies cannot be asked", async () => {
+  const [rule] = STOP.rules;
+  const asking: Policy = { ...STOP, rules: [{ ...rule!, require: { permission: "stolen" } }] };
+  await using site = run({ csrs: [await buildCsr(RENEWAL)], policies: [asking] });
+  site.permissions.add("selfnodeclient");
+  site.unreachable.add("stolen");
+  await site.clock.advance(2_000);
+  assert.equal(site.conditionOf("csr-1"), "");
+  site.unreachable.clear();
+  await site.clock.advance(60_000);
+  await until(() => site.conditionOf("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {

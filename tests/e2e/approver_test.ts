@@ -4,7 +4,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { fromBase64 } from "../support/csr_builder.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -272,6 +273,46 @@ test("tlsboot approver test tells every fault of its files, and that there are n
     assert.equal(code, 1);
     assert.match(stderr, fault);
   }
+});
+
+test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies comes before the kubelet client rules", async () => {
+  await using own = await createTempFolder();
+  const head = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n";
+  const rule = (name: string, more: string) =>
+    `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
+  await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
+  await using other = await startSiteProcess(own, ["--auto-approve", "--policy", "stop.yaml"]);
+  const bootstrapped = await runCaptured([
+    ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
+    ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
+  ], { cwd: own.path, clock });
+  assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
+  await using thief = await connectWith(own.join("n1.kubeconfig"));
+  const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+  const conditions = async (name: string): Promise<string> =>
+    await eventually(`a decision about "${name}"`, async () => {
+      const got = await thief.api.requestObject<CertificateSigningRequest>(
+        { method: "GET", path: `${path}/${name}` },
+        quiet,
+      );
+      const found = (got.status.conditions ?? []).map(({ type, message = "" }) => `${type}: ${message}`);
+      return found.length === 0 ? undefined : found.join();
+    });
+  const ask = async (name: string): Promise<string> => {
+    const body = await buildCsr({ name, commonName: "system:node:n1" });
+    await thief.api.requestJson({ method: "POST", path, body }, quiet);
+    return await conditions(name);
+  };
+  assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
+  await writeFile(own.join("stop.yaml"), head + rule("stolen", `, users: ["system:node:n1"]`));
+  await other.running.waitFor(/policy or inventory read anew/);
+  assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
+  const explained = await runCaptured(
+    ["approver", "explain", "before", "--kubeconfig", `${other.data}/admin.kubeconfig`, "--policy", "stop.yaml"],
+    { cwd: own.path, clock },
+  );
+  assert.equal(explained.code, 3);
+  assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
 });
 
 test("tlsboot up gives its approver the rights of a policy that is read anew, and takes away those of the old one", async () => {
