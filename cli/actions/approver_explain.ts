@@ -9,10 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { nameOf } from "../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
-import { evaluatePolicies, permissionsAsked, type PolicyVerdict } from "../../core/policy/evaluate.ts";
-import { clientPermissionsAsked, evaluateKubeletClient } from "../../core/policy/kubelet_client.ts";
-import { gatherPolicyInput, type PolicySettings } from "../../server/controllers/policy_input.ts";
+import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import type { ApproverExplainFlags } from "../commands/approver_explain.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -22,21 +19,17 @@ import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { readPolicies } from "../site/policy_files.ts";
-import { type Evidence, gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
+import { gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
+import { explainRequest, type Explanation } from "./explain_request.ts";
 import { readNodesFile, readRequestFile } from "./kube_file.ts";
 import { traceLines, verdictText } from "./trace_text.ts";
-
-/** Policies that are asked together, and what they say. */
-interface Answer {
-  readonly verdict: PolicyVerdict;
-}
 
 /** Runs `tlsboot approver explain`. */
 export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { settings } = input;
   const [named = ""] = input.args;
   const files = createFilePort();
-  const chosen = await settingsOf(settings, { files, cwd: io.cwd });
+  const chosen = await readPolicies(settings, { files, cwd: io.cwd });
   const file = await readFile(named, settings, io, signal);
   const nodesText = settings.nodes === undefined ? undefined : await required(settings.nodes, io);
   const nodes = nodesText === undefined ? undefined : readNodesFile(nodesText, settings.nodes ?? "");
@@ -46,43 +39,10 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${nameOf(csr)}": ${request.error}`);
-  const answers = await answersOf(csr, request.value, chosen, evidence, signal);
-  if (settings.output === undefined) io.stdout.write(pageOf(csr, request.value, answers));
-  else await writeStructured(factsOf(csr, answers), settings.output, io);
-  const [client, ...others] = answers;
-  const decided = client?.verdict.kind === "leave" && settings.policy.length > 0 ? others[0] : client;
-  return decided?.verdict.kind === "approve" ? EXIT.done : EXIT.no;
-}
-
-async function answersOf(
-  csr: CertificateSigningRequest,
-  request: RequestFacts,
-  { groups, inventory }: Chosen,
-  evidence: Evidence,
-  signal: AbortSignal,
-): Promise<readonly Answer[]> {
-  const policies = groups.flat();
-  const asked = [...clientPermissionsAsked(csr, request), ...permissionsAsked(policies, csr)];
-  const input = await gatherPolicyInput(evidence.sources, { inventory }, { csr, request }, asked, signal);
-  return [
-    { verdict: evaluateKubeletClient(input) },
-    ...groups.map((group) => ({ verdict: evaluatePolicies(group, input) })),
-  ];
-}
-
-/** What is asked: the chosen policies together, or each shipped one on its own. */
-interface Chosen {
-  readonly groups: readonly PolicySettings["policies"][];
-  readonly inventory: PolicySettings["inventory"];
-}
-
-async function settingsOf(
-  { policy, inventory }: Settings<ApproverExplainFlags>,
-  deps: Parameters<typeof readPolicies>[1],
-): Promise<Chosen> {
-  const read = await readPolicies({ policy, inventory }, deps);
-  const shipped = [...BUILTIN_POLICIES.values()].filter(({ rules }) => rules.length > 0).map((one) => [one]);
-  return { groups: policy.length === 0 ? shipped : [read.policies], inventory: read.inventory };
+  const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
+  if (settings.output === undefined) io.stdout.write(pageOf(csr, request.value, explained));
+  else await writeStructured(factsOf(csr, explained), settings.output, io);
+  return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
 /** The request when the argument is a file that exists, or stdin. */
@@ -117,35 +77,44 @@ async function required(path: string, io: Io): Promise<string> {
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
 }
 
-function pageOf(csr: CertificateSigningRequest, request: RequestFacts, answers: readonly Answer[]): string {
+function pageOf(
+  csr: CertificateSigningRequest,
+  request: RequestFacts,
+  { verdict, others }: Explanation,
+): string {
   const { spec } = csr;
   const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
-  const now = isSettled(csr) ? `${conditionText(csr)}; what follows is what the rules would say of it` : "Pending";
+  const now = isSettled(csr) ? `${conditionText(csr)}; the verdict is what the rules would say of it` : "Pending";
   const lines = [
     line`Request:\t${nameOf(csr)}`,
     line`Status:\t${now}`,
     line`Signer:\t${spec.signerName}`,
-    line`Requester:\t${spec.username ?? "(nobody)"} (${(spec.groups ?? []).join(", ")})`,
+    line`Requester:\t${spec.username ?? "(no user)"} (${(spec.groups ?? []).join(", ")})`,
     line`Common name:\t${request.subject.commonName}`,
     line`Names:\t${names.length === 0 ? "none" : names.join(", ")}`,
     "",
-    ...answers.flatMap(({ verdict }) => [...traceLines(verdict.trace), line`Verdict:\t${verdictText(verdict)}`, ""]),
+    ...traceLines(verdict.trace),
+    line`Verdict:\t${verdictText(verdict)}`,
+    ...others.flatMap((other) => [
+      "",
+      line`With --policy ${other.policy ?? ""} it would be ${verdictText(other)}`,
+      ...traceLines(other.trace),
+    ]),
   ];
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
 }
 
-function factsOf(csr: CertificateSigningRequest, answers: readonly Answer[]): unknown {
+function factsOf(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
   return {
     name: nameOf(csr),
     signerName: csr.spec.signerName,
     username: csr.spec.username,
     isDecided: isSettled(csr),
-    answers: answers.map(({ verdict: { kind, policy, rule, message, trace } }) => ({
-      verdict: kind,
-      policy,
-      rule,
-      message,
-      rules: trace,
-    })),
+    ...verdictFacts(verdict),
+    otherPolicies: others.map(verdictFacts),
   };
+}
+
+function verdictFacts({ kind, policy, rule, message, trace }: PolicyVerdict): object {
+  return { verdict: kind, policy, rule, message, rules: trace };
 }

@@ -3,24 +3,28 @@ import { resolve } from "node:path";
 import type { Api } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { withQuery } from "../../client/listing.ts";
+import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
+import type { EvidenceSources, PolicySettings } from "../../server/controllers/policy_input.ts";
 import { profileFault } from "../../server/controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
-import { connect } from "../connection.ts";
+import { connect, type Connection, type ConnectionSettings } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
 import { EXIT } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { readPolicies } from "../site/policy_files.ts";
 import { readProfileFile } from "../site/signer_profiles.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
-import { createPolicyAsker } from "./describe_policies.ts";
 import type { KnownProfiles } from "./describe_rules.ts";
 import { describeRequest } from "./describe_text.ts";
 import { forEachName } from "./each.ts";
+import { reviewerAlone, sourcesOver, without } from "./explain_evidence.ts";
+import { explainRequest, type Explanation } from "./explain_request.ts";
 import { listCsrs } from "./list_csrs.ts";
 
 /** Runs `tlsboot describe csr`. */
@@ -29,12 +33,14 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   const profiles = await readProfiles(input.settings.profile, io.cwd);
   await using connection = await connect(input.settings, io);
   const { api } = connection;
-  const askPolicies = createPolicyAsker(connection, input.settings, io);
+  const policies = await readPolicies(input.settings, { files: createFilePort(), cwd: io.cwd });
+  const explain = createExplainer(connection, policies, input.settings, io);
   let isFirst = true;
   const show = async (csr: CertificateSigningRequest): Promise<void> => {
     const events = await findEvents(api, csr, signal);
-    const policies = await askPolicies(csr, signal);
-    io.stdout.write(`${isFirst ? "" : "\n\n"}${describeRequest(csr, events, policies, io.clock.now(), profiles)}`);
+    const explanation = await explain(csr, signal);
+    const page = describeRequest(csr, events, explanation, io.clock.now(), profiles);
+    io.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;
   };
   if (names.length > 0) {
@@ -48,6 +54,27 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
   if (items.length === 0) io.stderr.write("No resources found\n");
   for (const csr of items) await show(csr);
   return EXIT.done;
+}
+
+/** Explains one request after another; what the API knows of others is fetched once. Undefined for one that cannot be read. */
+function createExplainer(
+  connection: Connection,
+  policies: PolicySettings,
+  settings: ConnectionSettings,
+  io: Io,
+): (csr: CertificateSigningRequest, signal: AbortSignal) => Promise<Explanation | undefined> {
+  let gathered: Promise<EvidenceSources> | undefined;
+  return async (csr, signal) => {
+    const request = parseRequest(csr.spec.request);
+    if (!request.ok) return undefined;
+    gathered ??= sourcesOver(connection, undefined, settings, io, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      // A description is of the request: a user who may read that alone still gets it.
+      if (error instanceof AppError) return reviewerAlone(connection, io, error);
+      throw error;
+    });
+    return await explainRequest(csr, request.value, policies, without(csr, await gathered), signal);
+  };
 }
 
 /** By signer name; a file without one is of no use here. */

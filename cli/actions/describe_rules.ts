@@ -1,12 +1,13 @@
-/** What the rules say of a request: who would approve it, whether its signer would sign it. */
-import { RECOGNIZERS } from "../../core/approval/recognizers.ts";
+/** What the rules say of a request: whether an approver would approve it, and its signer would sign it. */
 import { parseRequest } from "../../core/csr/request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { line } from "../output/escape.ts";
-import { traceLines } from "./trace_text.ts";
+import { shellWord } from "../../core/shell_word.ts";
+import type { Explanation } from "./explain_request.ts";
+import { traceLines, verdictText } from "./trace_text.ts";
 
 /** Profiles of signers that are not Kubernetes', by signer name. */
 export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
@@ -14,26 +15,24 @@ export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
 /** Lines for a description; empty when the request cannot be read. */
 export function describeRules(
   csr: CertificateSigningRequest,
-  policies: readonly PolicyVerdict[],
+  explanation: Explanation | undefined,
   profiles: KnownProfiles = new Map(),
 ): string[] {
   const request = parseRequest(csr.spec.request);
-  if (!request.ok) return [];
-  const facts = request.value;
-  const approvers = RECOGNIZERS.map((recognizer) => {
-    const verdict = recognizer.recognizes(csr, facts)
-      ? `matches: approved by itself if the requester may create certificatesigningrequests/${recognizer.permission}`
-      : "does not match";
-    return line`  ${recognizer.permission}\t${verdict}`;
-  });
-  const signer = profileLines(csr, facts, profiles);
-  return ["Approval rules:", ...approvers, "", ...policyLines(policies), "Signer rules:", ...signer, ""];
-}
-
-/** The policies that come with tlsboot, each on its own; which of them an approver runs with is not known here. */
-function policyLines(verdicts: readonly PolicyVerdict[]): string[] {
-  const trace = verdicts.flatMap((verdict) => verdict.trace);
-  return [...traceLines(trace), ...(trace.length === 0 ? [] : [""])];
+  if (!request.ok || explanation === undefined) return [];
+  const { verdict, others } = explanation;
+  return [
+    "Approval rules:",
+    ...traceLines(verdict.trace, { isBrief: true }),
+    line`Verdict:\t${verdictText(verdict)}`,
+    ...others.map(({ policy = "" }) =>
+      line`Other policies:\tsee tlsboot approver explain ${shellWord(nameOf(csr))} --policy ${policy}`
+    ),
+    "",
+    "Signer rules:",
+    ...profileLines(csr, request.value, profiles),
+    "",
+  ];
 }
 
 /** One line for each rule of the profile, with its verdict before its sentence. */

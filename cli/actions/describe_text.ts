@@ -8,17 +8,17 @@ import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { nameOf } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { keyText, validityText } from "./certificate_text.ts";
 import { describeRules, type KnownProfiles } from "./describe_rules.ts";
+import type { Explanation } from "./explain_request.ts";
 
-/** The whole page; `events` undefined when they could not be read. `policies` is what each shipped policy says of it. */
+/** The whole page; `events` undefined when they could not be read, `explanation` when the request cannot be. */
 export function describeRequest(
   csr: CertificateSigningRequest,
   events: readonly Event[] | undefined,
-  policies: readonly PolicyVerdict[],
+  explanation: Explanation | undefined,
   now: Date,
   profiles: KnownProfiles = new Map(),
 ): string {
@@ -32,7 +32,7 @@ export function describeRequest(
   const rest = [
     ...more,
     ...conditionLines(csr, now),
-    ...describeRules(csr, policies, profiles),
+    ...describeRules(csr, explanation, profiles),
     ...certificateLines(csr, now),
   ];
   return `${align(page)}\n\n${align(rest)}\n`;

@@ -94,6 +94,17 @@ export async function sourcesOver(
   };
 }
 
+/** Where other requests and nodes may not be read: permissions can still be asked for. */
+export function reviewerAlone({ transport }: Connection, io: Io, { message }: AppError): EvidenceSources {
+  return {
+    reviewer: createAccessReviewer(transport, io),
+    approvedOf: () => [],
+    reported: () => ({ kind: "failed", message }),
+    serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+    clock: io.clock,
+  };
+}
+
 async function getCsr(
   { api }: Connection,
   named: string,

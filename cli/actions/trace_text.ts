@@ -11,12 +11,18 @@ const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {
 };
 const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;
 
-/** Lines with tabs between columns, grouped by policy. */
-export function traceLines(trace: readonly RuleTrace[]): readonly string[] {
-  return trace.flatMap((rule, index) => [
-    ...(trace[index - 1]?.policy === rule.policy ? [] : [`Policy "${rule.policy}":`]),
-    ...ruleLines(rule),
-  ]);
+/** Lines with tabs between columns, grouped by policy. A brief trace leaves out the checks that hold. */
+export function traceLines(
+  trace: readonly RuleTrace[],
+  { isBrief = false }: { readonly isBrief?: boolean } = {},
+): readonly string[] {
+  return trace.flatMap((rule, index) => {
+    const checks = isBrief ? rule.checks.filter(({ outcome }) => outcome !== "holds") : rule.checks;
+    return [
+      ...(trace[index - 1]?.policy === rule.policy ? [] : [`Policy "${rule.policy}":`]),
+      ...ruleLines({ ...rule, checks }),
+    ];
+  });
 }
 
 /** `approve` and so on as a sentence about the request. */

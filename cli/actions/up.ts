@@ -3,6 +3,7 @@ import { createFilePort } from "../../client/files.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { UpFlags } from "../commands/up.ts";
@@ -124,6 +125,11 @@ async function signingOf(
   return { signing, customSigning: { ...customCas, ...rest, ...custom } };
 }
 
+function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string {
+  const flags = policy.map((name) => `--policy ${shellWord(name)}`);
+  return [...flags, ...(inventory === undefined ? [] : [`--inventory ${shellWord(inventory)}`])].join(" ");
+}
+
 function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {
   const show = (path: string) => displayPath(path, cwd);
   const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${show(site.dir.root)}`;
@@ -133,9 +139,8 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
   ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
-    : `\nBy policy ${
-      settings.policy.join(", ")
-    } other requests are decided too; why, says tlsboot approver explain NAME.`;
+    : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
+  tlsboot approver explain NAME${dataDir} ${policyFlags(settings)}`;
   const open = settings.bindAddress === "127.0.0.1"
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";

@@ -33,9 +33,11 @@ export const approverExplain = defineCommand({
   summary: "Say what each rule makes of a request, and why",
   description: `Say what each rule makes of a request, and why.
 
- Shows every rule of the policies: whether it is about the request, what it saw, what it found wrong and what would mend
- it. Give it the --policy and --inventory that the approver runs with; without --policy each policy that comes with
- tlsboot is asked on its own. Nothing is written.
+ Shows every rule that was asked: whether it is about the request, what it saw, what it found wrong and what would fix
+ it. Then comes one verdict, which the exit code follows. Rules that deny are asked first, then the two kubelet client
+ rules, then the policies in order. Give it the --policy and --inventory that the approver runs with; without --policy the
+ verdict is that of an approver without one, and what each policy that comes with tlsboot would say stands below. Nothing
+ is written.
 
  The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Role Commands",
@@ -52,6 +54,6 @@ export const approverExplain = defineCommand({
         "tlsboot approver explain n1.csr --signer-name kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
     },
   ],
-  exitCodes: { 0: "it would be approved", 3: "it would not: denied, left pending, or not known now" },
+  exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or not known now" },
   load: () => import("../actions/approver_explain.ts"),
 });

@@ -2,10 +2,12 @@
 import { argument, defineCommand } from "../framework/command.ts";
 import { listFlag } from "../framework/flags.ts";
 import { API_FLAGS } from "./common_flags.ts";
+import { POLICY_FLAGS } from "./controller_flags.ts";
 import { CSR_ALIASES } from "./get_csr.ts";
 
 const flags = {
   ...API_FLAGS,
+  ...POLICY_FLAGS,
   profile: listFlag({
     placeholder: "FILE",
     completion: { kind: "file" },
@@ -23,7 +25,7 @@ export const describeCsr = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, what each built-in approval rule, each policy that comes with tlsboot and the signer's profile say of the request, and the certificate once there is one.`,
+ Starts as kubectl describe csr does, then shows the requested identity beside the requester, the conditions, what the approval rules and the signer's profile say of the request, and the certificate once there is one. Give it the --policy and --inventory that the approver runs with: the verdict is then the approver's own.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to describe; all without a name", { optional: true, variadic: true })],
   flags,

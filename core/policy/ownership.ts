@@ -55,10 +55,9 @@ export function decideOwnership(
   const known = inventory?.get(node);
   if (known !== undefined) {
     // What the operator has given to this node cannot be taken from it by another that only says so.
-    return known[field].includes(wanted) ? { kind: "owned", by: "inventory" } : foreign(
-      `the inventory does not give ${wanted} to node ${node}`,
-      `add ${wanted} to ${field} of node ${node} in the inventory`,
-    );
+    return known[field].includes(wanted)
+      ? { kind: "owned", by: "inventory" }
+      : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));
   }
   return decideByNodes(node, field, wanted, evidence, settings);
 }
@@ -71,7 +70,13 @@ function decideByNodes(
   evidence: Evidence,
   settings: EvidenceSettings,
 ): Ownership {
-  if (!looksAtNodes(settings)) return unproven(node, wanted, settings);
+  const unproven = foreign(
+    `nothing proves that ${wanted} belongs to node ${node}`,
+    settings.inventory
+      ? adviceFor(node, field, wanted, evidence)
+      : "approve by hand when you know better: tlsboot approve",
+  );
+  if (!looksAtNodes(settings)) return unproven;
   const { reported } = evidence;
   const other = reported.kind === "found" ? findClaim(reported.value, node, field, wanted) : undefined;
   if (other !== undefined) {
@@ -89,7 +94,26 @@ function decideByNodes(
   if (settings.heldCertificate && evidence.held.kind === "failed") {
     return { kind: "unknown", message: evidence.held.message };
   }
-  return unproven(node, wanted, settings);
+  return unproven;
+}
+
+/**
+ * How a name or address may get into the inventory. Never advises to give one machine what is another's: its name, what
+ * the inventory gives to it, or what it reports.
+ */
+function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidence: Evidence): string {
+  const { inventory, reported } = evidence;
+  const reports = reported.kind === "found" ? reported.value : undefined;
+  const isNodesName = (name: string): boolean => name !== node && (wanted === name || wanted.startsWith(`${name}.`));
+  const nodes = [...inventory?.keys() ?? [], ...reports?.keys() ?? []];
+  const other = (inventory === undefined ? undefined : findClaim(inventory, node, field, wanted)) ??
+    (reports === undefined ? undefined : findClaim(reports, node, field, wanted)) ??
+    (field === "dns" ? nodes.find(isNodesName) : undefined);
+  if (other !== undefined) {
+    return `find out why node ${node} asks for what looks like node ${other}'s; deny the request if you cannot`;
+  }
+  const known = reports === undefined ? "" : ", which no other node reports,";
+  return `if ${wanted}${known} is this machine's, add it to ${field} of node ${node} in the inventory (--inventory)`;
 }
 
 /** Whether what nodes report is looked at: to believe it, or to see that a second node claims the same. */
@@ -113,15 +137,6 @@ function findClaim(
 ): string | undefined {
   for (const [other, own] of names) if (other !== node && own[field].includes(wanted)) return other;
   return undefined;
-}
-
-function unproven(node: string, wanted: string, settings: EvidenceSettings): Ownership {
-  return foreign(`nothing proves that ${wanted} belongs to node ${node}`, fixOf(node, wanted, settings));
-}
-
-function fixOf(node: string, wanted: string, settings: EvidenceSettings): string {
-  if (settings.inventory) return `add ${wanted} to node ${node} in the inventory (--inventory)`;
-  return "approve by hand when you know better: tlsboot approve";
 }
 
 function foreign(fault: string, fix: string): Ownership {

@@ -181,7 +181,9 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     left.leave(name, csr.spec.username ?? "");
     if (isNews(name, verdict)) {
       logger.info("CSR left pending", fieldsOf(name, csr, verdict));
-      const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${shellWord(name)}`;
+      const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${
+        shellWord(name)
+      }, and this approver's --policy and --inventory`;
       await events.tell(csr, { type: "Normal", reason: "PolicyLeftPending", note }, signal);
     }
     return lookAgain(name, verdict);

@@ -254,7 +254,7 @@ test("createPolicyApprover() looks again when the address appears, not at each h
   assert.equal(told.length, 1);
   assert.match(
     told[0] ?? "",
-    /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1$/,
+    /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1, and this approver's --policy and --inventory$/,
   );
   site.nodes.put(node("a"));
   site.nodes.put(node("b", "10.0.0.2"));

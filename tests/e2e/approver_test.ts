@@ -47,14 +47,14 @@ async function untilStands(name: string, text: RegExp): Promise<void> {
 }
 
 test("tlsboot up --policy approves what the inventory gives to the node, issues it and tells it", async () => {
-  assert.match(site.running.stdout(), /\nBy policy kubelet-serving other requests are decided too; /);
+  assert.match(site.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
   await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
   await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
   const { stdout } = await tlsboot("describe", "csr", "serving-a");
   assert.match(stdout, /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/);
 });
 
-test("tlsboot approver explain says why a request stays pending, and what would mend it", async () => {
+test("tlsboot approver explain says why a request stays pending, and what would fix it", async () => {
   await submitAs(admin, await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
   await site.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
   const { code, stdout } = await tlsboot(
@@ -63,32 +63,60 @@ test("tlsboot approver explain says why a request stays pending, and what would 
   assert.equal(code, 3);
   assert.match(stdout, /^Request: {6}serving-b\nStatus: {7}Pending\n/);
   assert.match(stdout, /\n {2}rule selfnodeclient: not about it: signer kubernetes\.io\/kubelet-serving is another\n/);
-  assert.match(stdout, /\n {4}ok +subject +CN=system:node:b, O=system:nodes\n/);
+  assert.match(stdout, /\n {4}ok +subject +CN=system:node:b,O=system:nodes\n/);
   assert.match(
     stdout,
-    /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +add b\.example to node b in the inventory \(--inventory\); correct the inventory/,
+    /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory \(--inventory\); correct the inventory/,
   );
-  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
+  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
   const shipped = await tlsboot("approver", "explain", "serving-b", "-o", "json");
   assert.equal(shipped.code, 3);
-  const facts: { readonly answers: readonly { readonly policy: string; readonly verdict: string }[] } = JSON.parse(
-    shipped.stdout,
-  );
-  assert.deepEqual(facts.answers.map(({ policy, verdict }) => `${policy} ${verdict}`), [
-    "kubelet-client leave",
+  interface Facts {
+    readonly verdict: string;
+    readonly message: string;
+    readonly otherPolicies: readonly { readonly policy: string; readonly verdict: string }[];
+  }
+  const facts: Facts = JSON.parse(shipped.stdout);
+  assert.deepEqual([facts.verdict, facts.message], ["leave", "there is no policy"]);
+  assert.deepEqual(facts.otherPolicies.map(({ policy, verdict }) => `${policy} ${verdict}`), [
     "kubelet-serving leave",
     "kubelet-serving-trusting leave",
   ]);
+  const page = await tlsboot("approver", "explain", "serving-b");
+  assert.equal(page.stdout.match(/^Verdict:/gm)?.length, 1);
+  assert.match(page.stdout, /\nVerdict: +left pending: there is no policy\n/);
+  assert.match(page.stdout, /\n\nWith --policy kubelet-serving it would be left pending: /);
 });
 
-test("tlsboot describe csr shows what the shipped policies say of a serving request", async () => {
-  const { stdout } = await tlsboot("describe", "csr", "serving-b");
-  assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}ok +subject/);
+test("tlsboot describe csr says what the approver would do, and names the policies that could be asked", async () => {
+  const alone = await tlsboot("describe", "csr", "serving-b");
+  assert.match(alone.stdout, /\nVerdict: +left pending: there is no policy\n/);
   assert.match(
-    stdout,
-    /\nPolicy "kubelet-serving-trusting":\n[^]* {4}no +ownership .*\n +why +nothing proves that b\.example/,
+    alone.stdout,
+    /\nOther policies: +see tlsboot approver explain serving-b --policy kubelet-serving\nOther policies: +.*-trusting\n/,
   );
+  assert.doesNotMatch(alone.stdout, /\n +fix .*inventory/);
+  const { stdout } = await tlsboot(
+    ...["describe", "csr", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+  );
+  assert.match(stdout, /\nPolicy "kubelet-serving":\n {2}rule kubelet-serving: leaves it pending\n {4}no +ownership/);
+  assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": /);
 });
+
+for (const name of ["a", "a.example", "a.internal"]) {
+  test(`tlsboot never advises to give another node's name ${name} to the node that asks`, async () => {
+    const csr = `advice-${name.replace(".", "-")}`;
+    await submitAs(admin, await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
+    for (const command of [["approver", "explain"], ["describe", "csr"]]) {
+      const { stdout } = await tlsboot(
+        ...[...command, csr, "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
+      );
+      assert.match(stdout, /\nVerdict: +left pending: /);
+      assert.doesNotMatch(stdout, /add .* to /);
+    }
+    await tlsboot("delete", "csr", csr);
+  });
+}
 
 test("tlsboot approver explain answers from files alone", async () => {
   const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });

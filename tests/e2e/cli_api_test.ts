@@ -163,7 +163,11 @@ test("tlsboot describe csr shows what kubectl shows, then requester, rules and c
     stdout,
     /\n {2}refused +the usages are client auth and .*; but usages did not match \[client auth digital signature key encipherment\]\n/,
   );
-  assert.match(stdout, /\n {2}nodeclient +does not match\n/);
+  assert.match(
+    stdout,
+    /\n {2}rule nodeclient: passes it on\n {4}no +usages +client auth\n +why +usages did not match \[client auth digital signature key encipherment\]\n/,
+  );
+  assert.match(stdout, /\nVerdict: +left pending: the requester may not have it\n/);
   assert.match(stdout, /Conditions: {2}<none>\n/);
 });
 
