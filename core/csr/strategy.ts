@@ -105,19 +105,19 @@ function fillTimes(
   old: CertificateSigningRequest,
   now: Date,
 ): readonly CertificateSigningRequestCondition[] {
+  const stored = new Map<string, string>();
+  for (const item of conditionsOf(old)) {
+    const time = item.lastTransitionTime ?? "";
+    if (time !== "" && !stored.has(stateOf(item))) stored.set(stateOf(item), time);
+  }
   return conditions.map((item) => ({
     ...item,
     lastUpdateTime: item.lastUpdateTime ?? formatTime(now),
-    lastTransitionTime: item.lastTransitionTime ?? storedTransitionTime(item, old) ?? formatTime(now),
+    lastTransitionTime: item.lastTransitionTime ?? stored.get(stateOf(item)) ?? formatTime(now),
   }));
 }
 
-function storedTransitionTime(
-  condition: CertificateSigningRequestCondition,
-  old: CertificateSigningRequest,
-): string | undefined {
-  const stored = conditionsOf(old).find((item) =>
-    item.type === condition.type && item.status === condition.status && (item.lastTransitionTime ?? "") !== ""
-  );
-  return stored?.lastTransitionTime ?? undefined;
+/** What of a condition must be the same for its transition time to stay. */
+function stateOf({ type, status }: CertificateSigningRequestCondition): string {
+  return JSON.stringify([type, status]);
 }

@@ -10,6 +10,7 @@ import {
   MIN_EXPIRATION_SECONDS,
 } from "../kube/certificates_v1.ts";
 import {
+  checkEach,
   duplicate,
   type FieldError,
   forbidden,
@@ -79,17 +80,16 @@ function validateContent(csr: CertificateSigningRequest, tolerance: Tolerance): 
 }
 
 function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldError[] {
-  const errors: FieldError[] = usages.length === 0 ? [required("spec.usages")] : [];
-  if (!tolerance.unknownUsages) {
-    const unknown = new Set(findUnknownUsages(usages));
-    usages.forEach((usage, index) => {
-      if (unknown.has(usage)) errors.push(notSupported(`spec.usages[${index}]`, usage, KEY_USAGES));
-    });
-  }
-  if (!tolerance.duplicateUsages) {
-    for (const index of repeatedIndexes(usages)) errors.push(duplicate(`spec.usages[${index}]`, usages[index]));
-  }
-  return errors;
+  const unknown = new Set(tolerance.unknownUsages ? [] : findUnknownUsages(usages));
+  const repeated = tolerance.duplicateUsages ? [] : repeatedIndexes(usages);
+  return [
+    ...(usages.length === 0 ? [required("spec.usages")] : []),
+    ...checkEach(
+      usages,
+      (usage, index) => unknown.has(usage) ? [notSupported(`spec.usages[${index}]`, usage, KEY_USAGES)] : [],
+    ),
+    ...checkEach(repeated, (index) => [duplicate(`spec.usages[${index}]`, usages[index])]),
+  ];
 }
 
 function validateSigner(signerName: string, tolerance: Tolerance): FieldError[] {
@@ -109,7 +109,7 @@ function validateExpiration(seconds: number | undefined): FieldError[] {
 function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   const conditions = conditionsOf(csr);
   const repeated = new Set(repeatedIndexes(conditions.map((item) => item.type)));
-  return conditions.flatMap((condition, index) => {
+  return checkEach(conditions, (condition, index) => {
     const path = `${CONDITIONS}[${index}]`;
     const allowed = LASTING_TYPES.includes(condition.type) ? ["True"] : ["False", "True", "Unknown"];
     const errors: FieldError[] = [];

@@ -29,50 +29,72 @@ export interface FieldError {
 
 /** Required value. */
 export function required(field: string, detail = ""): FieldError {
-  return { type: "FieldValueRequired", field, message: withDetail("Required value", detail) };
+  return fault("FieldValueRequired", field, () => withDetail("Required value", detail));
 }
 
 /** Invalid value; the value prints as Go prints it: strings quoted, `null` for none, objects as JSON. */
 export function invalid(field: string, value: unknown, detail: string): FieldError {
-  return {
-    type: "FieldValueInvalid",
-    field,
-    // Printed when it is read: a body can have so many faults, each with so large a value, that no memory holds them.
-    get message() {
-      return withDetail(`Invalid value: ${printValue(value)}`, detail);
-    },
-  };
+  return fault("FieldValueInvalid", field, () => withDetail(`Invalid value: ${printValue(value)}`, detail));
 }
 
 /** Unsupported value; supported values are printed in the order given. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const list = supported.map((item) => printValue(item)).join(", ");
-  const detail = supported.length === 0 ? "" : `supported values: ${list}`;
-  return {
-    type: "FieldValueNotSupported",
-    field,
-    message: withDetail(`Unsupported value: ${printValue(value)}`, detail),
-  };
+  return fault("FieldValueNotSupported", field, () => {
+    const detail = supported.length === 0 ? "" : `supported values: ${supported.map(printValue).join(", ")}`;
+    return withDetail(`Unsupported value: ${printValue(value)}`, detail);
+  });
 }
 
 /** Duplicate value. */
-export function duplicate(field: string, value: unknown): FieldError {
-  return { type: "FieldValueDuplicate", field, message: `Duplicate value: ${printValue(value)}` };
+export function duplicate(field: string, value: unknown, detail = ""): FieldError {
+  return fault("FieldValueDuplicate", field, () => withDetail(`Duplicate value: ${printValue(value)}`, detail));
 }
 
 /** Forbidden. */
 export function forbidden(field: string, detail: string): FieldError {
-  return { type: "FieldValueForbidden", field, message: withDetail("Forbidden", detail) };
+  return fault("FieldValueForbidden", field, () => withDetail("Forbidden", detail));
 }
 
 /** A fault of the check itself. */
 export function internal(field: string, detail: string): FieldError {
-  return { type: "InternalError", field, message: withDetail("Internal error", detail) };
+  return fault("InternalError", field, () => withDetail("Internal error", detail));
 }
 
 /** Too long, in bytes. */
 export function tooLong(field: string, maxBytes: number): FieldError {
-  return { type: "FieldValueTooLong", field, message: `Too long: may not be more than ${maxBytes} bytes` };
+  return fault("FieldValueTooLong", field, () => `Too long: may not be more than ${maxBytes} bytes`);
+}
+
+/** The text is printed when it is read: a body can have so many faults, each with so large a value, that no memory holds them. */
+function fault(type: FieldErrorType, field: string, print: () => string): FieldError {
+  return {
+    type,
+    field,
+    get message() {
+      return print();
+    },
+  };
+}
+
+/**
+ * Faults of one list or map that are collected. No fault of an element has fewer than 21 characters, so that this many
+ * fill an answer (`fitAnswer`).
+ */
+const MAX_COLLECTED = 50_000;
+
+/** Collects the faults of each element of a list or a map, and stops once they fill an answer. */
+export function checkEach<T>(
+  elements: Iterable<T>,
+  check: (element: T, index: number) => readonly FieldError[],
+): FieldError[] {
+  const errors: FieldError[] = [];
+  let index = 0;
+  for (const element of elements) {
+    for (const error of check(element, index)) errors.push(error);
+    if (errors.length >= MAX_COLLECTED) break;
+    index++;
+  }
+  return errors;
 }
 
 /** The form in which an error stands in a Status message: path, colon, text. */
@@ -80,18 +102,25 @@ export function formatFieldError(error: FieldError): string {
   return `${error.field}: ${error.message}`;
 }
 
-/** Characters of all faults in one answer; the first is told in full. */
-const MAX_TOLD_CHARS = 1_048_576;
+/** Characters of all faults in one answer. kube-apiserver has no such limit: 3 MB of faults make a Status of hundreds. */
+const MAX_ANSWER_CHARS = 1_048_576;
 
-/** The faults that are told in one answer, from the first on, each once. */
-export function toldErrors(errors: readonly FieldError[]): readonly FieldError[] {
-  const told = new Map<string, FieldError>();
+/** The faults that fit into one answer, from the first on, which is there in full. */
+export function fitAnswer(errors: Iterable<FieldError>): readonly FieldError[] {
+  const fitting: FieldError[] = [];
   let length = 0;
   for (const { type, field, message } of errors) {
     length += field.length + message.length;
-    if (told.size > 0 && length > MAX_TOLD_CHARS) break;
-    told.set(`${type} ${field} ${message}`, { type, field, message });
+    if (fitting.length > 0 && length > MAX_ANSWER_CHARS) break;
+    fitting.push({ type, field, message });
   }
+  return fitting;
+}
+
+/** The faults that are told in one answer, from the first on, each once. */
+export function toldErrors(errors: Iterable<FieldError>): readonly FieldError[] {
+  const told = new Map<string, FieldError>();
+  for (const error of fitAnswer(errors)) told.set(`${error.type} ${error.field} ${error.message}`, error);
   return [...told.values()];
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { invalid, required, toldErrors } from "./field_error.ts";
+import { checkEach, duplicate, fitAnswer, invalid, notSupported, required, toldErrors } from "./field_error.ts";
 
 test("toldErrors() tells every fault once, in order", () => {
   const errors = [required("b"), invalid("a", 1, "odd"), required("b"), invalid("a", 2, "odd")];
@@ -18,4 +18,25 @@ test("toldErrors() prints no more than fits into an answer, but the first fault 
   assert.equal(toldErrors(errors).length, 1);
   assert.equal(toldErrors([invalid("a", "x".repeat(2_000_000), "odd"), required("b")]).length, 1);
   assert.equal(toldErrors(errors.map(({ field }) => required(field))).length > 10_000, true);
+});
+
+test("checkEach() stops once the faults fill an answer, and answers as if it had gone on", () => {
+  let checked = 0;
+  const elements = Array.from({ length: 1_500_000 }, () => "");
+  const check = (_: string, index: number) => {
+    checked++;
+    return [required(`l[${index}]`)];
+  };
+  const errors = checkEach(elements, check);
+  assert.ok(checked < 100_000, `${checked} elements`);
+  const all = elements.slice(0, 200_000).map((_, index) => required(`l[${index}]`));
+  assert.deepEqual(fitAnswer(errors), fitAnswer(all));
+});
+
+test("a fault prints its text when it is read, not before", () => {
+  let printed = 0;
+  const value = { toJSON: () => ++printed };
+  const errors = [invalid("a", value, "odd"), notSupported("a", value, ["b"]), duplicate("a", value)];
+  assert.equal(printed, 0);
+  assert.equal(errors[1]?.message, 'Unsupported value: 1: supported values: "b"');
 });

@@ -4,7 +4,7 @@
  * goes the other way.
  */
 import { type ErrorCode, isAppError } from "../errors.ts";
-import { type FieldError, formatFieldError, invalid } from "./field_error.ts";
+import { type FieldError, fitAnswer, formatFieldError, invalid } from "./field_error.ts";
 import type { StatusCause, StatusDetails } from "./meta.ts";
 import type { PatchError } from "./patch/patch_error.ts";
 import { quoteText } from "./quote.ts";
@@ -71,14 +71,15 @@ export function resourceExpired(message: string, continueToken = ""): StatusErro
   return failure(410, "Expired", message, undefined, continueToken);
 }
 
-/** 422: every fault of an object. The message shows each text once, the causes keep repeats. */
-export function invalidObject(kind: KindName, name: string, errors: readonly FieldError[]): StatusError {
-  const causes = errors.map((error) => ({
+/** 422: every fault of an object that fits. The message shows each text once, the causes keep repeats. */
+export function invalidObject(kind: KindName, name: string, errors: Iterable<FieldError>): StatusError {
+  const reported = fitAnswer(errors);
+  const causes = reported.map((error) => ({
     reason: error.type,
     message: error.message,
     ...(error.field === "" ? {} : { field: error.field }),
   }));
-  const texts = [...new Set(errors.map(formatFieldError))];
+  const texts = [...new Set(reported.map(formatFieldError))];
   const joined = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const message = `${qualifiedKind(kind)} ${quoteText(name)} is invalid${texts.length === 0 ? "" : `: ${joined}`}`;
   return failure(422, "Invalid", message, {

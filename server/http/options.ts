@@ -145,7 +145,7 @@ export function refuseDeleteOptions(options: DeleteOptions, ofCollection: boolea
 }
 
 function refuse(kind: string, errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalidObject({ group: "meta.k8s.io", kind }, "", [...errors]);
+  if (errors.length > 0) throw invalidObject({ group: "meta.k8s.io", kind }, "", errors);
 }
 
 function parseInteger(query: URLSearchParams, name: string): number | undefined {

@@ -185,5 +185,5 @@ function wireUser(user: UserInfo): UserInfoWire {
 
 /** The Kind is empty in these messages, as in kube-apiserver's internal objects. */
 function refuse(errors: readonly FieldError[]): void {
-  if (errors.length > 0) throw invalidObject({ group: "authorization.k8s.io", kind: "" }, "", [...errors]);
+  if (errors.length > 0) throw invalidObject({ group: "authorization.k8s.io", kind: "" }, "", errors);
 }

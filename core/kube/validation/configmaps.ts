@@ -1,6 +1,6 @@
 /** ConfigMaps (`pkg/apis/core/validation/validation.go`). Metadata is not looked at. */
 import type { ConfigMap } from "../core_v1.ts";
-import { type FieldError, forbidden, invalid, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbidden, invalid, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
 import { isSameJson } from "./object_meta.ts";
@@ -9,19 +9,20 @@ import { base64Size, DATA_MAX_BYTES, IMMUTABLE_DETAIL } from "./secrets.ts";
 /** Faults of a new ConfigMap: key names, keys in both maps, size. */
 export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
   const { data = {}, binaryData = {} } = map;
-  const errors: FieldError[] = [];
-  let size = 0;
-  for (const [key, value] of Object.entries(data)) {
-    errors.push(...dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)));
-    if (Object.hasOwn(binaryData, key)) {
-      errors.push(invalid(`data[${key}]`, key, "duplicate of key present in binaryData"));
-    }
-    size += byteLength(value);
-  }
-  for (const [key, value] of Object.entries(binaryData)) {
-    errors.push(...dataKeyErrors(key).map((text) => invalid(`binaryData[${key}]`, key, text)));
-    size += base64Size(value);
-  }
+  const errors = [
+    ...checkEach(Object.keys(data), (key) => [
+      ...dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)),
+      ...(Object.hasOwn(binaryData, key)
+        ? [invalid(`data[${key}]`, key, "duplicate of key present in binaryData")]
+        : []),
+    ]),
+    ...checkEach(
+      Object.keys(binaryData),
+      (key) => dataKeyErrors(key).map((text) => invalid(`binaryData[${key}]`, key, text)),
+    ),
+  ];
+  const size = Object.values(data).reduce((sum, value) => sum + byteLength(value), 0) +
+    Object.values(binaryData).reduce((sum, value) => sum + base64Size(value), 0);
   // Go writes the path of the whole object like that.
   return size > DATA_MAX_BYTES ? [...errors, tooLong("[]", DATA_MAX_BYTES)] : errors;
 }

@@ -1,5 +1,5 @@
 /** CSINodes (`pkg/apis/storage/validation/validation.go`). Metadata is not looked at. */
-import { duplicate, type FieldError, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, duplicate, type FieldError, invalid, required, tooLong } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
@@ -24,7 +24,7 @@ const NODE_ID_MAX_LENGTH = 256;
 /** Faults of a new CSINode beside its metadata. */
 export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
   const seen = new Set<string>();
-  return (node.spec.drivers ?? []).flatMap((driver, index) => {
+  return checkEach(node.spec.drivers ?? [], (driver, index) => {
     const path = `spec.drivers[${index}]`;
     const errors = validateDriver(driver, path);
     if (seen.has(driver.name)) errors.push(duplicate(`${path}.name`, driver.name));
@@ -36,13 +36,13 @@ export function validateCsiNodeCreate(node: CsiNodeShape): FieldError[] {
 /** Faults of a changed CSINode: of a driver that stays only `allocatable` may change. */
 export function validateCsiNodeUpdate(node: CsiNodeShape, old: CsiNodeShape): FieldError[] {
   const errors = validateCsiNodeCreate(node);
-  for (const before of old.spec.drivers ?? []) {
-    for (const after of node.spec.drivers ?? []) {
-      if (before.name !== after.name || isSameJson(withoutAllocatable(after), withoutAllocatable(before))) continue;
-      errors.push(invalid("spec.drivers", internalDriver(after), "field is immutable"));
-    }
-  }
-  return errors;
+  const now = Map.groupBy(node.spec.drivers ?? [], ({ name }) => name);
+  const changed = checkEach(old.spec.drivers ?? [], (before) =>
+    checkEach(now.get(before.name) ?? [], (after) => {
+      if (isSameJson(withoutAllocatable(after), withoutAllocatable(before))) return [];
+      return [invalid("spec.drivers", internalDriver(after), "field is immutable")];
+    }));
+  return [...errors, ...changed];
 }
 
 function validateDriver(driver: CsiDriverShape, path: string): FieldError[] {
@@ -63,11 +63,16 @@ function validateDriver(driver: CsiDriverShape, path: string): FieldError[] {
 }
 
 function validateTopologyKeys(keys: readonly string[], path: string): FieldError[] {
-  return keys.flatMap((key, index) => [
-    ...(key === "" ? [required(path)] : []),
-    ...(keys.indexOf(key) < index ? [duplicate(path, key)] : []),
-    ...qualifiedNameErrors(key).map((text) => invalid(path, key, text)),
-  ]);
+  const seen = new Set<string>();
+  return checkEach(keys, (key) => {
+    const isRepeated = seen.has(key);
+    seen.add(key);
+    return [
+      ...(key === "" ? [required(path)] : []),
+      ...(isRepeated ? [duplicate(path, key)] : []),
+      ...qualifiedNameErrors(key).map((text) => invalid(path, key, text)),
+    ];
+  });
 }
 
 function withoutAllocatable(driver: CsiDriverShape): unknown {

@@ -1,5 +1,5 @@
 /** Rules of `metadata.managedFields` (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
-import { type FieldError, invalid, notSupported, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, notSupported, required, tooLong } from "../field_error.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { byteLength, isPrintable } from "../quote.ts";
 
@@ -9,7 +9,7 @@ const SUBRESOURCE_MAX_LENGTH = 256;
 
 /** Faults of what the managers own. */
 export function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
-  return entries.flatMap((entry, index) => {
+  return checkEach(entries, (entry, index) => {
     const at = `${path}[${index}]`;
     const { operation = "", fieldsType = "", manager = "", subresource = "" } = entry;
     const errors: FieldError[] = [];
@@ -32,13 +32,13 @@ export function validateManagedFields(entries: readonly ManagedFieldsEntry[], pa
 export function validateFieldManager(manager: string, path: string): FieldError[] {
   const errors: FieldError[] = [];
   if (byteLength(manager) > FIELD_MANAGER_MAX_LENGTH) errors.push(tooLong(path, FIELD_MANAGER_MAX_LENGTH));
-  let position = 0;
-  for (const character of manager) {
-    if (!isPrintable(character)) {
-      const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-      errors.push(invalid(path, manager, `invalid character U+${code} (at position ${position})`));
-    }
-    position += byteLength(character);
-  }
-  return errors;
+  let next = 0;
+  const unprintable = checkEach(manager, (character) => {
+    const position = next;
+    next += byteLength(character);
+    if (isPrintable(character)) return [];
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    return [invalid(path, manager, `invalid character U+${code} (at position ${position})`)];
+  });
+  return [...errors, ...unprintable];
 }

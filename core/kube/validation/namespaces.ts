@@ -1,6 +1,6 @@
 /** Namespaces (`pkg/registry/core/namespace/strategy.go`, `pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
 import type { Namespace } from "../core_v1.ts";
-import { type FieldError, invalid } from "../field_error.ts";
+import { checkEach, type FieldError, invalid } from "../field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
 
 /** Every namespace carries its own name as a label. */
@@ -77,7 +77,7 @@ function withNameLabel(namespace: Namespace): Namespace {
 }
 
 function validateFinalizers(namespace: Namespace, pathOf: (index: number) => string): FieldError[] {
-  return (namespace.spec.finalizers ?? []).flatMap((name, index) => {
+  return checkEach(namespace.spec.finalizers ?? [], (name, index) => {
     const errors = qualifiedNameErrors(name).map((text) => invalid(pathOf(index), name, text));
     if (!name.includes("/") && !STANDARD_FINALIZERS.includes(name)) {
       errors.push(invalid(pathOf(index), name, "name is neither a standard finalizer name nor is it fully qualified"));

@@ -1,5 +1,14 @@
 /** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
-import { duplicate, type FieldError, forbidden, internal, invalid, notSupported, required } from "../field_error.ts";
+import {
+  checkEach,
+  duplicate,
+  type FieldError,
+  forbidden,
+  internal,
+  invalid,
+  notSupported,
+  required,
+} from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
 import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
@@ -98,15 +107,16 @@ export function warnOfNode({ spec }: NodeShape): readonly string[] {
 
 function validateResources({ status }: NodeShape): FieldError[] {
   return (["capacity", "allocatable"] as const).flatMap((member) =>
-    Object.entries(status[member] ?? {}).flatMap(([name, amount]) =>
-      validateAmount(`status.${member}.${name}`, name, amount)
+    checkEach(
+      Object.entries(status[member] ?? {}),
+      ([name, amount]) => validateAmount(`status.${member}.${name}`, name, amount),
     )
   );
 }
 
 function validateNewPodCidrs(networks: readonly string[]): FieldError[] {
   const path = "spec.podCIDRs";
-  const errors = networks.flatMap((network, index) => validateCidr(`${path}[${index}]`, network));
+  const errors = checkEach(networks, (network, index) => validateCidr(`${path}[${index}]`, network));
   if (networks.length < 2) return errors;
   const families = networks.map(networkFamily);
   const unread = families.indexOf(undefined);
@@ -120,7 +130,7 @@ function validateNewPodCidrs(networks: readonly string[]): FieldError[] {
 
 function validateAddresses(node: NodeShape): FieldError[] {
   const seen = new Set<string>();
-  return (node.status.addresses ?? []).flatMap((address, index) => {
+  return checkEach(node.status.addresses ?? [], (address, index) => {
     const key = JSON.stringify([address.type, address.address]);
     if (!seen.has(key)) {
       seen.add(key);
@@ -156,7 +166,7 @@ function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
 /** Upstream reports taints under `metadata`, and so do we. */
 function validateTaints(taints: readonly TaintShape[], path: string): FieldError[] {
   const seen = new Set<string>();
-  return taints.flatMap((taint, index) => {
+  return checkEach(taints, (taint, index) => {
     const at = `${path}[${index}]`;
     const { key, value = "", effect } = taint;
     const errors = validateLabelName(key, `${at}.key`);
@@ -166,8 +176,8 @@ function validateTaints(taints: readonly TaintShape[], path: string): FieldError
     else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
     const identity = JSON.stringify([key, effect]);
     if (seen.has(identity)) {
-      const found = duplicate(at, { Key: key, Value: value, Effect: effect, TimeAdded: null });
-      errors.push({ ...found, message: `${found.message}: taints must be unique by key and effect pair` });
+      const found = { Key: key, Value: value, Effect: effect, TimeAdded: null };
+      errors.push(duplicate(at, found, "taints must be unique by key and effect pair"));
     }
     seen.add(identity);
     return errors;

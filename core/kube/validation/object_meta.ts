@@ -1,5 +1,5 @@
 /** Rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`). */
-import { type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
 import type { ObjectMeta, OwnerReference } from "../meta.ts";
 import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
 import { byteLength, printStringSlice } from "../quote.ts";
@@ -85,20 +85,22 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
  * (`pkg/apis/core/validation`, ValidateObjectMeta).
  */
 export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"): FieldError[] {
-  return (meta.finalizers ?? []).flatMap((name, index) =>
-    name.includes("/") || STANDARD_FINALIZERS.includes(name) ? [] : [
-      invalid(
-        `${path}.finalizers[${index}]`,
-        name,
-        "name is neither a standard finalizer name nor is it fully qualified",
-      ),
-    ]
+  return checkEach(
+    meta.finalizers ?? [],
+    (name, index) =>
+      name.includes("/") || STANDARD_FINALIZERS.includes(name) ? [] : [
+        invalid(
+          `${path}.finalizers[${index}]`,
+          name,
+          "name is neither a standard finalizer name nor is it fully qualified",
+        ),
+      ],
   );
 }
 
 /** Faults of labels: keys are qualified names, values label values. */
 export function validateLabels(labels: Readonly<Record<string, string>>, path: string): FieldError[] {
-  return Object.entries(labels).flatMap(([key, value]) => [
+  return checkEach(Object.entries(labels), ([key, value]) => [
     ...validateLabelName(key, path),
     ...labelValueErrors(value).map((text) => invalid(path, value, text)),
   ]);
@@ -134,21 +136,20 @@ function validateGeneration(generation: number, path: string): FieldError[] {
 
 /** Keys are qualified names in any case. */
 function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  let size = 0;
-  for (const [key, value] of Object.entries(annotations)) {
-    errors.push(...qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)));
-    size += byteLength(key) + byteLength(value);
-  }
+  const entries = Object.entries(annotations);
+  const errors = checkEach(
+    entries,
+    ([key]) => qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)),
+  );
+  const size = entries.reduce((sum, [key, value]) => sum + byteLength(key) + byteLength(value), 0);
   return size > ANNOTATIONS_MAX_BYTES ? [...errors, tooLong(path, ANNOTATIONS_MAX_BYTES)] : errors;
 }
 
 function validateOwnerReferences(references: readonly OwnerReference[], path: string): FieldError[] {
-  const errors: FieldError[] = [];
   let controller: string | undefined;
-  references.forEach((reference, index) => {
-    errors.push(...validateOwnerReference(reference, `${path}[${index}]`));
-    if (reference.controller !== true) return;
+  return checkEach(references, (reference, index) => {
+    const errors = validateOwnerReference(reference, `${path}[${index}]`);
+    if (reference.controller !== true) return errors;
     const found = `${reference.kind}/${reference.name}`;
     if (controller === undefined) controller = found;
     else {
@@ -156,8 +157,8 @@ function validateOwnerReferences(references: readonly OwnerReference[], path: st
         `${controller} and ${found}`;
       errors.push(invalid(path, references, detail));
     }
+    return errors;
   });
-  return errors;
 }
 
 function validateOwnerReference(reference: OwnerReference, path: string): FieldError[] {
@@ -183,7 +184,7 @@ function isGroupVersion(text: string): boolean {
 }
 
 function validateFinalizers(finalizers: readonly string[], path: string): FieldError[] {
-  const errors = finalizers.flatMap((name) => qualifiedNameErrors(name).map((text) => invalid(path, name, text)));
+  const errors = checkEach(finalizers, (name) => qualifiedNameErrors(name).map((text) => invalid(path, name, text)));
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
     errors.push(invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set"));
   }

@@ -2,7 +2,7 @@
  * Roles and their bindings (`pkg/apis/rbac/validation/validation.go`, `pkg/apis/rbac/v1/defaults.go`). What kube-apiserver
  * checks by declarations on its types (`zz_generated.validations.go`) comes last: missing verbs and names.
  */
-import { type FieldError, invalid, notSupported, required } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, notSupported, required } from "../field_error.ts";
 import { pathSegmentNameErrors, subdomainNameErrors } from "../names.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from "../rbac_v1.ts";
 import { selectorFromLabelSelector } from "../selectors/labels.ts";
@@ -14,7 +14,7 @@ export const RBAC_GROUP = "rbac.authorization.k8s.io";
 /** Faults of a new Role beside its metadata. */
 export function validateRoleCreate(role: Role): FieldError[] {
   return [
-    ...(role.rules ?? []).flatMap((rule, index) => validateRule(rule, true, `rules[${index}]`)),
+    ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, true, `rules[${index}]`)),
     ...requireVerbs(role),
   ];
 }
@@ -27,7 +27,7 @@ export function validateRoleUpdate(role: Role, _old: Role): FieldError[] {
 /** Faults of a new ClusterRole beside its metadata. */
 export function validateClusterRoleCreate(role: ClusterRole): FieldError[] {
   return [
-    ...(role.rules ?? []).flatMap((rule, index) => validateRule(rule, false, `rules[${index}]`)),
+    ...checkEach(role.rules ?? [], (rule, index) => validateRule(rule, false, `rules[${index}]`)),
     ...validateAggregation(role),
     ...requireVerbs(role),
   ];
@@ -92,8 +92,9 @@ function validateRule(rule: PolicyRule, namespaced: boolean, path: string): Fiel
 }
 
 function requireVerbs(role: Role | ClusterRole): FieldError[] {
-  return (role.rules ?? []).flatMap(({ verbs }, index) =>
-    (verbs ?? []).length === 0 ? [required(`rules[${index}].verbs`)] : []
+  return checkEach(
+    role.rules ?? [],
+    ({ verbs }, index) => (verbs ?? []).length === 0 ? [required(`rules[${index}].verbs`)] : [],
   );
 }
 
@@ -104,7 +105,7 @@ function validateAggregation({ aggregationRule }: ClusterRole): FieldError[] {
   if (selectors.length === 0) {
     return [required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")];
   }
-  return selectors.flatMap((selector, index) => {
+  return checkEach(selectors, (selector, index) => {
     const at = `${path}[${index}]`;
     const errors = validateLabelSelector(selector, at);
     // The value is what could not be made of it.
@@ -126,10 +127,11 @@ function validateBinding(binding: RoleBinding | ClusterRoleBinding, namespaced: 
   const kinds = namespaced ? ["Role", "ClusterRole"] : ["ClusterRole"];
   if (!kinds.includes(kind)) errors.push(notSupported("roleRef.kind", kind, kinds));
   errors.push(...pathSegmentNameErrors(name).map((text) => invalid("roleRef.name", name, text)));
-  (binding.subjects ?? []).forEach((subject, index) => {
-    errors.push(...validateSubject(subject, namespaced, `subjects[${index}]`));
-  });
-  return errors;
+  const ofSubjects = checkEach(
+    binding.subjects ?? [],
+    (subject, index) => validateSubject(subject, namespaced, `subjects[${index}]`),
+  );
+  return [...errors, ...ofSubjects];
 }
 
 /** A role that has changed is refused as a whole; then its missing name is told where the other faults of it are. */
@@ -153,7 +155,7 @@ function requireRoleName({ roleRef }: RoleBinding | ClusterRoleBinding): FieldEr
 }
 
 function requireSubjectNames({ subjects }: RoleBinding | ClusterRoleBinding): FieldError[] {
-  return (subjects ?? []).flatMap(({ name }, index) => name === "" ? [required(`subjects[${index}].name`)] : []);
+  return checkEach(subjects ?? [], ({ name }, index) => name === "" ? [required(`subjects[${index}].name`)] : []);
 }
 
 function validateSubject(subject: Subject, namespaced: boolean, path: string): FieldError[] {

@@ -5,7 +5,7 @@ import type {
   SubjectAccessReview,
   SubjectAccessReviewSpec,
 } from "../authorization_v1.ts";
-import { type FieldError, invalid, required } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, required } from "../field_error.ts";
 import type { ObjectMeta } from "../meta.ts";
 import { type SelectorRequirement, validateFieldRequirement, validateLabelRequirement } from "./selectors.ts";
 
@@ -80,10 +80,11 @@ function validateSelector(
     const detail = `when ${path} is specified, requirements or rawSelector is required`;
     errors.push(required(`${path}.requirements`, detail));
   }
-  requirements.forEach((requirement, index) => {
-    errors.push(...validateRequirement(requirement, `${path}.requirements[${index}]`));
-  });
-  return errors;
+  const ofRequirements = checkEach(
+    requirements,
+    (requirement, index) => validateRequirement(requirement, `${path}.requirements[${index}]`),
+  );
+  return [...errors, ...ofRequirements];
 }
 
 function validateEmptyMeta(meta: ObjectMeta, ignored: readonly (keyof ObjectMeta)[], detail: string): FieldError[] {

@@ -3,7 +3,7 @@ import { decodeBase64, encodeBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
 import type { Secret } from "../core_v1.ts";
-import { type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isSameJson, validateImmutable } from "./object_meta.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
@@ -32,12 +32,11 @@ export function defaultSecret(secret: Secret): Secret {
 /** Faults of a new Secret: key names, size, and what its type demands. */
 export function validateSecretCreate(secret: Secret): FieldError[] {
   const data = secret.data ?? {};
-  const errors: FieldError[] = [];
-  let size = 0;
-  for (const [key, value] of Object.entries(data)) {
-    errors.push(...dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)));
-    size += base64Size(value);
-  }
+  const errors = checkEach(
+    Object.keys(data),
+    (key) => dataKeyErrors(key).map((text) => invalid(`data[${key}]`, key, text)),
+  );
+  const size = Object.values(data).reduce((sum, value) => sum + base64Size(value), 0);
   if (size > DATA_MAX_BYTES) errors.push(tooLong("data", DATA_MAX_BYTES));
   return [...errors, ...validateType(secret, data)];
 }

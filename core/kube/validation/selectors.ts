@@ -1,5 +1,5 @@
 /** Rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
-import { type FieldError, forbidden, invalid, required } from "../field_error.ts";
+import { checkEach, type FieldError, forbidden, invalid, required } from "../field_error.ts";
 import { labelValueErrors } from "../names.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
 import { validateLabelName, validateLabels } from "./object_meta.ts";
@@ -15,8 +15,9 @@ export interface SelectorRequirement {
 export function validateLabelSelector(selector: LabelSelector, path: string): FieldError[] {
   return [
     ...validateLabels(selector.matchLabels ?? {}, `${path}.matchLabels`),
-    ...(selector.matchExpressions ?? []).flatMap((requirement, index) =>
-      validateLabelRequirement(requirement, false, `${path}.matchExpressions[${index}]`)
+    ...checkEach(
+      selector.matchExpressions ?? [],
+      (requirement, index) => validateLabelRequirement(requirement, false, `${path}.matchExpressions[${index}]`),
     ),
   ];
 }
@@ -30,8 +31,9 @@ export function validateLabelRequirement(
   return [
     ...validateOperator(requirement, allowUnknownOperator, path),
     ...validateLabelName(requirement.key, `${path}.key`),
-    ...(requirement.values ?? []).flatMap((value, index) =>
-      labelValueErrors(value).map((text) => invalid(`${path}.values[${index}]`, value, text))
+    ...checkEach(
+      requirement.values ?? [],
+      (value, index) => labelValueErrors(value).map((text) => invalid(`${path}.values[${index}]`, value, text)),
     ),
   ];
 }
