@@ -19,6 +19,7 @@ import type { Connect } from "./connect.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { CertificateRequest } from "./csr_request.ts";
 import type { FilePort } from "./files.ts";
+import { findSecretFault } from "./private_file.ts";
 import { checkKubeconfig } from "./kubeconfig_validity.ts";
 import { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./obtain_certificate.ts";
@@ -117,18 +118,23 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
 }
 
 /**
- * The stored pair; its key is used again when only the kubeconfig was lost. Not that of an expired one, where kubelet
- * does so too: the request of its first time still bears the name that the key gives, and a certificate that is over.
+ * The stored pair; its key is used again when only the kubeconfig was lost. Not a key that others may know or have put
+ * there, and not that of an expired pair, where kubelet does so too: the request of its first time still bears the name
+ * that the key gives, and a certificate that is over.
  */
 async function findStored(options: BootstrapOptions, store: CredentialStore): Promise<StoredPair> {
   // A pair that cannot be read is no obstacle here, as for kubelet: a new one will take its place.
-  const pair = await store.current().catch((error: unknown) => {
+  const found = await store.find().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
     throw error;
   });
-  if (pair === undefined) return { pair, isReusable: false };
+  if (found === undefined) return { pair: undefined, isReusable: false };
+  const { pair, keyPath } = found;
   checkOwner(pair, options.nodeName, options.certDir);
-  return { pair, isReusable: pair.leaf.notAfter >= options.clock.now() };
+  // The link that a store consists of is followed; what it leads to must be a secret.
+  const facts = await options.files.stat(keyPath);
+  const isSecret = facts !== undefined && findSecretFault(facts) === undefined;
+  return { pair, isReusable: isSecret && pair.leaf.notAfter >= options.clock.now() };
 }
 
 /** What would be in the way of the files, before anybody is asked for what goes into them. */

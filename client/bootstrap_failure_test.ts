@@ -244,7 +244,7 @@ for (
       name: "an empty key file",
       edit: { [KEY]: "" },
       code: "key_invalid",
-      message: /^error loading key from .*kubelet-client\.key\.tmp: /,
+      message: /^cannot use the key in ".*kubelet-client\.key\.tmp": /,
     },
     {
       name: "no CA file",

@@ -1,11 +1,12 @@
 /** The key of a first request: kept on disk before anybody is asked, so that a restart asks for the same thing. */
 import { dirname } from "node:path";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { AppError, messageOf } from "../core/errors.ts";
-import { generatePrivateKey, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { AppError } from "../core/errors.ts";
+import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Logger } from "../core/ports.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
+import { readPendingKey } from "./pending_key.ts";
 
 /** A key that will survive a restart. */
 export interface KeptKey {
@@ -28,7 +29,8 @@ export interface StoredPair {
 
 /**
  * The key of the pair in use when it is RSA or ECDSA; else the one left by an interrupted run; else a new ECDSA P-256
- * one (`kubelet-bootstrap.md` §4 step 4). A kept key that cannot be read is AppError `key_invalid`, never overwritten.
+ * one, as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go` LoadClientCert). A kept key that cannot be
+ * used is AppError `key_invalid`, never overwritten.
  */
 export async function keepKey(
   store: CredentialStore,
@@ -39,7 +41,7 @@ export async function keepKey(
     return { key: pair.key, path: store.currentPath, reused: true };
   }
   const path = store.temporaryKeyPath;
-  const left = await readKey(path, files);
+  const left = await readPendingKey(path, files);
   // The run that left it came to its end but for removing it: its request is answered already.
   const isSpent = pair !== undefined && left?.toPem() === pair.key.toPem();
   if (left !== undefined && !isSpent) return { key: left, path, reused: true };
@@ -47,16 +49,6 @@ export async function keepKey(
   await files.makeDirectory(dirname(path), DIRECTORY_MODE);
   await files.writeAtomic(path, key.toPem(), KEY_MODE);
   return { key, path, reused: false };
-}
-
-async function readKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
-  const text = await files.readText(path).catch((error: unknown) => {
-    throw keyError(path, messageOf(error), error);
-  });
-  if (text === undefined) return undefined;
-  const key = parsePrivateKey(text);
-  if (key.ok) return key.value;
-  throw keyError(path, key.error);
 }
 
 /** The certificate is stored by now: a key that stays behind is only untidy, as kubelet sees it. */
@@ -70,11 +62,4 @@ export async function forgetKey(
     if (!(error instanceof AppError)) throw error;
     logger.warn("cannot remove the temporary key", { error: error.message });
   }
-}
-
-function keyError(path: string, why: string, cause?: unknown): AppError {
-  return new AppError("key_invalid", `error loading key from ${path}: ${why}`, {
-    cause,
-    hint: "remove that file to begin with a new key",
-  });
 }

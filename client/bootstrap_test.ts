@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
 import { isAppError } from "../core/errors.ts";
+import { generatePrivateKey } from "../core/pki/keys.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import {
   CA_FILE,
@@ -163,6 +164,36 @@ test("bootstrap() takes the stored pair's key again when only the kubeconfig was
   assert.ok(first.kind === "issued" && second.kind === "issued");
   assert.equal(second.csrName, first.csrName);
   assert.ok(second.adopted);
+});
+
+for (
+  const { name, edit } of [
+    { name: "others can read it", edit: { mode: 0o644 } },
+    { name: "it belongs to another user", edit: { isOwnedByOther: true } },
+  ]
+) {
+  test(`bootstrap() makes a new key when the stored pair's cannot be trusted: ${name}`, async () => {
+    await using f = await fixture();
+    f.api.onCreate = (csr) => f.issue(csr);
+    const first = await f.run();
+    f.files.entries.delete("/node/kubeconfig");
+    const path = [...f.files.entries.keys()].find((key) => /kubelet-client-\d/.test(key)) ?? "";
+    const entry = f.files.entries.get(path);
+    assert.ok(entry?.kind === "file");
+    f.files.entries.set(path, { ...entry, ...edit });
+    f.clock.jump(1000);
+    const second = await f.run();
+    assert.ok(first.kind === "issued" && second.kind === "issued");
+    assert.notEqual(second.csrName, first.csrName);
+  });
+}
+
+test("bootstrap() goes on with no key of another user", async () => {
+  await using f = await fixture();
+  const text = (await generatePrivateKey("ecdsa-p256")).toPem();
+  f.files.entries.set(KEY, { kind: "file", text, mode: 0o600, isOwnedByOther: true });
+  await assert.rejects(f.run(), (error) => isAppError(error, "key_invalid") && /another user/.test(error.message));
+  assert.deepEqual(f.api.requests, []);
 });
 
 test("bootstrap() asks with a new key once the stored pair has expired, so that no old request is in the way", async () => {

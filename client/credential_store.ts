@@ -9,6 +9,7 @@ import { AppError } from "../core/errors.ts";
 import { encodePem, findPemBlock } from "../core/pki/pem.ts";
 import type { Clock } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
+import { checkOwnFolder } from "./private_file.ts";
 
 /** Where pairs are kept. */
 export interface CredentialStoreOptions {
@@ -22,6 +23,13 @@ export interface CredentialStoreOptions {
   readonly keyFile?: string;
 }
 
+/** A pair on disk. */
+export interface FoundPair {
+  readonly pair: CredentialPair;
+  /** The file or link that the key was read from. */
+  readonly keyPath: string;
+}
+
 /** The pairs of one prefix. */
 export interface CredentialStore {
   /** Absolute path of the link that programs read. */
@@ -30,6 +38,8 @@ export interface CredentialStore {
   readonly temporaryKeyPath: string;
   /** The pair in use; undefined when there is none. A pair that cannot be read is AppError `pki_invalid`. */
   current(): Promise<CredentialPair | undefined>;
+  /** The same, with the path of the key, which a link may lead to. */
+  find(): Promise<FoundPair | undefined>;
   /** AppError `file_exists` when `update` would find something that is no link in its way: better known before asking. */
   checkUpdatable(): Promise<void>;
   /**
@@ -43,15 +53,21 @@ const FILE_MODE = 0o600;
 /** kubelet's is 0755; but nobody else has anything to look for beside its keys. */
 const DIRECTORY_MODE = 0o700;
 
-/** Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. */
+/**
+ * Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. AppError
+ * `file_permissions` for a folder that everybody may write to.
+ */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
   const { files, clock, prefix } = options;
   const paths = pathsOf(options);
   const { certDir, currentPath, updatedPath } = paths;
+  await checkOwnFolder(certDir, files);
   await recover(files, currentPath, updatedPath);
+  const find = () => findPair([currentPath], paths, options);
   return {
     ...paths,
-    current: () => findPair([currentPath], paths, options),
+    current: async () => (await find())?.pair,
+    find,
     async checkUpdatable() {
       for (const path of [currentPath, updatedPath]) await checkLink(files, path);
     },
@@ -72,7 +88,8 @@ export function viewCredentialStore(
   options: CredentialStoreOptions,
 ): Omit<CredentialStore, "checkUpdatable" | "update"> {
   const paths = pathsOf(options);
-  return { ...paths, current: () => findPair([paths.currentPath, paths.updatedPath], paths, options) };
+  const find = () => findPair([paths.currentPath, paths.updatedPath], paths, options);
+  return { ...paths, current: async () => (await find())?.pair, find };
 }
 
 interface StorePaths {
@@ -97,10 +114,10 @@ async function findPair(
   combinedPaths: readonly string[],
   { certDir }: StorePaths,
   { files, prefix, certFile, keyFile }: CredentialStoreOptions,
-): Promise<CredentialPair | undefined> {
+): Promise<FoundPair | undefined> {
   for (const path of combinedPaths) {
     const combined = await files.readText(path);
-    if (combined !== undefined) return load(combined, combined, path);
+    if (combined !== undefined) return { pair: load(combined, combined, path), keyPath: path };
   }
   const candidates = [
     [certFile, keyFile],
@@ -109,7 +126,9 @@ async function findPair(
   for (const [certificatePath, keyPath] of candidates) {
     if (certificatePath === undefined || keyPath === undefined) continue;
     const [certificate, key] = [await files.readText(certificatePath), await files.readText(keyPath)];
-    if (certificate !== undefined && key !== undefined) return load(certificate, key, certificatePath);
+    if (certificate !== undefined && key !== undefined) {
+      return { pair: load(certificate, key, certificatePath), keyPath };
+    }
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 /** The few file operations that credentials need, and their adapter over `node:fs/promises`. */
+import { constants } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -13,6 +14,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { geteuid } from "node:process";
 import { AppError, messageOf } from "../core/errors.ts";
 
 /** What stands at a path. */
@@ -20,12 +22,20 @@ export interface FileFacts {
   readonly kind: "file" | "directory" | "symlink" | "other";
   /** Permission bits, such as 0o600. */
   readonly mode: number;
+  /** True when it belongs neither to the user of this process nor to root; false where the system knows no owners. */
+  readonly isOwnedByOther: boolean;
 }
 
 /** Files. Every failure is AppError `io`; the message names the path. */
 export interface FilePort {
   /** Undefined when there is no file (a dangling link included). */
   readText(path: string): Promise<string | undefined>;
+  /**
+   * The text of a file with the facts of that very file, so that it cannot be exchanged between a check and the reading.
+   * A link at the end of the path is not followed; for it, and for all else that is no file, the text is empty.
+   * Undefined when there is nothing.
+   */
+  readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
   /** All or nothing, also across a crash: written beside the target, synced, renamed over it, folder synced. */
   writeAtomic(path: string, text: string, mode: number): Promise<void>;
   /** All or nothing as `writeAtomic`, but never in place of something: AppError `file_exists`. */
@@ -53,6 +63,7 @@ const MAX_TEMPORARY_NAMES = 1_000;
 export function createFilePort(): FilePort {
   return {
     readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
+    readOpened: (path) => attempt("read", path, () => readOpened(path)),
     writeAtomic: (path, text, mode) => attempt("write", path, () => writeAtomic(path, text, mode)),
     createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
     readLink: (path) => attempt("read", path, () => orNoLink(readlink(path))),
@@ -67,6 +78,21 @@ export function createFilePort(): FilePort {
     stat: (path) => attempt("read", path, async () => factsOf(await orMissing(stat(path)))),
     lstat: (path) => attempt("read", path, async () => factsOf(await orMissing(lstat(path)))),
   };
+}
+
+async function readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined> {
+  const facts = factsOf(await orMissing(lstat(path)));
+  if (facts?.kind !== "file") return facts && { facts, text: "" };
+  // Not blocking, for what was a file a moment ago may be a pipe by now. Windows has neither flag.
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+  const handle = await orMissing(open(path, flags));
+  if (handle === undefined) return undefined;
+  try {
+    const opened = factsOf(await handle.stat()) ?? facts;
+    return { facts: opened, text: opened.kind === "file" ? await handle.readFile("utf8") : "" };
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Level by level: Node's recursive mkdir goes round for ever where a parent exists and takes no child (`/proc`). */
@@ -201,7 +227,9 @@ function factsOf(stats: Awaited<ReturnType<typeof stat>> | undefined): FileFacts
     : stats.isFile()
     ? "file"
     : "other";
-  return { kind, mode: Number(stats.mode) & 0o777 };
+  const own = geteuid?.();
+  const isOwnedByOther = own !== undefined && stats.uid !== own && stats.uid !== 0;
+  return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther };
 }
 
 async function attempt<T>(verb: string, path: string, operation: () => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { lstat, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,7 +60,7 @@ test("symlink(), rename(), lstat() and stat() tell links from files", () =>
     await files.writeAtomic(moved, "old", 0o600);
     await files.rename(link, moved);
     assert.equal((await files.lstat(moved))?.kind, "symlink");
-    assert.deepEqual(await files.stat(moved), { kind: "file", mode: 0o600 });
+    assert.deepEqual(await files.stat(moved), { kind: "file", mode: 0o600, isOwnedByOther: false });
     assert.ok((await lstat(moved)).isSymbolicLink());
     assert.equal(await files.lstat(link), undefined);
   }));
@@ -103,4 +104,23 @@ test("readLink() tells a link from anything else", () =>
     for (const name of ["file", "nothing", "file/below", "."]) {
       assert.equal(await files.readLink(join(folder, name)), undefined, name);
     }
+  }));
+
+test("readOpened() reads files, and neither follows links nor waits at pipes", () =>
+  inTemp(async (folder) => {
+    const [file, link, pipe] = [join(folder, "f"), join(folder, "l"), join(folder, "p")];
+    await files.writeAtomic(file, "x", 0o640);
+    await files.symlink(file, link);
+    execFileSync("mkfifo", [pipe]);
+    assert.deepEqual(await files.readOpened(file), {
+      facts: { kind: "file", mode: 0o640, isOwnedByOther: false },
+      text: "x",
+    });
+    assert.deepEqual([(await files.readOpened(link))?.facts.kind, (await files.readOpened(link))?.text], [
+      "symlink",
+      "",
+    ]);
+    assert.deepEqual([(await files.readOpened(pipe))?.facts.kind, (await files.readOpened(pipe))?.text], ["other", ""]);
+    assert.equal((await files.readOpened(folder))?.facts.kind, "directory");
+    assert.equal(await files.readOpened(join(folder, "none")), undefined);
   }));

@@ -7,6 +7,7 @@ import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CredentialTarget } from "./credential_target.ts";
 import type { FilePort } from "./files.ts";
+import { checkOwnFolder } from "./private_file.ts";
 
 /** The files, by absolute path. */
 export interface PairPaths {
@@ -33,7 +34,7 @@ const FOLDER_MODE = 0o700;
 /** Each one that is taken is another writer, or the rest of a crash. */
 const MAX_TEMPORARY_LINKS = 1_000;
 
-/** The pair in a folder; nothing is made before `update`. */
+/** The pair in a folder; nothing is made before `update`. `existing` refuses a folder that everybody may write to: AppError `file_permissions`. */
 export function openPairFolder(folder: string, files: FilePort): PairFolder {
   const at = (name: string): string => join(resolve(folder), name);
   const paths = { certificate: at(NAMES.certificate), key: at(NAMES.key), combined: at(NAMES.combined) };
@@ -41,6 +42,7 @@ export function openPairFolder(folder: string, files: FilePort): PairFolder {
     paths,
     pendingKeyPath: at("tls.key.new"),
     async existing() {
+      await checkOwnFolder(resolve(folder), files);
       if (await files.readLink(at(DATA)) !== undefined) await linkNames(at, files, "missing");
       const found = await Promise.all(Object.values(paths).map((path) => files.lstat(path)));
       if (found.every((facts) => facts === undefined)) return { kind: "none" };

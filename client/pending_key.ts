@@ -1,28 +1,43 @@
-/** A key that waits for its certificate: on disk before anybody is asked, so that a restart asks for the same thing. */
+/** A key that waits for its certificate: on disk before the request is made, so that a restart makes the same request. */
 import { dirname } from "node:path";
-import { AppError, isAppError } from "../core/errors.ts";
+import { AppError, isAppError, messageOf } from "../core/errors.ts";
 import { type KeyAlgorithm, keyAlgorithmOf, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { FilePort } from "./files.ts";
+import { findSecretFault } from "./private_file.ts";
 
 const KEY_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
-/** The key that an earlier run left; undefined when there is none. AppError `key_invalid` for what is none, or of another kind. */
+/**
+ * The key that an earlier run left; undefined when there is none. AppError `key_invalid` for a file that is no key, and
+ * for one that another user may have put there or can read: a certificate for that key would be theirs.
+ */
+export async function readPendingKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
+  const found = await files.readOpened(path).catch((error: unknown) => {
+    throw keyError(path, messageOf(error), error);
+  });
+  if (found === undefined) return undefined;
+  const fault = findSecretFault(found.facts);
+  if (fault !== undefined) throw keyError(path, fault);
+  const key = parsePrivateKey(found.text);
+  if (key.ok) return key.value;
+  throw keyError(path, key.error);
+}
+
+/** The key that an earlier run left, when it is of the kind that is wanted; AppError `key_invalid` for another kind. */
 export async function findPendingKey(
   path: string,
   algorithm: KeyAlgorithm,
   files: FilePort,
 ): Promise<PrivateKey | undefined> {
-  const text = await files.readText(path);
-  if (text === undefined) return undefined;
-  const key = parsePrivateKey(text);
-  if (!key.ok) throw keyError(path, key.error);
-  const found = keyAlgorithmOf(key.value);
-  if (found === algorithm) return key.value;
-  throw keyError(path, `it is ${found ?? `a key of ${key.value.bits} bits`}, asked was ${algorithm}`);
+  const key = await readPendingKey(path, files);
+  if (key === undefined) return undefined;
+  const found = keyAlgorithmOf(key);
+  if (found === algorithm) return key;
+  throw keyError(path, `it is ${found ?? `a key of ${key.bits} bits`}, asked was ${algorithm}`);
 }
 
-/** Keeps a new key where none is; when somebody else was faster, theirs counts. */
+/** Keeps a new key where there is none. When another run was faster, its key counts. */
 export async function keepPendingKey(path: string, key: PrivateKey, files: FilePort): Promise<PrivateKey> {
   await files.makeDirectory(dirname(path), FOLDER_MODE);
   try {
@@ -30,14 +45,13 @@ export async function keepPendingKey(path: string, key: PrivateKey, files: FileP
     return key;
   } catch (error) {
     if (!isAppError(error, "file_exists")) throw error;
-    const theirs = parsePrivateKey(await files.readText(path) ?? "");
-    if (theirs.ok) return theirs.value;
-    throw keyError(path, theirs.error);
+    return await readPendingKey(path, files) ?? await keepPendingKey(path, key, files);
   }
 }
 
-function keyError(path: string, why: string): AppError {
-  return new AppError("key_invalid", `cannot go on with the key in "${path}": ${why}`, {
-    hint: "it waits for a certificate that was asked for earlier; remove it to begin with a new key",
+function keyError(path: string, why: string, cause?: unknown): AppError {
+  return new AppError("key_invalid", `cannot use the key in "${path}": ${why}`, {
+    cause,
+    hint: "it was kept for a certificate that was requested earlier; remove it to begin with a new key",
   });
 }

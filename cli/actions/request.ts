@@ -13,7 +13,7 @@ import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
-import { checkPrivate } from "../authority/private_file.ts";
+import { checkPrivate } from "../../client/private_file.ts";
 import type { RequestFlags } from "../commands/request.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

@@ -17,7 +17,7 @@ import type { CaKey, Clock, Random } from "../../core/ports.ts";
 import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
 import { assertKnownFormat, ensureFormat } from "../site/data_format.ts";
 import type { CaKeys } from "./keys.ts";
-import { checkOwnFolder, checkPrivate } from "./private_file.ts";
+import { checkOwnFolder, checkPrivate } from "../../client/private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, SPLIT_PURPOSES } from "./layout.ts";
 
 /** What a new CA is to be. */

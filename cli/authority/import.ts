@@ -10,7 +10,7 @@ import { createCaKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { openPrivateKey } from "../../server/controllers/ca_key_file.ts";
 import type { CaKey } from "../../core/ports.ts";
 import type { CaKeys } from "./keys.ts";
-import { checkPrivate } from "./private_file.ts";
+import { checkPrivate } from "../../client/private_file.ts";
 
 /** A CA as its two files have it. */
 export interface ImportedAuthority {

@@ -6,7 +6,7 @@ import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";
 import { displayPath } from "../output/display_path.ts";
-import { checkPrivate } from "./private_file.ts";
+import { checkPrivate } from "../../client/private_file.ts";
 
 /** Where passphrases come from during one run. */
 export interface Passphrases {

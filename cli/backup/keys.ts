@@ -4,7 +4,7 @@ import { Secret } from "../../core/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createPassphrases } from "../authority/passphrase.ts";
-import { checkPrivate } from "../authority/private_file.ts";
+import { checkPrivate } from "../../client/private_file.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import type { Opener, Recipients } from "./encryption.ts";

@@ -6,7 +6,7 @@ import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
-import { checkPrivate } from "../authority/private_file.ts";
+import { checkPrivate } from "../../client/private_file.ts";
 import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../commands/etcd_flags.ts";
 import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";

@@ -11,7 +11,7 @@ function filesWith(etcdPlace: string | undefined, hasDatabase = false, format = 
     readText: async (path: string) =>
       ({ [dir.etcdPlace]: etcdPlace, [`${dir.root}/format`]: format } as Record<string, string | undefined>)[path],
     stat: async (path: string) =>
-      hasDatabase && path === dir.database ? { kind: "file", mode: 0o600 } as const : undefined,
+      hasDatabase && path === dir.database ? { kind: "file", mode: 0o600, isOwnedByOther: false } as const : undefined,
   };
 }
 

@@ -22,7 +22,7 @@ import type { Server } from "../../server/server.ts";
 import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
-import { checkOwnFolder } from "../authority/private_file.ts";
+import { checkOwnFolder } from "../../client/private_file.ts";
 import { ensureAuthorities, type SiteAuthorities } from "../authority/site_authorities.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { FlagSet, Settings } from "../framework/flags.ts";

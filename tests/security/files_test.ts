@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { type Running, runTlsboot, start, tlsbootCommand } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** Certificates are public, and what tells nothing: the number of the format, a demo's mark and its refused request. */
@@ -159,6 +161,83 @@ for (const mode of [0o777, 0o707, 0o1777]) {
       assert.match(stderr, /hint: chmod 700/);
       assert.deepEqual(await readdir(folder.join("data")), []);
     }
+  });
+}
+
+/** Where a key waits for its certificate, and what would go on with it; the server is never asked. */
+const KEY_KEEPERS: readonly { readonly key: string; readonly folder: string; readonly args: readonly string[] }[] = [
+  {
+    key: "n1/pki/kubelet-client.key.tmp",
+    folder: "n1/pki",
+    args: [
+      ...["bootstrap", "--bootstrap-kubeconfig", "token.kubeconfig", "--kubeconfig", "n1/kubeconfig"],
+      ...["--cert-dir", "n1/pki", "--hostname-override", "n1", "--wait", "1s"],
+    ],
+  },
+  {
+    key: "out/tls.key.new",
+    folder: "out",
+    args: [
+      ...["request", "--kubeconfig", "token.kubeconfig", "--signer-name", "example.com/a", "--subject", "CN=a"],
+      ...["--out", "out", "--no-wait"],
+    ],
+  },
+];
+
+const UNREACHED = `apiVersion: v1
+kind: Config
+clusters: [{ name: c, cluster: { server: "https://127.0.0.1:1" } }]
+users: [{ name: u, user: { token: abcdef.0123456789abcdef } }]
+contexts: [{ name: x, context: { cluster: c, user: u } }]
+current-context: x
+`;
+
+for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
+  const refusal = async (plantKey: (path: string, pem: string) => Promise<void>): Promise<CapturedRun> => {
+    await using folder = await createTempFolder();
+    await writeFile(folder.join("token.kubeconfig"), UNREACHED, { mode: 0o600 });
+    await mkdir(folder.join(keyFolder), { recursive: true, mode: 0o700 });
+    const pem = (await generatePrivateKey("ecdsa-p256")).toPem();
+    await plantKey(folder.join(key), pem);
+    const refused = await runCaptured(args, { cwd: folder.path });
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.doesNotMatch(refused.stderr, /cannot reach/);
+    return refused;
+  };
+
+  for (
+    const { name, want, plantKey } of [
+      {
+        name: "a link",
+        want: /it is a symbolic link/,
+        async plantKey(path: string, pem: string) {
+          await writeFile(`${path}.elsewhere`, pem, { mode: 0o600 });
+          await symlink(`${path}.elsewhere`, path);
+        },
+      },
+      ...[0o644, 0o620].map((mode) => ({
+        name: `readable by others (mode ${mode.toString(8)})`,
+        want: /others may read it/,
+        async plantKey(path: string, pem: string) {
+          await writeFile(path, pem);
+          await chmod(path, mode);
+        },
+      })),
+    ]
+  ) {
+    test(`a planted ${key} that is ${name} gets no certificate`, async () => {
+      const { stderr } = await refusal(plantKey);
+      assert.match(stderr, want);
+      assert.match(stderr, /cannot use the key in ".*": .*\n.*hint: .*remove it to begin with a new key/);
+    });
+  }
+
+  test(`${keyFolder} that everybody may write to gets no certificate`, async () => {
+    const { stderr } = await refusal(async (path, pem) => {
+      await writeFile(path, pem, { mode: 0o600 });
+      await chmod(dirname(path), 0o777);
+    });
+    assert.match(stderr, /cannot use folder ".*": everybody may write to it \(mode 777\)\n.*hint: chmod 700/);
   });
 }
 

@@ -4,7 +4,7 @@ import type { FileFacts, FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
 type Entry =
-  | { readonly kind: "file"; readonly text: string; readonly mode: number }
+  | { readonly kind: "file"; readonly text: string; readonly mode: number; readonly isOwnedByOther?: boolean }
   | { readonly kind: "symlink"; readonly target: string }
   | { readonly kind: "directory"; readonly mode: number };
 
@@ -38,7 +38,11 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
   }
   function factsOf(entry: Entry | undefined): FileFacts | undefined {
     if (entry === undefined) return undefined;
-    return { kind: entry.kind, mode: entry.kind === "symlink" ? 0o777 : entry.mode };
+    return {
+      kind: entry.kind,
+      mode: entry.kind === "symlink" ? 0o777 : entry.mode,
+      isOwnedByOther: entry.kind === "file" && entry.isOwnedByOther === true,
+    };
   }
   const text = (path: string): string | undefined => {
     const entry = follow(path);
@@ -51,6 +55,11 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
     text,
     mode: (path) => factsOf(follow(path))?.mode,
     readText: (path) => Promise.resolve(text(path)),
+    readOpened(path) {
+      const entry = entries.get(path);
+      const facts = factsOf(entry);
+      return Promise.resolve(facts && { facts, text: entry?.kind === "file" ? entry.text : "" });
+    },
     stat: (path) => Promise.resolve(factsOf(follow(path))),
     lstat: (path) => Promise.resolve(factsOf(entries.get(path))),
     async writeAtomic(path, content, mode) {
