@@ -28,7 +28,7 @@ export interface Exchange {
   readonly send: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: Body | undefined;
-  /** Variables to take from the answer: name to dotted path. */
+  /** Variables to take from the answer: name to dotted path; with `?` behind it the answer may be without it. */
   readonly keep: Readonly<Record<string, string>>;
   readonly stream: Stream | undefined;
   /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may say it for all its exchanges. */

@@ -1,6 +1,7 @@
 /** Replays the corpus against both servers and says where their answers differ. */
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
+import { parse } from "yaml";
 import { buildRequest } from "../../support/csr_builder.ts";
 import { type RawAnswer, type ReadBody, readBody } from "./answer.ts";
 import { type Blanker, createBlanker } from "./blank.ts";
@@ -10,7 +11,7 @@ import { isMeant, type MeantDifference } from "./meant.ts";
 import { projectBody } from "./projections.ts";
 import { send, type Sent } from "./send.ts";
 import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
-import { fillValue, type Variables } from "./variables.ts";
+import { fillText, fillValue, type Variables } from "./variables.ts";
 
 /** What came of one exchange. */
 export interface Verdict {
@@ -18,6 +19,7 @@ export interface Verdict {
   readonly file: string;
   /** Of the real server. */
   readonly status: number;
+  readonly ourStatus: number;
   readonly sent: Sent;
   /** Content type of the real server's answer, without parameters. */
   readonly contentType: string;
@@ -64,7 +66,7 @@ export async function replayCorpus(
   startedAt: Date,
   onFile: (name: string) => void = () => {},
 ): Promise<Replayed> {
-  await prepare(pair);
+  await preparePair(pair);
   const verdicts: Verdict[] = [];
   for (const file of files) {
     onFile(file.name);
@@ -88,8 +90,8 @@ interface Seen {
   readonly blanked: unknown;
 }
 
-/** What a server has told during a file. */
-interface Session {
+/** What one server has answered so far during a file. */
+export interface Session {
   readonly side: Side;
   readonly blanker: Blanker;
   readonly variables: Record<string, unknown>;
@@ -102,26 +104,46 @@ async function replayFile(
   meant: readonly MeantDifference[],
   startedAt: Date,
 ): Promise<readonly Verdict[]> {
-  const fixtures = await buildFixtures(file);
-  const [real, ours] = pair.sides.map((side): Session => ({
-    side,
-    blanker: createBlanker({ literal: file.text, port: side.port, startedAt, now: () => new Date() }),
-    variables: { ...fixtures },
-    lastWritten: 0n,
-  })) as [Session, Session];
+  const sessions = await openSessions(pair, file, startedAt);
   const verdicts: Verdict[] = [];
   let hasGranted = false;
   for (const exchange of file.exchanges) {
     if (hasGranted && exchange.as !== "admin") await delay(GRANTS_KNOWN_MS);
     hasGranted = isGrant(exchange) || (hasGranted && exchange.as === "admin");
-    const [a, b] = await Promise.all([replay(real, exchange), replay(ours, exchange)]);
-    for (const [id, seen] of a) {
-      const other = b.get(id);
-      if (other === undefined) throw new Error(`${id}: tlsboot was not asked`);
-      verdicts.push(verdictOf(file, seen.exchange, seen.seen, other.seen, meant));
-    }
+    verdicts.push(...await replayExchange(sessions, file, exchange, meant));
   }
   return verdicts;
+}
+
+/** Opens a session with each server of a pair; `variables` are known from the start. */
+export async function openSessions(
+  pair: Pair,
+  file: CorpusFile,
+  startedAt: Date,
+  variables: Variables = {},
+): Promise<readonly [Session, Session]> {
+  const fixtures = await buildFixtures(file.requests);
+  return pair.sides.map((side): Session => ({
+    side,
+    blanker: createBlanker({ literal: file.text, port: side.port, startedAt, now: () => new Date() }),
+    variables: { ...variables, ...fixtures },
+    lastWritten: 0n,
+  })) as [Session, Session];
+}
+
+/** Sends one exchange, and those within its stream, to both servers, and compares the answers. */
+export async function replayExchange(
+  [real, ours]: readonly [Session, Session],
+  file: CorpusFile,
+  exchange: Exchange,
+  meant: readonly MeantDifference[],
+): Promise<readonly Verdict[]> {
+  const [a, b] = await Promise.all([replay(real, exchange), replay(ours, exchange)]);
+  return [...a].map(([id, seen]) => {
+    const other = b.get(id);
+    if (other === undefined) throw new Error(`${id}: tlsboot was not asked`);
+    return verdictOf(file, seen.exchange, seen.seen, other.seen, meant);
+  });
 }
 
 /** Tells whether an exchange changes who may do what. */
@@ -174,14 +196,13 @@ async function sendUntil(...[side, exchange, variables, whileOpen]: Parameters<t
 
 function keep(session: Session, exchange: Exchange, body: unknown): void {
   for (const [name, path] of Object.entries(exchange.keep)) {
-    const value = path.split(".").reduce<unknown>(
-      (at, key) => (at as Record<string, unknown> | undefined)?.[key],
-      body,
-    );
-    if (value === undefined) {
+    const isOptional = path.endsWith("?");
+    const keys = (isOptional ? path.slice(0, -1) : path).split(".");
+    const value = keys.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], body);
+    if (value === undefined && !isOptional) {
       throw new Error(`${exchange.id}: ${session.side.name} sent no ${path}: ${JSON.stringify(body).slice(0, 500)}`);
     }
-    session.variables[name] = value;
+    session.variables[name] = value ?? session.variables[name] ?? "";
   }
 }
 
@@ -200,10 +221,21 @@ function checkWritten(session: Session, exchange: Exchange, raw: RawAnswer, body
 /** The `generateName` of the body, however it is written. */
 function sentGenerateName({ body }: Exchange, variables: Variables): string | undefined {
   if (body === undefined || body.form === "base64") return undefined;
-  if (body.form === "yaml" || body.form === "text") return /generateName"?: *"?([^\s",}]+)/.exec(body.value)?.[1];
-  const object = fillValue(body.value, variables) as { readonly metadata?: { readonly generateName?: unknown } } | null;
-  const base = object?.metadata?.generateName;
+  const object = body.form === "yaml" || body.form === "text"
+    ? parseText(fillText(body.value, variables))
+    : fillValue(body.value, variables);
+  const base = (object as { readonly metadata?: { readonly generateName?: unknown } | null } | null)?.metadata
+    ?.generateName;
   return typeof base === "string" && base !== "" ? base : undefined;
+}
+
+/** What a text says as YAML, of a key that is there twice the last; null where it says nothing. */
+function parseText(text: string): unknown {
+  try {
+    return parse(text, { uniqueKeys: false, logLevel: "silent" });
+  } catch {
+    return null;
+  }
 }
 
 /** An id that the client sent comes back as it is; of others only the form can be the same. */
@@ -230,6 +262,7 @@ function verdictOf(
     exchange,
     file: file.name,
     status: real.raw.status,
+    ourStatus: ours.raw.status,
     sent: real.sent,
     value: real.read.value,
     contentType: (real.raw.headers["content-type"]?.[0] ?? "").split(";")[0]!,
@@ -238,9 +271,10 @@ function verdictOf(
   };
 }
 
-async function buildFixtures(file: CorpusFile): Promise<Record<string, unknown>> {
+/** Builds the requests for certificates that exchanges name `csr:<name>`. */
+export async function buildFixtures(requests: CorpusFile["requests"]): Promise<Variables> {
   const built: Record<string, unknown> = {};
-  for (const [name, { commonName, organizations, key, ...names }] of Object.entries(file.requests)) {
+  for (const [name, { commonName, organizations, key, ...names }] of Object.entries(requests)) {
     built[`csr:${name}`] = await buildRequest({
       subject: { ...(commonName === undefined ? {} : { commonName }), organizations: organizations ?? [] },
       ...names,
@@ -250,7 +284,7 @@ async function buildFixtures(file: CorpusFile): Promise<Record<string, unknown>>
 }
 
 /** What both servers have beyond their defaults: a bootstrap token, and that its bearers may ask for certificates. */
-async function prepare(pair: Pair): Promise<void> {
+export async function preparePair(pair: Pair): Promise<void> {
   const base = {
     as: "admin" as const,
     headers: {},

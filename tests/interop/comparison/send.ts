@@ -140,7 +140,8 @@ function encodeBody(body: Body, variables: Variables): EncodedBody {
   }
 }
 
-function encodeProtobuf(value: unknown): Uint8Array {
+/** Writes an object as protobuf. Throws an Error for a kind or a value that has no protobuf form. */
+export function encodeProtobuf(value: unknown): Uint8Array {
   const object = value as { readonly apiVersion: string; readonly kind: string };
   const kind = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.kind === object.kind);
   const list = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.listKind === object.kind);

@@ -1,4 +1,5 @@
 /** What tlsboot serves, as its own code says it: whatever else a document lists is not compared. */
+import type { Kind } from "../../../core/kube/schema.ts";
 import type { Authorizer } from "../../../server/authz/authorizer.ts";
 import type { RbacSource } from "../../../server/authz/rbac_source.ts";
 import { createHealthChecks } from "../../../server/health_checks.ts";
@@ -21,6 +22,24 @@ const keys = [
   ...reviews.map(({ kind: { group, version, plural } }) => `${group}/${version}/${plural}`),
 ];
 
+/** A kind that is served, and what can be done with it. */
+export interface ServedKind {
+  readonly kind: Kind;
+  readonly verbs: readonly string[];
+  readonly selectableFields: readonly string[];
+  readonly subresources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
+}
+
+/** Every kind that discovery lists, the reviews last. */
+export const SERVED_KINDS: readonly ServedKind[] = [
+  ...visible.map(({ kind, verbs, selectableFields, subresources }) => ({
+    kind,
+    verbs,
+    selectableFields,
+    subresources,
+  })),
+  ...reviews.map(({ kind }) => ({ kind, verbs: ["create"], selectableFields: [], subresources: [] })),
+];
 /** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
 export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
 /** `group/version` of them. */

@@ -43,6 +43,32 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   alice: "/O=developers/CN=alice",
 };
 
+/** Starts a second kube-apiserver in the place of ours: what those two differ in is no fault of anybody. */
+export async function startTwins(): Promise<Pair> {
+  const plane = await startControlPlane({ controllers: false });
+  const dispose = async (twin?: ControlPlane) => {
+    await twin?.[Symbol.asyncDispose]();
+    await plane[Symbol.asyncDispose]();
+  };
+  try {
+    await writeClientCertificates(plane);
+    const twin = await startControlPlane({ controllers: false, credentialsOf: plane });
+    const agents = await createAgents(plane);
+    const side = (name: SideName, { server }: ControlPlane): Side => {
+      const own = agents();
+      return { name, port: Number(new URL(server).port), credentialOf: (identity) => own[identity] };
+    };
+    return {
+      sides: [side("kube-apiserver", plane), side("tlsboot", twin)],
+      log: () => twin.apiserverLog(),
+      [Symbol.asyncDispose]: () => dispose(twin),
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
 /** Starts both. */
 export async function startPair(): Promise<Pair> {
   const plane = await startControlPlane({ controllers: false });

@@ -1,0 +1,119 @@
+/** Findings as a person reads them: in groups with one cause, and as entries of the corpus. */
+import { stringify } from "yaml";
+import { parseRequestInfo } from "../../../server/http/request_info.ts";
+import type { Exchange } from "../comparison/corpus.ts";
+import type { Finding, Played } from "./play.ts";
+import { FIXTURES, type Scene } from "./scenes.ts";
+
+/** Findings with one signature. */
+export interface Group {
+  readonly signature: string;
+  readonly findings: readonly Finding[];
+}
+
+/** Method, resource, both statuses and where the answers first differ. */
+export function signatureOf(finding: Finding): string {
+  const [method = ""] = finding.exchange.send.split(" ");
+  return `${method} ${resourceOf(finding.exchange)} ${likenessOf(finding)}`;
+}
+
+/** What stays the same of a finding when it is made smaller: both statuses, the place, and how the values begin. */
+export function likenessOf({ statuses, differences: [first] }: Finding): string {
+  const values = [first?.["kube-apiserver"], first?.tlsboot].map(shapeOf);
+  const place = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
+  return `${statuses.join("/")} ${place}: ${values.join(" | ")}`;
+}
+
+const SHAPE_LENGTH = 60;
+
+/** How a value begins, without what is special to one object. */
+function shapeOf(value: unknown): string {
+  const text = value === undefined ? "nothing" : typeof value === "string" ? value : typeof value;
+  return text.replace(/"(?:[^"\\]|\\.)*"/g, "_").replace(/\d+/g, "0").replace(/[[\]]/g, "").slice(0, SHAPE_LENGTH);
+}
+
+function resourceOf({ send }: Exchange): string {
+  const [method = "", target = ""] = send.split(" ");
+  const [path = ""] = target.split("?");
+  const info = parseRequestInfo(method, path, new URLSearchParams());
+  if (info.resource === "") return "(no resource)";
+  return `${info.resource}${info.apiGroup === "" ? "" : `.${info.apiGroup}`}${
+    info.subresource === "" ? "" : `/${info.subresource}`
+  }`;
+}
+
+/** Groups findings, the most frequent first; `by` is {@link signatureOf} or {@link likenessOf}. */
+export function groupFindings(findings: readonly Finding[], by: (finding: Finding) => string): readonly Group[] {
+  const groups = Map.groupBy(findings, by);
+  return [...groups].map(([signature, of]) => ({ signature, findings: of }))
+    .toSorted((a, b) => b.findings.length - a.findings.length);
+}
+
+/** How many of a hundred exchanges were answered alike. */
+export function agreementOf({ compared, findings }: Played): number {
+  return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
+}
+
+const MAX_VALUE = 1_000;
+
+/** The places where the answers of a finding differ. */
+export function formatDifferences({ exchange, statuses, differences }: Finding): string {
+  const show = (value: unknown) => {
+    const text = value === undefined ? "(nothing)" : JSON.stringify(value);
+    return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
+  };
+  return [
+    `${exchange.send} as ${exchange.as} (${statuses.join(" / ")})`,
+    ...differences.slice(0, 6).flatMap((one) => [
+      `  ${one.path}`,
+      `    kube-apiserver: ${show(one["kube-apiserver"])}`,
+      `    tlsboot:        ${show(one.tlsboot)}`,
+    ]),
+    ...(differences.length > 6 ? [`  and ${differences.length - 6} places more`] : []),
+  ].join("\n");
+}
+
+/** A scene as a file of the corpus; `name` is where the names of its objects begin. */
+export function formatCorpusFile(scene: Scene, name: string, title: string): string {
+  return `${stringify({ title, requests: FIXTURES, exchanges: [] }).replace(/exchanges: \[\]\n$/, "exchanges:\n")}${
+    formatEntries(scene, name)
+  }`;
+}
+
+/** The exchanges of a scene as entries of the corpus. */
+export function formatEntries({ setup, exchanges }: Scene, name: string): string {
+  const kept = new Set<string>();
+  const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "-ns")));
+  return [...used, ...exchanges].map((exchange, index) => {
+    const entry = entryOf(exchange, `${name} ${index + 1}`, kept);
+    for (const key of Object.keys(exchange.keep)) kept.add(key);
+    const text = stringify([entry], { lineWidth: 0 }).replaceAll("${scene}", name);
+    return text.replace(/^(?=.)/gm, "  ");
+  }).join("");
+}
+
+function mentions(exchange: Exchange, text: string): boolean {
+  return JSON.stringify(exchange).includes(`\${scene}${text}`);
+}
+
+/** Values of what no exchange before has kept. */
+const UNKEPT: Readonly<Record<string, string>> = { rv: "1", uid: "a", more: "x" };
+
+function entryOf(exchange: Exchange, name: string, kept: ReadonlySet<string>): object {
+  const { as, send, headers, body, keep, stream, project } = exchange;
+  const entry = {
+    name,
+    ...(as === "admin" ? {} : { as }),
+    send,
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
+    ...(body === undefined ? {} : { [body.form]: body.value }),
+    ...(Object.keys(keep).length === 0 ? {} : { keep }),
+    ...(project === undefined || project === "order" ? {} : { project }),
+    ...(stream === undefined ? {} : { stream: { events: stream.events } }),
+  };
+  const text = JSON.stringify(entry).replace(
+    /\$\{(rv|uid|more)\}/g,
+    (whole, key: string) => kept.has(key) ? whole : UNKEPT[key] ?? whole,
+  );
+  return JSON.parse(text) as object;
+}

@@ -1,0 +1,60 @@
+/** Objects to begin with: for each served kind some that are valid, and one with every field set. */
+import { parseAllDocuments } from "yaml";
+import { VECTORS } from "../../../core/kube/kinds/testdata/mod.ts";
+import { apiVersionOf, type Kind, qualifiedResource } from "../../../core/kube/schema.ts";
+import type { Random } from "../../../core/ports.ts";
+import { oneIn, pick } from "../../../scripts/fuzz/dice.ts";
+import { createSamples } from "../../support/privilege/samples.ts";
+import { SAMPLE_OBJECTS } from "../support/sample_objects.ts";
+import { structuredCopy } from "./values.ts";
+
+type Fields = Record<string, unknown>;
+
+const CERTIFICATE = "${b64:-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n}";
+const PLACES = createSamples({ request: () => "${csr:web}", certificate: CERTIFICATE });
+const DOCUMENTS = parseAllDocuments(SAMPLE_OBJECTS.replaceAll("sample-SUFFIX", "${scene}-ns"))
+  .map((document) => document.toJS() as Fields);
+
+/** A valid object of a kind with this name; now and then with parts of the one that has every field. */
+export function sampleOf(kind: Kind, name: string, namespace: string | undefined, random: Random): Fields {
+  const { metadata, ...content } = structuredCopy(pick(random, samplesOf(kind)));
+  const { name: _name, namespace: _namespace, ...details } = metadata as Fields;
+  const object: Fields = {
+    ...content,
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata: {
+      ...(kind.group.startsWith("auth") ? {} : { name }),
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(oneIn(random, 3) ? details : {}),
+      labels: { scene: "${scene}", ...(oneIn(random, 3) ? { a: pick(random, ["b", "c", "1"]) } : {}) },
+    },
+  };
+  const full = everyFieldOf(kind);
+  const parts = Object.keys(full).filter((key) => !["apiVersion", "kind", "metadata"].includes(key));
+  if (oneIn(random, 8) && parts.length > 0) {
+    const part = pick(random, parts);
+    object[part] = full[part];
+  }
+  if (oneIn(random, 16)) {
+    const [key, value] = pick(random, Object.entries(full["metadata"] as Fields).filter(([key]) => key !== "name"));
+    (object["metadata"] as Fields)[key] = value;
+  }
+  return object;
+}
+
+function samplesOf(kind: Kind): readonly Fields[] {
+  const own = DOCUMENTS.filter((one) => one["apiVersion"] === apiVersionOf(kind) && one["kind"] === kind.kind);
+  const places = PLACES[qualifiedResource(kind)] ?? [];
+  return [...own, ...places.slice(0, 1).map((place) => fromPlace(place.object("n1") as object as Fields))];
+}
+
+/** The places of the privilege matrix are in namespaces of their own. */
+function fromPlace(object: Fields): Fields {
+  return JSON.parse(JSON.stringify(object).replaceAll('"namespace":"team"', '"namespace":"${scene}-ns"')) as Fields;
+}
+
+function everyFieldOf(kind: Kind): Fields {
+  const name = kind.group === "events.k8s.io" ? "events_v1" : kind.plural;
+  return JSON.parse(VECTORS[name]?.json ?? '{"metadata":{}}') as Fields;
+}

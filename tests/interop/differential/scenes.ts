@@ -1,0 +1,293 @@
+/** Scenes: short sequences of random exchanges about a few objects of their own, the same for the same seed. */
+import type { Kind } from "../../../core/kube/schema.ts";
+import type { Random } from "../../../core/ports.ts";
+import { below, oneIn, pick } from "../../../scripts/fuzz/dice.ts";
+import { createSeededRandom } from "../../support/seeded_random.ts";
+import type { Exchange, Identity, RequestFixture } from "../comparison/corpus.ts";
+import { SERVED_KINDS, type ServedKind } from "../comparison/served_kinds.ts";
+import { deletionBody, objectBody, PATCH_TYPES, patchBody, type SentBody } from "./bodies.ts";
+import { anyAccept, anyQuery } from "./parameters.ts";
+import { sampleOf } from "./samples.ts";
+
+/** One scene. Its texts hold `${scene}` where the names of a replay of it begin. */
+export interface Scene {
+  readonly seed: number;
+  readonly index: number;
+  /** What it needs to be there; these exchanges are not counted. */
+  readonly setup: readonly Exchange[];
+  readonly exchanges: readonly Exchange[];
+}
+
+/** Requests for certificates that the scenes send. */
+export const FIXTURES: Readonly<Record<string, RequestFixture>> = {
+  web: { commonName: "web", organizations: ["team"], dnsNames: ["web.example"] },
+  node: { commonName: "system:node:n1", organizations: ["system:nodes"] },
+};
+
+/** How many scenes are played side by side; a scene belongs to the lane that its number says. */
+export const LANES = 4;
+/** How many exchanges a scene has at most. */
+const MAX_EXCHANGES = 14;
+/** The nodes that have certificates. Each is in the scenes of one lane only: no other scene writes there meanwhile. */
+const NODES = ["n1", "n2"];
+
+/** Builds the scene of this number. */
+export function createScene(seed: number, index: number): Scene {
+  const random = createSeededRandom((Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) | 0);
+  const node = oneIn(random, 10) ? NODES[index % LANES] : undefined;
+  const kinds = [pick(random, SERVED_KINDS), pick(random, SERVED_KINDS)];
+  const length = 4 + below(random, MAX_EXCHANGES - 3);
+  const exchanges: Exchange[] = [];
+  while (exchanges.length < length) {
+    const place: Place = node === undefined
+      ? { served: pick(random, kinds), names: ["${scene}-a", "${scene}-a", "${scene}-b"], namespace: "${scene}-ns" }
+      : placeOfNode(node, random);
+    const identity = node === undefined || oneIn(random, 4) ? anyIdentity(random) : node === "n1" ? "node" : "node2";
+    exchanges.push({ ...step(place, random), id: `${exchanges.length + 1}`, as: identity });
+  }
+  return { seed, index, setup: setupOf(node), exchanges };
+}
+
+interface Place {
+  readonly served: ServedKind;
+  readonly names: readonly string[];
+  readonly namespace: string;
+}
+
+const BASE: Exchange = {
+  id: "",
+  as: "admin",
+  send: "",
+  headers: {},
+  body: undefined,
+  keep: {},
+  stream: undefined,
+  project: undefined,
+  until: undefined,
+  variables: {},
+};
+
+function anyIdentity(random: Random): Identity {
+  return oneIn(random, 8) ? pick(random, ["alice", "anonymous", "token", "badtoken", "bootstrap", "node"]) : "admin";
+}
+
+/** What a node writes: its own Node, Lease and CSINode, and a request for its certificate. */
+function placeOfNode(node: string, random: Random): Place {
+  const own = SERVED_KINDS.filter(({ kind }) =>
+    ["nodes", "leases", "csinodes", "certificatesigningrequests"].includes(kind.plural)
+  );
+  const served = pick(random, oneIn(random, 6) ? SERVED_KINDS : own);
+  const isNamed = served.kind.plural !== "certificatesigningrequests";
+  return {
+    served,
+    names: isNamed ? [node, node, node, "${scene}-a"] : ["${scene}-a"],
+    namespace: oneIn(random, 8) ? "${scene}-ns" : "kube-node-lease",
+  };
+}
+
+function setupOf(node: string | undefined): readonly Exchange[] {
+  const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: "${scene}-ns" } };
+  const setup: Exchange[] = [
+    { ...BASE, id: "a namespace", send: "POST /api/v1/namespaces", body: { form: "json", value: namespace } },
+  ];
+  if (node === undefined) return setup;
+  const paths = [
+    "/api/v1/nodes",
+    "/apis/storage.k8s.io/v1/csinodes",
+    "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+  ];
+  return [
+    ...setup,
+    ...paths.flatMap((path): readonly Exchange[] => [
+      { ...BASE, id: `no finalizers on ${path}`, ...withoutFinalizers(`${path}/${node}`) },
+      { ...BASE, id: `nothing at ${path}`, send: `DELETE ${path}/${node}` },
+    ]),
+  ];
+}
+
+function withoutFinalizers(path: string): Pick<Exchange, "send" | "headers" | "body"> {
+  return {
+    send: `PATCH ${path}`,
+    headers: { "Content-Type": PATCH_TYPES.merge },
+    body: { form: "json", value: { metadata: { finalizers: null } } },
+  };
+}
+
+const VERBS: readonly (readonly [string, number])[] = [
+  ...[["create", 22], ["get", 10], ["list", 14], ["watch", 1], ["update", 14], ["json", 8], ["merge", 8]] as const,
+  ...[["strategic", 8], ["apply", 12], ["delete", 6], ["deletecollection", 3], ["odd", 4]] as const,
+];
+const METHODS: Readonly<Record<string, string>> = {
+  create: "POST",
+  update: "PUT",
+  delete: "DELETE",
+  deletecollection: "DELETE",
+  json: "PATCH",
+  merge: "PATCH",
+  strategic: "PATCH",
+  apply: "PATCH",
+};
+const ODD_NAMES = [
+  ".",
+  "..",
+  "a%b",
+  "A",
+  "a%20b",
+  "a%2Fb",
+  "%00",
+  "a".repeat(254),
+  "%2e",
+  "%C3%BC",
+  "-a",
+  "a.",
+  "a:b",
+  "a%25",
+];
+
+function step(place: Place, random: Random): Exchange {
+  const verb = weighted(VERBS, random);
+  return verb === "odd" ? oddStep(place, random) : usualStep(verb, place, random);
+}
+
+function usualStep(verb: string, { served, names, namespace }: Place, random: Random): Exchange {
+  const { kind } = served;
+  const isCollection = ["create", "list", "watch", "deletecollection"].includes(verb);
+  const name = oneIn(random, 30) ? pick(random, ODD_NAMES) : pick(random, names);
+  const scope = !kind.namespaced
+    ? undefined
+    : oneIn(random, 25)
+    ? pick(random, ["default", "${scene}-none", "a%20b"])
+    : namespace;
+  const isEverywhere = kind.namespaced && (verb === "list" || verb === "watch") && oneIn(random, 6);
+  const isShared = scope !== "${scene}-ns" || isEverywhere;
+  const subresource = !isCollection && served.subresources.length > 0 && oneIn(random, 3)
+    ? `/${pick(random, served.subresources).name}`
+    : "";
+  const path = `${collectionOf(kind, isEverywhere ? undefined : scope)}${isCollection ? "" : `/${name}`}${subresource}`;
+  const isPatch = verb in PATCH_TYPES;
+  const query = anyQuery(isPatch && verb !== "apply" ? "patch" : verb, random, {
+    isShared,
+    selectableFields: served.selectableFields,
+  });
+  const object = sampleOf(kind, decoded(name), scope, random);
+  adorn(object, verb, random);
+  const { body, contentType } = bodyFor(verb, object, kind, random);
+  return {
+    ...BASE,
+    send: `${METHODS[verb] ?? "GET"} ${path}${query}`,
+    headers: headersFor(contentType, random),
+    body,
+    keep: isCollection && verb !== "create"
+      ? { more: "metadata.continue?" }
+      : { rv: "metadata.resourceVersion?", uid: "metadata.uid?" },
+    stream: verb === "watch" ? { events: "end", while: [] } : undefined,
+    // Two real servers do not list these in the same order either.
+    project: kind.plural === "selfsubjectrulesreviews" && verb === "create" ? "rules" : "order",
+  };
+}
+
+/** What the metadata of a sample does not have: versions and names that a server makes. */
+function adorn(object: Record<string, unknown>, verb: string, random: Random): void {
+  const metadata = object["metadata"] as Record<string, unknown>;
+  if (verb === "create" && oneIn(random, 16)) {
+    metadata["generateName"] = pick(random, [
+      "${scene}-g-",
+      "${scene}-G-",
+      `\${scene}-${"g".repeat(70)}-`,
+      "${scene}-g.",
+    ]);
+    if (!oneIn(random, 6)) delete metadata["name"];
+  }
+  if (verb === "update" && oneIn(random, 2)) {
+    metadata["resourceVersion"] = pick(random, ["${rv}", "${rv}", "${rv}", "1", "x"]);
+  }
+  if (verb === "update" && oneIn(random, 8)) metadata["uid"] = pick(random, ["${uid}", "${uid}", "a"]);
+  if (verb === "apply" && oneIn(random, 12)) metadata["resourceVersion"] = pick(random, ["${rv}", "1"]);
+  if (verb === "apply" && oneIn(random, 16)) metadata["managedFields"] = pick<unknown>(random, [null, [], [{}]]);
+}
+
+function bodyFor(verb: string, object: Record<string, unknown>, kind: Kind, random: Random): SentBody {
+  if (verb in PATCH_TYPES) return patchBody(verb as keyof typeof PATCH_TYPES, object, kind, random);
+  if (verb === "create" || verb === "update") return objectBody(object, kind, random);
+  if (verb === "delete" || verb === "deletecollection") return deletionBody(random);
+  return { body: undefined, contentType: undefined };
+}
+
+function headersFor(contentType: string | undefined, random: Random): Exchange["headers"] {
+  const accept = anyAccept(random);
+  return {
+    ...(accept === undefined ? {} : { Accept: accept }),
+    ...(contentType === undefined ? {} : { "Content-Type": contentType }),
+    ...(oneIn(random, 80) ? { "Impersonate-User": pick(random, ["alice", "", "system:node:n1"]) } : {}),
+  };
+}
+
+/** Requests that no client of Kubernetes sends. */
+function oddStep({ served, names, namespace }: Place, random: Random): Exchange {
+  const { kind } = served;
+  const collection = collectionOf(kind, kind.namespaced ? namespace : undefined);
+  const item = `${collection}/${pick(random, names)}`;
+  const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  const path = pick(random, [
+    ...[item, item, collection, collection, `${collection}/`, `${item}/`, `${item}/unknown`, `${item}/status`],
+    ...[
+      `${collection}//a`,
+      `/${item}`,
+      `${collection}/./a`,
+      `${collection}/../a`,
+      `${root}/unknowns`,
+      `${root}/unknowns/a`,
+    ],
+    ...[
+      `${root}/namespaces/\${scene}-ns/unknowns`,
+      `/apis/unknown.example/v1/a`,
+      `/apis/${kind.group}/v9/${kind.plural}`,
+    ],
+    ...[
+      `${root}/watch/${kind.plural}`,
+      `/unknown`,
+      `/api/v1/namespaces/\${scene}-ns/${kind.plural}/a/b/c`,
+      "/healthz/unknown",
+    ],
+  ]);
+  const isWatch = path.includes("/watch/");
+  const method = isWatch
+    ? "GET"
+    : pick(random, ["GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND"]);
+  const isList = (method === "GET" || method === "HEAD") && path.startsWith(collection) &&
+    !path.startsWith(`${collection}/`);
+  const query = isWatch || isList ? "?labelSelector=scene%3D${scene}&timeoutSeconds=1" : "";
+  const hasBody = method !== "GET" && method !== "HEAD" && oneIn(random, 2);
+  const { body, contentType } = hasBody
+    ? objectBody(sampleOf(kind, "${scene}-a", kind.namespaced ? namespace : undefined, random), kind, random)
+    : { body: undefined, contentType: undefined };
+  return {
+    ...BASE,
+    send: `${method} ${path}${query}`,
+    headers: headersFor(contentType, random),
+    body,
+    stream: isWatch ? { events: "end", while: [] } : undefined,
+  };
+}
+
+function collectionOf(kind: Kind, namespace: string | undefined): string {
+  const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${kind.plural}`;
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+function weighted(choices: readonly (readonly [string, number])[], random: Random): string {
+  let at = below(random, choices.reduce((sum, [, weight]) => sum + weight, 0));
+  for (const [choice, weight] of choices) {
+    at -= weight;
+    if (at < 0) return choice;
+  }
+  throw new Error("the weights do not add up");
+}

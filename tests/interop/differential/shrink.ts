@@ -1,0 +1,101 @@
+/** Makes a finding small: leaves out exchanges, then parts of them, as long as the same difference shows. */
+import type { Exchange } from "../comparison/corpus.ts";
+import type { Finding, Stage } from "./play.ts";
+import { likenessOf } from "./report.ts";
+
+/**
+ * The smallest scene in which the same difference shows. Undefined when it does not show again: then it was chance.
+ */
+export async function shrink(stage: Stage, finding: Finding): Promise<Finding | undefined> {
+  const wanted = likenessOf(finding);
+  let best: Finding | undefined;
+  const accept = async (exchanges: readonly Exchange[]): Promise<boolean> => {
+    const { findings } = await stage.play({ ...finding.scene, exchanges });
+    const found = findings.find((one) => one.at === exchanges.length - 1 && likenessOf(one) === wanted);
+    if (found !== undefined) best = found;
+    return found !== undefined;
+  };
+  const whole = finding.scene.exchanges.slice(0, finding.at + 1);
+  if (!await accept(whole)) return undefined;
+  // The last exchange stays: its answers are the ones that differ.
+  let kept = [...await shrinkList(whole.slice(0, -1), (some) => accept([...some, finding.exchange])), finding.exchange];
+  for (let at = kept.length - 1; at >= 0; at--) {
+    for (let tried = 0;;) {
+      const simpler = simplerThan(kept[at]!)[tried];
+      if (simpler === undefined) break;
+      if (await accept(kept.with(at, simpler))) kept = kept.with(at, simpler);
+      else tried++;
+    }
+  }
+  return best;
+}
+
+/** Leaves out all, halves, quarters and so on down to single elements. */
+export async function shrinkList<T>(
+  list: readonly T[],
+  isSame: (shorter: readonly T[]) => Promise<boolean>,
+): Promise<readonly T[]> {
+  let best = list;
+  for (let size = best.length; size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 0; at < best.length;) {
+      const shorter = best.toSpliced(at, size);
+      if (await isSame(shorter)) best = shorter;
+      else at += size;
+    }
+  }
+  return best;
+}
+
+/** The same exchange without one of its parts, the large parts first. */
+function simplerThan(exchange: Exchange): readonly Exchange[] {
+  const [line = "", query] = splitAtFirst(exchange.send, "?");
+  const parameters = query?.split("&") ?? [];
+  return [
+    ...(exchange.as === "admin" ? [] : [{ ...exchange, as: "admin" as const }]),
+    ...(exchange.body === undefined ? [] : [{ ...exchange, body: undefined }]),
+    ...Object.keys(exchange.headers).map((name) => {
+      const { [name]: _left, ...headers } = exchange.headers;
+      return { ...exchange, headers };
+    }),
+    ...parameters.map((_, index) => {
+      const rest = parameters.toSpliced(index, 1).join("&");
+      return { ...exchange, send: rest === "" ? line : `${line}?${rest}` };
+    }),
+    ...simplerBodies(exchange),
+  ];
+}
+
+function simplerBodies(exchange: Exchange): readonly Exchange[] {
+  const { body } = exchange;
+  if (body?.form === "json" || body?.form === "protobuf") {
+    const asJson = body.form === "protobuf"
+      ? [{ ...exchange, body: { form: "json" as const, value: body.value } }]
+      : [];
+    return [...asJson, ...withoutOne(body.value).map((value) => ({ ...exchange, body: { form: body.form, value } }))];
+  }
+  if (body?.form !== "text") return [];
+  try {
+    return [{ ...exchange, body: { form: "json", value: JSON.parse(body.value) as unknown } }];
+  } catch {
+    return [];
+  }
+}
+
+/** Every value that has one member or element less, those near the root first. */
+function withoutOne(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) {
+    const inner = value.flatMap((item, index) => withoutOne(item).map((less) => value.with(index, less)));
+    return [...value.map((_, index) => value.toSpliced(index, 1)), ...inner];
+  }
+  if (typeof value !== "object" || value === null) return [];
+  const members = Object.entries(value);
+  return [
+    ...members.map((_, index) => Object.fromEntries(members.toSpliced(index, 1))),
+    ...members.flatMap(([key, item]) => withoutOne(item).map((less) => ({ ...value, [key]: less }))),
+  ];
+}
+
+function splitAtFirst(text: string, separator: string): readonly [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
