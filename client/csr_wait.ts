@@ -1,5 +1,6 @@
 /** Waits until a CSR has its certificate, or never will (client-go `WaitForCertificate`; `kubelet-bootstrap.md` §5.4). */
 import { phaseOf } from "../core/csr/phase.ts";
+import { missingSignerAdvice } from "../core/csr/unsigned.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
@@ -34,28 +35,47 @@ const MAX_REFUSALS = 5;
  */
 export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const { name, clock, timeoutSeconds } = options;
-  await using limit = limitTime(
-    clock,
-    timeoutSeconds * 1000,
-    () =>
-      new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
-        hint: `approve it, then run the command again: tlsboot approve ${name}`,
-      }),
-    signal,
-  );
-  return await follow(options, limit.signal);
+  let approvedFor: string | undefined;
+  const onUnsigned = (signerName: string): void => void (approvedFor = signerName);
+  await using limit = limitTime(clock, timeoutSeconds * 1000, () => timeoutError(name, approvedFor), signal);
+  return await follow(options, onUnsigned, limit.signal);
 }
 
-/** What `waitForCertificate` would answer now, without waiting: undefined while there is no decision or certificate. */
+/** Says what is waited for: an approval, or the signer of a request that is approved. */
+function timeoutError(name: string, approvedFor: string | undefined): AppError {
+  if (approvedFor === undefined) {
+    return new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
+      hint: `approve it, then run the command again: tlsboot approve ${name}`,
+    });
+  }
+  const why = `it is approved, but no signer for "${approvedFor}" has issued the certificate`;
+  return new AppError(
+    "timeout",
+    `cannot get a certificate for "${name}": timed out waiting for the condition: ${why}`,
+    {
+      hint: `${missingSignerAdvice(approvedFor)}; then run the command again`,
+    },
+  );
+}
+
+/**
+ * What `waitForCertificate` would answer now, without waiting: undefined while there is no certificate. Reports an
+ * approval to `onApproved`.
+ */
 export async function lookForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
   const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
   const csr = await store.get(options.name, signal);
   if (csr === undefined) throw deletedError(options.name);
   const outcome = judge(csr, options);
+  if (outcome.kind === "approved") options.onApproved?.(outcome.reason);
   return outcome.kind === "issued" ? outcome.certificatePem : undefined;
 }
 
-async function follow(options: WaitOptions, signal: AbortSignal): Promise<string> {
+async function follow(
+  options: WaitOptions,
+  onUnsigned: (signerName: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
   const store = createFollowedStore(options);
   await probe(store, options.clock, signal);
   let approvalTold = false;
@@ -66,6 +86,7 @@ async function follow(options: WaitOptions, signal: AbortSignal): Promise<string
     if (outcome.kind === "issued") return outcome.certificatePem;
     if (outcome.kind === "approved" && !approvalTold) {
       approvalTold = true;
+      onUnsigned(change.object.spec.signerName);
       options.onApproved?.(outcome.reason);
     }
   }

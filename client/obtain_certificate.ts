@@ -44,15 +44,28 @@ export async function obtainCertificate(options: ObtainOptions, signal: AbortSig
   return { submitted, pair: check(options, submitted, certificatePem) };
 }
 
-/** The same without waiting: the pair is undefined while nobody has decided, or the signer has not signed. */
+/** What a request without a certificate waits for: a decision, or the signer. */
+export interface PendingCertificate {
+  readonly submitted: SubmittedRequest;
+  readonly pair: undefined;
+  readonly isApproved: boolean;
+}
+
+/** The same without waiting. */
 export async function tryToObtainCertificate(
   options: ObtainOptions,
   signal: AbortSignal,
-): Promise<Omit<ObtainedCertificate, "pair"> & { readonly pair: CredentialPair | undefined }> {
+): Promise<ObtainedCertificate | PendingCertificate> {
   const submitted = await submit(options, signal);
-  const certificatePem = await lookForCertificate(waitOptions(options, submitted), signal);
-  const pair = certificatePem === undefined ? undefined : check(options, submitted, certificatePem);
-  return { submitted, pair };
+  const wait = waitOptions(options, submitted);
+  let isApproved = false;
+  const onApproved = (reason: string): void => {
+    isApproved = true;
+    wait.onApproved?.(reason);
+  };
+  const certificatePem = await lookForCertificate({ ...wait, onApproved }, signal);
+  if (certificatePem === undefined) return { submitted, pair: undefined, isApproved };
+  return { submitted, pair: check(options, submitted, certificatePem) };
 }
 
 async function submit(options: ObtainOptions, signal: AbortSignal): Promise<SubmittedRequest> {

@@ -67,8 +67,8 @@ export type RequestProgress =
 export type RequestOutcome =
   /** There was a certificate that is good for long enough. */
   | { readonly kind: "kept"; readonly leaf: CertificateFacts }
-  /** The request stands at the API, the key waits in `pendingKeyPath`. */
-  | { readonly kind: "pending"; readonly submitted: SubmittedRequest }
+  /** The request stands at the API, the key waits in `pendingKeyPath`. Once it is approved, the signer is missing. */
+  | { readonly kind: "pending"; readonly submitted: SubmittedRequest; readonly isApproved: boolean }
   | { readonly kind: "issued"; readonly submitted: SubmittedRequest; readonly pair: CredentialPair };
 
 /** What is sure to be refused; nothing was made and nobody was asked. */
@@ -174,10 +174,11 @@ async function ask(
     ...(afterSubmit === undefined ? {} : { afterSubmit }),
   };
   const attempt = timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
-  const { submitted, pair } = await attempt(obtain, signal).catch((error: unknown) => {
+  const obtained = await attempt(obtain, signal).catch((error: unknown) => {
     throw withOwnHint(error);
   });
-  if (pair === undefined) return { kind: "pending", submitted };
+  const { submitted, pair } = obtained;
+  if (pair === undefined) return { kind: "pending", submitted, isApproved: obtained.isApproved };
   await target.update(pair);
   await options.files.unlink(target.pendingKeyPath);
   return { kind: "issued", submitted, pair };

@@ -1,14 +1,13 @@
-/** Approves and denies, as kubectl does (staging kubectl `pkg/cmd/certificates/certificates.go`). */
+/** Approves and denies, as kubectl does, and records who decided (staging kubectl `pkg/cmd/certificates/certificates.go`). */
 import type { Api } from "../../client/api.ts";
-import {
-  type DecisionText,
-  KUBECTL_APPROVE,
-  KUBECTL_DENY,
-  withApproval,
-  withDenial,
-} from "../../core/approval/conditions.ts";
+import { type DecisionText, decisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
+import { phaseOf } from "../../core/csr/phase.ts";
+import { missingSignerAdvice } from "../../core/csr/unsigned.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
+import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { selfSubjectReviewKind } from "../../core/kube/kinds/mod.ts";
+import { collectionPath } from "../../core/kube/schema.ts";
 import type { DECIDE_FLAGS } from "../commands/decide_flags.ts";
 import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
@@ -23,41 +22,128 @@ type DecideFlags = typeof DECIDE_FLAGS;
 /** kubectl gives up after as many conflicts. */
 const MAX_CONFLICTS = 10;
 
-/** Which way a decision goes, and how it is told. */
-export interface Verb {
+/** A decision to write into requests. */
+export interface Decision {
   readonly decide: typeof withApproval;
   readonly text: DecisionText;
-  readonly past: "approved" | "denied";
 }
 
-/** A person's yes. */
-export const APPROVE: Verb = { decide: withApproval, text: KUBECTL_APPROVE, past: "approved" };
+/** An approval by the user of a connection, with a tool such as `tlsboot demo`. */
+export async function createApproval(
+  api: Api,
+  tool: string,
+  signal: AbortSignal,
+  own: Partial<DecisionText> = {},
+): Promise<Decision> {
+  const username = await findUsername(api, signal);
+  return { decide: withApproval, text: decisionText("approve", { tool, username }, own) };
+}
+
+/** The user whom the server authenticates; undefined where it does not say, as before Kubernetes 1.28. */
+async function findUsername(api: Api, signal: AbortSignal): Promise<string | undefined> {
+  const { group, version, kind } = selfSubjectReviewKind;
+  const body = { apiVersion: `${group}/${version}`, kind, metadata: {} };
+  const path = collectionPath(selfSubjectReviewKind);
+  try {
+    const review = await api.requestObject<SelfSubjectReview>({ method: "POST", path, body }, signal);
+    return review.status?.userInfo?.username;
+  } catch (error) {
+    if (!isAppError(error, "not_found", "access_denied", "invalid")) throw error;
+    return undefined;
+  }
+}
 
 /** Runs `tlsboot approve`. */
-export const approveAction: Action<DecideFlags> = decideAction(APPROVE);
+export const approveAction: Action<DecideFlags> = {
+  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const names = parseCsrNames(input.args);
+    await using connection = await connect(input.settings, io);
+    const { api } = connection;
+    const approval = await createApproval(api, "tlsboot approve", signal, ownText(input.settings));
+    const context = { io, isDebug: input.isDebug, signal };
+    const { code, decided } = await decideEach(names, api, { ...approval, past: "approved" }, context);
+    await reportUnsigned(api, decided, io, signal);
+    return code;
+  },
+};
 
 /** Runs `tlsboot deny`. */
-export const denyAction: Action<DecideFlags> = decideAction({
-  decide: withDenial,
-  text: KUBECTL_DENY,
-  past: "denied",
-});
+export const denyAction: Action<DecideFlags> = {
+  async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
+    const names = parseCsrNames(input.args);
+    await using connection = await connect(input.settings, io);
+    const { api } = connection;
+    const decider = { tool: "tlsboot deny", username: await findUsername(api, signal) };
+    const text = decisionText("deny", decider, ownText(input.settings));
+    const context = { io, isDebug: input.isDebug, signal };
+    return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;
+  },
+};
 
-function decideAction(verb: Verb): Action<DecideFlags> {
-  return {
-    async run(input: Input<DecideFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
-      const names = parseCsrNames(input.args);
-      const text = {
-        reason: input.settings.reason ?? verb.text.reason,
-        message: input.settings.message ?? verb.text.message,
-      };
-      await using connection = await connect(input.settings, io);
-      return await forEachName(names, async (name) => {
-        const isNew = await decideOne(connection.api, name, { ...verb, text }, io, signal);
-        io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${verb.past}\n`);
-      }, { io, isDebug: input.isDebug, signal });
-    },
-  };
+function ownText({ reason, message }: Input<DecideFlags>["settings"]): Partial<DecisionText> {
+  return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
+}
+
+/** Decides about each request; `decided` are those about which the decision stands now. */
+async function decideEach(
+  names: readonly string[],
+  api: Api,
+  decision: Decision & { readonly past: "approved" | "denied" },
+  context: Parameters<typeof forEachName>[2],
+): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
+  const { io, signal } = context;
+  const decided: string[] = [];
+  const code = await forEachName(names, async (name) => {
+    const isNew = await decideOne(api, name, decision, io, signal);
+    decided.push(name);
+    io.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
+  }, context);
+  return { code, decided };
+}
+
+/** How long approved requests are watched for their certificates; a signer that runs takes a fraction of it. */
+const SIGNER_WAIT_MS = 1_000;
+const SIGNER_PAUSE_MS = 100;
+
+/** Says which approved requests no signer has taken up, or has refused. */
+async function reportUnsigned(
+  api: Api,
+  names: readonly string[],
+  io: Pick<Io, "stderr" | "clock">,
+  signal: AbortSignal,
+): Promise<void> {
+  const endsAt = io.clock.elapsedMs() + SIGNER_WAIT_MS;
+  for (const name of names) {
+    for (;;) {
+      const csr = await findCsr(api, name, signal);
+      const phase = csr === undefined ? undefined : phaseOf(csr);
+      if (phase?.kind === "failed") {
+        io.stderr.write(line`the signer refused ${name}: ${phase.message || phase.reason}\n`);
+      }
+      if (csr === undefined || phase?.kind !== "approved") break;
+      if (io.clock.elapsedMs() >= endsAt) {
+        const advice = missingSignerAdvice(csr.spec.signerName);
+        io.stderr.write(line`${name} is approved, but not signed yet. If it stays so, ${advice}\n`);
+        break;
+      }
+      await io.clock.sleep(SIGNER_PAUSE_MS, signal);
+    }
+  }
+}
+
+async function findCsr(
+  api: Api,
+  name: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The decision is written: whatever hinders the look behind it is no failure of the command.
+    if (!(error instanceof AppError)) throw error;
+    return undefined;
+  }
 }
 
 /**
@@ -68,7 +154,7 @@ function decideAction(verb: Verb): Action<DecideFlags> {
 export async function decideOne(
   api: Api,
   name: string,
-  verb: Verb,
+  decision: Decision,
   io: Pick<Io, "clock">,
   signal: AbortSignal,
   uid?: string,
@@ -79,7 +165,7 @@ export async function decideOne(
     if (uid !== undefined && csr.metadata.uid !== uid) {
       throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
     }
-    const decided = verb.decide(csr, verb.text, io.clock.now());
+    const decided = decision.decide(csr, decision.text, io.clock.now());
     if (!decided.ok) {
       throw new AppError("invalid", decided.error.message, {
         hint: "a decision cannot be taken back: delete the request and let the client ask again",

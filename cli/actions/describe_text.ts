@@ -1,6 +1,7 @@
 /** The page about one request, kubectl's layout first (kubectl `pkg/describe/describe.go`). */
-import { conditionsOf, conditionText } from "../../core/csr/phase.ts";
+import { conditionsOf, conditionText, findCondition, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest, verifyRequest } from "../../core/csr/request.ts";
+import { missingSignerAdvice, SIGNER_IS_LATE_MS } from "../../core/csr/unsigned.ts";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
@@ -151,7 +152,7 @@ function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
 
 function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
   const { certificate = "" } = csr.status;
-  if (certificate === "") return ["Certificate:\t<none>"];
+  if (certificate === "") return ["Certificate:\t<none>", ...unsignedLines(csr, now)];
   const leaf = findLeafCertificate(certificate);
   if (leaf === undefined) return ["Certificate:\tcannot be read"];
   return [
@@ -161,6 +162,16 @@ function certificateLines(csr: CertificateSigningRequest, now: Date): string[] {
     line`  Serial number:\t${leaf.serialNumber}`,
     line`  Validity:\t${validityText(leaf, now)}`,
   ];
+}
+
+/** Nothing for a moment after the approval, which a signer may take. */
+function unsignedLines(csr: CertificateSigningRequest, now: Date): string[] {
+  if (!isApproved(csr) || isFailed(csr)) return [];
+  const { lastTransitionTime, lastUpdateTime } = findCondition(csr, "Approved") ?? {};
+  const waitedMs = now.getTime() - Date.parse(lastTransitionTime ?? lastUpdateTime ?? "");
+  if (waitedMs < SIGNER_IS_LATE_MS) return [];
+  const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
+  return [line`  approved${since}, but no signer has issued it: ${missingSignerAdvice(csr.spec.signerName)}`];
 }
 
 function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {

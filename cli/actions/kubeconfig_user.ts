@@ -22,20 +22,16 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { line } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
-import { APPROVE, decideOne } from "./decide.ts";
+import { createApproval, decideOne } from "./decide.ts";
 import { checkServer } from "./kubeconfig_file.ts";
 import { createKubeconfigTarget } from "./kubeconfig_target.ts";
-import { type ApproveSubmitted, tellHowToGoOn, watchedRequest } from "./request.ts";
+import { type ApproveSubmitted, reportPending, watchedRequest } from "./request.ts";
 import { tellRights } from "./tell_rights.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
 /** The API's least life (`csr-api.md` §2.2). */
 const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
-const APPROVAL = {
-  reason: "TlsbootKubeconfigUser",
-  message: "This CSR was approved by tlsboot kubeconfig user.",
-};
 
 /** Runs `tlsboot kubeconfig user`. */
 export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -70,7 +66,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   const approve = settings.noApprove ? undefined : approveWith(connection, io);
   const outcome = await watchedRequest(request, io, signal, approve);
   if (outcome.kind === "pending") {
-    tellHowToGoOn(outcome.submitted.name, io);
+    reportPending(outcome, request.signerName, io);
     return EXIT.done;
   }
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept that nobody asked to keep");
@@ -130,7 +126,10 @@ async function clusterEntryOf(
 function approveWith({ api }: Connection, io: Io): ApproveSubmitted {
   return async ({ name, uid }, tell, signal) => {
     try {
-      await decideOne(api, name, { ...APPROVE, text: APPROVAL }, io, signal, uid);
+      const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {
+        reason: "TlsbootKubeconfigUser",
+      });
+      await decideOne(api, name, approval, io, signal, uid);
       tell("approved with your own rights");
     } catch (error) {
       if (!isAppError(error, "access_denied", "invalid")) throw error;

@@ -9,6 +9,7 @@ import {
   type RequestOutcome,
   RequestRefusedError,
 } from "../../client/request_certificate.ts";
+import { missingSignerAdvice } from "../../core/csr/unsigned.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
@@ -55,7 +56,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   );
   if (settings.output === undefined) io.stdout.write(escapeControls(describeOutcome(outcome, folder, io)));
   else await writeStructured(factsOf(outcome, folder, settings, io), settings.output, io);
-  if (outcome.kind === "pending") tellHowToGoOn(outcome.submitted.name, io);
+  if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
   return EXIT.done;
 }
 
@@ -92,11 +93,16 @@ export async function watchedRequest(
   }
 }
 
-/** What a person does about a request that was left pending. */
-export function tellHowToGoOn(csrName: string, io: Pick<Io, "stderr">): void {
-  io.stderr.write(line`approve it with: tlsboot approve ${csrName}
-then run the same command again to get the certificate
-`);
+/** Says what a request without a certificate waits for. */
+export function reportPending(
+  { submitted, isApproved }: RequestOutcome & { readonly kind: "pending" },
+  signerName: string,
+  io: Pick<Io, "stderr">,
+): void {
+  const next = isApproved
+    ? line`it is approved, but not signed yet: ${missingSignerAdvice(signerName)}`
+    : line`approve it with: tlsboot approve ${submitted.name}`;
+  io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
 }
 
 function checkSettings({ settings, origins }: Input<RequestFlags>): void {

@@ -8,7 +8,10 @@ export const approve = defineCommand({
   summary: "Approve certificate signing requests",
   description: `Approve certificate signing requests.
 
- The signer then issues what was asked for. A certificate may let its holder act as another identity: look at the request with tlsboot describe csr first. An approval cannot be taken back.`,
+ The signer then issues what was asked for. A certificate may let its holder act as another identity: look at the request with tlsboot describe csr first. An approval cannot be taken back.
+
+ The condition names who decided, and with what. When no signer has issued a certificate a second later, it says so on
+ stderr.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to approve", { variadic: true })],
   flags: DECIDE_FLAGS,

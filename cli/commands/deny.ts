@@ -8,7 +8,7 @@ export const deny = defineCommand({
   summary: "Deny certificate signing requests",
   description: `Deny certificate signing requests.
 
- No certificate is issued for a denied request. A denial cannot be taken back: the client has to ask again.`,
+ No certificate is issued for a denied request. A denial cannot be taken back: the client has to ask again. The condition names who decided, and with what.`,
   group: "Certificate Signing Request Commands",
   args: [argument("NAME", "The requests to deny", { variadic: true })],
   flags: DECIDE_FLAGS,

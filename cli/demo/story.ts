@@ -11,7 +11,7 @@ import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../core/ports.ts";
-import { APPROVE, decideOne } from "../actions/decide.ts";
+import { createApproval, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csr_names.ts";
 import { createTableApi, decodeTable } from "../actions/tables.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
@@ -204,7 +204,8 @@ class Story {
     const [firstName] = [...names].sort();
     narrator.command(`${this.#kubectl()} certificate approve ${firstName}`);
     if (this.#options.sabotage?.withoutApproval !== true) {
-      await decideOne(admin.api, firstName!, APPROVE, this.#options.io, this.#signal);
+      const approval = await createApproval(admin.api, "tlsboot demo", this.#signal);
+      await decideOne(admin.api, firstName!, approval, this.#options.io, this.#signal);
     }
     if (count > 1) await this.#grantRule(admin.api);
 

@@ -5,6 +5,7 @@
 import { conditionsOf, findCondition } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { formatTime, nameOf } from "../kube/meta.ts";
+import { printable } from "../printable.ts";
 import { err, ok, type Result } from "../result.ts";
 
 /** Reason and message of a decision. */
@@ -19,18 +20,6 @@ export interface DecisionRefusal {
   /** As kubectl says it: `certificate signing request "n1" is already Denied`. */
   readonly message: string;
 }
-
-/** What `kubectl certificate approve` writes. */
-export const KUBECTL_APPROVE: DecisionText = {
-  reason: "KubectlApprove",
-  message: "This CSR was approved by kubectl certificate approve.",
-};
-
-/** What `kubectl certificate deny` writes. */
-export const KUBECTL_DENY: DecisionText = {
-  reason: "KubectlDeny",
-  message: "This CSR was denied by kubectl certificate deny.",
-};
 
 /**
  * The CSR with a condition Approved appended; the very same object when it has one already. `now` becomes
@@ -51,6 +40,31 @@ export function withDenial(
   now?: Date,
 ): Result<CertificateSigningRequest, DecisionRefusal> {
   return withDecision(csr, "Denied", "Approved", text, now);
+}
+
+/** Who decided, and with what. */
+export interface Decider {
+  /** Such as `tlsboot approve`. */
+  readonly tool: string;
+  /** As the server authenticates the user; undefined where it does not say. */
+  readonly username: string | undefined;
+}
+
+/**
+ * The text that a command of tlsboot writes: it always names the user and the tool. It is the client's word; the server's
+ * own record is the audit log.
+ */
+export function decisionText(
+  verb: "approve" | "deny",
+  { tool, username }: Decider,
+  own: Partial<DecisionText> = {},
+): DecisionText {
+  const past = verb === "approve" ? "approved" : "denied";
+  const by = `${past}${username === undefined ? "" : ` by user "${printable(username)}"`} with ${tool}`;
+  return {
+    reason: own.reason ?? (verb === "approve" ? "TlsbootApprove" : "TlsbootDeny"),
+    message: own.message === undefined ? `This CSR was ${by}.` : `${own.message} (${by})`,
+  };
 }
 
 /** The CSR with one more condition of status `True`; conditions that exist are kept. */

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { KUBECTL_APPROVE, KUBECTL_DENY, withApproval, withDenial } from "./conditions.ts";
+import { decisionText, withApproval, withDenial } from "./conditions.ts";
+
+const KUBECTL_APPROVE = {
+  reason: "KubectlApprove",
+  message: "This CSR was approved by kubectl certificate approve.",
+};
+const KUBECTL_DENY = { reason: "KubectlDeny", message: "This CSR was denied by kubectl certificate deny." };
 
 const NOW = new Date("2026-01-01T10:00:00.500Z");
 
@@ -56,3 +62,26 @@ test("withApproval() and withDenial() refuse when the opposite stands", () => {
     error: { present: "Approved", message: 'certificate signing request "n1" is already Approved' },
   });
 });
+
+for (
+  const { verb, username, own, want } of [
+    {
+      verb: "approve",
+      username: "kubernetes-admin",
+      own: {},
+      want: ["TlsbootApprove", 'This CSR was approved by user "kubernetes-admin" with tlsboot x.'],
+    },
+    { verb: "deny", username: undefined, own: {}, want: ["TlsbootDeny", "This CSR was denied with tlsboot x."] },
+    {
+      verb: "deny",
+      username: "jane\u001b[2J",
+      own: { reason: "Why", message: "Because." },
+      want: ["Why", 'Because. (denied by user "jane\\u001b[2J" with tlsboot x)'],
+    },
+  ] as const
+) {
+  test(`decisionText() names who decided: ${want[1]}`, () => {
+    const { reason, message } = decisionText(verb, { tool: "tlsboot x", username }, own);
+    assert.deepEqual([reason, message], want);
+  });
+}

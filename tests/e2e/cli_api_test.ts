@@ -118,23 +118,29 @@ test("tlsboot get csr -w shows changes until it is interrupted", async () => {
   assert.equal(io.stderrText(), "tlsboot: interrupted\n");
 });
 
-test("tlsboot approve and deny answer as kubectl does and write its conditions", async () => {
+test("tlsboot approve and deny answer as kubectl does, record who decided, and say that no signer has signed", async () => {
   await submit({ name: "decide-1", signerName: "example.com/decide" });
   await submit({ name: "decide-2", signerName: "example.com/decide" });
-  const answer = (text: string) => ({
+  const answer = (text: string, stderr = "") => ({
     code: 0,
     stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
-    stderr: "",
+    stderr,
   });
+  const unsigned = "decide-1 is approved, but not signed yet. If it stays so, see that a signer for " +
+    '"example.com/decide" runs and has a CA: tlsboot signer --signer-name example.com/decide, ' +
+    "or the program that the name belongs to, signs for it\n";
   const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];
-  assert.deepEqual(await tlsboot(["approve", "decide-1"]), answer("decide-1 approved"));
+  assert.deepEqual(await tlsboot(["approve", "decide-1"]), answer("decide-1 approved", unsigned));
   const before = await tlsboot(version);
-  assert.deepEqual(await tlsboot(["approve", "decide-1", "--reason", "Again"]), answer("decide-1 already approved"));
+  assert.deepEqual(
+    await tlsboot(["approve", "decide-1", "--reason", "Again"]),
+    answer("decide-1 already approved", unsigned),
+  );
   assert.deepEqual(await tlsboot(version), before, "nothing was written");
   const template = "jsonpath={.status.conditions[*]['type','status','reason','message']}";
   assert.equal(
     (await tlsboot(["get", "csr", "decide-1", "-o", template])).stdout,
-    "Approved True KubectlApprove This CSR was approved by kubectl certificate approve.",
+    'Approved True TlsbootApprove This CSR was approved by user "kubernetes-admin" with tlsboot approve.',
   );
   const late = await tlsboot(["deny", "decide-1", "decide-2", "--reason", "Why", "--message", "Because."]);
   assert.deepEqual(late, {
@@ -146,7 +152,7 @@ test("tlsboot approve and deny answer as kubectl does and write its conditions",
   assert.deepEqual(await tlsboot(["deny", "decide-2"]), answer("decide-2 already denied"));
   assert.equal(
     (await tlsboot(["get", "csr", "decide-2", "-o", template])).stdout,
-    "Denied True Why Because.",
+    'Denied True Why Because. (denied by user "kubernetes-admin" with tlsboot deny)',
   );
 });
 

@@ -108,12 +108,35 @@ test("tlsboot request ends with 3 for a denial, a failure and a wait that is ove
   await tlsboot("deny", await ask(...denied), "--reason", "Policy", "--message", "Not you.");
   const no = await tlsboot(...denied);
   assert.equal(no.code, 3);
-  assert.match(no.stderr, /is denied, reason: Policy, message: Not you\.\ntlsboot: hint: .*tlsboot delete csr denied-/);
+  assert.match(
+    no.stderr,
+    /is denied, reason: Policy, message: Not you\. \(denied by user "kubernetes-admin" with tlsboot deny\)\ntlsboot: hint: .*tlsboot delete csr denied-/,
+  );
   assert.deepEqual(await readdir(folder.join("denied")), ["tls.key.new"]);
 
   const nobody = await tlsboot(...CLIENT, "--subject", "CN=nobody", "--out", "nobody", "--timeout", "100ms");
   assert.equal(nobody.code, 3);
   assert.match(nobody.stderr, /timed out waiting for the condition\ntlsboot: hint: approve it.*nobody-/);
+});
+
+test("tlsboot request and describe csr say that a request is approved and no signer issues it", async () => {
+  const line = ["request", "--signer-name", "example.org/none", "--subject", "CN=stuck", "--out", "stuck"];
+  const name = await ask(...line);
+  const approved = await tlsboot("approve", name);
+  assert.match(
+    approved.stderr,
+    /is approved, but not signed yet\. If it stays so, see that a signer for "example\.org\/none"/,
+  );
+  const late = await tlsboot(...line, "--timeout", "500ms");
+  assert.equal(late.code, 3);
+  assert.match(
+    late.stderr,
+    /timed out waiting for the condition: it is approved, but no signer for "example\.org\/none" has issued the certificate\ntlsboot: hint: see that a signer/,
+  );
+  assert.doesNotMatch(late.stderr, /hint: approve it/);
+  const pending = await tlsboot(...line, "--no-wait");
+  assert.match(pending.stderr, /\nit is approved, but not signed yet: see that a signer for "example\.org\/none" runs/);
+  assert.doesNotMatch(pending.stderr, /tlsboot approve/);
 });
 
 test("tlsboot request asks a signer of one's own for names of every kind, and tells what it refuses", async () => {

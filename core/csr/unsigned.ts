@@ -1,0 +1,28 @@
+/**
+ * What can be said of a request that is approved and has no certificate. The API does not list signers, so a client knows
+ * only that none has issued so far.
+ */
+import {
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
+import { shellWord } from "../shell_word.ts";
+
+/** The signers of `tlsboot up` and, by default, of kube-controller-manager. */
+const COMMON_SIGNERS: readonly string[] = [
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBELET_SERVING_SIGNER,
+];
+
+/** A signer answers within a moment; a request that has waited for longer seems to have none. */
+export const SIGNER_IS_LATE_MS = 10_000;
+
+/** What to do when a signer issues nothing. */
+export function missingSignerAdvice(signerName: string): string {
+  const start = COMMON_SIGNERS.includes(signerName)
+    ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"
+    : `tlsboot signer --signer-name ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;
+  return `see that a signer for "${signerName}" runs and has a CA: ${start}`;
+}
