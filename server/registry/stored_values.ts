@@ -3,6 +3,7 @@
  * written as JSON, by older releases or by hand, is read too.
  */
 import { decodeObject } from "../../core/kube/codec/decode.ts";
+import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
 import { parseJson } from "../../core/kube/codec/json_parser.ts";
 import { textOf } from "../../core/kube/codec/mod.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
@@ -51,7 +52,9 @@ export function kubeValues(resources: readonly StoredResource[]): StoredValues {
 }
 
 function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
-  if (value[0] === BRACE) return decodeObject(kind.schema, parseJson(textOf(value)).value).object;
+  if (value[0] === BRACE) {
+    return decodeObject(kind.schema, parseJson(textOf(value), ElementBudget.unlimited()).value).object;
+  }
   if (textOf(value.subarray(0, ENCRYPTED.length)) === ENCRYPTED) {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
@@ -59,5 +62,5 @@ function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
   if (envelope.kind !== kind.kind || envelope.apiVersion !== apiVersionOf(kind)) {
     throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${apiVersionOf(kind)} ${kind.kind}`);
   }
-  return decodeMessage(kind.schema, envelope.raw);
+  return decodeMessage(kind.schema, envelope.raw, ElementBudget.unlimited());
 }

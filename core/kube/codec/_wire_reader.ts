@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { textOf } from "./_utf8.ts";
 import { withinInt64 } from "./_int64.ts";
+import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 
 /** A varint. */
@@ -15,11 +16,14 @@ const END = "unexpected EOF";
 
 /** Reads one message from its first byte to its last. */
 export class WireReader {
+  /** What is left for the values of the whole document. */
+  readonly budget: ElementBudget;
   readonly #bytes: Uint8Array;
   #pos = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, budget: ElementBudget = new ElementBudget()) {
     this.#bytes = bytes;
+    this.budget = budget;
   }
 
   get hasMore(): boolean {
@@ -67,6 +71,11 @@ export class WireReader {
     const bytes = this.#bytes.subarray(this.#pos, end);
     this.#pos = end;
     return bytes;
+  }
+
+  /** Reads a message that is a field of this one. */
+  nested(): WireReader {
+    return new WireReader(this.bytes(), this.budget);
   }
 
   /** Text; each byte that is no UTF-8 is U+FFFD, as it is in the JSON that Go makes of it. */

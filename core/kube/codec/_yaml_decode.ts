@@ -4,7 +4,11 @@ import { finishWalk, type Walk } from "./_walk.ts";
 import { GoMap, type GoScalar, goSyntax, type GoValue } from "./_yaml_go_value.ts";
 import type { AliasNode, CollectionNode, ScalarNode, YamlNode } from "./_yaml_node.ts";
 import { resolveTagged } from "./_yaml_scalar.ts";
+import type { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
+
+/** A long text costs time wherever an alias repeats it. */
+const CHARS_PER_ELEMENT = 64;
 
 const MERGE_TAG = "tag:yaml.org,2002:merge";
 
@@ -14,8 +18,13 @@ export class ValueReader {
   readonly repeated: string[] = [];
   /** Aliases whose targets are being read. */
   readonly #expanding = new Set<AliasNode>();
+  readonly #budget: ElementBudget;
   #count = 1;
   #aliasCount = 0;
+
+  constructor(budget: ElementBudget) {
+    this.#budget = budget;
+  }
 
   /** Reads the root. Throws JsonSyntaxError. */
   read(root: YamlNode): GoValue {
@@ -23,7 +32,7 @@ export class ValueReader {
   }
 
   *#node(node: YamlNode): Walk<GoValue> {
-    this.#checkBudget();
+    this.#countNode(node.kind === "scalar" ? node.text.length : 0);
     switch (node.kind) {
       case "scalar":
         return scalarValue(node);
@@ -33,7 +42,7 @@ export class ValueReader {
         const items: GoValue[] = [];
         for (const child of node.children) {
           if (child.kind === "scalar") {
-            this.#checkBudget();
+            this.#countNode(child.text.length);
             items.push(scalarValue(child));
           } else items.push(yield this.#node(child));
         }
@@ -54,17 +63,23 @@ export class ValueReader {
     this.#expanding.add(node);
     let value: GoValue;
     if (into !== undefined && node.target.kind === "mapping") {
-      this.#checkBudget();
+      this.#countNode();
       value = yield this.#mapping(node.target, into);
     } else value = yield this.#node(node.target);
     this.#expanding.delete(node);
     return value;
   }
 
-  /** The larger the document, the smaller the share that aliases may make of it. */
-  #checkBudget(): void {
+  /**
+   * The larger the document, the smaller the share that aliases may make of it. What they repeat counts as if it stood
+   * there: its elements, and one for so much text.
+   */
+  #countNode(length = 0): void {
     this.#count++;
-    if (this.#expanding.size > 0) this.#aliasCount++;
+    if (this.#expanding.size > 0) {
+      this.#aliasCount++;
+      for (let left = length; left >= 0; left -= CHARS_PER_ELEMENT) this.#budget.add();
+    }
     if (this.#aliasCount <= 100 || this.#count <= 1_000) return;
     const large = Math.min(1, Math.max(0, (this.#count - 400_000) / 3_600_000));
     if (this.#aliasCount / this.#count > 0.99 - 0.89 * large) {
@@ -94,10 +109,10 @@ export class ValueReader {
     const sources = node.kind === "sequence" ? node.children.toReversed() : [node];
     for (const source of sources) {
       if (source.kind === "mapping") {
-        this.#checkBudget();
+        this.#countNode();
         yield this.#mapping(source, into);
       } else if (source.kind === "alias" && source.target.kind === "mapping") {
-        this.#checkBudget();
+        this.#countNode();
         yield this.#alias(source, into);
       } else throw new JsonSyntaxError("yaml: map merge requires map or sequence of maps as the value");
     }

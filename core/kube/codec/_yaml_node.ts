@@ -2,6 +2,7 @@
 import { JsonSyntaxError } from "./errors.ts";
 import { EventReader, type YamlEvent } from "./_yaml_events.ts";
 import type { YamlSource } from "./_yaml_source.ts";
+import type { ElementBudget } from "./element_budget.ts";
 
 /** Text with its tag. */
 export interface ScalarNode {
@@ -31,7 +32,7 @@ export interface AliasNode {
 export type YamlNode = ScalarNode | CollectionNode | AliasNode;
 
 /** The root of the first document; undefined when there is none. */
-export function readYamlTree(source: YamlSource): YamlNode | undefined {
+export function readYamlTree(source: YamlSource, budget: ElementBudget): YamlNode | undefined {
   const reader = new EventReader(source);
   const anchors = new Map<string, YamlNode>();
   const open: CollectionNode[] = [];
@@ -40,12 +41,14 @@ export function readYamlTree(source: YamlSource): YamlNode | undefined {
     if (event.kind === "end") node = open.pop();
     else {
       node = nodeOf(event, anchors);
+      const parent = open.at(-1);
+      parent?.children.push(node);
+      // Of a mapping every second child is a key.
+      if (parent?.kind === "sequence" || (parent !== undefined && parent.children.length % 2 === 0)) budget.add();
       if (node.kind === "sequence" || node.kind === "mapping") {
-        open.at(-1)?.children.push(node);
         open.push(node);
         continue;
       }
-      open.at(-1)?.children.push(node);
     }
     if (open.length > 0) continue;
     reader.finish();

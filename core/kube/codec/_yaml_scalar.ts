@@ -107,7 +107,12 @@ function parseFloat64(text: string): Resolved {
   return Number.isFinite(value) ? floatOf(value) : STRING;
 }
 
+/** Digits of the largest integer, in base 2, and its prefix. Go takes leading zeros beyond that; nobody writes them. */
+const MAX_INTEGER_LENGTH = 3 + 64;
+
 function parseInteger(text: string): bigint | undefined {
+  // Reading digits takes more than linear time.
+  if (text.length > MAX_INTEGER_LENGTH) return undefined;
   const match = INTEGER.exec(text);
   if (match === null) return parseSignedBinary(text);
   const [, sign, hex, binary, octal, decimal] = match;

@@ -60,6 +60,7 @@ function readPieces(bytes: Uint8Array, start: number, read: Read): YamlSource {
 const CONTROL = "control characters are not allowed";
 
 function isForbidden(code: number): boolean {
+  if (code >= 0x20 && code <= 0x7e) return false;
   return FORBIDDEN.test(String.fromCodePoint(code));
 }
 

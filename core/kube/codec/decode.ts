@@ -3,6 +3,7 @@
  * (sigs.k8s.io/json `decode.go`): names match by case, `null` means absent, unknown and repeated fields are collected.
  */
 import { Buffer } from "node:buffer";
+import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import {
   buildMessage,
@@ -38,8 +39,6 @@ export interface DecodedObject<T extends object = object> {
 }
 
 const MAX_STRICT_ERRORS = 100;
-/** Free-form JSON (`fieldsV1`) deeper than this could not be printed again by `JSON.stringify` on every runtime. */
-const MAX_FREE_DEPTH = 1_000;
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 
@@ -163,7 +162,8 @@ class Decoder {
       case "quantity":
         return canonicalQuantity(typeof value === "string" ? value : member.literal ?? JSON.stringify(value));
       case "json":
-        if (isDeeper(value, MAX_FREE_DEPTH)) throw new DecodeError("exceeded max depth");
+        // Free-form JSON (`fieldsV1`) that is deeper could not be printed again by `JSON.stringify` on every runtime.
+        if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
         return value;
       case "message":
         return this.#message(planOf(type.message()), value, goType, before);
@@ -317,13 +317,4 @@ function inOrder(map: Record<string, unknown>): Record<string, unknown> {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isDeeper(value: unknown, limit: number): boolean {
-  let level: unknown[] = [value];
-  for (let depth = 0; depth <= limit; depth++) {
-    level = level.flatMap((item) => (typeof item === "object" && item !== null ? Object.values(item) : []));
-    if (level.length === 0) return false;
-  }
-  return true;
 }

@@ -3,6 +3,7 @@
  * written in another form than an integer's, and its error texts are not Go's (sigs.k8s.io/json `scanner.go`).
  */
 import { escapedByte, textOf } from "./_utf8.ts";
+import { ElementBudget } from "./element_budget.ts";
 import { JsonSyntaxError } from "./errors.ts";
 import { goEscape } from "./go_quote.ts";
 import { isNumberLike, type JsonDocument, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
@@ -40,13 +41,17 @@ interface Frame {
   members: JsonMember[] | undefined;
 }
 
-/** Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's text. Nesting costs memory, never stack. */
-export function parseJson(source: string | Uint8Array): JsonDocument {
-  return new Parser(typeof source === "string" ? source : textOf(source)).parse();
+/**
+ * Parses JSON text, or its bytes; throws `JsonSyntaxError` with Go's text, StatusError 413 for too many values. Nesting
+ * costs memory, never stack.
+ */
+export function parseJson(source: string | Uint8Array, budget: ElementBudget = new ElementBudget()): JsonDocument {
+  return new Parser(typeof source === "string" ? source : textOf(source), budget).parse();
 }
 
 class Parser {
   readonly #text: string;
+  readonly #budget: ElementBudget;
   readonly #open: Frame[] = [];
   readonly #duplicates: string[] = [];
   readonly #members = new Map<object, readonly JsonMember[]>();
@@ -56,8 +61,9 @@ class Parser {
   #pathChars = 0;
   #root: unknown;
 
-  constructor(text: string) {
+  constructor(text: string, budget: ElementBudget) {
     this.#text = text;
+    this.#budget = budget;
   }
 
   parse(): JsonDocument {
@@ -111,6 +117,7 @@ class Parser {
         return false;
       }
       const char = this.#text[this.#pos];
+      this.#budget.add();
       this.#keep(frame, value);
       if (frame.list !== undefined) {
         frame.list.push(value);
@@ -156,6 +163,7 @@ class Parser {
     frame.key = key;
     if (Object.hasOwn(frame.object, key)) {
       frame.members ??= plainMembers(frame);
+      this.#budget.addRepeat();
       this.#recordDuplicate();
     } else if (isNumberLike(key)) frame.members ??= plainMembers(frame);
   }

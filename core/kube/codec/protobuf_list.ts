@@ -3,6 +3,7 @@ import type { ListMeta } from "../meta.ts";
 import { listSchemaOf } from "../kinds/list.ts";
 import { listMetaSchema } from "../kinds/meta_v1.ts";
 import { apiVersionOf, type Kind } from "../schema.ts";
+import { ElementBudget } from "./element_budget.ts";
 import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
 import { encodeField } from "./protobuf_write.ts";
@@ -35,6 +36,6 @@ export function encodeListOfItems(
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */
 export function decodeList(kind: Kind, raw: Uint8Array): DecodedList {
-  const { metadata, items } = decodeMessage(listSchemaOf(kind), raw);
+  const { metadata, items } = decodeMessage(listSchemaOf(kind), raw, ElementBudget.unlimited());
   return { metadata: metadata as ListMeta, items: (items ?? []) as Record<string, unknown>[] };
 }

@@ -2,11 +2,13 @@
  * Reads messages into canonical objects as gogo's generated code does: lean encoders that leave zero values out are
  * fine, unknown fields are skipped, a message that comes twice is one.
  */
+import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "./_order.ts";
 import { buildMessage, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
 import { BYTES, VARINT, WireReader } from "./_wire_reader.ts";
 import { encodeBase64 } from "./base64.ts";
+import type { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
 import { setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
@@ -14,23 +16,24 @@ import { type Instant, printMicroTime, printTime, ZERO_SECONDS } from "./time.ts
 
 /**
  * Decodes bytes without envelope into a canonical object. Throws `DecodeError` with gogo's text for bytes that are cut
- * short or malformed, and with our own for what JSON cannot say.
+ * short or malformed, and with our own for what JSON cannot say; StatusError 413 for too many values.
  */
 export function decodeMessage<T extends object>(
   schema: MessageSchema<T>,
   bytes: Uint8Array,
+  budget?: ElementBudget,
 ): T & Record<string, unknown> {
   // It has the fields of its schema, whose type this is.
-  return readMessage(planOf(schema), bytes, undefined) as T & Record<string, unknown>;
+  return readMessage(planOf(schema), new WireReader(bytes, budget), undefined) as T & Record<string, unknown>;
 }
 
-function readMessage(plan: MessagePlan, bytes: Uint8Array, before: unknown): Record<string, unknown> {
+function readMessage(plan: MessagePlan, reader: WireReader, before: unknown): Record<string, unknown> {
   const slots: unknown[] = new Array(plan.fields.length);
   if (before !== undefined) {
+    reader.budget.addRepeat();
     const known = before as Readonly<Record<string, unknown>>;
     for (const field of plan.fields) slots[field.index] = known[field.name];
   }
-  const reader = new WireReader(bytes);
   while (reader.hasMore) {
     const { number, wireType } = reader.tag(plan.structName);
     const field = plan.byNumber.get(number);
@@ -96,31 +99,31 @@ function readField(reader: WireReader, type: FieldType, before: unknown): unknow
     case "list":
       return readListItem(reader, type, before);
     case "map":
-      return readMapEntry(type.of, reader.bytes(), before);
+      return readMapEntry(type.of, reader.nested(), before);
     default:
-      return readBody(type, reader.bytes(), before);
+      reader.budget.add();
+      return readBody(type, reader.nested(), before);
   }
 }
 
-function readBody(type: FieldType, bytes: Uint8Array, before: unknown): unknown {
+function readBody(type: FieldType, reader: WireReader, before: unknown): unknown {
   switch (type.kind) {
     case "message":
-      return readMessage(planOf(type.message()), bytes, before);
+      return readMessage(planOf(type.message()), reader, before);
     case "time":
-      return printTime({ seconds: readInstant(bytes).seconds, nanos: 0 });
+      return printTime({ seconds: readInstant(reader).seconds, nanos: 0 });
     case "microTime":
-      return printMicroTime(readInstant(bytes));
+      return printMicroTime(readInstant(reader));
     case "json":
-      return parseFree(readFirst(bytes));
+      return parseFree(readFirst(reader));
     default:
-      return canonicalQuantity(readFirst(bytes) || "0");
+      return canonicalQuantity(readFirst(reader) || "0");
   }
 }
 
-function readInstant(bytes: Uint8Array): Instant {
-  if (bytes.length === 0) return { seconds: ZERO_SECONDS, nanos: 0 };
+function readInstant(reader: WireReader): Instant {
+  if (!reader.hasMore) return { seconds: ZERO_SECONDS, nanos: 0 };
   const instant = { seconds: 0, nanos: 0 };
-  const reader = new WireReader(bytes);
   while (reader.hasMore) {
     const { number, wireType } = reader.tag("Timestamp");
     if (number === 1 || number === 2) {
@@ -138,9 +141,8 @@ function readInstant(bytes: Uint8Array): Instant {
 }
 
 /** The text in field 1 of a message that has no other. */
-function readFirst(bytes: Uint8Array): string {
+function readFirst(reader: WireReader): string {
   let text = "";
-  const reader = new WireReader(bytes);
   while (reader.hasMore) {
     const { number, wireType } = reader.tag("Quantity");
     if (number === 1 && wireType === BYTES) text = reader.text();
@@ -151,38 +153,42 @@ function readFirst(bytes: Uint8Array): string {
 
 function parseFree(text: string): unknown {
   if (text === "") return null;
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new DecodeError("proto: raw field does not hold JSON", error);
   }
+  if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
+  return value;
 }
 
 function readListItem(reader: WireReader, type: FieldType & { kind: "list" }, before: unknown): unknown {
   const items: unknown[] = Array.isArray(before) ? before : [];
-  if (type.wrapped === true) readWrapped(type.of, reader.bytes(), items);
+  reader.budget.add();
+  if (type.wrapped === true) readWrapped(type.of, reader.nested(), items);
   else items.push(readField(reader, type.of, undefined));
   return items;
 }
 
-function readWrapped(of: FieldType, bytes: Uint8Array, items: unknown[]): void {
-  const reader = new WireReader(bytes);
+function readWrapped(of: FieldType, reader: WireReader, items: unknown[]): void {
   while (reader.hasMore) {
     const { number, wireType } = reader.tag("Items");
     if (number === 1) {
       assertWireType(of, wireType, "items");
+      reader.budget.add();
       items.push(readField(reader, of, undefined));
     } else reader.skip(wireType);
   }
 }
 
 /** Upstream looks at no wire type here: key and value are read as what they must be. */
-function readMapEntry(of: FieldType, bytes: Uint8Array, before: unknown): unknown {
+function readMapEntry(of: FieldType, reader: WireReader, before: unknown): unknown {
+  reader.budget.add();
   const map = (before ?? {}) as Record<string, unknown>;
   const valueType: FieldType = of.kind === "list" ? { ...of, wrapped: true } : of;
   let key = "";
   let value: unknown;
-  const reader = new WireReader(bytes);
   while (reader.hasMore) {
     const { number, wireType } = reader.entryTag();
     if (number === 1) key = reader.text();

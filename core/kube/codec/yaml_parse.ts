@@ -6,17 +6,19 @@ import { ValueReader } from "./_yaml_decode.ts";
 import { JsonWriter } from "./_yaml_json.ts";
 import { readYamlTree } from "./_yaml_node.ts";
 import { readYamlSource } from "./_yaml_source.ts";
+import { ElementBudget } from "./element_budget.ts";
 import type { JsonDocument } from "./json_document.ts";
 
 /**
  * Parses YAML text, or bytes in UTF-8 or UTF-16; throws `JsonSyntaxError` with the library's text. Repeated keys stand
  * in `strictErrors`, in Go's words. Members come sorted, as in the JSON that Kubernetes makes of YAML before it looks at
- * it; should that JSON be nested too deeply, the `DecodeError` is the one of reading it.
+ * it; should that JSON be nested too deeply, the `DecodeError` is the one of reading it. StatusError 413 for too many values.
  */
 export function parseYaml(source: string | Uint8Array): JsonDocument {
-  const tree = readYamlTree(readYamlSource(source));
+  const budget = new ElementBudget();
+  const tree = readYamlTree(readYamlSource(source), budget);
   if (tree === undefined) return { value: null, duplicates: [] };
-  const reader = new ValueReader();
+  const reader = new ValueReader(budget);
   const value = reader.read(tree);
   const writer = new JsonWriter();
   return {
