@@ -7,14 +7,22 @@ import type { FilePort } from "./files.ts";
 
 /** Reads them; what the system does not tell is left out. */
 export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
-  const [resolved, ipv4Routes, ipv6Routes] = await Promise.all([
+  const [resolved, interfaces] = await Promise.all([
     lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),
+    readInterfaces(files),
+  ]);
+  return { hostname: nodeName, resolved: resolved.map(({ address }) => address), ...interfaces };
+}
+
+/** The interfaces that are up, and those of the default routes. */
+export async function readInterfaces(
+  files: Pick<FilePort, "readText">,
+): Promise<Pick<HostFacts, "interfaces" | "defaultInterfaces">> {
+  const [ipv4Routes, ipv6Routes] = await Promise.all([
     readTable("/proc/net/route", files),
     readTable("/proc/net/ipv6_route", files),
   ]);
   return {
-    hostname: nodeName,
-    resolved: resolved.map(({ address }) => address),
     interfaces: Object.entries(networkInterfaces()).map(([name, entries = []]) => ({
       name,
       addresses: entries.map(({ address }) => address),

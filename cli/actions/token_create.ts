@@ -1,6 +1,6 @@
 /** Makes a bootstrap token: at the API server, or as a manifest. */
 import type { Api } from "../../client/api.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { joinCommands, type JoinTarget, joinTargetOf } from "../../core/bootstrap/join_command.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
@@ -63,6 +63,13 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   if (target === undefined) {
     io.stdout.write(`${formatBootstrapToken(token)}\n`);
     return EXIT.done;
+  }
+  if (isLoopbackServer(target.server)) {
+    warn(
+      `${target.server} is an address of this machine alone: no other machine can join with these commands. To let ` +
+        "others in, start the server with --bind-address 0.0.0.0 or with --advertise-address",
+      io,
+    );
   }
   const { tlsboot, kubeadm } = joinCommands(target, token);
   io.stdout.write(`${tlsboot}\n${kubeadm}\n`);

@@ -1,4 +1,5 @@
 /** Runs server, signer, approver and cleaners until they are stopped. */
+import { isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { createFilePort } from "../../client/files.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
@@ -141,7 +142,7 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
   tlsboot approver explain NAME${dataDir} ${policyFlags(settings)}`;
-  const open = settings.bindAddress === "127.0.0.1"
+  const open = isLoopbackServer(site.url)
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";
   return `tlsboot is up at ${site.url}

@@ -17,7 +17,7 @@ export const serve = defineCommand({
     { comment: "Serve on loopback", command: "tlsboot serve" },
     {
       comment: "Serve to the network with static tokens",
-      command: "tlsboot serve --bind-address 0.0.0.0 --tls-san boot.example.com --token-auth-file tokens.csv",
+      command: "tlsboot serve --bind-address 0.0.0.0 --advertise-address boot.example.com --token-auth-file tokens.csv",
     },
   ],
   exitCodes: { 0: "stopped by SIGINT or SIGTERM" },

@@ -20,13 +20,13 @@ export const SERVER_FLAGS = {
   bindAddress: hostFlag({
     default: "127.0.0.1",
     placeholder: "IP",
-    summary: "Address to listen on; 0.0.0.0 opens the server to the network.",
+    summary: "Address to listen on; 0.0.0.0, and :: with IPv6, open the server to the network.",
   }),
   securePort: integerFlag({ default: 6443, min: 0, max: 65_535, summary: "Port to listen on; 0 takes a free one." }),
   advertiseAddress: hostFlag({
     summary:
-      "Address or name that kubeconfigs give for the server. Without it, the bind address, or 127.0.0.1 when that " +
-      "is 0.0.0.0.",
+      "Address or name that kubeconfigs give for the server. Without it, the bind address; when that is 0.0.0.0 or ::, " +
+      "the address of the interface with the default route.",
   }),
   tlsSan: hostListFlag({ summary: "Further names and addresses of the serving certificate." }),
   tlsCertFile: fileFlag({ summary: "Serving certificate of your own, PEM, leaf first; with --tls-private-key-file." }),

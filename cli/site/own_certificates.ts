@@ -36,9 +36,9 @@ const ADMIN_NAME = "kubernetes-admin";
 const CLUSTER_NAME = "tlsboot";
 const SERVING_USAGES = ["digital signature", "server auth"];
 
-/** Which names the serving certificate has: design section 2. */
+/** The names of the serving certificate: this machine's own, and those that clients are given. */
 export function servingNamesOf(
-  addresses: { readonly bind: string; readonly advertise: string | undefined; readonly extra: readonly string[] },
+  addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
 ): ServingNames {
   const hosts = [
     "localhost",
@@ -46,7 +46,7 @@ export function servingNamesOf(
     "::1",
     hostname(),
     addresses.bind,
-    addresses.advertise ?? "",
+    addresses.advertise,
     ...addresses.extra,
   ];
   return planServingNames(hosts, (host) => isIP(host) !== 0);

@@ -5,6 +5,7 @@
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../../core/bootstrap/node_addresses.ts";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
@@ -13,6 +14,7 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { planPermittedNames } from "../../core/serving/permitted_names.ts";
 import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
+import { readInterfaces } from "../../client/host_addresses.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
@@ -120,7 +122,8 @@ export async function startSite(
   await assertPlace(dir, settings, "serve", deps.files);
   await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
-  const names = ownServing === undefined ? servableNames(settings, authorities.serving, deps) : NO_NAMES;
+  const host = await findHost(settings, deps);
+  const names = ownServing === undefined ? servableNames(settings, host, authorities.serving, deps) : NO_NAMES;
   const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
   const clientCas = await readCas();
   const metrics = createSiteMetrics(deps.clock);
@@ -154,7 +157,7 @@ export async function startSite(
     }, { ...deps, storage }),
   );
   if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
-  const url = `https://${hostOf(settings.advertiseAddress ?? settings.bindAddress)}:${server.port}`;
+  const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
   const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
   tellExpiry(metrics.expiry, authorities, serving);
   const renew = createRenewal(
@@ -274,13 +277,16 @@ function endOf({ serving, clientCas }: SiteAuthorities): Date {
 }
 
 /** The names of the serving certificate; those that the CA may not certify are left out, but for the one of kubeconfigs. */
-function servableNames(settings: Settings<ServerFlags>, serving: Authority, deps: SiteDeps): ServingNames {
-  const { bindAddress: bind, advertiseAddress: advertise, tlsSan: extra } = settings;
-  const { names, refused } = planPermittedNames(servingNamesOf({ bind, advertise, extra }), [
+function servableNames(
+  { bindAddress: bind, tlsSan: extra }: Settings<ServerFlags>,
+  host: string,
+  serving: Authority,
+  deps: SiteDeps,
+): ServingNames {
+  const { names, refused } = planPermittedNames(servingNamesOf({ bind, advertise: host, extra }), [
     serving.certificate,
     ...serving.issuers,
   ]);
-  const host = hostNameOf(advertise ?? bind);
   const fault = refused.get(host.toLowerCase());
   if (fault !== undefined) {
     throw new AppError("config_invalid", `cannot serve as "${host}": the CA's name constraints forbid it: ${fault}`, {
@@ -331,12 +337,22 @@ async function readTokenFile(settings: Settings<ServerFlags>, deps: SiteDeps): P
   return parsed.value;
 }
 
-/** A URL that a client can call: an unspecified address means this machine. */
-function hostOf(address: string): string {
-  const name = hostNameOf(address);
-  return isIPv6(name) ? `[${name}]` : name;
-}
-
-function hostNameOf(address: string): string {
-  return address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
+/** The name of the server in kubeconfigs; one that nobody has chosen is warned of. */
+async function findHost(
+  { bindAddress, advertiseAddress }: Settings<ServerFlags>,
+  { files, logger }: SiteDeps,
+): Promise<string> {
+  const { host, others } = chooseAdvertisedHost(bindAddress, advertiseAddress, await readInterfaces(files));
+  if (others === undefined) return host;
+  if (host === LOOPBACK) {
+    logger.warn("this host has no address that other machines can call; name one with --advertise-address", {
+      address: host,
+    });
+  } else {
+    logger.warn("kubeconfigs and join commands name this host's address; choose another with --advertise-address", {
+      address: host,
+      others,
+    });
+  }
+  return host;
 }

@@ -58,7 +58,7 @@ export function planClusterInfo(
     return { kind: "none" };
   }
   if (isShared && namesOtherCa(existing, cluster.caPem)) return { kind: "otherCa" };
-  if (published?.certificateAuthorityData === cluster.caPem && (isShared || !isLoopback(published.server))) {
+  if (published?.certificateAuthorityData === cluster.caPem && (isShared || !isLoopbackServer(published.server))) {
     return { kind: "foreign", server: published.server };
   }
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
@@ -98,7 +98,8 @@ export function clusterInfoReaders(): { readonly role: Role; readonly roleBindin
   };
 }
 
-function isLoopback(server: string): boolean {
+/** Whether a server's URL names the machine that reads it, which may be any: `localhost` or a loopback address. */
+export function isLoopbackServer(server: string): boolean {
   const host = URL.canParse(server) ? new URL(server).hostname : "";
   return host === "localhost" || host === "[::1]" || /^127\./.test(host);
 }

@@ -51,6 +51,47 @@ export function chooseNodeIp(facts: HostFacts): string | undefined {
   );
 }
 
+/** What clients are told of a server on a host without any other address. */
+export const LOOPBACK = "127.0.0.1";
+
+/** How clients are told to call a server. */
+export interface AdvertisedHost {
+  /** Address or host name, without brackets. */
+  readonly host: string;
+  /** The host's other addresses that would do; undefined unless the host was chosen here. */
+  readonly others?: readonly string[];
+}
+
+/**
+ * The name that clients are given for a server that listens on `bind`: the advertised one, else the bound one. A server
+ * that listens on every address takes the address of the interface with the default route, as kube-apiserver does
+ * (`ResolveBindAddress` of apimachinery `util/net`): of the family that it listens on, IPv6 first for `::`, which
+ * takes IPv4 connections too. On a host without any such address it is 127.0.0.1, which no other machine can call.
+ */
+export function chooseAdvertisedHost(
+  bind: string,
+  advertise: string | undefined,
+  facts: Pick<HostFacts, "interfaces" | "defaultInterfaces">,
+): AdvertisedHost {
+  if (advertise !== undefined) return { host: advertise };
+  if (!isUnspecified(bind)) return { host: bind };
+  const isOnDefaultRoute = ({ name }: HostInterface): boolean => facts.defaultInterfaces.includes(name);
+  const interfaces = [
+    ...facts.interfaces.filter(isOnDefaultRoute),
+    ...facts.interfaces.filter((item) => !isOnDefaultRoute(item)),
+  ];
+  const addresses = interfaces.flatMap((item) => fit(item.addresses));
+  const ipv4 = addresses.filter((address) => !address.includes(":"));
+  const ipv6 = addresses.filter((address) => address.includes(":"));
+  const [host = LOOPBACK, ...others] = canonicalIp(bind) === "::" ? [...ipv6, ...ipv4] : ipv4;
+  return { host, others };
+}
+
+/** Whether an address stands for all of a host's: `0.0.0.0` and `::`, however they are written. */
+export function isUnspecified(address: string): boolean {
+  return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
+}
+
 /** The host's name and its address, or what was given instead; sorted and without repetition, as kubelet asks. */
 export function servingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },

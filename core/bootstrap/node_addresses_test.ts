@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { chooseNodeIp, type HostFacts, parseDefaultInterfaces, servingNames } from "./node_addresses.ts";
+import {
+  type AdvertisedHost,
+  chooseAdvertisedHost,
+  chooseNodeIp,
+  type HostFacts,
+  parseDefaultInterfaces,
+  servingNames,
+} from "./node_addresses.ts";
 
 const HOST: HostFacts = {
   hostname: "n1",
@@ -41,6 +48,48 @@ for (
   ]
 ) {
   test(`chooseNodeIp() takes ${name}`, () => assert.equal(chooseNodeIp({ ...HOST, ...edit }), want));
+}
+
+for (
+  const { name, bind, advertise, edit, want } of [
+    { name: "the advertised name", bind: "0.0.0.0", advertise: "boot.example.com", want: { host: "boot.example.com" } },
+    { name: "the bound address", bind: "10.0.0.9", want: { host: "10.0.0.9" } },
+    { name: "loopback where it listens there alone", bind: "::1", want: { host: "::1" } },
+    {
+      name: "the IPv4 address of the default route for 0.0.0.0",
+      bind: "0.0.0.0",
+      edit: { interfaces: [...HOST.interfaces].reverse() },
+      want: { host: "10.0.0.5", others: ["172.17.0.1"] },
+    },
+    { name: "the IPv6 address for ::", bind: "::", want: { host: "2001:db8::5", others: ["10.0.0.5", "172.17.0.1"] } },
+    {
+      name: "the same for :: in full",
+      bind: "0:0:0:0:0:0:0:0",
+      want: { host: "2001:db8::5", others: ["10.0.0.5", "172.17.0.1"] },
+    },
+    {
+      name: "IPv4 for :: on a host without IPv6",
+      bind: "::",
+      edit: { interfaces: [{ name: "eth0", addresses: ["fe80::1", "10.0.0.5"] }] },
+      want: { host: "10.0.0.5", others: [] },
+    },
+    {
+      name: "127.0.0.1 where 0.0.0.0 takes no IPv6 and there is nothing else",
+      bind: "0.0.0.0",
+      edit: { interfaces: [{ name: "eth0", addresses: ["fe80::1", "2001:db8::5"] }] },
+      want: { host: "127.0.0.1", others: [] },
+    },
+    {
+      name: "the first that fits without a default route",
+      bind: "0.0.0.0",
+      edit: { defaultInterfaces: [] },
+      want: { host: "10.0.0.5", others: ["172.17.0.1"] },
+    },
+  ] as readonly { name: string; bind: string; advertise?: string; edit?: Partial<HostFacts>; want: AdvertisedHost }[]
+) {
+  test(`chooseAdvertisedHost() takes ${name}`, () => {
+    assert.deepEqual(chooseAdvertisedHost(bind, advertise, { ...HOST, ...edit }), want);
+  });
 }
 
 const NONE = { dnsNames: [], ipAddresses: [] };

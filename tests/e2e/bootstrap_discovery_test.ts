@@ -26,6 +26,10 @@ async function join(folder: TempFolder, site: SiteProcess): Promise<Join> {
     ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", site.data],
   ]);
   assert.equal(code, 0, stderr);
+  assert.match(
+    stderr,
+    /warning: https:\/\/127\.0\.0\.1:\d+ is an address of this machine alone: no other machine can join/,
+  );
   const [line = "", kubeadm = ""] = stdout.split("\n");
   const [, token = "", hash = ""] = /--token (\S+) --ca-cert-hash (\S+) --kubeconfig /.exec(line) ?? [];
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
