@@ -31,6 +31,7 @@ const UNIT = [
   "tests/security/*_test.ts",
   // How answers are read, cut down and compared needs no Kubernetes.
   "tests/interop/comparison/*_test.ts",
+  "tests/interop/differential/*_test.ts",
 ];
 
 /** The files of each suite. */

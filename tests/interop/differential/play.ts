@@ -83,6 +83,16 @@ export class Stage {
     return { compared: scene.exchanges.length, findings };
   }
 
+  /** Those of the findings that show again when their scenes are played alone: the others were chance. */
+  async confirm(findings: readonly Finding[]): Promise<readonly Finding[]> {
+    const again: Finding[] = [];
+    for (const finding of findings) {
+      const { findings: seen } = await this.play(finding.scene);
+      if (seen.some(({ at }) => at === finding.at)) again.push(finding);
+    }
+    return again;
+  }
+
   async #compare(
     sessions: Awaited<ReturnType<typeof openSessions>>,
     file: CorpusFile,

@@ -83,17 +83,21 @@ export function formatCorpusFile(scene: Scene, name: string, title: string): str
 /** The exchanges of a scene as entries of the corpus. */
 export function formatEntries({ setup, exchanges }: Scene, name: string): string {
   const kept = new Set<string>();
-  const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "-ns")));
-  return [...used, ...exchanges].map((exchange, index) => {
-    const entry = entryOf(exchange, `${name} ${index + 1}`, kept);
-    for (const key of Object.keys(exchange.keep)) kept.add(key);
+  const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "${scene}-ns")));
+  return [...used, ...exchanges].map((exchange, index, all) => {
+    // What no later exchange asks for need not be kept.
+    const keep = Object.fromEntries(
+      Object.entries(exchange.keep).filter(([key]) => all.slice(index + 1).some((one) => mentions(one, `\${${key}}`))),
+    );
+    const entry = entryOf({ ...exchange, keep }, `${name} ${index + 1}`, kept);
+    for (const key of Object.keys(keep)) kept.add(key);
     const text = stringify([entry], { lineWidth: 0 }).replaceAll("${scene}", name);
     return text.replace(/^(?=.)/gm, "  ");
   }).join("");
 }
 
 function mentions(exchange: Exchange, text: string): boolean {
-  return JSON.stringify(exchange).includes(`\${scene}${text}`);
+  return JSON.stringify(exchange).includes(text);
 }
 
 /** Values of what no exchange before has kept. */

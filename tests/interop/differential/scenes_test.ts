@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseCorpusFile } from "../comparison/corpus.ts";
+import { SERVED_KINDS } from "../comparison/served_kinds.ts";
+import { formatCorpusFile } from "./report.ts";
+import { createScene } from "./scenes.ts";
+
+const scenes = Array.from({ length: 300 }, (_, index) => createScene(1, index));
+
+test("createScene() makes the same scene for the same seed and number, and others for others", () => {
+  for (const scene of scenes) assert.deepEqual(createScene(scene.seed, scene.index), scene);
+  assert.equal(new Set(scenes.map(({ exchanges }) => JSON.stringify(exchanges))).size, scenes.length);
+  assert.notDeepEqual(createScene(2, 0).exchanges, createScene(1, 0).exchanges);
+});
+
+test("createScene() reaches every kind, method, patch type and form of a body", () => {
+  const exchanges = scenes.flatMap((scene) => scene.exchanges);
+  for (const { kind, subresources } of SERVED_KINDS) {
+    const of = exchanges.filter(({ send }) => send.includes(`/${kind.plural}`));
+    assert.ok(of.length > 20, `${kind.plural}: ${of.length}`);
+    for (const { name } of subresources) assert.ok(of.some(({ send }) => send.includes(`/${name}`)), name);
+  }
+  const methods = new Set(exchanges.map(({ send }) => send.split(" ")[0]));
+  for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]) assert.ok(methods.has(method), method);
+  const patches = new Set(
+    exchanges.map(({ headers }) => String(headers["Content-Type"]).match(/^application\/(.*patch)\+/)?.[1]),
+  );
+  assert.deepEqual(new Set(["json-patch", "merge-patch", "strategic-merge-patch", "apply-patch", undefined]), patches);
+  const forms = new Set(exchanges.map(({ body }) => body?.form));
+  for (const form of ["json", "yaml", "protobuf", "text", undefined]) assert.ok(forms.has(form as "json"), form);
+});
+
+test("createScene() never lists or deletes what belongs to other scenes", () => {
+  for (const { exchanges, index } of scenes) {
+    for (const { send } of exchanges) {
+      const isCollection =
+        /^(GET|HEAD|DELETE) \S*\/v1\/(certificatesigningrequests|clusterroles|clusterrolebindings|nodes|csinodes|namespaces)(\?|$)/
+          .test(send);
+      if (isCollection) assert.match(send, /labelSelector=/, `scene ${index}: ${send}`);
+    }
+  }
+});
+
+test("formatCorpusFile() writes what the corpus reads", () => {
+  for (const scene of scenes.slice(0, 50)) {
+    const text = formatCorpusFile(scene, "found", "Found by chance");
+    const { exchanges } = parseCorpusFile("found", text);
+    assert.ok(exchanges.length >= scene.exchanges.length);
+    assert.ok(!text.includes("${scene}"), text);
+  }
+});

@@ -1,0 +1,76 @@
+/**
+ * Random exchanges go to a real kube-apiserver 1.37 and to `tlsboot serve`; the answers must be the same. How they are
+ * made and made smaller is in `differential/`; `deno task differential` does the same by hand.
+ */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { startPair } from "./comparison/sides.ts";
+import { type Finding, Stage } from "./differential/play.ts";
+import { agreementOf, formatDifferences, formatEntries, groupFindings, signatureOf } from "./differential/report.ts";
+import { seedOfDay } from "./differential/seeds.ts";
+import { shrink } from "./differential/shrink.ts";
+
+/** Seeds whose exchanges are answered alike, all of them. */
+const FIXED_SEEDS = [1, 2];
+/** How many exchanges of each seed are sent. */
+const EXCHANGES = 1_500;
+/** The part of the exchanges of a new seed, in percent, that is answered alike. */
+const AIM = 99.8;
+/** How many groups of differences are made smaller for the report; each takes a few seconds. */
+const SHOWN = 5;
+
+const startedAt = new Date();
+
+interface Outcome {
+  /** Of a hundred exchanges. */
+  readonly agreement: number;
+  readonly report: string;
+}
+
+let playing: Promise<ReadonlyMap<number, Outcome>> | undefined;
+
+/** One pair of servers plays all seeds. */
+function played(): Promise<ReadonlyMap<number, Outcome>> {
+  playing ??= (async () => {
+    await using pair = await startPair();
+    const stage = await Stage.open(pair, startedAt);
+    const outcomes = new Map<number, Outcome>();
+    for (const seed of [...FIXED_SEEDS, seedOfDay(startedAt)]) {
+      const { compared, findings } = await stage.playMany(seed, EXCHANGES);
+      const again = await stage.confirm(findings);
+      const agreement = agreementOf({ compared, findings: again });
+      outcomes.set(seed, {
+        agreement,
+        report: `seed ${seed}: ${agreement.toFixed(2)} %\n${await describe(stage, again)}`,
+      });
+    }
+    return outcomes;
+  })();
+  return playing;
+}
+
+for (const seed of FIXED_SEEDS) {
+  test(`differential: every exchange of seed ${seed} is answered as kube-apiserver answers it`, async () => {
+    const { agreement, report } = (await played()).get(seed)!;
+    assert.equal(agreement, 100, report);
+  });
+}
+
+test(`differential: of the day's exchanges ${AIM} % are answered as kube-apiserver answers them`, async () => {
+  const { agreement, report } = (await played()).get(seedOfDay(startedAt))!;
+  process.stdout.write(`${report}\n`);
+  assert.ok(agreement >= AIM, report);
+});
+
+/** What a person needs: the groups, and for the largest the entries of the corpus that show them. */
+async function describe(stage: Stage, findings: readonly Finding[]): Promise<string> {
+  const groups = groupFindings(findings, signatureOf);
+  const lines = groups.map(({ signature, findings }) => `${findings.length} × ${signature}`);
+  for (const { findings: [first] } of groups.slice(0, SHOWN)) {
+    if (first === undefined) continue;
+    const smallest = await shrink(stage, first) ?? first;
+    lines.push("", formatDifferences(smallest), "", formatEntries(smallest.scene, "differential"));
+  }
+  return lines.join("\n");
+}
