@@ -30,7 +30,8 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Con
   const files = createFilePort();
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
     throw new AppError("kubeconfig_invalid", `cannot read kubeconfig "${path}": no such file`, {
-      hint: "name one with --kubeconfig or TLSBOOT_KUBECONFIG, or the folder of a running server with --data-dir",
+      hint: "name one with --kubeconfig or TLSBOOT_KUBECONFIG, or the folder of a running server with --data-dir" +
+        describeIgnoredKubeconfig(io.env),
     });
   }
   const cluster = await readCluster(path, files);
@@ -42,6 +43,11 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Con
     cluster,
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
+}
+
+/** The end of a hint for someone whose kubectl reads `KUBECONFIG`; empty where it is not set. */
+export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
+  return KUBECONFIG === "" ? "" : "; KUBECONFIG is set, but tlsboot does not read it";
 }
 
 /** A transport whose answers come in another form: the Accept header is replaced. */

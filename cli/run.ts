@@ -9,10 +9,11 @@ import { environmentName, type FlagSet } from "./framework/flags.ts";
 import { GLOBAL_FLAGS } from "./framework/globals.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
 import { reportError } from "./framework/report.ts";
-import { describeSettings, resolveSettings, type Sources } from "./framework/settings.ts";
+import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStream } from "./output/escape.ts";
+import { warn } from "./output/warning.ts";
 
 /** The first word of a question by a completion script; not a command that people type. */
 const COMPLETE_WORD = "complete";
@@ -43,6 +44,8 @@ export async function run(
     }
     const { command, args, raw } = invocation;
     seeHelp = `see: ${nameOfCommand(table, command)} --help`;
+    const flagSets = [GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)];
+    for (const text of findIgnoredVariables(io.env, flagSets)) warn(text, io);
     const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
     isDebug = globals.settings.debug;
     const path = globals.settings.config;

@@ -11,6 +11,7 @@ import { encodeBase64, encodePem } from "../core/pki/pem.ts";
 import { createCertificationRequest } from "../core/pki/pkcs10.ts";
 import type { Clock, CsrStore } from "../core/ports.ts";
 import { ok, type Result } from "../core/result.ts";
+import { shellWord } from "../core/shell_word.ts";
 
 /** What is asked for. */
 export interface CertificateRequest {
@@ -83,7 +84,7 @@ async function adopt(
   const compatible = same.ok ? checkCompatible(stored, own, clock.now()) : same;
   if (compatible.ok) return stored;
   throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${compatible.error}`, {
-    hint: `delete it, then run the command again: tlsboot delete csr ${name}`,
+    hint: `delete it, then run the command again: tlsboot delete csr ${shellWord(name)}`,
   });
 }
 

@@ -6,6 +6,7 @@ import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts"
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
+import { shellWord } from "../core/shell_word.ts";
 import { explain } from "./csr_request.ts";
 import { limitTime } from "./deadline.ts";
 import { createObjectStore } from "./object_store.ts";
@@ -45,7 +46,7 @@ export async function waitForCertificate(options: WaitOptions, signal: AbortSign
 function timeoutError(name: string, approvedFor: string | undefined): AppError {
   if (approvedFor === undefined) {
     return new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
-      hint: `approve it, then run the command again: tlsboot approve ${name}`,
+      hint: `approve it, then run the command again: tlsboot approve ${shellWord(name)}`,
     });
   }
   const why = `it is approved, but no signer for "${approvedFor}" has issued the certificate`;
@@ -140,13 +141,13 @@ function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement 
       throw new AppError(
         "csr_denied",
         `certificate signing request is denied, reason: ${phase.reason}, message: ${phase.message}`,
-        { hint: `to ask again, delete it first: tlsboot delete csr ${name}` },
+        { hint: `to ask again, delete it first: tlsboot delete csr ${shellWord(name)}` },
       );
     case "failed":
       throw new AppError(
         "csr_failed",
         `certificate signing request failed, reason: ${phase.reason}, message: ${phase.message}`,
-        { hint: `see what the signer says: tlsboot describe csr ${name}` },
+        { hint: `see what the signer says: tlsboot describe csr ${shellWord(name)}` },
       );
     case "issued":
       return { kind: "issued", certificatePem: decodeCertificate(phase.certificate) };

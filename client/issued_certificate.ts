@@ -3,6 +3,7 @@ import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/cred
 import { findIssuedFault } from "../core/csr/issued_fault.ts";
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
+import { shellWord } from "../core/shell_word.ts";
 import type { CertificateRequest } from "./csr_request.ts";
 import { type ClockSkew, isSkewed } from "./server_time.ts";
 
@@ -30,7 +31,7 @@ export function checkIssued(certificatePem: string, check: IssuedCheck): Credent
 
 function wrong(check: IssuedCheck, why: string): AppError {
   return new AppError("csr_failed", `cannot use the certificate of "${check.csrName}": ${why}`, {
-    hint: `look at the signer; to ask again, delete the request first: tlsboot delete csr ${check.csrName}`,
+    hint: `look at the signer; to ask again, delete the request first: tlsboot delete csr ${shellWord(check.csrName)}`,
   });
 }
 

@@ -1,6 +1,7 @@
 /** Files that are for their owner only: secrets, and the folders that hold them. */
 import { sep } from "node:path";
 import { AppError } from "../core/errors.ts";
+import { shellWord } from "../core/shell_word.ts";
 import type { FileFacts, FilePort } from "./files.ts";
 
 const OTHERS = 0o077;
@@ -12,7 +13,7 @@ export async function checkPrivate(path: string, files: Pick<FilePort, "stat">):
   const facts = await files.stat(path);
   const fault = facts === undefined ? undefined : findModeFault(facts);
   if (fault === undefined) return;
-  throw new AppError("file_permissions", `cannot use "${path}": ${fault}`, { hint: `chmod 600 ${path}` });
+  throw new AppError("file_permissions", `cannot use "${path}": ${fault}`, { hint: `chmod 600 ${shellWord(path)}` });
 }
 
 /**
@@ -27,7 +28,7 @@ export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">
     "file_permissions",
     `cannot use folder "${path}": everybody may write to it (mode ${facts.mode.toString(8)})`,
     {
-      hint: `chmod 700 ${path}, or choose a folder below it, which is made for its owner only`,
+      hint: `chmod 700 ${shellWord(path)}, or choose a folder below it, which is made for its owner only`,
     },
   );
 }

@@ -13,6 +13,8 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+const DAY_MS = 86_400_000;
+
 /** Go's int64 of nanoseconds ends here: about 292 years. */
 const MAX_MS = 9_223_372_036_854.775;
 
@@ -36,6 +38,16 @@ export function parseDuration(text: string): Result<number, string> {
     total += Number(number) * factor;
   }
   return total > MAX_MS ? fault : ok(sign * total);
+}
+
+/**
+ * Reads a duration of our own flags and files: whole days (`90d`), which Go does not have because a day is not always 24
+ * hours, or Go's form; never negative. The value is in milliseconds, the error says what would be right.
+ */
+export function parseDurationOrDays(text: string): Result<number, string> {
+  const days = /^(\d{1,6})d$/.exec(text)?.[1];
+  const duration = days === undefined ? parseDuration(text) : ok(Number(days) * DAY_MS);
+  return duration.ok && duration.value >= 0 ? duration : err("want a duration such as 10m, 24h or 90d");
 }
 
 /** Prints milliseconds as Go's `Duration.String` does: `24h0m0s`, `1m30s`, `1.5s`, `20ms`, `0s`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../tests/support/properties.ts";
-import { formatDuration, parseDuration } from "./duration.ts";
+import { formatDuration, parseDuration, parseDurationOrDays } from "./duration.ts";
 
 for (
   const { text, want } of [
@@ -34,6 +34,27 @@ for (
 ) {
   test(`parseDuration() refuses "${text}" in Go's words`, () => {
     assert.deepEqual(parseDuration(text), { ok: false, error: want });
+  });
+}
+
+for (
+  const { text, want } of [
+    { text: "30d", want: 2_592_000_000 },
+    { text: "0d", want: 0 },
+    { text: "24h", want: 86_400_000 },
+    { text: "1h30m", want: 5_400_000 },
+    { text: "0", want: 0 },
+    { text: "-1h", want: undefined },
+    { text: "-1d", want: undefined },
+    { text: "1d12h", want: undefined },
+    { text: "1.5d", want: undefined },
+    { text: "1000000d", want: undefined },
+    { text: "10y", want: undefined },
+  ]
+) {
+  test(`parseDurationOrDays() ${want === undefined ? "refuses" : "reads"} ${text}`, () => {
+    const read = parseDurationOrDays(text);
+    assert.equal(read.ok ? read.value : undefined, want);
   });
 }
 

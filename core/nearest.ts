@@ -1,23 +1,36 @@
 /** The closest known word to a mistyped one. */
 
-/** More edits than this, or more than 40 % of the longer word, is another word; commander has the same limits. */
+/** More edits than this is another word, however long it is. */
 const MAX_EDITS = 3;
-const MIN_SIMILARITY = 0.4;
+/** How many letters of the longer word there are for each edit: `logs` is not `docs`, nor `revoke` `restore`. */
+const LETTERS_PER_EDIT = 4;
 
-/** The nearest candidate, the first of several equally near ones; undefined when none is near. */
+/**
+ * The candidate that the word abbreviates, or the nearest one, the first of several; undefined when none is near. Like
+ * cobra's suggestions, which kubectl prints (`SuggestionsFor`: two edits or a prefix), but in proportion to the length:
+ * two edits make any four letters into any other word.
+ */
 export function findNearest(word: string, candidates: Iterable<string>): string | undefined {
+  const typed = word.toLowerCase();
+  const known = [...candidates];
+  const longer = typed.length < 2 ? [] : known.filter((candidate) => candidate.toLowerCase().startsWith(typed));
+  if (longer.length === 1) return longer[0];
   let best: string | undefined;
   let bestEdits = MAX_EDITS + 1;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) > MAX_EDITS) continue;
-    const edits = countEdits(word.toLowerCase(), candidate.toLowerCase());
-    const longer = Math.max(word.length, candidate.length);
-    if (edits < bestEdits && (longer - edits) / longer > MIN_SIMILARITY) {
+  for (const candidate of known) {
+    if (Math.abs(candidate.length - typed.length) > MAX_EDITS) continue;
+    const edits = countEdits(typed, candidate.toLowerCase());
+    if (edits < bestEdits && edits <= maxEdits(Math.max(typed.length, candidate.length))) {
       best = candidate;
       bestEdits = edits;
     }
   }
   return best;
+}
+
+/** One edit in a word of three letters or more, another one for each four beyond the first four. */
+function maxEdits(length: number): number {
+  return length < 3 ? 0 : Math.max(1, Math.floor(length / LETTERS_PER_EDIT));
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */

@@ -4,6 +4,7 @@ import { createServerNames } from "../../client/server_names.ts";
 import { approverManifest, approverRbac } from "../../core/approval/rbac.ts";
 import { needsOf } from "../../core/policy/needs.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
+import { describeIgnoredKubeconfig } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -25,7 +26,12 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
     return EXIT.done;
   }
   const { kubeconfig, dryRun } = settings;
-  if (kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot approver --help");
+  if (kubeconfig === undefined) {
+    throw new UsageError(
+      "--kubeconfig is required",
+      `see: tlsboot approver --help${describeIgnoredKubeconfig(io.env)}`,
+    );
+  }
   const logger = createRoleLogger(input, io);
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A trial must not take the lease from the approver that works.

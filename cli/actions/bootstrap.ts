@@ -115,7 +115,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<rea
   const { settings, machine, tools, onProgress, tell } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
-  const life = settings.duration === undefined ? {} : { expirationSeconds: settings.duration };
+  const life = settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) };
   const shared = { files, clock, random, logger, onProgress, waitSeconds: settings.wait / 1000, ...life };
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));

@@ -8,6 +8,7 @@ import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_ch
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { encryptionOf } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import { isSplit, readChain } from "../authority/files.ts";
 import {
   type AuthorityPaths,
@@ -41,7 +42,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
   const paths = authorityPaths(dataDir);
   if (await files.stat(resolve(io.cwd, paths.certificate)) === undefined) {
     throw new AppError("not_found", `cannot read "${paths.certificate}": file does not exist`, {
-      hint: `make a CA with: tlsboot ca init --data-dir ${dataDir}`,
+      hint: `make a CA with: tlsboot ca init --data-dir ${shellWord(dataDir)}`,
     });
   }
   const split = await isSplit(resolve(io.cwd, dataDir), files);

@@ -16,9 +16,6 @@ import type { Io } from "../io.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
 
-/** Shorter ones are over before they are used (`csr-api.md` §2.2: the API's own least life). */
-const MIN_LIFE_MS = 600_000;
-
 /** The pairs in `pki/` that no administrator's may replace, not even by force. */
 const OWN_PAIRS = /^(?:.+-)?ca$|^apiserver$/;
 
@@ -28,7 +25,6 @@ export async function run(
   io: Io,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  if (settings.duration < MIN_LIFE_MS) throw new UsageError("--duration must be at least 10m");
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
   if (!settings.embedCerts && OWN_PAIRS.test(settings.user)) {

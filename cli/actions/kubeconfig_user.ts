@@ -6,13 +6,13 @@ import { createConnector } from "../../client/connect.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
-import { formatDuration } from "../../core/duration.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../core/kube/authorization_v1.ts";
-import { KUBE_APISERVER_CLIENT_SIGNER, MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { KubeconfigUserFlags } from "../commands/kubeconfig/user.ts";
 import { connect, type Connection } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -29,9 +29,6 @@ import { type ApproveSubmitted, reportPending, watchedRequest } from "./request.
 import { tellRights } from "./tell_rights.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
-
-/** The API's least life (`csr-api.md` §2.2). */
-const MIN_LIFE_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
 /** Runs `tlsboot kubeconfig user`. */
 export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -72,7 +69,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   if (outcome.kind === "kept") throw new AppError("internal", "a certificate was kept that nobody asked to keep");
   io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
-  io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shownPath} auth whoami\n`);
+  io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
   if (isLoopback(cluster.server)) {
     io.stderr.write(
       line`the file names ${cluster.server}, which only this machine reaches: give --server for another one\n`,
@@ -83,7 +80,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   return EXIT.done;
 }
 
-function checkSettings(name: string, { ttl, group, server }: Settings): void {
+function checkSettings(name: string, { group, server }: Settings): void {
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(
@@ -97,10 +94,6 @@ function checkSettings(name: string, { ttl, group, server }: Settings): void {
       restriction,
       "bind a role to the person instead, or write an administrator's kubeconfig with: tlsboot kubeconfig admin",
     );
-  }
-  if (ttl < MIN_LIFE_MS) {
-    const least = "may not specify a duration less than 600 seconds (10 minutes)";
-    throw new UsageError(`cannot use --ttl ${formatDuration(ttl)}: ${least}`);
   }
   if (server !== undefined) checkServer(server);
 }
@@ -134,7 +127,7 @@ function approveWith({ api }: Connection, io: Io): ApproveSubmitted {
     } catch (error) {
       if (!isAppError(error, "access_denied", "invalid")) throw error;
       const why = error.code === "invalid" ? error.message : "you may not";
-      tell(`not approved by this command: ${why}; waiting for: tlsboot approve ${name}`);
+      tell(`not approved by this command: ${why}; waiting for: tlsboot approve ${shellWord(name)}`);
     }
   };
 }

@@ -15,6 +15,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { checkPrivate } from "../../client/private_file.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { RequestFlags } from "../commands/request.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -28,7 +29,7 @@ import { createSteps } from "../output/steps.ts";
 import { writeStructured } from "../output/structured.ts";
 import { parseCsrNames } from "./csr_names.ts";
 import { describeCertificate } from "./inspect_facts.ts";
-import { describeRequestProgress } from "./request_progress.ts";
+import { describeCutLife, describeRequestProgress } from "./request_progress.ts";
 
 type RequestSettings = Input<RequestFlags>["settings"];
 
@@ -77,7 +78,7 @@ export async function watchedRequest(
   using steps = createSteps(io);
   const tell = (text: string): void => steps.step(text);
   try {
-    return await requestCertificate({
+    const outcome = await requestCertificate({
       ...options,
       onProgress: (event) => {
         const text = describeRequestProgress(event, io.cwd);
@@ -85,9 +86,12 @@ export async function watchedRequest(
       },
       async afterSubmit(submitted, inner) {
         if (approve !== undefined) await approve(submitted, tell, inner);
-        else if (options.timeoutSeconds > 0) tell(`waiting for approval: tlsboot approve ${submitted.name}`);
+        else if (options.timeoutSeconds > 0) tell(`waiting for approval: tlsboot approve ${shellWord(submitted.name)}`);
       },
     }, signal);
+    const cut = outcome.kind === "issued" ? describeCutLife(outcome.pair.leaf, options.expirationSeconds) : undefined;
+    if (cut !== undefined) steps.step(cut);
+    return outcome;
   } catch (error) {
     throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
   }
@@ -101,7 +105,7 @@ export function reportPending(
 ): void {
   const next = isApproved
     ? line`it is approved, but not signed yet: ${missingSignerAdvice(signerName)}`
-    : line`approve it with: tlsboot approve ${submitted.name}`;
+    : line`approve it with: tlsboot approve ${shellWord(submitted.name)}`;
   io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
 }
 

@@ -1,5 +1,6 @@
 /** What a person who waits for a certificate is told. */
 import type { RequestProgress } from "../../client/request_certificate.ts";
+import { formatDuration } from "../../core/duration.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** One line on what happens; undefined for what the answer says anyway. */
@@ -18,4 +19,20 @@ export function describeRequestProgress(event: RequestProgress, cwd: string): st
     case "issued":
       return undefined;
   }
+}
+
+/**
+ * What is said of a certificate that lives shorter than it was asked for; undefined for one that does not. Signers that
+ * backdate, as kube-controller-manager does by five minutes, take that off a long life but never off the span between
+ * both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
+ */
+export function describeCutLife(
+  { notBefore, notAfter }: { readonly notBefore: Date; readonly notAfter: Date },
+  askedSeconds: number | undefined,
+): string | undefined {
+  const given = notAfter.getTime() - notBefore.getTime();
+  if (askedSeconds === undefined || given >= askedSeconds * 1_000) return undefined;
+  return `the signer gives a life of ${formatDuration(given)}, not the ${
+    formatDuration(askedSeconds * 1_000)
+  } that were asked for`;
 }

@@ -8,7 +8,7 @@ import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { keepFresh } from "../site/renewal.ts";
 import { startSite } from "../site/site.ts";
-import { displayPath } from "../output/display_path.ts";
+import { pathWord } from "../output/display_path.ts";
 
 /** The action of `tlsboot serve`. */
 export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -20,7 +20,7 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   await using site = await startSite(input.settings, deps, () => []);
   keys.passphrases.stopAsking();
   io.stdout.write(
-    `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${displayPath(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
+    `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${pathWord(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
   );
   await keepFresh(() => site.renew(), deps, AbortSignal.any([signal, site.lost]));
   site.lost.throwIfAborted();

@@ -105,7 +105,7 @@ async function openSigning(
     authority,
     clientTrust,
     asked,
-    signingDurationSeconds: signingDurationSeconds(settings),
+    signingDurationSeconds: signingDurationSeconds(settings, logger),
     chain: settings.chain && profile.chain !== false,
   };
 }

@@ -7,6 +7,7 @@ import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts"
 import { signerManifest, signerObjectNames } from "../../core/signing/rbac.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { SignerFlags } from "../commands/signer.ts";
+import { describeIgnoredKubeconfig } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -36,10 +37,12 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
     io.stdout.write(printRbac(chosen, settings));
     return EXIT.done;
   }
-  if (settings.kubeconfig === undefined) throw new UsageError("--kubeconfig is required", "see: tlsboot signer --help");
+  if (settings.kubeconfig === undefined) {
+    throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
+  }
   const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
   keys.passphrases.stopAsking();
-  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings) };
+  const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
   const role = signerObjectNames(chosen).lease.replace(/^tlsboot-/, "");
   await runDistant(role, settings, io, logger, async (transport, deps, leading) => {
     const isTrustedForClients = createClientTrust(transport, deps, leading);

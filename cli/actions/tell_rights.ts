@@ -1,6 +1,7 @@
 /** Tells what a person may do, or how to let them do something. */
 import { join } from "node:path";
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { describeRights } from "./rights_text.ts";
@@ -17,7 +18,7 @@ export interface RightsContext {
 export function tellRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
   const { name, settings, shownPath, io } = context;
   if (status === undefined) {
-    io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shownPath} auth can-i --list\n`);
+    io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shellWord(shownPath)} auth can-i --list\n`);
     return;
   }
   const rights = describeRights(status);
@@ -27,16 +28,11 @@ export function tellRights(status: SubjectRulesReviewStatus | undefined, context
     );
     return;
   }
-  const admin = quote(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
+  const admin = shellWord(settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   const user = name.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-").replace(/^[.-]+/, "");
-  io.stderr.write(`${name} may do nothing yet. To let them look around in the namespace default:
+  io.stderr.write(line`${name} may do nothing yet. To let them look around in the namespace default:
   kubectl --kubeconfig ${admin} create rolebinding ${user}${
     user === "" ? "" : "-"
-  }view --namespace=default --clusterrole=view --user=${quote(name)}
+  }view --namespace=default --clusterrole=view --user=${shellWord(name)}
 `);
-}
-
-/** As a shell reads it back. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -14,7 +14,7 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
-import { displayPath } from "../output/display_path.ts";
+import { displayPath, pathWord } from "../output/display_path.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
 import { runElected } from "../site/elected.ts";
 import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
@@ -117,7 +117,7 @@ async function signingOf(
   );
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
   const rest = {
-    signingDurationSeconds: signingDurationSeconds(settings),
+    signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
     isTrustedForClients: trustedBy(site.server),
   };
   const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
@@ -132,12 +132,12 @@ function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string 
 }
 
 function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {
-  const show = (path: string) => displayPath(path, cwd);
-  const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${show(site.dir.root)}`;
+  const word = (path: string) => pathWord(path, cwd);
+  const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(site.dir.root)}`;
   const approval = settings.autoApprove
     ? "Requests of kubelets with this site's bootstrap tokens are approved by themselves, for any node name."
     : `Nothing is approved by itself but a node's renewal. To approve kubelets with this site's bootstrap tokens, for any node name:
-  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${show(site.dir.adminKubeconfig)}`)}`;
+  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(site.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
@@ -147,13 +147,13 @@ function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string)
     : "";
   return `tlsboot is up at ${site.url}
 CA ${publicKeyPin(site.authorities.serving.certificate)}
-data in ${show(site.dir.root)}
+data in ${displayPath(site.dir.root, cwd)}
 
 Next, in another terminal:
 
   # ask for the certificate of a machine called n1
   tlsboot bootstrap --bootstrap-kubeconfig ${
-    show(site.dir.bootstrapKubeconfig)
+    word(site.dir.bootstrapKubeconfig)
   } --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
 
   # see who asks

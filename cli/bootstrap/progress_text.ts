@@ -4,6 +4,7 @@ import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { ServingProgress } from "../../client/serving_bootstrap.ts";
 import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** Everything that happens until the files are there. */
@@ -34,7 +35,7 @@ export function describeProgress(event: Progress, cwd: string): string | undefin
       return `${event.signerName === KUBELET_SERVING_SIGNER ? "serving " : ""}request ${event.name} ${
         event.adopted ? "taken up again" : "made"
       }; ` +
-        `waiting for approval: tlsboot approve ${event.name}`;
+        `waiting for approval: tlsboot approve ${shellWord(event.name)}`;
     case "approved":
       return `approved (${event.reason}); waiting for the certificate`;
     case "issued":

@@ -14,6 +14,7 @@ import { servingTemplate } from "../../core/bootstrap/serving.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import { validityText } from "../actions/certificate_text.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -185,10 +186,14 @@ async function readPair(
 /** What mends it. Without credentials that were named, they are the first thing to find. */
 function renewal(settings: Settings<BootstrapFlags>, isServing: boolean): string {
   const { bootstrapKubeconfig, hostnameOverride, kubeconfig = "", certDir = "" } = settings;
-  const credentials = bootstrapKubeconfig === undefined ? "" : ` --bootstrap-kubeconfig ${bootstrapKubeconfig}`;
-  const name = hostnameOverride === undefined ? "" : ` --hostname-override ${hostnameOverride}`;
+  const credentials = bootstrapKubeconfig === undefined
+    ? ""
+    : ` --bootstrap-kubeconfig ${shellWord(bootstrapKubeconfig)}`;
+  const name = hostnameOverride === undefined ? "" : ` --hostname-override ${shellWord(hostnameOverride)}`;
   const serving = isServing ? " --serving" : "";
-  return `tlsboot bootstrap${credentials} --kubeconfig ${kubeconfig} --cert-dir ${certDir}${name}${serving}`;
+  return `tlsboot bootstrap${credentials} --kubeconfig ${shellWord(kubeconfig)} --cert-dir ${
+    shellWord(certDir)
+  }${name}${serving}`;
 }
 
 function namesOf({ commonName, dnsNames, ipAddresses }: CertificateTemplate): string {

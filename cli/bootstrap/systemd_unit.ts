@@ -81,7 +81,7 @@ function commandWords(settings: Settings<BootstrapFlags>, machine: Machine, cwd:
     ...(settings.serving ? ["--serving"] : []),
     ...each("--serving-dns", settings.servingDns),
     ...each("--serving-ip", settings.servingIp),
-    ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration}s`]),
+    ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration / 1000}s`]),
     ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
     ...each("--signal", settings.signal.map(({ signal, pidFile }) => `${signal}:${resolve(cwd, pidFile)}`)),
     "--rotate-certificates",

@@ -1,7 +1,5 @@
 /** `tlsboot bootstrap`. */
 import { canonicalIp } from "../../core/pki/ip_address.ts";
-import { parseDuration } from "../../core/duration.ts";
-import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import { parsePublicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { parseSignalHook } from "../bootstrap/signal_hook.ts";
@@ -18,6 +16,7 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
+import { lifeFlag } from "./request_flags.ts";
 
 /** Kubelet's flags, under kubelet's names. */
 export const BOOTSTRAP_FLAGS = {
@@ -67,10 +66,8 @@ export const BOOTSTRAP_FLAGS = {
       "name resolves to, else that of the interface with the default route.",
     parse: parseIp,
   }),
-  duration: parsedFlag({
-    placeholder: "DURATION",
+  duration: lifeFlag({
     summary: "How long the certificates should live, 10m or more. The signer may give less; without it, it decides.",
-    parse: parseLife,
   }),
   rotateCertificates: switchFlag({
     summary: "Keep running, and renew each certificate at 70 to 90 % of its life, the serving certificate also when " +
@@ -116,17 +113,6 @@ function parseServer(text: string): Result<string, string> {
 function parseIp(text: string): Result<string, string> {
   const address = canonicalIp(text);
   return address === undefined ? err("want an IP address, such as 10.0.0.1 or 2001:db8::1") : ok(address);
-}
-
-/** In seconds, the least that the API takes as expirationSeconds (`certificates/validation`). */
-
-/** Seconds. */
-function parseLife(text: string): Result<number, string> {
-  const duration = parseDuration(text);
-  const seconds = duration.ok ? Math.floor(duration.value / 1000) : 0;
-  return seconds >= MIN_EXPIRATION_SECONDS && seconds <= 0x7fffffff
-    ? ok(seconds)
-    : err("want a duration of 10m or more");
 }
 
 /** Type of BOOTSTRAP_FLAGS, for the action. */

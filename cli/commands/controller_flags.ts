@@ -62,7 +62,8 @@ export const SIGNING_FLAGS = {
   }),
   clusterSigningDuration: durationFlag({
     default: "8760h0m0s",
-    summary: "Default and longest life of the certificates that are issued.",
+    summary: "Default and longest life of the certificates that are issued. Below 10m, the least that a request may " +
+      "ask for, each certificate lives as short as this.",
   }),
 } as const;
 

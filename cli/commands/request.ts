@@ -18,7 +18,7 @@ import {
   textFlag,
 } from "../framework/flags.ts";
 import { API_FLAGS } from "./common_flags.ts";
-import { KEY_TYPE, REQUEST_TIMEOUT, USAGE_CHOICES } from "./request_flags.ts";
+import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "./request_flags.ts";
 import { STRUCTURED_OUTPUT } from "./structured_output.ts";
 
 const flags = {
@@ -56,7 +56,7 @@ const flags = {
       "Usages; may be repeated. Without it digital-signature, for RSA key-encipherment, and what the signer is for; at other signers server-auth with --dns or --ip, else client-auth.",
     parse: parseAskedUsage,
   }),
-  duration: durationFlag({ summary: "Life to ask for, at least 10m. Without it, and at most, the signer's own." }),
+  duration: lifeFlag({ summary: "Life to ask for, at least 10m. Without it, and at most, the signer's own." }),
   name: textFlag({
     placeholder: "NAME",
     summary: "Name of the certificate signing request. Without it one made of what is asked, the same each time.",

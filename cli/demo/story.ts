@@ -17,7 +17,7 @@ import { createTableApi, decodeTable } from "../actions/tables.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { Io } from "../io.ts";
-import { displayPath } from "../output/display_path.ts";
+import { displayPath, pathWord } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
 import { createTablePrinter } from "../output/table.ts";
 import { ROOT_USER } from "../site/control_plane.ts";
@@ -72,14 +72,14 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   const keys = createCaKeys({ caPassphraseFile: undefined, signingKeyCommand: undefined }, io, files, signal);
   const { clock, random, heap, cwd, stdout } = io;
   const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
-  const show = (path: string): string => displayPath(path, io.cwd);
+  const show = (path: string): string => pathWord(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
   const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
   await using site = await startSite(settings, deps, () => initialBindings(), NO_COLLECTOR);
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
-  narrator.say(`${show(site.dir.caCertificate)}, ${publicKeyPin(site.authorities.serving.certificate)}`);
+  narrator.say(`${displayPath(site.dir.caCertificate, io.cwd)}, ${publicKeyPin(site.authorities.serving.certificate)}`);
 
   await narrator.step("The API server, the signer and the approver start", signal);
   narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
@@ -93,7 +93,9 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   await story.useACertificate();
   await story.showRefusal();
   narrator.say("");
-  narrator.say(`Everything is in ${show(options.root)}: certificates, keys, kubeconfigs and the database.`);
+  narrator.say(
+    `Everything is in ${displayPath(options.root, io.cwd)}: certificates, keys, kubeconfigs and the database.`,
+  );
   if (!options.keep) return;
   narrator.say(`Serving on at ${site.url}; Ctrl-C ends it.`);
   await life.ended();
@@ -325,8 +327,8 @@ class Story {
 
   /** A kubelet writes --cert-dir into its kubeconfig as it was given, where a relative path starts at the kubeconfig. */
   #showAbsolute(path: string): string {
-    const shown = this.#show(path);
-    return isAbsolute(shown) ? shown : `"$PWD"/${shown}`;
+    const isRelative = !isAbsolute(displayPath(path, this.#options.io.cwd));
+    return `${isRelative ? '"$PWD"/' : ""}${this.#show(path)}`;
   }
 
   #kubectl(): string {

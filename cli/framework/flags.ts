@@ -2,7 +2,7 @@
  * Flags as values. A flag set is an object whose keys are the names in camelCase: `dataDir` is `--data-dir`,
  * `TLSBOOT_DATA_DIR` and `dataDir:` in the configuration file. The key's type is the type of the setting.
  */
-import { parseDuration } from "../../core/duration.ts";
+import { parseDurationOrDays } from "../../core/duration.ts";
 import { isIP } from "node:net";
 import { Secret } from "../../core/brand.ts";
 import { err, ok, type Result } from "../../core/result.ts";
@@ -164,19 +164,29 @@ export function integerFlag<D extends number | undefined = undefined>(
   });
 }
 
-/** A duration as Go writes it, `10m` or `8760h0m0s`, in milliseconds; never negative. */
+/**
+ * A duration as Go writes it, `10m` or `8760h0m0s`, or in whole days, `90d`; in milliseconds, never negative. `min` and
+ * `max` are limits in the same form, both included.
+ */
 export function durationFlag<D extends string | undefined = undefined>(
-  options: FlagOptions & { readonly default?: D },
+  options: FlagOptions & { readonly default?: D; readonly min?: string; readonly max?: string },
 ): Flag<number | (D extends string ? never : undefined)> {
   type Value = number | (D extends string ? never : undefined);
-  const initially = options.default === undefined ? undefined : parseDuration(options.default);
+  const { min = "0", max } = options;
+  const read = (text: string): number => {
+    const duration = parseDurationOrDays(text);
+    return duration.ok ? duration.value : Number.NaN;
+  };
   return flag<Value>(options, {
     placeholder: "DURATION",
-    default: (initially?.ok === true ? initially.value : undefined) as Value, // undefined exactly without a default
+    default: (options.default === undefined ? undefined : read(options.default)) as Value, // undefined exactly without
     defaultText: options.default ?? "''",
     parse: (texts) => {
-      const duration = parseDuration(last(texts));
-      return duration.ok && duration.value >= 0 ? ok(duration.value) : err("want a duration such as 10m or 24h");
+      const duration = parseDurationOrDays(last(texts));
+      if (!duration.ok) return duration;
+      const isWithin = duration.value >= read(min) && (max === undefined || duration.value <= read(max));
+      if (isWithin) return duration;
+      return err(max === undefined ? `want a duration from ${min} up` : `want a duration from ${min} to ${max}`);
     },
   });
 }

@@ -52,14 +52,9 @@ export function flagText(flag: Flag<unknown>): string {
 
 function programSections(table: CommandTable): string[] {
   const groups = COMMAND_GROUPS.map((group) => {
-    const families = table.families.filter((family) => family.group === group);
-    const leaves = table.commands.filter((command) => command.path.length === 1 && command.group === group);
-    const entries = [
-      ...families.map((family) => [family.word, family.summary] as const),
-      ...leaves.map((command) => [command.path[0] ?? "", command.summary] as const),
-    ];
-    const order = table.commands.map((command) => command.path[0] ?? "");
-    entries.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+    const entries = table.commands
+      .filter((command) => command.group === group)
+      .map(({ path, summary }) => [path.join(" "), summary] as const);
     return entries.length === 0 ? "" : `${group}:\n${list(entries)}`;
   });
   return [

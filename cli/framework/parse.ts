@@ -1,5 +1,6 @@
 /** From the words of a command line to a command and the raw texts of its flags. The only user of commander's parser. */
 import { Command as Parser, CommanderError, Option } from "commander";
+import { findNearest } from "../../core/nearest.ts";
 import { normalizeArgv } from "./argv.ts";
 import { type Argument, type Command, type CommandTable, nameOfCommand, subcommandsOf } from "./command.ts";
 import { flagName, type FlagSet } from "./flags.ts";
@@ -33,19 +34,21 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
     root.parse(normalized.argv, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.code === "commander.helpDisplayed" || error.code === "commander.help") {
-      return { kind: "help", text: help };
-    }
-    throw usageErrorOf(error, findWords(normalized.argv, root), table);
+    if (error.code === "commander.helpDisplayed") return { kind: "help", text: help };
+    const { words, parser } = findParser(normalized.argv, root);
+    // Help that was not asked for: the command is missing.
+    if (error.code !== "commander.help") throw toUsageError(error, words, parser, table);
+    if (words.length === 0) return { kind: "help", text: help };
+    throw missingCommand(words, table);
   }
   // Without a command commander shows help, so an action has run.
   return invocation ?? { kind: "help", text: renderHelp(table, { kind: "program" }) };
 }
 
-/** `tlsboot --version` and `tlsboot help get csr` as the command lines that they stand for. */
+/** `tlsboot --version`, `tlsboot -V` and `tlsboot help get csr` as the command lines that they stand for. */
 function asCommand(argv: readonly string[], table: CommandTable): readonly string[] {
   const [first, ...rest] = argv;
-  if (first === "--version") return ["version", ...rest];
+  if (first === "--version" || first === "-V") return ["version", ...rest];
   if (first !== "help") return argv;
   const words = rest.filter((word) => !word.startsWith("-"));
   const unknown = words.findIndex((_, index) => !isKnown(words.slice(0, index + 1), table));
@@ -116,6 +119,7 @@ function createParser(
 function prepare(parser: Parser, table: CommandTable, topic: HelpTopic, onHelp: (text: string) => void): Parser {
   return parser
     .exitOverride()
+    .showSuggestionAfterError(false)
     .helpOption("-h, --help", "Show this help")
     .helpCommand(false)
     .configureHelp({ formatHelp: () => renderHelp(table, topic) })
@@ -163,43 +167,66 @@ function argumentText(argument: Argument): string {
   return argument.isRequired ? `<${name}>` : `[${name}]`;
 }
 
-/** The words of the command line that name a command, as far as they do. */
-function findWords(argv: readonly string[], root: Parser): readonly string[] {
+/** The words of the command line that name a command, as far as they do, and the parser of what they name. */
+function findParser(
+  argv: readonly string[],
+  root: Parser,
+): { readonly words: readonly string[]; readonly parser: Parser } {
   const words: string[] = [];
-  let current = root;
+  let parser = root;
   for (const word of argv.filter((item) => !item.startsWith("-"))) {
-    const next = current.commands.find((item) => item.name() === word || item.aliases().includes(word));
+    const next = parser.commands.find((item) => item.name() === word || item.aliases().includes(word));
     if (next === undefined) break;
     words.push(next.name());
-    current = next;
+    parser = next;
   }
-  return words;
+  return { words, parser };
 }
 
-/** commander's message in our words; what it quotes and its suggestion are kept. */
-function usageErrorOf(error: CommanderError, words: readonly string[], table: CommandTable): UsageError {
+function missingCommand(words: readonly string[], table: CommandTable): UsageError {
+  const name = [table.program, ...words].join(" ");
+  const known = subcommandsOf(table, words[0] ?? "").map(({ path }) => path.slice(1).join(" "));
+  return new UsageError(`"${name}" needs a command: ${known.join(", ")}`, `see: ${name} --help`);
+}
+
+/** commander's message in our words, with the nearest word to the one that is unknown. */
+function toUsageError(
+  error: CommanderError,
+  words: readonly string[],
+  parser: Parser,
+  table: CommandTable,
+): UsageError {
   const name = [table.program, ...words].join(" ");
   const seeHelp = `see: ${name} --help`;
   const [first = ""] = error.message.replace(/^error: /, "").split("\n");
   const quoted = /'([^']*)'/.exec(first)?.[1] ?? "";
-  const nearest = /\(Did you mean (?:one of )?([^)?]*)\?\)/.exec(error.message)?.[1];
-  const hint = nearest === undefined ? seeHelp : `did you mean ${nearest}? ${seeHelp}`;
+  const hint = (known: readonly string[], word = quoted): string => {
+    const nearest = findNearest(word, known);
+    return nearest === undefined ? seeHelp : `did you mean ${nearest}? ${seeHelp}`;
+  };
+  const commands = parser.commands.map((item) => item.name());
   switch (error.code) {
     case "commander.unknownCommand":
-      return new UsageError(`unknown command "${quoted}" for "${name}"`, hint);
+      return new UsageError(`unknown command "${quoted}" for "${name}"`, hint(commands));
     case "commander.unknownOption":
-      return new UsageError(`unknown flag "${quoted}" for "${name}"`, hint);
+      return new UsageError(`unknown flag "${quoted}" for "${name}"`, hint(flagsOf(parser)));
     case "commander.missingArgument":
       return new UsageError(`"${name}" needs ${quoted === "" ? "an argument" : quoted}`, seeHelp);
     case "commander.optionMissingArgument":
       return new UsageError(`flag ${quoted.replace(/^-., /, "").replace(/ <.*$/, "")} needs a value`, seeHelp);
     case "commander.excessArguments":
-      if (words.length === 1 && subcommandsOf(table, words[0] ?? "").length > 0) {
-        const known = subcommandsOf(table, words[0] ?? "").map(({ path }) => path.slice(1).join(" "));
-        return new UsageError(`"${name}" takes no arguments but its commands ${known.join(", ")}`, seeHelp);
+      if (words.length === 1 && commands.length > 0) {
+        const message = `"${name}" takes no arguments but its commands ${commands.join(", ")}`;
+        return new UsageError(message, hint(commands, parser.args[0]));
       }
       return new UsageError(`too many arguments for "${name}"`, seeHelp);
     default:
-      return new UsageError(first, hint);
+      return new UsageError(first, seeHelp);
   }
+}
+
+/** The flags that a parser takes, its parents' among them, without the hidden `--no-…` of switches. */
+function flagsOf(parser: Parser): readonly string[] {
+  const own = parser.options.flatMap(({ long, hidden }) => hidden || !long ? [] : [long]);
+  return [...own, ...(parser.parent === null ? [] : flagsOf(parser.parent))];
 }

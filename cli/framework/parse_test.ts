@@ -97,6 +97,11 @@ for (
       hint: "did you mean --output? see: tlsboot get csr --help",
     },
     { line: "token list --ttl 1h", message: 'unknown flag "--ttl" for "tlsboot token list"' },
+    { line: "get", message: '"tlsboot get" needs a command: csr', hint: "see: tlsboot get --help" },
+    { line: "token --debug", message: '"tlsboot token" needs a command: create, list' },
+    { line: "rolle", message: 'unknown command "rolle" for "tlsboot"', hint: "did you mean role? see: tlsboot --help" },
+    { line: "rule", message: 'unknown command "rule" for "tlsboot"', hint: "did you mean role? see: tlsboot --help" },
+    { line: "revoke", message: 'unknown command "revoke" for "tlsboot"', hint: "see: tlsboot --help" },
     { line: "approve", message: '"tlsboot approve" needs NAME', hint: "see: tlsboot approve --help" },
     { line: "token list extra", message: 'too many arguments for "tlsboot token list"' },
     { line: "get csr -o", message: "flag --output needs a value" },
@@ -114,7 +119,7 @@ for (
 }
 
 for (
-  const line of ["", "--help", "-h", "help", "get", "get --help", "token", "help token", "approve --help", "get csr -h"]
+  const line of ["", "--debug", "--help", "-h", "help", "get --help", "help token", "approve --help", "get csr -h"]
 ) {
   test(`parseCommandLine() answers with help: ${line === "" ? "nothing at all" : line}`, () => {
     const invocation = parseCommandLine(line === "" ? [] : line.split(" "), table);

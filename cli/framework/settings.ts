@@ -1,4 +1,5 @@
 /** Settings: flag, else environment, else configuration file, else default; all faults at once, each with its origin. */
+import { findNearest } from "../../core/nearest.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
 import type { RawFlags } from "./parse.ts";
@@ -51,6 +52,37 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
     return `--${flagName(key)}: ${shown} (${resolved.origins[key] ?? "default"})`;
   });
 }
+
+/**
+ * Warnings about variables that set nothing: one that is nearly the name of a setting, and one for a flag that must be
+ * on the command line. Others are left alone: Kubernetes sets `TLSBOOT_SERVICE_HOST` and the like in every pod beside a
+ * Service of this name, and hooks get variables of their own.
+ */
+export function findIgnoredVariables(
+  env: Readonly<Record<string, string | undefined>>,
+  flagSets: readonly FlagSet[],
+): readonly string[] {
+  const set = Object.keys(env).filter((name) => name.startsWith(PREFIX) && env[name] !== "");
+  if (set.length === 0) return [];
+  const commandLineOnly = new Map<string, string>();
+  const known = new Set<string>();
+  for (const [key, flag] of flagSets.flatMap((flags) => Object.entries(flags))) {
+    if (flag.isCommandLineOnly) commandLineOnly.set(environmentName(key), `--${flagName(key)}`);
+    else known.add(environmentName(key));
+  }
+  return set.flatMap((name) => {
+    if (known.has(name)) return [];
+    const flag = commandLineOnly.get(name);
+    if (flag !== undefined) return [`${name} is ignored: ${flag} is for the command line only`];
+    const nearest = findNearest(name.slice(PREFIX.length), [...known].map((one) => one.slice(PREFIX.length)));
+    return nearest === undefined
+      ? []
+      : [`${name} is ignored: there is no such setting, did you mean ${PREFIX}${nearest}?`];
+  });
+}
+
+/** What `environmentName` begins with. */
+const PREFIX = "TLSBOOT_";
 
 function findTexts(
   key: string,

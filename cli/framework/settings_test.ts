@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { COMMAND_TABLE } from "../commands/mod.ts";
 import {
   choiceFlag,
   durationFlag,
@@ -11,7 +12,7 @@ import {
   switchFlag,
   textFlag,
 } from "./flags.ts";
-import { describeSettings, resolveSettings, type Sources } from "./settings.ts";
+import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./settings.ts";
 
 const flags = {
   dataDir: textFlag({ default: "./d", summary: "Folder." }),
@@ -40,6 +41,39 @@ test("resolveSettings() gives defaults when nothing is said", () => {
   assert.equal(resolved.value.settings.mode, undefined);
   assert.deepEqual(resolved.value.settings.groups, []);
   assert.ok(Object.isFrozen(resolved.value.settings));
+});
+
+for (
+  const [name, want] of [
+    ["TLSBOOT_DATA_DIR", undefined],
+    ["TLSBOOT_DATADIR", /^TLSBOOT_DATADIR is ignored: there is no such setting, did you mean TLSBOOT_DATA_DIR\?$/],
+    ["TLSBOOT_GROUP", /did you mean TLSBOOT_GROUPS\?$/],
+    ["TLSBOOT_FORCE", /^TLSBOOT_FORCE is ignored: --force is for the command line only$/],
+    // Of a Service named tlsboot, and of hooks.
+    ["TLSBOOT_SERVICE_HOST", undefined],
+    ["TLSBOOT_PORT_6443_TCP_ADDR", undefined],
+    ["TLSBOOT_NOT_AFTER", undefined],
+    ["DATADIR", undefined],
+  ] as const
+) {
+  test(`findIgnoredVariables() ${want === undefined ? "is silent about" : "warns of"} ${name}`, () => {
+    const [warning, ...more] = findIgnoredVariables({ [name]: "x", HOME: "/root" }, [flags]);
+    if (want === undefined) assert.equal(warning, undefined);
+    else assert.match(warning ?? "", want);
+    assert.deepEqual(more, []);
+  });
+}
+
+test("findIgnoredVariables() is silent about what the program and Kubernetes set, with all flags there are", () => {
+  const flagSets = COMMAND_TABLE.commands.map((command) => command.flags);
+  const names = [
+    ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
+    ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO"],
+    ...["CHANGED", "CERTIFICATE_FILE", "NOT_AFTER", "NODE_NAME"],
+    ...["TEST_BINARY", "TEST_NODE", "UPDATE_GOLDEN", "BUILD_COMMIT", "SOAK_SECONDS", "STORM_NODES", "SEED"],
+  ];
+  const env = Object.fromEntries(names.map((name) => [`TLSBOOT_${name}`, "x"]));
+  assert.deepEqual(findIgnoredVariables(env, flagSets), []);
 });
 
 for (
@@ -95,14 +129,14 @@ for (
 test("resolveSettings() tells every fault, each with its origin", () => {
   const resolved = resolveSettings(flags, {
     commandLine: { port: ["70000"] },
-    env: { TLSBOOT_TTL: "1d", TLSBOOT_WATCH: "maybe" },
+    env: { TLSBOOT_TTL: "1y", TLSBOOT_WATCH: "maybe" },
     file: { path: "c.yaml", raw: { mode: ["c"] } },
   });
   assert.deepEqual(resolved, {
     ok: false,
     error: [
       '--port: "70000" found, want a number from 0 to 65535',
-      'TLSBOOT_TTL: "1d" found, want a duration such as 10m or 24h',
+      'TLSBOOT_TTL: "1y" found, want a duration such as 10m, 24h or 90d',
       'TLSBOOT_WATCH: "maybe" found, want true or false',
       'config file "c.yaml": mode: "c" found, want one of a, b',
     ],

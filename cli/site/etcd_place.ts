@@ -6,6 +6,7 @@ import { OWN_API_VERSION, readOwnFile } from "../../core/own_file/read.ts";
 import { mapping, optional, required, someOf, text } from "../../core/own_file/shapes.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
 import { DEFAULT_ETCD_PREFIX } from "../commands/etcd_flags.ts";
 import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
@@ -94,6 +95,6 @@ export async function assertPlace(
 }
 
 function flagsOf({ servers, prefix }: EtcdPlace): string {
-  const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${prefix}`;
-  return `--etcd-servers ${servers.join(",")}${flag}`;
+  const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${shellWord(prefix)}`;
+  return `--etcd-servers ${shellWord(servers.join(","))}${flag}`;
 }

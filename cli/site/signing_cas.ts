@@ -1,10 +1,15 @@
-/** Which CA signs for which signer: kube-controller-manager's flags and their rules (`signers.md` section 6). */
+/**
+ * Which CA signs for which signer: kube-controller-manager's flags and their rules
+ * (cmd/kube-controller-manager/app/options/csrsigningcontroller.go).
+ */
 import { resolve } from "node:path";
+import { formatDuration } from "../../core/duration.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
+  MIN_EXPIRATION_SECONDS,
 } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
@@ -66,11 +71,24 @@ const SIGNERS: readonly {
   { name: LEGACY_UNKNOWN_SIGNER, flag: "legacyUnknown", prefix: "cluster-signing-legacy-unknown" },
 ];
 
-/** The longest life of what is signed; 0 means the default, as in kube-controller-manager. */
+/**
+ * The longest life of what is signed; 0 means the default, as in kube-controller-manager. Like there, it may be shorter
+ * than the ten minutes that a request has to ask for at least (no check in `CSRSigningControllerOptions.Validate`,
+ * cmd/kube-controller-manager/app/options; `duration` in pkg/controller/certificates/signer cuts every request to it).
+ * That is logged, because nobody can ask for as little.
+ */
 export function signingDurationSeconds(
   settings: Pick<Settings<typeof SIGNING_FLAGS>, "clusterSigningDuration">,
+  logger: Logger,
 ): number {
-  return settings.clusterSigningDuration === 0 ? YEAR_SECONDS : settings.clusterSigningDuration / 1000;
+  const seconds = settings.clusterSigningDuration === 0 ? YEAR_SECONDS : settings.clusterSigningDuration / 1000;
+  if (seconds < MIN_EXPIRATION_SECONDS) {
+    logger.warn("certificates will live shorter than any request may ask for", {
+      clusterSigningDuration: formatDuration(seconds * 1000),
+      leastRequest: formatDuration(MIN_EXPIRATION_SECONDS * 1000),
+    });
+  }
+  return seconds;
 }
 
 const YEAR_SECONDS = 365 * 86_400;

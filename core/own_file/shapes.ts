@@ -2,7 +2,7 @@
  * Shapes of our own YAML files (policies, profiles, inventories): strict, every fault told with its place, an unknown key
  * with the nearest known one. Kubernetes objects are not read by these: they have Kubernetes' rules and texts.
  */
-import { parseDuration } from "../duration.ts";
+import { parseDurationOrDays } from "../duration.ts";
 import { findNearest } from "../nearest.ts";
 
 /** Where a value stands, and where faults are put. */
@@ -114,9 +114,7 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
 
 /** A duration such as `90m` or `720h`, or whole days such as `90d`; the value is in milliseconds, above zero. */
 export function duration(value: unknown, place: Place): number | undefined {
-  const days = typeof value === "string" ? /^(\d{1,6})d$/.exec(value)?.[1] : undefined;
-  if (days !== undefined && Number(days) > 0) return Number(days) * 86_400_000;
-  const parsed = typeof value === "string" ? parseDuration(value) : undefined;
+  const parsed = typeof value === "string" ? parseDurationOrDays(value) : undefined;
   if (parsed?.ok === true && parsed.value > 0) return parsed.value;
   return fault(place, "a duration such as 10m, 24h or 90d expected");
 }

@@ -5,6 +5,7 @@ import { decryptPrivateKey, encryptionOf } from "../../core/pki/encrypted_key.ts
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { CaKey } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/result.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { CaFiles } from "./ca_provider.ts";
 
 /** Where the private half of a CA comes from. */
@@ -56,6 +57,6 @@ function refuseOpenKey(path: string, mode: number): void {
   throw new AppError(
     "file_permissions",
     `cannot use CA key "${path}": its mode ${(mode & 0o777).toString(8).padStart(4, "0")} lets others at it`,
-    { hint: `chmod 600 ${path}` },
+    { hint: `chmod 600 ${shellWord(path)}` },
   );
 }

@@ -287,7 +287,7 @@ test("faults of file, environment and flags are told together", async () => {
   assert.equal(
     stderr,
     'tlsboot: error: config file "c.yaml": unknown key "datadir", did you mean "dataDir"?\n' +
-      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m or 24h\n' +
+      'tlsboot: error: TLSBOOT_DURATION: "long" found, want a duration such as 10m, 24h or 90d\n' +
       'tlsboot: error: --key-algorithm: "dsa" found, want one of ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096, ed25519\n' +
       "tlsboot: hint: see: tlsboot ca init --help\n",
   );

@@ -78,6 +78,14 @@ test("tlsboot kubeconfig user lets a person in, and says what they may do", asyn
   assert.match(config.value.clusters[0]?.cluster.certificateAuthorityData ?? "", /BEGIN CERTIFICATE/);
 });
 
+test("tlsboot kubeconfig user says when the signer cuts the life, and prints commands that a shell reads back", async () => {
+  const { code, stderr } = await tlsboot("kubeconfig", "user", "Jürgen Müller", "--ttl", "20000h");
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /\nthe signer gives a life of 8760h0m0s, not the 20000h0m0s that were asked for\n/);
+  assert.match(stderr, /: kubectl --kubeconfig 'Jürgen Müller\.kubeconfig' auth whoami\n/);
+  assert.match(stderr, / create rolebinding j-rgen-m-ller-view .* --user='Jürgen Müller'\n/);
+});
+
 test("tlsboot kubeconfig user --no-approve leaves the request to somebody else", async () => {
   const line = ["kubeconfig", "user", "bob@example.com", "--no-approve", "--out", "bob"];
   const asked = await tlsboot(...line);
@@ -137,7 +145,7 @@ for (
     },
     {
       args: ["eve", "--ttl", "9m"],
-      want: /--ttl 9m0s: may not specify a duration less than 600 seconds \(10 minutes\)/,
+      want: /--ttl: "9m" found, want a duration from 10m to 596523h/,
     },
     { args: ["eve", "--server", "http://x"], want: /as --server: want https/ },
     { args: ["there"], code: 1, want: /there\.kubeconfig": it exists/ },

@@ -190,7 +190,7 @@ for (
     {
       name: "a short life",
       args: ["--signer-name", "a.b/c", "--dns", "a", "--duration", "1m"],
-      want: /less than 600 seconds/,
+      want: /--duration: "1m" found, want a duration from 10m to 596523h/,
     },
     {
       name: "a group that makes administrators",

@@ -1,7 +1,8 @@
 /** `tlsboot kubeconfig admin`. */
 import { defineCommand } from "../../framework/command.ts";
-import { durationFlag, fileFlag, textFlag } from "../../framework/flags.ts";
+import { fileFlag, textFlag } from "../../framework/flags.ts";
 import { CA_KEY_FLAGS } from "../common_flags.ts";
+import { lifeFlag } from "../request_flags.ts";
 import { KUBECONFIG_FLAGS } from "./flags.ts";
 
 const flags = {
@@ -10,7 +11,7 @@ const flags = {
   out: fileFlag({ summary: "File to write; - is stdout. Without it, admin.kubeconfig in --data-dir." }),
   clusterName: textFlag({ default: "tlsboot", summary: "Name of the cluster and of the context in the file." }),
   user: textFlag({ default: "kubernetes-admin", summary: "Name of the administrator." }),
-  duration: durationFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
+  duration: lifeFlag({ default: "8760h", summary: "Life of the certificate; 8760h are a year." }),
 } as const;
 
 /** Its flags, for the action. */

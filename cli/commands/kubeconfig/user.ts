@@ -1,13 +1,13 @@
 /** `tlsboot kubeconfig user`. */
 import { argument, defineCommand } from "../../framework/command.ts";
-import { durationFlag, fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
+import { fileFlag, listFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { API_FLAGS } from "../common_flags.ts";
-import { KEY_TYPE, REQUEST_TIMEOUT } from "../request_flags.ts";
+import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT } from "../request_flags.ts";
 
 const flags = {
   ...API_FLAGS,
   group: listFlag({ placeholder: "NAME", summary: "Groups of the person; may be repeated." }),
-  ttl: durationFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
+  ttl: lifeFlag({ default: "8h", summary: "Life of the certificate, at least 10m; it cannot be revoked." }),
   noApprove: switchFlag({
     isCommandLineOnly: true,
     summary: "Ask, and leave the approval to somebody else; the same command fetches the certificate then.",
