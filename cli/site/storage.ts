@@ -2,6 +2,7 @@
 import type { AppError } from "../../core/errors.ts";
 import { createEtcdMetrics } from "../../server/metrics/etcd.ts";
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
@@ -55,7 +56,7 @@ async function openShared(
   const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
   const { storage, contents } = await openEtcdStorage({
     endpoints,
-    values: kubeValues(STORED_RESOURCES),
+    values: kubeValues(STORED_RESOURCES, ABSENT_RESOURCES),
     compactionIntervalMs: settings.etcdCompactionInterval,
     clock: deps.clock,
     logger: deps.logger,

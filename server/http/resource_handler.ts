@@ -3,6 +3,7 @@ import { apiVersionOf } from "../../core/kube/schema.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
+import { assertAbsent } from "../registry/absent_kinds.ts";
 import { convertedStorage } from "../registry/converted_storage.ts";
 import type { Target } from "../registry/registry.ts";
 import type { Resource, Review } from "../registry/resource.ts";
@@ -58,7 +59,7 @@ function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Pro
   return handleReview(deps, review, exchange);
 }
 
-function dispatch(served: HandlerDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
+async function dispatch(served: HandlerDeps, resource: Resource, exchange: Exchange): Promise<Answer> {
   const { conversion } = resource;
   const deps = conversion === undefined ? served : { ...served, storage: convertedStorage(served.storage, conversion) };
   const { info } = exchange;
@@ -76,6 +77,7 @@ function dispatch(served: HandlerDeps, resource: Resource, exchange: Exchange): 
     user: exchange.user,
     onWarning: (text) => exchange.warnings.add(text),
   };
+  if (resource.isAbsent === true) await assertAbsent(deps.storage, resource);
   switch (info.verb) {
     case "list":
       return handleList(deps, target, exchange);

@@ -84,6 +84,8 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   readonly verbs: readonly string[];
   /** Answers, but stands in no discovery document. */
   readonly isHidden?: true;
+  /** There are no objects of this kind here; see `absent_kinds.ts`. */
+  readonly isAbsent?: true;
   readonly columns: readonly Column<T>[];
   /** Field selectors beside `metadata.name` and (namespaced kinds) `metadata.namespace`. */
   readonly selectableFields: readonly string[];

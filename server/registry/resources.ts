@@ -1,6 +1,7 @@
 /** Every stored resource that is served, in one list. */
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { RbacSource } from "../authz/rbac_source.ts";
+import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { certificateSigningRequests } from "./certificatesigningrequests.ts";
 import { configMaps } from "./configmaps.ts";
 import { csiNodes } from "./csinodes.ts";
@@ -39,9 +40,9 @@ export const STORED_RESOURCES: readonly StoredResource[] = [
   ...RBAC_KINDS.map((kind) => ({ kind })),
 ];
 
-/** Builds the list; the RBAC resources ask the authorizer before they grant anything. */
+/** Builds the list of everything that is served; the RBAC resources ask the authorizer before they grant anything. */
 export function createResources(
   deps: { readonly authorizer: Authorizer; readonly rbac: RbacSource },
 ): readonly Resource[] {
-  return [...PLAIN_RESOURCES, ...createRbacResources(deps) as readonly Resource[]];
+  return [...PLAIN_RESOURCES, ...createRbacResources(deps) as readonly Resource[], ...ABSENT_RESOURCES];
 }

@@ -14,22 +14,31 @@ import type { StoredValues } from "../storage/stored_values.ts";
 import { prefixOf } from "./keys.ts";
 import type { StoredResource } from "./resource.ts";
 
+/** What stands for an object that is not read. */
+const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
 /** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
 const ENCRYPTED = "k8s:enc:";
 
-/** The values of resources; each kind's stored version is that of the resource without a conversion. */
-export function kubeValues(resources: readonly StoredResource[]): StoredValues {
+/**
+ * The values of resources; each kind's stored version is that of the resource without a conversion. Of objects that are
+ * not served, `absent`, it is known that they are there, and nothing else.
+ */
+export function kubeValues(
+  resources: readonly StoredResource[],
+  absent: readonly StoredResource[] = [],
+): StoredValues {
   const kinds = new Map(
     resources.filter(({ conversion }) => conversion === undefined)
       .map((resource) => [prefixOf(resource, ""), resource.kind]),
   );
   const prefixes = [...kinds.keys()];
+  const absentPrefixes = absent.map((resource) => prefixOf(resource, ""));
   const kindOf = (key: string) => kinds.get(prefixes.find((prefix) => key.startsWith(prefix)) ?? "");
   return {
     root: ROOT,
-    prefixes,
+    prefixes: [...prefixes, ...absentPrefixes],
     encode(key, object) {
       const kind = kindOf(key);
       if (kind === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
@@ -38,7 +47,7 @@ export function kubeValues(resources: readonly StoredResource[]): StoredValues {
     },
     decode(key, value) {
       const kind = kindOf(key);
-      if (kind === undefined) return undefined;
+      if (kind === undefined) return absentPrefixes.some((prefix) => key.startsWith(prefix)) ? NAMELESS : undefined;
       try {
         return decodeValue(kind, value);
       } catch (error) {

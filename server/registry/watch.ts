@@ -87,6 +87,8 @@ export async function openWatch(
   queue.start(afterRevision);
   try {
     const watch = deps.storage.watch(prefix, afterRevision, (events) => {
+      // There are objects from now on: the client is to list again, and is told that they are not served.
+      if (target.resource.isAbsent === true) return queue.fail(resourceExpired("the kind is not served any more"));
       queue.push(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
         events.at(-1)?.revision ?? 0,

@@ -134,7 +134,11 @@ test("a namespace that is deleted takes everything with it, whoever deletes it a
 
   // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
   await ours.run("create", "namespace", "plain");
+  assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
   await furnish("kept");
+  // Our empty list of pods would be a lie from now on.
+  const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
+  assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
   const before = await keysOf(etcd, "kept");
   await ours.run("delete", "namespace", "kept", "plain", "--wait=false");
   await ours.run("wait", "--for=condition=NamespaceContentRemaining", "--timeout=30s", "namespace/kept");

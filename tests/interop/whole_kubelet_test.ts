@@ -11,8 +11,7 @@ import { type Complaint, startWholeKubelet } from "./support/whole_kubelet.ts";
 const NODE = "whole";
 
 /** Kubernetes has APIs that tlsboot does not serve; a kubelet asks again and again and lives without them. */
-const ABSENT =
-  /Failed to watch.* \*v1\.(Service|RuntimeClass|PodCertificateRequest|Pod|CSIDriver): the server could not find/;
+const ABSENT = /Failed to watch.* \*v1\.(RuntimeClass|PodCertificateRequest|CSIDriver): the server could not find/;
 
 /** The runtime that runs nothing has no filesystem of images; the kubelet says so beside a kube-apiserver too. */
 const NO_IMAGES =

@@ -1,6 +1,37 @@
 /** kubectl create: its generators, dry runs and what the server says of mistakes. */
 import type { Script } from "./kubectl_comparison.ts";
 
+const review = (kind: string, version: string, spec: string) =>
+  `{apiVersion: ${version}, kind: ${kind}, metadata: {}, spec: {${spec}}}`;
+const access = (kind: string, spec: string) => review(kind, "authorization.k8s.io/v1", spec);
+const attributes = "resourceAttributes: {verb: get, resource: secrets, namespace: default}";
+
+/** The kinds that are only answered. From 1.27 on kubectl lists custom resource definitions before it posts one. */
+export const reviewing: Script = {
+  title: "create: reviews",
+  files: {
+    "self-access.yaml": access("SelfSubjectAccessReview", attributes),
+    "access.yaml": access("SubjectAccessReview", `user: alice, ${attributes}`),
+    "local-access.yaml":
+      `{apiVersion: authorization.k8s.io/v1, kind: LocalSubjectAccessReview, metadata: {namespace: default}, spec: {user: alice, ${attributes}}}`,
+    "self-rules.yaml": access("SelfSubjectRulesReview", "namespace: default"),
+    "self.yaml": "{apiVersion: authentication.k8s.io/v1, kind: SelfSubjectReview}",
+    "token.yaml": review("TokenReview", "authentication.k8s.io/v1", "token: nobody-has-it"),
+    "misspelt.yaml": access("SelfSubjectAccessReview", `nonsense: true, ${attributes}`),
+  },
+  steps: [
+    ...["self-access", "access", "local-access", "self", "token"].map((name) => ({
+      run: `create -f ${name}.yaml -o yaml`,
+      code: 0,
+    })),
+    { run: "create -f self-rules.yaml -o name", code: 0 },
+    "create -f misspelt.yaml",
+    "create -f access.yaml --validate=false",
+    { run: "create -f self-access.yaml -o yaml", as: "alice" },
+    "apply -f access.yaml",
+  ],
+};
+
 /** Generators make the object on the client; the server defaults and stores it. */
 export const generators: Script = {
   title: "create: generators",

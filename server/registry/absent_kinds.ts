@@ -1,0 +1,83 @@
+/**
+ * Kinds of which there are no objects here, and which stock tools list all the same (decision 29). They are read only and
+ * in no discovery document: a list is empty, a watch stays silent. Where a kube-apiserver that shares the store has such
+ * objects, this API answers 404, as for any kind that it does not serve.
+ */
+import { METADATA } from "../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { pathNotFound } from "../../core/kube/status.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ageColumn, nameColumn } from "./columns.ts";
+import { prefixOf } from "./keys.ts";
+import type { Resource } from "./resource.ts";
+import { plainStrategy } from "./strategies.ts";
+
+/** Everything that no object needs to be described for. */
+function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
+  return {
+    kind,
+    verbs: ["get", "list", "watch"],
+    isHidden: true,
+    isAbsent: true,
+    columns: [nameColumn, ageColumn],
+    strategy: plainStrategy<KubeObject>({ validateName: () => [] }),
+    subresources: [],
+    ...rest,
+  };
+}
+
+/** `kubectl describe node` and `kubectl drain` list the pods of a node, and kubelets watch them. */
+const pods = absent({
+  group: "",
+  version: "v1",
+  kind: "Pod",
+  listKind: "PodList",
+  plural: "pods",
+  singular: "pod",
+  shortNames: ["po"],
+  categories: ["all"],
+  namespaced: true,
+  schema: { name: "io.k8s.api.core.v1.Pod", description: "Containers on a node.", fields: { metadata: METADATA } },
+}, {
+  // `pkg/apis/core/v1/conversion.go`
+  selectableFields: [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+    "spec.host",
+  ],
+});
+
+/** kubectl since 1.27 looks among them for a kind whose fields it is to validate and that cannot be patched. */
+const customResourceDefinitions = absent({
+  group: "apiextensions.k8s.io",
+  version: "v1",
+  kind: "CustomResourceDefinition",
+  listKind: "CustomResourceDefinitionList",
+  plural: "customresourcedefinitions",
+  singular: "customresourcedefinition",
+  shortNames: ["crd", "crds"],
+  categories: ["api-extensions"],
+  namespaced: false,
+  schema: {
+    name: "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    description: "A kind that somebody has added to the API.",
+    fields: { metadata: METADATA },
+  },
+}, { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] });
+
+/** All of them. */
+export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefinitions];
+
+/** Throws StatusError 404 where the store holds an object of the kind, which could not be shown as it is. */
+export async function assertAbsent(storage: Pick<Storage, "list">, resource: Resource): Promise<void> {
+  const { items } = await storage.list(prefixOf(resource, ""), { limit: 1 });
+  if (items.length > 0) throw pathNotFound();
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTestApp, type TestApp, userOf, WatchReader } from "../../tests/support/test_app.ts";
+import { ABSENT_RESOURCES } from "./absent_kinds.ts";
+import { kubeValues } from "./stored_values.ts";
+
+const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+/** What kubectl asks for of a node. */
+const OF_NODE = "fieldSelector=spec.nodeName%3Dn1%2Cstatus.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&limit=500";
+
+async function withApp(run: (app: TestApp) => Promise<void>): Promise<void> {
+  await using app = await createTestApp();
+  await run(app);
+}
+
+for (
+  const { path, kind } of [
+    { path: "/api/v1/pods", kind: "PodList" },
+    { path: `/api/v1/pods?${OF_NODE}`, kind: "PodList" },
+    { path: `/api/v1/namespaces/default/pods?${OF_NODE}`, kind: "PodList" },
+    { path: CRDS, kind: "CustomResourceDefinitionList" },
+  ]
+) {
+  test(`an absent kind has an empty list: ${path}`, async () => {
+    await withApp(async (app) => {
+      const list = await app.send("GET", path);
+      assert.deepEqual([list.code, list.at("kind"), list.at("items")], [200, kind, []]);
+      assert.equal(list.at("metadata/resourceVersion"), String(app.storage.revision()));
+      const table = await app.send("GET", path, {
+        headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" },
+      });
+      assert.deepEqual([table.at("kind"), table.at("rows")], ["Table", []]);
+      const wire = await app.send("GET", path, { headers: { accept: "application/vnd.kubernetes.protobuf" } });
+      assert.equal(new TextDecoder().decode(wire.bytes.subarray(0, 3)), "k8s");
+      assert.ok(new TextDecoder().decode(wire.bytes).includes(kind));
+    });
+  });
+}
+
+test("an absent kind is authorized like any other", async () => {
+  await withApp(async (app) => {
+    for (const path of ["/api/v1/pods", CRDS]) {
+      assert.equal((await app.send("GET", path, { user: userOf("someone") })).code, 403, path);
+    }
+  });
+});
+
+test("an absent kind stands in no discovery document and takes no writes", async () => {
+  await withApp(async (app) => {
+    for (const path of ["/api/v1", "/apis", "/openapi/v2", "/openapi/v3/api/v1"]) {
+      const { text } = await app.send("GET", path);
+      assert.ok(!/"name":"pods"|customresourcedefinitions|\/pods"/.test(text), path);
+    }
+    const body = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" } };
+    assert.equal((await app.send("POST", "/api/v1/namespaces/default/pods", { body })).code, 405);
+    assert.equal((await app.send("GET", "/api/v1/namespaces/default/pods/a")).code, 404);
+  });
+});
+
+test("an absent kind has a silent watch, which says at once that nothing is there", async () => {
+  await withApp(async (app) => {
+    const query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    await using watch = new WatchReader(await app.open("GET", `/api/v1/pods?${query}`));
+    const first = await watch.next();
+    assert.equal(first?.type, "BOOKMARK");
+    assert.equal(first?.at("kind"), "Pod");
+  });
+});
+
+test("an absent kind is not served while a kube-apiserver has such objects in the same store", async () => {
+  await withApp(async (app) => {
+    const key = "/registry/pods/default/a";
+    const version = app.storage.revision();
+    await using watch = new WatchReader(await app.open("GET", `/api/v1/pods?watch=1&resourceVersion=${version}`));
+    const { revision } = await app.storage.create(key, { metadata: {} });
+    const ended = await watch.next();
+    assert.deepEqual([ended?.type, ended?.at("code")], ["ERROR", 410]);
+    const list = await app.send("GET", "/api/v1/namespaces/kube-system/pods");
+    assert.deepEqual([list.code, list.at("message")], [404, "the server could not find the requested resource"]);
+    assert.equal((await app.send("GET", CRDS)).code, 200);
+    await app.storage.delete(key, revision);
+    assert.equal((await app.send("GET", "/api/v1/pods")).code, 200);
+  });
+});
+
+test("kubeValues() knows that an absent object is there without reading it, and never writes one", () => {
+  const values = kubeValues([], ABSENT_RESOURCES);
+  assert.deepEqual(values.decode("/registry/pods/default/a", new Uint8Array([1])), { metadata: {} });
+  assert.equal(values.decode("/registry/deployments/default/a", new Uint8Array([1])), undefined);
+  assert.throws(() => values.encode("/registry/pods/default/a", { metadata: {} }), /no resource is kept there/);
+});
