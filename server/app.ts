@@ -25,6 +25,7 @@ import { type Exchange, headerOf, type IncomingRequest, repeatedHeaders } from "
 import { Warnings } from "./http/warnings.ts";
 import { createHealth, type HealthCheck } from "./http/health.ts";
 import { indexPaths } from "./http/index_paths.ts";
+import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 import { type Metrics, respondMetrics } from "./http/metrics.ts";
 import { createOpenapi } from "./http/openapi.ts";
 import { attributesOf, parseRequestInfo } from "./http/request_info.ts";
@@ -131,8 +132,10 @@ export function createApp(deps: AppDeps): App {
     return reply(context, await respondError(context.get("exchange"), error));
   });
   return async (request, caller) => {
-    const read = readTarget(request.url, caller.target);
-    if (read.path === undefined) return BAD_REQUEST;
+    const target = caller.target ?? request.url;
+    if (target.length > MAX_TARGET_LENGTH) return plainText(414, "414 URI Too Long");
+    const read = readTarget(target);
+    if (read.path === undefined) return plainText(400, "400 Bad Request");
     const env: Env["Bindings"] = { ...caller, read, answer: undefined, isOver: false };
     // Hono looks at method and URL alone, and hands the request on to us.
     await hono.fetch(request as Request, env);
@@ -142,11 +145,10 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-const BAD_REQUEST: Answer = {
-  status: 400,
-  headers: { "content-type": "text/plain;charset=UTF-8" },
-  body: new TextEncoder().encode("400 Bad Request"),
-};
+/** The answer to a request whose target is not read. */
+function plainText(status: number, text: string): Answer {
+  return { status, headers: { "content-type": "text/plain;charset=UTF-8" }, body: new TextEncoder().encode(text) };
+}
 
 /** What Hono gets for an answer (`RESPONSE_ALREADY_SENT` of its Node adaptor). */
 const ELSEWHERE = new Response(null, { headers: { "x-hono-already-sent": "true" } });

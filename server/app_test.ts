@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { parseTokenFile } from "../core/bootstrap/token_file.ts";
 import { createTestApp, type TestApp } from "../tests/support/test_app.ts";
+import { MAX_TARGET_LENGTH } from "./http/limits.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const REVIEWS = "/apis/authorization.k8s.io/v1";
@@ -304,4 +305,11 @@ test("app answers 504 to a request whose time is over before it begins, whatever
   await using api = await createTestApp();
   const answer = await api.send("GET", "/api/v1/namespaces/default?timeout=1ns");
   assert.equal(answer.code, 504);
+});
+
+test("a request target is read up to 64 KiB, and a longer one is refused with 414 before authentication", async () => {
+  const target = (length: number) => `/version?${"a&".repeat(length)}`.slice(0, length);
+  assert.equal((await call("GET", target(MAX_TARGET_LENGTH))).code, 200);
+  const { code, text } = await call("GET", target(MAX_TARGET_LENGTH + 1), { authorization: "Bearer wrong" });
+  assert.deepEqual([code, text], [414, "414 URI Too Long"]);
 });

@@ -8,6 +8,7 @@ import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/
 import type { Share } from "../flowcontrol/flow_control.ts";
 import { timedOut } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
+import { MAX_BODY_BYTES } from "./limits.ts";
 import type { MediaType } from "./negotiation.ts";
 import {
   type Described,
@@ -17,9 +18,6 @@ import {
   type TypedBody,
   withDefaultNames,
 } from "./typed_body.ts";
-
-/** 3 MiB, as kube-apiserver limits every body. */
-export const MAX_BODY_BYTES = 3_145_728;
 
 /** What happens with fields that a kind does not have, or that stand twice. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";

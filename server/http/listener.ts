@@ -28,6 +28,7 @@ import {
   type GuardedRequest,
   type GuardLimits,
 } from "./connection_guard.ts";
+import { MAX_HEAD_BYTES } from "./limits.ts";
 import { createRefusals } from "./no_request.ts";
 import { createPacing } from "./pacing.ts";
 import { peerOf } from "./peer.ts";
@@ -87,7 +88,6 @@ export interface Listener extends AsyncDisposable {
  * busy; who finds no place is not connected yet, and its kernel tries again.
  */
 const BACKLOG = 1024;
-const HEADER_LIMIT_BYTES = 1_048_576;
 /** Node's 10 MB per session refuses parallel large lists on one connection. */
 const MAX_SESSION_MEMORY_MB = 1000;
 /** Above what the guard lets a connection cancel, which knows whose it is. */
@@ -181,9 +181,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       keepAliveTimeout: limits.idleMs,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
-      maxHeaderSize: HEADER_LIMIT_BYTES,
+      maxHeaderSize: MAX_HEAD_BYTES,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
-      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: HEADER_LIMIT_BYTES },
+      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEAD_BYTES },
       ...STREAM_RESETS,
     } as Parameters<typeof createSecureServer>[0],
     (incoming, outgoing) => {
@@ -192,6 +192,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       );
     },
   );
+  // Deno 2.9 reads the option for a server of HTTP/1.1 alone, and the property where HTTP/2 is served as well.
+  Object.assign(server, { maxHeaderSize: MAX_HEAD_BYTES });
   const connections = trackConnections(server, guard, guarded);
   server.on("connection", () => pacing.accepted());
   server.on("clientError", refusals.refuse);

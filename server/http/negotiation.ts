@@ -228,9 +228,10 @@ function isBetter(a: AcceptClause, b: AcceptClause): boolean {
   return a.quality > b.quality || (a.type !== "*" && b.type === "*") || (a.subtype !== "*" && b.subtype === "*");
 }
 
-/** What is no number counts as zero, which is the last choice but still one. */
+/** A text that is not a number counts as zero, which is the last choice but still one. */
 function parseQuality(text: string): number {
-  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text) ? Number(text) : 0;
+  // Two adjacent runs of digits would take quadratic time to refuse a long one.
+  return /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : 0;
 }
 
 function splitAtFirst(text: string, separator: string): readonly [string, string] {

@@ -11,10 +11,10 @@ export interface RequestTarget {
   readonly query: URLSearchParams;
 }
 
-/** Reads the target of a request line, or that of a URL where there is none. An absolute target counts by its path. */
-export function readTarget(url: string, target: string | undefined): RequestTarget {
-  const requestUri = target?.startsWith("/") === true ? target : pathAndQuery(target ?? url);
-  if (requestUri === undefined) return { requestUri: target ?? url, path: undefined, query: new URLSearchParams() };
+/** Reads the target of a request line. An absolute target counts by its path and query. */
+export function readTarget(target: string): RequestTarget {
+  const requestUri = target.startsWith("/") ? target : pathAndQuery(target);
+  if (requestUri === undefined) return { requestUri: target, path: undefined, query: new URLSearchParams() };
   const mark = requestUri.indexOf("?");
   return {
     requestUri,
@@ -44,10 +44,16 @@ export function decodePath(path: string): string | undefined {
 
 const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
 
-/** Members that Go cannot read are left out. */
+/**
+ * Leaves out members that Go cannot read (`net/url` parseQuery), and ends a name without a value with `=`, which means the
+ * same: Node's URLSearchParams takes quadratic time for names without one.
+ */
 function readableQuery(query: string): string {
-  if (!/[;%]/.test(query)) return query;
-  return query.split("&").filter((member) => !member.includes(";") && !BROKEN_ESCAPE.test(member)).join("&");
+  return query.split("&").filter(isReadable).map((member) => member.includes("=") ? member : `${member}=`).join("&");
+}
+
+function isReadable(member: string): boolean {
+  return member !== "" && !member.includes(";") && !BROKEN_ESCAPE.test(member);
 }
 
 /** Undefined for what is no URL. */

@@ -5,11 +5,9 @@ import { refusable } from "../../tests/support/refusal.ts";
 import { attributesOf, parseRequestInfo } from "./request_info.ts";
 import { readTarget } from "./request_target.ts";
 
-const URL_OF_REQUEST = "https://localhost/a?b=c";
-
 for (
   const [target, path] of [
-    [undefined, "/a"],
+    ["https://localhost/a?b=c", "/a"],
     ["/x%2fy?z", "/x/y"],
     ["https://other/x?z", "/x"],
     ["*", "/*"],
@@ -19,7 +17,20 @@ for (
   ] as const
 ) {
   test(`readTarget() reads the path of ${target} as ${path}`, () => {
-    assert.equal(readTarget(URL_OF_REQUEST, target).path, path);
+    assert.equal(readTarget(target).path, path);
+  });
+}
+
+for (
+  const [query, want] of [
+    ["a&b=&c=d", [["a", ""], ["b", ""], ["c", "d"]]],
+    ["&&", []],
+    ["=", [["", ""]]],
+    ["a;b&c%zz&d%20e&f=g%", [["d e", ""]]],
+  ] as const
+) {
+  test(`readTarget() reads the query ${query} as ${JSON.stringify(want)}`, () => {
+    assert.deepEqual([...readTarget(`/?${query}`).query], want);
   });
 }
 
@@ -47,7 +58,7 @@ test("readTarget() and parseRequestInfo() never throw, whatever the request line
   );
   fc.assert(fc.property(fc.constantFrom("GET", "POST", "DELETE", "x"), line, (method, target) => {
     refusable(() => {
-      const { path = "", query } = readTarget(URL_OF_REQUEST, target);
+      const { path = "", query } = readTarget(target);
       attributesOf(parseRequestInfo(method, path, query));
     });
   }));

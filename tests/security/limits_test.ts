@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";
-import { MAX_BODY_BYTES } from "../../server/http/body.ts";
+import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/http/limits.ts";
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
 import { buildCsr, buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
@@ -123,8 +123,8 @@ test("a certificate of 101 certificates is refused with 422", async () => {
 for (
   const { what, bytes, code } of [
     {
-      what: "headers of more than 1 MiB",
-      bytes: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(1_048_577)}`,
+      what: "headers of more than 128 KiB",
+      bytes: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${"a".repeat(MAX_HEAD_BYTES)}`,
       code: 431,
     },
     { what: "a header whose name has a space", bytes: "GET / HTTP/1.1\r\nHost: x\r\nX A: a", code: 400 },
@@ -139,6 +139,13 @@ for (
     assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
   });
 }
+
+test("a request target of more than 64 KiB is refused before anybody is authenticated", async () => {
+  const request = (length: number) => `GET /${"a".repeat(length - 1)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+  const { codes, text } = await sendRaw(site.server.port, request(MAX_TARGET_LENGTH + 1));
+  assert.deepEqual(codes, [414], text);
+  assert.deepEqual((await sendRaw(site.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
+});
 
 test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server goes on", async () => {
   assert.equal(await sendHeader(1_024), 200, "headers as such are taken");

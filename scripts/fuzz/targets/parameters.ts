@@ -18,12 +18,11 @@ import {
 } from "../../../server/http/options.ts";
 import { parsePatchType } from "../../../server/http/patch_body.ts";
 import { attributesOf, parseRequestInfo } from "../../../server/http/request_info.ts";
+import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
 import { readTarget } from "../../../server/http/request_target.ts";
 import { parseContinue } from "../../../server/registry/continue_token.ts";
 import { JSON_WORDS } from "./_seeds.ts";
 
-/** The listener takes no larger head. */
-const MAX_BYTES = 2 ** 20;
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "WATCH"];
 
 /** `target`: method and request target. */
@@ -61,11 +60,11 @@ export const requestTarget: Target = {
     "namespaces/",
     "é",
   ],
-  maxBytes: MAX_BYTES,
+  maxBytes: MAX_TARGET_LENGTH,
   run(input) {
     try {
       // A request line is Latin-1.
-      const { path = "", query } = readTarget("https://localhost/", latin1(input));
+      const { path = "", query } = readTarget(latin1(input));
       const info = parseRequestInfo(METHODS[input.length % METHODS.length]!, path, query);
       attributesOf(info);
       return `${info.verb} ${info.isResourceRequest} ${info.parts.length}`;
@@ -103,9 +102,9 @@ export const query: Target = {
     "a,b",
     "eyJ2Ijo",
   ],
-  maxBytes: MAX_BYTES,
+  maxBytes: MAX_TARGET_LENGTH,
   run(input) {
-    const { query } = readTarget("https://localhost/", `/?${latin1(input)}`);
+    const { query } = readTarget(`/?${latin1(input)}`);
     const attempts = [
       () => parseWriteOptions("create", query, "kubectl/v1"),
       () => parseWriteOptions("apply", query, latin1(input)),
@@ -125,7 +124,7 @@ export const continueToken: Target = {
     bytesOf,
   ),
   words: JSON_WORDS,
-  maxBytes: MAX_BYTES,
+  maxBytes: MAX_TARGET_LENGTH,
   restructure: restructureJson,
   run: (input) => attempt(() => parseContinue(Buffer.from(input).toString("base64url"))),
 };
@@ -159,7 +158,7 @@ export const accept: Target = {
     '"',
     "as=Table",
   ],
-  maxBytes: MAX_BYTES,
+  maxBytes: MAX_HEAD_BYTES,
   run(input) {
     const header = latin1(input);
     const none = new URLSearchParams();
@@ -202,7 +201,7 @@ export const contentType: Target = {
     "application/json;",
     "application/json;a ",
   ],
-  maxBytes: MAX_BYTES,
+  maxBytes: MAX_HEAD_BYTES,
   run(input) {
     const header = latin1(input);
     return [() => bodyMediaType(header), () => parsePatchType(header)].map(attempt).join(" ");

@@ -1,0 +1,20 @@
+/**
+ * The limits of a request at the HTTP edge: each is checked before anything parses what it bounds. What a decoded body may
+ * hold (elements, nesting, errors, the size of an object) is bounded in `core/kube/limits.ts`; docs/threat_model.md lists
+ * all limits in one table.
+ */
+
+/**
+ * The most characters of a request target, and so of a path, a query and a selector. kube-apiserver takes a megabyte; the
+ * longest targets of its clients, lists with a continue token or a selector of node names, have a few kilobytes.
+ */
+export const MAX_TARGET_LENGTH = 65_536;
+
+/**
+ * The most bytes of a request line with all of its header lines, and so of a header value: a target and, beside it, as
+ * much as HTTP/2 takes on both runtimes (nghttp2's `NGHTTP2_MAX_HEADERSLEN`, 64 KiB).
+ */
+export const MAX_HEAD_BYTES = 131_072;
+
+/** The most bytes of a body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, MaxRequestBodyBytes). */
+export const MAX_BODY_BYTES = 3_145_728;

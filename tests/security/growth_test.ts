@@ -1,0 +1,122 @@
+/**
+ * The time of every reader of a request's head, and of the texts that a request carries, grows with the length of the
+ * input and no faster, up to the limits of docs/threat_model.md; and while a client sends the largest of each, other
+ * clients are answered.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import { MAX_HEAD_BYTES } from "../../server/http/limits.ts";
+import { assertLinear } from "../support/growth.ts";
+import { ADMIN, createTestApp, type TestApp } from "../support/test_app.ts";
+
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const DOCUMENT = "/openapi/v3/api/v1";
+
+/** What is repeated: each character that means something to one of the readers, and words made of them. */
+const PIECES = [
+  ...' 0a,;=/.-%+"\\(!',
+  ...["a,", "a;", "a=,", "a=b,", "a/b,", "a in (b),", "!a,", ";q=0", "%2f", '"a\\"', "1h", "a.", "..", "é"],
+] as const;
+/** Stands at the end, so that a reader that can take what comes before in many ways has to try them all. */
+const END = "!";
+
+/** One request and where its repeated piece goes. */
+interface Sent {
+  readonly method?: string;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Undefined lets the request through authentication. */
+  readonly user?: UserInfo | undefined;
+}
+
+let app: TestApp;
+before(async () => {
+  app = await createTestApp({ audit: { policy: DEFAULT_AUDIT_POLICY, sink: { write: () => true } } });
+  await app.send("POST", MAPS, { body: { metadata: { name: "a", labels: { a: "b" } } } });
+});
+after(() => app[Symbol.asyncDispose]());
+
+/** Sends a request to the app as the listener does: a `Request` would spend more time on a header than all readers. */
+async function send({ method = "GET", path, headers = {}, body, user }: Sent): Promise<number> {
+  const bytes = new TextEncoder().encode(body);
+  const values = new Map(Object.entries(headers));
+  if (body !== undefined) values.set("content-length", `${bytes.length}`);
+  const { status } = await app.api.app(
+    {
+      method,
+      url: "https://localhost/",
+      headers: { get: (name) => values.get(name) ?? null },
+      body: null,
+      arrayBuffer: () => Promise.resolve(bytes.buffer),
+      signal: new AbortController().signal,
+    },
+    {
+      peer: undefined,
+      remoteAddress: "192.0.2.1",
+      rawHeaders: Object.entries(headers).flat(),
+      target: path,
+      ...(user === undefined ? {} : { user }),
+    },
+  );
+  return status;
+}
+
+/** Asserts that sending an input takes linear time, whatever piece it repeats. */
+async function assertLinearForPieces(limit: number, sent: (text: string) => Sent): Promise<void> {
+  for (const piece of PIECES) {
+    const input = (size: number) => sent(`${piece.repeat(size / piece.length)}${END}`);
+    await assertLinear({ input, read: send, limit }).catch((error: unknown) => {
+      throw new Error(`repeating ${JSON.stringify(piece)}`, { cause: error });
+    });
+  }
+}
+
+test("assertLinear() passes a linear reader and fails a quadratic and a cubic one", async () => {
+  const reading = (expression: RegExp) =>
+    assertLinear({ input: (size) => "a".repeat(size), read: (text) => expression.test(text), limit: 8_192 });
+  await reading(/^a*x/);
+  await assert.rejects(reading(/a*x/), /: not linear$/);
+  await assert.rejects(reading(/a*a*x/), /: not linear$/);
+});
+
+/** Every header that is read, with what stands before the repeated piece. */
+const HEADERS: readonly (readonly [name: string, start: string, sent: Sent])[] = [
+  ["accept", "", { path: MAPS, user: ADMIN }],
+  ["accept", "application/json;q=0", { path: MAPS, user: ADMIN }],
+  ["accept", "", { path: "/apis" }],
+  ["accept", "", { path: "/openapi/v2", user: ADMIN }],
+  ["accept", "", { path: "/metrics", user: ADMIN }],
+  ["accept-encoding", "", { path: DOCUMENT, user: ADMIN }],
+  ["audit-id", "", { path: "/version" }],
+  ["authorization", "", { path: "/version" }],
+  ["authorization", "Bearer ", { path: "/version" }],
+  ["content-type", "", { method: "POST", path: MAPS, body: "{}", user: ADMIN }],
+  ["content-type", "application/json;", { method: "POST", path: MAPS, body: "{}", user: ADMIN }],
+  ["content-type", "", { method: "PATCH", path: `${MAPS}/a`, body: "{}", user: ADMIN }],
+  ["content-length", "", { method: "POST", path: MAPS, user: ADMIN }],
+  ["if-none-match", '"', { path: DOCUMENT, user: ADMIN }],
+  ["if-match", "", { path: DOCUMENT, user: ADMIN }],
+  ["if-modified-since", "", { path: DOCUMENT, user: ADMIN }],
+  ["if-unmodified-since", "", { path: DOCUMENT, user: ADMIN }],
+  ["if-range", "", { path: DOCUMENT, headers: { range: "bytes=0-1" }, user: ADMIN }],
+  ["range", "bytes=", { path: DOCUMENT, user: ADMIN }],
+  ["user-agent", "", { path: MAPS, user: ADMIN }],
+  ["user-agent", "", { method: "POST", path: MAPS, body: "{}", user: ADMIN }],
+  ["x-forwarded-for", "", { path: "/version" }],
+  ["x-real-ip", "", { path: "/version" }],
+  ["impersonate-user", "", { path: "/version", user: ADMIN }],
+  ["impersonate-user", "system:serviceaccount:", { path: "/version", user: ADMIN }],
+  ["impersonate-extra-a", "", { path: "/version", headers: { "impersonate-user": "a" }, user: ADMIN }],
+];
+
+for (const [name, start, sent] of HEADERS) {
+  test(`the header ${name} takes linear time: ${start}… of ${sent.method ?? "GET"} ${sent.path}`, async () => {
+    await assertLinearForPieces(MAX_HEAD_BYTES, (text) => ({
+      ...sent,
+      headers: { ...sent.headers, [name]: `${start}${text}` },
+    }));
+  });
+}

@@ -1,0 +1,95 @@
+/** Measures how the time of a reader grows with its input, so that a reader of client input that is not linear fails a test. */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { refusalOf } from "./refusal.ts";
+
+/** A reader and the inputs that it is measured with. */
+export interface Growth<Input> {
+  /** An input of about this size, in the unit of `limit`. It is made once and is no part of the measured time. */
+  readonly input: (size: number) => Input;
+  /** Reads one input. A refusal that the API answers with a 4xx is a result like any other. */
+  readonly read: (input: Input) => unknown;
+  /** The largest size that the server lets through to the reader. */
+  readonly limit: number;
+}
+
+/** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
+const MAX_RATIO = 3;
+/** Where measuring begins. A cubic reader of a large input is found long before the limit. */
+const FIRST_SIZE = 256;
+/** A single reading shorter than this does not decide anything before the limit is reached. */
+const NOTABLE_MS = 25;
+/**
+ * A reader that takes no longer than this for the largest input passes unmeasured: with an input of 64 KiB, one that is
+ * quadratic takes seconds, while so short a time may well double because the garbage collector ran.
+ */
+const HARMLESS_MS = 10;
+/** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
+const MEASURE_MS = 3;
+/** How often sizes are measured before they count as too slow: noise only ever adds time. */
+const ROUNDS = 6;
+/** Beside a reading as long as this, noise is short: two rounds are enough. */
+const LONG_MS = 200;
+
+/** Asserts that a reader takes less than three times as long for twice the input, at every size up to its limit. */
+export async function assertLinear<Input>({ input, read, limit }: Growth<Input>): Promise<void> {
+  const { measure, once } = createMeter(read);
+  let size = limit;
+  while (size / 2 >= FIRST_SIZE) size /= 2;
+  let lastMs = Infinity;
+  for (; size <= limit; size *= 2) {
+    const ms = await once(input(Math.ceil(size)));
+    if (ms > NOTABLE_MS && ms > MAX_RATIO * lastMs) await assertDoublings(size);
+    lastMs = ms;
+  }
+  if (lastMs > HARMLESS_MS) await assertDoublings(limit);
+
+  /** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
+  async function assertDoublings(largest: number): Promise<void> {
+    const inputs = [largest / 4, largest / 2, largest].map((size) => input(Math.ceil(size)));
+    const times = inputs.map(() => Infinity);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(one));
+      const [quarter = 0, half = 0, whole = 0] = times;
+      if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return;
+      if (round > 0 && whole > LONG_MS) break;
+    }
+    const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
+    assert.fail(`${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`);
+  }
+}
+
+/** The processor's time of readings, in milliseconds. */
+function createMeter<Input>(read: (input: Input) => unknown) {
+  async function readOnce(input: Input): Promise<void> {
+    try {
+      const result = read(input);
+      if (result instanceof Promise) await result;
+    } catch (error) {
+      refusalOf(error);
+    }
+  }
+
+  async function timed(run: () => Promise<void>): Promise<number> {
+    const used = process.cpuUsage();
+    const startedAt = performance.now();
+    await run();
+    const wallMs = performance.now() - startedAt;
+    const { user, system } = process.cpuUsage(used);
+    // The machine's other work lengthens the one, threads of the runtime the other.
+    return Math.min(wallMs, (user + system) / 1000);
+  }
+
+  return {
+    once: (input: Input) => timed(() => readOnce(input)),
+    /** The time of one reading, over so many that they can be measured. */
+    async measure(input: Input): Promise<number> {
+      for (let count = 1;; count *= 4) {
+        const ms = await timed(async () => {
+          for (let run = 0; run < count; run++) await readOnce(input);
+        });
+        if (ms >= MEASURE_MS) return ms / count;
+      }
+    },
+  };
+}
