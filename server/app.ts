@@ -7,6 +7,7 @@ import { quoteText } from "../core/kube/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
 import type { Authenticator } from "./authn/authentication.ts";
+import { createReauthentication, type OpenStream } from "./authn/reauthentication.ts";
 import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
 import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
@@ -86,6 +87,8 @@ export interface Caller {
 
 interface Variables {
   exchange: Exchange;
+  /** What let the caller in, where it came through authentication. */
+  entry: Pick<OpenStream, "credentials" | "user"> | undefined;
   receivedAt: Date;
   /** Aborted when the time of the request is over. */
   over: () => AbortController;
@@ -166,6 +169,7 @@ function withoutBody(answer: Answer): Answer {
 /** Gives the request its id and reading, and counts, times and audits the answer. */
 function observe(deps: AppDeps) {
   const isServed = servedPaths(deps.served);
+  const reauthenticate = createReauthentication(deps.authenticate, deps.clock, deps.stopping);
   return async (context: AppContext, next: Next): Promise<void> => {
     const { raw: request } = context.req;
     const { rawHeaders, user, signal, read, held } = context.env;
@@ -186,6 +190,8 @@ function observe(deps: AppDeps) {
       onStream: (ended) => {
         streamed = ended;
         held?.stays();
+        const entry = context.get("entry");
+        if (entry !== undefined) reauthenticate({ ...entry, ended, end: () => endStream(deps, context) });
       },
       signal: onDemand(() => AbortSignal.any([signal ?? request.signal, deps.stopping, over().signal])),
       isOver: () => context.env.isOver,
@@ -205,6 +211,13 @@ function observe(deps: AppDeps) {
     streamed?.then(deps.metrics.beginLongRunning(observed));
     context.get("exchange").audit?.answered(code, streamed);
   };
+}
+
+/** A client that comes again is told 401. */
+function endStream(deps: AppDeps, context: AppContext): void {
+  const { auditId, info } = context.get("exchange");
+  deps.logger.info("stream ended: its user is no longer let in", { path: info.path, auditId });
+  context.get("over")().abort(new Error("the user is no longer let in"));
 }
 
 function lastOf(answer: Answer | undefined): Answer | undefined {
@@ -288,10 +301,11 @@ function isAnonymous({ username, groups }: UserInfo): boolean {
 async function authenticatedUser(deps: AppDeps, context: AppContext): Promise<UserInfo> {
   const exchange = context.get("exchange");
   const startedMs = deps.clock.elapsedMs();
-  const result = await deps.authenticate({
+  const credentials = {
     authorizationHeader: headerOf(exchange, "authorization"),
     peerCertificate: context.env.peer,
-  }).catch((error: unknown) => {
+  };
+  const result = await deps.authenticate(credentials).catch((error: unknown) => {
     deps.metrics.authenticated("error", "", (deps.clock.elapsedMs() - startedMs) / 1000);
     context.set("exchange", withAudit(deps, context, undefined));
     throw error;
@@ -300,6 +314,7 @@ async function authenticatedUser(deps: AppDeps, context: AppContext): Promise<Us
   const took = (deps.clock.elapsedMs() - startedMs) / 1000;
   if (result.kind !== "unauthorized") {
     deps.metrics.authenticated("success", result.user.username, took);
+    context.set("entry", { credentials, user: result.user });
     return result.user;
   }
   deps.metrics.authenticated(result.failures.length > 0 ? "error" : "failure", "", took);

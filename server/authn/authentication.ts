@@ -9,6 +9,8 @@ export interface AuthnRequest {
   readonly peerCertificate: PeerCertificate | undefined;
   /** The audiences one of which the credential must be meant for; this server's own by default. */
   readonly audiences?: readonly string[];
+  /** The same credentials were let in before, and are asked about again: metrics count them once. */
+  readonly isRepeated?: boolean;
 }
 
 /** Who asks. `warnings` go to the client as Warning headers. */

@@ -34,9 +34,9 @@ export interface AuthenticatorDeps {
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps.onClientCertificate);
   const byToken = tokenAuthenticators(deps);
-  return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES }) => {
+  return async ({ authorizationHeader, peerCertificate, audiences = API_AUDIENCES, isRepeated = false }) => {
     const failures: string[] = [];
-    const shown = byCertificate(peerCertificate, deps.clock.now());
+    const shown = byCertificate(peerCertificate, deps.clock.now(), isRepeated);
     if (shown.kind === "user") return accept(shown.user, audiences);
     if (shown.kind === "failed") failures.push(shown.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);

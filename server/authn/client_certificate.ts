@@ -36,9 +36,13 @@ export function createClientCertificateAuthenticator(
 ): (
   peer: PeerCertificate | undefined,
   now: Date,
+  isRepeated?: boolean,
 ) => MethodResult {
   const known = new WeakMap<PeerCertificate, KnownPeer>();
-  return (peer, now) => {
+  return (peer, now, isRepeated = false) => {
+    const report = ({ notAfter }: CertificateFacts): void => {
+      if (!isRepeated) onShown((notAfter.getTime() - now.getTime()) / 1000);
+    };
     const trusted = roots();
     if (peer === undefined || trusted.length === 0) return { kind: "none" };
     if (peer.kind === "unverified") return failed(peer.reason);
@@ -47,19 +51,15 @@ export function createClientCertificateAuthenticator(
       remembered !== undefined && remembered.roots === trusted && now >= remembered.notBefore &&
       now <= remembered.notAfter
     ) {
-      onShown(secondsUntil(remembered.leaf.notAfter, now));
+      report(remembered.leaf);
       return remembered.user;
     }
     const read = readPeer(peer.chain, trusted, now);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
-    onShown(secondsUntil(read.value.leaf.notAfter, now));
+    report(read.value.leaf);
     return read.value.user;
   };
-}
-
-function secondsUntil(moment: Date, now: Date): number {
-  return (moment.getTime() - now.getTime()) / 1000;
 }
 
 /** Who a certificate says it is: CN, O in certificate order, uid attribute, fingerprint. No CN is nobody. */

@@ -57,7 +57,7 @@ test("a watch at one server tells what is written through the others, in order",
   });
 });
 
-test("what is taken away at one server is taken away at the others within a second", async () => {
+test("what is taken away at one server is taken away at the others within a second, and from open watches within seconds", async () => {
   await withServers(async ([a, b]) => {
     const token = (await a.tlsboot("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
     const bearer = await kubeconfigWithToken(b, token);
@@ -71,6 +71,11 @@ test("what is taken away at one server is taken away at the others within a seco
     await a.kubectl.run("delete", "clusterrolebinding", "look");
     const binding = await timeUntil("the binding is gone", async () => !(await canLook()));
 
+    const watched = "/apis/certificates.k8s.io/v1/certificatesigningrequests?watch=1&timeoutSeconds=9000000" +
+      "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
+    await using watch = bearer.start("get", "--raw", watched);
+    await watch.waitFor(/initial-events-end/);
+
     const id = token.slice(0, 6);
     await a.kubectl.run("delete", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
     const tokenGone = await timeUntil(
@@ -80,6 +85,10 @@ test("what is taken away at one server is taken away at the others within a seco
     // Each look is a kubectl of its own, so that what is measured is above what it takes.
     assert.ok(binding < 1_000, `the binding was good for ${binding} ms`);
     assert.ok(tokenGone < 1_000, `the token was good for ${tokenGone} ms`);
+    const start = performance.now();
+    await watch.finished();
+    const watchGone = performance.now() - start;
+    assert.ok(watchGone < 7_000, `the watch went on for ${watchGone} ms`);
   });
 });
 

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createTestApp, type TestApp, type TestRequest, userOf, WatchReader } from "../../tests/support/test_app.ts";
+import { AppError } from "../../core/errors.ts";
+import { createClientCa, verifiedPeer } from "./_test_peers.ts";
+import type { AuthnResult } from "./authentication.ts";
+import { createReauthentication, REAUTHENTICATION_MS } from "./reauthentication.ts";
+
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+const CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps";
+const SECRET = "0123456789abcdef";
+
+function tokenSecret(id: string, more: Readonly<Record<string, string>> = {}): object {
+  const stringData = { "token-id": id, "token-secret": SECRET, "usage-bootstrap-authentication": "true", ...more };
+  return { metadata: { name: `bootstrap-token-${id}` }, type: "bootstrap.kubernetes.io/token", stringData };
+}
+
+const bearer = (id: string): TestRequest => ({
+  user: undefined,
+  headers: { authorization: `Bearer ${id}.${SECRET}` },
+});
+
+/** Everyone may watch: who it is, is the subject. */
+async function openToAll(app: TestApp): Promise<void> {
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const rules = [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["configmaps"] }];
+  await app.send("POST", `${rbac}/clusterroles`, { body: { metadata: { name: "watch" }, rules } });
+  const subjects = ["system:authenticated", "system:unauthenticated"].map((name) => ({ kind: "Group", name }));
+  const roleRef = { kind: "ClusterRole", name: "watch", apiGroup: "rbac.authorization.k8s.io" };
+  await app.send("POST", `${rbac}/clusterrolebindings`, { body: { metadata: { name: "watch" }, subjects, roleRef } });
+}
+
+/** A watch, and whether it has ended by now. */
+async function watch(app: TestApp, request: TestRequest): Promise<{ isOver(): boolean; close(): Promise<void> }> {
+  // No client may stay longer than its credentials by asking for a long time (kube-apiserver has no limit either).
+  const response = await app.open("GET", `${CONFIG_MAPS}?watch=1&timeoutSeconds=9000000`, request);
+  assert.equal(response.status, 200);
+  const reader = new WatchReader(response);
+  let over = false;
+  void (async () => {
+    while (await reader.next() !== undefined);
+    over = true;
+  })();
+  return { isOver: () => over, close: () => reader[Symbol.asyncDispose]() };
+}
+
+for (
+  const { name, edit } of [
+    {
+      name: "its token is deleted",
+      edit: (app: TestApp) => app.send("DELETE", `${SECRETS}/bootstrap-token-abcdef`),
+    },
+    {
+      name: "its token is in other groups",
+      edit: (app: TestApp) =>
+        app.send("PATCH", `${SECRETS}/bootstrap-token-abcdef`, {
+          headers: { "content-type": "application/merge-patch+json" },
+          body: JSON.stringify({ stringData: { "auth-extra-groups": "system:bootstrappers:other" } }),
+        }),
+    },
+  ]
+) {
+  test(`a watch ends within seconds when ${name}, and others go on`, async () => {
+    await using app = await createTestApp();
+    await openToAll(app);
+    for (const id of ["abcdef", "stays0"]) await app.send("POST", SECRETS, { body: tokenSecret(id) });
+    const ends = await watch(app, bearer("abcdef"));
+    const also = await watch(app, bearer("abcdef"));
+    const stays = await Promise.all([
+      watch(app, bearer("stays0")),
+      watch(app, { user: undefined }),
+      watch(app, { user: userOf("in-process") }),
+    ]);
+    await app.clock.advance(2 * REAUTHENTICATION_MS);
+    assert.deepEqual([ends.isOver(), also.isOver()], [false, false]);
+    const edited = await edit(app);
+    assert.equal(edited.code, 200, edited.text);
+    await app.clock.advance(REAUTHENTICATION_MS);
+    assert.deepEqual([ends.isOver(), also.isOver()], [true, true]);
+    assert.deepEqual(stays.map((one) => one.isOver()), [false, false, false]);
+    for (const one of stays) await one.close();
+  });
+}
+
+test("a watch ends when its token expires", async () => {
+  await using app = await createTestApp();
+  await openToAll(app);
+  const expiration = new Date(app.clock.now().getTime() + 3_600_000).toISOString();
+  await app.send("POST", SECRETS, { body: tokenSecret("abcdef", { expiration }) });
+  const one = await watch(app, bearer("abcdef"));
+  await app.clock.advance(3_600_000 - REAUTHENTICATION_MS);
+  assert.equal(one.isOver(), false);
+  await app.clock.advance(2 * REAUTHENTICATION_MS);
+  assert.equal(one.isOver(), true);
+});
+
+test("a watch ends when its certificate's CA is taken away or replaced, and goes on when CAs are only read anew", async () => {
+  const clock = createFakeClock();
+  const [ca, other] = [await createClientCa(clock.now()), await createClientCa(clock.now())];
+  let clientCas = [ca.certificate];
+  await using app = await createTestApp({ clock, clientCas: () => clientCas });
+  await openToAll(app);
+  const peer = await verifiedPeer(ca, clock.now(), { commonName: "jane" });
+  const one = await watch(app, { user: undefined, peer });
+  clientCas = [other.certificate, ca.certificate];
+  await app.clock.advance(REAUTHENTICATION_MS);
+  assert.equal(one.isOver(), false);
+  clientCas = [other.certificate];
+  await app.clock.advance(REAUTHENTICATION_MS);
+  assert.equal(one.isOver(), true);
+});
+
+test("a watch ends when its certificate expires, and what is asked again is not counted", async () => {
+  const clock = createFakeClock();
+  const ca = await createClientCa(clock.now());
+  await using app = await createTestApp({ clock, clientCas: () => [ca.certificate] });
+  await openToAll(app);
+  const notAfter = new Date(clock.now().getTime() + 60_000);
+  const peer = await verifiedPeer(ca, clock.now(), { commonName: "jane" }, { notAfter });
+  const one = await watch(app, { user: undefined, peer });
+  await app.clock.advance(60_000);
+  assert.equal(one.isOver(), false);
+  await app.clock.advance(REAUTHENTICATION_MS);
+  assert.equal(one.isOver(), true);
+  const { text } = await app.send("GET", "/metrics");
+  assert.match(text, /\napiserver_client_certificate_expiration_seconds_count\S* 1\n/);
+});
+
+test("createReauthentication() asks once for all who share a token, and ends nothing while it cannot be asked", async () => {
+  const clock = createFakeClock();
+  const stopping = new AbortController();
+  const user = userOf("system:bootstrap:abcdef");
+  let asked = 0;
+  let answer: () => Promise<AuthnResult> = () => Promise.resolve({ kind: "user", user, audiences: [] });
+  const take = createReauthentication(
+    () => {
+      asked += 1;
+      return answer();
+    },
+    clock,
+    stopping.signal,
+  );
+  let ended = 0;
+  const streams = Array.from({ length: 120 }, () => Promise.withResolvers<void>());
+  for (const { promise, resolve } of streams) {
+    const credentials = { authorizationHeader: "Bearer abcdef.x", peerCertificate: undefined };
+    const end = (): void => {
+      ended += 1;
+      resolve();
+    };
+    take({ credentials, user, ended: promise, end });
+  }
+  streams[0]?.resolve();
+  await clock.advance(REAUTHENTICATION_MS + 100);
+  assert.deepEqual([asked, ended], [1, 0]);
+  answer = () => Promise.reject(new AppError("unreachable", "cannot read bootstrap tokens"));
+  await clock.advance(REAUTHENTICATION_MS + 100);
+  assert.deepEqual([asked, ended], [2, 0]);
+  answer = () => Promise.resolve({ kind: "unauthorized", failures: [] });
+  await clock.advance(REAUTHENTICATION_MS + 100);
+  assert.deepEqual([asked, ended], [3, 119]);
+  await clock.advance(10 * REAUTHENTICATION_MS);
+  assert.deepEqual([asked, clock.sleepers], [3, 0], "nothing is asked when nothing is open");
+  stopping.abort();
+});
