@@ -174,10 +174,14 @@ export function timeout(message: string, retryAfterSeconds: number): StatusError
 }
 
 /** 504: the client asks for a revision that the store has not reached. */
-export function tooLargeResourceVersion(requested: number | string, current: number | string): StatusError {
+export function tooLargeResourceVersion(
+  requested: number | string,
+  current: number | string,
+  retryAfterSeconds = 1,
+): StatusError {
   const message = `Timeout: Too large resource version: ${requested}, current: ${current}`;
   const causes = [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }];
-  return failure(504, "Timeout", message, { causes, ...retryOf(1) });
+  return failure(504, "Timeout", message, { causes, ...retryOf(retryAfterSeconds) });
 }
 
 /**

@@ -1,7 +1,8 @@
 /** NamespaceLifecycle: nothing is created in a namespace that is missing or on its way out (`plugin/namespace/lifecycle`). */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
-import { forbidden, notFound, StatusError } from "../../core/kube/status.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status.ts";
 import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
 
 /** Namespaces that can never be deleted. */
@@ -18,6 +19,9 @@ export function createNamespaceLifecycle(
       // Access reviews must not tell which namespaces exist.
       const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
       if (isExempt) return { kind: "admitted", object };
+      // Upstream asks its own API for the namespace, and client-go refuses to put such a name into a path.
+      const faults = pathSegmentNameErrors(namespace);
+      if (faults.length > 0) throw internalError(`invalid resource name "${namespace}": [${faults.join(" ")}]`);
       const found = await deps.getNamespace(namespace);
       if (found === undefined) throw notFound(namespaceKind, namespace);
       if (found.status.phase === "Terminating") throw terminating(request);

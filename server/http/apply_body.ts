@@ -18,7 +18,8 @@ const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmar
 
 /** A configuration as it was sent. */
 export interface ConfigBody {
-  readonly config: JsonObject;
+  /** What was sent; only an object can be applied. */
+  readonly value: unknown;
   /** What strict decoding says of repeated keys, one text for all. */
   readonly strictFault: string | undefined;
 }
@@ -27,13 +28,19 @@ export interface ConfigBody {
 export function readConfig(bytes: Uint8Array): ConfigBody {
   const document = parseDocument(bytes);
   const value = document.value ?? {};
-  if (!isJsonObject(value)) {
-    const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-    throw badRequest(`error decoding patch: ${NO_MAP} ${got} into Go value of type map[string]interface {}`);
-  }
   if (isTooDeep(value)) throw badRequest("error decoding patch: exceeded max depth");
   const [fault] = document.strictErrors ?? [];
-  return { config: value, strictFault: fault === undefined ? undefined : `error converting YAML to JSON: ${fault}` };
+  return {
+    value,
+    strictFault: fault === undefined ? undefined : `error converting YAML to JSON: ${fault}`,
+  };
+}
+
+/** Its shape is looked at once the object is there (`apiserver/pkg/endpoints/handlers/patch.go`, applyPatcher). */
+function decodeConfig(value: unknown): JsonObject {
+  if (isJsonObject(value)) return value;
+  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  throw badRequest(`error decoding patch: ${NO_MAP} ${got} into Go value of type map[string]interface {}`);
 }
 
 function parseDocument(bytes: Uint8Array): JsonDocument {
@@ -51,9 +58,10 @@ export function applyBody(
   target: Target,
   exchange: Exchange,
   stored: KubeObject | undefined,
-  { config, strictFault }: ConfigBody,
+  { value, strictFault }: ConfigBody,
   options: WriteOptions,
 ): KubeObject {
+  const config = decodeConfig(value);
   const endpoint = managedEndpointOf(target);
   const author = { ...authorOf(deps, options.fieldManager), force: options.force ?? false };
   const applied = applyConfig(endpoint, stored, config, author);

@@ -25,8 +25,6 @@ export interface Convertible {
   readonly partial: boolean;
   /** What may stand for `sv`, the version of the server: that of the metadata, for resources. */
   readonly serverVersion?: "v1";
-  /** Go's type of the answer, named when the other transformation is asked for; lists have `List` at its end. */
-  readonly goType?: string;
 }
 
 /** One element of an Accept header. */
@@ -99,9 +97,6 @@ export function negotiate(
 ): Representation {
   const chosen = choose(accept ?? "", can);
   if (chosen === undefined) throw notAcceptable(MEDIA_TYPES);
-  if (chosen.as === "PartialObjectMetadata" || chosen.as === "PartialObjectMetadataList") {
-    assertSameForm(chosen.as, can);
-  }
   return { ...chosen, pretty: chosen.pretty || isPrettyRequest(query, userAgent) };
 }
 
@@ -182,15 +177,17 @@ export function negotiateError(accept: string | undefined, query: URLSearchParam
   }
 }
 
-/** An object has no list form, and a list no object form; watches send objects. */
-function assertSameForm(as: "PartialObjectMetadata" | "PartialObjectMetadataList", can: Convertible): void {
-  if (can.goType === undefined) return;
-  const isList = can.goType.endsWith("List");
-  if (isList === (as === "PartialObjectMetadataList")) return;
-  const is = isList ? "is a list" : "is not a list";
-  throw new StatusError(
-    statusOf(406, "NotAcceptable", `you requested ${as}, but the requested object ${is} (*${can.goType})`),
-  );
+/**
+ * 406: an object has no list form, and a list has no object form. Upstream refuses in place of the answer, after
+ * everything else, so a write has happened by then (`apiserver/pkg/endpoints/handlers/response.go`,
+ * asPartialObjectMetadata).
+ *
+ * @param goType Go's type of the answer
+ */
+export function otherFormError(as: "PartialObjectMetadata" | "PartialObjectMetadataList", goType: string): StatusError {
+  const is = as === "PartialObjectMetadata" ? "is a list" : "is not a list";
+  const message = `you requested ${as}, but the requested object ${is} (*${goType})`;
+  return new StatusError(statusOf(406, "NotAcceptable", message));
 }
 
 /** The media type of a body; JSON when none is named. Throws StatusError 415. */

@@ -46,7 +46,7 @@ function applyChange(
   options: WriteOptions,
 ): Change {
   const body = readConfig(bytes);
-  exchange.audit?.requestPatch(body.config);
+  exchange.audit?.requestPatch(body.value);
   return (stored) => withDefaults(target.resource, applyBody(deps, target, exchange, stored, body, options));
 }
 

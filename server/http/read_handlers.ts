@@ -15,7 +15,7 @@ import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
-import { type Convertible, negotiate, type Representation } from "./negotiation.ts";
+import { type Convertible, negotiate, otherFormError, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { respondBytes, respondWire } from "./respond.ts";
 import { encodeTable } from "./kept_rows.ts";
@@ -30,14 +30,11 @@ export function convertibleOf(target: Target): Convertible {
     table: target.subresource === "" || sub?.table === true,
     partial: true,
     serverVersion: "v1",
-    goType: goTypeOf(target.resource.kind),
   };
 }
 
-/** What a list of a resource can be converted to. */
-export function listConvertible(target: Target): Convertible {
-  return { table: true, partial: true, serverVersion: "v1", goType: `${goTypeOf(target.resource.kind)}List` };
-}
+/** What lists and watches of a resource can be converted to. */
+export const LIST_CONVERTIBLE: Convertible = { table: true, partial: true, serverVersion: "v1" };
 
 /** Chooses the representation of an answer. */
 export function representationFor(exchange: Exchange, can: Convertible): Representation {
@@ -69,8 +66,9 @@ export function respondStored(
       const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
       return respondTable(deps, exchange, status, resource, metadata, [stored], representation);
     }
-    case "PartialObjectMetadata":
     case "PartialObjectMetadataList":
+      throw otherFormError(as, goTypeOf(resource.kind));
+    case "PartialObjectMetadata":
       return respondWire(
         exchange,
         status,
@@ -87,7 +85,7 @@ export function respondStored(
 
 /** GET of a collection. */
 export async function handleList(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, listConvertible(target));
+  const representation = representationFor(exchange, LIST_CONVERTIBLE);
   const options = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, options.fields);
   const list = await listObjects(deps, target, options, exchange.signal);
@@ -125,6 +123,7 @@ export function respondList(
     case "Table":
       return respondTable(deps, exchange, 200, resource, metadata, list.items, representation);
     case "PartialObjectMetadata":
+      throw otherFormError(as, `${goTypeOf(resource.kind)}List`);
     case "PartialObjectMetadataList":
       return respondWire(
         exchange,

@@ -3,7 +3,10 @@
  * input of authorization, dispatch and audit.
  */
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import { parseInt64 } from "../../core/kube/int64.ts";
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
+import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { lookup } from "../../core/lookup.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
@@ -15,6 +18,8 @@ export interface RequestInfo {
   readonly apiGroup: string;
   readonly apiVersion: string;
   readonly namespace: string;
+  /** The path has a namespace before the resource, be it an empty one as in `/api/v1/namespaces//configmaps`. */
+  readonly hasNamespace: boolean;
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
@@ -52,6 +57,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     apiGroup: "",
     apiVersion: "",
     namespace: "",
+    hasNamespace: false,
     resource: "",
     subresource: "",
     name: "",
@@ -76,11 +82,9 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     verb = verbOfPath;
     rest = rest.slice(1);
   }
-  let namespace = "";
-  if (rest[0] === "namespaces" && rest.length > 1) {
-    namespace = rest[1]!;
-    if (rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2]!)) rest = rest.slice(2);
-  }
+  const namespace = rest[0] === "namespaces" ? rest[1] ?? "" : "";
+  const hasNamespace = rest[0] === "namespaces" && rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2]!);
+  if (hasNamespace) rest = rest.slice(2);
   const resource = rest[0] ?? "";
   let name = rest[1] ?? "";
   const subresource = verb === "proxy" ? "" : rest[2] ?? "";
@@ -95,6 +99,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     apiGroup,
     apiVersion,
     namespace,
+    hasNamespace,
     resource,
     subresource,
     name,
@@ -143,12 +148,18 @@ export function isWatchQuery(query: URLSearchParams): boolean {
   return value !== null && value !== "0" && value.toLowerCase() !== "false";
 }
 
-/** An exact `metadata.name` field selector names the object, as far as it is safe in a path. */
+/**
+ * An exact `metadata.name` field selector names the object, as far as the name is safe in a path. A parameter of the
+ * list that cannot be read takes the name away with it.
+ */
 function selectedName(query: URLSearchParams): string {
   const text = query.get("fieldSelector");
   if (text === null || text === "") return "";
   const selector = parseFieldSelector(text);
-  if (!selector.ok) return "";
+  if (!selector.ok || !parseLabelSelector(query.get("labelSelector") ?? "").ok) return "";
+  if (!["limit", "timeoutSeconds"].every((parameter) => parseInt64(query.get(parameter) ?? "0") !== undefined)) {
+    return "";
+  }
   const name = requiredValue(selector.value, "metadata.name") ?? "";
-  return name === "." || name === ".." || name.includes("/") || name.includes("%") ? "" : name;
+  return pathSegmentNameErrors(name).length > 0 ? "" : name;
 }

@@ -1,7 +1,5 @@
 /** Resource requests: finds the resource, checks the verb, and hands the request to its verb. */
 import { apiVersionOf } from "../../core/kube/schema.ts";
-import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { convertedStorage } from "../registry/converted_storage.ts";
@@ -39,7 +37,8 @@ export function createResourceHandler(deps: HandlerDeps, served: Served): Resour
   return (exchange) => {
     const { info } = exchange;
     // The rights are those of the resource, but kube-apiserver's router knows no such path.
-    if (info.path.startsWith("//")) return respondText(exchange, 404, "404 page not found\n");
+    const isUnrouted = info.path.startsWith("//") || (info.apiGroup === "" && info.path.startsWith("/apis/"));
+    if (isUnrouted) return respondText(exchange, 404, "404 page not found\n");
     const key = `${info.apiGroup === "" ? info.apiVersion : `${info.apiGroup}/${info.apiVersion}`}/${info.resource}`;
     const review = reviews.get(key);
     if (review !== undefined) return answerReview(deps, review, exchange);
@@ -52,7 +51,7 @@ export function createResourceHandler(deps: HandlerDeps, served: Served): Resour
 
 function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Answer> {
   const { info } = exchange;
-  const scoped = review.kind.namespaced === (info.namespace !== "");
+  const scoped = review.kind.namespaced === info.hasNamespace;
   // `/watch/…` is authorized as a watch: whoever may watch everything may not ask on behalf of others.
   if (!scoped || info.parts.length !== 1 || WATCH_BY_PATH.test(info.path)) throw pathNotFound();
   assertRoute(exchange, ["POST"]);
@@ -65,9 +64,8 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
   const { info } = exchange;
   if (!isServedPath(resource, exchange)) throw pathNotFound();
   assertRoute(exchange, methodsOfPath(resource, exchange));
-  const name = info.parts[1] ?? "";
-  const faults = name === "" ? [] : pathSegmentNameErrors(name);
-  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${quoteText(name)}: ${faults.join(";")}`);
+  const [, name = "", ...below] = info.parts;
+  if (name === "" && below.length > 0) throw badRequest("name must be provided");
   const target: Target = {
     resource,
     subresource: info.subresource,
@@ -102,18 +100,15 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
 
 /** The path has the form of the resource: scope, known subresource, nothing behind it. */
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
-  if (info.parts.length > 3 || info.parts.includes("")) return false;
+  if (info.parts.length > 3) return false;
   if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
   if (info.subresource !== "" && !resource.subresources.some((sub) => sub.name === info.subresource)) return false;
-  // A namespace's own URL is authorized within it; another namespace below it would pass as one's own.
-  const isOwnNamespace = resource.kind.kind === "Namespace" && info.namespace === info.parts[1];
-  if (!resource.kind.namespaced) return info.namespace === "" || isOwnNamespace;
   // Objects of all namespaces at once are only had as a collection.
-  return info.namespace !== "" || info.parts.length === 1;
+  return resource.kind.namespaced ? info.hasNamespace || info.parts.length === 1 : !info.hasNamespace;
 }
 
 function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[] {
-  if (info.verb === "watch" || (resource.kind.namespaced && info.namespace === "")) return ["GET"];
+  if (info.verb === "watch" || (resource.kind.namespaced && !info.hasNamespace)) return ["GET"];
   if (info.parts.length === 1) return methodsOf("collection", resource.verbs);
   const subresource = resource.subresources.find((candidate) => candidate.name === info.subresource);
   return methodsOf("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);

@@ -3,7 +3,6 @@ import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../../core/kube/managed_fields/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
-import { badRequest } from "../../core/kube/status.ts";
 import type { RegistryDeps } from "../registry/registry.ts";
 import type { Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
@@ -12,10 +11,12 @@ import { decodeBody, readBody } from "./body.ts";
 import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
-import { bodyMediaType } from "./negotiation.ts";
+import { goTypeOf } from "./go_names.ts";
+import { bodyMediaType, otherFormError } from "./negotiation.ts";
 import { parseWriteOptions } from "./options.ts";
 import { representationFor } from "./read_handlers.ts";
 import { respondWire } from "./respond.ts";
+import { inNamespace } from "./sent_object.ts";
 
 /** Decodes, answers with 201. What happens to metadata is what happens to that of any other creation. */
 export async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchange): Promise<Answer> {
@@ -27,11 +28,12 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
   const now = deps.clock.now();
   const sent = decodeBody(exchange, kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(kind, sent);
-  const posted = inScope(review, exchange, sent);
+  const posted = inScope(exchange, sent);
   const author = { manager: options.fieldManager, time: formatTime(now) };
   const managedFields = trackUpdate(createManagedEndpoint(kind, "", []), undefined, posted, author);
   const { namespace } = exchange.info;
   const answer = await review.answer(withMeta(posted, { managedFields }), { user: exchange.user, namespace, now });
+  if (representation.as === "PartialObjectMetadataList") throw otherFormError(representation.as, goTypeOf(kind));
   if (representation.as !== "object") {
     const wire = {
       apiVersion: `meta.k8s.io/${representation.metaVersion}`,
@@ -44,13 +46,8 @@ export async function handleReview(deps: RegistryDeps, review: Review, exchange:
 }
 
 /** Without what only servers set, and in the namespace of the request. Throws StatusError 400 for another one. */
-function inScope({ kind }: Review, { info }: Exchange, posted: KubeObject): KubeObject {
-  const named = posted.metadata.namespace ?? "";
-  if (kind.namespaced && named !== "" && named !== info.namespace) {
-    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  }
-  return withMeta(posted, {
-    namespace: kind.namespaced ? info.namespace : undefined,
+function inScope({ info }: Exchange, posted: KubeObject): KubeObject {
+  return withMeta(inNamespace(info, posted), {
     selfLink: undefined,
     uid: undefined,
     creationTimestamp: undefined,

@@ -53,8 +53,9 @@ export function methodsOf(shape: "collection" | "item", verbs: readonly string[]
   return verbs.map((verb) => table[verb]).filter((method) => method !== undefined);
 }
 
-function isCollectionRead({ isResourceRequest, verb }: RequestInfo, method: string): boolean {
-  return isResourceRequest && method === "GET" && (verb === "list" || verb === "watch");
+/** A subresource without a name is authorized as a list, and is none. */
+function isCollectionRead({ isResourceRequest, verb, subresource }: RequestInfo, method: string): boolean {
+  return isResourceRequest && method === "GET" && subresource === "" && (verb === "list" || verb === "watch");
 }
 
 function assertPatchType(contentType: string | undefined): void {

@@ -7,14 +7,16 @@ import type { Resource } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** The namespace of the URL; a different one in the body is refused, for cluster-scoped kinds it is dropped. */
-export function inNamespace(target: Target, sent: KubeObject): KubeObject {
-  if (!target.resource.kind.namespaced) return withMeta(sent, { namespace: undefined });
+/**
+ * The object with the namespace of the URL. A different one in the body is refused; where the URL has none, it is
+ * dropped (`registry/rest/meta.go`, EnsureObjectNamespaceMatchesRequestNamespace).
+ */
+export function inNamespace({ namespace }: Pick<Target, "namespace">, sent: KubeObject): KubeObject {
   const named = sent.metadata.namespace ?? "";
-  if (named !== "" && named !== target.namespace) {
+  if (named !== "" && namespace !== "" && named !== namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
-  return withMeta(sent, { namespace: target.namespace });
+  return withMeta(sent, { namespace: namespace === "" ? undefined : namespace });
 }
 
 /** Throws StatusError 400 unless an object has the name of the URL. */

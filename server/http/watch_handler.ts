@@ -1,7 +1,7 @@
 /** GET of a watch: when it starts, what it tells first, how long it lives (`apiserver/pkg/endpoints/handlers/get.go`). */
 import { requiredValue } from "../../core/kube/selectors/fields.ts";
 import { badRequest, genericServerError } from "../../core/kube/status.ts";
-import { assertSelectable, parseRevision, parseUintText } from "../registry/read.ts";
+import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type WatchStart } from "../registry/watch.ts";
 import type { Answer } from "./answer.ts";
@@ -9,7 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Metrics } from "./metrics.ts";
 import { assertStreamable } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
-import { representationFor } from "./read_handlers.ts";
+import { LIST_CONVERTIBLE, representationFor } from "./read_handlers.ts";
 import { isWatchQuery } from "./request_info.ts";
 import { acceptsGzip, baseHeaders } from "./respond.ts";
 import type { SharedEncodings } from "./shared_encodings.ts";
@@ -27,7 +27,7 @@ export interface WatchDeps extends RegistryDeps {
 
 /** A watch on a collection, or on one object through a field selector or the old `/watch/` path. */
 export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
-  const representation = representationFor(exchange, { table: true, partial: true, serverVersion: "v1" });
+  const representation = representationFor(exchange, LIST_CONVERTIBLE);
   // On the old path nothing needs to ask for a watch, and what does not is read like a list.
   const isAsked = isWatchQuery(exchange.query);
   const parsed = parseCollectionOptions(exchange.query, isAsked);
@@ -104,7 +104,7 @@ function startOf(options: CollectionOptions): WatchStart {
 function revisionOf(text: string): number {
   const revision = text === "" ? 0 : parseRevision(text);
   if (revision !== undefined) return revision;
-  throw genericServerError(`resourceVersion: Invalid value: ${JSON.stringify(text)}: ${parseUintText(text)}`);
+  throw genericServerError(malformedRevisionText(text));
 }
 
 /** Go counts nanoseconds in 64 bits: what is too long comes out as something else. */

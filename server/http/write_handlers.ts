@@ -19,7 +19,7 @@ import { headerOf } from "./exchange.ts";
 import { bodyMediaType, type Representation } from "./negotiation.ts";
 import { deleteOptionsFromQuery, parseCollectionOptions, parseWriteOptions, refuseDeleteOptions } from "./options.ts";
 import { attributesOf } from "./request_info.ts";
-import { convertibleOf, listConvertible, representationFor, respondList, respondStored } from "./read_handlers.ts";
+import { convertibleOf, LIST_CONVERTIBLE, representationFor, respondList, respondStored } from "./read_handlers.ts";
 import { respondWire, STATUS_WIRE } from "./respond.ts";
 import { assertSameName, distinctOwners, inNamespace, withDefaults } from "./sent_object.ts";
 
@@ -53,8 +53,9 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   const mediaType = bodyMediaType(headerOf(exchange, "content-type"));
   const sent = decodeBody(exchange, target.resource.kind, mediaType, bytes, options.fieldValidation);
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
-  assertSameName(target, sent);
-  const object = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
+  const placed = inNamespace(target, sent);
+  assertSameName(target, placed);
+  const object = withDefaults(target.resource, distinctOwners(exchange, placed, false));
   const change = (stored: KubeObject | undefined): KubeObject =>
     trackOwners(deps, target, stored, object, options.fieldManager);
   const updated = await updateObject(deps, target, change, {
@@ -104,7 +105,7 @@ export async function handleDeleteCollection(
   target: Target,
   exchange: Exchange,
 ): Promise<Answer> {
-  const representation = representationFor(exchange, listConvertible(target));
+  const representation = representationFor(exchange, LIST_CONVERTIBLE);
   const query = parseCollectionOptions(exchange.query, false);
   assertSelectable(target.resource, query.fields);
   const options = await readDeleteOptions(exchange, true);

@@ -4,7 +4,7 @@ import { nameOf } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
-import { keyOf } from "./keys.ts";
+import { requestedKey } from "./keys.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import { internalKindOf, withMeta } from "./write.ts";
@@ -22,7 +22,7 @@ export async function deleteObject(
   target: Target,
   options: DeleteOptions,
 ): Promise<Deleted> {
-  const key = keyOf(target.resource, target.namespace, target.name);
+  const key = requestedKey(target);
   const dryRun = (options.dryRun ?? []).length > 0;
   while (true) {
     const found = await deps.storage.get(key);
@@ -95,10 +95,9 @@ export async function deleteCollection(
   const list = await listObjects(deps, target, query, signal);
   const objects: KubeObject[] = [];
   for (const { object } of list.items) {
-    const one: Target = { ...target, name: nameOf(object), namespace: object.metadata.namespace ?? target.namespace };
     objects.push(object);
     try {
-      await deleteObject(deps, one, options);
+      await deleteObject(deps, { ...target, name: nameOf(object) }, options);
     } catch (error) {
       if (!isGone(error)) throw error;
     }

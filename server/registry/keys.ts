@@ -1,4 +1,8 @@
 /** Storage keys of resources: upstream's own layout, `/registry/<resource>/[<namespace>/]<name>`. */
+import { pathSegmentNameErrors } from "../../core/kube/names.ts";
+import { quoteText } from "../../core/kube/quote.ts";
+import { badRequest } from "../../core/kube/status.ts";
+import type { Target } from "./registry.ts";
 import type { StoredResource } from "./resource.ts";
 
 /** The prefix of a resource, or of one namespace of it. */
@@ -10,4 +14,15 @@ export function prefixOf(resource: StoredResource, namespace: string): string {
 /** The key of one object. */
 export function keyOf(resource: StoredResource, namespace: string, name: string): string {
   return `${prefixOf(resource, namespace)}${name}`;
+}
+
+/**
+ * The key of the object that a request names. Throws StatusError 400 for names that cannot stand in a key, which is
+ * found out after options and body were read (`registry/generic/registry/store.go`, NamespaceKeyFunc).
+ */
+export function requestedKey({ resource, namespace, name }: Target): string {
+  if (resource.kind.namespaced && namespace === "") throw badRequest("Namespace parameter required.");
+  const faults = pathSegmentNameErrors(name);
+  if (faults.length > 0) throw badRequest(`Name parameter invalid: ${quoteText(name)}: ${faults.join(";")}`);
+  return keyOf(resource, namespace, name);
 }

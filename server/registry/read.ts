@@ -13,7 +13,7 @@ import {
 } from "../../core/kube/status.ts";
 import { CompactedError, type Storage, type Stored } from "../storage/storage.ts";
 import { encodeContinue, parseContinue } from "./continue_token.ts";
-import { keyOf, prefixOf } from "./keys.ts";
+import { prefixOf, requestedKey } from "./keys.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 
@@ -57,16 +57,18 @@ export async function getObject(
   resourceVersion: string,
   signal: () => AbortSignal,
 ): Promise<Stored> {
+  const key = requestedKey(target);
   if (resourceVersion !== "" && resourceVersion !== "0") {
     const revision = parseRevision(resourceVersion);
     if (revision === undefined) {
-      throw genericServerError(
-        `resourceVersion: Invalid value: ${JSON.stringify(resourceVersion)}: ${parseUintText(resourceVersion)}`,
-      );
+      // Without a watch cache, etcd's store reads the version (`storage/etcd3/store.go`, validateMinimumResourceVersion).
+      throw target.resource.uncached === true
+        ? badRequest(`invalid resource version: ${malformedRevisionText(resourceVersion)}`)
+        : genericServerError(malformedRevisionText(resourceVersion));
     }
-    await waitForRevision(deps, revision, signal);
+    await waitForRevision(deps, revision, signal, target.resource);
   }
-  const stored = await deps.storage.get(keyOf(target.resource, target.namespace, target.name));
+  const stored = await deps.storage.get(key);
   if (stored === undefined) throw notFound(target.resource.kind, target.name);
   return stored;
 }
@@ -138,13 +140,32 @@ export function isUint64(text: string): boolean {
 /** What Go says of text that is no unsigned integer. */
 export function parseUintText(text: string): string {
   const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
-  return `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
+  return `strconv.ParseUint: parsing ${quoteText(text)}: ${why}`;
 }
 
-/** Waits until the store has reached a revision, which most do not have to; StatusError 504 when it does not. */
-export async function waitForRevision(deps: RegistryDeps, revision: number, signal: () => AbortSignal): Promise<void> {
+/** What is wrong with a `resourceVersion` parameter (`storage/api_object_versioner.go`, ParseResourceVersion). */
+export function malformedRevisionText(text: string): string {
+  return `resourceVersion: Invalid value: ${quoteText(text)}: ${parseUintText(text)}`;
+}
+
+/**
+ * Waits until the store has reached a revision, which most requests do not have to; StatusError 504 when it does not.
+ * Upstream's watch cache waits and asks the client to come back. Without a watch cache, etcd knows at once
+ * (`storage/etcd3/store.go`, validateMinimumResourceVersion).
+ */
+export async function waitForRevision(
+  deps: RegistryDeps,
+  revision: number,
+  signal: () => AbortSignal,
+  { uncached }: Pick<Resource, "uncached"> = {},
+): Promise<void> {
   const { storage, clock } = deps;
   if (storage.revision() >= revision) return;
+  if (uncached === true) {
+    await storage.catchUp();
+    if (storage.revision() >= revision) return;
+    throw tooLargeResourceVersion(revision, storage.revision(), 0);
+  }
   // It may have been learnt at another server of a store that is shared, which may not have told us of it by itself. A
   // failure shows as a revision that does not come.
   storage.catchUp().catch(() => undefined);
@@ -181,7 +202,7 @@ async function startOf(
     if (query.resourceVersion !== "" && query.resourceVersion !== "0") {
       throw badRequest("specifying resource version is not allowed when using continue");
     }
-    if (token.revision > 0) await waitForRevision(deps, token.revision, signal);
+    if (token.revision > 0) await waitForRevision(deps, token.revision, signal, resource);
     return { revision: token.revision < 0 ? undefined : token.revision, from: token.start, limit, isCached };
   }
   if (query.resourceVersion === "" || query.resourceVersion === "0") {
@@ -189,13 +210,9 @@ async function startOf(
   }
   const revision = parseRevision(query.resourceVersion);
   if (revision === undefined) {
-    throw badRequest(
-      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(query.resourceVersion)}: ${
-        parseUintText(query.resourceVersion)
-      }`,
-    );
+    throw badRequest(`invalid resource version: ${malformedRevisionText(query.resourceVersion)}`);
   }
-  await waitForRevision(deps, revision, signal);
+  await waitForRevision(deps, revision, signal, resource);
   const isExact = query.resourceVersionMatch === "Exact" || (query.resourceVersionMatch === "" && query.limit > 0);
   // Exactly version 0, in whatever digits, is the newest of etcd.
   if (isExact && revision === 0) return { revision: undefined, from: undefined, limit, isCached: false };

@@ -23,7 +23,7 @@ import {
 } from "../../core/kube/validation/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
-import { keyOf, prefixOf } from "./keys.ts";
+import { prefixOf, requestedKey } from "./keys.ts";
 import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { UpdateStrategy, WriteContext } from "./resource.ts";
@@ -57,7 +57,7 @@ export async function updateObject(
     readonly expectedUid?: string | undefined;
   },
 ): Promise<Updated> {
-  const key = keyOf(target.resource, target.namespace, target.name);
+  const key = requestedKey(target);
   while (true) {
     const stored = await deps.storage.get(key);
     if (stored === undefined) {

@@ -1,0 +1,122 @@
+/**
+ * Which of several faults a request is answered with. Every line was seen at kube-apiserver 1.37, which gets the same
+ * requests in `tests/interop/corpus/order_of_checks.yaml`.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { AUTHENTICATED_GROUP } from "../core/kube/user.ts";
+import { createTestApp, type TestApp } from "../tests/support/test_app.ts";
+
+const MAPS = "/api/v1/namespaces/default/configmaps";
+const AS_LIST = { accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io" };
+const AS_OBJECT = { accept: "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io" };
+const MERGE = { "content-type": "application/merge-patch+json" };
+const APPLY = { "content-type": "application/apply-patch+yaml" };
+const NO_LIST = "you requested PartialObjectMetadataList, but the requested object is not a list (*core.ConfigMap)";
+const NO_VERSION = 'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax';
+const BAD_NAME = "Name parameter invalid: \"a%b\": may not contain '%'";
+const JANE = { username: "jane", uid: "", groups: [AUTHENTICATED_GROUP], extra: {} };
+
+let app: TestApp;
+before(async () => {
+  app = await createTestApp();
+});
+after(() => app[Symbol.asyncDispose]());
+
+for (
+  const { request, headers, body, code, message, user } of [
+    { request: `GET ${MAPS}/nothing`, headers: AS_LIST, code: 404, message: 'configmaps "nothing" not found' },
+    { request: `POST ${MAPS}`, headers: AS_LIST, body: { metadata: { name: "a" } }, code: 406, message: NO_LIST },
+    {
+      request: `POST ${MAPS}`,
+      headers: AS_LIST,
+      body: { metadata: { name: "a" } },
+      code: 409,
+      message: 'configmaps "a" already exists',
+    },
+    { request: `GET ${MAPS}/a`, headers: AS_LIST, code: 406, message: NO_LIST },
+    {
+      request: `GET ${MAPS}`,
+      headers: AS_OBJECT,
+      code: 406,
+      message: "you requested PartialObjectMetadata, but the requested object is a list (*core.ConfigMapList)",
+    },
+    {
+      request: `GET ${MAPS}?limit=a`,
+      headers: AS_OBJECT,
+      code: 400,
+      message: 'strconv.ParseInt: parsing "a": invalid syntax',
+    },
+    {
+      request: "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+      headers: AS_LIST,
+      body: {},
+      code: 406,
+      message: "you requested PartialObjectMetadataList, but the requested object is not a list " +
+        "(*authentication.SelfSubjectReview)",
+    },
+    { request: `GET ${MAPS}/a?resourceVersion=x`, code: 500, message: NO_VERSION },
+    {
+      request: "GET /api/v1/namespaces/default/events/a?resourceVersion=x",
+      code: 400,
+      message: `invalid resource version: ${NO_VERSION}`,
+    },
+    {
+      request: `PUT ${MAPS}/a%25b?dryRun=x`,
+      body: {},
+      code: 422,
+      message: 'UpdateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["x"]: supported values: "All"',
+    },
+    { request: `PUT ${MAPS}/a%25b`, body: { metadata: { name: "a%b" } }, code: 400, message: BAD_NAME },
+    { request: `PATCH ${MAPS}/a%25b`, headers: MERGE, body: "{", code: 400, message: "invalid JSON patch" },
+    { request: `PATCH ${MAPS}/a%25b?fieldManager=m`, headers: APPLY, body: "[]", code: 400, message: BAD_NAME },
+    {
+      request: `PUT ${MAPS}/b`,
+      body: { metadata: { namespace: "other" } },
+      code: 400,
+      message: "the namespace of the provided object does not match the namespace sent on the request",
+    },
+    {
+      request: "POST /api/v1/namespaces/a%25b/configmaps",
+      body: { metadata: { name: "a" } },
+      code: 500,
+      message: "Internal error occurred: invalid resource name \"a%b\": [may not contain '%']",
+    },
+    { request: "GET /api/v1/namespaces//configmaps/a", code: 400, message: "Namespace parameter required." },
+    { request: "DELETE /api/v1/namespaces//configmaps", code: 400, message: "Namespace parameter required." },
+    {
+      request: "POST /api/v1/namespaces//configmaps",
+      body: { metadata: { name: "a" } },
+      code: 422,
+      message: 'ConfigMap "a" is invalid: metadata.namespace: Required value',
+    },
+    { request: "PUT /api/v1/nodes//status", body: {}, code: 400, message: "name must be provided" },
+    {
+      request: "GET /api/v1/namespaces//nodes",
+      code: 404,
+      message: "the server could not find the requested resource",
+    },
+    {
+      request: `GET ${MAPS}?fieldSelector=metadata.name=a&limit=x`,
+      user: JANE,
+      code: 403,
+      message: 'configmaps is forbidden: User "jane" cannot list resource "configmaps" in API group "" in the ' +
+        'namespace "default"',
+    },
+  ]
+) {
+  test(`${request} answers ${code}${headers === undefined ? "" : ` to ${Object.values(headers)[0]}`}`, async () => {
+    const [method = "", path = ""] = request.split(" ");
+    const answer = await app.send(method, path, {
+      ...(user === undefined ? {} : { user }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(body === undefined ? {} : { body }),
+    });
+    assert.equal(answer.at("message"), message);
+    assert.equal(answer.code, code);
+  });
+}
+
+test("GET /apis//v1/configmaps is no path of the core group", async () => {
+  assert.equal((await app.send("GET", "/apis//v1/configmaps")).text, "404 page not found\n");
+});
