@@ -12,7 +12,7 @@ import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 import { createUid } from "./registry/registry.ts";
 import { withMeta } from "./registry/write.ts";
-import type { Storage } from "./storage/storage.ts";
+import { type Storage, WriteRefusedError } from "./storage/storage.ts";
 
 /** An object to have, under its key. */
 export interface BootstrapObject {
@@ -49,6 +49,11 @@ export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly Boo
       try {
         return await reconcileObject(deps, item);
       } catch (error) {
+        if (error instanceof WriteRefusedError) {
+          // What is there already must be served, also by a store that is full.
+          deps.logger.error("default object not written", { key: item.key, error });
+          return;
+        }
         const isRace = isAppError(error, "already_exists") || isAppError(error, "conflict");
         if (!isRace || attempt === ATTEMPTS) throw error;
       }

@@ -150,6 +150,7 @@ export {
   type StoragePage,
   type StorageWatch,
   type Stored,
+  WriteRefusedError,
 } from "./storage/storage.ts";
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
 export type { JournalObserver } from "./storage/observed_journal.ts";

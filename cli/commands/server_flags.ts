@@ -69,6 +69,14 @@ export const SERVER_FLAGS = {
     default: "5m0s",
     summary: "How often etcd is told to forget what is older than as long; 0 leaves that to others.",
   }),
+  storageQuota: integerFlag({
+    default: 2048,
+    placeholder: "MB",
+    min: 1,
+    max: 1_000_000,
+    summary: "Megabytes that all objects of the database may take: a full one creates nothing until objects are " +
+      "deleted. In etcd, --quota-backend-bytes of etcd itself decides.",
+  }),
   storageMinFree: integerFlag({
     default: 64,
     placeholder: "MB",

@@ -42,7 +42,15 @@ export async function openStorage(
     logger.error("the storage is lost, the server ends", { error });
     lost.abort(error);
   };
-  const storage = await openSqliteStorage({ path: dir.database, clock, logger, observer, onLost });
+  const storage = await openSqliteStorage({
+    path: dir.database,
+    quotaBytes: settings.storageQuota * 1_048_576,
+    values: kubeValues(STORED_RESOURCES),
+    clock,
+    logger,
+    observer,
+    onLost,
+  });
   return { storage, isNew, contents: undefined, lost: lost.signal };
 }
 

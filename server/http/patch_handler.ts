@@ -1,7 +1,7 @@
 /** PATCH of an object or subresource (`apiserver/pkg/endpoints/handlers/patch.go`). */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { notFound } from "../../core/kube/status.ts";
-import { trackOwners } from "../registry/managed_fields.ts";
+import { trackOwners, writeFitting } from "../registry/managed_fields.ts";
 import type { Target } from "../registry/registry.ts";
 import { type Change, updateObject } from "../registry/update.ts";
 import type { Answer } from "./answer.ts";
@@ -29,12 +29,13 @@ export async function handlePatch(deps: UpdateDeps, target: Target, exchange: Ex
     assertSameName(target, changed);
     return distinctOwners(exchange, changed, true);
   };
-  const updated = await updateObject(deps, target, change, {
-    dryRun: options.dryRun,
-    ...(type === "apply" && target.subresource === ""
-      ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) }
-      : {}),
-  });
+  const { dryRun } = options;
+  const updated = type === "apply"
+    ? await updateObject(deps, target, change, {
+      dryRun,
+      ...(target.subresource === "" ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) } : {}),
+    })
+    : await writeFitting((finish) => updateObject(deps, target, (stored) => finish(change(stored)), { dryRun }));
   return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 

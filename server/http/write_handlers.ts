@@ -10,7 +10,7 @@ import { assertSelectable } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import { type Updated, updateObject } from "../registry/update.ts";
-import { trackOwners } from "../registry/managed_fields.ts";
+import { trackOwners, writeFitting } from "../registry/managed_fields.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
 import { decodeBody, decodeOptionsBody, readBody } from "./body.ts";
@@ -33,7 +33,7 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   exchange.audit?.requestObject(target.resource.kind, withDefaults(target.resource, sent));
   const fresh = withDefaults(target.resource, distinctOwners(exchange, inNamespace(target, sent), false));
   const object = trackOwners(deps, target, undefined, withoutSystemFields(fresh), options.fieldManager);
-  const created = await createObject(deps, target, object, options.dryRun);
+  const created = await writeFitting((finish) => createObject(deps, target, finish(object), options.dryRun));
   if (created.kind === "stored") {
     return respondStored(deps, exchange, 201, target.resource, created.stored, representation);
   }
@@ -58,13 +58,15 @@ export async function handleUpdate(deps: UpdateDeps, target: Target, exchange: E
   const object = withDefaults(target.resource, distinctOwners(exchange, placed, false));
   const change = (stored: KubeObject | undefined): KubeObject =>
     trackOwners(deps, target, stored, object, options.fieldManager);
-  const updated = await updateObject(deps, target, change, {
-    dryRun: options.dryRun,
-    expectedUid: object.metadata.uid,
-    ...(target.subresource === "" && target.resource.strategy.createOnUpdate
-      ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) }
-      : {}),
-  });
+  const updated = await writeFitting((finish) =>
+    updateObject(deps, target, (stored) => finish(change(stored)), {
+      dryRun: options.dryRun,
+      expectedUid: object.metadata.uid,
+      ...(target.subresource === "" && target.resource.strategy.createOnUpdate
+        ? { authorizeCreate: () => authorizeCreate(deps.authorizer, exchange) }
+        : {}),
+    })
+  );
   return respondUpdated(deps, exchange, target.resource, updated, representation);
 }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp, userOf } from "../../tests/support/test_app.ts";
+import { createMemoryStorage } from "../storage/memory.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 let app: TestApp;
@@ -178,4 +180,15 @@ test("create in a namespace wants it to exist, and the body to agree", async () 
     other.at("message"),
     "the namespace of the provided object does not match the namespace sent on the request",
   );
+});
+
+test("a server over a store that is full starts, answers reads, and creates nothing", async () => {
+  const clock = createFakeClock();
+  await using storage = createMemoryStorage({ clock, quotaBytes: 4_000 });
+  await using full = await createTestApp({ clock, storage });
+  assert.match(full.logger.messages("error").join("\n"), /^default object not written$/m);
+  assert.equal((await full.send("GET", "/api/v1/namespaces")).code, 200);
+  const refused = await full.send("POST", "/api/v1/namespaces", { body: { metadata: { name: "x".repeat(63) } } });
+  assert.equal(refused.code, 500);
+  assert.equal(refused.at("message"), "etcdserver: mvcc: database space exceeded");
 });

@@ -4,6 +4,7 @@ import { type Author, trackUpdate } from "../../core/kube/managed_fields/track_u
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
+import { WriteRefusedError } from "../storage/storage.ts";
 import { withMeta } from "./write.ts";
 
 const endpoints = new WeakMap<Resource, Map<string, ManagedEndpoint>>();
@@ -40,4 +41,19 @@ export function trackOwners(
 ): KubeObject {
   const managedFields = trackUpdate(managedEndpointOf(target), live, object, authorOf(deps, manager));
   return withMeta(object, { managedFields });
+}
+
+/**
+ * Writes an object. One that is too large for the store is written once more without its managed fields, which can be
+ * large (`handlers/create.go`, `update.go`, `patch.go`); apply, which lives by them, does without this.
+ *
+ * @param write gets what it applies to the object at last
+ */
+export async function writeFitting<T>(write: (finish: (object: KubeObject) => KubeObject) => Promise<T>): Promise<T> {
+  try {
+    return await write((object) => object);
+  } catch (error) {
+    if (!(error instanceof WriteRefusedError) || error.why !== "tooLarge") throw error;
+    return await write((object) => withMeta(object, { managedFields: undefined }));
+  }
 }

@@ -2,6 +2,7 @@
  * Writes that wait for the next commit. They are checked and numbered when they are called for, against what is
  * committed and what waits before them, so the order of calls is the order of revisions.
  */
+import { sizeOf } from "./_index.ts";
 import type { StorageEvent, Stored } from "./storage.ts";
 
 /** What the caller of one write is waiting for. */
@@ -19,6 +20,13 @@ export class Batch {
   /** What the keys will hold after the commit; undefined for a deleted one. */
   readonly #states = new Map<string, Stored | undefined>();
 
+  #growth = 0;
+
+  /** The bytes that the store grows by with the commit. */
+  get growth(): number {
+    return this.#growth;
+  }
+
   get events(): readonly StorageEvent[] {
     return this.#events;
   }
@@ -35,6 +43,7 @@ export class Batch {
 
   /** Adds a change; the promise resolves with `answer` once it is committed. */
   add<T>(event: StorageEvent, answer: T): Promise<T> {
+    this.#growth += sizeOf(event.current) - sizeOf(event.previous);
     this.#events.push(event);
     this.#states.set(event.key, event.current);
     return new Promise((resolve, reject) => this.#waiters.push({ settle: () => resolve(answer), reject }));

@@ -60,6 +60,11 @@ export class Engine {
     return this.#history.compactedRevision;
   }
 
+  /** Of the newest keys and objects. */
+  get bytes(): number {
+    return this.#newest.bytes;
+  }
+
   get(key: string): Stored | undefined {
     return this.#newest.get(key);
   }

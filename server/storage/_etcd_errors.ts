@@ -1,6 +1,7 @@
 /** What etcd's failures mean to the person who runs the server. */
 import { AppError, messageOf } from "../../core/errors.ts";
 import { status } from "@grpc/grpc-js";
+import { WriteRefusedError } from "./storage.ts";
 
 /** Without a member, after our own time was up, and what a member answers that has lost the others. */
 const UNANSWERED: ReadonlySet<number> = new Set([
@@ -51,6 +52,14 @@ export function fullError(): AppError {
 }
 
 const SPACE_EXCEEDED = "database space exceeded";
+const TOO_LARGE = "request is too large";
+
+/** What kube-apiserver answers where etcd has no room, or none for so large a value; undefined for other failures. */
+export function refusalOf(error: unknown): WriteRefusedError | undefined {
+  const text = /etcdserver: .*/.exec(messageOf(error))?.[0] ?? "";
+  if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
+  return text.includes(TOO_LARGE) ? new WriteRefusedError(text, "tooLarge", error) : undefined;
+}
 
 interface ConnectionFault {
   /** OpenSSL's, Node's, Deno's (rustls) or the gRPC library's words. */

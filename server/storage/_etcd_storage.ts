@@ -3,10 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { EtcdClient } from "./_etcd_client.ts";
-import { fullError, isLeaseGone } from "./_etcd_errors.ts";
+import { fullError, isLeaseGone, refusalOf } from "./_etcd_errors.ts";
 import type { EventLeases } from "./_etcd_leases.ts";
 import { currentRevision, type EtcdMirror } from "./_etcd_mirror.ts";
 import type { GuardedWrite, GuardedWriteResponse } from "./_etcd_wire.ts";
+import { assertSendable } from "./_size_limit.ts";
 import type { Listener } from "./_watchers.ts";
 import {
   AlreadyExistsError,
@@ -31,6 +32,8 @@ export interface EtcdStorageParts {
   stop(): Promise<void>;
 }
 
+/** Writes of fewer bytes are within every limit. */
+const LARGE_BYTES = 1_048_576;
 /** How long etcd has to answer a health check, in milliseconds; kube-apiserver's time. */
 const HEALTH_TIMEOUT_MS = 2_000;
 
@@ -183,13 +186,14 @@ export class EtcdStorage implements Storage {
 
   async #writeWithLease(request: GuardedWrite): Promise<GuardedWriteResponse> {
     const { client, leases } = this.#parts;
+    if ((request.value?.length ?? 0) > LARGE_BYTES) assertSendable(request);
     for (let attempt = 1;; attempt++) {
-      const lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
-      if (lease === undefined) return await client.write(request);
+      let lease: bigint | undefined;
       try {
-        return await client.write({ ...request, lease });
+        lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
+        return await client.write(lease === undefined ? request : { ...request, lease });
       } catch (error) {
-        if (attempt === 2 || !isLeaseGone(error)) throw error;
+        if (lease === undefined || attempt === 2 || !isLeaseGone(error)) throw refusalOf(error) ?? error;
         // Somebody has revoked it, or etcd was restored from a backup: nothing was written.
         leases.forget(lease);
       }

@@ -91,14 +91,27 @@ export function encodeRange(request: RangeRequest): Buffer {
 }
 
 /** `TxnRequest` of one guard. */
-export function encodeGuardedWrite({ key, guard, value, lease }: GuardedWrite): Buffer {
+export function encodeGuardedWrite(write: GuardedWrite): Buffer {
+  return finished(otherwiseRead(writeWriter(write), write.key));
+}
+
+/** The bytes of the same `TxnRequest` from kube-apiserver, which reads nothing where it cannot create. */
+export function sizeOfTransaction(write: GuardedWrite): number {
+  const writer = writeWriter(write);
+  const isCreation = "modRevision" in write.guard && write.guard.modRevision === 0;
+  return (isCreation ? writer : otherwiseRead(writer, write.key)).finish().length;
+}
+
+function writeWriter({ key, guard, value, lease }: GuardedWrite): BinaryWriter {
   const writer = guardWriter(key, guard);
-  if (value === undefined) deletion(writer, key);
-  else put(writer, key, value, lease);
-  writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
+  return value === undefined ? deletion(writer, key) : put(writer, key, value, lease);
+}
+
+/** An operation for when the guard does not hold. */
+function otherwiseRead(writer: BinaryWriter, key: string): BinaryWriter {
+  return writer.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).bytes(
     rangeWriter({ key }).finish(),
   ).join();
-  return finished(writer);
 }
 
 /** `TxnRequest` that gives a key another name, with its value and its lease, unless it was written meanwhile. */

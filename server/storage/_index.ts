@@ -19,6 +19,12 @@ export class KeyIndex {
   readonly #byKey = new Map<string, Stored>();
   /** Never empty but for the only chunk of an empty index. */
   #chunks: Stored[][] = [[]];
+  #bytes = 0;
+
+  /** Of all keys and objects together. */
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   get(key: string): Stored | undefined {
     return this.#byKey.get(key);
@@ -27,6 +33,7 @@ export class KeyIndex {
   set(stored: Stored): void {
     const { chunk, offset } = this.#find(stored.key);
     const entries = this.#chunks[chunk]!;
+    this.#bytes += sizeOf(stored) - sizeOf(this.#byKey.get(stored.key));
     if (this.#byKey.has(stored.key)) entries[offset] = stored;
     else entries.splice(offset, 0, stored);
     this.#byKey.set(stored.key, stored);
@@ -34,6 +41,7 @@ export class KeyIndex {
   }
 
   delete(key: string): void {
+    this.#bytes -= sizeOf(this.#byKey.get(key));
     if (!this.#byKey.delete(key)) return;
     const { chunk, offset } = this.#find(key);
     const entries = this.#chunks[chunk]!;
@@ -87,6 +95,11 @@ export class KeyIndex {
     }
     return { chunk: low, offset: firstIndex(this.#chunks[low]!, test, 0) };
   }
+}
+
+/** What a state counts for in the quota of a store. */
+export function sizeOf(stored: Stored | undefined): number {
+  return stored === undefined ? 0 : stored.key.length + stored.bytes.length;
 }
 
 /** Where the entries below a prefix end, from one on that is not before them; most often it is the last that tells. */

@@ -11,6 +11,8 @@ import type { Engine } from "./_engine.ts";
 import { EventExpiry } from "./_expiry.ts";
 import type { Compaction, LoggedEvent } from "./_history.ts";
 import { createSteadyNow } from "./_steady_now.ts";
+import { sizeOf } from "./_index.ts";
+import { assertTaken } from "./_size_limit.ts";
 import { createStored, releaseObject } from "./_stored.ts";
 import { type Listener, Watchers } from "./_watchers.ts";
 import {
@@ -21,7 +23,9 @@ import {
   type StoragePage,
   type StorageWatch,
   type Stored,
+  WriteRefusedError,
 } from "./storage.ts";
+import type { StoredValues } from "./stored_values.ts";
 
 /** Where commits become durable. */
 export interface Journal {
@@ -43,8 +47,25 @@ export interface StorageTimes {
 /** The defaults, in milliseconds. */
 export const DEFAULT_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
 
+/** How much a store takes. */
+export interface StorageLimits {
+  /**
+   * Bytes of all keys and objects; 2 GiB by default, as etcd's `--quota-backend-bytes`. A full store creates nothing, but
+   * deletes, and updates within a reserve. History does not count: it has a limit of its own.
+   */
+  readonly quotaBytes?: number;
+  /** How large an object is in etcd; by default its JSON is measured. */
+  readonly values?: Pick<StoredValues, "encode">;
+}
+
+const DEFAULT_QUOTA_BYTES = 2 * 1024 ** 3;
+/** The share of the quota that updates may take beyond it: heartbeats, and the marks and finalizers of deletions. */
+const UPDATE_RESERVE = 1 / 16;
+/** Objects with less JSON fit into etcd in any form. */
+const LARGE_JSON_BYTES = 786_432;
+
 /** What a store is made of. */
-export interface JournaledStorageDeps extends StorageTimes {
+export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
   /** How the store is called in messages. */
   readonly name: string;
   readonly engine: Engine;
@@ -105,7 +126,7 @@ export class JournaledStorage implements Storage {
   async create(key: string, object: KubeObject): Promise<Stored> {
     this.#assertWritable();
     if (this.#stateOf(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
-    const stored = createStored(key, object, this.#nextNumber());
+    const stored = this.#newState(key, object, undefined);
     return await this.#pending().add({ key, revision: stored.revision, current: stored }, stored);
   }
 
@@ -113,7 +134,7 @@ export class JournaledStorage implements Storage {
     this.#assertWritable();
     const previous = this.#stateOf(key);
     if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
-    const stored = createStored(key, object, this.#nextNumber());
+    const stored = this.#newState(key, object, previous);
     return await this.#pending().add({ key, revision: stored.revision, current: stored, previous }, stored);
   }
 
@@ -194,6 +215,28 @@ export class JournaledStorage implements Storage {
   #batchOf(key: string): Batch | undefined {
     if (this.#batch?.touches(key) === true) return this.#batch;
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
+  }
+
+  /** The state that a write makes. Throws WriteRefusedError, and then its number is not taken. */
+  #newState(key: string, object: KubeObject, previous: Stored | undefined): Stored {
+    const stored = createStored(key, object, this.#lastNumber + 1);
+    if (stored.bytes.length > LARGE_JSON_BYTES) {
+      const value = this.#deps.values?.encode(key, object) ?? stored.bytes;
+      assertTaken({ key, guard: { modRevision: previous?.revision ?? 0 }, value });
+    }
+    this.#assertRoom(stored, previous);
+    this.#nextNumber();
+    return stored;
+  }
+
+  #assertRoom(stored: Stored, previous: Stored | undefined): void {
+    const { engine, logger, quotaBytes = DEFAULT_QUOTA_BYTES } = this.#deps;
+    const growth = sizeOf(stored) - sizeOf(previous);
+    const bytes = engine.bytes + (this.#committing?.growth ?? 0) + (this.#batch?.growth ?? 0);
+    const most = previous === undefined ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
+    if (growth <= 0 || bytes + growth <= most) return;
+    logger?.error("the storage is full, delete what is not needed", { bytes, quotaBytes });
+    throw new WriteRefusedError("etcdserver: mvcc: database space exceeded", "full");
   }
 
   #nextNumber(): number {

@@ -1,11 +1,17 @@
 /** A store that is gone with the process: for tests, and wherever nothing has to last. */
 import type { Clock, Logger } from "../../core/ports.ts";
 import { EMPTY, Engine } from "./_engine.ts";
-import { DEFAULT_TIMES, type Journal, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
+import {
+  DEFAULT_TIMES,
+  type Journal,
+  JournaledStorage,
+  type StorageLimits,
+  type StorageTimes,
+} from "./_journaled_storage.ts";
 import type { Storage } from "./storage.ts";
 
 /** What a store in memory is made of; times in milliseconds. */
-export interface MemoryStorageDeps extends Partial<StorageTimes> {
+export interface MemoryStorageDeps extends Partial<StorageTimes>, StorageLimits {
   readonly clock: Clock;
   readonly logger?: Logger;
 }

@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers";
 import type { AppError } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { Engine } from "./_engine.ts";
-import { DEFAULT_TIMES, JournaledStorage, type StorageTimes } from "./_journaled_storage.ts";
+import { DEFAULT_TIMES, JournaledStorage, type StorageLimits, type StorageTimes } from "./_journaled_storage.ts";
 import { openError } from "./_sqlite_errors.ts";
 import { openDatabaseFile } from "./_sqlite_file.ts";
 import { loadChanges, SqliteJournal } from "./_sqlite_journal.ts";
@@ -16,7 +16,7 @@ import { type JournalObserver, observeJournal } from "./observed_journal.ts";
 import type { Storage } from "./storage.ts";
 
 /** What a store in a file is made of; times in milliseconds. */
-export interface SqliteStorageDeps extends Partial<StorageTimes> {
+export interface SqliteStorageDeps extends Partial<StorageTimes>, StorageLimits {
   /** The database file; it is made (0600) when missing, its folder is not. */
   readonly path: string;
   readonly clock: Clock;

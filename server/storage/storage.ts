@@ -6,9 +6,13 @@
  * History is durable too: revisions are kept for five minutes, as far as they take no more than 256 MiB, and across a
  * restart, so that a `continue` stays at one revision and a watch resumes. What is older is compacted; asking for it
  * throws `CompactedError`.
+ *
+ * An object has the size that etcd allows, and all of them together a quota: a write beyond either throws
+ * `WriteRefusedError`. Deletions always pass.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
+import { StatusError, statusOf } from "../../core/kube/status_error.ts";
 
 /** An object as stored, with the revision that wrote it. */
 export interface Stored<T extends KubeObject = KubeObject> {
@@ -112,6 +116,19 @@ export class RevisionConflictError extends AppError {
   constructor(key: string, current: Stored | undefined) {
     super("conflict", `cannot write "${key}": it was written in between`, { retryable: true });
     this.current = current;
+  }
+}
+
+/**
+ * The store does not take a write: the object is too large, or the store is full. The text is etcd's, which
+ * kube-apiserver passes on as it is, as a 500 without a reason.
+ */
+export class WriteRefusedError extends StatusError {
+  readonly why: "tooLarge" | "full";
+
+  constructor(message: string, why: "tooLarge" | "full", cause?: unknown) {
+    super(statusOf(500, "", message), { cause });
+    this.why = why;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type Storage,
   type StorageEvent,
   type StoragePage,
+  WriteRefusedError,
 } from "../../server/storage/storage.ts";
 import { CLOCK_JUMPS } from "../support/clock_jumps.ts";
 import { createFakeClock, until } from "../support/fake_clock.ts";
@@ -134,6 +135,23 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
       return error instanceof RevisionConflictError && error.current === undefined;
     });
     assert.deepEqual(await storage.get(`${PREFIX}a`), second);
+  });
+
+  check("refuses what etcd would find too large, in its words, and goes on", async (storage) => {
+    const large = (bytes: number) => thing("a", "x".repeat(bytes));
+    const refusal = (message: RegExp) => (error: unknown) =>
+      error instanceof WriteRefusedError && error.why === "tooLarge" && error.status.code === 500 &&
+      message.test(error.message);
+    const tooLarge = refusal(/^etcdserver: request is too large$/);
+    const unsent = refusal(/^rpc error: .* trying to send message larger than max \(25\d{5} vs\. 2097152\)$/);
+    await assert.rejects(storage.create(`${PREFIX}a`, large(1_572_864)), tooLarge);
+    await assert.rejects(storage.create(`${PREFIX}a`, large(2_500_000)), unsent);
+    const stored = await storage.create(`${PREFIX}a`, large(1_572_000));
+    await assert.rejects(storage.update(`${PREFIX}a`, large(1_572_864), stored.revision), tooLarge);
+    await assert.rejects(storage.update(`${PREFIX}a`, large(2_500_000), stored.revision), unsent);
+    assert.deepEqual(await storage.get(`${PREFIX}a`), stored);
+    await storage.delete(`${PREFIX}a`, stored.revision);
+    assert.equal((await storage.create(`${PREFIX}b`, thing("b"))).revision, stored.revision + 2, "no number is lost");
   });
 
   check("delete() answers the last state and a revision of its own", async (storage) => {
@@ -391,5 +409,35 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
         async () => storage.watch(PREFIX, 2, () => {}),
       ]
     ) await assert.rejects(call, /it is closed/);
+  });
+}
+
+/** Registers the tests of a quota, which a store in etcd has from etcd. */
+export function testQuota(implementation: string, open: (quotaBytes: number) => Promise<OpenedStorage>): void {
+  test(`${implementation} that is full creates nothing, but updates within a reserve, and deletes`, async () => {
+    const quotaBytes = 160_000;
+    await using opened = await open(quotaBytes);
+    const value = "x".repeat(10_000);
+    const isFull = (error: unknown) =>
+      error instanceof WriteRefusedError && error.why === "full" && error.status.code === 500 &&
+      error.message === "etcdserver: mvcc: database space exceeded";
+    const names = Array.from({ length: 20 }, (_, index) => `t${index}`);
+    const outcomes = await Promise.allSettled(
+      names.map((name) => opened.storage.create(PREFIX + name, thing(name, value))),
+    );
+    const kept = outcomes.filter(({ status }) => status === "fulfilled").length;
+    assert.equal(kept, 15, "writes of one commit count as well");
+    for (const outcome of outcomes) if (outcome.status === "rejected") assert.ok(isFull(outcome.reason));
+
+    await opened.reopen?.();
+    const { storage } = opened;
+    await assert.rejects(storage.create(`${PREFIX}new`, thing("new", value)), isFull);
+    const first = await storage.get(`${PREFIX}t0`);
+    const larger = await storage.update(`${PREFIX}t0`, thing("t0", `${value}y`), first!.revision);
+    await assert.rejects(storage.update(`${PREFIX}t0`, thing("t0", value.repeat(4)), larger.revision), isFull);
+    const smaller = await storage.update(`${PREFIX}t0`, thing("t0", "small"), larger.revision);
+    await storage.delete(`${PREFIX}t0`, smaller.revision);
+    await storage.create(`${PREFIX}new`, thing("new", value));
+    await assert.rejects(storage.create(`${PREFIX}newer`, thing("newer", value)), isFull);
   });
 }

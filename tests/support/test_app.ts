@@ -3,6 +3,8 @@ import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { toResponse } from "../../server/http/answer.ts";
 import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { kubeValues } from "../../server/registry/stored_values.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { GIT_VERSION } from "../../core/version.ts";
@@ -76,7 +78,7 @@ export async function createTestApp(
   { clock = createFakeClock(), ...options }: Partial<ApiOptions> & { readonly clock?: FakeClock } = {},
 ): Promise<TestApp> {
   const logger = createMemoryLogger();
-  const storage = options.storage ?? createMemoryStorage({ clock });
+  const storage = options.storage ?? createMemoryStorage({ clock, values: kubeValues(STORED_RESOURCES) });
   const auditLines: string[] = [];
   const api = await createApi({
     storage,
