@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 export interface TarHeader {
   /** With slashes; a folder's ends with one. */
   readonly path: string;
-  /** Permission bits; what else a mode has, such as setuid, is not read from an archive. */
+  /** Permission bits. */
   readonly mode: number;
   readonly size: number;
   /** Seconds since 1970. */
@@ -16,7 +16,6 @@ export interface TarHeader {
 
 /** Everything in an archive is padded to blocks of this many bytes. */
 export const TAR_BLOCK = 512;
-const PERMISSION_BITS = 0o777;
 /** An archive ends with two empty blocks. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
@@ -67,7 +66,7 @@ export function readTarHeader(block: Uint8Array): TarHeader | undefined {
   const name = text(0, 100);
   return {
     path: prefix === "" ? name : `${prefix}/${name}`,
-    mode: number(100, 8) & PERMISSION_BITS,
+    mode: number(100, 8),
     size: number(124, 12),
     modifiedSeconds: number(136, 12),
   };

@@ -150,7 +150,7 @@ export function createApp(deps: AppDeps): App {
 
 /** The answer to a request whose target is not read. */
 function plainText(status: number, text: string): Answer {
-  return { status, headers: { "content-type": "text/plain;charset=UTF-8" }, body: new TextEncoder().encode(text) };
+  return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
 /** What Hono gets for an answer (`RESPONSE_ALREADY_SENT` of its Node adaptor). */

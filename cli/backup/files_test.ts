@@ -56,17 +56,6 @@ test("filesOf() names what it cannot take", async () => {
   }
 });
 
-test("filesOf() names a file that no restore would take", async () => {
-  await using folder = await createTempFolder();
-  const data = await dataIn(folder);
-  const entry = `${data}/pki/a\\b`;
-  await writeFile(entry, "");
-  await assert.rejects(
-    textsOf(data),
-    (error) => isNamed(error, entry) && /its name has a backslash/.test(error.message),
-  );
-});
-
 test("filesOf() names a socket", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);

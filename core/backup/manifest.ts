@@ -67,13 +67,10 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 
-/**
- * Why a part cannot be what the archive says; undefined when its path leads nowhere else. A backslash separates folders
- * on Windows, so no part has one.
- */
+/** Why a part cannot be what the archive says; undefined when its path leads nowhere else. */
 export function findPathFault(path: string): string | undefined {
   const parts = path.split("/");
-  const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !/[\\\0]/.test(part));
+  const isInside = parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0"));
   if (path === MANIFEST_PATH || (isInside && (path.startsWith(FILES_PREFIX) || path.startsWith(OBJECTS_PREFIX)))) {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { badRequest, invalidObject } from "../../core/kube/status.ts";
 import {
+  UNSAFE_DELETE,
   validateCreateOptions,
   validateDeleteOptions,
   validateListOptions,
@@ -127,12 +128,14 @@ export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
   const grace = parseInteger(query, "gracePeriodSeconds");
   const orphan = parseBoolean(query, "orphanDependents");
   const policy = query.get("propagationPolicy");
+  const ignoresReadErrors = parseBoolean(query, UNSAFE_DELETE);
   const uid = query.get("uid") ?? "";
   const dryRun = query.getAll("dryRun");
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     ...(orphan === undefined ? {} : { orphanDependents: orphan }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
+    ...(ignoresReadErrors === undefined ? {} : { [UNSAFE_DELETE]: ignoresReadErrors }),
     // The only precondition that a query can name.
     ...(uid === "" ? {} : { preconditions: { uid } }),
     ...(dryRun.length === 0 ? {} : { dryRun }),

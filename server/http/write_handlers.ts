@@ -2,6 +2,8 @@
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/meta.ts";
+import { forbidden, internalError } from "../../core/kube/status.ts";
+import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import { deniedError } from "../authz/denied.ts";
 import { createObject } from "../registry/create.ts";
@@ -40,7 +42,7 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   return respondUnstored(deps, exchange, 201, target.resource, created.object, representation);
 }
 
-/** What PUT needs: where it creates, that is authorized on its own. */
+/** What PUT and DELETE need: some of what they do is authorized on its own. */
 export interface UpdateDeps extends RegistryDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
 }
@@ -78,9 +80,10 @@ export async function authorizeCreate(authorizer: Pick<Authorizer, "authorize">,
 }
 
 /** DELETE of one object: a Status, or the object while finalizers hold it. */
-export async function handleDelete(deps: RegistryDeps, target: Target, exchange: Exchange): Promise<Answer> {
+export async function handleDelete(deps: UpdateDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = representationFor(exchange, convertibleOf(target));
   const options = await readDeleteOptions(exchange, false);
+  if (options[UNSAFE_DELETE] === true) await assertUnsafeDelete(deps.authorizer, target, exchange);
   const deleted = await deleteObject(deps, target, options);
   const { kind } = target.resource;
   if (deleted.kind === "marked") {
@@ -99,6 +102,24 @@ export async function handleDelete(deps: RegistryDeps, target: Target, exchange:
   };
   const status = { metadata: {}, status: "Success", details };
   return respondWire(exchange, 200, STATUS_WIRE, status, { ...representation, as: "object" });
+}
+
+/**
+ * An object that the store cannot read is deleted with a right of its own (`authorizeUnsafeDelete` of
+ * `apiserver/pkg/endpoints/handlers/delete.go`); some resources of kube-apiserver have no way to it.
+ */
+async function assertUnsafeDelete(
+  authorizer: Pick<Authorizer, "authorize">,
+  { resource, name }: Target,
+  { user, info }: Exchange,
+): Promise<void> {
+  if (resource.deletion?.withoutUnsafe === true) {
+    throw internalError(`no unsafe deleter provided, can not honor ${UNSAFE_DELETE}`);
+  }
+  const verb = "unsafe-delete-ignore-read-errors";
+  const decision = await authorizer.authorize(user, { ...attributesOf(info), verb });
+  if (decision.kind === "allow") return;
+  throw forbidden(resource.kind, name, `not permitted to do "${verb}", reason: ${decision.reason}`);
 }
 
 /** DELETE of a collection: the list of what was deleted. */

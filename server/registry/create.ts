@@ -1,4 +1,5 @@
 /** Creation: stamp, admit, validate, store (`apiserver/pkg/registry/rest/create.go`, `registry/generic/registry`). */
+import type { FieldError } from "../../core/kube/field_error.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatTime, nameOf } from "../../core/kube/meta.ts";
@@ -8,7 +9,7 @@ import { validateObjectMeta, validateStandardFinalizers } from "../../core/kube/
 import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
 import { keyOf } from "./keys.ts";
 import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
-import type { WriteContext } from "./resource.ts";
+import type { Resource, WriteContext } from "./resource.ts";
 import { refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** How often a generated name is tried before the client is told to try again. */
@@ -63,14 +64,9 @@ async function createOnce(
   const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
   const name = nameOf(prepared);
 
-  const metaErrors = validateObjectMeta(prepared.metadata, {
-    namespaced: resource.kind.namespaced,
-    validateName: (value, prefix) => resource.strategy.validateName(value, prefix),
-  });
-  const finalizerErrors = resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata);
   refuseInvalid(target, prepared, [
-    ...metaErrors,
-    ...finalizerErrors,
+    ...(resource.strategy.validateBeforeMetadata?.(prepared) ?? []),
+    ...metadataErrors(resource, prepared),
     ...resource.strategy.validateCreate(prepared),
   ]);
   // The path rules come last and alone, as the API machinery has them.
@@ -101,6 +97,17 @@ async function createOnce(
     return { kind: "dryRun", object: version === "" ? fresh : withMeta(fresh, { resourceVersion: version }) };
   }
   return { kind: "stored", stored: await deps.storage.create(key, fresh) };
+}
+
+function metadataErrors({ kind, strategy }: Resource, { metadata }: KubeObject): readonly FieldError[] {
+  if (strategy.anyMetadata === true) return [];
+  return [
+    ...validateObjectMeta(metadata, {
+      namespaced: kind.namespaced,
+      validateName: (value, prefix) => strategy.validateName(value, prefix),
+    }),
+    ...(strategy.anyFinalizer === true ? [] : validateStandardFinalizers(metadata)),
+  ];
 }
 
 /** Sets what only the server may set, drops what only the server may set. */

@@ -1,15 +1,18 @@
 /** `storage.k8s.io/v1` csinodes: a kubelet that cannot write its own ends itself. */
-import type { KubeObject } from "../../core/kube/meta.ts";
 import { csiNodeKind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { validateCsiNodeCreate, validateCsiNodeUpdate } from "../../core/kube/validation/csinodes.ts";
+import {
+  type CsiNodeShape,
+  validateCsiNodeCreate,
+  validateCsiNodeUpdate,
+} from "../../core/kube/validation/csinodes.ts";
 import { ageColumn, nameColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
 
-/** The part of a CSINode that the table shows. */
-interface CsiNode extends KubeObject {
-  readonly spec: { readonly drivers: readonly unknown[] | null };
+/** A CSINode with the part that clients do not write. */
+interface CsiNode extends CsiNodeShape {
+  readonly status: object;
 }
 
 /** Storage drivers of a node. */
@@ -33,6 +36,9 @@ export const csiNodes: Resource<CsiNode> = {
     validateName: subdomainNameErrors,
     validateCreate: validateCsiNodeCreate,
     validateUpdate: validateCsiNodeUpdate,
+    // The feature that fills the status is off by default (`pkg/registry/storage/csinode/strategy.go`, CSIVolumeHealth).
+    prepareForCreate: (node) => ({ ...node, status: {} }),
+    prepareForUpdate: (node, stored) => ({ ...node, status: stored.status }),
     unconditionalUpdate: false,
     resetFields: ["status"],
   }),

@@ -4,7 +4,8 @@ import { nameOf } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
-import { requestedKey } from "./keys.ts";
+import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
+import { invalidStoredObject, requestedKey } from "./keys.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import { internalKindOf, withMeta } from "./write.ts";
@@ -27,6 +28,11 @@ export async function deleteObject(
   while (true) {
     const found = await deps.storage.get(key);
     if (found === undefined) throw notFound(target.resource.kind, target.name);
+    if (options[UNSAFE_DELETE] === true) {
+      // This is only for what cannot be decoded, and that never comes this far.
+      const why = "unsafe deletion is not allowed because the object is decodable from storage";
+      throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
+    }
     // An object that is not kept is another one each time that it is asked for.
     const stored: Stored = { key, revision: found.revision, bytes: found.bytes, object: found.object };
     const plan = planDeletion(deps, target, stored, options);

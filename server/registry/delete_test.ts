@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { createTestApp, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
+import { createTestApp, type TestApp, userOf, WatchReader } from "../../tests/support/test_app.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const MERGE = { "content-type": "application/merge-patch+json" };
@@ -202,4 +202,34 @@ test("delete of an object that waits for a finalizer already writes nothing, how
     assert.notEqual(versions[0], created.at("metadata/resourceVersion"));
     assert.deepEqual(versions, [versions[0], versions[0], versions[0]]);
   }
+});
+
+// `apiserver/pkg/endpoints/handlers/delete.go` and `registry/generic/registry/corrupt_obj_deleter.go`.
+test("delete of what cannot be read refuses what can be read, and takes a right of its own", async () => {
+  const UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential";
+  await create("readable");
+  for (const query of [`?${UNSAFE}=true`, `?${UNSAFE}=F&dryRun=All`]) {
+    const refused = await app.send("DELETE", `${CSRS}/readable${query}`);
+    assert.equal(refused.code, 409);
+    assert.match(String(refused.at("message")), /unsafe deletion is not allowed because the object is decodable/);
+  }
+  const inBody = await app.send("DELETE", `${CSRS}/readable`, { body: { [UNSAFE]: true } });
+  assert.equal(inBody.code, 409);
+  assert.equal((await app.send("DELETE", `${CSRS}/missing?${UNSAFE}=1`)).code, 404);
+  const withPolicy = await app.send("DELETE", `${CSRS}/readable?${UNSAFE}=1&propagationPolicy=Orphan`);
+  assert.equal(withPolicy.code, 422);
+  const role = await app.send("DELETE", `/apis/rbac.authorization.k8s.io/v1/clusterroles/none?${UNSAFE}=1`);
+  assert.equal(role.code, 500);
+  assert.match(String(role.at("message")), /no unsafe deleter provided/);
+
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const rules = [{ apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"], verbs: ["delete"] }];
+  const subjects = [{ kind: "User", name: "deleter", apiGroup: "rbac.authorization.k8s.io" }];
+  const roleRef = { kind: "ClusterRole", name: "deletes", apiGroup: "rbac.authorization.k8s.io" };
+  await app.send("POST", `${rbac}/clusterroles`, { body: { metadata: { name: "deletes" }, rules } });
+  await app.send("POST", `${rbac}/clusterrolebindings`, { body: { metadata: { name: "deletes" }, subjects, roleRef } });
+  const forbidden = await app.send("DELETE", `${CSRS}/readable?${UNSAFE}=1`, { user: userOf("deleter") });
+  assert.equal(forbidden.code, 403);
+  assert.match(String(forbidden.at("message")), /not permitted to do "unsafe-delete-ignore-read-errors"/);
+  assert.equal((await app.send("GET", `${CSRS}/readable`)).code, 200);
 });

@@ -8,6 +8,8 @@ export interface DeletionRules<T extends KubeObject = KubeObject> {
   readonly answersObject?: true;
   /** The garbage collector has nothing to do with it: policies are ignored (`rest.Unsupported`). */
   readonly withoutPolicy?: true;
+  /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
+  readonly withoutUnsafe?: true;
   /** What happens before the usual deletion. */
   begin?(object: T, request: DeletionRequest): Beginning<T>;
 }

@@ -4,7 +4,7 @@
  */
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind } from "../../core/kube/kinds/mod.ts";
-import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
+import { validateEventSense, validateEventUpdate } from "../../core/kube/validation/events.ts";
 import { sinceColumn, textColumn } from "./columns.ts";
 import { type Column, type Resource, STANDARD_VERBS } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
@@ -49,10 +49,10 @@ export const events: Resource<Event> = {
   selectableFields: [...REFERENCE_FIELDS, "reason", "reportingComponent", "source", "type"],
   selectField: selectEventField,
   strategy: plainStrategy<Event>({
-    // Metadata is not looked at, but for what a path cannot hold.
     validateName: () => [],
+    anyMetadata: true,
     anyFinalizer: true,
-    validateCreate: (event) => validateEventCreate(event, "v1"),
+    validateCreate: (event) => validateEventSense(event, "v1"),
     validateUpdate: (event, stored) => validateEventUpdate(event, stored, "v1"),
     createOnUpdate: true,
   }),

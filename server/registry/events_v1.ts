@@ -3,7 +3,7 @@ import { coreEventOf, type EventV1, eventV1Of } from "../../core/kube/events_v1.
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
-import { validateEventCreate, validateEventUpdate } from "../../core/kube/validation/events.ts";
+import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/validation/events.ts";
 import { EVENT_COLUMNS, events, selectEventField } from "./events.ts";
 import type { Resource } from "./resource.ts";
 import { plainStrategy } from "./strategies.ts";
@@ -38,7 +38,8 @@ export const eventsV1: Resource<EventV1> = {
   selectField: (event, field) => selectEventField(coreEventOf(event), CORE_FIELD[field] ?? ""),
   strategy: plainStrategy<EventV1>({
     validateName: subdomainNameErrors,
-    validateCreate: (event) => validateEventCreate(coreEventOf(event), "events.k8s.io/v1"),
+    validateBeforeMetadata: (event) => validateEventSense(coreEventOf(event), "events.k8s.io/v1"),
+    validateCreate: (event) => validateNewEvent(coreEventOf(event)),
     validateUpdate: (event, stored) => validateEventUpdate(coreEventOf(event), coreEventOf(stored), "events.k8s.io/v1"),
     createOnUpdate: true,
   }),

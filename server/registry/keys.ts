@@ -26,3 +26,9 @@ export function requestedKey({ resource, namespace, name }: Target): string {
   if (faults.length > 0) throw badRequest(`Name parameter invalid: ${quoteText(name)}: ${faults.join(";")}`);
   return keyOf(resource, namespace, name);
 }
+
+/** What the store of kube-apiserver says of an object that is not as a request expects it (`apiserver/pkg/storage/errors.go`). */
+export function invalidStoredObject({ resource, namespace, name }: Target, why: string): string {
+  const key = `${prefixOf(resource, namespace)}${name}`;
+  return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
+}

@@ -57,7 +57,7 @@ export const namespaces: Resource<Namespace> = {
       resetFields: ["spec"],
     },
   ],
-  deletion: { answersObject: true, begin: beginDeletion },
+  deletion: { answersObject: true, withoutUnsafe: true, begin: beginDeletion },
 };
 
 /** The first request marks, later ones wait until the finalizers of the spec are gone; only then it can go. */

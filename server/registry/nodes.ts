@@ -8,8 +8,8 @@ import {
   validateNodeStatusUpdate,
   validateNodeUpdate,
   warnOfNode,
-  withoutConfigSource,
   withoutConfigStatus,
+  withoutDisabledSpec,
 } from "../../core/kube/validation/nodes.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import { type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS } from "./resource.ts";
@@ -20,7 +20,7 @@ interface Node extends NodeShape {
   readonly spec: NodeShape["spec"] & { readonly unschedulable?: boolean };
   readonly status: NodeShape["status"] & {
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-    readonly nodeInfo?: {
+    readonly nodeInfo?: NodeShape["status"]["nodeInfo"] & {
       readonly kubeletVersion?: string;
       readonly osImage?: string;
       readonly kernelVersion?: string;
@@ -61,8 +61,8 @@ export const nodes: Resource<Node> = {
   strategy: plainStrategy<Node>({
     validateName: subdomainNameErrors,
     applyDefaults: defaultNode,
-    prepareForCreate: (node) => withoutConfigStatus(withoutConfigSource(node)),
-    prepareForUpdate: (node, stored) => withoutConfigSource({ ...node, status: stored.status }),
+    prepareForCreate: (node) => withoutConfigStatus(withoutDisabledSpec(node)),
+    prepareForUpdate: (node, stored) => withoutDisabledSpec({ ...node, status: stored.status }),
     warn: warnOfNode,
     validateCreate: validateNodeCreate,
     validateUpdate: validateNodeUpdate,

@@ -32,7 +32,12 @@ export function createRbacResources(deps: {
   readonly authorizer: Authorizer;
   readonly rbac: RbacSource;
 }): readonly [Resource<ClusterRole>, Resource<ClusterRoleBinding>, Resource<Role>, Resource<RoleBinding>] {
-  const shared = { verbs: STANDARD_VERBS, selectableFields: [], subresources: [] };
+  const shared = {
+    verbs: STANDARD_VERBS,
+    selectableFields: [],
+    subresources: [],
+    deletion: { withoutUnsafe: true as const },
+  };
   return [
     {
       ...shared,

@@ -50,6 +50,10 @@ export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrat
   applyDefaults?(object: T): T;
   prepareForCreate(object: T, context: WriteContext): T;
   validateCreate(object: T): readonly FieldError[];
+  /** Faults of a new object that are listed before those of its metadata. */
+  validateBeforeMetadata?(object: T): readonly FieldError[];
+  /** Metadata of a new object is only checked for what a path cannot hold, once nothing else is wrong. */
+  readonly anyMetadata?: true;
   /** Texts of what is wrong with a name; `prefix` when it is a generateName. */
   validateName(name: string, prefix: boolean): readonly string[];
   /** Texts for the client about an object that is accepted; `stored` is undefined for a new one. */

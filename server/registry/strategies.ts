@@ -8,6 +8,7 @@ import type { Strategy } from "./resource.ts";
 export interface PlainRules<T extends KubeObject> {
   readonly validateName: NameCheck;
   validateCreate?(object: T): readonly FieldError[];
+  validateBeforeMetadata?(object: T): readonly FieldError[];
   validateUpdate?(object: T, stored: T): readonly FieldError[];
   applyDefaults?(object: T): T;
   /** Restores what only the server sets. */
@@ -15,6 +16,7 @@ export interface PlainRules<T extends KubeObject> {
   prepareForUpdate?(object: T, stored: T): T;
   /** Texts for the client about an object that is accepted. */
   warn?(object: T, stored: T | undefined): readonly string[];
+  readonly anyMetadata?: true;
   readonly anyFinalizer?: true;
   readonly createOnUpdate?: boolean;
   readonly unconditionalUpdate?: boolean;
@@ -25,6 +27,8 @@ export interface PlainRules<T extends KubeObject> {
 export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strategy<T> {
   return {
     ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
+    ...(rules.validateBeforeMetadata === undefined ? {} : { validateBeforeMetadata: rules.validateBeforeMetadata }),
+    ...(rules.anyMetadata === undefined ? {} : { anyMetadata: rules.anyMetadata }),
     ...(rules.anyFinalizer === undefined ? {} : { anyFinalizer: rules.anyFinalizer }),
     ...(rules.warn === undefined ? {} : { warn: rules.warn }),
     prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,

@@ -23,7 +23,7 @@ import {
 } from "../../core/kube/validation/object_meta.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
-import { prefixOf, requestedKey } from "./keys.ts";
+import { invalidStoredObject, requestedKey } from "./keys.ts";
 import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { UpdateStrategy, WriteContext } from "./resource.ts";
@@ -170,13 +170,8 @@ function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeO
 function assertSameUid(target: Target, sent: string, stored: Stored | undefined): void {
   const kept = stored?.object.metadata.uid ?? "";
   if (sent === "" || sent === kept) return;
-  const storageKey = `${prefixOf(target.resource, target.namespace)}${target.name}`;
-  throw conflict(
-    target.resource.kind,
-    target.name,
-    `StorageError: invalid object, Code: 4, Key: ${storageKey}, ResourceVersion: 0, AdditionalErrorMsg: ` +
-      `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${kept}`,
-  );
+  const why = `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${kept}`;
+  throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
 }
 
 /** What was put has been looked at already; a patch may come out of its namespace, too. */

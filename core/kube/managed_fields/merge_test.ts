@@ -162,6 +162,11 @@ for (
     { config: { flag: "yes" }, want: ".flag: expected boolean, got &{yes}" },
     { config: { at: { a: "b" } }, want: ".at: expected any scalar, got &{map[a:b]}" },
     { config: { map: "x" }, want: ".map: expected map, got &{x}" },
+    { config: { map: 2 ** 63 }, want: ".map: expected map, got &{9.223372036854776e+18}" },
+    {
+      config: { text: 2 ** 63 },
+      want: ".text: expected string, got &value.valueUnstructured{Value:9.223372036854776e+18}",
+    },
     { config: { set: "x" }, want: ".set: expected list, got &{x}" },
     { config: { set: ["a", "a"] }, want: '.set: duplicate entries for key [="a"]' },
     {

@@ -1,4 +1,5 @@
 /** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
+import { goFloat } from "../codec/_yaml_go_value.ts";
 import { goQuote } from "../codec/go_quote.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 
@@ -6,7 +7,13 @@ import { isJsonObject, type JsonObject } from "../json_value.ts";
 export function printGoValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(printGoValue).join(" ")}]`;
   if (isJsonObject(value)) return printMap(value);
-  return value === null || value === undefined ? "<nil>" : String(value);
+  if (value === null || value === undefined) return "<nil>";
+  return typeof value === "number" ? printNumber(value) : String(value);
+}
+
+/** Numbers beyond 64 bits are floats in Go, which are printed with an exponent. */
+function printNumber(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? BigInt(value).toString() : goFloat(value, 64);
 }
 
 /** The Go type of a decoded JSON value, as `%s` prints it. */
@@ -38,5 +45,5 @@ export function goSyntax(value: unknown): string {
     return `map[string]interface {}{${keys.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
   }
   if (value === null || value === undefined) return "interface {}(nil)";
-  return typeof value === "string" ? goQuote(value) : String(value);
+  return typeof value === "string" ? goQuote(value) : typeof value === "number" ? printNumber(value) : String(value);
 }

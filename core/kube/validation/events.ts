@@ -14,11 +14,9 @@ export type EventApi = "v1" | "events.k8s.io/v1";
 const SHORT_TEXT_MAX_LENGTH = 128;
 const MESSAGE_MAX_LENGTH = 1024;
 
-/** Faults of a new event beside its metadata. */
-export function validateEventCreate(event: Event, api: EventApi): FieldError[] {
-  const errors = validateSense(event, api);
-  if (api === "v1") return errors;
-  errors.push(...validateSeries(event));
+/** Faults of a new event that stand behind those of its metadata: only `events.k8s.io` looks for them. */
+export function validateNewEvent(event: Event): FieldError[] {
+  const errors = validateSeries(event);
   if (event.eventTime === null) errors.push(required("eventTime"));
   const { type = "" } = event;
   if (type !== "Normal" && type !== "Warning") errors.push(invalid("type", "", `has invalid value: ${type}`));
@@ -36,7 +34,7 @@ export function validateEventCreate(event: Event, api: EventApi): FieldError[] {
 
 /** Faults of a changed event beside its metadata: through `events.k8s.io` only the series may change. */
 export function validateEventUpdate(event: Event, old: Event, api: EventApi): FieldError[] {
-  const errors = validateSense(event, api);
+  const errors = validateEventSense(event, api);
   if (api === "v1") return errors;
   if (validateImmutable(event.series, old.series, "series").length > 0) errors.push(...validateSeries(event));
   const fields: readonly (readonly [string, (of: Event) => unknown])[] = [
@@ -59,8 +57,11 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
   return [...errors, ...fields.flatMap(([field, of]) => validateImmutable(of(event), of(old), field))];
 }
 
-/** An event with `eventTime` is a new one and must be complete; of an old one only the namespace is checked. */
-function validateSense(event: Event, api: EventApi): FieldError[] {
+/**
+ * Faults of any event: all that there are in `v1`, and in `events.k8s.io` those listed before the ones of its metadata. An
+ * event with `eventTime` is a new one and must be complete; of an old one only the namespace is checked.
+ */
+export function validateEventSense(event: Event, api: EventApi): FieldError[] {
   const namespace = event.metadata.namespace ?? "";
   const about = event.involvedObject.namespace ?? "";
   const mismatch = invalid("involvedObject.namespace", about, "does not match event.namespace");

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Event } from "../core_v1.ts";
 import { coreEventOf, eventV1Of } from "../events_v1.ts";
 import { formatFieldError } from "../field_error.ts";
-import { type EventApi, validateEventCreate, validateEventUpdate } from "./events.ts";
+import { type EventApi, validateEventSense, validateEventUpdate, validateNewEvent } from "./events.ts";
 
 const OLD: Event = {
   metadata: { name: "e", namespace: "default" },
@@ -94,8 +94,9 @@ for (
     },
   ] as { name: string; event: Event; api: EventApi; want: string[] }[]
 ) {
-  test(`validateEventCreate() answers ${want.length} faults for ${name}`, () => {
-    assert.deepEqual(validateEventCreate(event, api).map(formatFieldError), want);
+  test(`a new event has ${want.length} faults: ${name}`, () => {
+    const errors = [...validateEventSense(event, api), ...(api === "v1" ? [] : validateNewEvent(event))];
+    assert.deepEqual(errors.map(formatFieldError), want);
   });
 }
 

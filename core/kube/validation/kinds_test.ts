@@ -20,8 +20,8 @@ import {
   validateNodeStatusUpdate,
   validateNodeUpdate,
   warnOfNode,
-  withoutConfigSource,
   withoutConfigStatus,
+  withoutDisabledSpec,
 } from "./nodes.ts";
 
 test("defaultNamespace() adds label and phase in Go's order", () => {
@@ -226,9 +226,51 @@ test("warnOfNode() tells of the former id and of networks in another form", () =
   ]);
 });
 
-test("withoutConfigSource() and withoutConfigStatus() leave the rest", () => {
-  assert.deepEqual(withoutConfigSource(node({ configSource: {}, podCIDR: "a" })), node({ podCIDR: "a" }));
+test("withoutDisabledSpec() and withoutConfigStatus() leave the rest", () => {
+  const sent = node({ configSource: {}, podPreemptionPolicy: {}, podCIDR: "a" });
+  assert.deepEqual(withoutDisabledSpec(sent), node({ podCIDR: "a" }));
   assert.deepEqual(withoutConfigStatus(node({}, { config: {}, addresses: [] })), node({}, { addresses: [] }));
+});
+
+for (
+  const { features, want } of [
+    { features: ["A", "A/b", "A/bC1"], want: [] },
+    { features: ["A", "A"], want: ['status.declaredFeatures[1]: Duplicate value: "A"'] },
+    {
+      features: ["B", "A"],
+      want: ['status.declaredFeatures[1]: Invalid value: "A": list must be sorted alphabetically'],
+    },
+    {
+      features: ["A/1"],
+      want: [
+        'status.declaredFeatures[0]: Invalid value: "A/1": invalid feature name "A/1": must start with an UpperCamelCase ' +
+        "segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only " +
+        "alphanumeric characters and slashes",
+      ],
+    },
+    {
+      features: ["A".repeat(254)],
+      want: [
+        `status.declaredFeatures[0]: Invalid value: "${"A".repeat(254)}": invalid feature name "${
+          "A".repeat(254)
+        }": must ` +
+        "be no more than 253 characters",
+      ],
+    },
+  ]
+) {
+  test(`validateNodeCreate() answers ${want.length} faults for the features ${features.join(", ").slice(0, 20)}`, () => {
+    const sent = node({}, { declaredFeatures: features });
+    assert.deepEqual(validateNodeCreate(sent).map(formatFieldError), want);
+    assert.deepEqual(validateNodeUpdate(sent, node({})).map(formatFieldError), [...want, ...want]);
+  });
+}
+
+test("validateNodeCreate() checks the swap space", () => {
+  const sent = node({}, { nodeInfo: { swap: { capacity: 0 } } });
+  assert.deepEqual(validateNodeCreate(sent).map(formatFieldError), [
+    "metadata.nodeSwapStatus.capacity: Invalid value: 0: must be greater than zero",
+  ]);
 });
 
 test("validateNodeCreate() checks taints", () => {

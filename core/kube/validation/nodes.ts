@@ -1,4 +1,5 @@
 /** Nodes: what stays as it is once set, taints and addresses (`pkg/apis/core/validation`, `pkg/apis/core/v1/defaults.go`). */
+import { Buffer } from "node:buffer";
 import {
   checkEach,
   duplicate,
@@ -11,6 +12,7 @@ import {
 } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
 import { labelValueErrors } from "../names.ts";
+import { byteLength, quoteText } from "../quote.ts";
 import { networkFamily, validateCidr, warnOfCidr } from "./networks.ts";
 import { validateLabelName } from "./object_meta.ts";
 import { validateAmount } from "./resource_amounts.ts";
@@ -24,12 +26,15 @@ export interface NodeShape extends KubeObject {
     readonly taints?: readonly TaintShape[];
     readonly externalID?: string;
     readonly configSource?: unknown;
+    readonly podPreemptionPolicy?: unknown;
   };
   readonly status: {
     readonly capacity?: Readonly<Record<string, string>>;
     readonly allocatable?: Readonly<Record<string, string>>;
     readonly addresses?: readonly { readonly type: string; readonly address: string }[];
     readonly config?: unknown;
+    readonly declaredFeatures?: readonly string[];
+    readonly nodeInfo?: { readonly swap?: { readonly capacity?: number } };
   };
 }
 
@@ -64,6 +69,8 @@ export function validateNodeCreate(node: NodeShape): FieldError[] {
   return [
     ...validateTaints(node.spec.taints ?? [], "metadata.taints"),
     ...validateResources(node),
+    ...validateSwap(node),
+    ...validateDeclaredFeatures(node),
     ...validateNewPodCidrs(node.spec.podCIDRs ?? []),
   ];
 }
@@ -77,6 +84,7 @@ export function validateNodeUpdate(node: NodeShape, old: NodeShape): FieldError[
 export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): FieldError[] {
   return [
     ...validateResources(node),
+    ...validateDeclaredFeatures(node),
     ...validateAddresses(node),
     ...validatePodCidrs(node, old),
     ...validateProviderId(node, old),
@@ -85,13 +93,16 @@ export function validateNodeStatusUpdate(node: NodeShape, old: NodeShape): Field
   ];
 }
 
-/** A Node without the source of the kubelet's configuration: that feature is gone, and so is what is sent of it. */
-export function withoutConfigSource<T extends NodeShape>(node: T): T {
-  const { configSource: _, ...spec } = node.spec;
+/**
+ * A Node without the fields of features that are gone or off by default: the source of the kubelet's configuration, and
+ * InPlacePodVerticalScalingSchedulerPreemption (`dropDisabledFields` of `pkg/registry/core/node/strategy.go`).
+ */
+export function withoutDisabledSpec<T extends NodeShape>(node: T): T {
+  const { configSource: _, podPreemptionPolicy: __, ...spec } = node.spec;
   return { ...node, spec };
 }
 
-/** The same of its status. */
+/** A Node whose status has no configuration of the kubelet, which is gone. */
 export function withoutConfigStatus<T extends NodeShape>(node: T): T {
   const { config: _, ...status } = node.status;
   return { ...node, status };
@@ -112,6 +123,42 @@ function validateResources({ status }: NodeShape): FieldError[] {
       ([name, amount]) => validateAmount(`status.${member}.${name}`, name, amount),
     )
   );
+}
+
+/** Upstream reports the swap space under `metadata`, and so do we. */
+function validateSwap({ status }: NodeShape): FieldError[] {
+  const capacity = status.nodeInfo?.swap?.capacity;
+  if (capacity === undefined || capacity > 0) return [];
+  return [invalid("metadata.nodeSwapStatus.capacity", capacity, "must be greater than zero")];
+}
+
+const FEATURE = /^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$/;
+const FEATURE_MAX_LENGTH = 253;
+
+function validateDeclaredFeatures({ status }: NodeShape): FieldError[] {
+  const features = status.declaredFeatures ?? [];
+  return checkEach(features, (feature, index) => {
+    const path = `status.declaredFeatures[${index}]`;
+    const errors = featureNameErrors(feature).map((text) => invalid(path, feature, text));
+    const next = features[index + 1];
+    const after = `status.declaredFeatures[${index + 1}]`;
+    if (next === feature) errors.push(duplicate(after, next));
+    // Go compares bytes.
+    else if (next !== undefined && Buffer.compare(Buffer.from(feature), Buffer.from(next)) > 0) {
+      errors.push(invalid(after, next, "list must be sorted alphabetically"));
+    }
+    return errors;
+  });
+}
+
+function featureNameErrors(name: string): readonly string[] {
+  const isTooLong = byteLength(name) > FEATURE_MAX_LENGTH;
+  if (!isTooLong && FEATURE.test(name)) return [];
+  const why = isTooLong
+    ? `must be no more than ${FEATURE_MAX_LENGTH} characters`
+    : "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or " +
+      "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+  return [`invalid feature name ${quoteText(name)}: ${why}`];
 }
 
 function validateNewPodCidrs(networks: readonly string[]): FieldError[] {

@@ -38,6 +38,9 @@ export const OPTIONS_KINDS = {
   list: optionsKind("ListOptions"),
 } as const;
 
+/** The option that deletes an object which the store cannot read. */
+export const UNSAFE_DELETE = "ignoreStoreReadErrorWithClusterBreakingPotential";
+
 /** Faults of CreateOptions. */
 export function validateCreateOptions(options: WriteOptions): FieldError[] {
   return [
@@ -76,8 +79,10 @@ export function validateDeleteOptions(options: DeleteOptions, ofCollection = fal
   }
   errors.push(...validateDryRun(options.dryRun ?? []));
   errors.push(...validateUnsafeDelete(options));
-  if (errors.length === 0 && ofCollection && options[UNSAFE] === true) {
-    errors.push(invalid(UNSAFE, true, "is not allowed with DELETECOLLECTION, try again after removing the option"));
+  if (errors.length === 0 && ofCollection && options[UNSAFE_DELETE] === true) {
+    errors.push(
+      invalid(UNSAFE_DELETE, true, "is not allowed with DELETECOLLECTION, try again after removing the option"),
+    );
   }
   return errors;
 }
@@ -108,7 +113,6 @@ export function validateListOptions(options: ListOptions): FieldError[] {
 }
 
 const MATCH = "resourceVersionMatch";
-const UNSAFE = "ignoreStoreReadErrorWithClusterBreakingPotential";
 const PROPAGATION_POLICIES: readonly string[] = ["Foreground", "Background", "Orphan"];
 const FIELD_VALIDATIONS: readonly string[] = ["", "Ignore", "Strict", "Warn"];
 
@@ -144,8 +148,8 @@ function validateFieldValidation(value: string): FieldError[] {
 
 /** Deleting what cannot be read leaves no room for anything gentle. */
 function validateUnsafeDelete(options: DeleteOptions): FieldError[] {
-  if (options[UNSAFE] !== true) return [];
+  if (options[UNSAFE_DELETE] !== true) return [];
   const others = ["propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"] as const;
   return others.filter((name) => options[name] !== undefined)
-    .map((name) => invalid(UNSAFE, true, `cannot be set together with .${name}`));
+    .map((name) => invalid(UNSAFE_DELETE, true, `cannot be set together with .${name}`));
 }
