@@ -5,14 +5,6 @@ export function joinPath(baseDir: string, path: string): string {
   return isAbsolutePath(path) ? path : cleanPath(`${baseDir}/${path}`);
 }
 
-/** The part of an absolute path below `baseDir`; undefined when it lies elsewhere. */
-export function findPathBelow(baseDir: string, path: string): string | undefined {
-  const [base, whole] = [cleanPath(baseDir), cleanPath(path)];
-  const separator = separatorOf(base);
-  const prefix = base.endsWith(separator) ? base : base + separator;
-  return whole.startsWith(prefix) && whole.length > prefix.length ? whole.slice(prefix.length) : undefined;
-}
-
 /** True for `/a`, `C:\a`, `C:/a` and `\\server\share`. */
 export function isAbsolutePath(path: string): boolean {
   return /^(?:\/|[A-Za-z]:[\\/]|\\\\)/.test(path);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { posix, win32 } from "node:path";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { findPathBelow, isAbsolutePath, joinPath } from "./file_path.ts";
+import { isAbsolutePath, joinPath } from "./file_path.ts";
 
 for (
   const { base, path, want } of [
@@ -18,20 +18,6 @@ for (
   ]
 ) {
   test(`joinPath() of "${base}" and "${path}" is "${want}"`, () => assert.equal(joinPath(base, path), want));
-}
-
-for (
-  const { base, path, want } of [
-    { base: "/etc/k", path: "/etc/k/pki/ca.crt", want: "pki/ca.crt" },
-    { base: "/etc/k/", path: "/etc/k/../k/ca.crt", want: "ca.crt" },
-    { base: "/etc/k", path: "/etc/kk/ca.crt", want: undefined },
-    { base: "/etc/k", path: "/etc/ca.crt", want: undefined },
-    { base: "/etc/k", path: "/etc/k", want: undefined },
-    { base: "/", path: "/ca.crt", want: "ca.crt" },
-    { base: "C:\\k", path: "C:\\k\\a\\b", want: "a\\b" },
-  ]
-) {
-  test(`findPathBelow() of "${base}" and "${path}" is "${want}"`, () => assert.equal(findPathBelow(base, path), want));
 }
 
 const part = fc.constantFrom("a", "b.c", ".", "..", "");

@@ -1,6 +1,6 @@
 /**
- * Kubeconfig files (`clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's YAML
- * (`kubelet-bootstrap.md` §8). `kubeconfig_context.ts` picks the context in use, `kubeconfig_edit.ts` changes a file.
+ * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
+ * YAML. `kubeconfig_context.ts` picks the context in use.
  */
 import { parseDocument, stringify } from "yaml";
 import { Secret } from "../brand.ts";
@@ -53,7 +53,7 @@ export interface Kubeconfig {
 }
 
 /** Options that make `yaml` write what Go's YAML writes: no folding, sequences at their key's column. */
-export const GO_YAML = { indentSeq: false, lineWidth: 0, version: "1.1" } as const;
+const GO_YAML = { indentSeq: false, lineWidth: 0, version: "1.1" } as const;
 
 /**
  * Decodes a kubeconfig. Shapes are strict (a number where text belongs is an error), unknown keys are ignored as kubectl
@@ -87,7 +87,7 @@ function orNull<T>(list: readonly T[]): readonly T[] | null {
 }
 
 /** The file's form of a cluster, keys in Go's order, empty ones left out. */
-export function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
+function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
   return withoutEmpty({
     "certificate-authority": cluster.certificateAuthority,
     "certificate-authority-data": base64Of(cluster.certificateAuthorityData),
@@ -99,7 +99,7 @@ export function clusterToPlain(cluster: KubeconfigCluster): Record<string, unkno
 }
 
 /** The file's form of a context. */
-export function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
+function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
   return withoutEmpty({
     cluster: { always: context.cluster },
     namespace: context.namespace,
@@ -108,7 +108,7 @@ export function contextToPlain(context: KubeconfigContext): Record<string, unkno
 }
 
 /** The file's form of a user; this is where its secrets are revealed. */
-export function userToPlain(user: KubeconfigUser): Record<string, unknown> {
+function userToPlain(user: KubeconfigUser): Record<string, unknown> {
   return withoutEmpty({
     "client-certificate": user.clientCertificate,
     "client-certificate-data": base64Of(user.clientCertificateData),

@@ -114,12 +114,6 @@ export function patchFailure(error: PatchError): StatusError {
   }
 }
 
-/** 405. */
-export function methodNotSupported(resource: ResourceName, verb: string): StatusError {
-  const message = `${verb} is not supported on resources of kind ${quoteText(qualifiedResource(resource))}`;
-  return failure(405, "MethodNotAllowed", message, detailsOf(resource, ""));
-}
-
 /** 406; `target` names what the answer should have been converted to. */
 export function notAcceptable(mediaTypes: readonly string[], target = ""): StatusError {
   const conversion = target === "" ? "" : ` when converting to ${target}`;
@@ -154,13 +148,6 @@ export function internalError(error: unknown): StatusError {
 /** An error that upstream lets through untyped: 500, no reason, no details. */
 export function genericServerError(message: string, code = 500): StatusError {
   return failure(code, "", message);
-}
-
-/** 500 that asks to try again. */
-export function serverTimeout(resource: ResourceName, operation: string, retryAfterSeconds: number): StatusError {
-  const message = `The ${operation} operation against ${qualifiedResource(resource)} could not be completed at this ` +
-    "time, please try again.";
-  return failure(500, "ServerTimeout", message, { ...detailsOf(resource, operation), ...retryOf(retryAfterSeconds) });
 }
 
 /** 503. */

@@ -14,7 +14,6 @@ import {
   internalError,
   invalidObject,
   invalidPatchedObject,
-  methodNotSupported,
   NO_RESOURCE,
   notAcceptable,
   notFound,
@@ -22,7 +21,6 @@ import {
   pathNotFound,
   requestEntityTooLarge,
   resourceExpired,
-  serverTimeout,
   serviceUnavailable,
   statusFromError,
   timeout,
@@ -82,17 +80,6 @@ for (
       error: pathNotFound(),
       code: "not_found",
       want: failureJson(404, "NotFound", "the server could not find the requested resource", '"details":{}'),
-    },
-    {
-      name: "methodNotSupported",
-      error: methodNotSupported(CSRS, "patch"),
-      code: "api_error",
-      want: failureJson(
-        405,
-        "MethodNotAllowed",
-        `patch is not supported on resources of kind "${RESOURCE}"`,
-        '"details":{"group":"certificates.k8s.io","kind":"certificatesigningrequests"}',
-      ),
     },
     {
       name: "notAcceptable",
@@ -220,17 +207,6 @@ for (
       error: genericServerError("odd"),
       code: "api_error",
       want: failureJson(500, "", "odd"),
-    },
-    {
-      name: "serverTimeout",
-      error: serverTimeout(CSRS, "get", 2),
-      code: "api_error",
-      want: failureJson(
-        500,
-        "ServerTimeout",
-        `The get operation against ${RESOURCE} could not be completed at this time, please try again.`,
-        DETAILS.replace('"a"', '"get"').replace("}", ',"retryAfterSeconds":2}'),
-      ),
     },
     {
       name: "serviceUnavailable",

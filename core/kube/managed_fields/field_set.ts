@@ -101,33 +101,6 @@ export function differenceOf(a: FieldSet, b: FieldSet): FieldSet {
   return rest;
 }
 
-/** What is in the first set only; a taken member takes all below it along. */
-export function recursiveDifferenceOf(a: FieldSet, b: FieldSet): FieldSet {
-  if (a.size === 0 || b.size === 0) return a;
-  const rest = new Map<string, FieldNode>();
-  for (const [element, ours] of a) {
-    const theirs = b.get(element);
-    if (theirs === undefined) {
-      rest.set(element, ours);
-      continue;
-    }
-    if (theirs.isMember) continue;
-    const children = recursiveDifferenceOf(ours.children, theirs.children);
-    if (ours.isMember || children.size > 0) rest.set(element, { isMember: ours.isMember, children });
-  }
-  return rest;
-}
-
-/** Tells whether the field at a path is a member. */
-export function hasPath(set: FieldSet, path: readonly string[]): boolean {
-  let node: FieldNode | undefined;
-  for (const element of path) {
-    node = (node?.children ?? set).get(element);
-    if (node === undefined) return false;
-  }
-  return node?.isMember ?? false;
-}
-
 /** The members below one element. */
 export function below(set: FieldSet, element: string): FieldSet {
   return set.get(element)?.children ?? NO_FIELDS;
