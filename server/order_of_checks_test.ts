@@ -55,6 +55,58 @@ for (
       message: "you requested PartialObjectMetadataList, but the requested object is not a list " +
         "(*authentication.SelfSubjectReview)",
     },
+    {
+      request: `POST ${MAPS}`,
+      body: { metadata: { name: "a", generateName: "b" } },
+      code: 409,
+      message: 'configmaps "a" already exists, the server was not able to generate a unique name for the object',
+    },
+    {
+      request: `POST ${MAPS}`,
+      body: { apiVersion: "a\\b", kind: "c\nd" },
+      code: 400,
+      message: 'c\nd in version "a\\\\b" cannot be handled as a ConfigMap: no kind "c\\nd" is registered for version ' +
+        '"a\\\\b" in scheme "pkg/runtime/scheme.go:111"',
+    },
+    {
+      request: `POST ${MAPS}`,
+      body: { apiVersion: "nobody/v3", kind: "Status" },
+      code: 400,
+      message: 'Status in version "v3" cannot be handled as a ConfigMap: converting (v1.Status) to (core.ConfigMap): ' +
+        "unknown conversion",
+    },
+    {
+      request: `DELETE ${MAPS}/a`,
+      body: { kind: "Status" },
+      code: 400,
+      message: "converting (v1.Status) to (v1.DeleteOptions): unknown conversion",
+    },
+    {
+      request: `DELETE ${MAPS}/a`,
+      body: { kind: "Options" },
+      code: 400,
+      message: 'no kind "Options" is registered for version "meta.k8s.io/v1" in scheme "pkg/runtime/scheme.go:111"',
+    },
+    {
+      request: "PUT /apis/rbac.authorization.k8s.io/v1/namespaces/nothing/roles/a",
+      body: { metadata: { name: "a", resourceVersion: "x" } },
+      code: 404,
+      message: 'namespaces "nothing" not found',
+    },
+    {
+      request: "PUT /apis/rbac.authorization.k8s.io/v1/namespaces/default/roles/a",
+      body: { metadata: { name: "a", resourceVersion: "x" } },
+      code: 500,
+      message: 'strconv.ParseUint: parsing "x": invalid syntax',
+    },
+    {
+      request: `PATCH ${MAPS}/a?fieldManager=m`,
+      headers: APPLY,
+      body: { apiVersion: "v1", kind: "ConfigMap", metadata: { managedFields: [{ manager: 5 }] } },
+      code: 500,
+      message: "failed to create typed patch object (/; /v1, Kind=ConfigMap): .metadata.managedFields[0].manager: " +
+        "expected string, got &value.valueUnstructured{Value:5}",
+    },
     { request: `GET ${MAPS}/a?resourceVersion=x`, code: 500, message: NO_VERSION },
     {
       request: "GET /api/v1/namespaces/default/events/a?resourceVersion=x",
@@ -119,4 +171,23 @@ for (
 
 test("GET /apis//v1/configmaps is no path of the core group", async () => {
   assert.equal((await app.send("GET", "/apis//v1/configmaps")).text, "404 page not found\n");
+});
+
+test("a deletion by query has the resourceVersion as a precondition", async () => {
+  const answer = await app.send("DELETE", `${MAPS}?resourceVersion=00`);
+  assert.equal(answer.code, 409);
+  assert.match(
+    String(answer.at("message")),
+    /^Operation cannot be fulfilled on ConfigMap "a": the ResourceVersion in the precondition \(00\) does not match/,
+  );
+});
+
+test("a strategic merge patch cannot make the type anything but text", async () => {
+  const headers = { "content-type": "application/strategic-merge-patch+json" };
+  const answer = await app.send("PATCH", `${MAPS}/a`, { headers, body: { apiVersion: [] } });
+  assert.equal(answer.code, 422);
+  assert.equal(
+    answer.at("message"),
+    ' "" is invalid: patch: Invalid value: "map[apiVersion:[]]": unrecognized type: string',
+  );
 });

@@ -47,12 +47,11 @@ export function alreadyExists(resource: ResourceName, name: string, beingDeleted
   return failure(409, "AlreadyExists", message, detailsOf(resource, name));
 }
 
-/** 409: eight generated names were all taken. */
-export function generateNameConflict(resource: ResourceName, name: string, retryAfterSeconds = 1): StatusError {
-  const message = `${
-    namedSubject(resource, name)
-  } already exists, the server was not able to generate a unique name for the object`;
-  return failure(409, "AlreadyExists", message, { ...detailsOf(resource, name), ...retryOf(retryAfterSeconds) });
+/** 409 for an object with a generateName: eight generated names were all taken, or the name that came with it. */
+export function generateNameConflict(resource: ResourceName, name: string, beingDeleted = false): StatusError {
+  const { status } = alreadyExists(resource, name, beingDeleted);
+  const message = `${status.message}, the server was not able to generate a unique name for the object`;
+  return failure(409, "AlreadyExists", message, { ...detailsOf(resource, name), ...retryOf(1) });
 }
 
 /** 409: the object changed in between, or is another one. */

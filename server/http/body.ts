@@ -3,12 +3,14 @@ import { Buffer } from "node:buffer";
 import { type DecodedObject, DecodeError } from "../../core/kube/codec/decode.ts";
 import { textOf } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { quoteText } from "../../core/kube/quote.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Share } from "../flowcontrol/flow_control.ts";
 import { timedOut } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
+import { UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 import {
   type Described,
@@ -94,7 +96,7 @@ export function decodeBody(
   const names = withDefaultNames(read.value, kind);
   const fault = findKindFault(kind, names, () => textOf(bytes).toWellFormed());
   if (fault !== undefined) throw badRequest(fault);
-  const subject = `${names.kind} in version "${names.version}" cannot be handled as a ${kind.kind}`;
+  const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
   const { object, strictErrors } = decodeTyped(read.value, kind, `${subject}: `);
   if (fieldValidation === "Warn") exchange.warnings.addStrict(strictErrors);
   if (fieldValidation === "Strict" && strictErrors.length > 0) {
@@ -115,6 +117,9 @@ export function decodeOptionsBody<T extends object>(
   const read = readTypedBody(mediaType, bytes);
   if (!read.ok) throw badRequest(read.error);
   const named = read.value.kind;
+  if (UNVERSIONED_KINDS.includes(named)) {
+    throw badRequest(`converting (v1.${named}) to (v1.${kind.kind}): unknown conversion`);
+  }
   if (named !== "" && named !== kind.kind) {
     throw badRequest(noKindText(read.value.apiVersion === "" ? apiVersionOf(kind) : read.value.apiVersion, named));
   }

@@ -1,4 +1,5 @@
 /** Names of Go types that kube-apiserver's messages hold. */
+import { quoteText } from "../../core/kube/quote.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 
 /** The scheme that kube-apiserver's decoders ask; its place in the sources is part of the message. */
@@ -13,5 +14,5 @@ export function goTypeOf({ group, kind }: Pick<Kind, "group" | "kind">): string 
 
 /** What a decoder says of a kind that nobody knows. */
 export function noKindText(apiVersion: string, kind: string): string {
-  return `no kind "${kind}" is registered for version "${apiVersion}" in scheme "${SCHEME}"`;
+  return `no kind ${quoteText(kind)} is registered for version ${quoteText(apiVersion)} in scheme "${SCHEME}"`;
 }

@@ -87,8 +87,18 @@ const EVERYWHERE: readonly string[] = [
   "WatchEvent",
 ];
 
+/** Kinds that a decoder takes in any version, be it one that nobody knows (apimachinery `meta/v1/register.go`). */
+export const UNVERSIONED_KINDS: readonly string[] = [
+  "Status",
+  "APIVersions",
+  "APIGroup",
+  "APIGroupList",
+  "APIResourceList",
+];
+
 /** Tells whether kube-apiserver's decoders know a kind. */
 export function isKnownKind(apiVersion: string, kind: string): boolean {
+  if (UNVERSIONED_KINDS.includes(kind)) return true;
   if (!Object.hasOwn(KNOWN, apiVersion)) return false;
   if (EVERYWHERE.includes(kind)) return true;
   const known = (KNOWN[apiVersion] ?? "").split(" ");

@@ -130,14 +130,18 @@ export function deleteOptionsFromQuery(query: URLSearchParams): DeleteOptions {
   const policy = query.get("propagationPolicy");
   const ignoresReadErrors = parseBoolean(query, UNSAFE_DELETE);
   const uid = query.get("uid") ?? "";
+  const resourceVersion = query.get("resourceVersion") ?? "";
+  const preconditions = {
+    ...(uid === "" ? {} : { uid }),
+    ...(resourceVersion === "" ? {} : { resourceVersion }),
+  };
   const dryRun = query.getAll("dryRun");
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     ...(orphan === undefined ? {} : { orphanDependents: orphan }),
     ...(policy === null ? {} : { propagationPolicy: policy }),
     ...(ignoresReadErrors === undefined ? {} : { [UNSAFE_DELETE]: ignoresReadErrors }),
-    // The only precondition that a query can name.
-    ...(uid === "" ? {} : { preconditions: { uid } }),
+    ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
     ...(dryRun.length === 0 ? {} : { dryRun }),
   };
 }

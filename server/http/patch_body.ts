@@ -3,7 +3,7 @@ import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { goQuote } from "../../core/kube/codec/go_quote.ts";
-import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
+import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
 import { compareBytes } from "../../core/kube/codec/_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
@@ -22,7 +22,7 @@ import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
-import { typedDocument, withDefaultNames } from "./typed_body.ts";
+import { goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
 
 /** How a patch changes an object; `apply` is server-side apply (`apply_body.ts`). */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
@@ -76,7 +76,7 @@ export function applyPatch(
   };
   try {
     const fault = type === "strategic"
-      ? findUnstructuredFault(kind.schema, applied.value)
+      ? findObjectFault(kind.schema, applied.value)
       : findKindFault(kind, applied.value);
     if (fault !== undefined) refuse(fault);
     const decoded = decodeObject(kind.schema, applied.value);
@@ -155,7 +155,7 @@ function findKindFault(kind: Kind, patched: unknown): string | undefined {
   if (!isKnownKind(apiVersion, names.kind)) return noKindText(apiVersion, names.kind);
   const other = ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersion);
   if (other !== undefined) typed.value.decode(other);
-  return `converting (${names.version}.${names.kind}) to (${goTypeOf(kind)}): unknown conversion`;
+  return `converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
 }
 
 /** What a patch has touched comes out of Go with its members sorted; the rest stays as it was. */

@@ -5,10 +5,11 @@ import { type JsonDocument, membersOf, parseJson } from "../../core/kube/codec/j
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
+import { quoteText } from "../../core/kube/quote.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
-import { isKnownKind } from "./known_kinds.ts";
+import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
 
 export { noKindText } from "./go_names.ts";
@@ -104,7 +105,7 @@ export function findKindFault(kind: Kind, names: BodyNames, source: () => string
   const wanted = apiVersionOf(kind);
   const found = apiVersionOf(names);
   if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
-  const subject = `${names.kind} in version "${names.version}" cannot be handled as a ${kind.kind}`;
+  const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
   if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
   if (names.kind === kind.kind && goTypeOf(names) === goTypeOf(kind)) {
@@ -114,6 +115,6 @@ export function findKindFault(kind: Kind, names: BodyNames, source: () => string
 }
 
 /** Options and watch events are those of `meta/v1` in every version. */
-function goVersionedName({ version, kind }: BodyNames): string {
-  return `${/(?:Options|^WatchEvent)$/.test(kind) ? "v1" : version}.${kind}`;
+export function goVersionedName({ version, kind }: BodyNames): string {
+  return `${/(?:Options|^WatchEvent)$/.test(kind) || UNVERSIONED_KINDS.includes(kind) ? "v1" : version}.${kind}`;
 }

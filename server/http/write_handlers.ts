@@ -182,7 +182,7 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
 const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 
 /** DeleteOptions may come in any API version: all mean the same. */
-const DELETE_OPTIONS = { group: "", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
+const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
 
 /** What only the server may set counts for nobody's (`rest.WipeObjectMetaSystemFields`). */
 function withoutSystemFields(sent: KubeObject): KubeObject {

@@ -10,7 +10,7 @@ import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
 import { keyOf } from "./keys.ts";
 import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
 import type { Resource, WriteContext } from "./resource.ts";
-import { refuseInvalid, warnOf, withMeta } from "./write.ts";
+import { assertVersionText, refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** How often a generated name is tried before the client is told to try again. */
 const GENERATE_ATTEMPTS = 8;
@@ -40,11 +40,10 @@ export async function createObject(
     } catch (error) {
       if (!(error instanceof AlreadyExistsError)) throw error;
       const name = error.key.slice(error.key.lastIndexOf("/") + 1);
-      const generated = (sent.metadata.name ?? "") === "" && (sent.metadata.generateName ?? "") !== "";
-      if (!generated) {
-        throw alreadyExists(target.resource.kind, name, await isBeingDeleted(deps, target, name));
-      }
-      if (attempt >= GENERATE_ATTEMPTS) throw generateNameConflict(target.resource.kind, name);
+      const hasBase = (sent.metadata.generateName ?? "") !== "";
+      if (hasBase && (sent.metadata.name ?? "") === "" && attempt < GENERATE_ATTEMPTS) continue;
+      const refuse = hasBase ? generateNameConflict : alreadyExists;
+      throw refuse(target.resource.kind, name, await isBeingDeleted(deps, target, name));
     }
   }
 }
@@ -61,6 +60,7 @@ async function createOnce(
   // Admission and guard see the object before a name is generated, and before anything is validated.
   const admitted = await mutate(deps, target, sent);
   await resource.guard?.(admitted, undefined, target);
+  if (authorize !== undefined) assertVersionText(admitted);
   const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
   const name = nameOf(prepared);
 

@@ -8,14 +8,7 @@ import { isEqualJson, isJsonObject } from "../../core/kube/json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
 import { invalid } from "../../core/kube/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import {
-  badRequest,
-  conflict,
-  forbidden,
-  genericServerError,
-  invalidObject,
-  notFound,
-} from "../../core/kube/status.ts";
+import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status.ts";
 import {
   validateObjectMeta,
   validateObjectMetaUpdate,
@@ -24,10 +17,9 @@ import {
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, requestedKey } from "./keys.ts";
-import { isUint64, parseUintText } from "./read.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
 import type { UpdateStrategy, WriteContext } from "./resource.ts";
-import { refuseInvalid, warnOf, withMeta } from "./write.ts";
+import { assertVersionText, refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** What an update answers. */
 export type Updated =
@@ -64,9 +56,7 @@ export async function updateObject(
       if (options.authorizeCreate === undefined) throw notFound(target.resource.kind, target.name);
       assertSameUid(target, options.expectedUid ?? "", undefined);
       try {
-        const sent = change(undefined);
-        assertVersionText(sent);
-        const created = await createObject(deps, target, sent, options.dryRun, options.authorizeCreate);
+        const created = await createObject(deps, target, change(undefined), options.dryRun, options.authorizeCreate);
         return created.kind === "stored"
           ? { kind: "stored", stored: created.stored, created: true }
           : { kind: "object", object: created.object, created: true };
@@ -179,10 +169,6 @@ function assertNamespace({ resource, namespace }: Target, object: KubeObject): v
   const named = object.metadata.namespace ?? "";
   if (!resource.kind.namespaced || named === "" || named === namespace) return;
   throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-}
-
-function assertVersionText({ metadata: { resourceVersion: sent = "" } }: KubeObject): void {
-  if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
 }
 
 function assertResourceVersion(target: Target, object: KubeObject, stored: Stored): void {

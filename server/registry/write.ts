@@ -2,8 +2,9 @@
 import { type FieldError, toldErrors } from "../../core/kube/field_error.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
-import { invalidObject } from "../../core/kube/status.ts";
+import { genericServerError, invalidObject } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
+import { isUint64, parseUintText } from "./read.ts";
 import type { Target } from "./registry.ts";
 import type { Resource } from "./resource.ts";
 
@@ -57,6 +58,11 @@ function editInOrder(metadata: ObjectMeta, edit: MetaEdit): ObjectMeta {
 export function warnOf(target: Target, object: KubeObject, stored: KubeObject | undefined): void {
   if (target.onWarning === undefined || target.subresource !== "") return;
   for (const text of target.resource.strategy.warn?.(object, stored) ?? []) target.onWarning(text);
+}
+
+/** Throws StatusError 500 for a version that is no number (`storage/api_object_versioner.go`, ObjectResourceVersion). */
+export function assertVersionText({ metadata: { resourceVersion: sent = "" } }: KubeObject): void {
+  if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
 }
 
 /** The kind that upstream's registry knows, whichever version was asked for. */

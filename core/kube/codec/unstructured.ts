@@ -21,6 +21,17 @@ export function findUnstructuredFault(schema: MessageSchema, value: unknown): st
   return undefined;
 }
 
+/** The same for a whole object, whose type comes before the fields of its kind. */
+export function findObjectFault(schema: MessageSchema, value: unknown): string | undefined {
+  if (isJsonObject(value)) {
+    for (const name of ["kind", "apiVersion"]) {
+      const fault = findFault({ kind: "string" }, "string", Object.hasOwn(value, name) ? value[name] : undefined);
+      if (fault !== undefined) return fault;
+    }
+  }
+  return findUnstructuredFault(schema, value);
+}
+
 function findFault(type: FieldType, goType: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   switch (type.kind) {

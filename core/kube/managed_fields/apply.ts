@@ -2,7 +2,9 @@
  * Server-side apply: a configuration is laid over the stored object, its fields become the applier's, what the applier
  * dropped goes away (structured-merge-diff `merge/update.go`, apimachinery `managedfields/internal`).
  */
+import { findUnstructuredFault } from "../codec/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
+import { managedFieldsEntrySchema } from "../kinds/_object_meta.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../result.ts";
@@ -132,7 +134,10 @@ function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | 
   }
   const metadata = config["metadata"];
   const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
-  return Array.isArray(entries) && entries.every(isJsonObject) ? "metadata.managedFields must be nil" : undefined;
+  // Entries that cannot be read count for none (apimachinery `unstructured.go`, GetManagedFields).
+  const isGiven = Array.isArray(entries) &&
+    entries.every((entry) => findUnstructuredFault(managedFieldsEntrySchema, entry) === undefined);
+  return isGiven ? "metadata.managedFields must be nil" : undefined;
 }
 
 function splitApiVersion(apiVersion: unknown): { readonly group: string; readonly version: string } | undefined {
