@@ -1,8 +1,10 @@
 /** Runs the approving controller against a distant API, or prints the rights that it needs. */
 import { createFilePort } from "../../client/files.ts";
 import { createServerNames } from "../../client/server_names.ts";
-import { approverManifest, approverRbac } from "../../core/approval/rbac.ts";
+import { APPROVER_LEASE, approverManifest, approverRbac } from "../../core/approval/rbac.ts";
 import { needsOf } from "../../core/policy/needs.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
 import { describeIgnoredKubeconfig } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -22,7 +24,8 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const { settings } = input;
   const files = createFilePort();
   if (settings.printRbac) {
-    io.stdout.write(await manifestOf(settings, { files, cwd: io.cwd }));
+    const { policies } = await readPolicies(settings, { files, cwd: io.cwd }, { isInventoryOptional: true });
+    io.stdout.write(formatManifest(rightsOf(policies, settings)));
     return EXIT.done;
   }
   const { kubeconfig, dryRun } = settings;
@@ -36,25 +39,28 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A trial must not take the lease from the approver that works.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
-  await runDistant("approver", distant, io, logger, async (transport, deps, leading, cluster) => {
-    const serverNames = createServerNames(cluster, deps);
-    const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
-    await runApprover(csrStoreOver(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
-  }, signal);
+  const manifest = rightsOf(policies?.current().policies ?? [], settings);
+  await runDistant(
+    { command: "approver", lease: APPROVER_LEASE, manifest },
+    distant,
+    io,
+    logger,
+    async (transport, deps, leading, cluster) => {
+      const serverNames = createServerNames(cluster, deps);
+      const policy = policies === undefined ? {} : { policy: { settings: policies, serverNames } };
+      await runApprover(csrStoreOver(transport, deps), transport, { ...policy, isDryRun: dryRun }, deps, leading);
+    },
+    signal,
+  );
   return EXIT.done;
 }
 
-async function manifestOf(
-  settings: Settings<ApproverFlags>,
-  deps: Parameters<typeof readPolicies>[1],
-): Promise<string> {
-  const { policies } = await readPolicies(settings, deps, { isInventoryOptional: true });
+function rightsOf(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
   const { dryRun } = settings;
-  const rbac = approverRbac({
+  return approverManifest(approverRbac({
     needs: needsOf(policies),
     events: dryRun || policies.length > 0,
     dryRun,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,
-  });
-  return formatManifest(approverManifest(rbac));
+  }));
 }

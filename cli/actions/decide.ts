@@ -1,13 +1,11 @@
 /** Approves and denies, as kubectl does, and records who decided (staging kubectl `pkg/cmd/certificates/certificates.go`). */
 import type { Api } from "../../client/api.ts";
+import { findOwnUsername } from "../../client/own_rights.ts";
 import { type DecisionText, decisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { phaseOf } from "../../core/csr/phase.ts";
 import { missingSignerAdvice } from "../../core/csr/unsigned.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { selfSubjectReviewKind } from "../../core/kube/kinds/mod.ts";
-import { collectionPath } from "../../core/kube/schema.ts";
 import type { DECIDE_FLAGS } from "../commands/decide_flags.ts";
 import { connect } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
@@ -35,22 +33,8 @@ export async function createApproval(
   signal: AbortSignal,
   own: Partial<DecisionText> = {},
 ): Promise<Decision> {
-  const username = await findUsername(api, signal);
+  const username = await findOwnUsername(api, signal);
   return { decide: withApproval, text: decisionText("approve", { tool, username }, own) };
-}
-
-/** The user whom the server authenticates; undefined where it does not say, as before Kubernetes 1.28. */
-async function findUsername(api: Api, signal: AbortSignal): Promise<string | undefined> {
-  const { group, version, kind } = selfSubjectReviewKind;
-  const body = { apiVersion: `${group}/${version}`, kind, metadata: {} };
-  const path = collectionPath(selfSubjectReviewKind);
-  try {
-    const review = await api.requestObject<SelfSubjectReview>({ method: "POST", path, body }, signal);
-    return review.status?.userInfo?.username;
-  } catch (error) {
-    if (!isAppError(error, "not_found", "access_denied", "invalid")) throw error;
-    return undefined;
-  }
 }
 
 /** Runs `tlsboot approve`. */
@@ -73,7 +57,7 @@ export const denyAction: Action<DecideFlags> = {
     const names = parseCsrNames(input.args);
     await using connection = await connect(input.settings, io);
     const { api } = connection;
-    const decider = { tool: "tlsboot deny", username: await findUsername(api, signal) };
+    const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
     const text = decisionText("deny", decider, ownText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
     return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;

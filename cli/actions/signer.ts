@@ -4,6 +4,7 @@ import { createClientTrust } from "../../client/client_trust.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
+import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import { signerManifest, signerObjectNames } from "../../core/signing/rbac.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { SignerFlags } from "../commands/signer.ts";
@@ -34,7 +35,9 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   }
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps);
   if (settings.printRbac) {
-    io.stdout.write(printRbac(chosen, settings));
+    io.stdout.write(
+      formatManifest(rightsOf(chosen, chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()], settings)),
+    );
     return EXIT.done;
   }
   if (settings.kubeconfig === undefined) {
@@ -43,8 +46,9 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
   keys.passphrases.stopAsking();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
-  const role = signerObjectNames(chosen).lease.replace(/^tlsboot-/, "");
-  await runDistant(role, settings, io, logger, async (transport, deps, leading) => {
+  const manifest = rightsOf(chosen, cas.signerNames, settings);
+  const { lease } = signerObjectNames(chosen);
+  await runDistant({ command: "signer", lease, manifest }, settings, io, logger, async (transport, deps, leading) => {
     const isTrustedForClients = createClientTrust(transport, deps, leading);
     await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
   }, signal);
@@ -58,8 +62,11 @@ async function checkProfileFile(file: string, settings: Settings<SignerFlags>, d
   return describeProfile(createCustomProfile(signerName, spec)).map(escapeControls).join("\n");
 }
 
-function printRbac(chosen: readonly string[], settings: Settings<SignerFlags>): string {
-  const signerNames = chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()];
+function rightsOf(
+  chosen: readonly string[],
+  signerNames: readonly string[],
+  settings: Settings<SignerFlags>,
+): readonly ManifestPart[] {
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
-  return formatManifest(signerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace }));
+  return signerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace });
 }

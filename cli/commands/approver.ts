@@ -32,6 +32,11 @@ export const approver = defineCommand({
  --policy to say; without it every other request is left to people. Its verdicts stand in the request's condition and in
  Events, with the reason. A question that could not be asked is never a denial: it is asked again.
 
+ A rule with then: deny is asked before everything else, also before the two rules for kubelet client certificates.
+
+ It asks the API at the start for the rights of its user. It ends with what is missing when it could approve nothing, and
+ warns of what is missing beside that; --print-rbac prints them all.
+
  Policies that come with it, by name:
 
 ${describePolicies()}`,

@@ -39,7 +39,10 @@ export const signer = defineCommand({
  A signer of your own has a name such as example.com/web and a profile: a file that says which subjects, names, usages,
  keys and lifetimes it lets through and what it adds. What the profile does not name is refused. A changed profile is
  picked up too; one that is wrong is refused, loudly, and the old one stays in use. Client certificates for the API come
- from the two built-in client signers only: others are refused them where the API believes the CA for clients.`,
+ from the two built-in client signers only: others are refused them where the API believes the CA for clients.
+
+ It asks the API at the start for the rights of its user. It ends with what is missing when it could sign nothing, and
+ warns of what is missing beside that; --print-rbac prints them all.`,
   group: "Role Commands",
   args: [],
   flags: SIGNER_FLAGS,

@@ -6,9 +6,14 @@ import type { Lease } from "../../core/kube/coordination_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
+import { type Api, createApi } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createObjectStore } from "../../client/object_store.ts";
+import { findMissingRights, findOwnUsername } from "../../client/own_rights.ts";
+import { AppError } from "../../core/errors.ts";
+import type { ManifestPart } from "../../core/rbac/manifest.ts";
+import { type NeededRight, neededRights } from "../../core/rbac/needed_rights.ts";
 import { parseListenAddress } from "../framework/flags.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import { listenForMetrics } from "../../server/metrics/listener.ts";
@@ -16,7 +21,15 @@ import { createMetricsRegistry } from "../../server/metrics/registry.ts";
 import { observeTransport } from "../../server/metrics/rest_client.ts";
 import { runWhileLeading } from "../../server/controllers/leader_election.ts";
 import type { Io } from "../io.ts";
+import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
+
+/** What runs: its command, its Lease, and the manifest of the rights that it needs. */
+export interface DistantRole {
+  readonly command: "signer" | "approver";
+  readonly lease: string;
+  readonly manifest: readonly ManifestPart[];
+}
 
 /** Settings that every distant controller has. */
 export interface DistantSettings {
@@ -34,9 +47,16 @@ export interface DistantDeps {
   readonly metrics: ControllerMetrics;
 }
 
-/** Connects, and runs the work until the signal aborts: at once, or while leading. */
+/** A server that has just started, or been given the roles, may not know them yet; after so many answers it means them. */
+const RIGHTS_ATTEMPTS = 5;
+const RIGHTS_PAUSE_MS = 1_000;
+
+/**
+ * Connects, and runs the work until the signal aborts: at once, or while leading. AppError `access_denied` when the user
+ * lacks rights of the manifest without which the work does nothing.
+ */
 export async function runDistant(
-  name: string,
+  role: DistantRole,
   settings: DistantSettings,
   io: Io,
   logger: Logger,
@@ -53,6 +73,7 @@ export async function runDistant(
   const address = parseListenAddress(settings.metricsBindAddress);
   await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);
   if (listener !== undefined) logger.info("metrics", { address: settings.metricsBindAddress, port: listener.port });
+  await checkRights(createApi(transport, deps), role.command, role.manifest, deps, signal);
   logger.info("working for an API server", { server: cluster.server });
   if (!settings.leaderElect) {
     await work(transport, deps, signal, cluster);
@@ -64,10 +85,51 @@ export async function runDistant(
       ...deps,
       store: createObjectStore<Lease>(transport, leaseKind, { ...deps, namespace }),
       namespace,
-      leaseName: `tlsboot-${name}`,
+      leaseName: role.lease,
       identity: `${hostname()}_${Buffer.from(io.random.bytes(8)).toString("hex")}`,
     },
     (leading) => work(transport, deps, leading, cluster),
     signal,
   );
+}
+
+/** Ends what could never work, and warns of what works in part. */
+async function checkRights(
+  api: Api,
+  command: string,
+  manifest: readonly ManifestPart[],
+  deps: DistantDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = await askRights(api, neededRights(manifest), deps, signal);
+  if (missing.length === 0) return;
+  const rights = missing.map(({ text }) => text);
+  if (missing.every(({ isEssential }) => !isEssential)) return deps.logger.warn("some rights are missing", { rights });
+  const username = await findOwnUsername(api, signal);
+  const who = username === undefined ? "its user" : `user "${escapeValue(username)}"`;
+  throw new AppError("access_denied", `tlsboot ${command} cannot work: ${who} may not ${rights.join("; ")}`, {
+    hint: `grant it what tlsboot ${command} --print-rbac prints, with the same flags, or give the kubeconfig of ` +
+      "a user who has these rights",
+  });
+}
+
+/** The rights that are missing. Of an API that does not answer nothing is known: the work itself waits for it. */
+async function askRights(
+  api: Api,
+  rights: readonly NeededRight[],
+  { clock, logger }: DistantDeps,
+  signal: AbortSignal,
+): Promise<readonly NeededRight[]> {
+  try {
+    for (let attempt = 1;; attempt++) {
+      const missing = await findMissingRights(api, rights, signal);
+      if (attempt === RIGHTS_ATTEMPTS || missing.every(({ isEssential }) => !isEssential)) return missing;
+      await clock.sleep(RIGHTS_PAUSE_MS, signal);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    logger.warn("cannot ask for the rights of this user", { error: error.message });
+    return [];
+  }
 }

@@ -29,6 +29,8 @@ export interface LeaderElectionOptions {
 const LEASE_DURATION_MS = 15_000;
 const RENEW_DEADLINE_MS = 10_000;
 const RETRY_PERIOD_MS = 2_000;
+/** How long the same failure is reported once. */
+const REPORT_AGAIN_MS = 60_000;
 /** Candidates must not ask in step. */
 const JITTER_FACTOR = 1.2;
 
@@ -117,21 +119,22 @@ function createElector(options: LeaderElectionOptions): Elector {
     return false;
   }
 
-  let lastFailure = "";
+  let reported: { readonly failure: string; readonly atMs: number } | undefined;
 
   /** One attempt; every failure is just a no, the next attempt reads afresh. */
   async function tryClaim(signal: AbortSignal): Promise<boolean> {
     try {
       const claimed = await claim(signal);
-      lastFailure = "";
+      reported = undefined;
       return claimed;
     } catch (error) {
       const failure = messageOf(error);
-      // Said once for each cause: a controller that can never lead must not look like one that waits.
-      if (!signal.aborted && failure !== lastFailure) {
+      // Reported again each minute: a controller that can never lead must not look like one that waits.
+      const isDue = reported?.failure !== failure || clock.elapsedMs() - reported.atMs >= REPORT_AGAIN_MS;
+      if (!signal.aborted && isDue) {
         logger.warn("leader lease cannot be claimed", { lease: name, error: failure });
+        reported = { failure, atMs: clock.elapsedMs() };
       }
-      lastFailure = failure;
       return false;
     }
   }

@@ -70,6 +70,33 @@ test("runWhileLeading() creates the lease as client-go does, renews it and gives
   assert.equal(clock.sleepers, 0);
 });
 
+test("runWhileLeading() goes on saying each minute why the lease cannot be claimed", async () => {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const abort = new AbortController();
+  const refuse = () => Promise.reject(new AppError("access_denied", "leases are forbidden"));
+  const running = runWhileLeading(
+    {
+      store: { ...createMemoryObjectStore<Lease>(), get: refuse, create: refuse },
+      namespace: "kube-system",
+      leaseName: "tlsboot",
+      identity: "one",
+      clock,
+      random: { bytes: (length: number) => new Uint8Array(length), float: () => 0 },
+      logger,
+    },
+    () => Promise.resolve(),
+    abort.signal,
+  );
+  await clock.advance(59_000);
+  assert.deepEqual(logger.messages("warn"), ["leader lease cannot be claimed"]);
+  await clock.advance(120_000);
+  assert.equal(logger.messages("warn").length, 3);
+  assert.equal(logger.entries.at(-1)?.fields["error"], "leases are forbidden");
+  abort.abort();
+  await running;
+});
+
 test("runWhileLeading() renews without reading first", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();

@@ -1,0 +1,44 @@
+/** What a client asks an API about itself: who it is, and which rights it lacks. */
+import { isAppError } from "../core/errors.ts";
+import type { ResourceAttributesSpec, SelfSubjectReview, SubjectAccessReview } from "../core/kube/authorization_v1.ts";
+import { selfSubjectAccessReviewKind, selfSubjectReviewKind } from "../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../core/kube/meta.ts";
+import { apiVersionOf, collectionPath, type Kind } from "../core/kube/schema.ts";
+import type { NeededRight } from "../core/rbac/needed_rights.ts";
+import type { Api } from "./api.ts";
+
+/** The user whom the server authenticates; undefined where it does not say, as before Kubernetes 1.28. */
+export async function findOwnUsername(api: Api, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const review = await post<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
+    return review.status.userInfo?.username;
+  } catch (error) {
+    if (!isAppError(error, "not_found", "access_denied", "invalid")) throw error;
+    return undefined;
+  }
+}
+
+/** Those of some rights that the user does not have, by SelfSubjectAccessReviews, which every user may create. */
+export async function findMissingRights(
+  api: Api,
+  rights: readonly NeededRight[],
+  signal: AbortSignal,
+): Promise<readonly NeededRight[]> {
+  const missing: NeededRight[] = [];
+  for (const right of rights) {
+    const isAllowed = await Promise.all(right.anyOf.map((attributes) => mayDo(api, attributes, signal)));
+    if (!isAllowed.includes(true)) missing.push(right);
+  }
+  return missing;
+}
+
+async function mayDo(api: Api, resourceAttributes: ResourceAttributesSpec, signal: AbortSignal): Promise<boolean> {
+  const spec = { resourceAttributes };
+  const review = await post<SubjectAccessReview>(api, selfSubjectAccessReviewKind, { spec }, signal);
+  return review.status?.allowed === true && review.status.denied !== true;
+}
+
+async function post<T extends KubeObject>(api: Api, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
+  const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {}, ...more };
+  return await api.requestObject<T>({ method: "POST", path: collectionPath(kind), body }, signal);
+}

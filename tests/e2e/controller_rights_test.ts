@@ -1,0 +1,96 @@
+/** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks rights. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createSystemClock } from "../../cli/system.ts";
+import { startTlsboot } from "../support/child.ts";
+import { createFakeClock } from "../support/fake_clock.ts";
+import { createImpatientClock } from "../support/impatient_clock.ts";
+import { runCaptured } from "../support/run_captured.ts";
+import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+const quiet = new AbortController().signal;
+let folder: TempFolder;
+let site: SiteProcess;
+let jane: string;
+let caFlags: readonly string[];
+
+before(async () => {
+  folder = await createTempFolder();
+  site = await startSiteProcess(folder);
+  jane = folder.join("jane.kubeconfig");
+  caFlags = [
+    ...["--cluster-signing-cert-file", `${site.data}/pki/ca.crt`],
+    ...["--cluster-signing-key-file", `${site.data}/pki/ca.key`],
+  ];
+  const made = await runCaptured(
+    ["kubeconfig", "user", "jane", "--data-dir", site.data, "--out", jane],
+    { cwd: folder.path, clock: createSystemClock() },
+  );
+  assert.equal(made.code, 0, made.stderr);
+});
+
+after(async () => {
+  await site[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+for (
+  const { command, flags, rights } of [
+    {
+      command: "signer",
+      flags: () => caFlags,
+      rights: [
+        "list certificatesigningrequests.certificates.k8s.io",
+        "update certificatesigningrequests/status.certificates.k8s.io",
+        'sign signers.certificates.k8s.io "kubernetes.io/kubelet-serving"',
+        'update leases.coordination.k8s.io "tlsboot-signer" in namespace kube-system',
+      ],
+    },
+    {
+      command: "approver",
+      flags: () => ["--leader-elect=false"],
+      rights: [
+        "update certificatesigningrequests/approval.certificates.k8s.io",
+        'approve signers.certificates.k8s.io "kubernetes.io/kube-apiserver-client-kubelet"',
+        "create subjectaccessreviews.authorization.k8s.io",
+      ],
+    },
+  ]
+) {
+  test(`tlsboot ${command} without rights ends and says which it lacks`, async () => {
+    const clock = createImpatientClock(createFakeClock(new Date()), 1, 2_000);
+    const { code, stdout, stderr } = await runCaptured(
+      [command, "--kubeconfig", jane, ...flags()],
+      { cwd: folder.path, clock },
+    );
+    assert.deepEqual([code, stdout], [1, ""], stderr);
+    assert.match(stderr, new RegExp(`error: tlsboot ${command} cannot work: user "jane" may not `));
+    for (const right of rights) assert.ok(stderr.includes(right), `${right} in ${stderr}`);
+    assert.match(stderr, new RegExp(`hint: grant it what tlsboot ${command} --print-rbac prints`));
+  });
+}
+
+test("tlsboot signer with the rights for one signer of several works, and says what is missing", async () => {
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  const group = "certificates.k8s.io";
+  const rules = [
+    { verbs: ["list", "watch"], apiGroups: [group], resources: ["certificatesigningrequests"] },
+    { verbs: ["update"], apiGroups: [group], resources: ["certificatesigningrequests/status"] },
+    { verbs: ["sign"], apiGroups: [group], resources: ["signers"], resourceNames: ["kubernetes.io/kubelet-serving"] },
+  ];
+  const post = (path: string, body: object) => admin.api.requestJson({ method: "POST", path, body }, quiet);
+  await post(`${rbac}/clusterroles`, { metadata: { name: "jane" }, rules });
+  await post(`${rbac}/clusterrolebindings`, {
+    metadata: { name: "jane" },
+    subjects: [{ kind: "User", name: "jane" }],
+    roleRef: { kind: "ClusterRole", name: "jane", apiGroup: "rbac.authorization.k8s.io" },
+  });
+  await using signer = startTlsboot(["signer", "--kubeconfig", jane, "--leader-elect=false", ...caFlags], {
+    cwd: folder.path,
+  });
+  await signer.waitFor(/working for an API server/);
+  assert.match(signer.stderr(), /some rights are missing.*kubernetes\.io\/kube-apiserver-client\b/);
+  assert.doesNotMatch(signer.stderr(), /sign signers\.certificates\.k8s\.io \\?"kubernetes\.io\/kubelet-serving/);
+});
