@@ -50,8 +50,11 @@ test("tlsboot up --policy approves what the inventory gives to the node, issues 
   assert.match(site.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
   await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
   await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
-  const { stdout } = await tlsboot("describe", "csr", "serving-a");
-  assert.match(stdout, /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/);
+  // The Event follows the condition.
+  await eventually("the Event about serving-a", async () => {
+    const { stdout } = await tlsboot("describe", "csr", "serving-a");
+    return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) || undefined;
+  });
 });
 
 test("tlsboot approver explain says why a request stays pending, and what would fix it", async () => {
