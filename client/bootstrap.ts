@@ -14,7 +14,7 @@ import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
-import { forgetKey, keepKey, type StoredPair } from "./bootstrap_key.ts";
+import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./bootstrap_key.ts";
 import type { Connect } from "./connect.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { CertificateRequest } from "./csr_request.ts";
@@ -44,6 +44,8 @@ export interface BootstrapOptions {
   readonly waitSeconds?: number;
   /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
   readonly expirationSeconds?: number;
+  /** A command that goes on with the request, kept beside its key for whoever finds it waiting. */
+  readonly resumeCommand?: string;
 }
 
 /** What happens on the way, for a person who watches. */
@@ -98,7 +100,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   const store = await openCredentialStore({ files, clock, certDir: options.certDir, prefix: CLIENT_STORE_PREFIX });
   const stored = await findStored(options, store);
   await checkTargets(options, store);
-  const kept = await keepKey(store, files, stored);
+  const kept = await keepKey(store, files, stored, toRequestNote(options.nodeName, options.resumeCommand));
   options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
   await using connection = await options.connect(cluster);
   const transport = observeServerTime(connection, clock);

@@ -314,3 +314,19 @@ for (
     assert.equal(f.files.mode(KEY), undefined);
   });
 }
+
+test("bootstrap() names a kubeconfig that it may not look at once, and as what it is", async () => {
+  await using f = await fixture();
+  const hint = "run as a user who may, or choose another path";
+  const stat = (path: string) =>
+    path === f.options.kubeconfigPath
+      ? Promise.reject(new AppError("io", `cannot read "${path}": permission denied`, { hint }))
+      : f.files.stat(path);
+  await assert.rejects(bootstrap({ ...f.options, files: { ...f.files, stat } }, f.abort.signal), (error) => {
+    assert.ok(error instanceof AppError);
+    assert.equal(error.message, 'cannot read "/node/kubeconfig": permission denied');
+    assert.equal(error.hint, hint);
+    return true;
+  });
+  assert.deepEqual(f.api.requests, []);
+});

@@ -99,17 +99,17 @@ for (
     {
       name: "an expired certificate",
       spoil: (f: Fixture) => f.clock.jump(25 * HOUR_MS),
-      want: "part of the existing bootstrap client certificate in /node/kubeconfig is expired: ",
+      want: 'the client certificate of kubeconfig "/node/kubeconfig" expired at ',
     },
     {
       name: "a missing certificate",
       spoil: (f: Fixture) => void f.files.entries.delete(CURRENT),
-      want: "unable to load TLS configuration from existing bootstrap client config read from /node/kubeconfig: ",
+      want: `cannot read "${CURRENT}": file does not exist`,
     },
     {
       name: "a broken kubeconfig",
       spoil: (f: Fixture) => void f.files.entries.set("/node/kubeconfig", { kind: "file", text: "a", mode: 0o600 }),
-      want: "unable to read existing bootstrap client config from /node/kubeconfig: ",
+      want: 'cannot parse kubeconfig "/node/kubeconfig": ',
     },
     {
       name: "a kubeconfig with a token only",
@@ -117,7 +117,7 @@ for (
         const text = f.files.text("/node/bootstrap.kubeconfig") ?? "";
         f.files.entries.set("/node/kubeconfig", { kind: "file", text, mode: 0o600 });
       },
-      want: "unable to load TLS certificates from existing bootstrap client config read from /node/kubeconfig: ",
+      want: 'kubeconfig "/node/kubeconfig" names no client certificate',
     },
   ]
 ) {

@@ -8,6 +8,7 @@ import {
   open,
   readFile,
   readlink,
+  realpath,
   rename,
   stat,
   symlink,
@@ -44,6 +45,8 @@ export interface FilePort {
   symlink(target: string, path: string): Promise<void>;
   /** Where a symbolic link points to, as it is written there; undefined for anything else. */
   readLink(path: string): Promise<string | undefined>;
+  /** The path with every link on it followed; undefined when there is nothing. */
+  realPath(path: string): Promise<string | undefined>;
   /** Renames, replacing what is there. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or link; nothing there is fine. */
@@ -67,6 +70,7 @@ export function createFilePort(): FilePort {
     writeAtomic: (path, text, mode) => attempt("write", path, () => writeAtomic(path, text, mode)),
     createExclusive: (path, text, mode) => attempt("create", path, () => createExclusive(path, text, mode)),
     readLink: (path) => attempt("read", path, () => orNoLink(readlink(path))),
+    realPath: (path) => attempt("read", path, () => orMissing(realpath(path))),
     symlink: (target, path) => attempt("link", path, () => symlink(target, path)),
     rename: (from, to) =>
       attempt("rename", from, async () => {

@@ -1,6 +1,6 @@
-/** Is there anything left to do? kubelet's `isClientConfigStillValid` (`kubelet-bootstrap.md` §3). */
+/** Is there anything left to do? kubelet's `isClientConfigStillValid` (`pkg/kubelet/certificate/bootstrap/bootstrap.go`). */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Clock } from "../core/ports.ts";
@@ -11,7 +11,7 @@ import type { FilePort } from "./files.ts";
 /** What a kubeconfig is worth. */
 export type KubeconfigValidity =
   | { readonly kind: "missing" }
-  /** `reason` is kubelet's text. */
+  /** `reason` is a sentence that names the file. */
   | { readonly kind: "invalid"; readonly reason: string }
   | { readonly kind: "valid"; readonly cluster: ResolvedCluster; readonly pair: CredentialPair };
 
@@ -24,33 +24,21 @@ export async function checkKubeconfig(
   deps: { readonly files: FilePort; readonly clock: Clock; readonly connect: Connect },
 ): Promise<KubeconfigValidity> {
   const { files, clock } = deps;
-  const facts = await files.stat(path).catch((error: unknown) => {
-    throw new AppError("io", `error reading existing bootstrap kubeconfig ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  });
-  if (facts === undefined) return { kind: "missing" };
+  if (await files.stat(path) === undefined) return { kind: "missing" };
   const cluster = await attempt(() => readCluster(path, files));
-  if (!cluster.ok) return invalid(`unable to read existing bootstrap client config from ${path}: ${cluster.error}`);
+  if (!cluster.ok) return invalid(cluster.error);
   if (cluster.value.clientCertificate === undefined) {
-    return invalid(
-      `unable to load TLS certificates from existing bootstrap client config read from ${path}: ` +
-        "data does not contain any valid RSA or ECDSA certificates",
-    );
+    return invalid(`kubeconfig "${path}" names no client certificate`);
   }
   const pair = await attempt(() => readClientPair(cluster.value, files));
   const transport = await attempt(async () => await (await deps.connect(cluster.value))[Symbol.asyncDispose]());
-  const fault = pair.ok ? transport.ok ? undefined : transport.error : pair.error;
-  if (!pair.ok || fault !== undefined) {
-    return invalid(
-      `unable to load TLS configuration from existing bootstrap client config read from ${path}: ${fault}`,
-    );
-  }
+  if (!pair.ok) return invalid(pair.error);
+  if (!transport.ok) return invalid(transport.error);
   const now = clock.now();
   const expired = pair.value.chain.find((certificate) => certificate.notAfter < now);
   if (expired !== undefined) {
     const time = formatTime(expired.notAfter);
-    return invalid(`part of the existing bootstrap client certificate in ${path} is expired: ${time}`);
+    return invalid(`the client certificate of kubeconfig "${path}" expired at ${time}`);
   }
   return { kind: "valid", cluster: cluster.value, pair: pair.value };
 }

@@ -63,7 +63,7 @@ export {
   type TlsTransportOptions,
   type TransportTimeouts,
 } from "./transport.ts";
-export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport, TOLERATED_SKEW_MS } from "./server_time.ts";
+export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./server_time.ts";
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.
@@ -86,6 +86,7 @@ export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.
 export {
   type CredentialStore,
   type CredentialStoreOptions,
+  type FoundPair,
   openCredentialStore,
   viewCredentialStore,
 } from "./credential_store.ts";

@@ -18,7 +18,9 @@ export interface NodeConnectionOptions {
  * Connects. A kubeconfig may hold a copy of an older pair, as kubeadm's first ones do; kubelet, too, uses its store then
  * (`kubelet-bootstrap.md` §7.1).
  */
-export async function connectAsNode(options: NodeConnectionOptions): Promise<TlsTransport> {
+export async function connectAsNode(
+  options: Omit<NodeConnectionOptions, "store"> & { readonly store: Pick<CredentialStore, "currentPath"> },
+): Promise<TlsTransport> {
   const { kubeconfigPath, store, files, connect } = options;
   const cluster = await readCluster(kubeconfigPath, files);
   if (await files.stat(store.currentPath) === undefined) return await connect(cluster);

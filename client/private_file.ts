@@ -23,7 +23,7 @@ export async function checkPrivate(path: string, files: Pick<FilePort, "stat">):
 export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);
   if (facts === undefined || isWindowsMode(facts.mode)) return { isForGroup: false };
-  if (!isOpenToAll(facts)) return { isForGroup: (facts.mode & GROUP_WRITE) !== 0 };
+  if (!isOpenToAll(facts)) return { isForGroup: groupMayWrite(facts) };
   throw new AppError(
     "file_permissions",
     `cannot use folder "${path}": everybody may write to it (mode ${facts.mode.toString(8)})`,
@@ -36,6 +36,11 @@ export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">
 /** Whether everybody may write to a folder, and so exchange what is in it. */
 export function isOpenToAll({ mode }: FileFacts): boolean {
   return !isWindowsMode(mode) && (mode & OTHERS_WRITE) !== 0;
+}
+
+/** Whether the group of a folder may write to it. */
+export function groupMayWrite({ mode }: FileFacts): boolean {
+  return !isWindowsMode(mode) && (mode & GROUP_WRITE) !== 0;
 }
 
 /**

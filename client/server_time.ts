@@ -1,20 +1,15 @@
 /** Notices when the server's clock and ours disagree: its answers carry a `Date` header. */
+import { type ClockReading, findSkewMs } from "../core/bootstrap/machine_assessment.ts";
 import type { Clock, Transport } from "../core/ports.ts";
 
 /** How far apart two clocks are. */
-export interface ClockSkew {
-  readonly serverTime: Date;
-  readonly ourTime: Date;
-}
+export type ClockSkew = ClockReading;
 
 /** A transport that remembers the newest time the server told. */
 export interface TimedTransport extends Transport {
   /** Undefined before the first answer with a date. */
   findSkew(): ClockSkew | undefined;
 }
-
-/** Beyond this certificates that are backdated by five minutes (Kubernetes' signer) start to look wrong. */
-export const TOLERATED_SKEW_MS = 5 * 60_000;
 
 /** Wraps a transport so that the server's clock is known. */
 export function observeServerTime(transport: Transport, clock: Clock): TimedTransport {
@@ -32,5 +27,5 @@ export function observeServerTime(transport: Transport, clock: Clock): TimedTran
 
 /** True when the clocks are further apart than certificates tolerate. */
 export function isSkewed(skew: ClockSkew | undefined): skew is ClockSkew {
-  return skew !== undefined && Math.abs(skew.serverTime.getTime() - skew.ourTime.getTime()) > TOLERATED_SKEW_MS;
+  return findSkewMs(skew) !== undefined;
 }

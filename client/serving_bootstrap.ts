@@ -4,6 +4,7 @@
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
+import { findNodeName } from "../core/bootstrap/machine_assessment.ts";
 import { judgePair } from "../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
 import { servingUsages } from "../core/bootstrap/serving.ts";
@@ -12,7 +13,7 @@ import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
-import { forgetKey, keepKey } from "./bootstrap_key.ts";
+import { forgetKey, keepKey, toRequestNote } from "./bootstrap_key.ts";
 import type { CertificateRequest } from "./csr_request.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
@@ -36,6 +37,8 @@ export interface ServingBootstrapOptions {
   readonly waitSeconds: number;
   /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
   readonly expirationSeconds?: number;
+  /** A command that goes on with the request, kept beside its key for whoever finds it waiting. */
+  readonly resumeCommand?: string;
 }
 
 /** What happens on the way, for a person who watches. */
@@ -69,7 +72,12 @@ export async function bootstrapServing(
   }
   if (reason !== undefined) options.onProgress?.({ kind: "servingOutdated", reason });
   await store.checkUpdatable();
-  const { key } = await keepKey(store, files, { pair: current.pair, isReusable: false });
+  const { key } = await keepKey(
+    store,
+    files,
+    { pair: current.pair, isReusable: false },
+    toRequestNote(findNodeName(template.commonName), options.resumeCommand),
+  );
   await using connection = await options.connect();
   const { pair } = await obtainCertificate({
     ...options,

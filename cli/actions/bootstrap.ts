@@ -7,25 +7,29 @@ import { connectAsNode } from "../../client/node_connection.ts";
 import { bootstrapServing, type ServingOutcome } from "../../client/serving_bootstrap.ts";
 import { resolve } from "node:path";
 import { formatTime } from "../../core/kube/meta.ts";
+import { AppError } from "../../core/errors.ts";
+import { commandLine } from "../bootstrap/command_words.ts";
 import { findClusterOf } from "../bootstrap/credentials.ts";
 import { hookError, runHooks } from "../bootstrap/hooks.ts";
 import { keepRotating } from "../bootstrap/keep_rotating.ts";
 import { type Machine, machineOf } from "../bootstrap/machine.ts";
 import { describeProgress, type Progress } from "../bootstrap/progress_text.ts";
 import { getServingTemplate } from "../bootstrap/serving_names.ts";
-import { showStatus } from "../bootstrap/status.ts";
+import { findProblems, showStatus } from "../bootstrap/status.ts";
 import { systemdUnit } from "../bootstrap/systemd_unit.ts";
 import type { PairChange, Tools } from "../bootstrap/tools.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
+import { reportError } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { escapeControls } from "../output/escape.ts";
 import { createSteps } from "../output/steps.ts";
+import { warn } from "../output/warning.ts";
 import { USER_AGENT } from "../user_agent.ts";
 
 /** The action of `tlsboot bootstrap`. */
@@ -41,7 +45,7 @@ export async function run(
     io.stdout.write(systemdUnit(settings, machine, io));
     return EXIT.done;
   }
-  if (settings.status) return await showStatus(settings, machine, { io, files });
+  if (settings.status) return await showStatus(settings, machine, { io, files }, signal);
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
   let steps: { step(text: string): void } | undefined;
@@ -52,21 +56,21 @@ export async function run(
   const findCluster = findClusterOf(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
   const tell = createTeller(settings, machine, { io, files }, signal);
-  let faults: readonly string[];
+  let once: BootstrappedOnce;
   {
     using shown = createSteps(io);
     steps = shown;
-    faults = await bootstrapOnce({ settings, machine, tools, onProgress, tell }, signal);
+    once = await bootstrapOnce({ settings, machine, tools, onProgress, tell }, signal);
   }
   if (!settings.rotateCertificates) {
-    if (faults.length > 0) throw hookError(faults);
-    return EXIT.done;
+    if (once.hookFaults.length > 0) throw hookError(once.hookFaults);
+    return once.isReady ? EXIT.done : EXIT.no;
   }
   // A run that goes on renewing must not end for what it can only report.
   const report = (failed: readonly string[]): void => {
     if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
   };
-  report(faults);
+  report(once.hookFaults);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
     io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
     report(await tell(change));
@@ -107,27 +111,59 @@ function checkSettings(settings: Settings<BootstrapFlags>): void {
   if (output !== undefined && !status) throw new UsageError("--output needs --status");
 }
 
-/**
- * The first certificates; answers what went wrong after they were stored. A serving certificate that a manager will look
- * after is left to it.
- */
-async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<readonly string[]> {
+interface BootstrappedOnce {
+  /** What went wrong after the certificates were stored. */
+  readonly hookFaults: readonly string[];
+  /** False when there was nothing to do and yet the machine cannot work. */
+  readonly isReady: boolean;
+}
+
+/** The first certificates. A serving certificate that a manager will look after is left to it. */
+async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<BootstrappedOnce> {
   const { settings, machine, tools, onProgress, tell } = context;
   const { io, files, connect, logger } = tools;
   const { clock, random } = io;
   const life = settings.duration === undefined ? {} : { expirationSeconds: Math.floor(settings.duration / 1000) };
-  const shared = { files, clock, random, logger, onProgress, waitSeconds: settings.wait / 1000, ...life };
+  const resumeCommand = commandLine(settings, machine, io.cwd);
+  const shared = {
+    files,
+    clock,
+    random,
+    logger,
+    onProgress,
+    waitSeconds: settings.wait / 1000,
+    resumeCommand,
+    ...life,
+  };
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
+  const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
+  if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
   io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
-  const faults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
-  if (!settings.serving || settings.rotateCertificates) return faults;
+  const hookFaults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
+  if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
   const { certDir, kubeconfigPath } = machine;
   const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
   const template = await getServingTemplate(settings, machine, files);
   const connectNode = () => connectAsNode({ kubeconfigPath, store, files, connect });
   const served = await bootstrapServing({ ...shared, template, certDir, connect: connectNode }, signal);
   io.stdout.write(escapeControls(describeServing(served, io.cwd)));
-  return served.kind === "issued" ? [...faults, ...await tell({ purpose: "serving", ...served })] : faults;
+  const servingFaults = served.kind === "issued" ? await tell({ purpose: "serving", ...served }) : [];
+  return { hookFaults: [...hookFaults, ...servingFaults], isReady };
+}
+
+/**
+ * Whether the certificate that is there already works; what is wrong is reported on stderr. A run that keeps renewing goes on
+ * all the same, as kubelet does: a renewal may put it right.
+ */
+async function checkReadiness(context: Context, signal: AbortSignal): Promise<boolean> {
+  const { settings, machine, tools: { io, files, logger } } = context;
+  const problems = await findProblems(settings, machine, { io, files }, signal);
+  for (const { severity, message, fix } of problems) {
+    if (settings.rotateCertificates) logger.warn("this machine may not work", { problem: message, fix });
+    else if (severity === "warning") warn(`${message}; ${fix}`, io);
+    else reportError(new AppError("invalid", message, { hint: fix }), io, false);
+  }
+  return !problems.some(({ severity }) => severity === "fault");
 }
 
 function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {

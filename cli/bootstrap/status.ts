@@ -1,45 +1,52 @@
-/** `tlsboot bootstrap --status`: what a machine has, until when, and what comes next. Reads files and changes none. */
+/** `tlsboot bootstrap --status`: what a machine has, until when, what is wrong, and what comes next. Changes nothing. */
 import { CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
+import { findWaitingRequest } from "../../client/bootstrap_key.ts";
 import { createConnector } from "../../client/connect.ts";
-import { viewCredentialStore } from "../../client/credential_store.ts";
+import { type FoundPair, viewCredentialStore } from "../../client/credential_store.ts";
 import type { FilePort } from "../../client/files.ts";
-import { checkKubeconfig } from "../../client/kubeconfig_validity.ts";
+import { checkKubeconfig, type KubeconfigValidity } from "../../client/kubeconfig_validity.ts";
+import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../client/machine_evidence.ts";
+import { connectAsNode } from "../../client/node_connection.ts";
 import { rotationCertificateOf } from "../../client/rotation_certificate.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
-import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { nodeSubject } from "../../core/bootstrap/node_name.ts";
+import {
+  assessMachine,
+  findNodeName,
+  type Problem,
+  type ServerAnswer,
+  type StoredPairState,
+} from "../../core/bootstrap/machine_assessment.ts";
+import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { judgePair } from "../../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../../core/bootstrap/rotation.ts";
 import { servingTemplate } from "../../core/bootstrap/serving.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { shellWord } from "../../core/shell_word.ts";
 import { validityText } from "../actions/certificate_text.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
-import { displayPath } from "../output/display_path.ts";
+import { displayPath, pathWord } from "../output/display_path.ts";
 import { oneLine } from "../output/escape.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import { commandLine } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 import { readServingNames } from "./serving_names.ts";
 
-interface StatusTools {
+/** What reading the status needs. */
+export interface StatusTools {
   readonly io: Io;
   readonly files: FilePort;
 }
 
-/** How a pair stands; `mismatched` is one for other names than are wanted. */
-type State = "valid" | "renewalDue" | "expired" | "notYetValid" | "missing" | "broken" | "mismatched";
-
 /** One pair, as it is printed. Keys of the JSON are only ever added. */
 interface PairReport {
   readonly path: string;
-  readonly state: State;
+  readonly state: StoredPairState;
   /** Why it cannot be used. */
   readonly reason?: string;
   /** True while the key of a first request waits for its certificate. */
@@ -56,53 +63,116 @@ interface PairReport {
   readonly renewalBy?: string;
 }
 
-interface Report {
+/** How a machine stands, as it is printed with `--output`. */
+export interface StatusReport {
   readonly nodeName: string;
   readonly isReady: boolean;
   readonly kubeconfig: {
     readonly path: string;
-    readonly state: "valid" | "invalid" | "missing";
+    readonly state: KubeconfigValidity["kind"];
     readonly reason?: string;
   };
   readonly client: PairReport;
   /** Absent where there is none and none is asked for. */
   readonly serving?: PairReport;
+  readonly server: {
+    readonly state: ServerAnswer["kind"];
+    readonly url?: string;
+    readonly reason?: string;
+    readonly username?: string;
+    /** How far this machine's clock is ahead; negative when it is behind. */
+    readonly clockSkewSeconds?: number;
+  };
+  readonly problems: readonly Problem[];
 }
 
-/** Prints the status; `no` when something is missing, broken or due. */
+/** Prints the status; `no` when something is missing, broken, due or refused. */
 export async function showStatus(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
   tools: StatusTools,
+  signal: AbortSignal,
 ): Promise<ExitCode> {
-  const report = await readReport(settings, machine, tools);
-  if (settings.output !== undefined) await writeStructured(report.facts, settings.output, tools.io);
-  else tools.io.stdout.write(`${alignTabs(report.lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`);
-  return report.facts.isReady ? EXIT.done : EXIT.no;
+  const { report, lines } = await readStatus(settings, machine, tools, signal);
+  if (settings.output !== undefined) await writeStructured(report, settings.output, tools.io);
+  else tools.io.stdout.write(`${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS)}\n`);
+  return report.isReady ? EXIT.done : EXIT.no;
 }
 
-async function readReport(
+/** What is wrong with a machine whose kubeconfig is valid, for a run that would otherwise have nothing to do. */
+export async function findProblems(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
   tools: StatusTools,
-): Promise<{ readonly facts: Report; readonly lines: readonly string[] }> {
+  signal: AbortSignal,
+): Promise<readonly Problem[]> {
+  const { report: { client, problems } } = await readStatus({ ...settings, serving: false }, machine, tools, signal);
+  if (client.state === "valid") return problems;
+  const message = `the client certificate ${displayPath(client.path, tools.io.cwd)} is ${STATE_TEXT[client.state]}`;
+  return [{ subject: "certificate", severity: "fault", message, fix: client.next }, ...problems];
+}
+
+interface Status {
+  readonly report: StatusReport;
+  readonly lines: readonly string[];
+}
+
+async function readStatus(
+  settings: Settings<BootstrapFlags>,
+  given: Machine,
+  tools: StatusTools,
+  signal: AbortSignal,
+): Promise<Status> {
   const { io, files } = tools;
-  const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
-  const validity = await checkKubeconfig(machine.kubeconfigPath, { files, clock: io.clock, connect });
-  const own = { ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
+  const { clock, cwd } = io;
+  const connect = createConnector({ files, clock, userAgent: USER_AGENT });
+  const validity = await checkKubeconfig(given.kubeconfigPath, { files, clock, connect });
   // A node's kubeconfig may hold its pair, which then counts until a renewal puts one into the folder.
-  const held = validity.kind === "valid" ? validity.pair : undefined;
-  const client = await readPair(CLIENT_STORE_PREFIX, machine, own, tools, renewal(settings, false), held);
+  const held = validity.kind === "valid" ? { pair: validity.pair, keyPath: given.kubeconfigPath } : undefined;
+  const clientStore = viewCredentialStore({ files, clock, certDir: given.certDir, prefix: CLIENT_STORE_PREFIX });
+  const machine = settings.hostnameOverride === undefined
+    ? withKnownName(given, [
+      findNodeName((held?.pair ?? await clientStore.current().catch(() => undefined))?.leaf.subject.commonName),
+      (await findWaitingRequest(clientStore.temporaryKeyPath, files))?.note?.nodeName,
+    ])
+    : given;
+  const own = { ...nodeSubject(machine.nodeName), dnsNames: [], ipAddresses: [] };
+  const client = await readPair(CLIENT_STORE_PREFIX, machine, own, settings, tools, held);
   const wanted = settings.serving
     ? servingTemplate(machine.nodeName, await readServingNames(settings, machine, files))
     : undefined;
-  const serving = await readPair(SERVING_STORE_PREFIX, machine, wanted, tools, renewal(settings, true));
-  const isServing = settings.serving || serving.report.state !== "missing";
-  const isReady = validity.kind === "valid" && client.report.state === "valid" &&
-    (!isServing || serving.report.state === "valid");
-  const facts: Report = {
+  const serving = await readPair(SERVING_STORE_PREFIX, machine, wanted, { ...settings, serving: true }, tools);
+  const isServing = settings.serving || serving.report.state !== "missing" || serving.report.isRequested;
+  const server = validity.kind === "valid"
+    ? await askServer(
+      () => connectAsNode({ kubeconfigPath: machine.kubeconfigPath, store: clientStore, files, connect }),
+      clock,
+      signal,
+    )
+    : { kind: "notAsked", reason: "there is no valid kubeconfig to ask with" } as const;
+  const show = (path: string): string => displayPath(path, cwd);
+  const secrets = await inspectSecrets(
+    [client.found, isServing ? serving.found : undefined],
+    { path: machine.kubeconfigPath, cluster: validity.kind === "valid" ? validity.cluster : undefined },
+    files,
+  );
+  const assessment = assessMachine(
+    {
+      nodeName: machine.nodeName,
+      certDir: show(machine.certDir),
+      kubeconfigState: validity.kind,
+      clientState: client.report.state,
+      servingState: isServing ? serving.report.state : undefined,
+      secrets: secrets.map((secret) => ({ ...secret, path: show(secret.path) })),
+      folderWriters: await inspectFolder(machine.certDir, files),
+      strayTarget: await findStrayTarget(clientStore.currentPath, files),
+      server,
+    },
+    afterRemoval(settings, machine, clientStore.currentPath, io),
+  );
+  const report: StatusReport = {
     nodeName: machine.nodeName,
-    isReady,
+    ...assessment,
     kubeconfig: {
       path: machine.kubeconfigPath,
       state: validity.kind,
@@ -110,61 +180,69 @@ async function readReport(
     },
     client: client.report,
     ...(isServing ? { serving: serving.report } : {}),
+    server: serverReport(server, validity),
   };
-  const kubeconfigState = validity.kind === "invalid" ? `invalid, ${validity.reason}` : validity.kind;
-  const lines = [
-    `Node:\t${machine.nodeName}`,
-    `Ready:\t${isReady ? "yes" : "no"}`,
-    `Kubeconfig:\t${displayPath(machine.kubeconfigPath, io.cwd)}`,
-    `  State:\t${kubeconfigState}`,
-    ...linesOf("Client certificate", client, io),
-    ...(isServing ? linesOf("Serving certificate", serving, io) : []),
-  ];
-  return { facts, lines };
+  return {
+    report,
+    lines: [
+      ...headLines(report, machine, io),
+      ...linesOf("Client certificate", client, io),
+      ...(isServing ? linesOf("Serving certificate", serving, io) : []),
+      ...serverLines(report),
+      ...assessment.problems.flatMap(({ severity, message, fix }) => [
+        `${severity === "fault" ? "Problem" : "Warning"}:\t${message}`,
+        `  Fix:\t${fix}`,
+      ]),
+    ],
+  };
 }
 
-interface FoundPair {
+/** Without --hostname-override the name that is noted on disk counts: this machine's own may be another one. */
+function withKnownName(machine: Machine, names: readonly (string | undefined)[]): Machine {
+  const name = parseNodeName(names.find((known) => known !== undefined) ?? machine.nodeName);
+  return name.ok ? { ...machine, nodeName: name.value } : machine;
+}
+
+interface ReadPair {
   readonly report: PairReport;
-  readonly pair: CredentialPair | undefined;
+  readonly found: FoundPair | undefined;
 }
 
 async function readPair(
   prefix: string,
-  { certDir }: Machine,
+  machine: Machine,
   wanted: CertificateTemplate | undefined,
+  settings: Settings<BootstrapFlags>,
   { io, files }: StatusTools,
-  command: string,
-  held?: CredentialPair,
-): Promise<FoundPair> {
-  const store = viewCredentialStore({ files, clock: io.clock, certDir, prefix });
-  const isRequested = await files.stat(store.temporaryKeyPath) !== undefined;
-  const base = { path: store.currentPath, isRequested };
-  const again = isRequested
-    ? `its request is waiting; go on with: ${command}`
-    : prefix === CLIENT_STORE_PREFIX && !command.includes(" --bootstrap-kubeconfig ")
-    ? "make a token with: tlsboot token create --print-join-command, and run the command it prints"
-    : `run: ${command}`;
-  let pair: CredentialPair | undefined;
+  held?: FoundPair,
+): Promise<ReadPair> {
+  const store = viewCredentialStore({ files, clock: io.clock, certDir: machine.certDir, prefix });
+  const waiting = await findWaitingRequest(store.temporaryKeyPath, files);
+  const base = { path: store.currentPath, isRequested: waiting !== undefined };
+  const again = waiting === undefined
+    ? getAgain(settings, machine, io, prefix === SERVING_STORE_PREFIX)
+    : `its request is waiting; ${goOn(waiting.note?.command, settings, machine, io, prefix === SERVING_STORE_PREFIX)}`;
+  let found: FoundPair | undefined;
   try {
-    pair = await store.current() ?? held;
+    found = await store.find() ?? held;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { report: { ...base, state: "broken", reason: error.message, next: again }, pair };
+    return { report: { ...base, state: "broken", reason: error.message, next: again }, found };
   }
-  if (pair === undefined) return { report: { ...base, state: "missing", next: again }, pair };
-  const { state: age, renewalFrom, renewalBy } = judgePair(pair.leaf, io.clock.now());
-  const fits = wanted === undefined || satisfiesTemplate(rotationCertificateOf(pair), wanted);
-  const state: State = age === "valid" && !fits ? "mismatched" : age;
-  const { leaf } = pair;
+  if (found === undefined) return { report: { ...base, state: "missing", next: again }, found };
+  const { leaf } = found.pair;
+  const { state: age, renewalFrom, renewalBy } = judgePair(leaf, io.clock.now());
+  const fits = wanted === undefined || satisfiesTemplate(rotationCertificateOf(found.pair), wanted);
+  const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
   const next = state === "valid"
     ? `renewed between ${formatTime(renewalFrom)} and ${formatTime(renewalBy)} by --rotate-certificates`
     : state === "notYetValid"
     ? "set this machine's clock"
     : state === "renewalDue"
-    ? `run: ${command} --rotate-certificates`
+    ? `run: ${commandLine({ ...settings, rotateCertificates: true }, machine, io.cwd)}`
     : again;
   return {
-    pair,
+    found,
     report: {
       ...base,
       state,
@@ -175,32 +253,67 @@ async function readPair(
       ipAddresses: leaf.ipAddresses,
       serialNumber: leaf.serialNumber,
       sha256Fingerprint: leaf.sha256Fingerprint,
-      notBefore: formatTime(leaf.notBefore),
-      notAfter: formatTime(leaf.notAfter),
-      renewalFrom: formatTime(renewalFrom),
-      renewalBy: formatTime(renewalBy),
+      notBefore: leaf.notBefore.toISOString(),
+      notAfter: leaf.notAfter.toISOString(),
+      renewalFrom: renewalFrom.toISOString(),
+      renewalBy: renewalBy.toISOString(),
     },
   };
 }
 
-/** What mends it. Without credentials that were named, they are the first thing to find. */
-function renewal(settings: Settings<BootstrapFlags>, isServing: boolean): string {
-  const { bootstrapKubeconfig, hostnameOverride, kubeconfig = "", certDir = "" } = settings;
-  const credentials = bootstrapKubeconfig === undefined
-    ? ""
-    : ` --bootstrap-kubeconfig ${shellWord(bootstrapKubeconfig)}`;
-  const name = hostnameOverride === undefined ? "" : ` --hostname-override ${shellWord(hostnameOverride)}`;
-  const serving = isServing ? " --serving" : "";
-  return `tlsboot bootstrap${credentials} --kubeconfig ${shellWord(kubeconfig)} --cert-dir ${
-    shellWord(certDir)
-  }${name}${serving}`;
+/** How to get a certificate, with the credentials that were named; without any they are the first thing to find. */
+function getAgain(settings: Settings<BootstrapFlags>, machine: Machine, io: Io, isServing = false): string {
+  // The node itself asks for its serving certificate.
+  if (isServing || namesCredentials(settings)) return `run: ${commandLine(settings, machine, io.cwd)}`;
+  return "make a token with: tlsboot token create --print-join-command, and run the command it prints with " +
+    `--kubeconfig ${pathWord(machine.kubeconfigPath, io.cwd)} --cert-dir ${pathWord(machine.certDir, io.cwd)} ` +
+    `--hostname-override ${machine.nodeName}`;
+}
+
+/** The same where what is there is in the way: its key must go too, for the old request and its certificate belong to it. */
+function afterRemoval(settings: Settings<BootstrapFlags>, machine: Machine, currentPath: string, io: Io): string {
+  const removal = `rm -f ${pathWord(machine.kubeconfigPath, io.cwd)} ${pathWord(currentPath, io.cwd)}`;
+  return namesCredentials(settings)
+    ? `${removal} && ${commandLine(settings, machine, io.cwd)}`
+    : `${removal}, and then ${getAgain(settings, machine, io)}`;
+}
+
+/** How to go on with a request: by the command of now, or by that which was kept with its key. */
+function goOn(
+  kept: string | undefined,
+  settings: Settings<BootstrapFlags>,
+  machine: Machine,
+  io: Io,
+  isServing: boolean,
+): string {
+  if (namesCredentials(settings)) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
+  if (kept !== undefined) return `go on with: ${kept}`;
+  if (isServing) return `go on with: ${commandLine(settings, machine, io.cwd)}`;
+  return "run again the command that made it";
+}
+
+function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFlags>): boolean {
+  return bootstrapKubeconfig !== undefined || server !== undefined;
 }
 
 function namesOf({ commonName, dnsNames, ipAddresses }: CertificateTemplate): string {
   return [commonName, ...dnsNames, ...ipAddresses].join(", ");
 }
 
-const STATE_TEXT: Readonly<Record<State, string>> = {
+function serverReport(server: ServerAnswer, validity: KubeconfigValidity): StatusReport["server"] {
+  const skewMs = "clock" in server && server.clock !== undefined
+    ? server.clock.ourTime.getTime() - server.clock.serverTime.getTime()
+    : undefined;
+  return {
+    state: server.kind,
+    ...(validity.kind === "valid" ? { url: validity.cluster.server } : {}),
+    ...("reason" in server ? { reason: server.reason } : {}),
+    ...("username" in server && server.username !== undefined ? { username: server.username } : {}),
+    ...(skewMs === undefined ? {} : { clockSkewSeconds: Math.round(skewMs / 1000) }),
+  };
+}
+
+const STATE_TEXT: Readonly<Record<StoredPairState, string>> = {
   valid: "valid",
   renewalDue: "valid, but its renewal is overdue",
   expired: "expired",
@@ -210,15 +323,41 @@ const STATE_TEXT: Readonly<Record<State, string>> = {
   mismatched: "for other names",
 };
 
-function linesOf(title: string, { report, pair }: FoundPair, io: Io): readonly string[] {
+function headLines({ nodeName, isReady, kubeconfig }: StatusReport, machine: Machine, io: Io): readonly string[] {
+  return [
+    `Node:\t${nodeName}`,
+    `Ready:\t${isReady ? "yes" : "no"}`,
+    `Kubeconfig:\t${displayPath(machine.kubeconfigPath, io.cwd)}`,
+    `  State:\t${kubeconfig.reason === undefined ? kubeconfig.state : `invalid, ${kubeconfig.reason}`}`,
+  ];
+}
+
+const SERVER_TEXT: Readonly<Record<ServerAnswer["kind"], string>> = {
+  accepted: "accepts this machine",
+  refused: "does not accept this machine",
+  untrusted: "not trusted",
+  unreachable: "could not be asked",
+  notAsked: "not asked",
+};
+
+function serverLines({ server: { url, state, reason, username } }: StatusReport): readonly string[] {
+  const what = username === undefined ? SERVER_TEXT[state] : `${SERVER_TEXT[state]} as ${username}`;
+  return [
+    ...(url === undefined ? [`Server:\t${what}`] : [`Server:\t${url}`, `  State:\t${what}`]),
+    ...(state === "notAsked" && reason !== undefined ? [`  Reason:\t${reason}`] : []),
+  ];
+}
+
+function linesOf(title: string, { report, found }: ReadPair, io: Io): readonly string[] {
   const { state, reason, next } = report;
-  const names = pair === undefined ? [] : [...pair.leaf.dnsNames, ...pair.leaf.ipAddresses];
+  const leaf = found?.pair.leaf;
+  const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses];
   return [
     `${title}:\t${displayPath(report.path, io.cwd)}`,
     `  State:\t${STATE_TEXT[state]}${reason === undefined ? "" : `: ${reason}`}`,
-    ...(pair === undefined ? [] : [`  Subject:\t${formatName(pair.leaf.subject)}`]),
+    ...(leaf === undefined ? [] : [`  Subject:\t${formatName(leaf.subject)}`]),
     ...(names.length === 0 ? [] : [`  Names:\t${names.join(", ")}`]),
-    ...(pair === undefined ? [] : [`  Validity:\t${validityText(pair.leaf, io.clock.now())}`]),
+    ...(leaf === undefined ? [] : [`  Validity:\t${validityText(leaf, io.clock.now())}`]),
     `  Next:\t${next}`,
   ];
 }

@@ -4,6 +4,7 @@ import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
+import { commandWords } from "./command_words.ts";
 import type { Machine } from "./machine.ts";
 
 const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
@@ -21,7 +22,11 @@ export function systemdUnit(
   }
   const folders = [...new Set([machine.certDir, dirname(machine.kubeconfigPath)])];
   const program = basename(io.execPath) === "tlsboot" ? io.execPath : INSTALLED_PROGRAM;
-  const command = [program, ...commandWords(settings, machine, io.cwd)].map(quoteWord).join(" ");
+  const words = [
+    ...commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+    ...["--wait", `${settings.wait / 1000}s`],
+  ];
+  const command = [program, ...words].map(quoteWord).join(" ");
   const paths = [...folders, ...readPaths(settings, io.cwd)];
   return `# Written by tlsboot bootstrap --print-systemd-unit.
 [Unit]
@@ -63,30 +68,6 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 `;
-}
-
-/** What the command is started with; every path is absolute. */
-function commandWords(settings: Settings<BootstrapFlags>, machine: Machine, cwd: string): readonly string[] {
-  const path = (flag: string, value: string | undefined): readonly string[] =>
-    value === undefined ? [] : [flag, resolve(cwd, value)];
-  const each = (flag: string, values: readonly string[]): readonly string[] => values.flatMap((value) => [flag, value]);
-  return [
-    "bootstrap",
-    ...path("--bootstrap-kubeconfig", settings.bootstrapKubeconfig),
-    ...(settings.server === undefined ? [] : ["--server", settings.server]),
-    ...path("--token-file", settings.tokenFile),
-    ...each("--ca-cert-hash", settings.caCertHash),
-    ...["--kubeconfig", machine.kubeconfigPath, "--cert-dir", machine.certDir],
-    ...["--hostname-override", machine.nodeName],
-    ...(settings.serving ? ["--serving"] : []),
-    ...each("--serving-dns", settings.servingDns),
-    ...each("--serving-ip", settings.servingIp),
-    ...(settings.duration === undefined ? [] : ["--duration", `${settings.duration / 1000}s`]),
-    ...(settings.exec === undefined ? [] : ["--exec", settings.exec]),
-    ...each("--signal", settings.signal.map(({ signal, pidFile }) => `${signal}:${resolve(cwd, pidFile)}`)),
-    "--rotate-certificates",
-    ...["--wait", `${settings.wait / 1000}s`],
-  ];
 }
 
 function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>, cwd: string): readonly string[] {

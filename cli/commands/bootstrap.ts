@@ -94,7 +94,8 @@ export const BOOTSTRAP_FLAGS = {
   }),
   status: switchFlag({
     isCommandLineOnly: true,
-    summary: "Only tell what there is, until when, and what comes next. Reads files, asks nobody.",
+    summary:
+      "Only print what there is, until when, what is wrong and what comes next. Asks the server whether it still accepts this machine; changes nothing.",
   }),
   output: choiceFlag({
     short: "o",
@@ -165,7 +166,7 @@ export const bootstrap = defineCommand({
     },
   ],
   exitCodes: {
-    3: "the request was denied, the signer refused, or nobody decided in time; with --status: something is missing or due",
+    3: "the request was denied, the signer refused, or nobody decided in time; something is missing, due, or keeps this machine from working",
   },
   load: () => import("../actions/bootstrap.ts"),
 });

@@ -75,6 +75,10 @@ export function createMemoryFiles(initial: Readonly<Record<string, string>> = {}
       const entry = entries.get(path);
       return entry?.kind === "symlink" ? entry.target : undefined;
     },
+    realPath(path) {
+      const entry = entries.get(path);
+      return entry?.kind === "symlink" ? files.realPath(resolve(dirname(path), entry.target)) : Promise.resolve(path);
+    },
     async symlink(target, path) {
       change("symlink", path);
       if (entries.has(path)) throw new AppError("file_exists", `cannot link "${path}": it exists`);

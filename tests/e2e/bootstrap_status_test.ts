@@ -1,0 +1,172 @@
+/** `tlsboot bootstrap --status`, and `bootstrap` where there seems to be nothing to do: what is wrong, and how it is put right. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import type { Clock } from "../../core/ports.ts";
+import { runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
+import { createIssuingCa } from "../support/issuing_ca.ts";
+import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+
+/** A run within this process, by the system's clock or one that is as many hours off. */
+function run(folder: TempFolder, args: readonly string[], hoursOff = 0): Promise<CapturedRun> {
+  const system = createSystemClock();
+  const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + hoursOff * 3_600_000) };
+  return runCaptured(args, { cwd: folder.path, clock, random: createSystemRandom() });
+}
+
+const FILES = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
+const STATUS = ["bootstrap", "--status", ...FILES];
+const AGAIN = [
+  "bootstrap",
+  ...["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...FILES, "--hostname-override", "n1"],
+];
+
+async function startWithNode(folder: TempFolder): Promise<SiteProcess> {
+  const site = await startSiteProcess(folder, ["--auto-approve"]);
+  const { code, stderr } = await run(folder, AGAIN);
+  assert.equal(code, 0, stderr);
+  return site;
+}
+
+async function edit(path: string, change: (text: string) => string): Promise<void> {
+  const text = await readFile(path, "utf8");
+  assert.notEqual(change(text), text);
+  await writeFile(path, change(text));
+}
+
+test("tlsboot bootstrap --status asks the server, and says what keeps a machine from working; so does bootstrap", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startWithNode(folder);
+  const kubeconfig = folder.join("n1/kubeconfig");
+  const good = await readFile(kubeconfig, "utf8");
+
+  const ready = await run(folder, STATUS);
+  assert.equal(ready.code, 0, ready.stdout);
+  // Without --hostname-override the name is that of the certificate.
+  assert.match(ready.stdout, /^Node: +n1\nReady: +yes\n/);
+  assert.match(ready.stdout, /\nServer: +https:\S+\n {2}State: +accepts this machine as system:node:n1\n$/);
+
+  const isRefused = async (want: RegExp, hoursOff = 0): Promise<CapturedRun> => {
+    const status = await run(folder, STATUS, hoursOff);
+    assert.equal(status.code, 3, status.stdout);
+    assert.match(status.stdout, /\nReady: +no\n/);
+    assert.match(status.stdout, new RegExp(`\nProblem: +${want.source}.*\n {2}Fix: +\\S`));
+    const again = await run(folder, AGAIN, hoursOff);
+    assert.equal(again.code, 3, again.stderr);
+    assert.equal(again.stdout, "");
+    assert.match(again.stderr, new RegExp(`^tlsboot: error: ${want.source}.*\ntlsboot: hint: \\S`, "m"));
+    return again;
+  };
+
+  const other = Buffer.from((await createIssuingCa(new Date(), "another-ca")).caPem).toString("base64");
+  await edit(
+    kubeconfig,
+    (text) => text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${other}`),
+  );
+  await isRefused(/cannot trust "https:\S+": its serving certificate is signed by an unknown authority/);
+
+  {
+    // Another installation in its place: server and CA fit each other, the machine's certificate does not.
+    await using elsewhere = await createTempFolder();
+    await using successor = await startSiteProcess(elsewhere, ["--auto-approve"]);
+    const ca = (await readFile(`${successor.data}/pki/ca.crt`)).toString("base64");
+    await writeFile(kubeconfig, good);
+    await edit(kubeconfig, (text) =>
+      text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${ca}`)
+        .replace(/server: .*/, `server: ${successor.url}`));
+    const { stderr } = await isRefused(/the server no longer accepts this machine's certificate: Unauthorized/);
+    // The command in the hint puts it right, once the bootstrap kubeconfig is the new one's.
+    await cp(`${successor.data}/bootstrap.kubeconfig`, folder.join("data/bootstrap.kubeconfig"));
+    const [, command = ""] = /hint: get a new one: (rm -f .*)/.exec(stderr) ?? [];
+    const done = await runInShell(folder, command);
+    assert.equal(done.code, 0, done.stderr);
+    assert.equal((await run(folder, STATUS)).code, 0);
+    await rm(folder.join("n1"), { recursive: true });
+  }
+
+  const back = await run(folder, [
+    "bootstrap",
+    "--bootstrap-kubeconfig",
+    await newKubeconfig(folder, site),
+    ...AGAIN.slice(3),
+  ]);
+  assert.equal(back.code, 0, back.stderr);
+  await isRefused(/this machine's clock is 3h0m\ds ahead of the server's/, 3);
+  // Which of the two it is depends on whether the runtime's TLS goes by the clock of this test.
+  await isRefused(/(?:this machine's clock is 1h0m\ds behind the server's|cannot trust .* is not valid before )/, -1);
+
+  await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o644);
+  await isRefused(
+    /the private key in "n1\/pki\/kubelet-client-current\.pem" is not private: others may read it \(mode 644\)/,
+  );
+  await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o600);
+
+  await site.end("SIGTERM");
+  const offline = await run(folder, STATUS);
+  assert.equal(offline.code, 0, offline.stdout);
+  assert.match(offline.stdout, /State: +could not be asked\nWarning: .*cannot reach "https:\S+": connection refused\n/);
+  const idle = await run(folder, AGAIN);
+  assert.equal(idle.code, 0);
+  assert.match(idle.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until /);
+  assert.match(idle.stderr, /^tlsboot: warning: the server could not be asked whether it still accepts this machine: /);
+});
+
+/** A bootstrap kubeconfig of the first installation, after its own was replaced. */
+async function newKubeconfig(folder: TempFolder, site: SiteProcess): Promise<string> {
+  const data = ["--data-dir", site.data];
+  const { stdout: token } = await run(folder, ["token", "create", ...data, "--groups", "system:bootstrappers:tlsboot"]);
+  const made = await runCaptured(
+    ["kubeconfig", "bootstrap", ...data, "--server", site.url, "--token", "-", "--out", "new.kubeconfig"],
+    { cwd: folder.path, stdin: token },
+  );
+  assert.equal(made.code, 0, made.stderr);
+  return "new.kubeconfig";
+}
+
+/** Runs a printed command as it stands. */
+function runInShell(folder: TempFolder, command: string): ReturnType<typeof runProgram> {
+  const [program, args] = tlsbootCommand([]);
+  const words = [program, ...args].map((word) => `'${word}'`).join(" ");
+  return runProgram("sh", ["-c", `tlsboot() { ${words} "$@"; }\n${command}`], { cwd: folder.path });
+}
+
+test("tlsboot bootstrap --status prints a command that goes on with a waiting request, as it stands", async () => {
+  await using folder = await createTempFolder();
+  await using site = await startSiteProcess(folder);
+  const late = await run(folder, [...AGAIN, "--wait", "1s"]);
+  assert.equal(late.code, 3, late.stderr);
+  const name = /request (\S+) made/.exec(late.stderr)?.[1] ?? "";
+
+  const waiting = await run(folder, STATUS);
+  assert.equal(waiting.code, 3);
+  assert.match(waiting.stdout, /^Node: +n1\n/);
+  const [, command = ""] = /Next: +its request is waiting; go on with: (tlsboot .*)/.exec(waiting.stdout) ?? [];
+  const approved = await runTlsboot(["approve", name, "--data-dir", site.data]);
+  assert.equal(approved.code, 0, approved.stderr);
+  // From another folder than the first run, which had relative paths.
+  const { code, stdout, stderr } = await runInShell(folder, `cd / && ${command}`);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^certificate of n1 issued, /);
+  assert.match(stderr, new RegExp(`request ${name} taken up again`));
+  assert.equal((await run(folder, STATUS)).code, 0);
+});
+
+test("tlsboot bootstrap --status warns of a folder that was copied", async () => {
+  await using folder = await createTempFolder();
+  await using _site = await startWithNode(folder);
+  await cp(folder.join("n1"), folder.join("copy"), { recursive: true, verbatimSymlinks: true });
+  const args = ["bootstrap", "--status", "--kubeconfig", "copy/kubeconfig", "--cert-dir", "copy/pki"];
+  const { code, stdout } = await run(folder, args);
+  assert.equal(code, 0, stdout);
+  assert.match(
+    stdout,
+    /\nWarning: +"copy\/pki" looks like a copy: its certificate is "\S+\/n1\/pki\/kubelet-client-[\d-]+\.pem"/,
+  );
+  const [, fix = ""] = /Fix: +to use it here, run: (ln .*), and let/.exec(stdout) ?? [];
+  assert.equal((await runInShell(folder, fix)).code, 0);
+  assert.doesNotMatch((await run(folder, args)).stdout, /looks like a copy/);
+});
