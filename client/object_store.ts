@@ -50,11 +50,13 @@ export function createObjectStore<T extends KubeObject>(
       const path = subresource === undefined ? own : `${own}/${subresource}`;
       return api.requestObject<T>({ method: "PUT", path, body: typed(object) }, signal);
     },
-    async delete(name, signal, preconditions) {
+    async delete(name, signal, options = {}) {
+      const { propagationPolicy, ...preconditions } = options;
       const body = {
         apiVersion: "v1",
         kind: "DeleteOptions",
-        ...(preconditions === undefined ? {} : { preconditions }),
+        ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
+        ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
       };
       await api.requestJson({ method: "DELETE", path: objectPath(kind, name, namespace), body }, signal);
     },

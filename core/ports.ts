@@ -72,6 +72,13 @@ export type Change<T> =
   /** Every object that existed at the start has been delivered; comes once per (re)connection. */
   | { readonly kind: "synced" };
 
+/** What a deletion depends on, and what becomes of the dependents of the object. */
+export interface DeletionOptions {
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+}
+
 /**
  * Objects of one kind (in one namespace, or cluster-scoped) at some Kubernetes API, near or far. Errors: AppError
  * `not_found`, `conflict`, `already_exists`, `access_denied`, `unauthorized`, `invalid`, `api_error`, `unreachable`.
@@ -83,8 +90,11 @@ export interface ObjectStore<T extends KubeObject> {
   create(object: T, signal: AbortSignal): Promise<T>;
   /** Guarded by `metadata.resourceVersion`: AppError `conflict` when somebody else wrote in between. */
   update(object: T, signal: AbortSignal, subresource?: string): Promise<T>;
-  /** With `uid` only that very object is deleted. A missing object is AppError `not_found`. */
-  delete(name: string, signal: AbortSignal, preconditions?: { readonly uid?: string }): Promise<void>;
+  /**
+   * With `uid` only that very object is deleted, with `resourceVersion` only that very state of it: AppError `conflict`
+   * otherwise. A missing object is AppError `not_found`.
+   */
+  delete(name: string, signal: AbortSignal, options?: DeletionOptions): Promise<void>;
   /**
    * Every existing object, then `synced`, then each change. Reconnects by itself (deletions missed meanwhile are
    * delivered after the next list); ends only by the signal, rejecting with its reason.

@@ -64,8 +64,6 @@ export interface ServerOptions {
   readonly connectionLimits?: Partial<GuardLimits>;
   /** Objects to have beside the defaults. */
   readonly objects: readonly BootstrapObject[];
-  /** Whether a garbage collector is at work; true unless told otherwise, as kube-apiserver takes it. */
-  readonly garbageCollection?: boolean;
   /** Where metrics are kept beside those of others in the process; a registry of its own by default. */
   readonly registry?: MetricsRegistry;
   /** What `/readyz` or more of the health paths ask beside the usual. */
@@ -197,7 +195,6 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clock,
     random,
     logger,
-    garbageCollection: options.garbageCollection ?? true,
     admission: createAdmission(createDefaultPlugins({ authorizer, storage })),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,

@@ -35,7 +35,7 @@ import {
   signingCaFlagsOf,
   signingDurationSeconds,
 } from "../site/signing_cas.ts";
-import { NO_COLLECTOR, type Site, type SiteDeps, startSite } from "../site/site.ts";
+import { type Site, type SiteDeps, startSite } from "../site/site.ts";
 
 /** The action of `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -53,7 +53,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
     ...customSignerObjects(custom.signerNames),
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
-  ], { ...NO_COLLECTOR, ownSigners: custom.signerNames });
+  ], { ownSigners: custom.signerNames });
   const { signing, customSigning } = await signingOf(site, settings, custom, deps);
   keys.passphrases.stopAsking();
   const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
@@ -68,6 +68,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...signing,
     ...(customSigning === undefined ? {} : { customSigning }),
     caPem: cluster.caPem,
+    storage: site.storage,
     contents: site.contents,
     without: [],
     ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),

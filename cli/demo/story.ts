@@ -27,7 +27,7 @@ import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../
 import { ensureClusterInfo } from "../site/own_cluster_info.ts";
 import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
 import { openOwnCas } from "../site/signing_cas.ts";
-import { defaultsOf, NO_COLLECTOR, type Site, startSite } from "../site/site.ts";
+import { defaultsOf, type Site, startSite } from "../site/site.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { verifyMachine } from "./checks.ts";
 import { type Bootstrapping, type Machine, planMachines, startMachine } from "./machines.ts";
@@ -76,7 +76,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
   const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
-  await using site = await startSite(settings, deps, () => initialBindings(), NO_COLLECTOR);
+  await using site = await startSite(settings, deps, () => initialBindings());
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
   narrator.say(`${displayPath(site.dir.caCertificate, io.cwd)}, ${publicKeyPin(site.authorities.serving.certificate)}`);
@@ -146,6 +146,7 @@ async function startControllers(
       signingDurationSeconds: 365 * 86_400,
       isTrustedForClients: trustedBy(site.server),
       caPem: cluster.caPem,
+      storage: site.storage,
       without: options.sabotage?.without ?? [],
     },
     deps,

@@ -1,6 +1,6 @@
 /**
  * The controllers that a kube-controller-manager runs beside those of certificates: namespaces, service accounts, the
- * CA bundle of each namespace, the signatures of `cluster-info`. They write as their own service accounts and, as
+ * CA bundle of each namespace, the signatures of `cluster-info`, garbage. They write as their own service accounts and, as
  * upstream, follow what others share as the kube-controller-manager itself.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/bootstrap/cluster_info.ts";
@@ -15,6 +15,7 @@ import { ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/object_store.ts";
 import { createBootstrapSigner } from "../../server/controllers/bootstrap_signer.ts";
 import { type ControllerManager, createControllerManager } from "../../server/controllers/controller_manager.ts";
+import { createGarbageCollector } from "../../server/controllers/garbage_collector.ts";
 import { runController, type Trigger } from "../../server/controllers/loop.ts";
 import { createNamespaceController } from "../../server/controllers/namespace_controller.ts";
 import { createRootCaPublisher } from "../../server/controllers/root_ca_publisher.ts";
@@ -22,8 +23,10 @@ import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
 } from "../../server/controllers/service_account_controller.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import type { StoreContents } from "../../server/storage/etcd_contents.ts";
 import type { Server } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import type { ControllerDeps } from "./controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
@@ -33,6 +36,8 @@ import { namespaceContentOver } from "./namespace_content.ts";
 export interface ClusterSettings {
   /** The CA of the API server's certificate, for every namespace. */
   readonly caPem: string;
+  /** The store of the server, which the garbage collector follows. */
+  readonly storage: Storage;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */
   readonly contents?: StoreContents | undefined;
 }
@@ -51,6 +56,7 @@ export async function runClusterControllers(
     runServiceAccountController(server, deps, signal),
     runRootCaPublisher(server, settings, known, signal),
     runBootstrapSigner(server, deps, signal),
+    runGarbageCollector(server, settings, known, signal),
   ]);
 }
 
@@ -122,6 +128,24 @@ function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: Abo
   const { reconcile } = createBootstrapSigner({ configMaps, secrets, ...deps });
   const triggers = [{ changes: secrets.changes, nameFor: () => CLUSTER_INFO_NAME }];
   return runController({ name: "bootstrap-signer", store: configMaps, triggers, reconcile, ...deps }, signal);
+}
+
+function runGarbageCollector(
+  server: InProcess,
+  { storage, contents }: ClusterSettings,
+  deps: KnowingDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const own = storesOf(server, controllerUser("generic-garbage-collector"), deps);
+  const collector = createGarbageCollector({
+    storage,
+    contents,
+    resources: STORED_RESOURCES,
+    objectsOf: (kind, namespace) => own(kind, { namespace }),
+    controllerManager: deps.controllerManager,
+    logger: deps.logger,
+  });
+  return runController({ name: "garbage-collector", ...collector, ...deps }, signal);
 }
 
 type Stores = <T extends KubeObject>(

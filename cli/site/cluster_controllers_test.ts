@@ -6,7 +6,7 @@ import { Secret } from "../../core/brand.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
-import { runClusterControllers } from "./cluster_controllers.ts";
+import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { ensureClusterInfo } from "./own_cluster_info.ts";
 
 const CLUSTER = {
@@ -15,12 +15,20 @@ const CLUSTER = {
 };
 
 /** The controllers over the whole API in memory, as their own users; nothing is granted but the default roles. */
-async function withControllers(run: (app: TestApp) => Promise<void>): Promise<void> {
+async function withControllers(
+  run: (app: TestApp) => Promise<void>,
+  shared: Pick<ClusterSettings, "contents"> = {},
+): Promise<void> {
   await using app = await createTestApp();
   const deps = { clock: app.clock, logger: app.logger, random: createSeededRandom() };
   const abort = new AbortController();
   await ensureClusterInfo({ server: app.api, isShared: false }, CLUSTER, deps, abort.signal);
-  const running = runClusterControllers(app.api, { caPem: CLUSTER.caPem }, deps, abort.signal);
+  const running = runClusterControllers(
+    app.api,
+    { caPem: CLUSTER.caPem, storage: app.storage, ...shared },
+    deps,
+    abort.signal,
+  );
   await rest();
   try {
     await run(app);
@@ -122,4 +130,160 @@ test("runClusterControllers() signs cluster-info for tokens as they come and go,
     await rest();
     assert.equal((await app.send("GET", path)).at("data/jws-kubeconfig-abcdef"), undefined);
   });
+});
+
+/** An owner reference to an object as the API answers it. */
+async function ownedBy(app: TestApp, path: string, apiVersion: string, kind: string, more: object = {}) {
+  const owner = await app.send("GET", path);
+  return { apiVersion, kind, name: owner.at("metadata/name"), uid: owner.at("metadata/uid"), ...more };
+}
+
+async function createNode(app: TestApp, name: string, more: object = {}) {
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name, ...more } };
+  assert.equal((await app.send("POST", "/api/v1/nodes", { body: node })).code, 201);
+  return await ownedBy(app, `/api/v1/nodes/${name}`, "v1", "Node");
+}
+
+async function createMap(app: TestApp, name: string, ownerReferences: readonly object[], namespace = "default") {
+  const body = { metadata: { name, ownerReferences } };
+  assert.equal((await app.send("POST", `/api/v1/namespaces/${namespace}/configmaps`, { body })).code, 201);
+  await rest();
+  return `/api/v1/namespaces/${namespace}/configmaps/${name}`;
+}
+
+const NODE = "/api/v1/nodes/n1";
+const foreground = { body: { propagationPolicy: "Foreground" } };
+
+test("runClusterControllers() deletes the Lease and the CSINode of a node that is gone, and no others", async () => {
+  await withControllers(async (app) => {
+    const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    const csiNodes = "/apis/storage.k8s.io/v1/csinodes";
+    for (const name of ["n1", "n2"]) {
+      const ownerReferences = [await createNode(app, name)];
+      const metadata = { name, ownerReferences };
+      await app.send("POST", leases, { body: { metadata, spec: { holderIdentity: name } } });
+      await app.send("POST", csiNodes, { body: { metadata, spec: { drivers: [] } } });
+    }
+    await rest();
+    await app.send("DELETE", NODE);
+    await rest();
+    assert.deepEqual((await app.send("GET", leases)).names(), ["n2"]);
+    assert.deepEqual((await app.send("GET", csiNodes)).names(), ["n2"]);
+    // What names an owner of another uid has none.
+    const absent = { apiVersion: "v1", kind: "Node", name: "n2", uid: "00000000-0000-4000-8000-000000000000" };
+    assert.equal((await app.send("GET", await createMap(app, "stray", [absent]))).code, 404);
+  });
+});
+
+test("runClusterControllers() leaves an object with an owner, and takes away its references to others", async () => {
+  await withControllers(async (app) => {
+    const [n1, n2] = [await createNode(app, "n1"), await createNode(app, "n2")];
+    const map = await createMap(app, "shared", [n1, n2]);
+    await app.send("DELETE", NODE);
+    await rest();
+    assert.deepEqual((await app.send("GET", map)).at("metadata/ownerReferences"), [n2]);
+  });
+});
+
+test("runClusterControllers() keeps what is owned by a kind that is not served, or from the wrong scope", async () => {
+  await withControllers(async (app) => {
+    const uid = "00000000-0000-4000-8000-000000000000";
+    const unserved = { apiVersion: "apps/v1", kind: "Deployment", name: "d", uid };
+    assert.equal((await app.send("GET", await createMap(app, "of-deployment", [unserved]))).code, 200);
+    await createNode(app, "n1", { ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name: "m", uid }] });
+    await rest();
+    assert.equal((await app.send("GET", NODE)).code, 200);
+    // A namespaced owner is looked for in the namespace of the dependent.
+    const map = await createMap(app, "owner", []);
+    const owner = await ownedBy(app, map, "v1", "ConfigMap");
+    assert.equal((await app.send("GET", await createMap(app, "near", [owner]))).code, 200);
+    assert.equal((await app.send("GET", await createMap(app, "far", [owner], "kube-public"))).code, 404);
+  });
+});
+
+test("runClusterControllers() lets a deletion in the foreground wait for dependents that block, and for theirs", async () => {
+  await withControllers(async (app) => {
+    const node = { ...await createNode(app, "n1"), blockOwnerDeletion: true };
+    const map = await createMap(app, "middle", [node]);
+    const middle = await ownedBy(app, map, "v1", "ConfigMap", { blockOwnerDeletion: true });
+    const leaf = "/api/v1/namespaces/default/secrets/leaf";
+    const body = { metadata: { name: "leaf", ownerReferences: [middle], finalizers: ["example.com/hold"] } };
+    await app.send("POST", "/api/v1/namespaces/default/secrets", { body });
+    await rest();
+    assert.equal((await app.send("DELETE", NODE, foreground)).code, 200);
+    await rest();
+    for (const path of [NODE, map]) {
+      assert.deepEqual((await app.send("GET", path)).at("metadata/finalizers"), ["foregroundDeletion"], path);
+    }
+    const headers = { "content-type": "application/merge-patch+json" };
+    await app.send("PATCH", leaf, { headers, body: { metadata: { finalizers: null } } });
+    await rest();
+    for (const path of [NODE, map, leaf]) assert.equal((await app.send("GET", path)).code, 404, path);
+  });
+});
+
+test("runClusterControllers() deletes in the foreground also where objects own each other", async () => {
+  await withControllers(async (app) => {
+    const first = await createMap(app, "first", []);
+    const second = await createMap(app, "second", [
+      await ownedBy(app, first, "v1", "ConfigMap", { blockOwnerDeletion: true }),
+    ]);
+    const headers = { "content-type": "application/merge-patch+json" };
+    const ownerReferences = [await ownedBy(app, second, "v1", "ConfigMap", { blockOwnerDeletion: true })];
+    await app.send("PATCH", first, { headers, body: { metadata: { ownerReferences } } });
+    await rest();
+    await app.send("DELETE", first, foreground);
+    await rest();
+    await rest();
+    for (const path of [first, second]) assert.equal((await app.send("GET", path)).code, 404, path);
+  });
+});
+
+test("runClusterControllers() orphans dependents when the deletion says so", async () => {
+  await withControllers(async (app) => {
+    const map = await createMap(app, "kept", [await createNode(app, "n1")]);
+    assert.equal((await app.send("DELETE", NODE, { body: { propagationPolicy: "Orphan" } })).code, 200);
+    await rest();
+    assert.equal((await app.send("GET", NODE)).code, 404);
+    const kept = await app.send("GET", map);
+    assert.deepEqual([kept.code, kept.at("metadata/ownerReferences")], [200, undefined]);
+  });
+});
+
+test("runClusterControllers() leaves garbage to a kube-controller-manager while one is at work", async () => {
+  await withControllers(async (app) => {
+    const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
+    const spec = { holderIdentity: "cm", leaseDurationSeconds: 15 };
+    await app.send("POST", leases, { body: { metadata: { name: "kube-controller-manager" }, spec } });
+    const map = await createMap(app, "left", [await createNode(app, "n1")]);
+    await app.send("DELETE", NODE);
+    await rest();
+    assert.equal((await app.send("GET", map)).code, 200);
+    // It has died without giving its Lease back.
+    await app.clock.advance(16_000);
+    await rest();
+    assert.equal((await app.send("GET", map)).code, 404);
+  });
+});
+
+test("runClusterControllers() lets a deletion wait while a kind that is not served may depend on the object", async () => {
+  const mentions = new Set<string>();
+  const pods = { prefix: "/registry/pods/", group: "", resource: "pods" };
+  const contents = {
+    collections: () => Promise.resolve([pods]),
+    count: () => Promise.resolve(0),
+    findMention: (prefix: string, uid: string) => Promise.resolve(mentions.has(uid) ? `${prefix}web/a` : undefined),
+  };
+  await withControllers(async (app) => {
+    const { uid } = await createNode(app, "n1");
+    mentions.add(String(uid));
+    await app.send("DELETE", NODE, foreground);
+    await rest();
+    assert.deepEqual((await app.send("GET", NODE)).at("metadata/finalizers"), ["foregroundDeletion"]);
+    assert.match(app.logger.messages("warn").join(), /a dependent is not served here/);
+    mentions.clear();
+    await app.clock.advance(15_000);
+    await rest();
+    assert.equal((await app.send("GET", NODE)).code, 404);
+  }, { contents });
 });

@@ -27,7 +27,6 @@ export interface ServerSettings {
   /** How many requests are served at once. */
   readonly maxRequestsInflight: number;
   readonly objects: readonly BootstrapObject[];
-  readonly garbageCollection: boolean;
   readonly registry: MetricsRegistry;
   readonly issued: IssuedCertificates;
   readonly checks: readonly HealthCheck[];

@@ -65,9 +65,6 @@ export function defaultsOf<F extends FlagSet>(flags: F): Settings<F> {
   return Object.fromEntries(entries) as Settings<F>;
 }
 
-/** None of our controllers collects garbage: where they run, a deletion does not wait for one. */
-export const NO_COLLECTOR = { garbageCollection: false };
-
 /** A running site. Disposing it stops the server and closes the storage. */
 export interface Site extends AsyncDisposable {
   readonly dir: DataDir;
@@ -96,7 +93,6 @@ export interface Site extends AsyncDisposable {
 
 /** What `serve` and `up` do not have in common. */
 export interface SiteOptions {
-  readonly garbageCollection?: boolean;
   /** Signers of one's own, which metrics call by their names. */
   readonly ownSigners?: readonly string[];
 }
@@ -106,7 +102,7 @@ export async function startSite(
   settings: Settings<ServerFlags>,
   deps: SiteDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
-  { garbageCollection = true, ownSigners = [] }: SiteOptions = {},
+  { ownSigners = [] }: SiteOptions = {},
 ): Promise<Site> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
@@ -150,7 +146,6 @@ export async function startSite(
       audit: auditLog.audit,
       maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
       objects: objects(isNew),
-      garbageCollection,
       registry: metrics.registry,
       issued,
       checks: [disks.check],

@@ -60,11 +60,9 @@ type DeletionPlan =
   | { readonly kind: "waiting" };
 
 /** What becomes of an object. Throws StatusError 409 when it is not the one that the preconditions mean. */
-function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, asked: DeleteOptions): DeletionPlan {
+function planDeletion(deps: RegistryDeps, target: Target, stored: Stored, options: DeleteOptions): DeletionPlan {
   const rules = target.resource.deletion ?? {};
   const now = deps.clock.now();
-  const { orphanDependents: _orphan, propagationPolicy: _policy, ...withoutPolicy } = asked;
-  const options = deps.garbageCollection ? asked : withoutPolicy;
   const beginning = rules.begin?.(stored.object, { options, now }) ?? { kind: "usual" };
   if (beginning.kind !== "usual") return beginning;
   assertPreconditions(target, stored, options);

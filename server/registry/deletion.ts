@@ -16,7 +16,6 @@ export interface DeletionRules<T extends KubeObject = KubeObject> {
 
 /** What is asked, and when. */
 export interface DeletionRequest {
-  /** Without policies where nobody would heed them. */
   readonly options: DeleteOptions;
   readonly now: Date;
 }

@@ -12,11 +12,6 @@ export interface RegistryDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /**
-   * Whether somebody collects what deleted objects leave: only then do deletions set the finalizers that wait for it
-   * (kube-apiserver's `--enable-garbage-collector`).
-   */
-  readonly garbageCollection: boolean;
 }
 
 /** Which object a request is about, and who asks. */

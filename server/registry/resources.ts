@@ -11,7 +11,7 @@ import { leases } from "./leases.ts";
 import { namespaces } from "./namespaces.ts";
 import { nodes } from "./nodes.ts";
 import { createRbacResources, RBAC_KINDS } from "./rbac.ts";
-import type { Resource, StoredResource } from "./resource.ts";
+import { type Resource, STANDARD_VERBS, type StoredResource } from "./resource.ts";
 import { secrets } from "./secrets.ts";
 import { serviceAccounts } from "./serviceaccounts.ts";
 import { services } from "./services.ts";
@@ -34,10 +34,13 @@ export const PLAIN_RESOURCES = [
   services,
 ] as readonly Resource[];
 
-/** Where every resource is kept, for a store that must know the kinds of what it holds. */
-export const STORED_RESOURCES: readonly StoredResource[] = [
+/** A resource without its rules: where its objects are kept, and what may be done with them. */
+export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHidden">;
+
+/** Every resource that is kept, for whoever must know the kinds of what a store holds. */
+export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...PLAIN_RESOURCES,
-  ...RBAC_KINDS.map((kind) => ({ kind })),
+  ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
 
 /** Builds the list of everything that is served; the RBAC resources ask the authorizer before they grant anything. */

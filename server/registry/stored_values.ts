@@ -10,6 +10,7 @@ import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "..
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { isEncrypted } from "../storage/etcd_contents.ts";
 import type { StoredValues } from "../storage/stored_values.ts";
 import { prefixOf } from "./keys.ts";
 import type { StoredResource } from "./resource.ts";
@@ -18,8 +19,6 @@ import type { StoredResource } from "./resource.ts";
 const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
-/** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
-const ENCRYPTED = "k8s:enc:";
 
 /**
  * The values of resources; each kind's stored version is that of the resource without a conversion. Of objects that are
@@ -64,7 +63,7 @@ function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
   if (value[0] === BRACE) {
     return decodeObject(kind.schema, parseJson(textOf(value), ElementBudget.unlimited()).value).object;
   }
-  if (textOf(value.subarray(0, ENCRYPTED.length)) === ENCRYPTED) {
+  if (isEncrypted(value)) {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
   const envelope = decodeEnvelope(value);

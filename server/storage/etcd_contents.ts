@@ -2,6 +2,7 @@
  * What an etcd holds below our keys, whether the API serves it or not. A kube-apiserver that shares the etcd keeps kinds
  * there that are not served here; controllers have to know of them before they act.
  */
+import { Buffer } from "node:buffer";
 import { decodeEnvelope } from "../../core/kube/codec/protobuf.ts";
 import type { EtcdClient } from "./_etcd_client.ts";
 import { endOfPrefix, type EtcdKeyValue } from "./_etcd_wire.ts";
@@ -22,6 +23,21 @@ export interface StoreContents {
   collections(): Promise<readonly StoredCollection[]>;
   /** How many keys begin with a prefix. */
   count(prefix: string): Promise<number>;
+  /**
+   * The first key below a prefix whose value contains a text, such as a uid, or whose value kube-apiserver has encrypted:
+   * then nobody can tell.
+   */
+  findMention(prefix: string, text: string): Promise<string | undefined>;
+}
+
+/** How many values one read takes. */
+const PAGE = 500;
+/** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
+const ENCRYPTED = Buffer.from("k8s:enc:");
+
+/** True for a value that kube-apiserver has encrypted with keys of its own. */
+export function isEncrypted(value: Uint8Array): boolean {
+  return ENCRYPTED.equals(value.subarray(0, ENCRYPTED.length));
 }
 
 /** Asks an etcd; `root` is what all keys begin with. */
@@ -39,6 +55,16 @@ export function createStoreContents(client: Pick<EtcdClient, "range">, root: str
       }
     },
     count: async (prefix) => (await client.range({ key: prefix, below: prefix, countOnly: true })).count,
+    async findMention(prefix, text) {
+      for (let key = prefix;;) {
+        const { kvs, more } = await client.range({ key, below: prefix, limit: PAGE });
+        const found = kvs.find(({ value }) => {
+          return isEncrypted(value) || Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(text);
+        });
+        if (found !== undefined || !more) return found?.key;
+        key = `${kvs.at(-1)!.key}\u0000`;
+      }
+    },
   };
 }
 

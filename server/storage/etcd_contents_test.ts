@@ -69,3 +69,21 @@ test("count() counts the keys that begin with a prefix, without reading them", a
   assert.equal(await createStoreContents(etcd, "/registry/").count("/registry/pods/web/"), 1);
   assert.deepEqual(etcd.asked.map(({ countOnly }) => countOnly), [true]);
 });
+
+test("findMention() finds a value with a text in it on any page, and one that nobody can search", async () => {
+  const many = Object.fromEntries(
+    Array.from(
+      { length: 1_100 },
+      (_, index) => [`/registry/pods/web/p${String(index).padStart(4, "0")}`, protobuf("v1")],
+    ),
+  );
+  const uid = "2f1f7ea2-6f0f-4b39-9d0c-5c1e7e4d5f10";
+  const owned = Buffer.concat([protobuf("v1"), Buffer.from(`\n$${uid}`)]);
+  const find = (values: Readonly<Record<string, Uint8Array>>) =>
+    createStoreContents(etcdWith(values), "/registry/").findMention("/registry/pods/", uid);
+  assert.equal(await find(many), undefined);
+  assert.equal(await find({ ...many, "/registry/pods/web/p1050": owned }), "/registry/pods/web/p1050");
+  assert.equal(await find({ ...many, "/registry/secrets/web/a": owned }), undefined);
+  const encrypted = Buffer.from("k8s:enc:aescbc:v1:key:...");
+  assert.equal(await find({ ...many, "/registry/pods/web/z": encrypted }), "/registry/pods/web/z");
+});

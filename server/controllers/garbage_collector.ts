@@ -1,0 +1,316 @@
+/**
+ * Deletes what owners leave behind, as kube-controller-manager's garbage collector does (`pkg/controller/garbagecollector`):
+ * the Lease and the CSINode of a Node that is gone, for example. It stands aside while a kube-controller-manager is at
+ * work, which knows kinds that are not served here.
+ *
+ * It follows the store itself, not the API: every heartbeat of every node would have to be encoded and decoded for it. It
+ * writes through the API, as the service account that has the rights.
+ */
+import { Buffer } from "node:buffer";
+import { isAppError } from "../../core/errors.ts";
+import {
+  type CollectionPlan,
+  type Dependent,
+  isWaitingForDependents,
+  isWaitingForOrphans,
+  type OwnerState,
+  planCollection,
+} from "../../core/garbage/plan.ts";
+import { type KubeObject, nameOf, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
+import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import type { Change, Logger, ObjectStore } from "../../core/ports.ts";
+import { keyOf, prefixOf } from "../registry/keys.ts";
+import type { DescribedResource } from "../registry/resources.ts";
+import type { StoreContents } from "../storage/etcd_contents.ts";
+import { followStorage } from "../storage/follow.ts";
+import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
+import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
+import { DONE, type Outcome, type Reconciler } from "./loop.ts";
+
+/** What the garbage collector needs. */
+export interface GarbageCollectorDeps {
+  readonly storage: Pick<Storage, "get" | "list" | "watch">;
+  /** Everything in a store that other API servers share; undefined where ours is the only one. */
+  readonly contents: StoreContents | undefined;
+  /** Everything that is served. */
+  readonly resources: readonly DescribedResource[];
+  /** The objects of a kind in a namespace, to be written as the collector's own user. */
+  objectsOf(kind: Kind, namespace: string): Pick<ObjectStore<KubeObject>, "update" | "delete">;
+  readonly controllerManager: ControllerManager;
+  readonly logger: Logger;
+}
+
+/** A controller whose names are storage keys. */
+export interface GarbageCollector extends Reconciler<KubeObject> {
+  readonly store: Pick<ObjectStore<KubeObject>, "changes">;
+}
+
+/** Makes the collector; run it with `runController`. */
+export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
+  const { storage, contents, objectsOf, controllerManager, logger } = deps;
+  const served = deps.resources.filter(({ isHidden }) => isHidden !== true);
+  const owners = new Map(served.map((resource) => [`${apiVersionOf(resource.kind)}/${resource.kind.kind}`, resource]));
+  const collected = new Map(served.filter(isCollected).map((resource) => [prefixOf(resource, ""), resource]));
+  const index = new OwnerIndex((key) => collected.has(prefixOfKey(key)));
+
+  async function reconcile(key: string, _name: KubeObject | undefined, signal: AbortSignal): Promise<Outcome> {
+    const resource = collected.get(prefixOfKey(key));
+    const object = (await storage.get(key))?.object;
+    if (resource === undefined || object === undefined) return DONE;
+    const { metadata } = object;
+    const states = new Map<OwnerReference, OwnerState>();
+    for (const owner of metadata.ownerReferences ?? []) states.set(owner, await findState(owner, metadata));
+    const plan = planCollection(metadata, (owner) => states.get(owner) ?? "unknown", index.dependentsOf(metadata.uid));
+    if (plan.kind === "none") return DONE;
+    if (await controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+    return await carryOut(plan, resource, object, signal);
+  }
+
+  /** Owners are looked for where upstream does: a namespaced one in the namespace of the dependent. */
+  async function findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
+    const resource = owners.get(`${owner.apiVersion}/${owner.kind}`);
+    if (resource === undefined || (resource.kind.namespaced && namespace === "")) return "unknown";
+    const found = (await storage.get(keyOf(resource, namespace, owner.name)))?.object.metadata;
+    if (found?.uid !== owner.uid) return "absent";
+    return isWaitingForDependents(found) ? "waiting" : "solid";
+  }
+
+  async function carryOut(
+    plan: Exclude<CollectionPlan, { readonly kind: "none" }>,
+    resource: DescribedResource,
+    object: KubeObject,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { kind } = resource;
+    const { uid = "", namespace = "", ownerReferences = [], finalizers = [] } = object.metadata;
+    const name = nameOf(object);
+    const fields = { kind: kind.kind, ...(namespace === "" ? {} : { namespace }), name };
+    const objects = objectsOf(kind, namespace);
+    switch (plan.kind) {
+      case "delete": {
+        const current = plan.unblock
+          ? await objects.update(withOwners(object, ownerReferences.map(unblocked)), signal)
+          : object;
+        const { resourceVersion = "" } = current.metadata;
+        await objects.delete(name, signal, { uid, resourceVersion, propagationPolicy: plan.policy });
+        logger.info("object without an owner deleted", { ...fields, policy: plan.policy });
+        return DONE;
+      }
+      case "dropOwners":
+        await objects.update(withOwners(object, ownerReferences.filter((owner) => !plan.uids.has(owner.uid))), signal);
+        logger.info("references to absent owners removed", fields);
+        return DONE;
+      case "await":
+        for (const { key } of plan.dependents) index.look(key);
+        return DONE;
+      case "orphan":
+      case "release": {
+        const key = await findUnservedMention(uid);
+        if (key !== undefined) {
+          logger.warn("deletion waits for a kube-controller-manager: a dependent is not served here", {
+            ...fields,
+            key,
+          });
+          return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+        }
+        if (plan.kind === "orphan") {
+          for (const dependent of plan.dependents) await orphan(dependent.key, uid, signal);
+          return { kind: "requeueAfter", ms: 0 };
+        }
+        const rest = finalizers.filter((finalizer) => finalizer !== plan.finalizer);
+        await objects.update({ ...object, metadata: { ...object.metadata, finalizers: rest } }, signal);
+        logger.info("deletion finished", { ...fields, finalizer: plan.finalizer });
+        return DONE;
+      }
+    }
+  }
+
+  async function orphan(key: string, ownerUid: string, signal: AbortSignal): Promise<void> {
+    const resource = collected.get(prefixOfKey(key));
+    const object = (await storage.get(key))?.object;
+    if (resource === undefined || object === undefined) return;
+    const rest = (object.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== ownerUid);
+    try {
+      await objectsOf(resource.kind, object.metadata.namespace ?? "").update(withOwners(object, rest), signal);
+    } catch (error) {
+      if (!isAppError(error, "not_found")) throw error;
+    }
+  }
+
+  /** The key of an object of a kind that is not served and that may depend on an owner: it holds the owner's uid. */
+  async function findUnservedMention(uid: string): Promise<string | undefined> {
+    if (contents === undefined) return undefined;
+    for (const { prefix } of await contents.collections()) {
+      if (collected.has(prefix) || prefix === EVENTS) continue;
+      const key = await contents.findMention(prefix, uid);
+      if (key !== undefined) return key;
+    }
+    return undefined;
+  }
+
+  return { reconcile, store: { changes: (signal) => index.changes(storage, signal) } };
+}
+
+/** Events are no dependents to upstream's collector either (`DefaultIgnoredResources`). */
+const EVENTS = "/registry/events/";
+
+/** Upstream collects what it can watch, list and delete. */
+function isCollected(resource: DescribedResource): boolean {
+  return prefixOf(resource, "") !== EVENTS &&
+    ["delete", "list", "watch"].every((verb) => resource.verbs.includes(verb));
+}
+
+/** The key of an object without namespace and name; every collected resource has one segment in it. */
+function prefixOfKey(key: string): string {
+  return key.slice(0, key.indexOf("/", ROOT.length) + 1);
+}
+
+const ROOT = "/registry/";
+
+function withOwners(object: KubeObject, ownerReferences: readonly OwnerReference[]): KubeObject {
+  const { ownerReferences: _before, ...metadata } = object.metadata;
+  return { ...object, metadata: ownerReferences.length === 0 ? metadata : { ...metadata, ownerReferences } };
+}
+
+function unblocked(owner: OwnerReference): OwnerReference {
+  return { ...owner, blockOwnerDeletion: false };
+}
+
+/** What is remembered of an object that has owners or waits for dependents. */
+interface Entry {
+  readonly uid: string;
+  readonly owners: readonly OwnerReference[];
+  readonly isWaiting: boolean;
+  /** It waits for its dependents, in one way or the other. */
+  readonly isHeld: boolean;
+}
+
+/** Who depends on whom, and which keys are to be looked at because of a change. */
+class OwnerIndex {
+  readonly #isCollected: (key: string) => boolean;
+  readonly #entries = new Map<string, Entry>();
+  readonly #dependents = new Map<string, Set<string>>();
+  /** Keys of the objects that wait for their dependents, by uid. */
+  readonly #held = new Map<string, string>();
+  /** Keys to be looked at. */
+  readonly #pending = new Set<string>();
+  #wake = Promise.withResolvers<void>();
+
+  constructor(isCollected: (key: string) => boolean) {
+    this.#isCollected = isCollected;
+  }
+
+  dependentsOf(uid = ""): readonly Dependent[] {
+    return [...this.#dependents.get(uid) ?? []].flatMap((key) => {
+      const entry = this.#entries.get(key);
+      if (entry === undefined) return [];
+      const isBlocking = entry.owners.some((owner) => owner.uid === uid && owner.blockOwnerDeletion === true);
+      return [{ key, isBlocking, isWaiting: entry.isWaiting }];
+    });
+  }
+
+  /** Has a key looked at. */
+  look(key: string): void {
+    this.#pending.add(key);
+    this.#wake.resolve();
+  }
+
+  /** The keys of what there is, then of what changes, as a controller's loop takes them: the key is the name. */
+  async *changes(storage: GarbageCollectorDeps["storage"], signal: AbortSignal): AsyncIterable<Change<KubeObject>> {
+    const stop = (): void => this.#wake.resolve();
+    signal.addEventListener("abort", stop, { once: true });
+    const watch = await followStorage(storage, ROOT, {
+      replace: (items) => this.#replace(items),
+      apply: (events) => events.forEach((event) => this.#apply(event)),
+    });
+    try {
+      for (let isFirst = true; !signal.aborted; isFirst = false) {
+        const keys = [...this.#pending];
+        this.#pending.clear();
+        this.#wake = Promise.withResolvers();
+        for (const key of keys) {
+          yield { kind: this.#entries.has(key) ? "changed" : "deleted", object: { metadata: { name: key } } };
+        }
+        if (isFirst) yield { kind: "synced" };
+        if (this.#pending.size === 0 && !signal.aborted) await this.#wake.promise;
+      }
+      throw signal.reason;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      watch.stop();
+    }
+  }
+
+  #replace(items: readonly Stored[]): void {
+    const gone = new Set(this.#entries.keys());
+    for (const stored of items) {
+      gone.delete(stored.key);
+      // Most objects have no owners: their JSON need not be parsed.
+      if (this.#isCollected(stored.key)) this.#set(stored.key, mayHaveOwners(stored.bytes) ? stored.object : undefined);
+    }
+    for (const key of gone) this.#set(key, undefined);
+    // Owners may have gone while nothing was heard.
+    for (const key of this.#entries.keys()) this.look(key);
+  }
+
+  #apply({ key, current, previous }: StorageEvent): void {
+    if (!this.#isCollected(key)) return;
+    const before = previous?.object.metadata.uid;
+    this.#set(key, current?.object);
+    if (before === undefined || before === current?.object.metadata.uid) return;
+    for (const dependent of this.#dependents.get(before) ?? []) this.look(dependent);
+  }
+
+  #set(key: string, object: KubeObject | undefined): void {
+    const before = this.#entries.get(key);
+    const after = object === undefined ? undefined : entryOf(object.metadata);
+    if (isSame(before, after)) return;
+    for (const { uid } of before?.owners ?? []) this.#forget(uid, key);
+    for (const { uid } of after?.owners ?? []) this.#ensure(uid).add(key);
+    if (before !== undefined) this.#held.delete(before.uid);
+    if (after?.isHeld === true) this.#held.set(after.uid, key);
+    if (after === undefined) this.#entries.delete(key);
+    else this.#entries.set(key, after);
+    this.look(key);
+    if (after?.isWaiting === true) {
+      for (const dependent of this.#dependents.get(after.uid) ?? []) {
+        this.look(dependent);
+      }
+    }
+    for (const { uid } of [...before?.owners ?? [], ...after?.owners ?? []]) {
+      const owner = this.#held.get(uid);
+      if (owner !== undefined) this.look(owner);
+    }
+  }
+
+  #ensure(uid: string): Set<string> {
+    const known = this.#dependents.get(uid) ?? new Set();
+    this.#dependents.set(uid, known);
+    return known;
+  }
+
+  #forget(uid: string, key: string): void {
+    const known = this.#dependents.get(uid);
+    known?.delete(key);
+    if (known?.size === 0) this.#dependents.delete(uid);
+  }
+}
+
+function entryOf(metadata: ObjectMeta): Entry | undefined {
+  const { uid = "", ownerReferences: owners = [] } = metadata;
+  const isWaiting = isWaitingForDependents(metadata);
+  const isHeld = isWaiting || isWaitingForOrphans(metadata);
+  return owners.length === 0 && !isHeld ? undefined : { uid, owners, isWaiting, isHeld };
+}
+
+/** A heartbeat changes nothing of this. */
+function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+const MARKS = ["ownerReferences", "foregroundDeletion", "orphan"].map((text) => Buffer.from(`"${text}"`));
+
+function mayHaveOwners(bytes: Uint8Array): boolean {
+  const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return MARKS.some((mark) => json.includes(mark));
+}
