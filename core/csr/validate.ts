@@ -15,7 +15,7 @@ import {
   type FieldError,
   forbidden,
   invalid,
-  notSupported,
+  notSupportedName,
   printValue,
   required,
 } from "../kube/field_error.ts";
@@ -86,7 +86,7 @@ function validateUsages(usages: readonly string[], tolerance: Tolerance): FieldE
     ...(usages.length === 0 ? [required("spec.usages")] : []),
     ...checkEach(
       usages,
-      (usage, index) => unknown.has(usage) ? [notSupported(`spec.usages[${index}]`, usage, KEY_USAGES)] : [],
+      (usage, index) => unknown.has(usage) ? [notSupportedName(`spec.usages[${index}]`, usage, KEY_USAGES)] : [],
     ),
     ...checkEach(repeated, (index) => [duplicate(`spec.usages[${index}]`, usages[index])]),
   ];
@@ -116,7 +116,7 @@ function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance
     if (condition.type === "" && !tolerance.emptyConditionType) errors.push(required(`${path}.type`));
     if (condition.status === "") errors.push(required(`${path}.status`));
     else if (!allowed.includes(condition.status)) {
-      errors.push(notSupported(`${path}.status`, condition.status, allowed));
+      errors.push(notSupportedName(`${path}.status`, condition.status, allowed));
     }
     if (repeated.has(index) && !tolerance.duplicateConditionTypes) {
       errors.push(duplicate(`${path}.type`, condition.type));

@@ -39,9 +39,18 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
 
 /** Unsupported value; supported values are printed in the order given. */
 export function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
+  return unsupported(field, () => printValue(value), supported);
+}
+
+/** Unsupported value of a named string type in Go: those are printed as JSON (`field/errors.go`, ErrorBody). */
+export function notSupportedName(field: string, value: string, supported: readonly string[]): FieldError {
+  return unsupported(field, () => marshalJson(value), supported);
+}
+
+function unsupported(field: string, print: () => string, supported: readonly string[]): FieldError {
   return fault("FieldValueNotSupported", field, () => {
     const detail = supported.length === 0 ? "" : `supported values: ${supported.map(printValue).join(", ")}`;
-    return withDetail(`Unsupported value: ${printValue(value)}`, detail);
+    return withDetail(`Unsupported value: ${print()}`, detail);
   });
 }
 

@@ -1,6 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkEach, duplicate, fitAnswer, invalid, notSupported, required, toldErrors } from "./field_error.ts";
+import {
+  checkEach,
+  duplicate,
+  fitAnswer,
+  invalid,
+  notSupported,
+  notSupportedName,
+  required,
+  toldErrors,
+} from "./field_error.ts";
+
+test("notSupported() prints text as Go quotes it, notSupportedName() as JSON", () => {
+  assert.equal(notSupported("a", "\u0007<", ["b"]).message, 'Unsupported value: "\\a<": supported values: "b"');
+  const named = 'Unsupported value: "\\u0007\\u003c": supported values: "b"';
+  assert.equal(notSupportedName("a", "\u0007<", ["b"]).message, named);
+});
 
 test("toldErrors() tells every fault once, in order", () => {
   const errors = [required("b"), invalid("a", 1, "odd"), required("b"), invalid("a", 2, "odd")];

@@ -8,7 +8,7 @@ import type { ListMeta } from "../../core/kube/meta.ts";
 import { formatAge, momentOf } from "../registry/columns.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
-import { columnDefinitionsOf, rowObject } from "./table.ts";
+import { columnDefinitionsOf, emptyRows, rowObject } from "./table.ts";
 
 /** Of a row with a comma before it, what stands before, between and after its ages, which count from the moments. */
 interface KeptRow {
@@ -30,13 +30,9 @@ export function encodeTable(
   now: Date,
 ): readonly Uint8Array[] {
   const columnDefinitions = columnDefinitionsOf(resource);
-  const empty = jsonText({
-    kind: "Table",
-    apiVersion: `meta.k8s.io/${metaVersion}`,
-    metadata,
-    columnDefinitions,
-    rows: [],
-  });
+  const identity = { kind: "Table", apiVersion: `meta.k8s.io/${metaVersion}`, metadata, columnDefinitions };
+  if (items.length === 0) return [Buffer.from(`${jsonText({ ...identity, rows: emptyRows(resource) })}\n`, "utf8")];
+  const empty = jsonText({ ...identity, rows: [] });
   const head = empty.slice(0, -"]}".length);
   return [Buffer.from(head, "utf8"), ...encodeRows(resource, items, metaVersion, now), Buffer.from(TABLE_END, "utf8")];
 }

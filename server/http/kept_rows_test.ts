@@ -3,12 +3,23 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { certificateSigningRequests } from "../registry/certificatesigningrequests.ts";
+import { createRbacResources } from "../registry/rbac.ts";
 import { events } from "../registry/events.ts";
 import type { Resource } from "../registry/resource.ts";
 import { encodeWire } from "./encoding.ts";
 import { encodeTable } from "./kept_rows.ts";
 import { tableOf } from "./table.ts";
 
+const neverAsked = () => Promise.reject(new Error("not asked"));
+const [, , roles] = createRbacResources({
+  authorizer: { authorize: neverAsked, rulesFor: neverAsked },
+  rbac: {
+    objects: () => {
+      throw new Error("not asked");
+    },
+    [Symbol.dispose]() {},
+  },
+});
 const metadata = { resourceVersion: "7", continue: "<more>" };
 const created = "2026-01-01T00:00:00Z";
 
@@ -42,6 +53,7 @@ function wanted(resource: Resource, objects: readonly KubeObject[], version: str
 for (
   const { name, resource, objects } of [
     { name: "nothing", resource: certificateSigningRequests, objects: [] },
+    { name: "nothing, without columns of its own", resource: roles as Resource, objects: [] },
     { name: "one request", resource: certificateSigningRequests, objects: [csr] },
     {
       name: "requests, of one of which the age is not known",
@@ -68,6 +80,14 @@ for (
     }
   });
 }
+
+test("tableOf() of nothing has no list of rows where kube-apiserver never makes one", () => {
+  assert.equal(tableOf(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
+  assert.deepEqual(
+    tableOf(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,
+    [],
+  );
+});
 
 test("encodeTable() of one object for two resources is right for each", () => {
   const items = [{ object: csr as KubeObject }];

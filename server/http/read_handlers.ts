@@ -63,7 +63,8 @@ export function respondStored(
       exchange.audit?.responseObject(resource.kind, () => stored.object);
       return respondBytes(exchange, status, mediaType, encodeStored(resource.kind, stored, mediaType, pretty));
     case "Table": {
-      const metadata: ListMeta = { resourceVersion: stored.object.metadata.resourceVersion ?? "" };
+      const { resourceVersion } = stored.object.metadata;
+      const metadata: ListMeta = resourceVersion === undefined ? {} : { resourceVersion };
       return respondTable(deps, exchange, status, resource, metadata, [stored], representation);
     }
     case "PartialObjectMetadataList":

@@ -3,7 +3,7 @@ import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import { cellOf } from "../registry/columns.ts";
+import { cellOf, createdAtColumn } from "../registry/columns.ts";
 import type { ColumnDefinition, Resource } from "../registry/resource.ts";
 import { wireOf } from "./encoding.ts";
 
@@ -14,7 +14,8 @@ export type IncludeObject = "Metadata" | "Object" | "None";
 export interface Table {
   readonly metadata: ListMeta;
   readonly columnDefinitions: readonly ColumnDefinition[];
-  readonly rows: readonly object[];
+  /** Null for an empty list of a kind without columns of its own. */
+  readonly rows: readonly object[] | null;
 }
 
 /** Reads `?includeObject=`. Throws StatusError 400 for another value. */
@@ -40,11 +41,16 @@ export function tableOf(
   return {
     metadata,
     columnDefinitions: columnDefinitionsOf(resource),
-    rows: objects.map((object) => ({
+    rows: objects.length === 0 ? emptyRows(resource) : objects.map((object) => ({
       cells: resource.columns.map((column) => cellOf(column, object, now)),
       object: rowObject(resource, object, include, metaVersion),
     })),
   };
+}
+
+/** What stands in a Table without rows: the convertor for kinds without printer never makes a list (`apiserver/pkg/registry/rest/table.go`). */
+export function emptyRows({ columns }: Resource): readonly [] | null {
+  return columns.includes(createdAtColumn) ? null : [];
 }
 
 /** The columns as they are described to clients. */

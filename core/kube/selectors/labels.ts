@@ -4,7 +4,7 @@
  */
 import { lookup } from "../../lookup.ts";
 import { parseInt64 } from "../int64.ts";
-import { type FieldError, formatFieldError, invalid, notSupported } from "../field_error.ts";
+import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { quoteText } from "../quote.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
@@ -207,7 +207,7 @@ function createRequirement(
       errors.push(invalid(`values[${index}]`, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
     });
   }
-  if (!OPERATORS.includes(operator)) errors.push(notSupported("operator", operator, OPERATORS));
+  if (!OPERATORS.includes(operator)) errors.push(notSupportedName("operator", operator, OPERATORS));
   values.forEach((value, index) => {
     const texts = labelValueErrors(value);
     if (texts.length > 0) errors.push(invalid(`values[${index}][${key}]`, value, texts.join("; ")));

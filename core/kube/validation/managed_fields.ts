@@ -1,5 +1,5 @@
 /** Rules of `metadata.managedFields` (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
-import { checkEach, type FieldError, invalid, notSupported, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, invalid, notSupportedName, required, tooLong } from "../field_error.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { byteLength, isPrintable } from "../quote.ts";
 
@@ -15,7 +15,7 @@ export function validateManagedFields(entries: readonly ManagedFieldsEntry[], pa
     const errors: FieldError[] = [];
     if (operation === "") errors.push(required(`${at}.operation`, "must not be empty"));
     else if (operation !== "Apply" && operation !== "Update") {
-      errors.push(notSupported(`${at}.operation`, operation, ["Apply", "Update"]));
+      errors.push(notSupportedName(`${at}.operation`, operation, ["Apply", "Update"]));
     }
     if (fieldsType !== "" && fieldsType !== "FieldsV1") {
       errors.push(invalid(`${at}.fieldsType`, fieldsType, "must be `FieldsV1`"));

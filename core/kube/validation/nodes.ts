@@ -7,7 +7,7 @@ import {
   forbidden,
   internal,
   invalid,
-  notSupported,
+  notSupportedName,
   required,
 } from "../field_error.ts";
 import type { KubeObject } from "../meta.ts";
@@ -220,7 +220,7 @@ function validateTaints(taints: readonly TaintShape[], path: string): FieldError
     const valueErrors = labelValueErrors(value);
     if (valueErrors.length > 0) errors.push(invalid(`${at}.value`, value, valueErrors.join(";")));
     if (effect === "") errors.push(required(`${at}.effect`));
-    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, TAINT_EFFECTS));
+    else if (!TAINT_EFFECTS.includes(effect)) errors.push(notSupportedName(`${at}.effect`, effect, TAINT_EFFECTS));
     const identity = JSON.stringify([key, effect]);
     if (seen.has(identity)) {
       const found = { Key: key, Value: value, Effect: effect, TimeAdded: null };

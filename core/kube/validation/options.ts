@@ -2,7 +2,7 @@
  * Rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
  * A fault is answered as 422 about a nameless object of `OPTIONS_KINDS`.
  */
-import { type FieldError, forbidden, invalid, notSupported, required } from "../field_error.ts";
+import { type FieldError, forbidden, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
 import { validateFieldManager } from "./managed_fields.ts";
 
@@ -75,7 +75,7 @@ export function validateDeleteOptions(options: DeleteOptions, ofCollection = fal
     errors.push(invalid("propagationPolicy", propagationPolicy, detail));
   }
   if (propagationPolicy !== undefined && !PROPAGATION_POLICIES.includes(propagationPolicy)) {
-    errors.push(notSupported("propagationPolicy", propagationPolicy, [...PROPAGATION_POLICIES, "nil"]));
+    errors.push(notSupportedName("propagationPolicy", propagationPolicy, [...PROPAGATION_POLICIES, "nil"]));
   }
   errors.push(...validateDryRun(options.dryRun ?? []));
   errors.push(...validateUnsafeDelete(options));
@@ -100,7 +100,7 @@ export function validateListOptions(options: ListOptions): FieldError[] {
       errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
     }
     if (match !== "Exact" && match !== "NotOlderThan") {
-      errors.push(notSupported(MATCH, match, ["Exact", "NotOlderThan", ""]));
+      errors.push(notSupportedName(MATCH, match, ["Exact", "NotOlderThan", ""]));
     }
     if (match === "Exact" && resourceVersion === "0") {
       errors.push(forbidden(MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
@@ -131,7 +131,7 @@ function validateWatchOptions(options: ListOptions): FieldError[] {
     const detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
     errors.push(forbidden(MATCH, detail));
   }
-  if (match !== "NotOlderThan") errors.push(notSupported(MATCH, match, ["NotOlderThan"]));
+  if (match !== "NotOlderThan") errors.push(notSupportedName(MATCH, match, ["NotOlderThan"]));
   if ((options.continue ?? "") !== "") {
     errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
   }

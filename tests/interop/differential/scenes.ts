@@ -181,9 +181,13 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
       ? { more: "metadata.continue?" }
       : { rv: "metadata.resourceVersion?", uid: "metadata.uid?" },
     stream: verb === "watch" ? { events: "end", while: [] } : undefined,
-    // Two real servers do not list these in the same order either.
-    project: kind.plural === "selfsubjectrulesreviews" && verb === "create" ? "rules" : "order",
+    project: projectionOf(kind, METHODS[verb] ?? "GET"),
   };
+}
+
+/** What two real servers do not list in the same order either is compared without its order. */
+function projectionOf(kind: Kind, method: string): string {
+  return kind.plural === "selfsubjectrulesreviews" && method === "POST" ? "rules" : "order";
 }
 
 /** What the metadata of a sample does not have: versions and names that a server makes. */
@@ -224,31 +228,32 @@ function headersFor(contentType: string | undefined, random: Random): Exchange["
 
 /** Requests that no client of Kubernetes sends. */
 function oddStep({ served, names, namespace }: Place, random: Random): Exchange {
-  const { kind } = served;
+  const { kind, subresources } = served;
   const collection = collectionOf(kind, kind.namespaced ? namespace : undefined);
   const item = `${collection}/${pick(random, names)}`;
   const root = kind.group === "" ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
   const path = pick(random, [
-    ...[item, item, collection, collection, `${collection}/`, `${item}/`, `${item}/unknown`, `${item}/status`],
-    ...[
-      `${collection}//a`,
-      `/${item}`,
-      `${collection}/./a`,
-      `${collection}/../a`,
-      `${root}/unknowns`,
-      `${root}/unknowns/a`,
-    ],
-    ...[
-      `${root}/namespaces/\${scene}-ns/unknowns`,
-      `/apis/unknown.example/v1/a`,
-      `/apis/${kind.group}/v9/${kind.plural}`,
-    ],
-    ...[
-      `${root}/watch/${kind.plural}`,
-      `/unknown`,
-      `/api/v1/namespaces/\${scene}-ns/${kind.plural}/a/b/c`,
-      "/healthz/unknown",
-    ],
+    item,
+    item,
+    collection,
+    collection,
+    `${collection}/`,
+    `${item}/`,
+    `${item}/unknown`,
+    ...subresources.map(({ name }) => `${item}/${name}`),
+    `${collection}//a`,
+    `/${item}`,
+    `${collection}/./a`,
+    `${collection}/../a`,
+    `${root}/unknowns`,
+    `${root}/unknowns/a`,
+    `${root}/namespaces/\${scene}-ns/unknowns`,
+    `${root}/watch/${kind.plural}`,
+    "/apis/unknown.example/v1/a",
+    `/apis/${kind.group}/v9/${kind.plural}`,
+    "/unknown",
+    `/api/v1/namespaces/\${scene}-ns/${kind.plural}/a/b/c`,
+    "/healthz/unknown",
   ]);
   const isWatch = path.includes("/watch/");
   const method = isWatch
@@ -267,6 +272,7 @@ function oddStep({ served, names, namespace }: Place, random: Random): Exchange 
     headers: headersFor(contentType, random),
     body,
     stream: isWatch ? { events: "end", while: [] } : undefined,
+    project: projectionOf(kind, method),
   };
 }
 
