@@ -1,8 +1,9 @@
 /** Policies against whole kubelets 1.37: who gets a serving certificate, who does not and why, and who takes over. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { buildCsr } from "../support/csr_builder.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { controllerRbac } from "./support/controller_rbac.ts";
@@ -109,4 +110,64 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   );
   // Nothing it did was beyond its rights.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
+});
+
+test("kube-apiserver with our approver: a rule that denies stops a stolen node, and a person's decision names the person", async () => {
+  await using plane = await startControlPlane({ controllers: false });
+  await mkdir(plane.folder.join("home"));
+  const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
+  await kubectl.run("wait", "namespace/kube-system", "--for=create", "--timeout=30s");
+  await kubectl.given({ stdin: controllerRbac() }).run("create", "-f", "-");
+  const policy = plane.folder.join("stop.yaml");
+  const stop = (user: string) =>
+    writeFile(
+      policy,
+      "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n" +
+        `  - {name: stolen, match: {signerNames: [kubernetes.io/*], users: ["${user}"]}, then: deny}\n`,
+    );
+  await stop("nobody");
+  const asAdmin = ["--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
+  await using approver = startTlsboot(["approver", ...asAdmin, "--policy", policy]);
+  await using _signer = startTlsboot([
+    ...["signer", ...asAdmin, "--cluster-signing-cert-file", plane.caPath],
+    ...["--cluster-signing-key-file", plane.caKeyPath],
+  ]);
+  const bootstrap = await plane.kubeconfigWithToken("bootstrap", "bootstrap-token");
+  const { code, stderr } = await runTlsboot([
+    ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
+    ...["--kubeconfig", plane.folder.join("n1", "kubeconfig"), "--cert-dir", plane.folder.join("n1", "pki")],
+  ]);
+  assert.equal(code, 0, stderr);
+
+  const thief = kubectl.as(plane.folder.join("n1", "kubeconfig"));
+  const ask = async (name: string) => {
+    const csr = await buildCsr({ name });
+    const { username: _username, groups: _groups, ...spec } = csr.spec;
+    await thief.given({ stdin: JSON.stringify({ ...csr, spec, status: {} }) }).run("create", "-f", "-");
+    await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.conditions[0].type}", "--timeout=30s");
+    return await kubectl.run(
+      ...["get", "csr", name, "--output=jsonpath={.status.conditions[0].type}: {.status.conditions[0].message}"],
+    );
+  };
+  assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
+  await stop("system:node:n1");
+  await approver.waitFor(/policy or inventory read anew/);
+  assert.equal(await ask("after"), 'Denied: Denied by rule "stolen" of policy "stop": it denies what it is about.');
+
+  const other = await buildCsr({ name: "other", signerName: "example.com/web" });
+  await kubectl.given({ stdin: JSON.stringify(other) }).run("create", "-f", "-");
+  const denied = await runTlsboot(["deny", "other", "--kubeconfig", plane.adminKubeconfig]);
+  assert.equal(denied.code, 0, denied.stderr);
+  const admin = (await kubectl.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username}")).trim();
+  assert.equal(
+    await kubectl.run(
+      ...["get", "csr", "other", "--output=jsonpath={.status.conditions[0].reason}: {.status.conditions[0].message}"],
+    ),
+    `TlsbootDeny: This CSR was denied by user "${admin}" with tlsboot deny.`,
+  );
+
+  // A user without rights: the controllers end and say what is missing.
+  const powerless = await runTlsboot(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
+  assert.equal(powerless.code, 1);
+  assert.match(powerless.stderr, /user "system:node:n1" may not .*update certificatesigningrequests\/approval/);
 });
