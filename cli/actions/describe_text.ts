@@ -123,8 +123,12 @@ function requesterLines(csr: CertificateSigningRequest, facts: RequestFacts): st
 function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): string[] {
   const signature = verifyRequest(facts);
   const extensions = facts.requestedExtensions.map(({ oid, critical }) => `${oid}${critical ? " (critical)" : ""}`);
+  const { otherAttributes, overridden } = facts.subject;
+  const unnamed = [...overridden, ...otherAttributes].map(({ oid, value = "" }) => `${oid}=${value}`);
   return [
     "Request:",
+    // kubectl's page does not show them, and signers that copy the subject put them into the certificate.
+    ...(unnamed.length === 0 ? [] : [line`  Other subject attributes:\t${unnamed.join(", ")}`]),
     line`  Key:\t${keyText(facts)}`,
     line`  Signature:\t${facts.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`,
     line`  Usages:\t${csr.spec.usages?.join(", ") ?? "<none>"}`,

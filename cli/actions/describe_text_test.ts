@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
+import "reflect-metadata";
+import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
+import { buildCsr, condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { describeRequest } from "./describe_text.ts";
 
 const APPROVED = "2026-03-02T10:30:00Z";
@@ -42,3 +44,15 @@ for (
     else assert.ok(page.includes(`\n  ${want}`), page);
   });
 }
+
+test("describeRequest() shows subject attributes that kubectl's page leaves out", async () => {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: "CN=admin, CN=web, E=a@example",
+    keys: await crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]),
+    signingAlgorithm: algorithm,
+  });
+  const csr = await buildCsr({ request: toBase64(request.toString("pem")) });
+  const page = describeRequest(csr, undefined, undefined, new Date(APPROVED));
+  assert.match(page, /\n {2}Other subject attributes: +2\.5\.4\.3=admin, 1\.2\.840\.113549\.1\.9\.1=a@example\n/);
+});

@@ -1,4 +1,8 @@
-/** Which requests an automatic approver knows (`pkg/controller/certificates/approver/sarapprove.go` recognizers). */
+/**
+ * Which requests an automatic approver knows (`pkg/controller/certificates/approver/sarapprove.go` recognizers). As there,
+ * organizations and the last common name of a subject count, and other attributes pass: the signers of kubelet certificates
+ * leave them out, and a certificate has one common name.
+ */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";

@@ -15,7 +15,7 @@ export function describePolicy({ name, description, evidence, rules }: Policy): 
 
 /** A rule in sentences: what it is about, what must hold, what follows. */
 export function describeRule({ name, match, require: wanted, then, otherwise }: PolicyRule): readonly string[] {
-  const demands = describeRequirements(wanted, then === "approve");
+  const demands = then === "deny" ? describeDenied(wanted) : describeRequirements(wanted, then === "approve");
   const verb = { approve: "approved", deny: "denied", leave: "left to a person" };
   const other = otherwise === "next" ? "the next rule is asked" : `the request is ${verb[otherwise]}`;
   return [
@@ -47,6 +47,20 @@ function describeMatch({ signerNames, users, groups }: RuleMatch): string {
     ...(users === undefined ? [] : [`from user ${either(users)}`]),
     ...(groups === undefined ? [] : [`in group ${groups.join(" and ")}`]),
   ].join(" ");
+}
+
+/** A rule that denies looks for subject and names; the rest it demands like others. */
+function describeDenied({ subject, names, ...rest }: Requirements): readonly string[] {
+  const { commonNames = [], organizations = [] } = subject ?? {};
+  const listed = names === undefined ? [] : [...names.dns, ...names.ips, ...names.uris, ...names.emails];
+  return [
+    ...(commonNames.length === 0 ? [] : [`a common name is ${either(commonNames)}`]),
+    ...(organizations.length === 0 ? [] : [`${organizations.join(" and ")} are among the organizations`]),
+    ...(names?.atLeastOne === true ? ["there is at least one DNS name or address"] : []),
+    ...(names?.owned === true ? ["every DNS name and address belongs to the node that asks"] : []),
+    ...(listed.length === 0 ? [] : [`one of the names is ${either(listed)}`]),
+    ...describeRequirements(rest, false),
+  ];
 }
 
 function describeRequirements(wanted: Requirements, isApproving: boolean): readonly string[] {

@@ -24,6 +24,21 @@ test("describeRule() says what a rule without demands does, and what is demanded
     'Rule "no" is about requests for signer example.com/*.',
     "  The request is denied.",
   ]);
+  const denied = describeRule({
+    name: "no",
+    match,
+    require: {
+      subject: { commonNames: ["system:node:n1"], organizations: [] },
+      names: { owned: false, atLeastOne: false, dns: ["*.pay.example"], ips: ["10.0.0.0/8"], uris: [], emails: [] },
+    },
+    then: "deny",
+    otherwise: "next",
+  });
+  assert.deepEqual(denied.slice(1), [
+    "  It demands that a common name is system:node:n1.",
+    "  It demands that one of the names is *.pay.example or 10.0.0.0/8.",
+    "  The request is denied then; otherwise the next rule is asked.",
+  ]);
   const web = describeRule({
     name: "web",
     match,

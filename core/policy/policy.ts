@@ -3,7 +3,7 @@
  * a policy does not allow is not approved: names, usages and subjects that no rule speaks of are refused.
  */
 
-/** A policy: rules in order, the first that is about a request decides it. */
+/** A policy: rules that deny are asked first, then all in order; the first that is about a request decides it. */
 export interface Policy {
   readonly name: string;
   /** What it grants, in a sentence for the operator who chooses it. */
@@ -57,7 +57,10 @@ export interface Requirements {
   readonly rate?: RateRequirement;
 }
 
-/** The subject: common name and organizations; any other attribute is refused. */
+/**
+ * The subject: one common name and organizations; any other attribute is refused. Of a rule that denies: what is looked
+ * for.
+ */
 export interface SubjectRequirement {
   /** Patterns; `${requester}` stands for the requester's name. None: the common name is empty. */
   readonly commonNames: readonly string[];
@@ -65,7 +68,7 @@ export interface SubjectRequirement {
   readonly organizations: readonly string[];
 }
 
-/** Subject alternative names. */
+/** Subject alternative names. Of a rule that denies: patterns and ranges that are looked for. */
 export interface NamesRequirement {
   /** Every DNS name and address must belong to the node that asks. */
   readonly owned: boolean;
