@@ -70,7 +70,7 @@ interface TrustFault {
 const TRUST_FAULTS: readonly TrustFault[] = [
   {
     codes: ["CERT_HAS_EXPIRED"],
-    text: /invalid peer certificate: .*Expired|certificate has expired/i,
+    text: /invalid peer certificate: (?:certificate )?expired|certificate has expired/i,
     describe: () => "its serving certificate has expired",
     hint: "renew the server's certificate, or set this machine's clock if it runs ahead",
   },

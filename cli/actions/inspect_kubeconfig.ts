@@ -14,7 +14,7 @@ import type { Finding } from "./inspect_bytes.ts";
 
 /** The kubeconfig that a text is; empty when it is none. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {
-  if (!/^\s*["']?kind["']?\s*:\s*["']?Config\b/m.test(text)) return [];
+  if (!/^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m.test(text)) return [];
   const config = parseKubeconfig(text, path);
   if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
   const context = resolveContext(config.value, dirname(path));

@@ -23,7 +23,7 @@ export interface RequestIdentity {
  * completes. AppError `invalid` with the path.
  */
 export function readRequestFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
-  const isPem = /^-----BEGIN /m.test(text) && !/^\s*("?apiVersion|\{)/m.test(text);
+  const isPem = /^-----BEGIN /m.test(text) && !/^[ \t]*("?apiVersion|\{)/m.test(text);
   const given = isPem ? pemRequest(text, path) : objectOf<CertificateSigningRequest>(text, path);
   const { spec } = given;
   const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;

@@ -15,7 +15,7 @@ export interface BackupFile {
 }
 
 /** The database with what lies beside it, what a crash left half written, and logs with what was put aside of them. */
-const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-.*|\.\d+)?$/, /\.log(?:\.gz)?$/];
+const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.log(?:\.gz)?$/];
 
 /**
  * Every file, by path. A link stands for what it leads to, as it does for a server. AppError `io` that names what is

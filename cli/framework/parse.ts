@@ -213,7 +213,7 @@ function toUsageError(
     case "commander.missingArgument":
       return new UsageError(`"${name}" needs ${quoted === "" ? "an argument" : quoted}`, seeHelp);
     case "commander.optionMissingArgument":
-      return new UsageError(`flag ${quoted.replace(/^-., /, "").replace(/ <.*$/, "")} needs a value`, seeHelp);
+      return new UsageError(`flag ${quoted.replace(/^-., /, "").replace(/ <[^]*$/, "")} needs a value`, seeHelp);
     case "commander.excessArguments":
       if (words.length === 1 && commands.length > 0) {
         const message = `"${name}" takes no arguments but its commands ${commands.join(", ")}`;

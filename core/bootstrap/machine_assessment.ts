@@ -203,5 +203,5 @@ function judgeCopy({ strayTarget, certDir }: MachineEvidence): readonly Problem[
 }
 
 function baseName(path: string): string {
-  return path.slice(path.search(/[^/\\]*$/));
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }

@@ -1,6 +1,7 @@
 /** The name of a CSR that whoever asks again for the same thing finds again. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { trimChars } from "../trim.ts";
 
 /** What makes two requests the same. */
 export interface RequestNameParts {
@@ -30,9 +31,6 @@ export function createRequestName(parts: RequestNameParts): string {
     parts.replaces ?? null,
   ]);
   const digest = createHash("sha256").update(text).digest("hex").slice(0, DIGEST_LENGTH);
-  const words = parts.title.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, MAX_TITLE_LENGTH).replace(
-    /^-+|-+$/g,
-    "",
-  );
+  const words = trimChars(parts.title.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, MAX_TITLE_LENGTH), "-");
   return `${words === "" ? "request" : words}-${digest}`;
 }

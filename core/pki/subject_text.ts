@@ -1,6 +1,7 @@
 /** Subjects as people type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
 import { err, ok, type Result } from "../result.ts";
 import type { SubjectFields } from "./names.ts";
+import { trimChars, trimEndChars } from "../trim.ts";
 
 type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
 
@@ -61,9 +62,16 @@ function splitUnescaped(text: string, separator: string): readonly string[] {
   return [...parts, part];
 }
 
+/** The text without the spaces around it, but with one that a backslash escapes at its end. */
+function trimSpaces(text: string): string {
+  const trimmed = trimChars(text, " ");
+  const backslashes = trimmed.length - trimEndChars(trimmed, "\\").length;
+  return backslashes % 2 === 1 && text.endsWith(" ") ? `${trimmed} ` : trimmed;
+}
+
 /** The bytes of a value; spaces around it do not count unless they are escaped. */
 function unescape(raw: string): Result<string, string> {
-  const text = raw.replace(/^ +/, "").replace(/((?:^|[^\\])(?:\\\\)*) +$/, "$1");
+  const text = trimSpaces(raw);
   if (/^["#]/.test(text)) return err(`a value that begins with ${text.charAt(0)} must be written with a \\ before it`);
   const bytes: number[] = [];
   const encoder = new TextEncoder();

@@ -9,6 +9,7 @@ import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { formatMicroTime, nameOf } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createTokenBuckets } from "../token_buckets.ts";
+import { trimEndChars } from "../../core/trim.ts";
 
 /** What happened to a request. */
 export interface VerdictEvent {
@@ -110,5 +111,5 @@ function shorten(note: string): string {
   const dots = "…";
   const room = LONGEST_NOTE - new TextEncoder().encode(dots).length;
   // A character that is cut in two is left out.
-  return new TextDecoder().decode(bytes.slice(0, room)).replace(/\uFFFD+$/, "") + dots;
+  return trimEndChars(new TextDecoder().decode(bytes.slice(0, room)), "\uFFFD") + dots;
 }

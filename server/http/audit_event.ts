@@ -121,5 +121,5 @@ function quotedList(values: readonly string[] | undefined, otherwise: string): s
 
 /** RFC 3339 as Go's RFC3339Nano: no zeros at the end of the fraction. */
 function nanoTime(date: Date): string {
-  return date.toISOString().replace(/\.?0+Z$/, "Z");
+  return date.toISOString().replace(/\.?0{1,3}Z$/, "Z");
 }

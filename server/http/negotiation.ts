@@ -5,6 +5,7 @@
 import { Remembered } from "../../core/remembered.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import { trimChars } from "../../core/trim.ts";
 
 /** How an object is written. */
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
@@ -236,13 +237,9 @@ function splitAtFirst(text: string, separator: string): readonly [string, string
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** Of all white space, only spaces. */
+/** goautoneg trims spaces and no other white space. */
 function trimSpaces(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && text[start] === " ") start++;
-  while (end > start && text[end - 1] === " ") end--;
-  return text.slice(start, end);
+  return trimChars(text, " ");
 }
 
 /** `pretty` decides where it is given; people at a terminal or a browser get indented JSON anyway. */

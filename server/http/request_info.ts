@@ -8,6 +8,7 @@ import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
 import { lookup } from "../../core/lookup.ts";
+import { trimChars } from "../../core/trim.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {
@@ -65,7 +66,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     isCut: false,
     parts: [],
   };
-  const segments = trimSlashes(path).split("/");
+  const segments = trimChars(path, "/").split("/");
   if (segments.length < 3) return pathRequest;
 
   const isCore = segments[0] === "api";
@@ -108,15 +109,6 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     isCut: false,
     parts: rest,
   };
-}
-
-/** Without slashes at either end; a regular expression would take quadratic time over a long run of them. */
-function trimSlashes(path: string): string {
-  let start = 0;
-  let end = path.length;
-  while (start < end && path[start] === "/") start++;
-  while (end > start && path[end - 1] === "/") end--;
-  return path.slice(start, end);
 }
 
 /** What the authorizer is asked. */

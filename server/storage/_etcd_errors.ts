@@ -82,7 +82,8 @@ const CONNECTION_FAULTS: readonly ConnectionFault[] = [
       "authentication, and it must not have expired",
   },
   {
-    pattern: /certificate has expired|not yet valid|invalid peer certificate: .*(?:Expired|NotValidYet)/i,
+    pattern:
+      /certificate has expired|not yet valid|invalid peer certificate: (?:certificate )?(?:expired|not ?valid ?yet)/i,
     says: "its certificate is not valid at this time",
     hint: "renew etcd's certificate, or set this machine's clock",
   },
@@ -93,7 +94,7 @@ const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   },
   {
     pattern:
-      /unable to (?:verify|get)[^]*certificate|self-signed certificate|certificate signature failure|UnknownIssuer/i,
+      /unable to (?:verify the first|get (?:local )?issuer) certificate|self-signed certificate|certificate signature failure|UnknownIssuer/i,
     says: "its certificate is signed by an unknown authority",
     hint: "check --etcd-cafile: it must hold the CA that signed etcd's certificates",
   },
@@ -133,9 +134,9 @@ function adviceFor(
   return { code: "io", hint: "look at etcd's own log" };
 }
 
-/** How the library tells of a connection that it could not make, in one or more lines. */
-const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)\.?\s*Resolution note:/;
-const WHEN = /\s*\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
+/** How the library reports a connection that it could not make, in one or more lines. */
+const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)Resolution note:/;
+const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
 
 function codeOf(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
@@ -145,7 +146,8 @@ function codeOf(error: unknown): number | undefined {
 function detailsOf(error: unknown): string {
   if (codeOf(error) === status.CANCELLED) return "no answer in time";
   const text = rawDetailsOf(error);
-  return (LAST_ERROR.exec(text)?.[1] ?? text).replace(WHEN, "");
+  const [, lastError] = LAST_ERROR.exec(text) ?? [];
+  return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
 }
 
 function rawDetailsOf(error: unknown): string {

@@ -184,7 +184,7 @@ export function compareNatural(left: string, right: string): number {
   const yLetter = /\p{L}/u.test(y);
   if (xLetter !== yLetter) return xLetter ? 1 : -1;
   if (!xLetter) {
-    const inNumber = x === "0" || y === "0" ? /[1-9][0-9]*$|[1-9]$/.test(a.slice(0, at).join("")) : false;
+    const inNumber = (x === "0" || y === "0") && endsInNumber(a, at);
     const xDigits = digitsFrom(a, at);
     const yDigits = digitsFrom(b, at);
     const lead = inNumber ? "1" : "0";
@@ -193,6 +193,12 @@ export function compareNatural(left: string, right: string): number {
     if (xDigits.length !== yDigits.length) return xDigits.length - yDigits.length;
   }
   return (x.codePointAt(0) ?? 0) - (y.codePointAt(0) ?? 0);
+}
+
+/** Whether the digits just before a place have one among them that is not zero. */
+function endsInNumber(chars: readonly string[], end: number): boolean {
+  for (let i = end - 1; /^[0-9]$/.test(chars[i] ?? ""); i--) if (chars[i] !== "0") return true;
+  return false;
 }
 
 function digitsFrom(chars: readonly string[], from: number): string {
