@@ -1,5 +1,5 @@
 /** What can be found out about a machine's credentials, for `core/bootstrap/machine_assessment`. Changes nothing. */
-import { dirname, resolve } from "node:path";
+import { dirname, resolve, sep } from "node:path";
 import type { MachineEvidence, SecretEvidence, ServerAnswer } from "../core/bootstrap/machine_assessment.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { SelfSubjectReview } from "../core/kube/authorization_v1.ts";
@@ -83,13 +83,14 @@ export async function inspectFolder(path: string, files: FilePort): Promise<Mach
 }
 
 /**
- * Where the link of a store leads, when that is another folder. kubelet's links are absolute, so a copy of the folder
+ * Where a link leads, when that is outside of its folder. kubelet's links are absolute, so a copy of the folder
  * still speaks of the machine, or the place, that it was copied from.
  */
 export async function findStrayTarget(linkPath: string, files: FilePort): Promise<string | undefined> {
   const target = await files.readLink(linkPath);
   if (target === undefined) return undefined;
   const path = resolve(dirname(linkPath), target);
-  const isInside = await files.realPath(dirname(path)) === await files.realPath(dirname(linkPath));
+  const [folder, targetFolder] = [await files.realPath(dirname(linkPath)), await files.realPath(dirname(path))];
+  const isInside = folder !== undefined && (targetFolder === folder || targetFolder?.startsWith(folder + sep) === true);
   return isInside ? undefined : path;
 }

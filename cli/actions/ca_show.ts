@@ -1,6 +1,7 @@
 /** Shows the CAs on disk. */
 import { resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
+import { findModeFault } from "../../client/private_file.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
@@ -33,6 +34,8 @@ interface Shown {
   readonly paths: AuthorityPaths;
   readonly chain: CertificateChain;
   readonly key: "here" | "encrypted" | "not here";
+  /** Why nothing signs with the key: others may read it. */
+  readonly keyFault: string | undefined;
 }
 
 /** Runs `tlsboot ca show`. */
@@ -57,7 +60,7 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
     await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
   const isValid = shown.every(({ chain }) => certificatesOf(chain).every((one) => validityState(one, now) === "valid"));
-  return isValid ? EXIT.done : EXIT.no;
+  return isValid && shown.every(({ keyFault }) => keyFault === undefined) ? EXIT.done : EXIT.no;
 }
 
 async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io): Promise<Shown> {
@@ -66,10 +69,12 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   const chain = await readChain(absolute, files);
   const keyPem = await files.readText(absolute.key);
   const key = keyPem === undefined ? "not here" : encryptionOf(keyPem) === "none" ? "here" : "encrypted";
-  return { purpose, paths, chain, key };
+  const keyFacts = keyPem === undefined ? undefined : await files.stat(absolute.key);
+  const keyFault = keyFacts === undefined ? undefined : findModeFault(keyFacts);
+  return { purpose, paths, chain, key, keyFault };
 }
 
-function linesOf({ purpose, paths, chain, key }: Shown, split: boolean, now: Date): readonly string[] {
+function linesOf({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
   const usages = certificate.extendedKeyUsages.map(extendedUsageName);
@@ -78,6 +83,9 @@ function linesOf({ purpose, paths, chain, key }: Shown, split: boolean, now: Dat
     ...(split ? [`For:\t${PURPOSE_TEXT[purpose]}`] : []),
     `Certificate:\t${paths.certificate}`,
     `Private key:\t${key === "not here" ? key : paths.key}${key === "encrypted" ? ", under a passphrase" : ""}`,
+    ...(keyFault === undefined
+      ? []
+      : [`  Problem:\t${keyFault}, so nothing signs with it; run: chmod 600 ${shellWord(paths.key)}`]),
     `Subject:\t${formatName(certificate.subject)}`,
     ...issuers.map((issuer) => `Issued by:\t${issuerText(issuer, now)}`),
     ...(isSelfSigned(top) ? [] : [`Issued by:\t${formatName(top.issuer)}, which is not in the file`]),
@@ -105,12 +113,13 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${constraintsText(one.nameConstraints)}${whose}`];
 }
 
-function factsOf({ purpose, paths, chain, key }: Shown): Readonly<Record<string, unknown>> {
+function factsOf({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
     hasKey: key !== "not here",
     isKeyEncrypted: key === "encrypted",
+    ...(key === "not here" ? {} : { isKeyPrivate: keyFault === undefined }),
     ...certificateFacts(chain.certificate),
     issuers: chain.issuers.map(certificateFacts),
   };

@@ -1,8 +1,11 @@
 /** Tells what is in files. */
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { messageOf } from "../../core/errors.ts";
-import { AppError } from "../../core/errors.ts";
+import { readdir, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { createFilePort } from "../../client/files.ts";
+import { findStrayTarget } from "../../client/machine_evidence.ts";
+import { findModeFault, isWindowsMode } from "../../client/private_file.ts";
+import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { shellWord } from "../../core/shell_word.ts";
 import type { InspectFlags } from "../commands/inspect.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -12,28 +15,78 @@ import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { line } from "../output/escape.ts";
 import { forEachName } from "./each.ts";
 import { type Finding, inspectBytes } from "./inspect_bytes.ts";
+import { type FoundIn, relateKeys } from "./inspect_facts.ts";
 
 /** Certificates, requests and kubeconfigs are small; this is no tool for disks. */
 const MAX_BYTES = 16 * 1024 * 1024;
+/** kubelet's older pairs: the link to the current one stands beside them. */
+const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 
 /** Runs `tlsboot inspect`. */
 export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
   const { output } = input.settings;
-  const all: { readonly file: string; readonly finding: Finding }[] = [];
-  const code = await forEachName(input.args, async (file) => {
-    const bytes = await readBytes(file, io, signal);
-    const findings = await inspectBytes(bytes, resolve(io.cwd, file), io.clock.now());
+  const found: FoundIn[] = [];
+  const code = await forEachName(input.args, async (name) => {
+    const findings = await inspectName(name, io, signal);
     if (findings.length === 0) {
-      throw new AppError("invalid", `cannot inspect "${file}": no certificate, request, key or kubeconfig is in it`);
+      throw new AppError("invalid", `cannot inspect "${name}": no certificate, request, key or kubeconfig is in it`);
     }
-    all.push(...findings.map((finding) => ({ file, finding })));
-    if (output === undefined) io.stdout.write(renderFindings(file, findings));
+    found.push(...findings);
   }, { io, isDebug: input.isDebug, signal });
-  if (output !== undefined) {
-    await writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
-  }
+  // A key and its certificate may be in two files, so nothing is printed before all were read.
+  const all = relateKeys(found);
+  if (output === undefined) { for (const one of all) io.stdout.write(render(one)); }
+  else await writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, io);
   if (code !== EXIT.done) return code;
-  return all.some(({ finding }) => finding.isOutdated) ? EXIT.no : EXIT.done;
+  return all.some(({ finding }) => finding.isUnusable) ? EXIT.no : EXIT.done;
+}
+
+/** What is in a file, or in the files of a folder: there, what is not known is passed over. */
+async function inspectName(name: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
+  if (name === "-") return await inspectFile(name, io, signal);
+  const entries = await readdir(resolve(io.cwd, name), { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return await inspectFile(name, io, signal);
+  const found: FoundIn[] = [];
+  for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    if (entry.name.startsWith(".") || OLDER_PAIR.test(entry.name)) continue;
+    const facts = await createFilePort().stat(resolve(io.cwd, name, entry.name));
+    if (facts?.kind !== "file") continue;
+    const inside = inspectFile(join(name, entry.name), io, signal).catch((error: unknown) => {
+      // Too large to be any of ours, such as a database.
+      if (isAppError(error, "invalid")) return [];
+      throw error;
+    });
+    found.push(...await inside);
+  }
+  return found;
+}
+
+async function inspectFile(file: string, io: Io, signal: AbortSignal): Promise<readonly FoundIn[]> {
+  const findings = await inspectBytes(await readBytes(file, io, signal), resolve(io.cwd, file), io.clock.now());
+  if (file === "-") return findings.map((finding) => ({ file, finding }));
+  return await Promise.all(findings.map(async (finding) => ({ file, finding: await withFile(finding, file, io) })));
+}
+
+/** Adds what the file itself tells: who may read a secret, and where a link leads. */
+async function withFile(finding: Finding, file: string, io: Io): Promise<Finding> {
+  const files = createFilePort();
+  const path = resolve(io.cwd, file);
+  const facts = await files.stat(path);
+  const target = await findStrayTarget(path, files);
+  const linked = target === undefined
+    ? finding
+    : { ...finding, lines: [...finding.lines, ["Link", `to ${target}, in another folder`] as const] };
+  if (finding.isSecret !== true || facts === undefined || isWindowsMode(facts.mode)) return linked;
+  const mode = facts.mode.toString(8);
+  const fault = findModeFault(facts);
+  return {
+    ...linked,
+    lines: [...linked.lines, [
+      "File mode",
+      fault === undefined ? mode : `${mode}: others may read it; chmod 600 ${shellWord(file)}`,
+    ]],
+    facts: { ...linked.facts, fileMode: mode, isPrivate: fault === undefined },
+  };
 }
 
 async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -48,14 +101,12 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
     signal.throwIfAborted();
     if (error instanceof AppError) throw error;
     const code = error instanceof Error && "code" in error ? error.code : "";
-    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(error);
+    const why = code === "ENOENT" ? "no such file" : messageOf(error);
     throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
   }
 }
 
-function renderFindings(file: string, findings: readonly Finding[]): string {
-  return findings.map(({ title, lines }) => {
-    const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
-    return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
-  }).join("");
+function render({ file, finding: { title, lines } }: FoundIn): string {
+  const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
+  return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
 }

@@ -1,6 +1,6 @@
 /** Recognises what bytes hold: PEM, DER or a kubeconfig. */
-import { parseCertificate } from "../../core/pki/certificate.ts";
-import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem, parsePemBlocks, type PemBlock } from "../../core/pki/pem.ts";
 import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { describeCertificate, describeKey, describeRequestFacts, describeUnreadable } from "./inspect_facts.ts";
@@ -14,8 +14,14 @@ export interface Finding {
   readonly lines: readonly (readonly [string, string])[];
   /** For `-o json`; always has `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** A certificate in it has expired or is not valid yet. */
-  readonly isOutdated: boolean;
+  /** It cannot be used: a certificate in it has expired or is not valid yet, or a key does not belong to it. */
+  readonly isUnusable: boolean;
+  /** The certificate that it is. */
+  readonly certificate?: CertificateFacts;
+  /** The private key that it is. */
+  readonly key?: PrivateKey;
+  /** True for what others must not read: private keys, and kubeconfigs that hold one or a token. */
+  readonly isSecret?: boolean;
 }
 
 /** A SEQUENCE, which every DER structure here starts with. */
@@ -38,10 +44,6 @@ export async function inspectBytes(
 }
 
 function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding[] {
-  const certificates = blocks
-    .filter(({ label }) => label === "CERTIFICATE")
-    .map(({ bytes }) => parseCertificate(bytes))
-    .flatMap((parsed) => (parsed.ok ? [parsed.value] : []));
   return blocks.map((block) => {
     if (block.label === "CERTIFICATE") {
       const certificate = parseCertificate(block.bytes);
@@ -57,7 +59,7 @@ function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding
       const headers = Object.entries(block.headers).map(([name, value]) => `${name}: ${value}\n`).join("");
       const pem = encodePem(block.label, block.bytes);
       const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", () => `\n${headers}\n`));
-      return key.ok ? describeKey(key.value, certificates) : describeUnreadable("privateKey", key.error);
+      return key.ok ? describeKey(key.value) : describeUnreadable("privateKey", key.error);
     }
     return describeUnreadable("unknown", `a PEM block "${block.label}" is not known here`);
   });
@@ -70,7 +72,7 @@ function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Finding | undefi
   if (request.ok) return describeRequestFacts(request.value);
   for (const label of ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]) {
     const key = parsePrivateKey(encodePem(label, bytes));
-    if (key.ok) return describeKey(key.value, []);
+    if (key.ok) return describeKey(key.value);
   }
   return undefined;
 }

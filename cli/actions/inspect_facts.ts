@@ -50,7 +50,8 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
       ...(certificate.nameConstraints === undefined ? {} : { nameConstraints: certificate.nameConstraints }),
       sha256Fingerprint: certificate.sha256Fingerprint,
     },
-    isOutdated: state !== "valid",
+    isUnusable: state !== "valid",
+    certificate,
   };
 }
 
@@ -78,28 +79,63 @@ export function describeRequestFacts(request: RequestFacts): Finding {
       ...alternativeNames(request),
       requestedExtensions: extensions,
     },
-    isOutdated: false,
+    isUnusable: false,
   };
 }
 
-/** A private key: what it is, and which of the certificates beside it is its own. */
-export function describeKey(key: PrivateKey, beside: readonly CertificateFacts[]): Finding {
-  const owner = beside.find((certificate) => publicKeysEqual(certificate.publicKeyDer, key.publicKeyDer()));
-  const words = keyText({ keyAlgorithm: key.algorithm, keyBits: key.bits });
-  const belongs = owner === undefined
-    ? (beside.length === 0 ? undefined : "to no certificate in this file")
-    : `to certificate "${formatName(owner.subject)}"`;
+/** A private key. */
+export function describeKey(key: PrivateKey): Finding {
   return {
-    title: `private key ${words}`,
-    lines: belongs === undefined ? [] : [["Belongs", belongs]],
-    facts: {
-      kind: "privateKey",
-      keyAlgorithm: key.algorithm,
-      keyBits: key.bits,
-      ...(owner === undefined ? {} : { certificate: owner.sha256Fingerprint }),
-    },
-    isOutdated: false,
+    title: `private key ${keyText({ keyAlgorithm: key.algorithm, keyBits: key.bits })}`,
+    lines: [],
+    facts: { kind: "privateKey", keyAlgorithm: key.algorithm, keyBits: key.bits },
+    isUnusable: false,
+    key,
+    isSecret: true,
   };
+}
+
+/** Something that was found, and where. */
+export interface FoundIn {
+  readonly file: string;
+  readonly finding: Finding;
+}
+
+/**
+ * Says of each key which of all certificates is its own. A key without one is a fault where a certificate that is no CA's
+ * has no key either: these two were meant for each other.
+ */
+export function relateKeys(all: readonly FoundIn[]): readonly FoundIn[] {
+  const certificates = all.flatMap(({ file, finding: { certificate } }) => certificate ? [{ file, certificate }] : []);
+  const keys = all.flatMap(({ finding: { key } }) => key ? [key.publicKeyDer()] : []);
+  const hasLoneLeaf = certificates.some(({ certificate: { isCa, publicKeyDer } }) =>
+    !isCa && !keys.some((key) => publicKeysEqual(key, publicKeyDer))
+  );
+  return all.map(({ file, finding }) => {
+    const { key } = finding;
+    if (key === undefined || certificates.length === 0) return { file, finding };
+    const owners = certificates.filter(({ certificate }) =>
+      publicKeysEqual(certificate.publicKeyDer, key.publicKeyDer())
+    );
+    const owner = owners.find((one) => one.file === file) ?? owners[0];
+    const isAlone = certificates.every((one) => one.file === file);
+    const belongs = owner === undefined
+      ? `to no certificate in ${isAlone ? "this file" : "these files"}`
+      : `to certificate "${formatName(owner.certificate.subject)}"${owner.file === file ? "" : ` in ${owner.file}`}`;
+    return {
+      file,
+      finding: {
+        ...finding,
+        lines: [["Belongs", belongs], ...finding.lines],
+        facts: {
+          ...finding.facts,
+          belongsToCertificate: owner !== undefined,
+          ...(owner === undefined ? {} : { certificate: owner.certificate.sha256Fingerprint }),
+        },
+        isUnusable: owner === undefined && hasLoneLeaf,
+      },
+    };
+  });
 }
 
 /** Something that looks like one of them and is not. */
@@ -108,7 +144,7 @@ export function describeUnreadable(kind: string, error: string): Finding {
     title: `unreadable ${kind === "unknown" ? "block" : kind}`,
     lines: [["Error", error]],
     facts: { kind, error },
-    isOutdated: false,
+    isUnusable: false,
   };
 }
 

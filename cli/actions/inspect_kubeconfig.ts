@@ -2,10 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import type { Secret } from "../../core/brand.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { validityState, validityText } from "./certificate_text.ts";
@@ -19,13 +21,14 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
   if (!config.ok) return [describeUnreadable("kubeconfig", config.error)];
   const context = resolveContext(config.value, dirname(path));
   if (!context.ok) return [describeUnreadable("kubeconfig", context.error)];
-  const { server, ca, clientCertificate, token, tokenFile } = context.value;
+  const { server, ca, clientCertificate, clientKey, token, tokenFile } = context.value;
   const authorities = ca === undefined ? [] : await readCertificates(ca);
   const identities = clientCertificate === undefined ? [] : await readCertificates(clientCertificate);
   const certificates = [
     ...authorities.map((certificate) => ["Trusts", certificate] as const),
     ...identities.slice(0, 1).map((certificate) => ["Client certificate", certificate] as const),
   ];
+  const keyFault = clientKey === undefined ? undefined : await findKeyFault(clientKey, identities[0]);
   const bootstrap = token === undefined ? undefined : parseBootstrapToken(token.reveal());
   const tokenWords = bootstrap === undefined
     ? undefined
@@ -41,6 +44,7 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       ...(clientCertificate !== undefined && identities.length === 0
         ? [["Client certificate", "cannot be read"] as const]
         : []),
+      ...(clientKey === undefined ? [] : [["Client key", keyFault ?? "belongs to the client certificate"] as const]),
       ...(tokenWords === undefined ? [] : [["Token", tokenWords] as const]),
       ...(tokenFile === undefined ? [] : [["Token file", tokenFile] as const]),
     ],
@@ -50,10 +54,15 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       server,
       trusts: authorities.map((certificate) => factsOf(certificate, now)),
       ...(identities[0] === undefined ? {} : { clientCertificate: factsOf(identities[0], now) }),
+      ...(clientKey === undefined ? {} : { isClientKeyGood: keyFault === undefined }),
       ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
       ...(tokenFile === undefined ? {} : { tokenFile }),
     },
-    isOutdated: certificates.some(([, certificate]) => validityState(certificate, now) !== "valid"),
+    isUnusable: keyFault !== undefined ||
+      (ca !== undefined && authorities.length === 0) ||
+      (clientCertificate !== undefined && identities.length === 0) ||
+      certificates.some(([, certificate]) => validityState(certificate, now) !== "valid"),
+    isSecret: token !== undefined || clientKey?.kind === "pem",
   }];
 }
 
@@ -67,6 +76,20 @@ function factsOf(certificate: CertificateFacts, now: Date): Readonly<Record<stri
     notAfter: formatTime(certificate.notAfter),
     state: validityState(certificate, now),
   };
+}
+
+/** Why the key is not the client certificate's. */
+async function findKeyFault(
+  source: PemSource<Secret<string>>,
+  certificate: CertificateFacts | undefined,
+): Promise<string | undefined> {
+  const pem = source.kind === "pem" ? source.pem.reveal() : await readFile(source.path, "utf8").catch(() => undefined);
+  const key = pem === undefined ? undefined : parsePrivateKey(pem);
+  if (key?.ok !== true) return `cannot be read${key === undefined ? "" : `: ${key.error}`}`;
+  if (certificate === undefined) return undefined;
+  return publicKeysEqual(key.value.publicKeyDer(), certificate.publicKeyDer)
+    ? undefined
+    : "does not belong to the client certificate";
 }
 
 async function readCertificates(source: PemSource): Promise<readonly CertificateFacts[]> {

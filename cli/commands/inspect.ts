@@ -13,10 +13,14 @@ export const inspect = defineCommand({
   summary: "Tell what is in certificates, requests, bundles, keys and kubeconfigs",
   description: `Tell what is in certificates, requests, bundles, keys and kubeconfigs, and when they expire.
 
- Private keys and tokens are recognised, never shown.`,
+ Of a folder, every file in it that is known is inspected. For each private key it says which of the certificates in all
+ the files is its own, and whether others may read it. Private keys and tokens are recognised, never shown.`,
   group: "Key and File Commands",
   args: [
-    argument("FILE", "PEM or DER files, or kubeconfigs; - is stdin", { variadic: true, completion: { kind: "file" } }),
+    argument("FILE", "PEM or DER files, kubeconfigs, or folders of them; - is stdin", {
+      variadic: true,
+      completion: { kind: "file" },
+    }),
   ],
   flags,
   examples: [
@@ -24,6 +28,8 @@ export const inspect = defineCommand({
       comment: "Look at a kubelet's certificate",
       command: "tlsboot inspect /var/lib/kubelet/pki/kubelet-client-current.pem",
     },
+    { comment: "Look at what tlsboot request wrote", command: "tlsboot inspect web" },
+    { comment: "Compare a certificate with a key", command: "tlsboot inspect server.crt server.key" },
     {
       comment: "Check a kubeconfig in a script",
       command: "tlsboot inspect admin.kubeconfig >/dev/null || echo expired",
@@ -32,7 +38,7 @@ export const inspect = defineCommand({
   exitCodes: {
     0: "everything was read and is valid now",
     1: "a file could not be read",
-    3: "a certificate has expired or is not valid yet",
+    3: "a certificate has expired or is not valid yet, or a key does not belong to its certificate",
   },
   load: () => import("../actions/inspect.ts"),
 });

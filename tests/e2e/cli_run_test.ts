@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { chmod, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, symlink, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
+import { Secret } from "../../core/brand.ts";
+import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type CapturedIo, type CapturedIoOptions, createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
@@ -240,10 +242,82 @@ test("tlsboot inspect tells certificates, keys and requests apart, PEM and DER, 
   const seen = await tlsboot("inspect both.pem ca.der broken.pem");
   assert.equal(seen.code, 0);
   assert.match(seen.stdout, /^both\.pem: CA certificate "CN=tlsboot-ca"\n/);
-  assert.match(seen.stdout, /both\.pem: private key ECDSA P-256\n {2}Belongs: {2}to certificate "CN=tlsboot-ca"\n/);
+  assert.match(seen.stdout, /both\.pem: private key ECDSA P-256\n {2}Belongs: +to certificate "CN=tlsboot-ca"\n/);
   assert.match(seen.stdout, /ca\.der: CA certificate/);
   assert.match(seen.stdout, /broken\.pem: unreadable certificate\n {2}Error: /);
   assert.ok(!seen.stdout.includes(key.split("\n")[1] ?? "?"));
+});
+
+test("tlsboot inspect compares keys with certificates across files, and tells who may read them", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  for (const name of ["alice", "bob"]) {
+    const made = await tlsboot(`kubeconfig admin --user ${name} --out ${name}.kubeconfig`);
+    assert.equal(made.code, 0, made.stderr);
+    const config = parseKubeconfig(await readFile(folder.join(`${name}.kubeconfig`), "utf8"), name);
+    assert.ok(config.ok);
+    const { clientCertificateData = "", clientKeyData } = config.value.users[0]?.user ?? {};
+    await writeFile(folder.join(`${name}.crt`), clientCertificateData);
+    await writeFile(folder.join(`${name}.key`), clientKeyData?.reveal() ?? "", { mode: 0o600 });
+  }
+  const fits = await tlsboot("inspect alice.crt alice.key");
+  assert.equal(fits.code, 0);
+  assert.match(
+    fits.stdout,
+    /alice\.key: private key .*\n {2}Belongs: +to certificate "CN=alice\S*" in alice\.crt\n {2}File mode: +600\n/,
+  );
+  const differs = await tlsboot("inspect alice.crt bob.key");
+  assert.equal(differs.code, 3);
+  assert.match(differs.stdout, /bob\.key: private key .*\n {2}Belongs: +to no certificate in these files\n/);
+  // A CA beside a key says nothing of it.
+  assert.equal((await tlsboot("inspect tlsboot-data/pki/ca.crt bob.key")).code, 0);
+  assert.equal((await tlsboot("inspect bob.key")).code, 0);
+
+  assert.match((await tlsboot("inspect alice.kubeconfig")).stdout, /Client key: +belongs to the client certificate\n/);
+  const mixed = parseKubeconfig(await readFile(folder.join("alice.kubeconfig"), "utf8"), "mixed");
+  assert.ok(mixed.ok);
+  const key = new Secret(await readFile(folder.join("bob.key"), "utf8"));
+  const users = mixed.value.users.map(({ name, user }) => ({ name, user: { ...user, clientKeyData: key } }));
+  await writeFile(folder.join("mixed.kubeconfig"), encodeKubeconfig({ ...mixed.value, users }), { mode: 0o600 });
+  const wrong = await tlsboot("inspect mixed.kubeconfig");
+  assert.equal(wrong.code, 3);
+  assert.match(wrong.stdout, /Client key: +does not belong to the client certificate\n/);
+
+  await chmod(folder.join("alice.key"), 0o644);
+  const open = await tlsboot("inspect alice.key");
+  assert.match(open.stdout, /File mode: +644: others may read it; chmod 600 alice\.key\n/);
+  const facts = JSON.parse((await tlsboot("inspect alice.crt alice.key -o json")).stdout);
+  assert.deepEqual([facts[1].belongsToCertificate, facts[1].fileMode, facts[1].isPrivate], [true, "644", false]);
+
+  const whole = await tlsboot("inspect tlsboot-data/pki");
+  assert.equal(whole.code, 0, whole.stderr);
+  assert.match(
+    whole.stdout,
+    /^tlsboot-data\/pki\/ca\.crt: CA certificate[^]*ca\.key: private key[^]*in tlsboot-data\/pki\/ca\.crt\n/,
+  );
+  await symlink(folder.join("bob.key"), folder.join("tlsboot-data/pki/link.key"));
+  assert.match(
+    (await tlsboot("inspect tlsboot-data/pki/link.key")).stdout,
+    /Link: +to \S+bob\.key, in another folder\n/,
+  );
+  await mkdir(folder.join("empty"));
+  assert.match((await tlsboot("inspect empty")).stderr, /cannot inspect "empty": no certificate, .* is in it/);
+});
+
+test("tlsboot ca show says that others may read the key, which sign refuses", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyPrivate, true);
+  await chmod(folder.join("tlsboot-data/pki/ca.key"), 0o644);
+  const shown = await tlsboot("ca show");
+  assert.equal(shown.code, 3);
+  assert.match(
+    shown.stdout,
+    /Problem: +others may read it \(mode 644\), so nothing signs with it; run: chmod 600 tlsboot-data\/pki\/ca\.key\n/,
+  );
+  assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyPrivate, false);
 });
 
 test("tlsboot inspect goes on after a file it cannot read, and ends with 1", async () => {

@@ -24,6 +24,6 @@ export const caShow = defineCommand({
     { comment: "Show the CA", command: "tlsboot ca show" },
     { comment: "Get its pin only", command: "tlsboot ca show -o json | jq -r .publicKeyPin" },
   ],
-  exitCodes: { 3: "a CA, or one above it, has expired" },
+  exitCodes: { 3: "a CA, or one above it, has expired, or others may read its key" },
   load: () => import("../../actions/ca_show.ts"),
 });
