@@ -155,7 +155,9 @@ function policyOf({ name, description, evidence = {}, rules }: ReadPolicy): Poli
 }
 
 function ruleOf({ name, match, require: wanted = {}, then, otherwise }: ReadRule): PolicyRule {
-  return { name, match, require: requirementsOf(wanted), then, otherwise: otherwise ?? "leave" };
+  // A rule that denies says nothing about what it does not deny.
+  const passing = then === "deny" ? "next" : "leave";
+  return { name, match, require: requirementsOf(wanted), then, otherwise: otherwise ?? passing };
 }
 
 function requirementsOf(wanted: Read<typeof REQUIREMENTS>): Requirements {

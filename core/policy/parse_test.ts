@@ -154,3 +154,11 @@ test("parseInventory() refuses names that cannot be compared and values that two
     assert.deepEqual(read.error, [fault]);
   }
 });
+
+for (const [then, otherwise] of [["deny", "next"], ["leave", "leave"]] as const) {
+  test(`parsePolicy() lets a rule with then: ${then} go on with ${otherwise} when nothing is said`, () => {
+    const file = `${HEAD}name: p\nrules:\n  - {name: r, match: {signerNames: [example.com/web]}, then: ${then}}\n`;
+    const policy = parsePolicy(file);
+    assert.equal(policy.ok && policy.value.rules[0]?.otherwise, otherwise);
+  });
+}

@@ -29,7 +29,7 @@ export interface PolicyRule {
   readonly require: Requirements;
   /** When everything that is required holds. */
   readonly then: "approve" | "deny" | "leave";
-  /** When something does not hold; `next` goes on to the next rule. */
+  /** When something does not hold; `next` goes on to the next rule. In a file `leave`, or `next` of a rule that denies. */
   readonly otherwise: "leave" | "deny" | "next";
 }
 
