@@ -1,7 +1,7 @@
 /**
  * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, and age, which opens our
- * backups. Does nothing where they are there.
+ * an old release, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, age, which opens our
+ * backups, and clients of Kubernetes. Does nothing where they are there.
  */
 import process from "node:process";
 import { ensureDebianPackages } from "./_debian.ts";
@@ -14,9 +14,11 @@ const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
 const BALANCER = ["haproxy"];
 const BACKUP = ["age"];
+/** The client of tests/interop/support/programs.ts that is written in Python. */
+const PROGRAMS = ["python3-kubernetes"];
 
 async function main(): Promise<void> {
-  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BALANCER, ...BACKUP]);
+  await ensureDebianPackages([...EMULATOR, ...BARE_HOST, ...FAULTS, ...SCANNER, ...BALANCER, ...BACKUP, ...PROGRAMS]);
   await ensureOldLibraries();
 }
 

@@ -30,8 +30,10 @@ interface Peer {
   readonly version: string;
   /** `test` for a program that the Go tool makes of a package's tests. */
   readonly build: "build" | "test";
-  /** Nothing but the benchmarks runs it. */
-  readonly isForBench?: boolean;
+  /** What alone runs it, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
+  readonly use?: "bench" | "programs";
+  /** The release of Kubernetes that it says it is; `KUBERNETES` for what is built from there. */
+  readonly release?: string;
   /** Its sources hold C. */
   readonly needsC?: boolean;
 }
@@ -43,6 +45,12 @@ const kubernetes = (name: string, target: string): Peer => ({
   version: KUBERNETES,
   build: "build",
 });
+
+/** A program of others, of a module of its own. */
+function program(name: string, target: string, version: string, release?: string): Peer {
+  const rest = release === undefined ? {} : { release };
+  return { name, module: name, target, version, build: "build", use: "programs", ...rest };
+}
 
 const PEERS: readonly Peer[] = [
   { name: "etcd", module: "etcd", target: "go.etcd.io/etcd/server/v3", version: ETCD, build: "build" },
@@ -79,10 +87,20 @@ const PEERS: readonly Peer[] = [
     target: "github.com/cloudflare/cfssl/cmd/cfssl",
     version: CFSSL,
     build: "build",
-    isForBench: true,
+    use: "bench",
     needsC: true,
   },
+  program("kubectl-1.27", ".", "v0.27.3", "v1.27.3"),
+  program("kubectl-1.32", ".", "v0.32.3", "v1.32.3"),
+  program("helm-3", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
+  program("helm-4", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
+  program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
 ];
+
+/** True for the name of a program that is built here. */
+export function isPeer(name: string): boolean {
+  return PEERS.some((peer) => peer.name === name);
+}
 
 /** Where a peer's executable is. Programs of our own are told apart by their sources, so that a changed one is built. */
 export function peerPath(name: string): string {
@@ -101,10 +119,13 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds what is missing of what the suite runs, of what the benchmarks run too, or of a few peers by name. */
-export async function ensurePeers(root: string, use: "suite" | "bench" | readonly string[] = "suite"): Promise<void> {
-  const wanted = PEERS.filter(({ name, isForBench = false }) =>
-    typeof use === "string" ? use === "bench" || !isForBench : use.includes(name)
+/** Builds what is missing of what the suite runs, of what the benchmarks or the programs need too, or of a few peers by name. */
+export async function ensurePeers(
+  root: string,
+  use: "suite" | "bench" | "programs" | readonly string[] = "suite",
+): Promise<void> {
+  const wanted = PEERS.filter((peer) =>
+    typeof use === "string" ? peer.use === undefined || peer.use === use : use.includes(peer.name)
   );
   const missing = wanted.filter(({ name }) => !existsSync(peerPath(name)));
   if (missing.length === 0) return;
@@ -125,8 +146,9 @@ export async function ensurePeers(root: string, use: "suite" | "bench" | readonl
   }
 }
 
-function linkerFlags(peer: Peer): string {
-  if (peer.module !== "kubernetes") return "-s -w";
+function linkerFlags({ module, release = module === "kubernetes" ? KUBERNETES : undefined }: Peer): string {
+  if (release === undefined) return "-s -w";
+  const [, minor = ""] = release.split(".");
   const version = "k8s.io/component-base/version";
-  return `-s -w -X ${version}.gitVersion=${KUBERNETES} -X ${version}.gitMajor=1 -X ${version}.gitMinor=37`;
+  return `-s -w -X ${version}.gitVersion=${release} -X ${version}.gitMajor=1 -X ${version}.gitMinor=${minor}`;
 }

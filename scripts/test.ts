@@ -2,9 +2,10 @@
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
- * task packages` what is handed out: built, installed, used. With `--binary` tlsboot is the released file, built first:
+ * task programs` every program of others that the latter tries a few of, `deno task packages` what is handed out: built,
+ * installed, used. With `--binary` tlsboot is the released file, built first:
  * the end-to-end and security tests and those of the file itself, or the suite against a real Kubernetes.
- * Usage: test.ts unit|interop|packages [--binary] [--report FILE] [filter…]
+ * Usage: test.ts unit|interop|programs|packages [--binary] [--report FILE] [filter…]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { glob } from "node:fs/promises";
@@ -39,6 +40,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   unit: UNIT,
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
+  programs: ["tests/interop/programs_test.ts"],
 };
 /** Of the unit suite with the released file. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
@@ -63,7 +65,7 @@ async function main(): Promise<number> {
     options: { binary: { type: "boolean", default: false }, report: { type: "string" } },
     allowPositionals: true,
   });
-  const isInterop = suite === "interop";
+  const isInterop = suite === "interop" || suite === "programs";
   const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
   if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
   const files = (await filesOf(patterns)).filter((file) =>

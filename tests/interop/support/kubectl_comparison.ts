@@ -3,9 +3,9 @@
  * same. Scripts are tables of commands that are replayed at both places at once, step by step.
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
-import { peerPath } from "../../../scripts/peers.ts";
+import { isPeer, peerPath } from "../../../scripts/peers.ts";
 import { type Finished, runProgram, start } from "../../support/child.ts";
 import { sortManagersInYaml } from "../comparison/managers.ts";
 import { createTempFolder } from "../../support/temp.ts";
@@ -72,8 +72,6 @@ export interface ComparedStep {
 
 /** kubectl delete and wait go on for ever when the server never gives the answer they wait for. */
 const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
-/** Programs that are built as peers. */
-const STOCK: readonly string[] = ["kubectl", "kubeadm"];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
 /** Where commands are run: a server, and a folder to run in. */
@@ -154,7 +152,10 @@ async function createRunner(
   const cwd = join(home, script.title.replaceAll(/[^a-z0-9]+/gi, "-"));
   await mkdir(cwd);
   await mkdir(join(home, "tmp"), { recursive: true });
-  for (const [name, text] of files) await writeFile(join(cwd, name), expand(text));
+  for (const [name, text] of files) {
+    await mkdir(dirname(join(cwd, name)), { recursive: true });
+    await writeFile(join(cwd, name), expand(text));
+  }
   const blank = createTextBlanker({ values, generated: script.generated ?? [], startedAt });
   const optionsOf = (command: Command) => ({
     cwd,
@@ -168,7 +169,7 @@ async function createRunner(
     ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),
   });
   const wordsOf = ({ program = "kubectl", run }: Command): readonly [string, ...string[]] => {
-    const path = STOCK.includes(program) ? peerPath(program) : program;
+    const path = isPeer(program) ? peerPath(program) : program;
     return [path, ...splitWords(expand(run))];
   };
   const runCommand = (command: Command) =>

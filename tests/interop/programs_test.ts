@@ -1,0 +1,105 @@
+/**
+ * Programs that others wrote do the same at `up` as at a real control plane with all its controllers. The quick ones run
+ * here; `deno task programs` runs all of them.
+ */
+import assert from "node:assert/strict";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import process from "node:process";
+import { parse, stringify } from "yaml";
+import { ensureDebianProgram } from "../../scripts/debian_programs.ts";
+import { peerPath } from "../../scripts/peers.ts";
+import { start } from "../support/child.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { startControlPlane } from "./support/control_plane.ts";
+import { createKubectl } from "./support/kubectl.ts";
+import { compareScripts, formatStep, type Place } from "./support/kubectl_comparison.ts";
+import { PROGRAMS } from "./support/programs.ts";
+import { startSite } from "./support/site.ts";
+
+/** Set by `deno task programs`. */
+const RUNS_ALL = process.env["TLSBOOT_PROGRAMS"] === "all";
+
+/** All but those that look after nodes with a kubelet, which `up` does not do. */
+const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-controller", "-ttl-controller"];
+
+/** A control plane with its controllers, and `up`: each with a folder that has the administrator's kubeconfig. */
+async function startPlaces() {
+  await using opened = new AsyncDisposableStack();
+  const folder = opened.use(await createTempFolder());
+  const plane = opened.use(await startControlPlane({ controllers: false }));
+  opened.use(plane.startControllers(CONTROLLERS, ["--leader-elect=true", `--root-ca-file=${plane.caPath}`]));
+  const site = opened.use(await startSite());
+  const bin = folder.join("bin");
+  await mkdir(bin);
+  await symlink(
+    join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl"),
+    join(bin, "kubectl-1.20"),
+  );
+  const placeOf = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
+    const home = folder.join(name);
+    await mkdir(home);
+    await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
+    return { home, bin, server: new URL(server).host };
+  };
+  const places = [
+    await placeOf("kube-apiserver", plane.server, plane.adminKubeconfig),
+    await placeOf("tlsboot", site.server, site.adminKubeconfig),
+  ] as const;
+  // What every namespace has is there before anything is compared.
+  for (const { home } of places) {
+    const kubectl = createKubectl(folder, join(home, "admin.kubeconfig"));
+    for (const object of ["serviceaccount/default", "configmap/kube-root-ca.crt"]) {
+      await kubectl.run("wait", "--for=create", "--timeout=60s", object);
+    }
+  }
+  const running = opened.move();
+  return { places, folder, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** The same person at both places: each has an administrator of another name. */
+async function asAdministrator(kubeconfig: string): Promise<string> {
+  const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
+  const users = config.users.map(({ user, ...rest }) => ({
+    ...rest,
+    user: { ...user, as: "administrator", "as-groups": ["system:masters", "system:authenticated"] },
+  }));
+  return stringify({ ...config, users });
+}
+
+const scripts = PROGRAMS.filter(({ isQuick }) => isQuick || RUNS_ALL).map(({ script }) => script);
+
+test(`${scripts.length} programs do the same at tlsboot as at a real control plane`, async () => {
+  await using running = await startPlaces();
+  const compared = await compareScripts(running.places, scripts);
+  const faults = compared.filter(({ isFault }) => isFault);
+  assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
+});
+
+if (RUNS_ALL) {
+  test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
+    await using running = await startPlaces();
+    const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
+    assert.deepEqual(ours, theirs);
+  });
+}
+
+/** What is seen of a node that kwok plays. */
+async function playKwok({ home }: Place, folder: TempFolder) {
+  const kubeconfig = join(home, "admin.kubeconfig");
+  const kubectl = createKubectl(folder, kubeconfig);
+  await using kwok = start(peerPath("kwok"), ["--kubeconfig", kubeconfig, "--manage-all-nodes=true"], { cwd: home });
+  const node = JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "kwok-node" } });
+  await kubectl.given({ stdin: node }).run("create", "-f", "-");
+  await kubectl.run("wait", "node/kwok-node", "--for=condition=Ready", "--timeout=50s");
+  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=create", "--timeout=50s");
+  const conditions = await kubectl.run("get", "node", "kwok-node", "-o=jsonpath={.status.conditions[*].type}");
+  const owner = await kubectl.run(
+    ...["get", "lease", "-n", "kube-node-lease", "kwok-node"],
+    "-o=jsonpath={.metadata.ownerReferences[*].kind}/{.metadata.ownerReferences[*].name}",
+  );
+  await kubectl.run("delete", "node", "kwok-node");
+  await kubectl.run("wait", "-n", "kube-node-lease", "lease/kwok-node", "--for=delete", "--timeout=50s");
+  return { conditions, owner, hasEnded: kwok.hasEnded() };
+}
