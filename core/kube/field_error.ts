@@ -3,6 +3,7 @@
  * (apimachinery `pkg/util/validation/field/errors.go`).
  */
 
+import { INT64_LIMIT } from "./codec/_int64.ts";
 import { marshalJson, quoteText } from "./quote.ts";
 
 /** The classes of fault, spelled as the `reason` of a Status cause. */
@@ -133,10 +134,17 @@ export function toldErrors(errors: Iterable<FieldError>): readonly FieldError[] 
   return [...told.values()];
 }
 
-/** Prints a value as the API machinery does in error texts: strings quoted as Go quotes, the rest as Go's JSON. */
+/**
+ * Prints a value as the API machinery does in error texts: strings quoted as Go quotes, the rest as Go's JSON. The
+ * limits of what a number holds stand for those of an int64.
+ */
 export function printValue(value: unknown): string {
+  if (typeof value === "number" && Math.abs(value) === INT64_LIMIT) return value < 0 ? MIN_INT64_TEXT : MAX_INT64_TEXT;
   return typeof value === "string" ? quoteText(value) : marshalJson(value);
 }
+
+const MIN_INT64_TEXT = String(-(2n ** 63n));
+const MAX_INT64_TEXT = String(2n ** 63n - 1n);
 
 function withDetail(text: string, detail: string): string {
   return detail === "" ? text : `${text}: ${detail}`;

@@ -1,6 +1,7 @@
 /** JSON values that may be changed in place: patches work on copies of these. */
 
-import { setOwn } from "./codec/json_parser.ts";
+import { type JsonDocument, setOwn } from "./codec/json_document.ts";
+import { ExactNumber } from "./exact_number.ts";
 
 /** A parsed JSON object. */
 export type JsonObject = { [key: string]: unknown };
@@ -13,7 +14,7 @@ const MAX_DEPTH = 1_000;
 
 /** Tells an object from lists and scalars. */
 export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof ExactNumber);
 }
 
 /** The type of a JSON value; anything else counts as null. */
@@ -21,7 +22,7 @@ export function typeOf(value: unknown): JsonType {
   if (Array.isArray(value)) return "array";
   switch (typeof value) {
     case "object":
-      return value === null ? "null" : "object";
+      return value === null ? "null" : value instanceof ExactNumber ? "number" : "object";
     case "string":
     case "number":
     case "boolean":
@@ -52,11 +53,56 @@ export function isEqualJson(a: unknown, b: unknown): boolean {
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => isEqualJson(item, b[index]));
   }
-  if (!isJsonObject(a)) return a === b;
+  if (!isJsonObject(a)) return a === b || (isNumber(a) && isNumber(b) && numberText(a) === numberText(b));
   if (!isJsonObject(b)) return false;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length &&
     keys.every((key) => Object.hasOwn(b, key) && isEqualJson(a[key], b[key]));
+}
+
+function isNumber(value: unknown): value is number | ExactNumber {
+  return typeOf(value) === "number";
+}
+
+/** A number in the text that it was sent with, or as JSON prints it. */
+export function numberText(value: number | ExactNumber): string {
+  return value instanceof ExactNumber ? value.literal : String(value);
+}
+
+/**
+ * The value of a document with its odd numbers as they were written.
+ *
+ * @param isKept which of them to keep; others stay plain numbers
+ */
+export function exactValue(
+  { value, members }: JsonDocument,
+  isKept: (literal: string) => boolean = () => true,
+): unknown {
+  if (members === undefined || isTooDeep(value)) return value;
+  const exact = (plain: unknown): unknown => {
+    if (typeof plain !== "object" || plain === null) return plain;
+    const literals = new Map(members.get(plain)?.map(({ key, literal }) => [key, literal]));
+    const exactMember = (key: string, member: unknown): unknown => {
+      const literal = typeof member === "number" ? literals.get(key) : undefined;
+      return literal === undefined || !isKept(literal) ? exact(member) : new ExactNumber(literal);
+    };
+    if (Array.isArray(plain)) return plain.map((item, index) => exactMember(String(index), item));
+    const copy: JsonObject = {};
+    for (const [key, member] of Object.entries(plain)) setOwn(copy, key, exactMember(key, member));
+    return copy;
+  };
+  return exact(value);
+}
+
+/** The first number beyond the range of a float as it was written, undefined when there is none. */
+export function findInfinite(value: unknown): string | undefined {
+  if (value instanceof ExactNumber) return Number.isFinite(value.value) ? undefined : value.literal;
+  if (typeof value !== "object" || value === null) return undefined;
+  for (const member of Object.values(value)) {
+    const found = findInfinite(member);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Tells whether a document is nested too deeply to be worked on. */

@@ -1,10 +1,13 @@
 /** Bodies of server-side apply: reading one, and applying it to a stored object or to nothing. */
 import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
-import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { findUnstructuredFault } from "../../core/kube/codec/unstructured.ts";
 import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
-import { isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
+import { toInt64 } from "../../core/kube/exact_number.ts";
+import { exactValue, isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
+import { err, ok, type Result } from "../../core/result.ts";
+import { textOf } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, subjectOf } from "../../core/kube/managed_fields/apply.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyConflict, badRequest, conflict, genericServerError, type StatusError } from "../../core/kube/status.ts";
@@ -20,14 +23,18 @@ const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmar
 export interface ConfigBody {
   /** What was sent; only an object can be applied. */
   readonly value: unknown;
+  /** Why it is no YAML: what looks like JSON is only read when it is applied. */
+  readonly syntaxFault?: string | undefined;
   /** What strict decoding says of repeated keys, one text for all. */
   readonly strictFault: string | undefined;
 }
 
 /** Parses a configuration, YAML or JSON. Throws StatusError 400. */
 export function readConfig(bytes: Uint8Array): ConfigBody {
-  const document = parseDocument(bytes);
-  const value = document.value ?? {};
+  const parsed = parseDocument(bytes);
+  if (!parsed.ok) return { value: {}, syntaxFault: parsed.error, strictFault: undefined };
+  const document = parsed.value;
+  const value = exactValue(document, (literal) => toInt64(literal) !== undefined) ?? {};
   if (isTooDeep(value)) throw badRequest("error decoding patch: exceeded max depth");
   const [fault] = document.strictErrors ?? [];
   return {
@@ -37,18 +44,22 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
 }
 
 /** Its shape is looked at once the object is there (`apiserver/pkg/endpoints/handlers/patch.go`, applyPatcher). */
-function decodeConfig(value: unknown): JsonObject {
+function decodeConfig({ value, syntaxFault }: ConfigBody): JsonObject {
+  if (syntaxFault !== undefined) throw badRequest(`error decoding patch: ${syntaxFault}`);
   if (isJsonObject(value)) return value;
-  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  throw badRequest(`error decoding patch: ${NO_MAP} ${got} into Go value of type map[string]interface {}`);
+  throw badRequest(
+    `error decoding patch: ${NO_MAP} ${goJsonType(value)} into Go value of type map[string]interface {}`,
+  );
 }
 
-function parseDocument(bytes: Uint8Array): JsonDocument {
+/** Throws StatusError 400, but for JSON, which is taken as it comes (apimachinery `pkg/util/yaml/decoder.go`, ToJSON). */
+function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {
   try {
-    return parseYaml(bytes);
+    return ok(parseYaml(bytes));
   } catch (error) {
-    if (error instanceof JsonSyntaxError) throw badRequest(`error encoding patch: ${error.message}`);
-    throw error;
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    if (textOf(bytes).trimStart().startsWith("{")) return err(`error converting YAML to JSON: ${error.message}`);
+    throw badRequest(`error encoding patch: ${error.message}`);
   }
 }
 
@@ -58,10 +69,11 @@ export function applyBody(
   target: Target,
   exchange: Exchange,
   stored: KubeObject | undefined,
-  { value, strictFault }: ConfigBody,
+  body: ConfigBody,
   options: WriteOptions,
 ): KubeObject {
-  const config = decodeConfig(value);
+  const { strictFault } = body;
+  const config = decodeConfig(body);
   const endpoint = managedEndpointOf(target);
   const author = { ...authorOf(deps, options.fieldManager), force: options.force ?? false };
   const applied = applyConfig(endpoint, stored, config, author);
@@ -91,7 +103,7 @@ function decodeApplied({ resource: { kind } }: Target, config: JsonObject, objec
   const fault = findUnstructuredFault(kind.schema, object);
   if (fault !== undefined) return refuse(fault);
   try {
-    return decodeObject(kind.schema, object).object;
+    return decodeObject(kind.schema, object, { isUnstructured: true }).object;
   } catch (error) {
     if (error instanceof DecodeError) return refuse(error.message);
     throw error;

@@ -16,3 +16,9 @@ export function goTypeOf({ group, kind }: Pick<Kind, "group" | "kind">): string 
 export function noKindText(apiVersion: string, kind: string): string {
   return `no kind ${quoteText(kind)} is registered for version ${quoteText(apiVersion)} in scheme "${SCHEME}"`;
 }
+
+/** The same of a kind without a version. */
+export function noInternalKindText(group: string, kind: string): string {
+  return `no kind ${quoteText(kind)} is registered for the internal version of group ${quoteText(group)} ` +
+    `in scheme "${SCHEME}"`;
+}

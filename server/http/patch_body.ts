@@ -1,26 +1,27 @@
 /** Patch bodies: their types, and applying one to the versioned JSON of a stored object. */
-import { DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
+import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { encodeObject } from "../../core/kube/codec/encode.ts";
-import { JsonSyntaxError } from "../../core/kube/codec/errors.ts";
+import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
 import { goQuote } from "../../core/kube/codec/go_quote.ts";
 import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
 import { compareBytes } from "../../core/kube/codec/_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
-import { isJsonObject } from "../../core/kube/json_value.ts";
+import { exactValue, findInfinite, isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
 import { badPatch, type PatchError } from "../../core/kube/patch/patch_error.ts";
+import { inGoOrder, type PatchedDocument } from "../../core/kube/patch/patched_document.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
-import { err, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/result.ts";
 import type { FieldValidation } from "./body.ts";
 import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
-import { goTypeOf, noKindText } from "./go_names.ts";
+import { goTypeOf, noInternalKindText, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
 import { goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
 
@@ -65,26 +66,26 @@ export function applyPatch(
   fieldValidation: FieldValidation,
 ): KubeObject {
   const versioned = encodeObject(wireOf(kind), stored);
-  const applied = applyDocument(type, kind, versioned, patch.value, fieldValidation !== "Ignore");
+  const sent = exactValue(patch);
+  const applied = applyDocument(type, kind, versioned, sent, fieldValidation !== "Ignore");
   if (!applied.ok) throw patchFailure(applied.error);
+  const isStrategic = type === "strategic";
+  const patched = isStrategic ? applied.value.value : inGoOrder(applied.value);
 
   const refuse = (detail: string): never => {
-    const shown = type === "strategic"
-      ? printStrategicPatch(versioned, patch.value)
-      : marshalJson(inGoOrder(applied.value, versioned));
+    const shown = isStrategic ? printStrategicPatch(versioned, sent) : marshalJson(patched);
     throw invalidPatchedObject(shown, detail);
   };
   try {
-    const fault = type === "strategic"
-      ? findObjectFault(kind.schema, applied.value)
-      : findKindFault(kind, applied.value);
+    const fault = isStrategic ? findObjectFault(kind.schema, patched) : findKindFault(kind, patched);
     if (fault !== undefined) refuse(fault);
-    const decoded = decodeObject(kind.schema, applied.value);
+    const decoded = isStrategic || !isUnversioned(patched)
+      ? decodeObject(kind.schema, patched, { isUnstructured: isStrategic })
+      : decodeInternal(kind, patched);
     const strictErrors = [
       ...strictErrorsOf(type, patch),
-      ...inTypesOrder(type, decoded.strictErrors, () => {
-        return decodeObject(kind.schema, inGoOrder(applied.value, versioned)).strictErrors;
-      }),
+      // Go's maps, of which a strategic merge patch is decoded, have no order: their faults are sorted.
+      ...(isStrategic ? [...decoded.strictErrors].sort(compareBytes) : decoded.strictErrors),
     ];
     if (fieldValidation === "Strict" && strictErrors.length > 0) {
       refuse(`strict decoding error: ${strictErrors.join(", ")}`);
@@ -104,8 +105,13 @@ function applyDocument(
   versioned: object,
   patch: unknown,
   isValidated: boolean,
-): Result<unknown, PatchError> {
+): Result<PatchedDocument, PatchError> {
   const isMap = patch === null || isJsonObject(patch);
+  const infinite = isValidated || type === "strategic" ? findInfinite(patch) : undefined;
+  if (type !== "json" && isMap && infinite !== undefined) {
+    const prefix = type === "merge" ? "error decoding patch: " : "";
+    return err(badPatch(`${prefix}json: cannot unmarshal number ${infinite} into Go value of type float64`));
+  }
   switch (type) {
     case "json":
       return applyJsonPatch(versioned, patch ?? [], isValidated);
@@ -114,13 +120,32 @@ function applyDocument(
         ? applyMergePatch(versioned, patch)
         : err(badPatch(`error decoding patch: ${noMapText(patch)}`));
     case "strategic":
-      return isMap ? applyStrategicMergePatch(kind.schema, versioned, patch ?? {}) : err(badPatch(noMapText(patch)));
+      return isMap ? applyStrategic(kind, versioned, patch ?? {}) : err(badPatch(noMapText(patch)));
   }
 }
 
+function applyStrategic(kind: Kind, versioned: object, patch: unknown): Result<PatchedDocument, PatchError> {
+  const applied = applyStrategicMergePatch(kind.schema, versioned, patch);
+  return applied.ok ? ok({ value: applied.value, sorted: new Set() }) : applied;
+}
+
 function noMapText(value: unknown): string {
-  const got = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  return `json: cannot unmarshal ${got} into Go value of type map[string]interface {}`;
+  return `json: cannot unmarshal ${goJsonType(value)} into Go value of type map[string]interface {}`;
+}
+
+/** Without a version, a patched object is decoded into the type that has none. */
+function isUnversioned(patched: unknown): boolean {
+  return isJsonObject(patched) && (patched["apiVersion"] ?? "") === "";
+}
+
+/** The type without a version has no JSON names: it knows none of the members, and stays empty. */
+function decodeInternal(kind: Kind, patched: unknown): DecodedObject<KubeObject> {
+  const names = Object.keys(patched as JsonObject).filter((name) => name !== "kind" && name !== "apiVersion");
+  const { object } = decodeObject(kind.schema, {});
+  return {
+    object: object as DecodedObject<KubeObject>["object"],
+    strictErrors: names.map((name) => `unknown field ${goQuote(name)}`),
+  };
 }
 
 /** What strict decoding says of the patch itself. */
@@ -132,19 +157,6 @@ function strictErrorsOf(type: DocumentPatch, patch: JsonDocument): readonly stri
   ];
 }
 
-/**
- * The faults in Go's order. A strategic merge patch is decoded from maps, which have no order: its faults are sorted.
- * What other patches make is decoded as Go writes it.
- */
-function inTypesOrder(
-  type: DocumentPatch,
-  errors: readonly string[],
-  decodeAsWritten: () => readonly string[],
-): readonly string[] {
-  if (errors.length < 2) return errors;
-  return type === "strategic" ? [...errors].sort(compareBytes) : decodeAsWritten();
-}
-
 /** A patch may not make another kind of the object. Throws DecodeError when that kind cannot be decoded. */
 function findKindFault(kind: Kind, patched: unknown): string | undefined {
   const typed = typedDocument({ value: patched, duplicates: [] });
@@ -152,17 +164,10 @@ function findKindFault(kind: Kind, patched: unknown): string | undefined {
   const names = withDefaultNames(typed.value, kind);
   const apiVersion = apiVersionOf(names);
   if (apiVersion === apiVersionOf(kind) && names.kind === kind.kind) return undefined;
-  if (!isKnownKind(apiVersion, names.kind)) return noKindText(apiVersion, names.kind);
+  if (!isKnownKind(apiVersion, names.kind)) {
+    return isUnversioned(patched) ? noInternalKindText(kind.group, names.kind) : noKindText(apiVersion, names.kind);
+  }
   const other = ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersion);
   if (other !== undefined) typed.value.decode(other);
   return `converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
-}
-
-/** What a patch has touched comes out of Go with its members sorted; the rest stays as it was. */
-function inGoOrder(value: unknown, original: unknown, isRoot = true): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  if (!isRoot && JSON.stringify(value) === JSON.stringify(original)) return value;
-  const before = (original ?? {}) as Record<string, unknown>;
-  const entries = Object.entries(value).sort(([a], [b]) => compareBytes(a, b));
-  return Object.fromEntries(entries.map(([key, member]) => [key, inGoOrder(member, before[key], false)]));
 }

@@ -101,3 +101,82 @@ test("readConfig() refuses what is nested too deeply to be worked on", () => {
     message: "error decoding patch: exceeded max depth",
   });
 });
+
+test("applyPatch() keeps numbers as they were sent, and sorts what the patch went through", () => {
+  const stored = decodeObject(configMaps.kind.schema, { metadata: { name: "a" }, data: { b: "c" } }).object;
+  const patched = (type: "json" | "merge" | "strategic", patch: string) => () =>
+    applyPatch(
+      EXCHANGE,
+      configMaps.kind,
+      type,
+      stored as unknown as KubeObject,
+      readPatch(new TextEncoder().encode(patch)),
+      "Warn",
+    );
+  for (
+    const { type, patch, shown } of [
+      {
+        type: "json",
+        patch: '[{"op":"add","path":"/data/z","value":{"z":9223372036854775808,"a":1.0}}]',
+        shown: '"data":{"b":"c","z":{"z":9223372036854775808,"a":1.0}}',
+      },
+      {
+        type: "json",
+        patch: '[{"op":"add","path":"/data","value":{"z":{},"a":{}}},{"op":"add","path":"/data/z/y","value":1e3}]',
+        shown: '"data":{"a":{},"z":{"y":1e3}}',
+      },
+      { type: "merge", patch: '{"data":{"z":[{"z":1,"a":-0}]}}', shown: '"data":{"b":"c","z":[{"a":-0,"z":1}]}' },
+      {
+        type: "strategic",
+        patch: '{"data":{"z":9223372036854775807,"a":1e6}}',
+        shown: "map[data:map[a:1e+06 z:9223372036854775807]]",
+      },
+    ] as const
+  ) {
+    assert.throws(patched(type, patch), (error) => {
+      assert.ok(error instanceof StatusError && error.status.code === 422);
+      assert.ok(error.message.includes(JSON.stringify(shown).slice(1, -1)), error.message);
+      return true;
+    });
+  }
+});
+
+test("applyPatch() refuses a number beyond every float where Go reads numbers", () => {
+  const stored = { metadata: { name: "a" } } as unknown as KubeObject;
+  const float = "json: cannot unmarshal number 1e400 into Go";
+  for (
+    const { type, patch, want } of [
+      {
+        type: "json",
+        patch: '[{"op":"test","path":"/a","value":{"b":[1e400]}}]',
+        want: `error decoding patch: ${float} struct field jsonPatchOp.value of type float64`,
+      },
+      { type: "merge", patch: '{"a":1e400}', want: `error decoding patch: ${float} value of type float64` },
+      { type: "strategic", patch: '{"a":1e400}', want: `${float} value of type float64` },
+    ] as const
+  ) {
+    const document = readPatch(new TextEncoder().encode(patch));
+    assert.throws(() => applyPatch(EXCHANGE, configMaps.kind, type, stored, document, "Warn"), { message: want });
+  }
+});
+
+test("an applied configuration keeps integers of 64 bits, and JSON that is none is refused when it is applied", () => {
+  const target = { resource: configMaps as Resource, subresource: "", namespace: "n", name: "a", user: ADMIN };
+  const options = { dryRun: false, fieldManager: "m", fieldValidation: "Warn", force: false } as const;
+  const applied = (text: string) => () =>
+    applyBody(
+      { clock: createFakeClock() },
+      target,
+      EXCHANGE,
+      undefined,
+      readConfig(new TextEncoder().encode(text)),
+      options,
+    );
+  assert.throws(applied('{"apiVersion":"v1","kind":"ConfigMap","data":{"a":9223372036854775807}}'), {
+    message: "failed to create typed patch object (/; /v1, Kind=ConfigMap): .data.a: expected string, got " +
+      "&value.valueUnstructured{Value:9223372036854775807}",
+  });
+  assert.throws(applied("{"), {
+    message: "error decoding patch: error converting YAML to JSON: yaml: line 1: did not find expected node content",
+  });
+});

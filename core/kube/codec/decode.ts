@@ -3,6 +3,7 @@
  * (sigs.k8s.io/json `decode.go`): names match by case, `null` means absent, unknown and repeated fields are collected.
  */
 import { Buffer } from "node:buffer";
+import { convertToInt64, ExactNumber, toInt64 } from "../exact_number.ts";
 import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import {
@@ -29,6 +30,8 @@ export { DecodeError } from "./errors.ts";
 export interface DecodeOptions extends Partial<Omit<JsonDocument, "value">> {
   /** The Go type of the whole, for the error about a document that is no object; `v1.<Kind>` by default. */
   readonly goType?: string;
+  /** The value comes out of Go's maps: numbers are converted to the type of their field (apimachinery `converter.go`). */
+  readonly isUnstructured?: boolean;
 }
 
 /** A canonical object, and what strict field validation has to say about its source. */
@@ -39,8 +42,6 @@ export interface DecodedObject<T extends object = object> {
 }
 
 const MAX_STRICT_ERRORS = 100;
-const MIN_INT64 = -(2n ** 63n);
-const MAX_INT64 = 2n ** 63n - 1n;
 
 /**
  * Decodes one object. `kind` and `apiVersion` are passed over: the caller has checked them. Throws `DecodeError` with
@@ -65,6 +66,7 @@ export function canonicalObject(schema: MessageSchema, object: object): Record<s
 class Decoder {
   readonly #document: Pick<JsonDocument, "members">;
   readonly #strict: Set<string>;
+  readonly #isUnstructured: boolean;
   /** Go reports the first type error only, after it has read on to the end. */
   #firstFault: DecodeError | undefined;
   #struct = "";
@@ -75,6 +77,7 @@ class Decoder {
   constructor(options: DecodeOptions) {
     this.#document = options;
     this.#strict = new Set(options.strictErrors);
+    this.#isUnstructured = options.isUnstructured ?? false;
   }
 
   decodeRoot(schema: MessageSchema, value: unknown, goType: string): Record<string, unknown> {
@@ -143,8 +146,11 @@ class Decoder {
 
   /** The canonical value; undefined for absent ones. A `null` empties what may be nil and leaves the rest as it was. */
   #value(type: FieldType, goType: string, member: JsonMember, before: unknown, isPointer: boolean): unknown {
-    const { value } = member;
+    const { key, value } = member;
     if (value === null || value === undefined) return isPointer || isNullable(type) ? undefined : before;
+    if (value instanceof ExactNumber) {
+      return this.#value(type, goType, { key, value: value.value, literal: value.literal }, before, isPointer);
+    }
     switch (type.kind) {
       case "string":
         return typeof value === "string" ? value : this.#saveFault(value, goType) ?? before;
@@ -178,10 +184,13 @@ class Decoder {
     const { value } = member;
     if (typeof value !== "number") return this.#saveFault(value, goType);
     const literal = member.literal ?? String(value);
-    // Reading digits takes more than linear time: more than these are too many anyway.
-    const whole = /^-?[0-9]{1,20}$/.test(literal) ? BigInt(literal) : undefined;
-    const [min, max] = kind === "int32" ? [-(2n ** 31n), 2n ** 31n - 1n] : [MIN_INT64, MAX_INT64];
-    if (whole === undefined || whole < min || whole > max) return this.#saveTypeError(`number ${literal}`, goType);
+    if (this.#isUnstructured) {
+      const converted = convertToInt64(literal);
+      return withinInt64(Number(kind === "int32" ? BigInt.asIntN(32, converted) : converted));
+    }
+    const whole = toInt64(literal);
+    const isTooLarge = kind === "int32" && (value < -(2 ** 31) || value >= 2 ** 31);
+    if (whole === undefined || isTooLarge) return this.#saveTypeError(`number ${literal}`, goType);
     return value === 0 ? 0 : withinInt64(value);
   }
 

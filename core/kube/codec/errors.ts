@@ -1,5 +1,6 @@
 /** What a codec throws for bytes it cannot read; the texts are those Kubernetes clients see. */
 import { AppError } from "../../errors.ts";
+import { ExactNumber } from "../exact_number.ts";
 
 /** A well-formed document that is not the object asked for, or a broken protobuf body; code `invalid`. */
 export class DecodeError extends AppError {
@@ -19,5 +20,5 @@ export class JsonSyntaxError extends AppError {
 export function goJsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
-  return typeof value;
+  return value instanceof ExactNumber ? "number" : typeof value;
 }

@@ -2,11 +2,12 @@
  * What stands in the way of making an object of JSON that has been parsed already: strategic merge patches and applied
  * configurations take this way, whose faults read otherwise than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
-import { isJsonObject } from "../json_value.ts";
+import { ExactNumber, toInt64 } from "../exact_number.ts";
+import { isJsonObject, numberText, typeOf } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { elementGoType, planOf } from "./_plan.ts";
 import { canonicalBase64 } from "./base64.ts";
-import { DecodeError } from "./errors.ts";
+import { DecodeError, goJsonType } from "./errors.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
@@ -74,11 +75,13 @@ function findScalarFault(
   if (kind === "string") {
     if (typeof value === "string") return undefined;
     // Go calls whole numbers convertible to text, only to refuse them.
-    return Number.isInteger(value) ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
+    return goKindOf(value) === "int64" ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
   }
   if (kind === "bool") return typeof value === "boolean" ? undefined : "unrecognized type: bool";
-  if (typeof value !== "number") return `unrecognized type: ${kind}`;
-  return Number.isInteger(value) ? undefined : `cannot convert float64 to ${goType}`;
+  if (typeOf(value) !== "number") return `unrecognized type: ${kind}`;
+  return Number.isInteger(Number(numberText(value as number | ExactNumber)))
+    ? undefined
+    : `cannot convert float64 to ${goType}`;
 }
 
 function findBytesFault(value: unknown): string | undefined {
@@ -91,8 +94,7 @@ function findBytesFault(value: unknown): string | undefined {
 /** Times decode themselves. */
 function findTextFault(value: unknown, read: (text: string) => unknown): string | undefined {
   if (typeof value === "string") return faultOf(() => read(value));
-  const found = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  return `json: cannot unmarshal ${found} into Go value of type string`;
+  return `json: cannot unmarshal ${goJsonType(value)} into Go value of type string`;
 }
 
 function faultOf(read: () => unknown): string | undefined {
@@ -109,12 +111,13 @@ function goKindOf(value: unknown): string {
   if (Array.isArray(value)) return "slice";
   switch (typeof value) {
     case "number":
-      return Number.isInteger(value) ? "int64" : "float64";
+      return Number.isInteger(value) && Math.abs(value as number) < 2 ** 63 ? "int64" : "float64";
     case "boolean":
       return "bool";
     case "string":
       return "string";
     default:
-      return "map";
+      if (!(value instanceof ExactNumber)) return "map";
+      return toInt64(value.literal) === undefined ? "float64" : "int64";
   }
 }

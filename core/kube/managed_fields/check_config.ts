@@ -2,7 +2,8 @@
  * Whether a configuration fits its kind: what server-side apply refuses before it merges anything
  * (structured-merge-diff `typed/validate.go`).
  */
-import { isJsonObject } from "../json_value.ts";
+import { ExactNumber } from "../exact_number.ts";
+import { isJsonObject, typeOf } from "../json_value.ts";
 import { goSyntax, printGoValue } from "../patch/go_value.ts";
 import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom.ts";
 import { itemElement } from "./list_item.ts";
@@ -73,7 +74,7 @@ function findItemFaults(items: readonly unknown[], list: AssociativeList, path: 
 function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
   switch (scalar) {
     case "numeric":
-      return typeof value === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
+      return typeOf(value) === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
     case "string":
       return typeof value === "string"
         ? undefined
@@ -81,7 +82,9 @@ function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
     case "boolean":
       return typeof value === "boolean" ? undefined : `expected boolean, got &{${printGoValue(value)}}`;
     case "untyped":
-      return typeof value === "object" ? `expected any scalar, got &{${printGoValue(value)}}` : undefined;
+      return typeof value === "object" && !(value instanceof ExactNumber)
+        ? `expected any scalar, got &{${printGoValue(value)}}`
+        : undefined;
   }
 }
 

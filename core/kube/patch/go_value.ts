@@ -1,19 +1,27 @@
 /** JSON values as Go's `%v` prints them: parts of error texts of strategic merge patches. */
 import { goFloat } from "../codec/_yaml_go_value.ts";
 import { goQuote } from "../codec/go_quote.ts";
-import { isJsonObject, type JsonObject } from "../json_value.ts";
+import { ExactNumber, toInt64 } from "../exact_number.ts";
+import { isJsonObject, type JsonObject, numberText } from "../json_value.ts";
 
 /** Prints a value as `fmt.Sprintf("%v")` does: `map[a:1 b:[x y]]`, keys sorted. */
 export function printGoValue(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(printGoValue).join(" ")}]`;
   if (isJsonObject(value)) return printMap(value);
   if (value === null || value === undefined) return "<nil>";
-  return typeof value === "number" ? printNumber(value) : String(value);
+  return typeof value === "number" || value instanceof ExactNumber ? printNumber(value) : String(value);
 }
 
-/** Numbers beyond 64 bits are floats in Go, which are printed with an exponent. */
-function printNumber(value: number): string {
-  return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? BigInt(value).toString() : goFloat(value, 64);
+/** Whatever is no integer of 64 bits is a float in Go, which is printed with an exponent. */
+function printNumber(value: number | ExactNumber): string {
+  const whole = findInteger(value);
+  return whole === undefined ? goFloat(Number(numberText(value)), 64) : whole.toString();
+}
+
+/** The int64 that Go makes of a number, undefined where it makes a float64. */
+function findInteger(value: number | ExactNumber): bigint | undefined {
+  if (value instanceof ExactNumber) return toInt64(value.literal);
+  return Number.isInteger(value) && Math.abs(value) < 2 ** 63 ? BigInt(value) : undefined;
 }
 
 /** The Go type of a decoded JSON value, as `%s` prints it. */
@@ -26,9 +34,13 @@ export function goTypeOf(value: unknown): string {
     case "boolean":
       return "bool";
     case "number":
-      return Number.isInteger(value) ? "int64" : "float64";
+      return findInteger(value) === undefined ? "float64" : "int64";
     default:
-      return "%!s(<nil>)";
+      return value instanceof ExactNumber && findInteger(value) !== undefined
+        ? "int64"
+        : value instanceof ExactNumber
+        ? "float64"
+        : "%!s(<nil>)";
   }
 }
 
@@ -45,5 +57,5 @@ export function goSyntax(value: unknown): string {
     return `map[string]interface {}{${keys.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
   }
   if (value === null || value === undefined) return "interface {}(nil)";
-  return typeof value === "string" ? goQuote(value) : typeof value === "number" ? printNumber(value) : String(value);
+  return typeof value === "string" ? goQuote(value) : printGoValue(value);
 }

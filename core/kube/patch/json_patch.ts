@@ -6,8 +6,18 @@
 import { setOwn } from "../codec/json_parser.ts";
 import { marshalJson, quoteText } from "../quote.ts";
 import { err, ok, type Result } from "../../result.ts";
-import { cloneJson, getMember, isEqualJson, isJsonObject, isTooDeep, type JsonObject, typeOf } from "../json_value.ts";
+import {
+  cloneJson,
+  findInfinite,
+  getMember,
+  isEqualJson,
+  isJsonObject,
+  isTooDeep,
+  type JsonObject,
+  typeOf,
+} from "../json_value.ts";
 import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
+import { addObjects, type PatchedDocument } from "./patched_document.ts";
 
 /** Operations in one patch (`apiserver/pkg/endpoints/handlers/patch.go`). */
 export const MAX_JSON_PATCH_OPERATIONS = 10_000;
@@ -15,14 +25,19 @@ export const MAX_JSON_PATCH_OPERATIONS = 10_000;
 const MAX_COPY_BYTES = 3 * 1024 * 1024;
 
 const OPERATION_FIELDS: readonly string[] = ["op", "path", "from", "value"];
-const TEXT_FIELDS = ["op", "path", "from"] as const;
+const TEXT_FIELDS: readonly string[] = ["op", "path", "from"];
 
 /**
  * Applies a patch to a document and answers the new document; the inputs stay as they are.
  *
  * @param isValidated whether the operations are decoded into their types first (`fieldValidation` other than `Ignore`)
  */
-export function applyJsonPatch(document: unknown, patch: unknown, isValidated = true): Result<unknown, PatchError> {
+export function applyJsonPatch(
+  document: unknown,
+  patch: unknown,
+  isValidated = true,
+): Result<PatchedDocument, PatchError> {
+  if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
   const fault = isValidated ? findShapeFault(patch) : findRawShapeFault(patch);
   if (fault !== undefined) return err(badPatch(fault));
   const operations = patch as readonly (JsonObject | null)[];
@@ -31,13 +46,12 @@ export function applyJsonPatch(document: unknown, patch: unknown, isValidated = 
       `got ${operations.length}`;
     return err({ kind: "tooLarge", message });
   }
-  if (isTooDeep(patch)) return err(badPatch("error decoding patch: exceeded max depth"));
-  const work: Work = { root: cloneJson(document), copiedBytes: 0 };
+  const work: Work = { root: cloneJson(document), copiedBytes: 0, sorted: new Set() };
   for (const operation of operations) {
     const failed = applyOperation(work, operation ?? {});
     if (failed !== undefined) return err(unfitPatch(failed));
   }
-  return isTooDeep(work.root) ? err(unfitPatch("exceeded max depth")) : ok(work.root);
+  return isTooDeep(work.root) ? err(unfitPatch("exceeded max depth")) : ok({ value: work.root, sorted: work.sorted });
 }
 
 /** Members that no operation has, as strict decoding reports them: `json patch unknown field "[0].foo"`. */
@@ -53,6 +67,8 @@ export function findUnknownOperationFields(patch: unknown): readonly string[] {
 interface Work {
   root: unknown;
   copiedBytes: number;
+  /** The objects that an operation went through or compared. */
+  readonly sorted: Set<object>;
 }
 
 /** Where a pointer leads: a container and a key in it. */
@@ -67,10 +83,14 @@ function findShapeFault(patch: unknown): string | undefined {
   for (const operation of patch) {
     if (operation === null) continue;
     if (!isJsonObject(operation)) return `${wrong} ${goName(operation)} into Go value of type handlers.jsonPatchOp`;
-    for (const field of TEXT_FIELDS) {
-      const value = getMember(operation, field) ?? "";
-      if (typeof value === "string") continue;
-      return `${wrong} ${goName(value)} into Go struct field jsonPatchOp.${field} of type string`;
+    for (const [field, value] of Object.entries(operation)) {
+      const place = `into Go struct field jsonPatchOp.${field}`;
+      if (field === "value") {
+        const infinite = findInfinite(value);
+        if (infinite !== undefined) return `${wrong} number ${infinite} ${place} of type float64`;
+      } else if (TEXT_FIELDS.includes(field) && typeof (value ?? "") !== "string") {
+        return `${wrong} ${goName(value)} ${place} of type string`;
+      }
     }
   }
   return undefined;
@@ -113,7 +133,8 @@ function applyOperation(work: Work, operation: JsonObject): string | undefined {
 function replace(work: Work, operation: JsonObject): string | undefined {
   if (getMember(operation, "path") === "") {
     const value = valueOf(operation);
-    if (typeof value !== "object" || value === null) return "replace operation value must be object or array";
+    if (isJsonObject(value)) work.sorted.add(value);
+    else if (!Array.isArray(value)) return "replace operation value must be object or array";
     work.root = value;
     return undefined;
   }
@@ -154,10 +175,14 @@ function copy(work: Work, operation: JsonObject): string | undefined {
 function test(work: Work, operation: JsonObject): string | undefined {
   const path = getMember(operation, "path");
   const failed = `testing value ${String(path)} failed`;
-  if (path === "") return isEqualJson(work.root, valueOf(operation)) ? undefined : failed;
+  if (path === "") {
+    addObjects(work.root, work.sorted);
+    return isEqualJson(work.root, valueOf(operation)) ? undefined : failed;
+  }
   return withPlace(work, operation, "test", "path", (place) => {
     const value = read(place);
     if (!value.ok) return value.error;
+    addObjects(value.value, work.sorted);
     return isEqualJson(value.value, valueOf(operation)) ? undefined : failed;
   });
 }
@@ -175,28 +200,30 @@ function withPlace(
 ): string | undefined {
   const pointer = getMember(operation, field);
   if (typeof pointer !== "string") return `${name} operation failed to decode ${field}`;
-  const place = findPlace(work.root, pointer);
+  const place = findPlace(work, pointer);
   return place === undefined ? `${name} operation does not apply: doc is missing path: ${pointer}` : act(place);
 }
 
 /** Walks a JSON pointer up to its last step, undefined when a step on the way is missing. */
-function findPlace(root: unknown, pointer: string): Place | undefined {
+function findPlace({ root, sorted }: Work, pointer: string): Place | undefined {
   const steps = pointer.split("/").slice(1).map(decodeStep);
   const key = steps.pop();
   if (key === undefined) return undefined;
   let current = root;
   for (const step of steps) {
-    const place = placeIn(current, step);
+    const place = placeIn(current, step, sorted);
     const next = place === undefined ? undefined : read(place);
     if (next === undefined || !next.ok) return undefined;
     current = next.value;
   }
-  return placeIn(current, key);
+  return placeIn(current, key, sorted);
 }
 
-function placeIn(container: unknown, key: string): Place | undefined {
+function placeIn(container: unknown, key: string, sorted: Set<object>): Place | undefined {
   if (Array.isArray(container)) return { kind: "item", list: container, key };
-  return isJsonObject(container) ? { kind: "member", object: container, key } : undefined;
+  if (!isJsonObject(container)) return undefined;
+  sorted.add(container);
+  return { kind: "member", object: container, key };
 }
 
 /** `~1` is a slash, `~0` a tilde (RFC 6901 section 4). */
