@@ -4,14 +4,21 @@
  * clients are answered.
  */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { MAX_HEAD_BYTES } from "../../server/http/limits.ts";
+import { isStream } from "../../server/http/answer.ts";
+import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/http/limits.ts";
 import { assertLinear } from "../support/growth.ts";
 import { ADMIN, createTestApp, type TestApp } from "../support/test_app.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
+const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** What is repeated in a target, beside a path and the name of a parameter. */
+const TARGET = MAX_TARGET_LENGTH - 256;
+/** More DER than that is refused unread. */
+const MAX_DER_BYTES = 262_144;
 const DOCUMENT = "/openapi/v3/api/v1";
 
 /** What is repeated: each character that means something to one of the readers, and words made of them. */
@@ -44,7 +51,7 @@ async function send({ method = "GET", path, headers = {}, body, user }: Sent): P
   const bytes = new TextEncoder().encode(body);
   const values = new Map(Object.entries(headers));
   if (body !== undefined) values.set("content-length", `${bytes.length}`);
-  const { status } = await app.api.app(
+  const { status, body: answered } = await app.api.app(
     {
       method,
       url: "https://localhost/",
@@ -61,12 +68,17 @@ async function send({ method = "GET", path, headers = {}, body, user }: Sent): P
       ...(user === undefined ? {} : { user }),
     },
   );
+  if (isStream(answered)) answered.cancel();
   return status;
 }
 
 /** Asserts that sending an input takes linear time, whatever piece it repeats. */
-async function assertLinearForPieces(limit: number, sent: (text: string) => Sent): Promise<void> {
-  for (const piece of PIECES) {
+async function assertLinearForPieces(
+  limit: number,
+  sent: (text: string) => Sent,
+  pieces: readonly string[] = PIECES,
+): Promise<void> {
+  for (const piece of pieces) {
     const input = (size: number) => sent(`${piece.repeat(size / piece.length)}${END}`);
     await assertLinear({ input, read: send, limit }).catch((error: unknown) => {
       throw new Error(`repeating ${JSON.stringify(piece)}`, { cause: error });
@@ -93,6 +105,7 @@ const HEADERS: readonly (readonly [name: string, start: string, sent: Sent])[] =
   ["audit-id", "", { path: "/version" }],
   ["authorization", "", { path: "/version" }],
   ["authorization", "Bearer ", { path: "/version" }],
+  ["authorization", "Bearer abcdef.", { path: "/version" }],
   ["content-type", "", { method: "POST", path: MAPS, body: "{}", user: ADMIN }],
   ["content-type", "application/json;", { method: "POST", path: MAPS, body: "{}", user: ADMIN }],
   ["content-type", "", { method: "PATCH", path: `${MAPS}/a`, body: "{}", user: ADMIN }],
@@ -119,4 +132,110 @@ for (const [name, start, sent] of HEADERS) {
       headers: { ...sent.headers, [name]: `${start}${text}` },
     }));
   });
+}
+
+/** Every query parameter that is parsed, on the requests that have it. Pieces go in as they are, and escaped. */
+const PARAMETERS: readonly (readonly [name: string, sent: Sent])[] = [
+  ...[
+    "labelSelector",
+    "fieldSelector",
+    "continue",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "limit",
+    "timeoutSeconds",
+  ]
+    .map((name) => [name, { path: MAPS, user: ADMIN }] as const),
+  ...["watch", "allowWatchBookmarks", "sendInitialEvents", "includeObject", "pretty", "timeout", "unknown"]
+    .map((name) => [name, { path: MAPS, user: ADMIN }] as const),
+  ...["dryRun", "fieldManager", "fieldValidation", "force"]
+    .map((name) => [name, { method: "POST", path: MAPS, body: "{}", user: ADMIN }] as const),
+  ...["gracePeriodSeconds", "orphanDependents", "propagationPolicy", "uid"]
+    .map((name) => [name, { method: "DELETE", path: `${MAPS}/none`, user: ADMIN }] as const),
+  ["exclude", { path: "/readyz" }],
+  ["verbose", { path: "/livez" }],
+  ["hash", { path: DOCUMENT, user: ADMIN }],
+];
+
+for (const [name, sent] of PARAMETERS) {
+  test(`the parameter ${name} of ${sent.method ?? "GET"} ${sent.path} takes linear time`, async () => {
+    await assertLinearForPieces(TARGET, (text) => ({
+      ...sent,
+      path: `${sent.path}?${name}=${encodeURIComponent(text).slice(0, TARGET)}`,
+    }));
+  });
+}
+
+for (
+  const [what, path] of [
+    ["a query", (text) => `/version?${text}`],
+    ["a path", (text) => `/${text}`],
+    ["a path of the API", (text) => `/api/v1/namespaces/${text}`],
+    ["a name", (text) => `${MAPS}/${text}`],
+    ["an absolute target", (text) => `https://a/${text}`],
+  ] as readonly (readonly [string, (text: string) => string])[]
+) {
+  test(`${what} takes linear time`, async () => {
+    await assertLinearForPieces(TARGET, (text) => ({ path: path(text.replaceAll(" ", "&")), user: ADMIN }));
+  });
+}
+
+/** Texts in bodies that readers of their own take apart, with what means something to these. */
+for (
+  const [what, limit, pieces, sent] of [
+    ["a token that is reviewed", MAX_BODY_BYTES, ["a", "."], review],
+    ["PEM", MAX_BODY_BYTES, ["-", "\n", " ", "-----BEGIN CERTIFICATE REQUEST-----\n"], request],
+    ["a block of PEM", MAX_BODY_BYTES, ["A", "=", "\n", "-----END ", "a: b\n"], (text) => request(block(text))],
+    ["blocks of PEM", MAX_BODY_BYTES, [block("AAAA"), block("")], (text) => request(text + block("AAAA"))],
+    [
+      "DER",
+      MAX_DER_BYTES,
+      ["0", "\x30\x80", "\x30\x82\xff\xff", "\x02\x01\x00"],
+      (text) => request(derBlock(latin1(text))),
+    ],
+    [
+      "elements of DER",
+      MAX_DER_BYTES,
+      ["\x02\x01\x00", "\x30\x00"],
+      (text) => request(derBlock(sequence(latin1(text)))),
+    ],
+  ] as readonly (readonly [string, number, readonly string[], (text: string) => Sent])[]
+) {
+  test(`${what} takes linear time`, async () => {
+    // Base64 of the text, and what stands around it.
+    await assertLinearForPieces(limit * 0.7, sent, pieces);
+  });
+}
+
+function review(token: string): Sent {
+  const body = JSON.stringify({ spec: { token } });
+  return { method: "POST", path: "/apis/authentication.k8s.io/v1/tokenreviews", body, user: ADMIN };
+}
+
+function request(pem: string): Sent {
+  const spec = { request: Buffer.from(pem).toString("base64"), signerName: "a.b/c", usages: ["client auth"] };
+  return {
+    method: "POST",
+    path: `${CSRS}?dryRun=All`,
+    body: JSON.stringify({ metadata: { name: "a" }, spec }),
+    user: ADMIN,
+  };
+}
+
+function block(text: string): string {
+  return `-----BEGIN CERTIFICATE REQUEST-----\n${text}\n-----END CERTIFICATE REQUEST-----\n`;
+}
+
+function derBlock(der: Buffer): string {
+  return block(der.toString("base64"));
+}
+
+function sequence(content: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(content.length);
+  return Buffer.concat([Buffer.from([0x30, 0x84]), length, content]);
+}
+
+function latin1(text: string): Buffer {
+  return Buffer.from(text, "latin1");
 }
