@@ -60,7 +60,7 @@ function noTests(why: string): Outcome {
 }
 
 /** The failures for a person: each with its name and the beginning of what was said of it. */
-export function tellFailures(failures: readonly Failure[], lines: number): string {
+export function formatFailures(failures: readonly Failure[], lines: number): string {
   return failures.map(({ name, text }) => {
     const said = text.split("\n");
     const shown = said.slice(0, lines).map((line) => `    ${line}\n`).join("");

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../tests/support/temp.ts";
-import { readOutcome, sumOf, tellFailures } from "./_junit.ts";
+import { formatFailures, readOutcome, sumOf } from "./_junit.ts";
 
 for (
   const { name, report, want } of [
@@ -78,7 +78,7 @@ test("sumOf() has the failures of all", () => {
   assert.deepEqual(sumOf([failed, { passed: 2, failed: 0, failures: [] }]), { ...failed, passed: 3 });
 });
 
-test("tellFailures() has each name and the beginning of what was said", () => {
+test("formatFailures() has each name and the beginning of what was said", () => {
   const failures = [{ name: "a", text: "one\ntwo\nthree" }, { name: "b", text: "one" }];
-  assert.equal(tellFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
+  assert.equal(formatFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
 });

@@ -2,20 +2,18 @@
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
- * task programs` every program of others that the latter tries a few of, `deno task packages` what is handed out: built,
- * installed, used. With `--binary` tlsboot is the released file, built first:
+ * task packages` what is handed out: built, installed, used. With `--binary` tlsboot is the released file, built first:
  * the end-to-end and security tests and those of the file itself, or the suite against a real Kubernetes.
- * Usage: test.ts unit|interop|programs|packages [--binary] [--report FILE] [filter…]
+ * Usage: test.ts unit|interop|packages [--binary] [--timings] [--report FILE] [filter…]
  */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { glob } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { NODE_FLAGS } from "../tests/support/child.ts";
-import { type Outcome, readOutcome, sumOf, tellFailures } from "./_junit.ts";
-import { run, runAside } from "./_run.ts";
+import { formatFailures, type Outcome, readOutcome, sumOf } from "./_junit.ts";
+import { runAside } from "./_run.ts";
 import { runBuild } from "./build/run.ts";
 import { ensureNode } from "./node_runtime.ts";
 
@@ -40,15 +38,23 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   unit: UNIT,
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
-  programs: ["tests/interop/programs_test.ts"],
 };
-/** Of the unit suite with the released file. */
+/** The files of the unit suite that run with the released file too. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
 
-/** What is shown again of each failure at the end. */
+/** How many lines of each failure are printed again at the end. */
 const LINES_EACH = 20;
 
-/** Files that wait for minutes: each runs in a process of its own while the rest of its suite runs. */
+/**
+ * How many test processes run side by side. Most tests wait most of the time, for a program to start or for a deadline,
+ * so twice as many processes as cores keep the cores busy.
+ */
+const LANES = Math.max(4, 2 * availableParallelism());
+
+/** How many files of unit tests share a process. A process for each file would take twice as long. */
+const FILES_IN_A_BATCH = 24;
+
+/** Tests that take a minute or longer. They start first, so that nothing waits for them at the end. */
 const LONG = [
   "tests/interop/clock_test.ts",
   "tests/interop/disk_fault_backup_test.ts",
@@ -60,34 +66,59 @@ const LONG = [
   "tests/interop/whole_kubelet_test.ts",
 ];
 
+/** Runs test files in one process and writes a JUnit report. */
+interface Runtime {
+  readonly name: "Deno" | "Node";
+  readonly command: string;
+  readonly args: (files: readonly string[], report: string) => readonly string[];
+}
+
+/** Test files that one process runs. */
+interface Batch {
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+}
+
+/** What became of a batch. */
+interface BatchResult extends Batch {
+  readonly outcome: Outcome;
+  readonly seconds: number;
+}
+
 async function main(): Promise<number> {
   const { values, positionals: [suite = "unit", ...filters] } = parseArgs({
-    options: { binary: { type: "boolean", default: false }, report: { type: "string" } },
+    options: {
+      binary: { type: "boolean", default: false },
+      report: { type: "string" },
+      timings: { type: "boolean", default: false },
+    },
     allowPositionals: true,
   });
-  const isInterop = suite === "interop" || suite === "programs";
+  const isInterop = suite === "interop";
   const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
   if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
-  const files = (await filesOf(patterns)).filter((file) =>
+  const files = (await findFiles(patterns)).filter((file) =>
     filters.length === 0 || filters.some((filter) => file.includes(filter))
   );
   if (files.length === 0) throw new Error(`no file of the suite ${suite} has ${filters.join(", ")} in its path`);
   const reports = await mkdtemp(join(tmpdir(), "tlsboot-test-"));
   try {
-    const outcomes: Outcome[] = [];
     // The released file runs on Node, and so do the servers that stock programs are set before.
     if (isInterop) process.env["TLSBOOT_TEST_NODE"] = await ensureNode();
     // The tests of the file look at all targets.
     if (values.binary) {
       process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
     }
-    outcomes.push(announce("Deno", await runInLanes(files, onDeno(reports))));
-    if (suite === "unit" && !values.binary) {
-      outcomes.push(announce("Node", await runInLanes(files, onNode(await ensureNode(), reports))));
+    const runtimes = [deno(), ...(suite === "unit" && !values.binary ? [node(await ensureNode())] : [])];
+    const results = await runBatches(planBatches(files, runtimes), reports);
+    if (values.timings) process.stdout.write(formatTimings(results));
+    for (const { name } of runtimes) {
+      const { passed, failed } = sumOf(results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome));
+      process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
     }
-    const { passed, failed, failures } = sumOf(outcomes);
+    const { passed, failed, failures } = sumOf(results.map(({ outcome }) => outcome));
     if (values.report !== undefined) await writeFile(values.report, JSON.stringify({ passed, failed }));
-    process.stdout.write(tellFailures(failures, LINES_EACH));
+    process.stdout.write(formatFailures(failures, LINES_EACH));
     process.stdout.write(`${suite}${values.binary ? "-binary" : ""}: ${passed} passed, ${failed} failed\n`);
     return failed === 0 ? 0 : 1;
   } finally {
@@ -95,73 +126,83 @@ async function main(): Promise<number> {
   }
 }
 
-/** A process that runs files of tests and writes a report. */
-interface Runner {
-  readonly command: string;
-  readonly args: (files: readonly string[], lane: number) => readonly string[];
-  readonly report: (lane: number) => string;
-}
-
-function onDeno(reports: string): Runner {
-  const report = (lane: number) => join(reports, `deno-${lane}.xml`);
+function deno(): Runtime {
   return {
+    name: "Deno",
     command: process.execPath,
-    args: (files, lane) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report(lane)}`, ...files],
-    report,
+    args: (files, report) => ["test", "-A", "--no-check", "--quiet", `--junit-path=${report}`, ...files],
   };
 }
 
-/** All files of a lane in one process, as on Deno: a process for each file takes twice as long. */
-function onNode(command: string, reports: string): Runner {
-  const report = (lane: number) => join(reports, `node-${lane}.xml`);
+function node(command: string): Runtime {
   return {
+    name: "Node",
     command,
-    args: (files, lane) => [
+    args: (files, report) => [
       "--test",
       "--test-isolation=none",
       ...NODE_FLAGS,
       "--test-reporter=dot",
       "--test-reporter-destination=stdout",
       "--test-reporter=junit",
-      `--test-reporter-destination=${report(lane)}`,
+      `--test-reporter-destination=${report}`,
       ...files,
     ],
-    report,
   };
 }
 
 /**
- * Most tests wait most of the time, so that files run in two lanes side by side, a process each, and the long ones in
- * one of their own. The terminal belongs to the first lane; the others are shown when they have ended.
+ * Splits files into batches, the ones that take longest first. A test below `tests/` starts programs and waits for them,
+ * so each file is a batch of its own; unit tests share a process.
  */
-async function runInLanes(files: readonly string[], { command, args, report }: Runner): Promise<Outcome> {
-  const [first = [], ...others] = lanesOf(files);
-  const aside = others.map((lane, index) => runAside(command, args(lane, index + 1)));
-  const codes = [await run(command, args(first, 0))];
-  for (const { code, output } of await Promise.all(aside)) {
-    process.stdout.write(output);
-    codes.push(code);
-  }
-  return sumOf(await Promise.all(codes.map((code, lane) => readOutcome(report(lane), code))));
+function planBatches(files: readonly string[], runtimes: readonly Runtime[]): readonly Batch[] {
+  const long = files.filter((file) => LONG.includes(file));
+  const programs = files.filter((file) => file.startsWith("tests/") && !LONG.includes(file));
+  const units = files.filter((file) => !file.startsWith("tests/"));
+  const groups = [...long, ...programs].map((file) => [file]);
+  for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) groups.push(units.slice(at, at + FILES_IN_A_BATCH));
+  return groups.flatMap((group) => runtimes.map((runtime) => ({ runtime, files: group })));
 }
 
-function lanesOf(files: readonly string[]): readonly (readonly string[])[] {
-  const short = files.filter((file) => !LONG.includes(file));
-  return [
-    ...[0, 1].map((lane) => short.filter((_, index) => index % 2 === lane)),
-    ...files.filter((file) => LONG.includes(file)).map((file) => [file]),
-  ].filter((lane) => lane.length > 0);
+/** Runs all batches, `LANES` at a time, and prints a line for each that ends, or all its output if it failed. */
+async function runBatches(batches: readonly Batch[], reports: string): Promise<readonly BatchResult[]> {
+  const results: BatchResult[] = [];
+  const waiting = batches.entries();
+  const lane = async () => {
+    for (const [index, batch] of waiting) {
+      const report = join(reports, `${index}.xml`);
+      const start = performance.now();
+      const { code, output } = await runAside(batch.runtime.command, batch.runtime.args(batch.files, report));
+      const result = {
+        ...batch,
+        outcome: await readOutcome(report, code),
+        seconds: (performance.now() - start) / 1000,
+      };
+      results.push(result);
+      if (result.outcome.failed > 0) process.stdout.write(output);
+      process.stdout.write(`${results.length}/${batches.length} ${formatResult(result)}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return results;
 }
 
-async function filesOf(patterns: readonly string[]): Promise<readonly string[]> {
+function formatResult({ runtime, files, outcome: { passed, failed }, seconds }: BatchResult): string {
+  const [first = ""] = files;
+  const name = files.length === 1 ? first : `${first} and ${files.length - 1} more`;
+  return `${runtime.name} ${name}: ${passed} passed, ${failed} failed, ${seconds.toFixed(1)} s`;
+}
+
+/** The batches that took longest, a line each. */
+function formatTimings(results: readonly BatchResult[]): string {
+  const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, 20);
+  return `The slowest:\n${slowest.map((result) => `  ${formatResult(result)}\n`).join("")}`;
+}
+
+async function findFiles(patterns: readonly string[]): Promise<readonly string[]> {
   const files: string[] = [];
   for (const pattern of patterns) for await (const file of glob(pattern)) files.push(file);
   return files.sort();
-}
-
-function announce(runtime: string, outcome: Outcome): Outcome {
-  process.stdout.write(`\n${runtime}: ${outcome.passed} passed, ${outcome.failed} failed\n`);
-  return outcome;
 }
 
 main().then((code) => process.exit(code), (error: unknown) => {
