@@ -42,6 +42,9 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 /** The files of the unit suite that run with the released file too. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
 
+/** Files whose tests start programs or build them, and take most of the time: on Node they run with `--all` only. */
+const PROGRAMS = /^(?:tests\/(?:e2e|overload|security)|scripts)\//;
+
 /** How many lines of each failure are printed again at the end. */
 const LINES_EACH = 20;
 
@@ -75,6 +78,8 @@ interface Runtime {
 
 /** Test files that one process runs. */
 interface Batch {
+  /** Batches of a lower rank start first. */
+  readonly rank: number;
   readonly runtime: Runtime;
   readonly files: readonly string[];
 }
@@ -88,6 +93,7 @@ interface BatchResult extends Batch {
 async function main(): Promise<number> {
   const { values, positionals: [suite = "unit", ...filters] } = parseArgs({
     options: {
+      all: { type: "boolean", default: false },
       binary: { type: "boolean", default: false },
       report: { type: "string" },
       timings: { type: "boolean", default: false },
@@ -109,10 +115,14 @@ async function main(): Promise<number> {
     if (values.binary) {
       process.env["TLSBOOT_TEST_BINARY"] = await runBuild(isInterop ? "host" : "all", join(process.cwd(), "dist"));
     }
-    const runtimes = [deno(), ...(suite === "unit" && !values.binary ? [node(await ensureNode())] : [])];
-    const results = await runBatches(planBatches(files, runtimes), reports);
+    const batches = planBatches(deno(), files);
+    if (suite === "unit" && !values.binary) {
+      const onNode = files.filter((file) => values.all || !PROGRAMS.test(file));
+      batches.push(...planBatches(node(await ensureNode()), onNode));
+    }
+    const results = await runBatches(batches.sort((a, b) => a.rank - b.rank), reports);
     if (values.timings) process.stdout.write(formatTimings(results));
-    for (const { name } of runtimes) {
+    for (const name of new Set(batches.map(({ runtime }) => runtime.name))) {
       const { passed, failed } = sumOf(results.filter(({ runtime }) => runtime.name === name).map((r) => r.outcome));
       process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
     }
@@ -152,16 +162,21 @@ function node(command: string): Runtime {
 }
 
 /**
- * Splits files into batches, the ones that take longest first. A test below `tests/` starts programs and waits for them,
- * so each file is a batch of its own; unit tests share a process.
+ * Splits files into batches, ranked so that the ones that take longest start first. A test below `tests/` may start
+ * programs and wait for them, so each such file is a batch of its own; unit tests share a process.
  */
-function planBatches(files: readonly string[], runtimes: readonly Runtime[]): readonly Batch[] {
-  const long = files.filter((file) => LONG.includes(file));
-  const programs = files.filter((file) => file.startsWith("tests/") && !LONG.includes(file));
-  const units = files.filter((file) => !file.startsWith("tests/"));
-  const groups = [...long, ...programs].map((file) => [file]);
-  for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) groups.push(units.slice(at, at + FILES_IN_A_BATCH));
-  return groups.flatMap((group) => runtimes.map((runtime) => ({ runtime, files: group })));
+function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
+  const batches: Batch[] = [];
+  const units: string[] = [];
+  for (const file of files) {
+    if (LONG.includes(file)) batches.push({ rank: 0, runtime, files: [file] });
+    else if (file.startsWith("tests/")) batches.push({ rank: 1, runtime, files: [file] });
+    else units.push(file);
+  }
+  for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) {
+    batches.push({ rank: 2, runtime, files: units.slice(at, at + FILES_IN_A_BATCH) });
+  }
+  return batches;
 }
 
 /** Runs all batches, `LANES` at a time, and prints a line for each that ends, or all its output if it failed. */
