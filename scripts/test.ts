@@ -38,6 +38,7 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
   unit: UNIT,
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
+  programs: ["tests/interop/programs_test.ts"],
 };
 /** The files of the unit suite that run with the released file too. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
@@ -100,7 +101,7 @@ async function main(): Promise<number> {
     },
     allowPositionals: true,
   });
-  const isInterop = suite === "interop";
+  const isInterop = suite === "interop" || suite === "programs";
   const patterns = values.binary && suite === "unit" ? BINARY : SUITES[suite];
   if (patterns === undefined) throw new Error(`no suite is called ${suite}; there are ${Object.keys(SUITES)}`);
   const files = (await findFiles(patterns)).filter((file) =>
