@@ -85,7 +85,7 @@ test("a full etcd takes nothing, the server says so and still reads, and is read
   for (; stderr === "" && taken < 100; taken++) {
     stderr = (await kubectl.given({ stdin: manifest(taken) }).try("create", "-f", "-")).stderr;
   }
-  assert.match(stderr, /Error from server: etcdserver: mvcc: database space exceeded/);
+  assert.match(stderr, /^Error from server: error when creating "STDIN": etcdserver: mvcc: database space exceeded\n$/);
   const names = await kubectl.run("get", "cm", "--output=name");
   assert.equal(names.split("\n").filter((line) => line.includes("/big-")).length, taken - 1);
   assert.match(await readyz(kubectl), /\[-\]etcd failed/);

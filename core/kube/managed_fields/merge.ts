@@ -53,7 +53,7 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
   const theirs = itemsOf(config, list);
   const [byOurs, byTheirs] = [indexOf(ours), indexOf(theirs)];
   const shared = theirs.filter(({ element }) => byOurs.has(element)).map(({ element }) => element);
-  let nextShared = shared.shift();
+  let sharedAt = 0;
   const merged = new Set<string>();
   const out: unknown[] = [];
   const take = ({ element, value }: Item): void => {
@@ -72,9 +72,10 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
         take(their);
         left++;
         right++;
-        nextShared = shared.shift();
+        sharedAt++;
         continue;
       }
+      const nextShared = shared[sharedAt];
       if (byTheirs.has(our.element) && nextShared !== undefined && nextShared !== our.element) {
         left++;
         continue;
@@ -91,7 +92,7 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
     if (their !== undefined) {
       take(their);
       right++;
-      if (nextShared === their.element) nextShared = shared.shift();
+      if (shared[sharedAt] === their.element) sharedAt++;
     }
   }
   return out.length === 0 ? undefined : out;

@@ -3,7 +3,7 @@
  * `prune`).
  */
 import type { Atom } from "./atom.ts";
-import { differenceOf, type FieldSet, intersectionOf, NO_FIELDS, unionOf } from "./field_set.ts";
+import { differenceOf, type FieldSet, intersectionOf, unionOf, unionOfAll } from "./field_set.ts";
 import { leavesOf } from "./leaves.ts";
 import type { Managers } from "./managers.ts";
 import { removeFields, withNamedFields } from "./remove.ts";
@@ -24,8 +24,8 @@ export function pruneFields(
   const before = withNamedFields(leavesOf(merged, atom), atom);
   const lastNamed = withNamedFields(last, atom);
   const bare = removeFields(merged, atom, lastNamed);
-  let owned = NO_FIELDS;
-  for (const entry of managers.values()) if (entry.apiVersion === apiVersion) owned = unionOf(owned, entry.set);
+  const owners = [...managers.values()].filter((entry) => entry.apiVersion === apiVersion);
+  const owned = unionOfAll(owners.map(({ set }) => set));
   // What somebody owns comes back, …
   const kept = unionOf(withNamedFields(leavesOf(bare, atom), atom), withNamedFields(owned, atom));
   const restored = removeFields(merged, atom, differenceOf(before, kept));

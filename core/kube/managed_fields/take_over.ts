@@ -30,6 +30,7 @@ export function takeOver(
   const comparison = compare(before, after, endpoint.atom, endpoint.ignored);
   if (comparison === undefined) return undefined;
   const version = versionOf(endpoint);
+  const changed = changedBy(comparison);
   const overlaps = new Map<string, FieldSet>();
   const left: Managers = new Map();
   for (const [key, entry] of managers) {
@@ -38,7 +39,7 @@ export function takeOver(
       // Objects of other versions cannot be compared; for events that is so although both versions are served: core
       // and the named groups know only their own types (apiserver `server/genericapiserver.go`, `getOpenAPIModels`).
       if (entry.apiVersion !== version) continue;
-      const overlap = intersectionOf(set, changedBy(comparison));
+      const overlap = intersectionOf(set, changed);
       if (overlap.size > 0) overlaps.set(key, overlap);
       set = differenceOf(differenceOf(set, overlap), comparison.removed);
     }
