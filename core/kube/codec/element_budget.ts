@@ -1,12 +1,12 @@
 /**
  * How many values one document may hold. A body of 3 MiB has room for a million and a half of them, each of which costs
- * a hundred bytes and more once it is read. An object that fits into a store (1.5 MiB) has room for 65,000 keys and the
- * same keys in its managed fields.
+ * a hundred bytes and more once it is read, and microseconds at every step of a write. An object that fits into a store
+ * (1.5 MiB) has room for 50,000 keys and the same keys in its managed fields.
  */
 import { requestEntityTooLarge } from "../status.ts";
 
 /** Elements of lists and members of objects and maps, at all depths together. */
-export const MAX_ELEMENTS = 150_000;
+export const MAX_ELEMENTS = 100_000;
 /** A field that comes again is merged with what it held: this bounds the values that are gone through once more. */
 const MAX_REVISITED = 1_000_000;
 
