@@ -1,0 +1,388 @@
+/**
+ * Every field of a body that a client controls takes time that grows with its length and no faster: of every kind, in
+ * every encoding, by every type of patch. The inputs follow from the descriptions of the kinds, so that a new field is
+ * measured too. They are long enough to tell what is not linear, and far below the limits of docs/threat_model.md.
+ */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { after, before, test } from "node:test";
+import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
+import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
+import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
+import { apiVersionOf, collectionPath, type FieldType, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import { decodeBody } from "../../server/http/body.ts";
+import type { MediaType } from "../../server/http/negotiation.ts";
+import { Warnings } from "../../server/http/warnings.ts";
+import { buildRequest } from "../support/csr_builder.ts";
+import { assertLinear } from "../support/growth.ts";
+import { createSamples, type Place } from "../support/privilege/samples.ts";
+import { createTestApp, type TestApp } from "../support/test_app.ts";
+
+/** Elements of a list or a map, at most. */
+const MOST_ELEMENTS = 1_024;
+/** Characters of a text, for each of so many elements. */
+const CHARS_PER_ELEMENT = 16;
+/** What texts repeat: what one of their readers may take in several ways. A last character makes it try them all. */
+const PIECES = ["1.", "a-", "/:"];
+const END = "!";
+/** Messages within messages that are filled. */
+const MAX_DEPTH = 6;
+
+/** A value of a field, of a size in elements. */
+interface Shape {
+  readonly label: string;
+  readonly value: (size: number) => unknown;
+}
+
+/** A short value, different for each index. */
+function shortValue(type: FieldType, index: number, depth = 0): unknown {
+  switch (type.kind) {
+    case "string":
+      return `k${index}`;
+    case "bytes":
+      return "AAAA";
+    case "int32":
+    case "int64":
+      return index % 100;
+    case "bool":
+      return true;
+    case "time":
+      return "2026-01-01T00:00:00Z";
+    case "microTime":
+      return "2026-01-01T00:00:00.000000Z";
+    case "quantity":
+      return String(index % 100);
+    case "json":
+      return {};
+    case "list":
+      return [shortValue(type.of, index, depth)];
+    case "map":
+      return { [`k${index}`]: shortValue(type.of, index, depth) };
+    case "message":
+      return shortMessage(type.message(), index, depth);
+  }
+}
+
+function shortMessage(schema: MessageSchema, index: number, depth: number): JsonObject {
+  const message: JsonObject = {};
+  for (const [name, { type, presence }] of Object.entries(schema.fields)) {
+    if (depth < 2 || presence === "always") message[name] = shortValue(type, index, depth + 1);
+  }
+  return message;
+}
+
+function repeat<T>(size: number, make: (index: number) => T): T[] {
+  return Array.from({ length: size }, (_, index) => make(index));
+}
+
+/** The shapes of a field: long, of elements that differ and of elements that do not, at every place below. */
+function* shapesOf(type: FieldType, path: string, depth = 0): Generator<Shape> {
+  switch (type.kind) {
+    case "string":
+      for (const piece of PIECES) yield textShape(`${path} of ${JSON.stringify(piece)}`, piece, END);
+      return;
+    case "quantity":
+      for (const piece of ["1", "0", "."]) yield textShape(`${path} of ${piece}`, piece, END);
+      return;
+    case "time":
+    case "microTime":
+      yield { label: path, value: (size) => `2026-01-01T00:00:00.${"1".repeat(size * CHARS_PER_ELEMENT)}Z` };
+      return;
+    case "bytes":
+      yield textShape(path, "AAAA", "");
+      yield textShape(`${path} with breaks`, "A\n", "");
+      return;
+    case "json":
+      for (const element of ["f:k", 'v:"k', 'k:{"type":"k']) {
+        const end = element.startsWith("f") ? "" : element.startsWith("v") ? '"' : '"}';
+        yield {
+          label: `${path} of ${element}`,
+          value: (size) => Object.fromEntries(repeat(size, (index) => [`${element}${size - index}${end}`, {}])),
+        };
+      }
+      return;
+    case "list":
+      yield { label: `${path}[] distinct`, value: (size) => repeat(size, (index) => shortValue(type.of, index)) };
+      yield { label: `${path}[] equal`, value: (size) => repeat(size, () => shortValue(type.of, 0)) };
+      for (const { label, value } of shapesOf(type.of, `${path}[0]`, depth + 1)) {
+        yield { label, value: (size) => [value(size)] };
+      }
+      return;
+    case "map":
+      for (const prefix of ["k", "-/"]) {
+        yield {
+          label: `${path}{} ${prefix}`,
+          value: (size) => Object.fromEntries(repeat(size, (index) => [prefix + index, shortValue(type.of, index)])),
+        };
+      }
+      for (const piece of PIECES) {
+        yield {
+          label: `${path}{} key of ${JSON.stringify(piece)}`,
+          value: (size) => ({ [longText(piece, size) + END]: shortValue(type.of, 0) }),
+        };
+      }
+      for (const { label, value } of shapesOf(type.of, `${path}{k}`, depth + 1)) {
+        yield { label, value: (size) => ({ k: value(size) }) };
+      }
+      return;
+    case "message":
+      if (depth >= MAX_DEPTH) return;
+      for (const [name, field] of Object.entries(type.message().fields)) {
+        for (const { label, value } of shapesOf(field.type, `${path}.${name}`, depth + 1)) {
+          yield { label, value: (size) => ({ [name]: value(size) }) };
+        }
+      }
+  }
+}
+
+function textShape(label: string, piece: string, end: string): Shape {
+  return { label, value: (size) => longText(piece, size) + end };
+}
+
+function longText(piece: string, size: number): string {
+  return piece.repeat(Math.ceil(size * CHARS_PER_ELEMENT / piece.length));
+}
+
+/** The shapes of a kind's own fields. */
+function* shapesOfKind({ schema, plural }: Kind): Generator<Shape> {
+  for (const [name, { type }] of Object.entries(schema.fields)) {
+    if (name === "metadata") continue;
+    for (const { label, value } of shapesOf(type, `${plural}.${name}`)) {
+      yield { label, value: (size) => ({ [name]: value(size) }) };
+    }
+  }
+}
+
+/** The shapes of metadata, which all kinds have. */
+function* shapesOfMetadata({ schema, plural }: Kind): Generator<Shape> {
+  const { type } = schema.fields["metadata"]!;
+  for (const { label, value } of shapesOf(type, `${plural}.metadata`)) {
+    yield { label, value: (size) => ({ metadata: value(size) }) };
+  }
+}
+
+/** A sample with some of its fields replaced. */
+function overlay(base: unknown, over: unknown): unknown {
+  if (!isJsonObject(base) || !isJsonObject(over)) return over;
+  const merged: JsonObject = { ...base };
+  for (const [key, value] of Object.entries(over)) merged[key] = overlay(base[key], value);
+  return merged;
+}
+
+async function assertAllLinear<Input>(
+  shapes: Iterable<Shape>,
+  input: (value: unknown) => Input,
+  read: (input: Input) => unknown,
+): Promise<void> {
+  for (const { label, value } of shapes) {
+    await assertLinear({ input: (size) => input(value(size)), read, limit: MOST_ELEMENTS }).catch((error: unknown) => {
+      throw new Error(label, { cause: error });
+    });
+  }
+}
+
+const NAME = "n1";
+/** Resources whose fields merge in every way that there is: as maps, as sets, by keys, as a whole. */
+const MERGED = ["configmaps", "nodes", "roles.rbac.authorization.k8s.io"];
+const MERGE = "application/merge-patch+json";
+const STRATEGIC = "application/strategic-merge-patch+json";
+const APPLY = "application/apply-patch+yaml";
+const JSON_PATCH = "application/json-patch+json";
+const APPLIED = "?dryRun=All&fieldManager=m&force=true";
+let app: TestApp;
+let samples: Readonly<Record<string, readonly Place[]>>;
+const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+/** The kinds that have samples: all that are served. */
+interface Served {
+  readonly kind: Kind;
+  readonly sample: JsonObject;
+  readonly path: string;
+}
+
+function allServed(): readonly Served[] {
+  return Object.keys(samples).map(servedOf);
+}
+
+function servedOf(resource: string): Served {
+  const sample = { ...samples[resource]?.[0]?.object(NAME), metadata: { name: NAME } } as unknown as JsonObject;
+  const kind = ALL_KINDS.find((one) => apiVersionOf(one) === sample["apiVersion"] && one.kind === sample["kind"]);
+  assert.ok(kind, resource);
+  return { kind, sample, path: collectionPath(kind, kind.namespaced ? "default" : "") };
+}
+
+before(async () => {
+  app = await createTestApp();
+  const request = await buildRequest({ subject: { commonName: "system:node:n1", organizations: ["system:nodes"] } });
+  samples = createSamples({ request: () => request, certificate: "" });
+});
+after(() => app[Symbol.asyncDispose]());
+
+const ENCODINGS: readonly {
+  readonly mediaType: MediaType;
+  readonly encode: (kind: Kind, object: JsonObject) => Uint8Array;
+}[] = [
+  { mediaType: "application/json", encode: (_kind, object) => Buffer.from(JSON.stringify(object)) },
+  { mediaType: "application/yaml", encode: (_kind, object) => Buffer.from(formatYaml(object)) },
+  {
+    mediaType: "application/vnd.kubernetes.protobuf",
+    encode: (kind, object) => encodeEnvelope(apiVersionOf(kind), kind.kind, encodeMessage(kind.schema, object)),
+  },
+];
+
+/** Shapes that an encoding has a word for: protobuf writes neither a bad time nor a bad quantity. */
+function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
+  for (const shape of shapes) {
+    try {
+      encode(shape.value(64));
+    } catch {
+      continue;
+    }
+    yield shape;
+  }
+}
+
+for (const { mediaType, encode } of ENCODINGS) {
+  test(`a body of ${mediaType} is decoded in linear time, whatever field is long`, async () => {
+    const decode = async ({ kind, sample }: Served, shapes: Iterable<Shape>) => {
+      const encodeOver = (value: unknown) => encode(kind, overlay(sample, value) as JsonObject);
+      const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
+      await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
+    };
+    await decode(servedOf("configmaps"), shapesOfMetadata(configMapKind));
+    // Of YAML the reader is the same for all kinds, and slow.
+    const served = mediaType === "application/yaml" ? MERGED.map(servedOf) : allServed();
+    for (const one of served) await decode(one, shapesOfKind(one.kind));
+  });
+}
+
+test("an object is created in linear time, whatever field is long", async () => {
+  const create = ({ path, sample }: Served, shapes: Iterable<Shape>) =>
+    assertAllLinear(
+      shapes,
+      (value) => JSON.stringify(overlay(sample, value)),
+      (body) => app.send("POST", `${path}?dryRun=All`, { body }),
+    );
+  await create(servedOf("configmaps"), shapesOfMetadata(configMapKind));
+  for (const served of allServed()) await create(served, shapesOfKind(served.kind));
+});
+
+for (
+  const { contentType, query, body } of [
+    { contentType: MERGE, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
+    { contentType: STRATEGIC, query: "?dryRun=All", body: (_sample: JsonObject, value: unknown) => value },
+    { contentType: APPLY, query: APPLIED, body: (sample: JsonObject, value: unknown) => overlay(sample, value) },
+    {
+      contentType: JSON_PATCH,
+      query: "?dryRun=All",
+      body: (sample: JsonObject, value: unknown) =>
+        Object.entries(overlay(sample, value) as JsonObject).map(([name, member]) => ({
+          op: "add",
+          path: `/${name}`,
+          value: member,
+        })),
+    },
+  ]
+) {
+  test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
+    for (const { kind, path, sample } of MERGED.map(servedOf)) {
+      await app.send("POST", path, { body: sample });
+      const shapes = kind === configMapKind ? shapesOfMetadata(kind) : shapesOfKind(kind);
+      await assertAllLinear(
+        shapes,
+        (value) => JSON.stringify(body(sample, value)),
+        (text) =>
+          app.send("PATCH", `${path}/${NAME}${query}`, { body: text, headers: { "content-type": contentType } }),
+      );
+    }
+  });
+}
+
+test("a small patch of a long object takes linear time", async () => {
+  const long: readonly { readonly path: string; readonly object: (size: number) => JsonObject }[] = [
+    {
+      path: "/api/v1/namespaces/default/configmaps",
+      object: (size) => ({
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        data: Object.fromEntries(repeat(size, (index) => [`k${index}`, ""])),
+      }),
+    },
+    {
+      path: "/api/v1/nodes",
+      object: (size) => ({
+        apiVersion: "v1",
+        kind: "Node",
+        spec: { taints: repeat(size, (index) => ({ key: `k${index}`, effect: "NoSchedule" })) },
+      }),
+    },
+  ];
+  for (const { path, object } of long) {
+    const sizes = [256, 512, MOST_ELEMENTS];
+    for (const size of sizes) {
+      const body = { ...object(size), metadata: { name: `long-${size}` } };
+      const headers = { "content-type": APPLY };
+      const created = await app.send("PATCH", `${path}/long-${size}?fieldManager=m`, { body, headers });
+      assert.equal(created.code, 201, created.text.slice(0, 300));
+    }
+    for (
+      const { contentType, query, body } of [
+        { contentType: MERGE, query: "", body: { metadata: { labels: { a: "b" } } } },
+        { contentType: STRATEGIC, query: "", body: { metadata: { labels: { a: "b" } } } },
+        { contentType: APPLY, query: APPLIED, body: { ...object(0), metadata: { labels: { a: "b" } } } },
+        { contentType: JSON_PATCH, query: "", body: [{ op: "add", path: "/metadata/labels", value: { a: "b" } }] },
+      ]
+    ) {
+      await assertLinear({
+        input: (size) => `${path}/long-${size}${query === "" ? "?dryRun=All" : query}`,
+        read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
+        limit: MOST_ELEMENTS,
+      });
+    }
+    for (const accept of ["application/yaml", "application/vnd.kubernetes.protobuf", TABLE]) {
+      await assertLinear({
+        input: (size) => `${path}/long-${size}`,
+        read: (target) => app.send("GET", target, { headers: { accept } }),
+        limit: MOST_ELEMENTS,
+      });
+    }
+  }
+});
+
+test("an object of many managers is updated and applied in linear time", async () => {
+  const entry = (index: number) => ({
+    manager: `m${index}`,
+    operation: "Apply",
+    apiVersion: "v1",
+    fieldsType: "FieldsV1",
+    fieldsV1: { "f:data": { [`f:k${index}`]: {} } },
+  });
+  const path = "/api/v1/namespaces/default/configmaps";
+  const config = { apiVersion: "v1", kind: "ConfigMap" };
+  for (const size of [256, 512, MOST_ELEMENTS]) {
+    const data = Object.fromEntries(repeat(size, (index) => [`k${index}`, ""]));
+    const metadata = { name: `managed-${size}`, managedFields: repeat(size, entry) };
+    const { code, text } = await app.send("POST", path, { body: { metadata, data } });
+    assert.equal(code, 201, text.slice(0, 300));
+    const first = { ...config, metadata: { name: `managed-${size}` }, data: { ...data, mine: "1" } };
+    const applied = await app.send("PATCH", `${path}/managed-${size}?fieldManager=m&force=true`, {
+      body: first,
+      headers: { "content-type": APPLY },
+    });
+    assert.equal(applied.code, 200, applied.text.slice(0, 300));
+  }
+  for (
+    const { contentType, query, body } of [
+      { contentType: MERGE, query: "?dryRun=All", body: { data: { k1: "x" } } },
+      { contentType: APPLY, query: APPLIED, body: { ...config, data: { k1: "x" } } },
+      { contentType: APPLY, query: "?dryRun=All&fieldManager=other", body: { ...config, data: { k1: "x" } } },
+    ]
+  ) {
+    await assertLinear({
+      input: (size) => `${path}/managed-${size}${query}`,
+      read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
+      limit: MOST_ELEMENTS,
+    });
+  }
+});
