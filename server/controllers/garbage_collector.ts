@@ -6,13 +6,15 @@
  * It follows the store itself, not the API: every heartbeat of every node would have to be encoded and decoded for it. It
  * writes through the API, as the service account that has the rights.
  */
-import { Buffer } from "node:buffer";
+import { setImmediate } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import {
   type CollectionPlan,
   type Dependent,
+  FOREGROUND_FINALIZER,
   isWaitingForDependents,
   isWaitingForOrphans,
+  ORPHAN_FINALIZER,
   type OwnerState,
   planCollection,
 } from "../../core/garbage/plan.ts";
@@ -176,6 +178,9 @@ function unblocked(owner: OwnerReference): OwnerReference {
   return { ...owner, blockOwnerDeletion: false };
 }
 
+/** So many keys are handed over at once: all those of a large site would keep requests waiting for seconds. */
+const BATCH = 50;
+
 /** What is remembered of an object that has owners or waits for dependents. */
 interface Entry {
   readonly uid: string;
@@ -215,7 +220,7 @@ class OwnerIndex {
     this.#wake.resolve();
   }
 
-  /** The keys of what there is, then of what changes, as a controller's loop takes them: the key is the name. */
+  /** Every key that is to be looked at, first all of them, as a controller's loop takes changes: the key is the name. */
   async *changes(storage: GarbageCollectorDeps["storage"], signal: AbortSignal): AsyncIterable<Change<KubeObject>> {
     const stop = (): void => this.#wake.resolve();
     signal.addEventListener("abort", stop, { once: true });
@@ -224,15 +229,16 @@ class OwnerIndex {
       apply: (events) => events.forEach((event) => this.#apply(event)),
     });
     try {
-      for (let isFirst = true; !signal.aborted; isFirst = false) {
-        const keys = [...this.#pending];
-        this.#pending.clear();
+      yield { kind: "synced" };
+      while (!signal.aborted) {
         this.#wake = Promise.withResolvers();
-        for (const key of keys) {
+        for (const key of [...this.#pending].slice(0, BATCH)) {
+          this.#pending.delete(key);
           yield { kind: this.#entries.has(key) ? "changed" : "deleted", object: { metadata: { name: key } } };
         }
-        if (isFirst) yield { kind: "synced" };
-        if (this.#pending.size === 0 && !signal.aborted) await this.#wake.promise;
+        if (signal.aborted) break;
+        if (this.#pending.size === 0) await this.#wake.promise;
+        else await setImmediate();
       }
       throw signal.reason;
     } finally {
@@ -255,10 +261,9 @@ class OwnerIndex {
 
   #apply({ key, current, previous }: StorageEvent): void {
     if (!this.#isCollected(key)) return;
-    const before = previous?.object.metadata.uid;
     this.#set(key, current?.object);
-    if (before === undefined || before === current?.object.metadata.uid) return;
-    for (const dependent of this.#dependents.get(before) ?? []) this.look(dependent);
+    if (current !== undefined) return;
+    for (const dependent of this.#dependents.get(previous?.object.metadata.uid ?? "") ?? []) this.look(dependent);
   }
 
   #set(key: string, object: KubeObject | undefined): void {
@@ -305,12 +310,14 @@ function entryOf(metadata: ObjectMeta): Entry | undefined {
 
 /** A heartbeat changes nothing of this. */
 function isSame(a: Entry | undefined, b: Entry | undefined): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
+  return a === undefined || b === undefined ? a === b : JSON.stringify(a) === JSON.stringify(b);
 }
 
-const MARKS = ["ownerReferences", "foregroundDeletion", "orphan"].map((text) => Buffer.from(`"${text}"`));
+const MARKS = ["ownerReferences", FOREGROUND_FINALIZER, ORPHAN_FINALIZER].map((text) => `"${text}"`);
+const decoder = new TextDecoder();
 
 function mayHaveOwners(bytes: Uint8Array): boolean {
-  const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // As text: on Deno, to search the bytes of a node for one word takes 30 µs, to decode them 1 µs.
+  const json = decoder.decode(bytes);
   return MARKS.some((mark) => json.includes(mark));
 }

@@ -30,6 +30,8 @@ export interface StoreContents {
   findMention(prefix: string, text: string): Promise<string | undefined>;
 }
 
+/** Every byte is a character: a value that is not text is searched as well. */
+const latin1 = new TextDecoder("latin1");
 /** How many values one read takes. */
 const PAGE = 500;
 /** How kube-apiserver marks a value that it has encrypted (`--encryption-provider-config`). */
@@ -58,9 +60,7 @@ export function createStoreContents(client: Pick<EtcdClient, "range">, root: str
     async findMention(prefix, text) {
       for (let key = prefix;;) {
         const { kvs, more } = await client.range({ key, below: prefix, limit: PAGE });
-        const found = kvs.find(({ value }) => {
-          return isEncrypted(value) || Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(text);
-        });
+        const found = kvs.find(({ value }) => isEncrypted(value) || latin1.decode(value).includes(text));
         if (found !== undefined || !more) return found?.key;
         key = `${kvs.at(-1)!.key}\u0000`;
       }
