@@ -97,21 +97,25 @@ async function reportUnsigned(
   signal: AbortSignal,
 ): Promise<void> {
   const endsAt = io.clock.elapsedMs() + SIGNER_WAIT_MS;
+  const unsigned = new Map<string, string[]>();
   for (const name of names) {
-    for (;;) {
-      const csr = await findCsr(api, name, signal);
-      const phase = csr === undefined ? undefined : phaseOf(csr);
-      if (phase?.kind === "failed") {
-        io.stderr.write(line`the signer refused ${name}: ${phase.message || phase.reason}\n`);
-      }
-      if (csr === undefined || phase?.kind !== "approved") break;
-      if (io.clock.elapsedMs() >= endsAt) {
-        const advice = missingSignerAdvice(csr.spec.signerName);
-        io.stderr.write(line`${name} is approved, but not signed yet. If it stays so, ${advice}\n`);
-        break;
-      }
+    let csr = await findCsr(api, name, signal);
+    while (csr !== undefined && phaseOf(csr).kind === "approved" && io.clock.elapsedMs() < endsAt) {
       await io.clock.sleep(SIGNER_PAUSE_MS, signal);
+      csr = await findCsr(api, name, signal);
     }
+    if (csr === undefined) continue;
+    const phase = phaseOf(csr);
+    if (phase.kind === "failed") {
+      io.stderr.write(line`the signer refused ${name}: ${phase.message || phase.reason}\n`);
+    } else if (phase.kind === "approved") {
+      const { signerName } = csr.spec;
+      unsigned.set(signerName, [...unsigned.get(signerName) ?? [], name]);
+    }
+  }
+  for (const [signerName, late] of unsigned) {
+    const advice = missingSignerAdvice(signerName);
+    io.stderr.write(line`approved, but not signed yet: ${late.join(", ")}. If it stays so, ${advice}\n`);
   }
 }
 

@@ -126,7 +126,7 @@ test("tlsboot approve and deny answer as kubectl does, record who decided, and s
     stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
     stderr,
   });
-  const unsigned = "decide-1 is approved, but not signed yet. If it stays so, see that a signer for " +
+  const unsigned = "approved, but not signed yet: decide-1. If it stays so, see that a signer for " +
     '"example.com/decide" runs and has a CA: tlsboot signer --signer-name example.com/decide, ' +
     "or the program that the name belongs to, signs for it\n";
   const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];

@@ -125,7 +125,7 @@ test("tlsboot request and describe csr say that a request is approved and no sig
   const approved = await tlsboot("approve", name);
   assert.match(
     approved.stderr,
-    /is approved, but not signed yet\. If it stays so, see that a signer for "example\.org\/none"/,
+    /^approved, but not signed yet: stuck-[0-9a-f]+\. If it stays so, see that a signer for "example\.org\/none"/,
   );
   const late = await tlsboot(...line, "--timeout", "500ms");
   assert.equal(late.code, 3);
