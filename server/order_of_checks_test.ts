@@ -191,3 +191,16 @@ test("a strategic merge patch cannot make the type anything but text", async () 
     ' "" is invalid: patch: Invalid value: "map[apiVersion:[]]": unrecognized type: string',
   );
 });
+
+test("a dry run names the key without the prefix of etcd when the uid is another", async () => {
+  const body = { metadata: { name: "a", uid: "x" } };
+  for (const [query, key] of [["", "/registry/leases/default/a"], ["?dryRun=All", "/leases/default/a"]]) {
+    const answer = await app.send("PUT", `/apis/coordination.k8s.io/v1/namespaces/default/leases/a${query}`, { body });
+    assert.equal(
+      answer.at("message"),
+      'Operation cannot be fulfilled on leases.coordination.k8s.io "a": StorageError: invalid object, Code: 4, ' +
+        `Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: x, ` +
+        "UID in object meta: ",
+    );
+  }
+});

@@ -27,8 +27,13 @@ export function requestedKey({ resource, namespace, name }: Target): string {
   return keyOf(resource, namespace, name);
 }
 
-/** What the store of kube-apiserver says of an object that is not as a request expects it (`apiserver/pkg/storage/errors.go`). */
-export function invalidStoredObject({ resource, namespace, name }: Target, why: string): string {
-  const key = `${prefixOf(resource, namespace)}${name}`;
+/**
+ * What the store of kube-apiserver says of an object that is not as a request expects it
+ * (`apiserver/pkg/storage/errors.go`). A dry run checks before the prefix of etcd is put in front of the key
+ * (`registry/generic/registry/dryrun.go`).
+ */
+export function invalidStoredObject(target: Target, why: string, isDryRun = false): string {
+  const stored = keyOf(target.resource, target.namespace, target.name);
+  const key = isDryRun ? stored.slice("/registry".length) : stored;
   return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
 }

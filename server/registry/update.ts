@@ -54,7 +54,7 @@ export async function updateObject(
     const stored = await deps.storage.get(key);
     if (stored === undefined) {
       if (options.authorizeCreate === undefined) throw notFound(target.resource.kind, target.name);
-      assertSameUid(target, options.expectedUid ?? "", undefined);
+      assertSameUid(target, options, undefined);
       try {
         const created = await createObject(deps, target, change(undefined), options.dryRun, options.authorizeCreate);
         return created.kind === "stored"
@@ -66,7 +66,7 @@ export async function updateObject(
         throw error;
       }
     }
-    assertSameUid(target, options.expectedUid ?? "", stored);
+    assertSameUid(target, options, stored);
     const next = await prepareUpdate(deps, target, stored, change);
     if (next === undefined) return { kind: "stored", stored, created: false };
     if (options.dryRun) return { kind: "object", object: next, created: false };
@@ -157,11 +157,15 @@ function persistMeta(target: Target, object: KubeObject, old: KubeObject): KubeO
   });
 }
 
-function assertSameUid(target: Target, sent: string, stored: Stored | undefined): void {
+function assertSameUid(
+  target: Target,
+  { expectedUid: sent = "", dryRun }: { readonly expectedUid?: string | undefined; readonly dryRun: boolean },
+  stored: Stored | undefined,
+): void {
   const kept = stored?.object.metadata.uid ?? "";
   if (sent === "" || sent === kept) return;
   const why = `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${kept}`;
-  throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
+  throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why, dryRun));
 }
 
 /** What was put has been looked at already; a patch may come out of its namespace, too. */

@@ -1,5 +1,6 @@
 /** How the parts of a strategic merge give up: thrown deep inside, turned into a value by `strategic.ts`. */
 import { AppError } from "../../errors.ts";
+import { isJsonObject } from "../json_value.ts";
 import { goTypeOf, printGoValue } from "./go_value.ts";
 import type { PatchError } from "./patch_error.ts";
 
@@ -38,8 +39,18 @@ export function badType(expected: "list" | "map", value: unknown): PatchFault {
   return otherFault(`expected a ${goTypeOf(expected === "list" ? [] : {})}, but received a ${goTypeOf(value)}`);
 }
 
-/** A `$patch` directive that nobody knows. */
+/** A `$patch` directive that is not known. */
 export function badPatchType(directive: unknown, map: unknown): PatchFault {
-  const text = typeof directive === "string" ? directive : `%!s(${goTypeOf(directive)}=${printGoValue(directive)})`;
-  return otherFault(`unknown patch type: ${text} in map: ${printGoValue(map)}`);
+  return otherFault(`unknown patch type: ${printAsText(directive)} in map: ${printGoValue(map)}`);
+}
+
+/** Prints a value as `fmt.Sprintf("%s")` does, which only takes text. */
+function printAsText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return `[${value.map(printAsText).join(" ")}]`;
+  if (isJsonObject(value)) {
+    return `map[${Object.keys(value).sort().map((key) => `${key}:${printAsText(value[key])}`).join(" ")}]`;
+  }
+  const type = goTypeOf(value);
+  return value === null ? type : `%!s(${type}=${printGoValue(value)})`;
 }

@@ -214,6 +214,18 @@ for (
       message: "unknown patch type: zap in map: map[$patch:zap]",
     },
     {
+      document: {},
+      patch: { $patch: [null, "a", 5] },
+      kind: "internal",
+      message: "unknown patch type: [%!s(<nil>) a %!s(int64=5)] in map: map[$patch:[<nil> a 5]]",
+    },
+    {
+      document: {},
+      patch: { $patch: null },
+      kind: "internal",
+      message: "unknown patch type: %!s(<nil>) in map: map[$patch:<nil>]",
+    },
+    {
       document: { keyless: [A] },
       patch: { keyless: [B] },
       kind: "internal",
