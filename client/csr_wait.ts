@@ -1,4 +1,4 @@
-/** Waits until a CSR has its certificate, or never will (client-go `WaitForCertificate`; `kubelet-bootstrap.md` §5.4). */
+/** Waits until a CSR has its certificate, or never will (client-go `util/certificate/csr/csr.go` WaitForCertificate). */
 import { phaseOf } from "../core/csr/phase.ts";
 import { missingSignerAdvice } from "../core/csr/unsigned.ts";
 import { AppError, isAppError } from "../core/errors.ts";

@@ -1,4 +1,4 @@
-/** What an automatic approver does with a CSR (`spec/approver.md` §1). Pure: the shell asks the questions. */
+/** What an automatic approver does with a CSR (`pkg/controller/certificates/approver/sarapprove.go`). Pure: the shell asks the questions. */
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";

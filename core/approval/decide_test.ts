@@ -1,4 +1,4 @@
-// Carries `pkg/controller/certificates/approver/sarapprove_test.go` (conformance.md K).
+// Carries `pkg/controller/certificates/approver/sarapprove_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";

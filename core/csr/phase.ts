@@ -1,4 +1,7 @@
-/** What the conditions of a CSR say, in one place (`spec/csr-api.md` §8, `spec/signers.md` §2). */
+/**
+ * What the conditions of a CSR say, in one place (`pkg/controller/certificates/certificate_controller_utils.go`,
+ * `pkg/printers/internalversion/printers.go` extractCSRStatus).
+ */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
 
 /** Where a CSR stands. */

@@ -1,6 +1,5 @@
 /**
- * From an approved request to the plan of a certificate (`spec/signers.md` §3;
- * `pkg/controller/certificates/authority/policies.go`). Nothing of the request passes but what is named here.
+ * From an approved request to the plan of a certificate (`pkg/controller/certificates/authority/policies.go`). Nothing of the request passes but what is named here.
  */
 import { verifyRequest } from "../csr/request.ts";
 import { extendedKeyUsagesOf, findUnknownUsages } from "../csr/usages.ts";

@@ -1,4 +1,4 @@
-// Carries `authority_test.go`, `signer_test.go` and `test/integration/certificates/duration_test.go` (conformance.md J, L).
+// Carries `authority_test.go`, `signer_test.go` and `test/integration/certificates/duration_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";

@@ -1,6 +1,5 @@
 /**
- * Signing profiles: what a signer demands of a request before it signs (`spec/signers.md` §1.1;
- * `pkg/apis/certificates/helpers.go`, `pkg/controller/certificates/signer/signer.go`).
+ * Signing profiles: what a signer demands of a request before it signs (`pkg/apis/certificates/helpers.go`, `pkg/controller/certificates/signer/signer.go`).
  */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

@@ -1,4 +1,4 @@
-// Carries `sarapprove_test.go` and the shell's part of `controller_approval_test.go` (conformance.md K).
+// Carries `sarapprove_test.go` and the shell's part of `controller_approval_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";

@@ -1,4 +1,4 @@
-/** The signing controller (`spec/signers.md` §2–4). One serves any number of signer names. */
+/** The signing controller (`pkg/controller/certificates/signer/signer.go`). One serves any number of signer names. */
 import { withCondition } from "../../core/approval/conditions.ts";
 import { hasCertificate, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";

@@ -1,4 +1,4 @@
-// Carries `pkg/controller/certificates/signer/signer_test.go` (conformance.md L); certificates are read by node:crypto.
+// Carries `pkg/controller/certificates/signer/signer_test.go`; certificates are read by node:crypto.
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
