@@ -1,5 +1,6 @@
 /**
- * From an approved request to the plan of a certificate (`pkg/controller/certificates/authority/policies.go`). Nothing of the request passes but what is named here.
+ * From an approved request to the plan of a certificate (`pkg/controller/certificates/authority/policies.go`). Nothing of
+ * the request passes but what is named here.
  */
 import { verifyRequest } from "../csr/request.ts";
 import { extendedKeyUsagesOf, findUnknownUsages } from "../csr/usages.ts";

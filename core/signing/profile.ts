@@ -1,5 +1,6 @@
 /**
- * Signing profiles: what a signer demands of a request before it signs (`pkg/apis/certificates/helpers.go`, `pkg/controller/certificates/signer/signer.go`).
+ * Signing profiles: what a signer demands of a request before it signs (`pkg/apis/certificates/helpers.go`,
+ * `pkg/controller/certificates/signer/signer.go`).
  */
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
@@ -12,7 +13,11 @@ import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
+import { REAUTHENTICATION_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
+import { openSqliteStorage } from "../storage/sqlite.ts";
+import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 
 // Certificates live in the machine's own time: TLS stacks look at no other.
@@ -295,6 +300,42 @@ test("setClientCa() changes whose client certificates new connections are believ
   assert.equal((await http2(session, "/version")).code, 200);
   own.setClientCa(next.caPem);
   assert.equal((await http2(session, "/version")).code, 401);
+  await closeSession(session);
+});
+
+test("taking a CA away ends open watches over both protocols, with a store in SQLite", async () => {
+  const fake = createFakeClock(NOW);
+  await using folder = await createTempFolder();
+  await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: fake });
+  await using own = await start({ clock: fake, storage });
+  const key = await generatePrivateKey("ecdsa-p256");
+  const subject = { commonName: "jane", organizations: ["system:masters"] };
+  const jane = { cert: await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }), key: key.toPem() };
+  const path = `${CSRS}?watch=1&timeoutSeconds=9000000`;
+  const session = await openSession(own.port, jane);
+  const stream = session.request({ ":path": path });
+  await new Promise((resolve) => stream.once("response", resolve));
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    const sent = request({
+      host: "127.0.0.1",
+      port: own.port,
+      path,
+      servername: "localhost",
+      ca: ca.caPem,
+      agent: new Agent({ keepAlive: false }),
+      ...jane,
+    }, resolve);
+    sent.once("error", reject).end();
+  });
+  const response = await answered;
+  const ended = Promise.all([
+    new Promise((resolve) => stream.once("end", resolve).resume()),
+    new Promise((resolve) => response.once("end", resolve).resume()),
+  ]);
+  const next = await createIssuingCa(NOW, "next-ca");
+  own.setClientCa(next.caPem);
+  await fake.advance(REAUTHENTICATION_MS);
+  await ended;
   await closeSession(session);
 });
 
