@@ -29,10 +29,10 @@ import {
   type GuardLimits,
 } from "./connection_guard.ts";
 import { MAX_HEAD_BYTES } from "./limits.ts";
-import { createRefusals } from "./no_request.ts";
+import { createRefusals, findHeadFault, refusePlainHttp } from "./malformed_requests.ts";
 import { createPacing } from "./pacing.ts";
 import { peerOf } from "./peer.ts";
-import { sendAnswer } from "./send_answer.ts";
+import { answerAsHttp10, sendAnswer } from "./send_answer.ts";
 
 /** What the listener knows of a request beside the request. */
 export interface Connection {
@@ -187,16 +187,31 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       ...STREAM_RESETS,
     } as Parameters<typeof createSecureServer>[0],
     (incoming, outgoing) => {
+      // With HTTP/1 it is a message of another type, which the types of Node do not say.
+      const request = incoming as unknown as IncomingMessage;
+      if (!("stream" in request)) {
+        const fault = findHeadFault(request);
+        if (fault !== undefined) return refusals.refuse(fault, request.socket);
+        if (request.httpVersion === "1.0") answerAsHttp10(outgoing as unknown as ServerResponse);
+      }
       handler(incoming, outgoing).catch((error: unknown) =>
         options.logger.error("request failed outside the pipeline", { error })
       );
     },
   );
-  // Deno 2.9 reads the option for a server of HTTP/1.1 alone, and the property where HTTP/2 is served as well.
-  Object.assign(server, { maxHeaderSize: MAX_HEAD_BYTES });
+  // Options of HTTP/1.1, which Deno 2.9 takes from properties where HTTP/2 is served as well. Node's own answer to a
+  // request without a host has no text.
+  Object.assign(server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
+  const secure = server.listeners("connection");
+  server.removeAllListeners("connection");
   const connections = trackConnections(server, guard, guarded);
-  server.on("connection", () => pacing.accepted());
-  server.on("clientError", refusals.refuse);
+  server.on("connection", (socket: Socket) => {
+    pacing.accepted();
+    // A peer that resets its connection is its own business.
+    socket.on("error", () => socket.destroy());
+    refusePlainHttp(socket, () => secure.forEach((listener) => listener.call(server, socket)));
+  });
+  server.on("clientError", refusals.refuseUnparsed);
   server.on("tlsClientError", (error: Error) => options.logger.debug("TLS handshake failed", { error: error.message }));
   server.on("sessionError", (error: Error) => options.logger.debug("HTTP/2 session failed", { error: error.message }));
   await opened(server, options);

@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
-import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -191,16 +190,6 @@ test("a client certificate of another CA, or an expired one, is 401 and no broke
   assert.equal((await http1(server.port, "GET", "/version", await clientOf(other))).code, 401);
   const expired = await clientOf(ca, new Date(NOW.getTime() - 60_000));
   assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
-});
-
-test("a health check of HTTP/1.0 that names no host is answered, one of HTTP/1.1 is 400", async () => {
-  const ask = async (version: string): Promise<string> => {
-    const socket = connectTls({ host: "127.0.0.1", port: server.port, ca: ca.caPem });
-    socket.write(`GET /readyz HTTP/${version}\r\nConnection: close\r\n\r\n`);
-    return await text(socket);
-  };
-  assert.match(await ask("1.0"), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nok$/);
-  assert.match(await ask("1.1"), /^HTTP\/1\.1 400 Bad Request\r\n/);
 });
 
 test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {

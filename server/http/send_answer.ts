@@ -16,6 +16,22 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   await sendPieces(body, outgoing);
 }
 
+/** What Node writes a head with; its types do not have it. */
+interface HeadWriter {
+  _storeHeader(statusLine: string, headers: unknown): void;
+}
+
+/**
+ * Has a request of HTTP/1.0 answered with a status line of HTTP/1.0, as Go's server does: Node and Deno write that of
+ * HTTP/1.1, whatever the request.
+ */
+export function answerAsHttp10(outgoing: ServerResponse): void {
+  const writer = outgoing as unknown as HeadWriter;
+  const write = writer._storeHeader;
+  writer._storeHeader = (statusLine, headers) =>
+    write.call(writer, statusLine.replace(/^HTTP\/1\.1/, "HTTP/1.0"), headers);
+}
+
 /**
  * In a few buffers that are used again and again: new ones of a long list would have the garbage collector look through
  * everything.

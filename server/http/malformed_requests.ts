@@ -1,0 +1,112 @@
+/** Bytes that are not a request which Go's `net/http` server accepts: they get its answer, and the connection ends. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+
+/** As long as Go's server waits before it closes a connection whose client still writes (`rstAvoidanceDelay`). */
+const LINGER_MS = 500;
+
+const BAD_REQUEST = "400 Bad Request";
+/** Answers to what Node's parser refuses, by its code. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Request Entity Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** The characters of a Host header (`golang.org/x/net/http/httpguts`, ValidHostHeader). */
+const VALID_HOST = /^[\w!$%&'()*+,\-.:;=[\]~]*$/;
+
+/**
+ * What is wrong with a request of HTTP/1 that Node's parser took, as the status line says it; undefined for nothing
+ * (`net/http` readRequest in `server.go`). Two Host headers could mean one host to a proxy and another to us.
+ */
+export function findHeadFault({ httpVersionMajor, httpVersion, rawHeaders }: IncomingMessage): string | undefined {
+  if (httpVersionMajor > 1) return "505 HTTP Version Not Supported: unsupported protocol version";
+  let host: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.length !== 4 || name.toLowerCase() !== "host") continue;
+    if (host !== undefined) return BAD_REQUEST;
+    host = rawHeaders[index + 1]!;
+  }
+  if (host === undefined) return httpVersion === "1.0" ? undefined : `${BAD_REQUEST}: missing required Host header`;
+  return VALID_HOST.test(host) ? undefined : `${BAD_REQUEST}: malformed Host header`;
+}
+
+/** How Go recognizes a request where a TLS record should begin (`net/http`, tlsRecordHeaderLooksLikeHTTP). */
+const PLAIN_REQUESTS: readonly string[] = ["GET /", "HEAD ", "POST ", "PUT /", "OPTIO"];
+
+/**
+ * Answers a client that speaks HTTP without TLS, and leaves every other one to `secure`. The first bytes are read before
+ * TLS begins, because a TLS layer that gets a request answers with an alert.
+ */
+export function refusePlainHttp(socket: Duplex, secure: () => void): void {
+  const read = (): void => {
+    const first = socket.read() as Uint8Array | null;
+    if (first === null) return;
+    socket.off("readable", read);
+    const begins = new TextDecoder("latin1").decode(first.subarray(0, 5));
+    if (PLAIN_REQUESTS.includes(begins)) {
+      end(socket, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+      return;
+    }
+    socket.unshift(first);
+    secure();
+  };
+  socket.on("readable", read);
+}
+
+/** Writes the last bytes of a connection, and closes it a moment later: a client that still writes gets to read them. */
+function end(socket: Duplex, bytes: string): void {
+  socket.end(bytes);
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+}
+
+/** Refuses the malformed requests of one server. */
+export interface Refusals {
+  /** A request has come on a connection, and this sends its answer: maybe after others, as requests may be pipelined. */
+  began(socket: Duplex, outgoing: ServerResponse): void;
+  /**
+   * Answers with a status and ends the connection, of which nothing more is read. Where another answer has begun, the
+   * connection ends at once.
+   */
+  refuse(status: string, socket: Duplex): void;
+  /** Refuses what Node's parser does not accept. Where TLS failed, the connection ends without an answer. */
+  refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void;
+}
+
+/** Creates the refusals of one server. */
+export function createRefusals(): Refusals {
+  const refused = new WeakSet<object>();
+  const answering = new WeakMap<object, Set<ServerResponse>>();
+
+  function refuse(status: string | undefined, socket: Duplex): void {
+    // The parser reports each further chunk of the same connection again.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    // Node may give the parser of this socket to another one by the time that more bytes come.
+    socket.removeAllListeners("data").pause();
+    const hasAnswer = [...answering.get(socket) ?? []].some(({ headersSent }) => headersSent);
+    if (!socket.writable || hasAnswer || status === undefined) {
+      socket.destroy();
+      return;
+    }
+    end(
+      socket,
+      `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+    );
+  }
+
+  return {
+    began(socket, outgoing) {
+      const answers = answering.get(socket) ?? new Set();
+      answering.set(socket, answers.add(outgoing));
+      outgoing.once("close", () => answers.delete(outgoing));
+    },
+    refuse,
+    refuseUnparsed({ code = "" }, socket) {
+      refuse(/^ERR_(SSL|TLS)/.test(code) ? undefined : ANSWERS[code] ?? BAD_REQUEST, socket);
+    },
+  };
+}
