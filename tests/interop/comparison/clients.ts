@@ -41,6 +41,13 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
     test: "client_node_test.ts",
   },
   {
+    client: "kubectl 1.20, python3-kubernetes",
+    shown:
+      "a day of an administrator, with describe node, drain and reviews; objects, patches, pages, a watch; deletions " +
+      "by every propagation policy: all print what they print with a real control plane that has its controllers",
+    test: "programs_test.ts",
+  },
+  {
     client: "e2e.test, the conformance tests that need no pods",
     shown: "24 of 27 pass; the others look for API groups of a whole Kubernetes, which are not served",
     test: "conformance_test.ts",
