@@ -177,12 +177,15 @@ test("a namespace that is deleted takes everything with it, whoever deletes it a
     await theirs.run("delete", "namespace", first!, ...rest.slice(3), "--wait=false");
     await assertNothingLeft(namespaces);
     if (!isElected) continue;
-    // Two publishers of two CAs do not overwrite each other.
+    // Two publishers of two CAs do not overwrite each other, and two aggregators agree.
+    const roles = () => ours.run("get", "clusterroles", "--output=jsonpath={.items[*].metadata.resourceVersion}");
+    const aggregated = await roles();
     const bundle = async () => JSON.parse(await ours.run("get", "configmap", "kube-root-ca.crt", "--output=json"));
     const published = await bundle();
     assert.equal(published.data["ca.crt"].trim(), (await readFile(plane.caPath, "utf8")).trim());
     await ours.run("create", "namespace", "later");
     await ours.run("wait", "--for=create", "-n", "later", "configmap/kube-root-ca.crt");
     assert.deepEqual(await bundle(), published);
+    assert.equal(await roles(), aggregated);
   }
 });
