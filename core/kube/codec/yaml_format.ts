@@ -174,37 +174,62 @@ function escapeHex(code: number): string {
 
 /** Letters by code point, after everything else; runs of digits by their value (go-yaml v2 `sorter.go`). */
 export function compareNatural(left: string, right: string): number {
-  const a = Array.from(left);
-  const b = Array.from(right);
-  const at = a.findIndex((char, index) => char !== b[index]);
-  const x = a[at];
-  const y = b[at];
-  if (x === undefined || y === undefined) return a.length - b.length;
-  const xLetter = /\p{L}/u.test(x);
-  const yLetter = /\p{L}/u.test(y);
+  const at = firstDifference(left, right);
+  const x = left.codePointAt(at);
+  const y = right.codePointAt(at);
+  if (x === undefined || y === undefined) return left.length - right.length;
+  const [xLetter, yLetter] = [isLetter(x), isLetter(y)];
   if (xLetter !== yLetter) return xLetter ? 1 : -1;
   if (!xLetter) {
-    const inNumber = (x === "0" || y === "0") && endsInNumber(a, at);
-    const xDigits = digitsFrom(a, at);
-    const yDigits = digitsFrom(b, at);
-    const lead = inNumber ? "1" : "0";
-    const byValue = BigInt(lead + xDigits) - BigInt(lead + yDigits);
-    if (byValue !== 0n) return byValue < 0n ? -1 : 1;
+    // A zero within a number counts as one of its digits, at the start of one it does not.
+    const lead = (x === ZERO || y === ZERO) && endsInNumber(left, at) ? "1" : "";
+    const [xDigits, yDigits] = [digitsFrom(left, at), digitsFrom(right, at)];
+    const byValue = compareNumbers(lead + xDigits, lead + yDigits);
+    if (byValue !== 0) return byValue;
     if (xDigits.length !== yDigits.length) return xDigits.length - yDigits.length;
   }
-  return (x.codePointAt(0) ?? 0) - (y.codePointAt(0) ?? 0);
+  return x - y;
 }
 
-/** Whether the digits just before a place have one among them that is not zero. */
-function endsInNumber(chars: readonly string[], end: number): boolean {
-  for (let i = end - 1; /^[0-9]$/.test(chars[i] ?? ""); i--) if (chars[i] !== "0") return true;
+const ZERO = 0x30;
+
+/** Where two texts part: the start of a character. */
+function firstDifference(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  let at = 0;
+  while (at < length && left.charCodeAt(at) === right.charCodeAt(at)) at++;
+  const isWithinPair = at > 0 && left.codePointAt(at - 1) !== right.codePointAt(at - 1);
+  return isWithinPair ? at - 1 : at;
+}
+
+function isLetter(codePoint: number): boolean {
+  return codePoint < 0x80
+    ? (codePoint | 0x20) >= 0x61 && (codePoint | 0x20) <= 0x7a
+    : /\p{L}/u.test(String.fromCodePoint(codePoint));
+}
+
+/** Whether the digits right before a place have a value. */
+function endsInNumber(text: string, end: number): boolean {
+  for (let at = end - 1; at >= 0; at--) {
+    const code = text.charCodeAt(at);
+    if (code > ZERO && code <= 0x39) return true;
+    if (code !== ZERO) return false;
+  }
   return false;
 }
 
-function digitsFrom(chars: readonly string[], from: number): string {
-  let digits = "";
-  for (let i = from; /^\p{Nd}$/u.test(chars[i] ?? ""); i++) digits += /[0-9]/.test(chars[i] ?? "") ? chars[i] : "0";
-  return digits;
+/** The run of digits at a place; those beyond ASCII count as zeros. */
+function digitsFrom(text: string, from: number): string {
+  DIGITS.lastIndex = from;
+  return (DIGITS.exec(text)?.[0] ?? "").replace(/[^0-9]+/gu, (others) => "0".repeat(Array.from(others).length));
+}
+
+const DIGITS = /\p{Nd}*/uy;
+
+/** Compares two runs of digits by value, whatever their length. */
+function compareNumbers(left: string, right: string): number {
+  const [x, y] = [left.replace(/^0+/, ""), right.replace(/^0+/, "")];
+  return x.length - y.length || (x < y ? -1 : x > y ? 1 : 0);
 }
 
 function isNonEmptyMap(value: unknown): value is Readonly<Record<string, unknown>> {
