@@ -8,13 +8,18 @@ import { Buffer } from "node:buffer";
 import { after, before, test } from "node:test";
 import { encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
+import { findCertificateFault } from "../../core/csr/certificate.ts";
+import { parseRequest } from "../../core/csr/request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
 import { apiVersionOf, collectionPath, type FieldType, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { decodeBody } from "../../server/http/body.ts";
 import type { MediaType } from "../../server/http/negotiation.ts";
 import { Warnings } from "../../server/http/warnings.ts";
-import { buildRequest } from "../support/csr_builder.ts";
+import { buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { assertLinear } from "../support/growth.ts";
 import { createSamples, type Place } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
@@ -383,6 +388,50 @@ test("an object of many managers is updated and applied in linear time", async (
       input: (size) => `${path}/managed-${size}${query}`,
       read: (target) => app.send("PATCH", target, { body, headers: { "content-type": contentType } }),
       limit: MOST_ELEMENTS,
+    });
+  }
+});
+
+/** A DER element with its length. */
+function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { length } = content;
+  const head = length < 0x80
+    ? [tag, length]
+    : length < 0x10000
+    ? [tag, 0x82, length >> 8, length & 0xff]
+    : [tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff];
+  return new Uint8Array(Buffer.concat([Buffer.from(head), content]));
+}
+
+test("a certificate and a request for one are read in linear time, whatever stands in them", async () => {
+  const limit = 65_536;
+  const begin = "-----BEGIN CERTIFICATE REQUEST-----\n";
+  for (const piece of [begin, "-----END X-----\n", "-----BEGIN ", "-", "AAAA\n", "A", "\n", " ", "=", "A: b\n"]) {
+    for (const before of ["", begin]) {
+      const input = (size: number) => toBase64(`${before}${piece.repeat(Math.ceil(size / piece.length))}!`);
+      await assertLinear({ input, read: parseRequest, limit });
+      await assertLinear({ input, read: findCertificateFault, limit });
+    }
+  }
+  for (const unit of ["0500", "3100", "3000", "06012a", "020100", "ff", "3080"]) {
+    for (const wraps of [0, 1, 2, 3]) {
+      const input = (size: number) => {
+        let bytes = new Uint8Array(Buffer.from(unit.repeat(Math.ceil(size * 2 / unit.length)), "hex"));
+        for (let wrap = 0; wrap < wraps; wrap++) bytes = der(0x30, bytes);
+        return bytes;
+      };
+      await assertLinear({ input, read: parseCertificationRequest, limit });
+      await assertLinear({ input, read: parseCertificate, limit });
+    }
+  }
+});
+
+test("a token file is read in linear time, whatever stands in it", async () => {
+  for (const piece of ["a,", '"', '"a",', "a\n", "a,b,c\n", ",", " ", '""']) {
+    await assertLinear({
+      input: (size) => `${piece.repeat(Math.ceil(size / piece.length))}!`,
+      read: (text) => parseTokenFile(text, "tokens.csv"),
+      limit: 65_536,
     });
   }
 });

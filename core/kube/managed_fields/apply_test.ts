@@ -337,3 +337,10 @@ test("findConfigFault() finds faults in more members than a call takes arguments
   const data = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, 1]));
   assert.match(findConfigFault({ metadata: {}, data }, atomOf(configMapKind.schema)) ?? "", /expected string, got/);
 });
+
+test("findConfigFault() repeats no long key for each of the faults below it", () => {
+  const parts = [{ name: "x".repeat(100_000), tags: new Array(1_000).fill(1) }];
+  const fault = findConfigFault({ spec: { parts } }, atomOf(thingKind.schema));
+  assert.match(fault ?? "", /^errors:\n {2}\.spec\.parts\[name="x+"\]\.tags\[=1\]: expected string/);
+  assert.ok((fault ?? "").length < 1_500_000, `${fault?.length} characters`);
+});

@@ -15,60 +15,72 @@ interface ConfigFault {
   readonly text: string;
 }
 
-/** All faults as one text in upstream's form, undefined when there is none. */
+/** Characters of all faults together. A long key stands in each of the faults below it, however many they are. */
+const MAX_CHARS = 1_048_576;
+
+/** All faults that fit as one text in upstream's form, undefined when there is none. */
 export function findConfigFault(config: unknown, atom: Atom): string | undefined {
-  const texts = findFaults(config, atom, "").map(({ path, text }) => path === "" ? text : `${path}: ${text}`);
+  const texts: string[] = [];
+  let chars = 0;
+  for (const { path, text } of findFaults(config, atom, "")) {
+    chars += path.length + text.length;
+    if (texts.length > 0 && chars > MAX_CHARS) break;
+    texts.push(path === "" ? text : `${path}: ${text}`);
+  }
   return texts.length < 2 ? texts[0] : ["errors:", ...texts.map((text) => `  ${text}`)].join("\n");
 }
 
-function findFaults(value: unknown, atom: Atom, path: string): readonly ConfigFault[] {
-  if (value === null) return [];
+function* findFaults(value: unknown, atom: Atom, path: string): Generator<ConfigFault> {
+  if (value === null) return;
   switch (atom.kind) {
     case "any":
-      return [];
+      return;
     case "scalar": {
       const text = findScalarFault(value, atom.scalar);
-      return text === undefined ? [] : [{ path, text }];
+      if (text !== undefined) yield { path, text };
+      return;
     }
     case "list":
-      if (!Array.isArray(value)) return [{ path, text: `expected list, got &{${printGoValue(value)}}` }];
-      return atom.relation === "atomic"
-        ? value.flatMap((item, index) => findFaults(item, atom.of, `${path}[${index}]`))
-        : findItemFaults(value, atom, path);
+      if (!Array.isArray(value)) yield { path, text: `expected list, got &{${printGoValue(value)}}` };
+      else if (atom.relation === "associative") yield* findItemFaults(value, atom, path);
+      else for (const [index, item] of value.entries()) yield* findFaults(item, atom.of, `${path}[${index}]`);
+      return;
     default:
-      if (!isJsonObject(value)) return [{ path, text: `expected map, got &{${printGoValue(value)}}` }];
-      return findMemberFaults(value, atom, path);
+      if (!isJsonObject(value)) yield { path, text: `expected map, got &{${printGoValue(value)}}` };
+      else yield* findMemberFaults(value, atom, path);
   }
 }
 
-function findMemberFaults(
+function* findMemberFaults(
   value: object,
   atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
   path: string,
-): readonly ConfigFault[] {
-  const faults: ConfigFault[] = [];
+): Generator<ConfigFault> {
   for (const [name, member] of Object.entries(value)) {
     const at = `${path}${printElement(fieldElement(name))}`;
     const type = memberAtom(atom, name);
     // The first name that a struct does not have ends the search in it.
-    if (type === undefined) return [...faults, { path: at, text: "field not declared in schema" }];
-    for (const fault of findFaults(member, type, at)) faults.push(fault);
+    if (type === undefined) {
+      yield { path: at, text: "field not declared in schema" };
+      return;
+    }
+    yield* findFaults(member, type, at);
   }
-  return faults;
 }
 
-function findItemFaults(items: readonly unknown[], list: AssociativeList, path: string): readonly ConfigFault[] {
-  const faults: ConfigFault[] = [];
+function* findItemFaults(items: readonly unknown[], list: AssociativeList, path: string): Generator<ConfigFault> {
   const seen = new Set<string>();
   for (const [index, item] of items.entries()) {
     const element = itemElement(list, item);
-    if (!element.ok) return [...faults, { path, text: `element ${index}: ${element.error}` }];
+    if (!element.ok) {
+      yield { path, text: `element ${index}: ${element.error}` };
+      return;
+    }
     const shown = printElement(element.value);
-    if (seen.has(element.value)) faults.push({ path, text: `duplicate entries for key ${shown}` });
+    if (seen.has(element.value)) yield { path, text: `duplicate entries for key ${shown}` };
     seen.add(element.value);
-    for (const fault of findFaults(item, list.of, `${path}${shown}`)) faults.push(fault);
+    yield* findFaults(item, list.of, `${path}${shown}`);
   }
-  return faults;
 }
 
 function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
