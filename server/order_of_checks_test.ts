@@ -76,6 +76,25 @@ for (
         "unknown conversion",
     },
     {
+      request: `POST ${MAPS}`,
+      body: { kind: "Status", metadata: { resourceVersion: 1 } },
+      code: 400,
+      message:
+        'Status in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct ' +
+        "field ListMeta.metadata.resourceVersion of type string",
+    },
+    {
+      request: `PATCH ${MAPS}/a`,
+      headers: MERGE,
+      body: { metadata: { generateName: "Bad" } },
+      code: 422,
+      message:
+        'ConfigMap "a" is invalid: metadata.generateName: Invalid value: "Bad": a lowercase RFC 1123 subdomain ' +
+        "must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric " +
+        "character (e.g. 'example.com', regex used for validation is " +
+        "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    },
+    {
       request: `DELETE ${MAPS}/a`,
       body: { kind: "Status" },
       code: 400,

@@ -1,6 +1,6 @@
 /** Request bodies: reading within the limit, and decoding into canonical objects. */
 import { Buffer } from "node:buffer";
-import { type DecodedObject, DecodeError } from "../../core/kube/codec/decode.ts";
+import { DecodeError } from "../../core/kube/codec/decode.ts";
 import { textOf } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
@@ -12,14 +12,7 @@ import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";
-import {
-  type Described,
-  findKindFault,
-  noKindText,
-  readTypedBody,
-  type TypedBody,
-  withDefaultNames,
-} from "./typed_body.ts";
+import { type Described, findKindFault, noKindText, readTypedBody, withDefaultNames } from "./typed_body.ts";
 
 /** What happens with fields that a kind does not have, or that stand twice. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
@@ -94,10 +87,13 @@ export function decodeBody(
     throw badRequest(`${what}: ${read.error} (${summarize(bytes)})`);
   }
   const names = withDefaultNames(read.value, kind);
-  const fault = findKindFault(kind, names, () => textOf(bytes).toWellFormed());
-  if (fault !== undefined) throw badRequest(fault);
   const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
-  const { object, strictErrors } = decodeTyped(read.value, kind, `${subject}: `);
+  const fault = orRefuse(
+    () => findKindFault(kind, names, read.value, () => textOf(bytes).toWellFormed()),
+    `${subject}: `,
+  );
+  if (fault !== undefined) throw badRequest(fault);
+  const { object, strictErrors } = orRefuse(() => read.value.decode(kind), `${subject}: `);
   if (fieldValidation === "Warn") exchange.warnings.addStrict(strictErrors);
   if (fieldValidation === "Strict" && strictErrors.length > 0) {
     throw badRequest(`${subject}: strict decoding error: ${strictErrors.join(", ")}`);
@@ -123,12 +119,13 @@ export function decodeOptionsBody<T extends object>(
   if (named !== "" && named !== kind.kind) {
     throw badRequest(noKindText(read.value.apiVersion === "" ? apiVersionOf(kind) : read.value.apiVersion, named));
   }
-  return decodeTyped(read.value, kind, "").object;
+  return orRefuse(() => read.value.decode(kind), "").object;
 }
 
-function decodeTyped<T extends object>(body: TypedBody, kind: Described<T>, prefix: string): DecodedObject<T> {
+/** What decoding gives. Throws StatusError 400 for what does not decode. */
+function orRefuse<T>(decode: () => T, prefix: string): T {
   try {
-    return body.decode(kind);
+    return decode();
   } catch (error) {
     if (error instanceof DecodeError) throw badRequest(`${prefix}${error.message}`);
     throw error;

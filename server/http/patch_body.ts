@@ -7,7 +7,6 @@ import { findObjectFault } from "../../core/kube/codec/unstructured.ts";
 import { compareBytes } from "../../core/kube/codec/_order.ts";
 import { type JsonDocument, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { exactValue, findInfinite, isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
-import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyJsonPatch, findUnknownOperationFields } from "../../core/kube/patch/json_patch.ts";
 import { applyMergePatch } from "../../core/kube/patch/merge_patch.ts";
@@ -23,7 +22,7 @@ import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";
 import { goTypeOf, noInternalKindText, noKindText } from "./go_names.ts";
 import { isKnownKind } from "./known_kinds.ts";
-import { goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
+import { decodeAsNamed, goVersionedName, typedDocument, withDefaultNames } from "./typed_body.ts";
 
 /** How a patch changes an object; `apply` is server-side apply (`apply_body.ts`). */
 export type PatchType = "json" | "merge" | "strategic" | "apply";
@@ -167,7 +166,6 @@ function findKindFault(kind: Kind, patched: unknown): string | undefined {
   if (!isKnownKind(apiVersion, names.kind)) {
     return isUnversioned(patched) ? noInternalKindText(kind.group, names.kind) : noKindText(apiVersion, names.kind);
   }
-  const other = ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersion);
-  if (other !== undefined) typed.value.decode(other);
+  decodeAsNamed(names, typed.value);
   return `converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
 }

@@ -6,6 +6,7 @@ import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { quoteText } from "../../core/kube/quote.ts";
+import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
@@ -100,18 +101,35 @@ export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, k
   };
 }
 
-/** Why a body of these names is no object of a kind; undefined when it is. `source` is the body as text. */
-export function findKindFault(kind: Kind, names: BodyNames, source: () => string): string | undefined {
+/**
+ * Why a body of these names is no object of a kind; undefined when it is. `source` is the body as text. Throws
+ * DecodeError when the body does not even decode as the kind that it names.
+ */
+export function findKindFault(
+  kind: Kind,
+  names: BodyNames,
+  body: Pick<TypedBody, "decode">,
+  source: () => string,
+): string | undefined {
   const wanted = apiVersionOf(kind);
   const found = apiVersionOf(names);
   if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
   const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
   if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
+  decodeAsNamed(names, body);
   if (names.kind === kind.kind && goTypeOf(names) === goTypeOf(kind)) {
     return `the API version in the data (${found}) does not match the expected API version (${wanted})`;
   }
   return `${subject}: converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
+}
+
+/** Decodes a body as the kind that it names, where that kind is described here. Throws DecodeError. */
+export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">): void {
+  const schema = names.kind === "Status"
+    ? statusSchema
+    : ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersionOf(names))?.schema;
+  if (schema !== undefined) body.decode({ schema });
 }
 
 /** Options and watch events are those of `meta/v1` in every version. */

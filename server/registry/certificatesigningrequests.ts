@@ -60,6 +60,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
   selectableFields: ["spec.signerName"],
   selectField: (csr) => csr.spec.signerName,
   strategy: {
+    checksGenerateName: true,
     prepareForCreate: (csr, { user }) => prepareCsrForCreate(csr, user),
     validateCreate: validateCsrCreate,
     validateName: ANY_NAME,

@@ -25,6 +25,7 @@ export const configMaps: Resource<ConfigMap> = {
   ],
   selectableFields: [],
   strategy: plainStrategy<ConfigMap>({
+    checksGenerateName: true,
     validateName: subdomainNameErrors,
     validateCreate: validateConfigMapCreate,
     validateUpdate: validateConfigMapUpdate,

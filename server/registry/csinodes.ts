@@ -33,6 +33,7 @@ export const csiNodes: Resource<CsiNode> = {
   ],
   selectableFields: [],
   strategy: plainStrategy<CsiNode>({
+    checksGenerateName: true,
     validateName: subdomainNameErrors,
     validateCreate: validateCsiNodeCreate,
     validateUpdate: validateCsiNodeUpdate,

@@ -31,6 +31,7 @@ export const namespaces: Resource<Namespace> = {
   selectableFields: ["status.phase"],
   selectField: (namespace) => namespace.status.phase ?? "",
   strategy: plainStrategy<Namespace>({
+    checksGenerateName: true,
     validateName: labelNameErrors,
     applyDefaults: defaultNamespace,
     prepareForCreate: prepareNamespaceForCreate,

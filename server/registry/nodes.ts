@@ -59,6 +59,7 @@ export const nodes: Resource<Node> = {
   selectableFields: ["spec.unschedulable"],
   selectField: (node) => String(node.spec.unschedulable ?? false),
   strategy: plainStrategy<Node>({
+    checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultNode,
     prepareForCreate: (node) => withoutConfigStatus(withoutDisabledSpec(node)),

@@ -44,6 +44,7 @@ export function createRbacResources(deps: {
       kind: clusterRoleKind,
       columns: [nameColumn, createdAtColumn],
       strategy: plainStrategy<ClusterRole>({
+        checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         validateCreate: validateClusterRoleCreate,
         validateUpdate: validateClusterRoleUpdate,
@@ -56,6 +57,7 @@ export function createRbacResources(deps: {
       kind: clusterRoleBindingKind,
       columns: bindingColumns("cluster role binding"),
       strategy: plainStrategy<ClusterRoleBinding>({
+        checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         applyDefaults: defaultBinding,
         validateCreate: validateClusterRoleBindingCreate,
@@ -69,6 +71,7 @@ export function createRbacResources(deps: {
       kind: roleKind,
       columns: [nameColumn, createdAtColumn],
       strategy: plainStrategy<Role>({
+        checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         validateCreate: validateRoleCreate,
         validateUpdate: validateRoleUpdate,
@@ -81,6 +84,7 @@ export function createRbacResources(deps: {
       kind: roleBindingKind,
       columns: bindingColumns("role binding"),
       strategy: plainStrategy<RoleBinding>({
+        checksGenerateName: true,
         validateName: pathSegmentNameErrors,
         applyDefaults: defaultBinding,
         validateCreate: validateRoleBindingCreate,

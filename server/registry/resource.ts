@@ -40,6 +40,8 @@ export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   prepareForUpdate(object: T, stored: T, context: WriteContext): T;
   /** Faults of the new object beside its metadata. */
   validateUpdate(object: T, stored: T): readonly FieldError[];
+  /** A change has to be a valid new object too, so its generateName is checked by the rules of the kind. */
+  readonly checksGenerateName?: true;
   /** Dotted paths of what this endpoint does not let anybody change, so that nobody owns it by writing here. */
   readonly resetFields?: readonly string[];
 }

@@ -32,6 +32,7 @@ export const secrets: Resource<Secret> = {
   selectableFields: ["type"],
   selectField: (secret) => secret.type ?? "",
   strategy: plainStrategy<Secret>({
+    checksGenerateName: true,
     validateName: subdomainNameErrors,
     applyDefaults: defaultSecret,
     validateCreate: validateSecretCreate,

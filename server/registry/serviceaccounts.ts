@@ -14,6 +14,7 @@ export const serviceAccounts: Resource<ServiceAccount> = {
   columns: [nameColumn, ageColumn],
   selectableFields: [],
   strategy: plainStrategy<ServiceAccount>({
+    checksGenerateName: true,
     validateName: subdomainNameErrors,
     prepareForCreate: prepareServiceAccount,
     prepareForUpdate: prepareServiceAccount,

@@ -18,6 +18,7 @@ export interface PlainRules<T extends KubeObject> {
   warn?(object: T, stored: T | undefined): readonly string[];
   readonly anyMetadata?: true;
   readonly anyFinalizer?: true;
+  readonly checksGenerateName?: true;
   readonly createOnUpdate?: boolean;
   readonly unconditionalUpdate?: boolean;
   readonly resetFields?: readonly string[];
@@ -29,6 +30,7 @@ export function plainStrategy<T extends KubeObject>(rules: PlainRules<T>): Strat
     ...(rules.applyDefaults === undefined ? {} : { applyDefaults: rules.applyDefaults }),
     ...(rules.validateBeforeMetadata === undefined ? {} : { validateBeforeMetadata: rules.validateBeforeMetadata }),
     ...(rules.anyMetadata === undefined ? {} : { anyMetadata: rules.anyMetadata }),
+    ...(rules.checksGenerateName === undefined ? {} : { checksGenerateName: rules.checksGenerateName }),
     ...(rules.anyFinalizer === undefined ? {} : { anyFinalizer: rules.anyFinalizer }),
     ...(rules.warn === undefined ? {} : { warn: rules.warn }),
     prepareForCreate: (object) => rules.prepareForCreate?.(object) ?? object,

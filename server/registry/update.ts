@@ -6,7 +6,7 @@ import { isAppError } from "../../core/errors.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import { isEqualJson, isJsonObject } from "../../core/kube/json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
-import { invalid } from "../../core/kube/field_error.ts";
+import { type FieldError, invalid } from "../../core/kube/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status.ts";
 import {
@@ -18,7 +18,7 @@ import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { createObject } from "./create.ts";
 import { invalidStoredObject, requestedKey } from "./keys.ts";
 import type { RegistryDeps, Target } from "./registry.ts";
-import type { UpdateStrategy, WriteContext } from "./resource.ts";
+import type { Resource, UpdateStrategy, WriteContext } from "./resource.ts";
 import { assertVersionText, refuseInvalid, warnOf, withMeta } from "./write.ts";
 
 /** What an update answers. */
@@ -126,6 +126,7 @@ async function prepareUpdate(
     }),
     ...validateObjectMetaUpdate(prepared.metadata, old.metadata),
     ...(resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata)),
+    ...(strategy.checksGenerateName === true ? generateNameErrors(resource, prepared) : []),
     ...strategy.validateUpdate(prepared, old),
   ]);
   warnOf(target, prepared, old);
@@ -133,6 +134,11 @@ async function prepareUpdate(
   if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
   const next = storedForm(resource.kind.schema, prepared);
   return isEqualJson(next, old) ? undefined : next;
+}
+
+function generateNameErrors({ strategy }: Resource, { metadata: { generateName = "" } }: KubeObject): FieldError[] {
+  const texts = generateName === "" ? [] : strategy.validateName(generateName, true);
+  return texts.map((text) => invalid("metadata.generateName", generateName, text));
 }
 
 function strategyOf(target: Target): UpdateStrategy {
