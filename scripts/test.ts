@@ -2,9 +2,11 @@
  * Runs suites on Deno and on Node 24 and sums what their reports say.
  *
  * `deno task test` runs everything that needs only npm; `deno task interop` the suite against a real Kubernetes, `deno
- * task packages` what is handed out: built, installed, used. With `--binary` tlsboot is the released file, built first:
- * the end-to-end and security tests and those of the file itself, or the suite against a real Kubernetes.
- * Usage: test.ts unit|interop|packages [--binary] [--timings] [--report FILE] [filter…]
+ * task programs` more programs of others than that suite tries, `deno task packages` what is handed out: built, installed,
+ * used. Tests that start programs run on Deno; `--all` runs them on Node too. With `--binary` tlsboot is the released
+ * file, built first: the end-to-end and security tests and those of the file itself, or the suite against a real
+ * Kubernetes. `--timings` lists the slowest processes.
+ * Usage: test.ts unit|interop|programs|packages [--all] [--binary] [--timings] [--report FILE] [filter…]
  */
 import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
