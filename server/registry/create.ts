@@ -5,7 +5,11 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatTime, nameOf } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { validateObjectMeta, validateStandardFinalizers } from "../../core/kube/validation/object_meta.ts";
+import {
+  validateObjectMeta,
+  validateObjectName,
+  validateStandardFinalizers,
+} from "../../core/kube/validation/object_meta.ts";
 import { AlreadyExistsError, type Stored } from "../storage/storage.ts";
 import { keyOf } from "./keys.ts";
 import { createUid, generateName, type RegistryDeps, type Target } from "./registry.ts";
@@ -70,14 +74,7 @@ async function createOnce(
     ...resource.strategy.validateCreate(prepared),
   ]);
   // The path rules come last and alone, as the API machinery has them.
-  refuseInvalid(
-    target,
-    prepared,
-    validateObjectMeta(prepared.metadata, {
-      namespaced: resource.kind.namespaced,
-      validateName: pathSegmentNameErrors,
-    }),
-  );
+  refuseInvalid(target, prepared, validateObjectName(prepared.metadata, pathSegmentNameErrors));
 
   warnOf(target, prepared, undefined);
   await authorize?.();

@@ -23,14 +23,8 @@ export function validateObjectMeta(
   { namespaced, validateName }: ObjectMetaRules,
   path = "metadata",
 ): FieldError[] {
-  const { name = "", generateName = "", namespace = "", generation = 0 } = meta;
-  const errors: FieldError[] = [];
-  if (generateName !== "") {
-    errors.push(...validateName(generateName, true).map((text) => invalid(`${path}.generateName`, generateName, text)));
-  }
-  if (name === "") errors.push(required(`${path}.name`, "name or generateName is required"));
-  else errors.push(...validateName(name, false).map((text) => invalid(`${path}.name`, name, text)));
-
+  const { namespace = "", generation = 0 } = meta;
+  const errors = validateObjectName(meta, validateName, path);
   if (!namespaced) {
     if (namespace !== "") errors.push(forbidden(`${path}.namespace`, "not allowed on this type"));
   } else if (namespace === "") errors.push(required(`${path}.namespace`));
@@ -45,6 +39,21 @@ export function validateObjectMeta(
     ...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`),
     ...validateManagedFields(meta.managedFields ?? [], `${path}.managedFields`),
   ];
+}
+
+/** Faults of an object's name, and of the one that its name was generated from. */
+export function validateObjectName(
+  { name = "", generateName = "" }: ObjectMeta,
+  validateName: NameCheck,
+  path = "metadata",
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (generateName !== "") {
+    errors.push(...validateName(generateName, true).map((text) => invalid(`${path}.generateName`, generateName, text)));
+  }
+  if (name === "") errors.push(required(`${path}.name`, "name or generateName is required"));
+  else errors.push(...validateName(name, false).map((text) => invalid(`${path}.name`, name, text)));
+  return errors;
 }
 
 /** Faults of changed metadata: what may never change, and that a deletion cannot be held up by new finalizers. */
@@ -100,9 +109,10 @@ export function validateStandardFinalizers(meta: ObjectMeta, path = "metadata"):
 
 /** Faults of labels: keys are qualified names, values label values. */
 export function validateLabels(labels: Readonly<Record<string, string>>, path: string): FieldError[] {
-  return checkEach(Object.entries(labels), ([key, value]) => [
+  // Of a map of many keys, V8 takes its entries several times as slowly as its keys.
+  return checkEach(Object.keys(labels), (key) => [
     ...validateLabelName(key, path),
-    ...labelValueErrors(value).map((text) => invalid(path, value, text)),
+    ...labelValueErrors(labels[key]!).map((text) => invalid(path, labels[key], text)),
   ]);
 }
 
@@ -136,12 +146,12 @@ function validateGeneration(generation: number, path: string): FieldError[] {
 
 /** Keys are qualified names in any case. */
 function validateAnnotations(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
-  const entries = Object.entries(annotations);
+  const keys = Object.keys(annotations);
   const errors = checkEach(
-    entries,
-    ([key]) => qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)),
+    keys,
+    (key) => qualifiedNameErrors(key.toLowerCase()).map((text) => invalid(path, key, text)),
   );
-  const size = entries.reduce((sum, [key, value]) => sum + byteLength(key) + byteLength(value), 0);
+  const size = keys.reduce((sum, key) => sum + byteLength(key) + byteLength(annotations[key]!), 0);
   return size > ANNOTATIONS_MAX_BYTES ? [...errors, tooLong(path, ANNOTATIONS_MAX_BYTES)] : errors;
 }
 
