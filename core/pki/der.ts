@@ -230,6 +230,12 @@ export function checkInteger(content: Bytes): void {
   }
 }
 
+/** Refuses an INTEGER that does not fit in 64 bits (`encoding/asn1`, parseInt64). */
+export function checkInt64(content: Bytes): void {
+  checkInteger(content);
+  if (content.length > 8) throw new DerError("asn1: structure error: integer too large");
+}
+
 /** An INTEGER that fits in 48 bits. */
 export function decodeSmallInteger(content: Bytes): number {
   checkInteger(content);

@@ -1,14 +1,5 @@
 /** Distinguished names, read into the buckets of Go's `pkix.Name` and written back in its fixed order. */
-import {
-  type Bytes,
-  checkInteger,
-  decodeBitString,
-  decodeBoolean,
-  decodeOid,
-  DerError,
-  DerReader,
-  TAG,
-} from "./der.ts";
+import { type Bytes, checkInt64, decodeBitString, decodeBoolean, decodeOid, DerError, DerReader, TAG } from "./der.ts";
 import { decodeText, type TextDialect } from "./der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
 
@@ -149,10 +140,13 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   });
 }
 
-/** Go decodes the basic types of a value that is no string, and refuses the request when one is malformed. */
+/**
+ * Go decodes the basic types of a value that is not a string, an INTEGER into 64 bits, and refuses the request when it
+ * cannot (`encoding/asn1`, parseField of an `any`).
+ */
 function checkBasicValue(tag: number, content: Bytes): void {
   if (tag === TAG.boolean) decodeBoolean(content);
-  else if (tag === TAG.integer) checkInteger(content);
+  else if (tag === TAG.integer) checkInt64(content);
   else if (tag === TAG.bitString) decodeBitString(content);
   else if (tag === TAG.oid) decodeOid(content);
 }

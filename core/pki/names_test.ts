@@ -118,6 +118,12 @@ for (
       message: "x509: invalid RDNSequence: invalid attribute value: unsupported string type: 2",
     },
     {
+      what: "an INTEGER of more than 64 bits in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.of(0, 255, 255, 255, 255, 255, 255, 255, 255))])),
+      dialect: "request",
+      message: "asn1: structure error: integer too large",
+    },
+    {
       what: "a sequence in place of a set",
       der: encodeSequence(encodeSequence()),
       dialect: "request",
@@ -125,3 +131,10 @@ for (
     },
   ] as const
 ) test(`parseName() refuses ${what}`, () => assert.throws(() => parseName(der, dialect), { message }));
+
+for (const bytes of [[127, 1, 1, 1, 1, 1, 1, 1], [128, 0, 0, 0, 0, 0, 0, 0], [0]]) {
+  test(`parseName() takes an INTEGER of ${bytes.length * 8} bits that begins with ${bytes[0]}`, () => {
+    const der = encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.from(bytes))]));
+    assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
+  });
+}
