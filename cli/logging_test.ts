@@ -99,3 +99,14 @@ for (const format of ["text", "json"] as const) {
     assert.match(line, /abcdef\.\[redacted\]/);
   });
 }
+
+test("createLogger() cuts texts that a client chose, wherever they stand in the fields, after secrets are taken out", () => {
+  const long = `/${"a".repeat(1_009)} abcdef.0123456789abcdef ${"b".repeat(60_000)}`;
+  const fields = { path: long, error: new Error(long), failures: [long], nested: { text: long } };
+  for (const format of ["text", "json"] as const) {
+    const line = logged(format, (logger) => logger.info("request refused", fields));
+    assert.ok(line.length < 5_000, `${line.length} characters`);
+    assert.match(line, /… \(\d+ more characters\)/);
+    assert.doesNotMatch(line, /abcdef\.0/);
+  }
+});

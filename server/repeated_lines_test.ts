@@ -52,3 +52,12 @@ test("limitRepeats() tells what it left out when the server stops", async () => 
   await Promise.resolve();
   assert.equal(log.entries.at(-1)?.fields["count"], 10);
 });
+
+test("limitRepeats() counts bytes as well as lines, and a long text as what is written of it", () => {
+  const log = createMemoryLogger();
+  const logger = limitRepeats(log, createFakeClock(), never);
+  for (let index = 0; index < 30; index++) {
+    logger.info("request refused", { path: "/a".repeat(30_000), error: new Error("b".repeat(30_000)) });
+  }
+  assert.equal(log.entries.length, 8);
+});

@@ -147,6 +147,18 @@ test("a request target of more than 64 KiB is refused before anybody is authenti
   assert.deepEqual((await sendRaw(site.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
 });
 
+test("requests that are refused write little to the log, however long they are", async () => {
+  const before = site.stderr().length;
+  for (let index = 0; index < 30; index++) {
+    const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
+    const { codes } = await sendRaw(site.server.port, `${head}\r\nConnection: close\r\n\r\n`);
+    assert.deepEqual(codes, [401]);
+  }
+  const written = site.stderr().slice(before);
+  assert.match(written, /request refused: not authenticated/);
+  assert.ok(written.length < 32_768, `${written.length} characters`);
+});
+
 test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server goes on", async () => {
   assert.equal(await sendHeader(1_024), 200, "headers as such are taken");
   const code = await sendHeader(200_000);
