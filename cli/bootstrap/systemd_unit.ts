@@ -1,5 +1,6 @@
 /** A systemd unit that keeps a machine's certificates fresh, with what it does not need taken away. */
 import { basename, dirname, resolve } from "node:path";
+import { shellWord } from "../../core/shell_word.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -11,7 +12,10 @@ const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
 /** What ProtectHome hides. */
 const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 
-/** The unit's text. UsageError for a token on the command line: units are no place for secrets. */
+/**
+ * The unit's text. UsageError for a token on the command line, as units are no place for secrets, and for a program that
+ * its sandbox would hide or that a restart of the machine removes.
+ */
 export function systemdUnit(
   settings: Settings<BootstrapFlags>,
   machine: Machine,
@@ -28,6 +32,8 @@ export function systemdUnit(
   ];
   const command = [program, ...words].map(quoteWord).join(" ");
   const paths = [...folders, ...readPaths(settings, io.cwd)];
+  const seesHomes = paths.some((path) => HOMES.test(path));
+  checkProgram(program, seesHomes);
   return `# Written by tlsboot bootstrap --print-systemd-unit.
 [Unit]
 Description=Certificates of Kubernetes node ${machine.nodeName}
@@ -45,7 +51,7 @@ UMask=0077
 # Nothing but its own files, the network and the tables of its routes.
 ProtectSystem=strict
 ReadWritePaths=${folders.map(quote).join(" ")}
-${paths.some((path) => HOMES.test(path)) ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
+${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${paths.some(isTemporary) ? "no" : "yes"}
 PrivateDevices=yes
 ProtectClock=yes
 ProtectControlGroups=yes
@@ -72,6 +78,21 @@ WantedBy=multi-user.target
 
 function readPaths({ bootstrapKubeconfig, tokenFile }: Settings<BootstrapFlags>, cwd: string): readonly string[] {
   return [bootstrapKubeconfig, tokenFile].flatMap((path) => path === undefined ? [] : [resolve(cwd, path)]);
+}
+
+/** What systemd would report as "No such file or directory" (203/EXEC) each time that it starts the unit. */
+function checkProgram(program: string, seesHomes: boolean): void {
+  const why = isTemporary(program)
+    ? "what is there goes when the machine restarts"
+    : HOMES.test(program) && !seesHomes
+    ? "the unit hides that folder from its program (ProtectHome=)"
+    : undefined;
+  if (why === undefined) return;
+  throw new UsageError(
+    `a unit cannot start "${program}": ${why}`,
+    `install it first: sudo install -m 755 ${shellWord(program)} ${INSTALLED_PROGRAM}; ` +
+      "then run the same command with the installed program",
+  );
 }
 
 function isTemporary(path: string): boolean {

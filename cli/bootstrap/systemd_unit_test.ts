@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { BOOTSTRAP_FLAGS } from "../commands/bootstrap.ts";
 import { resolveSettings } from "../framework/settings.ts";
+import { UsageError } from "../framework/usage_error.ts";
 import { machineOf } from "./machine.ts";
 import { systemdUnit } from "./systemd_unit.ts";
 
@@ -114,6 +115,30 @@ test("systemdUnit() starts the program that printed it, and keeps what it does n
   const values = read(unit({}, { ...IO, execPath: "/opt/bin/tlsboot" }));
   assert.equal(words(values["ExecStart"] ?? "")[0], "/opt/bin/tlsboot");
   assert.equal(values["CapabilityBoundingSet"], "");
+});
+
+for (
+  const [program, why] of [
+    ["/tmp/tlsboot", /goes when the machine restarts/],
+    ["/var/tmp/a/tlsboot", /goes when the machine restarts/],
+    ["/root/tlsboot", /the unit hides that folder/],
+    ["/home/jane/bin/tlsboot", /the unit hides that folder/],
+    ["/run/user/1000/tlsboot", /the unit hides that folder/],
+  ] as const
+) {
+  test(`systemdUnit() refuses to start ${program}, and says how to install it`, () => {
+    assert.throws(() => unit({}, { ...IO, execPath: program }), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, why);
+      assert.match(error.hint ?? "", new RegExp(`sudo install -m 755 ${program} /usr/local/bin/tlsboot;`));
+      return true;
+    });
+  });
+}
+
+test("systemdUnit() starts a program at home where the unit works there anyway", () => {
+  const values = read(unit({ certDir: ["/home/jane/pki"] }, { ...IO, execPath: "/home/jane/tlsboot" }));
+  assert.equal(words(values["ExecStart"] ?? "")[0], "/home/jane/tlsboot");
 });
 
 test("systemdUnit() discovers with a token file and hashes", () => {
