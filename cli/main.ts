@@ -1,10 +1,18 @@
 /**
- * Starts the program from its sources or from the npm package; the released file begins with `program.ts`. What is
- * compiled is kept from the moment that it is imported, so nothing of it is imported before.
+ * Starts the program from its sources or from the npm package; the released file begins with `program.ts`. Nothing of the
+ * program is imported before the version of Node is known to be new enough to parse it, and before what is compiled is
+ * kept.
  */
 import process from "node:process";
 import { keepCompiled } from "./compile_cache.ts";
+import { findNodeFault } from "./node_version.ts";
 
-keepCompiled(process);
-// Nobody awaits it: what it throws ends the process, and no source awaits at top level.
-import("./program.ts");
+const fault = findNodeFault(process.versions);
+if (fault === undefined) {
+  keepCompiled(process);
+  // Not awaited: what it throws ends the process, and no source awaits at top level.
+  import("./program.ts");
+} else {
+  process.stderr.write(`tlsboot: error: ${fault}\n`);
+  process.exitCode = 1;
+}

@@ -5,10 +5,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { ensureNode } from "../../scripts/node_runtime.ts";
+import { ensureNode, hostPlatform } from "../../scripts/node_runtime.ts";
 import { ROOT, runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
-import { installInto, writePrograms } from "./support/consumer.ts";
+import { ENTRIES, installInto, writePrograms } from "./support/consumer.ts";
 
 const manifest = JSON.parse(readFileSync("deno.json", "utf8"));
 const TARBALL = `tlsboot-tlsboot-${manifest.version}.tgz`;
@@ -69,6 +69,54 @@ test("on Node 24 every entry exports its names, and its example runs", async () 
     });
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, program);
   }
+});
+
+/** The last of a release line that is still installed widely. */
+const OLD_NODE = "20.20.2";
+
+test("on an older Node every entry and the program say in one sentence which Node they need", async () => {
+  const node = await ensureNode(hostPlatform(), OLD_NODE);
+  const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
+  for (const { specifier } of ENTRIES) {
+    await writeFile(folder.join("old.mjs"), `import * as entry from "${specifier}";\nconsole.log(entry);\n`);
+    const { code, stdout, stderr } = await runProgram(node, ["old.mjs"], { cwd: folder.path });
+    assert.deepEqual([code, stdout], [1, ""], specifier);
+    assert.deepEqual(stderr.match(/^\w*Error: .*/gm), [`Error: ${sentence}`], specifier);
+  }
+  const program = folder.join("node_modules", ".bin", "tlsboot");
+  const options = { cwd: folder.path, env: { PATH: `${join(node, "..")}:${process.env["PATH"]}` } };
+  for (const args of [["version"], ["demo"]]) {
+    const { code, stdout, stderr } = await runProgram(program, args, options);
+    assert.deepEqual({ code, stdout, stderr }, { code: 1, stdout: "", stderr: `tlsboot: error: ${sentence}\n` });
+  }
+});
+
+test("require() of every entry gives its names", async () => {
+  const node = await ensureNode();
+  for (const { specifier } of ENTRIES) {
+    const text = `import("${specifier}").then((module) => {
+      const required = Object.keys(require("${specifier}"));
+      console.log(JSON.stringify(required) === JSON.stringify(Object.keys(module)), required.length > 5);
+    })`;
+    const { stdout, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", "-e", text], {
+      cwd: folder.path,
+    });
+    assert.deepEqual({ stdout, stderr }, { stdout: "true true\n", stderr: "" }, specifier);
+  }
+});
+
+test("the line of the package's README runs the program where it is installed, and nothing elsewhere", async () => {
+  const [, line = ""] = /`(npx .*? tlsboot) --help`/.exec(
+    await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "README.md"), "utf8"),
+  ) ?? [];
+  assert.equal(line, "npx --no tlsboot");
+  const [program = "", ...args] = line.split(" ");
+  const env = { PATH: `${join(await ensureNode(), "..")}:${process.env["PATH"]}` };
+  const here = await runProgram(program, [...args, "version"], { cwd: folder.path, env });
+  assert.deepEqual([here.code, here.stdout.split("\n")[0]], [0, `tlsboot version: ${manifest.version}`], here.stderr);
+  await using elsewhere = await createTempFolder();
+  const there = await runProgram(program, [...args, "version"], { cwd: elsewhere.path, env });
+  assert.deepEqual([there.code, there.stdout], [1, ""]);
 });
 
 test("on Deno every entry exports its names, and its example runs", async () => {
