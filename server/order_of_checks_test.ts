@@ -223,3 +223,19 @@ test("a dry run names the key without the prefix of etcd when the uid is another
     );
   }
 });
+
+test("an object in another version is decoded strictly before its version is refused", async () => {
+  const events = "/apis/events.k8s.io/v1/namespaces/default/events";
+  const body = { apiVersion: "v1", reportingController: "example.com/c" };
+  const warned = await app.send("POST", events, { body });
+  assert.equal(
+    warned.at("message"),
+    "the API version in the data (v1) does not match the expected API version (events.k8s.io/v1)",
+  );
+  assert.match(warned.headers.get("warning") ?? "", /unknown field \\"reportingController\\"/);
+  const strict = await app.send("POST", `${events}?fieldValidation=Strict`, { body });
+  assert.equal(
+    strict.at("message"),
+    'Event in version "v1" cannot be handled as a Event: strict decoding error: unknown field "reportingController"',
+  );
+});

@@ -88,16 +88,19 @@ export function decodeBody(
   }
   const names = withDefaultNames(read.value, kind);
   const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
+  const handleStrict = (errors: readonly string[]): void => {
+    if (fieldValidation === "Warn") exchange.warnings.addStrict(errors);
+    if (fieldValidation === "Strict" && errors.length > 0) {
+      throw badRequest(`${subject}: strict decoding error: ${errors.join(", ")}`);
+    }
+  };
   const fault = orRefuse(
-    () => findKindFault(kind, names, read.value, () => textOf(bytes).toWellFormed()),
+    () => findKindFault(kind, names, read.value, () => textOf(bytes).toWellFormed(), handleStrict),
     `${subject}: `,
   );
   if (fault !== undefined) throw badRequest(fault);
   const { object, strictErrors } = orRefuse(() => read.value.decode(kind), `${subject}: `);
-  if (fieldValidation === "Warn") exchange.warnings.addStrict(strictErrors);
-  if (fieldValidation === "Strict" && strictErrors.length > 0) {
-    throw badRequest(`${subject}: strict decoding error: ${strictErrors.join(", ")}`);
-  }
+  handleStrict(strictErrors);
   return object;
 }
 

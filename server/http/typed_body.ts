@@ -102,14 +102,18 @@ export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, k
 }
 
 /**
- * Why a body of these names is no object of a kind; undefined when it is. `source` is the body as text. Throws
- * DecodeError when the body does not even decode as the kind that it names.
+ * Why a body of these names is no object of a kind; undefined when it is. Throws DecodeError when the body does not even
+ * decode as the kind that it names.
+ *
+ * @param source the body as text
+ * @param handleStrict gets what strict decoding says of an object in another version, before that is refused
  */
 export function findKindFault(
   kind: Kind,
   names: BodyNames,
   body: Pick<TypedBody, "decode">,
   source: () => string,
+  handleStrict: (errors: readonly string[]) => void,
 ): string | undefined {
   const wanted = apiVersionOf(kind);
   const found = apiVersionOf(names);
@@ -117,19 +121,23 @@ export function findKindFault(
   const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
   if (!isKnownKind(found, names.kind)) return `${subject}: ${noKindText(found, names.kind)}`;
-  decodeAsNamed(names, body);
+  const strictErrors = decodeAsNamed(names, body);
   if (names.kind === kind.kind && goTypeOf(names) === goTypeOf(kind)) {
+    handleStrict(strictErrors);
     return `the API version in the data (${found}) does not match the expected API version (${wanted})`;
   }
   return `${subject}: converting (${goVersionedName(names)}) to (${goTypeOf(kind)}): unknown conversion`;
 }
 
-/** Decodes a body as the kind that it names, where that kind is described here. Throws DecodeError. */
-export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">): void {
+/**
+ * Decodes a body as the kind that it names, where that kind is described here; answers its strict errors. Throws
+ * DecodeError.
+ */
+export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">): readonly string[] {
   const schema = names.kind === "Status"
     ? statusSchema
     : ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersionOf(names))?.schema;
-  if (schema !== undefined) body.decode({ schema });
+  return schema === undefined ? [] : body.decode({ schema }).strictErrors;
 }
 
 /** Options and watch events are those of `meta/v1` in every version. */
