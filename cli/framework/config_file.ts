@@ -1,10 +1,8 @@
 /** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
-import { parseDocument } from "yaml";
 import { lookup } from "../../core/lookup.ts";
-import { err, ok, type Result } from "../../core/result.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/nearest.ts";
-import { describeYamlFault } from "../../core/yaml_fault.ts";
+import { readYaml } from "../../core/yaml_document.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The one version there is. */
@@ -20,11 +18,8 @@ export interface ConfigFile {
 
 /** Reads the text of a configuration file; `known` are the flags of all commands. Never throws. */
 export function parseConfigFile(text: string, path: string, known: FlagSet): ConfigFile {
-  const document = parseDocument(text);
   const origin = `config file "${path}"`;
-  const broken = document.errors[0];
-  if (broken !== undefined) return { raw: {}, faults: [`${origin}: not YAML: ${describeYamlFault(broken)}`] };
-  const read = contentOf(document);
+  const read = readYaml(text);
   if (!read.ok) return { raw: {}, faults: [`${origin}: not YAML: ${read.error}`] };
   const content = read.value;
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
@@ -47,15 +42,6 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
     } else raw[key] = texts;
   }
   return { raw, faults };
-}
-
-/** Aliases are only resolved here: one that leads nowhere, or a bomb of them, is a fault of the file too. */
-function contentOf(document: ReturnType<typeof parseDocument>): Result<unknown, string> {
-  try {
-    return ok(document.toJS({ maxAliasCount: 100 }));
-  } catch (error) {
-    return err(describeYamlFault(error));
-  }
 }
 
 function suggestion(key: string, known: FlagSet): string {

@@ -2,11 +2,11 @@
  * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
  * YAML. `kubeconfig_context.ts` picks the context in use.
  */
-import { parseDocument, stringify } from "yaml";
+import { stringify } from "yaml";
 import { Secret } from "../brand.ts";
 import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
 import { err, ok, type Result } from "../result.ts";
-import { describeYamlFault } from "../yaml_fault.ts";
+import { readYaml } from "../yaml_document.ts";
 
 /** Where the server is and how its certificate is checked. */
 export interface KubeconfigCluster {
@@ -141,19 +141,12 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parseYaml(text: string): unknown {
   // YAML 1.1 as Go reads it: `yes` is a bool. Go leaves dates as text, so the timestamp tag goes.
-  const document = parseDocument(text, {
+  const read = readYaml(text, {
     version: "1.1",
     customTags: (tags) => tags.filter((tag) => typeof tag === "string" || tag.tag !== "tag:yaml.org,2002:timestamp"),
   });
-  const fault = document.errors[0];
-  if (fault !== undefined) throw new ShapeError(`not YAML: ${describeYamlFault(fault)}`);
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    // An alias without its anchor, or aliases that multiply beyond measure.
-    if (error instanceof ReferenceError) throw new ShapeError(`not YAML: ${describeYamlFault(error)}`);
-    throw error;
-  }
+  if (!read.ok) throw new ShapeError(`not YAML: ${read.error}`);
+  return read.value;
 }
 
 function decodeKubeconfig(value: unknown): Kubeconfig {
