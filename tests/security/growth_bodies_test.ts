@@ -16,6 +16,9 @@ import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
 import { apiVersionOf, collectionPath, type FieldType, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
+import { parseInventory } from "../../core/policy/inventory.ts";
+import { parsePolicy } from "../../core/policy/parse.ts";
+import { parseProfile } from "../../core/signing/profile_file.ts";
 import { decodeBody } from "../../server/http/body.ts";
 import type { MediaType } from "../../server/http/negotiation.ts";
 import { Warnings } from "../../server/http/warnings.ts";
@@ -433,5 +436,42 @@ test("a token file is read in linear time, whatever stands in it", async () => {
       read: (text) => parseTokenFile(text, "tokens.csv"),
       limit: 65_536,
     });
+  }
+});
+
+test("policies, profiles and inventories are read in linear time, however much is in them", async () => {
+  const head = (kind: string) => `apiVersion: tlsboot/v1alpha1\nkind: ${kind}\n`;
+  const lines = (size: number, line: (index: number) => string) => repeat(Math.ceil(size / 8), line).join("");
+  const rule = (index: number) =>
+    `- {name: r${index}, match: {signerNames: [example.com/a]}, then: deny, require: {usages: {allowed: [any]}}}\n`;
+  const names = (size: number) => JSON.stringify(repeat(size, (index) => `*.n${index}.example.com`));
+  for (
+    const { read, input } of [
+      { read: parsePolicy, input: (size: number) => `${head("ApprovalPolicy")}name: p\nrules:\n${lines(size, rule)}` },
+      {
+        read: parsePolicy,
+        input: (size: number) =>
+          `${head("ApprovalPolicy")}name: p\nrules:\n- name: r\n  match: {signerNames: [example.com/a]}\n` +
+          `  then: approve\n  require:\n    subject: {commonNames: ["*"]}\n    names: {dns: ${names(size)}}\n` +
+          `    usages: {allowed: [server auth]}\n`,
+      },
+      {
+        read: parseProfile,
+        input: (size: number) =>
+          `${head("SigningProfile")}names: {dns: {allowed: ${names(size)}}}\n` +
+          "usages: {allowed: [server auth]}\nlifetime: {max: 24h}\n",
+      },
+      {
+        read: parseInventory,
+        input: (size: number) =>
+          `${head("Inventory")}nodes:\n${
+            lines(size, (index) => `- {name: n${index}, dns: [n${index}.example.com]}\n`)
+          }`,
+      },
+    ]
+  ) {
+    const small = read(input(1));
+    assert.ok(small.ok, JSON.stringify(small));
+    await assertLinear<string>({ input, read, limit: MOST_ELEMENTS });
   }
 });
