@@ -126,6 +126,15 @@ for (
       message: "failed to create typed patch object (/; /v1, Kind=ConfigMap): .metadata.managedFields[0].manager: " +
         "expected string, got &value.valueUnstructured{Value:5}",
     },
+    {
+      request: "POST /api/v1/namespaces/default/events",
+      body: { metadata: { name: "a", labels: { a: "-" } }, involvedObject: { namespace: "default" } },
+      code: 422,
+      message: 'Event "a" is invalid: metadata.labels: Invalid value: "-": a valid label must be an empty string or ' +
+        "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
+        "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+        "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+    },
     { request: `GET ${MAPS}/a?resourceVersion=x`, code: 500, message: NO_VERSION },
     {
       request: "GET /api/v1/namespaces/default/events/a?resourceVersion=x",

@@ -74,7 +74,16 @@ async function createOnce(
     ...resource.strategy.validateCreate(prepared),
   ]);
   // The path rules come last and alone, as the API machinery has them.
-  refuseInvalid(target, prepared, validateObjectName(prepared.metadata, pathSegmentNameErrors));
+  refuseInvalid(
+    target,
+    prepared,
+    resource.strategy.anyMetadata === true
+      ? validateObjectMeta(prepared.metadata, {
+        namespaced: resource.kind.namespaced,
+        validateName: pathSegmentNameErrors,
+      })
+      : validateObjectName(prepared.metadata, pathSegmentNameErrors),
+  );
 
   warnOf(target, prepared, undefined);
   await authorize?.();
