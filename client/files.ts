@@ -15,7 +15,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { geteuid } from "node:process";
+import * as ownProcess from "node:process";
 import { AppError, messageOf } from "../core/errors.ts";
 
 /** What stands at a path. */
@@ -231,7 +231,8 @@ function factsOf(stats: Awaited<ReturnType<typeof stat>> | undefined): FileFacts
     : stats.isFile()
     ? "file"
     : "other";
-  const own = geteuid?.();
+  // Not imported by its name: Windows knows no such ids, and its runtimes no such export.
+  const own = ownProcess.geteuid?.();
   const isOwnedByOther = own !== undefined && stats.uid !== own && stats.uid !== 0;
   return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther };
 }

@@ -138,7 +138,7 @@ async function bootstrapOnce(context: Context, signal: AbortSignal): Promise<Boo
   const outcome = await bootstrap({ ...machine, ...shared, connect, findCluster: tools.findCluster }, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context, signal);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
-  io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
+  if (isReady) io.stdout.write(escapeControls(describeOutcome(outcome, machine, io.cwd)));
   const hookFaults = outcome.kind === "issued" ? await tell({ purpose: "client", ...outcome }) : [];
   if (!settings.serving || settings.rotateCertificates) return { hookFaults, isReady };
   const { certDir, kubeconfigPath } = machine;
