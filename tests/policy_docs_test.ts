@@ -8,26 +8,33 @@ import { parsePolicy } from "../core/policy/parse.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 import { createTempFolder } from "./support/temp.ts";
 
-async function examples(): Promise<Readonly<Record<string, string>>> {
+/** The examples of a kind, in their order. */
+async function examples(kind: string): Promise<readonly string[]> {
   const text = await readFile("docs/policies.md", "utf8");
   const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
-  return Object.fromEntries(blocks.map((block) => [/^kind: (\S+)/m.exec(block)?.[1] ?? "", block]));
+  return blocks.filter((block) => /^kind: (\S+)/m.exec(block)?.[1] === kind);
 }
 
-test("docs/policies.md: inventory and policy are read", async () => {
-  const { Inventory = "", ApprovalPolicy = "" } = await examples();
-  const inventory = parseInventory(Inventory);
-  assert.ok(inventory.ok, JSON.stringify(inventory));
-  const policy = parsePolicy(ApprovalPolicy);
-  assert.ok(policy.ok, JSON.stringify(policy));
+test("docs/policies.md: inventory and policies are read", async () => {
+  const [inventories, policies] = [await examples("Inventory"), await examples("ApprovalPolicy")];
+  assert.deepEqual([inventories.length, policies.length], [1, 2]);
+  for (const read of [...inventories.map(parseInventory), ...policies.map(parsePolicy)]) {
+    assert.ok(read.ok, JSON.stringify(read));
+  }
 });
 
-test("docs/policies.md: the tests of the policy pass", async () => {
+test("docs/policies.md: the tests of the first policy pass", async () => {
   await using folder = await createTempFolder();
-  const { Inventory = "", ApprovalPolicy = "", PolicyTest = "" } = await examples();
-  await writeFile(folder.join("inventory.yaml"), Inventory);
-  await writeFile(folder.join("web.yaml"), ApprovalPolicy);
-  await writeFile(folder.join("web_test.yaml"), PolicyTest);
+  for (
+    const [file, kind] of [
+      ["inventory.yaml", "Inventory"],
+      ["web.yaml", "ApprovalPolicy"],
+      ["web_test.yaml", "PolicyTest"],
+    ] as const
+  ) {
+    const [first = ""] = await examples(kind);
+    await writeFile(folder.join(file), first);
+  }
   const io = createCapturedIo({ cwd: folder.path });
   const code = await run(["approver", "test", "."], io, new AbortController().signal);
   assert.equal(code, 0, `${io.stdoutText()}${io.stderrText()}`);
