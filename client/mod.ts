@@ -123,6 +123,7 @@ export {
   type ObtainedCertificate,
   type ObtainOptions,
   type ObtainProgress,
+  type PendingCertificate,
   tryToObtainCertificate,
 } from "./obtain_certificate.ts";
 export { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";

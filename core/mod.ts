@@ -83,6 +83,7 @@ export type {
   Change,
   Clock,
   CsrStore,
+  DeletionOptions,
   LeaseStore,
   LogFields,
   Logger,
@@ -324,6 +325,7 @@ export {
   type ServingNames,
   servingNames,
 } from "./bootstrap/node_addresses.ts";
+export type { StatusError } from "./kube/status_error.ts";
 export { judgePair, type PairState, type PairStatus } from "./bootstrap/pair_status.ts";
 export { createDigestCsrName, type CsrNameParts } from "./bootstrap/csr_name.ts";
 export { type CredentialPair, parseCertificateChain, parseCredentialPair } from "./bootstrap/credential_pair.ts";

@@ -155,7 +155,8 @@ export {
 export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
 export type { JournalObserver } from "./storage/observed_journal.ts";
 export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite.ts";
-export type { StorageTimes } from "./storage/_journaled_storage.ts";
+export type { StorageLimits, StorageTimes } from "./storage/_journaled_storage.ts";
+export type { StoredValues } from "./storage/stored_values.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 
