@@ -195,7 +195,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     clock,
     random,
     logger,
-    admission: createAdmission(createDefaultPlugins({ authorizer, storage })),
+    admission: createAdmission(createDefaultPlugins({ authorizer, storage, logger })),
     served: { resources, reviews: createReviews({ authorizer, authenticate }) },
     authenticate,
     authorizer,

@@ -16,7 +16,7 @@ export function createDefaultPlugins(
   deps: {
     readonly authorizer: Pick<Authorizer, "authorize">;
     readonly storage: Pick<Storage, "get">;
-    readonly logger?: Logger;
+    readonly logger: Logger;
   },
 ): readonly AdmissionPlugin[] {
   return [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { fakeAuthorizer } from "./_test_authz.ts";
 import { isAllowedForSigner } from "./signer_permission.ts";
 
@@ -32,6 +33,8 @@ test("isAllowedForSigner() allows nothing when the authorizer fails, and tries t
   const failing = fakeAuthorizer(() => {
     throw new Error("broken");
   });
-  assert.equal(await isAllowedForSigner({ authorizer: failing }, user, "sign", "example.com/a"), false);
+  const logger = createMemoryLogger();
+  assert.equal(await isAllowedForSigner({ authorizer: failing, logger }, user, "sign", "example.com/a"), false);
   assert.equal(failing.asked.length, 2);
+  assert.deepEqual(logger.messages("error"), Array(2).fill("signer permission could not be checked"));
 });
