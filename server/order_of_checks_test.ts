@@ -170,6 +170,12 @@ for (
       code: 422,
       message: 'ConfigMap "a" is invalid: metadata.namespace: Required value',
     },
+    {
+      request: "POST /apis/authorization.k8s.io/v1/namespaces//localsubjectaccessreviews",
+      body: { spec: { user: "a", resourceAttributes: { verb: "get", resource: "secrets" } } },
+      code: 400,
+      message: "namespace is required on this type: ",
+    },
     { request: "PUT /api/v1/nodes//status", body: {}, code: 400, message: "name must be provided" },
     {
       request: "GET /api/v1/namespaces//nodes",

@@ -118,9 +118,11 @@ function subjectAccessReview(deps: ReviewDeps): Review {
 function localSubjectAccessReview(deps: ReviewDeps): Review {
   return {
     kind: localSubjectAccessReviewKind,
-    async answer(object) {
+    async answer(object, { namespace }) {
       const review = object as SubjectAccessReview;
       refuse(validateLocalSubjectAccessReview(review));
+      // The text has the empty namespace at its end (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
+      if (namespace === "") throw badRequest("namespace is required on this type: ");
       return { ...review, status: await decide(deps.authorizer, subjectOf(review.spec), review.spec) };
     },
   };
