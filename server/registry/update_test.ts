@@ -48,6 +48,17 @@ test("update changes metadata only, keeps what the server owns and spec and stat
   assert.notEqual(updated.at("metadata/resourceVersion"), version);
 });
 
+// `registry/generic/registry/dryrun.go`: the key of a dry run has no prefix.
+test("update names the key of an object of another uid, of a dry run without the prefix of the store", async () => {
+  const { path, csr } = await made();
+  const body = withMetadata(csr, { uid: "x" });
+  const put = await app.send("PUT", path, { body });
+  assert.match(String(put.at("message")), /Key: \/registry\/certificatesigningrequests\/update-/);
+  const dryRun = await app.send("PUT", `${path}?dryRun=All`, { body });
+  assert.equal(dryRun.code, 409);
+  assert.match(String(dryRun.at("message")), /Key: \/certificatesigningrequests\/update-/);
+});
+
 test("update of nothing keeps the resourceVersion and makes no event", async () => {
   const { path, csr, version } = await made({ annotations: { a: "b" } });
   const before = app.storage.revision();

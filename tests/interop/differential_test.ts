@@ -14,7 +14,7 @@ import { shrink } from "./differential/shrink.ts";
 /** Seeds whose exchanges are answered alike, all of them. */
 const FIXED_SEEDS = [1, 2];
 /** How many exchanges of each seed are sent. */
-const EXCHANGES = 1_500;
+const EXCHANGES = 2_500;
 /** The part of the exchanges of a new seed, in percent, that is answered alike. */
 const AIM = 99.8;
 /** How many groups of differences are made smaller for the report; each takes a few seconds. */

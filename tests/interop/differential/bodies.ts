@@ -115,7 +115,8 @@ function writeBody(value: object, random: Random): SentBody {
 }
 
 function writeYaml(value: unknown): string {
-  return stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 });
+  // Versions stay texts once they are filled in.
+  return stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 }).replaceAll("${rv}", '"${rv}"');
 }
 
 function hasProtobufForm(value: unknown): boolean {
