@@ -22,7 +22,10 @@ export function findIssuedFault(leaf: CertificateFacts, asked: AskedCertificate)
 function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | undefined {
   const { commonName = "", serialNumber = "", ...lists } = subject;
   const fields = Object.entries(lists) as [keyof typeof lists, readonly string[]][];
-  const lacks = fields.some(([field, values]) => values.some((value) => !leaf.subject[field].includes(value)));
+  const lacks = fields.some(([field, values]) => {
+    const given = new Set(leaf.subject[field]);
+    return values.some((value) => !given.has(value));
+  });
   if (leaf.subject.commonName === commonName && !lacks && ["", leaf.subject.serialNumber].includes(serialNumber)) {
     return undefined;
   }
@@ -31,8 +34,8 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
 
 function namesFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
   for (const field of NAMES) {
-    const given = leaf[field].map(spelling);
-    const missing = asked[field]?.find((name) => !given.includes(spelling(name)));
+    const given = new Set(leaf[field].map(spelling));
+    const missing = asked[field]?.find((name) => !given.has(spelling(name)));
     if (missing !== undefined) return `it lacks ${missing}`;
   }
   return undefined;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
+import { assertLinear } from "../../tests/support/growth.ts";
 import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { findPemBlock } from "../pki/pem.ts";
@@ -120,3 +121,12 @@ for (const { name, existing, edit, asked: more, wish, want, reason } of renewals
     if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
   });
 }
+
+test("findIssuedFault() takes linear time", async () => {
+  const leaf = await issued();
+  await assertLinear({
+    input: (size) => Array.from({ length: size }, (_, index) => `n${index}.example.com`),
+    read: (dnsNames) => findIssuedFault({ ...leaf, dnsNames }, { subject, dnsNames }),
+    limit: 10_000,
+  });
+});

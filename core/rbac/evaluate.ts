@@ -149,22 +149,28 @@ function* grantsOfBindings(
   namespace: string,
   objects: RbacObjects,
 ): Generator<Grant> {
+  const groups = new Set(user.groups);
   for (const binding of bindings) {
-    const subject = binding.subjects?.find((candidate) => isSubject(user, candidate, namespace));
+    const subject = binding.subjects?.find((candidate) => isSubject(user.username, groups, candidate, namespace));
     if (subject === undefined) continue;
     yield { binding, subject, namespace, rules: findRoleRules(binding.roleRef, namespace, objects) };
   }
 }
 
-function isSubject(user: UserInfo, subject: Subject, bindingNamespace: string): boolean {
+function isSubject(
+  username: string,
+  groups: ReadonlySet<string>,
+  subject: Subject,
+  bindingNamespace: string,
+): boolean {
   switch (subject.kind) {
     case "User":
-      return user.username === subject.name;
+      return username === subject.name;
     case "Group":
-      return user.groups.includes(subject.name);
+      return groups.has(subject.name);
     case "ServiceAccount": {
       const namespace = namespaceOfSubject(subject, bindingNamespace);
-      return namespace !== "" && user.username === `system:serviceaccount:${namespace}:${subject.name}`;
+      return namespace !== "" && username === `system:serviceaccount:${namespace}:${subject.name}`;
     }
     default:
       return false;

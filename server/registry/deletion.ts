@@ -45,7 +45,8 @@ export function finalizersAfterDeletion(
   const kept = old.filter((finalizer) => finalizer !== ORPHAN && finalizer !== FOREGROUND);
   const wanted = rules.withoutPolicy === true ? undefined : collectorFinalizer(options, old);
   const next = wanted === undefined ? kept : [...kept, wanted];
-  return next.length === old.length && next.every((finalizer) => old.includes(finalizer)) ? old : next;
+  const before = new Set(old);
+  return next.length === old.length && next.every((finalizer) => before.has(finalizer)) ? old : next;
 }
 
 function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptions, old: readonly string[]) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
+import { assertLinear } from "../../tests/support/growth.ts";
 import { type DeletionRules, finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
 
 function held(...finalizers: string[]): KubeObject {
@@ -58,4 +59,12 @@ test("markedForDeletion() marks once, counts a generation, and keeps the first t
   const changed = markedForDeletion(marked, ["orphan"], later);
   assert.equal(changed.metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
   assert.equal(changed.metadata.generation, 4);
+});
+
+test("finalizersAfterDeletion() takes linear time", async () => {
+  await assertLinear({
+    input: (size) => held(...Array.from({ length: size }, (_, index) => `a/${index}`)),
+    read: (object) => finalizersAfterDeletion(object, {}, {}),
+    limit: 16_384,
+  });
 });
