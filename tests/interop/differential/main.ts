@@ -1,12 +1,11 @@
 /**
  * `deno task differential`: sends random exchanges to a real kube-apiserver and to `tlsboot serve` and reports where the
  * answers differ: in groups with one cause, each with the shortest sequence that shows it. The same seed makes the same
- * exchanges.
+ * exchanges. `--self` compares two kube-apiservers; `--save` writes what was found as a file of the corpus.
  *
- * Usage: main.ts [--seed S] [--count N] [--scene N] [--self] [--examples N] [--save FILE] [--folder FOLDER]
+ * Usage: main.ts [--seed S] [--count N] [--scene N] [--self] [--examples N] [--save FILE]
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { ensureNode } from "../../../scripts/node_runtime.ts";
@@ -34,7 +33,6 @@ async function main(): Promise<number> {
       self: { type: "boolean", default: false },
       examples: { type: "string", default: "10" },
       save: { type: "string" },
-      folder: { type: "string" },
     },
   });
   const seed = values.seed === undefined ? seedOfDay(new Date()) : wholeNumber("seed", values.seed);
@@ -54,18 +52,11 @@ async function main(): Promise<number> {
     if (first === undefined) continue;
     const smallest = await shrink(stage, first);
     process.stdout.write(`\n${describe(group.findings, smallest)}\n`);
-    if (smallest === undefined) continue;
-    examples.push(smallest);
-    if (values.folder === undefined) continue;
-    await mkdir(values.folder, { recursive: true });
-    const name = `${String(examples.length).padStart(2, "0")}.md`;
-    await writeFile(join(values.folder, name), `${describe(group.findings, smallest)}\n`);
+    if (smallest !== undefined) examples.push(smallest);
   }
-  if (values.save !== undefined) {
-    const [example] = examples;
-    if (example !== undefined) {
-      await writeFile(values.save, formatCorpusFile(example.scene, "differential", `Seed ${seed}, made smaller`));
-    }
+  if (values.save !== undefined && examples.length > 0) {
+    const scenes = examples.map(({ scene }) => scene);
+    await writeFile(values.save, formatCorpusFile(scenes, `What seed ${seed} found, made smaller`));
   }
   return played.findings.length === 0 ? 0 : 1;
 }

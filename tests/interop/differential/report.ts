@@ -73,14 +73,13 @@ export function formatDifferences({ exchange, statuses, differences }: Finding):
   ].join("\n");
 }
 
-/** A scene as a file of the corpus; `name` is where the names of its objects begin. */
-export function formatCorpusFile(scene: Scene, name: string, title: string): string {
-  return `${stringify({ title, requests: FIXTURES, exchanges: [] }).replace(/exchanges: \[\]\n$/, "exchanges:\n")}${
-    formatEntries(scene, name)
-  }`;
+/** Scenes as a file of the corpus. */
+export function formatCorpusFile(scenes: readonly Scene[], title: string): string {
+  const head = stringify({ title, requests: FIXTURES, exchanges: [] }).replace(/exchanges: \[\]\n$/, "exchanges:\n");
+  return `${head}${scenes.map((scene, index) => formatEntries(scene, `found${index + 1}`)).join("")}`;
 }
 
-/** The exchanges of a scene as entries of the corpus. */
+/** The exchanges of a scene as entries of the corpus; `name` is where the names of its objects begin. */
 export function formatEntries({ setup, exchanges }: Scene, name: string): string {
   const kept = new Set<string>();
   const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "${scene}-ns")));
