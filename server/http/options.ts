@@ -17,6 +17,10 @@ import { byteLength, isPrintable, quoteText } from "../../core/kube/quote.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/validation/managed_fields.ts";
 import type { ListQuery } from "../registry/read.ts";
 import type { FieldValidation } from "./body.ts";
+import { createSharedParser } from "./shared_selectors.ts";
+
+const parseLabels = createSharedParser(parseLabelSelector);
+const parseFields = createSharedParser(parseFieldSelector);
 
 /** Options of create, update and patch. */
 export interface WriteOptions {
@@ -86,9 +90,9 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
   const limit = parseInteger(query, "limit") ?? 0;
   const labelText = query.get("labelSelector") ?? "";
   const fieldText = query.get("fieldSelector") ?? "";
-  const labels = parseLabelSelector(labelText);
+  const labels = parseLabels(labelText);
   if (!labels.ok) throw badRequest(labels.error);
-  const fields = parseFieldSelector(fieldText);
+  const fields = parseFields(fieldText);
   if (!fields.ok) throw badRequest(fields.error);
   const sent: CollectionOptions = {
     labels: labels.value,

@@ -55,3 +55,16 @@ test("parseCollectionOptions() reads a limit with a sign, and no negative one", 
   assert.equal(parseCollectionOptions(new URLSearchParams("limit=%2B5"), false).limit, 5);
   assert.equal(parseCollectionOptions(new URLSearchParams("limit=-5"), false).limit, 0);
 });
+
+test("parseCollectionOptions() parses a long selector once for all requests that use it at the same time", () => {
+  const parse = (edit: string) => {
+    const labelSelector = `${"a,".repeat(200)}${edit}`;
+    const fieldSelector = `metadata.name=${"a".repeat(300)}${edit}`;
+    return parseCollectionOptions(new URLSearchParams({ labelSelector, fieldSelector }), true);
+  };
+  const [first, again, other] = [parse("b"), parse("b"), parse("c")];
+  assert.equal(first.labels, again.labels);
+  assert.equal(first.fields, again.fields);
+  assert.notEqual(first.labels, other.labels);
+  assert.deepEqual(other.fields, [{ field: "metadata.name", operator: "=", value: `${"a".repeat(300)}c` }]);
+});
