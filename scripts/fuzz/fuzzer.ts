@@ -3,7 +3,8 @@ import process from "node:process";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { below, oneIn, pick } from "./dice.ts";
 import { minimize } from "./minimize.ts";
-import { inflate, mutate, type Pool } from "./mutate.ts";
+import { findSteepGrowth } from "../../tests/support/growth.ts";
+import { inflate, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
 import type { Bytes, Target } from "./target.ts";
 
 /** What is wrong, and with what. */
@@ -41,12 +42,19 @@ const MINIMIZE_MS = 10_000;
 const POOL_LIMIT = 2_000;
 const POOL_ENTRY_BYTES = 8_192;
 const MEDIUM_BYTES = 65_536;
+/** So large are the inputs whose growth is measured: a quadratic reader takes a second, a linear one a millisecond. */
+const PUMPED_BYTES = 32_768;
+/** In the seeds up to this size, each byte is repeated in turn. */
+const PUMPED_SEED_BYTES = 200;
+/** One in so many inputs is a piece of another one that is repeated, and measured at growing sizes. */
+const PUMP_EVERY = 2;
 
 /** Runs the seeds, then inputs made from them. */
 export async function fuzz(target: Target, { seed, seconds, inputs: most, onInput }: FuzzOptions): Promise<Report> {
   const random = createSeededRandom(seed);
   const inputs: Bytes[] = [...target.seeds];
   const pool: Pool = { random, inputs, words: target.words };
+  const pumps = pumpEach(target.seeds.filter(({ length }) => length <= PUMPED_SEED_BYTES));
   const outcomes = new Set<string>();
   const startedAt = performance.now();
   let memoryAtStart = 0;
@@ -54,10 +62,16 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
   let count = 0;
   const isOver = () => count >= most || performance.now() - startedAt > seconds * 1000;
   for (; count < inputs.length && count < target.seeds.length || !isOver(); count++) {
+    if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
+      const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
+      const finding = await judgeGrowth(target, sized, (input) => onInput(count, input));
+      if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
+      continue;
+    }
     const input = count < target.seeds.length ? target.seeds[count]! : nextInput(target, pool, count);
     onInput(count, input);
     const outcome = await judge(target, input);
-    if (count === target.seeds.length) memoryAtStart = process.memoryUsage().rss;
+    if (memoryAtStart === 0 && count >= target.seeds.length) memoryAtStart = process.memoryUsage().rss;
     if (outcome.ms > slowest.ms) slowest = { ms: outcome.ms, bytes: input.length };
     const finding = outcome.finding ?? findMemoryFault(input, count, memoryAtStart);
     if (finding !== undefined) {
@@ -122,6 +136,28 @@ export async function judge(target: Target, input: Bytes): Promise<Judgement> {
   if (ms <= limit) return { label, ms, finding: undefined };
   const message = `${ms.toFixed(0)} ms for ${input.length} bytes, ${limit.toFixed(0)} ms are allowed (${label})`;
   return { label, ms, finding: { kind: "slow", message, input } };
+}
+
+/** Looks for more than linear time, where the time itself is still within its bounds. */
+async function judgeGrowth(
+  target: Target,
+  sized: Sized,
+  onInput: (input: Bytes) => void,
+): Promise<Finding | undefined> {
+  const limit = Math.min(target.maxBytes, PUMPED_BYTES);
+  let last: Bytes = sized(0);
+  const input = (size: number): Bytes => {
+    last = sized(size);
+    onInput(last);
+    return last;
+  };
+  try {
+    const message = await findSteepGrowth({ input, read: target.run, limit });
+    return message === undefined ? undefined : { kind: "slow", message, input: last };
+  } catch (error) {
+    const message = error instanceof Error ? error.stack ?? error.message : String(error);
+    return { kind: "wrong", message, input: last };
+  }
 }
 
 function findMemoryFault(input: Bytes, count: number, before: number): Finding | undefined {

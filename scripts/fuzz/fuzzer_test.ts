@@ -53,6 +53,16 @@ test("fuzz() ends after as many inputs as it was given", async () => {
   assert.equal(report.finding, undefined);
 });
 
+test("fuzz() finds time that is not linear where it is still short", async () => {
+  const target = {
+    ...targetOf((input) => `${/^a<\w*b?\w*>c$/.test(textOf(input).slice(0, 20_000))}`),
+    maxBytes: 8_192,
+  };
+  const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
+  assert.equal(finding?.kind, "slow");
+  assert.match(finding?.message ?? "", /not linear$/);
+});
+
 test("judge() reports what is slow again and again", async () => {
   let runs = 0;
   const spin = () => {

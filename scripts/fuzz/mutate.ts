@@ -50,6 +50,37 @@ export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
   return join(input.subarray(0, at), ...middle, input.subarray(at)).subarray(0, size);
 }
 
+/** Makes inputs of any size. */
+export type Sized = (size: number) => Bytes;
+
+/**
+ * Inputs in which a piece of another one is repeated in its place, and followed by something odd half of the time: a
+ * reader that can take the repetitions in many ways, and has to give each up at their end, takes more than linear time.
+ */
+export function pump(pool: Pool, input: Bytes): Sized {
+  const { random } = pool;
+  const at = below(random, input.length + 1);
+  const own = input.subarray(at, at + 1 + below(random, 3));
+  const repeated = own.length > 0 && !oneIn(random, 4) ? own : join(word(pool), own);
+  const end = oneIn(random, 2) ? Uint8Array.of(pick(random, ODD_BYTES)) : new Uint8Array(0);
+  return pumped(input.subarray(0, at), repeated, join(end, input.subarray(oneIn(random, 2) ? at : input.length)));
+}
+
+/** The same for every byte of some inputs in turn, which ends the input with a byte that no grammar expects. */
+export function* pumpEach(inputs: readonly Bytes[]): Generator<Sized> {
+  const end = Uint8Array.of(0x7f);
+  for (const input of inputs) {
+    for (const at of input.keys()) yield pumped(input.subarray(0, at), input.subarray(at, at + 1), end);
+  }
+}
+
+function pumped(head: Bytes, repeated: Bytes, tail: Bytes): Sized {
+  return (size) => {
+    const room = Math.max(0, size - head.length - tail.length);
+    return join(head, repeat(repeated, room / Math.max(1, repeated.length)), tail).subarray(0, size);
+  };
+}
+
 function mutateOnce(pool: Pool, input: Bytes): Bytes {
   const { random } = pool;
   const at = below(random, input.length + 1);

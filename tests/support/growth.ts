@@ -32,30 +32,37 @@ const ROUNDS = 6;
 const LONG_MS = 200;
 
 /** Asserts that a reader takes less than three times as long for twice the input, at every size up to its limit. */
-export async function assertLinear<Input>({ input, read, limit }: Growth<Input>): Promise<void> {
+export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> {
+  const steep = await findSteepGrowth(growth);
+  if (steep !== undefined) assert.fail(steep);
+}
+
+/** The sizes and times that show a reader not to be linear; undefined where none do. */
+export async function findSteepGrowth<Input>({ input, read, limit }: Growth<Input>): Promise<string | undefined> {
   const { measure, once } = createMeter(read);
   let size = limit;
   while (size / 2 >= FIRST_SIZE) size /= 2;
   let lastMs = Infinity;
   for (; size <= limit; size *= 2) {
     const ms = await once(input(Math.ceil(size)));
-    if (ms > NOTABLE_MS && ms > MAX_RATIO * lastMs) await assertDoublings(size);
+    const steep = ms > NOTABLE_MS && ms > MAX_RATIO * lastMs ? await measureDoublings(size) : undefined;
+    if (steep !== undefined) return steep;
     lastMs = ms;
   }
-  if (lastMs > HARMLESS_MS) await assertDoublings(limit);
+  return lastMs > HARMLESS_MS ? await measureDoublings(limit) : undefined;
 
   /** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
-  async function assertDoublings(largest: number): Promise<void> {
+  async function measureDoublings(largest: number): Promise<string | undefined> {
     const inputs = [largest / 4, largest / 2, largest].map((size) => input(Math.ceil(size)));
     const times = inputs.map(() => Infinity);
     for (let round = 0; round < ROUNDS; round++) {
       for (const [at, one] of inputs.entries()) times[at] = Math.min(times[at]!, await measure(one));
       const [quarter = 0, half = 0, whole = 0] = times;
-      if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return;
+      if (whole < MAX_RATIO * half || half < MAX_RATIO * quarter) return undefined;
       if (round > 0 && whole > LONG_MS) break;
     }
     const list = times.map((ms) => `${ms.toFixed(3)} ms`).join(", ");
-    assert.fail(`${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`);
+    return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
   }
 }
 
