@@ -67,7 +67,7 @@
  *   objects: [],
  * });
  *
- * // An administrator inside the process; the controller acts as it here, in a site it has an account of its own.
+ * // An administrator inside the process; the controller acts as it here, in an instance it has an account of its own.
  * const admin = { username: "admin", uid: "", groups: ["system:masters", "system:authenticated"], extra: {} };
  * const transport = server.transportFor(admin, "example");
  * const store = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);

@@ -1,6 +1,6 @@
 /**
  * The ports: everything the core and its shells need from outside, small and named after the need. Adapters live in
- * server, client and cli; `cli/site` puts them together.
+ * server, client and cli; `cli/instance` puts them together.
  */
 import type { SubjectAccessReviewSpec } from "./kube/authorization_v1.ts";
 import type { CertificateSigningRequest } from "./kube/certificates_v1.ts";

@@ -25,7 +25,7 @@ import { ATTACKS } from "./overload/attacks.ts";
 import { type OverloadFlags, readFlags, UsageError } from "./overload/flags.ts";
 import type { Observation } from "./overload/observation.ts";
 import { formatJson, formatReport, type Report, writtenInto } from "./overload/report.ts";
-import { besiege, type Site } from "./overload/siege.ts";
+import { besiege, type Instance } from "./overload/siege.ts";
 import { findFaults } from "./overload/verdict.ts";
 import { pause } from "./overload/waiting.ts";
 
@@ -59,9 +59,9 @@ async function main(): Promise<number> {
   await using honest = start(node, [...NODE_FLAGS, ...honestArgs]);
   const account = createAccount(() => honest.stdout());
   const { float: random } = createSeededRandom(seed);
-  const site = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000 };
+  const instance = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000 };
 
-  const seen = await actAll(site, attacks, rounds);
+  const seen = await actAll(instance, attacks, rounds);
   const report: Report = {
     machine: readMachine(node),
     settings: `${binary ? "the released file" : "the sources"}, scale ${scale}, ${seconds} s each, seed ${seed}`,
@@ -87,7 +87,7 @@ function chosen({ words }: OverloadFlags): readonly Attack[] {
 }
 
 async function actAll(
-  site: Site,
+  instance: Instance,
   attacks: readonly Attack[],
   rounds: number,
 ): Promise<readonly (readonly Observation[])[]> {
@@ -97,9 +97,9 @@ async function actAll(
     for (const attack of [CALM, ...attacks]) {
       process.stderr.write(`overload: ${round} of ${rounds}, ${attack.name}\n`);
       observations.push(
-        await besiege(site, attack).catch((error: unknown) => {
-          if (!site.server.hasEnded()) throw error;
-          throw new Error(`the server has ended during "${attack.name}": ${site.server.stderr().slice(-2_000)}`);
+        await besiege(instance, attack).catch((error: unknown) => {
+          if (!instance.server.hasEnded()) throw error;
+          throw new Error(`the server has ended during "${attack.name}": ${instance.server.stderr().slice(-2_000)}`);
         }),
       );
     }

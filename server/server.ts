@@ -1,6 +1,6 @@
 /**
  * The API server put together: storage, default objects, authentication, authorization, admission, the app and its
- * listener. Everything that touches the machine is handed in; `cli/site` does that.
+ * listener. Everything that touches the machine is handed in; `cli/instance` does that.
  */
 import { AppError } from "../core/errors.ts";
 import type { Secret } from "../core/kube/core_v1.ts";

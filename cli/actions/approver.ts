@@ -14,10 +14,10 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { formatManifest } from "../output/manifest.ts";
-import { csrStoreOver } from "../site/controllers.ts";
-import { runDistant } from "../site/distant.ts";
-import { followPolicies, readPolicies } from "../site/policy_files.ts";
-import { runApprover } from "../site/run_approver.ts";
+import { csrStoreOver } from "../instance/controllers.ts";
+import { runDistant } from "../instance/distant.ts";
+import { followPolicies, readPolicies } from "../instance/policy_files.ts";
+import { runApprover } from "../instance/run_approver.ts";
 
 /** The action of `tlsboot approver`. */
 export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

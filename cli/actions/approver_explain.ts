@@ -18,7 +18,7 @@ import type { Io } from "../io.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { line, oneLine } from "../output/escape.ts";
-import { readPolicies } from "../site/policy_files.ts";
+import { readPolicies } from "../instance/policy_files.ts";
 import { gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
 import { explainRequest, type Explanation } from "./explain_request.ts";
 import { readNodesFile, readRequestFile } from "./kube_file.ts";

@@ -19,10 +19,10 @@ import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { formatMegabytes, type Progress, startProgress } from "../output/progress.ts";
 import { warn } from "../output/warning.ts";
-import { dataDirAt } from "../site/data_dir.ts";
-import { DATA_FORMAT } from "../site/data_format.ts";
-import { readEtcdEndpoints } from "../site/etcd_endpoints.ts";
-import { assertPlace } from "../site/etcd_place.ts";
+import { dataDirAt } from "../instance/data_dir.ts";
+import { DATA_FORMAT } from "../instance/data_format.ts";
+import { readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
+import { assertPlace } from "../instance/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
 /** The action of `tlsboot backup`. */

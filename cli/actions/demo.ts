@@ -10,7 +10,7 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 
 /** Marks a folder as a demo's: only such a folder is replaced. */
 const MARKER = ".tlsboot-demo";

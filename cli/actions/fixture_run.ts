@@ -13,7 +13,7 @@ import type { Expectation, PolicyCase, PolicyFixture } from "../../core/policy/f
 import { parsePolicyFixture } from "../../core/policy/fixture.ts";
 import { namesOfHosts } from "../../core/policy/node_names.ts";
 import type { Lookup } from "../../core/policy/ownership.ts";
-import { readPolicies } from "../site/policy_files.ts";
+import { readPolicies } from "../instance/policy_files.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
 import { readRequestFile } from "./kube_file.ts";
 

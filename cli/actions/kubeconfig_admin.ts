@@ -13,7 +13,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { PUBLIC_MODE, SECRET_MODE } from "../site/data_dir.ts";
+import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
 
 /** The pairs in `pki/` that no administrator's may replace, not even by force. */
@@ -28,7 +28,7 @@ export async function run(
   if (!/^[^/\\]+$/.test(settings.user)) throw new UsageError(`cannot use "${settings.user}" as --user`);
   const defaultPath = join(settings.dataDir, "admin.kubeconfig");
   if (!settings.embedCerts && OWN_PAIRS.test(settings.user)) {
-    throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the site's own`);
+    throw new UsageError(`cannot use "${settings.user}" as --user: pki/${settings.user}.key is the instance's own`);
   }
   await checkTarget(settings, defaultPath, io);
   const paths = pairPaths(resolve(io.cwd, settings.dataDir), settings.user);

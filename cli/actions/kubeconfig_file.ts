@@ -8,7 +8,7 @@ import { authorityPaths } from "../authority/layout.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../site/data_dir.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../instance/data_dir.ts";
 
 /** The settings that both commands share. */
 export interface KubeconfigSettings {

@@ -4,7 +4,7 @@ import type { CredentialTarget } from "../../client/credential_target.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
-import { SECRET_MODE } from "../site/data_dir.ts";
+import { SECRET_MODE } from "../instance/data_dir.ts";
 import { encodeEntry } from "./kubeconfig_file.ts";
 
 /** What the file says beside the certificate. */

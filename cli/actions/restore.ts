@@ -21,9 +21,9 @@ import { displayPath } from "../output/display_path.ts";
 import { line } from "../output/escape.ts";
 import { formatMegabytes, startProgress } from "../output/progress.ts";
 import { warn } from "../output/warning.ts";
-import { dataDirAt } from "../site/data_dir.ts";
-import { assertEtcdNamed, readEtcdEndpoints } from "../site/etcd_endpoints.ts";
-import { readEtcdPlace } from "../site/etcd_place.ts";
+import { dataDirAt } from "../instance/data_dir.ts";
+import { assertEtcdNamed, readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
+import { readEtcdPlace } from "../instance/etcd_place.ts";
 
 /** The action of `tlsboot restore`. */
 export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -90,7 +90,7 @@ function tell(
 /** How long a server has to say that it is there, in milliseconds. */
 const ANSWER_MS = 3_000;
 
-/** Where a server of a site answers, by its kubeconfig; undefined where none does. */
+/** Where a server of an instance answers, by its kubeconfig; undefined where none does. */
 async function findServer(root: string, io: Io, signal: AbortSignal): Promise<string | undefined> {
   try {
     await using connection = await connect({ dataDir: root, kubeconfig: undefined }, io);

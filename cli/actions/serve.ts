@@ -6,8 +6,8 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
-import { keepFresh } from "../site/renewal.ts";
-import { startSite } from "../site/site.ts";
+import { keepFresh } from "../instance/renewal.ts";
+import { startInstance } from "../instance/instance.ts";
 import { pathWord } from "../output/display_path.ts";
 
 /** The action of `tlsboot serve`. */
@@ -17,12 +17,14 @@ export async function run(input: Input<ServerFlags>, io: Io, signal: AbortSignal
   const keys = createCaKeys(input.settings, io, files, signal);
   const { clock, random, heap, cwd, stdout } = io;
   const deps = { files, clock, random, heap, logger, cwd, stdout, keys };
-  await using site = await startSite(input.settings, deps, () => []);
+  await using instance = await startInstance(input.settings, deps, () => []);
   keys.passphrases.stopAsking();
   io.stdout.write(
-    `tlsboot serves ${site.url}\n\n  kubectl --kubeconfig ${pathWord(site.dir.adminKubeconfig, io.cwd)} get csr\n`,
+    `tlsboot serves ${instance.url}\n\n  kubectl --kubeconfig ${
+      pathWord(instance.dir.adminKubeconfig, io.cwd)
+    } get csr\n`,
   );
-  await keepFresh(() => site.renew(), deps, AbortSignal.any([signal, site.lost]));
-  site.lost.throwIfAborted();
+  await keepFresh(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
+  instance.lost.throwIfAborted();
   return EXIT.done;
 }

@@ -23,10 +23,10 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { line } from "../output/escape.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
-import { openOfflineCa } from "../site/offline_ca.ts";
-import { openSignerProfiles } from "../site/signer_profiles.ts";
-import { signingDurationSeconds } from "../site/signing_cas.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
+import { openOfflineCa } from "../instance/offline_ca.ts";
+import { openSignerProfiles } from "../instance/signer_profiles.ts";
+import { signingDurationSeconds } from "../instance/signing_cas.ts";
 
 /** Like the signing controller's. */
 const SERIAL_BYTES = 16;

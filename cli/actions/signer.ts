@@ -17,10 +17,10 @@ import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { formatManifest } from "../output/manifest.ts";
 import { escapeControls } from "../output/escape.ts";
-import { csrStoreOver, runSigner } from "../site/controllers.ts";
-import { runDistant } from "../site/distant.ts";
-import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../site/signer_profiles.ts";
-import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../site/signing_cas.ts";
+import { csrStoreOver, runSigner } from "../instance/controllers.ts";
+import { runDistant } from "../instance/distant.ts";
+import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../instance/signer_profiles.ts";
+import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../instance/signing_cas.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -15,18 +15,18 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { displayPath, pathWord } from "../output/display_path.ts";
-import { ROOT_USER } from "../site/control_plane.ts";
-import { runElected } from "../site/elected.ts";
-import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
-import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../site/own_rbac.ts";
-import { ensureClusterInfo } from "../site/own_cluster_info.ts";
-import { customSignerObjects } from "../site/own_signer.ts";
-import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
+import { ROOT_USER } from "../instance/control_plane.ts";
+import { runElected } from "../instance/elected.ts";
+import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
+import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../instance/own_rbac.ts";
+import { ensureClusterInfo } from "../instance/own_cluster_info.ts";
+import { customSignerObjects } from "../instance/own_signer.ts";
+import { ensureBootstrapKubeconfig } from "../instance/own_token.ts";
 import { USER_AGENT } from "../user_agent.ts";
-import { followPolicies } from "../site/policy_files.ts";
-import { approverObjects, ownApproval } from "../site/own_approver.ts";
-import { openSignerProfiles, type SignerChoice } from "../site/signer_profiles.ts";
-import { keepFresh } from "../site/renewal.ts";
+import { followPolicies } from "../instance/policy_files.ts";
+import { approverObjects, ownApproval } from "../instance/own_approver.ts";
+import { openSignerProfiles, type SignerChoice } from "../instance/signer_profiles.ts";
+import { keepFresh } from "../instance/renewal.ts";
 import {
   isForAll,
   namesSigningCa,
@@ -34,8 +34,8 @@ import {
   openSigningCas,
   signingCaFlagsOf,
   signingDurationSeconds,
-} from "../site/signing_cas.ts";
-import { type Site, type SiteDeps, startSite } from "../site/site.ts";
+} from "../instance/signing_cas.ts";
+import { type Instance, type InstanceDeps, startInstance } from "../instance/instance.ts";
 
 /** The action of `tlsboot up`. */
 export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -48,45 +48,45 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
   const custom = await openSignerProfiles(settings, deps);
   assertCustom(custom.signerNames);
   const policies = await followPolicies(settings, deps);
-  await using site = await startSite(settings, deps, (isNew) => [
+  await using instance = await startInstance(settings, deps, (isNew) => [
     ...(isNew ? initialBindings() : []),
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
     ...customSignerObjects(custom.signerNames),
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
   ], { ownSigners: custom.signerNames });
-  const { signing, customSigning } = await signingOf(site, settings, custom, deps);
+  const { signing, customSigning } = await signingOf(instance, settings, custom, deps);
   keys.passphrases.stopAsking();
-  const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
-  const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
-  await ensureClusterInfo(site, cluster, deps, signal);
-  const ensureToken = () => ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
+  const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
+  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
+  await ensureClusterInfo(instance, cluster, deps, signal);
+  const ensureToken = () => ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
   if (settings.enableBootstrapTokenAuth) await ensureToken();
 
-  io.stdout.write(greeting(site, settings, io.cwd));
-  const watched = { ...deps, metrics: site.controllerMetrics };
+  io.stdout.write(greeting(instance, settings, io.cwd));
+  const watched = { ...deps, metrics: instance.controllerMetrics };
   const controllers = {
     ...signing,
     ...(customSigning === undefined ? {} : { customSigning }),
     caPem: cluster.caPem,
-    storage: site.storage,
-    contents: site.contents,
+    storage: instance.storage,
+    contents: instance.contents,
     without: [],
-    ...(policies === undefined ? {} : { approval: ownApproval(site, policies, deps) }),
+    ...(policies === undefined ? {} : { approval: ownApproval(instance, policies, deps) }),
   };
-  const runControllers = (life: AbortSignal) => runInProcess(site.server, controllers, watched, life);
-  const until = AbortSignal.any([signal, site.lost]);
+  const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
+  const until = AbortSignal.any([signal, instance.lost]);
   await Promise.all([
-    site.isShared ? runElected(site.server, watched, runControllers, until) : runControllers(until),
+    instance.isShared ? runElected(instance.server, watched, runControllers, until) : runControllers(until),
     keepFresh(
       async () => {
-        await site.renew();
+        await instance.renew();
         if (settings.enableBootstrapTokenAuth) await ensureToken();
       },
       deps,
       until,
     ),
   ]);
-  site.lost.throwIfAborted();
+  instance.lost.throwIfAborted();
   return EXIT.done;
 }
 
@@ -101,25 +101,25 @@ function assertCustom(signerNames: readonly string[]): void {
 }
 
 /**
- * The CAs that the flags name, or the site's own. Signers of one's own have the CA for all signers, the
- * site's own where each of Kubernetes' signers has one of its own.
+ * The CAs that the flags name, or the instance's own. Signers of one's own have the CA for all signers, the
+ * instance's own where each of Kubernetes' signers has one of its own.
  */
 async function signingOf(
-  site: Site,
+  instance: Instance,
   settings: Settings<UpFlags>,
   custom: SignerChoice,
-  deps: SiteDeps,
+  deps: InstanceDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
   const flags = signingCaFlagsOf(settings);
   const own = await openOwnCas(
-    site.dir.root,
+    instance.dir.root,
     [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
     deps,
   );
   const cas = namesSigningCa(flags) ? await openSigningCas(flags, [], deps) : own;
   const rest = {
     signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
-    isTrustedForClients: trustedBy(site.server),
+    isTrustedForClients: trustedBy(instance.server),
   };
   const signing = { ...cas, ...rest, signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)) };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
@@ -132,29 +132,29 @@ function policyFlags({ policy, inventory }: Input<UpFlags>["settings"]): string 
   return [...flags, ...(inventory === undefined ? [] : [`--inventory ${shellWord(inventory)}`])].join(" ");
 }
 
-function greeting(site: Site, settings: Input<UpFlags>["settings"], cwd: string): string {
+function greeting(instance: Instance, settings: Input<UpFlags>["settings"], cwd: string): string {
   const word = (path: string) => pathWord(path, cwd);
-  const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(site.dir.root)}`;
+  const dataDir = settings.dataDir === "./tlsboot-data" ? "" : ` --data-dir ${word(instance.dir.root)}`;
   const approval = settings.autoApprove
-    ? "Requests of kubelets with this site's bootstrap tokens are approved by themselves, for any node name."
-    : `Nothing is approved by itself but a node's renewal. To approve kubelets with this site's bootstrap tokens, for any node name:
-  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(site.dir.adminKubeconfig)}`)}`;
+    ? "Requests of kubelets with this instance's bootstrap tokens are approved by themselves, for any node name."
+    : `Nothing is approved by itself but a node's renewal. To approve kubelets with this instance's bootstrap tokens, for any node name:
+  ${AUTO_APPROVE_COMMAND.replace("kubectl", () => `kubectl --kubeconfig ${word(instance.dir.adminKubeconfig)}`)}`;
   const policy = settings.policy.length === 0
     ? ""
     : `\nBy policy ${settings.policy.join(", ")} other requests are decided too. Ask why a request stays pending with:
   tlsboot approver explain NAME${dataDir} ${policyFlags(settings)}`;
-  const open = isLoopbackServer(site.url)
+  const open = isLoopbackServer(instance.url)
     ? "\nOnly this machine can reach it. To open it to the network, start it with --bind-address 0.0.0.0\nand --advertise-address NAME.\n"
     : "";
-  return `tlsboot is up at ${site.url}
-CA ${publicKeyPin(site.authorities.serving.certificate)}
-data in ${displayPath(site.dir.root, cwd)}
+  return `tlsboot is up at ${instance.url}
+CA ${publicKeyPin(instance.authorities.serving.certificate)}
+data in ${displayPath(instance.dir.root, cwd)}
 
 Next, in another terminal:
 
   # ask for the certificate of a machine called n1
   tlsboot bootstrap --bootstrap-kubeconfig ${
-    word(site.dir.bootstrapKubeconfig)
+    word(instance.dir.bootstrapKubeconfig)
   } --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1
 
   # see who asks

@@ -13,7 +13,7 @@ import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 
 /** More than any of these have. */
 const MAX_CALLS = 120;
-const NEW_CA: NewAuthority = { commonName: "site", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
+const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
 
 function depsOf(files: FilePort) {
   const io = createCapturedIo();

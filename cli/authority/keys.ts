@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeySource, createKeyFileSource } from "../../server/controllers/ca_key_file.ts";
 import type { Io } from "../io.ts";
-import { caFilesOver } from "../site/ca_files.ts";
+import { caFilesOver } from "../instance/ca_files.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
@@ -11,9 +11,9 @@ import { createPassphrases, type Passphrases } from "./passphrase.ts";
 /** The keys of CAs. */
 export interface CaKeys {
   readonly passphrases: Passphrases;
-  /** True when a program stands in for the key files of the site's CAs, and for those that no flag names. */
+  /** True when a program stands in for the key files of the instance's CAs, and for those that no flag names. */
   readonly hasProgram: boolean;
-  /** Where the key of one of the site's CAs is. */
+  /** Where the key of one of the instance's CAs is. */
   sourceOf(paths: AuthorityPaths): CaKeySource;
   /** Where the key of a CA is whose files flags name; the program has it when no key file is named. */
   namedSource(certificate: string, keyFile: string | undefined): CaKeySource;

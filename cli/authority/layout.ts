@@ -15,7 +15,7 @@ export interface AuthorityPaths {
   readonly key: string;
 }
 
-/** The purposes beside `serving`, each with a CA of its own in a split site. */
+/** The purposes beside `serving`, each with a CA of its own in a split instance. */
 export const SPLIT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client", "kubelet-serving", "custom"];
 
 /** What each is for, in words. */

@@ -4,7 +4,7 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import type { EtcdRestore } from "../../server/storage/etcd_restore.ts";
-import type { EtcdPlace } from "../site/etcd_place.ts";
+import type { EtcdPlace } from "../instance/etcd_place.ts";
 
 /** Where, and how to begin there. */
 export interface EtcdTarget {
@@ -20,7 +20,7 @@ export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTa
   return {
     place: { servers, prefix },
     async open(what) {
-      // Loaded here, so that a site with a database of its own does without.
+      // Loaded here, so that an instance with a database of its own does without.
       const { EtcdRestore } = await import("../../server/storage/etcd_restore.ts");
       return await EtcdRestore.open({ ...what, endpoints, values: kubeValues(STORED_RESOURCES), clock });
     },

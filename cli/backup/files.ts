@@ -4,7 +4,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
-import { ETCD_PLACE_NAME } from "../site/data_dir.ts";
+import { ETCD_PLACE_NAME } from "../instance/data_dir.ts";
 
 /** One file. */
 export interface BackupFile {

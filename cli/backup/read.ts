@@ -13,7 +13,7 @@ import {
 import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/tar.ts";
-import { DATA_FORMAT } from "../site/data_format.ts";
+import { DATA_FORMAT } from "../instance/data_format.ts";
 import { partOf } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
 

@@ -12,8 +12,8 @@ import type { Clock } from "../../core/ports.ts";
 import { createRestoredDatabase } from "../../server/storage/restore.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { Stored } from "../../server/storage/storage.ts";
-import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../site/data_dir.ts";
-import { type EtcdPlace, formatEtcdPlace } from "../site/etcd_place.ts";
+import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
+import { type EtcdPlace, formatEtcdPlace } from "../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import type { EtcdTarget } from "./etcd_target.ts";
 import { invalid, readBackup } from "./read.ts";
@@ -193,7 +193,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
   const server = current === undefined ? undefined : await findServer?.();
   if (server !== undefined) {
     throw new AppError("storage_locked", `cannot restore into "${root}": a server of it answers at ${server}`, {
-      hint: "stop it first, and every other server of the site",
+      hint: "stop it first, and every other server of the instance",
     });
   }
   if (await stat(database).catch(() => undefined) === undefined) return;

@@ -12,8 +12,8 @@ import { createApi } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connect, withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
-import type { DataDir } from "../site/data_dir.ts";
-import { assertOneSite } from "./one_site.ts";
+import type { DataDir } from "../instance/data_dir.ts";
+import { assertOneInstance } from "./one_instance.ts";
 
 /** Objects in lines, in pieces of any size. Disposing it lets the server or the database go. */
 export interface SnapshotSource extends AsyncDisposable {
@@ -29,7 +29,7 @@ export interface SnapshotSource extends AsyncDisposable {
 const NOTHING_LEFT = { leftOut: [], reduced: [] };
 
 /**
- * Opens it. AppError `not_found` for a folder that is of no site, `ca_invalid` for one of another site than an etcd's
+ * Opens it. AppError `not_found` for a folder that is of no instance, `ca_invalid` for one of another instance than an etcd's
  * objects, and what storage and connection throw.
  */
 export async function openSnapshot(
@@ -47,7 +47,7 @@ export async function openSnapshot(
   }
   if (!await holds(dir.database)) {
     throw new AppError("not_found", `cannot back up "${dir.root}": there is no database in it`, {
-      hint: "name the folder of a server with --data-dir; for a site on etcd give --etcd-servers",
+      hint: "name the folder of a server with --data-dir; for an instance on etcd give --etcd-servers",
     });
   }
   try {
@@ -67,13 +67,13 @@ export async function openSnapshot(
 
 /** Whether servers run or not: etcd itself shows everything at one revision. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
-  // Loaded here, so that a site with a database of its own does without.
+  // Loaded here, so that an instance with a database of its own does without.
   const { readEtcdSnapshot } = await import("../../server/storage/etcd_snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
     values: kubeValues(STORED_RESOURCES),
   });
-  assertOneSite({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
+  assertOneInstance({ items, caFile: await createFilePort().readText(dir.caCertificate), root: dir.root });
   return {
     origin: `of etcd at revision ${revision}`,
     chunks: chunksOf(items, revision),

@@ -7,7 +7,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import { machineOf } from "./machine.ts";
 import { systemdUnit } from "./systemd_unit.ts";
 
-const IO = { cwd: "/site", execPath: "/usr/bin/node" };
+const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");
 assert.ok(NAME.ok);
 
@@ -101,12 +101,12 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
     wait: ["30m"],
   }));
   assert.deepEqual(words(values["ExecStart"] ?? ""), [
-    ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/site/bootstrap.kubeconfig"],
-    ...["--kubeconfig", "/site/n1.conf", "--cert-dir", "/site/pki", "--hostname-override", "n1"],
+    ...["/usr/local/bin/tlsboot", "bootstrap", "--bootstrap-kubeconfig", "/instance/bootstrap.kubeconfig"],
+    ...["--kubeconfig", "/instance/n1.conf", "--cert-dir", "/instance/pki", "--hostname-override", "n1"],
     ...["--serving", "--serving-dns", "a.example", "--serving-dns", "b.example", "--serving-ip", "192.0.2.1"],
-    ...["--duration", "86400s", "--signal", "SIGHUP:/site/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
+    ...["--duration", "86400s", "--signal", "SIGHUP:/instance/run/a.pid", "--rotate-certificates", "--wait", "1800s"],
   ]);
-  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/site/pki", "/site"]);
+  assert.deepEqual(words(values["ReadWritePaths"] ?? ""), ["/instance/pki", "/instance"]);
   assert.equal(values["CapabilityBoundingSet"], "CAP_KILL");
   assert.equal(values["ProtectHome"], "yes");
 });
@@ -145,7 +145,9 @@ test("systemdUnit() discovers with a token file and hashes", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const values = read(unit({ server: ["10.0.0.1:6443"], tokenFile: ["token"], caCertHash: [hash] }));
   assert.ok(
-    values["ExecStart"]?.includes(`--server https://10.0.0.1:6443 --token-file /site/token --ca-cert-hash ${hash} `),
+    values["ExecStart"]?.includes(
+      `--server https://10.0.0.1:6443 --token-file /instance/token --ca-cert-hash ${hash} `,
+    ),
   );
 });
 

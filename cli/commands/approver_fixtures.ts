@@ -25,7 +25,7 @@ export const approverFixtures = defineCommand({
   args: [argument("DIR", "Folder with fixtures, or one file", { completion: { kind: "directory" } })],
   flags,
   examples: [
-    { comment: "Test the policies of a site", command: "tlsboot approver test policies/" },
+    { comment: "Test the policies of an instance", command: "tlsboot approver test policies/" },
     { comment: "Do so in CI", command: "tlsboot approver test policies/ -o junit >policies.xml" },
   ],
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },

@@ -59,9 +59,9 @@ export const backup = defineCommand({
     `Write all that is in --data-dir into one encrypted file: the objects, the CA keys, certificates, kubeconfigs. Logs are
  left out. A link stands for what it leads to. FILE must be outside of --data-dir.
 
- A server may be running there: it hands out its objects as they are at one moment and goes on. Those of a site on etcd
- are read from etcd itself, at one revision, whether servers run or not. What a kube-apiserver keeps there of kinds that
- tlsboot does not serve is left out, and named.
+A server may be running there: it hands out its objects as they are at one moment and goes on. The objects of an
+instance on etcd are read from etcd itself, at one revision, whether servers run or not. Kinds that a kube-apiserver
+keeps there and tlsboot does not serve are left out, and reported.
 
  The file is an age file (age-encryption.org): age can open it, and tar unpack it. It is read back before it gets its
  name.`,
@@ -75,7 +75,7 @@ export const backup = defineCommand({
       command: "tlsboot backup tlsboot.backup --recipient age1… --force",
     },
     {
-      comment: "Back up a site on etcd",
+      comment: "Back up an instance on etcd",
       command: "tlsboot backup tlsboot.backup --etcd-servers https://etcd-0:2379 --etcd-cafile etcd-ca.crt " +
         "--etcd-certfile client.crt --etcd-keyfile client.key",
     },

@@ -44,13 +44,13 @@ export const restore = defineCommand({
       command: "tlsboot restore tlsboot.backup --identity key.txt --force",
     },
     {
-      comment: "Move a site into etcd",
+      comment: "Move an instance into etcd",
       command:
         "tlsboot restore tlsboot.backup --data-dir /var/lib/tlsboot --force --etcd-servers https://etcd-0:2379 " +
         "--etcd-cafile etcd-ca.crt --etcd-certfile client.crt --etcd-keyfile client.key",
     },
     {
-      comment: "Take a site in etcd back to a backup of it",
+      comment: "Take an instance in etcd back to a backup of it",
       command: "tlsboot restore tlsboot.backup --force --force-etcd --etcd-servers http://127.0.0.1:2379",
     },
   ],

@@ -7,7 +7,7 @@ import type { FilePort } from "../../client/files.ts";
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import type { DataDir } from "../site/data_dir.ts";
+import type { DataDir } from "../instance/data_dir.ts";
 
 /** One machine and its paths. */
 export interface Machine {

@@ -20,14 +20,14 @@ import type { Io } from "../io.ts";
 import { displayPath, pathWord } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
 import { createTablePrinter } from "../output/table.ts";
-import { ROOT_USER } from "../site/control_plane.ts";
-import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../site/controllers.ts";
-import { PUBLIC_MODE } from "../site/data_dir.ts";
-import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../site/own_rbac.ts";
-import { ensureClusterInfo } from "../site/own_cluster_info.ts";
-import { ensureBootstrapKubeconfig } from "../site/own_token.ts";
-import { openOwnCas } from "../site/signing_cas.ts";
-import { defaultsOf, type Site, startSite } from "../site/site.ts";
+import { ROOT_USER } from "../instance/control_plane.ts";
+import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
+import { PUBLIC_MODE } from "../instance/data_dir.ts";
+import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../instance/own_rbac.ts";
+import { ensureClusterInfo } from "../instance/own_cluster_info.ts";
+import { ensureBootstrapKubeconfig } from "../instance/own_token.ts";
+import { openOwnCas } from "../instance/signing_cas.ts";
+import { defaultsOf, type Instance, startInstance } from "../instance/instance.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { verifyMachine } from "./checks.ts";
 import { type Bootstrapping, type Machine, planMachines, startMachine } from "./machines.ts";
@@ -55,7 +55,7 @@ export interface Sabotage {
   readonly withoutApproval?: boolean;
   readonly without?: readonly ("approver" | "signer")[];
   /** Runs when the server is up and its controllers are not. */
-  readonly beforeControllers?: (site: Site) => Promise<void>;
+  readonly beforeControllers?: (instance: Instance) => Promise<void>;
 }
 
 const SHOWN_ROWS = 10;
@@ -76,19 +76,21 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
   const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
-  await using site = await startSite(settings, deps, () => initialBindings());
+  await using instance = await startInstance(settings, deps, () => initialBindings());
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
-  narrator.say(`${displayPath(site.dir.caCertificate, io.cwd)}, ${publicKeyPin(site.authorities.serving.certificate)}`);
+  narrator.say(
+    `${displayPath(instance.dir.caCertificate, io.cwd)}, ${publicKeyPin(instance.authorities.serving.certificate)}`,
+  );
 
   await narrator.step("The API server, the signer and the approver start", signal);
-  narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${site.server.port}`);
-  await options.sabotage?.beforeControllers?.(site);
-  using life = new Controllers(AbortSignal.any([signal, site.lost]));
-  life.run(await startControllers(site, options, deps, life.signal));
-  narrator.say(`serving at ${site.url}`);
+  narrator.command(`tlsboot up --data-dir ${show(options.root)} --secure-port ${instance.server.port}`);
+  await options.sabotage?.beforeControllers?.(instance);
+  using life = new Controllers(AbortSignal.any([signal, instance.lost]));
+  life.run(await startControllers(instance, options, deps, life.signal));
+  narrator.say(`serving at ${instance.url}`);
 
-  const story = new Story(options, site, narrator, show, life.signal);
+  const story = new Story(options, instance, narrator, show, life.signal);
   await story.bootstrapMachines();
   await story.useACertificate();
   await story.showRefusal();
@@ -97,9 +99,9 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
     `Everything is in ${displayPath(options.root, io.cwd)}: certificates, keys, kubeconfigs and the database.`,
   );
   if (!options.keep) return;
-  narrator.say(`Serving on at ${site.url}; Ctrl-C ends it.`);
+  narrator.say(`Serving on at ${instance.url}; Ctrl-C ends it.`);
   await life.ended();
-  site.lost.throwIfAborted();
+  instance.lost.throwIfAborted();
 }
 
 /** The controllers' life: they end with the story, and the story ends when one of them breaks. */
@@ -126,27 +128,27 @@ class Controllers implements Disposable {
   }
 }
 
-type SiteDeps = Parameters<typeof startSite>[1];
+type InstanceDeps = Parameters<typeof startInstance>[1];
 
 async function startControllers(
-  site: Site,
+  instance: Instance,
   options: StoryOptions,
-  deps: SiteDeps,
+  deps: InstanceDeps,
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
-  const cas = await openOwnCas(site.dir.root, UP_SIGNERS, deps);
-  const secrets = secretStoreOver(site.server.transportFor(ROOT_USER, USER_AGENT), deps);
-  const cluster = { server: site.url, caPem: encodeTrust(site.authorities.serving) };
-  await ensureClusterInfo(site, cluster, deps, signal);
-  await ensureBootstrapKubeconfig(site.dir, secrets, cluster, deps, signal);
+  const cas = await openOwnCas(instance.dir.root, UP_SIGNERS, deps);
+  const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, USER_AGENT), deps);
+  const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
+  await ensureClusterInfo(instance, cluster, deps, signal);
+  await ensureBootstrapKubeconfig(instance.dir, secrets, cluster, deps, signal);
   const running = runInProcess(
-    site.server,
+    instance.server,
     {
       ...cas,
       signingDurationSeconds: 365 * 86_400,
-      isTrustedForClients: trustedBy(site.server),
+      isTrustedForClients: trustedBy(instance.server),
       caPem: cluster.caPem,
-      storage: site.storage,
+      storage: instance.storage,
       without: options.sabotage?.without ?? [],
     },
     deps,
@@ -158,7 +160,7 @@ async function startControllers(
 /** The steps after the start. */
 class Story {
   readonly #options: StoryOptions;
-  readonly #site: Site;
+  readonly #instance: Instance;
   readonly #narrator: Narrator;
   readonly #show: (path: string) => string;
   readonly #signal: AbortSignal;
@@ -166,17 +168,17 @@ class Story {
 
   constructor(
     options: StoryOptions,
-    site: Site,
+    instance: Instance,
     narrator: Narrator,
     show: (path: string) => string,
     signal: AbortSignal,
   ) {
     this.#options = options;
-    this.#site = site;
+    this.#instance = instance;
     this.#narrator = narrator;
     this.#show = show;
     this.#signal = signal;
-    this.#machines = planMachines(site.dir, options.nodes);
+    this.#machines = planMachines(instance.dir, options.nodes);
   }
 
   /** From a token to a certificate: pending, approved by hand and by rule, issued, verified. */
@@ -191,12 +193,12 @@ class Story {
       this.#signal,
     );
     narrator.command(
-      `kubelet --bootstrap-kubeconfig ${this.#show(this.#site.dir.bootstrapKubeconfig)} --kubeconfig ` +
+      `kubelet --bootstrap-kubeconfig ${this.#show(this.#instance.dir.bootstrapKubeconfig)} --kubeconfig ` +
         `${this.#show(first.kubeconfigPath)} --cert-dir ${
           this.#showAbsolute(first.certDir)
         } --hostname-override ${first.name}`,
     );
-    await using admin = await this.#connect(this.#site.dir.adminKubeconfig);
+    await using admin = await this.#connect(this.#instance.dir.adminKubeconfig);
     using asking = startProgress(this.#options.io, "machines are asking");
     const started = await this.#startMachines();
     const names = await Promise.all(started.map(({ submitted }) => submitted));
@@ -240,13 +242,13 @@ class Story {
   /** A request that the server refuses, and its reason. */
   async showRefusal(): Promise<void> {
     const request = await createMastersRequest();
-    const path = `${this.#site.dir.root}/refused.yaml`;
+    const path = `${this.#instance.dir.root}/refused.yaml`;
     await this.#options.files.writeAtomic(path, manifestOf(request), PUBLIC_MODE);
     await this.#narrator.step("Somebody with the token asks to be an administrator, and is refused", this.#signal);
     this.#narrator.command(
-      `kubectl --kubeconfig ${this.#show(this.#site.dir.bootstrapKubeconfig)} create -f ${this.#show(path)}`,
+      `kubectl --kubeconfig ${this.#show(this.#instance.dir.bootstrapKubeconfig)} create -f ${this.#show(path)}`,
     );
-    await using connection = await this.#connect(this.#site.dir.bootstrapKubeconfig);
+    await using connection = await this.#connect(this.#instance.dir.bootstrapKubeconfig);
     try {
       await connection.api.requestObject({ method: "POST", path: CSR_COLLECTION, body: request }, this.#signal);
     } catch (error) {
@@ -266,7 +268,7 @@ class Story {
     const waiting = this.#machines.entries();
     const startOneByOne = async (): Promise<void> => {
       for (const [index, machine] of waiting) {
-        const next = startMachine(machine, this.#site.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal);
+        const next = startMachine(machine, this.#instance.dir.bootstrapKubeconfig, waitSeconds, deps, this.#signal);
         started[index] = next;
         await next.submitted;
       }
@@ -299,12 +301,12 @@ class Story {
     const { files, io } = this.#options;
     const first = this.#machines[0]!;
     this.#narrator.command(
-      `openssl verify -CAfile ${this.#show(this.#site.dir.caCertificate)} ${this.#show(first.certificatePath)}`,
+      `openssl verify -CAfile ${this.#show(this.#instance.dir.caCertificate)} ${this.#show(first.certificatePath)}`,
     );
     const now = io.clock.now();
     let notAfter = now;
     for (const machine of this.#machines) {
-      notAfter = await verifyMachine(machine, this.#site.authorities.serving, files, now);
+      notAfter = await verifyMachine(machine, this.#instance.authorities.serving, files, now);
     }
     const count = this.#machines.length;
     this.#narrator.good(
@@ -333,7 +335,7 @@ class Story {
   }
 
   #kubectl(): string {
-    return `kubectl --kubeconfig ${this.#show(this.#site.dir.adminKubeconfig)}`;
+    return `kubectl --kubeconfig ${this.#show(this.#instance.dir.adminKubeconfig)}`;
   }
 
   async #connect(kubeconfigPath: string): Promise<Connected> {

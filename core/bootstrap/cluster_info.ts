@@ -64,7 +64,7 @@ export function planClusterInfo(
   return { kind: "update", configMap: { ...existing, data: { ...existing.data, ...data } } };
 }
 
-/** Whether it is of a site whose CA is another one than this; of what names none nothing is known. */
+/** Whether it is of an instance whose CA is another one than this; of what names none nothing is known. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = publishedIn(clusterInfo)?.certificateAuthorityData;
   return published !== undefined && published !== caPem;

@@ -3,12 +3,12 @@ import type { Bench } from "./bench.ts";
 import { storm } from "./load.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
 import { startOurServers } from "./our_servers.ts";
-import { startOurSite } from "./our_site.ts";
-import { LIFTED, startPeerSite } from "./peer_site.ts";
+import { startOurInstance } from "./our_instance.ts";
+import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
 import { formatNumber, formatRetries } from "./report.ts";
 import type { Section } from "./section.ts";
-import { type Site, usedBy, usedSince } from "./site.ts";
+import { type Instance, usedBy, usedSince } from "./instance.ts";
 import { medianOf } from "./stats.ts";
 
 /** How often each is asked, before `--scale`. */
@@ -18,7 +18,7 @@ const SHARING = 3;
 
 interface Setup {
   readonly name: string;
-  start(): Promise<Site>;
+  start(): Promise<Instance>;
 }
 
 /** CPU milliseconds of one act. */
@@ -84,37 +84,37 @@ function reportOf(setup: string): CapacityReport {
 
 function setupsOf(program: Program): readonly Setup[] {
   return [
-    { name: `tlsboot, ${program.form}, SQLite`, start: () => startOurSite(program) },
+    { name: `tlsboot, ${program.form}, SQLite`, start: () => startOurInstance(program) },
     { name: `tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, 1) },
     { name: `${SHARING} × tlsboot, ${program.form}, etcd`, start: () => startOurServers(program, SHARING) },
-    { name: "kube-apiserver, etcd", start: () => startPeerSite(LIFTED) },
+    { name: "kube-apiserver, etcd", start: () => startPeerInstance(LIFTED) },
   ];
 }
 
 async function measureInto({ acts }: CapacityReport, setup: Setup, scale: number): Promise<void> {
-  await using site = await setup.start();
-  await using traffic = await openNodeTraffic(site.adminKubeconfigs);
+  await using instance = await setup.start();
+  await using traffic = await openNodeTraffic(instance.adminKubeconfigs);
   const countOf = (count: number): number => Math.max(1, Math.round(count * scale));
   const [renewals, patches, joins] = [countOf(COUNTS.renewals), countOf(COUNTS.patches), countOf(COUNTS.joins)];
   const drives: readonly [number, () => Promise<number>][] = [
     [renewals, () => answered(traffic.renewLeases(renewals))],
     [patches, () => answered(traffic.patchStatuses(patches))],
-    [joins, async () => (await storm(site.bootstrapKubeconfigs, joins)).retries],
+    [joins, async () => (await storm(instance.bootstrapKubeconfigs, joins)).retries],
   ];
   // Cold code is not what a day costs.
   await traffic.renewLeases(countOf(WARMING));
   await traffic.patchStatuses(countOf(WARMING));
-  for (const [index, [count, drive]] of drives.entries()) acts[index]!.costs.push(await costOf(site, count, drive));
+  for (const [index, [count, drive]] of drives.entries()) acts[index]!.costs.push(await costOf(instance, count, drive));
 }
 
 const WARMING = 1_000;
 
 /** `drive` answers how often a client had to ask again. */
-async function costOf(site: Site, count: number, drive: () => Promise<number>): Promise<Cost> {
-  const [startedAt, before] = [performance.now(), usedBy(site)];
+async function costOf(instance: Instance, count: number, drive: () => Promise<number>): Promise<Cost> {
+  const [startedAt, before] = [performance.now(), usedBy(instance)];
   const retries = await drive();
   const perSecond = (1000 * count) / (performance.now() - startedAt);
-  const { usage, etcd } = usedSince(before, site);
+  const { usage, etcd } = usedSince(before, instance);
   const ofEtcd = etcd?.cpuSeconds ?? 0;
   const each = (seconds: number): number => (1000 * seconds) / count;
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };

@@ -1,26 +1,26 @@
 /** Where the lines of a table are measured: what is started on each side. */
 import { startOurServers } from "./our_servers.ts";
-import { startOurSite } from "./our_site.ts";
-import { startPeerSite } from "./peer_site.ts";
+import { startOurInstance } from "./our_instance.ts";
+import { startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
 import type { Line, Scenario } from "./scenario.ts";
-import type { Site } from "./site.ts";
+import type { Instance } from "./instance.ts";
 
-/** Fresh sites of both sides. */
+/** Fresh instances of both sides. */
 export interface Grounds {
-  ours(program: Program): Promise<Site>;
+  ours(program: Program): Promise<Instance>;
   /** With more flags of kube-controller-manager. */
-  theirs(controllerFlags: readonly string[]): Promise<Site>;
+  theirs(controllerFlags: readonly string[]): Promise<Instance>;
 }
 
 /** Each as it ships on one machine: ours on SQLite, the peer on etcd. */
-export const AS_SHIPPED: Grounds = { ours: startOurSite, theirs: startPeerSite };
+export const AS_SHIPPED: Grounds = { ours: startOurInstance, theirs: startPeerInstance };
 
 /** So many servers of each side, on an etcd of one member. */
 export function onEtcd(servers: number): Grounds {
   return {
     ours: (program) => startOurServers(program, servers),
-    theirs: (controllerFlags) => startPeerSite(controllerFlags, servers),
+    theirs: (controllerFlags) => startPeerInstance(controllerFlags, servers),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { usageOf } from "./processes.ts";
-import { since, type Site } from "./site.ts";
+import { type Instance, since } from "./instance.ts";
 
 /** Something that grows. */
 export interface Axis {
@@ -14,7 +14,7 @@ export interface Axis {
   readonly costs: Readonly<Record<string, string>>;
   /** Points of each cost, in the order of the counts. */
   measure(
-    startSite: () => Promise<Site>,
+    startInstance: () => Promise<Instance>,
     counts: readonly number[],
     progress: (text: string) => void,
   ): Promise<Readonly<Record<string, readonly GrowthPoint[]>>>;
@@ -31,13 +31,13 @@ export const AXES: readonly Axis[] = [
     items: "nodes at once",
     counts: [100, 1000, 5000],
     costs: { bootstrap: "bootstrap of a node" },
-    async measure(startSite, counts, progress) {
+    async measure(startInstance, counts, progress) {
       const bootstrap: GrowthPoint[] = [];
       for (const count of counts) {
         progress(`${count} nodes`);
-        await using site = await startSite();
+        await using instance = await startInstance();
         bootstrap.push(
-          await pointOf(site, count, count, () => storm(site.bootstrapKubeconfigs, count)),
+          await pointOf(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
         );
       }
       return { bootstrap };
@@ -48,20 +48,20 @@ export const AXES: readonly Axis[] = [
     items: "stored requests",
     counts: [1000, 10_000, 100_000],
     costs: { create: "creation of a request", list: "a request in a list as JSON" },
-    async measure(startSite, counts, progress) {
+    async measure(startInstance, counts, progress) {
       const points = { create: [] as GrowthPoint[], list: [] as GrowthPoint[] };
-      await using site = await startSite();
+      await using instance = await startInstance();
       let stored = 0;
       for (const count of counts) {
         progress(`${count} stored requests`);
         const more = count - stored;
         points.create.push(
-          await pointOf(site, count, more, () => create(site.bootstrapKubeconfigs, more, CLIENTS)),
+          await pointOf(instance, count, more, () => create(instance.bootstrapKubeconfigs, more, CLIENTS)),
         );
         stored = count;
         points.list.push(
-          await pointOf(site, count, count, async () => {
-            const { forms, retries } = await list(site.bootstrapKubeconfigs, LIST_ROUNDS);
+          await pointOf(instance, count, count, async () => {
+            const { forms, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);
             return { seconds: forms.json.p50, retries };
           }),
         );
@@ -74,14 +74,14 @@ export const AXES: readonly Axis[] = [
     items: "watchers",
     counts: [10, 1000, 5000],
     costs: { event: "a write seen by all watchers, for each of them" },
-    async measure(startSite, counts, progress) {
+    async measure(startInstance, counts, progress) {
       const event: GrowthPoint[] = [];
       for (const count of counts) {
         progress(`${count} watchers`);
-        await using site = await startSite();
+        await using instance = await startInstance();
         event.push(
-          await pointOf(site, count, count, async () => {
-            const { last, retries } = await watch(site.bootstrapKubeconfigs, count, WRITES);
+          await pointOf(instance, count, count, async () => {
+            const { last, retries } = await watch(instance.bootstrapKubeconfigs, count, WRITES);
             return { seconds: last.p50, retries };
           }),
         );
@@ -93,13 +93,13 @@ export const AXES: readonly Axis[] = [
 
 /** What one of so many items cost. */
 async function pointOf(
-  site: Site,
+  instance: Instance,
   count: number,
   items: number,
   act: () => Promise<{ readonly seconds: number; readonly retries: number }>,
 ): Promise<GrowthPoint> {
-  const before = usageOf(site.pids);
+  const before = usageOf(instance.pids);
   const { seconds, retries } = await act();
-  const { cpuSeconds, peakBytes } = since(before, usageOf(site.pids));
+  const { cpuSeconds, peakBytes } = since(before, usageOf(instance.pids));
   return { count, milliseconds: (seconds * 1000) / items, megabytes: peakBytes / 1e6, cpuSeconds, retries };
 }

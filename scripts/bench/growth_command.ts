@@ -3,11 +3,11 @@ import type { Bench } from "./bench.ts";
 import { bendsUpward, type GrowthPoint, risesAtTheEnd } from "./growth.ts";
 import { AXES, type Axis } from "./growth_axes.ts";
 import { rotate } from "./measure.ts";
-import { startOurSite } from "./our_site.ts";
-import { LIFTED, startPeerSite } from "./peer_site.ts";
+import { startOurInstance } from "./our_instance.ts";
+import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import { countOf, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
-import type { Site } from "./site.ts";
+import type { Instance } from "./instance.ts";
 import { medianOf } from "./stats.ts";
 import { drawPlot } from "./svg.ts";
 
@@ -23,7 +23,7 @@ interface Track {
 interface Side {
   readonly name: string;
   readonly isOurs: boolean;
-  start(): Promise<Site>;
+  start(): Promise<Instance>;
 }
 
 /** Measures it. */
@@ -37,9 +37,9 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     ...programs.map((program): Side => ({
       name: `tlsboot, ${program.form}`,
       isOurs: true,
-      start: () => startOurSite(program),
+      start: () => startOurInstance(program),
     })),
-    { name: "control plane, limits lifted", isOurs: false, start: () => startPeerSite(LIFTED) },
+    { name: "control plane, limits lifted", isOurs: false, start: () => startPeerInstance(LIFTED) },
   ];
   const tracks: Track[] = [];
   const pictures: Picture[] = [];

@@ -1,12 +1,12 @@
 /** `deno task bench idle`: what servers use that nobody asks anything. */
 import { measure } from "./measure.ts";
-import { startOurSite } from "./our_site.ts";
-import { startPeerSite } from "./peer_site.ts";
+import { startOurInstance } from "./our_instance.ts";
+import { startPeerInstance } from "./peer_instance.ts";
 import { LINES_HEAD, reportOf, rowOf } from "./report.ts";
 import { always, atMost, type Reading, type Scenario } from "./scenario.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
-import { type Site, usedBy, usedSince } from "./site.ts";
+import { type Instance, usedBy, usedSince } from "./instance.ts";
 
 /** What a start leaves to be done is over by then. */
 const SETTLE_MS = 15_000;
@@ -19,14 +19,14 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
   const scenario: Scenario<"idle"> = {
     lines: {
       idle: {
-        what: `CPU of an idle site over ${seconds} s`,
+        what: `CPU of an idle instance over ${seconds} s`,
         unit: "%",
         peer: "control plane",
         aimOf: always(atMost(AIM, `under ${AIM} % of a core`)),
       },
     },
-    ours: async (program) => ({ idle: await readIdle(() => startOurSite(program), seconds) }),
-    theirs: async () => ({ idle: await readIdle(() => startPeerSite([]), seconds) }),
+    ours: async (program) => ({ idle: await readIdle(() => startOurInstance(program), seconds) }),
+    theirs: async () => ({ idle: await readIdle(() => startPeerInstance([]), seconds) }),
   };
   const lines = (await measure(scenario, { rounds, programs: await programs(), progress })).map(reportOf);
   return {
@@ -41,13 +41,13 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
   };
 }
 
-async function readIdle(startSite: () => Promise<Site>, seconds: number): Promise<Reading> {
-  await using site = await startSite();
+async function readIdle(startInstance: () => Promise<Instance>, seconds: number): Promise<Reading> {
+  await using instance = await startInstance();
   await pause(SETTLE_MS);
-  const before = usedBy(site);
+  const before = usedBy(instance);
   const startedAt = performance.now();
   await pause(seconds * 1000);
-  const used = usedSince(before, site);
+  const used = usedSince(before, instance);
   return { value: (100 * used.usage.cpuSeconds) / ((performance.now() - startedAt) / 1000), ...used };
 }
 

@@ -4,22 +4,22 @@ import process from "node:process";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import type { Bench } from "./bench.ts";
 import { create, list, page, storm, watch } from "./load.ts";
-import { startOurSite } from "./our_site.ts";
+import { startOurInstance } from "./our_instance.ts";
 import { type CpuProfile, type Hotspots, hotspotsOf, type Ranking } from "./profile.ts";
 import { profiledSourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
-import type { Site } from "./site.ts";
+import type { Instance } from "./instance.ts";
 
 /** What it is profiled with, in the counts of the design. */
-const LOADS: Readonly<Record<string, (site: Site, scaled: (count: number) => number) => Promise<unknown>>> = {
-  storm: (site, scaled) => storm(site.bootstrapKubeconfigs, scaled(1000)),
-  create: (site, scaled) => create(site.bootstrapKubeconfigs, scaled(10_000), 16),
-  async list(site, scaled) {
-    await create(site.bootstrapKubeconfigs, scaled(10_000), 16);
-    await list(site.bootstrapKubeconfigs, 10);
-    await page(site.bootstrapKubeconfigs, 500);
+const LOADS: Readonly<Record<string, (instance: Instance, scaled: (count: number) => number) => Promise<unknown>>> = {
+  storm: (instance, scaled) => storm(instance.bootstrapKubeconfigs, scaled(1000)),
+  create: (instance, scaled) => create(instance.bootstrapKubeconfigs, scaled(10_000), 16),
+  async list(instance, scaled) {
+    await create(instance.bootstrapKubeconfigs, scaled(10_000), 16);
+    await list(instance.bootstrapKubeconfigs, 10);
+    await page(instance.bootstrapKubeconfigs, 500);
   },
-  watch: (site, scaled) => watch(site.bootstrapKubeconfigs, scaled(1000), 50),
+  watch: (instance, scaled) => watch(instance.bootstrapKubeconfigs, scaled(1000), 50),
 };
 
 /** Rows of each ranking. */
@@ -33,9 +33,9 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
   await using folder = await createTempFolder();
   progress(`profile of ${name}`);
   {
-    await using site = await startOurSite(profiledSourcesOn(node, folder.path));
-    await load(site, (count) => Math.max(1, Math.round(count * options.scale)));
-    await site.stop();
+    await using instance = await startOurInstance(profiledSourcesOn(node, folder.path));
+    await load(instance, (count) => Math.max(1, Math.round(count * options.scale)));
+    await instance.stop();
   }
   const hotspots = hotspotsOf(await readProfile(folder.path), process.cwd());
   return {

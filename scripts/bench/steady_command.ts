@@ -1,6 +1,6 @@
 /** `deno task bench steady`: nodes come, requests are cleaned away, and memory is to stay where it was. */
 import { clean, storm } from "./load.ts";
-import { startOurSite } from "./our_site.ts";
+import { startOurInstance } from "./our_instance.ts";
 import { type Usage, usageOf } from "./processes.ts";
 import type { Program } from "./program.ts";
 import { formatMet, formatNumber, formatRetries } from "./report.ts";
@@ -90,11 +90,11 @@ async function stormFor(
   nodes: number,
   progress: (text: string) => void,
 ): Promise<SteadyReport> {
-  await using site = await startOurSite(program);
+  await using instance = await startOurInstance(program);
   const startedAt = performance.now();
   const samples: Sample[] = [];
   const look = (): Usage => {
-    const usage = usageOf(site.pids);
+    const usage = usageOf(instance.pids);
     samples.push({ atMs: Math.round(performance.now() - startedAt), residentBytes: usage.residentBytes });
     return usage;
   };
@@ -104,8 +104,8 @@ async function stormFor(
   let retries = 0;
   try {
     while (performance.now() - startedAt < durationMs) {
-      retries += (await storm(site.bootstrapKubeconfigs, nodes, { prefix: `steady-${storms}` })).retries;
-      retries += (await clean(site.adminKubeconfigs)).retries;
+      retries += (await storm(instance.bootstrapKubeconfigs, nodes, { prefix: `steady-${storms}` })).retries;
+      retries += (await clean(instance.adminKubeconfigs)).retries;
       storms++;
       if (storms % 20 === 0) {
         progress(`${storms} storms, ${formatNumber((samples.at(-1)?.residentBytes ?? 0) / 1e6)} MB`);

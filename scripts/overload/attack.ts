@@ -22,7 +22,7 @@ export interface Tally {
 /** What an attack works with. */
 export interface Target {
   readonly port: number;
-  /** A bootstrap token: what any machine of the site has. */
+  /** A bootstrap token: what any machine of the instance has. */
   readonly token: string;
   /** 1 for the figures of the manual, less for a short run. */
   readonly scale: number;

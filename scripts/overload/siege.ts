@@ -7,7 +7,7 @@ import { countLines } from "./log_lines.ts";
 import type { Observation } from "./observation.ts";
 
 /** Where the attacks take place. */
-export interface Site {
+export interface Instance {
   readonly server: Running;
   readonly honest: Running;
   readonly account: Account;
@@ -28,19 +28,19 @@ const ENOUGH_AT_SCALE_MS = 240_000;
 const ANSWERED_WITHIN_MS = 120_000;
 
 /** Attacks, and waits until honest clients have been answered once more. */
-export async function besiege(site: Site, attack: Attack): Promise<Observation> {
-  const { server, account } = site;
+export async function besiege(instance: Instance, attack: Attack): Promise<Observation> {
+  const { server, account } = instance;
   const startedAt = performance.now();
   const readLines = linesFrom(server);
   await forgetPeak(server.pid);
   const before = await readMemory(server.pid, "VmRSS");
   const tally = createTally();
-  const isEnough = () => lacking(attack, tally, site.scale).length === 0;
-  const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * site.scale);
-  await attack.run({ ...site, tally, isEnough, deadline });
+  const isEnough = () => lacking(attack, tally, instance.scale).length === 0;
+  const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
+  await attack.run({ ...instance, tally, isEnough, deadline });
   // What happens to connections from here on is of our own doing.
   const counted = { ...tally };
-  const answers = [...account.take(), ...await answersOfEachKind(site)];
+  const answers = [...account.take(), ...await answersOfEachKind(instance)];
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   answers.push(...account.take());
   return {
@@ -54,7 +54,7 @@ export async function besiege(site: Site, attack: Attack): Promise<Observation> 
 }
 
 /** Waits for one more of each: what an attack keeps from being answered counts as its own. */
-async function answersOfEachKind({ honest, account }: Site): Promise<readonly Answer[]> {
+async function answersOfEachKind({ honest, account }: Instance): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
     answers.push(...account.take());

@@ -1,4 +1,4 @@
-/** The whole torture: a storm of clients, a site that is killed under them, and what is checked meanwhile and at the end. */
+/** The whole torture: a storm of clients, an instance that is killed under them, and what is checked meanwhile and at the end. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createApi } from "../../client/api.ts";
@@ -15,11 +15,11 @@ import { COUNTERS_PATH, runCounter } from "./counter.ts";
 import { createGardener } from "./gardener.ts";
 import { compareHistories } from "./history.ts";
 import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
-import { createLoneSite } from "./lone_site.ts";
+import { createLoneInstance } from "./lone_instance.ts";
 import { startNode } from "./node.ts";
 import { observeConnections, resourceOf } from "./observed.ts";
-import { createSharedSite } from "./shared_site.ts";
-import type { KillCounts, TorturedSite, TorturedSiteOptions } from "./site.ts";
+import { createSharedInstance } from "./shared_instance.ts";
+import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
 
 /** What is tried. */
@@ -85,7 +85,7 @@ class Storm {
   readonly #watchers: Watcher[] = [];
   #events = 0;
   #pairs = 0;
-  #site: TorturedSite | undefined;
+  #instance: TorturedInstance | undefined;
   /** The revision that the watchers began after. */
   #begunAt = 0;
   /** The revision up to which the histories of a path are compared. */
@@ -101,45 +101,45 @@ class Storm {
   }
 
   async run(): Promise<StormReport> {
-    await using site = await this.#createSite();
-    this.#site = site;
-    await site.begin();
-    const cluster = await readCluster(site.adminKubeconfig, createFilePort());
-    const running = await this.#startClients(site, cluster);
+    await using instance = await this.#createInstance();
+    this.#instance = instance;
+    await instance.begin();
+    const cluster = await readCluster(instance.adminKubeconfig, createFilePort());
+    const running = await this.#startClients(instance, cluster);
     try {
       let shown = 0;
       let listed: Promise<unknown> = Promise.resolve();
       while (this.#hasTime() && this.#isSound()) {
         // The next kill may come while a list is read.
-        const [killed, read] = await Promise.allSettled([site.killOnce(), listed]);
+        const [killed, read] = await Promise.allSettled([instance.killOnce(), listed]);
         for (const outcome of [killed, read]) if (outcome.status === "rejected") throw outcome.reason;
         listed = this.#list(cluster, "after a kill");
         listed.catch(() => {});
-        if (site.counts().kills - shown >= KILLS_PER_LINE) {
-          shown = site.counts().kills;
+        if (instance.counts().kills - shown >= KILLS_PER_LINE) {
+          shown = instance.counts().kills;
           this.#options.onProgress(this.#line());
         }
         if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
       }
       await listed;
-      if (this.#isSound()) await this.#settle(site, cluster, running.nodes);
+      if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
     } catch (error) {
-      this.#fault(`the storm ended: ${messageOf(error)}\n${site.stderr()}`);
+      this.#fault(`the storm ended: ${messageOf(error)}\n${instance.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
       await Promise.allSettled(running.tasks);
     }
-    const shares = await site.shares().catch((error: unknown) => {
-      this.#fault(`the load balancer is gone: ${messageOf(error)}\n${site.stderr()}`);
+    const shares = await instance.shares().catch((error: unknown) => {
+      this.#fault(`the load balancer is gone: ${messageOf(error)}\n${instance.stderr()}`);
       return [];
     });
-    await site.end();
+    await instance.end();
     return this.#report(shares);
   }
 
-  async #createSite(): Promise<TorturedSite> {
+  async #createInstance(): Promise<TorturedInstance> {
     const { folder, kills, servers } = this.#options;
-    const options: TorturedSiteOptions = {
+    const options: TorturedInstanceOptions = {
       folder,
       clock: this.#clock,
       random: this.#random,
@@ -148,7 +148,7 @@ class Storm {
       newestShown: () => this.#ledger.newest,
       onFault: (fault) => this.#fault(fault),
     };
-    return await (servers === 1 ? createLoneSite(options, kills) : createSharedSite(options, servers));
+    return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
   }
 
   #hasTime(): boolean {
@@ -159,7 +159,7 @@ class Storm {
   }
 
   #counts(): KillCounts {
-    return this.#site?.counts() ?? { kills: 0, killedStarting: 0, checks: 0 };
+    return this.#instance?.counts() ?? { kills: 0, killedStarting: 0, checks: 0 };
   }
 
   #isSound(): boolean {
@@ -174,7 +174,7 @@ class Storm {
     return this.#clock.sleep(ms, this.#stop.signal).catch(() => {});
   }
 
-  async #startClients(site: TorturedSite, cluster: ResolvedCluster) {
+  async #startClients(instance: TorturedInstance, cluster: ResolvedCluster) {
     const { signal } = this.#stop;
     const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
     // Each with chances of its own: how fast the others are must not change what one does.
@@ -198,7 +198,7 @@ class Storm {
         ...rest,
         name: `node${index}`,
         folder: join(this.#options.folder, "nodes"),
-        bootstrapKubeconfig: site.bootstrapKubeconfig,
+        bootstrapKubeconfig: instance.bootstrapKubeconfig,
         random: chanceOf(1_000 + index),
         onFault,
         onStored: (certificatePem) => gardener.retire(certificatePem),
@@ -274,7 +274,7 @@ class Storm {
 
   /** No more kills: every node gets one more pair, every watcher everything. */
   async #settle(
-    site: TorturedSite,
+    instance: TorturedInstance,
     cluster: ResolvedCluster,
     nodes: readonly ReturnType<typeof startNode>[],
   ): Promise<void> {
@@ -283,7 +283,7 @@ class Storm {
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
     if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last kill`);
-    const ca = parseCaBundle(await readFile(site.caPath, "utf8"));
+    const ca = parseCaBundle(await readFile(instance.caPath, "utf8"));
     if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
     for (const node of nodes) {
       const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(messageOf);

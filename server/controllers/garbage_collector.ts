@@ -178,7 +178,7 @@ function unblocked(owner: OwnerReference): OwnerReference {
   return { ...owner, blockOwnerDeletion: false };
 }
 
-/** So many keys are handed over at once: all those of a large site would keep requests waiting for seconds. */
+/** So many keys are handed over at once: all those of a large instance would keep requests waiting for seconds. */
 const BATCH = 50;
 
 /** What is remembered of an object that has owners or waits for dependents. */

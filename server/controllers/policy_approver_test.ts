@@ -27,7 +27,7 @@ const STRICT = BUILTIN_POLICIES.get("kubelet-serving")!;
 const TRUSTING = BUILTIN_POLICIES.get("kubelet-serving-trusting")!;
 const INVENTORY: Inventory = new Map([["a", { dns: ["a.example"], ips: ["10.0.0.1"] }]]);
 
-interface Site extends AsyncDisposable {
+interface Instance extends AsyncDisposable {
   readonly csrs: MemoryObjectStore<CertificateSigningRequest>;
   readonly nodes: MemoryObjectStore<ReportingNode>;
   readonly events: MemoryObjectStore<EventV1>;
@@ -43,7 +43,7 @@ interface Site extends AsyncDisposable {
   conditionOf(name: string): string;
 }
 
-interface SiteOptions {
+interface InstanceOptions {
   readonly csrs?: readonly CertificateSigningRequest[];
   readonly nodes?: readonly ReportingNode[];
   readonly policies?: readonly Policy[];
@@ -77,7 +77,7 @@ function pendingOnly(store: MemoryObjectStore<CertificateSigningRequest>): Pick<
   };
 }
 
-function run(options: SiteOptions): Site {
+function run(options: InstanceOptions): Instance {
   const clock = createFakeClock("2026-03-02T10:30:00Z");
   const logger = createMemoryLogger();
   const random = createSeededRandom();
@@ -164,13 +164,13 @@ function run(options: SiteOptions): Site {
 }
 
 test("createPolicyApprover() approves with words in the condition and an Event about the request", async () => {
-  await using site = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
-  await site.clock.advance(2_000);
-  const [approved] = site.csrs.peek("csr-1").status.conditions ?? [];
+  await using instance = run({ csrs: [await buildCsr(SERVING)], inventory: INVENTORY });
+  await instance.clock.advance(2_000);
+  const [approved] = instance.csrs.peek("csr-1").status.conditions ?? [];
   assert.equal(approved?.type, "Approved");
   assert.equal(approved?.reason, "PolicyApproved");
   assert.match(approved?.message ?? "", /ownership a\.example by inventory, 10\.0\.0\.1 by inventory/);
-  const [event] = await site.events.list(new AbortController().signal);
+  const [event] = await instance.events.list(new AbortController().signal);
   assert.equal(event?.metadata.namespace, "default");
   assert.deepEqual(
     { ...event?.regarding, uid: "", resourceVersion: "" },
@@ -183,19 +183,19 @@ test("createPolicyApprover() approves with words in the condition and an Event a
     },
   );
   assert.deepEqual([event?.type, event?.reason, event?.note], ["Normal", "PolicyApproved", approved?.message]);
-  assert.deepEqual(site.asked, []);
+  assert.deepEqual(instance.asked, []);
 });
 
 test("createPolicyApprover() denies where the policy says so", async () => {
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
-  await using site = run({
+  await using instance = run({
     csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
     policies: [strict],
     inventory: INVENTORY,
   });
-  await site.clock.advance(2_000);
-  assert.equal(site.conditionOf("csr-1"), "Denied");
-  assert.match((await site.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
+  await instance.clock.advance(2_000);
+  assert.equal(instance.conditionOf("csr-1"), "Denied");
+  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule .*"\*\.example" is a wildcard/);
 });
 
 const STOP: Policy = {
@@ -213,100 +213,100 @@ const RENEWAL: CsrOptions = { username: "system:node:n1", groups: ["system:nodes
 
 test("createApprover() lets a rule that denies decide before the kubelet client rules, and asks no permission for it", async () => {
   const other = { ...RENEWAL, name: "other", username: "system:node:n2", commonName: "system:node:n2" };
-  await using site = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
-  site.permissions.add("selfnodeclient");
-  await site.clock.advance(2_000);
-  assert.equal(site.conditionOf("csr-1"), "Denied");
-  assert.equal(site.conditionOf("other"), "Approved");
-  assert.deepEqual(site.asked, ["selfnodeclient"]);
-  assert.match((await site.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
+  await using instance = run({ csrs: [await buildCsr(RENEWAL), await buildCsr(other)], policies: [STRICT, STOP] });
+  instance.permissions.add("selfnodeclient");
+  await instance.clock.advance(2_000);
+  assert.equal(instance.conditionOf("csr-1"), "Denied");
+  assert.equal(instance.conditionOf("other"), "Approved");
+  assert.deepEqual(instance.asked, ["selfnodeclient"]);
+  assert.match((await instance.told()).join(), /^Warning PolicyDenied: Denied by rule "stolen" of policy "stop": /);
 });
 
 test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
   const left = await buildCsr({ ...RENEWAL, name: "left", signerName: "kubernetes.io/kubelet-serving" });
-  await using site = run({ csrs: [left], policies: [STRICT], mostLeft: 1 });
-  site.permissions.add("selfnodeclient");
-  await site.clock.advance(2_000);
-  site.set({ policies: [STOP] });
-  site.csrs.put(await buildCsr(RENEWAL));
-  await until(() => site.conditionOf("csr-1") === "Denied");
-  await until(() => site.conditionOf("left") === "Denied");
+  await using instance = run({ csrs: [left], policies: [STRICT], mostLeft: 1 });
+  instance.permissions.add("selfnodeclient");
+  await instance.clock.advance(2_000);
+  instance.set({ policies: [STOP] });
+  instance.csrs.put(await buildCsr(RENEWAL));
+  await until(() => instance.conditionOf("csr-1") === "Denied");
+  await until(() => instance.conditionOf("left") === "Denied");
 });
 
 test("createApprover() approves nothing while a rule that denies cannot be asked", async () => {
   const [rule] = STOP.rules;
   const asking: Policy = { ...STOP, rules: [{ ...rule!, require: { permission: "stolen" } }] };
-  await using site = run({ csrs: [await buildCsr(RENEWAL)], policies: [asking] });
-  site.permissions.add("selfnodeclient");
-  site.unreachable.add("stolen");
-  await site.clock.advance(2_000);
-  assert.equal(site.conditionOf("csr-1"), "");
-  site.unreachable.clear();
-  await site.clock.advance(60_000);
-  await until(() => site.conditionOf("csr-1") === "Approved");
+  await using instance = run({ csrs: [await buildCsr(RENEWAL)], policies: [asking] });
+  instance.permissions.add("selfnodeclient");
+  instance.unreachable.add("stolen");
+  await instance.clock.advance(2_000);
+  assert.equal(instance.conditionOf("csr-1"), "");
+  instance.unreachable.clear();
+  await instance.clock.advance(60_000);
+  await until(() => instance.conditionOf("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() looks again when the address appears, not at each heartbeat, and tells once", async () => {
-  await using site = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
-  await site.clock.advance(2_000);
-  assert.equal(site.conditionOf("csr-1"), "");
-  const told = await site.told();
+  await using instance = run({ csrs: [await buildCsr(SERVING)], nodes: [node("a")], policies: [TRUSTING] });
+  await instance.clock.advance(2_000);
+  assert.equal(instance.conditionOf("csr-1"), "");
+  const told = await instance.told();
   assert.equal(told.length, 1);
   assert.match(
     told[0] ?? "",
     /^Normal PolicyLeftPending: Left pending: .*nothing proves that 10\.0\.0\.1 belongs to node a.*explain csr-1, and this approver's --policy and --inventory$/,
   );
-  site.nodes.put(node("a"));
-  site.nodes.put(node("b", "10.0.0.2"));
-  await site.clock.advance(60_000);
-  assert.deepEqual(await site.told(), told);
-  site.nodes.put(node("a", "10.0.0.1"));
-  await until(() => site.conditionOf("csr-1") === "Approved");
+  instance.nodes.put(node("a"));
+  instance.nodes.put(node("b", "10.0.0.2"));
+  await instance.clock.advance(60_000);
+  assert.deepEqual(await instance.told(), told);
+  instance.nodes.put(node("a", "10.0.0.1"));
+  await until(() => instance.conditionOf("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() approves nothing that a second node reports, until that one has gone", async () => {
-  await using site = run({
+  await using instance = run({
     csrs: [await buildCsr(SERVING)],
     nodes: [node("a", "10.0.0.1"), node("b", "10.0.0.1")],
     policies: [TRUSTING],
   });
-  await site.clock.advance(60_000);
-  assert.equal(site.conditionOf("csr-1"), "");
-  assert.match((await site.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
-  await site.nodes.delete("b", new AbortController().signal);
-  await until(() => site.conditionOf("csr-1") === "Approved");
+  await instance.clock.advance(60_000);
+  assert.equal(instance.conditionOf("csr-1"), "");
+  assert.match((await instance.told()).join(), /10\.0\.0\.1 belongs to node b too, by its own status/);
+  await instance.nodes.delete("b", new AbortController().signal);
+  await until(() => instance.conditionOf("csr-1") === "Approved");
 });
 
 test("createPolicyApprover() takes up what is read anew: policies and inventory", async () => {
   const foreign = await buildCsr({ ...SERVING, name: "other", signerName: "example.com/web" });
-  await using site = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
-  await site.clock.advance(2_000);
-  assert.deepEqual([site.conditionOf("csr-1"), site.conditionOf("other")], ["", ""]);
-  site.set({ inventory: INVENTORY });
-  await until(() => site.conditionOf("csr-1") === "Approved");
+  await using instance = run({ csrs: [await buildCsr(SERVING), foreign], policies: [STRICT] });
+  await instance.clock.advance(2_000);
+  assert.deepEqual([instance.conditionOf("csr-1"), instance.conditionOf("other")], ["", ""]);
+  instance.set({ inventory: INVENTORY });
+  await until(() => instance.conditionOf("csr-1") === "Approved");
   const rule = { name: "no", match: { signerNames: ["example.com/*"] }, require: {}, then: "deny", otherwise: "leave" };
-  site.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
-  await until(() => site.conditionOf("other") === "Denied");
+  instance.set({ policies: [STRICT, { ...STRICT, name: "web", rules: [rule as Policy["rules"][number]] }] });
+  await until(() => instance.conditionOf("other") === "Denied");
 });
 
 test("createPolicyApprover() renews by the certificate that was issued a moment ago", async () => {
   const pending = await buildCsr({ ...SERVING, name: "second" });
-  await using site = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
-  await site.clock.advance(2_000);
-  assert.equal(site.conditionOf("second"), "");
+  await using instance = run({ csrs: [pending], policies: [STRICT], inventory: new Map() });
+  await instance.clock.advance(2_000);
+  assert.equal(instance.conditionOf("second"), "");
   const { createIssuingCa } = await import("../../tests/support/issuing_ca.ts");
   const { sharedKey, toBase64 } = await import("../../tests/support/csr_builder.ts");
-  const pem = await (await createIssuingCa(site.clock.now())).issue({
+  const pem = await (await createIssuingCa(instance.clock.now())).issue({
     publicKeyDer: (await sharedKey()).publicKeyDer(),
     subject: { commonName: "system:node:a" },
     dnsNames: ["a.example"],
     ipAddresses: ["10.0.0.1"],
   });
-  site.csrs.put(
+  instance.csrs.put(
     await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: toBase64(pem) }),
   );
-  await until(() => site.conditionOf("second") === "Approved");
-  const message = site.csrs.peek("second").status.conditions?.[0]?.message ?? "";
+  await until(() => instance.conditionOf("second") === "Approved");
+  const message = instance.csrs.peek("second").status.conditions?.[0]?.message ?? "";
   assert.match(message, /10\.0\.0\.1 by held certificate/);
 });
 
@@ -315,51 +315,51 @@ test("createPolicyApprover() never decides by a question that could not be asked
   const server = () =>
     isDown ? Promise.reject(new AppError("unreachable", "no way")) : Promise.resolve({ dns: [], ips: [] });
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
-  await using site = run({ csrs: [await buildCsr(SERVING)], policies: [strict], inventory: INVENTORY, server });
-  await site.clock.advance(10_000);
-  assert.equal(site.conditionOf("csr-1"), "");
+  await using instance = run({ csrs: [await buildCsr(SERVING)], policies: [strict], inventory: INVENTORY, server });
+  await instance.clock.advance(10_000);
+  assert.equal(instance.conditionOf("csr-1"), "");
   isDown = false;
-  await site.clock.advance(60_000);
-  assert.equal(site.conditionOf("csr-1"), "Approved");
+  await instance.clock.advance(60_000);
+  assert.equal(instance.conditionOf("csr-1"), "Approved");
 });
 
 test("createPolicyApprover() counts what it approves at the same moment", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
-  await using site = run({ csrs, inventory: INVENTORY });
-  await site.clock.advance(5_000);
-  const approved = () => csrs.filter(({ metadata }) => site.conditionOf(metadata.name) === "Approved").length;
+  await using instance = run({ csrs, inventory: INVENTORY });
+  await instance.clock.advance(5_000);
+  const approved = () => csrs.filter(({ metadata }) => instance.conditionOf(metadata.name) === "Approved").length;
   assert.equal(approved(), 10);
-  await site.clock.advance(3_700_000);
+  await instance.clock.advance(3_700_000);
   assert.equal(approved(), 15);
 });
 
 test("createPolicyApprover() counts what it has approved before the watch tells it", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
-  await using site = run({ csrs, inventory: INVENTORY, isWatchLate: true });
-  await site.clock.advance(5_000);
-  assert.equal(csrs.filter(({ metadata }) => site.conditionOf(metadata.name) === "Approved").length, 10);
+  await using instance = run({ csrs, inventory: INVENTORY, isWatchLate: true });
+  await instance.clock.advance(5_000);
+  assert.equal(csrs.filter(({ metadata }) => instance.conditionOf(metadata.name) === "Approved").length, 10);
 });
 
 test("createPolicyApprover() stops looking at a requester with 10,000 pending requests, says how to clear them, and goes on", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const csrs = Array.from({ length: 10_000 }, (_, index) => ({ ...bad, metadata: { name: `csr-${index}` } }));
-  await using site = run({ csrs, inventory: INVENTORY });
-  await until(() => site.logger.messages("warn").length > 0);
+  await using instance = run({ csrs, inventory: INVENTORY });
+  await until(() => instance.logger.messages("warn").length > 0);
   await settle(50);
-  assert.deepEqual(site.logger.messages("warn"), [
+  assert.deepEqual(instance.logger.messages("warn"), [
     "a requester has too many requests that stay pending, its further ones are not looked at",
   ]);
-  assert.equal(site.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
-  const told = await site.told();
+  assert.equal(instance.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
+  const told = await instance.told();
   // 25 in the bucket of the requester, and the one that says why the others are not told.
   assert.equal(told.length, 26);
   assert.match(
     told.join("\n"),
     /Warning TooManyRequests: 100 requests of "system:node:a" stay pending; .*tlsboot approver clear system:node:a/,
   );
-  const fields = site.logger.entries.find(({ level }) => level === "warn")?.fields;
+  const fields = instance.logger.entries.find(({ level }) => level === "warn")?.fields;
   assert.equal(fields?.["clear"], "tlsboot approver clear system:node:a");
 
   const other = {
@@ -370,38 +370,38 @@ test("createPolicyApprover() stops looking at a requester with 10,000 pending re
     dnsNames: ["b.example"],
     ipAddresses: [],
   };
-  site.set({ inventory: new Map([...INVENTORY, ["b", { dns: ["b.example"], ips: [] }]]) });
-  site.csrs.put(await buildCsr(other));
-  await until(() => site.conditionOf("b") === "Approved");
+  instance.set({ inventory: new Map([...INVENTORY, ["b", { dns: ["b.example"], ips: [] }]]) });
+  instance.csrs.put(await buildCsr(other));
+  await until(() => instance.conditionOf("b") === "Approved");
 
-  for (const { metadata } of csrs) await site.csrs.delete(metadata.name, new AbortController().signal);
-  site.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
-  await until(() => site.conditionOf("good") === "Approved");
+  for (const { metadata } of csrs) await instance.csrs.delete(metadata.name, new AbortController().signal);
+  instance.csrs.put(await buildCsr({ ...SERVING, name: "good" }));
+  await until(() => instance.conditionOf("good") === "Approved");
 });
 
 test("createPolicyApprover() looks at those that waited once there are fewer", async () => {
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const good = await buildCsr({ ...SERVING, name: "good" });
   const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
-  await using site = run({ csrs, inventory: INVENTORY, mostLeft: 3 });
-  await site.clock.advance(5_000);
-  assert.equal(site.conditionOf("good"), "");
-  await site.csrs.delete("bad-1", new AbortController().signal);
-  await until(() => site.conditionOf("good") === "Approved");
+  await using instance = run({ csrs, inventory: INVENTORY, mostLeft: 3 });
+  await instance.clock.advance(5_000);
+  assert.equal(instance.conditionOf("good"), "");
+  await instance.csrs.delete("bad-1", new AbortController().signal);
+  await until(() => instance.conditionOf("good") === "Approved");
 });
 
 test("createPolicyApprover() in a dry run writes nothing into requests and tells once what it would do", async () => {
   const client = await buildCsr({ name: "client" });
-  await using site = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
-  site.permissions.add("nodeclient");
-  await site.clock.advance(2_000);
-  site.nodes.put(node("x", "10.9.9.9"));
-  await site.clock.advance(60_000);
-  assert.deepEqual(site.csrs.calls.filter((call) => call.startsWith("update")), []);
-  const told = await site.told();
+  await using instance = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
+  instance.permissions.add("nodeclient");
+  await instance.clock.advance(2_000);
+  instance.nodes.put(node("x", "10.9.9.9"));
+  await instance.clock.advance(60_000);
+  assert.deepEqual(instance.csrs.calls.filter((call) => call.startsWith("update")), []);
+  const told = await instance.told();
   assert.equal(told.length, 2);
   for (const line of told) assert.match(line, /^Normal WouldApprove: Dry run, nothing was written\. /);
-  assert.equal(site.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
+  assert.equal(instance.logger.messages("info").filter((message) => message === "CSR would be approved").length, 2);
 });
 
 test("createPolicyApprover() is asked about a kubelet client request when its permission is refused", async () => {
@@ -417,11 +417,11 @@ test("createPolicyApprover() is asked about a kubelet client request when its pe
     otherwise: "leave",
   };
   const csr = await buildCsr({ commonName: "system:node:rack1-a" });
-  await using site = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });
-  await site.clock.advance(1_000);
-  assert.equal(site.conditionOf("csr-1"), "");
-  site.permissions.add("rack");
-  await site.clock.advance(60_000);
-  assert.equal(site.conditionOf("csr-1"), "Approved");
-  assert.deepEqual(site.asked.slice(0, 2), ["nodeclient", "rack"]);
+  await using instance = run({ csrs: [csr], policies: [{ ...TRUSTING, name: "racks", rules: [rule] }] });
+  await instance.clock.advance(1_000);
+  assert.equal(instance.conditionOf("csr-1"), "");
+  instance.permissions.add("rack");
+  await instance.clock.advance(60_000);
+  assert.equal(instance.conditionOf("csr-1"), "Approved");
+  assert.deepEqual(instance.asked.slice(0, 2), ["nodeclient", "rack"]);
 });

@@ -1,4 +1,4 @@
-/** When the certificates end that this site itself stands on. */
+/** When the certificates end that this instance itself stands on. */
 import { Gauge } from "prom-client";
 import type { MetricsRegistry } from "./registry.ts";
 
@@ -12,7 +12,7 @@ export interface ExpiryMetrics {
 export function createExpiryMetrics(registry: MetricsRegistry): ExpiryMetrics {
   const gauge = new Gauge({
     name: "tlsboot_own_certificate_expiry_timestamp_seconds",
-    help: "When a certificate of this site itself ends, in seconds since 1970.",
+    help: "When a certificate of this instance itself ends, in seconds since 1970.",
     labelNames: ["certificate"],
     registers: [registry],
   });

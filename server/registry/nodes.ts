@@ -37,7 +37,7 @@ const ROLE_LABEL = "kubernetes.io/role";
 export const nodes: Resource<Node> = {
   kind: nodeKind,
   verbs: STANDARD_VERBS,
-  // Upstream keeps nodes below this name, and a site may put a real kube-apiserver on the same store.
+  // Upstream keeps nodes below this name, and an instance may put a real kube-apiserver on the same store.
   storageName: "minions",
   columns: [
     nameColumn,

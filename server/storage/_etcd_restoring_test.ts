@@ -18,14 +18,14 @@ const clientOf = (kvs: readonly ReturnType<typeof kv>[]) => ({
 });
 
 test("assertNoMarker() and assertNotRestoring() refuse a prefix with a restore under way, and nothing else", async () => {
-  assertNoMarker(others, "/sites/one");
-  await assertNotRestoring(clientOf(others), "/sites/one");
+  assertNoMarker(others, "/instances/one");
+  await assertNotRestoring(clientOf(others), "/instances/one");
   const refusal = {
     ...{ name: "AppError", code: "storage_corrupt" },
-    message: 'cannot use what is below "/sites/one" in etcd: a restore of the backup of 2026-11-25 is not finished',
+    message: 'cannot use what is below "/instances/one" in etcd: a restore of the backup of 2026-11-25 is not finished',
   };
-  assert.throws(() => assertNoMarker(among, "sites/one/"), refusal);
-  await assert.rejects(assertNotRestoring(clientOf(among), "sites/one/"), refusal);
+  assert.throws(() => assertNoMarker(among, "instances/one/"), refusal);
+  await assert.rejects(assertNotRestoring(clientOf(among), "instances/one/"), refusal);
 });
 
 test("findRestoreMarker() finds it with its revision, and refuses one that it cannot read", async () => {

@@ -1,4 +1,4 @@
-/** What the keys of a site in etcd begin with (`--etcd-prefix`), as kube-apiserver reads it (`path.Join("/", prefix)`). */
+/** What the keys of an instance in etcd begin with (`--etcd-prefix`), as kube-apiserver reads it (`path.Join("/", prefix)`). */
 import { posix } from "node:path";
 
 /** With a slash before it, single ones in it and none behind, however it is written; `/` for all of etcd. */

@@ -1,6 +1,6 @@
 /**
  * Puts the objects of a backup into an etcd. A marker stands there from the first write to the last, so that what is half
- * there looks like no site; a restore that was interrupted goes on where it ended. Nothing is overwritten or removed: what
+ * there looks like no instance; a restore that was interrupted goes on where it ended. Nothing is overwritten or removed: what
  * is in the way gets another prefix, by `force` alone.
  */
 import { Buffer } from "node:buffer";
@@ -114,7 +114,7 @@ export class EtcdRestore implements AsyncDisposable {
     }
   }
 
-  /** Removes the marker: from now on it is a site. AppError `conflict`, `unreachable`, `io`. */
+  /** Removes the marker: from now on it is an instance. AppError `conflict`, `unreachable`, `io`. */
   async finish(): Promise<void> {
     const guard = { modRevision: this.#markerRevision };
     const { succeeded } = await this.#client.write({ key: RESTORE_MARKER_KEY, guard, value: undefined })
@@ -148,7 +148,7 @@ export class EtcdRestore implements AsyncDisposable {
     }
   }
 
-  /** Objects weigh several times their bytes, and all at once is a whole site. */
+  /** Objects weigh several times their bytes, and all at once is a whole instance. */
   #encode(stored: Stored): Uint8Array {
     const value = this.#deps.values.encode(stored.key, stored.object);
     releaseObject(stored);

@@ -26,9 +26,9 @@ for (const { who, user } of USERS) {
   test(`the file serves and asks as ${who} on a bare host, and connects to loopback alone`, async () => {
     await using folder = await createTempFolder();
     const host = await createBareRoot(hostFile(), folder);
-    await using server = host.start(["up", "--data-dir", `${DATA}/site`], user);
+    await using server = host.start(["up", "--data-dir", `${DATA}/instance`], user);
     await server.running.waitFor(/is up at https:\/\/127\.0\.0\.1:6443/);
-    const asked = await server.trace(["get", "csr", "--data-dir", `${DATA}/site`], user);
+    const asked = await server.trace(["get", "csr", "--data-dir", `${DATA}/instance`], user);
     assert.deepEqual({ code: asked.code, stderr: asked.stderr }, { code: 0, stderr: "No resources found\n" });
     assertLoopback(asked.calls);
     assertLoopback(await server.calls());
@@ -47,7 +47,9 @@ for (const { who, user } of USERS) {
 test("the file asks no network for what needs none", async () => {
   await using folder = await createTempFolder();
   const host = await createBareRoot(hostFile(), folder);
-  for (const args of [["version"], ["--help"], ["ca", "init", "--data-dir", `${DATA}/site`], ["completion", "bash"]]) {
+  for (
+    const args of [["version"], ["--help"], ["ca", "init", "--data-dir", `${DATA}/instance`], ["completion", "bash"]]
+  ) {
     const { code, stderr, calls } = await host.trace(args, "65534:65534");
     assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
     assert.deepEqual(calls.flatMap((call) => addressOf(call) ?? []), [], args.join(" "));

@@ -77,7 +77,7 @@ test("the file says that the disk is full when it starts, and starts when there 
   assert.equal((await runProgram(hostFile(), args)).code, 0);
 });
 
-test("the file says that a data folder of a site is read-only, and changes nothing", async () => {
+test("the file says that a data folder of an instance is read-only, and changes nothing", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   assert.equal((await runProgram(hostFile(), ["ca", "init", "--data-dir", data])).code, 0);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { ensureNode } from "../../scripts/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
-import { startSiteProcess } from "../support/site_process.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { hostFile } from "./support/released.ts";
 
@@ -51,7 +51,7 @@ test(`tlsboot version takes less than ${VERSION_TIMES} times what node -e 0 take
 
 test(`tlsboot get csr takes less than ${GET_CSR_TIMES} times what node -e 0 takes`, async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
-  const times = await timesOfNode([hostFile(), "get", "csr", "--data-dir", site.data]);
+  await using instance = await startInstanceProcess(folder);
+  const times = await timesOfNode([hostFile(), "get", "csr", "--data-dir", instance.data]);
   assert.ok(times < GET_CSR_TIMES, `it takes ${times.toFixed(2)} times as much`);
 });

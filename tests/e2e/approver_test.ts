@@ -7,7 +7,7 @@ import { runTlsboot, startTlsboot } from "../support/child.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
-import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { eventually } from "../support/eventually.ts";
@@ -15,7 +15,7 @@ import { eventually } from "../support/eventually.ts";
 const quiet = new AbortController().signal;
 const clock = createSystemClock();
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 let admin: string;
 
 function inventory(...nodes: readonly string[]): string {
@@ -25,12 +25,12 @@ function inventory(...nodes: readonly string[]): string {
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}"));
-  site = await startSiteProcess(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
-  admin = `${site.data}/admin.kubeconfig`;
+  instance = await startInstanceProcess(folder, ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"]);
+  admin = `${instance.data}/admin.kubeconfig`;
 });
 
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
@@ -47,7 +47,7 @@ async function untilStands(name: string, text: RegExp): Promise<void> {
 }
 
 test("tlsboot up --policy approves what the inventory gives to the node, issues it and tells it", async () => {
-  assert.match(site.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
+  assert.match(instance.running.stdout(), /\nBy policy kubelet-serving other requests are decided too\. Ask why /);
   await submitAs(admin, await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
   await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
   // The Event follows the condition.
@@ -59,7 +59,7 @@ test("tlsboot up --policy approves what the inventory gives to the node, issues 
 
 test("tlsboot approver explain says why a request stays pending, and what would fix it", async () => {
   await submitAs(admin, await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
-  await site.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
+  await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
   const { code, stdout } = await tlsboot(
     ...["approver", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
   );
@@ -200,9 +200,9 @@ test("tlsboot approver clear deletes what one requester has pending, and nothing
 
 test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
   await submitAs(admin, await servingRequest("g"), quiet);
-  await site.running.waitFor(/serving-g/);
+  await instance.running.waitFor(/serving-g/);
   await writeFile(folder.join("inventory.yaml"), inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"));
-  await site.running.waitFor(
+  await instance.running.waitFor(
     /cannot be used, the old ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
   );
   await writeFile(
@@ -312,7 +312,7 @@ test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies
   const rule = (name: string, more: string) =>
     `  - {name: ${name}, match: {signerNames: [kubernetes.io/*]${more}}, then: deny}\n`;
   await writeFile(own.join("stop.yaml"), head + rule("nobody", ", users: [nobody]"));
-  await using other = await startSiteProcess(own, ["--auto-approve", "--policy", "stop.yaml"]);
+  await using other = await startInstanceProcess(own, ["--auto-approve", "--policy", "stop.yaml"]);
   const bootstrapped = await runCaptured([
     ...["bootstrap", "--bootstrap-kubeconfig", `${other.data}/bootstrap.kubeconfig`, "--hostname-override", "n1"],
     ...["--cert-dir", own.join("pki"), "--kubeconfig", own.join("n1.kubeconfig")],
@@ -351,7 +351,7 @@ test("tlsboot up gives its approver the rights of a policy that is read anew, an
   const policy = (signer: string) =>
     `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
   await writeFile(own.join("web.yaml"), policy("example.com/*"));
-  await using other = await startSiteProcess(own, ["--policy", "web.yaml"]);
+  await using other = await startInstanceProcess(own, ["--policy", "web.yaml"]);
   const kubeconfig = `${other.data}/admin.kubeconfig`;
   const rights = async () => {
     const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";

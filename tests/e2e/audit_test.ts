@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runTlsboot } from "../support/child.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -23,8 +23,8 @@ test("serve writes what the policy wants, and puts a full log aside, compressed"
   const log = folder.join("audit/audit.log");
   const rotation = ["--audit-log-maxsize", "1", "--audit-log-maxbackup", "1", "--audit-log-compress"];
   const flags = ["--audit-policy-file", policy, "--audit-log-path", log, ...rotation];
-  await using site = await startSiteProcess(folder, [...flags, "--logging-format", "text", "-v", "4"], "serve");
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder, [...flags, "--logging-format", "text", "-v", "4"], "serve");
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/default/configmaps";
   const data = { text: "x".repeat(300_000) };
   for (let number = 0; number < 5; number += 1) {
@@ -32,7 +32,7 @@ test("serve writes what the policy wants, and puts a full log aside, compressed"
     await admin.api.requestJson({ method: "POST", path, body }, quiet);
   }
   await admin.api.requestJson({ method: "GET", path: "/version" }, quiet);
-  const { code, stderr } = await site.end("SIGTERM");
+  const { code, stderr } = await instance.end("SIGTERM");
   assert.equal(code, 0);
   assert.match(stderr, /^\S+Z (?:INFO|DEBUG) /);
 

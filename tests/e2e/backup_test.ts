@@ -10,7 +10,7 @@ import { isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ROOT, runTlsboot, startTlsboot } from "../support/child.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { type Connected, connectWith, startSiteProcess } from "../support/site_process.ts";
+import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -48,20 +48,20 @@ function create({ api }: Connected, name: string): Promise<ConfigMap> {
 test("a backup of a server at work restores to what it was at one moment, and clients are told to list again", async () => {
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
-  const backup = folder.join("site.backup");
+  const backup = folder.join("instance.backup");
   const ca = folder.join("data/pki/ca.crt");
   let newest = 0;
   let certificate: string;
   {
-    await using site = await startSiteProcess(folder);
-    await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+    await using instance = await startInstanceProcess(folder);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await create(admin, "before");
     // Writes go on while it is made.
     let isOver = false;
     const writing = (async () => {
       for (let number = 0; !isOver; number += 1) await create(admin, `during-${number}`);
     })();
-    const made = await runTlsboot(["backup", backup, "--data-dir", site.data, ...seal], { cwd: folder.path });
+    const made = await runTlsboot(["backup", backup, "--data-dir", instance.data, ...seal], { cwd: folder.path });
     isOver = true;
     await writing;
     assert.equal(made.code, 0, made.stderr);
@@ -69,15 +69,15 @@ test("a backup of a server at work restores to what it was at one moment, and cl
     const last = await create(admin, "after");
     newest = Number(last.metadata.resourceVersion);
     certificate = await readFile(ca, "utf8");
-    await site.end("SIGKILL");
+    await instance.end("SIGKILL");
   }
   await rename(folder.join("data"), folder.join("lost"));
   const restored = await runTlsboot(["restore", backup, "--data-dir", folder.join("data"), ...open]);
   assert.equal(restored.code, 0, restored.stderr);
   assert.equal(await readFile(ca, "utf8"), certificate);
 
-  await using site = await startSiteProcess(folder);
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const list = await admin.api.requestJson({ method: "GET", path: CONFIG_MAPS }, quiet) as {
     readonly metadata: { readonly resourceVersion: string };
     readonly items: readonly ConfigMap[];
@@ -105,8 +105,8 @@ test("backup works on a folder without a server, says what is in it, and verifie
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
-    await using site = await startSiteProcess(folder, [], "serve");
-    await site.end("SIGTERM");
+    await using instance = await startInstanceProcess(folder, [], "serve");
+    await instance.end("SIGTERM");
   }
   const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
   const run = (...args: readonly string[]) => runCaptured([...args, ...secret], options);
@@ -132,8 +132,8 @@ test("backup and restore say clearly what is wrong", async () => {
   await using folder = await createTempFolder();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
-    await using site = await startSiteProcess(folder, [], "serve");
-    await site.end("SIGTERM");
+    await using instance = await startInstanceProcess(folder, [], "serve");
+    await instance.end("SIGTERM");
   }
   const options = { cwd: folder.path, clock: createSystemClock(), random: createSystemRandom() };
   const run = (...args: readonly string[]) => runCaptured(args, options);
@@ -215,8 +215,8 @@ test("a backup that is killed leaves no file that looks like one, a restore that
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   {
-    await using site = await startSiteProcess(folder, [], "serve");
-    await site.end("SIGTERM");
+    await using instance = await startInstanceProcess(folder, [], "serve");
+    await instance.end("SIGTERM");
   }
   // What takes no time is not hit.
   await writeFile(folder.join("data/ballast"), new Uint8Array(BALLAST_BYTES));

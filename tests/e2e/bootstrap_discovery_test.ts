@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { type Finished, runTlsboot, type StartOptions } from "../support/child.ts";
-import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -21,9 +21,9 @@ interface Join {
   readonly kubeadm: string;
 }
 
-async function join(folder: TempFolder, site: SiteProcess): Promise<Join> {
+async function join(folder: TempFolder, instance: InstanceProcess): Promise<Join> {
   const { code, stdout, stderr } = await tlsboot(folder, [
-    ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", site.data],
+    ...["token", "create", "--print-join-command", "--ttl", "1h", "--data-dir", instance.data],
   ]);
   assert.equal(code, 0, stderr);
   assert.match(
@@ -35,7 +35,7 @@ async function join(folder: TempFolder, site: SiteProcess): Promise<Join> {
   assert.match(line, /^tlsboot bootstrap --server https:\/\/127\.0\.0\.1:\d+ --token /);
   assert.equal(
     kubeadm,
-    `kubeadm join 127.0.0.1:${site.port} --token ${token} --discovery-token-ca-cert-hash ${hash}`,
+    `kubeadm join 127.0.0.1:${instance.port} --token ${token} --discovery-token-ca-cert-hash ${hash}`,
   );
   return { token, hash, words: line.split(" --kubeconfig ")[0]?.split(" ").slice(1) ?? [], kubeadm };
 }
@@ -47,9 +47,9 @@ function paths(folder: TempFolder, node: string): readonly string[] {
 
 test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
-  const { token, hash, words } = await join(folder, site);
-  const known = ["bootstrap", "--server", `127.0.0.1:${site.port}`, "--ca-cert-hash", hash.toUpperCase()];
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  const { token, hash, words } = await join(folder, instance);
+  const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
   await writeFile(folder.join("token"), `${token}\n`);
   const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
     ["line", words, {}],
@@ -65,7 +65,7 @@ test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token 
     assert.ok(!stderr.includes(token.slice(7)) && !stdout.includes(token.slice(7)), "no secret is shown");
     const kubeconfig = await readFile(folder.join(node, "kubeconfig"), "utf8");
     assert.ok(!kubeconfig.includes(token.slice(7)));
-    assert.match(kubeconfig, new RegExp(`server: https://127\\.0\\.0\\.1:${site.port}\n`));
+    assert.match(kubeconfig, new RegExp(`server: https://127\\.0\\.0\\.1:${instance.port}\n`));
     await using connected = await connectWith(folder.join(node, "kubeconfig"));
     const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     assert.match(
@@ -77,9 +77,9 @@ test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token 
 
 test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothing", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
-  const { token, hash } = await join(folder, site);
-  const server = ["bootstrap", "--server", site.url];
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  const { token, hash } = await join(folder, instance);
+  const server = ["bootstrap", "--server", instance.url];
   const wrongHash = `sha256:${"0".repeat(64)}`;
   const wrongSecret = `${token.slice(0, 7)}0123456789abcdef`;
   const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
@@ -116,15 +116,15 @@ test("tlsboot bootstrap refuses a wrong hash, token or server, and writes nothin
 
 test("tlsboot token create --print-join-command makes no token when nobody could find the cluster", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, []);
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder, []);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
   await admin.api.requestJson({ method: "DELETE", path }, quiet);
-  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command", "--data-dir", site.data];
+  const args = ["token", "create", "aaaaaa.0123456789abcdef", "--print-join-command", "--data-dir", instance.data];
   const { code, stdout, stderr } = await tlsboot(folder, args);
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /error: cannot print a join command: the cluster publishes no cluster-info\n/);
-  const listed = await tlsboot(folder, ["token", "list", "--data-dir", site.data]);
+  const listed = await tlsboot(folder, ["token", "list", "--data-dir", instance.data]);
   assert.doesNotMatch(listed.stdout, /aaaaaa/);
 });

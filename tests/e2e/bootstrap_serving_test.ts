@@ -7,7 +7,7 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
-import { startSiteProcess } from "../support/site_process.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 function paths(folder: TempFolder): readonly string[] {
@@ -43,7 +43,7 @@ async function readServing(
 
 test("tlsboot bootstrap --serving gets both certificates, and --status tells of them", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const before = await status(folder, "--serving");
   assert.equal(before.code, 3);
   assert.match(before.stdout, /^Node: +n1\nReady: +no\n/);
@@ -80,12 +80,12 @@ test("tlsboot bootstrap --serving gets both certificates, and --status tells of 
   const again = await runTlsboot(bootstrapArgs(folder, "--serving", ...names), { cwd: folder.path });
   assert.equal(again.code, 0, again.stderr);
   assert.match(again.stdout, /^nothing to do: n1\/kubeconfig .*\nnothing to do: n1\/pki\/kubelet-server-current\.pem /);
-  assert.equal(site.running.stderr().includes("ERROR"), false);
+  assert.equal(instance.running.stderr().includes("ERROR"), false);
 });
 
 test("tlsboot bootstrap --serving waits for people and takes its request up again", async () => {
   await using folder = await createTempFolder();
-  await using _site = await startSiteProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1");
   const late = await runTlsboot([...args, "--wait", "3s"], { cwd: folder.path });
   assert.equal(late.code, 3, late.stderr);
@@ -103,7 +103,7 @@ test("tlsboot bootstrap --serving waits for people and takes its request up agai
 
 test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
   await using folder = await createTempFolder();
-  await using _site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using _instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   const args = bootstrapArgs(folder, "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
   await using running = startTlsboot(args, { cwd: folder.path });
   await approveServing(folder, running);
@@ -117,7 +117,7 @@ test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived
 
 test("tlsboot bootstrap finds its way back after its certificate expired, and says how where it cannot", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const past = { notBefore: new Date(Date.now() - 7200_000), notAfter: new Date(Date.now() - 3600_000) };
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
   const old = await issueServing(await createIssuingCa(new Date()), { subject, ...past });
@@ -127,9 +127,9 @@ test("tlsboot bootstrap finds its way back after its certificate expired, and sa
   await writeFile(dated, old.certificatePem + old.keyPem, { mode: 0o600 });
   await symlink(dated, combined);
   const cluster = {
-    server: site.url,
+    server: instance.url,
     insecureSkipTlsVerify: false,
-    ca: { kind: "file", path: `${site.data}/pki/ca.crt` },
+    ca: { kind: "file", path: `${instance.data}/pki/ca.crt` },
   };
   await writeFile(folder.join("n1/kubeconfig"), encodeNodeKubeconfig(cluster as never, combined), { mode: 0o600 });
 
@@ -154,7 +154,7 @@ test("tlsboot bootstrap finds its way back after its certificate expired, and sa
 
 test("tlsboot bootstrap gets over files that are broken, and refuses those of another node", async () => {
   await using folder = await createTempFolder();
-  await using _site = await startSiteProcess(folder, ["--auto-approve"]);
+  await using _instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const first = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
   assert.equal(first.code, 0, first.stderr);
   const link = folder.join("n1/pki/kubelet-client-current.pem");

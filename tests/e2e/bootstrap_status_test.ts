@@ -8,7 +8,7 @@ import type { Clock } from "../../core/ports.ts";
 import { runProgram, runTlsboot, tlsbootCommand } from "../support/child.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** A run within this process, by the system's clock or one that is as many hours off. */
@@ -25,11 +25,11 @@ const AGAIN = [
   ...["--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...FILES, "--hostname-override", "n1"],
 ];
 
-async function startWithNode(folder: TempFolder): Promise<SiteProcess> {
-  const site = await startSiteProcess(folder, ["--auto-approve"]);
+async function startWithNode(folder: TempFolder): Promise<InstanceProcess> {
+  const instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const { code, stderr } = await run(folder, AGAIN);
   assert.equal(code, 0, stderr);
-  return site;
+  return instance;
 }
 
 async function edit(path: string, change: (text: string) => string): Promise<void> {
@@ -40,7 +40,7 @@ async function edit(path: string, change: (text: string) => string): Promise<voi
 
 test("tlsboot bootstrap --status asks the server, and says what keeps a machine from working; so does bootstrap", async () => {
   await using folder = await createTempFolder();
-  await using site = await startWithNode(folder);
+  await using instance = await startWithNode(folder);
   const kubeconfig = folder.join("n1/kubeconfig");
   const good = await readFile(kubeconfig, "utf8");
 
@@ -72,7 +72,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   {
     // Another installation in its place: server and CA fit each other, the machine's certificate does not.
     await using elsewhere = await createTempFolder();
-    await using successor = await startSiteProcess(elsewhere, ["--auto-approve"]);
+    await using successor = await startInstanceProcess(elsewhere, ["--auto-approve"]);
     const ca = (await readFile(`${successor.data}/pki/ca.crt`)).toString("base64");
     await writeFile(kubeconfig, good);
     await edit(kubeconfig, (text) =>
@@ -91,7 +91,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   const back = await run(folder, [
     "bootstrap",
     "--bootstrap-kubeconfig",
-    await newKubeconfig(folder, site),
+    await newKubeconfig(folder, instance),
     ...AGAIN.slice(3),
   ]);
   assert.equal(back.code, 0, back.stderr);
@@ -105,7 +105,7 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
   );
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o600);
 
-  await site.end("SIGTERM");
+  await instance.end("SIGTERM");
   const offline = await run(folder, STATUS);
   assert.equal(offline.code, 0, offline.stdout);
   assert.match(offline.stdout, /State: +could not be asked\nWarning: .*cannot reach "https:\S+": connection refused\n/);
@@ -116,11 +116,11 @@ test("tlsboot bootstrap --status asks the server, and says what keeps a machine 
 });
 
 /** A bootstrap kubeconfig of the first installation, after its own was replaced. */
-async function newKubeconfig(folder: TempFolder, site: SiteProcess): Promise<string> {
-  const data = ["--data-dir", site.data];
+async function newKubeconfig(folder: TempFolder, instance: InstanceProcess): Promise<string> {
+  const data = ["--data-dir", instance.data];
   const { stdout: token } = await run(folder, ["token", "create", ...data, "--groups", "system:bootstrappers:tlsboot"]);
   const made = await runCaptured(
-    ["kubeconfig", "bootstrap", ...data, "--server", site.url, "--token", "-", "--out", "new.kubeconfig"],
+    ["kubeconfig", "bootstrap", ...data, "--server", instance.url, "--token", "-", "--out", "new.kubeconfig"],
     { cwd: folder.path, stdin: token },
   );
   assert.equal(made.code, 0, made.stderr);
@@ -136,7 +136,7 @@ function runInShell(folder: TempFolder, command: string): ReturnType<typeof runP
 
 test("tlsboot bootstrap --status prints a command that goes on with a waiting request, as it stands", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   const late = await run(folder, [...AGAIN, "--wait", "1s"]);
   assert.equal(late.code, 3, late.stderr);
   const name = /request (\S+) made/.exec(late.stderr)?.[1] ?? "";
@@ -145,7 +145,7 @@ test("tlsboot bootstrap --status prints a command that goes on with a waiting re
   assert.equal(waiting.code, 3);
   assert.match(waiting.stdout, /^Node: +n1\n/);
   const [, command = ""] = /Next: +its request is waiting; go on with: (tlsboot .*)/.exec(waiting.stdout) ?? [];
-  const approved = await runTlsboot(["approve", name, "--data-dir", site.data]);
+  const approved = await runTlsboot(["approve", name, "--data-dir", instance.data]);
   assert.equal(approved.code, 0, approved.stderr);
   // From another folder than the first run, which had relative paths.
   const { code, stdout, stderr } = await runInShell(folder, `cd / && ${command}`);
@@ -157,7 +157,7 @@ test("tlsboot bootstrap --status prints a command that goes on with a waiting re
 
 test("tlsboot bootstrap --status warns of a folder that was copied", async () => {
   await using folder = await createTempFolder();
-  await using _site = await startWithNode(folder);
+  await using _instance = await startWithNode(folder);
   await cp(folder.join("n1"), folder.join("copy"), { recursive: true, verbatimSymlinks: true });
   const args = ["bootstrap", "--status", "--kubeconfig", "copy/kubeconfig", "--cert-dir", "copy/pki"];
   const { code, stdout } = await run(folder, args);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -31,8 +31,13 @@ async function requestOf(running: Running): Promise<string> {
   return name;
 }
 
-async function decide(folder: TempFolder, site: SiteProcess, verb: "approve" | "deny", name: string): Promise<void> {
-  const { code, stderr } = await runTlsboot([verb, name, "--data-dir", site.data], { cwd: folder.path });
+async function decide(
+  folder: TempFolder,
+  instance: InstanceProcess,
+  verb: "approve" | "deny",
+  name: string,
+): Promise<void> {
+  const { code, stderr } = await runTlsboot([verb, name, "--data-dir", instance.data], { cwd: folder.path });
   assert.equal(code, 0, stderr);
 }
 
@@ -47,9 +52,9 @@ async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: s
 
 test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   await using running = startBootstrap(folder, "n1");
-  await decide(folder, site, "approve", await requestOf(running));
+  await decide(folder, instance, "approve", await requestOf(running));
   const { code, stdout } = await running.finished();
   assert.equal(code, 0);
   assert.match(
@@ -72,22 +77,22 @@ test("tlsboot bootstrap gets a certificate once it is approved, and then has not
 
 test("tlsboot bootstrap killed while it waits takes up its own request and key", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   const first = startBootstrap(folder, "n1");
   const name = await requestOf(first);
   await first[Symbol.asyncDispose]();
   await using second = startBootstrap(folder, "n1");
   assert.equal(await requestOf(second), name);
   assert.match(second.stderr(), /taken up again/);
-  await decide(folder, site, "approve", name);
+  await decide(folder, instance, "approve", name);
   assert.equal((await second.finished()).code, 0);
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   assert.equal((await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet)).items.length, 1);
 });
 
 test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 for a failure", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   const fails = async (node: string, kubeconfig: string, more: readonly string[], code: number, message: RegExp) => {
     await using running = startTlsboot([...bootstrapArgs(folder, node, kubeconfig), ...more], { cwd: folder.path });
     await running.waitFor(/\ntlsboot: hint: .+\n|^tlsboot: error: .+\n$/);
@@ -99,7 +104,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
   const own = "data/bootstrap.kubeconfig";
 
   await using denied = startBootstrap(folder, "denied");
-  await decide(folder, site, "deny", await requestOf(denied));
+  await decide(folder, instance, "deny", await requestOf(denied));
   const outcome = await denied.finished();
   assert.equal(outcome.code, 3);
   assert.match(
@@ -147,7 +152,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
   );
 
   // Revocation: the binding goes, and with it the right to ask.
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/tlsboot:node-bootstrapper";
   await admin.api.requestJson({ method: "DELETE", path: binding }, quiet);
   await using bootstrapper = await connectWith(folder.join(own));
@@ -163,10 +168,10 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
 
 test("tlsboot bootstrap tells of a certificate that has failed, and of a server that is away", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   await using running = startBootstrap(folder, "failed");
   const name = await requestOf(running);
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   await admin.api.requestJson({
     method: "PATCH",
     path: `${CSRS}/${name}/status`,
@@ -192,7 +197,7 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
 
 test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   await using running = startBootstrap(folder, "n1", "--rotate-certificates");
   await running.waitFor(/certificate of n1 issued/);
   const first = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
@@ -206,22 +211,22 @@ test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
     ),
     /"username":"system:node:n1"/,
   );
-  assert.equal(site.running.stderr().includes("ERROR"), false);
+  assert.equal(instance.running.stderr().includes("ERROR"), false);
 });
 
 test("signer and approver alone serve a distant API, while they lead", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder, [], "serve");
-  const admin = `${site.data}/admin.kubeconfig`;
+  await using instance = await startInstanceProcess(folder, [], "serve");
+  const admin = `${instance.data}/admin.kubeconfig`;
   await using connected = await connectWith(admin);
   const signerArgs = [
     "signer",
     "--kubeconfig",
     admin,
     "--cluster-signing-cert-file",
-    `${site.data}/pki/ca.crt`,
+    `${instance.data}/pki/ca.crt`,
     "--cluster-signing-key-file",
-    `${site.data}/pki/ca.key`,
+    `${instance.data}/pki/ca.key`,
   ];
   await using signer = startTlsboot(signerArgs, { cwd: folder.path });
   await using approver = startTlsboot(["approver", "--kubeconfig", admin], { cwd: folder.path });
@@ -243,13 +248,13 @@ test("signer and approver alone serve a distant API, while they lead", async () 
     }, quiet);
   }
   await mkdir(folder.join("n1"));
-  const made = await runTlsboot(["token", "create", "abcdef.0123456789abcdef", "--data-dir", site.data], {
+  const made = await runTlsboot(["token", "create", "abcdef.0123456789abcdef", "--data-dir", instance.data], {
     cwd: folder.path,
   });
   assert.equal(made.code, 0, made.stderr);
   const out = folder.join("bootstrap.kubeconfig");
   const written = await runTlsboot(
-    ["kubeconfig", "bootstrap", "--data-dir", site.data, "--server", site.url, "--token", "-", "--out", out],
+    ["kubeconfig", "bootstrap", "--data-dir", instance.data, "--server", instance.url, "--token", "-", "--out", out],
     { cwd: folder.path, stdin: "abcdef.0123456789abcdef\n" },
   );
   assert.equal(written.code, 0, written.stderr);
@@ -265,17 +270,17 @@ test("signer and approver alone serve a distant API, while they lead", async () 
 test("no log, output or audit line holds a token or a private key", async () => {
   await using folder = await createTempFolder();
   const audit = folder.join("audit.log");
-  await using site = await startSiteProcess(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--debug", "--audit-log-path", audit]);
   await using running = startBootstrap(folder, "n1", "--debug");
   await running.waitFor(/certificate of n1 issued/);
   const bootstrapped = await running.finished();
-  const kubeconfig = await readFile(`${site.data}/bootstrap.kubeconfig`, "utf8");
+  const kubeconfig = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
   const secret = /token: [a-z0-9]{6}\.([a-z0-9]{16})/.exec(kubeconfig)?.[1] ?? "";
   assert.equal(secret.length, 16);
   const lines = await readFile(audit, "utf8");
   assert.match(lines, /"username":"system:bootstrap:[a-z0-9]{6}"/);
   assert.equal((await stat(audit)).mode & 0o777, 0o600);
-  const texts = [site.running.stdout(), site.running.stderr(), bootstrapped.stdout, bootstrapped.stderr, lines];
+  const texts = [instance.running.stdout(), instance.running.stderr(), bootstrapped.stdout, bootstrapped.stderr, lines];
   for (const text of texts) {
     assert.ok(text.length > 0);
     assert.ok(!text.includes(secret));

@@ -7,7 +7,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { runTlsboot } from "../support/child.ts";
 import { writeIntruder } from "../support/intruder.ts";
 import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -31,8 +31,8 @@ test("up with an intermediate CA sends it behind every certificate, and believes
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
   await writeCa(folder, intermediate);
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
-  assert.deepEqual(await subjectsIn(`${site.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
+  assert.deepEqual(await subjectsIn(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
 
   const bootstrapped = await runTlsboot([...BOOTSTRAP, "--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"], {
     cwd: folder.path,
@@ -40,12 +40,12 @@ test("up with an intermediate CA sends it behind every certificate, and believes
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
   const pair = folder.join("n1/pki/kubelet-client-current.pem");
   assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
-  for (const kubeconfig of [folder.join("n1/kubeconfig"), `${site.data}/admin.kubeconfig`]) {
+  for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {
     await using connected = await connectWith(kubeconfig);
     assert.match(await connected.api.requestText({ method: "GET", path: "/version" }, quiet), /tlsboot/);
   }
 
-  const cluster = { server: site.url, caPem: encodeTrust(intermediate) };
+  const cluster = { server: instance.url, caPem: encodeTrust(intermediate) };
   await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, root));
   await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
 });
@@ -72,7 +72,11 @@ test("--cluster-signing-cert-file takes a chain with --cluster-signing-chain, an
   const custom = await runTlsboot([...signer, "--profile", "web.yaml"], { cwd: folder.path });
   assert.match(custom.stderr, /^tlsboot: error: cannot read kubeconfig/);
 
-  await using _site = await startSiteProcess(folder, ["--auto-approve", "--cluster-signing-chain", ...CA_FLAGS]);
+  await using _instance = await startInstanceProcess(folder, [
+    "--auto-approve",
+    "--cluster-signing-chain",
+    ...CA_FLAGS,
+  ]);
   const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
   const bootstrapped = await runTlsboot([...BOOTSTRAP, ...node], { cwd: folder.path });
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);

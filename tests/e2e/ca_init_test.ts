@@ -110,7 +110,7 @@ test("tlsboot ca init --split goes on after an interruption, and nothing else do
   assert.equal(await readFile(at("kubelet-client-ca.key"), "utf8"), key);
 });
 
-test("a split site with a CA missing is refused, never served by another CA", async () => {
+test("a split instance with a CA missing is refused, never served by another CA", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init --split");

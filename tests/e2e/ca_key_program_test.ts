@@ -8,7 +8,7 @@ import { runTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -30,17 +30,17 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
   const command = ["--signing-key-command", program];
   const made = await runTlsboot(["ca", "init", "--data-dir", "data", ...command], { cwd: folder.path });
   assert.deepEqual({ code: made.code, stdout: made.stdout }, { code: 0, stdout: "certificate: data/pki/ca.crt\n" });
-  await using site = await startSiteProcess(folder, ["--auto-approve", ...command]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", ...command]);
   const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
-  for (const kubeconfig of [folder.join("n1/kubeconfig"), `${site.data}/admin.kubeconfig`]) {
+  for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {
     await using connected = await connectWith(kubeconfig);
     assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
   }
-  const files = await readdir(`${site.data}/pki`);
+  const files = await readdir(`${instance.data}/pki`);
   assert.deepEqual(files.sort(), ["apiserver.crt", "apiserver.key", "ca.crt"]);
   const runs = new Set((await readFile(folder.join("runs"), "utf8")).trim().split("\n"));
-  assert.deepEqual([...runs].sort(), [`public-key ${site.data}/pki/ca.crt`, `sign ${site.data}/pki/ca.crt`]);
+  assert.deepEqual([...runs].sort(), [`public-key ${instance.data}/pki/ca.crt`, `sign ${instance.data}/pki/ca.crt`]);
 });
 
 test("ca init --import-cert takes a chain whose key a program holds, and no other key's", async () => {

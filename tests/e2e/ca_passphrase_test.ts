@@ -9,7 +9,7 @@ import { createFakeClock } from "../support/fake_clock.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -164,15 +164,15 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
   await using folder = await folderWithPassphrase();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
   {
-    await using site = await startSiteProcess(folder, args);
-    assert.match(await readFile(`${site.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+    await using instance = await startInstanceProcess(folder, args);
+    assert.match(await readFile(`${instance.data}/pki/ca.key`, "utf8"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
     const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", "--hostname-override", "n1"];
     const node = ["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"];
     const bootstrapped = await runTlsboot([...bootstrap, ...node], { cwd: folder.path });
     assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
     await using connected = await connectWith(folder.join("n1/kubeconfig"));
     assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
-    const { stdout, stderr } = await site.end("SIGTERM");
+    const { stdout, stderr } = await instance.end("SIGTERM");
     assert.ok(!`${stdout}${stderr}`.includes(PASSPHRASE));
   }
   for (const command of ["up", "serve"]) {
@@ -180,7 +180,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /cannot open the key ".*ca\.key": there is no passphrase\ntlsboot: hint: /);
   }
-  await using again = await startSiteProcess(folder, args);
+  await using again = await startInstanceProcess(folder, args);
   assert.match(again.url, /^https:/);
 });
 

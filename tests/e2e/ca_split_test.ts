@@ -14,7 +14,7 @@ import { createPlainKeys } from "../support/ca_keys.ts";
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { writeIntruder } from "../support/intruder.ts";
-import { type Connected, connectWith, startSiteProcess } from "../support/site_process.ts";
+import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -46,9 +46,9 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   await using folder = await createTempFolder();
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
-  await using site = await startSiteProcess(folder, ["--auto-approve"]);
+  await using instance = await startInstanceProcess(folder, ["--auto-approve"]);
   const read = (purpose: CaPurpose) =>
-    readAuthority(authorityPaths(site.data, purpose), createFilePort(), createPlainKeys());
+    readAuthority(authorityPaths(instance.data, purpose), createFilePort(), createPlainKeys());
   const [serving, client, kubeletClient, kubeletServing] = await Promise.all([
     read("serving"),
     read("client"),
@@ -58,9 +58,9 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   const isFrom = (leaf: CertificateFacts, { certificate }: { readonly certificate: CertificateFacts }) =>
     assert.ok(verifyCertificateSignature(leaf, certificate), `not signed by ${certificate.subject.commonName}`);
 
-  isFrom(await readLeaf(await readFile(`${site.data}/pki/apiserver.crt`, "utf8")), serving);
+  isFrom(await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8")), serving);
   for (const name of ["admin", "bootstrap"]) {
-    const text = await readFile(`${site.data}/${name}.kubeconfig`, "utf8");
+    const text = await readFile(`${instance.data}/${name}.kubeconfig`, "utf8");
     const config = parseKubeconfig(text, name);
     assert.ok(config.ok);
     assert.equal(config.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
@@ -70,7 +70,7 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
   isFrom(await readLeaf(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8")), kubeletClient);
 
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   await using node = await connectWith(folder.join("n1/kubeconfig"));
   await node.api.requestJson({ method: "GET", path: `${CSRS}?limit=1` }, quiet);
   const info = await admin.api.requestObject<ConfigMap>(
@@ -95,16 +95,19 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   });
   isFrom(await readLeaf(fromBase64(kubelet.certificate ?? "")), kubeletServing);
 
-  const cluster = { server: site.url, caPem: serving.certificatePem };
+  const cluster = { server: instance.url, caPem: serving.certificatePem };
   for (const authority of [serving, kubeletServing]) {
     await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, authority));
     await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), {
       code: "unauthorized",
     });
   }
-  const issued = await runTlsboot(["kubeconfig", "admin", "--data-dir", "data", "--server", site.url, "--out", "k"], {
-    cwd: folder.path,
-  });
+  const issued = await runTlsboot(
+    ["kubeconfig", "admin", "--data-dir", "data", "--server", instance.url, "--out", "k"],
+    {
+      cwd: folder.path,
+    },
+  );
   assert.equal(issued.code, 0, issued.stderr);
   await using second = await connectWith(folder.join("k"));
   await second.api.requestJson({ method: "GET", path: "/api/v1/namespaces/kube-system/secrets" }, quiet);
@@ -115,13 +118,13 @@ test("up over a constrained CA serves under the names it may, and issues for no 
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
   const init = await runTlsboot(["ca", "init", "--data-dir", "data", ...flags], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
-  await using site = await startSiteProcess(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
-  assert.match(site.running.stderr(), /name constraints keep names out of the serving certificate.*localhost/);
-  const leaf = await readLeaf(await readFile(`${site.data}/pki/apiserver.crt`, "utf8"));
+  await using instance = await startInstanceProcess(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
+  assert.match(instance.running.stderr(), /name constraints keep names out of the serving certificate.*localhost/);
+  const leaf = await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
   assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);
   const bootstrapped = await runTlsboot([...BOOTSTRAP, ...NODE], { cwd: folder.path });
   assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const request = {
     signerName: "kubernetes.io/kubelet-serving",
     commonName: "system:node:n1",

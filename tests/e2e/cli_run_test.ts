@@ -153,7 +153,7 @@ test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async 
   assert.equal(await modeOf(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
 });
 
-test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the site's", async () => {
+test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the instance's", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init");
@@ -168,7 +168,7 @@ test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by forc
   const ca = await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
   const refused = await tlsboot(`${line} --force --user ca`);
   assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /cannot use "ca" as --user: pki\/ca\.key is the site's own/);
+  assert.match(refused.stderr, /cannot use "ca" as --user: pki\/ca\.key is the instance's own/);
   assert.equal(await readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8"), ca);
 });
 

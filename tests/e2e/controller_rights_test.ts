@@ -6,32 +6,32 @@ import { startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 let jane: string;
 let caFlags: readonly string[];
 
 before(async () => {
   folder = await createTempFolder();
-  site = await startSiteProcess(folder);
+  instance = await startInstanceProcess(folder);
   jane = folder.join("jane.kubeconfig");
   caFlags = [
-    ...["--cluster-signing-cert-file", `${site.data}/pki/ca.crt`],
-    ...["--cluster-signing-key-file", `${site.data}/pki/ca.key`],
+    ...["--cluster-signing-cert-file", `${instance.data}/pki/ca.crt`],
+    ...["--cluster-signing-key-file", `${instance.data}/pki/ca.key`],
   ];
   const made = await runCaptured(
-    ["kubeconfig", "user", "jane", "--data-dir", site.data, "--out", jane],
+    ["kubeconfig", "user", "jane", "--data-dir", instance.data, "--out", jane],
     { cwd: folder.path, clock: createSystemClock() },
   );
   assert.equal(made.code, 0, made.stderr);
 });
 
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
@@ -73,7 +73,7 @@ for (
 
 test("tlsboot signer with the rights for one signer of several works, and says what is missing", async () => {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
-  await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const group = "certificates.k8s.io";
   const rules = [
     { verbs: ["list", "watch"], apiGroups: [group], resources: ["certificatesigningrequests"] },

@@ -96,12 +96,12 @@ for (
 }
 
 /** Puts the files of another CA in place of the first: what is signed from now on is not the shown CA's. */
-async function replaceCa(site: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
+async function replaceCa(instance: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
   await using folder = await createTempFolder();
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 } as const;
   const keys = createPlainKeys();
   const deps = { files: createFilePort(), clock: createSystemClock(), random: createSystemRandom(), keys };
   await createOnly(folder.path, options, deps);
-  await copyFile(folder.join("pki", "ca.key"), site.dir.caKey);
-  await copyFile(folder.join("pki", "ca.crt"), site.dir.caCertificate);
+  await copyFile(folder.join("pki", "ca.key"), instance.dir.caKey);
+  await copyFile(folder.join("pki", "ca.crt"), instance.dir.caCertificate);
 }

@@ -1,11 +1,11 @@
-/** What a site tells of certificates that it issued, long after their requests are gone. */
+/** What an instance tells of certificates that it issued, long after their requests are gone. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Connected, connectWith, startSiteProcess } from "../support/site_process.ts";
+import { type Connected, connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -40,19 +40,19 @@ test("up tells of certificates whose requests were deleted, also after it was st
   await using folder = await createTempFolder();
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
-    await using site = await startSiteProcess(folder);
-    await using admin = await connectWith(`${site.data}/admin.kubeconfig`);
+    await using instance = await startInstanceProcess(folder);
+    await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await issueAndForget(admin, "short", 5);
     await issueAndForget(admin, "long", 60);
     // The same name again: it takes the place of the first.
     await issueAndForget(admin, "short", 6);
     assert.deepEqual(await told(admin), want);
-    assert.equal((await site.end("SIGTERM")).code, 0);
+    assert.equal((await instance.end("SIGTERM")).code, 0);
   }
   const file = folder.join("data/issued-certificates.jsonl");
   assert.equal((await stat(file)).mode & 0o777, 0o600);
   assert.match(await readFile(file, "utf8"), /^\["kubernetes\.io\/kube-apiserver-client","CN=long",\d+,\d+\]$/m);
-  await using again = await startSiteProcess(folder);
+  await using again = await startInstanceProcess(folder);
   await using admin = await connectWith(`${again.data}/admin.kubeconfig`);
   assert.deepEqual(await told(admin), want);
 });

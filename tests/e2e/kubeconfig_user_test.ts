@@ -3,22 +3,22 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
-import { connectWith, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
 const quiet = new AbortController().signal;
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 
 before(async () => {
   folder = await createTempFolder();
-  site = await startSiteProcess(folder);
+  instance = await startInstanceProcess(folder);
 });
 
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 

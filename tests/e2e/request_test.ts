@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
-import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 
@@ -24,16 +24,16 @@ usages: { allowed: [digital signature, key encipherment, server auth] }
 lifetime: { max: 24h }
 `;
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("web.yaml"), PROFILE);
-  site = await startSiteProcess(folder, ["--profile", folder.join("web.yaml")]);
+  instance = await startInstanceProcess(folder, ["--profile", folder.join("web.yaml")]);
 });
 
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 

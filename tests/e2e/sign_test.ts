@@ -99,7 +99,7 @@ test("tlsboot sign signs for Kubernetes' signers, for what they are for, DER and
   assert.equal((await tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
 });
 
-test("tlsboot sign makes client certificates by a profile only with a CA that the site's server does not believe", async () => {
+test("tlsboot sign makes client certificates by a profile only with a CA that the instance's server does not believe", async () => {
   const line = ["sign", "good.csr", "--profile", "web.yaml", "--usage", "client-auth"];
   const own = await tlsboot(...line);
   assert.deepEqual({ code: own.code, stdout: own.stdout }, { code: 3, stdout: "" });

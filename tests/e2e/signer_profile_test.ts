@@ -10,7 +10,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { runTlsboot } from "../support/child.ts";
 import { buildCsr, type CsrOptions, fromBase64 } from "../support/csr_builder.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -65,8 +65,8 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
   await using folder = await createTempFolder();
   const file = folder.join("web.yaml");
   await writeFile(file, profileOf("24h", "server auth, client auth"));
-  await using site = await startSiteProcess(folder, ["--profile", file]);
-  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder, ["--profile", file]);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { api } = connected;
 
   const issued = certificateOf(await decide(api, "a", { dnsNames: ["a.web.example.com"] }));
@@ -77,13 +77,13 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
     failureOf(await decide(api, "b", { dnsNames: ["a.db.example.com"] })),
     "DNS subjectAltName is not allowed: a.db.example.com",
   );
-  // The CA of a site is the one that its API believes.
+  // The CA of an instance is the one that its API believes.
   assert.equal(
     failureOf(await decide(api, "c", { usages: ["client auth"] })),
     "client auth is not allowed: the API trusts this CA for clients",
   );
 
-  const described = await runTlsboot(["describe", "csr", "b", "--data-dir", site.data, "--profile", file]);
+  const described = await runTlsboot(["describe", "csr", "b", "--data-dir", instance.data, "--profile", file]);
   assert.equal(described.code, 0, described.stderr);
   assert.match(described.stdout, /\n {2}ok +the subject is empty\n/);
   assert.match(
@@ -93,10 +93,10 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
   assert.match(described.stdout, /\n {2}note +Revocation is answered at http:\/\/ocsp\.example\.com\.\n/);
 
   await writeFile(file, profileOf("24h").replace("lifetime", "lifetyme"));
-  await site.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
+  await instance.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
   assert.equal(hoursOf(certificateOf(await decide(api, "d", {}))), 24);
   await writeFile(file, profileOf("10h"));
-  await site.running.waitFor(/profile reloaded/);
+  await instance.running.waitFor(/profile reloaded/);
   assert.equal(hoursOf(certificateOf(await decide(api, "e", {}))), 10);
 });
 
@@ -105,8 +105,8 @@ test("tlsboot up signs by a profile with the CA of custom signers, where there i
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
   await writeFile(folder.join("web.yaml"), profileOf("24h", "server auth, client auth"));
-  await using site = await startSiteProcess(folder, ["--profile", "web.yaml"]);
-  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder, ["--profile", "web.yaml"]);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const issued = certificateOf(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
   assert.equal(issued.issuer, "CN=tlsboot-ca-custom");
   // The API does not believe that CA.
@@ -120,10 +120,10 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
   await writeFile(folder.join("ca.key"), lower.keyPem, { mode: 0o600 });
   await writeFile(folder.join("web.yaml"), profileOf("24h"));
-  await using site = await startSiteProcess(folder, [
+  await using instance = await startInstanceProcess(folder, [
     ...["--profile", "web.yaml", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
   ]);
-  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const subjects = async (name: string, edit: CsrOptions = {}) => {
     const { status } = await decide(connected.api, name, edit);
     const chain = parseCertificateChain(fromBase64(status.certificate ?? ""));
@@ -134,9 +134,9 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   const user = { signerName: "kubernetes.io/kube-apiserver-client", commonName: "alice", usages: ["client auth"] };
   assert.deepEqual(await subjects("b", user), ["alice"]);
   await writeFile(folder.join("web.yaml"), `${profileOf("24h")}chain: false\n`);
-  await site.running.waitFor(/profile reloaded/);
+  await instance.running.waitFor(/profile reloaded/);
   assert.deepEqual(await subjects("c"), [""]);
-  const described = await runTlsboot(["describe", "csr", "c", "--data-dir", site.data, "--profile", "web.yaml"], {
+  const described = await runTlsboot(["describe", "csr", "c", "--data-dir", instance.data, "--profile", "web.yaml"], {
     cwd: folder.path,
   });
   assert.match(described.stdout, /\n {2}note +A certificate comes alone, without the intermediate CAs\.\n/);

@@ -6,7 +6,7 @@ import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -25,8 +25,8 @@ async function tokenOf(kubeconfig: string): Promise<string> {
 
 test("tlsboot up makes its files, for their owner only, and tells the next commands", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
-  const at = (name: string) => `${site.data}/${name}`;
+  await using instance = await startInstanceProcess(folder);
+  const at = (name: string) => `${instance.data}/${name}`;
   for (
     const [name, mode] of [
       ["", "700"],
@@ -42,10 +42,10 @@ test("tlsboot up makes its files, for their owner only, and tells the next comma
   ) {
     assert.equal(await modeOf(at(name)), mode, name);
   }
-  for (const name of await readdir(site.data)) {
+  for (const name of await readdir(instance.data)) {
     if (name.startsWith("tlsboot.db")) assert.equal(await modeOf(at(name)), "600", name);
   }
-  const out = site.running.stdout();
+  const out = instance.running.stdout();
   assert.match(out, /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}\n/);
   assert.match(
     out,
@@ -60,7 +60,7 @@ test("tlsboot up makes its files, for their owner only, and tells the next comma
 test("tlsboot up a second time keeps CA, data and token; a deleted binding stays deleted", async () => {
   await using folder = await createTempFolder();
   const port = String(await findFreePort());
-  const first = await startSiteProcess(folder, ["--secure-port", port]);
+  const first = await startInstanceProcess(folder, ["--secure-port", port]);
   const admin = `${first.data}/admin.kubeconfig`;
   const before = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) => readFile(`${first.data}/${name}`, "utf8")),
@@ -74,7 +74,7 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
   const { code, stderr } = await first.end("SIGINT");
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /"level":"(ERROR|WARN)"/i);
-  await using second = await startSiteProcess(folder, ["--secure-port", port]);
+  await using second = await startInstanceProcess(folder, ["--secure-port", port]);
   const after = await Promise.all(
     ["pki/ca.crt", "bootstrap.kubeconfig", "admin.kubeconfig"].map((name) =>
       readFile(`${second.data}/${name}`, "utf8")
@@ -92,28 +92,28 @@ test("tlsboot up a second time keeps CA, data and token; a deleted binding stays
 
 test("a second process on the same folder is refused while the first runs", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
-  const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", site.data, "--secure-port", "0"], {
+  await using instance = await startInstanceProcess(folder);
+  const { code, stdout, stderr } = await runTlsboot(["up", "--data-dir", instance.data, "--secure-port", "0"], {
     cwd: folder.path,
   });
   assert.equal(code, 1);
   assert.equal(stdout, "");
   assert.match(stderr, /tlsboot: error: cannot open .*tlsboot\.db.*\ntlsboot: hint: .+\n$/);
-  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
 });
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   test(`${signal} ends tlsboot up soon, also with a watch open`, async () => {
     await using folder = await createTempFolder();
-    await using site = await startSiteProcess(folder);
-    await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+    await using instance = await startInstanceProcess(folder);
+    await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
     const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
     const drained = (async () => {
       for await (const _ of watch.body) { /* until the server ends it */ }
     })().catch(() => {});
     const startedAt = performance.now();
-    const { code } = await site.end(signal);
+    const { code } = await instance.end(signal);
     assert.equal(code, 0);
     assert.ok(performance.now() - startedAt < 3_000, "it took too long");
     await drained;
@@ -127,8 +127,8 @@ test("kill -9 loses nothing that was acknowledged, and a watch goes on from its 
   const acknowledged: string[] = [];
   let version = "";
   {
-    await using site = await startSiteProcess(folder, ["--secure-port", port]);
-    await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+    await using instance = await startInstanceProcess(folder, ["--secure-port", port]);
+    await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
     // Nobody decides about this signer's requests.
     const csr = await buildCsr({ signerName: "example.com/x" });
     const first = await connected.api.requestObject<KubeObject>({
@@ -140,14 +140,14 @@ test("kill -9 loses nothing that was acknowledged, and a watch goes on from its 
     const writes = names.map(async (name) => {
       await connected.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, metadata: { name } } }, quiet);
       acknowledged.push(name);
-      if (acknowledged.length === 20) site.running.kill("SIGKILL");
+      if (acknowledged.length === 20) instance.running.kill("SIGKILL");
     });
     await Promise.allSettled(writes);
-    await site.running.finished();
+    await instance.running.finished();
   }
   assert.ok(acknowledged.length >= 20);
-  await using site = await startSiteProcess(folder, ["--secure-port", port]);
-  await using connected = await connectWith(`${site.data}/admin.kubeconfig`);
+  await using instance = await startInstanceProcess(folder, ["--secure-port", port]);
+  await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const list = await connected.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet);
   const there = new Set(list.items.map(({ metadata }) => metadata.name));
   for (const name of acknowledged) assert.ok(there.has(name), `${name} is lost`);
@@ -166,7 +166,7 @@ test("kill -9 loses nothing that was acknowledged, and a watch goes on from its 
 test("tlsboot up replaces its own token when it has expired", async () => {
   await using folder = await createTempFolder();
   const port = String(await findFreePort());
-  const first = await startSiteProcess(folder, ["--secure-port", port]);
+  const first = await startInstanceProcess(folder, ["--secure-port", port]);
   const bootstrap = `${first.data}/bootstrap.kubeconfig`;
   const token = await tokenOf(bootstrap);
   {
@@ -182,19 +182,19 @@ test("tlsboot up replaces its own token when it has expired", async () => {
     await assert.rejects(bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /Unauthorized/);
   }
   await first.end("SIGINT");
-  await using second = await startSiteProcess(folder, ["--secure-port", port]);
+  await using second = await startInstanceProcess(folder, ["--secure-port", port]);
   assert.notEqual(await tokenOf(bootstrap), token);
   await using bootstrapper = await connectWith(`${second.data}/bootstrap.kubeconfig`);
   assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
 });
 
-test("what a site cannot start with is told, each with its own exit code and a hint", async () => {
+test("what an instance cannot start with is told, each with its own exit code and a hint", async () => {
   await using folder = await createTempFolder();
-  await using site = await startSiteProcess(folder);
+  await using instance = await startInstanceProcess(folder);
   const at = (name: string) => folder.join(name);
   const fails = async (args: readonly string[], code: number, message: RegExp) => {
     await using running = startTlsboot(["up", "--secure-port", "0", ...args], { cwd: folder.path });
-    // Fails in time when the site starts after all.
+    // Fails in time when the instance starts after all.
     await running.waitFor(/\ntlsboot: hint: .+\n|is up at/);
     if (running.stdout() !== "") running.kill("SIGKILL");
     const finished = await running.finished();
@@ -205,8 +205,8 @@ test("what a site cannot start with is told, each with its own exit code and a h
   };
   const copyCa = async (name: string, mode: number) => {
     await mkdir(at(`${name}/pki`), { recursive: true, mode: 0o700 });
-    await copyFile(`${site.data}/pki/ca.crt`, at(`${name}/pki/ca.crt`));
-    await copyFile(`${site.data}/pki/ca.key`, at(`${name}/pki/ca.key`));
+    await copyFile(`${instance.data}/pki/ca.crt`, at(`${name}/pki/ca.crt`));
+    await copyFile(`${instance.data}/pki/ca.key`, at(`${name}/pki/ca.key`));
     await chmod(at(`${name}/pki/ca.key`), mode);
   };
   await writeFile(at("tokens.csv"), "token,user\n");
@@ -215,7 +215,7 @@ test("what a site cannot start with is told, each with its own exit code and a h
   await copyCa("lonely", 0o600);
   await rm(at("lonely/pki/ca.key"));
   await copyCa("mixed", 0o600);
-  await copyFile(`${site.data}/pki/apiserver.key`, at("mixed/pki/ca.key"));
+  await copyFile(`${instance.data}/pki/apiserver.key`, at("mixed/pki/ca.key"));
   await mkdir(at("corrupt"), { mode: 0o700 });
   await writeFile(
     at("corrupt/tlsboot.db"),
@@ -229,7 +229,7 @@ test("what a site cannot start with is told, each with its own exit code and a h
       /error: token file 'tokens\.csv' must have at least 3 columns \(token, user name, user uid\), found 2\n/,
     ),
     fails(
-      ["--data-dir", "d2", "--secure-port", String(site.port)],
+      ["--data-dir", "d2", "--secure-port", String(instance.port)],
       1,
       /error: cannot listen on "127\.0\.0\.1:\d+": the address is in use\n/,
     ),
@@ -256,7 +256,7 @@ test("what a site cannot start with is told, each with its own exit code and a h
   ]);
   await Promise.all([
     fails(
-      ["--data-dir", "d3", "--tls-cert-file", `${site.data}/pki/apiserver.crt`],
+      ["--data-dir", "d3", "--tls-cert-file", `${instance.data}/pki/apiserver.crt`],
       2,
       /error: --tls-cert-file and --tls-private-key-file go together\n/,
     ),
@@ -270,7 +270,7 @@ test("what a site cannot start with is told, each with its own exit code and a h
 
 test("tlsboot up that cannot start leaves the serving certificate as it is, even where names have changed", async () => {
   await using folder = await createTempFolder();
-  await using first = await startSiteProcess(folder);
+  await using first = await startInstanceProcess(folder);
   await first.end("SIGTERM");
   const before = await readFile(`${first.data}/pki/apiserver.crt`, "utf8");
   const taken = createServer();

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { ROOT, runTlsboot } from "../support/child.ts";
-import { connectWith, startSiteProcess } from "../support/site_process.ts";
+import { connectWith, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const quiet = new AbortController().signal;
@@ -41,7 +41,7 @@ test("a data directory of the first format opens: objects, revisions, CA", async
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   const ca = await readFile(join(data, "pki", "ca.crt"), "utf8");
-  await using site = await startSiteProcess(folder, [], "serve");
+  await using instance = await startInstanceProcess(folder, [], "serve");
   await using connected = await connectWith(join(data, "admin.kubeconfig"));
   const get = async <T extends KubeObject>(path: string) =>
     await connected.api.requestObject<T>({ method: "GET", path }, quiet);
@@ -62,17 +62,17 @@ test("a data directory of the first format opens: objects, revisions, CA", async
   assert.ok(Number(added.metadata.resourceVersion) > Number(kept.metadata.resourceVersion));
   assert.equal(await readFile(join(data, "pki", "ca.crt"), "utf8"), ca);
   assert.equal(await readFile(join(data, "format"), "utf8"), "1\n");
-  assert.equal((await site.end("SIGINT")).code, 0);
+  assert.equal((await instance.end("SIGINT")).code, 0);
 });
 
 test("up goes on in a data directory of the first format, and again in its own", async () => {
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   for (let start = 0; start < 2; start++) {
-    await using site = await startSiteProcess(folder);
+    await using instance = await startInstanceProcess(folder);
     await using connected = await connectWith(join(data, "admin.kubeconfig"));
     assert.notEqual(await connected.api.requestJson({ method: "GET", path: `${CONFIG_MAPS}/kept` }, quiet), undefined);
-    assert.equal((await site.end("SIGINT")).code, 0);
+    assert.equal((await instance.end("SIGINT")).code, 0);
   }
 });
 

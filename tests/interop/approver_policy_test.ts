@@ -10,7 +10,7 @@ import { controllerRbac } from "./support/controller_rbac.ts";
 import { writeInventory } from "./support/inventory.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
 import { assertNodePair } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { startWholeKubelet } from "./support/whole_kubelet.ts";
 
 const SIGNER = "kubernetes.io/kubelet-serving";
@@ -28,11 +28,11 @@ async function servingRequestOf(kubectl: Kubectl, node: string): Promise<string>
 test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory gives to it, one that says the same does not", async () => {
   await using folder = await createTempFolder();
   const inventory = await writeInventory(folder, "first");
-  await using site = await startSite({
+  await using instance = await startInstance({
     args: ["--auto-approve", "--policy", "kubelet-serving", "--inventory", inventory],
   });
-  const { kubectl } = site;
-  await using _first = await startWholeKubelet(site.folder, "first", site.bootstrapKubeconfig);
+  const { kubectl } = instance;
+  await using _first = await startWholeKubelet(instance.folder, "first", instance.bootstrapKubeconfig);
   const own = await servingRequestOf(kubectl, "first");
   await kubectl.run("wait", `csr/${own}`, "--for=jsonpath={.status.certificate}", "--timeout=60s");
   assert.match(
@@ -46,16 +46,23 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets what the inventory giv
   );
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
-  await using _second = await startWholeKubelet(site.folder, "second", site.bootstrapKubeconfig);
+  await using _second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   const foreign = await servingRequestOf(kubectl, "second");
-  await site.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
+  await instance.running.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   await using trusting = startTlsboot(
-    ["approver", "--kubeconfig", site.adminKubeconfig, "--policy", "kubelet-serving-trusting", "--leader-elect=false"],
+    [
+      "approver",
+      "--kubeconfig",
+      instance.adminKubeconfig,
+      "--policy",
+      "kubelet-serving-trusting",
+      "--leader-elect=false",
+    ],
   );
   await trusting.waitFor(new RegExp(`CSR left pending.*${foreign}`));
   assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
 
-  const explain = ["approver", "explain", foreign, "--kubeconfig", site.adminKubeconfig];
+  const explain = ["approver", "explain", foreign, "--kubeconfig", instance.adminKubeconfig];
   const strict = await runTlsboot([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
   assert.equal(strict.code, 3, strict.stderr);
   assert.match(strict.stdout, /why +.*belongs to node first, by the inventory/);

@@ -7,7 +7,7 @@ import { type ApiClient, createApiClient } from "./support/api_client.ts";
 import { createBlanker } from "./comparison/blank.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 const POLICY = `apiVersion: audit.k8s.io/v1
@@ -126,8 +126,11 @@ test("the audit log equals kube-apiserver's for the same policy and the same req
     const kubectl = createKubectl(folder, plane.adminKubeconfig);
     return await record({ ...plane, kubectl, log: folder.join("theirs.log") }, startedAt);
   })();
-  await using site = await startSite({ args: flags("ours.log"), tokens: ['user-token,tokenuser,4,"tokengroup"'] });
-  const ours = await record({ ...site, log: folder.join("ours.log") }, startedAt);
+  await using instance = await startInstance({
+    args: flags("ours.log"),
+    tokens: ['user-token,tokenuser,4,"tokengroup"'],
+  });
+  const ours = await record({ ...instance, log: folder.join("ours.log") }, startedAt);
 
   assert.ok(!JSON.stringify(ours).includes("hidden-word"));
   assert.deepEqual(ours.map(outlineOf), theirs.map(outlineOf));

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { runProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { mountSmallDisk } from "./support/small_disk.ts";
 
 /** A key pair as an operator makes one. */
@@ -20,16 +20,16 @@ async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string
 test("age opens a backup and tar unpacks it; what age sealed, restore opens; kubectl goes on with what is restored", async () => {
   await using folder = await createTempFolder();
   const { recipient, path } = await makeKey(folder);
-  const backup = folder.join("site.backup");
+  const backup = folder.join("instance.backup");
   const second = folder.join("second");
   {
-    await using site = await startSite({ dataDir: folder.join("first") });
-    await site.kubectl.given({ stdin: await csrManifest("kept") }).run("create", "-f", "-");
-    await site.kubectl.run("certificate", "approve", "kept");
-    await site.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-    const made = await site.tlsboot("backup", backup, "--data-dir", site.dataDir, "--recipient", recipient);
+    await using instance = await startInstance({ dataDir: folder.join("first") });
+    await instance.kubectl.given({ stdin: await csrManifest("kept") }).run("create", "-f", "-");
+    await instance.kubectl.run("certificate", "approve", "kept");
+    await instance.kubectl.run("wait", "csr/kept", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+    const made = await instance.tlsboot("backup", backup, "--data-dir", instance.dataDir, "--recipient", recipient);
     assert.equal(made.code, 0, made.stderr);
-    await site.kubectl.given({ stdin: await csrManifest("lost") }).run("create", "-f", "-");
+    await instance.kubectl.given({ stdin: await csrManifest("lost") }).run("create", "-f", "-");
 
     const opened = await runProgram("age", ["-d", "-i", path, "-o", folder.join("plain.tar"), backup]);
     assert.equal(opened.code, 0, opened.stderr);
@@ -39,7 +39,7 @@ test("age opens a backup and tar unpacks it; what age sealed, restore opens; kub
     const key = "pki/ca.key";
     assert.equal(
       await readFile(folder.join(`plain/files/${key}`), "utf8"),
-      await readFile(`${site.dataDir}/${key}`, "utf8"),
+      await readFile(`${instance.dataDir}/${key}`, "utf8"),
     );
     assert.match(await readFile(folder.join("plain/objects/000001.ndjson"), "utf8"), /"name":"kept"/);
 
@@ -47,32 +47,33 @@ test("age opens a backup and tar unpacks it; what age sealed, restore opens; kub
     const sealed = folder.join("sealed.backup");
     const again = await runProgram("age", ["-r", recipient, "-o", sealed, folder.join("plain.tar")]);
     assert.equal(again.code, 0, again.stderr);
-    const restored = await site.tlsboot("restore", sealed, "--data-dir", second, "--identity", path);
+    const restored = await instance.tlsboot("restore", sealed, "--data-dir", second, "--identity", path);
     assert.equal(restored.code, 0, restored.stderr);
   }
-  await using site = await startSite({ dataDir: second });
+  await using instance = await startInstance({ dataDir: second });
   assert.equal(
-    (await site.kubectl.run("get", "csr", "--output=name")).trim(),
+    (await instance.kubectl.run("get", "csr", "--output=name")).trim(),
     "certificatesigningrequest.certificates.k8s.io/kept",
   );
-  await site.kubectl.given({ stdin: await csrManifest("next") }).run("create", "-f", "-");
-  await site.kubectl.run("certificate", "approve", "next");
-  await site.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await instance.kubectl.given({ stdin: await csrManifest("next") }).run("create", "-f", "-");
+  await instance.kubectl.run("certificate", "approve", "next");
+  await instance.kubectl.run("wait", "csr/next", "--for=jsonpath={.status.certificate}", "--timeout=30s");
 });
 
 test("a full disk ends backup and restore with the reason, and nothing half done stays", async () => {
   await using folder = await createTempFolder();
   const { recipient, path } = await makeKey(folder);
   await using disk = await mountSmallDisk(folder.join("disk"), 512);
-  await using site = await startSite();
-  const backup = (to: string) => site.tlsboot("backup", to, "--data-dir", site.dataDir, "--recipient", recipient);
+  await using instance = await startInstance();
+  const backup = (to: string) =>
+    instance.tlsboot("backup", to, "--data-dir", instance.dataDir, "--recipient", recipient);
   assert.equal((await backup(folder.join("good.backup"))).code, 0);
   await disk.fill();
   const made = await backup(`${disk.path}/a.backup`);
   assert.equal(made.code, 1);
   assert.match(made.stderr, /cannot write backup "\S+a\.backup"[^]*the disk is full/);
   const to = ["--data-dir", `${disk.path}/data`, "--identity", path];
-  const restored = await site.tlsboot("restore", folder.join("good.backup"), ...to);
+  const restored = await instance.tlsboot("restore", folder.join("good.backup"), ...to);
   assert.equal(restored.code, 1);
   assert.match(restored.stderr, /cannot (?:restore|open|write)[^]*(?:full|space)/i);
   assert.deepEqual(await readdir(disk.path), ["ballast"]);
@@ -83,33 +84,33 @@ test("readiness turns red before the disk is full, and green again; a full disk 
   await using disk = await mountSmallDisk(folder.join("disk"), 8192);
   const log = `${disk.path}/audit.log`;
   const args = ["--storage-min-free", "2", "--audit-log-path", log];
-  await using site = await startSite({ dataDir: `${disk.path}/data`, args });
-  const ready = async () => (await site.kubectl.try("get", "--raw", "/readyz?verbose")).code === 0;
+  await using instance = await startInstance({ dataDir: `${disk.path}/data`, args });
+  const ready = async () => (await instance.kubectl.try("get", "--raw", "/readyz?verbose")).code === 0;
   assert.ok(await ready());
   const { bavail, bsize } = await statfs(disk.path);
   await writeFile(`${disk.path}/half`, new Uint8Array(bavail * bsize - 1_600_000));
   assert.ok(!(await ready()));
-  const { stderr } = await site.kubectl.try("get", "--raw", "/readyz/storage-space");
+  const { stderr } = await instance.kubectl.try("get", "--raw", "/readyz/storage-space");
   assert.match(stderr, /the disk of the data directory has [01] MB left, less than 2/);
-  assert.equal(await site.kubectl.run("get", "--raw", "/livez"), "ok");
-  await site.kubectl.given({ stdin: await csrManifest("still") }).run("create", "-f", "-");
+  assert.equal(await instance.kubectl.run("get", "--raw", "/livez"), "ok");
+  await instance.kubectl.given({ stdin: await csrManifest("still") }).run("create", "-f", "-");
 
   await disk.fill();
   // The last page of the file has room for some more lines.
-  const requests = Array.from({ length: 12 }, () => site.kubectl.run("get", "--raw", "/version"));
+  const requests = Array.from({ length: 12 }, () => instance.kubectl.run("get", "--raw", "/version"));
   await Promise.all(requests);
-  await site.running.waitFor(/audit events lost/);
+  await instance.running.waitFor(/audit events lost/);
   const size = (await stat(log)).size;
-  await site.kubectl.run("get", "csr");
+  await instance.kubectl.run("get", "csr");
   assert.equal((await stat(log)).size, size, "half a line stays");
   await disk.free();
   await runProgram("rm", [`${disk.path}/half`]);
   assert.ok(await ready());
-  await site.kubectl.run("get", "csr");
+  await instance.kubectl.run("get", "csr");
   const lines = (await readFile(log, "utf8")).trimEnd().split("\n");
   for (const line of lines) JSON.parse(line);
   assert.match(
-    await site.kubectl.run("get", "--raw", "/metrics"),
+    await instance.kubectl.run("get", "--raw", "/metrics"),
     /^apiserver_audit_error_total\{plugin="log"\} [1-9]/m,
   );
 });
@@ -122,15 +123,15 @@ test("the disk of an audit log is told of, and readiness turns red for it where 
     await writeFile(`${disk.path}/half`, new Uint8Array(bavail * bsize - 1_600_000));
     const mode = isStrict ? ["--audit-log-mode", "blocking-strict"] : [];
     const args = ["--storage-min-free", "2", "--audit-log-path", `${disk.path}/audit.log`, ...mode];
-    await using site = await startSite({ args });
-    await site.running.waitFor(/a disk is almost full.*audit log/);
-    const { code, stderr } = await site.kubectl.try("get", "--raw", "/readyz/storage-space");
+    await using instance = await startInstance({ args });
+    await instance.running.waitFor(/a disk is almost full.*audit log/);
+    const { code, stderr } = await instance.kubectl.try("get", "--raw", "/readyz/storage-space");
     assert.equal(code === 0, !isStrict, stderr);
     if (isStrict) assert.match(stderr, /the disk of the audit log has [01] MB left, less than 2/);
-    const page = await site.kubectl.run("get", "--raw", "/metrics");
+    const page = await instance.kubectl.run("get", "--raw", "/metrics");
     const [, free = ""] = /^tlsboot_audit_disk_free_bytes (\d+)$/m.exec(page) ?? [];
     assert.ok(Number(free) > 0 && Number(free) < 2 * 1_048_576, free);
     await runProgram("rm", [`${disk.path}/half`]);
-    assert.equal((await site.kubectl.try("get", "--raw", "/readyz/storage-space")).code, 0);
+    assert.equal((await instance.kubectl.try("get", "--raw", "/readyz/storage-space")).code, 0);
   }
 });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { assertNodePair } from "./support/openssl.ts";
-import { startSite, waitUntilUp } from "./support/site.ts";
+import { startInstance, waitUntilUp } from "./support/instance.ts";
 import { mountSmallDisk } from "./support/small_disk.ts";
 
 /** Backdated by five minutes, so whoever rotates does so at once, again and again. */
@@ -28,19 +28,19 @@ function count(text: string, pattern: RegExp): number {
 }
 
 test("a full disk stops renewals with the reason, keeps the pair, makes no crowd of requests, and ends with space", async () => {
-  await using site = await startSite({ args: SHORT_LIFE });
+  await using instance = await startInstance({ args: SHORT_LIFE });
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 256);
-  await using running = rotate(site.bootstrapKubeconfig, disk.path);
+  await using running = rotate(instance.bootstrapKubeconfig, disk.path);
   await renewedTimes(running, 1);
   await disk.fill();
   await running.waitFor(/(?:[^]*cannot rotate the certificate[^\n]*no space left on device){2}/);
   const link = `${disk.path}/pki/kubelet-client-current.pem`;
-  await assertNodePair(site.caPath, link, "n1");
-  const asked = await site.kubectl.run("get", "csr", "--output=name");
+  await assertNodePair(instance.caPath, link, "n1");
+  const asked = await instance.kubectl.run("get", "csr", "--output=name");
   await running.waitFor(/(?:[^]*cannot rotate the certificate[^\n]*no space left on device){3}/);
   assert.equal(
-    await site.kubectl.run("get", "csr", "--output=name"),
+    await instance.kubectl.run("get", "csr", "--output=name"),
     asked,
     "what was issued is kept, not asked for again",
   );
@@ -48,23 +48,23 @@ test("a full disk stops renewals with the reason, keeps the pair, makes no crowd
   const renewed = count(running.stdout(), /certificate renewed/g);
   await disk.free();
   await renewedTimes(running, renewed + 1);
-  await assertNodePair(site.caPath, link, "n1");
+  await assertNodePair(instance.caPath, link, "n1");
   assert.notEqual(await readFile(link, "utf8"), before);
 });
 
 test("a server that is away, a machine that sleeps and a kill only delay a renewal", async () => {
-  await using site = await startSite({ args: SHORT_LIFE });
-  const folder = site.folder.join("n1");
+  await using instance = await startInstance({ args: SHORT_LIFE });
+  const folder = instance.folder.join("n1");
   const link = `${folder}/pki/kubelet-client-current.pem`;
-  const running = rotate(site.bootstrapKubeconfig, folder);
+  const running = rotate(instance.bootstrapKubeconfig, folder);
   try {
     await renewedTimes(running, 1);
-    process.kill(site.running.pid, "SIGTERM");
-    await site.running.finished();
+    process.kill(instance.running.pid, "SIGTERM");
+    await instance.running.finished();
     await running.waitFor(/cannot rotate the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
-    const { port } = new URL(site.server);
-    await using again = startTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", site.dataDir]);
+    const { port } = new URL(instance.server);
+    await using again = startTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
     await renewedTimes(running, away + 1);
     process.kill(running.pid, "SIGSTOP");
@@ -74,12 +74,12 @@ test("a server that is away, a machine that sleeps and a kill only delay a renew
     await renewedTimes(running, asleep + 2);
     process.kill(running.pid, "SIGKILL");
     await running.finished();
-    await assertNodePair(site.caPath, link, "n1");
-    await using next = rotate(site.bootstrapKubeconfig, folder);
+    await assertNodePair(instance.caPath, link, "n1");
+    await using next = rotate(instance.bootstrapKubeconfig, folder);
     await renewedTimes(next, 1);
     next.kill("SIGKILL");
     await next.finished();
-    await assertNodePair(site.caPath, link, "n1");
+    await assertNodePair(instance.caPath, link, "n1");
   } finally {
     await running[Symbol.asyncDispose]();
   }

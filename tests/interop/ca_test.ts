@@ -16,7 +16,7 @@ import { startKubelet } from "./support/kubelet.ts";
 import { createKubectl } from "./support/kubectl.ts";
 import { assertChain, assertKeyMatches, openssl } from "./support/openssl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 const quiet = new AbortController().signal;
 const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
@@ -35,10 +35,10 @@ async function makeIntermediate(folder: TempFolder): Promise<void> {
   await writeFile(folder.join("chain.pem"), chain.join(""));
 }
 
-async function assertKubeletBootstraps(site: RunningSite, node: string): Promise<string> {
-  await using kubelet = await startKubelet(site.folder, node, site.bootstrapKubeconfig);
+async function assertKubeletBootstraps(instance: RunningInstance, node: string): Promise<string> {
+  await using kubelet = await startKubelet(instance.folder, node, instance.bootstrapKubeconfig);
   await kubelet.running.finished();
-  const whoami = await site.kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
+  const whoami = await instance.kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
   assert.match(whoami, new RegExp(`Username +system:node:${node}\n`));
   return kubelet.currentPair;
 }
@@ -73,16 +73,16 @@ async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDispos
 test("a kubelet bootstraps from up over a split CA, and each certificate is from the CA of its purpose", async () => {
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
-  await using site = await startSite({ args: ["--auto-approve"], dataDir: folder.join("data") });
-  const pair = await assertKubeletBootstraps(site, "n1");
-  const ca = (name: string) => `${site.dataDir}/pki/${name}.crt`;
+  await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(instance, "n1");
+  const ca = (name: string) => `${instance.dataDir}/pki/${name}.crt`;
   await assertChain(ca("kubelet-client-ca"), pair, "sslclient");
-  await assertChain(ca("ca"), `${site.dataDir}/pki/apiserver.crt`, "sslserver");
+  await assertChain(ca("ca"), `${instance.dataDir}/pki/apiserver.crt`, "sslserver");
   for (const other of ["ca", "client-ca", "kubelet-serving-ca"]) {
     assert.notEqual((await runProgram("openssl", ["verify", "-CAfile", ca(other), pair])).code, 0, other);
   }
-  assert.match(await site.kubectl.run("auth", "whoami"), /Username +kubernetes-admin\n/);
-  const published = await site.kubectl.run(
+  assert.match(await instance.kubectl.run("auth", "whoami"), /Username +kubernetes-admin\n/);
+  const published = await instance.kubectl.run(
     ...["get", "configmap", "kube-root-ca.crt", "--namespace=kube-system", "--output=jsonpath={.data.ca\\.crt}"],
   );
   assert.equal(published.trim(), (await readFile(ca("ca"), "utf8")).trim());
@@ -93,11 +93,11 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   await makeIntermediate(folder);
   const given = ["--import-cert", "chain.pem", "--import-key", "intermediate.key"];
   await tlsboot(folder, "ca", "init", "--data-dir", "data", ...given);
-  await using site = await startSite({ args: ["--auto-approve"], dataDir: folder.join("data") });
-  const pair = await assertKubeletBootstraps(site, "n1");
+  await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(instance, "n1");
   await assertChainedTo(folder.join("root.crt"), pair, "sslclient");
-  await assertChainedTo(folder.join("root.crt"), `${site.dataDir}/pki/apiserver.crt`, "sslserver");
-  const address = site.server.replace("https://", "");
+  await assertChainedTo(folder.join("root.crt"), `${instance.dataDir}/pki/apiserver.crt`, "sslserver");
+  const address = instance.server.replace("https://", "");
   const client = ["s_client", "-connect", address, "-CAfile", folder.join("root.crt"), "-verify_return_error"];
   const { code, stderr } = await runProgram("openssl", client);
   assert.equal(code, 0, stderr);
@@ -106,15 +106,15 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "stranger", issuer: "root", extensions });
   const stranger = ["--client-certificate", folder.join("stranger.crt"), "--client-key", folder.join("stranger.key")];
-  const refused = await site.kubectl.try(
+  const refused = await instance.kubectl.try(
     "get",
     "csr",
     ...stranger,
     "--kubeconfig=/dev/null",
     "--server",
-    site.server,
+    instance.server,
     "--certificate-authority",
-    site.caPath,
+    instance.caPath,
   );
   assert.notEqual(refused.code, 0);
   assert.match(refused.stderr, /Unauthorized|must be logged in/);
@@ -235,7 +235,7 @@ test("a kubelet bootstraps from up whose CA key is behind the program of the doc
   const key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
   await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
   const args = ["--auto-approve", "--signing-key-command", KEY_PROGRAM];
-  await using site = await startSite({ args, dataDir: folder.join("data") });
-  const pair = await assertKubeletBootstraps(site, "n1");
-  await assertChain(site.caPath, pair, "sslclient");
+  await using instance = await startInstance({ args, dataDir: folder.join("data") });
+  const pair = await assertKubeletBootstraps(instance, "n1");
+  await assertChain(instance.caPath, pair, "sslclient");
 });

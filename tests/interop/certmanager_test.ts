@@ -4,13 +4,13 @@ import { test } from "node:test";
 import { peerPath } from "../../scripts/peers.ts";
 import { runProgram } from "../support/child.ts";
 import { assertNodePair } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 test("client-go's certificate manager bootstraps with a token and rotates twice with its own certificate", async () => {
   // Backdated by five minutes, so after 30 s of life more than 90 % of the span are over from the beginning: it rotates at once.
-  await using site = await startSite({ args: ["--auto-approve", "--cluster-signing-duration", "30s"] });
+  await using instance = await startInstance({ args: ["--auto-approve", "--cluster-signing-duration", "30s"] });
   const { code, stdout, stderr } = await runProgram(peerPath("certmanager"), [
-    ...[`-bootstrap-kubeconfig=${site.bootstrapKubeconfig}`, `-cert-dir=${site.folder.join("pki")}`],
+    ...[`-bootstrap-kubeconfig=${instance.bootstrapKubeconfig}`, `-cert-dir=${instance.folder.join("pki")}`],
     ...["-node=n1", "-certificates=3", "-timeout=60s"],
   ]);
   assert.equal(code, 0, `${stdout}${stderr}`);
@@ -20,9 +20,9 @@ test("client-go's certificate manager bootstraps with a token and rotates twice 
     assert.match(line, new RegExp(`^certificate ${index + 1} system:node:n1 [0-9a-f]{16}$`));
   }
   assert.equal(new Set(lines.map((line) => line.split(" ").at(-1))).size, 3);
-  await assertNodePair(site.caPath, site.folder.join("pki", "kubelet-client-current.pem"), "n1");
+  await assertNodePair(instance.caPath, instance.folder.join("pki", "kubelet-client-current.pem"), "n1");
 
-  const requesters = await site.kubectl.run(
+  const requesters = await instance.kubectl.run(
     ...[
       "get",
       "csr",

@@ -5,11 +5,11 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { csrManifest } from "./support/csr_manifest.ts";
 import { assertChain, assertKeyMatches, openssl } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 test("kubectl authenticates with an issued certificate, and may do what RBAC gives to its name", async () => {
-  await using site = await startSite();
-  const { folder, kubectl } = site;
+  await using instance = await startInstance();
+  const { folder, kubectl } = instance;
   const [key, certificate] = [folder.join("tester.key"), folder.join("tester.crt")];
   await openssl(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key]);
   const request = Buffer.from(await openssl(["req", "-new", "-key", key, "-subj", "/CN=tester-csr"])).toString(
@@ -34,10 +34,17 @@ test("kubectl authenticates with an issued certificate, and may do what RBAC giv
   await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", "--timeout=30s");
   const base64 = await kubectl.run("get", "csr", name, "--output=jsonpath={.status.certificate}");
   await writeFile(certificate, Buffer.from(base64, "base64"));
-  await assertChain(site.caPath, certificate, "sslclient");
+  await assertChain(instance.caPath, certificate, "sslclient");
   await assertKeyMatches(certificate, key);
 
-  const tester = ["--server", site.server, "--certificate-authority", site.caPath, "--client-certificate", certificate];
+  const tester = [
+    "--server",
+    instance.server,
+    "--certificate-authority",
+    instance.caPath,
+    "--client-certificate",
+    certificate,
+  ];
   const asTester = kubectl.as("/dev/null").given({ stdin: await manifest("again-") });
   const creation = [
     ...tester,

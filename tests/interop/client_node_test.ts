@@ -5,13 +5,13 @@ import { test } from "node:test";
 import { tellStory, WHO, withoutWho } from "./support/client_node.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { requestOf } from "./support/csr_manifest.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 test("client-node is told the same by up and kube-apiserver: lists, watches, approval, patches, informer, refusals", async () => {
-  await using site = await startSite();
+  await using instance = await startInstance();
   await using plane = await startControlPlane({ controllers: true });
   const request = await requestOf("/CN=story");
-  const ours = await tellStory(site.adminKubeconfig, request);
+  const ours = await tellStory(instance.adminKubeconfig, request);
   const theirs = await tellStory(plane.adminKubeconfig, request);
   assert.ok(Object.keys(ours).length >= 25, Object.keys(ours).join(", "));
   assert.deepEqual(withoutWho(ours), withoutWho(theirs));
@@ -19,23 +19,23 @@ test("client-node is told the same by up and kube-apiserver: lists, watches, app
 });
 
 test("client-node is told the same with a bearer token as with a client certificate", async () => {
-  await using site = await startSite({ tokens: ["story-token,storyteller,u1,system:masters"] });
+  await using instance = await startInstance({ tokens: ["story-token,storyteller,u1,system:masters"] });
   const request = await requestOf("/CN=story");
-  const withToken = await tellStory(await tokenKubeconfig(site, "story-token"), request);
-  const withCertificate = await tellStory(site.adminKubeconfig, request);
+  const withToken = await tellStory(await tokenKubeconfig(instance, "story-token"), request);
+  const withCertificate = await tellStory(instance.adminKubeconfig, request);
   assert.deepEqual(withoutWho(withToken), withoutWho(withCertificate));
   assert.equal(withToken[WHO], "storyteller of system:masters, system:authenticated");
 });
 
-async function tokenKubeconfig(site: RunningSite, token: string): Promise<string> {
-  const path = site.folder.join("token.kubeconfig");
+async function tokenKubeconfig(instance: RunningInstance, token: string): Promise<string> {
+  const path = instance.folder.join("token.kubeconfig");
   const config = {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "site", cluster: { server: site.server, "certificate-authority": site.caPath } }],
+    clusters: [{ name: "instance", cluster: { server: instance.server, "certificate-authority": instance.caPath } }],
     users: [{ name: "token", user: { token } }],
-    contexts: [{ name: "site", context: { cluster: "site", user: "token" } }],
-    "current-context": "site",
+    contexts: [{ name: "instance", context: { cluster: "instance", user: "token" } }],
+    "current-context": "instance",
   };
   await writeFile(path, JSON.stringify(config), { mode: 0o600 });
   return path;

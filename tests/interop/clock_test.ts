@@ -9,7 +9,7 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { type Finished, type Running, runProgram, runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
-import { waitUntilUp } from "./support/site.ts";
+import { waitUntilUp } from "./support/instance.ts";
 
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 /** A clock that was set is noticed within seconds, on a machine that does other things too. */
@@ -40,14 +40,14 @@ async function createClock(folder: TempFolder, time: string, zone: string): Prom
   };
 }
 
-interface ClockedSite extends AsyncDisposable {
+interface ClockedInstance extends AsyncDisposable {
   readonly running: Running;
   /** Bootstraps a node and checks its certificate by OpenSSL, all by this clock. */
   bootstrap(node: string): Promise<Finished>;
   requests(): Promise<Finished>;
 }
 
-async function startClockedSite(folder: TempFolder, clock: SetClock): Promise<ClockedSite> {
+async function startClockedInstance(folder: TempFolder, clock: SetClock): Promise<ClockedInstance> {
   const data = folder.join("data");
   const options = { cwd: folder.path, env: clock.env };
   const args = ["up", "--auto-approve", "--secure-port", `${await findFreePort()}`, "--data-dir", data];
@@ -89,18 +89,18 @@ test("up goes on when its clock is set a second, an hour and more than a year bo
   await using folder = await createTempFolder();
   // Born so long ago that its CA is valid wherever the clock is set.
   const clock = await createClock(folder, "-800d", "UTC");
-  await using site = await startClockedSite(folder, clock);
-  assert.equal((await site.bootstrap("n0")).code, 0);
+  await using instance = await startClockedInstance(folder, clock);
+  assert.equal((await instance.bootstrap("n0")).code, 0);
   let nodes = 1;
   for (const time of ["-19199h", "-19200h", "-800d", "-400d", "-399d", "-799d", "-69033601s", "-400d"]) {
     await clock.set(time);
     const node = `n${nodes++}`;
     await eventually(`a node bootstraps at ${time}`, async () => {
-      assert.equal(site.running.hasEnded(), false, site.running.stderr());
-      return (await site.bootstrap(node)).code === 0 || undefined;
+      assert.equal(instance.running.hasEnded(), false, instance.running.stderr());
+      return (await instance.bootstrap(node)).code === 0 || undefined;
     }, RECOVERS_WITHIN_MS);
     await assertPair(folder, clock, node);
-    const requests = await site.requests();
+    const requests = await instance.requests();
     assert.equal(requests.code, 0, requests.stderr);
     assert.equal(countOf(requests), nodes, `at ${time} all requests are there`);
   }
@@ -109,15 +109,15 @@ test("up goes on when its clock is set a second, an hour and more than a year bo
 test("up whose clock is set to before its CA waits, and goes on when the clock is right again", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
-  await using site = await startClockedSite(folder, clock);
+  await using instance = await startClockedInstance(folder, clock);
   await clock.set("-365d");
-  const refused = await site.requests();
+  const refused = await instance.requests();
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /^tlsboot: error: .*(not valid|not yet valid|valid from)/m);
   await clock.set("+0");
   await eventually("a node bootstraps", async () => {
-    assert.equal(site.running.hasEnded(), false, site.running.stderr());
-    return (await site.bootstrap("n1")).code === 0 || undefined;
+    assert.equal(instance.running.hasEnded(), false, instance.running.stderr());
+    return (await instance.bootstrap("n1")).code === 0 || undefined;
   }, RECOVERS_WITHIN_MS);
   await assertPair(folder, clock, "n1");
 });
@@ -144,14 +144,14 @@ for (
   test(`up goes on over ${name}`, async () => {
     await using folder = await createTempFolder();
     const clock = await createClock(folder, `@${from}`, zone);
-    await using site = await startClockedSite(folder, clock);
-    const first = await site.bootstrap("n1");
+    await using instance = await startClockedInstance(folder, clock);
+    const first = await instance.bootstrap("n1");
     assert.equal(first.code, 0, first.stderr);
     await assertPair(folder, clock, "n1");
     await clock.set(`@${to}`);
-    await eventually("a node bootstraps", async () => (await site.bootstrap("n2")).code === 0 || undefined);
+    await eventually("a node bootstraps", async () => (await instance.bootstrap("n2")).code === 0 || undefined);
     const notAfter = await assertPair(folder, clock, "n2");
     assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
-    assert.equal(countOf(await site.requests()), 2);
+    assert.equal(countOf(await instance.requests()), 2);
   });
 }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 const PATIENCE_MS = 20_000;
 const PAUSE_MS = 100;
@@ -109,21 +109,21 @@ const STEPS: readonly Step[] = [
 
 test("up signs cluster-info as kube-controller-manager does, and drops the signatures of tokens that are gone", async () => {
   await using plane = await startControlPlane();
-  await using site = await startSite();
+  await using instance = await startInstance();
   const theirs = createKubectl(plane.folder, plane.adminKubeconfig);
   await theirs.run("wait", "namespace/kube-public", "--for=create", "--timeout=30s");
   // `up` has a token of its own, which it makes anew when it is deleted.
-  const [own = ""] = Object.keys(await signaturesOf(site.kubectl));
+  const [own = ""] = Object.keys(await signaturesOf(instance.kubectl));
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
-    await Promise.all([make(theirs), make(site.kubectl)]);
+    await Promise.all([make(theirs), make(instance.kubectl)]);
     const expected = await untilSigned(
       theirs,
       (signatures) =>
         Object.keys(signatures).join() === signed.join() && !(isRenewal && isDeepStrictEqual(signatures, before)),
     );
     assert.deepEqual(Object.keys(expected), signed, `kube-controller-manager, ${change}`);
-    const signatures = await untilSigned(site.kubectl, (some) => isDeepStrictEqual(some, expected), own);
+    const signatures = await untilSigned(instance.kubectl, (some) => isDeepStrictEqual(some, expected), own);
     assert.deepEqual(signatures, expected, change);
     before = expected;
   }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ConformanceReport, READY_NODE, runConformance, WITHOUT_PODS } from "./support/conformance.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 /**
  * These want the document of discovery to have every group of a whole Kubernetes (apps, batch, autoscaling …). Nothing
@@ -16,11 +16,11 @@ const WANT_A_WHOLE_KUBERNETES: readonly RegExp[] = [
 const MISSING_GROUP = /admissionregistration\.k8s\.io/;
 
 test("conformance tests that need no pods pass, but for those that look for groups that are not served", async () => {
-  await using site = await startSite();
-  await site.kubectl.given({ stdin: READY_NODE }).run("create", "-f", "-");
+  await using instance = await startInstance();
+  await instance.kubectl.given({ stdin: READY_NODE }).run("create", "-f", "-");
   // Admission taints each new node; a node controller would take the taint away.
-  await site.kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
-  const report = await runConformance(site.folder, site.adminKubeconfig, WITHOUT_PODS);
+  await instance.kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
+  const report = await runConformance(instance.folder, instance.adminKubeconfig, WITHOUT_PODS);
   const unexpected = report.failed.filter(({ name, message }) =>
     !WANT_A_WHOLE_KUBERNETES.some((pattern) => pattern.test(name)) || !MISSING_GROUP.test(message)
   );

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { runProgram } from "../support/child.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 const TOKENS = ['approver-token,somebody,1,"system:masters"', 'plain-token,nobody,2,"staff"'];
 
@@ -13,23 +13,28 @@ interface Answer {
   readonly body: Record<string, unknown>;
 }
 
-async function put(site: RunningSite, name: string, object: unknown, token = "approver-token"): Promise<Answer> {
-  const body = site.folder.join("body.json");
+async function put(
+  instance: RunningInstance,
+  name: string,
+  object: unknown,
+  token = "approver-token",
+): Promise<Answer> {
+  const body = instance.folder.join("body.json");
   await writeFile(body, JSON.stringify(object));
   const { code, stdout, stderr } = await runProgram("curl", [
-    ...["--silent", "--show-error", "--cacert", site.caPath, "--write-out", "\n%{http_code}"],
+    ...["--silent", "--show-error", "--cacert", instance.caPath, "--write-out", "\n%{http_code}"],
     ...["--request", "PUT", "--header", "Content-Type: application/json", "--header", `Authorization: Bearer ${token}`],
     ...["--data", `@${body}`],
-    `${site.server}/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}/approval`,
+    `${instance.server}/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}/approval`,
   ]);
   assert.equal(code, 0, stderr);
   const [, text = "", status = ""] = stdout.match(/^([^]*)\n(\d+)$/) ?? [];
   return { status: Number(status), body: JSON.parse(text) };
 }
 
-async function createCsr(site: RunningSite, name: string): Promise<Record<string, unknown>> {
-  await site.kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
-  return JSON.parse(await site.kubectl.run("get", "csr", name, "--output=json"));
+async function createCsr(instance: RunningInstance, name: string): Promise<Record<string, unknown>> {
+  await instance.kubectl.given({ stdin: await csrManifest(name) }).run("create", "-f", "-");
+  return JSON.parse(await instance.kubectl.run("get", "csr", name, "--output=json"));
 }
 
 const withCondition = (csr: Record<string, unknown>, ...types: string[]) => ({
@@ -38,50 +43,50 @@ const withCondition = (csr: Record<string, unknown>, ...types: string[]) => ({
 });
 
 test("curl approves with a JSON PUT of a condition, and the signer issues", async () => {
-  await using site = await startSite({ tokens: TOKENS });
-  const csr = await createCsr(site, "h1");
-  const { status } = await put(site, "h1", withCondition(csr, "Approved"));
+  await using instance = await startInstance({ tokens: TOKENS });
+  const csr = await createCsr(instance, "h1");
+  const { status } = await put(instance, "h1", withCondition(csr, "Approved"));
   assert.equal(status, 200);
-  await site.kubectl.run("wait", "csr/h1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-  assert.match(await site.kubectl.run("get", "csr", "h1"), / Approved,Issued\n$/);
+  await instance.kubectl.run("wait", "csr/h1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  assert.match(await instance.kubectl.run("get", "csr", "h1"), / Approved,Issued\n$/);
 });
 
 test("curl denies with a JSON PUT of a condition, for good", async () => {
-  await using site = await startSite({ tokens: TOKENS });
-  const csr = await createCsr(site, "h2");
-  assert.equal((await put(site, "h2", withCondition(csr, "Denied"))).status, 200);
-  assert.match(await site.kubectl.run("get", "csr", "h2"), / Denied\n$/);
-  const denied = JSON.parse(await site.kubectl.run("get", "csr", "h2", "--output=json"));
-  const both = await put(site, "h2", withCondition(denied, "Denied", "Approved"));
+  await using instance = await startInstance({ tokens: TOKENS });
+  const csr = await createCsr(instance, "h2");
+  assert.equal((await put(instance, "h2", withCondition(csr, "Denied"))).status, 200);
+  assert.match(await instance.kubectl.run("get", "csr", "h2"), / Denied\n$/);
+  const denied = JSON.parse(await instance.kubectl.run("get", "csr", "h2", "--output=json"));
+  const both = await put(instance, "h2", withCondition(denied, "Denied", "Approved"));
   assert.equal(both.status, 422);
   assert.match(String(both.body["message"]), /status\.conditions: Invalid value: .*: must specify at most one of: /);
 });
 
 test("curl gets 409 for an old resourceVersion, and without one needs none", async () => {
-  await using site = await startSite({ tokens: TOKENS });
-  const csr = await createCsr(site, "h3");
-  await site.kubectl.run("label", "csr", "h3", "moved=on");
-  const late = await put(site, "h3", withCondition(csr, "Approved"));
+  await using instance = await startInstance({ tokens: TOKENS });
+  const csr = await createCsr(instance, "h3");
+  await instance.kubectl.run("label", "csr", "h3", "moved=on");
+  const late = await put(instance, "h3", withCondition(csr, "Approved"));
   assert.equal(late.status, 409);
   assert.match(
     String(late.body["message"]),
     /the object has been modified; please apply your changes to the latest version and try again/,
   );
   const metadata = { name: "h3" };
-  assert.equal((await put(site, "h3", withCondition({ ...csr, metadata }, "Approved"))).status, 200);
+  assert.equal((await put(instance, "h3", withCondition({ ...csr, metadata }, "Approved"))).status, 200);
 });
 
 test("curl is refused who may not approve, and who is nobody", async () => {
-  await using site = await startSite({ tokens: TOKENS });
-  const approved = withCondition(await createCsr(site, "h4"), "Approved");
-  const forbidden = await put(site, "h4", approved, "plain-token");
+  await using instance = await startInstance({ tokens: TOKENS });
+  const approved = withCondition(await createCsr(instance, "h4"), "Approved");
+  const forbidden = await put(instance, "h4", approved, "plain-token");
   assert.equal(forbidden.status, 403);
   assert.match(
     String(forbidden.body["message"]),
     /User "nobody" cannot update resource "certificatesigningrequests\/approval" in API group "certificates\.k8s\.io" at the cluster scope/,
   );
-  assert.equal((await put(site, "h4", approved, "no-such-token")).status, 401);
-  await site.kubectl.run(
+  assert.equal((await put(instance, "h4", approved, "no-such-token")).status, 401);
+  await instance.kubectl.run(
     ...[
       "create",
       "clusterrole",
@@ -90,8 +95,8 @@ test("curl is refused who may not approve, and who is nobody", async () => {
       "--resource=certificatesigningrequests.certificates.k8s.io/approval",
     ],
   );
-  await site.kubectl.run("create", "clusterrolebinding", "updater", "--clusterrole=updater", "--group=staff");
-  const notForSigner = await put(site, "h4", approved, "plain-token");
+  await instance.kubectl.run("create", "clusterrolebinding", "updater", "--clusterrole=updater", "--group=staff");
+  const notForSigner = await put(instance, "h4", approved, "plain-token");
   assert.equal(notForSigner.status, 403);
   assert.match(
     String(notForSigner.body["message"]),

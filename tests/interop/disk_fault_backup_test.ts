@@ -11,7 +11,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd, begin } from "./support/faulty_site.ts";
+import { assertClearEnd, begin } from "./support/faulty_instance.ts";
 
 /** A disk that is broken from a call on: nothing can be cleaned up either. */
 const FOR_GOOD: readonly Fault[] = [
@@ -48,7 +48,7 @@ for (const isForced of [false, true]) {
     await using folder = await createTempFolder();
     const { dataDir, seal, open } = await createStopped(folder);
     const disk = await createFaultyDisk(folder);
-    const path = folder.join("out", "site.backup");
+    const path = folder.join("out", "instance.backup");
     const args = ["backup", path, "--data-dir", dataDir, ...seal, ...(isForced ? ["--force"] : [])];
     let failures = 0;
     await tryEachCall(disk, `${folder.path}/out`, async ({ fault, what }) => {
@@ -67,7 +67,7 @@ for (const isForced of [false, true]) {
         assert.notEqual(fault.short, "harmless", `${what}: ${made.stderr}`);
         assertClearEnd(made, `${what}: ${hits}`);
         assert.match(made.stderr, /cannot write backup/, `${what}: ${hits}`);
-        if (fault.count === undefined) assert.deepEqual(left.filter((name) => name !== "site.backup"), [], what);
+        if (fault.count === undefined) assert.deepEqual(left.filter((name) => name !== "instance.backup"), [], what);
         // Without force the name would be in the way of the next try.
         if (!isForced && fault.count === undefined) assert.ok(now === undefined, `${what}: ${hits}`);
       }
@@ -79,7 +79,7 @@ for (const isForced of [false, true]) {
       if (made.code === 0) return;
       const again = await runTlsboot([...args, ...(isForced ? [] : ["--force"])]);
       assert.equal(again.code, 0, `after ${what}: ${again.stderr}`);
-      assert.deepEqual(await readdir(folder.join("out")), ["site.backup"], `after ${what}`);
+      assert.deepEqual(await readdir(folder.join("out")), ["instance.backup"], `after ${what}`);
     }, { faults: isForced ? [...FAULTS.filter(({ name }) => name === "EIO"), ...FOR_GOOD] : FAULTS });
     assert.ok(failures > 10, `${failures} failures`);
   });
@@ -89,7 +89,7 @@ test("backup of a data directory whose disk fails at every call in turn says so,
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
-  const path = folder.join("site.backup");
+  const path = folder.join("instance.backup");
   let failures = 0;
   // A database that is only read is hardly written.
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
@@ -130,14 +130,19 @@ const DATABASE_FAULTS: readonly Fault[] = [
 
 /** What a restore makes, below the folder of the test: one file stands for all, as some calls do for those of the database. */
 const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
-  { name: "/place/site.restoring$", isForced: false, faults: WITHOUT_WRITES },
-  { name: "/place/site.restoring/pki/ca.key", isForced: false },
-  { name: "/place/site.restoring/tlsboot.db$", isForced: false, faults: DATABASE_FAULTS, calls: [0, 1, 2, 3, 4, 5] },
-  { name: "/place/site.restoring/tlsboot.db-wal$", isForced: false, calls: [0, 1, 2, 5] },
-  { name: "/place/site$", isForced: false, faults: NAMED },
+  { name: "/place/instance.restoring$", isForced: false, faults: WITHOUT_WRITES },
+  { name: "/place/instance.restoring/pki/ca.key", isForced: false },
+  {
+    name: "/place/instance.restoring/tlsboot.db$",
+    isForced: false,
+    faults: DATABASE_FAULTS,
+    calls: [0, 1, 2, 3, 4, 5],
+  },
+  { name: "/place/instance.restoring/tlsboot.db-wal$", isForced: false, calls: [0, 1, 2, 5] },
+  { name: "/place/instance$", isForced: false, faults: NAMED },
   { name: "/place$", isForced: false, faults: SYNCED },
-  { name: "/place/site.replaced", isForced: true, faults: NAMED },
-  { name: "/place/site$", isForced: true, faults: NAMED },
+  { name: "/place/instance.replaced", isForced: true, faults: NAMED },
+  { name: "/place/instance$", isForced: true, faults: NAMED },
   { name: "/place$", isForced: true, faults: SYNCED },
 ];
 
@@ -145,10 +150,10 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
-  const backup = folder.join("site.backup");
+  const backup = folder.join("instance.backup");
   const made = await runTlsboot(["backup", backup, "--data-dir", dataDir, ...seal]);
   assert.equal(made.code, 0, made.stderr);
-  const [place, target] = [folder.join("place"), folder.join("place", "site")];
+  const [place, target] = [folder.join("place"), folder.join("place", "instance")];
   let [failures, ignored, heeded] = [0, 0, 0];
   for (const { name, isForced, ...which } of RESTORING) {
     const args = ["restore", backup, "--data-dir", target, ...open, ...(isForced ? ["--force"] : [])];
@@ -163,13 +168,13 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
       const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
       if (restored.code === 0) {
         // Made once more where it is there; synced by SQLite, which takes no notice of an error, and in the end by us.
-        const isRepeated = name === "/place/site.restoring$" && (call > 0 || fault.kinds === "s");
+        const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
         // The log goes only once all of it is in the database for good; the next start reads it.
         const log = await readFile(`${target}/tlsboot.db-wal`).catch(() => new Uint8Array());
         const isInLog = name.includes("/tlsboot.db") && log.length > 0;
         assert.ok(hits.length === 0 || fault.short === "harmless" || isRepeated || isInLog, seen);
-        assert.deepEqual(left, isForced ? ["site", "site.replaced"] : ["site"], seen);
+        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
@@ -178,13 +183,13 @@ test("restore on a disk that fails at every call in turn changes nothing, or all
       assertClearEnd(restored, seen);
       if (/is restored, but/.test(restored.stderr)) {
         // Only what comes last: that the disk keeps the new name.
-        assert.deepEqual(left, isForced ? ["site", "site.replaced"] : ["site"], seen);
+        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
-      if (name === "/place/site.restoring$" && hits[0]?.startsWith("fsync")) heeded++;
+      if (name === "/place/instance.restoring$" && hits[0]?.startsWith("fsync")) heeded++;
       assert.match(restored.stderr, /cannot (?:restore|put)/, seen);
-      assert.deepEqual(left, isForced ? ["site"] : [], seen);
+      assert.deepEqual(left, isForced ? ["instance"] : [], seen);
       if (isForced) assert.ok(existsSync(`${target}/before`), seen);
     }, which);
   }

@@ -6,22 +6,22 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd } from "./support/faulty_site.ts";
+import { assertClearEnd } from "./support/faulty_instance.ts";
 import { startOnDemand } from "./support/on_demand.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 const HALF = "half of it";
 
 test("bootstrap on a disk that fails at every call in turn says so, and the next run succeeds", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  const disk = await createFaultyDisk(site.folder);
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const disk = await createFaultyDisk(instance.folder);
   let failures = 0;
-  await tryEachCall(disk, `${site.folder.path}/home-`, async ({ fault, call, what }) => {
+  await tryEachCall(disk, `${instance.folder.path}/home-`, async ({ fault, call, what }) => {
     // A node of its own for each call: what is left of the one before must not matter.
     const node = `n${FAULTS.indexOf(fault)}-${call}`;
-    const home = site.folder.join(`home-${node}`);
+    const home = instance.folder.join(`home-${node}`);
     const args = [
-      ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", `${home}/kubeconfig`],
+      ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", `${home}/kubeconfig`],
       ...["--cert-dir", `${home}/pki`, "--hostname-override", node],
     ];
     const first = await runTlsboot(args, { env: disk.env });

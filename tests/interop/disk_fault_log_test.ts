@@ -14,7 +14,7 @@ import { type Running, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd } from "./support/faulty_site.ts";
+import { assertClearEnd } from "./support/faulty_instance.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const POLICY = `apiVersion: audit.k8s.io/v1
@@ -40,7 +40,7 @@ const BEYOND_MENDING: Fault = {
 };
 const SYNCED = (fault: Fault): boolean => fault.kinds === "s";
 
-interface AuditedSite extends AsyncDisposable {
+interface AuditedInstance extends AsyncDisposable {
   readonly running: Running;
   /** The status of a request that is one line, and what the log has lost by then. */
   write(name: string): Promise<number>;
@@ -56,7 +56,7 @@ async function startArguments(folder: TempFolder): Promise<readonly string[]> {
   ];
 }
 
-async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<AuditedSite> {
+async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<AuditedInstance> {
   const options = disk === undefined ? {} : { env: disk.env };
   const running = startTlsboot(await startArguments(folder), options);
   await running.waitFor(/serves https:/);
@@ -117,17 +117,17 @@ async function tidied(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
 test("serve whose audit log fails at every call in turn answers on, counts what is lost, and writes whole lines", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
-  await using site = await startAudited(folder, disk);
+  await using instance = await startAudited(folder, disk);
   const faults = [...FAULTS.filter((fault) => !SYNCED(fault)), BEYOND_MENDING];
   let [lost, losses] = [0, 0];
-  for (const name of ["first", "second"]) assert.equal(await site.write(name), 201);
+  for (const name of ["first", "second"]) assert.equal(await instance.write(name), 201);
   await tidied(folder);
   await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
-    assert.equal(await site.write(name), 201, what);
+    assert.equal(await instance.write(name), 201, what);
     await tidied(folder, disk);
     const hits = await disk.hits();
-    const lostNow = await site.lost();
+    const lostNow = await instance.lost();
     const isLost = lostNow > lost;
     if (isLost) losses++;
     assert.ok(lostNow - lost <= 1, `${what}: ${lostNow - lost} are lost`);
@@ -135,7 +135,7 @@ test("serve whose audit log fails at every call in turn answers on, counts what 
     lost = lostNow;
     await disk.disarm();
     // A rest that could not be taken back goes with the next line.
-    assert.equal(await site.write(`${name}-after`), 201);
+    assert.equal(await instance.write(`${name}-after`), 201);
     // While a file is being compressed it is there twice, or for a moment under no name that was listed.
     const wanted = [`${name}-after`, ...(isLost ? [] : [name])];
     await eventually(`${wanted} in the log after ${what}: ${hits}`, async () => {
@@ -144,16 +144,16 @@ test("serve whose audit log fails at every call in turn answers on, counts what 
     });
     if (isLost) assert.ok(!(await readLog(folder)).includes(name), `${what}: ${hits}`);
     // The second of two lines is put into a new file for certain, and what was not tidied is.
-    assert.equal(await site.write(`${name}-again`), 201);
-    assert.equal(await site.lost(), lost, `after ${what}`);
+    assert.equal(await instance.write(`${name}-again`), 201);
+    assert.equal(await instance.lost(), lost, `after ${what}`);
     await tidied(folder);
     await readLog(folder);
   }, { faults });
   assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);
-  assert.ok(site.running.stderr().includes("audit events lost"));
-  assert.ok(site.running.stderr().includes("a full log file is not put aside and grows on"));
-  process.kill(site.running.pid, "SIGTERM");
-  assert.equal((await site.running.finished()).code, 0);
+  assert.ok(instance.running.stderr().includes("audit events lost"));
+  assert.ok(instance.running.stderr().includes("a full log file is not put aside and grows on"));
+  process.kill(instance.running.pid, "SIGTERM");
+  assert.equal((await instance.running.finished()).code, 0);
   await readLog(folder);
 });
 

@@ -1,5 +1,5 @@
 /**
- * A disk that fails while a running site renews its serving certificate and its admin kubeconfig, at every system call in
+ * A disk that fails while a running instance renews its serving certificate and its admin kubeconfig, at every system call in
  * turn: it serves the certificate of before or the new one, and the next look makes on the disk what is missing there.
  */
 import assert from "node:assert/strict";
@@ -38,19 +38,19 @@ for (
     { what: "admin kubeconfig", name: "admin.kubeconfig" },
   ]
 ) {
-  test(`a running site whose disk fails at every call in turn while it renews its ${owned} serves on, and the next look mends it`, async () => {
+  test(`a running instance whose disk fails at every call in turn while it renews its ${owned} serves on, and the next look mends it`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
-    await using site = startOnDemand("renew_on_demand.ts", dataDir, disk);
-    const port = Number(new URL(await site.said()).port);
+    await using instance = startOnDemand("renew_on_demand.ts", dataDir, disk);
+    const port = Number(new URL(await instance.said()).port);
     let [failures, halves] = [0, 0];
-    assert.equal(await site.tell("turn"), "done");
+    assert.equal(await instance.tell("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       const [before, adminBefore] = [await readShownCertificate(port), await admin(dataDir)];
       assert.equal(await served(dataDir), before);
-      const said = await site.tell("turn");
+      const said = await instance.tell("turn");
       const hits = await disk.hits();
       await disk.disarm();
       const isDone = hits.length === 0 || fault.short === "harmless";
@@ -64,7 +64,7 @@ for (
       // Whole, old or new.
       const adminAfter = await admin(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
-      assert.equal(await site.tell("look"), "done", `after ${what}`);
+      assert.equal(await instance.tell("look"), "done", `after ${what}`);
       const mended = await readShownCertificate(port);
       assert.notEqual(mended, before, `after ${what}`);
       assert.equal(await served(dataDir), mended, `after ${what}`);

@@ -11,8 +11,16 @@ import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createFaultyDisk, FAULTS, tryEachCall } from "./support/faulty_disk.ts";
-import { assertClearEnd, assertRefusal, begin, connect, quiet, type Refusal, startUp } from "./support/faulty_site.ts";
-import { waitUntilUp } from "./support/site.ts";
+import {
+  assertClearEnd,
+  assertRefusal,
+  begin,
+  connect,
+  quiet,
+  type Refusal,
+  startUp,
+} from "./support/faulty_instance.ts";
+import { waitUntilUp } from "./support/instance.ts";
 
 /** A checkpoint writes a thousand pages, all alike, and syncs once. */
 const CHECKPOINT_CALLS = [0, 1, 2, 10, 100, 500];
@@ -148,21 +156,21 @@ const EIO = FAULTS.filter(({ name }) => name === "EIO");
  * there already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all alike.
  */
 const STARTING = [
-  { name: "/site$", faults: EIO },
-  { name: "/site/pki", faults: EIO },
+  { name: "/instance$", faults: EIO },
+  { name: "/instance/pki", faults: EIO },
   // Written beside their place first, under a name that begins with a dot.
   { name: "bootstrap.kubeconfig", faults: EIO },
   { name: "format" },
   { name: "admin.kubeconfig" },
-  { name: "/site/tlsboot.db$" },
-  { name: "/site/tlsboot.db-wal$", calls: [0, 1, 2, 3, 10, 50] },
+  { name: "/instance/tlsboot.db$" },
+  { name: "/instance/tlsboot.db-wal$", calls: [0, 1, 2, 3, 10, 50] },
 ];
 
 for (const { name, ...which } of STARTING) {
   test(`up that starts on a disk that fails at ${name} ends with a clear message, and starts on a good one`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
-    const [dataDir, port] = [folder.join("site"), await findServerPort()];
+    const [dataDir, port] = [folder.join("instance"), await findServerPort()];
     let [failures, ignored] = [0, 0];
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
@@ -190,6 +198,6 @@ for (const { name, ...which } of STARTING) {
     }, which);
     assert.ok(failures > 2, `${failures} failures`);
     // SQLite syncs the folder of each of its two files, and takes no notice of an error.
-    assert.ok(ignored <= (name === "/site$" ? 2 : 0), `${ignored} failures were ignored`);
+    assert.ok(ignored <= (name === "/instance$" ? 2 : 0), `${ignored} failures were ignored`);
   });
 }

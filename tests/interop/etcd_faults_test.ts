@@ -8,7 +8,7 @@ import { peerPath } from "../../scripts/peers.ts";
 import { startEtcd } from "./support/etcd.ts";
 import type { Kubectl } from "./support/kubectl.ts";
 import { createNetworkNamespace } from "./support/network_namespace.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 const FAST = "--request-timeout=30s";
 
@@ -37,8 +37,8 @@ test("an etcd that is not there is said so, with what to do", async () => {
 
 test("a server whose etcd stands still or is killed acknowledges nothing, says so, and goes on afterwards", async () => {
   await using etcd = await startEtcd();
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const { kubectl } = site;
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { kubectl } = instance;
   const member = etcd.members[0]!;
   await kubectl.run("create", "cm", "before");
 
@@ -46,7 +46,7 @@ test("a server whose etcd stands still or is killed acknowledges nothing, says s
   const stalled = await kubectl.try("create", "cm", "meanwhile", FAST);
   const unready = await readyz(kubectl);
   // Whether a token is good is not known, which is no refusal: a kubelet gives up after one.
-  const byToken = await kubectl.try("--kubeconfig", site.bootstrapKubeconfig, "auth", "whoami", FAST);
+  const byToken = await kubectl.try("--kubeconfig", instance.bootstrapKubeconfig, "auth", "whoami", FAST);
   member.signal("SIGCONT");
   assert.equal(stalled.code, 1);
   assert.match(stalled.stderr, /etcd: no answer in time/);
@@ -71,8 +71,8 @@ test("a server whose etcd stands still or is killed acknowledges nothing, says s
 
 test("a full etcd takes nothing, the server says so and still reads, and is ready once there is room", async () => {
   await using etcd = await startEtcd({ flags: ["--quota-backend-bytes=16777216"] });
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const { kubectl } = site;
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { kubectl } = instance;
   const manifest = (number: number) =>
     JSON.stringify({
       apiVersion: "v1",
@@ -105,13 +105,13 @@ test("a full etcd takes nothing, the server says so and still reads, and is read
 
 test("a revision that another server was told of is read at a server whose keys have not changed", async () => {
   await using etcd = await startEtcd();
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { header } = await call(etcd.urls[0]!, "kv/put", { key: btoa("/elsewhere"), value: "" }) as {
     readonly header: { readonly revision: string };
   };
   for (const query of [`resourceVersion=${header.revision}`, `resourceVersion=${header.revision}&limit=1`]) {
     const path = `/apis/certificates.k8s.io/v1/certificatesigningrequests?${query}`;
-    assert.match(await site.kubectl.run("get", "--raw", path), /"CertificateSigningRequestList"/);
+    assert.match(await instance.kubectl.run("get", "--raw", path), /"CertificateSigningRequestList"/);
   }
 });
 
@@ -131,23 +131,23 @@ test("a watch from a revision that etcd has compacted ends with 410, one from a 
   let old = "";
   let later = "";
   {
-    await using site = await startSite({ args, dataDir });
-    old = (await site.kubectl.run("create", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
+    await using instance = await startInstance({ args, dataDir });
+    old = (await instance.kubectl.run("create", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
     await eventually("etcd is compacted", async () => {
-      await site.kubectl.run("annotate", "--overwrite", "cm", "a", `t=${Date.now()}`);
+      await instance.kubectl.run("annotate", "--overwrite", "cm", "a", `t=${Date.now()}`);
       const key = await compactedRevision(etcd.urls[0]!);
       return key > Number(old) || undefined;
     });
-    later = (await site.kubectl.run("get", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
-    await site.kubectl.run("create", "cm", "b");
+    later = (await instance.kubectl.run("get", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
+    await instance.kubectl.run("create", "cm", "b");
   }
   // The history is etcd's: a server that has just started knows it too.
-  await using site = await startSite({
+  await using instance = await startInstance({
     args: ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "0"],
     dataDir,
   });
   const watch = async (version: string) =>
-    (await site.kubectl.try(
+    (await instance.kubectl.try(
       "get",
       "--raw",
       `/api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=1&resourceVersion=${version}`,

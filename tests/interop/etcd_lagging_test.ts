@@ -9,7 +9,7 @@ import { type Etcd, startEtcd } from "./support/etcd.ts";
 import type { Kubectl } from "./support/kubectl.ts";
 import { createNetworkNamespace } from "./support/network_namespace.ts";
 import { copyAuthority, startServers } from "./support/servers.ts";
-import type { RunningSite } from "./support/site.ts";
+import type { RunningInstance } from "./support/instance.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const TOKENS = ['admin-token,admin,1,"system:masters"'];
@@ -21,8 +21,8 @@ interface Counter {
   next(): Promise<void>;
 }
 
-async function startCounter(site: RunningSite): Promise<Counter> {
-  const send = await createApiClient(site, "admin-token");
+async function startCounter(instance: RunningInstance): Promise<Counter> {
+  const send = await createApiClient(instance, "admin-token");
   const created = await send("POST", MAPS, { body: { metadata: { name: "numbers" }, data: { n: "0" } } });
   assert.equal(created.code, 201, created.text);
   let acknowledged = 0;
@@ -88,8 +88,10 @@ async function startThree(etcd: Etcd) {
 test("a member that stands still: who knows no other serves nothing, who does soon goes on, no watch misses anything", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
-  const [steady, bound, free] = servers.sites as [RunningSite, RunningSite, RunningSite];
-  const [askBound, askFree] = await Promise.all([bound, free].map((site) => createApiClient(site, "admin-token")));
+  const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
+  const [askBound, askFree] = await Promise.all(
+    [bound, free].map((instance) => createApiClient(instance, "admin-token")),
+  );
   const counter = await startCounter(steady);
   const member = etcd.members[2]!;
   await watchTold(bound.kubectl, 60, () =>
@@ -125,12 +127,12 @@ test("a member that stands still: who knows no other serves nothing, who does so
 test("a member that is late again and again: what is read is never older than what was acknowledged before", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
-  const [steady, bound, free] = servers.sites as [RunningSite, RunningSite, RunningSite];
+  const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
   const counter = await startCounter(steady);
   const member = etcd.members[2]!;
   const stop = new AbortController();
-  const asking = [bound, free].map(async (site) => {
-    return await readWhile(await createApiClient(site, "admin-token"), counter, stop.signal);
+  const asking = [bound, free].map(async (instance) => {
+    return await readWhile(await createApiClient(instance, "admin-token"), counter, stop.signal);
   });
   await watchTold(bound.kubectl, 200, async () => {
     const pausing = (async () => {
@@ -162,7 +164,7 @@ test("a member that is cut off with its server: nothing old is served, and all i
   });
   const [one, two, apart] = etcd.urls as [string, string, string];
   await using servers = await startServers([[one, two]], { tokens: TOKENS });
-  const [steady] = servers.sites as [RunningSite];
+  const [steady] = servers.instances as [RunningInstance];
   const counter = await startCounter(steady);
   const dataDir = await copyAuthority(steady, "apart");
   const up = ["up", "--secure-port", "6443", "--data-dir", dataDir, "--etcd-servers", apart];

@@ -1,4 +1,4 @@
-/** A site moves from its database into an etcd and back, as docs/operations.md does it: nothing but versions changes. */
+/** An instance moves from its database into an etcd and back, as docs/operations.md does it: nothing but versions changes. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { peerPath } from "../../scripts/peers.ts";
 import { type Finished, runTlsboot, start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
-import { startSiteProcess } from "../support/site_process.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { startApiserver } from "./support/apiserver.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
@@ -15,7 +15,7 @@ import { startEtcd } from "./support/etcd.ts";
 import { everything, steady, withoutVersions, writeSamples } from "./support/everything.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 let keys: TempFolder;
 let seal: readonly string[];
@@ -43,9 +43,9 @@ async function refused(want: RegExp, ...args: readonly string[]): Promise<void> 
   assert.match(stderr, want);
 }
 
-async function stop(site: RunningSite): Promise<void> {
-  site.running.kill("SIGTERM");
-  assert.equal((await site.running.finished()).code, 0, site.running.stderr());
+async function stop(instance: RunningInstance): Promise<void> {
+  instance.running.kill("SIGTERM");
+  assert.equal((await instance.running.finished()).code, 0, instance.running.stderr());
 }
 
 /** What may differ: leases, and what a start makes anew. */
@@ -68,7 +68,7 @@ async function renew(node: Kubectl, name: string): Promise<void> {
   );
 }
 
-test("a site with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
+test("an instance with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
   await using folder = await createTempFolder();
   await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
   const both = "extendedKeyUsage=serverAuth,clientAuth";
@@ -83,20 +83,20 @@ test("a site with a node moves into an etcd by TLS, where a kube-apiserver reads
     ...["--etcd-servers", etcd.urls[0]!, "--etcd-cafile", at("ca.crt")],
     ...["--etcd-certfile", at("etcd.crt"), "--etcd-keyfile", at("etcd.key")],
   ];
-  const dataDir = folder.join("site");
+  const dataDir = folder.join("instance");
   const data = ["--data-dir", dataDir];
   // The node finds each server at the same address.
   const port = ["--secure-port", String(await findFreePort())];
   const n1 = folder.join("n1/kubeconfig");
   let state: Record<string, string>;
   {
-    await using site = await startSite({ dataDir, args: [...port, "--auto-approve"] });
+    await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
     const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
-    await must("bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, ...node);
-    await writeSamples(site.kubectl, "moved");
-    state = await stateOf(site.kubectl);
+    await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
+    await writeSamples(instance.kubectl, "moved");
+    state = await stateOf(instance.kubectl);
     await refused(/its objects are in the database in it\n.*--etcd-servers out/, "serve", ...data, ...inEtcd);
-    await stop(site);
+    await stop(instance);
   }
   const first = folder.join("first.backup");
   await refused(/its objects are in the database in it/, "backup", first, ...data, ...inEtcd, ...seal);
@@ -119,40 +119,40 @@ test("a site with a node moves into an etcd by TLS, where a kube-apiserver reads
 
   const second = folder.join("second.backup");
   {
-    await using site = await startSite({ dataDir, args: [...port, ...inEtcd] });
-    assert.deepEqual(await stateOf(site.kubectl), state);
-    const node = site.kubectl.as(n1);
+    await using instance = await startInstance({ dataDir, args: [...port, ...inEtcd] });
+    assert.deepEqual(await stateOf(instance.kubectl), state);
+    const node = instance.kubectl.as(n1);
     assert.match(await node.run("auth", "whoami"), /system:node:n1/);
     await renew(node, "renewed-in-etcd");
 
     const place = await findFreePort();
-    await using apiserver = await startApiserver(site, etcd.urls[0]!, place, [
+    await using apiserver = await startApiserver(instance, etcd.urls[0]!, place, [
       ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
     ]);
     const there = ["--server", `https://127.0.0.1:${place}`];
     await eventually(
       "kube-apiserver is ready",
-      async () => (await site.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
+      async () => (await instance.kubectl.try(...there, "get", "--raw", "/readyz")).code === 0 || undefined,
       60_000,
     );
     // Leases are renewed meanwhile, so that the list as a whole may be newer.
     const mapsOf = async (...server: readonly string[]) => {
-      const raw = await site.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
+      const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
       return JSON.parse(raw).items;
     };
     assert.deepEqual(await mapsOf(...there), await mapsOf());
-    await site.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
-    await site.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
+    await instance.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
+    await instance.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
     apiserver.kill("SIGTERM");
     await apiserver.finished();
 
-    state = await stateOf(site.kubectl);
+    state = await stateOf(instance.kubectl);
     const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
     assert.match(online.stdout, /objects of etcd at revision \d+ and/);
     assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
     await refused(/a server of it answers at https:/, "restore", first, ...data, ...open, "--force");
     await refused(/is below "\/registry" in etcd already/, "restore", first, "--data-dir", at("y"), ...inEtcd, ...open);
-    await stop(site);
+    await stop(instance);
   }
   const offline = await must("backup", second, ...data, ...inEtcd, ...seal);
   assert.match(offline.stderr, /\bdeployments \(1\)/);
@@ -163,9 +163,9 @@ test("a site with a node moves into an etcd by TLS, where a kube-apiserver reads
   assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
   assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 
-  await using site = await startSite({ dataDir, args: port });
-  assert.deepEqual(await stateOf(site.kubectl), state);
-  const node = site.kubectl.as(n1);
+  await using instance = await startInstance({ dataDir, args: port });
+  assert.deepEqual(await stateOf(instance.kubectl), state);
+  const node = instance.kubectl.as(n1);
   assert.match(await node.run("auth", "whoami"), /system:node:n1/);
   await renew(node, "renewed-at-home");
 });
@@ -175,10 +175,10 @@ test("a controller of Kubernetes that watches lists again by itself when version
   await using etcd = await startEtcd();
   const inEtcd = ["--etcd-servers", etcd.urls[0]!];
   const port = ["--secure-port", String(await findFreePort())];
-  const [backup, data] = [folder.join("site.backup"), ["--data-dir", folder.join("data")]];
+  const [backup, data] = [folder.join("instance.backup"), ["--data-dir", folder.join("data")]];
   {
-    await using site = await startSiteProcess(folder, port, "serve");
-    await site.end("SIGTERM");
+    await using instance = await startInstanceProcess(folder, port, "serve");
+    await instance.end("SIGTERM");
   }
   // Its versions are now beyond any that etcd will ever have.
   await must("backup", backup, ...data, ...seal);
@@ -189,7 +189,7 @@ test("a controller of Kubernetes that watches lists again by itself when version
     await kubectl.run("certificate", "approve", name);
     await kubectl.run("wait", `csr/${name}`, "--for=jsonpath={.status.certificate}", `--timeout=${patience}`);
   };
-  let site = await startSiteProcess(folder, port, "serve");
+  let instance = await startInstanceProcess(folder, port, "serve");
   try {
     const pki = folder.join("data/pki");
     await using signer = start(peerPath("kube-controller-manager"), [
@@ -203,17 +203,17 @@ test("a controller of Kubernetes that watches lists again by itself when version
     await sign("before", "60s");
     const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
     assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
-    await site.end("SIGTERM");
+    await instance.end("SIGTERM");
     await must("backup", backup, ...data, ...seal, "--force");
     const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
     assert.match(stderr, /warning: etcd counts from below the \d+ of before: a client that is cut off/);
-    site = await startSiteProcess(folder, [...port, ...inEtcd], "serve");
+    instance = await startInstanceProcess(folder, [...port, ...inEtcd], "serve");
     await sign("after", "60s");
     assert.equal(signer.hasEnded(), false);
     // Who watches by hand is told the same.
     const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
     assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
   } finally {
-    await site[Symbol.asyncDispose]();
+    await instance[Symbol.asyncDispose]();
   }
 });

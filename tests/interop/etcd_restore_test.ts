@@ -1,4 +1,4 @@
-/** Restores into an etcd that are killed, and prefixes that hold something already: nothing is half a site, nothing is lost. */
+/** Restores into an etcd that are killed, and prefixes that hold something already: nothing is half an instance, nothing is lost. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { chunksOf } from "../../server/http/snapshot.ts";
 import { createMemoryStorage } from "../../server/storage/memory.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
-import { startSiteProcess } from "../support/site_process.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";
 
@@ -84,7 +84,7 @@ async function serveIsRefused(prefix: string): Promise<void> {
   await refused(args, /a restore of the backup of \S+ is not finished\n.*hint: .*run the same command again/);
 }
 
-test("a restore that is killed looks like no site, and the same command finishes it", async () => {
+test("a restore that is killed looks like no instance, and the same command finishes it", async () => {
   const count = 3_000;
   const backup = await makeBackup("many", count);
   let hits = 0;
@@ -193,8 +193,8 @@ test("--force-etcd gives what is below the prefix another one, also where that w
 
 test("a backup tells what of an etcd is not in it, and takes nothing that it cannot read", async () => {
   await must(restore(await makeBackup("told", 3), "told", "told"));
-  const [member, site] = [etcd.members[0]!, ["--data-dir", folder.join("told"), ...flags("told")]];
-  const backup = ["backup", folder.join("told-2.backup"), ...site, ...seal];
+  const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("told"), ...flags("told")]];
+  const backup = ["backup", folder.join("told-2.backup"), ...instance, ...seal];
   await member.put("/told/pods/default/a", "x");
   await member.put("/told/example.com/widgets/b", "{}");
   const strange = { kind: "ConfigMap", apiVersion: "v1", metadata: { name: "odd", namespace: "default" }, news: 1 };
@@ -211,7 +211,10 @@ test("a backup tells what of an etcd is not in it, and takes nothing that it can
     [...backup, "--force"],
     /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
   );
-  await refused(["backup", folder.join("z"), ...site.slice(0, 2), ...flags("empty"), ...seal], /its objects are below/);
+  await refused(
+    ["backup", folder.join("z"), ...instance.slice(0, 2), ...flags("empty"), ...seal],
+    /its objects are below/,
+  );
   const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
   await refused(["backup", folder.join("z"), ...elsewhere], /no object is below "\/empty" in etcd/);
   await refused(
@@ -222,19 +225,19 @@ test("a backup tells what of an etcd is not in it, and takes nothing that it can
 
 test("--force-etcd puts nothing aside that somebody is at work with", async () => {
   const backup = await makeBackup("busy", 3);
-  await using site = await startSiteProcess(folder, flags("busy"));
+  await using instance = await startInstanceProcess(folder, flags("busy"));
   await refused(
     restore(backup, "busy", "busy", "--force-etcd"),
     /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
   );
-  await site.end("SIGTERM");
+  await instance.end("SIGTERM");
   await must(restore(backup, "busy", "busy", "--force-etcd"));
 });
 
-test("a backup pairs no folder with the objects of another site", async () => {
+test("a backup pairs no folder with the objects of another instance", async () => {
   await using home = await createTempFolder();
-  await using site = await startSiteProcess(home, flags("paired"));
-  await site.end("SIGTERM");
+  await using instance = await startInstanceProcess(home, flags("paired"));
+  await instance.end("SIGTERM");
   const foreign = home.join("foreign");
   await must(["ca", "init", "--data-dir", foreign]);
   const back = (
@@ -244,7 +247,7 @@ test("a backup pairs no folder with the objects of another site", async () => {
   ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
   await refused(
     back("no", foreign, "paired"),
-    /the objects in etcd are of a site with another CA\n.*hint: name the folder/,
+    /the objects in etcd are of an instance with another CA\n.*hint: name the folder/,
   );
   await must(back("own", home.join("data"), "paired"));
   // Where nothing says whose the objects are, there is nothing to compare.

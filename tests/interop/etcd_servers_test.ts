@@ -6,32 +6,34 @@ import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "./support/etcd.ts";
 import type { Kubectl } from "./support/kubectl.ts";
 import { startServers } from "./support/servers.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 /** Runs a body with three servers over an etcd of three members. */
-async function withServers(body: (sites: readonly [RunningSite, RunningSite, RunningSite]) => Promise<void>) {
+async function withServers(
+  body: (instances: readonly [RunningInstance, RunningInstance, RunningInstance]) => Promise<void>,
+) {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls], { args: ["--auto-approve"] });
-  await body(servers.sites as [RunningSite, RunningSite, RunningSite]);
+  await body(servers.instances as [RunningInstance, RunningInstance, RunningInstance]);
 }
 
 /** A kubeconfig with a token alone. */
-async function kubeconfigWithToken(site: RunningSite, token: string): Promise<Kubectl> {
-  const path = site.folder.join(`${token.slice(0, 6)}.kubeconfig`);
-  const cluster = { server: site.server, "certificate-authority": site.caPath };
+async function kubeconfigWithToken(instance: RunningInstance, token: string): Promise<Kubectl> {
+  const path = instance.folder.join(`${token.slice(0, 6)}.kubeconfig`);
+  const cluster = { server: instance.server, "certificate-authority": instance.caPath };
   await writeFile(
     path,
     JSON.stringify({
       apiVersion: "v1",
       kind: "Config",
-      clusters: [{ name: "site", cluster }],
+      clusters: [{ name: "instance", cluster }],
       users: [{ name: "token", user: { token } }],
-      contexts: [{ name: "it", context: { cluster: "site", user: "token" } }],
+      contexts: [{ name: "it", context: { cluster: "instance", user: "token" } }],
       "current-context": "it",
     }),
     { mode: 0o600 },
   );
-  return site.kubectl.as(path);
+  return instance.kubectl.as(path);
 }
 
 /** How long something that one server did takes to bite at another, in milliseconds. */
@@ -93,21 +95,26 @@ test("what is taken away at one server is taken away at the others within a seco
 });
 
 test("controllers work at one server; another one takes over when it is killed, and signs nothing twice", async () => {
-  await withServers(async (sites) => {
+  await withServers(async (instances) => {
     const leads = /"message":"leading"/;
-    const [leader, ...others] = [...sites].sort((a, b) =>
+    const [leader, ...others] = [...instances].sort((a, b) =>
       Number(leads.test(b.running.stderr())) - Number(leads.test(a.running.stderr()))
     );
     assert.ok(leader !== undefined && leads.test(leader.running.stderr()));
     assert.ok(others.every((other) => !leads.test(other.running.stderr())), "one leads");
-    const join = async (site: RunningSite, name: string) => {
-      const { code, stderr } = await site.tlsboot(
-        ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--hostname-override", name],
-        ...["--kubeconfig", site.folder.join(`${name}/kubeconfig`), "--cert-dir", site.folder.join(`${name}/pki`)],
+    const join = async (instance: RunningInstance, name: string) => {
+      const { code, stderr } = await instance.tlsboot(
+        ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--hostname-override", name],
+        ...[
+          "--kubeconfig",
+          instance.folder.join(`${name}/kubeconfig`),
+          "--cert-dir",
+          instance.folder.join(`${name}/pki`),
+        ],
       );
       assert.equal(code, 0, stderr);
     };
-    const [next] = others as [RunningSite, RunningSite];
+    const [next] = others as [RunningInstance, RunningInstance];
     await join(next, "n1");
 
     leader.running.kill("SIGKILL");
@@ -117,7 +124,7 @@ test("controllers work at one server; another one takes over when it is killed, 
     const took = performance.now() - start;
     assert.ok(took < 15_000, `it took ${took} ms`);
     assert.equal(others.filter((other) => leads.test(other.running.stderr())).length, 1);
-    const issued = sites.flatMap((
+    const issued = instances.flatMap((
       { running },
     ) => [...running.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)])
       .map(([, name]) => name);
@@ -128,8 +135,8 @@ test("controllers work at one server; another one takes over when it is killed, 
 
 test("a server with another CA is refused, with what to do", async () => {
   await using etcd = await startEtcd();
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const { code, stderr } = await site.tlsboot(
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const { code, stderr } = await instance.tlsboot(
     "up",
     "--secure-port",
     "0",
@@ -139,6 +146,6 @@ test("a server with another CA is refused, with what to do", async () => {
     etcd.urls.join(","),
   );
   assert.equal(code, 1);
-  assert.match(stderr, /cannot share this etcd: the CA of its site is another one/);
+  assert.match(stderr, /cannot share this etcd: the CA of its instance is another one/);
   assert.match(stderr, /copy pki\/ca.crt and pki\/ca.key/);
 });

@@ -10,14 +10,14 @@ import { startControlPlane } from "./support/control_plane.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";
 import { COLLECTIONS, everything, steady, writeSamples } from "./support/everything.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
   await using etcd = await startEtcd();
   await using plane = await startControlPlane({ controllers: false, etcd });
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const ours = site.kubectl;
-  const theirs = site.kubectl.as(plane.adminKubeconfig);
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const ours = instance.kubectl;
+  const theirs = instance.kubectl.as(plane.adminKubeconfig);
 
   await using watchedByUs = ours.start("get", "configmaps", "-A", "--watch", "--output=name");
   await using watchedByThem = theirs.start("get", "configmaps", "-A", "--watch", "--output=name");
@@ -49,8 +49,8 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
 
   // docs/etcd.md says that the other's tokens of service accounts are not known here.
   const token = (await theirs.run("create", "token", "default")).trim();
-  const asAccount = ["--kubeconfig=/dev/null", `--certificate-authority=${site.caPath}`, `--token=${token}`];
-  const refused = await ours.try(...asAccount, `--server=${site.server}`, "get", "configmaps");
+  const asAccount = ["--kubeconfig=/dev/null", `--certificate-authority=${instance.caPath}`, `--token=${token}`];
+  const refused = await ours.try(...asAccount, `--server=${instance.server}`, "get", "configmaps");
   assert.match(refused.stderr, /You must be logged in to the server/);
   assert.match((await ours.try("create", "token", "default")).stderr, /could not find the requested resource/);
 
@@ -68,13 +68,13 @@ test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte 
 test("a kube-apiserver takes the place of ours on the same etcd, and ours takes it back", async () => {
   await using etcd = await startEtcd();
   await using ours = await createTempFolder();
-  // Its CA is in there, and the site's CA stays one and the same.
+  // Its CA is in there, and the instance's CA stays one and the same.
   const options = { args: ["--etcd-servers", etcd.urls.join(",")], dataDir: ours.join("data") };
   let before: Record<string, string>;
   {
-    await using site = await startSite(options);
-    await writeSamples(site.kubectl, "ours");
-    before = steady(await everything(site.kubectl));
+    await using instance = await startInstance(options);
+    await writeSamples(instance.kubectl, "ours");
+    before = steady(await everything(instance.kubectl));
   }
   {
     await using plane = await startControlPlane({ controllers: true, etcd });
@@ -87,8 +87,8 @@ test("a kube-apiserver takes the place of ours on the same etcd, and ours takes 
     await writeSamples(theirs, "theirs");
     before = steady(await everything(theirs));
   }
-  await using site = await startSite(options);
-  const after = steady(await everything(site.kubectl));
+  await using instance = await startInstance(options);
+  const after = steady(await everything(instance.kubectl));
   for (const key of Object.keys(before).filter((name) => name.includes("sample"))) {
     assert.equal(after[key], before[key], key);
   }
@@ -128,9 +128,9 @@ async function keysOf(etcd: Etcd, namespace: string): Promise<readonly string[]>
 test("a namespace that is deleted takes everything with it, whoever deletes it and whichever controllers run", async () => {
   await using etcd = await startEtcd();
   await using plane = await startControlPlane({ controllers: false, etcd });
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(",")] });
-  const ours = site.kubectl;
-  const theirs = site.kubectl.as(plane.adminKubeconfig);
+  await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
+  const ours = instance.kubectl;
+  const theirs = instance.kubectl.as(plane.adminKubeconfig);
   const furnish = (namespace: string) => theirs.given({ stdin: furniture(namespace) }).run("create", "-f", "-");
   const serveAccount = (namespace: string) =>
     ours.run("wait", "--for=create", "-n", namespace, "serviceaccount/default");

@@ -10,7 +10,7 @@ import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";
 import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 const CLIENT = ["extendedKeyUsage=clientAuth"];
 const BOTH = "extendedKeyUsage=serverAuth,clientAuth";
@@ -53,11 +53,13 @@ function pair(certificate: string, key = certificate): readonly string[] {
 }
 
 test("up works on an etcd that wants client certificates", async () => {
-  await using site = await startSite({ args: ["--etcd-servers", etcd.urls.join(","), ...ca(), ...pair("client")] });
-  await site.kubectl.run("create", "cm", "by-tls");
-  assert.match(await site.kubectl.run("get", "cm", "--output=name"), /configmap\/by-tls/);
-  assert.equal((await site.kubectl.run("get", "--raw", "/readyz")).trim(), "ok");
-  const metrics = await site.kubectl.run("get", "--raw", "/metrics");
+  await using instance = await startInstance({
+    args: ["--etcd-servers", etcd.urls.join(","), ...ca(), ...pair("client")],
+  });
+  await instance.kubectl.run("create", "cm", "by-tls");
+  assert.match(await instance.kubectl.run("get", "cm", "--output=name"), /configmap\/by-tls/);
+  assert.equal((await instance.kubectl.run("get", "--raw", "/readyz")).trim(), "ok");
+  const metrics = await instance.kubectl.run("get", "--raw", "/metrics");
   const labels = 'operation="create",group="",resource="configmaps"';
   assert.match(metrics, new RegExp(`^etcd_request_duration_seconds_count\\{${labels}\\} [1-9]`, "m"));
   assert.match(

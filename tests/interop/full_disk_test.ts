@@ -7,7 +7,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
 import type { Kubectl } from "./support/kubectl.ts";
 import { assertNodePair } from "./support/openssl.ts";
-import { startSite, waitUntilUp } from "./support/site.ts";
+import { startInstance, waitUntilUp } from "./support/instance.ts";
 import { mountSmallDisk } from "./support/small_disk.ts";
 
 /** Creates one CSR of a few pages, so that it cannot fit into what is left of a page. */
@@ -22,17 +22,17 @@ const namesOf = async (kubectl: Kubectl): Promise<readonly string[]> =>
 test("up on a full disk refuses writes with the reason, goes on reading, and recovers when space is freed", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
-  await using site = await startSite({ dataDir: `${disk.path}/data` });
+  await using instance = await startInstance({ dataDir: `${disk.path}/data` });
   const acknowledged: string[] = [];
   const createAcknowledged = async (name: string) => {
-    const { code, stderr } = await create(site.kubectl, name);
+    const { code, stderr } = await create(instance.kubectl, name);
     assert.equal(code, 0, stderr);
     acknowledged.push(name);
   };
   // The database may have room of its own for some more.
   const createUntilRefused = async (prefix: string) => {
     for (let number = 1; number <= 100; number++) {
-      const { code, stderr } = await create(site.kubectl, `${prefix}-${number}`);
+      const { code, stderr } = await create(instance.kubectl, `${prefix}-${number}`);
       if (code === 0) {
         acknowledged.push(`${prefix}-${number}`);
         continue;
@@ -49,28 +49,28 @@ test("up on a full disk refuses writes with the reason, goes on reading, and rec
   await disk.fill();
   await createUntilRefused("during");
   await createUntilRefused("still");
-  assert.deepEqual([...await namesOf(site.kubectl)].sort(), [...acknowledged].sort());
-  assert.equal(await site.kubectl.run("get", "--raw", "/livez"), "ok");
+  assert.deepEqual([...await namesOf(instance.kubectl)].sort(), [...acknowledged].sort());
+  assert.equal(await instance.kubectl.run("get", "--raw", "/livez"), "ok");
 
   await disk.free();
   await createAcknowledged("after-1");
-  await site.kubectl.run("certificate", "approve", "after-1");
-  await site.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  await instance.kubectl.run("certificate", "approve", "after-1");
+  await instance.kubectl.run("wait", "csr/after-1", "--for=jsonpath={.status.certificate}", "--timeout=30s");
 
   await disk.fill();
   await createUntilRefused("again");
-  site.running.kill("SIGKILL");
-  await site.running.finished();
+  instance.running.kill("SIGKILL");
+  await instance.running.finished();
   await disk.free();
   await using again = startTlsboot([
     "up",
     "--secure-port",
-    site.server.split(":").at(-1) ?? "",
+    instance.server.split(":").at(-1) ?? "",
     "--data-dir",
-    site.dataDir,
+    instance.dataDir,
   ]);
   await waitUntilUp(again);
-  assert.deepEqual([...await namesOf(site.kubectl)].sort(), [...acknowledged].sort());
+  assert.deepEqual([...await namesOf(instance.kubectl)].sort(), [...acknowledged].sort());
 });
 
 test("up that starts on a full disk says so and ends with 1, and starts once there is space", async () => {
@@ -88,10 +88,16 @@ test("up that starts on a full disk says so and ends with 1, and starts once the
 });
 
 test("bootstrap with a full disk says so, and a second run succeeds once there is space", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  await using disk = await mountSmallDisk(site.folder.join("disk"), 64);
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  await using disk = await mountSmallDisk(instance.folder.join("disk"), 64);
   const args = [
-    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", `${disk.path}/n1/kubeconfig`],
+    ...[
+      "bootstrap",
+      "--bootstrap-kubeconfig",
+      instance.bootstrapKubeconfig,
+      "--kubeconfig",
+      `${disk.path}/n1/kubeconfig`,
+    ],
     ...["--cert-dir", `${disk.path}/n1/pki`, "--hostname-override", "n1"],
   ];
   await disk.fill();
@@ -103,5 +109,5 @@ test("bootstrap with a full disk says so, and a second run succeeds once there i
   await disk.free();
   const { code, stderr } = await runTlsboot(args);
   assert.equal(code, 0, stderr);
-  await assertNodePair(site.caPath, `${disk.path}/n1/pki/kubelet-client-current.pem`, "n1");
+  await assertNodePair(instance.caPath, `${disk.path}/n1/pki/kubelet-client-current.pem`, "n1");
 });

@@ -9,7 +9,7 @@ import { startClusters } from "./support/kubeadm_places.ts";
 import { discovery, joining } from "./support/kubeadm_join_scripts.ts";
 import { INIT_CONFIG, preparing, randomTokens, tokens } from "./support/kubeadm_scripts.ts";
 import { compareScripts, formatStep } from "./support/kubectl_comparison.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 /** What kubeadm alone writes, on a machine that is not one of the test's. */
 const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
@@ -29,36 +29,36 @@ test("kubeadm says of up what it says of a real control plane: tokens, phases of
 
 test("kubeadm join finds up by the cluster-info that up publishes, with tokens of tlsboot and the pin of ca show", async () => {
   const before = whatIsThere();
-  await using site = await startSite();
-  const dataDir = ["--data-dir", site.dataDir];
-  const token = await answerOf(site, "token", "create", ...dataDir);
-  const shown = await answerOf(site, "ca", "show", ...dataDir);
+  await using instance = await startInstance();
+  const dataDir = ["--data-dir", instance.dataDir];
+  const token = await answerOf(instance, "token", "create", ...dataDir);
+  const shown = await answerOf(instance, "ca", "show", ...dataDir);
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
   // The cluster is found and trusted; kubeadm goes on to ask for what nobody has uploaded.
-  const alone = await discover(site, token, pin);
+  const alone = await discover(instance, token, pin);
   assert.equal(alone.code, 1);
   assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);
-  const stranger = await discover(site, token, `sha256:${"0".repeat(64)}`);
+  const stranger = await discover(instance, token, `sha256:${"0".repeat(64)}`);
   assert.equal(stranger.code, 1);
   assert.match(stranger.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
 
-  await upload(site);
-  const member = await answerOf(site, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
-  const { code, stdout, stderr } = await discover(site, member, pin);
+  await upload(instance);
+  const member = await answerOf(instance, "token", "create", ...dataDir, "--groups", KUBEADM_GROUP);
+  const { code, stdout, stderr } = await discover(instance, member, pin);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"/);
   assert.deepEqual(whatIsThere(), before);
 });
 
-async function answerOf(site: RunningSite, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await site.tlsboot(...args);
+async function answerOf(instance: RunningInstance, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await instance.tlsboot(...args);
   assert.equal(code, 0, stderr);
   return stdout.trim();
 }
 
 /** The first phase of joining, which writes nothing. */
-async function discover({ server, folder }: RunningSite, token: string, pin: string): Promise<Finished> {
+async function discover({ server, folder }: RunningInstance, token: string, pin: string): Promise<Finished> {
   const path = folder.join("join.json");
   const config = {
     apiVersion: "kubeadm.k8s.io/v1beta4",
@@ -72,7 +72,7 @@ async function discover({ server, folder }: RunningSite, token: string, pin: str
   return await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
 }
 
-async function upload({ server, folder, adminKubeconfig }: RunningSite): Promise<void> {
+async function upload({ server, folder, adminKubeconfig }: RunningInstance): Promise<void> {
   const path = folder.join("init.yaml");
   const values: Readonly<Record<string, string>> = { server: new URL(server).host, port: "10250", healthPort: "10248" };
   await writeFile(path, INIT_CONFIG.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => values[name] ?? ""));

@@ -5,12 +5,12 @@ import { startControlPlane } from "./support/control_plane.ts";
 import { THEMES } from "./support/csr_commands.ts";
 import { createKubectl } from "./support/kubectl.ts";
 import { runSteps } from "./support/kubectl_steps.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 for (const { name, steps } of THEMES) {
   test(`kubectl against up: ${name}`, async () => {
-    await using site = await startSite();
-    await runSteps(site.kubectl, await steps());
+    await using instance = await startInstance();
+    await runSteps(instance.kubectl, await steps());
   });
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { waitForCsr } from "./support/kubectl.ts";
 import { assertNodePair, modeOf } from "./support/openssl.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 const TOKEN = "02b50b05283e98dd0fd71db496ef01e8";
 const GRANT = [
@@ -12,60 +12,60 @@ const GRANT = [
   ...["--clusterrole=system:node-bootstrapper", "--group=system:bootstrappers"],
 ];
 
-async function startWalkthrough(): Promise<RunningSite> {
-  const site = await startSite({ tokens: [`${TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"`] });
-  const config = (...args: string[]) => site.kubectl.run("config", ...args, "--kubeconfig=bootstrap.kubeconfig");
+async function startWalkthrough(): Promise<RunningInstance> {
+  const instance = await startInstance({ tokens: [`${TOKEN},kubelet-bootstrap,10001,"system:bootstrappers"`] });
+  const config = (...args: string[]) => instance.kubectl.run("config", ...args, "--kubeconfig=bootstrap.kubeconfig");
   await config(
     "set-cluster",
     "lab",
-    `--certificate-authority=${site.caPath}`,
+    `--certificate-authority=${instance.caPath}`,
     "--embed-certs=true",
-    `--server=${site.server}`,
+    `--server=${instance.server}`,
   );
   await config("set-credentials", "kubelet-bootstrap", `--token=${TOKEN}`);
   await config("set-context", "default", "--cluster=lab", "--user=kubelet-bootstrap");
   await config("use-context", "default");
-  return site;
+  return instance;
 }
 
-function startClient(site: RunningSite, node: string) {
-  return site.startTlsboot(
+function startClient(instance: RunningInstance, node: string) {
+  return instance.startTlsboot(
     ...["bootstrap", "--bootstrap-kubeconfig", "bootstrap.kubeconfig", "--kubeconfig", `${node}.kubeconfig`],
     ...["--cert-dir", `${node}-pki`, "--hostname-override", node],
   );
 }
 
 test("walkthrough leads from a token to a kubeconfig that works, by kubectl certificate approve", async () => {
-  await using site = await startWalkthrough();
+  await using instance = await startWalkthrough();
   assert.match(
-    await site.kubectl.run(...GRANT),
+    await instance.kubectl.run(...GRANT),
     /^clusterrolebinding\.rbac\.authorization\.k8s\.io\/kubelet-bootstrap created/,
   );
 
-  await using client = startClient(site, "n1");
-  const name = await waitForCsr(site.kubectl);
+  await using client = startClient(instance, "n1");
+  const name = await waitForCsr(instance.kubectl);
   assert.match(
-    await site.kubectl.run("get", "csr"),
+    await instance.kubectl.run("get", "csr"),
     /^NAME +AGE +SIGNERNAME +REQUESTOR +REQUESTEDDURATION +CONDITION\nnode-csr-\S{43} +\d+s +kubernetes\.io\/kube-apiserver-client-kubelet +kubelet-bootstrap +<none> +Pending\n$/,
   );
-  const described = await site.kubectl.run("describe", "csr", name);
+  const described = await instance.kubectl.run("describe", "csr", name);
   assert.match(described, /^Requesting User: +kubelet-bootstrap$/m);
   assert.match(described, /^Status: +Pending$/m);
   assert.match(described, /Common Name: +system:node:n1/);
   assert.match(described, /Organization: +system:nodes/);
 
   assert.equal(
-    await site.kubectl.run("certificate", "approve", name),
+    await instance.kubectl.run("certificate", "approve", name),
     `certificatesigningrequest.certificates.k8s.io/${name} approved\n`,
   );
   const { code, stderr } = await client.finished();
   assert.equal(code, 0, stderr);
-  assert.match(await site.kubectl.run("get", "csr", name), / Approved,Issued\n$/);
+  assert.match(await instance.kubectl.run("get", "csr", name), / Approved,Issued\n$/);
 
-  await assertNodePair(site.caPath, site.folder.join("n1-pki", "kubelet-client-current.pem"), "n1");
-  const kubeconfig = site.folder.join("n1.kubeconfig");
+  await assertNodePair(instance.caPath, instance.folder.join("n1-pki", "kubelet-client-current.pem"), "n1");
+  const kubeconfig = instance.folder.join("n1.kubeconfig");
   assert.equal(await modeOf(kubeconfig), 0o600);
-  const node = site.kubectl.as(kubeconfig);
+  const node = instance.kubectl.as(kubeconfig);
   assert.equal(
     await node.run("auth", "whoami", "--output=jsonpath={.status.userInfo.username} {.status.userInfo.groups}"),
     'system:node:n1 ["system:nodes","system:authenticated"]',
@@ -74,38 +74,38 @@ test("walkthrough leads from a token to a kubeconfig that works, by kubectl cert
 });
 
 test("walkthrough ends with a clear no after kubectl certificate deny, and nothing usable is written", async () => {
-  await using site = await startWalkthrough();
-  await site.kubectl.run(...GRANT);
-  await using client = startClient(site, "n2");
-  const name = await waitForCsr(site.kubectl);
+  await using instance = await startWalkthrough();
+  await instance.kubectl.run(...GRANT);
+  await using client = startClient(instance, "n2");
+  const name = await waitForCsr(instance.kubectl);
   assert.equal(
-    await site.kubectl.run("certificate", "deny", name),
+    await instance.kubectl.run("certificate", "deny", name),
     `certificatesigningrequest.certificates.k8s.io/${name} denied\n`,
   );
   const { code, stderr } = await client.finished();
   assert.equal(code, 3, stderr);
   assert.match(stderr, /denied/);
-  assert.equal(existsSync(site.folder.join("n2.kubeconfig")), false);
-  assert.equal(existsSync(site.folder.join("n2-pki", "kubelet-client-current.pem")), false);
-  assert.match(await site.kubectl.run("get", "csr", name), / Denied\n$/);
+  assert.equal(existsSync(instance.folder.join("n2.kubeconfig")), false);
+  assert.equal(existsSync(instance.folder.join("n2-pki", "kubelet-client-current.pem")), false);
+  assert.match(await instance.kubectl.run("get", "csr", name), / Denied\n$/);
 });
 
 test("walkthrough revokes a group: without its binding the next request is 403", async () => {
-  await using site = await startWalkthrough();
-  const bootstrapper = site.kubectl.as(site.folder.join("bootstrap.kubeconfig"));
+  await using instance = await startWalkthrough();
+  const bootstrapper = instance.kubectl.as(instance.folder.join("bootstrap.kubeconfig"));
   const mayAsk = () => bootstrapper.try("auth", "can-i", "create", "certificatesigningrequests.certificates.k8s.io");
 
   assert.equal((await mayAsk()).stdout, "no\n");
-  await site.kubectl.run(...GRANT);
+  await instance.kubectl.run(...GRANT);
   assert.equal((await mayAsk()).stdout, "yes\n");
-  await site.kubectl.run("delete", "clusterrolebinding", "kubelet-bootstrap");
+  await instance.kubectl.run("delete", "clusterrolebinding", "kubelet-bootstrap");
   assert.equal((await mayAsk()).stdout, "no\n");
 
-  const { code, stderr } = await startClient(site, "n3").finished();
+  const { code, stderr } = await startClient(instance, "n3").finished();
   assert.notEqual(code, 0);
   assert.match(
     stderr,
     /certificatesigningrequests\.certificates\.k8s\.io is forbidden: User "kubelet-bootstrap" cannot create resource/,
   );
-  assert.equal(await site.kubectl.run("get", "csr", "--output=name"), "");
+  assert.equal(await instance.kubectl.run("get", "csr", "--output=name"), "");
 });

@@ -6,39 +6,39 @@ import { test } from "node:test";
 import { startKubelet } from "./support/kubelet.ts";
 import { waitForCsr } from "./support/kubectl.ts";
 import { assertNodePair, modeOf } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 test("kubelet gets its certificate by automatic approval, and its kubeconfig works", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  await using kubelet = await startKubelet(site.folder, "n1", site.bootstrapKubeconfig);
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
   await kubelet.running.finished();
-  await assertNodePair(site.caPath, kubelet.currentPair, "n1");
+  await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
   assert.equal(await modeOf(kubelet.kubeconfig), 0o600);
   assert.equal((await readdir(kubelet.certDir)).some((name) => name.endsWith(".tmp")), false);
-  const node = site.kubectl.as(kubelet.kubeconfig);
+  const node = instance.kubectl.as(kubelet.kubeconfig);
   assert.match(await node.run("auth", "whoami"), /Username +system:node:n1\n/);
   assert.match(
-    await site.kubectl.run("get", "csr", "--no-headers"),
+    await instance.kubectl.run("get", "csr", "--no-headers"),
     /^node-csr-\S{43} .* system:bootstrap:[a-z0-9]{6} .* Approved,Issued\n$/,
   );
 });
 
 test("kubelet waits for kubectl certificate approve, and then gets its certificate", async () => {
-  await using site = await startSite();
-  await using kubelet = await startKubelet(site.folder, "n2", site.bootstrapKubeconfig);
-  const name = await waitForCsr(site.kubectl, /node-csr-\S+/);
+  await using instance = await startInstance();
+  await using kubelet = await startKubelet(instance.folder, "n2", instance.bootstrapKubeconfig);
+  const name = await waitForCsr(instance.kubectl, /node-csr-\S+/);
   assert.equal(existsSync(kubelet.kubeconfig), false);
-  await site.kubectl.run("certificate", "approve", name);
+  await instance.kubectl.run("certificate", "approve", name);
   await kubelet.running.finished();
-  await assertNodePair(site.caPath, kubelet.currentPair, "n2");
-  assert.match(await site.kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
+  await assertNodePair(instance.caPath, kubelet.currentPair, "n2");
+  assert.match(await instance.kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
 });
 
 test("kubelet ends with the reason after kubectl certificate deny", async () => {
-  await using site = await startSite();
-  await using kubelet = await startKubelet(site.folder, "n3", site.bootstrapKubeconfig);
-  const name = await waitForCsr(site.kubectl, /node-csr-\S+/);
-  await site.kubectl.run("certificate", "deny", name);
+  await using instance = await startInstance();
+  await using kubelet = await startKubelet(instance.folder, "n3", instance.bootstrapKubeconfig);
+  const name = await waitForCsr(instance.kubectl, /node-csr-\S+/);
+  await instance.kubectl.run("certificate", "deny", name);
   const { code, stderr } = await kubelet.running.finished();
   assert.notEqual(code, 0);
   assert.match(

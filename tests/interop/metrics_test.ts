@@ -10,7 +10,7 @@ import { createApiClient } from "./support/api_client.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 interface Family {
   readonly name: string;
@@ -70,8 +70,8 @@ async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
   return new Map([...(await check(stdout)).families, ...apiserver.families]);
 }
 
-async function ourPage(site: RunningSite): Promise<string> {
-  const send = await createApiClient(site, "monitor-token");
+async function ourPage(instance: RunningInstance): Promise<string> {
+  const send = await createApiClient(instance, "monitor-token");
   const { code, text } = await send("GET", "/metrics");
   assert.equal(code, 200, text);
   return text;
@@ -83,13 +83,16 @@ const NOT_OUR_NAMES =
 
 test("metrics are what Prometheus reads, and those with Kubernetes' names have its types and labels", async () => {
   const theirs = await theirFamilies();
-  await using site = await startSite({
+  await using instance = await startInstance({
     args: ["--audit-log-path", "audit.log"],
     tokens: ['monitor-token,monitor,1,"system:monitoring"', 'admin-token,admin,2,"system:masters"'],
   });
-  await exercise(site.kubectl);
-  const watch = (await createApiClient(site, "admin-token"))("GET", "/api/v1/configmaps?watch=true&timeoutSeconds=3");
-  const { families, problems } = await check(await ourPage(site));
+  await exercise(instance.kubectl);
+  const watch = (await createApiClient(instance, "admin-token"))(
+    "GET",
+    "/api/v1/configmaps?watch=true&timeoutSeconds=3",
+  );
+  const { families, problems } = await check(await ourPage(instance));
   await watch;
 
   assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
@@ -118,8 +121,8 @@ test("metrics are what Prometheus reads, and those with Kubernetes' names have i
 });
 
 test("what alerts and the page for operators speak of is served", async () => {
-  await using site = await startSite({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
-  const { families } = await check(await ourPage(site));
+  await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  const { families } = await check(await ourPage(instance));
   const rules = await readFile("packaging/prometheus/tlsboot.rules.yaml", "utf8");
   const page = await readFile("docs/operations.md", "utf8");
   const wanted = [rules, page].flatMap((text) =>
@@ -139,9 +142,9 @@ const ONLY_ONCE_USED: readonly string[] = [
 ];
 
 test("labels hold nothing that a client invents", async () => {
-  await using site = await startSite({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
-  const send = await createApiClient(site, "monitor-token");
-  const before = await check(await ourPage(site));
+  await using instance = await startInstance({ tokens: ['monitor-token,monitor,1,"system:monitoring"'] });
+  const send = await createApiClient(instance, "monitor-token");
+  const before = await check(await ourPage(instance));
   const inventions = 40;
   for (let i = 0; i < inventions; i++) {
     const paths = [
@@ -153,7 +156,7 @@ test("labels hold nothing that a client invents", async () => {
     });
   }
   await send("GET", "/version", { headers: { authorization: "Bearer invented" } });
-  const page = await ourPage(site);
+  const page = await ourPage(instance);
   assert.ok(!/invented/i.test(page));
   const after = await check(page);
   const count = ({ families }: Checked) => families.get("apiserver_request_total")?.series ?? 0;
@@ -163,10 +166,10 @@ test("labels hold nothing that a client invents", async () => {
 
 test("signer alone answers /metrics and /healthz where it is told, and nothing else", async () => {
   const port = await findFreePort();
-  await using site = await startSite();
-  await using signer = site.startTlsboot(
-    ...["signer", "--kubeconfig", site.adminKubeconfig, "--metrics-bind-address", `127.0.0.1:${port}`],
-    ...["--cluster-signing-cert-file", site.caPath, "--cluster-signing-key-file", `${site.dataDir}/pki/ca.key`],
+  await using instance = await startInstance();
+  await using signer = instance.startTlsboot(
+    ...["signer", "--kubeconfig", instance.adminKubeconfig, "--metrics-bind-address", `127.0.0.1:${port}`],
+    ...["--cluster-signing-cert-file", instance.caPath, "--cluster-signing-key-file", `${instance.dataDir}/pki/ca.key`],
   );
   await signer.waitFor(/"?leading"?/);
   const { families, problems } = await check((await fetchPlain(port, "/metrics")).text);

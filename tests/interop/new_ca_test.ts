@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "./support/shell.ts";
 
-/** The commands of the section, for a site in `data`. */
+/** The commands of the section, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {
   const page = await readFile("docs/operations.md", "utf8");
   const [, section = ""] = /\n## A new CA\n([^]*?)\n## /.exec(page) ?? [];
@@ -27,13 +27,13 @@ test("docs/operations.md: after a new CA everybody who followed the page is serv
     assert.equal(code, 0, `${line}: ${stderr}`);
     return stdout;
   };
-  /** Starts the site for as long as a step takes. */
+  /** Starts the instance for as long as a step takes. */
   const up = async (flags: string, step: () => Promise<void>): Promise<void> => {
-    await using site = shell.start(`tlsboot up --data-dir data --secure-port ${port} --auto-approve ${flags}`);
-    await site.waitFor(/tlsboot is up at/);
+    await using instance = shell.start(`tlsboot up --data-dir data --secure-port ${port} --auto-approve ${flags}`);
+    await instance.waitFor(/tlsboot is up at/);
     await step();
-    site.kill("SIGTERM");
-    await site.finished();
+    instance.kill("SIGTERM");
+    await instance.finished();
   };
   const whoami = (kubeconfig: string) => `kubectl auth whoami -o name --kubeconfig ${kubeconfig}`;
   const isServed = async (...kubeconfigs: readonly string[]) => {

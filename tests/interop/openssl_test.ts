@@ -7,18 +7,18 @@ import { runProgram, runTlsboot, start } from "../support/child.ts";
 import { csrManifest } from "./support/csr_manifest.ts";
 import { assertChain, assertKeyMatches, assertNodePair, openssl, subjectOf } from "./support/openssl.ts";
 import { findPemBlocks } from "./support/pem_files.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 test("openssl verifies all that up and bootstrap write: chains, keys, and which key belongs where", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  const finished = await site.tlsboot(
-    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const finished = await instance.tlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
     ...["--cert-dir", "n1/pki", "--hostname-override", "n1"],
   );
   assert.equal(finished.code, 0, finished.stderr);
 
-  const blocks = [...await findPemBlocks(site.dataDir), ...await findPemBlocks(site.folder.join("n1"))];
-  const block = site.folder.join("block.pem");
+  const blocks = [...await findPemBlocks(instance.dataDir), ...await findPemBlocks(instance.folder.join("n1"))];
+  const block = instance.folder.join("block.pem");
   const keys = new Set<string>();
   for (const { path, label, pem } of blocks.filter(({ label }) => label.endsWith("PRIVATE KEY"))) {
     assert.match(label, /^(EC )?PRIVATE KEY$/, path);
@@ -28,11 +28,11 @@ test("openssl verifies all that up and bootstrap write: chains, keys, and which 
   const certificates = blocks.filter(({ label }) => label === "CERTIFICATE");
   for (const { path, pem } of certificates) {
     await writeFile(block, pem);
-    await assertChain(site.caPath, block);
+    await assertChain(instance.caPath, block);
     const publicKey = await openssl(["x509", "-noout", "-pubkey"], pem);
     assert.ok(keys.has(publicKey), `${path}: no key was written for this certificate`);
   }
-  const files = new Set(blocks.map(({ path }) => path.slice(site.folder.path.length + 1).replace(/-\d{4}.*/, "")));
+  const files = new Set(blocks.map(({ path }) => path.slice(instance.folder.path.length + 1).replace(/-\d{4}.*/, "")));
   // The database holds certificates too: in `cluster-info`, in each namespace's `kube-root-ca.crt`.
   assert.deepEqual([...files].filter((file) => !file.includes("tlsboot.db")).sort(), [
     "data/admin.kubeconfig",
@@ -44,17 +44,25 @@ test("openssl verifies all that up and bootstrap write: chains, keys, and which 
     "n1/kubeconfig",
     "n1/pki/kubelet-client",
   ]);
-  await assertChain(site.caPath, `${site.dataDir}/pki/apiserver.crt`, "sslserver");
-  await assertKeyMatches(`${site.dataDir}/pki/apiserver.crt`, `${site.dataDir}/pki/apiserver.key`);
-  await assertKeyMatches(site.caPath, `${site.dataDir}/pki/ca.key`);
-  await assertNodePair(site.caPath, site.folder.join("n1/pki/kubelet-client-current.pem"), "n1");
+  await assertChain(instance.caPath, `${instance.dataDir}/pki/apiserver.crt`, "sslserver");
+  await assertKeyMatches(`${instance.dataDir}/pki/apiserver.crt`, `${instance.dataDir}/pki/apiserver.key`);
+  await assertKeyMatches(instance.caPath, `${instance.dataDir}/pki/ca.key`);
+  await assertNodePair(instance.caPath, instance.folder.join("n1/pki/kubelet-client-current.pem"), "n1");
 });
 
 test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest it can agree on", async () => {
-  await using site = await startSite();
-  const address = site.server.replace("https://", "");
+  await using instance = await startInstance();
+  const address = instance.server.replace("https://", "");
   const connect = (...args: string[]) =>
-    runProgram("openssl", ["s_client", "-connect", address, "-CAfile", site.caPath, "-verify_return_error", ...args]);
+    runProgram("openssl", [
+      "s_client",
+      "-connect",
+      address,
+      "-CAfile",
+      instance.caPath,
+      "-verify_return_error",
+      ...args,
+    ]);
   for (const version of ["-tls1_2", "-tls1_3"]) {
     const { code, stdout, stderr } = await connect(version, "-verify_hostname", "localhost");
     assert.equal(code, 0, stderr);
@@ -66,20 +74,20 @@ test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 i
 
 for (const version of ["1.2", "1.3"]) {
   test(`openssl resumes a session of TLS ${version}, and is who it was`, async () => {
-    await using site = await startSite();
-    const kubeconfig = await readFile(site.adminKubeconfig, "utf8");
+    await using instance = await startInstance();
+    const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
     for (const name of ["certificate", "key"]) {
       const [, base64 = ""] = new RegExp(`client-${name}-data: (\\S+)`).exec(kubeconfig) ?? [];
-      await writeFile(site.folder.join(`admin.${name}`), Buffer.from(base64, "base64"), { mode: 0o600 });
+      await writeFile(instance.folder.join(`admin.${name}`), Buffer.from(base64, "base64"), { mode: 0o600 });
     }
-    const session = site.folder.join("session");
+    const session = instance.folder.join("session");
     const body = "{}";
     const stdin = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: localhost\r\n" +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
     const ask = async (...args: readonly string[]): Promise<string> => {
       const { code, stdout, stderr } = await runProgram("openssl", [
-        ...["s_client", "-connect", site.server.replace("https://", ""), "-CAfile", site.caPath, "-ign_eof"],
-        ...["-cert", site.folder.join("admin.certificate"), "-key", site.folder.join("admin.key")],
+        ...["s_client", "-connect", instance.server.replace("https://", ""), "-CAfile", instance.caPath, "-ign_eof"],
+        ...["-cert", instance.folder.join("admin.certificate"), "-key", instance.folder.join("admin.key")],
         ...[`-tls${version.replace(".", "_")}`, ...args],
       ], { stdin });
       assert.equal(code, 0, stderr);
@@ -92,15 +100,15 @@ for (const version of ["1.2", "1.3"]) {
 }
 
 test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async () => {
-  await using site = await startSite();
+  await using instance = await startInstance();
   await using old = start("openssl", [
     ...["s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www"],
-    ...["-cert", `${site.dataDir}/pki/apiserver.crt`, "-key", `${site.dataDir}/pki/apiserver.key`],
+    ...["-cert", `${instance.dataDir}/pki/apiserver.crt`, "-key", `${instance.dataDir}/pki/apiserver.key`],
   ]);
   const [, address = ""] = await old.waitFor(/ACCEPT (127\.0\.0\.1:\d+)/);
-  const kubeconfig = await readFile(site.adminKubeconfig, "utf8");
-  const path = site.folder.join("old.kubeconfig");
-  await writeFile(path, kubeconfig.replace(site.server, `https://${address}`), { mode: 0o600 });
+  const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
+  const path = instance.folder.join("old.kubeconfig");
+  await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
   // Node would then speak it, too.
   const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
   const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
@@ -110,16 +118,16 @@ test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async ()
 });
 
 test("openssl verifies what the signer issues for a request that openssl made", async () => {
-  await using site = await startSite();
+  await using instance = await startInstance();
   const manifest = await csrManifest("robot", { subject: "/O=robots/CN=robot", spec: { expirationSeconds: 3600 } });
-  await site.kubectl.given({ stdin: manifest }).run("create", "-f", "-");
-  await site.kubectl.run("certificate", "approve", "robot");
-  await site.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
-  const base64 = await site.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
-  const path = site.folder.join("robot.crt");
+  await instance.kubectl.given({ stdin: manifest }).run("create", "-f", "-");
+  await instance.kubectl.run("certificate", "approve", "robot");
+  await instance.kubectl.run("wait", "csr/robot", "--for=jsonpath={.status.certificate}", "--timeout=30s");
+  const base64 = await instance.kubectl.run("get", "csr", "robot", "--output=jsonpath={.status.certificate}");
+  const path = instance.folder.join("robot.crt");
   await writeFile(path, Buffer.from(base64, "base64"));
 
-  await assertChain(site.caPath, path, "sslclient");
+  await assertChain(instance.caPath, path, "sslclient");
   assert.equal(await subjectOf(path), "CN=robot,O=robots");
   assert.equal((await readFile(path, "utf8")).match(/BEGIN CERTIFICATE/g)?.length, 1);
   const text = await openssl(["x509", "-in", path, "-noout", "-text"]);

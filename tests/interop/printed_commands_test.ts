@@ -6,7 +6,7 @@ import { createTempFolder } from "../support/temp.ts";
 import { createKubectl, waitForCsr } from "./support/kubectl.ts";
 import { assertNodePair } from "./support/openssl.ts";
 import { createShell } from "./support/shell.ts";
-import { waitUntilUp } from "./support/site.ts";
+import { waitUntilUp } from "./support/instance.ts";
 
 test("every command that the demo prints works against up in an empty folder", async () => {
   await using folder = await createTempFolder();

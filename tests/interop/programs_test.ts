@@ -16,7 +16,7 @@ import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl } from "./support/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "./support/kubectl_comparison.ts";
 import { PROGRAMS } from "./support/programs.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 
 /** Set by `deno task programs`. */
 const RUNS_ALL = process.env["TLSBOOT_PROGRAMS"] === "all";
@@ -30,7 +30,7 @@ async function startPlaces() {
   const folder = opened.use(await createTempFolder());
   const plane = opened.use(await startControlPlane({ controllers: false }));
   opened.use(plane.startControllers(CONTROLLERS, ["--leader-elect=true", `--root-ca-file=${plane.caPath}`]));
-  const site = opened.use(await startSite());
+  const instance = opened.use(await startInstance());
   const bin = folder.join("bin");
   await mkdir(bin);
   await symlink(
@@ -45,7 +45,7 @@ async function startPlaces() {
   };
   const places = [
     await placeOf("kube-apiserver", plane.server, plane.adminKubeconfig),
-    await placeOf("tlsboot", site.server, site.adminKubeconfig),
+    await placeOf("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
   // What every namespace has is there before anything is compared.
   for (const { home } of places) {

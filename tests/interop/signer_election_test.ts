@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { type Running, startTlsboot } from "../support/child.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl, type Kubectl } from "./support/kubectl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { approveWebRequest, waitForCertificate, writeWebProfile } from "./support/web_signer.ts";
 
 const LEADS = /"message":"leading/;
@@ -79,8 +79,8 @@ test("two signers beside kube-apiserver: when the leader is killed the other tak
 });
 
 test("two signers beside tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
-  await using site = await startSite();
-  const profile = await writeWebProfile(site.folder);
-  const args = signerArguments(site.adminKubeconfig, profile, site.caPath, `${site.dataDir}/pki/ca.key`);
-  await assertTakesOver(() => startTlsboot(args), site.kubectl);
+  await using instance = await startInstance();
+  const profile = await writeWebProfile(instance.folder);
+  const args = signerArguments(instance.adminKubeconfig, profile, instance.caPath, `${instance.dataDir}/pki/ca.key`);
+  await assertTakesOver(() => startTlsboot(args), instance.kubectl);
 });

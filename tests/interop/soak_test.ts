@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../../scripts/peers.ts";
 import { start } from "../support/child.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "./support/soak.ts";
 
 /** Longer than a leader waits for its renewal, so that nobody leads when the server is there again. */
@@ -16,17 +16,17 @@ const LONG_OUTAGE_SECONDS = 12;
 const LATE_SECONDS = 10;
 
 test("informers and an election outlive two restarts of up: nothing lost, nothing twice, one leader", async () => {
-  await using site = await startSite();
+  await using instance = await startInstance();
   await using soak = start(peerPath("soak"), [
-    ...["-kubeconfig", site.adminKubeconfig, `-duration=${SOAK_SECONDS}s`],
+    ...["-kubeconfig", instance.adminKubeconfig, `-duration=${SOAK_SECONDS}s`],
   ]);
   await soak.waitFor(/^soaking$/m);
   await pause(SOAK_SECONDS / 3);
-  await using first = await restart(site, site.running, "SIGTERM", 0);
+  await using first = await restart(instance, instance.running, "SIGTERM", 0);
   assert.equal(first.code, 0);
   assert.ok(first.stoppedWithinMs < 5_000, `up took ${first.stoppedWithinMs} ms to stop with watches open`);
   await pause(SOAK_SECONDS / 3);
-  await using second = await restart(site, first.running, "SIGKILL", LONG_OUTAGE_SECONDS);
+  await using second = await restart(instance, first.running, "SIGKILL", LONG_OUTAGE_SECONDS);
   const { code, stdout, stderr } = await soak.finished();
   assert.equal(code, 0, stderr);
   const verdict = JSON.parse(stdout.replace(/^soaking\n/, "")) as SoakVerdict;

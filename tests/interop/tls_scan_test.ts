@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { start } from "../support/child.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
-import { type RunningSite, startSite } from "./support/site.ts";
+import { type RunningInstance, startInstance } from "./support/instance.ts";
 
 /** One line of the scanner's report. */
 interface Finding {
@@ -18,7 +18,8 @@ const OF_WEIGHT: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
 
 /** What the scanner marks down, and why it is so. */
 const ACCEPTED: Readonly<Record<string, string>> = {
-  cert_revocation: "a site's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
+  cert_revocation:
+    "an instance's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
 };
 
 /** What must be found, by the scanner's names. */
@@ -45,20 +46,20 @@ const WANTED: Readonly<Record<string, RegExp>> = {
   DROWN: /not vulnerable/,
 };
 
-interface ScannedSite extends AsyncDisposable {
-  readonly site: RunningSite;
+interface ScannedInstance extends AsyncDisposable {
+  readonly instance: RunningInstance;
   /** Who signed its serving certificate. */
   readonly caPath: string;
 }
 
 /** As it comes: with keys on P-256. */
-async function startEllipticSite(): Promise<ScannedSite> {
-  const site = await startSite();
-  return { site, caPath: site.caPath, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };
+async function startEllipticInstance(): Promise<ScannedInstance> {
+  const instance = await startInstance();
+  return { instance, caPath: instance.caPath, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 
 /** With an RSA certificate of one's own, below an RSA CA. */
-async function startRsaSite(): Promise<ScannedSite> {
+async function startRsaInstance(): Promise<ScannedInstance> {
   const folder = await createTempFolder();
   const key = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
   await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS, key, days: 365 });
@@ -71,17 +72,17 @@ async function startRsaSite(): Promise<ScannedSite> {
   ];
   await makeCertificate(folder, { name: "serving", issuer: "ca", extensions, key, days: 365 });
   const args = ["--tls-cert-file", folder.join("serving.crt"), "--tls-private-key-file", folder.join("serving.key")];
-  const site = await startSite({ args });
+  const instance = await startInstance({ args });
   const dispose = async (): Promise<void> => {
-    await site[Symbol.asyncDispose]();
+    await instance[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   };
-  return { site, caPath: folder.join("ca.crt"), [Symbol.asyncDispose]: dispose };
+  return { instance, caPath: folder.join("ca.crt"), [Symbol.asyncDispose]: dispose };
 }
 
 test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of both kinds", async () => {
   // One after the other: to a scanner that waits for its turn an answer is missing, and its findings are others.
-  for (const startScanned of [startEllipticSite, startRsaSite]) {
+  for (const startScanned of [startEllipticInstance, startRsaInstance]) {
     await using scanned = await startScanned();
     await scan(scanned).then(assertFindings)
       .catch(async () => assertFindings(await scan(scanned)));
@@ -89,8 +90,8 @@ test("testssl.sh finds nothing of weight at the port of tlsboot up, with keys of
 });
 
 /** The scanner's report. */
-async function scan({ site, caPath }: ScannedSite): Promise<readonly Finding[]> {
-  const report = site.folder.join("scan.json");
+async function scan({ instance, caPath }: ScannedInstance): Promise<readonly Finding[]> {
+  const report = instance.folder.join("scan.json");
   // It does not write over one.
   await rm(report, { force: true });
   await using running = start("testssl", [
@@ -101,7 +102,7 @@ async function scan({ site, caPath }: ScannedSite): Promise<readonly Finding[]> 
     ...["--add-ca", caPath],
     // Protocols, suites, forward secrecy, the server's preferences and defaults, known vulnerabilities.
     ...["-p", "-s", "-f", "-P", "-S", "-U"],
-    site.server,
+    instance.server,
   ]);
   const { stdout } = await running.finished();
   const findings = JSON.parse(await readFile(report, "utf8")) as readonly Finding[];

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type Finished, runProgram } from "../support/child.ts";
 import type { Kubectl } from "./support/kubectl.ts";
 import { assertNodePair } from "./support/openssl.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { pause, SOAK_SECONDS } from "./support/soak.ts";
 import { type Complaint, startWholeKubelet } from "./support/whole_kubelet.ts";
 
@@ -28,13 +28,13 @@ const START_SECONDS = 30;
 const MOST_PER_MINUTE = 10;
 
 test("a whole kubelet is and stays Ready, keeps its lease, and serves with the certificate that is approved", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  await using kubelet = await startWholeKubelet(site.folder, NODE, site.bootstrapKubeconfig);
-  const { kubectl } = site;
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  await using kubelet = await startWholeKubelet(instance.folder, NODE, instance.bootstrapKubeconfig);
+  const { kubectl } = instance;
   await kubectl.run("wait", `node/${NODE}`, "--for=create", "--timeout=60s");
   await kubectl.run("wait", `node/${NODE}`, "--for=condition=Ready", "--timeout=60s");
   const startedAt = Date.now();
-  await assertNodePair(site.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, NODE);
+  await assertNodePair(instance.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, NODE);
   const asNode = await kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
   assert.match(asNode, new RegExp(`Username +system:node:${NODE}\n`));
   const serving = await servingRequest(kubectl);
@@ -50,14 +50,14 @@ test("a whole kubelet is and stays Ready, keeps its lease, and serves with the c
   assert.ok(Date.now() - renewal.getTime() < 25_000, `the lease was last renewed at ${renewal.toISOString()}`);
   assertContent(kubelet.complaints().filter(({ at }) => at.getTime() > startedAt + START_SECONDS * 1000));
   assert.match(await kubectl.run("get", "csr", serving, "--no-headers"), / Pending\n$/);
-  assert.equal((await handshake(kubelet.port, site.caPath)).code, 1, "it serves without a certificate");
+  assert.equal((await handshake(kubelet.port, instance.caPath)).code, 1, "it serves without a certificate");
 
   await kubectl.run("certificate", "approve", serving);
   await kubectl.run("wait", `csr/${serving}`, "--for=jsonpath={.status.certificate}", "--timeout=30s");
   const address = await kubectl.run(
     ...["get", "node", NODE, '--output=jsonpath={.status.addresses[?(@.type=="InternalIP")].address}'],
   );
-  const { code, stdout, stderr } = await untilServed(kubelet.port, site.caPath, address);
+  const { code, stdout, stderr } = await untilServed(kubelet.port, instance.caPath, address);
   assert.equal(code, 0, `${stdout}${stderr}`);
   assert.match(stdout, new RegExp(`subject=O = system:nodes, CN = system:node:${NODE}\n`));
 });
@@ -96,7 +96,7 @@ function assertContent(complaints: readonly Complaint[]): void {
   assert.deepEqual([...minutes].filter(([, count]) => count > MOST_PER_MINUTE), []);
 }
 
-/** OpenSSL speaks to the kubelet's server and ends with 1 when the certificate is not this site's for this address. */
+/** OpenSSL speaks to the kubelet's server and ends with 1 when the certificate is not this instance's for this address. */
 function handshake(port: number, caPath: string, address = "127.0.0.1"): Promise<Finished> {
   return runProgram("openssl", [
     ...["s_client", "-connect", `127.0.0.1:${port}`, "-CAfile", caPath],

@@ -23,7 +23,7 @@ import { CA_EXTENSIONS, makeCertificate } from "./support/openssl_ca.ts";
 import { findPemBlocks } from "./support/pem_files.ts";
 import { CASES, type KeyName, KEYS, type SigningCase } from "./support/signing_cases.ts";
 import { makeRequests, type SigningRequest } from "./support/signing_requests.ts";
-import { startSite } from "./support/site.ts";
+import { startInstance } from "./support/instance.ts";
 import { assertLints, certificateBlocks, zlintErrors } from "./support/zlint.ts";
 
 /**
@@ -171,17 +171,17 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
 });
 
 test("zlint finds no error in all that up and bootstrap write", async () => {
-  await using site = await startSite({ args: ["--auto-approve"] });
-  const finished = await site.tlsboot(
-    ...["bootstrap", "--bootstrap-kubeconfig", site.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
+  await using instance = await startInstance({ args: ["--auto-approve"] });
+  const finished = await instance.tlsboot(
+    ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--kubeconfig", "n1/kubeconfig"],
     ...["--cert-dir", "n1/pki", "--hostname-override", "n1"],
   );
   assert.equal(finished.code, 0, finished.stderr);
-  const blocks = [...await findPemBlocks(site.dataDir), ...await findPemBlocks(site.folder.join("n1"))];
+  const blocks = [...await findPemBlocks(instance.dataDir), ...await findPemBlocks(instance.folder.join("n1"))];
   const certificates = blocks.filter(({ label }) => label === "CERTIFICATE");
   const named = new Map(certificates.map(({ path, pem }, index) => [`${index} ${path}`, pem]));
   assert.ok(named.size >= 5, [...named.keys()].join(", "));
-  await assertLints(site.folder, named);
+  await assertLints(instance.folder, named);
 });
 
 test("zlint finds in odd requests only what kube-controller-manager issues alike", async () => {

@@ -104,7 +104,7 @@ test("an upgrade keeps settings and data, and opens them", async () => {
   assert.match(await root.run(`cat ${DATA}/audit.log`), /"verb":"list"/);
 });
 
-test("it is removed with all but the settings, and purged with all but the site's data", async () => {
+test("it is removed with all but the settings, and purged with all but the instance's data", async () => {
   await root.run("dpkg -r tlsboot");
   assert.equal((await root.attempt("command -v tlsboot")).stdout, "");
   assert.equal(await root.run("find /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");

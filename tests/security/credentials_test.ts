@@ -8,7 +8,13 @@ import { type Authority, createAuthority, parseAuthority } from "../../core/pki/
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import type { Identity } from "../support/privilege/identities.ts";
-import { bearer, certified, CSRS, type JudgedSite, startJudgedSite } from "../support/privilege/judged_site.ts";
+import {
+  bearer,
+  certified,
+  CSRS,
+  type JudgedInstance,
+  startJudgedInstance,
+} from "../support/privilege/judged_instance.ts";
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -76,10 +82,10 @@ const gone = bearer(`gonego.${SECRET}`);
 const helper = bearer(`helper.${SECRET}`);
 const wrong = bearer("wrong");
 
-let site: JudgedSite;
+let instance: JudgedInstance;
 
 before(async () => {
-  site = await startJudgedSite([
+  instance = await startJudgedInstance([
     anonymous,
     gone,
     helper,
@@ -88,7 +94,7 @@ before(async () => {
     ...ROWS.map((_, index) => presentedBy(index)),
   ]);
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 function secretOf(id: string, row: TokenRow): object {
   const data = { "token-id": id, "token-secret": SECRET, "usage-bootstrap-authentication": "true", ...row.data };
@@ -101,29 +107,29 @@ function secretOf(id: string, row: TokenRow): object {
 
 for (const [index, row] of ROWS.entries()) {
   test(`a bootstrap token ${row.name} ${row.groups === undefined ? "gets 401" : "is let in"}`, async () => {
-    await site.admin("POST", SECRETS, secretOf(idOf(index), row));
-    if (row.metadata !== undefined) await site.admin("DELETE", `${SECRETS}/bootstrap-token-${idOf(index)}`);
-    const reply = await site.as(presentedBy(index), "POST", WHOAMI, {});
+    await instance.admin("POST", SECRETS, secretOf(idOf(index), row));
+    if (row.metadata !== undefined) await instance.admin("DELETE", `${SECRETS}/bootstrap-token-${idOf(index)}`);
+    const reply = await instance.as(presentedBy(index), "POST", WHOAMI, {});
     if (row.groups === undefined) return assert.equal(reply.code, 401, reply.text);
     // Nobody has bound anything to them: all they may do is ask who they are.
     assert.equal(reply.code, 201, reply.text);
     assert.equal(reply.at("status/userInfo/username"), `system:bootstrap:${idOf(index)}`);
     assert.deepEqual(reply.at("status/userInfo/groups"), [...row.groups, "system:authenticated"]);
-    assert.equal((await site.as(presentedBy(index), "GET", CSRS)).code, 403);
+    assert.equal((await instance.as(presentedBy(index), "GET", CSRS)).code, 403);
   });
 }
 
 test("a bootstrap token ends with its Secret, at once and on an open connection", async () => {
-  await site.admin("POST", SECRETS, secretOf("gonego", { name: "" }));
-  assert.equal((await site.as(gone, "POST", WHOAMI, {})).code, 201);
-  await site.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
-  assert.equal((await site.as(gone, "POST", WHOAMI, {})).code, 401);
+  await instance.admin("POST", SECRETS, secretOf("gonego", { name: "" }));
+  assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
+  await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
+  assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 401);
 });
 
 for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
   test(`nobody is refused GET ${path}, and a wrong token gets 401`, async () => {
-    assert.equal((await site.as(anonymous, "GET", path)).code, 403);
-    const reply = await site.as(wrong, "GET", path);
+    assert.equal((await instance.as(anonymous, "GET", path)).code, 403);
+    const reply = await instance.as(wrong, "GET", path);
     assert.equal(reply.code, 401, "wrong credentials never become anonymous");
     assert.equal(reply.message, "Unauthorized");
   });
@@ -131,13 +137,13 @@ for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", 
 
 for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
   test(`nobody may read ${path}, and a wrong token gets 401`, async () => {
-    assert.equal((await site.as(anonymous, "GET", path)).code, 200);
-    assert.equal((await site.as(wrong, "GET", path)).code, 401);
+    assert.equal((await instance.as(anonymous, "GET", path)).code, 200);
+    assert.equal((await instance.as(wrong, "GET", path)).code, 401);
   });
 }
 
 test("with --anonymous-auth=false nobody gets an answer", async () => {
-  await using closed = await startJudgedSite([anonymous], ["--anonymous-auth=false"]);
+  await using closed = await startJudgedInstance([anonymous], ["--anonymous-auth=false"]);
   for (const path of ["/healthz", "/version", "/api", CSRS]) {
     assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
   }
@@ -198,7 +204,7 @@ async function selfSigned(): Promise<{ readonly cert: string; readonly key: stri
 }
 
 function codeFor(pair: { readonly cert: string; readonly key: string }, authorization?: string): Promise<number> {
-  const { port, servingCaPem } = site.server;
+  const { port, servingCaPem } = instance.server;
   return new Promise((resolve, reject) => {
     request({
       ...{ host: "127.0.0.1", port, path: SECRETS, ca: servingCaPem, agent: false, ...pair },
@@ -211,17 +217,17 @@ function codeFor(pair: { readonly cert: string; readonly key: string }, authoriz
 
 for (const { name, code, issue } of CERTIFICATES) {
   test(`a certificate of system:masters ${name} gets ${code}`, async () => {
-    const own = parseAuthority(site.server.clientCaPem, site.server.clientCaKeyPem);
+    const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
     assert.equal(await codeFor(await issue(own.value)), code);
   });
 }
 
 test("a certificate that is right counts before a token that is not, and a token that is right beside one that is not", async () => {
-  const own = parseAuthority(site.server.clientCaPem, site.server.clientCaKeyPem);
+  const own = parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
   assert.ok(own.ok);
   assert.equal(await codeFor(await masters(own.value), "Bearer wrong"), 200);
-  await site.admin("POST", SECRETS, secretOf("helper", { name: "" }));
+  await instance.admin("POST", SECRETS, secretOf("helper", { name: "" }));
   const foreign = await masters((await createIssuingCa(new Date())).authority);
   assert.equal(await codeFor(foreign, `Bearer helper.${SECRET}`), 403, "the token's user may not, but is known");
 });

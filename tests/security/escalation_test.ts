@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { buildCsr } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { certified, CSRS, type JudgedSite, MERGE, RBAC, startJudgedSite } from "../support/privilege/judged_site.ts";
+import {
+  certified,
+  CSRS,
+  type JudgedInstance,
+  MERGE,
+  RBAC,
+  startJudgedInstance,
+} from "../support/privilege/judged_instance.ts";
 
 const nobody = certified("nobody");
 const asBob = certified("may-be-bob");
@@ -16,34 +23,38 @@ const impersonator = certified("becomes-anybody");
 const ROLES = ["roles", "clusterroles", "rolebindings", "clusterrolebindings"];
 const API_GROUP = "rbac.authorization.k8s.io";
 const EVERYTHING = [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }];
-let site: JudgedSite;
+let instance: JudgedInstance;
 
 before(async () => {
-  site = await startJudgedSite([nobody, asBob, editor, binder, escalator, node, impersonator]);
+  instance = await startJudgedInstance([nobody, asBob, editor, binder, escalator, node, impersonator]);
   const csrs = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests"] };
-  await site.grant("bob", { ...csrs, verbs: ["create", "get"] });
-  await site.grant("may-be-bob", {
+  await instance.grant("bob", { ...csrs, verbs: ["create", "get"] });
+  await instance.grant("may-be-bob", {
     apiGroups: [""],
     resources: ["users"],
     resourceNames: ["bob"],
     verbs: ["impersonate"],
   });
-  await site.grant("becomes-anybody", { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] });
+  await instance.grant("becomes-anybody", { apiGroups: [""], resources: ["users"], verbs: ["impersonate"] });
   const roles = { apiGroups: [API_GROUP], resources: ROLES, verbs: ["create", "update", "patch", "get"] };
   const held = { apiGroups: [""], resources: ["configmaps"], verbs: ["get"] };
-  await site.grant("editor", roles, held);
-  await site.grant("binder", roles, {
+  await instance.grant("editor", roles, held);
+  await instance.grant("binder", roles, {
     apiGroups: [API_GROUP],
     resources: ["clusterroles"],
     resourceNames: ["view"],
     verbs: ["bind"],
   });
-  await site.grant("escalator", roles, { apiGroups: [API_GROUP], resources: ["clusterroles"], verbs: ["escalate"] });
-  await site.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "all" }, rules: EVERYTHING });
-  await site.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "small" }, rules: [held] });
-  await site.admin("POST", `${RBAC}/namespaces/default/rolebindings`, bindingOf("small", "small"));
+  await instance.grant("escalator", roles, {
+    apiGroups: [API_GROUP],
+    resources: ["clusterroles"],
+    verbs: ["escalate"],
+  });
+  await instance.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "all" }, rules: EVERYTHING });
+  await instance.admin("POST", `${RBAC}/clusterroles`, { metadata: { name: "small" }, rules: [held] });
+  await instance.admin("POST", `${RBAC}/namespaces/default/rolebindings`, bindingOf("small", "small"));
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 function bindingOf(name: string, role: string): object {
   return {
@@ -109,7 +120,7 @@ for (
   ]
 ) {
   test(`impersonation of ${name} ends in ${code}`, async () => {
-    const reply = await site.as(who, "GET", `${CSRS}/none`, undefined, { headers });
+    const reply = await instance.as(who, "GET", `${CSRS}/none`, undefined, { headers });
     assert.equal(reply.code, code, reply.text);
     assert.match(reply.message, message);
   });
@@ -117,10 +128,10 @@ for (
 
 test("impersonation stamps the one who is impersonated on a request, and takes the impersonator's rights away", async () => {
   const headers = { "impersonate-user": "bob" };
-  const reply = await site.as(asBob, "POST", CSRS, await buildCsr({ name: "of-bob" }), { headers });
+  const reply = await instance.as(asBob, "POST", CSRS, await buildCsr({ name: "of-bob" }), { headers });
   assert.equal(reply.code, 201, reply.text);
   assert.equal(reply.at("spec/username"), "bob");
-  const root = await site.as(MASTERS, "GET", "/api/v1/secrets", undefined, { headers });
+  const root = await instance.as(MASTERS, "GET", "/api/v1/secrets", undefined, { headers });
   assert.equal(root.code, 403, "an administrator who is bob may do what bob may");
 });
 
@@ -269,7 +280,7 @@ for (
   ]
 ) {
   test(`${who.name} granting ${name} gets ${code}`, async () => {
-    const reply = await site.as(who, method, path, body, method === "PATCH" ? MERGE : {});
+    const reply = await instance.as(who, method, path, body, method === "PATCH" ? MERGE : {});
     assert.equal(reply.code, code, reply.text);
     if (code === 403) {
       assert.match(
@@ -281,6 +292,6 @@ for (
 }
 
 test("a role that was granted in vain gives nothing", async () => {
-  const secrets = await site.as(editor, "GET", "/api/v1/namespaces/kube-system/secrets");
+  const secrets = await instance.as(editor, "GET", "/api/v1/namespaces/kube-system/secrets");
   assert.equal(secrets.code, 403);
 });

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { FRAME, frame, openRaw, PREFACE, requestFrame } from "../support/raw_http2.ts";
-import { fateOf, type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { fateOf, type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** A runtime that goes on with what it has freed ended after tens of them, seldom after hundreds. */
@@ -18,20 +18,20 @@ const ACK = 1;
 const STATUS_200 = 0x88;
 
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 before(async () => {
   folder = await createTempFolder();
   await writeFile(folder.join("tokens.csv"), `${TOKEN},somebody,1\n`, { mode: 0o600 });
-  site = await startSiteProcess(folder, ["--token-auth-file", folder.join("tokens.csv")], "serve");
+  instance = await startInstanceProcess(folder, ["--token-auth-file", folder.join("tokens.csv")], "serve");
 });
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
 /** A session whose client says goodbye when it has its answer, as Node's own does: each step in a turn of its loop. */
 async function sayGoodbye(): Promise<void> {
-  using client = await openRaw(site.port, "h2");
+  using client = await openRaw(instance.port, "h2");
   client.socket.write(PREFACE);
   client.socket.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${TOKEN}` }));
   const answer = () => client.frames().filter(({ stream }) => stream === 1);
@@ -52,6 +52,6 @@ test(`a server that ${GOODBYES} clients take their leave of by GOAWAY goes on`, 
     // One after the other: what is free has to be taken for something else meanwhile.
     for (; goodbye < GOODBYES; goodbye++) await sayGoodbye();
   } catch (error) {
-    throw new Error(`no answer at goodbye ${goodbye}: ${await fateOf(site)}`, { cause: error });
+    throw new Error(`no answer at goodbye ${goodbye}: ${await fateOf(instance)}`, { cause: error });
   }
 });

@@ -8,7 +8,13 @@ import { connect } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { bearer, certified, type JudgedSite, MERGE, startJudgedSite } from "../support/privilege/judged_site.ts";
+import {
+  bearer,
+  certified,
+  type JudgedInstance,
+  MERGE,
+  startJudgedInstance,
+} from "../support/privilege/judged_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -17,18 +23,22 @@ const MAPS = "/api/v1/namespaces/default/configmaps";
 const alice = certified("alice");
 /** Somebody who may read config maps, by a token that fits into a request by hand. */
 const reader = bearer("reader.0123456789abcdef");
-let site: JudgedSite;
+let instance: JudgedInstance;
 
 before(async () => {
-  site = await startJudgedSite([alice, reader]);
-  await site.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
+  instance = await startJudgedInstance([alice, reader]);
+  await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
     metadata: { name: "bootstrap-token-reader" },
     type: "bootstrap.kubernetes.io/token",
     stringData: { "token-id": "reader", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
   });
-  await site.grant("system:bootstrap:reader", { apiGroups: [""], resources: ["configmaps"], verbs: ["get", "list"] });
+  await instance.grant("system:bootstrap:reader", {
+    apiGroups: [""],
+    resources: ["configmaps"],
+    verbs: ["get", "list"],
+  });
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 /** The prototype of everything in this process must be as it was; of the server, what it answers next tells. */
 function assertPristine(): void {
@@ -43,30 +53,36 @@ for (const key of KEYS) {
     const name = `proto-${key.replaceAll("_", "-").toLowerCase()}x`;
     const json =
       `{"metadata":{"name":"${name}","labels":{"${key}":"v"},"annotations":{"${key}":"v"}},"data":{"${key}":"v"},"${key}":{"polluted":"yes"}}`;
-    const created = await site.as(MASTERS, "POST", `${MAPS}?fieldValidation=Ignore`, json);
+    const created = await instance.as(MASTERS, "POST", `${MAPS}?fieldValidation=Ignore`, json);
     // A label begins and ends with a letter or digit, so `__proto__` is none, in Kubernetes too.
     const isLabel = !key.startsWith("_");
     assert.equal(created.code, isLabel ? 201 : 422, created.text);
     const plain = `{"metadata":{"name":"${name}d","annotations":{"a":"b"}},"data":{"${key}":"v"}}`;
-    const stored = await site.as(MASTERS, "POST", MAPS, plain);
+    const stored = await instance.as(MASTERS, "POST", MAPS, plain);
     assert.equal(stored.code, 201, stored.text);
-    const read = await site.admin("GET", `${MAPS}/${name}d`);
+    const read = await instance.admin("GET", `${MAPS}/${name}d`);
     assert.ok(read.text.includes(`"${key}":"v"`), read.text);
-    const merge = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d`, `{"data":{"${key}":"w","b":"c"}}`, MERGE);
+    const merge = await instance.as(MASTERS, "PATCH", `${MAPS}/${name}d`, `{"data":{"${key}":"w","b":"c"}}`, MERGE);
     assert.equal(merge.code, 200, merge.text);
     const operations =
       `[{"op":"add","path":"/${key}","value":{"polluted":"yes"}},{"op":"add","path":"/metadata/annotations/${key}","value":"v"},{"op":"add","path":"/${key}/polluted","value":"yes"}]`;
     const json6902 = { contentType: "application/json-patch+json" };
-    const patched = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d?fieldValidation=Ignore`, operations, json6902);
+    const patched = await instance.as(
+      MASTERS,
+      "PATCH",
+      `${MAPS}/${name}d?fieldValidation=Ignore`,
+      operations,
+      json6902,
+    );
     assert.ok([200, 422].includes(patched.code), patched.text);
     const apply = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"${name}d"},"data":{"${key}":"z"}}`;
-    const applied = await site.as(MASTERS, "PATCH", `${MAPS}/${name}d?fieldManager=m&force=true`, apply, {
+    const applied = await instance.as(MASTERS, "PATCH", `${MAPS}/${name}d?fieldManager=m&force=true`, apply, {
       contentType: "application/apply-patch+yaml",
     });
     assert.equal(applied.code, 200, applied.text);
-    const other = await site.admin("POST", `${MAPS}?dryRun=All`, { metadata: { name: "other" } });
+    const other = await instance.admin("POST", `${MAPS}?dryRun=All`, { metadata: { name: "other" } });
     assert.ok(!other.text.includes("polluted"), other.text);
-    assert.equal((await site.as(alice, "GET", MAPS)).code, 403, "nobody gained a right");
+    assert.equal((await instance.as(alice, "GET", MAPS)).code, 403, "nobody gained a right");
   });
 }
 
@@ -98,12 +114,12 @@ async function post11(
     `Content-Length: ${bytes.length}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
-  return await sendRaw(site.server.port, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
+  return await sendRaw(instance.server.port, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
 }
 
 test("a body that is gzip is not unpacked, so that none can be a bomb", async () => {
   const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
-  const packed = await site.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
+  const packed = await instance.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
   assert.equal(packed.code, 400, packed.text);
   const { codes } = await post11(bomb, { "Content-Encoding": "gzip", "Content-Type": "application/json" });
   assert.equal(codes[0], 403, "who may not write is refused before the body is looked at");
@@ -231,7 +247,7 @@ for (const [fieldValidation, bombs] of [["Ignore", BOMBS], ["Strict", REPETITION
     test(`${name} are refused, and no other client waits for longer than half a second`, async () => {
       const sent = body();
       const path = `${MAPS}?fieldValidation=${fieldValidation}`;
-      const reply = await withOthersAnswered(() => site.as(MASTERS, "POST", path, sent, { contentType }));
+      const reply = await withOthersAnswered(() => instance.as(MASTERS, "POST", path, sent, { contentType }));
       assert.ok(reply.code >= 400 && reply.code < 500, `${reply.code} ${reply.text.slice(0, 300)}`);
       assert.match(reply.message.slice(0, 10_000), says);
       assert.ok(reply.text.length < 5 * sent.length + 10_000, `${reply.text.length} bytes back for ${sent.length}`);
@@ -292,7 +308,7 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
 
 for (const [what, bytes] of HEADS) {
   test(`${what}: no other client waits for longer than half a second`, async () => {
-    const { codes, text } = await withOthersAnswered(() => sendRaw(site.server.port, bytes));
+    const { codes, text } = await withOthersAnswered(() => sendRaw(instance.server.port, bytes));
     assert.ok(codes.length > 0 && codes.every((code) => code < 500), `${codes} ${text.slice(0, 300)}`);
   });
 }
@@ -311,7 +327,7 @@ async function withOthersAnswered<T>(send: () => Promise<T>): Promise<T> {
 
 /** The longest wait for an answer, of requests one after another until `isOver`. */
 async function longestWait(isOver: () => boolean): Promise<number> {
-  const socket = connect({ host: "127.0.0.1", port: site.server.port, rejectUnauthorized: false });
+  const socket = connect({ host: "127.0.0.1", port: instance.server.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
   let longestMs = 0;
   do {

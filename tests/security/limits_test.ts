@@ -6,18 +6,18 @@ import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
 import { buildCsr, buildRequest, toBase64 } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { CSRS, type JudgedSite, startJudgedSite } from "../support/privilege/judged_site.ts";
+import { CSRS, type JudgedInstance, startJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 
 const NAMED = { subject: { commonName: "a" } };
-let site: JudgedSite;
+let instance: JudgedInstance;
 
 before(async () => {
-  site = await startJudgedSite([]);
+  instance = await startJudgedInstance([]);
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 /** So many DNS names. */
 function namesOf(count: number): readonly string[] {
@@ -87,11 +87,11 @@ for (const { name, code, says, body } of LIMITS) {
   test(`${name} is refused with ${code}, and the server goes on`, async () => {
     const sent = await body();
     assert.ok(code === 413 || sent.length <= MAX_BODY_BYTES, `${sent.length} bytes: another limit would answer`);
-    const reply = await site.as(MASTERS, "POST", CSRS, sent);
+    const reply = await instance.as(MASTERS, "POST", CSRS, sent);
     assert.equal(reply.code, code, reply.text.slice(0, 300));
     assert.equal(reply.at("kind"), "Status");
     assert.match(reply.message, says);
-    assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+    assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
   });
 }
 
@@ -102,7 +102,7 @@ test("what is just within the limits is taken", async () => {
       ["just-rsa", buildRsaRequest(15_872)],
     ] as const
   ) {
-    const reply = await site.as(MASTERS, "POST", CSRS, await csrOf(name, request));
+    const reply = await instance.as(MASTERS, "POST", CSRS, await csrOf(name, request));
     assert.equal(reply.code, 201, reply.text.slice(0, 300));
   }
 });
@@ -110,10 +110,10 @@ test("what is just within the limits is taken", async () => {
 test("a certificate of 101 certificates is refused with 422", async () => {
   const { certificate } = await createSigningCa();
   const path = `${CSRS}/many-certificates`;
-  await site.admin("POST", CSRS, await csrOf("many-certificates", await buildRequest(NAMED)));
+  await instance.admin("POST", CSRS, await csrOf("many-certificates", await buildRequest(NAMED)));
   const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
   const status = { certificate: toBase64(pem) };
-  const reply = await site.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
+  const reply = await instance.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
     contentType: "application/merge-patch+json",
   });
   assert.equal(reply.code, 422, reply.text.slice(0, 300));
@@ -132,29 +132,29 @@ for (
   ]
 ) {
   test(`${what}: refused with ${code} while the client still writes, and the server goes on`, async () => {
-    const { text, codes, isClosed } = await sendRaw(site.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
+    const { text, codes, isClosed } = await sendRaw(instance.server.port, `${bytes}\r\n\r\n${"b".repeat(4_000_000)}`);
     assert.deepEqual(codes, [code], text);
     assert.ok(isClosed);
     assert.match(text, /\r\nConnection: close\r\n/);
-    assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+    assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
   });
 }
 
 test("a request target of more than 64 KiB is refused before anybody is authenticated", async () => {
   const request = (length: number) => `GET /${"a".repeat(length - 1)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
-  const { codes, text } = await sendRaw(site.server.port, request(MAX_TARGET_LENGTH + 1));
+  const { codes, text } = await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH + 1));
   assert.deepEqual(codes, [414], text);
-  assert.deepEqual((await sendRaw(site.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
+  assert.deepEqual((await sendRaw(instance.server.port, request(MAX_TARGET_LENGTH))).codes, [403]);
 });
 
 test("requests that are refused write little to the log, however long they are", async () => {
-  const before = site.stderr().length;
+  const before = instance.stderr().length;
   for (let index = 0; index < 30; index++) {
     const head = `GET /${"a".repeat(60_000)}${index} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong`;
-    const { codes } = await sendRaw(site.server.port, `${head}\r\nConnection: close\r\n\r\n`);
+    const { codes } = await sendRaw(instance.server.port, `${head}\r\nConnection: close\r\n\r\n`);
     assert.deepEqual(codes, [401]);
   }
-  const written = site.stderr().slice(before);
+  const written = instance.stderr().slice(before);
   assert.match(written, /request refused: not authenticated/);
   assert.ok(written.length < 32_768, `${written.length} characters`);
 });
@@ -163,12 +163,12 @@ test("headers of 200 KiB over HTTP/2 are refused or end the session, and the ser
   assert.equal(await sendHeader(1_024), 200, "headers as such are taken");
   const code = await sendHeader(200_000);
   assert.ok([0, 431].includes(code), `${code}`);
-  assert.equal((await site.as(MASTERS, "GET", "/healthz")).code, 200);
+  assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);
 });
 
 /** The code of the answer to a header so long over HTTP/2; 0 when there was none. */
 async function sendHeader(length: number): Promise<number> {
-  const session = connectHttp2(`https://127.0.0.1:${site.server.port}`, {
+  const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, {
     rejectUnauthorized: false,
     // Else the client refuses to send them.
     maxSendHeaderBlockLength: 4_000_000,

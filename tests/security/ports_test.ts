@@ -9,19 +9,19 @@ import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { ROOT, type Running, startTlsboot } from "../support/child.ts";
 import { readListening } from "../support/listening.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { type SiteProcess, startSiteProcess } from "../support/site_process.ts";
+import { type InstanceProcess, startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
-let site: SiteProcess;
+let instance: InstanceProcess;
 
 before(async () => {
   folder = await createTempFolder();
-  site = await startSiteProcess(folder);
+  instance = await startInstanceProcess(folder);
   await writeFile(folder.join("web.yaml"), PROFILE);
 });
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await instance[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
 
@@ -93,18 +93,18 @@ async function startBesides(
 }
 
 test("tlsboot up listens on its port of loopback alone", async () => {
-  assert.deepEqual(await readListening(site.running.pid), [{ kind: "tcp", at: `127.0.0.1:${site.port}` }]);
+  assert.deepEqual(await readListening(instance.running.pid), [{ kind: "tcp", at: `127.0.0.1:${instance.port}` }]);
 });
 
 test("tlsboot serve listens on its port of loopback alone", async () => {
   await using other = await createTempFolder();
-  await using served = await startSiteProcess(other, [], "serve");
+  await using served = await startInstanceProcess(other, [], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.1:${served.port}` }]);
 });
 
 test("tlsboot serve listens on the address that it is told", async () => {
   await using other = await createTempFolder();
-  await using served = await startSiteProcess(other, ["--bind-address", "127.0.0.2"], "serve");
+  await using served = await startInstanceProcess(other, ["--bind-address", "127.0.0.2"], "serve");
   assert.deepEqual(await readListening(served.running.pid), [{ kind: "tcp", at: `127.0.0.2:${served.port}` }]);
 });
 
@@ -117,7 +117,7 @@ test("tlsboot demo --keep listens on its port of loopback alone", async () => {
 
 /** Roles that can be asked for their metrics. */
 const METRICS = ["signer", "approver"] as const;
-/** A signer of ours, whose requests that of the site leaves alone. */
+/** A signer of ours, whose requests that of the instance leaves alone. */
 const SIGNER = "example.com/web";
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile

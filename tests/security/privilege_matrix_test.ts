@@ -8,18 +8,18 @@ import { createCallers } from "../support/privilege/callers.ts";
 import { TOKEN_FILE_USER } from "../support/privilege/identities.ts";
 import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
-import { startSiteProcess } from "../support/site_process.ts";
+import { startInstanceProcess } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
 test("tlsboot serve answers every write of everybody as tests/golden/privilege_matrix.txt says", async () => {
   await using folder = await createTempFolder();
   const tokens = folder.join("tokens.csv");
   await writeFile(tokens, `${TOKEN_FILE_USER.token},${TOKEN_FILE_USER.username},1\n`, { mode: 0o600 });
-  await using site = await startSiteProcess(folder, ["--token-auth-file", tokens], "serve");
+  await using instance = await startInstanceProcess(folder, ["--token-auth-file", tokens], "serve");
   const [caPem, caKeyPem] = await Promise.all(
-    ["ca.crt", "ca.key"].map((name) => readFile(`${site.data}/pki/${name}`, "utf8")),
+    ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
   );
-  const server = { port: site.port, servingCaPem: caPem!, clientCaPem: caPem!, clientCaKeyPem: caKeyPem! };
+  const server = { port: instance.port, servingCaPem: caPem!, clientCaPem: caPem!, clientCaKeyPem: caKeyPem! };
   using callers = await createCallers(server);
   const rows = await judgeServer(server, callers, await readRoutes(callers));
   await assertGolden("tests/golden/privilege_matrix.txt", formatMatrix(rows));

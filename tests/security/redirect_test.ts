@@ -55,8 +55,8 @@ before(async () => {
   });
   await writeKubeconfig("kubeconfig", { token: new Secret(TOKEN) });
   await writeKubeconfig("certificate", { clientCertificateData, clientKeyData: new Secret(key.toPem()) });
-  await mkdir(folder.join("site"));
-  database = await openSqliteStorage({ path: folder.join("site", "tlsboot.db"), clock: createSystemClock() });
+  await mkdir(folder.join("instance"));
+  database = await openSqliteStorage({ path: folder.join("instance", "tlsboot.db"), clock: createSystemClock() });
   recipient = await identityToRecipient(await generateX25519Identity());
   const ca = await createSigningCa();
   await writeFile(folder.join("ca.crt"), ca.certificatePem);
@@ -171,7 +171,7 @@ const ROLES: typeof WAYS = {
   ],
   "an approver": (kubeconfig) => ["approver", "--kubeconfig", kubeconfig, "--leader-elect=false"],
   "a backup of a running server": () => [
-    ...["backup", "b.backup", "--data-dir", "site", "--recipient", recipient],
+    ...["backup", "b.backup", "--data-dir", "instance", "--recipient", recipient],
   ],
 };
 /** Longer than any pause between two tries, shorter than any limit. */
@@ -186,7 +186,7 @@ for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[]) {
     const ways = credential === "a token" ? ROLES : { ...WAYS, ...ROLES };
     for (const [way, argsOf] of Object.entries(ways)) {
       test(`${way} with ${credential} that is sent to ${place} goes nowhere`, async () => {
-        await copyFile(folder.join(kubeconfig), folder.join("site", "admin.kubeconfig"));
+        await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
         const stop = new AbortController();
         const redirect = redirectTo(place, 307);
         let tries = 0;

@@ -3,27 +3,27 @@ import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { bearer, CSRS, type JudgedSite, startJudgedSite } from "../support/privilege/judged_site.ts";
+import { bearer, CSRS, type JudgedInstance, startJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 /** Somebody without rights, by a token that fits into a request by hand. */
 const reader = bearer("reader.0123456789abcdef");
-let site: JudgedSite;
+let instance: JudgedInstance;
 
 before(async () => {
-  site = await startJudgedSite([reader]);
-  await site.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
+  instance = await startJudgedInstance([reader]);
+  await instance.admin("POST", "/api/v1/namespaces/kube-system/secrets", {
     metadata: { name: "bootstrap-token-reader" },
     type: "bootstrap.kubernetes.io/token",
     stringData: { "token-id": "reader", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true" },
   });
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 /** The code of a request over HTTP/2, which takes any word for a method; 0 when the session ends instead. */
 async function codeOver2(method: string, path: string): Promise<number> {
-  const session = connectHttp2(`https://127.0.0.1:${site.server.port}`, { rejectUnauthorized: false });
+  const session = connectHttp2(`https://127.0.0.1:${instance.server.port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
     session.on("error", () => resolve(0));
     const headers = { ":method": method, ":path": path, authorization: "Bearer reader.0123456789abcdef" };
@@ -41,7 +41,7 @@ for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PR
       const code = await codeOver2(method, path);
       assert.ok([0, 400, 403, 405].includes(code), `${code}`);
     }
-    const metrics = await site.as(MASTERS, "GET", "/metrics");
+    const metrics = await instance.as(MASTERS, "GET", "/metrics");
     assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "a label is no function");
   });
 }
@@ -100,7 +100,7 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
 
 for (const { name, bytes } of SMUGGLING) {
   test(`a request with ${name} smuggles nothing`, async () => {
-    const answer = await sendRaw(site.server.port, bytes);
+    const answer = await sendRaw(instance.server.port, bytes);
     assert.ok(answer.codes.length <= 1, `answered ${answer.codes}: ${answer.text.slice(0, 600)}`);
     assert.ok(!answer.text.includes("gitVersion"), `the second request was answered: ${answer.text.slice(0, 600)}`);
   });
@@ -145,7 +145,7 @@ for (const path of CONFUSING) {
   test(`GET ${path} gives nobody a Secret`, async () => {
     for (const headers of ["", `${AUTHORIZATION}\r\n`]) {
       const { text, codes } = await sendRaw(
-        site.server.port,
+        instance.server.port,
         `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}Connection: close\r\n\r\n`,
       );
       assert.ok(!text.includes("SecretList") && !text.includes("bootstrap-token"), text.slice(0, 500));
@@ -181,7 +181,7 @@ for (
 ) {
   test(`headers that claim ${name} give no right`, async () => {
     const { text, codes } = await sendRaw(
-      site.server.port,
+      instance.server.port,
       [`GET /api/v1/secrets HTTP/1.1`, ...lines, "", ""].join("\r\n"),
     );
     assert.ok(codes.length === 1 && [400, 403].includes(codes[0]!), `${codes} ${text.slice(0, 300)}`);
@@ -203,7 +203,7 @@ test("text of a client makes no header line of its own", async () => {
   ) {
     for (const method of ["GET", "POST", "DELETE"]) {
       const { text, codes } = await sendRaw(
-        site.server.port,
+        instance.server.port,
         `${method} ${path} HTTP/1.1\r\nHost: x\r\n${AUTHORIZATION}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
       );
       assert.ok(codes.length === 1, `${method} ${path}: ${codes}`);
@@ -213,9 +213,9 @@ test("text of a client makes no header line of its own", async () => {
   // Unknown fields are warned of in headers, and named by the client.
   const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
   const body = JSON.stringify(strange);
-  const reply = await site.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
+  const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
   assert.equal(reply.code, 201, reply.text);
   assert.ok(!reply.text.includes("Set-Cookie"));
-  const audit = await site.as(MASTERS, "GET", "/version", undefined, { headers: { "audit-id": "a b\tc" } });
+  const audit = await instance.as(MASTERS, "GET", "/version", undefined, { headers: { "audit-id": "a b\tc" } });
   assert.equal(audit.code, 200);
 });

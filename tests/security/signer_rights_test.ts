@@ -9,12 +9,12 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
   CSRS,
+  type JudgedInstance,
   type JudgedReply,
-  type JudgedSite,
   MERGE,
   RBAC,
-  startJudgedSite,
-} from "../support/privilege/judged_site.ts";
+  startJudgedInstance,
+} from "../support/privilege/judged_instance.ts";
 
 const GROUP = { apiGroups: ["certificates.k8s.io"] };
 const requests = { ...GROUP, resources: ["certificatesigningrequests"] };
@@ -31,7 +31,7 @@ const edits = certified("edits");
 const requester = certified("requester");
 const n1 = certified("system:node:n1", "system:nodes");
 const nameless = certified("system:node:", "system:nodes");
-let site: JudgedSite;
+let instance: JudgedInstance;
 let certificate = "";
 let made = 0;
 
@@ -45,21 +45,21 @@ function onSubresource(name: string): object {
 
 before(async () => {
   const people = [exact, domain, other, rightless, signs, edits, requester, n1, nameless];
-  site = await startJudgedSite(people);
-  certificate = Buffer.from(site.server.clientCaPem, "utf8").toString("base64");
-  await site.grant("approves-exactly", onSubresource("approval"), signer("approve", "example.com/something"));
-  await site.grant("approves-a-domain", onSubresource("approval"), signer("approve", "example.com/*"));
-  await site.grant("approves-another", onSubresource("approval"), signer("approve", "example.com/not-something"));
-  await site.grant("approves-without-update", signer("approve", "example.com/something"));
-  await site.grant("signs", onSubresource("status"), signer("sign", "example.com/something"));
-  await site.grant("edits", { ...requests, verbs: ["update", "patch", "create"] });
-  await site.grant("requester", { ...requests, verbs: ["create", "get"] });
+  instance = await startJudgedInstance(people);
+  certificate = Buffer.from(instance.server.clientCaPem, "utf8").toString("base64");
+  await instance.grant("approves-exactly", onSubresource("approval"), signer("approve", "example.com/something"));
+  await instance.grant("approves-a-domain", onSubresource("approval"), signer("approve", "example.com/*"));
+  await instance.grant("approves-another", onSubresource("approval"), signer("approve", "example.com/not-something"));
+  await instance.grant("approves-without-update", signer("approve", "example.com/something"));
+  await instance.grant("signs", onSubresource("status"), signer("sign", "example.com/something"));
+  await instance.grant("edits", { ...requests, verbs: ["update", "patch", "create"] });
+  await instance.grant("requester", { ...requests, verbs: ["create", "get"] });
 });
-after(() => site[Symbol.asyncDispose]());
+after(() => instance[Symbol.asyncDispose]());
 
 async function submit(options: CsrOptions = {}, who: Identity = MASTERS): Promise<CertificateSigningRequest> {
   const csr = await buildCsr({ name: `csr-${++made}`, signerName: "example.com/something", ...options });
-  const reply = await site.as(who, "POST", CSRS, csr);
+  const reply = await instance.as(who, "POST", CSRS, csr);
   assert.equal(reply.code, 201, reply.text);
   return JSON.parse(reply.text) as CertificateSigningRequest;
 }
@@ -72,7 +72,7 @@ function put(
   spec: object = {},
 ): Promise<JudgedReply> {
   const body = { ...csr, spec: { ...csr.spec, ...spec }, status: { ...csr.status, ...status } };
-  return site.as(who, "PUT", `${CSRS}/${csr.metadata.name}${sub === "" ? "" : `/${sub}`}`, body);
+  return instance.as(who, "PUT", `${CSRS}/${csr.metadata.name}${sub === "" ? "" : `/${sub}`}`, body);
 }
 
 const approved = { conditions: [{ type: "Approved", status: "True", reason: "R", message: "m" }] };
@@ -132,7 +132,7 @@ for (
 test("whoever may update /status but not sign writes neither certificate nor failure, but annotations", async () => {
   const helper = "updates-status";
   const identity = certified(helper);
-  await using second = await startJudgedSite([identity]);
+  await using second = await startJudgedInstance([identity]);
   await second.grant(helper, onSubresource("status"));
   const csr = await second.admin("POST", CSRS, await buildCsr({ name: "csr", signerName: "example.com/something" }));
   const stored = JSON.parse(csr.text) as CertificateSigningRequest;
@@ -155,15 +155,15 @@ test("a certificate that is sent to /approval is dropped", async () => {
 test("a dry run of signing leaves the request as it was", async () => {
   const csr = await submit();
   const path = `${CSRS}/${csr.metadata.name}/status`;
-  const dry = await site.as(signs, "PUT", `${path}?dryRun=All`, { ...csr, status: { certificate } });
+  const dry = await instance.as(signs, "PUT", `${path}?dryRun=All`, { ...csr, status: { certificate } });
   assert.equal(dry.code, 200, dry.text);
-  const real = await site.as(signs, "PUT", path, { ...csr, status: { certificate } });
+  const real = await instance.as(signs, "PUT", path, { ...csr, status: { certificate } });
   assert.equal(real.code, 200, "the next writer with the same resourceVersion succeeds");
 });
 
 test("a new request is nobody's but its requester's, undecided and unsigned, whatever it says", async () => {
   const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
-  const reply = await site.as(requester, "POST", CSRS, {
+  const reply = await instance.as(requester, "POST", CSRS, {
     ...csr,
     spec: { ...csr.spec, username: "root", uid: "0", groups: ["system:masters"], extra: { a: ["b"] } },
     status: { ...approved, certificate },
@@ -238,7 +238,7 @@ for (
 ) {
   test(`a request by ${name} gets ${code}`, async () => {
     const csr = await buildCsr({ name: `asked-${++made}`, ...{ signerName: "example.com/something" }, ...options });
-    const reply = await site.as(who, "POST", CSRS, csr);
+    const reply = await instance.as(who, "POST", CSRS, csr);
     assert.equal(reply.code, code, reply.text);
     if (message !== undefined) assert.ok(reply.message.endsWith(`is forbidden: ${message}`), reply.message);
   });
@@ -253,10 +253,10 @@ for (
   ] as readonly { name: string; labels?: object; taints?: readonly object[]; code: number }[]
 ) {
   test(`a node that gives itself ${name} gets ${code}`, async () => {
-    const exists = await site.as(MASTERS, "GET", "/api/v1/nodes/n1");
-    if (exists.code === 404) await site.admin("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
+    const exists = await instance.as(MASTERS, "GET", "/api/v1/nodes/n1");
+    if (exists.code === 404) await instance.admin("POST", "/api/v1/nodes", { metadata: { name: "n1" } });
     const patch = { metadata: { labels: labels ?? {} }, ...(taints === undefined ? {} : { spec: { taints } }) };
-    const reply = await site.as(n1, "PATCH", "/api/v1/nodes/n1?dryRun=All", patch, MERGE);
+    const reply = await instance.as(n1, "PATCH", "/api/v1/nodes/n1?dryRun=All", patch, MERGE);
     assert.equal(reply.code, code, reply.text);
   });
 }
@@ -271,14 +271,14 @@ for (
   ]
 ) {
   test(`a node is refused ${method} ${path}`, async () => {
-    assert.equal((await site.as(n1, method, path)).code, 403);
+    assert.equal((await instance.as(n1, method, path)).code, 403);
   });
 }
 
 // Last, because it takes a default away.
 test("system:masters may sign after the binding of cluster-admin is deleted", async () => {
-  await site.admin("DELETE", `${RBAC}/clusterrolebindings/cluster-admin`);
+  await instance.admin("DELETE", `${RBAC}/clusterrolebindings/cluster-admin`);
   const csr = await submit();
   const body = { ...csr, status: { certificate } };
-  await site.admin("PUT", `${CSRS}/${csr.metadata.name}/status?dryRun=All`, body);
+  await instance.admin("PUT", `${CSRS}/${csr.metadata.name}/status?dryRun=All`, body);
 });

@@ -1,12 +1,12 @@
 /**
- * A site that renews its own certificates when it is told to: `renew_on_demand.ts DATA_DIR`. It says where it serves. At
+ * An instance that renews its own certificates when it is told to: `renew_on_demand.ts DATA_DIR`. It says where it serves. At
  * each line on stdin it looks after its certificates and says `done` or `failed`; at the line `turn` its clock is set
  * before, most of a year forward or back again, so that they have to be made anew.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { SERVER_FLAGS } from "../../cli/commands/server_flags.ts";
-import { defaultsOf, startSite } from "../../cli/site/site.ts";
+import { defaultsOf, startInstance } from "../../cli/instance/instance.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -20,7 +20,7 @@ async function main(dataDir: string): Promise<void> {
   const system = createSystemClock();
   let isAhead = false;
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + (isAhead ? TURN_MS : 0)) };
-  await using site = await startSite(
+  await using instance = await startInstance(
     { ...defaultsOf(SERVER_FLAGS), dataDir, securePort: 0 },
     {
       files: createFilePort(),
@@ -34,11 +34,11 @@ async function main(dataDir: string): Promise<void> {
     },
     () => [],
   );
-  process.stdout.write(`${site.url}\n`);
+  process.stdout.write(`${instance.url}\n`);
   for await (const line of createInterface({ input: process.stdin })) {
     if (line === "turn") isAhead = !isAhead;
     try {
-      await site.renew();
+      await instance.renew();
       process.stdout.write("done\n");
     } catch (error) {
       process.stdout.write(`failed ${isAppError(error, "io") ? error.message : `badly ${error}`}\n`);

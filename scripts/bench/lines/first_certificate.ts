@@ -4,7 +4,7 @@ import type { Grounds } from "../grounds.ts";
 import { secondsOf } from "../measure.ts";
 import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
-import { type Site, usedBy } from "../site.ts";
+import { type Instance, usedBy } from "../instance.ts";
 
 /** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
 export function firstCertificateScenario(grounds: Grounds, client: () => Promise<Program>): Scenario<"first"> {
@@ -26,12 +26,12 @@ export function firstCertificateScenario(grounds: Grounds, client: () => Promise
   };
 }
 
-async function firstCertificate(startSite: () => Promise<Site>, client: Program): Promise<Reading> {
-  let site: Site | undefined;
+async function firstCertificate(startInstance: () => Promise<Instance>, client: Program): Promise<Reading> {
+  let instance: Instance | undefined;
   try {
     const value = await secondsOf(async () => {
-      site = await startSite();
-      const { folder, bootstrapKubeconfigs: [bootstrapKubeconfig = ""] } = site;
+      instance = await startInstance();
+      const { folder, bootstrapKubeconfigs: [bootstrapKubeconfig = ""] } = instance;
       await client.run([
         ...["bootstrap", "--bootstrap-kubeconfig", bootstrapKubeconfig, "--hostname-override", "n1"],
         ...["--kubeconfig", folder.join("n1", "kubeconfig"), "--cert-dir", folder.join("n1", "pki")],
@@ -39,8 +39,8 @@ async function firstCertificate(startSite: () => Promise<Site>, client: Program)
       const certificate = folder.join("n1", "pki", "kubelet-client-current.pem");
       if (!existsSync(certificate)) throw new Error(`bootstrap ended well but left no ${certificate}`);
     });
-    return { value, ...(site === undefined ? {} : usedBy(site)) };
+    return { value, ...(instance === undefined ? {} : usedBy(instance)) };
   } finally {
-    await site?.[Symbol.asyncDispose]();
+    await instance?.[Symbol.asyncDispose]();
   }
 }

@@ -5,11 +5,11 @@ import { start } from "../../../tests/support/child.ts";
 import { createTempFolder, findFreePort } from "../../../tests/support/temp.ts";
 import type { Grounds } from "../grounds.ts";
 import { signWithCfssl, storm } from "../load.ts";
-import { startOurSite } from "../our_site.ts";
-import { LIFTED } from "../peer_site.ts";
+import { startOurInstance } from "../our_instance.ts";
+import { LIFTED } from "../peer_instance.ts";
 import { mustEnd } from "../program.ts";
 import { aheadOf, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
-import { readingOf, type Site } from "../site.ts";
+import { type Instance, readingOf } from "../instance.ts";
 
 type Key = "one" | "four";
 
@@ -19,10 +19,10 @@ const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 export function httpSigningScenario(certificates: number): Scenario<Key> {
   return {
     lines: linesOf("cfssl serve", aheadOf("ahead")),
-    ours: async (program) => await readBoth(await startOurSite(program), rateOfNodes(certificates)),
+    ours: async (program) => await readBoth(await startOurInstance(program), rateOfNodes(certificates)),
     theirs: async () =>
-      await readBoth(await startCfssl(), async (site, clients) => {
-        const { seconds, retries } = await signWithCfssl(site.bootstrapKubeconfigs, certificates, clients);
+      await readBoth(await startCfssl(), async (instance, clients) => {
+        const { seconds, retries } = await signWithCfssl(instance.bootstrapKubeconfigs, certificates, clients);
         return { value: certificates / seconds, retries };
       }),
   };
@@ -42,28 +42,28 @@ function linesOf(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>
   return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
 }
 
-type RateOf = (site: Site, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
+type RateOf = (instance: Instance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
 
 /** Nodes that bootstrap one after another over connections that stay open. */
 function rateOfNodes(certificates: number): RateOf {
-  return async (site, clients) => {
+  return async (instance, clients) => {
     const prefix = `signed-${clients}`;
-    const { seconds, retries } = await storm(site.bootstrapKubeconfigs, certificates, { clients, prefix });
+    const { seconds, retries } = await storm(instance.bootstrapKubeconfigs, certificates, { clients, prefix });
     return { value: certificates / seconds, retries };
   };
 }
 
-/** Ends the site. */
-async function readBoth(started: Site, rateOf: RateOf): Promise<Readings<Key>> {
-  await using site = started;
-  const read = (key: Key): Promise<Reading> => readingOf(site, () => rateOf(site, CLIENTS[key]));
+/** Ends the instance. */
+async function readBoth(started: Instance, rateOf: RateOf): Promise<Readings<Key>> {
+  await using instance = started;
+  const read = (key: Key): Promise<Reading> => readingOf(instance, () => rateOf(instance, CLIENTS[key]));
   // One after the other: together they would share the cores.
   const one = await read("one");
   return { one, four: await read("four") };
 }
 
 /** Plain HTTP, as it starts by itself, with a P-256 CA by openssl. */
-async function startCfssl(): Promise<Site> {
+async function startCfssl(): Promise<Instance> {
   const folder = await createTempFolder();
   const [key, certificate, config] = [folder.join("ca.key"), folder.join("ca.crt"), folder.join("config.json")];
   await mustEnd("openssl", [

@@ -1,6 +1,6 @@
 /** All scenarios of the two tables, in their order. `docs/bench.md` says what each line means. */
 import { AS_SHIPPED, type Grounds, onEtcd, withServers } from "../grounds.ts";
-import { LIFTED } from "../peer_site.ts";
+import { LIFTED } from "../peer_instance.ts";
 import type { Program } from "../program.ts";
 import { atMost, atMostTimes, type Scenario } from "../scenario.ts";
 import { firstCertificateScenario } from "./first_certificate.ts";
@@ -19,7 +19,7 @@ export interface Subjects {
   readonly scale: number;
 }
 
-/** Servers on an etcd: one, and as many as a site has that is to lose one. */
+/** Servers on an etcd: one, and as many as an instance has that is to lose one. */
 const ON_ETCD = [1, 3] as const;
 
 /** Those of the design, each side as it ships. */

@@ -1,6 +1,6 @@
 /** Commands that a person types, beside the start of the Node that they run on. */
 import { secondsOf } from "../measure.ts";
-import { startOurSite } from "../our_site.ts";
+import { startOurInstance } from "../our_instance.ts";
 import { mustEnd } from "../program.ts";
 import { atMostTimes, type Scenario } from "../scenario.ts";
 
@@ -38,8 +38,8 @@ export function getScenario(node: string): Scenario<"get"> {
     },
     runsPerRound: RUNS_PER_ROUND,
     async ours(program) {
-      await using site = await startOurSite(program);
-      const list = () => program.run(["get", "csr", "--data-dir", site.data]);
+      await using instance = await startOurInstance(program);
+      const list = () => program.run(["get", "csr", "--data-dir", instance.data]);
       // The server's first answer meets cold code, and is not what is measured.
       await list();
       return { get: { value: await secondsOf(list) } };

@@ -1,7 +1,7 @@
-/** A site that fills with requests: memory at rest, creating, memory after, listing, paging, idle connections. */
+/** An instance that fills with requests: memory at rest, creating, memory after, listing, paging, idle connections. */
 import type { Grounds } from "../grounds.ts";
 import { create, list, type ListFacts, page, whileIdle } from "../load.ts";
-import { LIFTED } from "../peer_site.ts";
+import { LIFTED } from "../peer_instance.ts";
 import type { Usage } from "../processes.ts";
 import {
   type Aim,
@@ -15,7 +15,7 @@ import {
   type Scenario,
   type Unit,
 } from "../scenario.ts";
-import { readingOf, restingMegabytes, type Site, usedBy, usedSince } from "../site.ts";
+import { type Instance, readingOf, restingMegabytes, usedBy, usedSince } from "../instance.ts";
 
 type Key =
   | "rest"
@@ -38,7 +38,7 @@ export interface StoredOptions {
   readonly connections: number;
 }
 
-/** All lines come from one site, in the order in which they stand here. */
+/** All lines come from one instance, in the order in which they stand here. */
 export function storedScenario({ grounds, requests, connections }: StoredOptions): Scenario<Key> {
   const line = (what: string, unit: Unit, aim?: Aim): Line => ({
     what,
@@ -64,38 +64,38 @@ export function storedScenario({ grounds, requests, connections }: StoredOptions
 }
 
 async function readStored(
-  startSite: () => Promise<Site>,
+  startInstance: () => Promise<Instance>,
   requests: number,
   connections: number,
 ): Promise<Readings<Key>> {
-  await using site = await startSite();
-  const kubeconfigs = site.bootstrapKubeconfigs;
-  const readMemory = () => readingOf(site, async () => ({ value: await restingMegabytes(site) }));
+  await using instance = await startInstance();
+  const kubeconfigs = instance.bootstrapKubeconfigs;
+  const readMemory = () => readingOf(instance, async () => ({ value: await restingMegabytes(instance) }));
   const rest = await readMemory();
-  const created = await readingOf(site, async () => {
+  const created = await readingOf(instance, async () => {
     const { rate: value, retries } = await create(kubeconfigs, requests, CLIENTS);
     return { value, retries };
   });
   const after = await readMemory();
-  const listed = await readLists(site, requests);
-  const paged = await readingOf(site, async () => {
+  const listed = await readLists(instance, requests);
+  const paged = await readingOf(instance, async () => {
     const facts = await page(kubeconfigs, PAGE_LIMIT);
     if (facts.requests !== requests) throw new Error(`the pages hold ${facts.requests} requests, not ${requests}`);
     return { value: facts.seconds * 1000, retries: facts.retries };
   });
-  const idle = await readingOf(site, async () => {
-    const [value, { retries }] = await whileIdle(kubeconfigs, connections, () => restingMegabytes(site));
+  const idle = await readingOf(instance, async () => {
+    const [value, { retries }] = await whileIdle(kubeconfigs, connections, () => restingMegabytes(instance));
     return { value, retries };
   });
   return { rest, create: created, after, ...listed, page: paged, idle };
 }
 
 /** One program reads all forms, so that their CPU seconds and lost answers stand together: CPU of one read of each. */
-async function readLists(site: Site, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
-  const before = usedBy(site);
-  const { forms, requests: listed, retries } = await list(site.bootstrapKubeconfigs, LIST_ROUNDS);
+async function readLists(instance: Instance, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
+  const before = usedBy(instance);
+  const { forms, requests: listed, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);
   if (listed !== requests) throw new Error(`the list holds ${listed} requests, not ${requests}`);
-  const { usage, etcd } = usedSince(before, site);
+  const { usage, etcd } = usedSince(before, instance);
   const perRound = (used: Usage): Usage => ({ ...used, cpuSeconds: used.cpuSeconds / LIST_ROUNDS });
   const used = { usage: perRound(usage), ...(etcd === undefined ? {} : { etcd: perRound(etcd) }) };
   const readingOfForm = (form: keyof ListFacts["forms"]): Reading => {

@@ -2,7 +2,7 @@
 import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
 import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
-import { readingOf, type Site } from "../site.ts";
+import { type Instance, readingOf } from "../instance.ts";
 
 /** How a storm is measured. */
 export interface StormOptions {
@@ -14,7 +14,7 @@ export interface StormOptions {
   readonly aim: Aim | undefined;
 }
 
-/** The site of each run is fresh, so the first requests meet cold code; starting it is not counted. */
+/** The instance of each run is fresh, so the first requests meet cold code; starting it is not counted. */
 export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: StormOptions): Scenario<"storm"> {
   return {
     lines: { storm: { what: `${nodes} nodes at once`, unit: "s", peer, aimOf: always(aim) } },
@@ -23,10 +23,10 @@ export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: St
   };
 }
 
-async function readStorm(startSite: () => Promise<Site>, nodes: number): Promise<Reading> {
-  await using site = await startSite();
-  return await readingOf(site, async () => {
-    const { seconds: value, retries } = await storm(site.bootstrapKubeconfigs, nodes);
+async function readStorm(startInstance: () => Promise<Instance>, nodes: number): Promise<Reading> {
+  await using instance = await startInstance();
+  return await readingOf(instance, async () => {
+    const { seconds: value, retries } = await storm(instance.bootstrapKubeconfigs, nodes);
     return { value, retries };
   });
 }

@@ -21,7 +21,7 @@ import { encodePem } from "../../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/pkcs10.ts";
 import { usageOf } from "../processes.ts";
 import type { Reading } from "../scenario.ts";
-import { since } from "../site.ts";
+import { since } from "../instance.ts";
 
 const YEAR_SECONDS = 365 * 24 * 3600;
 /** So many come before the clock starts, or a compiler is measured. */

@@ -1,19 +1,19 @@
-/** A kube-apiserver on a site's etcd, with the site's own CA and certificates, as docs/etcd.md starts it. */
+/** A kube-apiserver on an instance's etcd, with the instance's own CA and certificates, as docs/etcd.md starts it. */
 import { existsSync } from "node:fs";
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, start } from "../../support/child.ts";
 import { openssl } from "./openssl.ts";
-import type { RunningSite } from "./site.ts";
+import type { RunningInstance } from "./instance.ts";
 
 /** The flags of docs/etcd.md; on loopback nothing else can be advertised. */
 export async function startApiserver(
-  site: Pick<RunningSite, "dataDir" | "folder">,
+  instance: Pick<RunningInstance, "dataDir" | "folder">,
   etcdUrl: string,
   port: number,
   flags: readonly string[] = [],
 ): Promise<Running> {
-  const pki = `${site.dataDir}/pki`;
-  const serviceAccountKey = site.folder.join("sa.key");
+  const pki = `${instance.dataDir}/pki`;
+  const serviceAccountKey = instance.folder.join("sa.key");
   if (!existsSync(serviceAccountKey)) await openssl(["genrsa", "-out", serviceAccountKey, "2048"]);
   return start(peerPath("kube-apiserver"), [
     `--etcd-servers=${etcdUrl}`,

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import type { TempFolder } from "../../support/temp.ts";
 import { startControlPlane } from "./control_plane.ts";
 import { createKubectl, type Kubectl } from "./kubectl.ts";
-import { startSite } from "./site.ts";
+import { startInstance } from "./instance.ts";
 
 /** One of the two servers. */
 export interface Cluster extends AsyncDisposable {
@@ -16,7 +16,7 @@ export interface Cluster extends AsyncDisposable {
 
 /** By the name that a test is called after; both sign client certificates by themselves once approved. */
 export const CLUSTERS: Readonly<Record<string, () => Promise<Cluster>>> = {
-  "tlsboot up": () => startSite(),
+  "tlsboot up": () => startInstance(),
   "kube-apiserver and kube-controller-manager": async () => {
     const certificates = ["approving", "signing"].map((name) => `certificatesigningrequest-${name}-controller`);
     // Without aggregation the cluster role view has no rules.

@@ -12,7 +12,7 @@ import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Place } from "./kubectl_comparison.ts";
 import { createKubectl } from "./kubectl.ts";
 import { type Machine, startMachine } from "./machine.ts";
-import { type RunningSite, startSite } from "./site.ts";
+import { type RunningInstance, startInstance } from "./instance.ts";
 
 /** The node that joins, on both sides. */
 export const NODE = "node-1";
@@ -23,7 +23,7 @@ const BOOTSTRAPPER = "abcdef.0123456789abcdef";
 /** Both clusters. Disposing ends them. */
 export interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
-  readonly site: RunningSite;
+  readonly instance: RunningInstance;
   /** First the real one. */
   readonly places: readonly [Place, Place];
 }
@@ -35,20 +35,20 @@ export async function startClusters(): Promise<Clusters> {
   const dataDir = plane.folder.join("up");
   await mkdir(`${dataDir}/pki`, { recursive: true, mode: 0o700 });
   for (const file of ["ca.crt", "ca.key"]) await cp(plane.folder.join(file), `${dataDir}/pki/${file}`);
-  const site = stack.use(await startSite({ dataDir }));
+  const instance = stack.use(await startInstance({ dataDir }));
   const theirKubectl = createKubectl(plane.folder, plane.adminKubeconfig);
   for (const namespace of ["kube-public", "kube-system"]) {
     await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create", "--timeout=30s");
   }
-  await theirKubectl.given({ stdin: await ownToken(site) }).run("create", "-f", "-");
+  await theirKubectl.given({ stdin: await ownToken(instance) }).run("create", "-f", "-");
   const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
   stack.use(theirs.machine);
-  const ours = await createPlace(plane, plane.folder.join("tlsboot"), site.server, site.adminKubeconfig);
+  const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
   stack.use(ours.machine);
   const owned = stack.move();
   return {
     plane,
-    site,
+    instance,
     places: [theirs.place, ours.place],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -78,7 +78,7 @@ async function createPlace(
 }
 
 /** The token that `up` makes for itself, and makes anew when it is deleted, so that the other side can have it too. */
-async function ownToken({ kubectl }: RunningSite): Promise<string> {
+async function ownToken({ kubectl }: RunningInstance): Promise<string> {
   const text = await kubectl.run(
     ...["get", "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"],
     "--output=json",

@@ -1,7 +1,7 @@
 /** Minutes of stock client-go programs: how long, and a server that is restarted under them. */
 import process from "node:process";
 import { type Running, startTlsboot } from "../../support/child.ts";
-import { type RunningSite, waitUntilUp } from "./site.ts";
+import { type RunningInstance, waitUntilUp } from "./instance.ts";
 
 /** How long a soak lasts: five minutes, or the seconds in TLSBOOT_SOAK_SECONDS while one is being worked on. */
 export const SOAK_SECONDS: number = Number(process.env["TLSBOOT_SOAK_SECONDS"] ?? "300");
@@ -49,9 +49,9 @@ export interface Restart extends AsyncDisposable {
   readonly upAt: Date;
 }
 
-/** Ends what serves a site, leaves it down for a while, and starts it again. */
+/** Ends what serves an instance, leaves it down for a while, and starts it again. */
 export async function restart(
-  site: RunningSite,
+  instance: RunningInstance,
   running: Running,
   signal: "SIGTERM" | "SIGKILL",
   downSeconds: number,
@@ -63,7 +63,7 @@ export async function restart(
   const stoppedWithinMs = Date.now() - signalledAt;
   await pause(downSeconds);
   const again = startTlsboot([
-    ...["up", "--secure-port", new URL(site.server).port, "--data-dir", site.dataDir],
+    ...["up", "--secure-port", new URL(instance.server).port, "--data-dir", instance.dataDir],
   ]);
   try {
     await waitUntilUp(again);

@@ -1,0 +1,54 @@
+/** The CAs of an instance: one for everything, or one for each purpose. */
+import type { Authority } from "../../core/pki/authority.ts";
+import type { CertificateChain } from "../../core/pki/authority_chain.ts";
+import type { FilePort } from "../../client/files.ts";
+import { type AuthorityDeps, createOnly, isSplit, readAuthority, readChain } from "./files.ts";
+import { authorityPaths, type CaPurpose } from "./layout.ts";
+
+/** A CA whose client certificates the API believes; its key may be elsewhere. */
+export interface ClientCa {
+  readonly chain: CertificateChain;
+  readonly certificateFile: string;
+}
+
+/** What a server needs of its CAs. */
+export interface InstanceAuthorities {
+  /** Signs the server's own certificate; clients of the API trust it. */
+  readonly serving: Authority;
+  /** Signs administrators. */
+  readonly client: Authority;
+  readonly clientCas: readonly ClientCa[];
+}
+
+const DAY_MS = 86_400_000;
+const NEW_CA = {
+  commonName: "tlsboot-ca",
+  keyAlgorithm: "ecdsa-p256",
+  lifeMs: 3650 * DAY_MS,
+  isEncrypted: false,
+} as const;
+const CLIENT_PURPOSES: readonly CaPurpose[] = ["client", "kubelet-client"];
+
+/** The CAs of a data directory; makes one for everything where there is none. AppError as `readAuthority`, `io`. */
+export async function ensureAuthorities(
+  root: string,
+  deps: AuthorityDeps,
+): Promise<{ readonly authorities: InstanceAuthorities; readonly created: boolean }> {
+  const { files, keys } = deps;
+  const isNew = await files.lstat(authorityPaths(root).certificate) === undefined;
+  if (isNew) await createOnly(root, NEW_CA, deps);
+  const split = await isSplit(root, files);
+  const serving = await readAuthority(authorityPaths(root), files, keys);
+  const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
+  return { authorities: { serving, client, clientCas: await readClientCasOf(root, files) }, created: isNew };
+}
+
+/** The CAs whose client certificates the API of a data directory believes. AppError `not_found`, `ca_invalid`. */
+export async function readClientCasOf(root: string, files: FilePort): Promise<readonly ClientCa[]> {
+  const clientCas: ClientCa[] = [];
+  for (const purpose of await isSplit(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
+    const paths = authorityPaths(root, purpose);
+    clientCas.push({ chain: await readChain(paths, files), certificateFile: paths.certificate });
+  }
+  return clientCas;
+}

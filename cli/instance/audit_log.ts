@@ -1,0 +1,119 @@
+/** The audit log of an instance, from kube-apiserver's flags: its policy, its file, and what happens when that is full. */
+import { dirname, resolve } from "node:path";
+import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
+import { readAuditPolicy } from "../../core/audit/policy_file.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import { openRotatingFile } from "./rotating_file.ts";
+import type { InstanceDeps } from "./instance.ts";
+
+/** An open audit log; `audit` is undefined when there is none. */
+export interface AuditLog extends AsyncDisposable {
+  readonly audit: AuditOptions | undefined;
+  /** The folder of its file; undefined when there is none. */
+  readonly folder: string | undefined;
+}
+
+type AuditSettings = Pick<Settings<ServerFlags>, Extract<keyof ServerFlags, `audit${string}`>>;
+
+const STDOUT = "-";
+/** kube-apiserver's megabyte. */
+const MEGABYTE = 1_048_576;
+/** A full disk is told once in a while, not at each request. */
+const COMPLAINT_MS = 60_000;
+
+/** Opens it. Throws UsageError for flags without --audit-log-path, AppError `io`, and `config_invalid` for the policy. */
+export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps): Promise<AuditLog> {
+  const path = settings.auditLogPath;
+  if (path === undefined) {
+    if (settings.auditPolicyFile === undefined) {
+      return { audit: undefined, folder: undefined, [Symbol.asyncDispose]: nothing };
+    }
+    throw new UsageError("--audit-policy-file: nothing is audited without --audit-log-path", "say where the log goes");
+  }
+  const policy = await readPolicy(settings, deps);
+  const { sink, close } = openSink(path, settings, deps);
+  const { auditLogFormat: format, auditLogMode: mode } = settings;
+  return {
+    audit: { policy, sink, format, isStrict: mode === "blocking-strict" },
+    folder: path === STDOUT ? undefined : dirname(resolve(deps.cwd, path)),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function readPolicy({ auditPolicyFile: path }: AuditSettings, deps: InstanceDeps) {
+  if (path === undefined) return DEFAULT_AUDIT_POLICY;
+  const text = await deps.files.readText(resolve(deps.cwd, path));
+  if (text === undefined) {
+    throw new AppError("io", `cannot read audit policy "${path}": no such file`, { hint: "check the path" });
+  }
+  const policy = readAuditPolicy(text);
+  if (policy.ok) return policy.value;
+  throw new AppError("config_invalid", `cannot use audit policy "${path}": ${policy.error.join("; ")}`, {
+    hint: "docs/operations.md has an example",
+  });
+}
+
+function openSink(
+  path: string,
+  settings: AuditSettings,
+  deps: InstanceDeps,
+): { readonly sink: AuditSink; close(): Promise<void> } {
+  if (path === STDOUT) return { sink: { write: (line) => (deps.stdout.write(`${line}\n`), true) }, close: nothing };
+  const file = openFile(resolve(deps.cwd, path), settings, deps);
+  const complain = createComplaint(path, deps);
+  return {
+    async close() {
+      await file[Symbol.asyncDispose]();
+    },
+    sink: {
+      write(line) {
+        try {
+          file.append(line);
+          return true;
+        } catch (error) {
+          complain(error);
+          return false;
+        }
+      },
+    },
+  };
+}
+
+function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
+  try {
+    return openRotatingFile({
+      path,
+      maxBytes: (settings.auditLogMaxsize || 100) * MEGABYTE,
+      maxAgeDays: settings.auditLogMaxage,
+      maxBackups: settings.auditLogMaxbackup,
+      compress: settings.auditLogCompress,
+    }, deps);
+  } catch (cause) {
+    throw new AppError("io", `cannot open audit log "${settings.auditLogPath}": ${messageOf(cause)}`, {
+      cause,
+      hint: "give a path that can be written",
+    });
+  }
+}
+
+/** Tells the first loss and then, once a minute, how many there were. */
+function createComplaint(path: string, { clock, logger }: InstanceDeps): (error: unknown) => void {
+  let silentUntil = 0;
+  let lost = 0;
+  return (error) => {
+    lost += 1;
+    const now = clock.elapsedMs();
+    if (now < silentUntil) return;
+    logger.error("audit events lost", { path, lost, error: messageOf(error) });
+    silentUntil = now + COMPLAINT_MS;
+    lost = 0;
+  };
+}
+
+function nothing(): Promise<void> {
+  return Promise.resolve();
+}

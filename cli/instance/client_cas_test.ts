@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { test } from "node:test";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSigningCa } from "../../tests/support/signing_ca.ts";
+import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
+import { createTempFolder } from "../../tests/support/temp.ts";
+import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { trustedBy } from "./controllers.ts";
+import { defaultsOf, startInstance } from "./instance.ts";
+
+test("a --client-ca-file that changes while an instance runs changes which CAs a signer takes for trusted", async () => {
+  await using folder = await createTempFolder();
+  const [first, second] = await Promise.all([
+    createSigningCa({ commonName: "first" }),
+    createSigningCa({ commonName: "second" }),
+  ]);
+  const clientCaFile = folder.join("clients.crt");
+  await writeFile(clientCaFile, first.certificatePem);
+  const logger = createMemoryLogger();
+  await using instance = await startInstance(
+    { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
+    createInstanceDeps(folder.path, { logger }),
+    () => [],
+  );
+  const isTrusted = trustedBy(instance.server);
+  const answers = () => Promise.all([instance.authorities.serving, first, second].map(isTrusted));
+  assert.deepEqual(await answers(), [true, true, false]);
+  await writeFile(clientCaFile, second.certificatePem);
+  await instance.renew();
+  assert.deepEqual(await answers(), [true, false, true]);
+  assert.ok(logger.messages("info").includes("client CAs changed"));
+  await writeFile(clientCaFile, "no certificate");
+  await assert.rejects(instance.renew(), { code: "ca_invalid" });
+  assert.deepEqual(await answers(), [true, false, true]);
+});

@@ -1,0 +1,80 @@
+/** The API server of an instance, and who its composition root is to it. */
+import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import { AUTHENTICATED_GROUP, MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import { GIT_VERSION } from "../../core/version.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { AuditOptions } from "../../server/http/audit.ts";
+import type { HealthCheck } from "../../server/http/health.ts";
+import type { ServingPair } from "../../server/http/listener.ts";
+import type { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import type { MetricsRegistry } from "../../server/metrics/registry.ts";
+import { type Server, startServer } from "../../server/server.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import { openFilesLimit } from "../system.ts";
+import type { ControllerDeps } from "./controllers.ts";
+
+/** How the server is reached and whom it believes. */
+export interface ServerSettings {
+  readonly bindAddress: string;
+  readonly port: number;
+  readonly serving: ServingPair;
+  readonly clientCaPem: string;
+  readonly clientIssuersPem: string;
+  readonly tokenFile: TokenFile | undefined;
+  readonly bootstrapTokens: boolean;
+  readonly anonymous: boolean;
+  readonly audit: AuditOptions | undefined;
+  /** How many requests are served at once. */
+  readonly maxRequestsInflight: number;
+  readonly objects: readonly BootstrapObject[];
+  readonly registry: MetricsRegistry;
+  readonly issued: IssuedCertificates;
+  readonly checks: readonly HealthCheck[];
+}
+
+/** The composition root itself, when it keeps its own objects. */
+export const ROOT_USER: UserInfo = {
+  username: "system:apiserver",
+  uid: "",
+  groups: [MASTERS_GROUP, AUTHENTICATED_GROUP],
+  extra: {},
+};
+
+/** Starts the API server over a storage. AppError `port_in_use`, `io`. */
+export function startApiServer(
+  settings: ServerSettings,
+  deps: ControllerDeps & { readonly storage: Storage },
+): Promise<Server> {
+  const openFiles = openFilesLimit();
+  return startServer({
+    ...settings,
+    ...deps,
+    version: VERSION,
+    ...(openFiles === undefined ? {} : { connectionLimits: { connections: connectionsWithin(openFiles) } }),
+  });
+}
+
+/** What is left for connections: the database, logs and files that are read again must always be openable. */
+function connectionsWithin(openFiles: number): number {
+  return Math.max(MIN_CONNECTIONS, openFiles - FILES_OF_OUR_OWN);
+}
+
+const FILES_OF_OUR_OWN = 96;
+const MIN_CONNECTIONS = 16;
+
+/** `/version`: the Kubernetes release that the API is, with our own as build metadata. */
+const VERSION: Readonly<Record<string, string>> = {
+  major: "1",
+  minor: "37",
+  emulationMajor: "1",
+  emulationMinor: "37",
+  minCompatibilityMajor: "1",
+  minCompatibilityMinor: "36",
+  gitVersion: GIT_VERSION,
+  gitCommit: "",
+  gitTreeState: "clean",
+  buildDate: "1970-01-01T00:00:00Z",
+  goVersion: "",
+  compiler: "",
+  platform: "",
+};

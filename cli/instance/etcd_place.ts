@@ -1,0 +1,100 @@
+/**
+ * Where the objects of a data directory are: in its database, or in an etcd that its file `etcd.yaml` names. What is left
+ * of the other one is old, and nobody may take it for the instance.
+ */
+import { OWN_API_VERSION, readOwnFile } from "../../core/own_file/read.ts";
+import { mapping, optional, required, someOf, text } from "../../core/own_file/shapes.ts";
+import { AppError } from "../../core/errors.ts";
+import type { FilePort } from "../../client/files.ts";
+import { shellWord } from "../../core/shell_word.ts";
+import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
+import { DEFAULT_ETCD_PREFIX } from "../commands/etcd_flags.ts";
+import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
+import { assertKnownFormat } from "./data_format.ts";
+import { assertEtcdNamed, type EtcdSettings } from "./etcd_endpoints.ts";
+
+/** An etcd that holds the objects of a folder. */
+export interface EtcdPlace {
+  /** When it was last used; members may have come and gone. */
+  readonly servers: readonly string[];
+  readonly prefix: string;
+  /** Digest of the backup that was restored there, until a server has run. */
+  readonly backup?: string;
+}
+
+const KIND = "EtcdPlace";
+const SHAPE = mapping({ servers: required(someOf(text)), prefix: required(text), backup: optional(text) });
+
+/** Undefined where the folder has none. AppError `config_invalid`. */
+export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readText">): Promise<EtcdPlace | undefined> {
+  const found = await files.readText(dir.etcdPlace);
+  if (found === undefined) return undefined;
+  const place = readOwnFile(found, KIND, SHAPE);
+  if (place.ok) return place.value;
+  throw new AppError("config_invalid", `cannot read "${dir.etcdPlace}": ${place.error.join("; ")}`, {
+    hint: "tlsboot writes it: remove it, and start with the --etcd-servers and --etcd-prefix of the instance",
+  });
+}
+
+/** Notes it. */
+export async function writeEtcdPlace(
+  dir: DataDir,
+  place: EtcdPlace,
+  files: Pick<FilePort, "readText" | "writeAtomic">,
+): Promise<void> {
+  const content = formatEtcdPlace(place);
+  if (await files.readText(dir.etcdPlace) !== content) await files.writeAtomic(dir.etcdPlace, content, PUBLIC_MODE);
+}
+
+/** The file; JSON is YAML. */
+export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
+  return `# The objects of this folder are in etcd: up, serve and backup want --etcd-servers here. Written by tlsboot.
+apiVersion: ${OWN_API_VERSION}
+kind: ${KIND}
+servers: ${JSON.stringify(servers)}
+prefix: ${JSON.stringify(plainPrefix(prefix))}
+${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
+}
+
+/**
+ * Refuses flags that lead elsewhere than where the objects of a folder are, and a folder that a newer build wrote.
+ * UsageError, AppError `format_unknown`, `config_invalid`; `verb` is what cannot be done.
+ */
+export async function assertPlace(
+  dir: DataDir,
+  settings: EtcdSettings,
+  verb: string,
+  files: Pick<FilePort, "readText" | "stat">,
+): Promise<void> {
+  const { etcdServers, etcdPrefix } = settings;
+  assertEtcdNamed(settings);
+  await assertKnownFormat(dir.root, files);
+  const place = await readEtcdPlace(dir, files);
+  const cannot = (what: string, hint: string) =>
+    new AppError("config_invalid", `cannot ${verb} "${dir.root}": ${what}`, { hint });
+  if (etcdServers.length === 0) {
+    if (place === undefined) return;
+    throw cannot(
+      `its objects are in etcd, below "${place.prefix}"`,
+      `give ${flagsOf(place)}; or bring them back into a database with tlsboot backup and restore`,
+    );
+  }
+  if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
+    throw cannot(
+      `its objects are below "${place.prefix}" in etcd, not "${plainPrefix(etcdPrefix)}"`,
+      `give ${flagsOf(place)}`,
+    );
+  }
+  if (place === undefined && await files.stat(dir.database) !== undefined) {
+    throw cannot(
+      "its objects are in the database in it",
+      "leave --etcd-servers out; or move them with tlsboot backup and tlsboot restore --etcd-servers; or, if that " +
+        "database is old, move tlsboot.db elsewhere",
+    );
+  }
+}
+
+function flagsOf({ servers, prefix }: EtcdPlace): string {
+  const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${shellWord(prefix)}`;
+  return `--etcd-servers ${shellWord(servers.join(","))}${flag}`;
+}

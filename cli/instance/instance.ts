@@ -1,0 +1,359 @@
+/**
+ * A running instance: a data directory, the storage in it and the API server over it, with its own certificates kept fresh.
+ * `serve` and `up` are this; `up` adds controllers, a bootstrap token and its bindings.
+ */
+import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
+import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../../core/bootstrap/node_addresses.ts";
+import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import { chainNotAfter } from "../../core/pki/authority_chain.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { planPermittedNames } from "../../core/serving/permitted_names.ts";
+import type { ServingNames } from "../../core/serving/renewal.ts";
+import type { FilePort } from "../../client/files.ts";
+import { readInterfaces } from "../../client/host_addresses.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
+import type { HealthCheck } from "../../server/http/health.ts";
+import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
+import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
+import type { Server } from "../../server/server.ts";
+import type { StoreContents } from "../../server/storage/etcd_contents.ts";
+import type { Storage } from "../../server/storage/storage.ts";
+import type { CaKeys } from "../authority/keys.ts";
+import { checkOwnFolder } from "../../client/private_file.ts";
+import { ensureAuthorities, type InstanceAuthorities } from "../authority/instance_authorities.ts";
+import type { ServerFlags } from "../commands/server_flags.ts";
+import type { FlagSet, Settings } from "../framework/flags.ts";
+import { UsageError } from "../framework/usage_error.ts";
+import type { Heap } from "../heap.ts";
+import { type AuditLog, openAuditLog } from "./audit_log.ts";
+import { type ClientCas, readClientCas } from "./client_cas.ts";
+import { openIssuedFile } from "./issued_file.ts";
+import {
+  createInstanceMetrics,
+  type InstanceMetrics,
+  tellAuditDisk,
+  tellExpiry,
+  tellServingExpiry,
+} from "./instance_metrics.ts";
+import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
+import { startApiServer } from "./control_plane.ts";
+import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
+import { ensureFormat } from "./data_format.ts";
+import { assertPlace } from "./etcd_place.ts";
+import { openStorage } from "./storage.ts";
+import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
+import { keepHeapSmall } from "./quiet_heap.ts";
+import { readRequired } from "./required_file.ts";
+
+/** What an instance needs of the machine. */
+export interface InstanceDeps {
+  readonly files: FilePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly cwd: string;
+  readonly keys: CaKeys;
+  /** Undefined where it cannot be asked to give memory back. */
+  readonly heap: Heap | undefined;
+  /** Gets audit lines for `--audit-log-path -`. */
+  readonly stdout: { write(text: string): void };
+}
+
+/** The settings of a flag set when nothing is said. */
+export function defaultsOf<F extends FlagSet>(flags: F): Settings<F> {
+  const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
+  // Each value is its own flag's default, which has the setting's type.
+  return Object.fromEntries(entries) as Settings<F>;
+}
+
+/** A running instance. Disposing it stops the server and closes the storage. */
+export interface Instance extends AsyncDisposable {
+  readonly dir: DataDir;
+  readonly storage: Storage;
+  readonly server: Server;
+  readonly authorities: InstanceAuthorities;
+  /** `https://host:port`, as kubeconfigs name it. */
+  readonly url: string;
+  /** Names and addresses of the server itself. */
+  readonly names: ServingNames;
+  /** True when the store had nothing in it before. */
+  readonly isNew: boolean;
+  /** True when other servers may have the store too. */
+  readonly isShared: boolean;
+  /** Everything in a shared store, whether it is served here or not. */
+  readonly contents: StoreContents | undefined;
+  /** Aborts when nothing can be written any more until the program is started again; its reason says why. */
+  readonly lost: AbortSignal;
+  /** Where the controllers beside the server are watched. */
+  readonly controllerMetrics: ControllerMetrics;
+  /** What was made at this start, in words. */
+  readonly made: readonly string[];
+  /** Checks the own certificates and makes those anew whose time has come. */
+  renew(): Promise<void>;
+}
+
+/** What `serve` and `up` do not have in common. */
+export interface InstanceOptions {
+  /** Signers of one's own, which metrics call by their names. */
+  readonly ownSigners?: readonly string[];
+}
+
+/** Starts an instance. Every fault of files and flags is an AppError with a hint. */
+export async function startInstance(
+  settings: Settings<ServerFlags>,
+  deps: InstanceDeps,
+  objects: (isNew: boolean) => readonly BootstrapObject[],
+  { ownSigners = [] }: InstanceOptions = {},
+): Promise<Instance> {
+  assertAuthorizationMode(settings.authorizationMode);
+  const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
+  const ownServing = await readOwnServing(settings, deps);
+  const tokenFile = await readTokenFile(settings, deps);
+  await using opened = new AsyncDisposableStack();
+  const auditLog = opened.use(await openAuditLog(settings, deps));
+  await deps.files.makeDirectory(dir.root, FOLDER_MODE);
+  for (const folder of [dir.root, dir.pki]) {
+    const { isForGroup } = await checkOwnFolder(folder, deps.files);
+    if (isForGroup) deps.logger.warn("the group may write to a folder of secrets", { folder });
+  }
+  await assertPlace(dir, settings, "serve", deps.files);
+  await ensureFormat(dir.root, deps.files);
+  const { authorities, created } = await ensureAuthorities(dir.root, deps);
+  const host = await findHost(settings, deps);
+  const names = ownServing === undefined ? servableNames(settings, host, authorities.serving, deps) : NO_NAMES;
+  const readCas = () => readClientCas(authorities.clientCas, settings.clientCaFile, deps);
+  const clientCas = await readCas();
+  const metrics = createInstanceMetrics(deps.clock);
+  const { storage, isNew, contents, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
+  const isShared = contents !== undefined;
+  opened.use(storage);
+  const issued = new IssuedCertificates(ownSigners);
+  const issuedFile = opened.use(await openIssuedFile({ path: dir.issued, issued, isShared }, deps));
+  const disks = openDisks(dir, auditLog, metrics, settings, deps);
+  await disks.look();
+  // A start that fails must not have replaced the certificate of the server that runs there.
+  await checkAddress({ bindAddress: settings.bindAddress, port: settings.securePort });
+  const serving = ownServing ?? (await ensureServing(dir, authorities.serving, names, deps)).serving;
+  const server = opened.use(
+    await startApiServer({
+      bindAddress: settings.bindAddress,
+      port: settings.securePort,
+      serving,
+      clientCaPem: clientCas.trusted,
+      clientIssuersPem: clientCas.issuers,
+      tokenFile,
+      bootstrapTokens: settings.enableBootstrapTokenAuth,
+      anonymous: settings.anonymousAuth,
+      audit: auditLog.audit,
+      maxRequestsInflight: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
+      objects: objects(isNew),
+      registry: metrics.registry,
+      issued,
+      checks: [disks.check],
+    }, { ...deps, storage }),
+  );
+  if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
+  const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
+  const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
+  tellExpiry(metrics.expiry, authorities, serving);
+  const renew = createRenewal(
+    {
+      dir,
+      authorities,
+      names,
+      url,
+      server,
+      serving,
+      ownServing: ownServing !== undefined,
+      clientCas,
+      readCas,
+      metrics,
+    },
+    deps,
+  );
+  const running = opened.move();
+  return {
+    dir,
+    storage,
+    server,
+    authorities,
+    url,
+    names,
+    isNew,
+    isShared,
+    contents,
+    lost,
+    controllerMetrics: metrics.controllers,
+    made: [
+      ...(created ? ["CA"] : []),
+      ...(isNew && !isShared ? ["database"] : []),
+      ...(admin.renewed ? ["admin kubeconfig"] : []),
+    ],
+    async renew() {
+      await disks.look();
+      await issuedFile.look();
+      await renew();
+    },
+    async [Symbol.asyncDispose]() {
+      await running.disposeAsync();
+    },
+  };
+}
+
+/** Looks after the disks of the instance. What cannot be audited is refused by a strict log alone: then its disk counts too. */
+function openDisks(
+  dir: DataDir,
+  { audit, folder }: AuditLog,
+  { registry }: Pick<InstanceMetrics, "registry">,
+  { storageMinFree }: Pick<Settings<ServerFlags>, "storageMinFree">,
+  deps: InstanceDeps,
+): { readonly check: HealthCheck; look(): Promise<void> } {
+  const data = { path: dir.root, what: "data directory" };
+  const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
+  for (const { path } of log) tellAuditDisk(registry, path);
+  return {
+    check: storageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
+    look: createSpaceWatch([data, ...log], storageMinFree, deps),
+  };
+}
+
+const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
+const DAY_MS = 86_400_000;
+const CA_WARNING_MS = 90 * DAY_MS;
+
+/** Looks after the own certificates; that the CA ends is said once a day. */
+function createRenewal(
+  instance: {
+    readonly dir: DataDir;
+    readonly authorities: InstanceAuthorities;
+    readonly names: ServingNames;
+    readonly url: string;
+    readonly server: Server;
+    readonly serving: ServingPair;
+    readonly ownServing: boolean;
+    readonly clientCas: ClientCas;
+    readonly readCas: () => Promise<ClientCas>;
+    readonly metrics: Pick<InstanceMetrics, "expiry">;
+  },
+  deps: InstanceDeps,
+): () => Promise<void> {
+  const { dir, authorities, names, url, server } = instance;
+  const notAfter = endOf(authorities);
+  let warnedAt = -Infinity;
+  let { clientCas, serving: { certificatePem } } = instance;
+  return async () => {
+    const cas = await instance.readCas();
+    if (cas.trusted !== clientCas.trusted || cas.issuers !== clientCas.issuers) {
+      clientCas = cas;
+      server.setClientCa(cas.trusted, cas.issuers);
+      deps.logger.info("client CAs changed");
+    }
+    const now = deps.clock.now().getTime();
+    if (notAfter.getTime() - now < CA_WARNING_MS && now - warnedAt >= DAY_MS) {
+      warnedAt = now;
+      deps.logger.warn("the CA ends soon; what it has signed ends with it", { notAfter });
+    }
+    if (!instance.ownServing) {
+      const { serving } = await ensureServing(dir, authorities.serving, names, deps);
+      // It may have been made by a look that the disk cut off behind the last file.
+      if (serving.certificatePem !== certificatePem) {
+        ({ certificatePem } = serving);
+        server.setServing(serving);
+        tellServingExpiry(instance.metrics.expiry, serving);
+      }
+    }
+    await ensureAdminKubeconfig(dir, authorities, url, deps);
+  };
+}
+
+/** The end of the CA, or of the first one of several, with all above them. */
+function endOf({ serving, clientCas }: InstanceAuthorities): Date {
+  const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
+  return new Date(Math.min(...ends));
+}
+
+/** The names of the serving certificate; those that the CA may not certify are left out, but for the one of kubeconfigs. */
+function servableNames(
+  { bindAddress: bind, tlsSan: extra }: Settings<ServerFlags>,
+  host: string,
+  serving: Authority,
+  deps: InstanceDeps,
+): ServingNames {
+  const { names, refused } = planPermittedNames(servingNamesOf({ bind, advertise: host, extra }), [
+    serving.certificate,
+    ...serving.issuers,
+  ]);
+  const fault = refused.get(host.toLowerCase());
+  if (fault !== undefined) {
+    throw new AppError("config_invalid", `cannot serve as "${host}": the CA's name constraints forbid it: ${fault}`, {
+      hint: "serve under a name that the CA permits with --advertise-address; tlsboot ca show tells which",
+    });
+  }
+  if (refused.size > 0) {
+    deps.logger.warn("the CA's name constraints keep names out of the serving certificate", {
+      names: [...refused.keys()],
+    });
+  }
+  return names;
+}
+
+/** Node and RBAC, in this order or the other; nothing else exists. */
+function assertAuthorizationMode(text: string): void {
+  const modes = text.split(",").map((mode) => mode.trim()).sort().join(",");
+  if (modes === "Node,RBAC") return;
+  throw new UsageError(
+    `--authorization-mode: "${text}" is not possible: tlsboot always authorizes by Node,RBAC`,
+    "leave the flag out; grant rights with kubectl create clusterrolebinding",
+  );
+}
+
+async function readOwnServing(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<ServingPair | undefined> {
+  const { tlsCertFile, tlsPrivateKeyFile } = settings;
+  if (tlsCertFile === undefined && tlsPrivateKeyFile === undefined) return undefined;
+  if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) {
+    throw new UsageError("--tls-cert-file and --tls-private-key-file go together", "give both, or neither");
+  }
+  const certificatePem = await readRequired(tlsCertFile, deps);
+  const privateKeyPem = await readRequired(tlsPrivateKeyFile, deps);
+  const pair = parseCredentialPair(certificatePem, privateKeyPem);
+  if (pair.ok) return { certificatePem, privateKeyPem };
+  throw new AppError("key_invalid", `cannot serve with "${tlsCertFile}" and "${tlsPrivateKeyFile}": ${pair.error}`, {
+    hint: "give a certificate and the key that belongs to it, both PEM",
+  });
+}
+
+async function readTokenFile(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<TokenFile | undefined> {
+  const path = settings.tokenAuthFile;
+  if (path === undefined) return undefined;
+  const parsed = parseTokenFile(await readRequired(path, deps), path);
+  if (!parsed.ok) {
+    throw new AppError("token_file_invalid", parsed.error, { hint: 'each line reads: token,user,uid,"group1,group2"' });
+  }
+  for (const warning of parsed.value.warnings) deps.logger.warn("token file", { warning });
+  return parsed.value;
+}
+
+/** The name of the server in kubeconfigs; one that nobody has chosen is warned of. */
+async function findHost(
+  { bindAddress, advertiseAddress }: Settings<ServerFlags>,
+  { files, logger }: InstanceDeps,
+): Promise<string> {
+  const { host, others } = chooseAdvertisedHost(bindAddress, advertiseAddress, await readInterfaces(files));
+  if (others === undefined) return host;
+  if (host === LOOPBACK) {
+    logger.warn("this host has no address that other machines can call; name one with --advertise-address", {
+      address: host,
+    });
+  } else {
+    logger.warn("kubeconfigs and join commands name this host's address; choose another with --advertise-address", {
+      address: host,
+      others,
+    });
+  }
+  return host;
+}

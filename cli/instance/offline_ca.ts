@@ -1,0 +1,51 @@
+/** The CA that signs without an API: that of a data directory, or one that flags name. */
+import { resolve } from "node:path";
+import { AppError } from "../../core/errors.ts";
+import type { Authority } from "../../core/pki/authority.ts";
+import type { CertificateFacts } from "../../core/pki/certificate.ts";
+import { clientTrustOf, findClientTrust } from "../../core/signing/client_trust.ts";
+import type { ClientTrust } from "../../core/signing/plan.ts";
+import type { FilePort } from "../../client/files.ts";
+import { authorityPaths } from "../authority/layout.ts";
+import { readClientCasOf } from "../authority/instance_authorities.ts";
+import { openOwnCas, openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
+
+/** Which CA. */
+export interface OfflineCaSettings {
+  readonly dataDir: string;
+  readonly clusterSigningCertFile: string | undefined;
+  readonly clusterSigningKeyFile: string | undefined;
+}
+
+/** A CA, and whether the server of the data directory believes it for clients. */
+export interface OfflineCa {
+  readonly authority: Authority;
+  readonly clientTrust: ClientTrust;
+}
+
+const NONE = { certFile: undefined, keyFile: undefined };
+
+/** Opens it as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
+export async function openOfflineCa(
+  settings: OfflineCaSettings,
+  signerName: string,
+  deps: SigningCaDeps & { readonly cwd: string },
+): Promise<OfflineCa> {
+  const dataDir = resolve(deps.cwd, settings.dataDir);
+  const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
+  const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
+  const { authorities } = all.certFile === undefined && all.keyFile === undefined
+    ? await openOwnCas(dataDir, [signerName], deps)
+    // Kubernetes has no such command, so that nothing forbids a file with issuers.
+    : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
+  const authority = await authorities(signerName);
+  if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
+  // A distant API cannot be asked here: whoever names a CA of another one knows whose clients it makes.
+  const isTrusted = findClientTrust(authority, await believedIn(dataDir, deps.files));
+  return { authority, clientTrust: clientTrustOf(signerName, isTrusted) };
+}
+
+async function believedIn(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
+  if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
+  return (await readClientCasOf(dataDir, files)).map(({ chain }) => chain.certificate);
+}

@@ -1,0 +1,74 @@
+/** The approver of `up` when it has a policy: a service account of its own, with the rights that the policy needs. */
+import { createObjectStore } from "../../client/object_store.ts";
+import { APPROVER_SUBJECT, type ApproverRbac, approverRbac } from "../../core/approval/rbac.ts";
+import { clusterRoleKind } from "../../core/kube/kinds/mod.ts";
+import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
+import { needsOf } from "../../core/policy/needs.ts";
+import { namesOfHosts } from "../../core/policy/node_names.ts";
+import type { Policy } from "../../core/policy/policy.ts";
+import { rbacObject } from "../../server/authz/default_objects.ts";
+import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
+import type { PolicyApproverDeps } from "../../server/controllers/policy_approver.ts";
+import { USER_AGENT } from "../user_agent.ts";
+import { ROOT_USER } from "./control_plane.ts";
+import type { ControllerDeps, InProcessSettings } from "./controllers.ts";
+import { controllerUser } from "./in_process_users.ts";
+import { exactRole } from "./own_rbac.ts";
+import type { Instance } from "./instance.ts";
+
+/** Its role and bindings, to exist before the first request. Rights that a policy no longer needs are taken away. */
+export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
+  const { clusterRole, clusterRoleBinding, roles, roleBindings } = rbacOf(policies);
+  return [
+    exactRole(clusterRole.object),
+    rbacObject("clusterrolebindings", clusterRoleBinding),
+    ...roles.map(({ object }) => rbacObject("roles", object)),
+    ...roleBindings.map((object) => rbacObject("rolebindings", object)),
+  ];
+}
+
+/** How the approver of an instance works. A policy that is read anew brings its rights with it. */
+export function ownApproval(
+  instance: Instance,
+  policies: PolicyApproverDeps["settings"],
+  deps: ControllerDeps,
+): NonNullable<InProcessSettings["approval"]> {
+  const roles = createObjectStore<ClusterRole>(
+    instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`),
+    clusterRoleKind,
+    deps,
+  );
+  const names = namesOfHosts([...instance.names.dnsNames, ...instance.names.ipAddresses]);
+  return {
+    user: controllerUser(APPROVER_SUBJECT.name),
+    settings: {
+      isDryRun: false,
+      policy: {
+        serverNames: () => Promise.resolve(names),
+        settings: {
+          current: policies.current,
+          async *changes(signal) {
+            for await (const change of policies.changes(signal)) {
+              await grant(roles, policies.current().policies, signal);
+              yield change;
+            }
+          },
+        },
+      },
+    },
+  };
+}
+
+async function grant(
+  roles: Pick<ReturnType<typeof createObjectStore<ClusterRole>>, "get" | "update">,
+  policies: readonly Policy[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { object } = rbacOf(policies).clusterRole;
+  const existing = await roles.get(object.metadata.name ?? "", signal);
+  if (existing !== undefined) await roles.update({ ...existing, rules: object.rules }, signal);
+}
+
+function rbacOf(policies: readonly Policy[]): ApproverRbac {
+  return approverRbac({ needs: needsOf(policies), events: true, dryRun: false, leaseNamespace: undefined });
+}

@@ -1,0 +1,45 @@
+/** What is under torture, seen from the storm: it is killed and started again, and keeps what it has acknowledged. */
+import type { Clock, Random } from "../../core/ports.ts";
+
+/** What a tortured instance needs. */
+export interface TorturedInstanceOptions {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Milliseconds; ends with the storm. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** False once no more kills are wanted. */
+  readonly hasTime: () => boolean;
+  /** The newest revision that anybody was told. */
+  readonly newestShown: () => number;
+  /** Told of each broken promise. */
+  readonly onFault: (fault: string) => void;
+}
+
+/** What was done to an instance. */
+export interface KillCounts {
+  readonly kills: number;
+  /** Kills before the server had said that it is up. */
+  readonly killedStarting: number;
+  /** Looks into what the instance keeps its objects in. */
+  readonly checks: number;
+}
+
+/** One server or several, with what they keep their objects in. */
+export interface TorturedInstance extends AsyncDisposable {
+  /** Where the CA and the credentials are, once it has begun. */
+  readonly caPath: string;
+  readonly adminKubeconfig: string;
+  readonly bootstrapKubeconfig: string;
+  /** Starts it for the first time; resolves once it serves. */
+  begin(): Promise<void>;
+  /** Lets it run for a moment, kills, and starts again; resolves once all of it serves. */
+  killOnce(): Promise<void>;
+  /** Ends it and looks into what it leaves. */
+  end(): Promise<void>;
+  counts(): KillCounts;
+  /** Connections that a load balancer gave each server; none without one. */
+  shares(): Promise<readonly number[]>;
+  /** What its servers said last. */
+  stderr(): string;
+}

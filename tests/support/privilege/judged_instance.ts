@@ -1,0 +1,92 @@
+/** A running `tlsboot serve` whose answers to different people are looked at. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { fateOf, startInstanceProcess } from "../instance_process.ts";
+import { createTempFolder } from "../temp.ts";
+import { valueAt } from "../test_app.ts";
+import { type Call, createCallers, type JudgedServer } from "./callers.ts";
+import { type Identity, MASTERS } from "./identities.ts";
+
+/** An answer, with its JSON at hand. */
+export interface JudgedReply {
+  readonly code: number;
+  readonly text: string;
+  readonly message: string;
+  /** A value inside the body by its path, such as `spec/username`. */
+  at(path: string): unknown;
+}
+
+/** The server, and a way to ask it as anybody. */
+export interface JudgedInstance extends AsyncDisposable {
+  readonly server: JudgedServer;
+  readonly stderr: () => string;
+  as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
+  /** As the administrator; anything but success fails the test. */
+  admin(method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
+  /** Roles and bindings for a user, cluster-wide. */
+  grant(user: string, ...rules: readonly object[]): Promise<void>;
+}
+
+/** Where RBAC lies. */
+export const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+/** Where certificate requests lie. */
+export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+/** The content type of merge patches. */
+export const MERGE = { contentType: "application/merge-patch+json" } as const;
+
+/** Somebody with a certificate. */
+export function certified(name: string, ...organizations: readonly string[]): Identity {
+  return { name, is: name, credential: { kind: "certificate", commonName: name, organizations } };
+}
+
+/** Somebody with a bearer token. */
+export function bearer(token: string): Identity {
+  return { name: token, is: "a token", credential: { kind: "token", token } };
+}
+
+/** Starts one for these people and the administrator. */
+export async function startJudgedInstance(
+  identities: readonly Identity[],
+  args: readonly string[] = [],
+): Promise<JudgedInstance> {
+  const folder = await createTempFolder();
+  const instance = await startInstanceProcess(folder, args, "serve");
+  const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
+    ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
+  );
+  const server = { port: instance.port, servingCaPem: caPem, clientCaPem: caPem, clientCaKeyPem };
+  const callers = await createCallers(server, [MASTERS, ...identities]);
+  const as: JudgedInstance["as"] = async (identity, method, path, body, more = {}) => {
+    const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
+      throw new Error(`${method} ${path}: no answer; ${await fateOf(instance)}`, { cause: error });
+    });
+    const at = (path: string): unknown => valueAt(JSON.parse(text), path);
+    return { code, text, at, message: text.startsWith("{") ? String(at("message")) : text };
+  };
+  const admin: JudgedInstance["admin"] = async (method, path, body, more) => {
+    const reply = await as(MASTERS, method, path, body, more);
+    assert.ok(reply.code < 300, `${method} ${path}: ${reply.code} ${reply.text}`);
+    return reply;
+  };
+  return {
+    server,
+    stderr: () => instance.running.stderr(),
+    as,
+    admin,
+    async grant(user, ...rules) {
+      const name = `test:${user}`;
+      const apiGroup = "rbac.authorization.k8s.io";
+      await admin("POST", `${RBAC}/clusterroles`, { metadata: { name }, rules });
+      await admin("POST", `${RBAC}/clusterrolebindings`, {
+        metadata: { name },
+        roleRef: { apiGroup, kind: "ClusterRole", name },
+        subjects: [{ apiGroup, kind: "User", name: user }],
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      callers[Symbol.dispose]();
+      await instance[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
