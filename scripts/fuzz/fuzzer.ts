@@ -65,6 +65,8 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
     if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
       const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
       const finding = await judgeGrowth(target, sized, (input) => onInput(count, input));
+      // Of an input that shows how the time grows, a smaller one shows less.
+      if (finding?.kind === "slow") return report(finding);
       if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
       continue;
     }
