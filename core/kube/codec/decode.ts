@@ -114,24 +114,21 @@ class Decoder {
     } else {
       const seen = new Set<string>();
       for (const member of members) {
-        if (this.#member(plan, slots, member, isRoot)) this.#checkDuplicate(seen, member.key);
+        // Go reports a repeated name before it reads the value behind it.
+        if (isMember(plan, member.key, isRoot)) this.#checkDuplicate(seen, member.key);
+        this.#member(plan, slots, member, isRoot);
       }
     }
     this.#struct = outerStruct;
     return buildMessage(plan, slots);
   }
 
-  /** Decodes one member of a message into its slot; false when there is no such field. */
-  #member(plan: MessagePlan, slots: unknown[], member: JsonMember, isRoot: boolean): boolean {
+  /** Decodes one member of a message into its slot, if there is such a field. */
+  #member(plan: MessagePlan, slots: unknown[], member: JsonMember, isRoot: boolean): void {
     const { key } = member;
     const field = plan.byName.get(key);
-    if (field !== undefined) {
-      slots[field.index] = this.#field(plan, field, member, slots[field.index]);
-      return true;
-    }
-    if ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta)) return true;
-    this.#addStrict("unknown", key);
-    return false;
+    if (field !== undefined) slots[field.index] = this.#field(plan, field, member, slots[field.index]);
+    else if (!isMember(plan, key, isRoot)) this.#addStrict("unknown", key);
   }
 
   #field(plan: MessagePlan, field: FieldPlan, member: JsonMember, before: unknown): unknown {
@@ -322,6 +319,11 @@ function inOrder(map: Record<string, unknown>): Record<string, unknown> {
   const ordered: Record<string, unknown> = {};
   for (const key of keys.sort(compareBytes)) setOwn(ordered, key, map[key]);
   return ordered;
+}
+
+/** Tells whether a name stands for a field, or for the type of the whole. */
+function isMember(plan: MessagePlan, key: string, isRoot: boolean): boolean {
+  return plan.byName.has(key) || ((key === "kind" || key === "apiVersion") && (isRoot || plan.hasTypeMeta));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

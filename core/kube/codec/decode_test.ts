@@ -39,6 +39,10 @@ const STRICT: readonly { readonly text: string; readonly want: readonly string[]
   { text: '{"metadata":{"labels":{"a":"1","a":"2"}}}', want: ['duplicate field "metadata.labels.a"'] },
   { text: '{"spec":{"extra":{"a":["1"],"a":["2"]}}}', want: ['duplicate field "spec.extra.a"'] },
   { text: '{"kind":"a","kind":"b","apiVersion":"x"}', want: ['duplicate field "kind"'] },
+  {
+    text: '{"spec":{},"spec":{"bar":1,"foo":{}}}',
+    want: ['duplicate field "spec"', 'unknown field "spec.bar"', 'unknown field "spec.foo"'],
+  },
   { text: '{"metadata":{"managedFields":[{"fieldsV1":{"f:a":{},"f:a":{}}}]}}', want: [] },
   { text: '{"spec":{"é\\n\\"":2}}', want: ['unknown field "spec.é\\n\\""'] },
   {
