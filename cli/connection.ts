@@ -11,7 +11,7 @@ import { escapeValue } from "./output/escape.ts";
 import { USER_AGENT } from "./user_agent.ts";
 
 /** An open way to an API server. */
-export interface Connection extends AsyncDisposable {
+export interface ApiConnection extends AsyncDisposable {
   readonly transport: Transport;
   readonly api: Api;
   /** Where it leads, and as whom. */
@@ -25,7 +25,7 @@ export interface ConnectionSettings {
 }
 
 /** Opens a connection. AppError `kubeconfig_invalid` with the next thing to do when there is no kubeconfig. */
-export async function connect(settings: ConnectionSettings, io: Io): Promise<Connection> {
+export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
   const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   const files = createFilePort();
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {

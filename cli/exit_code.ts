@@ -25,7 +25,7 @@ export const EXIT_MEANING: Readonly<Record<ExitCode, string>> = {
 };
 
 /** The exit code that a failure ends with. */
-export function exitCodeOf(error: unknown, signal: AbortSignal): ExitCode {
+export function toExitCode(error: unknown, signal: AbortSignal): ExitCode {
   if (signal.aborted && (error === signal.reason || isAppError(error, "aborted"))) return EXIT.interrupted;
   if (!(error instanceof AppError)) return EXIT.failed;
   switch (error.code) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
 import { timeout } from "../core/kube/status.ts";
-import { exitCodeOf } from "./exit_code.ts";
+import { toExitCode } from "./exit_code.ts";
 import { UsageError } from "./framework/usage_error.ts";
 
 const quiet = new AbortController().signal;
@@ -22,5 +22,5 @@ for (
     { name: "a failure during an interruption", error: new Error("x"), signal: AbortSignal.abort(reason), want: 1 },
   ]
 ) {
-  test(`exitCodeOf() ends with ${want} after ${name}`, () => assert.equal(exitCodeOf(error, signal), want));
+  test(`toExitCode() ends with ${want} after ${name}`, () => assert.equal(toExitCode(error, signal), want));
 }

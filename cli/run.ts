@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import type { Result } from "../core/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
-import { EXIT, type ExitCode, exitCodeOf } from "./exit_code.ts";
-import { type CommandTable, nameOfCommand } from "./framework/command.ts";
+import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
+import { type CommandTable, getCommandName } from "./framework/command.ts";
 import { environmentName, type FlagSet } from "./framework/flags.ts";
 import { GLOBAL_FLAGS } from "./framework/globals.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
@@ -43,7 +43,7 @@ export async function run(
       return EXIT.done;
     }
     const { command, args, raw } = invocation;
-    seeHelp = `see: ${nameOfCommand(table, command)} --help`;
+    seeHelp = `see: ${getCommandName(table, command)} --help`;
     const flagSets = [GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)];
     for (const text of findIgnoredVariables(io.env, flagSets)) warn(text, io);
     const globals = required(resolveSettings(GLOBAL_FLAGS, { commandLine: raw, env: io.env }));
@@ -65,7 +65,7 @@ export async function run(
 }
 
 function fail(error: unknown, io: Io, signal: AbortSignal, isDebug: boolean): ExitCode {
-  const code = exitCodeOf(error, signal);
+  const code = toExitCode(error, signal);
   if (code === EXIT.interrupted) io.stderr.write("tlsboot: interrupted\n");
   else reportError(error, io, isDebug);
   return code;

@@ -30,13 +30,13 @@ export interface Runtime {
 export type RuntimeVersions = Readonly<Record<string, string | undefined>>;
 
 /** The runtime that tells these versions. */
-export function runtimeOf({ deno, node = "unknown" }: RuntimeVersions): Runtime {
+export function getRuntime({ deno, node = "unknown" }: RuntimeVersions): Runtime {
   return deno === undefined ? { name: "Node", version: node } : { name: "Deno", version: deno };
 }
 
 /** The versions of this program and of what runs it. */
 export function getVersionFacts(versions: RuntimeVersions): VersionFacts {
-  const runtime = runtimeOf(versions);
+  const runtime = getRuntime(versions);
   return {
     version: TLSBOOT_VERSION,
     kubernetesVersion: KUBERNETES_VERSION,

@@ -1,7 +1,7 @@
 /** What goes into the single file: the packages that `cli/main.ts` reaches, from deno.lock, with their licence texts. */
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { type Packaged, packageId } from "../cli/bill/bill.ts";
+import { type BundledPackage, packageId } from "../cli/sbom/bundled_package.ts";
 
 /** The part of deno.lock that is read. */
 interface Lock {
@@ -11,7 +11,7 @@ interface Lock {
 }
 
 /** A package with the text of its licence. */
-export interface Licensed extends Packaged {
+export interface Licensed extends BundledPackage {
   readonly text: string;
 }
 
@@ -90,7 +90,7 @@ function splitKey(key: string): { readonly name: string; readonly version: strin
 
 async function describe(
   root: string,
-  found: Pick<Packaged, "name" | "version" | "integrity" | "isDirect">,
+  found: Pick<BundledPackage, "name" | "version" | "integrity" | "isDirect">,
 ): Promise<Licensed> {
   const folder = join(
     ...[root, "node_modules", ".deno", `${packageId(found).replace("/", "+")}`, "node_modules", found.name],

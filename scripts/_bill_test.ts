@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { packageId } from "../cli/bill/bill.ts";
-import { renderLicenses } from "../cli/bill/licenses.ts";
-import { PACKAGES } from "../cli/bill/packages.ts";
-import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../cli/bill/texts.ts";
+import { packageId } from "../cli/sbom/bundled_package.ts";
+import { renderLicenses } from "../cli/sbom/licenses.ts";
+import { PACKAGES } from "../cli/sbom/packages.ts";
+import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "../cli/sbom/license_texts.ts";
 import { ROOT } from "../tests/support/child.ts";
 import { importedPackages, readBill, tidy } from "./_bill.ts";
 import { NODE_VERSION as NODE_OF_THE_FILE } from "./node_runtime.ts";
 
 const STALE = "run: deno task licenses";
 
-test("cli/bill is what deno.lock and the installed packages say", async () => {
+test("cli/sbom is what deno.lock and the installed packages say", async () => {
   const bill = await readBill(ROOT);
   assert.deepEqual(PACKAGES, bill.map(({ text: _, ...facts }) => facts), STALE);
   assert.deepEqual(PACKAGE_LICENSES, Object.fromEntries(bill.map((item) => [packageId(item), item.text])), STALE);

@@ -6,7 +6,7 @@
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { type BuildFacts, UNKNOWN_BUILD } from "../cli/build.ts";
+import { type BuildCommit, UNKNOWN_BUILD } from "../cli/build.ts";
 
 /** Where to look instead of git, for builders that have no checkout. */
 export interface BuildEnvironment {
@@ -16,7 +16,7 @@ export interface BuildEnvironment {
 }
 
 /** The facts of the checkout in a folder; unknown outside of git and without the variables. */
-export function readBuildFacts(folder: string = process.cwd(), env: BuildEnvironment = process.env): BuildFacts {
+export function readBuildFacts(folder: string = process.cwd(), env: BuildEnvironment = process.env): BuildCommit {
   const git = (...args: readonly string[]): string | undefined => {
     const { status, stdout } = spawnSync("git", ["-C", folder, ...args], { encoding: "utf8" });
     return status === 0 ? stdout.trim() : undefined;
@@ -29,12 +29,12 @@ export function readBuildFacts(folder: string = process.cwd(), env: BuildEnviron
 }
 
 /** The line that tells a built program its commit. */
-export function defineBuild({ commit, date }: BuildFacts): string {
+export function defineBuild({ commit, date }: BuildCommit): string {
   return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
 }
 
 /** Seconds since 1970 of the facts, for the dates inside archives. */
-export function buildSeconds({ date }: BuildFacts): number {
+export function buildSeconds({ date }: BuildCommit): number {
   return date === UNKNOWN_BUILD.date ? 0 : Date.parse(date) / 1000;
 }
 

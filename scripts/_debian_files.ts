@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { renderLicenses } from "../cli/bill/licenses.ts";
+import { renderLicenses } from "../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../cli/commands/mod.ts";
 import { renderCompletionScript } from "../cli/framework/completion.ts";
 import { type ManEdition, manName, manTopics, renderMan } from "../cli/framework/man.ts";

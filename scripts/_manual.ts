@@ -3,8 +3,8 @@ import {
   type Command,
   COMMAND_GROUPS,
   type CommandTable,
-  exitCodesOf,
-  nameOfCommand,
+  getCommandName,
+  getExitCodes,
 } from "../cli/framework/command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "../cli/framework/flags.ts";
 import { GLOBAL_FLAGS } from "../cli/framework/globals.ts";
@@ -34,9 +34,9 @@ export function renderManual(table: CommandTable): string {
 function commandSection(table: CommandTable, command: Command): string {
   const examples = command.examples.map(({ comment, command: line }) => `# ${comment}\n${line}`).join("\n\n");
   const args = command.args.map(({ name, summary }) => `- \`${name}\`: ${summary}`).join("\n");
-  const codes = exitCodesOf(command).map(([code, meaning]) => `${code} ${meaning}`).join(" · ");
+  const codes = getExitCodes(command).map(([code, meaning]) => `${code} ${meaning}`).join(" · ");
   const parts = [
-    `### ${nameOfCommand(table, command)}`,
+    `### ${getCommandName(table, command)}`,
     paragraphs(command.description),
     `\`\`\`\n${usageLine(table, command)}\n\`\`\``,
     args,

@@ -1,12 +1,12 @@
 /**
- * `deno task licenses`: writes what the program knows about its packages and their licences, `cli/bill/packages.ts` and
- * `cli/bill/texts.ts`, from deno.lock, the installed packages and the Node of the released file. A test fails when they
+ * `deno task licenses`: writes what the program knows about its packages and their licences, `cli/sbom/packages.ts` and
+ * `cli/sbom/license_texts.ts`, from deno.lock, the installed packages and the Node of the released file. A test fails when they
  * have parted.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { packageId } from "../cli/bill/bill.ts";
+import { packageId } from "../cli/sbom/bundled_package.ts";
 import { mustRun } from "./_run.ts";
 import { type Licensed, readBill, tidy } from "./_bill.ts";
 import { ensureNode, NODE_VERSION } from "./node_runtime.ts";
@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const bill = await readBill(root);
   const own = tidy(await readFile(join(root, "LICENSE"), "utf8"));
   const nodeText = tidy(await readFile(join(dirname(await ensureNode()), "..", "LICENSE"), "utf8"));
-  const files = ["cli/bill/packages.ts", "cli/bill/texts.ts"];
+  const files = ["cli/sbom/packages.ts", "cli/sbom/license_texts.ts"];
   await writeFile(files[0]!, packagesModule(bill));
   await writeFile(files[1]!, textsModule(own, bill, nodeText));
   await mustRun(process.execPath, ["fmt", "--quiet", ...files]);
@@ -25,10 +25,10 @@ async function main(): Promise<void> {
 function packagesModule(bill: readonly Licensed[]): string {
   const facts = bill.map(({ text: _, ...rest }) => rest);
   return `/** The packages inside; made by scripts/licenses.ts, do not edit. */
-import type { Packaged } from "./bill.ts";
+import type { BundledPackage } from "./bundled_package.ts";
 
 /** What the single file is made of beside Node and our own sources. */
-export const PACKAGES: readonly Packaged[] = ${JSON.stringify(facts)};
+export const PACKAGES: readonly BundledPackage[] = ${JSON.stringify(facts)};
 `;
 }
 

@@ -13,7 +13,7 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
-import { formatManifest } from "../output/manifest.ts";
+import { formatYamlManifest } from "../output/manifest.ts";
 import { csrStoreOver } from "../instance/controllers.ts";
 import { runDistant } from "../instance/distant.ts";
 import { followPolicies, readPolicies } from "../instance/policy_files.ts";
@@ -25,7 +25,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const files = createFilePort();
   if (settings.printRbac) {
     const { policies } = await readPolicies(settings, { files, cwd: io.cwd }, { isInventoryOptional: true });
-    io.stdout.write(formatManifest(rightsOf(policies, settings)));
+    io.stdout.write(formatYamlManifest(createRightsManifest(policies, settings)));
     return EXIT.done;
   }
   const { kubeconfig, dryRun } = settings;
@@ -39,7 +39,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   const policies = await followPolicies(settings, { files, clock: io.clock, logger, cwd: io.cwd });
   // A trial must not take the lease from the approver that works.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
-  const manifest = rightsOf(policies?.current().policies ?? [], settings);
+  const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
   await runDistant(
     { command: "approver", lease: APPROVER_LEASE, manifest },
     distant,
@@ -55,7 +55,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   return EXIT.done;
 }
 
-function rightsOf(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
+function createRightsManifest(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
   const { dryRun } = settings;
   return approverManifest(approverRbac({
     needs: needsOf(policies),

@@ -21,7 +21,7 @@ import { line, oneLine } from "../output/escape.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import { gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
 import { explainRequest, type Explanation } from "./explain_request.ts";
-import { readNodesFile, readRequestFile } from "./kube_file.ts";
+import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { traceLines, verdictText } from "./trace_text.ts";
 
 /** Runs `tlsboot approver explain`. */
@@ -32,7 +32,7 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   const chosen = await readPolicies(settings, { files, cwd: io.cwd });
   const file = await readFile(named, settings, io, signal);
   const nodesText = settings.nodes === undefined ? undefined : await required(settings.nodes, io);
-  const nodes = nodesText === undefined ? undefined : readNodesFile(nodesText, settings.nodes ?? "");
+  const nodes = nodesText === undefined ? undefined : parseNodesFile(nodesText, settings.nodes ?? "");
   await using evidence = file !== undefined && nodes !== undefined
     ? gatherFromFile(file, nodes, io.clock)
     : await gatherFromApi(file ?? named, nodes, settings, io, signal);
@@ -40,8 +40,8 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
   const request = parseRequest(csr.spec.request);
   if (!request.ok) throw new AppError("invalid", `cannot read the request of "${nameOf(csr)}": ${request.error}`);
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
-  if (settings.output === undefined) io.stdout.write(pageOf(csr, request.value, explained));
-  else await writeStructured(factsOf(csr, explained), settings.output, io);
+  if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, explained));
+  else await writeStructured(toFacts(csr, explained), settings.output, io);
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
@@ -55,7 +55,7 @@ async function readFile(
   const text = named === "-" ? await io.stdin.readAll(signal) : await optional(named, io);
   if (text === undefined) return undefined;
   const isNode = user?.startsWith(NODE_USER_PREFIX) === true;
-  return readRequestFile(text, named === "-" ? "stdin" : named, {
+  return parseCsrFile(text, named === "-" ? "stdin" : named, {
     signerName,
     username: user,
     groups: group.length === 0 && isNode ? [NODES_GROUP, "system:authenticated"] : group,
@@ -77,7 +77,7 @@ async function required(path: string, io: Io): Promise<string> {
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "kubectl get nodes -o yaml writes one" });
 }
 
-function pageOf(
+function formatExplanation(
   csr: CertificateSigningRequest,
   request: RequestFacts,
   { verdict, others }: Explanation,
@@ -104,7 +104,7 @@ function pageOf(
   return `${alignTabs(lines.map(oneLine).join("\n"), DESCRIBE_TABS).trimEnd()}\n`;
 }
 
-function factsOf(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
+function toFacts(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
   return {
     name: nameOf(csr),
     signerName: csr.spec.signerName,

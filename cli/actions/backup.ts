@@ -6,18 +6,18 @@ import { describeLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
-import { assertOutside, filesOf } from "../backup/files.ts";
-import { openerOf, recipientsOf } from "../backup/keys.ts";
+import { assertOutside, readDataFiles } from "../backup/files.ts";
+import { readOpener, readRecipients } from "../backup/keys.ts";
 import { readBackup } from "../backup/read.ts";
 import { openSnapshot } from "../backup/source.ts";
-import { type BackupProgress, counted, existsError, ioError, writeBackup } from "../backup/write.ts";
+import { type BackupProgress, counted, existsError, toIoError, writeBackup } from "../backup/write.ts";
 import type { BackupFlags } from "../commands/backup.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
-import { formatMegabytes, type Progress, startProgress } from "../output/progress.ts";
+import { formatMegabytes, type ProgressLine, startProgress } from "../output/progress.ts";
 import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../instance/data_dir.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
@@ -40,14 +40,14 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   const endpoints = settings.etcdServers.length === 0
     ? undefined
     : await readEtcdEndpoints(settings, { files, cwd: io.cwd });
-  const recipients = await recipientsOf(settings, name, io, signal);
+  const recipients = await readRecipients(settings, name, io, signal);
   using progress = startProgress(io, "reading the objects");
   await using snapshot = await openSnapshot(dir, endpoints, io, signal);
   const { leftOut, reduced } = snapshot;
   const { manifest, size } = await writeBackup(
     path,
     {
-      files: filesOf(root),
+      files: readDataFiles(root),
       snapshot: snapshot.chunks,
       facts: {
         createdAt: formatTime(io.clock.now()),
@@ -73,7 +73,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
 const CHECKING = "checking the backup";
 const DOING = { writing: "writing the backup", readingBack: "reading it back" } as const;
 
-function show({ kind, bytes }: BackupProgress, progress: Progress): void {
+function show({ kind, bytes }: BackupProgress, progress: ProgressLine): void {
   progress.update(DOING[kind], formatMegabytes(bytes));
 }
 
@@ -85,13 +85,13 @@ async function verify(
 ): Promise<ExitCode> {
   if (settings.recipient.length > 0) throw new UsageError("--verify opens a backup", "give --identity");
   const name = path;
-  const opener = await openerOf(settings, name, io, signal);
+  const opener = await readOpener(settings, name, io, signal);
   const nothing = () => Promise.resolve();
   using progress = startProgress(io, CHECKING);
   const sealed = counted(createReadStream(path), (bytes) => progress.update(CHECKING, formatMegabytes(bytes)));
   const manifest = await readBackup(await decrypt(sealed, opener), { file: nothing, objects: nothing })
     .catch((error: unknown) => {
-      throw ioError(`cannot read backup "${name}"`, error);
+      throw toIoError(`cannot read backup "${name}"`, error);
     });
   progress[Symbol.dispose]();
   io.stdout.write(

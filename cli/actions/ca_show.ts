@@ -53,13 +53,15 @@ export async function run({ settings }: Input<CaShowFlags>, io: Io): Promise<Exi
   const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, files, io)));
   const now = io.clock.now();
   if (settings.output === undefined) {
-    const texts = shown.map((one) => alignTabs(linesOf(one, split, now).join("\n"), DESCRIBE_TABS));
+    const texts = shown.map((one) => alignTabs(describeCa(one, split, now).join("\n"), DESCRIBE_TABS));
     io.stdout.write(`${texts.join("\n\n")}\n`);
   } else {
-    const [first, ...others] = shown.map(factsOf);
+    const [first, ...others] = shown.map(toFacts);
     await writeStructured({ ...first, ...(split ? { split: others } : {}) }, settings.output, io);
   }
-  const isValid = shown.every(({ chain }) => certificatesOf(chain).every((one) => validityState(one, now) === "valid"));
+  const isValid = shown.every(({ chain }) =>
+    listCertificates(chain).every((one) => validityState(one, now) === "valid")
+  );
   return isValid && shown.every(({ keyFault }) => keyFault === undefined) ? EXIT.done : EXIT.no;
 }
 
@@ -74,7 +76,7 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   return { purpose, paths, chain, key, keyFault };
 }
 
-function linesOf({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
+function describeCa({ purpose, paths, chain, key, keyFault }: Shown, split: boolean, now: Date): readonly string[] {
   const { certificate, issuers } = chain;
   const { maxPathLength } = certificate;
   const usages = certificate.extendedKeyUsages.map(extendedUsageName);
@@ -92,7 +94,7 @@ function linesOf({ purpose, paths, chain, key, keyFault }: Shown, split: boolean
     `Serial number:\t${certificate.serialNumber}`,
     `Key:\t${keyText(certificate)}`,
     `Validity:\t${validityText(certificate, now)}`,
-    ...certificatesOf(chain).flatMap((one) => constraintLine(one, certificate)),
+    ...listCertificates(chain).flatMap((one) => constraintLine(one, certificate)),
     ...(usages.length === 0 ? [] : [`Certifies for:\t${usages.join(", ")}`]),
     ...(maxPathLength === undefined
       ? []
@@ -113,7 +115,7 @@ function constraintLine(one: CertificateFacts, certificate: CertificateFacts): r
   return [`May issue for:\t${constraintsText(one.nameConstraints)}${whose}`];
 }
 
-function factsOf({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, keyFault }: Shown): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,
@@ -142,6 +144,6 @@ function certificateFacts(certificate: CertificateFacts): Readonly<Record<string
   };
 }
 
-function certificatesOf({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
+function listCertificates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
   return [certificate, ...issuers];
 }

@@ -21,7 +21,7 @@ type DecideFlags = typeof DECIDE_FLAGS;
 const MAX_CONFLICTS = 10;
 
 /** A decision to write into requests. */
-export interface Decision {
+export interface CsrDecision {
   readonly decide: typeof withApproval;
   readonly text: DecisionText;
 }
@@ -32,7 +32,7 @@ export async function createApproval(
   tool: string,
   signal: AbortSignal,
   own: Partial<DecisionText> = {},
-): Promise<Decision> {
+): Promise<CsrDecision> {
   const username = await findOwnUsername(api, signal);
   return { decide: withApproval, text: decisionText("approve", { tool, username }, own) };
 }
@@ -72,7 +72,7 @@ function ownText({ reason, message }: Input<DecideFlags>["settings"]): Partial<D
 async function decideEach(
   names: readonly string[],
   api: Api,
-  decision: Decision & { readonly past: "approved" | "denied" },
+  decision: CsrDecision & { readonly past: "approved" | "denied" },
   context: Parameters<typeof forEachName>[2],
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
   const { io, signal } = context;
@@ -142,7 +142,7 @@ async function findCsr(
 export async function decideOne(
   api: Api,
   name: string,
-  decision: Decision,
+  decision: CsrDecision,
   io: Pick<Io, "clock">,
   signal: AbortSignal,
   uid?: string,

@@ -12,7 +12,7 @@ import type { SigningProfile } from "../../core/signing/profile.ts";
 import type { EvidenceSources, PolicySettings } from "../../server/controllers/policy_input.ts";
 import { profileFault } from "../../server/controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
-import { connect, type Connection, type ConnectionSettings } from "../connection.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";
 import type { ExitCode } from "../exit_code.ts";
 import { EXIT } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -23,7 +23,7 @@ import { csrPath, parseCsrNames } from "./csr_names.ts";
 import type { KnownProfiles } from "./describe_rules.ts";
 import { describeRequest } from "./describe_text.ts";
 import { forEachName } from "./each.ts";
-import { reviewerAlone, sourcesOver, without } from "./explain_evidence.ts";
+import { createReviewerOnlySources, gatherSources, withoutOwnApproval } from "./explain_evidence.ts";
 import { explainRequest, type Explanation } from "./explain_request.ts";
 import { listCsrs } from "./list_csrs.ts";
 
@@ -58,7 +58,7 @@ export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortS
 
 /** Explains one request after another; what the API knows of others is fetched once. Undefined for one that cannot be read. */
 function createExplainer(
-  connection: Connection,
+  connection: ApiConnection,
   policies: PolicySettings,
   settings: ConnectionSettings,
   io: Io,
@@ -67,13 +67,13 @@ function createExplainer(
   return async (csr, signal) => {
     const request = parseRequest(csr.spec.request);
     if (!request.ok) return undefined;
-    gathered ??= sourcesOver(connection, undefined, settings, io, signal).catch((error: unknown) => {
+    gathered ??= gatherSources(connection, undefined, settings, io, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       // A description is of the request: a user who may read that alone still gets it.
-      if (error instanceof AppError) return reviewerAlone(connection, io, error);
+      if (error instanceof AppError) return createReviewerOnlySources(connection, io, error);
       throw error;
     });
-    return await explainRequest(csr, request.value, policies, without(csr, await gathered), signal);
+    return await explainRequest(csr, request.value, policies, withoutOwnApproval(csr, await gathered), signal);
   };
 }
 

@@ -87,20 +87,20 @@ function listLines(title: string, values: readonly string[]): string[] {
 
 function eventLines(events: readonly Event[], now: Date): string[] {
   if (events.length === 0) return ["Events:\t<none>"];
-  const sorted = [...events].sort((a, b) => timeOf(a) - timeOf(b));
+  const sorted = [...events].sort((a, b) => getEventTime(a) - getEventTime(b));
   return [
     "Events:",
     "  Type\tReason\tAge\tFrom\tMessage",
     "  ----\t------\t----\t----\t-------",
     ...sorted.map((event) => {
-      const age = formatHumanDuration(now.getTime() - timeOf(event));
+      const age = formatHumanDuration(now.getTime() - getEventTime(event));
       const source = event.source.component ?? event.reportingComponent;
       return line`  ${event.type ?? ""}\t${event.reason ?? ""}\t${age}\t${source}\t${(event.message ?? "").trim()}`;
     }),
   ];
 }
 
-function timeOf(event: Event): number {
+function getEventTime(event: Event): number {
   return Date.parse(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? "") || 0;
 }
 

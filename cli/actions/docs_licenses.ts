@@ -1,5 +1,5 @@
 /** Prints the licence texts. */
-import { renderLicenses } from "../bill/licenses.ts";
+import { renderLicenses } from "../sbom/licenses.ts";
 import type { DocsLicensesFlags } from "../commands/docs/licenses.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";

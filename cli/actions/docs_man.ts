@@ -8,7 +8,7 @@ import { COMMAND_TABLE } from "../commands/mod.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { HelpTopic } from "../framework/help.ts";
-import { type ManEdition, manName, manTopics, pathOf, renderMan } from "../framework/man.ts";
+import { getTopicPath, type ManEdition, manName, manTopics, renderMan } from "../framework/man.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { TLSBOOT_VERSION } from "../version.ts";
@@ -42,7 +42,7 @@ export async function run({ args }: Input<DocsManFlags>, io: Io): Promise<ExitCo
 
 /** The words of a command, or the name of its page. */
 function isNamed(topic: HelpTopic, text: string): boolean {
-  return text === pathOf(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
+  return text === getTopicPath(topic).join(" ") || text === manName(COMMAND_TABLE, topic);
 }
 
 /** A page is as old as what it tells. */
@@ -51,7 +51,7 @@ function edition(): ManEdition {
 }
 
 function unknownCommand(text: string, topics: readonly HelpTopic[]): UsageError {
-  const nearest = findNearest(text, topics.map((topic) => pathOf(topic).join(" ")));
+  const nearest = findNearest(text, topics.map((topic) => getTopicPath(topic).join(" ")));
   const hint = "give the words of a command, or a folder as a path with a slash";
   return new UsageError(
     `no command and no folder is named "${text}"`,

@@ -13,13 +13,13 @@ import { reportedNames, type ReportingNode } from "../../core/policy/node_names.
 import type { Lookup } from "../../core/policy/ownership.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { EvidenceSources } from "../../server/controllers/policy_input.ts";
-import { connect, type Connection, type ConnectionSettings } from "../connection.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";
 import type { Io } from "../io.ts";
 import { csrPath, parseCsrNames } from "./csr_names.ts";
 import { listCsrs } from "./list_csrs.ts";
 
 /** A request and the sources about it. */
-export interface Evidence extends AsyncDisposable {
+export interface RequestEvidence extends AsyncDisposable {
   readonly csr: CertificateSigningRequest;
   readonly sources: EvidenceSources;
 }
@@ -29,13 +29,13 @@ export function gatherFromFile(
   csr: CertificateSigningRequest,
   nodes: readonly ReportingNode[],
   clock: Clock,
-): Evidence {
+): RequestEvidence {
   return {
     csr,
     sources: {
       reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
       approvedOf: () => [],
-      reported: () => ({ kind: "found", value: reportsOf(nodes) }),
+      reported: () => ({ kind: "found", value: collectReportedNames(nodes) }),
       serverNames: () => Promise.resolve({ dns: [], ips: [] }),
       clock,
     },
@@ -50,13 +50,13 @@ export async function gatherFromApi(
   settings: ConnectionSettings,
   io: Io,
   signal: AbortSignal,
-): Promise<Evidence> {
+): Promise<RequestEvidence> {
   const connection = await connect(settings, io);
   try {
     const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
     return {
       csr,
-      sources: without(csr, await sourcesOver(connection, nodes, settings, io, signal)),
+      sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, settings, io, signal)),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -66,7 +66,7 @@ export async function gatherFromApi(
 }
 
 /** Sources in which a request's own approval, where it has one, does not speak for it. */
-export function without(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
+export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
   return {
     ...sources,
     approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => nameOf(other) !== nameOf(csr)),
@@ -74,8 +74,8 @@ export function without(csr: CertificateSigningRequest, sources: EvidenceSources
 }
 
 /** What the API says about requests, as it is now. */
-export async function sourcesOver(
-  connection: Connection,
+export async function gatherSources(
+  connection: ApiConnection,
   nodes: readonly ReportingNode[] | undefined,
   settings: ConnectionSettings,
   io: Io,
@@ -95,7 +95,11 @@ export async function sourcesOver(
 }
 
 /** Where other requests and nodes may not be read: permissions can still be asked for. */
-export function reviewerAlone({ transport }: Connection, io: Io, { message }: AppError): EvidenceSources {
+export function createReviewerOnlySources(
+  { transport }: ApiConnection,
+  io: Io,
+  { message }: AppError,
+): EvidenceSources {
   return {
     reviewer: createAccessReviewer(transport, io),
     approvedOf: () => [],
@@ -106,7 +110,7 @@ export function reviewerAlone({ transport }: Connection, io: Io, { message }: Ap
 }
 
 async function getCsr(
-  { api }: Connection,
+  { api }: ApiConnection,
   named: string,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest> {
@@ -120,7 +124,7 @@ async function getCsr(
 }
 
 async function listNodes(
-  { api }: Connection,
+  { api }: ApiConnection,
   signal: AbortSignal,
 ): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
   try {
@@ -133,9 +137,9 @@ async function listNodes(
 }
 
 function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
-  return { kind: "found", value: reportsOf(nodes) };
+  return { kind: "found", value: collectReportedNames(nodes) };
 }
 
-function reportsOf(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
+function collectReportedNames(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
   return new Map(nodes.map((node) => [nameOf(node), reportedNames(node)]));
 }

@@ -12,7 +12,7 @@ export function formatForPeople(results: readonly CaseResult[]): string {
     if (result.file !== file) lines.push(result.file);
     file = result.file;
     lines.push(`  ${result.failure === undefined ? "ok  " : "FAIL"}  ${result.name}`);
-    if (result.failure !== undefined) lines.push(...detailsOf(result).map((line) => `        ${line}`));
+    if (result.failure !== undefined) lines.push(...describeResult(result).map((line) => `        ${line}`));
   }
   const failed = results.filter(({ failure }) => failure !== undefined).length;
   return `${lines.join("\n")}\n\n${results.length - failed} passed, ${failed} failed\n`;
@@ -23,7 +23,7 @@ export function formatTap(results: readonly CaseResult[]): string {
   const lines = results.flatMap((result, index) => {
     const title = `${index + 1} - ${result.file}: ${result.name}`.replaceAll("#", "\\#");
     if (result.failure === undefined) return [`ok ${title}`];
-    const block = detailsOf(result).map((line) => `    ${line}`);
+    const block = describeResult(result).map((line) => `    ${line}`);
     return [`not ok ${title}`, "  ---", "  message: |", ...block, "  ..."];
   });
   return ["TAP version 14", `1..${results.length}`, ...lines, ""].join("\n");
@@ -44,11 +44,11 @@ export function formatJunit(results: readonly CaseResult[]): string {
 function junitCase(result: CaseResult): string {
   const start = `    <testcase classname="${xml(result.file)}" name="${xml(result.name)}"`;
   if (result.failure === undefined) return `${start}/>\n`;
-  const details = xml(detailsOf(result).join("\n"));
+  const details = xml(describeResult(result).join("\n"));
   return `${start}>\n      <failure message="${xml(result.failure)}">${details}</failure>\n    </testcase>\n`;
 }
 
-function detailsOf({ failure, wanted, verdict }: CaseResult): readonly string[] {
+function describeResult({ failure, wanted, verdict }: CaseResult): readonly string[] {
   const lines = [
     `why\t${failure ?? ""}`,
     `wanted\t${wanted.verdict}${wanted.rule === undefined ? "" : ` by rule ${wanted.rule}`}`,

@@ -15,7 +15,7 @@ import { namesOfHosts } from "../../core/policy/node_names.ts";
 import type { Lookup } from "../../core/policy/ownership.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
-import { readRequestFile } from "./kube_file.ts";
+import { parseCsrFile } from "./kube_file.ts";
 
 /** One case and what became of it. */
 export interface CaseResult {
@@ -39,10 +39,10 @@ export async function runFixture(path: string, text: string, deps: FixtureDeps):
   const read = parsePolicyFixture(text);
   if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
   const folder = dirname(resolve(deps.cwd, path));
-  const settings = await readPolicies(flagsOf(read.value, folder), { files: deps.files, cwd: folder });
+  const settings = await readPolicies(toPolicyFlags(read.value, folder), { files: deps.files, cwd: folder });
   const results: CaseResult[] = [];
   for (const one of read.value.cases) {
-    const csr = await requestOf(one, folder, deps);
+    const csr = await createCsr(one, folder, deps);
     const verdict = decide(one, csr, settings);
     results.push({
       file: path,
@@ -55,7 +55,7 @@ export async function runFixture(path: string, text: string, deps: FixtureDeps):
   return results;
 }
 
-function flagsOf({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
+function toPolicyFlags({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
   return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
 }
 
@@ -70,8 +70,8 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
     csr,
     request: request.value,
     now: one.now,
-    permissions: new Map(asked.map((permission) => [permission, permissionOf(one, permission)])),
-    approvedBefore: pastOf(one, settings),
+    permissions: new Map(asked.map((permission) => [permission, lookUpPermission(one, permission)])),
+    approvedBefore: createPastApprovals(one, settings),
     evidence: {
       inventory: settings.inventory,
       held: one.held === undefined
@@ -87,13 +87,13 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
   return decideRequest(settings.policies, input);
 }
 
-function permissionOf({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
+function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
   if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be asked" };
   return { kind: "found", value: permissions.includes(permission) };
 }
 
 /** Approvals a minute ago, by the expected rule of each policy that has it. */
-function pastOf(
+function createPastApprovals(
   { approvedBefore, expect, now }: PolicyCase,
   { policies }: PolicySettings,
 ): PolicyInput["approvedBefore"] {
@@ -114,7 +114,7 @@ function findFailure({ verdict, rule, message }: Expectation, was: PolicyVerdict
 
 const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
 
-async function requestOf(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
+async function createCsr(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
   const identity = {
     signerName: one.signerName,
     username: one.user,
@@ -124,7 +124,7 @@ async function requestOf(one: PolicyCase, folder: string, { files }: FixtureDeps
   };
   if (one.request.kind === "file") {
     const text = await files.readText(resolve(folder, one.request.path));
-    if (text !== undefined) return readRequestFile(text, one.request.path, identity);
+    if (text !== undefined) return parseCsrFile(text, one.request.path, identity);
     throw new AppError("io", `cannot read "${one.request.path}" of case "${one.name}": no such file`);
   }
   const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = one.request;
@@ -132,7 +132,7 @@ async function requestOf(one: PolicyCase, folder: string, { files }: FixtureDeps
   keys.set(algorithm, key);
   const subject = { commonName, organizations };
   const wanted = { subject, dnsNames: dns, ipAddresses: ips, emailAddresses: emails, uris };
-  return readRequestFile(
+  return parseCsrFile(
     encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key)),
     one.name,
     identity,

@@ -3,7 +3,7 @@ import { withQuery } from "../../client/listing.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { GetCsrFlags } from "../commands/get_csr.ts";
-import { connect, type Connection } from "../connection.ts";
+import { type ApiConnection, connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -13,7 +13,7 @@ import { createTablePrinter } from "../output/table.ts";
 import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csr_names.ts";
 import { forEachName } from "./each.ts";
 import { listCsrs } from "./list_csrs.ts";
-import { createTableApi, decodeTable, type Table, watchObjects } from "./tables.ts";
+import { createTableApi, decodeTable, type ServerTable, watchObjects } from "./tables.ts";
 
 /** kubectl's page size. */
 const PAGE_SIZE = "500";
@@ -52,17 +52,17 @@ export async function run(input: Input<GetCsrFlags>, io: Io, signal: AbortSignal
   }
 }
 
-async function showTables(connection: Connection, request: Request): Promise<ExitCode> {
+async function showTables(connection: ApiConnection, request: Request): Promise<ExitCode> {
   const { input, names, selectors, io, signal } = request;
   const api = createTableApi(connection.transport, io);
   const printer = createTablePrinter({ isWide: input.settings.output?.kind === "wide" });
-  const print = (table: Table): void => io.stdout.write(printer.print(table.columnDefinitions, table.rows));
-  const ask = async (path: string): Promise<Table> =>
+  const print = (table: ServerTable): void => io.stdout.write(printer.print(table.columnDefinitions, table.rows));
+  const ask = async (path: string): Promise<ServerTable> =>
     decodeTable(await api.requestJson({ method: "GET", path }, signal), path);
   let version = "";
   let code: ExitCode = EXIT.done;
   if (names.length > 0) {
-    const tables: Table[] = [];
+    const tables: ServerTable[] = [];
     code = await forEachName(names, async (name) => {
       const table = await ask(csrPath(name));
       version = table.metadata.resourceVersion ?? "";
@@ -87,16 +87,16 @@ async function showTables(connection: Connection, request: Request): Promise<Exi
 }
 
 async function printPages(
-  ask: (path: string) => Promise<Table>,
-  print: (table: Table) => void,
+  ask: (path: string) => Promise<ServerTable>,
+  print: (table: ServerTable) => void,
   selectors: Readonly<Record<string, string>>,
   io: Io,
   isWatching: boolean,
 ): Promise<string> {
-  const pages: Table[] = [];
+  const pages: ServerTable[] = [];
   let next: string | undefined = "";
   while (next !== undefined) {
-    const page: Table = await ask(
+    const page: ServerTable = await ask(
       withQuery(CSR_COLLECTION, { ...selectors, limit: PAGE_SIZE, ...(next === "" ? {} : { continue: next }) }),
     );
     pages.push(page);
@@ -108,13 +108,13 @@ async function printPages(
 }
 
 /** Prints several Tables as one, as the width of a column depends on all of its rows; false when there are none. */
-function printTogether(tables: readonly Table[], print: (table: Table) => void): boolean {
+function printTogether(tables: readonly ServerTable[], print: (table: ServerTable) => void): boolean {
   const rows = tables.flatMap((table) => table.rows);
   if (rows.length > 0) print({ metadata: {}, columnDefinitions: tables[0]?.columnDefinitions ?? [], rows });
   return rows.length > 0;
 }
 
-function showObjectsAs(format: ObjectFormat): (connection: Connection, request: Request) => Promise<ExitCode> {
+function showObjectsAs(format: ObjectFormat): (connection: ApiConnection, request: Request) => Promise<ExitCode> {
   const printer = createObjectPrinter(format, CSR_QUALIFIED_KIND);
   return async ({ api }, { input, names, selectors, io, signal }) => {
     const found: KubeObject[] = [];

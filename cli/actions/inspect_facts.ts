@@ -13,7 +13,7 @@ import type { Finding } from "./inspect_bytes.ts";
 /** A certificate. */
 export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {
   const subject = formatName(certificate.subject);
-  const names = namesOf(certificate);
+  const names = listNames(certificate);
   const extended = certificate.extendedKeyUsages.map(extendedUsageName);
   const usages = [...certificate.keyUsages, ...extended];
   const state = validityState(certificate, now);
@@ -59,7 +59,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): F
 export function describeRequestFacts(request: RequestFacts): Finding {
   const subject = formatName(request.subject);
   const signature = verifyRequest(request);
-  const names = namesOf(request);
+  const names = listNames(request);
   const extensions = request.requestedExtensions.map(({ oid }) => oid);
   return {
     title: `certificate request "${subject}"`,
@@ -148,7 +148,7 @@ export function describeUnreadable(kind: string, error: string): Finding {
   };
 }
 
-function namesOf(facts: CertificateFacts | RequestFacts): readonly string[] {
+function listNames(facts: CertificateFacts | RequestFacts): readonly string[] {
   return [...facts.dnsNames, ...facts.ipAddresses, ...facts.emailAddresses, ...facts.uris];
 }
 

@@ -39,7 +39,7 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
     title: `kubeconfig, context "${config.value.currentContext}"`,
     lines: [
       ["Server", server],
-      ...certificates.map(([name, certificate]) => [name, wordsOf(certificate, now)] as const),
+      ...certificates.map(([name, certificate]) => [name, summarizeCertificate(certificate, now)] as const),
       ...(ca !== undefined && authorities.length === 0 ? [["Trusts", "cannot be read"] as const] : []),
       ...(clientCertificate !== undefined && identities.length === 0
         ? [["Client certificate", "cannot be read"] as const]
@@ -52,8 +52,8 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
       kind: "kubeconfig",
       context: config.value.currentContext,
       server,
-      trusts: authorities.map((certificate) => factsOf(certificate, now)),
-      ...(identities[0] === undefined ? {} : { clientCertificate: factsOf(identities[0], now) }),
+      trusts: authorities.map((certificate) => toCertificateFacts(certificate, now)),
+      ...(identities[0] === undefined ? {} : { clientCertificate: toCertificateFacts(identities[0], now) }),
       ...(clientKey === undefined ? {} : { isClientKeyGood: keyFault === undefined }),
       ...(bootstrap?.ok === true ? { bootstrapTokenId: bootstrap.value.id } : {}),
       ...(tokenFile === undefined ? {} : { tokenFile }),
@@ -66,11 +66,11 @@ export async function inspectKubeconfig(text: string, path: string, now: Date): 
   }];
 }
 
-function wordsOf(certificate: CertificateFacts, now: Date): string {
+function summarizeCertificate(certificate: CertificateFacts, now: Date): string {
   return `"${formatName(certificate.subject)}" ${validityText(certificate, now)}`;
 }
 
-function factsOf(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
+function toCertificateFacts(certificate: CertificateFacts, now: Date): Readonly<Record<string, unknown>> {
   return {
     subject: formatName(certificate.subject),
     notAfter: formatTime(certificate.notAfter),

@@ -22,9 +22,9 @@ export interface RequestIdentity {
  * A request from the text of a file: a PEM block with an identity, or a CSR object, whose own fields an identity only
  * completes. AppError `invalid` with the path.
  */
-export function readRequestFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
+export function parseCsrFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
   const isPem = /^-----BEGIN /m.test(text) && !/^[ \t]*("?apiVersion|\{)/m.test(text);
-  const given = isPem ? pemRequest(text, path) : objectOf<CertificateSigningRequest>(text, path);
+  const given = isPem ? pemRequest(text, path) : decodeCsr<CertificateSigningRequest>(text, path);
   const { spec } = given;
   const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;
   if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer-name");
@@ -44,8 +44,8 @@ export function readRequestFile(text: string, path: string, identity: RequestIde
 }
 
 /** Nodes from the text of a file: one Node, a list, or several documents' first. AppError `invalid` with the path. */
-export function readNodesFile(text: string, path: string): readonly ReportingNode[] {
-  return itemsOf(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
+export function parseNodesFile(text: string, path: string): readonly ReportingNode[] {
+  return toItems(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
 }
 
 function pemRequest(text: string, path: string): CertificateSigningRequest {
@@ -56,8 +56,8 @@ function pemRequest(text: string, path: string): CertificateSigningRequest {
   };
 }
 
-function objectOf<T extends CertificateSigningRequest>(text: string, path: string): T {
-  const [first, ...more] = itemsOf(parse(text, path));
+function decodeCsr<T extends CertificateSigningRequest>(text: string, path: string): T {
+  const [first, ...more] = toItems(parse(text, path));
   if (more.length > 0) throw fault(path, "it holds several objects", "give one request at a time");
   return decode<T>(certificateSigningRequestKind, first, path);
 }
@@ -72,7 +72,7 @@ function parse(text: string, path: string): unknown {
   }
 }
 
-function itemsOf(value: unknown): readonly unknown[] {
+function toItems(value: unknown): readonly unknown[] {
   if (!isJsonObject(value)) return [value];
   return Array.isArray(value["items"]) ? value["items"] : [value];
 }

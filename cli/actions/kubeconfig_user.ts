@@ -14,7 +14,7 @@ import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/shell_word.ts";
 import type { KubeconfigUserFlags } from "../commands/kubeconfig/user.ts";
-import { connect, type Connection } from "../connection.ts";
+import { type ApiConnection, connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -25,8 +25,8 @@ import { USER_AGENT } from "../user_agent.ts";
 import { createApproval, decideOne } from "./decide.ts";
 import { checkServer } from "./kubeconfig_file.ts";
 import { createKubeconfigTarget } from "./kubeconfig_target.ts";
-import { type ApproveSubmitted, reportPending, watchedRequest } from "./request.ts";
-import { tellRights } from "./tell_rights.ts";
+import { type ApproveSubmitted, reportPending, requestWithSteps } from "./request.ts";
+import { reportRights } from "./tell_rights.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
@@ -44,7 +44,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     });
   }
   await using connection = await connect(settings, io);
-  const cluster = await clusterEntryOf(connection.cluster, settings.server, files);
+  const cluster = await createClusterEntry(connection.cluster, settings.server, files);
   const request = {
     target: createKubeconfigTarget({ path, clusterName: settings.clusterName, cluster, userName: name, files }),
     signerName: KUBE_APISERVER_CLIENT_SIGNER,
@@ -61,7 +61,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     logger: createLogger({ stderr: io.stderr, clock: io.clock, level: input.isDebug ? "debug" : "warn" }),
   };
   const approve = settings.noApprove ? undefined : approveWith(connection, io);
-  const outcome = await watchedRequest(request, io, signal, approve);
+  const outcome = await requestWithSteps(request, io, signal, approve);
   if (outcome.kind === "pending") {
     reportPending(outcome, request.signerName, io);
     return EXIT.done;
@@ -76,7 +76,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
     );
   }
   const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
-  tellRights(rights, { name, settings, io, shownPath });
+  reportRights(rights, { name, settings, io, shownPath });
   return EXIT.done;
 }
 
@@ -99,7 +99,7 @@ function checkSettings(name: string, { group, server }: Settings): void {
 }
 
 /** The caller's cluster with the CA in the file, and nothing of the caller. */
-async function clusterEntryOf(
+async function createClusterEntry(
   cluster: ResolvedCluster,
   server: string | undefined,
   files: FilePort,
@@ -116,7 +116,7 @@ async function clusterEntryOf(
 }
 
 /** Approves as whoever runs the command; where they may not, or it is decided already, the wait goes on. */
-function approveWith({ api }: Connection, io: Io): ApproveSubmitted {
+function approveWith({ api }: ApiConnection, io: Io): ApproveSubmitted {
   return async ({ name, uid }, tell, signal) => {
     try {
       const approval = await createApproval(api, "tlsboot kubeconfig user", signal, {

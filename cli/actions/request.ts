@@ -41,9 +41,9 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
   const folder = openPairFolder(resolve(io.cwd, settings.out ?? ""), files);
   const key = settings.key === undefined ? settings.keyType : await readKey(resolve(io.cwd, settings.key), io);
   await using connection = await connect(settings, io);
-  const outcome = await watchedRequest(
+  const outcome = await requestWithSteps(
     {
-      ...askedOf(settings),
+      ...toRequestOptions(settings),
       target: folder,
       key,
       transport: connection.transport,
@@ -56,7 +56,7 @@ export async function run(input: Input<RequestFlags>, io: Io, signal: AbortSigna
     signal,
   );
   if (settings.output === undefined) io.stdout.write(escapeControls(describeOutcome(outcome, folder, io)));
-  else await writeStructured(factsOf(outcome, folder, settings, io), settings.output, io);
+  else await writeStructured(toFacts(outcome, folder, settings, io), settings.output, io);
   if (outcome.kind === "pending") reportPending(outcome, settings.signerName ?? "", io);
   return EXIT.done;
 }
@@ -69,7 +69,7 @@ export type ApproveSubmitted = (
 ) => Promise<void>;
 
 /** Asks, with each step on stderr. What is sure to be refused is wrong usage. */
-export async function watchedRequest(
+export async function requestWithSteps(
   options: RequestCertificateOptions,
   io: Io,
   signal: AbortSignal,
@@ -128,7 +128,7 @@ function checkSettings({ settings, origins }: Input<RequestFlags>): void {
   }
 }
 
-function askedOf(
+function toRequestOptions(
   settings: RequestSettings,
 ): Pick<
   RequestCertificateOptions,
@@ -178,7 +178,7 @@ both: ${displayPath(combined, io.cwd)}
 }
 
 /** The answer for programs; keys are only ever added. */
-function factsOf(outcome: RequestOutcome, folder: PairFolder, settings: RequestSettings, io: Io): unknown {
+function toFacts(outcome: RequestOutcome, folder: PairFolder, settings: RequestSettings, io: Io): unknown {
   const leaf = outcome.kind === "kept" ? outcome.leaf : outcome.kind === "issued" ? outcome.pair.leaf : undefined;
   return {
     outcome: outcome.kind,

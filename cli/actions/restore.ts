@@ -8,7 +8,7 @@ import { createFilePort } from "../../client/files.ts";
 import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
 import { decrypt } from "../backup/encryption.ts";
 import { createEtcdTarget } from "../backup/etcd_target.ts";
-import { openerOf } from "../backup/keys.ts";
+import { readOpener } from "../backup/keys.ts";
 import { restoreBackup, type Restored } from "../backup/restore.ts";
 import { counted } from "../backup/write.ts";
 import type { RestoreFlags } from "../commands/restore.ts";
@@ -41,7 +41,7 @@ export async function run(input: Input<RestoreFlags>, io: Io, signal: AbortSigna
   const etcd = isForEtcd
     ? createEtcdTarget(await readEtcdEndpoints(settings, { files, cwd: io.cwd }), io.clock)
     : undefined;
-  const opener = await openerOf(settings, name, io, signal);
+  const opener = await readOpener(settings, name, io, signal);
   const root = resolve(io.cwd, settings.dataDir);
   const current = await readEtcdPlace(dataDirAt(root), files);
   using progress = startProgress(io, READING);

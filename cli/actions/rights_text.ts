@@ -13,7 +13,7 @@ export function describeRights(status: SubjectRulesReviewStatus): readonly strin
     const verbs = rule.verbs.includes("*") ? "everything with" : [...rule.verbs].sort().join(", ");
     const resources = resourcesByVerbs.get(verbs) ?? new Set();
     resourcesByVerbs.set(verbs, resources);
-    for (const resource of resourcesOf(rule)) resources.add(resource);
+    for (const resource of describeResources(rule)) resources.add(resource);
   }
   const lines = [...resourcesByVerbs].map(([verbs, resources]) => `${verbs}: ${shorten([...resources].sort())}`).sort();
   return lines.length <= MAX_LINES ? lines : [...lines.slice(0, MAX_LINES), `and ${lines.length - MAX_LINES} more`];
@@ -25,7 +25,7 @@ function isEverybodys({ apiGroups = [], resources = [] }: ResourceRule): boolean
 }
 
 /** `pods`, `deployments.apps`, `everything` for `*.*`; a subresource only where its resource is not named too. */
-function resourcesOf({ apiGroups = [], resources = [], resourceNames = [] }: ResourceRule): readonly string[] {
+function describeResources({ apiGroups = [], resources = [], resourceNames = [] }: ResourceRule): readonly string[] {
   const named = resourceNames.length === 0 ? "" : ` (${resourceNames.join(", ")})`;
   const tops = resources.filter((resource) =>
     !resources.includes(resource.split("/")[0] ?? "") || !resource.includes("/")

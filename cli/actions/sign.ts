@@ -153,7 +153,7 @@ async function planTargets(
   if (out === undefined || out === STDIN) return undefined;
   const folder = resolve(cwd, out);
   const isFolder = sources.length > 1 || (await files.stat(folder))?.kind === "directory";
-  const targets = sources.map((source) => isFolder ? join(folder, `${nameOf(source)}.crt`) : folder);
+  const targets = sources.map((source) => isFolder ? join(folder, `${getBaseName(source)}.crt`) : folder);
   for (const [index, target] of targets.entries()) {
     if (targets.indexOf(target) < index) {
       throw new UsageError(`--out: two requests would be written to "${target}"`, "sign them one by one");
@@ -167,7 +167,7 @@ async function planTargets(
   return targets;
 }
 
-function nameOf(source: string): string {
+function getBaseName(source: string): string {
   return source === STDIN ? "stdin" : basename(source).replace(/\.(?:csr|req|pem|der|p10)$/i, "");
 }
 

@@ -15,7 +15,7 @@ import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
-import { formatManifest } from "../output/manifest.ts";
+import { formatYamlManifest } from "../output/manifest.ts";
 import { escapeControls } from "../output/escape.ts";
 import { csrStoreOver, runSigner } from "../instance/controllers.ts";
 import { runDistant } from "../instance/distant.ts";
@@ -36,7 +36,9 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   const { signerNames: chosen, profiles } = await openSignerProfiles(settings, deps);
   if (settings.printRbac) {
     io.stdout.write(
-      formatManifest(rightsOf(chosen, chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()], settings)),
+      formatYamlManifest(
+        createRightsManifest(chosen, chosen.length > 0 ? chosen : [...BUILTIN_SIGNERS.keys()], settings),
+      ),
     );
     return EXIT.done;
   }
@@ -46,7 +48,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
   keys.passphrases.stopAsking();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
-  const manifest = rightsOf(chosen, cas.signerNames, settings);
+  const manifest = createRightsManifest(chosen, cas.signerNames, settings);
   const { lease } = signerObjectNames(chosen);
   await runDistant({ command: "signer", lease, manifest }, settings, io, logger, async (transport, deps, leading) => {
     const isTrustedForClients = createClientTrust(transport, deps, leading);
@@ -62,7 +64,7 @@ async function checkProfileFile(file: string, settings: Settings<SignerFlags>, d
   return describeProfile(createCustomProfile(signerName, spec)).map(escapeControls).join("\n");
 }
 
-function rightsOf(
+function createRightsManifest(
   chosen: readonly string[],
   signerNames: readonly string[],
   settings: Settings<SignerFlags>,

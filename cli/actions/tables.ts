@@ -7,7 +7,7 @@ import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";
 import { errorFromStatus } from "../../core/kube/status.ts";
 import { withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
-import type { ColumnDefinition, TableRow } from "../output/table.ts";
+import type { TableColumn, TableRow } from "../output/table.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
 
 /** What kubectl asks for. */
@@ -18,9 +18,9 @@ const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/j
 const PAUSE_MS = 1_000;
 
 /** A Table with what identifies its rows. */
-export interface Table {
+export interface ServerTable {
   readonly metadata: ListMeta;
-  readonly columnDefinitions: readonly ColumnDefinition[];
+  readonly columnDefinitions: readonly TableColumn[];
   readonly rows: readonly (TableRow & { readonly object?: { readonly metadata?: ObjectMeta } | null })[];
 }
 
@@ -30,10 +30,10 @@ export function createTableApi(transport: Transport, io: Io): Api {
 }
 
 /** Checks that an answer is a Table. */
-export function decodeTable(value: unknown, path: string): Table {
+export function decodeTable(value: unknown, path: string): ServerTable {
   if (isRecord(value) && value["kind"] === "Table" && Array.isArray(value["rows"] ?? [])) {
     // What kubectl relies on, too; cells are printed whatever they are.
-    const table = value as Partial<Table>;
+    const table = value as Partial<ServerTable>;
     return {
       metadata: table.metadata ?? {},
       columnDefinitions: table.columnDefinitions ?? [],
@@ -59,7 +59,7 @@ export async function* watchObjects(
     const before = resourceVersion;
     for await (const event of readJsonLines(answer.body)) {
       const object = decodeEvent(event);
-      resourceVersion = versionOf(object) ?? resourceVersion;
+      resourceVersion = findResourceVersion(object) ?? resourceVersion;
       yield object;
     }
     signal.throwIfAborted();
@@ -75,7 +75,7 @@ function decodeEvent(event: unknown): unknown {
 }
 
 /** Of the object itself, or of the first row of a Table. */
-function versionOf(object: unknown): string | undefined {
+function findResourceVersion(object: unknown): string | undefined {
   if (!isRecord(object)) return undefined;
   const rows = object["rows"];
   const inner = object["kind"] === "Table" && Array.isArray(rows) && isRecord(rows[0]) ? rows[0]["object"] : object;

@@ -15,7 +15,7 @@ export interface RightsContext {
 }
 
 /** Prints it on stderr. Rights that the API did not tell are left to kubectl. */
-export function tellRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
+export function reportRights(status: SubjectRulesReviewStatus | undefined, context: RightsContext): void {
   const { name, settings, shownPath, io } = context;
   if (status === undefined) {
     io.stderr.write(line`see what ${name} may do: kubectl --kubeconfig ${shellWord(shownPath)} auth can-i --list\n`);

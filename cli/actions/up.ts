@@ -54,7 +54,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...customSignerObjects(custom.signerNames),
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
   ], { ownSigners: custom.signerNames });
-  const { signing, customSigning } = await signingOf(instance, settings, custom, deps);
+  const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
   keys.passphrases.stopAsking();
   const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
   const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
@@ -104,7 +104,7 @@ function assertCustom(signerNames: readonly string[]): void {
  * The CAs that the flags name, or the instance's own. Signers of one's own have the CA for all signers, the
  * instance's own where each of Kubernetes' signers has one of its own.
  */
-async function signingOf(
+async function openSigning(
   instance: Instance,
   settings: Settings<UpFlags>,
   custom: SignerChoice,

@@ -23,8 +23,8 @@ export async function run({ settings }: Input<VersionFlags>, io: Io): Promise<Ex
 async function printSbom(output: "json" | "yaml" | undefined, io: Io): Promise<ExitCode> {
   if (output === "yaml") throw new UsageError("--sbom is JSON only", "leave out -o yaml");
   const [{ createSbom }, { PACKAGES }] = await Promise.all([
-    import("../bill/sbom.ts"),
-    import("../bill/packages.ts"),
+    import("../sbom/sbom.ts"),
+    import("../sbom/packages.ts"),
   ]);
   const sbom = createSbom({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions });
   // The format's own order of keys, which people know.

@@ -15,7 +15,7 @@ import { authorityPaths, SPLIT_PURPOSES } from "./layout.ts";
 const MAX_CALLS = 120;
 const NEW_CA: NewAuthority = { commonName: "instance", keyAlgorithm: "ecdsa-p256", lifeMs: 86_400_000 };
 
-function depsOf(files: FilePort) {
+function createDeps(files: FilePort) {
   const io = createCapturedIo();
   const settings = { caPassphraseFile: undefined, signingKeyCommand: undefined };
   const keys = createCaKeys(settings, io, files, new AbortController().signal);
@@ -37,13 +37,13 @@ for (
         await using folder = await createTempFolder();
         const failing = createFailingFiles(files, call, fault);
         try {
-          await create(folder.path, NEW_CA, depsOf(failing.files));
+          await create(folder.path, NEW_CA, createDeps(failing.files));
         } catch (error) {
           assert.ok(isAppError(error) && error.message.includes(fault.text), String(error));
           failures++;
         }
         isOver = !failing.hasFailed();
-        const deps = depsOf(files);
+        const deps = createDeps(files);
         const made = await findAll(folder.path, purposes, deps);
         await create(folder.path, NEW_CA, deps).catch((error: unknown) => {
           assert.ok(isAppError(error, "file_exists"), String(error));
@@ -63,7 +63,7 @@ for (
 async function findAll(
   dataDir: string,
   purposes: readonly (Parameters<typeof authorityPaths>[1])[],
-  deps: ReturnType<typeof depsOf>,
+  deps: ReturnType<typeof createDeps>,
 ): Promise<readonly (string | undefined)[]> {
   return await Promise.all(purposes.map(async (purpose) => {
     const paths = authorityPaths(dataDir, purpose);

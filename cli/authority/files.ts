@@ -49,14 +49,14 @@ const SERIAL_BYTES = 16;
 export async function readAuthority(paths: AuthorityPaths, files: FilePort, keys: CaKeys): Promise<Authority> {
   const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files));
   if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
-  const source = keys.sourceOf(paths);
-  const key = await source.open(await stateOf(source));
+  const source = keys.getSource(paths);
+  const key = await source.open(await readState(source));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
   throw invalidCa(paths.certificate, authority.error);
 }
 
-async function stateOf(source: CaKeySource): Promise<string> {
+async function readState(source: CaKeySource): Promise<string> {
   try {
     return await source.state();
   } catch (error) {
@@ -204,7 +204,7 @@ function invalidCa(path: string, error: string): AppError {
 
 /** The key that a program holds; there is no file then. */
 async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> {
-  const source = keys.sourceOf(paths);
+  const source = keys.getSource(paths);
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {

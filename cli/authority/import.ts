@@ -59,7 +59,7 @@ async function readKey(
 }
 
 async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
-  const source = keys.namedSource(certificate, undefined);
+  const source = keys.getNamedSource(certificate, undefined);
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
   throw refused(certificate, key.error, "docs/ca.md says what the program must answer");
@@ -69,7 +69,7 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
   const all = [chain.certificate, ...chain.issuers];
   for (const certificate of all) {
     const { notBefore, notAfter } = certificate;
-    const name = nameOf(certificate);
+    const name = quoteSubject(certificate);
     if (now > notAfter) {
       throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
         hint: "give one that is valid, with issuers that are",
@@ -98,11 +98,11 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
   }
   const top = all.at(-1);
   if (top === undefined || isSelfSigned(top)) return;
-  const why = `the issuer of ${nameOf(top)} is missing: "${formatName(top.issuer)}"`;
+  const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
   throw refused(path, why, "put each issuer behind what it issued, up to the root");
 }
 
-function nameOf({ subject }: CertificateFacts): string {
+function quoteSubject({ subject }: CertificateFacts): string {
   return `"${formatName(subject)}"`;
 }
 

@@ -40,11 +40,11 @@ export async function ensureAuthorities(
   const split = await isSplit(root, files);
   const serving = await readAuthority(authorityPaths(root), files, keys);
   const client = split ? await readAuthority(authorityPaths(root, "client"), files, keys) : serving;
-  return { authorities: { serving, client, clientCas: await readClientCasOf(root, files) }, created: isNew };
+  return { authorities: { serving, client, clientCas: await readClientCas(root, files) }, created: isNew };
 }
 
 /** The CAs whose client certificates the API of a data directory believes. AppError `not_found`, `ca_invalid`. */
-export async function readClientCasOf(root: string, files: FilePort): Promise<readonly ClientCa[]> {
+export async function readClientCas(root: string, files: FilePort): Promise<readonly ClientCa[]> {
   const clientCas: ClientCa[] = [];
   for (const purpose of await isSplit(root, files) ? CLIENT_PURPOSES : ["serving"] as const) {
     const paths = authorityPaths(root, purpose);

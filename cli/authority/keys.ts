@@ -14,9 +14,9 @@ export interface CaKeys {
   /** True when a program stands in for the key files of the instance's CAs, and for those that no flag names. */
   readonly hasProgram: boolean;
   /** Where the key of one of the instance's CAs is. */
-  sourceOf(paths: AuthorityPaths): CaKeySource;
+  getSource(paths: AuthorityPaths): CaKeySource;
   /** Where the key of a CA is whose files flags name; the program has it when no key file is named. */
-  namedSource(certificate: string, keyFile: string | undefined): CaKeySource;
+  getNamedSource(certificate: string, keyFile: string | undefined): CaKeySource;
 }
 
 /** What the flags say. */
@@ -45,8 +45,8 @@ export function createCaKeys(
   return {
     passphrases,
     hasProgram: program !== undefined,
-    sourceOf: ({ certificate, key }) => sourceIn(certificate, key),
-    namedSource: (certificate, keyFile) =>
+    getSource: ({ certificate, key }) => sourceIn(certificate, key),
+    getNamedSource: (certificate, keyFile) =>
       keyFile === undefined
         ? sourceIn(certificate, "")
         : createKeyFileSource(caFiles, resolve(io.cwd, keyFile), passphrases.toOpen),

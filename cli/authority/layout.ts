@@ -29,7 +29,7 @@ export const PURPOSE_TEXT: Readonly<Record<CaPurpose, string>> = {
 };
 
 /** The purpose that a signer has a CA for. */
-export function purposeOfSigner(signerName: string): CaPurpose {
+export function getSignerPurpose(signerName: string): CaPurpose {
   switch (signerName) {
     case KUBE_APISERVER_CLIENT_SIGNER:
       return "client";

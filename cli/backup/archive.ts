@@ -13,7 +13,7 @@ import { parseSnapshotHead } from "../../core/backup/objects.ts";
 import { AppError } from "../../core/errors.ts";
 import { TAR_END, tarPadding, writeTarHeader } from "../../core/tar.ts";
 import type { BackupFile } from "./files.ts";
-import { linesOf } from "./lines.ts";
+import { readLines } from "./lines.ts";
 
 /** What goes into an archive. */
 export interface ArchiveContents {
@@ -33,18 +33,18 @@ export async function* createArchive(
   const modifiedSeconds = Math.floor(Date.parse(facts.createdAt) / 1000);
   const parts: BackupPart[] = [];
   function* entry(path: string, mode: number, bytes: Uint8Array): Generator<Uint8Array> {
-    parts.push(partOf(path, bytes));
+    parts.push(toBackupPart(path, bytes));
     yield writeTarHeader({ path, mode, size: bytes.length, modifiedSeconds });
     yield bytes;
     yield tarPadding(bytes.length);
   }
   for await (const { path, mode, bytes } of files) yield* entry(`${FILES_PREFIX}${path}`, mode, bytes);
 
-  const lines = linesOf(snapshot);
+  const lines = readLines(snapshot);
   const head = parseSnapshotHead((await lines.next()).value ?? "");
   if (!head.ok) throw new AppError("backup_invalid", `cannot back up the objects: ${head.error}`);
   let number = 0;
-  for await (const piece of piecesOf(lines, head.value.objects)) {
+  for await (const piece of splitIntoPieces(lines, head.value.objects)) {
     number += 1;
     yield* entry(`${OBJECTS_PREFIX}${String(number).padStart(6, "0")}.ndjson`, 0o600, piece);
   }
@@ -55,11 +55,11 @@ export async function* createArchive(
 }
 
 /** What is found in an archive under a path. */
-export function partOf(path: string, bytes: Uint8Array): BackupPart {
+export function toBackupPart(path: string, bytes: Uint8Array): BackupPart {
   return { path, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
-async function* piecesOf(lines: AsyncIterable<string>, wanted: number): AsyncGenerator<Uint8Array> {
+async function* splitIntoPieces(lines: AsyncIterable<string>, wanted: number): AsyncGenerator<Uint8Array> {
   let piece: Uint8Array[] = [];
   let size = 0;
   let count = 0;

@@ -15,7 +15,7 @@ import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { createArchive } from "./archive.ts";
 import { decrypt, encrypt, type Opener } from "./encryption.ts";
 import type { EtcdTarget } from "./etcd_target.ts";
-import { filesOf } from "./files.ts";
+import { readDataFiles } from "./files.ts";
 import { readBackup } from "./read.ts";
 import { restoreBackup } from "./restore.ts";
 import { writeBackup } from "./write.ts";
@@ -48,7 +48,12 @@ async function contents(folder: TempFolder) {
   await storage.create("/registry/configmaps/default/b", object("b"));
   await storage.delete(gone.key, gone.revision);
   const { items, revision } = await storage.list("/registry/");
-  return { items, revision, files: () => filesOf(folder.join("data")), snapshot: () => chunksOf(items, revision) };
+  return {
+    items,
+    revision,
+    files: () => readDataFiles(folder.join("data")),
+    snapshot: () => chunksOf(items, revision),
+  };
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -57,7 +62,7 @@ async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* split(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
 }
 
@@ -75,7 +80,7 @@ test("a restored data directory holds the files, the objects to the byte, and a 
   assert.equal((await stat(path)).mode & 0o777, 0o600);
   assert.ok(!(await readFile(path)).includes("secret"));
 
-  const archive = await decrypt(piecesOf(await readFile(path)), opener());
+  const archive = await decrypt(split(await readFile(path)), opener());
   const root = folder.join("restored");
   const restored = await restoreBackup(archive, root, { clock, force: false });
   assert.equal(restored.revision, revision + REVISION_BUMP);
@@ -100,16 +105,16 @@ test("a restored data directory holds the files, the objects to the byte, and a 
 test("readBackup() refuses an archive that is cut at any block, and one with a changed byte anywhere", async () => {
   await using folder = await createTempFolder();
   const whole = await plainArchive(folder);
-  await readBackup(piecesOf(whole), ignore);
+  await readBackup(split(whole), ignore);
   const isInvalid = (error: unknown) => isAppError(error, "backup_invalid");
   for (let length = 0; length < whole.length - 1024; length += 512) {
-    await assert.rejects(readBackup(piecesOf(whole.subarray(0, length)), ignore), isInvalid, `cut at ${length}`);
+    await assert.rejects(readBackup(split(whole.subarray(0, length)), ignore), isInvalid, `cut at ${length}`);
   }
   let harmless = 0;
   for (let at = 0; at < whole.length; at += 7) {
     const changed = Buffer.from(whole);
     changed[at]! ^= 0x01;
-    await readBackup(piecesOf(changed), ignore).then(
+    await readBackup(split(changed), ignore).then(
       () => harmless += 1,
       (error: unknown) => assert.ok(isInvalid(error)),
     );
@@ -120,8 +125,8 @@ test("readBackup() refuses an archive that is cut at any block, and one with a c
 
 test("decrypt() refuses a sealed file that is cut or changed anywhere, and another key", async () => {
   await using folder = await createTempFolder();
-  const sealed = await collect(await encrypt(piecesOf(await plainArchive(folder)), await recipients()));
-  const open = async (bytes: Uint8Array, by = opener()) => await readBackup(await decrypt(piecesOf(bytes), by), ignore);
+  const sealed = await collect(await encrypt(split(await plainArchive(folder)), await recipients()));
+  const open = async (bytes: Uint8Array, by = opener()) => await readBackup(await decrypt(split(bytes), by), ignore);
   await open(sealed);
   for (let at = 0; at < sealed.length; at += 97) {
     await assert.rejects(open(sealed.subarray(0, at)), (error) => isAppError(error, "backup_invalid"), `cut at ${at}`);
@@ -161,7 +166,7 @@ test("restoreBackup() changes nothing for a backup that is damaged, and puts asi
   const root = folder.join("old");
   await mkdir(root);
   await writeFile(`${root}/kept`, "before");
-  const restore = (bytes: Uint8Array, force: boolean) => restoreBackup(piecesOf(bytes), root, { clock, force });
+  const restore = (bytes: Uint8Array, force: boolean) => restoreBackup(split(bytes), root, { clock, force });
   await assert.rejects(restore(archive, false), (error) => isAppError(error, "file_exists"));
   await assert.rejects(restore(archive.subarray(0, -2048), true), (error) => isAppError(error, "backup_invalid"));
   assert.equal(await readFile(`${root}/kept`, "utf8"), "before");
@@ -177,7 +182,7 @@ test("restoreBackup() does not touch a folder that a server uses", async () => {
   const root = folder.join("used");
   await mkdir(root);
   await using _storage = await openSqliteStorage({ path: `${root}/tlsboot.db`, clock });
-  const restoring = restoreBackup(piecesOf(archive), root, { clock, force: true });
+  const restoring = restoreBackup(split(archive), root, { clock, force: true });
   await assert.rejects(restoring, (error) => isAppError(error, "storage_locked"));
 });
 
@@ -196,7 +201,7 @@ test("restoreBackup() lets force put aside the folder alone, and what is in etcd
         throw new AppError("file_exists", "taken");
       },
     };
-    const restoring = restoreBackup(piecesOf(archive), root, { clock, force, etcd, ...(forceEtcd && { forceEtcd }) });
+    const restoring = restoreBackup(split(archive), root, { clock, force, etcd, ...(forceEtcd && { forceEtcd }) });
     await assert.rejects(restoring, (error) => isAppError(error, "file_exists"));
     assert.deepEqual(asked, [want]);
     assert.equal(await readFile(`${root}/kept`, "utf8"), "before");

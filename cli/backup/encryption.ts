@@ -2,7 +2,7 @@
 import { Decrypter, Encrypter } from "age-encryption";
 import type { Secret } from "../../core/brand.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
-import { invalid } from "./read.ts";
+import { backupInvalid } from "./read.ts";
 
 /** Whom a backup is for. */
 export type Recipients =
@@ -35,7 +35,7 @@ export async function encrypt(
       }
     }
   }
-  return await encrypter.encrypt(streamOf(plain));
+  return await encrypter.encrypt(toReadableStream(plain));
 }
 
 /** Decrypts. AppError `passphrase_wrong`, `key_invalid`, and `backup_invalid` for what is damaged or no age file. */
@@ -48,7 +48,7 @@ export async function decrypt(
   else for (const identity of opener.identities.reveal()) addIdentity(decrypter, identity);
   let plain: AsyncIterable<Uint8Array>;
   try {
-    plain = await decrypter.decrypt(streamOf(sealed));
+    plain = await decrypter.decrypt(toReadableStream(sealed));
   } catch (error) {
     throw openingError(error, opener);
   }
@@ -77,7 +77,7 @@ function openingError(error: unknown, opener: Opener): AppError {
         hint: "for a backup with a passphrase leave --identity out",
       });
   }
-  return invalid(`it is no age file, or damaged: ${what}`, error);
+  return backupInvalid(`it is no age file, or damaged: ${what}`, error);
 }
 
 /** An error in the middle is damage: each piece of the file is authenticated before it is handed on. */
@@ -85,12 +85,12 @@ async function* translated(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   try {
     yield* plain;
   } catch (error) {
-    throw error instanceof AppError ? error : invalid(`it is damaged or cut: ${messageOf(error)}`, error);
+    throw error instanceof AppError ? error : backupInvalid(`it is damaged or cut: ${messageOf(error)}`, error);
   }
 }
 
 /** What is asked for is made; an error of the source is the stream's. */
-function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+function toReadableStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

@@ -21,7 +21,7 @@ const LEFT_OUT = [/^tlsboot\.db(?:-.+)?$/, /\.tmp(?:-[^]*|\.\d+)?$/, /\.log(?:\.
  * Every file, by path. A link stands for what it leads to, as it does for a server. AppError `io` that names what is
  * neither file nor folder, leads nowhere or back into itself, or is larger than a backup can give back.
  */
-export async function* filesOf(root: string): AsyncGenerator<BackupFile> {
+export async function* readDataFiles(root: string): AsyncGenerator<BackupFile> {
   yield* walk(root, "", []);
 }
 

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
 import { isAppError } from "../../core/errors.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
-import { assertOutside, filesOf } from "./files.ts";
+import { assertOutside, readDataFiles } from "./files.ts";
 
 async function dataIn(folder: TempFolder): Promise<string> {
   await mkdir(folder.join("data/pki"), { recursive: true });
@@ -14,13 +14,13 @@ async function dataIn(folder: TempFolder): Promise<string> {
   return folder.join("data");
 }
 
-async function textsOf(root: string): Promise<Readonly<Record<string, string>>> {
+async function readTexts(root: string): Promise<Readonly<Record<string, string>>> {
   const texts: Record<string, string> = {};
-  for await (const { path, bytes } of filesOf(root)) texts[path] = new TextDecoder().decode(bytes);
+  for await (const { path, bytes } of readDataFiles(root)) texts[path] = new TextDecoder().decode(bytes);
   return texts;
 }
 
-test("filesOf() takes what a link leads to, under the name of the link", async () => {
+test("readDataFiles() takes what a link leads to, under the name of the link", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   await mkdir(folder.join("disk/nodes"), { recursive: true });
@@ -29,7 +29,7 @@ test("filesOf() takes what a link leads to, under the name of the link", async (
   await symlink(folder.join("disk/ca.key"), `${data}/pki/ca.key`);
   await symlink(folder.join("disk/nodes"), `${data}/nodes`);
   await symlink("nodes", `${data}/same`);
-  assert.deepEqual(await textsOf(data), {
+  assert.deepEqual(await readTexts(data), {
     "nodes/a": "node",
     "pki/ca.crt": "certificate",
     "pki/ca.key": "key",
@@ -37,7 +37,7 @@ test("filesOf() takes what a link leads to, under the name of the link", async (
   });
 });
 
-test("filesOf() names what it cannot take", async () => {
+test("readDataFiles() names what it cannot take", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const entry = `${data}/pki/entry`;
@@ -51,18 +51,18 @@ test("filesOf() names what it cannot take", async () => {
     ] as const
   ) {
     await make();
-    await assert.rejects(textsOf(data), (error) => isNamed(error, entry) && fault.test(error.message), `${fault}`);
+    await assert.rejects(readTexts(data), (error) => isNamed(error, entry) && fault.test(error.message), `${fault}`);
     await rm(entry);
   }
 });
 
-test("filesOf() names a socket", async () => {
+test("readDataFiles() names a socket", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const server = createServer().listen(`${data}/socket`);
   await once(server, "listening");
   try {
-    await assert.rejects(textsOf(data), (error) => isNamed(error, `${data}/socket`));
+    await assert.rejects(readTexts(data), (error) => isNamed(error, `${data}/socket`));
   } finally {
     server.close();
   }
@@ -78,12 +78,12 @@ async function largeFile(path: string): Promise<void> {
   await truncate(path, MAX_PART_BYTES + 1);
 }
 
-test("filesOf() leaves logs, the database and what is unfinished out, whatever they are", async () => {
+test("readDataFiles() leaves logs, the database and what is unfinished out, whatever they are", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   await symlink("nothing", `${data}/audit.log`);
   await largeFile(`${data}/tlsboot.db`);
-  assert.deepEqual(Object.keys(await textsOf(data)), ["pki/ca.crt"]);
+  assert.deepEqual(Object.keys(await readTexts(data)), ["pki/ca.crt"]);
 });
 
 test("assertOutside() refuses a backup inside the data directory, also by a link", async () => {

@@ -18,7 +18,7 @@ export interface OpeningSettings {
 const WORDS = { what: "backup", flag: "--passphrase-file" };
 
 /** For whom a backup is made. AppError `passphrase_missing`. */
-export async function recipientsOf(
+export async function readRecipients(
   settings: OpeningSettings & { readonly recipient: readonly string[] },
   name: string,
   io: Io,
@@ -36,7 +36,7 @@ export async function recipientsOf(
 }
 
 /** What opens a backup. AppError `not_found`, `key_invalid`, `file_permissions`, `passphrase_missing`. */
-export async function openerOf(
+export async function readOpener(
   settings: OpeningSettings,
   name: string,
   io: Io,

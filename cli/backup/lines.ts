@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 
 /** The lines of a stream, without their newlines. What follows the last newline is a line as well, if it is not empty. */
-export async function* linesOf(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
+export async function* readLines(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   let rest: Uint8Array[] = [];
   for await (const chunk of chunks) {
     let from = 0;

@@ -14,7 +14,7 @@ import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/obje
 import { AppError, messageOf } from "../../core/errors.ts";
 import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/tar.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
-import { partOf } from "./archive.ts";
+import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";
 
 /** Takes what is read. Nothing is sure before `readBackup` answers. */
@@ -28,14 +28,14 @@ export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: Backu
   const read: BackupPart[] = [];
   let objects = 0;
   let manifest: BackupManifest | undefined;
-  for await (const { path, mode, bytes } of entriesOf(archive)) {
+  for await (const { path, mode, bytes } of readEntries(archive)) {
     const fault = manifest === undefined ? findPathFault(path) : "something follows its manifest";
-    if (fault !== undefined) throw invalid(fault);
+    if (fault !== undefined) throw backupInvalid(fault);
     if (path === MANIFEST_PATH) {
       manifest = assertWhole(bytes, read, objects);
       continue;
     }
-    read.push(partOf(path, bytes));
+    read.push(toBackupPart(path, bytes));
     if (path.startsWith(FILES_PREFIX)) await sink.file({ path: path.slice(FILES_PREFIX.length), mode, bytes });
     else {
       const found = objectsIn(bytes);
@@ -43,16 +43,18 @@ export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: Backu
       await sink.objects(found);
     }
   }
-  if (manifest === undefined) throw invalid("it ends before its manifest");
+  if (manifest === undefined) throw backupInvalid("it ends before its manifest");
   return manifest;
 }
 
 function assertWhole(bytes: Uint8Array, read: readonly BackupPart[], objects: number): BackupManifest {
   const manifest = parseManifest(Buffer.from(bytes).toString("utf8"), DATA_FORMAT);
-  if (!manifest.ok) throw invalid(manifest.error);
+  if (!manifest.ok) throw backupInvalid(manifest.error);
   const fault = findPartsFault(manifest.value, read);
-  if (fault !== undefined) throw invalid(fault);
-  if (objects !== manifest.value.objects) throw invalid(`it holds ${objects} of ${manifest.value.objects} objects`);
+  if (fault !== undefined) throw backupInvalid(fault);
+  if (objects !== manifest.value.objects) {
+    throw backupInvalid(`it holds ${objects} of ${manifest.value.objects} objects`);
+  }
   return manifest.value;
 }
 
@@ -60,30 +62,30 @@ function objectsIn(bytes: Uint8Array): readonly SnapshotObject[] {
   const lines = Buffer.from(bytes).toString("utf8").split("\n");
   return lines.slice(0, -1).map((line) => {
     const object = parseSnapshotObject(line);
-    if (!object.ok) throw invalid(object.error);
+    if (!object.ok) throw backupInvalid(object.error);
     return object.value;
   });
 }
 
-async function* entriesOf(archive: AsyncIterable<Uint8Array>): AsyncGenerator<BackupFile> {
+async function* readEntries(archive: AsyncIterable<Uint8Array>): AsyncGenerator<BackupFile> {
   const { take, drain } = createTaker(archive);
   while (true) {
-    const header = headerOf(await take(TAR_BLOCK));
+    const header = readHeader(await take(TAR_BLOCK));
     // Only a stream that was read to its end is known to be whole.
     if (header === undefined) return await drain();
     const { path, mode, size } = header;
-    if (size > MAX_PART_BYTES) throw invalid(`"${path}" is too large`);
+    if (size > MAX_PART_BYTES) throw backupInvalid(`"${path}" is too large`);
     const bytes = await take(size);
     await take(tarPadding(size).length);
     yield { path, mode, bytes };
   }
 }
 
-function headerOf(block: Uint8Array): ReturnType<typeof readTarHeader> {
+function readHeader(block: Uint8Array): ReturnType<typeof readTarHeader> {
   try {
     return readTarHeader(block);
   } catch (error) {
-    throw invalid(messageOf(error));
+    throw backupInvalid(messageOf(error));
   }
 }
 
@@ -95,7 +97,7 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
   async function take(length: number): Promise<Uint8Array> {
     while (held < length) {
       const { done, value } = await iterator.next();
-      if (done === true) throw invalid("it ends in the middle");
+      if (done === true) throw backupInvalid("it ends in the middle");
       chunks.push(value);
       held += value.length;
     }
@@ -111,7 +113,7 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
 }
 
 /** The error of a backup that cannot be used. */
-export function invalid(what: string, cause?: unknown): AppError {
+export function backupInvalid(what: string, cause?: unknown): AppError {
   return new AppError("backup_invalid", `cannot use the backup: ${what}`, {
     cause,
     hint: "take another copy of it, or an older backup",

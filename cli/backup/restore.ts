@@ -16,9 +16,9 @@ import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
 import type { EtcdTarget } from "./etcd_target.ts";
-import { invalid, readBackup } from "./read.ts";
+import { backupInvalid, readBackup } from "./read.ts";
 import { type Swap, swapFolders } from "./swap.ts";
-import { ioError, removeRest } from "./write.ts";
+import { removeRest, toIoError } from "./write.ts";
 
 /** What a restore did. */
 export interface Restored {
@@ -70,7 +70,7 @@ export async function restoreBackup(
     await mkdir(staging, { recursive: true, mode: FOLDER_MODE });
     const { manifest, revision, objects } = await make(archive, staging, now, deps).catch((error: unknown) => {
       // The storage speaks of a server that goes on; nothing does here.
-      throw isAppError(error, "io") ? ioError(`cannot restore into "${root}"`, error.cause ?? error) : error;
+      throw isAppError(error, "io") ? toIoError(`cannot restore into "${root}"`, error.cause ?? error) : error;
     });
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
     if (etcd === undefined) {
@@ -100,7 +100,7 @@ export async function restoreBackup(
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
   } catch (error) {
     await removeRest(staging);
-    throw ioError(`cannot restore into "${root}"`, error);
+    throw toIoError(`cannot restore into "${root}"`, error);
   }
 }
 
@@ -182,7 +182,7 @@ async function readAgain(
   await using storage = await openSqliteStorage({ path: dataDirAt(staging).database, clock });
   const { items } = await storage.list("/registry/");
   if (items.length !== manifest.objects || storage.revision() !== revision) {
-    throw invalid(`its database came out with ${items.length} of ${manifest.objects} objects`);
+    throw backupInvalid(`its database came out with ${items.length} of ${manifest.objects} objects`);
   }
   return items;
 }
@@ -212,7 +212,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
 async function holdsSomething(root: string): Promise<boolean> {
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
-    throw ioError(`cannot restore into "${root}"`, error);
+    throw toIoError(`cannot restore into "${root}"`, error);
   });
   return names.length > 0;
 }

@@ -1,7 +1,7 @@
 /** Puts a folder that was made in the place of another one: all of it, or what was there stays. */
 import { rename } from "node:fs/promises";
 import { AppError, messageOf } from "../../core/errors.ts";
-import { ioError } from "./write.ts";
+import { toIoError } from "./write.ts";
 
 /** The folders of a swap. */
 export interface Swap {
@@ -20,7 +20,7 @@ export async function swapFolders({ staging, root, replaced }: Swap, move = rena
     await move(staging, root);
   } catch (error) {
     if (replaced !== undefined) await moveBack(replaced, root, error, move);
-    throw ioError(`cannot put "${staging}" in place of "${root}"`, error);
+    throw toIoError(`cannot put "${staging}" in place of "${root}"`, error);
   }
 }
 

@@ -8,7 +8,7 @@ import type { BackupManifest } from "../../core/backup/manifest.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
 import { decrypt, encrypt, type Recipients } from "./encryption.ts";
-import { invalid, readBackup } from "./read.ts";
+import { backupInvalid, readBackup } from "./read.ts";
 
 /** What was written. */
 export interface Written {
@@ -46,7 +46,7 @@ export async function writeBackup(
     onProgress({ kind: "readingBack", bytes: 0 });
     await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes }));
     await place(unfinished, path, force);
-    if (manifest === undefined) throw invalid("it was not written to its end");
+    if (manifest === undefined) throw backupInvalid("it was not written to its end");
     return { manifest, size };
   } catch (error) {
     await removeRest(unfinished);
@@ -78,7 +78,7 @@ async function writeSynced(
     }
     await file.sync();
   } catch (error) {
-    throw ioError(`cannot write backup "${path.replace(/\.tmp$/, "")}"`, error);
+    throw toIoError(`cannot write backup "${path.replace(/\.tmp$/, "")}"`, error);
   } finally {
     await file?.close();
   }
@@ -97,7 +97,7 @@ async function readBack(
   if (recipients.kind === "passphrase") {
     await readBackup(await decrypt(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
-  if (hash.digest("hex") !== digest) throw invalid("what was read back is not what was written");
+  if (hash.digest("hex") !== digest) throw backupInvalid("what was read back is not what was written");
 }
 
 async function* hashed(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
@@ -127,7 +127,7 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
     else await nameExclusively(from, to);
   } catch (error) {
     if (isCode(error, "EEXIST")) throw existsError(to);
-    throw ioError(`cannot write backup "${to}"`, error);
+    throw toIoError(`cannot write backup "${to}"`, error);
   }
   try {
     await rm(from, { force: true });
@@ -135,7 +135,7 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
   } catch (error) {
     // Under its name it would be in the way of the next try; what it has replaced is gone already.
     if (!force) await removeRest(to);
-    throw ioError(`cannot write backup "${to}"`, error);
+    throw toIoError(`cannot write backup "${to}"`, error);
   }
 }
 
@@ -158,7 +158,7 @@ export function existsError(path: string): AppError {
 }
 
 /** AppError `io`; what is an AppError already stays what it is. */
-export function ioError(what: string, error: unknown): AppError {
+export function toIoError(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const hint = isCode(error, "ENOSPC")
     ? "the disk is full: free some space, or choose another place"

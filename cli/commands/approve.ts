@@ -3,7 +3,7 @@ import { argument, defineCommand } from "../framework/command.ts";
 import { DECIDE_FLAGS } from "./decide_flags.ts";
 
 /** Approves requests, as `kubectl certificate approve` does. */
-export const approve = defineCommand({
+export const approveCommand = defineCommand({
   path: ["approve"],
   summary: "Approve certificate signing requests",
   description: `Approve certificate signing requests.

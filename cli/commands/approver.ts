@@ -22,7 +22,7 @@ const flags = {
 export type ApproverFlags = typeof flags;
 
 /** The approving controller alone. */
-export const approver = defineCommand({
+export const approverCommand = defineCommand({
   path: ["approver"],
   summary: "Run the approving controller",
   description: `Run the approving controller against any Kubernetes API.

@@ -8,7 +8,7 @@ const flags = { ...API_FLAGS } as const;
 export type ApproverClearFlags = typeof flags;
 
 /** Deletes what a requester has pending. */
-export const approverClear = defineCommand({
+export const approverClearCommand = defineCommand({
   path: ["approver", "clear"],
   summary: "Delete the pending requests of a requester",
   description: `Delete the pending requests of a requester.

@@ -28,7 +28,7 @@ const flags = {
 export type ApproverExplainFlags = typeof flags;
 
 /** Says what each rule makes of a request. */
-export const approverExplain = defineCommand({
+export const approverExplainCommand = defineCommand({
   path: ["approver", "explain"],
   summary: "Say what each rule makes of a request, and why",
   description: `Say what each rule makes of a request, and why.

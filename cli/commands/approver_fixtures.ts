@@ -14,7 +14,7 @@ const flags = {
 export type ApproverFixturesFlags = typeof flags;
 
 /** Tests policies against fixtures. */
-export const approverFixtures = defineCommand({
+export const approverTestCommand = defineCommand({
   path: ["approver", "test"],
   summary: "Test policies against fixtures",
   description: `Test policies against fixtures.

@@ -52,7 +52,7 @@ function recipientFlag(options: FlagOptions): Flag<readonly string[]> {
 export type BackupFlags = typeof flags;
 
 /** Writes everything in a data directory into one encrypted file. */
-export const backup = defineCommand({
+export const backupCommand = defineCommand({
   path: ["backup"],
   summary: "Write a data directory into one encrypted file",
   description:

@@ -120,7 +120,7 @@ function parseIp(text: string): Result<string, string> {
 export type BootstrapFlags = typeof BOOTSTRAP_FLAGS;
 
 /** The kubelet's bootstrap client. */
-export const bootstrap = defineCommand({
+export const bootstrapCommand = defineCommand({
   path: ["bootstrap"],
   summary: "Get this machine its certificate, as a kubelet does",
   description: `Get this machine its client certificate, as a kubelet does.

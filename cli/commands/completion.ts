@@ -7,7 +7,7 @@ const flags = {} as const;
 export type CompletionFlags = typeof flags;
 
 /** Prints a script that makes a shell complete commands and flags. */
-export const completion = defineCommand({
+export const completionCommand = defineCommand({
   path: ["completion"],
   summary: "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)",
   description: `Output shell completion code for the specified shell (bash, zsh, fish, or powershell).

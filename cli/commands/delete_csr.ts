@@ -9,7 +9,7 @@ const flags = { ...API_FLAGS } as const;
 export type DeleteCsrFlags = typeof flags;
 
 /** Deletes requests. */
-export const deleteCsr = defineCommand({
+export const deleteCsrCommand = defineCommand({
   path: ["delete", "csr"],
   aliases: CSR_ALIASES,
   summary: "Delete certificate signing requests",

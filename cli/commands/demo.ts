@@ -18,7 +18,7 @@ export const DEMO_FLAGS = {
 export type DemoFlags = typeof DEMO_FLAGS;
 
 /** The whole story of TLS bootstrapping. */
-export const demo = defineCommand({
+export const demoCommand = defineCommand({
   path: ["demo"],
   summary: "Show TLS bootstrapping from beginning to end",
   description: `Show TLS bootstrapping from beginning to end, in one process and one folder.

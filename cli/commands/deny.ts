@@ -3,7 +3,7 @@ import { argument, defineCommand } from "../framework/command.ts";
 import { DECIDE_FLAGS } from "./decide_flags.ts";
 
 /** Denies requests, as `kubectl certificate deny` does. */
-export const deny = defineCommand({
+export const denyCommand = defineCommand({
   path: ["deny"],
   summary: "Deny certificate signing requests",
   description: `Deny certificate signing requests.

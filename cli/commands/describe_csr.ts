@@ -19,7 +19,7 @@ const flags = {
 export type DescribeCsrFlags = typeof flags;
 
 /** Shows what is asked for, by whom, and what the built-in rules say of it. */
-export const describeCsr = defineCommand({
+export const describeCsrCommand = defineCommand({
   path: ["describe", "csr"],
   aliases: CSR_ALIASES,
   summary: "Show the details of a certificate signing request",

@@ -42,7 +42,7 @@ function asTyped(text: string, selector: Result<unknown, string>): Result<string
 export type GetCsrFlags = typeof flags;
 
 /** Shows requests as kubectl does. */
-export const getCsr = defineCommand({
+export const getCsrCommand = defineCommand({
   path: ["get", "csr"],
   aliases: CSR_ALIASES,
   summary: "Display certificate signing requests",

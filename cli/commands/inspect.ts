@@ -8,7 +8,7 @@ const flags = { output: STRUCTURED_OUTPUT } as const;
 export type InspectFlags = typeof flags;
 
 /** Tells what is in a file. */
-export const inspect = defineCommand({
+export const inspectCommand = defineCommand({
   path: ["inspect"],
   summary: "Tell what is in certificates, requests, bundles, keys and kubeconfigs",
   description: `Tell what is in certificates, requests, bundles, keys and kubeconfigs, and when they expire.

@@ -1,37 +1,37 @@
 /** The command table: every command that exists, in the order of help. A new command is one file and one line here. */
 import type { CommandTable } from "../framework/command.ts";
-import { approve } from "./approve.ts";
-import { approver } from "./approver.ts";
-import { approverClear } from "./approver_clear.ts";
-import { approverExplain } from "./approver_explain.ts";
-import { approverFixtures } from "./approver_fixtures.ts";
-import { backup } from "./backup.ts";
-import { bootstrap } from "./bootstrap.ts";
-import { caInit } from "./ca/init.ts";
-import { caShow } from "./ca/show.ts";
-import { completion } from "./completion.ts";
-import { demo } from "./demo.ts";
-import { deleteCsr } from "./delete_csr.ts";
-import { deny } from "./deny.ts";
-import { docsLicenses } from "./docs/licenses.ts";
-import { docsMan } from "./docs/man.ts";
-import { describeCsr } from "./describe_csr.ts";
+import { approveCommand } from "./approve.ts";
+import { approverCommand } from "./approver.ts";
+import { approverClearCommand } from "./approver_clear.ts";
+import { approverExplainCommand } from "./approver_explain.ts";
+import { approverTestCommand } from "./approver_fixtures.ts";
+import { backupCommand } from "./backup.ts";
+import { bootstrapCommand } from "./bootstrap.ts";
+import { caInitCommand } from "./ca/init.ts";
+import { caShowCommand } from "./ca/show.ts";
+import { completionCommand } from "./completion.ts";
+import { demoCommand } from "./demo.ts";
+import { deleteCsrCommand } from "./delete_csr.ts";
+import { denyCommand } from "./deny.ts";
+import { docsLicensesCommand } from "./docs/licenses.ts";
+import { docsManCommand } from "./docs/man.ts";
+import { describeCsrCommand } from "./describe_csr.ts";
 import { FAMILIES } from "./families.ts";
-import { getCsr } from "./get_csr.ts";
-import { inspect } from "./inspect.ts";
-import { kubeconfigAdmin } from "./kubeconfig/admin.ts";
-import { kubeconfigBootstrap } from "./kubeconfig/bootstrap.ts";
-import { request } from "./request.ts";
-import { kubeconfigUser } from "./kubeconfig/user.ts";
-import { tokenCreate } from "./token/create.ts";
-import { tokenDelete } from "./token/delete.ts";
-import { tokenList } from "./token/list.ts";
-import { restore } from "./restore.ts";
-import { serve } from "./serve.ts";
-import { sign } from "./sign.ts";
-import { signer } from "./signer.ts";
-import { up } from "./up.ts";
-import { version } from "./version.ts";
+import { getCsrCommand } from "./get_csr.ts";
+import { inspectCommand } from "./inspect.ts";
+import { kubeconfigAdminCommand } from "./kubeconfig/admin.ts";
+import { kubeconfigBootstrapCommand } from "./kubeconfig/bootstrap.ts";
+import { requestCommand } from "./request.ts";
+import { kubeconfigUserCommand } from "./kubeconfig/user.ts";
+import { tokenCreateCommand } from "./token/create.ts";
+import { tokenDeleteCommand } from "./token/delete.ts";
+import { tokenListCommand } from "./token/list.ts";
+import { restoreCommand } from "./restore.ts";
+import { serveCommand } from "./serve.ts";
+import { signCommand } from "./sign.ts";
+import { signerCommand } from "./signer.ts";
+import { upCommand } from "./up.ts";
+import { versionCommand } from "./version.ts";
 
 /** What `tlsboot` can do. */
 export const COMMAND_TABLE: CommandTable = {
@@ -41,36 +41,36 @@ export const COMMAND_TABLE: CommandTable = {
  A certificates.k8s.io API, a signer, an approver and a kubelet-style client in one file.`,
   families: FAMILIES,
   commands: [
-    demo,
-    up,
-    serve,
-    signer,
-    approver,
-    approverExplain,
-    approverFixtures,
-    approverClear,
-    bootstrap,
-    getCsr,
-    describeCsr,
-    approve,
-    deny,
-    deleteCsr,
-    request,
-    sign,
-    caInit,
-    caShow,
-    backup,
-    restore,
-    tokenCreate,
-    tokenList,
-    tokenDelete,
-    kubeconfigAdmin,
-    kubeconfigBootstrap,
-    kubeconfigUser,
-    inspect,
-    completion,
-    docsMan,
-    docsLicenses,
-    version,
+    demoCommand,
+    upCommand,
+    serveCommand,
+    signerCommand,
+    approverCommand,
+    approverExplainCommand,
+    approverTestCommand,
+    approverClearCommand,
+    bootstrapCommand,
+    getCsrCommand,
+    describeCsrCommand,
+    approveCommand,
+    denyCommand,
+    deleteCsrCommand,
+    requestCommand,
+    signCommand,
+    caInitCommand,
+    caShowCommand,
+    backupCommand,
+    restoreCommand,
+    tokenCreateCommand,
+    tokenListCommand,
+    tokenDeleteCommand,
+    kubeconfigAdminCommand,
+    kubeconfigBootstrapCommand,
+    kubeconfigUserCommand,
+    inspectCommand,
+    completionCommand,
+    docsManCommand,
+    docsLicensesCommand,
+    versionCommand,
   ],
 };

@@ -80,7 +80,7 @@ const flags = {
 export type RequestFlags = typeof flags;
 
 /** A certificate for any program from any signer. */
-export const request = defineCommand({
+export const requestCommand = defineCommand({
   path: ["request"],
   summary: "Get a certificate for any program from any signer",
   description: `Get a certificate for any program from any signer.

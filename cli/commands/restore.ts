@@ -20,7 +20,7 @@ const flags = {
 export type RestoreFlags = typeof flags;
 
 /** Makes a data directory of a backup. */
-export const restore = defineCommand({
+export const restoreCommand = defineCommand({
   path: ["restore"],
   summary: "Make a data directory of a backup",
   description:

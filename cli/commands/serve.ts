@@ -3,7 +3,7 @@ import { defineCommand } from "../framework/command.ts";
 import { SERVER_FLAGS } from "./server_flags.ts";
 
 /** Runs the API server alone. */
-export const serve = defineCommand({
+export const serveCommand = defineCommand({
   path: ["serve"],
   summary: "Run the API server alone",
   description: `Run the API server alone: certificates.k8s.io and what its clients need, without signer and approver.

@@ -39,7 +39,7 @@ const flags = {
 export type SignFlags = typeof flags;
 
 /** Signs without an API. */
-export const sign = defineCommand({
+export const signCommand = defineCommand({
   path: ["sign"],
   summary: "Sign certificate requests in files, without a server",
   description: `Sign certificate requests in files, without a server, by the rules of a signer.

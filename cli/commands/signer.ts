@@ -28,7 +28,7 @@ export const SIGNER_FLAGS = {
 export type SignerFlags = typeof SIGNER_FLAGS;
 
 /** The signing controller alone. */
-export const signer = defineCommand({
+export const signerCommand = defineCommand({
   path: ["signer"],
   summary: "Run the signing controller",
   description: `Run the signing controller for the built-in signers, or for your own, against any Kubernetes API.

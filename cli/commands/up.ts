@@ -24,7 +24,7 @@ export const UP_FLAGS = {
 export type UpFlags = typeof UP_FLAGS;
 
 /** Runs the whole control plane. */
-export const up = defineCommand({
+export const upCommand = defineCommand({
   path: ["up"],
   summary: "Run server, signer and approver together",
   description: `Run server, signer, approver and cleaner together, until stopped.

@@ -15,7 +15,7 @@ const flags = {
 export type VersionFlags = typeof flags;
 
 /** Tells the version; asks no server. */
-export const version = defineCommand({
+export const versionCommand = defineCommand({
   path: ["version"],
   summary: "Print the version",
   description: `Print the version of tlsboot and the Kubernetes release whose API it speaks.

@@ -18,8 +18,8 @@ export function normalizeArgv(
   table: CommandTable,
 ): { readonly argv: readonly string[]; readonly faults: readonly SwitchFault[] } {
   let switches: ReadonlyMap<string, string> | undefined;
-  const longNameOf = (name: string): string | undefined =>
-    (switches ??= switchesOf([GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)])).get(name);
+  const findLongName = (name: string): string | undefined =>
+    (switches ??= collectSwitches([GLOBAL_FLAGS, ...table.commands.map(({ flags }) => flags)])).get(name);
   const end = argv.indexOf("--");
   const faults: SwitchFault[] = [];
   const rewritten = argv.map((word, index) => {
@@ -28,7 +28,7 @@ export function normalizeArgv(
     const match = /^(--[a-z][a-z0-9-]*)=(.*)$/s.exec(word);
     const name = match?.[1] ?? (short === null ? undefined : `-${short[1]}`);
     if (name === undefined) return word;
-    const long = longNameOf(name);
+    const long = findLongName(name);
     const text = match?.[2] ?? short?.[2] ?? "";
     if (long === undefined) return short === null ? word : `-${short[1]}${short[2]}`;
     const value = parseSwitch(text);
@@ -42,7 +42,7 @@ export function normalizeArgv(
 }
 
 /** Long names of switches by each of their spellings. */
-function switchesOf(flagSets: readonly FlagSet[]): ReadonlyMap<string, string> {
+function collectSwitches(flagSets: readonly FlagSet[]): ReadonlyMap<string, string> {
   const switches = new Map<string, string>();
   for (const flags of flagSets) {
     for (const [key, flag] of Object.entries(flags)) {

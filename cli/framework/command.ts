@@ -109,7 +109,7 @@ export function argument(
 }
 
 /** The exit codes of a command with their meaning, in order; code 3 only where the command says it. */
-export function exitCodesOf(command: Command): readonly (readonly [ExitCode, string])[] {
+export function getExitCodes(command: Command): readonly (readonly [ExitCode, string])[] {
   const codes: readonly ExitCode[] = [0, 1, 2, 3, 130];
   return codes
     .filter((code) => code !== 3 || command.exitCodes[3] !== undefined)
@@ -117,11 +117,11 @@ export function exitCodesOf(command: Command): readonly (readonly [ExitCode, str
 }
 
 /** The commands behind a word: those of a family, or of a command that does something by itself too. */
-export function subcommandsOf(table: CommandTable, word: string): readonly Command[] {
+export function findSubcommands(table: CommandTable, word: string): readonly Command[] {
   return table.commands.filter(({ path }) => path.length > 1 && path[0] === word);
 }
 
 /** `tlsboot token create`. */
-export function nameOfCommand(table: CommandTable, command: Command): string {
+export function getCommandName(table: CommandTable, command: Command): string {
   return [table.program, ...command.path].join(" ");
 }

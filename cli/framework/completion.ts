@@ -55,7 +55,7 @@ function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootC
   for (const family of table.families) root.command(family.word, family.summary);
   for (const command of table.commands) {
     const target = root.command(command.path.join(" "), command.summary);
-    for (const [key, flag] of flagsOf(command)) addFlag(target, key, flag);
+    for (const [key, flag] of getFlags(command)) addFlag(target, key, flag);
     for (const argument of command.args) {
       target.argument(argument.name, offer(argument.completion), argument.isVariadic);
     }
@@ -63,7 +63,7 @@ function createRoot(table: CommandTable, state: { offersFiles: boolean }): RootC
   return root;
 }
 
-function flagsOf(command: Command): readonly (readonly [string, Flag<unknown>])[] {
+function getFlags(command: Command): readonly (readonly [string, Flag<unknown>])[] {
   return Object.entries({ ...command.flags, ...GLOBAL_FLAGS });
 }
 

@@ -33,7 +33,7 @@ export function parseConfigFile(text: string, path: string, known: FlagSet): Con
   ];
   for (const [key, value] of Object.entries(settings)) {
     const flag = lookup(known, key);
-    const texts = textsOf(value);
+    const texts = toTexts(value);
     if (flag === undefined) faults.push(`${origin}: unknown key "${key}"${suggestion(key, known)}`);
     else if (flag.isCommandLineOnly) faults.push(`${origin}: --${flagName(key)} is for the command line only`);
     else if (texts === undefined) faults.push(`${origin}: ${key}: a value or a list of values expected`);
@@ -49,7 +49,7 @@ function suggestion(key: string, known: FlagSet): string {
   return nearest === undefined ? "" : `, did you mean "${nearest}"?`;
 }
 
-function textsOf(value: unknown): readonly string[] | undefined {
+function toTexts(value: unknown): readonly string[] | undefined {
   const items: readonly unknown[] = Array.isArray(value) ? value : [value];
   const texts = items.map((item) => ["string", "number", "boolean"].includes(typeof item) ? String(item) : undefined);
   const given = texts.filter((text) => text !== undefined);

@@ -5,9 +5,9 @@ import {
   COMMAND_GROUPS,
   type CommandFamily,
   type CommandTable,
-  exitCodesOf,
-  nameOfCommand,
-  subcommandsOf,
+  findSubcommands,
+  getCommandName,
+  getExitCodes,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
@@ -30,7 +30,7 @@ export function renderHelp(table: CommandTable, topic: HelpTopic): string {
 
 /** `tlsboot token create [flags]`, as the Usage section and the manual show it. */
 export function usageLine(table: CommandTable, command: Command): string {
-  return [nameOfCommand(table, command), ...usageWords(command)].join(" ");
+  return [getCommandName(table, command), ...usageWords(command)].join(" ");
 }
 
 /** What follows the command's name: `NAME... [flags]`. */
@@ -79,7 +79,7 @@ function familySections(table: CommandTable, family: CommandFamily): string[] {
 }
 
 function subcommandsSection(table: CommandTable, word: string): string {
-  const commands = subcommandsOf(table, word);
+  const commands = findSubcommands(table, word);
   if (commands.length === 0) return "";
   return `Available Commands:\n${list(commands.map(({ path, summary }) => [path.slice(1).join(" "), summary]))}`;
 }
@@ -94,7 +94,7 @@ function commandSections(table: CommandTable, command: Command): string[] {
     args.length === 0 ? "" : `Arguments:\n${list(args)}`,
     flagsSection("Options", command.flags),
     globalFlags(),
-    `Exit Codes:\n${list(exitCodesOf(command).map(([code, meaning]) => [String(code), meaning]))}`,
+    `Exit Codes:\n${list(getExitCodes(command).map(([code, meaning]) => [String(code), meaning]))}`,
     `Usage:\n  ${usageLine(table, command)}`,
   ];
 }

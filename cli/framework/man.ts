@@ -1,13 +1,13 @@
 /** Manual pages from the command table: what help says, in the macros of man(7). */
-import { code, paragraph, preformatted, roffText } from "./_roff.ts";
+import { code, paragraph, preformatted, roffText } from "./roff.ts";
 import {
   type Command,
   COMMAND_GROUPS,
   type CommandFamily,
   type CommandTable,
-  exitCodesOf,
-  nameOfCommand,
-  subcommandsOf,
+  findSubcommands,
+  getCommandName,
+  getExitCodes,
 } from "./command.ts";
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
@@ -33,11 +33,11 @@ export function manTopics(table: CommandTable): readonly HelpTopic[] {
 
 /** The name of a page: `tlsboot-token-create`, its file ends with `.1`. */
 export function manName(table: CommandTable, topic: HelpTopic): string {
-  return [table.program, ...pathOf(topic)].join("-");
+  return [table.program, ...getTopicPath(topic)].join("-");
 }
 
 /** The words that call it. */
-export function pathOf(topic: HelpTopic): readonly string[] {
+export function getTopicPath(topic: HelpTopic): readonly string[] {
   switch (topic.kind) {
     case "program":
       return [];
@@ -64,7 +64,7 @@ export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdi
     ".nh",
     ".ad l",
     ".SH NAME",
-    `${roffText(name)} \\- ${roffText(summaryOf(table, topic))}`,
+    `${roffText(name)} \\- ${roffText(getSummary(table, topic))}`,
     ...body,
     ...seeAlso(table, topic),
   ];
@@ -81,7 +81,7 @@ function programBody(table: CommandTable): readonly string[] {
         : topic.kind === "family" && topic.family.group === group
     );
     const order = table.commands.map(({ path }) => path[0]);
-    const sorted = [...topics].sort((a, b) => order.indexOf(pathOf(a)[0]) - order.indexOf(pathOf(b)[0]));
+    const sorted = [...topics].sort((a, b) => order.indexOf(getTopicPath(a)[0]) - order.indexOf(getTopicPath(b)[0]));
     return sorted.length === 0 ? [] : [`.SS ${macroWord(group)}`, ...sorted.flatMap((topic) => entry(table, topic))];
   });
   return [
@@ -111,16 +111,16 @@ function familyBody(table: CommandTable, family: CommandFamily): readonly string
     ".SH DESCRIPTION",
     ...description(family.description),
     ".SH COMMANDS",
-    ...subcommandsOf(table, family.word).flatMap((command) => entry(table, { kind: "command", command })),
+    ...findSubcommands(table, family.word).flatMap((command) => entry(table, { kind: "command", command })),
   ];
 }
 
 function commandBody(table: CommandTable, command: Command): readonly string[] {
-  const subcommands = command.path.length === 1 ? subcommandsOf(table, command.path[0] ?? "") : [];
+  const subcommands = command.path.length === 1 ? findSubcommands(table, command.path[0] ?? "") : [];
   const words = usageWords(command).map((word) => `\\fI${roffText(word)}\\fR`);
   return [
     ".SH SYNOPSIS",
-    [code(nameOfCommand(table, command)), ...words].join(" "),
+    [code(getCommandName(table, command)), ...words].join(" "),
     ".SH DESCRIPTION",
     ...description(command.description),
     ...(subcommands.length === 0 ? [] : [
@@ -134,14 +134,14 @@ function commandBody(table: CommandTable, command: Command): readonly string[] {
     ...options("OPTIONS", command.flags),
     ...options("OPTIONS OF EVERY COMMAND", GLOBAL_FLAGS),
     ".SH EXIT STATUS",
-    ...exitCodesOf(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
+    ...getExitCodes(command).flatMap(([number, meaning]) => [".TP", code(String(number)), roffText(meaning)]),
     ".SH EXAMPLES",
     ...command.examples.flatMap(({ comment, command: line }) => [...paragraph(`${comment}:`), ...preformatted(line)]),
   ];
 }
 
 function entry(table: CommandTable, topic: HelpTopic): readonly string[] {
-  return [".TP", `${code(manName(table, topic))}(1)`, roffText(summaryOf(table, topic))];
+  return [".TP", `${code(manName(table, topic))}(1)`, roffText(getSummary(table, topic))];
 }
 
 function options(title: string, flags: FlagSet): readonly string[] {
@@ -173,15 +173,15 @@ function description(text: string): readonly string[] {
 function seeAlso(table: CommandTable, topic: HelpTopic): readonly string[] {
   if (topic.kind === "program") return [];
   const above = { kind: "program" } as const;
-  const path = pathOf(topic);
+  const path = getTopicPath(topic);
   const siblings = topic.kind === "command" && path.length > 1
-    ? subcommandsOf(table, path[0] ?? "").filter((command) => command !== topic.command)
+    ? findSubcommands(table, path[0] ?? "").filter((command) => command !== topic.command)
     : [];
   const topics = [above, ...siblings.map((command) => ({ kind: "command", command }) as const)];
   return [".SH SEE ALSO", topics.map((item) => `${code(manName(table, item))}(1)`).join(",\n")];
 }
 
-function summaryOf(table: CommandTable, topic: HelpTopic): string {
+function getSummary(table: CommandTable, topic: HelpTopic): string {
   switch (topic.kind) {
     case "program":
       return (table.description.split("\n")[0] ?? "").replace(/^tlsboot does /, "").replace(/\.$/, "");

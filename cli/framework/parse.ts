@@ -2,7 +2,7 @@
 import { Command as Parser, CommanderError, Option } from "commander";
 import { findNearest } from "../../core/nearest.ts";
 import { normalizeArgv } from "./argv.ts";
-import { type Argument, type Command, type CommandTable, nameOfCommand, subcommandsOf } from "./command.ts";
+import { type Argument, type Command, type CommandTable, findSubcommands, getCommandName } from "./command.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
 import { type HelpTopic, renderHelp } from "./help.ts";
@@ -87,7 +87,7 @@ function createParser(
   addFlags(root, GLOBAL_FLAGS);
   root.helpCommand("help [COMMAND]", "Show help for a command");
   const families = new Map(table.families.map((family) => {
-    const commands = subcommandsOf(table, family.word);
+    const commands = findSubcommands(table, family.word);
     const parser = prepare(new Parser(family.word), table, { kind: "family", family }, onHelp);
     // `get -o wide csr`: with one command to choose from, its flags may stand before the last word.
     if (commands.length === 1) commands.forEach((command) => addFlags(parser, command.flags));
@@ -102,15 +102,17 @@ function createParser(
       onHelp,
     );
     const [word = ""] = command.path;
-    if (command.path.length === 1 && subcommandsOf(table, word).length > 0) {
+    if (command.path.length === 1 && findSubcommands(table, word).length > 0) {
       // What stands behind a subcommand's word is the subcommand's.
       parser.enablePositionalOptions();
       families.set(word, parser);
     }
     for (const alias of command.aliases ?? []) parser.alias(alias);
     addFlags(parser, command.flags);
-    for (const argument of command.args) parser.argument(argumentText(argument), argument.summary);
-    parser.action(() => onRun({ kind: "run", command, args: parser.args, raw: rawOf(parser, command, table) }));
+    for (const argument of command.args) parser.argument(toCommanderArgument(argument), argument.summary);
+    parser.action(() =>
+      onRun({ kind: "run", command, args: parser.args, raw: collectRawFlags(parser, command, table) })
+    );
     (command.path.length === 1 ? root : families.get(word) ?? root).addCommand(parser);
   }
   return root;
@@ -145,7 +147,7 @@ function addFlags(parser: Parser, flags: FlagSet): void {
 }
 
 /** The texts of a command's flags and of those above it, outermost first. UsageError for one that is only the parent's. */
-function rawOf(parser: Parser, command: Command, table: CommandTable): RawFlags {
+function collectRawFlags(parser: Parser, command: Command, table: CommandTable): RawFlags {
   const raw: Record<string, string[]> = {};
   const chain: Parser[] = [];
   for (let current: Parser | null = parser; current !== null; current = current.parent) chain.unshift(current);
@@ -153,7 +155,7 @@ function rawOf(parser: Parser, command: Command, table: CommandTable): RawFlags 
     for (const [key, value] of Object.entries(current.opts<Record<string, unknown>>())) {
       const texts = Array.isArray(value) ? value.map(String) : [String(value)];
       if (!Object.hasOwn({ ...command.flags, ...GLOBAL_FLAGS }, key)) {
-        const name = nameOfCommand(table, command);
+        const name = getCommandName(table, command);
         throw new UsageError(`unknown flag "--${flagName(key)}" for "${name}"`, `see: ${name} --help`);
       }
       raw[key] = [...(raw[key] ?? []), ...texts];
@@ -162,7 +164,7 @@ function rawOf(parser: Parser, command: Command, table: CommandTable): RawFlags 
   return raw;
 }
 
-function argumentText(argument: Argument): string {
+function toCommanderArgument(argument: Argument): string {
   const name = `${argument.name}${argument.isVariadic ? "..." : ""}`;
   return argument.isRequired ? `<${name}>` : `[${name}]`;
 }
@@ -185,7 +187,7 @@ function findParser(
 
 function missingCommand(words: readonly string[], table: CommandTable): UsageError {
   const name = [table.program, ...words].join(" ");
-  const known = subcommandsOf(table, words[0] ?? "").map(({ path }) => path.slice(1).join(" "));
+  const known = findSubcommands(table, words[0] ?? "").map(({ path }) => path.slice(1).join(" "));
   return new UsageError(`"${name}" needs a command: ${known.join(", ")}`, `see: ${name} --help`);
 }
 
@@ -209,7 +211,7 @@ function toUsageError(
     case "commander.unknownCommand":
       return new UsageError(`unknown command "${quoted}" for "${name}"`, hint(commands));
     case "commander.unknownOption":
-      return new UsageError(`unknown flag "${quoted}" for "${name}"`, hint(flagsOf(parser)));
+      return new UsageError(`unknown flag "${quoted}" for "${name}"`, hint(collectFlagNames(parser)));
     case "commander.missingArgument":
       return new UsageError(`"${name}" needs ${quoted === "" ? "an argument" : quoted}`, seeHelp);
     case "commander.optionMissingArgument":
@@ -226,7 +228,7 @@ function toUsageError(
 }
 
 /** The flags that a parser takes, its parents' among them, without the hidden `--no-…` of switches. */
-function flagsOf(parser: Parser): readonly string[] {
+function collectFlagNames(parser: Parser): readonly string[] {
   const own = parser.options.flatMap(({ long, hidden }) => hidden || !long ? [] : [long]);
-  return [...own, ...(parser.parent === null ? [] : flagsOf(parser.parent))];
+  return [...own, ...(parser.parent === null ? [] : collectFlagNames(parser.parent))];
 }

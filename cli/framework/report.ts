@@ -18,7 +18,7 @@ export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDe
   const style = createStyle(io.stderr, io.env);
   const lines = messageOf(error).split("\n");
   for (const line of lines) io.stderr.write(`tlsboot: ${style.red("error:")} ${escapeValue(line)}\n`);
-  const hint = hintOf(error, isDebug);
+  const hint = findHint(error, isDebug);
   if (hint !== undefined) io.stderr.write(`tlsboot: ${style.cyan("hint:")} ${escapeValue(hint)}\n`);
   if (!isDebug) return;
   let cause = error instanceof Error ? error.cause : undefined;
@@ -29,7 +29,7 @@ export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDe
   if (!(error instanceof AppError) && error instanceof Error) io.stderr.write(`${error.stack ?? ""}\n`);
 }
 
-function hintOf(error: unknown, isDebug: boolean): string | undefined {
+function findHint(error: unknown, isDebug: boolean): string | undefined {
   if (error instanceof AppError) return error.hint ?? HINTS[error.code];
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
 }

@@ -7,7 +7,7 @@ import { clientTrustOf, findClientTrust } from "../../core/signing/client_trust.
 import type { ClientTrust } from "../../core/signing/plan.ts";
 import type { FilePort } from "../../client/files.ts";
 import { authorityPaths } from "../authority/layout.ts";
-import { readClientCasOf } from "../authority/instance_authorities.ts";
+import { readClientCas } from "../authority/instance_authorities.ts";
 import { openOwnCas, openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
 
 /** Which CA. */
@@ -47,5 +47,5 @@ export async function openOfflineCa(
 
 async function believedIn(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {
   if (await files.lstat(authorityPaths(dataDir).certificate) === undefined) return [];
-  return (await readClientCasOf(dataDir, files)).map(({ chain }) => chain.certificate);
+  return (await readClientCas(dataDir, files)).map(({ chain }) => chain.certificate);
 }

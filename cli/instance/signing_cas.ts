@@ -19,7 +19,7 @@ import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createFileAuthoritySource, type FileAuthoritySource } from "../../server/controllers/ca_provider.ts";
 import type { CaKeys } from "../authority/keys.ts";
 import { isSplit } from "../authority/files.ts";
-import { authorityPaths, type CaPurpose, purposeOfSigner } from "../authority/layout.ts";
+import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/layout.ts";
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
@@ -165,7 +165,7 @@ export async function openSigningCas(
   const isForCustom = chosen.length > 0 && !chosen.some((name) => BUILTIN_SIGNERS.has(name));
   const open = (paths: CaPaths): Promise<FileAuthoritySource> => {
     const certificate = resolve(deps.cwd, paths.certFile ?? "");
-    const key = deps.keys.namedSource(certificate, paths.keyFile);
+    const key = deps.keys.getNamedSource(certificate, paths.keyFile);
     return openCa(certificate, key, flags.withIssuers || isForCustom, deps);
   };
   const sources = new Map<string, FileAuthoritySource>();
@@ -189,11 +189,11 @@ export async function openOwnCas(
   deps: SigningCaDeps,
 ): Promise<SigningCas> {
   const split = await isSplit(root, deps.files);
-  const purposeOf = (signerName: string): CaPurpose => split ? purposeOfSigner(signerName) : "serving";
+  const purposeOf = (signerName: string): CaPurpose => split ? getSignerPurpose(signerName) : "serving";
   const sources = new Map<CaPurpose, FileAuthoritySource>();
   for (const purpose of new Set(signerNames.map(purposeOf))) {
     const paths = authorityPaths(root, purpose);
-    sources.set(purpose, await openCa(paths.certificate, deps.keys.sourceOf(paths), true, deps));
+    sources.set(purpose, await openCa(paths.certificate, deps.keys.getSource(paths), true, deps));
   }
   return { signerNames, authorities: (signerName) => currentOf(sources.get(purposeOf(signerName))) };
 }

@@ -12,12 +12,12 @@ const OWN = /(\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K)/;
 
 /** Text of several lines. ESC becomes `^[`, as kubectl prints it; bidirectional controls and their like `\u202e`. */
 export function escapeControls(text: string): string {
-  return escapeUnseen(text.replace(CONTROLS, caretOf));
+  return escapeUnseen(text.replace(CONTROLS, toCaret));
 }
 
 /** A value in a line of columns: it can make neither another line nor another column. */
 export function escapeValue(text: string): string {
-  return escapeUnseen(text.replace(ALL_CONTROLS, caretOf));
+  return escapeUnseen(text.replace(ALL_CONTROLS, toCaret));
 }
 
 /** A line whose columns are apart by tabs: those of the template; the values cannot add any. */
@@ -56,6 +56,6 @@ function withoutForeign(text: string): string {
   return text.split(OWN).map((part, index) => index % 2 === 1 ? part : escapeControls(part)).join("");
 }
 
-function caretOf(char: string): string {
+function toCaret(char: string): string {
   return `^${String.fromCharCode(char.charCodeAt(0) ^ 0x40)}`;
 }

@@ -3,7 +3,7 @@ import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 
 /** YAML documents in the order of the parts. */
-export function formatManifest(parts: readonly ManifestPart[]): string {
+export function formatYamlManifest(parts: readonly ManifestPart[]): string {
   return parts
     .map(({ comment, object }) => `${comment === "" ? "" : `# ${comment}\n`}${formatYaml(object)}`)
     .join("---\n");

@@ -9,7 +9,7 @@ const FRAME_MS = 80;
 const ERASE_LINE = "\r\x1b[2K";
 
 /** A spinner with a text and the time since it began, or a bar when a total is known. Disposing ends it and erases its line. */
-export interface Progress extends Disposable {
+export interface ProgressLine extends Disposable {
   /**
    * Replaces the text. `done` of `total` draws a bar; an amount without a total is put behind the text. A new text is
    * drawn at once, because the process may be too busy afterwards to draw anything.
@@ -28,7 +28,7 @@ export interface ProgressIo {
  * Starts showing that something is waited for. Nothing is shown unless stderr is a terminal that is not `dumb`, and
  * nothing while the process is in the background, where the line belongs to the shell's prompt.
  */
-export function startProgress(io: ProgressIo, text: string): Progress {
+export function startProgress(io: ProgressIo, text: string): ProgressLine {
   if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") {
     return { update: () => {}, [Symbol.dispose]: () => {} };
   }
@@ -62,7 +62,7 @@ export function startProgress(io: ProgressIo, text: string): Progress {
   };
 }
 
-function withPart(text: string, part: Parameters<Progress["update"]>[1]): string {
+function withPart(text: string, part: Parameters<ProgressLine["update"]>[1]): string {
   if (part === undefined) return text;
   return typeof part === "string" ? `${text}, ${part}` : `${drawBar(part.done, part.total)} ${text}`;
 }

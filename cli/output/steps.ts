@@ -1,6 +1,6 @@
 /** Steps of something that waits: a line each on stderr, and on a terminal a spinner behind the last one. */
 import { escapeValue } from "./escape.ts";
-import { type Progress, type ProgressIo, startProgress } from "./progress.ts";
+import { type ProgressIo, type ProgressLine, startProgress } from "./progress.ts";
 
 /** Steps as they happen. Disposing it ends the spinner. */
 export interface Steps extends Disposable {
@@ -9,7 +9,7 @@ export interface Steps extends Disposable {
 
 /** Starts with nothing shown. */
 export function createSteps(io: ProgressIo): Steps {
-  let spinner: Progress | undefined;
+  let spinner: ProgressLine | undefined;
   return {
     step(text) {
       spinner?.[Symbol.dispose]();

@@ -40,7 +40,7 @@ function format(
     start = line;
     let width = options.minWidth;
     while (line < to && hasCell(lines[line], column)) {
-      width = Math.max(width, widthOf(lines[line]?.[column] ?? "") + options.padding);
+      width = Math.max(width, measureWidth(lines[line]?.[column] ?? "") + options.padding);
       line++;
     }
     format(lines, start, line, [...widths, width], options, out);
@@ -68,10 +68,10 @@ function writeLines(
 
 /** Pads to a width that is counted in characters, as Go does. */
 export function padTo(cell: string, width: number): string {
-  return cell + " ".repeat(Math.max(0, width - widthOf(cell)));
+  return cell + " ".repeat(Math.max(0, width - measureWidth(cell)));
 }
 
 /** The width of a cell in characters. */
-export function widthOf(cell: string): number {
+export function measureWidth(cell: string): number {
   return [...cell].length;
 }

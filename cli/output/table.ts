@@ -1,9 +1,9 @@
 /** Server-side Tables (`api-wire.md` §6) printed as kubectl prints them (cli-runtime `pkg/printers/tableprinter.go`). */
 import { escapeValue } from "./escape.ts";
-import { padTo, TABLE_TABS, widthOf } from "./tab_writer.ts";
+import { measureWidth, padTo, TABLE_TABS } from "./tab_writer.ts";
 
 /** One column of a Table. */
-export interface ColumnDefinition {
+export interface TableColumn {
   readonly name: string;
   readonly type?: string;
   readonly format?: string;
@@ -19,12 +19,12 @@ export interface TableRow {
 /** Prints rows as they come: the heading once, columns never narrower than before. */
 export interface TablePrinter {
   /** Gives the lines; columns of later Tables may be empty, the first ones stay. */
-  print(columns: readonly ColumnDefinition[], rows: readonly TableRow[]): string;
+  print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 
 /** Makes a printer for one answer, or for a whole watch. */
 export function createTablePrinter(options: { readonly isWide: boolean; readonly hasHeader?: boolean }): TablePrinter {
-  let known: readonly ColumnDefinition[] = [];
+  let known: readonly TableColumn[] = [];
   let isHeaderDue = options.hasHeader ?? true;
   const widths: number[] = [];
   return {
@@ -40,7 +40,7 @@ export function createTablePrinter(options: { readonly isWide: boolean; readonly
       isHeaderDue = false;
       for (const line of lines) {
         line.forEach((cell, index) => {
-          widths[index] = Math.max(widths[index] ?? TABLE_TABS.minWidth, widthOf(cell) + TABLE_TABS.padding);
+          widths[index] = Math.max(widths[index] ?? TABLE_TABS.minWidth, measureWidth(cell) + TABLE_TABS.padding);
         });
       }
       return lines.map((line) => `${padLine(line, widths)}\n`).join("");

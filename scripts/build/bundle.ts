@@ -6,7 +6,7 @@ import { build, type BuildOptions, type Metafile, transform, type TransformOptio
 import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import process from "node:process";
-import type { BuildFacts } from "../../cli/build.ts";
+import type { BuildCommit } from "../../cli/build.ts";
 import { readBuildFacts } from "../_build_facts.ts";
 import { ENTRY, packScripts } from "./assets.ts";
 
@@ -55,7 +55,7 @@ const TO_COMMON_JS = {
 /** Bundles the checkout in a folder, which knows its commit. */
 export async function bundle(
   root: string = process.cwd(),
-  facts: BuildFacts = readBuildFacts(root),
+  facts: BuildCommit = readBuildFacts(root),
 ): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     ...SPLIT,

@@ -26,7 +26,7 @@ function startBootstrap(folder: TempFolder, node: string, ...more: readonly stri
   return startTlsboot([...bootstrapArgs(folder, node), ...more], { cwd: folder.path });
 }
 
-async function requestOf(running: Running): Promise<string> {
+async function getRequestName(running: Running): Promise<string> {
   const [, name = ""] = await running.waitFor(/request (\S+) (?:made|taken up again);/);
   return name;
 }
@@ -54,7 +54,7 @@ test("tlsboot bootstrap gets a certificate once it is approved, and then has not
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   await using running = startBootstrap(folder, "n1");
-  await decide(folder, instance, "approve", await requestOf(running));
+  await decide(folder, instance, "approve", await getRequestName(running));
   const { code, stdout } = await running.finished();
   assert.equal(code, 0);
   assert.match(
@@ -79,10 +79,10 @@ test("tlsboot bootstrap killed while it waits takes up its own request and key",
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   const first = startBootstrap(folder, "n1");
-  const name = await requestOf(first);
+  const name = await getRequestName(first);
   await first[Symbol.asyncDispose]();
   await using second = startBootstrap(folder, "n1");
-  assert.equal(await requestOf(second), name);
+  assert.equal(await getRequestName(second), name);
   assert.match(second.stderr(), /taken up again/);
   await decide(folder, instance, "approve", name);
   assert.equal((await second.finished()).code, 0);
@@ -104,7 +104,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
   const own = "data/bootstrap.kubeconfig";
 
   await using denied = startBootstrap(folder, "denied");
-  await decide(folder, instance, "deny", await requestOf(denied));
+  await decide(folder, instance, "deny", await getRequestName(denied));
   const outcome = await denied.finished();
   assert.equal(outcome.code, 3);
   assert.match(
@@ -170,7 +170,7 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder);
   await using running = startBootstrap(folder, "failed");
-  const name = await requestOf(running);
+  const name = await getRequestName(running);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   await admin.api.requestJson({
     method: "PATCH",

@@ -158,18 +158,18 @@ interface Refusal {
   readonly want: RegExp;
 }
 
-const pairOf = (ca: SigningCa) => ({ certificate: encodeTrust(ca), key: ca.keyPem });
+const toPair = (ca: SigningCa) => ({ certificate: encodeTrust(ca), key: ca.keyPem });
 const root = createSigningCa({ commonName: "root" });
 
 const REFUSALS: readonly Refusal[] = [
   {
     name: "a key of another CA",
-    given: async () => ({ ...pairOf(await createIntermediateCa(await root)), key: (await root).keyPem }),
+    given: async () => ({ ...toPair(await createIntermediateCa(await root)), key: (await root).keyPem }),
     want: /private key does not match public key\ntlsboot: hint: give the CA first/,
   },
   {
     name: "a key that others can read",
-    given: async () => ({ ...pairOf(await root), mode: 0o644 }),
+    given: async () => ({ ...toPair(await root), mode: 0o644 }),
     want: /others may read it \(mode 644\)\ntlsboot: hint: chmod 600/,
   },
   {
@@ -190,24 +190,24 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: "a chain without its root",
-    given: async () => ({ ...pairOf(await root), ...await lone() }),
+    given: async () => ({ ...toPair(await root), ...await lone() }),
     want: /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer behind what it issued/,
   },
   {
     name: "an expired CA",
-    given: async () => pairOf(await root),
+    given: async () => toPair(await root),
     time: "2036-01-01T00:00:00Z",
     want: /"CN=root" ended at 2035-01-01T00:00:00Z\ntlsboot: hint: give one that is valid/,
   },
   {
     name: "a CA of tomorrow",
-    given: async () => pairOf(await root),
+    given: async () => toPair(await root),
     time: "2024-01-01T00:00:00Z",
     want: /"CN=root" is not valid before 2025-01-01T00:00:00Z/,
   },
   {
     name: "a CA for servers only",
-    given: async () => pairOf(await createIntermediateCa(await root, "web", { usages: ["cert sign", "server auth"] })),
+    given: async () => toPair(await createIntermediateCa(await root, "web", { usages: ["cert sign", "server auth"] })),
     want: /the extended key usages of "CN=web" do not allow certificates of clients/,
   },
   {

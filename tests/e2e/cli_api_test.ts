@@ -222,7 +222,7 @@ test("a server that is away, or that one may not trust, is told with a hint", as
 });
 
 test("credentials that the server does not know are told with a hint, by every command", async () => {
-  const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", await urlOf()];
+  const token = ["--token", "abcdef.0000000000000000", "--out", "wrong.kubeconfig", "--server", await getServerUrl()];
   assert.equal((await tlsboot(["kubeconfig", "bootstrap", ...token])).code, 0);
   for (const line of [["get", "csr"], ["describe", "csr", "x"], ["approve", "x"], ["token", "list"]]) {
     const { code, stderr } = await tlsboot([...line, "--kubeconfig", "wrong.kubeconfig"]);
@@ -245,6 +245,6 @@ test("selectors that cannot be right name their flag", async () => {
   }
 });
 
-async function urlOf(): Promise<string> {
+async function getServerUrl(): Promise<string> {
   return (await server.waitFor(/is up at (https:\/\/\S+)/))[1] ?? "";
 }

@@ -31,7 +31,7 @@ function runnerIn(
   };
 }
 
-async function modeOf(path: string): Promise<string> {
+async function readMode(path: string): Promise<string> {
   return ((await stat(path)).mode & 0o777).toString(8);
 }
 
@@ -89,8 +89,8 @@ test("tlsboot ca init makes a CA for ten years that ca show shows, and never a s
     stdout: "certificate: tlsboot-data/pki/ca.crt\nkey: tlsboot-data/pki/ca.key\n",
     stderr: "",
   });
-  assert.equal(await modeOf(folder.join("tlsboot-data/pki/ca.key")), "600");
-  assert.equal(await modeOf(folder.join("tlsboot-data/pki")), "700");
+  assert.equal(await readMode(folder.join("tlsboot-data/pki/ca.key")), "600");
+  assert.equal(await readMode(folder.join("tlsboot-data/pki")), "700");
   const shown = JSON.parse((await tlsboot("ca show -o json")).stdout);
   assert.equal(shown.subject, "CN=tlsboot-ca");
   assert.equal(shown.notAfter, "2035-12-30T00:00:00Z");
@@ -133,7 +133,7 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
     stderr: "",
   });
   const path = folder.join("tlsboot-data/admin.kubeconfig");
-  assert.equal(await modeOf(path), "600");
+  assert.equal(await readMode(path), "600");
   const again = await tlsboot("kubeconfig admin");
   assert.equal(again.code, 1);
   assert.match(again.stderr, /it exists\ntlsboot: hint: replace it with --force/);
@@ -150,7 +150,7 @@ test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async 
   const { stdout } = await tlsboot("kubeconfig admin --embed-certs=false --out -");
   assert.ok(stdout.includes(`client-key: ${folder.join("tlsboot-data/pki/kubernetes-admin.key")}\n`));
   assert.ok(stdout.includes(`certificate-authority: ${folder.join("tlsboot-data/pki/ca.crt")}\n`));
-  assert.equal(await modeOf(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
+  assert.equal(await readMode(folder.join("tlsboot-data/pki/kubernetes-admin.key")), "600");
 });
 
 test("tlsboot kubeconfig admin --embed-certs=false replaces its own pair by force only, and never the instance's", async () => {

@@ -27,13 +27,13 @@ interface Tried {
 /** A folder with a profile and requests, and the program in it. */
 async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void> {
   await using folder = await createTempFolder();
-  await writeFile(folder.join("web.yaml"), profileOf(""));
-  await writeFile(folder.join("alone.yaml"), profileOf("chain: false\n"));
-  await writeFile(folder.join("web.csr"), await requestOf({ subject: {}, dnsNames: ["a.example.com"] }));
+  await writeFile(folder.join("web.yaml"), createProfile(""));
+  await writeFile(folder.join("alone.yaml"), createProfile("chain: false\n"));
+  await writeFile(folder.join("web.csr"), await createRequest({ subject: {}, dnsNames: ["a.example.com"] }));
   const node = { commonName: "system:node:n1", organizations: ["system:nodes"] };
-  await writeFile(folder.join("node.csr"), await requestOf({ subject: node }));
-  await writeFile(folder.join("server.csr"), await requestOf({ subject: node, dnsNames: ["n1"] }));
-  await writeFile(folder.join("alice.csr"), await requestOf({ subject: { commonName: "alice" } }));
+  await writeFile(folder.join("node.csr"), await createRequest({ subject: node }));
+  await writeFile(folder.join("server.csr"), await createRequest({ subject: node, dnsNames: ["n1"] }));
+  await writeFile(folder.join("alice.csr"), await createRequest({ subject: { commonName: "alice" } }));
   const world = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
   await body({
     folder,
@@ -41,7 +41,7 @@ async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void
   });
 }
 
-const profileOf = (more: string) =>
+const createProfile = (more: string) =>
   `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/web
@@ -50,12 +50,12 @@ usages: { allowed: [server auth, client auth], default: [server auth] }
 lifetime: { max: 24h, min: 1h }
 ${more}`;
 
-async function requestOf(options: RequestOptions): Promise<string> {
+async function createRequest(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest(options, await sharedKey()));
 }
 
 /** Common names of the issuer and of what comes behind the leaf. */
-function chainOf(
+function readChain(
   { code, stdout, stderr }: CapturedRun,
 ): { readonly issuer: string | undefined; readonly behind: string[] } {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -82,12 +82,12 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
         ["server.csr", ["--signer-name", "kubernetes.io/legacy-unknown"], "tlsboot-ca-custom"],
       ] as const
     ) {
-      assert.equal(chainOf(await tlsboot(["sign", file, ...signer])).issuer, issuer);
+      assert.equal(readChain(await tlsboot(["sign", file, ...signer])).issuer, issuer);
     }
 
     // The API does not believe the CA of custom signers, but it does that of clients, also when a flag names it.
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth"];
-    assert.equal(chainOf(await tlsboot(asClient)).issuer, "tlsboot-ca-custom");
+    assert.equal(readChain(await tlsboot(asClient)).issuer, "tlsboot-ca-custom");
     const pki = "tlsboot-data/pki";
     for (const name of ["client-ca", "kubelet-client-ca"]) {
       const refused = await tlsboot([
@@ -105,9 +105,9 @@ test("tlsboot sign makes client certificates by a profile only when the CA canno
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
     const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
     await writeCa(folder, lower);
-    assert.equal(chainOf(await tlsboot(asClient)).issuer, "lower");
+    assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
     assert.equal((await tlsboot(["ca", "init"])).code, 0);
-    assert.equal(chainOf(await tlsboot(asClient)).issuer, "lower");
+    assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
     await writeFile(folder.join("ca.crt"), lower.certificatePem);
     const refused = await tlsboot(asClient);
     assert.equal(refused.code, 3);
@@ -126,10 +126,10 @@ test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data
     ];
     for (const ca of [[], named]) {
       const line = ["sign", "web.csr", ...WEB, ...ca];
-      assert.equal(chainOf(await tlsboot([...line, ...file])).issuer, "tlsboot-ca-custom");
+      assert.equal(readChain(await tlsboot([...line, ...file])).issuer, "tlsboot-ca-custom");
       const typed = await tlsboot(line, { isTerminal: true, stdin: "open sesame\n" });
       assert.equal(typed.stderr, "Passphrase of tlsboot-data/pki/custom-ca.key: \n");
-      assert.equal(chainOf({ ...typed, stderr: "" }).issuer, "tlsboot-ca-custom");
+      assert.equal(readChain({ ...typed, stderr: "" }).issuer, "tlsboot-ca-custom");
       const silent = await tlsboot(line);
       assert.deepEqual({ code: silent.code, stdout: silent.stdout }, { code: 1, stdout: "" });
       assert.match(silent.stderr, /cannot open the key ".*custom-ca\.key": there is no passphrase/);
@@ -145,7 +145,7 @@ test("tlsboot sign asks the program that holds the key, of --data-dir and of a c
     await mkdir(folder.join("tlsboot-data/pki"), { recursive: true, mode: 0o700 });
     await writeFile(folder.join("tlsboot-data/pki/ca.crt"), ca.certificatePem);
     for (const named of [[], NAMED.slice(0, 2)]) {
-      assert.equal(chainOf(await tlsboot(["sign", "web.csr", ...WEB, ...named, ...held])).issuer, "held");
+      assert.equal(readChain(await tlsboot(["sign", "web.csr", ...WEB, ...named, ...held])).issuer, "held");
     }
     const broken = ["--signing-key-command", await writeKeyProgram(folder, ca.keyPem, "exits with 3 when it signs")];
     const refused = await tlsboot(["sign", "web.csr", ...WEB, ...broken]);
@@ -170,7 +170,7 @@ test("tlsboot sign puts intermediates behind a certificate unless a profile or -
       ]
     ) {
       assert.deepEqual(
-        chainOf(await tlsboot(["sign", ...args, ...NAMED])),
+        readChain(await tlsboot(["sign", ...args, ...NAMED])),
         { issuer: "lower", behind },
         args.join(" "),
       );

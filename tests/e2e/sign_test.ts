@@ -28,10 +28,10 @@ before(async () => {
     assert.equal((await tlsboot("ca", "init", "--data-dir", dataDir)).code, 0);
   }
   await writeFile(folder.join("web.yaml"), PROFILE);
-  await writeFile(folder.join("good.csr"), await requestOf({ subject: {}, dnsNames: ["a.web.example.com"] }));
-  await writeFile(folder.join("bad.csr"), await requestOf({ subject: {}, dnsNames: ["a.db.example.com"] }));
-  await writeFile(folder.join("alice.csr"), await requestOf({ subject: { commonName: "alice" } }));
-  await writeFile(folder.join("root.csr"), await requestOf({ subject: { organizations: ["system:masters"] } }));
+  await writeFile(folder.join("good.csr"), await createRequest({ subject: {}, dnsNames: ["a.web.example.com"] }));
+  await writeFile(folder.join("bad.csr"), await createRequest({ subject: {}, dnsNames: ["a.db.example.com"] }));
+  await writeFile(folder.join("alice.csr"), await createRequest({ subject: { commonName: "alice" } }));
+  await writeFile(folder.join("root.csr"), await createRequest({ subject: { organizations: ["system:masters"] } }));
   const forged = (await requestDer({ subject: { commonName: "alice" } })).map((byte, at, der) => {
     return at === Buffer.from(der).indexOf("alice") ? byte + 1 : byte;
   });
@@ -50,7 +50,7 @@ async function requestDer(options: RequestOptions): Promise<Uint8Array> {
   return createCertificationRequest(options, await sharedKey());
 }
 
-async function requestOf(options: RequestOptions): Promise<string> {
+async function createRequest(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", await requestDer(options));
 }
 
@@ -65,12 +65,12 @@ async function tlsboot(...args: readonly string[]): Promise<CapturedRun> {
 }
 
 /** Deno's node:crypto shows other bits under the name of these. */
-function purposesOf(certificate: X509Certificate): readonly string[] {
+function getPurposes(certificate: X509Certificate): readonly string[] {
   const facts = parseCertificate(new Uint8Array(certificate.raw));
   return facts.ok ? facts.value.extendedKeyUsages : [];
 }
 
-async function issuerOf(dataDir: string): Promise<X509Certificate> {
+async function readIssuer(dataDir: string): Promise<X509Certificate> {
   return new X509Certificate(await readFile(folder.join(dataDir, "pki", "ca.crt")));
 }
 
@@ -79,8 +79,8 @@ test("tlsboot sign prints the certificate that a profile lets through, by the CA
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const certificate = new X509Certificate(stdout);
   assert.equal(certificate.subjectAltName, "DNS:a.web.example.com");
-  assert.deepEqual(purposesOf(certificate), ["1.3.6.1.5.5.7.3.1"]);
-  const issuer = await issuerOf("tlsboot-data");
+  assert.deepEqual(getPurposes(certificate), ["1.3.6.1.5.5.7.3.1"]);
+  const issuer = await readIssuer("tlsboot-data");
   assert.ok(certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey));
   assert.equal(Date.parse(certificate.validTo) - Date.parse(certificate.validFrom), 2 * 3_600_000 + 300_000);
 });
@@ -91,8 +91,8 @@ test("tlsboot sign signs for Kubernetes' signers, for what they are for, DER and
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const certificate = new X509Certificate(stdout);
   assert.equal(certificate.subject, "CN=alice");
-  assert.deepEqual(purposesOf(certificate), ["1.3.6.1.5.5.7.3.2"]);
-  assert.ok(certificate.checkIssued(await issuerOf("other")));
+  assert.deepEqual(getPurposes(certificate), ["1.3.6.1.5.5.7.3.2"]);
+  assert.ok(certificate.checkIssued(await readIssuer("other")));
   const piped = await tlsboot("sign", "-", "--profile", "web.yaml");
   assert.equal(new X509Certificate(piped.stdout).subjectAltName, "DNS:a.web.example.com");
   await writeFile(folder.join("good.der"), await requestDer({ subject: {}, dnsNames: ["a.web.example.com"] }));

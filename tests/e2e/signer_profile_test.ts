@@ -17,7 +17,7 @@ import { eventually } from "../support/eventually.ts";
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-const profileOf = (max: string, usages = "server auth") =>
+const createProfile = (max: string, usages = "server auth") =>
   `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/web
@@ -49,37 +49,37 @@ async function decide(api: Api, name: string, edit: CsrOptions): Promise<Certifi
   });
 }
 
-function certificateOf(csr: CertificateSigningRequest): X509Certificate {
+function getCertificate(csr: CertificateSigningRequest): X509Certificate {
   return new X509Certificate(fromBase64(csr.status.certificate ?? ""));
 }
 
-function failureOf(csr: CertificateSigningRequest): string | undefined {
+function findFailure(csr: CertificateSigningRequest): string | undefined {
   return csr.status.conditions?.find(({ type }) => type === "Failed")?.message;
 }
 
-function hoursOf(certificate: X509Certificate): number {
+function getLifeInHours(certificate: X509Certificate): number {
   return (Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 3_600_000;
 }
 
 test("tlsboot up signs by a profile, refuses by it, and takes a changed one without a restart", async () => {
   await using folder = await createTempFolder();
   const file = folder.join("web.yaml");
-  await writeFile(file, profileOf("24h", "server auth, client auth"));
+  await writeFile(file, createProfile("24h", "server auth, client auth"));
   await using instance = await startInstanceProcess(folder, ["--profile", file]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
   const { api } = connected;
 
-  const issued = certificateOf(await decide(api, "a", { dnsNames: ["a.web.example.com"] }));
+  const issued = getCertificate(await decide(api, "a", { dnsNames: ["a.web.example.com"] }));
   assert.equal(issued.subjectAltName, "DNS:a.web.example.com");
   assert.equal(issued.infoAccess, "OCSP - URI:http://ocsp.example.com");
-  assert.equal(hoursOf(issued), 24);
+  assert.equal(getLifeInHours(issued), 24);
   assert.equal(
-    failureOf(await decide(api, "b", { dnsNames: ["a.db.example.com"] })),
+    findFailure(await decide(api, "b", { dnsNames: ["a.db.example.com"] })),
     "DNS subjectAltName is not allowed: a.db.example.com",
   );
   // The CA of an instance is the one that its API believes.
   assert.equal(
-    failureOf(await decide(api, "c", { usages: ["client auth"] })),
+    findFailure(await decide(api, "c", { usages: ["client auth"] })),
     "client auth is not allowed: the API trusts this CA for clients",
   );
 
@@ -92,25 +92,25 @@ test("tlsboot up signs by a profile, refuses by it, and takes a changed one with
   );
   assert.match(described.stdout, /\n {2}note +Revocation is answered at http:\/\/ocsp\.example\.com\.\n/);
 
-  await writeFile(file, profileOf("24h").replace("lifetime", "lifetyme"));
+  await writeFile(file, createProfile("24h").replace("lifetime", "lifetyme"));
   await instance.running.waitFor(/PROFILE CHANGED BUT CANNOT BE USED, the old one stays in use.*did you mean lifetime/);
-  assert.equal(hoursOf(certificateOf(await decide(api, "d", {}))), 24);
-  await writeFile(file, profileOf("10h"));
+  assert.equal(getLifeInHours(getCertificate(await decide(api, "d", {}))), 24);
+  await writeFile(file, createProfile("10h"));
   await instance.running.waitFor(/profile reloaded/);
-  assert.equal(hoursOf(certificateOf(await decide(api, "e", {}))), 10);
+  assert.equal(getLifeInHours(getCertificate(await decide(api, "e", {}))), 10);
 });
 
 test("tlsboot up signs by a profile with the CA of custom signers, where there is one for each purpose", async () => {
   await using folder = await createTempFolder();
   const init = await runTlsboot(["ca", "init", "--split", "--data-dir", "data"], { cwd: folder.path });
   assert.equal(init.code, 0, init.stderr);
-  await writeFile(folder.join("web.yaml"), profileOf("24h", "server auth, client auth"));
+  await writeFile(folder.join("web.yaml"), createProfile("24h", "server auth, client auth"));
   await using instance = await startInstanceProcess(folder, ["--profile", "web.yaml"]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const issued = certificateOf(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
+  const issued = getCertificate(await decide(connected.api, "a", { dnsNames: ["a.web.example.com"] }));
   assert.equal(issued.issuer, "CN=tlsboot-ca-custom");
   // The API does not believe that CA.
-  const client = certificateOf(await decide(connected.api, "b", { usages: ["client auth"] }));
+  const client = getCertificate(await decide(connected.api, "b", { usages: ["client auth"] }));
   assert.equal(client.issuer, "CN=tlsboot-ca-custom");
 });
 
@@ -119,7 +119,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
   await writeFile(folder.join("ca.key"), lower.keyPem, { mode: 0o600 });
-  await writeFile(folder.join("web.yaml"), profileOf("24h"));
+  await writeFile(folder.join("web.yaml"), createProfile("24h"));
   await using instance = await startInstanceProcess(folder, [
     ...["--profile", "web.yaml", "--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"],
   ]);
@@ -133,7 +133,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
   assert.deepEqual(await subjects("a"), ["", "lower"]);
   const user = { signerName: "kubernetes.io/kube-apiserver-client", commonName: "alice", usages: ["client auth"] };
   assert.deepEqual(await subjects("b", user), ["alice"]);
-  await writeFile(folder.join("web.yaml"), `${profileOf("24h")}chain: false\n`);
+  await writeFile(folder.join("web.yaml"), `${createProfile("24h")}chain: false\n`);
   await instance.running.waitFor(/profile reloaded/);
   assert.deepEqual(await subjects("c"), [""]);
   const described = await runTlsboot(["describe", "csr", "c", "--data-dir", instance.data, "--profile", "web.yaml"], {
@@ -145,8 +145,8 @@ test("tlsboot up puts the intermediates of the CA that flags name behind what a 
 test("tlsboot signer --check says a profile in sentences, and every fault with its place", async () => {
   await using folder = await createTempFolder();
   const [good, bad] = [folder.join("good.yaml"), folder.join("bad.yaml")];
-  await writeFile(good, profileOf("24h"));
-  await writeFile(bad, profileOf("24h").replace("allowed: [server auth]", "allow: [server auth]"));
+  await writeFile(good, createProfile("24h"));
+  await writeFile(bad, createProfile("24h").replace("allowed: [server auth]", "allow: [server auth]"));
   const said = await runTlsboot(["signer", "--check", good]);
   assert.equal(said.code, 0, said.stderr);
   assert.match(
@@ -206,7 +206,7 @@ for (
 ) {
   test(`tlsboot signer refuses to start with ${name}`, async () => {
     await using folder = await createTempFolder();
-    await writeFile(folder.join("web.yaml"), profileOf("24h"));
+    await writeFile(folder.join("web.yaml"), createProfile("24h"));
     const refused = await runTlsboot(["signer", ...args], { cwd: folder.path });
     assert.ok(refused.stderr.includes(want), refused.stderr);
     assert.deepEqual({ code: refused.code, stdout: refused.stdout }, { code, stdout: "" });

@@ -13,11 +13,11 @@ const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 
-async function modeOf(path: string): Promise<string> {
+async function readMode(path: string): Promise<string> {
   return ((await stat(path)).mode & 0o777).toString(8);
 }
 
-async function tokenOf(kubeconfig: string): Promise<string> {
+async function readToken(kubeconfig: string): Promise<string> {
   const config = parseKubeconfig(await readFile(kubeconfig, "utf8"), kubeconfig);
   assert.ok(config.ok);
   return config.value.users[0]?.user.token?.reveal() ?? "";
@@ -40,10 +40,10 @@ test("tlsboot up makes its files, for their owner only, and tells the next comma
       ["bootstrap.kubeconfig", "600"],
     ] as const
   ) {
-    assert.equal(await modeOf(at(name)), mode, name);
+    assert.equal(await readMode(at(name)), mode, name);
   }
   for (const name of await readdir(instance.data)) {
-    if (name.startsWith("tlsboot.db")) assert.equal(await modeOf(at(name)), "600", name);
+    if (name.startsWith("tlsboot.db")) assert.equal(await readMode(at(name)), "600", name);
   }
   const out = instance.running.stdout();
   assert.match(out, /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}\n/);
@@ -168,7 +168,7 @@ test("tlsboot up replaces its own token when it has expired", async () => {
   const port = String(await findFreePort());
   const first = await startInstanceProcess(folder, ["--secure-port", port]);
   const bootstrap = `${first.data}/bootstrap.kubeconfig`;
-  const token = await tokenOf(bootstrap);
+  const token = await readToken(bootstrap);
   {
     await using connected = await connectWith(`${first.data}/admin.kubeconfig`);
     const name = `bootstrap-token-${token.slice(0, 6)}`;
@@ -183,7 +183,7 @@ test("tlsboot up replaces its own token when it has expired", async () => {
   }
   await first.end("SIGINT");
   await using second = await startInstanceProcess(folder, ["--secure-port", port]);
-  assert.notEqual(await tokenOf(bootstrap), token);
+  assert.notEqual(await readToken(bootstrap), token);
   await using bootstrapper = await connectWith(`${second.data}/bootstrap.kubeconfig`);
   assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
 });

@@ -25,7 +25,7 @@ async function copyFormat1(folder: TempFolder): Promise<string> {
   return data;
 }
 
-async function contentsOf(data: string): Promise<readonly string[]> {
+async function listContents(data: string): Promise<readonly string[]> {
   const entries = await readdir(data, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return await Promise.all(
@@ -80,7 +80,7 @@ test("a data directory of a newer format is refused by whatever opens it, and le
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   await writeFile(join(data, "format"), "2\n");
-  const before = await contentsOf(data);
+  const before = await listContents(data);
   for (
     const args of [
       ["up"],
@@ -100,7 +100,7 @@ test("a data directory of a newer format is refused by whatever opens it, and le
       args.join(" "),
     );
   }
-  assert.deepEqual(await contentsOf(data), before);
+  assert.deepEqual(await listContents(data), before);
 });
 
 test("a database of a newer format is refused, and left as it is", async () => {
@@ -110,12 +110,12 @@ test("a database of a newer format is refused, and left as it is", async () => {
   const database = new DatabaseSync(join(data, "tlsboot.db"));
   database.exec("PRAGMA user_version = 2");
   database.close();
-  const before = await contentsOf(data);
+  const before = await listContents(data);
   const { code, stderr } = await runTlsboot(["up", "--data-dir", data, "--secure-port", "0"], { cwd: folder.path });
   assert.equal(code, 1);
   assert.match(
     stderr,
     /cannot open storage "[^"]+": the file has format 2, this program knows 1\ntlsboot: hint: use the newer tlsboot that wrote it\n/,
   );
-  assert.deepEqual(await contentsOf(data), before);
+  assert.deepEqual(await listContents(data), before);
 });

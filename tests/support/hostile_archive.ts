@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { partOf } from "../../cli/backup/archive.ts";
+import { toBackupPart } from "../../cli/backup/archive.ts";
 import { encrypt } from "../../cli/backup/encryption.ts";
 import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../core/backup/manifest.ts";
 import { TAR_END, tarPadding, writeTarHeader } from "../../core/tar.ts";
@@ -29,7 +29,7 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
   "more.backup": { paths: [`files/${NAME}`], manifest: { parts: [] }, says: /"files\/x\^\[\[2J\\u202e/ },
   "less.backup": {
     paths: [],
-    manifest: { parts: [partOf(`files/${FORGING}`, new Uint8Array())] },
+    manifest: { parts: [toBackupPart(`files/${FORGING}`, new Uint8Array())] },
     says: /"files\/y\^Iforged column/,
   },
   "newer.backup": { paths: [], manifest: { format: FORGING }, says: /it has format NaN/ },
@@ -68,7 +68,7 @@ async function* blocksOf({ paths, manifest, manifestText }: Archive): AsyncGener
     dataFormat: 1,
     revision: 5,
     objects: 0,
-    parts: paths.map((path) => partOf(path, nothing)),
+    parts: paths.map((path) => toBackupPart(path, nothing)),
     leftOut: [{ resource: FORGING, objects: 1 }],
     ...manifest,
   };

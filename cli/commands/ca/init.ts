@@ -63,7 +63,7 @@ export type CaInitFlags = typeof flags;
 export const NEW_CA_SETTINGS = ["commonName", "duration", "keyAlgorithm", "permitDns", "permitIp", "split"] as const;
 
 /** Makes a CA on disk. */
-export const caInit = defineCommand({
+export const caInitCommand = defineCommand({
   path: ["ca", "init"],
   summary: "Make a certificate authority, or take one",
   description: `Make a certificate authority, or take one that exists.

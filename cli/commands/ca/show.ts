@@ -9,7 +9,7 @@ const flags = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
 export type CaShowFlags = typeof flags;
 
 /** Shows the CA on disk. */
-export const caShow = defineCommand({
+export const caShowCommand = defineCommand({
   path: ["ca", "show"],
   summary: "Show the certificate authority",
   description:

@@ -7,7 +7,7 @@ const flags = {} as const;
 export type DocsLicensesFlags = typeof flags;
 
 /** Prints the licence texts of everything inside. */
-export const docsLicenses = defineCommand({
+export const docsLicensesCommand = defineCommand({
   path: ["docs", "licenses"],
   summary: "Print the licence texts of everything inside",
   description: `Print the licence texts of everything inside the single file.

@@ -7,7 +7,7 @@ const flags = {} as const;
 export type DocsManFlags = typeof flags;
 
 /** Prints a manual page, or writes all of them. */
-export const docsMan = defineCommand({
+export const docsManCommand = defineCommand({
   path: ["docs", "man"],
   summary: "Print a manual page, or write them all into a folder",
   description: `Print the manual page of tlsboot or of one of its commands, or write all pages into a folder.

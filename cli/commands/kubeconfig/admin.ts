@@ -18,7 +18,7 @@ const flags = {
 export type KubeconfigAdminFlags = typeof flags;
 
 /** Issues an administrator's certificate from the CA on disk. */
-export const kubeconfigAdmin = defineCommand({
+export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],
   summary: "Write an administrator's kubeconfig",
   description: `Write an administrator's kubeconfig.

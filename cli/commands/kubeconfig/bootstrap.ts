@@ -18,7 +18,7 @@ const flags = {
 export type KubeconfigBootstrapFlags = typeof flags;
 
 /** Writes what a machine needs to ask for its first certificate. */
-export const kubeconfigBootstrap = defineCommand({
+export const kubeconfigBootstrapCommand = defineCommand({
   path: ["kubeconfig", "bootstrap"],
   summary: "Write a bootstrap kubeconfig",
   description: `Write a bootstrap kubeconfig: what a machine needs to ask for its first certificate.

@@ -27,7 +27,7 @@ const flags = {
 export type KubeconfigUserFlags = typeof flags;
 
 /** Lets a person in: certificate and kubeconfig in one command. */
-export const kubeconfigUser = defineCommand({
+export const kubeconfigUserCommand = defineCommand({
   path: ["kubeconfig", "user"],
   summary: "Get a person a certificate and write their kubeconfig",
   description: `Get a person a certificate and write their kubeconfig.

@@ -33,7 +33,7 @@ const flags = {
 export type TokenCreateFlags = typeof flags;
 
 /** Makes a bootstrap token. */
-export const tokenCreate = defineCommand({
+export const tokenCreateCommand = defineCommand({
   path: ["token", "create"],
   summary: "Create a bootstrap token",
   description: `Create a bootstrap token and print it.

@@ -8,7 +8,7 @@ const flags = { ...API_FLAGS } as const;
 export type TokenDeleteFlags = typeof flags;
 
 /** Deletes bootstrap tokens. */
-export const tokenDelete = defineCommand({
+export const tokenDeleteCommand = defineCommand({
   path: ["token", "delete"],
   summary: "Delete bootstrap tokens",
   description: `Delete bootstrap tokens.

@@ -14,7 +14,7 @@ const flags = {
 export type TokenListFlags = typeof flags;
 
 /** Lists bootstrap tokens. */
-export const tokenList = defineCommand({
+export const tokenListCommand = defineCommand({
   path: ["token", "list"],
   summary: "List bootstrap tokens",
   description: "List bootstrap tokens by their ids.",

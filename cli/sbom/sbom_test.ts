@@ -21,11 +21,11 @@ interface Document {
 
 const BUILD = { commit: "abc", date: "2026-01-31T12:00:00Z" };
 const NODE = { node: "24.0.0", openssl: "3.5.0", v8: "13.6.1", modules: "137", napi: "10", nghttp3: "" };
-const billOf = (options: Partial<Parameters<typeof createSbom>[0]> = {}) =>
+const createBill = (options: Partial<Parameters<typeof createSbom>[0]> = {}) =>
   createSbom({ version: "1.2.3", build: BUILD, packages: PACKAGES, versions: NODE, ...options }) as Document;
 
 test("createSbom() names every package with version, licence and the hash of its archive", () => {
-  const { components } = billOf();
+  const { components } = createBill();
   for (const { name, version } of PACKAGES) {
     const part = components.find(({ purl }) => purl === `pkg:npm/${name.replace("@", "%40")}@${version}`);
     assert.equal(part?.version, version, name);
@@ -36,7 +36,7 @@ test("createSbom() names every package with version, licence and the hash of its
 });
 
 test("createSbom() names the runtime with what it is built from, and no interface versions", () => {
-  const runtime = billOf().components.at(-1);
+  const runtime = createBill().components.at(-1);
   assert.equal(runtime?.name, "node");
   assert.deepEqual(runtime?.components?.map(({ name, version }) => `${name} ${version}`), [
     "openssl 3.5.0",
@@ -46,13 +46,13 @@ test("createSbom() names the runtime with what it is built from, and no interfac
 
 test("createSbom() does not believe what Deno says for Node's sake", () => {
   const versions = { ...NODE, deno: "2.9.6", sqlite: "3.53.1" };
-  const runtime = billOf({ versions }).components.at(-1);
+  const runtime = createBill({ versions }).components.at(-1);
   assert.equal(runtime?.purl, "pkg:github/denoland/deno@v2.9.6");
   assert.deepEqual(runtime?.components?.map(({ name }) => name), ["sqlite", "v8"]);
 });
 
 test("createSbom() has each reference once, and dependencies only on what is there", () => {
-  const { metadata, components, dependencies } = billOf();
+  const { metadata, components, dependencies } = createBill();
   const all = [metadata.component, ...components, ...components.flatMap((part) => part.components ?? [])];
   const refs = new Set(all.map((part) => part["bom-ref"]));
   assert.equal(refs.size, all.length);
@@ -61,9 +61,9 @@ test("createSbom() has each reference once, and dependencies only on what is the
 });
 
 test("createSbom() is the same for the same program, and has another number for another one", () => {
-  assert.deepEqual(billOf(), billOf());
-  assert.match(billOf().serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
-  assert.notEqual(billOf().serialNumber, billOf({ version: "1.2.4" }).serialNumber);
-  assert.equal(billOf().metadata.timestamp, BUILD.date);
-  assert.equal(billOf({ build: { commit: "unknown", date: "unknown" } }).metadata.timestamp, undefined);
+  assert.deepEqual(createBill(), createBill());
+  assert.match(createBill().serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.notEqual(createBill().serialNumber, createBill({ version: "1.2.4" }).serialNumber);
+  assert.equal(createBill().metadata.timestamp, BUILD.date);
+  assert.equal(createBill({ build: { commit: "unknown", date: "unknown" } }).metadata.timestamp, undefined);
 });

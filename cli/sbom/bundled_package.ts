@@ -1,7 +1,7 @@
 /** The bill of materials: whose work is inside the single file, as the lock file says. */
 
 /** A package of npm that the program imports, itself or through another. */
-export interface Packaged {
+export interface BundledPackage {
   readonly name: string;
   readonly version: string;
   /** SPDX expression, as the package says. */
@@ -15,6 +15,6 @@ export interface Packaged {
 }
 
 /** `hono@4.13.19`. */
-export function packageId({ name, version }: Pick<Packaged, "name" | "version">): string {
+export function packageId({ name, version }: Pick<BundledPackage, "name" | "version">): string {
   return `${name}@${version}`;
 }

@@ -1,8 +1,8 @@
 /** The packages inside; made by scripts/licenses.ts, do not edit. */
-import type { Packaged } from "./bill.ts";
+import type { BundledPackage } from "./bundled_package.ts";
 
 /** What the single file is made of beside Node and our own sources. */
-export const PACKAGES: readonly Packaged[] = [{
+export const PACKAGES: readonly BundledPackage[] = [{
   "name": "@bomb.sh/tab",
   "version": "0.0.22",
   "integrity": "sha512-l5IuWpV7szqG4MM6A7I+qPMmP2qPMq2TD4veIXaOH0sD53dV0Tv8WZPARp5O5Kp4+y4fnVCl3VL1HZKNghO1yg==",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { preformatted, roffText } from "./_roff.ts";
+import { preformatted, roffText } from "./roff.ts";
 
 for (
   const { text, want } of [

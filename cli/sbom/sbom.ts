@@ -1,15 +1,15 @@
 /** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json): the same program, the same bytes. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { BuildFacts } from "../build.ts";
-import { runtimeOf, type RuntimeVersions } from "../version.ts";
-import { type Packaged, packageId } from "./bill.ts";
+import type { BuildCommit } from "../build.ts";
+import { getRuntime, type RuntimeVersions } from "../version.ts";
+import { type BundledPackage, packageId } from "./bundled_package.ts";
 
 /** What the bill is about. */
-export interface Billed {
+export interface SbomSubject {
   readonly version: string;
-  readonly build: BuildFacts;
-  readonly packages: readonly Packaged[];
+  readonly build: BuildCommit;
+  readonly packages: readonly BundledPackage[];
   /** Of the runtime, which is inside the single file and beside the sources. */
   readonly versions: RuntimeVersions;
 }
@@ -38,10 +38,10 @@ const NO_PARTS = new Set(["node", "deno", "modules", "napi"]);
 const CLAIMED_BY_DENO = new Set([...NO_PARTS, "openssl", "nghttp2", "llhttp", "ares", "uv"]);
 
 /** The document, an object for JSON. */
-export function createSbom({ version, build, packages, versions }: Billed): object {
+export function createSbom({ version, build, packages, versions }: SbomSubject): object {
   const own = npmComponent({ name: "@tlsboot/tlsboot", version, license: "Apache-2.0", type: "application" });
   const runtime = runtimeComponent(versions);
-  const refs = new Map(packages.map((item) => [item.name, purlOf(item)]));
+  const refs = new Map(packages.map((item) => [item.name, toPurl(item)]));
   const document = {
     bomFormat: "CycloneDX",
     specVersion: "1.6",
@@ -54,40 +54,40 @@ export function createSbom({ version, build, packages, versions }: Billed): obje
     dependencies: [
       {
         ref: own["bom-ref"],
-        dependsOn: [...packages.filter(({ isDirect }) => isDirect).map(purlOf), runtime["bom-ref"]],
+        dependsOn: [...packages.filter(({ isDirect }) => isDirect).map(toPurl), runtime["bom-ref"]],
       },
-      ...packages.map((item) => ({ ref: purlOf(item), dependsOn: item.dependencies.map((name) => refs.get(name)!) })),
+      ...packages.map((item) => ({ ref: toPurl(item), dependsOn: item.dependencies.map((name) => refs.get(name)!) })),
       { ref: runtime["bom-ref"], dependsOn: runtime.components.map((part) => part["bom-ref"]) },
       ...runtime.components.map((part) => ({ ref: part["bom-ref"], dependsOn: [] })),
     ],
   };
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
-    serialNumber: serialOf(document),
+    serialNumber: createSerialNumber(document),
     ...document,
   };
 }
 
 function npmComponent(
-  item: Pick<Packaged, "name" | "version" | "license"> & Partial<Packaged> & Pick<Component, "type">,
+  item: Pick<BundledPackage, "name" | "version" | "license"> & Partial<BundledPackage> & Pick<Component, "type">,
 ): Component {
   const [group, name] = item.name.startsWith("@") ? item.name.split("/") as [string, string] : [undefined, item.name];
   const isExpression = item.license.includes(" ");
   return {
     type: item.type,
-    "bom-ref": purlOf(item),
+    "bom-ref": toPurl(item),
     ...(group === undefined ? {} : { group }),
     name,
     version: item.version,
-    ...(item.integrity === undefined ? {} : { hashes: [{ alg: "SHA-512", content: hexOf(item.integrity) }] }),
+    ...(item.integrity === undefined ? {} : { hashes: [{ alg: "SHA-512", content: toHex(item.integrity) }] }),
     licenses: [isExpression ? { expression: item.license } : { license: { id: item.license } }],
-    purl: purlOf(item),
+    purl: toPurl(item),
   };
 }
 
 /** Node or Deno, with what it says it is built from. */
 function runtimeComponent(versions: RuntimeVersions): Component & { readonly components: readonly Component[] } {
-  const runtime = runtimeOf(versions);
+  const runtime = getRuntime(versions);
   const left = runtime.name === "Deno" ? CLAIMED_BY_DENO : NO_PARTS;
   const parts = Object.entries(versions).flatMap(([name, version = ""]) =>
     left.has(name) || version === "" ? [] : [partComponent(name, version)]
@@ -120,16 +120,16 @@ function partComponent(name: string, version: string): Component {
 }
 
 /** Package URL; the `@` of a scope is escaped (purl specification, type npm). */
-function purlOf(item: Pick<Packaged, "name" | "version">): string {
+function toPurl(item: Pick<BundledPackage, "name" | "version">): string {
   return `pkg:npm/${packageId(item).replace(/^@/, "%40")}`;
 }
 
-function hexOf(integrity: string): string {
+function toHex(integrity: string): string {
   return Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex");
 }
 
 /** A UUID of its own kind (RFC 9562 section 5.8) from the content: the same bill has the same number. */
-function serialOf(document: object): string {
+function createSerialNumber(document: object): string {
   const hex = createHash("sha256").update(JSON.stringify(document)).digest("hex");
   const parts = [
     hex.slice(0, 8),

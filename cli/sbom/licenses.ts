@@ -1,8 +1,8 @@
 /** The licence texts of everything inside, as one text for people. */
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { packageId } from "./bill.ts";
+import { packageId } from "./bundled_package.ts";
 import { PACKAGES } from "./packages.ts";
-import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "./texts.ts";
+import { NODE_LICENSE, NODE_VERSION, OWN_LICENSE, PACKAGE_LICENSES } from "./license_texts.ts";
 
 /** tlsboot's own first, then the packages, then Node with what it is built from. */
 export function renderLicenses(): string {
