@@ -7,7 +7,7 @@ import { generatePrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 
 /** What the certificate says. */
 export interface PairPlan {

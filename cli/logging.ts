@@ -7,7 +7,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
-import { printable } from "../core/printable.ts";
+import { printable } from "../core/lib/printable.ts";
 import type { OutputStream } from "./io.ts";
 import { redactFields } from "./redact.ts";
 

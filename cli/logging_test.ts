@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { createCapturedIo } from "../tests/support/captured_io.ts";
 import { assertShown, FORGING, HOSTILE } from "../tests/support/hostile_text.ts";
 import { createLogger, createRoleLogger, type LogFormat } from "./logging.ts";

@@ -1,6 +1,6 @@
 /** The last line of defence of the log: what must never be in it is taken out, whoever put it there. */
-import { Secret } from "../core/brand.ts";
-import { cutLoggedText } from "../core/logged_text.ts";
+import { Secret } from "../core/lib/brand.ts";
+import { cutLoggedText } from "../core/lib/logged_text.ts";
 import type { LogFields } from "../core/ports.ts";
 
 const REDACTED = "[redacted]";

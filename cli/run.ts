@@ -1,7 +1,7 @@
 /** One run of the program: words in, exit code out. Everything it touches comes in as `Io`. */
 import { resolve } from "node:path";
 import { messageOf } from "../core/errors.ts";
-import type { Result } from "../core/result.ts";
+import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode } from "./exit_code.ts";
 import { type CommandTable, getCommandName } from "./framework/command.ts";

@@ -15,7 +15,7 @@ import {
   type RotationStep,
   startRotation,
 } from "../core/bootstrap/rotation.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";

@@ -4,7 +4,7 @@ import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import { errorFromStatus, unauthorized } from "../core/kube/status.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { CLOCK_JUMPS } from "../tests/support/clock_jumps.ts";
 import { createFakeClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { createImpatientClock } from "../tests/support/impatient_clock.ts";

@@ -1,7 +1,7 @@
 /** From a kubeconfig file to a transport: reads the files it names, and reads credentials again when they change. */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import { type Kubeconfig, parseKubeconfig } from "../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext, type ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

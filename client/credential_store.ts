@@ -3,7 +3,7 @@
  * never changed, and `<prefix>-current.pem`, a link to the newest that moves in one rename.
  */
 import { join, resolve } from "node:path";
-import type { Secret } from "../core/brand.ts";
+import type { Secret } from "../core/lib/brand.ts";
 import { type CredentialPair, parseCertificateChain, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
 import { encodePem, findPemBlock } from "../core/pki/pem.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { isAppError } from "../core/errors.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";

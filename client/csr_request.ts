@@ -10,8 +10,8 @@ import type { SubjectFields } from "../core/pki/names.ts";
 import { encodeBase64, encodePem } from "../core/pki/pem.ts";
 import { createCertificationRequest } from "../core/pki/pkcs10.ts";
 import type { Clock, CsrStore } from "../core/ports.ts";
-import { ok, type Result } from "../core/result.ts";
-import { shellWord } from "../core/shell_word.ts";
+import { ok, type Result } from "../core/lib/result.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 
 /** What is asked for. */
 export interface CertificateRequest {

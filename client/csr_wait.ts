@@ -6,7 +6,7 @@ import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts"
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
 import { decodeBase64 } from "../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
-import { shellWord } from "../core/shell_word.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 import { explain } from "./csr_request.ts";
 import { limitTime } from "./deadline.ts";
 import { createObjectStore } from "./object_store.ts";

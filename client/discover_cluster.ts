@@ -6,7 +6,7 @@
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/bootstrap/cluster_info.ts";
 import { checkPins, checkSignature, type PinnedCluster } from "../core/bootstrap/discovery.ts";
 import { type BootstrapToken, formatBootstrapToken } from "../core/bootstrap/token.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";

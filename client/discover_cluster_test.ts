@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterInfoKubeconfig } from "../core/bootstrap/cluster_info.ts";
 import { signDetached } from "../core/bootstrap/jws.ts";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";

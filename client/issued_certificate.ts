@@ -3,7 +3,7 @@ import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/cred
 import { findIssuedFault } from "../core/csr/issued_fault.ts";
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
-import { shellWord } from "../core/shell_word.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 import type { CertificateRequest } from "./csr_request.ts";
 import { type ClockSkew, isSkewed } from "./server_time.ts";
 

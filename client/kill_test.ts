@@ -1,7 +1,7 @@
 /** A kill at every step of bootstrapping and of a switch of pairs: never less than the last good pair, and the way goes on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";
 import { CURRENT, fixture, KEY } from "../tests/support/bootstrap_fixture.ts";
 import { createDyingFiles, Killed } from "../tests/support/dying_files.ts";

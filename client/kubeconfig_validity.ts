@@ -4,7 +4,7 @@ import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Clock } from "../core/ports.ts";
-import { err, ok, type Result } from "../core/result.ts";
+import { err, ok, type Result } from "../core/lib/result.ts";
 import { type Connect, readClientPair, readCluster } from "./connect.ts";
 import type { FilePort } from "./files.ts";
 

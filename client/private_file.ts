@@ -1,7 +1,7 @@
 /** Files that are for their owner only: secrets, and the folders that hold them. */
 import { sep } from "node:path";
 import { AppError } from "../core/errors.ts";
-import { shellWord } from "../core/shell_word.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 import type { FileFacts, FilePort } from "./files.ts";
 
 const OTHERS = 0o077;

@@ -13,7 +13,7 @@ import { findHostFault } from "../core/pki/host_names.ts";
 import { findNameFault, NO_SUBTREES } from "../core/pki/name_constraints.ts";
 import { parsePemBlocks } from "../core/pki/pem.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
-import type { Result } from "../core/result.ts";
+import type { Result } from "../core/lib/result.ts";
 
 const NO_NAMES: AlternativeNames = { dnsNames: [], emailAddresses: [], ipAddresses: [], uris: [] };
 

@@ -1,8 +1,8 @@
 /** Names and addresses of a distant API server itself, which are never a node's. */
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
-import type { NodeNames } from "../core/policy/inventory.ts";
-import { namesOfHosts } from "../core/policy/node_names.ts";
+import type { NodeNames } from "../core/approval/inventory.ts";
+import { namesOfHosts } from "../core/approval/node_names.ts";
 import type { Clock } from "../core/ports.ts";
 import { findServingCertificate } from "./serving_certificate.ts";
 

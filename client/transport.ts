@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
 import { getCACertificates } from "node:tls";
-import type { Secret } from "../core/brand.ts";
+import type { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
 import { connectionError, isClosedWhileIdle, lifetimeError } from "./connection_error.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { Secret } from "../core/brand.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { Clock, TransportResponse } from "../core/ports.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";

@@ -74,9 +74,9 @@
  */
 
 // Results, errors, secrets, ports.
-export { err, ok, type Result } from "./result.ts";
+export { err, ok, type Result } from "./lib/result.ts";
 export { AppError, type AppErrorOptions, type ErrorCode, isAppError, messageOf } from "./errors.ts";
-export { type Brand, Secret } from "./brand.ts";
+export { type Brand, Secret } from "./lib/brand.ts";
 export type {
   AccessReviewer,
   CaKey,
@@ -94,7 +94,7 @@ export type {
   TransportRequest,
   TransportResponse,
 } from "./ports.ts";
-export { formatDuration, parseDuration } from "./duration.ts";
+export { formatDuration, parseDuration } from "./lib/duration.ts";
 export { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "./version.ts";
 
 // Kubernetes shapes, spelled as the API spells them.
@@ -200,7 +200,7 @@ export {
 
 // Whether it is approved.
 export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
-export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/decide.ts";
+export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/plan_approval.ts";
 export {
   type DecisionRefusal,
   type DecisionText,
@@ -210,8 +210,8 @@ export {
 } from "./approval/conditions.ts";
 
 // Policies: what is approved beside kubelet client certificates.
-export { BUILTIN_POLICIES } from "./policy/builtin.ts";
-export { describePolicy } from "./policy/describe.ts";
+export { BUILTIN_POLICIES } from "./approval/builtin_policies.ts";
+export { describePolicy } from "./approval/describe_policy.ts";
 export {
   type Check,
   evaluatePolicies,
@@ -219,13 +219,13 @@ export {
   type PolicyInput,
   type PolicyVerdict,
   type RuleTrace,
-} from "./policy/evaluate.ts";
-export { type Inventory, type NodeNames, parseInventory } from "./policy/inventory.ts";
-export { evaluateKubeletClient } from "./policy/kubelet_client.ts";
-export { heldNames, namesOfHosts, reportedNames, type ReportingNode } from "./policy/node_names.ts";
-export type { Evidence, Lookup } from "./policy/ownership.ts";
-export { parsePolicy } from "./policy/parse.ts";
-export { type PastApproval, pastApprovals } from "./policy/past_approvals.ts";
+} from "./approval/evaluate_policies.ts";
+export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
+export { evaluateKubeletClient } from "./approval/kubelet_client.ts";
+export { heldNames, namesOfHosts, reportedNames, type ReportingNode } from "./approval/node_names.ts";
+export type { Evidence, Lookup } from "./approval/ownership.ts";
+export { parsePolicy } from "./approval/parse_policy.ts";
+export { type PastApproval, pastApprovals } from "./approval/past_approvals.ts";
 export type {
   EvidenceSettings,
   HoursRequirement,
@@ -240,8 +240,8 @@ export type {
   SubjectRequirement,
   UsagesRequirement,
   Weekday,
-} from "./policy/policy.ts";
-export { WEEKDAYS } from "./policy/policy.ts";
+} from "./approval/policy.ts";
+export { WEEKDAYS } from "./approval/policy.ts";
 
 // What is signed.
 export {
@@ -295,7 +295,7 @@ export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";
 export { decideTokenCleaning, type TokenCleaning } from "./cleaning/token.ts";
 
 // How secrets are compared.
-export { equalsInConstantTime } from "./constant_time.ts";
+export { equalsInConstantTime } from "./lib/constant_time.ts";
 
 // How a machine starts and stays fresh.
 export {

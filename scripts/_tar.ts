@@ -1,6 +1,6 @@
 /** Archives whose bytes follow from their contents alone: tar with the dates and owners it is told. */
 import { Buffer } from "node:buffer";
-import { TAR_BLOCK, TAR_END, tarPadding, writeTarHeader } from "../core/tar.ts";
+import { TAR_BLOCK, TAR_END, tarPadding, writeTarHeader } from "../core/lib/tar.ts";
 
 /** A file, a folder or a link of an archive. */
 export interface TarEntry {

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../cli/run.ts";
-import { parseInventory } from "../core/policy/inventory.ts";
-import { parsePolicy } from "../core/policy/parse.ts";
+import { parseInventory } from "../core/approval/inventory.ts";
+import { parsePolicy } from "../core/approval/parse_policy.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 import { createTempFolder } from "./support/temp.ts";
 

@@ -2,8 +2,8 @@
 import { createFilePort } from "../../client/files.ts";
 import { createServerNames } from "../../client/server_names.ts";
 import { APPROVER_LEASE, approverManifest, approverRbac } from "../../core/approval/rbac.ts";
-import { needsOf } from "../../core/policy/needs.ts";
-import type { Policy } from "../../core/policy/policy.ts";
+import { needsOf } from "../../core/approval/needs.ts";
+import type { Policy } from "../../core/approval/policy.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
 import { describeIgnoredKubeconfig } from "../connection.ts";

@@ -1,5 +1,5 @@
 /** Deletes what a requester has pending. */
-import { isSettled } from "../../core/approval/decide.ts";
+import { isSettled } from "../../core/approval/plan_approval.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { nameOf } from "../../core/kube/meta.ts";

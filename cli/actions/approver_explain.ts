@@ -1,7 +1,7 @@
 /** Says what each rule makes of a request: the approver's own decisions, with nothing written. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
-import { isSettled } from "../../core/approval/decide.ts";
+import { isSettled } from "../../core/approval/plan_approval.ts";
 import { conditionText } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
@@ -9,7 +9,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { nameOf } from "../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
+import type { PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import type { ApproverExplainFlags } from "../commands/approver_explain.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";

@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
-import { POLICY_TEST_KIND } from "../../core/policy/fixture.ts";
+import { POLICY_TEST_KIND } from "../../core/approval/policy_fixture.ts";
 import type { ApproverFixturesFlags } from "../commands/approver_fixtures.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";

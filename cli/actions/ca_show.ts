@@ -9,7 +9,7 @@ import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_ch
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { encryptionOf } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import { isSplit, readChain } from "../authority/files.ts";
 import {
   type AuthorityPaths,

@@ -3,7 +3,7 @@ import type { CompletionFlags } from "../commands/completion.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { renderCompletionScript, SHELLS } from "../framework/completion.ts";
-import { findNearest } from "../../core/nearest.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 

@@ -5,7 +5,7 @@ import { nameOf } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { line } from "../output/escape.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { Explanation } from "./explain_request.ts";
 import { traceLines, verdictText } from "./trace_text.ts";
 

@@ -1,6 +1,6 @@
 /** Prints a manual page, or writes all of them. */
 import { join, resolve } from "node:path";
-import { findNearest } from "../../core/nearest.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
 import { createFilePort } from "../../client/files.ts";
 import { BUILD, UNKNOWN_BUILD } from "../build.ts";
 import type { DocsManFlags } from "../commands/docs/man.ts";

@@ -1,9 +1,9 @@
 /** The verdict about one request, for `approver explain` and `describe csr`: the approver's own decision, nothing written. */
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
-import { decideRequest, permissionsToAsk } from "../../core/policy/decide.ts";
-import { evaluatePolicies, isAbout, type PolicyVerdict } from "../../core/policy/evaluate.ts";
+import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
+import { decideRequest, permissionsToAsk } from "../../core/approval/decide_request.ts";
+import { evaluatePolicies, isAbout, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../server/controllers/policy_input.ts";
 
 /** What would become of a request. */

@@ -1,5 +1,5 @@
 /** Results of policy tests: for people, as TAP 14, and as JUnit XML. */
-import type { PolicyVerdict } from "../../core/policy/evaluate.ts";
+import type { PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import type { CaseResult } from "./fixture_run.ts";
 import { traceLines } from "./trace_text.ts";

@@ -7,12 +7,12 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
-import { decideRequest, permissionsToAsk } from "../../core/policy/decide.ts";
-import type { PolicyInput, PolicyVerdict } from "../../core/policy/evaluate.ts";
-import type { Expectation, PolicyCase, PolicyFixture } from "../../core/policy/fixture.ts";
-import { parsePolicyFixture } from "../../core/policy/fixture.ts";
-import { namesOfHosts } from "../../core/policy/node_names.ts";
-import type { Lookup } from "../../core/policy/ownership.ts";
+import { decideRequest, permissionsToAsk } from "../../core/approval/decide_request.ts";
+import type { PolicyInput, PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
+import type { Expectation, PolicyCase, PolicyFixture } from "../../core/approval/policy_fixture.ts";
+import { parsePolicyFixture } from "../../core/approval/policy_fixture.ts";
+import { namesOfHosts } from "../../core/approval/node_names.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
 import { parseCsrFile } from "./kube_file.ts";

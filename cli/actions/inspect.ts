@@ -5,7 +5,7 @@ import { createFilePort } from "../../client/files.ts";
 import { findStrayTarget } from "../../client/machine_evidence.ts";
 import { findModeFault, isWindowsMode } from "../../client/private_file.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { InspectFlags } from "../commands/inspect.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import type { Secret } from "../../core/brand.ts";
+import type { Secret } from "../../core/lib/brand.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { type PemSource, resolveContext } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";

@@ -7,7 +7,7 @@ import { isJsonObject } from "../../core/kube/json_value.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { encodeBase64 } from "../../core/pki/pem.ts";
-import type { ReportingNode } from "../../core/policy/node_names.ts";
+import type { ReportingNode } from "../../core/approval/node_names.ts";
 
 /** Who asks, and what for: what a CSR object says and a PEM block does not. */
 export interface RequestIdentity {

@@ -1,7 +1,7 @@
 /** Writes a bootstrap kubeconfig, with the names of the Kubernetes documentation. */
 import { join, resolve } from "node:path";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import type { KubeconfigBootstrapFlags } from "../commands/kubeconfig/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

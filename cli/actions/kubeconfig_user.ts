@@ -12,7 +12,7 @@ import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts
 import type { KubeconfigCluster } from "../../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { KubeconfigUserFlags } from "../commands/kubeconfig/user.ts";
 import { type ApiConnection, connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

@@ -15,7 +15,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import { checkPrivate } from "../../client/private_file.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { RequestFlags } from "../commands/request.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";

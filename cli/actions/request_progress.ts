@@ -1,6 +1,6 @@
 /** What a person who waits for a certificate is told. */
 import type { RequestProgress } from "../../client/request_certificate.ts";
-import { formatDuration } from "../../core/duration.ts";
+import { formatDuration } from "../../core/lib/duration.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** One line on what happens; undefined for what the answer says anyway. */

@@ -1,7 +1,7 @@
 /** Tells what a person may do, or how to let them do something. */
 import { join } from "node:path";
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { describeRights } from "./rights_text.ts";

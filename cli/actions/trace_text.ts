@@ -1,5 +1,5 @@
 /** What rules made of a request, for people: each rule, what it saw, why it decided, what would mend it. */
-import type { PolicyVerdict, RuleTrace } from "../../core/policy/evaluate.ts";
+import type { PolicyVerdict, RuleTrace } from "../../core/approval/evaluate_policies.ts";
 import { line } from "../output/escape.ts";
 
 const OUTCOMES: Readonly<Record<RuleTrace["outcome"], string>> = {

@@ -4,7 +4,7 @@ import { createFilePort } from "../../client/files.ts";
 import { LEGACY_UNKNOWN_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { UpFlags } from "../commands/up.ts";

@@ -10,7 +10,7 @@ import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/public_key.ts";
 import { isSignatureGood } from "../../core/pki/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
 import { createKeyedTurns } from "../../server/controllers/keyed_turns.ts";
 

@@ -1,7 +1,7 @@
 /** The passphrase of CA keys: from a file, from stdin, or typed on a terminal. Never a flag, never the environment. */
 import { resolve } from "node:path";
-import { Secret } from "../../core/brand.ts";
-import { equalsInConstantTime } from "../../core/constant_time.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { equalsInConstantTime } from "../../core/lib/constant_time.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { Io } from "../io.ts";

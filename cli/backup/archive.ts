@@ -11,7 +11,7 @@ import {
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotHead } from "../../core/backup/objects.ts";
 import { AppError } from "../../core/errors.ts";
-import { TAR_END, tarPadding, writeTarHeader } from "../../core/tar.ts";
+import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
 import type { BackupFile } from "./files.ts";
 import { readLines } from "./lines.ts";
 

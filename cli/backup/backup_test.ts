@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { chunksOf } from "../../server/http/snapshot.ts";

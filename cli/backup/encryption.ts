@@ -1,6 +1,6 @@
 /** Encryption of backups: age files (age-encryption.org/v1), for a passphrase or for public keys. */
 import { Decrypter, Encrypter } from "age-encryption";
-import type { Secret } from "../../core/brand.ts";
+import type { Secret } from "../../core/lib/brand.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { backupInvalid } from "./read.ts";
 

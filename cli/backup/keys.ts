@@ -1,6 +1,6 @@
 /** What backups are encrypted for and opened with, from the flags: public keys, secret keys, or a passphrase. */
 import { resolve } from "node:path";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createPassphrases } from "../authority/passphrase.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
-import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/tar.ts";
+import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
 import { toBackupPart } from "./archive.ts";
 import type { BackupFile } from "./files.ts";

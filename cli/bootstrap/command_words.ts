@@ -1,6 +1,6 @@
 /** The command that does again what a run of `tlsboot bootstrap` was told to do. */
 import { resolve } from "node:path";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
 import type { Machine } from "./machine.ts";

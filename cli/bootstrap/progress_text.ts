@@ -4,7 +4,7 @@ import type { DiscoveryProgress } from "../../client/discover_cluster.ts";
 import type { ServingProgress } from "../../client/serving_bootstrap.ts";
 import { KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatTime } from "../../core/kube/meta.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** Everything that happens until the files are there. */

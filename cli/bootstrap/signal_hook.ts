@@ -1,5 +1,5 @@
 /** `--signal`: which process is told of a change, and how. */
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 
 /** A signal, and the file with the number of the process that gets it. */
 export interface SignalHook {

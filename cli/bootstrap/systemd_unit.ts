@@ -1,6 +1,6 @@
 /** A systemd unit that keeps a machine's certificates fresh, with what it does not need taken away. */
 import { basename, dirname, resolve } from "node:path";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";

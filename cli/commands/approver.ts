@@ -1,5 +1,5 @@
 /** `tlsboot approver`. */
-import { BUILTIN_POLICIES } from "../../core/policy/builtin.ts";
+import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
 import { defineCommand } from "../framework/command.ts";
 import { fileFlag, switchFlag } from "../framework/flags.ts";
 import { CONTROLLER_FLAGS, POLICY_FLAGS } from "./controller_flags.ts";

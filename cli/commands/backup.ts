@@ -1,5 +1,5 @@
 /** `tlsboot backup`. */
-import { err } from "../../core/result.ts";
+import { err } from "../../core/lib/result.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { fileFlag, type Flag, type FlagOptions, listFlag, switchFlag } from "../framework/flags.ts";
 import { DATA_DIR_FLAG } from "./common_flags.ts";

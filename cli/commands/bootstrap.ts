@@ -1,7 +1,7 @@
 /** `tlsboot bootstrap`. */
 import { canonicalIp } from "../../core/pki/ip_address.ts";
 import { parsePublicKeyPin } from "../../core/pki/public_key_pin.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { parseSignalHook } from "../bootstrap/signal_hook.ts";
 import { defineCommand } from "../framework/command.ts";
 import {

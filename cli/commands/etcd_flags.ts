@@ -1,5 +1,5 @@
 /** Flags that say where an etcd is and who we are to it, under kube-apiserver's names. */
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { fileFlag, type Flag, parsedListFlag, textFlag } from "../framework/flags.ts";
 
 /** The flags; a type, since a flag set is indexed by name. */

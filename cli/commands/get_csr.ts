@@ -1,7 +1,7 @@
 /** `tlsboot get csr`. */
 import { parseFieldSelector } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
-import { ok, type Result } from "../../core/result.ts";
+import { ok, type Result } from "../../core/lib/result.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { parsedFlag, switchFlag } from "../framework/flags.ts";
 import { OUTPUT_FLAG } from "../output/format.ts";

@@ -1,8 +1,8 @@
 /** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
-import { lookup } from "../../core/lookup.ts";
+import { lookup } from "../../core/lib/lookup.ts";
 import { flagName, type FlagSet } from "./flags.ts";
-import { findNearest } from "../../core/nearest.ts";
-import { readYaml } from "../../core/yaml_document.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
+import { readYaml } from "../../core/lib/yaml_document.ts";
 import type { RawFlags } from "./parse.ts";
 
 /** The one version there is. */

@@ -2,10 +2,10 @@
  * Flags as values. A flag set is an object whose keys are the names in camelCase: `dataDir` is `--data-dir`,
  * `TLSBOOT_DATA_DIR` and `dataDir:` in the configuration file. The key's type is the type of the setting.
  */
-import { parseDurationOrDays } from "../../core/duration.ts";
+import { parseDurationOrDays } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
-import { Secret } from "../../core/brand.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { Secret } from "../../core/lib/brand.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 
 /** One flag; `parse` is given every occurrence, in order, and never an empty list. */
 export interface Flag<T> {

@@ -1,6 +1,6 @@
 /** From the words of a command line to a command and the raw texts of its flags. The only user of commander's parser. */
 import { Command as Parser, CommanderError, Option } from "commander";
-import { findNearest } from "../../core/nearest.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
 import { normalizeArgv } from "./argv.ts";
 import { type Argument, type Command, type CommandTable, findSubcommands, getCommandName } from "./command.ts";
 import { flagName, type FlagSet } from "./flags.ts";

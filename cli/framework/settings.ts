@@ -1,6 +1,6 @@
 /** Settings: flag, else environment, else configuration file, else default; all faults at once, each with its origin. */
-import { findNearest } from "../../core/nearest.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
 import type { RawFlags } from "./parse.ts";
 

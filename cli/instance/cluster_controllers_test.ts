@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterInfoKubeconfig } from "../../core/bootstrap/cluster_info.ts";
 import { tokenSecret } from "../../core/bootstrap/token_secret.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";

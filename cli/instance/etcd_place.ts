@@ -2,11 +2,11 @@
  * Where the objects of a data directory are: in its database, or in an etcd that its file `etcd.yaml` names. What is left
  * of the other one is old, and nobody may take it for the instance.
  */
-import { OWN_API_VERSION, readOwnFile } from "../../core/own_file/read.ts";
-import { mapping, optional, required, someOf, text } from "../../core/own_file/shapes.ts";
+import { CONFIG_API_VERSION, parseConfigFile } from "../../core/lib/config_file.ts";
+import { mapping, optional, required, someOf, text } from "../../core/lib/config_shapes.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
 import { DEFAULT_ETCD_PREFIX } from "../commands/etcd_flags.ts";
 import { type DataDir, PUBLIC_MODE } from "./data_dir.ts";
@@ -29,7 +29,7 @@ const SHAPE = mapping({ servers: required(someOf(text)), prefix: required(text),
 export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readText">): Promise<EtcdPlace | undefined> {
   const found = await files.readText(dir.etcdPlace);
   if (found === undefined) return undefined;
-  const place = readOwnFile(found, KIND, SHAPE);
+  const place = parseConfigFile(found, KIND, SHAPE);
   if (place.ok) return place.value;
   throw new AppError("config_invalid", `cannot read "${dir.etcdPlace}": ${place.error.join("; ")}`, {
     hint: "tlsboot writes it: remove it, and start with the --etcd-servers and --etcd-prefix of the instance",
@@ -49,7 +49,7 @@ export async function writeEtcdPlace(
 /** The file; JSON is YAML. */
 export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
   return `# The objects of this folder are in etcd: up, serve and backup want --etcd-servers here. Written by tlsboot.
-apiVersion: ${OWN_API_VERSION}
+apiVersion: ${CONFIG_API_VERSION}
 kind: ${KIND}
 servers: ${JSON.stringify(servers)}
 prefix: ${JSON.stringify(plainPrefix(prefix))}

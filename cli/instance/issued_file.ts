@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { messageOf } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { escapeUnseen } from "../../core/printable.ts";
+import { escapeUnseen } from "../../core/lib/printable.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { IssuedCertificate, IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import { SECRET_MODE } from "./data_dir.ts";

@@ -7,7 +7,7 @@ import {
   tokenSecret,
   tokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { Secret as KubeSecret } from "../../core/kube/core_v1.ts";
 import type { ObjectStore } from "../../core/ports.ts";

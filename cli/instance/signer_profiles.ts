@@ -1,7 +1,7 @@
 /** Which signers run, and the profiles of those that are not Kubernetes': `--signer-name` and `--profile`. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
-import { findNearest } from "../../core/nearest.ts";
+import { findNearest } from "../../core/lib/nearest.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";

@@ -3,7 +3,7 @@
  * (cmd/kube-controller-manager/app/options/csrsigningcontroller.go).
  */
 import { resolve } from "node:path";
-import { formatDuration } from "../../core/duration.ts";
+import { formatDuration } from "../../core/lib/duration.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

@@ -1,6 +1,6 @@
 /** Paths as they are shown and can be typed: relative to the current folder where that is shorter. */
 import { relative } from "node:path";
-import { shellWord } from "../../core/shell_word.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 
 /** The shorter of the relative and the absolute form; never climbs out of the current folder. */
 export function displayPath(path: string, cwd: string): string {

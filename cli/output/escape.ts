@@ -1,5 +1,5 @@
 /** What objects, servers and files say is not to be trusted: on its way to a person it is shown, not obeyed. */
-import { escapeUnseen } from "../../core/printable.ts";
+import { escapeUnseen } from "../../core/lib/printable.ts";
 import type { OutputStream } from "../io.ts";
 
 // deno-lint-ignore no-control-regex -- these are what has to be escaped

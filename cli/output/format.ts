@@ -1,5 +1,5 @@
 /** `-o`: the formats of kubectl that exist here. */
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { type Flag, parsedFlag } from "../framework/flags.ts";
 
 /** How an answer is printed; a table without one. */

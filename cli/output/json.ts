@@ -1,5 +1,5 @@
 /** JSON as kubectl prints it: four spaces, keys sorted, `<`, `>` and `&` escaped as Go does, and with them what a terminal would obey. */
-import { escapeUnseen } from "../../core/printable.ts";
+import { escapeUnseen } from "../../core/lib/printable.ts";
 
 /** Formats a value with a line break at its end; members that are undefined are left out. */
 export function formatJson(value: unknown): string {

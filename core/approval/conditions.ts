@@ -5,8 +5,8 @@
 import { conditionsOf, findCondition } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { formatTime, nameOf } from "../kube/meta.ts";
-import { printable } from "../printable.ts";
-import { err, ok, type Result } from "../result.ts";
+import { printable } from "../lib/printable.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** Reason and message of a decision. */
 export interface DecisionText {

@@ -11,7 +11,7 @@ import {
 } from "../kube/kinds/mod.ts";
 import type { KubeObject } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
-import type { PolicyNeeds } from "../policy/needs.ts";
+import type { PolicyNeeds } from "./needs.ts";
 import { boundTo, LEASE_COMMENT, leaseRules, type ManifestPart, manifestPart } from "../rbac/manifest.ts";
 
 /** How the approver runs. */

@@ -1,7 +1,7 @@
 /** What an audit policy says of a request (`audit.k8s.io/v1`, `apiserver/pkg/audit/policy`): the first rule that matches decides. */
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
-import { trimEndChars } from "../trim.ts";
+import { trimEndChars } from "../lib/trim.ts";
 
 /** How much of a request is written down, least first. */
 export const AUDIT_LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;

@@ -3,7 +3,7 @@
  * goes on without a field that it does not know, this is strict: a rule that is misspelt would leave no trace.
  */
 import { dns1123SubdomainErrors } from "../kube/names.ts";
-import { readOwnFile } from "../own_file/read.ts";
+import { parseConfigFile } from "../lib/config_file.ts";
 import {
   fault,
   flag,
@@ -16,9 +16,9 @@ import {
   type Shape,
   someOf,
   text,
-} from "../own_file/shapes.ts";
-import type { Result } from "../result.ts";
-import { ok } from "../result.ts";
+} from "../lib/config_shapes.ts";
+import type { Result } from "../lib/result.ts";
+import { ok } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
 
 /** The version of the file. */
@@ -83,7 +83,7 @@ const policyFile = mapping({
 
 /** Reads the text of a policy file; the error lists every fault. */
 export function readAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
-  const read = readOwnFile(source, "Policy", policyFile, AUDIT_API_VERSION);
+  const read = parseConfigFile(source, "Policy", policyFile, AUDIT_API_VERSION);
   if (!read.ok) return read;
   const { rules, omitStages = [], omitManagedFields = false } = read.value;
   return ok({

@@ -1,5 +1,5 @@
 /** What of an etcd is not in a backup: objects of kinds that are not served here, told by where they are kept. */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** So many objects of one resource. */
 export interface LeftOut {

@@ -1,5 +1,5 @@
 /** What a backup says of itself, last in its archive: without it, the archive is not whole. */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type LeftOut, parseLeftOut } from "./left_out.ts";
 
 /** One part of the archive. */

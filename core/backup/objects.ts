@@ -3,7 +3,7 @@
  * each. What `/tlsboot/snapshot` answers, and what a backup holds.
  */
 import { Buffer } from "node:buffer";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** The first line. */
 export interface SnapshotHead {

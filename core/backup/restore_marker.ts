@@ -2,7 +2,7 @@
  * The note that stands in an etcd while a backup is restored into it: first written, last removed. While it is there no
  * server of ours uses what is beside it, and it says how a restore that was interrupted goes on.
  */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** A restore that is under way. */
 export interface RestoreMarker {

@@ -2,7 +2,7 @@
  * The signatures in `cluster-info`: one for each token that may sign, so that who holds a token can tell that the CA
  * in it is the right one (`pkg/controller/bootstrap/bootstrapsigner.go`).
  */
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { signDetached } from "./jws.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
 import { signClusterInfo } from "./cluster_info_signatures.ts";
 import { signDetached } from "./jws.ts";

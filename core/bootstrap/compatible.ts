@@ -5,7 +5,7 @@ import { publicKeysEqual } from "../pki/keys.ts";
 import { formatName } from "../pki/names.ts";
 import { decodeBase64, findPemBlock } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
 
 /** What we would have created. */

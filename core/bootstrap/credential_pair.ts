@@ -1,9 +1,9 @@
 /** A certificate chain with its private key, as it stands in a kubelet's combined file. */
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { parsePrivateKey, type PrivateKey, publicKeysEqual } from "../pki/keys.ts";
 import { encodePem, parsePemBlocks } from "../pki/pem.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** A leaf, what follows it, and the key of the leaf. */
 export interface CredentialPair {

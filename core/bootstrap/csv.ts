@@ -1,6 +1,6 @@
 /** Comma-separated values as Go's `encoding/csv` reads them: RFC 4180 quotes, spaces kept, empty lines skipped. */
 import { byteLength } from "../kube/quote.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 const BARE_QUOTE = 'bare " in non-quoted-field';
 const QUOTE = 'extraneous or missing " in quoted-field';

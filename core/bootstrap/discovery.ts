@@ -7,7 +7,7 @@ import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
 import { encodePem } from "../pki/pem.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME, type PublishedCluster } from "./cluster_info.ts";
 import { SIGNATURE_PREFIX } from "./cluster_info_signatures.ts";
 import { isSignedDetached } from "./jws.ts";

@@ -3,7 +3,7 @@ import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseKubeconfig } from "../kube/kubeconfig.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { type PublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY, CLUSTER_INFO_NAME } from "./cluster_info.ts";
 import { type BootstrapToken, formatBootstrapToken } from "./token.ts";
 

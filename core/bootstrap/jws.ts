@@ -1,8 +1,8 @@
 /** Detached JSON web signatures with a bootstrap token as the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). */
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
-import type { Secret } from "../brand.ts";
-import { equalsInConstantTime } from "../constant_time.ts";
+import type { Secret } from "../lib/brand.ts";
+import { equalsInConstantTime } from "../lib/constant_time.ts";
 
 /** The signature of a text: header and MAC, with nothing between the dots. The key id is public. */
 export function signDetached(content: string, keyId: string, key: Secret<string>): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import { signDetached } from "./jws.ts";
 
 const HEADER = "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9";

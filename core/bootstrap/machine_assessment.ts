@@ -4,8 +4,8 @@
  */
 import { NODE_USER_PREFIX } from "../kube/user.ts";
 import { formatTime } from "../kube/meta.ts";
-import { formatDuration } from "../duration.ts";
-import { shellWord } from "../shell_word.ts";
+import { formatDuration } from "../lib/duration.ts";
+import { shellWord } from "../lib/shell_word.ts";
 import { type NodeName, nodeSubject } from "./node_name.ts";
 import type { PairState } from "./pair_status.ts";
 

@@ -1,7 +1,7 @@
 /** The name of a node, and what follows from it: the subject of its certificates. */
-import type { Brand } from "../brand.ts";
+import type { Brand } from "../lib/brand.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** A DNS-1123 subdomain, lower case, that names a node. */
 export type NodeName = Brand<string, "NodeName">;

@@ -1,7 +1,7 @@
 /** Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`). The id is public, the secret is not. */
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import type { Random } from "../ports.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** A well-formed token. */
 export interface BootstrapToken {

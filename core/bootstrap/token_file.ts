@@ -1,6 +1,6 @@
 /** The static token file of `--token-auth-file` (`apiserver/pkg/authentication/token/tokenfile/tokenfile.go`). */
-import { Secret } from "../brand.ts";
-import { err, ok, type Result } from "../result.ts";
+import { Secret } from "../lib/brand.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { parseCsv } from "./csv.ts";
 
 /** One token and whom it stands for. */

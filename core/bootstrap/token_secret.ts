@@ -3,12 +3,12 @@
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`).
  */
 import { parseRfc3339 } from "../cleaning/token.ts";
-import { equalsInConstantTime } from "../constant_time.ts";
+import { equalsInConstantTime } from "../lib/constant_time.ts";
 import type { Secret } from "../kube/core_v1.ts";
 import { formatTime, nameOf } from "../kube/meta.ts";
 import { quoteText } from "../kube/quote.ts";
 import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type BootstrapToken, parseBootstrapToken } from "./token.ts";
 
 /** `type` of the Secrets that hold bootstrap tokens. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Secret as Hidden } from "../brand.ts";
+import { Secret as Hidden } from "../lib/brand.ts";
 import type { Secret } from "../kube/core_v1.ts";
 import { encodeBase64 } from "../pki/pem.ts";
 import { decideTokenSecret, isBootstrapGroup, listTokenFacts, tokenSecret, valueOf } from "./token_secret.ts";

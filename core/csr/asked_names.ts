@@ -1,9 +1,9 @@
 /** Names for a certificate as people type them, checked one by one; the errors say what would be right. */
-import { dnsNameFault } from "../policy/dns_name.ts";
+import { dnsNameFault } from "../approval/dns_name.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { parseUri } from "../pki/uri.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** A DNS name, also with a wildcard as its first label. */
 export function parseAskedDnsName(text: string): Result<string, string> {

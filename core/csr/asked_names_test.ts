@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import type { Result } from "../result.ts";
+import type { Result } from "../lib/result.ts";
 import {
   parseAskedDnsName,
   parseAskedEmail,

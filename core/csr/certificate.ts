@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import { type CertificateFacts, parseCertificates } from "../pki/certificate.ts";
 import { decodeBase64, findPemBlock, type PemBlock } from "../pki/pem.ts";
 import { quoteText } from "../kube/quote.ts";
-import { Remembered } from "../remembered.ts";
-import type { Result } from "../result.ts";
+import { FifoCache } from "../lib/fifo_cache.ts";
+import type { Result } from "../lib/result.ts";
 
 /** A block of `status.certificate` that was read, and the text after it. */
 interface CertificateBlock {
@@ -20,7 +20,7 @@ interface CertificateBlock {
  * 25 kB. Certificates above the leaf are looked at by the validation only. A leaf with an RSA-4096 key and its issuer
  * have about 6,000 characters.
  */
-const firstBlocks = new Remembered<CertificateBlock>({ most: 256, longest: 8_192 });
+const firstBlocks = new FifoCache<CertificateBlock>({ maxEntries: 256, maxKeyLength: 8_192 });
 
 /** No path is longer to OpenSSL; kube-apiserver has no limit. */
 const MAX_CERTIFICATES = 100;

@@ -2,8 +2,8 @@
 import { Buffer } from "node:buffer";
 import { decodeBase64, findPemBlock } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
-import { Remembered } from "../remembered.ts";
-import { err, type Result } from "../result.ts";
+import { FifoCache } from "../lib/fifo_cache.ts";
+import { err, type Result } from "../lib/result.ts";
 
 /** Facts of a request whose self-signature verified. */
 export type ParsedRequest = RequestFacts & { readonly __verified: true };
@@ -13,7 +13,7 @@ export type ParsedRequest = RequestFacts & { readonly __verified: true };
  * answers for the last few are kept: they follow from the text alone, and each signature costs 0.1 ms and more. A request
  * for an RSA-4096 key has about 2,300 characters.
  */
-const parsed = new Remembered<Result<RequestFacts, string>>({ most: 2048, longest: 4_096 });
+const parsed = new FifoCache<Result<RequestFacts, string>>({ maxEntries: 2048, maxKeyLength: 4_096 });
 /**
  * What becomes a certificate must fit through a handshake: Go takes 256 KiB of certificates (`crypto/tls`
  * maxHandshakeCertificateMsg), OpenSSL 100. kube-apiserver takes whatever fits into its store.

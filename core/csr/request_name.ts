@@ -1,7 +1,7 @@
 /** The name of a CSR that whoever asks again for the same thing finds again. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { trimChars } from "../trim.ts";
+import { trimChars } from "../lib/trim.ts";
 
 /** What makes two requests the same. */
 export interface RequestNameParts {

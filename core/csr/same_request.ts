@@ -1,6 +1,6 @@
 /** Does a stored CSR ask for exactly what we ask for? Stricter than client-go, for requests whose name a person chose. */
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { parseRequest } from "./request.ts";
 
 /** Compares names, usages and life; the error names the first that differs. */

@@ -7,7 +7,7 @@ import {
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
 } from "../kube/certificates_v1.ts";
-import { shellWord } from "../shell_word.ts";
+import { shellWord } from "../lib/shell_word.ts";
 
 /** The signers of `tlsboot up` and, by default, of kube-controller-manager. */
 const COMMON_SIGNERS: readonly string[] = [

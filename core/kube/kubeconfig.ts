@@ -3,10 +3,10 @@
  * YAML. `kubeconfig_context.ts` picks the context in use.
  */
 import { stringify } from "yaml";
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
-import { err, ok, type Result } from "../result.ts";
-import { readYaml } from "../yaml_document.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { readYaml } from "../lib/yaml_document.ts";
 
 /** Where the server is and how its certificate is checked. */
 export interface KubeconfigCluster {

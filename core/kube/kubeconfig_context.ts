@@ -1,6 +1,6 @@
 /** The context in use of a kubeconfig, checked and with absolute paths (client-go `clientcmd/validation.go`). */
-import type { Secret } from "../brand.ts";
-import { err, ok, type Result } from "../result.ts";
+import type { Secret } from "../lib/brand.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { joinPath } from "./file_path.ts";
 import type { Kubeconfig, KubeconfigCluster, KubeconfigUser } from "./kubeconfig.ts";
 

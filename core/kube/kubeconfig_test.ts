@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { Secret } from "../brand.ts";
+import { Secret } from "../lib/brand.ts";
 import { encodeKubeconfig, type Kubeconfig, parseKubeconfig } from "./kubeconfig.ts";
 
 const PEM = "-----BEGIN X-----\nAAAA\n-----END X-----\n";

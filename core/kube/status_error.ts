@@ -1,6 +1,6 @@
 /** An error that is a Status: what both directions of `status.ts` build on. */
 import { AppError, type ErrorCode } from "../errors.ts";
-import { lookup } from "../lookup.ts";
+import { lookup } from "../lib/lookup.ts";
 import type { Status, StatusDetails } from "./meta.ts";
 
 /** A resource as a Status names it. */

@@ -1,7 +1,7 @@
 /** A certificate authority: its certificate and the key behind a port. */
 import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateChain, findAuthorityFault, intermediatesOf, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { signatureAlgorithmOf, signCertificate } from "./issue.ts";

@@ -2,7 +2,7 @@
  * The certificates above a signer: what a CA file may hold beside the CA, what goes behind the certificates that it
  * issues, and what somebody who is to trust them is given (decision 8).
  */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { Authority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";

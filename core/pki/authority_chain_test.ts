@@ -7,7 +7,7 @@ import {
   issueTestCertificate,
   planTestLeaf,
   unwrap,
-} from "./_test_authority.ts";
+} from "../../tests/support/test_authority.ts";
 import { parseAuthority, parseChainedAuthority } from "./authority.ts";
 import { chainNotAfter, encodeIssued, encodeTrust, parseAuthorityChain } from "./authority_chain.ts";
 import { parseCaBundle } from "./ca_bundle.ts";

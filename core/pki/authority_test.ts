@@ -1,6 +1,12 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { createTestAuthority, hoursFromNow, issueTestCertificate, planTestLeaf, unwrap } from "./_test_authority.ts";
+import {
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  planTestLeaf,
+  unwrap,
+} from "../../tests/support/test_authority.ts";
 import { parseAuthority, signatureAlgorithmOf } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { publicKeyPin } from "./public_key_pin.ts";

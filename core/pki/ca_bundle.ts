@@ -1,5 +1,5 @@
 /** CA bundles: the certificates somebody trusts. */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { findPemBlock } from "./pem.ts";
 

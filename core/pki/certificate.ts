@@ -1,7 +1,7 @@
 /** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` makes them. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { Result } from "../result.ts";
+import type { Result } from "../lib/result.ts";
 import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";
 import {
   type Bytes,

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate } from "@peculiar/x509";
 import fc from "../../tests/support/properties.ts";
-import { FULL_REQUEST, REQUEST_VECTORS } from "./_request_vectors.ts";
+import { FULL_REQUEST, REQUEST_VECTORS } from "../../tests/support/request_vectors.ts";
 import {
   createTestAuthority,
   hoursFromNow,
@@ -13,7 +13,7 @@ import {
   NOW,
   planTestLeaf,
   unwrap,
-} from "./_test_authority.ts";
+} from "../../tests/support/test_authority.ts";
 import { issueCertificate, parseCertificate, parseCertificates, verifyCertificateSignature } from "./certificate.ts";
 import { encodeSequence } from "./der_writer.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "./keys.ts";

@@ -2,7 +2,7 @@
  * Our own check of a certification path (RFC 5280 §6, without policies and revocation). It may refuse
  * more than the TLS layer did, never rescue what TLS refused (`auth.md` §4).
  */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, verifyCertificateSignature } from "./certificate.ts";
 import { equalBytes } from "./der.ts";
 import { findNameFault } from "./name_constraints.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildChainCases, type ChainCase } from "../../tests/support/chain_cases.ts";
 import type { Verdict } from "../../tests/support/chain_drafts.ts";
-import { NOW } from "./_test_authority.ts";
+import { NOW } from "../../tests/support/test_authority.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
 import { verifyChain } from "./chain.ts";
 import { findHostFault } from "./host_names.ts";

@@ -7,7 +7,7 @@ import {
   issueTestCertificate,
   NOW,
   planTestLeaf,
-} from "./_test_authority.ts";
+} from "../../tests/support/test_authority.ts";
 import type { CertificateFacts } from "./certificate.ts";
 import { type ChainOptions, verifyChain } from "./chain.ts";
 import { type NameConstraints, type NameSubtrees, NO_SUBTREES } from "./name_constraints.ts";

@@ -3,7 +3,7 @@
  * descends into what it does not know, so no nesting can exhaust the stack. It throws `DerError`, which the rooms' public
  * parsers turn into a `Result`; the texts are those of Go's `encoding/asn1`, because clients of the API see them.
  */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** What is wrong with the bytes; only inside core/pki. */
 export class DerError extends Error {}

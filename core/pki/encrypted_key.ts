@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createPrivateKey, pbkdf2, scrypt } from "node:crypto";
 import type { Random } from "../ports.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, decodeOid, decodeSmallInteger, DerError, DerReader, TAG } from "./der.ts";
 import { encodeNull, encodeOctetString, encodeOid, encodeSequence, encodeSmallInteger } from "./der_writer.ts";
 import type { PrivateKey } from "./keys.ts";

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
-import { unwrap } from "./_test_authority.ts";
+import { unwrap } from "../../tests/support/test_authority.ts";
 import { decryptPrivateKey, encryptionOf, encryptPrivateKey } from "./encrypted_key.ts";
 import { generatePrivateKey, parsePrivateKey } from "./keys.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";

@@ -2,9 +2,9 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
 import { AppError, messageOf } from "../errors.ts";
-import { lookup } from "../lookup.ts";
+import { lookup } from "../lib/lookup.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { CurveName } from "./curves.ts";
 import { type Bytes, DerError, DerReader } from "./der.ts";
 import type { KeyAlgorithm } from "./key_algorithm.ts";

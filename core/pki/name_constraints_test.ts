@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { createTestAuthority, issueTestCertificate, planTestLeaf, unwrap } from "./_test_authority.ts";
+import { createTestAuthority, issueTestCertificate, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
 import { parseCertificate } from "./certificate.ts";
 import { formatCidr, parseCidr } from "./cidr.ts";
 import { toResult } from "./der.ts";

@@ -16,7 +16,7 @@ import {
 import fc from "../../tests/support/properties.ts";
 import { KEY_USAGE_BITS } from "../csr/usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import { createTestAuthority, planTestLeaf, unwrap } from "./_test_authority.ts";
+import { createTestAuthority, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
 import { issueCertificate, parseCertificate } from "./certificate.ts";
 import { createCertificationRequest, parseCertificationRequest } from "./pkcs10.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";

@@ -1,6 +1,6 @@
 /** PKCS#10 certification requests (RFC 2986): bytes → plain facts with the acceptance of Go's x509, and back. */
 import type { SignatureAlgorithm } from "../ports.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import {
   type Bytes,
   contextTag,

@@ -1,7 +1,7 @@
 /** The pin of a public key, by which kubeadm's discovery knows a CA. */
 import { createHash } from "node:crypto";
-import type { Brand } from "../brand.ts";
-import { err, ok, type Result } from "../result.ts";
+import type { Brand } from "../lib/brand.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { CertificateFacts } from "./certificate.ts";
 
 /** `sha256:` and the hexadecimal hash of a public key, as in `kubeadm join --discovery-token-ca-cert-hash`. */

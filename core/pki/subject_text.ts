@@ -1,7 +1,7 @@
 /** Subjects as people type them: `CN=web,O=shop` (RFC 4514, as `formatName` prints them) or `/CN=web/O=shop` (OpenSSL). */
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { SubjectFields } from "./names.ts";
-import { trimChars, trimEndChars } from "../trim.ts";
+import { trimChars, trimEndChars } from "../lib/trim.ts";
 
 type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
 

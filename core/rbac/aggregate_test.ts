@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClusterRole, LabelSelector } from "../kube/rbac_v1.ts";
-import { clusterRole } from "./_test_rbac.ts";
+import { clusterRole } from "../../tests/support/test_rbac.ts";
 import { aggregateRules, planAggregation } from "./aggregate.ts";
 
 const rule = (resource: string) => ({ verbs: ["get"], apiGroups: [""], resources: [resource] });

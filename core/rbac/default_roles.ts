@@ -6,10 +6,10 @@
 import type { ObjectMeta } from "../kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, Subject } from "../kube/rbac_v1.ts";
 import { AUTHENTICATED_GROUP, MASTERS_GROUP, UNAUTHENTICATED_GROUP } from "../kube/user.ts";
-import { COMPONENT_RULES } from "./_component_rules.ts";
-import { CONTROLLER_RULES } from "./_controller_rules.ts";
-import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./_human_rules.ts";
-import { allow, EVENTS_RULE } from "./_rule.ts";
+import { COMPONENT_RULES } from "./default_rules/components.ts";
+import { CONTROLLER_RULES } from "./default_rules/controllers.ts";
+import { ADMIN_RULES, EDIT_RULES, VIEW_RULES } from "./default_rules/humans.ts";
+import { allow, EVENTS_RULE } from "./default_rules/rule.ts";
 
 /** Annotation that lets start-up add what is missing to a default object; `"false"` forbids it. */
 export const AUTOUPDATE_ANNOTATION = "rbac.authorization.kubernetes.io/autoupdate";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attributes } from "./attributes.ts";
-import { pathRequest, rbacObjects, resourceRequest, testUser } from "./_test_rbac.ts";
+import { pathRequest, rbacObjects, resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import { planAggregation } from "./aggregate.ts";
 import { createDefaultRbac } from "./default_roles.ts";
 import { evaluateRbac } from "./evaluate.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
-import { testUser } from "./_test_rbac.ts";
+import { testUser } from "../../tests/support/test_rbac.ts";
 import { escalationMessage, findUncoveredRules } from "./escalation.ts";
 
 const rule = (edit: Partial<PolicyRule>): PolicyRule => ({

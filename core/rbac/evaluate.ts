@@ -14,7 +14,7 @@ import type {
   RoleRef,
   Subject,
 } from "../kube/rbac_v1.ts";
-import { Remembered } from "../remembered.ts";
+import { FifoCache } from "../lib/fifo_cache.ts";
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, Decision } from "./attributes.ts";
 import { ruleAllows } from "./rules.ts";
@@ -122,8 +122,8 @@ interface Grant {
 }
 
 /** Of how many users and namespaces; names and groups that are longer together are nobody's who asks often. */
-const KNOWN = { most: 1_000, longest: 2_000 };
-const known = new WeakMap<RbacObjects, Remembered<readonly Grant[]>>();
+const KNOWN = { maxEntries: 1_000, maxKeyLength: 2_000 };
+const known = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
 
 /** The grants of a user, which are asked for at every request; kept as long as roles and bindings stay. */
 function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
@@ -133,7 +133,7 @@ function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): read
   const remembered = ofAll?.get(key);
   if (remembered !== undefined) return remembered;
   const grants = [...findGrants(user, namespace, objects)];
-  if (ofAll === undefined) known.set(objects, ofAll = new Remembered(KNOWN));
+  if (ofAll === undefined) known.set(objects, ofAll = new FifoCache(KNOWN));
   ofAll.set(key, grants);
   return grants;
 }

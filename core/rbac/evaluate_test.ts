@@ -11,7 +11,7 @@ import {
   roleBinding,
   testUser,
   userSubject,
-} from "./_test_rbac.ts";
+} from "../../tests/support/test_rbac.ts";
 import { describeMissingRoles, evaluateRbac, findRoleRules, rulesFor } from "./evaluate.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };

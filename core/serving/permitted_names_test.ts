@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { createIntermediate, createTestAuthority } from "../pki/_test_authority.ts";
+import { createIntermediate, createTestAuthority } from "../../tests/support/test_authority.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";
 import { planPermittedNames } from "./permitted_names.ts";
 

@@ -2,7 +2,7 @@
  * When a control plane's own certificates are made anew: at 70 % of their life, when the names change, or when the CA
  * is another one.
  */
-import { isSameSet } from "../same_set.ts";
+import { isSameSet } from "../lib/sets.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../pki/certificate.ts";
 
 /** Part of its life after which a certificate is replaced. */

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTestAuthority, hoursFromNow, issueTestCertificate, NOW, planTestLeaf } from "../pki/_test_authority.ts";
+import {
+  createTestAuthority,
+  hoursFromNow,
+  issueTestCertificate,
+  NOW,
+  planTestLeaf,
+} from "../../tests/support/test_authority.ts";
 import { findRenewalReason, planServingNames, renewalDate } from "./renewal.ts";
 
 const ca = await createTestAuthority();

@@ -1,6 +1,6 @@
 /** Profiles of signers of one's own, from what their files say. Everything that is not named is refused. */
 import { extendedKeyUsagesOf } from "../csr/usages.ts";
-import { formatDuration } from "../duration.ts";
+import { formatDuration } from "../lib/duration.ts";
 import {
   planInformationAccess,
   type PlannedExtension,

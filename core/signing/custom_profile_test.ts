@@ -4,7 +4,7 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
 import { parseName } from "../pki/names.ts";
-import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
+import { FULL, LEAST, profileOf } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { checkProfile, type SigningProfile } from "./profile.ts";
 

@@ -2,10 +2,10 @@
  * Patterns of names in a profile. A star never crosses what separates the parts of a name, so that `*.example.com` is one
  * label and `spiffe://example.com/*` one segment; two stars cross it, where that cannot mislead.
  */
-import { matchesDeepPattern } from "../pattern.ts";
+import { matchesDeepPattern } from "../lib/pattern.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { parseIpAddress } from "../pki/ip_address.ts";
-import { dnsNameFault } from "../policy/dns_name.ts";
+import { dnsNameFault } from "../approval/dns_name.ts";
 
 /** A common name: a star stays within one label, since many read a host name there. */
 export function matchesCommonName(value: string, pattern: string): boolean {

@@ -13,7 +13,7 @@ import { quoteText } from "../kube/quote.ts";
 import type { CertificateFacts, CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { findIssuersFault } from "../serving/permitted_names.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 

@@ -5,9 +5,9 @@ import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { CertificatePlan } from "../pki/certificate.ts";
-import { createIntermediate, createTestAuthority } from "../pki/_test_authority.ts";
+import { createIntermediate, createTestAuthority } from "../../tests/support/test_authority.ts";
 import { NO_SUBTREES } from "../pki/name_constraints.ts";
-import type { Result } from "../result.ts";
+import type { Result } from "../lib/result.ts";
 import { decideDurationSeconds, planCertificate, type PlanInput, planValidity, type SigningRefusal } from "./plan.ts";
 import { BUILTIN_SIGNERS } from "./profile.ts";
 

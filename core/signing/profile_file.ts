@@ -1,7 +1,7 @@
 /** Reads the file of a profile (`kind: SigningProfile`). Everything unknown is a fault. */
 import { findUnknownUsages } from "../csr/usages.ts";
 import { validateSignerName } from "../csr/signer_name.ts";
-import { readOwnFile } from "../own_file/read.ts";
+import { parseConfigFile } from "../lib/config_file.ts";
 import {
   checkedText,
   duration,
@@ -14,12 +14,12 @@ import {
   type Shape,
   someOf,
   text,
-} from "../own_file/shapes.ts";
+} from "../lib/config_shapes.ts";
 import { parseCidr } from "../pki/cidr.ts";
 import { derValueFault } from "../pki/extra_extensions.ts";
 import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
-import { dnsNameFault } from "../policy/dns_name.ts";
-import { err, ok, type Result } from "../result.ts";
+import { dnsNameFault } from "../approval/dns_name.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import { dnsPatternFault, emailPatternFault, uriPatternFault } from "./name_patterns.ts";
 import { faultsOfProfile } from "./profile_faults.ts";
 import type { KeyRule, NameRules, ProfileSpec, SubjectRules, ValueRule } from "./profile_spec.ts";
@@ -138,7 +138,7 @@ type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
 
 /** Reads a profile. The error lists every fault with its place. */
 export function parseProfile(fileText: string): Result<ProfileSpec, readonly string[]> {
-  const read = readOwnFile(fileText, PROFILE_KIND, checkedProfile);
+  const read = parseConfigFile(fileText, PROFILE_KIND, checkedProfile);
   return read.ok ? ok(specOf(read.value)) : err(read.error);
 }
 

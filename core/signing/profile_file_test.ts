@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { FULL, LEAST, profileOf } from "./_test_profiles.ts";
+import { FULL, LEAST, profileOf } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
 import { parseProfile } from "./profile_file.ts";

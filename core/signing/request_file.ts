@@ -4,7 +4,7 @@ import { signerUsages } from "../csr/default_usages.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { encodeBase64, encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";
-import { err, ok, type Result } from "../result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** What stands beside the request on the API, and on a command line here. */
 export interface AskedOfSigner {

@@ -1,6 +1,6 @@
 /** How outcomes are told from findings, and from each other. */
 import { isDeepStrictEqual } from "node:util";
-import type { Result } from "../../core/result.ts";
+import type { Result } from "../../core/lib/result.ts";
 import { refusalOf as statusRefusal } from "../../tests/support/refusal.ts";
 
 /** The outcome of a refusal; the error itself is thrown when the API would answer it with anything but a 4xx. */

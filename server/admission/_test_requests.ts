@@ -2,7 +2,7 @@
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { nameOf } from "../../core/kube/meta.ts";
-import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { testUser } from "../../tests/support/test_rbac.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
 
 /** A creation; the default is a CSR by somebody. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../core/rbac/_test_rbac.ts";
+import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../tests/support/test_rbac.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createRbacWorld, fakeAuthorizer } from "../authz/_test_authz.ts";
 import { creation, update } from "./_test_requests.ts";

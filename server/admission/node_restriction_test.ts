@@ -9,7 +9,7 @@ import {
 } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { testUser } from "../../tests/support/test_rbac.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { creation, deletion, update } from "./_test_requests.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";

@@ -5,7 +5,7 @@
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { MethodResult } from "./authentication.ts";
 import type { PeerCertificate } from "./peer_certificate.ts";
 

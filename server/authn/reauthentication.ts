@@ -5,7 +5,7 @@
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
-import { isSameSet } from "../../core/same_set.ts";
+import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";
 
 /** An answer that goes on for as long as its client wants. */

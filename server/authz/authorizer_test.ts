@@ -9,7 +9,7 @@ import {
   roleBinding,
   testUser,
   userSubject,
-} from "../../core/rbac/_test_rbac.ts";
+} from "../../tests/support/test_rbac.ts";
 import { createRbacWorld, keyOf } from "./_test_authz.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };

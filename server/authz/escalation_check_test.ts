@@ -12,7 +12,7 @@ import {
   roleBinding,
   testUser,
   userSubject,
-} from "../../core/rbac/_test_rbac.ts";
+} from "../../tests/support/test_rbac.ts";
 import { createRbacWorld } from "./_test_authz.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "./escalation_check.ts";
 

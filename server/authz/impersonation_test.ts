@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StatusError } from "../../core/kube/status.ts";
-import { resourceRequest, testUser } from "../../core/rbac/_test_rbac.ts";
+import { resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 import { fakeAuthorizer } from "./_test_authz.ts";
 import { createImpersonation } from "./impersonation.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pathRequest, resourceRequest, testUser } from "../../core/rbac/_test_rbac.ts";
+import { pathRequest, resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { authorizeNode } from "./node.ts";
 

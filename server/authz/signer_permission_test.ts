@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { testUser } from "../../core/rbac/_test_rbac.ts";
+import { testUser } from "../../tests/support/test_rbac.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { fakeAuthorizer } from "./_test_authz.ts";
 import { isAllowedForSigner } from "./signer_permission.ts";

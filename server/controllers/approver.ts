@@ -1,9 +1,9 @@
 /**
  * The approving controller. The rules of policies that deny are asked first, then the two kubelet client rules, each behind
- * a permission, then the other rules of policies (`core/policy/decide.ts`).
+ * a permission, then the other rules of policies (`core/approval/decide_request.ts`).
  */
 import { withApproval } from "../../core/approval/conditions.ts";
-import { AUTO_APPROVED, isSettled, planApproval } from "../../core/approval/decide.ts";
+import { AUTO_APPROVED, isSettled, planApproval } from "../../core/approval/plan_approval.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { AccessReviewer, CsrStore, Logger } from "../../core/ports.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";

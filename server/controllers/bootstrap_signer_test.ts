@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tokenSecret } from "../../core/bootstrap/token_secret.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../../core/kube/core_v1.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";

@@ -1,11 +1,11 @@
 /** The key of a CA in a file of its own, plain or under a passphrase. */
-import type { Secret } from "../../core/brand.ts";
+import type { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
 import { decryptPrivateKey, encryptionOf } from "../../core/pki/encrypted_key.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { CaKey } from "../../core/ports.ts";
-import { err, ok, type Result } from "../../core/result.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CaFiles } from "./ca_provider.ts";
 
 /** Where the private half of a CA comes from. */

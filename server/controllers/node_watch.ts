@@ -1,11 +1,11 @@
 /** What every node reports of itself, followed while a policy needs it. */
 import { type AppError, messageOf } from "../../core/errors.ts";
 import { nameOf } from "../../core/kube/meta.ts";
-import type { NodeNames } from "../../core/policy/inventory.ts";
-import { reportedNames, type ReportingNode } from "../../core/policy/node_names.ts";
-import type { Lookup } from "../../core/policy/ownership.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
+import { reportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
 import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
-import { isSameSet } from "../../core/same_set.ts";
+import { isSameSet } from "../../core/lib/sets.ts";
 
 /** The reports, and what tells of their changes. */
 export interface NodeWatch {

@@ -10,11 +10,11 @@ import {
   evaluatePolicies,
   permissionsAsked,
   type PolicyVerdict,
-} from "../../core/policy/evaluate.ts";
-import { needsOf } from "../../core/policy/needs.ts";
+} from "../../core/approval/evaluate_policies.ts";
+import { needsOf } from "../../core/approval/needs.ts";
 import type { CsrStore, Logger } from "../../core/ports.ts";
-import { printable } from "../../core/printable.ts";
-import { shellWord } from "../../core/shell_word.ts";
+import { printable } from "../../core/lib/printable.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CsrIndex } from "./csr_index.ts";
 import { createKeyedTurns } from "./keyed_turns.ts";
 import { createLeftRequests, MOST_LEFT } from "./left_requests.ts";

@@ -1,14 +1,14 @@
 /** Gathers what policies decide by, from wherever it is to be had. */
-import { reviewOf } from "../../core/approval/decide.ts";
+import { reviewOf } from "../../core/approval/plan_approval.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import type { Inventory, NodeNames } from "../../core/policy/inventory.ts";
-import { type PolicyInput, requestingNode } from "../../core/policy/evaluate.ts";
-import { heldNames } from "../../core/policy/node_names.ts";
-import type { Lookup } from "../../core/policy/ownership.ts";
-import { pastApprovals } from "../../core/policy/past_approvals.ts";
-import type { Policy } from "../../core/policy/policy.ts";
+import type { Inventory, NodeNames } from "../../core/approval/inventory.ts";
+import { type PolicyInput, requestingNode } from "../../core/approval/evaluate_policies.ts";
+import { heldNames } from "../../core/approval/node_names.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
+import { pastApprovals } from "../../core/approval/past_approvals.ts";
+import type { Policy } from "../../core/approval/policy.ts";
 import type { AccessReviewer, Clock } from "../../core/ports.ts";
 
 /** What an operator has chosen. */

@@ -9,7 +9,7 @@ import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { formatMicroTime, nameOf } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createTokenBuckets } from "../token_buckets.ts";
-import { trimEndChars } from "../../core/trim.ts";
+import { trimEndChars } from "../../core/lib/trim.ts";
 
 /** What happened to a request. */
 export interface VerdictEvent {

@@ -6,7 +6,7 @@ import type { JsonDocument } from "../../core/kube/codec/json_parser.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { toInt64 } from "../../core/kube/exact_number.ts";
 import { exactValue, isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { textOf } from "../../core/kube/codec/mod.ts";
 import { applyConfig, type ApplyRefusal, subjectOf } from "../../core/kube/managed_fields/apply.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

@@ -4,7 +4,7 @@ import { goQuote } from "../../core/kube/codec/go_quote.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { formatMicroTime } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import { escapeUnseen } from "../../core/printable.ts";
+import { escapeUnseen } from "../../core/lib/printable.ts";
 
 /** A user as it stands in an event: what is empty is left out. */
 export interface AuditUser {

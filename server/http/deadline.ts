@@ -1,5 +1,5 @@
 /** How long a request may take (apiserver `pkg/endpoints/filters/request_deadline.go`, `pkg/server/filters/timeout.go`). */
-import { parseDuration } from "../../core/duration.ts";
+import { parseDuration } from "../../core/lib/duration.ts";
 import { jsonText } from "../../core/kube/codec/encode.ts";
 import { badRequest, type StatusError, timeout } from "../../core/kube/status.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -12,7 +12,7 @@ import { encodeMetricFamilies, PROTOBUF_METRICS } from "./metrics_protobuf.ts";
 import { matchesClause, parseAccept } from "./negotiation.ts";
 import type { RequestInfo } from "./request_info.ts";
 import { acceptsGzip, respondBytes } from "./respond.ts";
-import { lookup } from "../../core/lookup.ts";
+import { lookup } from "../../core/lib/lookup.ts";
 
 /** Counts and times requests, and renders the page. */
 export interface Metrics {

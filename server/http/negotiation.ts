@@ -2,10 +2,10 @@
  * Content negotiation: which media type a body has, and in which one the answer goes out
  * (`apiserver/pkg/endpoints/handlers/negotiation`).
  */
-import { Remembered } from "../../core/remembered.ts";
+import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
 import { StatusError, statusOf } from "../../core/kube/status_error.ts";
-import { trimChars } from "../../core/trim.ts";
+import { trimChars } from "../../core/lib/trim.ts";
 
 /** How an object is written. */
 export type MediaType = "application/json" | "application/yaml" | "application/vnd.kubernetes.protobuf";
@@ -53,7 +53,7 @@ const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 const FEW_CLAUSES = 12;
 
 /** A client sends the same header with all of its requests, and so do all clients of one kind. */
-const readHeaders = new Remembered<readonly AcceptClause[]>({ most: 64, longest: 512 });
+const readHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
 
 /** Reads an Accept header as goautoneg does: clauses that it cannot read are left out, the best comes first. */
 export function parseAccept(header: string): readonly AcceptClause[] {

@@ -16,7 +16,7 @@ import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/p
 import { marshalJson } from "../../core/kube/quote.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { FieldValidation } from "./body.ts";
 import { wireOf } from "./encoding.ts";
 import type { Exchange } from "./exchange.ts";

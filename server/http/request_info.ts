@@ -7,8 +7,8 @@ import { parseInt64 } from "../../core/kube/int64.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { parseFieldSelector, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { parseLabelSelector } from "../../core/kube/selectors/labels.ts";
-import { lookup } from "../../core/lookup.ts";
-import { trimChars } from "../../core/trim.ts";
+import { lookup } from "../../core/lib/lookup.ts";
+import { trimChars } from "../../core/lib/trim.ts";
 
 /** A resource request or a path request, with the verb that is authorized. */
 export interface RequestInfo {

@@ -1,5 +1,5 @@
 /** Selectors that are used at the same time, parsed once: a long one takes forty times its length of memory. */
-import type { Result } from "../../core/result.ts";
+import type { Result } from "../../core/lib/result.ts";
 
 /** A shorter selector is parsed for each request: finding a shared one would not be cheaper. */
 const SHORTEST_SHARED = 256;

@@ -8,7 +8,7 @@ import { isJsonObject } from "../../core/kube/json_value.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
 import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
-import { err, ok, type Result } from "../../core/result.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
 import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
 import type { MediaType } from "./negotiation.ts";

@@ -9,7 +9,7 @@ import { membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
-import { lookup } from "../../core/lookup.ts";
+import { lookup } from "../../core/lib/lookup.ts";
 
 /** Where a list goes on. A negative revision means: at the newest state. */
 export interface ContinueToken {

@@ -8,7 +8,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, before, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock } from "../../cli/system.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";

@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { createCapturedIo } from "../support/captured_io.ts";

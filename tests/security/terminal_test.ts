@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import type { Clock } from "../../core/ports.ts";

@@ -9,7 +9,7 @@ import {
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
 import { createConnector } from "../../client/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

@@ -5,7 +5,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { toBackupPart } from "../../cli/backup/archive.ts";
 import { encrypt } from "../../cli/backup/encryption.ts";
 import { type BackupManifest, formatManifest, MANIFEST_PATH } from "../../core/backup/manifest.ts";
-import { TAR_END, tarPadding, writeTarHeader } from "../../core/tar.ts";
+import { TAR_END, tarPadding, writeTarHeader } from "../../core/lib/tar.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
 import type { TempFolder } from "./temp.ts";
 

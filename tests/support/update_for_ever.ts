@@ -4,7 +4,7 @@ import process from "node:process";
 import { openCredentialStore } from "../../client/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { createIssuingCa } from "./issuing_ca.ts";
 

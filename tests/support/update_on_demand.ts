@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { openCredentialStore } from "../../client/credential_store.ts";
 import { createFilePort } from "../../client/files.ts";
 import { openPairFolder } from "../../client/pair_folder.ts";
-import { Secret } from "../../core/brand.ts";
+import { Secret } from "../../core/lib/brand.ts";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { isAppError } from "../../core/errors.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";

@@ -1,7 +1,7 @@
 /** `tlsboot ca init`. */
 import { formatCidr, parseCidr } from "../../../core/pki/cidr.ts";
 import { findDnsSubtreeFault } from "../../../core/pki/name_constraints.ts";
-import { err, ok } from "../../../core/result.ts";
+import { err, ok } from "../../../core/lib/result.ts";
 import { defineCommand } from "../../framework/command.ts";
 import { KEY_ALGORITHMS } from "../../../core/pki/key_algorithm.ts";
 import { choiceFlag, durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";

@@ -7,7 +7,7 @@ import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
 import { managedFieldsEntrySchema } from "../kinds/_object_meta.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import type { Kind } from "../schema.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { findConfigFault } from "./check_config.ts";
 import { type ConflictReport, reportConflicts } from "./conflict.ts";
 import { emptyObject, type ManagedEndpoint, SYSTEM_FIELDS, versionOf } from "./endpoint.ts";

@@ -2,7 +2,7 @@
  * FieldsV1, the JSON form of a field set: a tree whose keys are path elements; `.` marks a member that has members
  * below it, an empty object one that has none (structured-merge-diff `fieldpath/serialize.go`).
  */
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { type FieldNode, type FieldSet, type FieldSetBuilder, NO_FIELDS } from "./field_set.ts";
 import { compareElements, parseElement } from "./path_element.ts";

@@ -1,7 +1,7 @@
 /** The path element of a list item (structured-merge-diff `typed/helpers.go`). */
 import { goQuote } from "../codec/go_quote.ts";
 import { isJsonObject } from "../json_value.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import type { AssociativeList, ListKey } from "./atom.ts";
 import { keyElement, valueElement } from "./path_element.ts";
 

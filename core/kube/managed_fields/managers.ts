@@ -3,7 +3,7 @@ import { compareBytes } from "../codec/_order.ts";
 import { goQuote } from "../codec/go_quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { marshalJson } from "../quote.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { type FieldSet, unionOfAll } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 

@@ -5,7 +5,7 @@
  */
 import { setOwn } from "../codec/json_parser.ts";
 import { marshalJson, quoteText } from "../quote.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import {
   cloneJson,
   findInfinite,

@@ -1,6 +1,6 @@
 /** JSON merge patch (RFC 7386) as kube-apiserver applies it (evanphx/json-patch v4 `merge.go`). */
 import { setOwn } from "../codec/json_parser.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, withoutNulls } from "../json_value.ts";
 import { badPatch, type PatchError } from "./patch_error.ts";
 import { addObjects, type PatchedDocument } from "./patched_document.ts";

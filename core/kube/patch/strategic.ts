@@ -3,7 +3,7 @@
  * that obeys directives (apimachinery `pkg/util/strategicpatch/patch.go`, as the server calls it).
  */
 import { setOwn } from "../codec/json_parser.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
 import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";

@@ -1,5 +1,5 @@
 /** Field selectors: parsing with upstream's error texts, and matching (apimachinery `pkg/fields/selector.go`). */
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 
 /** One requirement on one field; `==` is `=`. */
 export interface FieldRequirement {

@@ -2,13 +2,13 @@
  * Label selectors: parsing with upstream's grammar and error texts, and matching (apimachinery
  * `pkg/labels/selector.go`, `pkg/apis/meta/v1/helpers.go`).
  */
-import { lookup } from "../../lookup.ts";
+import { lookup } from "../../lib/lookup.ts";
 import { parseInt64 } from "../int64.ts";
 import { type FieldError, formatFieldError, invalid, notSupportedName } from "../field_error.ts";
 import { labelValueErrors, qualifiedNameErrors } from "../names.ts";
 import { quoteText } from "../quote.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
-import { err, ok, type Result } from "../../result.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import { type Token, tokenize, type TokenKind } from "./_lexer.ts";
 
 /** How a requirement relates a key to its values. */

@@ -3,7 +3,7 @@ import { signCertificate } from "../../../core/pki/issue.ts";
 import { parsePublicKey } from "../../../core/pki/public_key.ts";
 import { encodeName } from "../../../core/pki/names.ts";
 import { parseCertificationRequest } from "../../../core/pki/pkcs10.ts";
-import { REQUEST_VECTORS } from "../../../core/pki/_request_vectors.ts";
+import { REQUEST_VECTORS } from "../../../tests/support/request_vectors.ts";
 import type { Bytes } from "../target.ts";
 import { fromBase64 } from "./_seeds.ts";
 

@@ -6,7 +6,7 @@ import { Pkcs10CertificateRequest } from "@peculiar/x509";
 import { parseCertificate, parseCertificates } from "../../../core/pki/certificate.ts";
 import { encodePem } from "../../../core/pki/pem.ts";
 import { parseCertificationRequest, verifyRequestSignature } from "../../../core/pki/pkcs10.ts";
-import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../../core/pki/_request_vectors.ts";
+import { FULL_REQUEST, REQUEST_VECTORS, SECP256K1_REQUEST } from "../../../tests/support/request_vectors.ts";
 import { toResult } from "../../../core/pki/der.ts";
 import { describePublicKey } from "../../../core/pki/keys.ts";
 import { encodeName, formatName, parseName } from "../../../core/pki/names.ts";

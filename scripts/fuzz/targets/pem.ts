@@ -1,6 +1,6 @@
 /** PEM: blocks among anything. */
 import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
-import { FULL_REQUEST, REQUEST_VECTORS } from "../../../core/pki/_request_vectors.ts";
+import { FULL_REQUEST, REQUEST_VECTORS } from "../../../tests/support/request_vectors.ts";
 import { assertHolds, assertSame } from "../oracle.ts";
 import { bytesOf, type Target, textOf } from "../target.ts";
 import { fromBase64 } from "./_seeds.ts";

@@ -3,8 +3,8 @@
  * is what `tlsboot approver --print-rbac` prints.
  */
 import { approverManifest, approverRbac } from "../../../core/approval/rbac.ts";
-import { BUILTIN_POLICIES } from "../../../core/policy/builtin.ts";
-import { needsOf } from "../../../core/policy/needs.ts";
+import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
+import { needsOf } from "../../../core/approval/needs.ts";
 import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/rbac.ts";

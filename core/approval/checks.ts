@@ -1,0 +1,288 @@
+/** The single requirements of a rule: what was seen, whether it holds, and what would fix it. */
+import { formatDuration } from "../lib/duration.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { isWithin, parseCidr } from "../pki/cidr.ts";
+import { parseIpAddress } from "../pki/ip_address.ts";
+import { type DistinguishedName, formatName } from "../pki/names.ts";
+import { dnsNameFault } from "./dns_name.ts";
+import type { Check, PolicyInput } from "./evaluate_policies.ts";
+import { decideOwnership } from "./ownership.ts";
+import { matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
+import {
+  type EvidenceSettings,
+  type HoursRequirement,
+  type KeyRequirement,
+  type LifetimeRequirement,
+  type NamesRequirement,
+  type RateRequirement,
+  type SubjectRequirement,
+  type UsagesRequirement,
+  WEEKDAYS,
+} from "./policy.ts";
+
+const NO_NAMES: NamesRequirement = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
+
+/** Common name and organizations, and nothing else in the subject. */
+export function checkSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { commonNames, organizations } = wanted;
+  const { subject } = request;
+  const saw = formatName(subject) || "none";
+  const isNamed = subject.commonName === ""
+    ? commonNames.length === 0
+    : isRequestersName(subject.commonName, commonNames, csr);
+  if (!isNamed) {
+    const patterns = commonNames.map((pattern) => pattern.split("${requester}").join(csr.spec.username ?? ""));
+    return fails(
+      "subject",
+      saw,
+      `common name "${subject.commonName}" is not ${patterns.length === 0 ? "empty" : `"${patterns.join('" or "')}"`}`,
+      "ask with the right common name, or as the right user",
+    );
+  }
+  const extra = subject.organizations.find((name) => !organizations.includes(name));
+  if (extra !== undefined) {
+    return fails("subject", saw, `organization "${extra}" is one too many`, "leave it out of the request");
+  }
+  const missing = organizations.find((name) => !subject.organizations.includes(name));
+  if (missing !== undefined) {
+    return fails("subject", saw, `organization "${missing}" is missing`, "add it to the request");
+  }
+  const [other] = unnamedAttributes(subject);
+  if (other !== undefined) {
+    const fault = `the subject says "${other}" beside common name and organization`;
+    return fails("subject", saw, fault, "leave it out of the request");
+  }
+  return holds("subject", saw);
+}
+
+/**
+ * The subject that a rule with `then: deny` looks for: one of its common names and all of its organizations, where it
+ * lists any. What else the subject says does not save the request, or one attribute more would get around the rule.
+ */
+export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }: PolicyInput): Check {
+  const { subject } = request;
+  const saw = formatName(subject) || "none";
+  const { commonNames } = wanted;
+  const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
+  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr))) {
+    return fails("subject", saw, `common name "${subject.commonName}" is another`);
+  }
+  const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
+  if (missing !== undefined) return fails("subject", saw, `organization "${missing}" is missing`);
+  return holds("subject", saw);
+}
+
+function isRequestersName(value: string, patterns: readonly string[], csr: CertificateSigningRequest): boolean {
+  return patterns.some((pattern) => matchesRequesterPattern(value, pattern, csr.spec.username ?? ""));
+}
+
+/**
+ * Everything in a subject that a policy cannot name, as text: attributes such as e-mail address, DC and UID, and all but
+ * the last of several common names. Our signers leave them out of certificates; others copy the subject as it is.
+ */
+function unnamedAttributes(subject: DistinguishedName): readonly string[] {
+  const { organizationalUnits, countries, localities, provinces, streetAddresses, postalCodes, serialNumber } = subject;
+  return [
+    ...organizationalUnits,
+    ...countries,
+    ...localities,
+    ...provinces,
+    ...streetAddresses,
+    ...postalCodes,
+    ...(serialNumber === "" ? [] : [serialNumber]),
+    ...[...subject.overridden, ...subject.otherAttributes].map(({ oid, value }) => `${oid}=${value ?? ""}`),
+  ];
+}
+
+/** Kinds of names, patterns and ranges. Ownership is looked at apart. */
+export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: PolicyInput): Check {
+  const { dnsNames, ipAddresses, emailAddresses, uris, otherNames } = request;
+  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  const saw = all.length === 0 ? "none" : all.join(" ");
+  const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
+  if (otherNames > 0) return refuse("a name is neither DNS name, address, e-mail nor URI");
+  if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
+    return refuse("there is no DNS name and no address", "ask for the name or address that clients use");
+  }
+  const email = emailAddresses.find((value) => !wanted.emails.some((pattern) => matchesPattern(value, pattern)));
+  if (email !== undefined) return refuse(`e-mail address "${email}" is not allowed`);
+  const uri = uris.find((value) => !wanted.uris.some((pattern) => matchesPattern(value, pattern)));
+  if (uri !== undefined) return refuse(`URI "${uri}" is not allowed`);
+  if (wanted.owned) return holds("names", saw);
+  const dns = dnsNames.find((value) => !wanted.dns.some((pattern) => isNamedBy(value, pattern)));
+  if (dns !== undefined) return refuse(`DNS name "${dns}" is not allowed`);
+  const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInRange(value, range)));
+  if (ip !== undefined) return refuse(`address ${ip} is not allowed`);
+  return holds("names", saw);
+}
+
+/**
+ * The names that a rule with `then: deny` looks for: any of those that it lists, of whatever kind. Names beside them do not
+ * save the request.
+ */
+export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyInput): Check {
+  const { dnsNames, ipAddresses, emailAddresses, uris } = request;
+  const all = [...dnsNames, ...ipAddresses, ...emailAddresses, ...uris];
+  const saw = all.length === 0 ? "none" : all.join(" ");
+  if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
+    return fails("names", saw, "there is no DNS name and no address");
+  }
+  const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
+  const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
+    ipAddresses.some((value) => wanted.ips.some((range) => isInRange(value, range))) ||
+    emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
+    uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
+  if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is one that it denies");
+  return holds("names", saw);
+}
+
+/** Every DNS name and address belongs to the node that asks. */
+export function checkOwned(
+  node: string | undefined,
+  settings: EvidenceSettings,
+  { request, evidence }: PolicyInput,
+): Check {
+  const values = [
+    ...request.dnsNames.map((value) => ["dns", value] as const),
+    ...request.ipAddresses.map((value) => ["ips", value] as const),
+  ];
+  if (node === undefined) {
+    return fails(
+      "ownership",
+      "no node",
+      "the requester is no node",
+      "names belong to nodes only: ask as system:node:<name> in group system:nodes",
+    );
+  }
+  const decided = values.map(([field, value]) => ({
+    value,
+    answer: decideOwnership(node, field, value, evidence, settings),
+  }));
+  const saw = decided.map(({ value, answer }) => `${value} by ${answer.kind === "owned" ? answer.by : "nothing"}`).join(
+    ", ",
+  );
+  const bad = decided.map(({ answer }) => answer).filter((answer) => answer.kind === "foreign");
+  if (bad.length > 0) {
+    const all = (texts: readonly string[]) => [...new Set(texts)].join("; ");
+    return fails("ownership", saw, all(bad.map(({ fault }) => fault)), all(bad.map(({ fix }) => fix)));
+  }
+  const unknown = decided.map(({ answer }) => answer).find((answer) => answer.kind === "unknown");
+  if (unknown !== undefined) {
+    return { what: "ownership", saw, outcome: "unknown", fault: unknown.message, fix: "it is tried again by itself" };
+  }
+  return holds("ownership", saw);
+}
+
+/** Key usages. */
+export function checkUsages({ allowed, required }: UsagesRequirement, { csr }: PolicyInput): Check {
+  const usages = csr.spec.usages ?? [];
+  const saw = usages.length === 0 ? "none" : usages.join(", ");
+  const extra = usages.find((usage) => !allowed.includes(usage));
+  if (extra !== undefined) {
+    return fails("usages", saw, `usage "${extra}" is not allowed`, "leave it out of the request");
+  }
+  const missing = required.find((usage) => !usages.includes(usage));
+  if (missing !== undefined) return fails("usages", saw, `usage "${missing}" is missing`, "add it to the request");
+  return holds("usages", saw);
+}
+
+/** Type and size of the key. */
+export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInput): Check {
+  const { keyAlgorithm, keyBits } = request;
+  const saw = `${keyAlgorithm} ${keyBits}`;
+  if (keys.some(({ type, minBits = 0 }) => type === keyAlgorithm && keyBits >= minBits)) return holds("key", saw);
+  const wanted = keys.map(({ type, minBits }) => minBits === undefined ? type : `${type} of ${minBits} bits or more`)
+    .join(", ");
+  return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${wanted}`);
+}
+
+/** Requested lifetime. */
+export function checkLifetime({ maxMs, mayBeAbsent }: LifetimeRequirement, { csr }: PolicyInput): Check {
+  const seconds = csr.spec.expirationSeconds;
+  if (seconds === undefined) {
+    return mayBeAbsent
+      ? holds("lifetime", "left to the signer")
+      : fails("lifetime", "left to the signer", "the request names no lifetime", "ask with spec.expirationSeconds");
+  }
+  const saw = formatDuration(seconds * 1_000);
+  if (maxMs === undefined || seconds * 1_000 <= maxMs) return holds("lifetime", saw);
+  return fails("lifetime", saw, `${saw} is longer than ${formatDuration(maxMs)}`, "ask for a shorter lifetime");
+}
+
+/** Day and time, in UTC. */
+export function checkHours({ days, from, to }: HoursRequirement, { now }: PolicyInput): Check {
+  const day = WEEKDAYS[now.getUTCDay()] ?? "Sun";
+  const minutes = now.getUTCHours() * 60 + now.getUTCMinutes();
+  const saw = `${day} ${clock(minutes)} UTC`;
+  if (days.includes(day) && minutes >= from && minutes < to) return holds("hours", saw);
+  return fails(
+    "hours",
+    saw,
+    `${saw} is outside of ${days.join(", ")} ${clock(from)} to ${clock(to)} UTC`,
+    "wait, or approve by hand: tlsboot approve",
+  );
+}
+
+/** How many a rule has approved for the same requester of late. */
+export function checkRate(
+  { max, perMs }: RateRequirement,
+  { policy, rule }: { readonly policy: string; readonly rule: string },
+  { approvedBefore, now }: PolicyInput,
+): Check {
+  const recent =
+    approvedBefore.filter((past) =>
+      past.policy === policy && past.rule === rule && now.getTime() - past.at.getTime() < perMs
+    ).length;
+  const saw = `${recent} within ${formatDuration(perMs)}`;
+  if (recent < max) return holds("rate", saw);
+  return fails(
+    "rate",
+    saw,
+    `${recent} requests of this requester were approved within ${formatDuration(perMs)}, ${max} are allowed`,
+    "find out why it asks so often; approve by hand: tlsboot approve",
+  );
+}
+
+/** A SubjectAccessReview that was asked before. */
+export function checkPermission(permission: string, { permissions }: PolicyInput): Check {
+  const answer = permissions.get(permission) ?? { kind: "none" };
+  if (answer.kind === "failed") {
+    return {
+      what: "permission",
+      saw: permission,
+      outcome: "unknown",
+      fault: answer.message,
+      fix: "it is tried again by itself",
+    };
+  }
+  if (answer.kind === "found" && answer.value) return holds("permission", permission);
+  return fails(
+    "permission",
+    permission,
+    `the requester may not create certificatesigningrequests/${permission}`,
+    `grant create on certificatesigningrequests/${permission}: kubectl create clusterrole, then clusterrolebinding`,
+  );
+}
+
+function isNamedBy(name: string, pattern: string): boolean {
+  if (name === pattern) return true;
+  return dnsNameFault(name) === undefined && matchesPattern(name, pattern, ".");
+}
+
+function isInRange(address: string, text: string): boolean {
+  const bytes = parseIpAddress(address);
+  const range = parseCidr(text);
+  return bytes !== undefined && range !== undefined && isWithin(bytes, range);
+}
+
+function clock(minutes: number): string {
+  return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
+}
+
+function holds(what: string, saw: string): Check {
+  return { what, saw, outcome: "holds" };
+}
+
+function fails(what: string, saw: string, fault: string, fix?: string): Check {
+  return { what, saw, outcome: "fails", fault, ...(fix === undefined ? {} : { fix }) };
+}

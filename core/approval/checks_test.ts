@@ -1,0 +1,375 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { parseRequest } from "../csr/request.ts";
+import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_writer.ts";
+import { parseName } from "../pki/names.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate_policies.ts";
+import type { Policy, PolicyRule, Requirements } from "./policy.ts";
+
+const WEB: CsrOptions = {
+  signerName: "example.com/web",
+  username: "web-1",
+  groups: ["web"],
+  commonName: "a.web.example",
+  organizations: [],
+  usages: ["server auth"],
+};
+
+async function decide(
+  require: Partial<Requirements>,
+  edit: CsrOptions = {},
+  more: Partial<PolicyInput> = {},
+  rule: Partial<PolicyRule> = {},
+  facts: Partial<RequestFacts> = {},
+): Promise<PolicyVerdict> {
+  const policy: Policy = {
+    name: "web",
+    description: "",
+    evidence: { inventory: true, heldCertificate: true, trustNodeStatus: false },
+    rules: [{
+      name: "one",
+      match: { signerNames: ["example.com/*"], users: ["web-*"], groups: ["web"] },
+      require: { subject: { commonNames: ["*.web.example"], organizations: [] }, ...require },
+      then: "approve",
+      otherwise: "leave",
+      ...rule,
+    }],
+  };
+  const csr = await buildCsr({ ...WEB, ...edit });
+  const request = parseRequest(csr.spec.request);
+  assert.ok(request.ok);
+  return evaluatePolicy(policy, {
+    csr,
+    request: { ...request.value, ...facts },
+    now: new Date("2026-03-02T10:30:00Z"), // a Monday
+    evidence: {
+      inventory: undefined,
+      held: { kind: "none" },
+      reported: { kind: "none" },
+      server: { dns: [], ips: [] },
+    },
+    permissions: new Map(),
+    approvedBefore: [],
+    ...more,
+  });
+}
+
+const names = { owned: false, atLeastOne: false, dns: [], ips: [], uris: [], emails: [] };
+const days = ["Mon", "Tue"] as const;
+
+for (
+  const { name, require, edit, fault } of [
+    { name: "nothing but the subject", require: {}, edit: {}, fault: undefined },
+    {
+      name: "a name that no rule speaks of",
+      require: {},
+      edit: { dnsNames: ["x"] },
+      fault: /DNS name "x" is not allowed/,
+    },
+    {
+      name: "a name of the pattern",
+      require: { names: { ...names, dns: ["*.web.example"] } },
+      edit: { dnsNames: ["a.web.example"] },
+      fault: undefined,
+    },
+    {
+      name: "a name two labels below",
+      require: { names: { ...names, dns: ["*.web.example"] } },
+      edit: { dnsNames: ["a.b.web.example"] },
+      fault: /"a\.b\.web\.example" is not allowed/,
+    },
+    {
+      name: "a name that only ends alike",
+      require: { names: { ...names, dns: ["*.web.example"] } },
+      edit: { dnsNames: ["evilweb.example"] },
+      fault: /is not allowed/,
+    },
+    {
+      name: "a wildcard against a pattern",
+      require: { names: { ...names, dns: ["*.example"] } },
+      edit: { dnsNames: ["*.example"] },
+      fault: undefined,
+    },
+    {
+      name: "a wildcard against a longer pattern",
+      require: { names: { ...names, dns: ["*.web.example"] } },
+      edit: { dnsNames: ["*.a.example"] },
+      fault: /is not allowed/,
+    },
+    {
+      name: "an upper-case name against a pattern",
+      require: { names: { ...names, dns: ["*.web.example"] } },
+      edit: { dnsNames: ["A.web.example"] },
+      fault: /is not allowed/,
+    },
+    {
+      name: "an address in the range",
+      require: { names: { ...names, ips: ["10.1.0.0/16"] } },
+      edit: { ipAddresses: ["10.1.2.3"] },
+      fault: undefined,
+    },
+    {
+      name: "an address outside of the range",
+      require: { names: { ...names, ips: ["10.1.0.0/16"] } },
+      edit: { ipAddresses: ["10.2.2.3"] },
+      fault: /address 10\.2\.2\.3 is not allowed/,
+    },
+    {
+      name: "an IPv6 address in the range",
+      require: { names: { ...names, ips: ["2001:db8::/32"] } },
+      edit: { ipAddresses: ["2001:db8::1"] },
+      fault: undefined,
+    },
+    {
+      name: "a URI of the pattern",
+      require: { names: { ...names, uris: ["spiffe://example/*"] } },
+      edit: { uris: ["spiffe://example/a"] },
+      fault: undefined,
+    },
+    {
+      name: "another URI",
+      require: { names: { ...names, uris: ["spiffe://example/*"] } },
+      edit: { uris: ["spiffe://other/a"] },
+      fault: /URI "spiffe:\/\/other\/a" is not allowed/,
+    },
+    {
+      name: "an e-mail address of the pattern",
+      require: { names: { ...names, emails: ["*@example"] } },
+      edit: { emailAddresses: ["a@example"] },
+      fault: undefined,
+    },
+    {
+      name: "another common name",
+      require: {},
+      edit: { commonName: "a.mail.example" },
+      fault: /common name "a\.mail\.example" is not/,
+    },
+    { name: "no common name", require: {}, edit: { commonName: "" }, fault: /common name "" is not/ },
+    {
+      name: "a short RSA key",
+      require: { keys: [{ type: "RSA", minBits: 3072 }] },
+      edit: { keyAlgorithm: "rsa-2048" },
+      fault: /a key RSA 2048 is not allowed/,
+    },
+    {
+      name: "another type of key",
+      require: { keys: [{ type: "Ed25519" }] },
+      edit: {},
+      fault: /a key ECDSA 256 is not allowed/,
+    },
+    {
+      name: "a key of the type",
+      require: { keys: [{ type: "Ed25519" }] },
+      edit: { keyAlgorithm: "ed25519" },
+      fault: undefined,
+    },
+    {
+      name: "a short life",
+      require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
+      edit: { expirationSeconds: 3600 },
+      fault: undefined,
+    },
+    {
+      name: "a long life",
+      require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
+      edit: { expirationSeconds: 3601 },
+      fault: /1h0m1s is longer than 1h0m0s/,
+    },
+    {
+      name: "no life named",
+      require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
+      edit: {},
+      fault: /names no lifetime/,
+    },
+    {
+      name: "no life named where that may be",
+      require: { lifetime: { mayBeAbsent: true } },
+      edit: {},
+      fault: undefined,
+    },
+    { name: "the right hour", require: { hours: { days, from: 480, to: 631 } }, edit: {}, fault: undefined },
+    {
+      name: "the end of the hour",
+      require: { hours: { days, from: 480, to: 630 } },
+      edit: {},
+      fault: /Mon 10:30 UTC is outside of Mon, Tue 08:00 to 10:30 UTC/,
+    },
+    {
+      name: "another day",
+      require: { hours: { days: ["Sun"], from: 0, to: 1440 } },
+      edit: {},
+      fault: /is outside of Sun/,
+    },
+    {
+      name: "a missing usage",
+      require: { usages: { allowed: ["server auth"], required: ["server auth", "digital signature"] } },
+      edit: {},
+      fault: /usage "digital signature" is missing/,
+    },
+    {
+      name: "ownership of one who is no node",
+      require: { names: { ...names, owned: true } },
+      edit: { dnsNames: ["a.web.example"] },
+      fault: /the requester is no node/,
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly require: Partial<Requirements>;
+    readonly edit: CsrOptions;
+    readonly fault: RegExp | undefined;
+  }[]
+) {
+  test(`a rule ${fault === undefined ? "approves" : "refuses"} ${name}`, async () => {
+    const verdict = await decide(require, edit);
+    assert.equal(verdict.kind, fault === undefined ? "approve" : "leave", verdict.message);
+    if (fault !== undefined) assert.match(verdict.message, fault);
+  });
+}
+
+for (
+  const [answer, kind] of [
+    [{ kind: "found", value: true }, "approve"],
+    [{ kind: "found", value: false }, "leave"],
+    [{ kind: "none" }, "leave"],
+    [{ kind: "failed", message: "no answer" }, "unknown"],
+  ] as const
+) {
+  test(`a permission that is ${JSON.stringify(answer)} means ${kind}, also where the rule denies`, async () => {
+    const permissions = new Map([["web", answer]]);
+    assert.equal((await decide({ permission: "web" }, {}, { permissions })).kind, kind);
+    const denying = await decide({ permission: "web" }, {}, { permissions }, { otherwise: "deny" });
+    assert.equal(denying.kind, kind === "leave" ? "deny" : kind);
+  });
+}
+
+for (
+  const { requester, commonName, pattern = "${requester}", kind } of [
+    { requester: "web-1", commonName: "web-1", kind: "approve" },
+    { requester: "web-1", commonName: "web-2", kind: "leave" },
+    { requester: "web-*", commonName: "web-payments", kind: "leave" },
+    { requester: "web-*", commonName: "web-*", kind: "approve" },
+    { requester: "web-payments$'", commonName: "web-payments", kind: "leave" },
+    { requester: "web-payments$'", commonName: "web-payments$'", kind: "approve" },
+    { requester: "web-$$", commonName: "web-$", kind: "leave" },
+    { requester: "web-$&", commonName: "web-${requester}", kind: "leave" },
+    { requester: "web-1", commonName: "${requester}", kind: "leave" },
+    { requester: "web-1", commonName: "a.web-1.example", pattern: "*.${requester}.example", kind: "approve" },
+    { requester: "web-*", commonName: "a.web-x.example", pattern: "*.${requester}.example", kind: "leave" },
+  ] as const
+) {
+  test(`a rule for ${pattern} ${kind}s the common name ${commonName} of requester ${requester}`, async () => {
+    const subject = { commonNames: [pattern], organizations: [] };
+    const verdict = await decide({ subject }, { username: requester, commonName });
+    assert.equal(verdict.kind, kind, verdict.message);
+  });
+}
+
+const OIDS = {
+  commonName: "2.5.4.3",
+  organization: "2.5.4.10",
+  serialNumber: "2.5.4.5",
+  title: "2.5.4.12",
+  emailAddress: "1.2.840.113549.1.9.1",
+  domainComponent: "0.9.2342.19200300.100.1.25",
+  uid: "0.9.2342.19200300.100.1.1",
+} as const;
+
+/** A subject as a client may write it, beyond what `createCertificationRequest` writes. */
+function subjectWith(...attributes: readonly (readonly [keyof typeof OIDS, string])[]): Partial<RequestFacts> {
+  const rdns = attributes.map(([type, value]) =>
+    encodeSetOf([encodeSequence(encodeOid(OIDS[type]), encodeText(value))])
+  );
+  return { subject: parseName(encodeSequence(...rdns), "request") };
+}
+
+const RIGHT = ["commonName", "a.web.example"] as const;
+
+for (
+  const { attributes, fault } of [
+    { attributes: [RIGHT], fault: undefined },
+    { attributes: [RIGHT, ["emailAddress", "a@example"]], fault: /says "1\.2\.840\.113549\.1\.9\.1=a@example" beside/ },
+    { attributes: [["domainComponent", "corp"], RIGHT], fault: /100\.1\.25=corp" beside/ },
+    { attributes: [["uid", "root"], RIGHT], fault: /100\.1\.1=root" beside/ },
+    { attributes: [["title", "boss"], RIGHT], fault: /2\.5\.4\.12=boss" beside/ },
+    { attributes: [["serialNumber", "7"], RIGHT], fault: /says "7" beside/ },
+    { attributes: [["commonName", "admin"], RIGHT], fault: /2\.5\.4\.3=admin" beside/ },
+    { attributes: [RIGHT, RIGHT], fault: /2\.5\.4\.3=a\.web\.example" beside/ },
+    { attributes: [RIGHT, ["commonName", "admin"]], fault: /common name "admin" is not/ },
+  ] as const
+) {
+  const words = attributes.map(([type, value]) => `${type}=${value}`).join(",");
+  test(`a rule ${fault === undefined ? "approves" : "refuses"} the subject ${words}`, async () => {
+    const verdict = await decide({}, {}, {}, {}, subjectWith(...attributes));
+    assert.equal(verdict.kind, fault === undefined ? "approve" : "leave", verdict.message);
+    if (fault !== undefined) assert.match(verdict.message, fault);
+  });
+
+  test(`a rule that denies common name a.web.example sees it in the subject ${words}`, async () => {
+    const verdict = await decide({}, {}, {}, { then: "deny" }, subjectWith(...attributes));
+    assert.equal(verdict.kind, "deny", verdict.message);
+  });
+}
+
+for (
+  const { name, require, edit, kind } of [
+    {
+      name: "an organization beside the one it looks for",
+      require: { subject: { commonNames: [], organizations: ["a"] } },
+      edit: { organizations: ["b", "a"] },
+      kind: "deny",
+    },
+    {
+      name: "another organization",
+      require: { subject: { commonNames: [], organizations: ["a"] } },
+      edit: { organizations: ["b"] },
+      kind: "leave",
+    },
+    {
+      name: "another common name",
+      require: { subject: { commonNames: ["b.web.example"], organizations: [] } },
+      edit: {},
+      kind: "leave",
+    },
+    {
+      name: "a name among others, in whatever case",
+      require: { names: { ...names, dns: ["*.pay.example"] } },
+      edit: { dnsNames: ["a.web.example", "A.Pay.example"] },
+      kind: "deny",
+    },
+    {
+      name: "an address among others",
+      require: { names: { ...names, ips: ["10.9.0.0/16"] } },
+      edit: { ipAddresses: ["10.1.0.1", "10.9.0.1"] },
+      kind: "deny",
+    },
+    {
+      name: "other names",
+      require: { names: { ...names, dns: ["*.pay.example"], ips: ["10.9.0.0/16"] } },
+      edit: { dnsNames: ["a.web.example"], ipAddresses: ["10.1.0.1"] },
+      kind: "leave",
+    },
+  ] as readonly {
+    readonly name: string;
+    readonly require: Partial<Requirements>;
+    readonly edit: CsrOptions;
+    readonly kind: PolicyVerdict["kind"];
+  }[]
+) {
+  test(`a rule that denies ${kind === "deny" ? "denies" : "does not deny"} ${name}`, async () => {
+    assert.equal((await decide(require, edit, {}, { then: "deny" })).kind, kind);
+  });
+}
+
+test("a rule that passes a request on leaves it to the next", async () => {
+  const verdict = await decide({}, { commonName: "x" }, {}, { otherwise: "next" });
+  assert.equal(verdict.kind, "leave");
+  assert.equal(verdict.rule, undefined);
+  assert.equal(verdict.trace[0]?.outcome, "next");
+});
+
+test("a verdict spells out what would move a terminal", async () => {
+  const verdict = await decide({}, { commonName: "x\u001b[2J\u202e" });
+  assert.match(verdict.message, /common name "x\\u001b\[2J\\u202e" is not/);
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
+import { parseRequest } from "../csr/request.ts";
+import { BUILTIN_POLICIES } from "./builtin_policies.ts";
+import { decideRequest, permissionsToAsk } from "./decide_request.ts";
+import type { PolicyVerdict } from "./evaluate_policies.ts";
+import type { Lookup } from "./ownership.ts";
+import type { Policy, PolicyRule } from "./policy.ts";
+
+const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
+
+function policyOf(...rules: readonly Partial<PolicyRule>[]): Policy {
+  return {
+    name: "own",
+    description: "",
+    evidence: { inventory: false, heldCertificate: false, trustNodeStatus: false },
+    rules: rules.map((rule, index) => ({
+      name: `rule-${index + 1}`,
+      match: { signerNames: ["kubernetes.io/*"] },
+      require: {},
+      then: "leave",
+      otherwise: "next",
+      ...rule,
+    })),
+  };
+}
+
+const STOLEN: Partial<PolicyRule> = {
+  then: "deny",
+  match: { signerNames: ["kubernetes.io/*"], users: ["system:node:n1"] },
+};
+const BY_SUBJECT: Partial<PolicyRule> = {
+  then: "deny",
+  require: { subject: { commonNames: ["system:node:n1"], organizations: [] } },
+};
+const APPROVING: Partial<PolicyRule> = {
+  then: "approve",
+  require: {
+    subject: { commonNames: ["system:node:*"], organizations: ["system:nodes"] },
+    usages: { allowed: ["digital signature", "client auth"], required: [] },
+  },
+};
+
+async function decide(
+  policies: readonly Policy[],
+  edit: CsrOptions,
+  answer: Lookup<boolean> = { kind: "found", value: true },
+): Promise<PolicyVerdict> {
+  const csr = await buildCsr(edit);
+  const request = parseRequest(csr.spec.request);
+  assert.ok(request.ok);
+  return decideRequest(policies, {
+    csr,
+    request: request.value,
+    now: new Date("2026-03-02T10:30:00Z"),
+    evidence: {
+      inventory: new Map([["n1", { dns: ["n1.example"], ips: [] }]]),
+      held: { kind: "none" },
+      reported: { kind: "none" },
+      server: { dns: [], ips: [] },
+    },
+    permissions: new Map(permissionsToAsk(policies, csr, request.value).map((permission) => [permission, answer])),
+    approvedBefore: [],
+  });
+}
+
+for (
+  const { name, policies, edit, kind, rule } of [
+    { name: "without a policy", policies: [], edit: OWN, kind: "approve", rule: "selfnodeclient" },
+    { name: "a renewal by a denied user", policies: [policyOf(STOLEN)], edit: OWN, kind: "deny", rule: "rule-1" },
+    {
+      name: "a denied user for another name",
+      policies: [policyOf(STOLEN)],
+      edit: { ...OWN, commonName: "system:node:n2" },
+      kind: "deny",
+      rule: "rule-1",
+    },
+    {
+      name: "another user",
+      policies: [policyOf(STOLEN)],
+      edit: { ...OWN, username: "system:node:n2", commonName: "system:node:n2" },
+      kind: "approve",
+      rule: "selfnodeclient",
+    },
+    { name: "a denied name with a token", policies: [policyOf(BY_SUBJECT)], edit: {}, kind: "deny", rule: "rule-1" },
+    {
+      name: "a denial behind a rule that approves",
+      policies: [policyOf(APPROVING, STOLEN)],
+      edit: OWN,
+      kind: "deny",
+      rule: "rule-2",
+    },
+    {
+      name: "a denial in the policy behind",
+      policies: [BUILTIN_POLICIES.get("kubelet-serving")!, policyOf(STOLEN)],
+      edit: { ...servingOptions("n1"), dnsNames: ["n1.example"] },
+      kind: "deny",
+      rule: "rule-1",
+    },
+    {
+      name: "a rule that leaves, which is asked behind the two rules",
+      policies: [policyOf({ then: "leave" })],
+      edit: OWN,
+      kind: "approve",
+      rule: "selfnodeclient",
+    },
+    {
+      name: "a rule that denies otherwise, which is asked behind the two rules",
+      policies: [policyOf({ ...APPROVING, otherwise: "deny" })],
+      edit: OWN,
+      kind: "approve",
+      rule: "selfnodeclient",
+    },
+  ] as const
+) {
+  test(`decideRequest() says ${kind} by ${rule}: ${name}`, async () => {
+    const verdict = await decide(policies, edit);
+    assert.equal(verdict.kind, kind, verdict.message);
+    assert.equal(verdict.rule, rule);
+  });
+}
+
+test("decideRequest() approves nothing while a rule that denies cannot tell", async () => {
+  const asking = policyOf({ ...STOLEN, require: { permission: "stolen" } });
+  assert.equal((await decide([asking], OWN)).kind, "deny");
+  assert.equal((await decide([asking], OWN, { kind: "failed", message: "no answer" })).kind, "unknown");
+});
+
+test("decideRequest() shows the rules that were asked, each once", async () => {
+  const verdict = await decide([policyOf(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" });
+  assert.deepEqual(verdict.trace.map(({ policy, rule }) => `${policy}/${rule}`), [
+    "own/rule-2",
+    "kubelet-client/selfnodeclient",
+    "kubelet-client/nodeclient",
+  ]);
+  const left = await decide([policyOf(APPROVING, BY_SUBJECT)], { commonName: "system:node:n2" }, { kind: "none" });
+  assert.deepEqual(left.trace.map(({ rule }) => rule), ["selfnodeclient", "nodeclient", "rule-1"]);
+  assert.equal(left.kind, "approve");
+});
+
+test("decideRequest() says why the two rules left a request that is about no policy", async () => {
+  assert.equal((await decide([], OWN, { kind: "found", value: false })).message, "the requester may not have it");
+});

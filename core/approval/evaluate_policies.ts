@@ -1,0 +1,224 @@
+/** What a policy says of a request: a verdict, and every rule's reasons. Pure; whatever had to be asked is handed in. */
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import {
+  checkDeniedNames,
+  checkDeniedSubject,
+  checkHours,
+  checkKey,
+  checkLifetime,
+  checkNames,
+  checkOwned,
+  checkPermission,
+  checkRate,
+  checkSubject,
+  checkUsages,
+} from "./checks.ts";
+import type { Evidence, Lookup } from "./ownership.ts";
+import { approvedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
+import { matchesPattern } from "../lib/pattern.ts";
+import { printable } from "../lib/printable.ts";
+import type { Policy, PolicyRule, RuleMatch } from "./policy.ts";
+
+/** Everything that a policy is decided by. */
+export interface PolicyInput {
+  readonly csr: CertificateSigningRequest;
+  readonly request: RequestFacts;
+  readonly now: Date;
+  readonly evidence: Evidence;
+  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests; asked before. */
+  readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
+  /** Earlier approvals of the same requester. */
+  readonly approvedBefore: readonly PastApproval[];
+}
+
+/** One thing that was looked at. */
+export interface Check {
+  /** Such as `subject`, `names`, `usages`. */
+  readonly what: string;
+  readonly saw: string;
+  readonly outcome: "holds" | "fails" | "unknown";
+  /** What is wrong, and what would fix it; when it does not hold. A rule that does not deny needs no fix. */
+  readonly fault?: string;
+  readonly fix?: string;
+}
+
+/** What one rule made of a request. */
+export interface RuleTrace {
+  readonly policy: string;
+  readonly rule: string;
+  /** Why the rule is not about the request; undefined when it is. */
+  readonly notAbout: string | undefined;
+  readonly checks: readonly Check[];
+  readonly outcome: "approve" | "deny" | "leave" | "next" | "unknown";
+}
+
+/** What to do with the request. */
+export type PolicyVerdict =
+  & { readonly policy: string | undefined; readonly trace: readonly RuleTrace[] }
+  & (
+    | { readonly kind: "approve" | "deny"; readonly rule: string; readonly reason: string; readonly message: string }
+    | { readonly kind: "leave"; readonly rule: string | undefined; readonly message: string }
+    /** Something could not be asked; try again. */
+    | { readonly kind: "unknown"; readonly rule: string; readonly message: string }
+  );
+
+/** Reason of the Denied condition. */
+export const POLICY_DENIED = "PolicyDenied";
+
+/**
+ * Asks every rule with `then: deny` of all policies, before anything may approve: a denial counts wherever it stands. The
+ * verdict is `deny`, `unknown` when one of them cannot tell now, or `leave` without a rule.
+ */
+export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const { policy, rule } of denialsAbout(policies, input.csr)) {
+    const one = traceRule(policy, rule, input);
+    trace.push(one);
+    if (one.outcome === "deny" || one.outcome === "unknown") return printed(verdictOf(policy, rule, one, trace));
+  }
+  return { kind: "leave", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
+}
+
+/** The rules with `then: deny` that are about a request. */
+export function denialsAbout(
+  policies: readonly Policy[],
+  csr: CertificateSigningRequest,
+): readonly { readonly policy: Policy; readonly rule: PolicyRule }[] {
+  return policies.flatMap((policy) =>
+    policy.rules.filter(({ then, match }) => then === "deny" && findMismatch(match, csr) === undefined)
+      .map((rule) => ({ policy, rule }))
+  );
+}
+
+/** Asks the rules that deny, then goes through several policies as if their rules stood in one list. */
+export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
+  const denial = evaluateDenials(policies, input);
+  if (denial.kind !== "leave") return denial;
+  const trace: RuleTrace[] = [];
+  for (const policy of policies) {
+    const verdict = evaluatePolicy(policy, input);
+    trace.push(...verdict.trace);
+    if (verdict.rule !== undefined) return { ...verdict, trace };
+  }
+  const names = policies.map(({ name }) => `"${name}"`).join(", ");
+  const message = policies.length === 0
+    ? "there is no policy"
+    : `no rule of ${policies.length === 1 ? "policy" : "the policies"} ${names} is about it`;
+  return { kind: "leave", policy: undefined, rule: undefined, trace, message };
+}
+
+/** Goes through the rules in order; the first that is about the request and does not pass it on decides. */
+export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const rule of policy.rules) {
+    const one = traceRule(policy, rule, input);
+    trace.push(one);
+    if (one.notAbout !== undefined || one.outcome === "next") continue;
+    return printed(verdictOf(policy, rule, one, trace));
+  }
+  const message = `no rule of policy "${policy.name}" is about it`;
+  return { kind: "leave", policy: policy.name, trace, rule: undefined, message };
+}
+
+/** The node that asks: its name, when the requester is one. */
+export function requestingNode({ spec }: CertificateSigningRequest): string | undefined {
+  const { username = "", groups = [] } = spec;
+  if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
+  const name = username.slice(NODE_USER_PREFIX.length);
+  return name === "" ? undefined : name;
+}
+
+/** Whether any rule of a policy is about a request. */
+export function isAbout({ rules }: Policy, csr: CertificateSigningRequest): boolean {
+  return rules.some(({ match }) => findMismatch(match, csr) === undefined);
+}
+
+/** Permissions that the rules about a request ask for. */
+export function permissionsAsked(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
+  const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
+    .map((rule) => rule.require.permission);
+  return [...new Set(asked.filter((permission) => permission !== undefined))];
+}
+
+function traceRule(policy: Policy, rule: PolicyRule, input: PolicyInput): RuleTrace {
+  const notAbout = findMismatch(rule.match, input.csr);
+  const place = { policy: policy.name, rule: rule.name };
+  if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
+  const checks = checksOf(policy, rule, input);
+  // A question that could not be asked is never a no.
+  if (checks.some(({ outcome }) => outcome === "unknown")) {
+    return { ...place, notAbout, checks, outcome: "unknown" };
+  }
+  const holds = checks.every(({ outcome }) => outcome === "holds");
+  return { ...place, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
+}
+
+function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, input: PolicyInput): readonly Check[] {
+  const { subject, names, usages, keys, lifetime, hours, rate, permission } = wanted;
+  const checks: Check[] = [];
+  if (subject !== undefined) {
+    checks.push(then === "deny" ? checkDeniedSubject(subject, input) : checkSubject(subject, input));
+  }
+  if (then === "deny" && names !== undefined) checks.push(checkDeniedNames(names, input));
+  // A rule that approves speaks of all names: those that it does not speak of are not approved.
+  else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
+  if (names?.owned === true) checks.push(checkOwned(requestingNode(input.csr), policy.evidence, input));
+  if (usages !== undefined) checks.push(checkUsages(usages, input));
+  if (keys !== undefined) checks.push(checkKey(keys, input));
+  if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));
+  if (hours !== undefined) checks.push(checkHours(hours, input));
+  if (rate !== undefined) checks.push(checkRate(rate, { policy: policy.name, rule: name }, input));
+  if (permission !== undefined) checks.push(checkPermission(permission, input));
+  return checks;
+}
+
+function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
+  const base = { policy: policy.name, rule: rule.name, trace };
+  const by = `rule "${rule.name}" of policy "${policy.name}"`;
+  const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault ?? "").join("; ");
+  switch (one.outcome) {
+    case "approve":
+      return {
+        ...base,
+        kind: "approve",
+        reason: POLICY_APPROVED,
+        message: `${approvedBy(base)}: ${summaryOf(one.checks)}.`,
+      };
+    case "deny": {
+      const why = faults === "" ? "it denies what it is about" : faults;
+      return { ...base, kind: "deny", reason: POLICY_DENIED, message: `Denied by ${by}: ${why}.` };
+    }
+    case "unknown":
+      return { ...base, kind: "unknown", message: `${by}: ${faults}` };
+    default:
+      return { ...base, kind: "leave", message: faults === "" ? `${by} leaves it to a person` : `${by}: ${faults}` };
+  }
+}
+
+/** Names in requests are text of whoever sent them. */
+function printed(verdict: PolicyVerdict): PolicyVerdict {
+  return { ...verdict, message: printable(verdict.message) };
+}
+
+function summaryOf(checks: readonly Check[]): string {
+  return checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
+}
+
+function findMismatch(
+  { signerNames, users, groups }: RuleMatch,
+  { spec }: CertificateSigningRequest,
+): string | undefined {
+  const { signerName, username = "", groups: own = [] } = spec;
+  if (!signerNames.some((pattern) => matchesSigner(signerName, pattern))) return `signer ${signerName} is another`;
+  if (users !== undefined && !users.some((pattern) => matchesPattern(username, pattern))) {
+    return `requester ${username === "" ? "(nobody)" : username} is another`;
+  }
+  const missing = groups?.find((group) => !own.includes(group));
+  return missing === undefined ? undefined : `requester is not in group ${missing}`;
+}
+
+function matchesSigner(signerName: string, pattern: string): boolean {
+  return pattern.endsWith("/*") ? signerName.startsWith(pattern.slice(0, -1)) : signerName === pattern;
+}

@@ -1,0 +1,50 @@
+/** The inventory: which names and addresses belong to which node, as its operator says (`kind: Inventory`). */
+import { parseConfigFile } from "../lib/config_file.ts";
+import { checkedText, listOf, mapping, optional, required, text } from "../lib/config_shapes.ts";
+import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { dnsNameFault } from "./dns_name.ts";
+
+/** What belongs to one node; names in lower case, addresses in canonical form. */
+export interface NodeNames {
+  readonly dns: readonly string[];
+  readonly ips: readonly string[];
+}
+
+/** Nodes by name. */
+export type Inventory = ReadonlyMap<string, NodeNames>;
+
+/** The kind of an inventory file. */
+export const INVENTORY_KIND = "Inventory";
+
+const NODE = mapping({
+  name: required(text),
+  dns: optional(listOf(checkedText((value) => dnsNameFault(value)))),
+  ips: optional(
+    listOf(checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined)),
+  ),
+});
+
+const INVENTORY = mapping({ nodes: required(listOf(NODE)) });
+
+/** Reads an inventory. The error lists every fault, also a name or address that two nodes share. */
+export function parseInventory(fileText: string): Result<Inventory, readonly string[]> {
+  const read = parseConfigFile(fileText, INVENTORY_KIND, INVENTORY);
+  if (!read.ok) return read;
+  const nodes = new Map<string, NodeNames>();
+  const owners = new Map<string, string>();
+  const faults: string[] = [];
+  for (const [index, { name, dns = [], ips = [] }] of read.value.nodes.entries()) {
+    if (nodes.has(name)) faults.push(`nodes[${index}].name: "${name}" stands in the file twice`);
+    const own = { dns, ips: ips.map((ip) => canonicalIp(ip) ?? ip) };
+    for (const value of [...own.dns, ...own.ips]) {
+      const owner = owners.get(value);
+      if (owner !== undefined && owner !== name) {
+        faults.push(`nodes[${index}]: "${value}" belongs to "${owner}" already`);
+      }
+      owners.set(value, name);
+    }
+    nodes.set(name, own);
+  }
+  return faults.length === 0 ? ok(nodes) : err(faults);
+}

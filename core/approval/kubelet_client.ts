@@ -1,0 +1,92 @@
+/**
+ * The two kubelet client rules as a policy's trace: the same demands and the same words in `explain`, `test` and
+ * `describe`. What an approver does follows from `core/approval`, exactly as upstream; a test holds the two together.
+ */
+import { AUTO_APPROVED } from "./plan_approval.ts";
+import { type Recognizer, RECOGNIZERS } from "./recognizers.ts";
+import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
+import { BUILTIN_SIGNERS } from "../signing/profile.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { KUBELET_CLIENT } from "./builtin_policies.ts";
+import { checkPermission } from "./checks.ts";
+import type { Check, PolicyInput, PolicyVerdict, RuleTrace } from "./evaluate_policies.ts";
+
+/** The rules in order; the first whose demands and permission hold approves. A refusal goes on to the policies. */
+export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
+  const trace: RuleTrace[] = [];
+  for (const recognizer of RECOGNIZERS) {
+    const one = traceRecognizer(recognizer, input);
+    trace.push(one);
+    if (one.outcome === "next") continue;
+    const base = { policy: KUBELET_CLIENT, rule: recognizer.permission, trace };
+    if (one.outcome === "approve") {
+      return { ...base, kind: "approve", reason: AUTO_APPROVED, message: recognizer.message };
+    }
+    const faults = one.checks.filter(({ outcome }) => outcome === "unknown").map(({ fault }) => fault).join("; ");
+    return { ...base, kind: "unknown", message: `rule "${recognizer.permission}": ${faults}` };
+  }
+  const isAbout = trace.some(({ notAbout }) => notAbout === undefined);
+  const message = isAbout ? "the requester may not have it" : "it is no kubelet client request";
+  return { kind: "leave", policy: KUBELET_CLIENT, rule: undefined, message, trace };
+}
+
+/** Permissions that the rules ask for about a request. */
+export function clientPermissionsAsked(
+  csr: CertificateSigningRequest,
+  facts: RequestFacts,
+): readonly Recognizer["permission"][] {
+  return RECOGNIZERS.filter((recognizer) => recognizer.recognizes(csr, facts)).map(({ permission }) => permission);
+}
+
+function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyInput): RuleTrace {
+  const { csr, request } = input;
+  const place = { policy: KUBELET_CLIENT, rule: permission };
+  if (csr.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {
+    return { ...place, notAbout: `signer ${csr.spec.signerName} is another`, checks: [], outcome: "next" };
+  }
+  const shape = shapeChecks(permission, input);
+  if (!recognizes(csr, request)) return { ...place, notAbout: undefined, checks: shape, outcome: "next" };
+  const asked = checkPermission(permission, input);
+  const outcome = asked.outcome === "holds" ? "approve" : asked.outcome === "unknown" ? "unknown" : "next";
+  return { ...place, notAbout: undefined, checks: [...shape, asked], outcome };
+}
+
+/** The signer's own demands, each as a check; for `selfnodeclient` also that the node asks for itself. */
+function shapeChecks(permission: Recognizer["permission"], { csr, request }: PolicyInput): readonly Check[] {
+  const usages = csr.spec.usages ?? [];
+  const rules = BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)?.rules ?? [];
+  const checks = rules.map(({ name, check }): Check => {
+    const fault = check(request, usages);
+    const saw = sawOf(name, request, usages);
+    if (fault === undefined) return { what: name, saw, outcome: "holds" };
+    return { what: name, saw, outcome: "fails", fault, fix: "ask as a kubelet does: tlsboot bootstrap" };
+  });
+  if (permission !== "selfnodeclient") return checks;
+  const username = csr.spec.username ?? "";
+  const isSelf = username === request.subject.commonName;
+  return [
+    ...checks,
+    isSelf ? { what: "requester", saw: username, outcome: "holds" } : {
+      what: "requester",
+      saw: username,
+      outcome: "fails",
+      fault: `the requester is not "${request.subject.commonName}", for which it asks`,
+      fix: "renew with the node's own certificate; a first certificate is for rule nodeclient",
+    },
+  ];
+}
+
+function sawOf(rule: string, { subject, ...names }: RequestFacts, usages: readonly string[]): string {
+  const lists: Readonly<Record<string, readonly string[]>> = {
+    organization: subject.organizations,
+    commonName: [subject.commonName],
+    dnsNames: names.dnsNames,
+    emailAddresses: names.emailAddresses,
+    ipAddresses: names.ipAddresses,
+    uris: names.uris,
+    usages,
+  };
+  const list = lists[rule] ?? [];
+  return list.length === 0 ? "none" : list.join(", ");
+}

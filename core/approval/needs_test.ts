@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BUILTIN_POLICIES } from "./builtin_policies.ts";
+import { needsInventory, needsOf } from "./needs.ts";
+import type { Policy } from "./policy.ts";
+
+const [client, serving, trusting] = ["kubelet-client", "kubelet-serving", "kubelet-serving-trusting"].map((name) =>
+  BUILTIN_POLICIES.get(name)!
+);
+const KUBELET = "kubernetes.io/kube-apiserver-client-kubelet";
+
+test("needsOf() names the signers that rules decide about, and nodes where a rule looks at them", () => {
+  assert.deepEqual(needsOf([]), { signerNames: [KUBELET], nodes: false });
+  assert.deepEqual(needsOf([client!]), { signerNames: [KUBELET], nodes: false });
+  assert.deepEqual(needsOf([serving!]), { signerNames: [KUBELET, "kubernetes.io/kubelet-serving"], nodes: true });
+  const inventoryOnly = { ...serving!, evidence: { inventory: true, heldCertificate: false, trustNodeStatus: false } };
+  assert.equal(needsOf([inventoryOnly]).nodes, false);
+  const leaving: Policy = {
+    ...client!,
+    rules: [{ name: "x", match: { signerNames: ["example.com/*"] }, require: {}, then: "leave", otherwise: "leave" }],
+  };
+  assert.deepEqual(needsOf([leaving]).signerNames, [KUBELET]);
+});
+
+test("needsInventory() is true where nothing else gives a node its names", () => {
+  assert.deepEqual([client!, serving!, trusting!].map(needsInventory), [false, true, false]);
+});

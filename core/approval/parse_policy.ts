@@ -1,0 +1,204 @@
+/** Reads a policy file (`kind: ApprovalPolicy`). Everything unknown is a fault. */
+import { findUnknownUsages } from "../csr/usages.ts";
+import { parseCidr } from "../pki/cidr.ts";
+import { parseConfigFile } from "../lib/config_file.ts";
+import {
+  checkedText,
+  duration,
+  flag,
+  integer,
+  listOf,
+  mapping,
+  oneOf,
+  optional,
+  type Read,
+  required,
+  type Shape,
+  someOf,
+  text,
+} from "../lib/config_shapes.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { type Policy, type PolicyRule, type Requirements, WEEKDAYS } from "./policy.ts";
+
+/** The kind of a policy file. */
+export const POLICY_KIND = "ApprovalPolicy";
+
+const signerPattern = checkedText((value) =>
+  /^[^/\s*]+\/(?:\*|[^\s*]+)$/.test(value) ? undefined : `"${value}" is no signer name; write domain/path or domain/*`
+);
+const usage = checkedText((value) =>
+  findUnknownUsages([value]).length === 0
+    ? undefined
+    : `"${value}" is no key usage, such as "digital signature" or "server auth"`
+);
+const range = checkedText((value) =>
+  parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
+);
+const timeOfDay = checkedText((value) =>
+  minutesOf(value) === undefined ? `"${value}" is no time of day, such as 08:00 or 24:00` : undefined
+);
+
+const KEYS = {
+  type: required(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  minBits: optional(integer(1)),
+};
+
+const REQUIREMENTS = {
+  permission: optional(text),
+  subject: optional(mapping({ commonNames: optional(listOf(text)), organizations: optional(listOf(text)) })),
+  names: optional(mapping({
+    owned: optional(flag),
+    atLeastOne: optional(flag),
+    dns: optional(listOf(text)),
+    ips: optional(listOf(range)),
+    uris: optional(listOf(text)),
+    emails: optional(listOf(text)),
+  })),
+  usages: optional(mapping({ allowed: required(someOf(usage)), required: optional(listOf(usage)) })),
+  keys: optional(someOf(mapping(KEYS))),
+  lifetime: optional(mapping({ max: optional(duration), mayBeAbsent: optional(flag) })),
+  hours: optional(mapping({
+    days: optional(someOf(oneOf(WEEKDAYS))),
+    from: optional(timeOfDay),
+    to: optional(timeOfDay),
+  })),
+  rate: optional(mapping({ max: required(integer(1)), per: required(duration) })),
+};
+
+/** Names stand in conditions and are read from there again. */
+const name = checkedText((value) =>
+  /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
+    ? undefined
+    : `"${value}" is no name; letters, digits, dots, dashes and underscores, at most 63`
+);
+
+const RULE = mapping({
+  name: required(name),
+  match: required(mapping({
+    signerNames: required(someOf(signerPattern)),
+    users: optional(someOf(text)),
+    groups: optional(someOf(text)),
+  })),
+  require: optional(mapping(REQUIREMENTS)),
+  then: required(oneOf(["approve", "deny", "leave"])),
+  otherwise: optional(oneOf(["leave", "deny", "next"])),
+});
+
+const POLICY = mapping({
+  name: required(name),
+  description: optional(text),
+  evidence: optional(mapping({
+    inventory: optional(flag),
+    heldCertificate: optional(flag),
+    trustNodeStatus: optional(flag),
+  })),
+  rules: required(someOf(RULE)),
+});
+
+/** Reads a policy. The error lists every fault with its place. */
+export function parsePolicy(fileText: string): Result<Policy, readonly string[]> {
+  const read = parseConfigFile(fileText, POLICY_KIND, checkedPolicy);
+  return read.ok ? ok(policyOf(read.value)) : err(read.error);
+}
+
+/** Past approvals are counted in the API, where the cleaner leaves issued requests for an hour. */
+const LONGEST_RATE_MS = 3_600_000;
+
+type ReadPolicy = NonNullable<ReturnType<typeof POLICY>>;
+type ReadRule = ReadPolicy["rules"][number];
+
+/** What the shape alone cannot say: what a rule that approves must speak of, and what excludes what. */
+const checkedPolicy: Shape<ReadPolicy> = (value, place) => {
+  const policy = POLICY(value, place);
+  if (policy === undefined || place.faults.length > 0) return policy;
+  const names = new Set<string>();
+  for (const [index, rule] of policy.rules.entries()) {
+    const at = `rules[${index}]`;
+    if (names.has(rule.name)) place.faults.push(`${at}.name: another rule is called "${rule.name}"`);
+    names.add(rule.name);
+    place.faults.push(...faultsOf(rule).map((fault) => `${at}.${fault}`));
+  }
+  return policy;
+};
+
+function faultsOf({ then, require: wanted = {} }: ReadRule): readonly string[] {
+  const faults: string[] = [];
+  if (then === "approve" && wanted.subject === undefined) {
+    faults.push("require.subject: a rule that approves says which subjects it means");
+  }
+  if (then === "approve" && wanted.usages === undefined) {
+    faults.push("require.usages: a rule that approves says which usages it means");
+  }
+  const { names, hours, rate } = wanted;
+  if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
+    faults.push("require.names: owned asks for evidence instead of patterns; leave dns and ips out");
+  }
+  const [from, to] = [minutesOf(hours?.from ?? "00:00"), minutesOf(hours?.to ?? "24:00")];
+  if (rate !== undefined && rate.per > LONGEST_RATE_MS) {
+    faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
+  }
+  if (from !== undefined && to !== undefined && from >= to) faults.push("require.hours: from must be before to");
+  return faults;
+}
+
+function policyOf({ name, description, evidence = {}, rules }: ReadPolicy): Policy {
+  return {
+    name,
+    description: description ?? "",
+    evidence: {
+      inventory: evidence.inventory ?? true,
+      heldCertificate: evidence.heldCertificate ?? true,
+      trustNodeStatus: evidence.trustNodeStatus ?? false,
+    },
+    rules: rules.map(ruleOf),
+  };
+}
+
+function ruleOf({ name, match, require: wanted = {}, then, otherwise }: ReadRule): PolicyRule {
+  // A rule that denies says nothing about what it does not deny.
+  const passing = then === "deny" ? "next" : "leave";
+  return { name, match, require: requirementsOf(wanted), then, otherwise: otherwise ?? passing };
+}
+
+function requirementsOf(wanted: Read<typeof REQUIREMENTS>): Requirements {
+  const { subject, names, usages, lifetime, hours, rate } = wanted;
+  return {
+    ...(wanted.permission === undefined ? {} : { permission: wanted.permission }),
+    ...(subject === undefined
+      ? {}
+      : { subject: { commonNames: subject.commonNames ?? [], organizations: subject.organizations ?? [] } }),
+    ...(names === undefined ? {} : {
+      names: {
+        owned: names.owned ?? false,
+        atLeastOne: names.atLeastOne ?? false,
+        dns: names.dns ?? [],
+        ips: names.ips ?? [],
+        uris: names.uris ?? [],
+        emails: names.emails ?? [],
+      },
+    }),
+    ...(usages === undefined ? {} : { usages: { allowed: usages.allowed, required: usages.required ?? [] } }),
+    ...(wanted.keys === undefined ? {} : { keys: wanted.keys }),
+    ...(lifetime === undefined ? {} : {
+      lifetime: {
+        ...(lifetime.max === undefined ? {} : { maxMs: lifetime.max }),
+        mayBeAbsent: lifetime.mayBeAbsent ?? true,
+      },
+    }),
+    ...(hours === undefined ? {} : {
+      hours: {
+        days: hours.days ?? WEEKDAYS,
+        from: minutesOf(hours.from ?? "00:00") ?? 0,
+        to: minutesOf(hours.to ?? "24:00") ?? 24 * 60,
+      },
+    }),
+    ...(rate === undefined ? {} : { rate: { max: rate.max, perMs: rate.per } }),
+  };
+}
+
+/** `HH:MM` as minutes after midnight; `24:00` is the end of the day. */
+function minutesOf(value: string): number | undefined {
+  const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(value) ?? [];
+  const total = Number(hours) * 60 + Number(minutes);
+  return hours !== undefined && Number(minutes) < 60 && total <= 24 * 60 ? total : undefined;
+}

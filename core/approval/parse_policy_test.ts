@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseInventory } from "./inventory.ts";
+import { parsePolicy } from "./parse_policy.ts";
+
+const HEAD = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\n";
+
+function rule(lines: string): string {
+  return `${HEAD}name: web\nrules:\n  - name: one\n    match: {signerNames: [example.com/web]}\n    then: approve\n    require:\n      subject: {commonNames: ["*.example.com"]}\n      usages: {allowed: [server auth]}\n${lines}`;
+}
+
+test("parsePolicy() reads every requirement, with its defaults", () => {
+  const read = parsePolicy(rule(`
+      names: {dns: ["*.example.com"], ips: [10.0.0.0/8]}
+      keys: [{type: RSA, minBits: 3072}]
+      lifetime: {max: 90d, mayBeAbsent: false}
+      hours: {days: [Mon, Tue], from: "08:00", to: "18:30"}
+      rate: {max: 5, per: 1h}
+      permission: web
+`));
+  assert.ok(read.ok, JSON.stringify(read));
+  assert.deepEqual(read.value, {
+    name: "web",
+    description: "",
+    evidence: { inventory: true, heldCertificate: true, trustNodeStatus: false },
+    rules: [{
+      name: "one",
+      match: { signerNames: ["example.com/web"] },
+      require: {
+        permission: "web",
+        subject: { commonNames: ["*.example.com"], organizations: [] },
+        names: { owned: false, atLeastOne: false, dns: ["*.example.com"], ips: ["10.0.0.0/8"], uris: [], emails: [] },
+        usages: { allowed: ["server auth"], required: [] },
+        keys: [{ type: "RSA", minBits: 3072 }],
+        lifetime: { maxMs: 90 * 86_400_000, mayBeAbsent: false },
+        hours: { days: ["Mon", "Tue"], from: 480, to: 1110 },
+        rate: { max: 5, perMs: 3_600_000 },
+      },
+      then: "approve",
+      otherwise: "leave",
+    }],
+  });
+});
+
+for (
+  const [name, text, fault] of [
+    ["an unknown key", rule("      usagess: 1\n"), "rules[0].require.usagess: unknown key; did you mean usages?"],
+    [
+      "an unknown usage",
+      rule("      rate: {max: 1, per: 1h}\n").replace("[server auth]", "[serverauth]"),
+      'rules[0].require.usages.allowed[0]: "serverauth" is no key usage, such as "digital signature" or "server auth"',
+    ],
+    [
+      "a bad range",
+      rule("      names: {ips: [10.0.0.1/8]}\n"),
+      'rules[0].require.names.ips[0]: "10.0.0.1/8" is no IP address and no CIDR range',
+    ],
+    [
+      "a bad signer",
+      rule("").replace("example.com/web", "web"),
+      'rules[0].match.signerNames[0]: "web" is no signer name; write domain/path or domain/*',
+    ],
+    [
+      "a bad duration",
+      rule("      rate: {max: 1, per: soon}\n"),
+      "rules[0].require.rate.per: a duration such as 10m, 24h or 90d expected",
+    ],
+    [
+      "a rate over a time that nobody remembers",
+      rule("      rate: {max: 1, per: 24h}\n"),
+      "rules[0].require.rate.per: at most 1h; Kubernetes forgets an issued request after that",
+    ],
+    [
+      "a name that conditions cannot carry",
+      rule("").replace("- name: one", "- name: 'o\"ne'"),
+      'rules[0].name: "o"ne" is no name; letters, digits, dots, dashes and underscores, at most 63',
+    ],
+    [
+      "hours that end before they begin",
+      rule('      hours: {from: "18:00", to: "08:00"}\n'),
+      "rules[0].require.hours: from must be before to",
+    ],
+    [
+      "ownership with patterns",
+      rule("      names: {owned: true, dns: [a.b]}\n"),
+      "rules[0].require.names: owned asks for evidence instead of patterns; leave dns and ips out",
+    ],
+    [
+      "an approving rule without subject",
+      rule("").replace(/ +subject.*\n/, ""),
+      "rules[0].require.subject: a rule that approves says which subjects it means",
+    ],
+    [
+      "a word that is none",
+      rule("").replace("then: approve", "then: aprove"),
+      'rules[0].then: "aprove" is not possible; did you mean approve?',
+    ],
+    [
+      "two rules of one name",
+      `${rule("")}  - {name: one, match: {signerNames: [a.b/c]}, then: deny}\n`,
+      'rules[1].name: another rule is called "one"',
+    ],
+    ["no rules", `${HEAD}name: x\nrules: []\n`, "rules: at least one expected"],
+    [
+      "another kind",
+      "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nrules: []\n",
+      'kind: must be "ApprovalPolicy"',
+    ],
+    ["no mapping", "- a\n", "a mapping expected"],
+  ] as const
+) {
+  test(`parsePolicy() refuses ${name}`, () => {
+    const read = parsePolicy(text);
+    assert.ok(!read.ok);
+    assert.ok(read.error.includes(fault), read.error.join("\n"));
+  });
+}
+
+test("parsePolicy() refuses text that is not YAML, and bombs of aliases", () => {
+  const broken = parsePolicy("a: [");
+  assert.ok(!broken.ok && broken.error[0]!.startsWith("not YAML: "));
+  const bomb =
+    `a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n`;
+  const exploded = parsePolicy(bomb);
+  assert.ok(!exploded.ok && exploded.error[0]!.startsWith("not YAML: "));
+});
+
+test("parseInventory() reads nodes, addresses in canonical form", () => {
+  const read = parseInventory(
+    "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - {name: a, dns: [a.example], ips: ['2001:0db8::0001', 10.0.0.1]}\n  - {name: b}\n",
+  );
+  assert.ok(read.ok);
+  assert.deepEqual([...read.value], [["a", { dns: ["a.example"], ips: ["2001:db8::1", "10.0.0.1"] }], ["b", {
+    dns: [],
+    ips: [],
+  }]]);
+});
+
+test("parseInventory() refuses names that cannot be compared and values that two nodes share", () => {
+  const of = (nodes: string) => parseInventory(`apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: ${nodes}\n`);
+  for (
+    const [nodes, fault] of [
+      ["[{name: a, dns: [A.example]}]", 'nodes[0].dns[0]: "A.example" is not in lower case'],
+      ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
+      ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
+      ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is no IP address'],
+      ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
+      ["[{name: a}, {name: a}]", 'nodes[1].name: "a" stands in the file twice'],
+      ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],
+    ] as const
+  ) {
+    const read = of(nodes);
+    assert.ok(!read.ok);
+    assert.deepEqual(read.error, [fault]);
+  }
+});
+
+for (const [then, otherwise] of [["deny", "next"], ["leave", "leave"]] as const) {
+  test(`parsePolicy() lets a rule with then: ${then} go on with ${otherwise} when nothing is said`, () => {
+    const file = `${HEAD}name: p\nrules:\n  - {name: r, match: {signerNames: [example.com/web]}, then: ${then}}\n`;
+    const policy = parsePolicy(file);
+    assert.equal(policy.ok && policy.value.rules[0]?.otherwise, otherwise);
+  });
+}

@@ -1,0 +1,190 @@
+/** Policy tests as files (`kind: PolicyTest`): requests with their requesters, and what is to become of them. */
+import { parseConfigFile } from "../lib/config_file.ts";
+import {
+  checkedText,
+  duration,
+  integer,
+  type Key,
+  listOf,
+  mapping,
+  oneOf,
+  optional,
+  required,
+  someOf,
+  text,
+} from "../lib/config_shapes.ts";
+import type { KeyAlgorithm } from "../pki/keys.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { NodeNames } from "./inventory.ts";
+
+/** The kind of a file of policy tests. */
+export const POLICY_TEST_KIND = "PolicyTest";
+
+/** A file of tests. */
+export interface PolicyFixture {
+  /** Names of policies that come with tlsboot, or paths from the file's folder. */
+  readonly policies: readonly string[];
+  /** Path from the file's folder. */
+  readonly inventory: string | undefined;
+  readonly cases: readonly PolicyCase[];
+}
+
+/** One test. */
+export interface PolicyCase {
+  readonly name: string;
+  readonly request: RequestSource;
+  readonly signerName: string;
+  readonly usages: readonly string[];
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly expirationSeconds: number | undefined;
+  readonly now: Date;
+  /** What nodes report, by node. */
+  readonly nodes: ReadonlyMap<string, NodeNames>;
+  /** Names of the certificate that the requester holds. */
+  readonly held: NodeNames | undefined;
+  /** Names and addresses of the API server. */
+  readonly server: readonly string[];
+  /** What the requester may create of certificatesigningrequests. */
+  readonly permissions: readonly string[];
+  /** What cannot be asked. */
+  readonly unreachable: readonly ("nodes" | "permissions")[];
+  /** How many requests of the requester the expected rule has approved a minute ago. */
+  readonly approvedBefore: number;
+  readonly expect: Expectation;
+}
+
+/** Where the request comes from. */
+export type RequestSource =
+  /** Path from the fixture's folder, of PEM or a CSR object. */
+  | { readonly kind: "file"; readonly path: string }
+  /** Made when the test runs. */
+  | {
+    readonly kind: "made";
+    readonly commonName: string;
+    readonly organizations: readonly string[];
+    readonly dns: readonly string[];
+    readonly ips: readonly string[];
+    readonly emails: readonly string[];
+    readonly uris: readonly string[];
+    readonly key: KeyAlgorithm;
+  };
+
+/** What is to become of the request. */
+export interface Expectation {
+  readonly verdict: "approve" | "deny" | "leave" | "unknown";
+  /** The rule that decides; not looked at when absent. */
+  readonly rule: string | undefined;
+  /** A part of the message. */
+  readonly message: string | undefined;
+}
+
+const KEYS = ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"] as const;
+
+const names = mapping({ dns: optional(listOf(text)), ips: optional(listOf(text)) });
+const time = checkedText((value) =>
+  Number.isNaN(Date.parse(value)) ? `"${value}" is no time, such as 2026-03-02T10:30:00Z` : undefined
+);
+const REQUEST = mapping({
+  commonName: optional(text),
+  organizations: optional(listOf(text)),
+  dns: optional(listOf(text)),
+  ips: optional(listOf(text)),
+  emails: optional(listOf(text)),
+  uris: optional(listOf(text)),
+  key: optional(oneOf(KEYS)),
+});
+
+const COMMON = {
+  request: optional(REQUEST),
+  requestFile: optional(text),
+  signerName: optional(text),
+  usages: optional(listOf(text)),
+  user: optional(text),
+  groups: optional(listOf(text)),
+  expiration: optional(duration),
+  now: optional(time),
+  nodes: optional(listOf(mapping({ name: required(text), dns: optional(listOf(text)), ips: optional(listOf(text)) }))),
+  held: optional(names),
+  server: optional(listOf(text)),
+  permissions: optional(listOf(text)),
+  unreachable: optional(listOf(oneOf(["nodes", "permissions"]))),
+  approvedBefore: optional(integer(0)),
+} as const satisfies Readonly<Record<string, Key<unknown>>>;
+
+const FIXTURE = mapping({
+  policies: optional(listOf(text)),
+  inventory: optional(text),
+  defaults: optional(mapping(COMMON)),
+  cases: required(someOf(mapping({
+    ...COMMON,
+    name: required(text),
+    expect: required(mapping({
+      verdict: required(oneOf(["approve", "deny", "leave", "unknown"])),
+      rule: optional(text),
+      message: optional(text),
+    })),
+  }))),
+});
+
+type ReadFixture = NonNullable<ReturnType<typeof FIXTURE>>;
+type ReadCase = ReadFixture["cases"][number];
+type Common = NonNullable<ReadFixture["defaults"]>;
+
+/** When nothing is said of the time. */
+const NOW = "2026-01-01T12:00:00Z";
+
+/** Reads a file of tests. The error lists every fault with its place. */
+export function parsePolicyFixture(fileText: string): Result<PolicyFixture, readonly string[]> {
+  const read = parseConfigFile(fileText, POLICY_TEST_KIND, FIXTURE);
+  if (!read.ok) return read;
+  const { policies = [], inventory, defaults = {}, cases } = read.value;
+  const faults: string[] = [];
+  const made = cases.map((one, index) => caseOf(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`)));
+  return faults.length === 0 ? ok({ policies, inventory, cases: made }) : err(faults);
+}
+
+function caseOf(own: ReadCase, defaults: Common, fault: (text: string) => void): PolicyCase {
+  if (own.request !== undefined && own.requestFile !== undefined) fault(": request and requestFile exclude each other");
+  const { signerName, user } = { ...defaults, ...own };
+  if (signerName === undefined) fault(".signerName: missing, here and in defaults");
+  if (user === undefined) fault(".user: missing, here and in defaults");
+  const all = { ...defaults, ...own };
+  const { verdict, rule, message } = own.expect;
+  return {
+    name: own.name,
+    request: requestOf(own, defaults),
+    signerName: signerName ?? "",
+    usages: all.usages ?? [],
+    user: user ?? "",
+    groups: all.groups ?? [],
+    expirationSeconds: all.expiration === undefined ? undefined : Math.round(all.expiration / 1_000),
+    now: new Date(all.now ?? NOW),
+    nodes: new Map((all.nodes ?? []).map(({ name, dns = [], ips = [] }) => [name, { dns, ips }])),
+    held: all.held === undefined ? undefined : { dns: all.held.dns ?? [], ips: all.held.ips ?? [] },
+    server: all.server ?? [],
+    permissions: all.permissions ?? [],
+    unreachable: all.unreachable ?? [],
+    approvedBefore: all.approvedBefore ?? 0,
+    expect: { verdict, rule, message },
+  };
+}
+
+/** Fields of a made request are taken one by one from the case, else from the defaults. */
+function requestOf(own: ReadCase, defaults: Common): RequestSource {
+  if (own.requestFile !== undefined) return { kind: "file", path: own.requestFile };
+  if (own.request === undefined && defaults.requestFile !== undefined) {
+    return { kind: "file", path: defaults.requestFile };
+  }
+  const request = { ...defaults.request, ...own.request };
+  return {
+    kind: "made",
+    commonName: request.commonName ?? "",
+    organizations: request.organizations ?? [],
+    dns: request.dns ?? [],
+    ips: request.ips ?? [],
+    emails: request.emails ?? [],
+    uris: request.uris ?? [],
+    key: request.key ?? "ecdsa-p256",
+  };
+}

@@ -1,0 +1,63 @@
+/** Durations as Go writes them (`time.ParseDuration`): `10m`, `24h`, `1h30m0.5s`. */
+import { quoteText } from "../kube/quote.ts";
+import { err, ok, type Result } from "./result.ts";
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  "µs": 1e-3,
+  "μs": 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+const DAY_MS = 86_400_000;
+
+/** Go's int64 of nanoseconds ends here: about 292 years. */
+const MAX_MS = 9_223_372_036_854.775;
+
+/** Reads a duration; the value is in milliseconds, the error is Go's own text. */
+export function parseDuration(text: string): Result<number, string> {
+  const fault = err(`time: invalid duration ${quoteText(text)}`);
+  const sign = text.startsWith("-") ? -1 : 1;
+  let rest = text.replace(/^[+-]/, "");
+  if (rest === "0") return ok(0);
+  if (rest === "") return fault;
+  let total = 0;
+  while (rest !== "") {
+    const number = /^(\d+\.?\d*|\.\d+)/.exec(rest)?.[0];
+    if (number === undefined) return fault;
+    rest = rest.slice(number.length);
+    const unit = /^[^.\d]+/.exec(rest)?.[0];
+    if (unit === undefined) return err(`time: missing unit in duration ${quoteText(text)}`);
+    const factor = UNIT_MS[unit];
+    if (factor === undefined) return err(`time: unknown unit ${quoteText(unit)} in duration ${quoteText(text)}`);
+    rest = rest.slice(unit.length);
+    total += Number(number) * factor;
+  }
+  return total > MAX_MS ? fault : ok(sign * total);
+}
+
+/**
+ * Reads a duration of our own flags and files: whole days (`90d`), which Go does not have because a day is not always 24
+ * hours, or Go's form; never negative. The value is in milliseconds, the error says what would be right.
+ */
+export function parseDurationOrDays(text: string): Result<number, string> {
+  const days = /^(\d{1,6})d$/.exec(text)?.[1];
+  const duration = days === undefined ? parseDuration(text) : ok(Number(days) * DAY_MS);
+  return duration.ok && duration.value >= 0 ? duration : err("want a duration such as 10m, 24h or 90d");
+}
+
+/** Prints milliseconds as Go's `Duration.String` does: `24h0m0s`, `1m30s`, `1.5s`, `20ms`, `0s`. */
+export function formatDuration(ms: number): string {
+  if (ms < 0) return `-${formatDuration(-ms)}`;
+  if (ms === 0) return "0s";
+  if (ms < 1_000) return `${ms}ms`;
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor(ms / 60_000) % 60;
+  const seconds = Math.round(ms % 60_000) / 1_000;
+  if (hours > 0) return `${hours}h${minutes}m${seconds}s`;
+  return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
+import { formatDuration, parseDuration, parseDurationOrDays } from "./duration.ts";
+
+for (
+  const { text, want } of [
+    { text: "0", want: 0 },
+    { text: "10m", want: 600_000 },
+    { text: "24h", want: 86_400_000 },
+    { text: "8760h0m0s", want: 31_536_000_000 },
+    { text: "1h30m0.5s", want: 5_400_500 },
+    { text: "-1.5h", want: -5_400_000 },
+    { text: "+5s", want: 5_000 },
+    { text: "500ms", want: 500 },
+    { text: ".5s", want: 500 },
+    { text: "1µs", want: 0.001 },
+  ]
+) {
+  test(`parseDuration() reads ${text}`, () => {
+    assert.deepEqual(parseDuration(text), { ok: true, value: want });
+  });
+}
+
+for (
+  const { text, want } of [
+    { text: "", want: 'time: invalid duration ""' },
+    { text: "-", want: 'time: invalid duration "-"' },
+    { text: "5", want: 'time: missing unit in duration "5"' },
+    { text: "1d", want: 'time: unknown unit "d" in duration "1d"' },
+    { text: "h", want: 'time: invalid duration "h"' },
+    { text: "3000000h", want: 'time: invalid duration "3000000h"' },
+  ]
+) {
+  test(`parseDuration() refuses "${text}" in Go's words`, () => {
+    assert.deepEqual(parseDuration(text), { ok: false, error: want });
+  });
+}
+
+for (
+  const { text, want } of [
+    { text: "30d", want: 2_592_000_000 },
+    { text: "0d", want: 0 },
+    { text: "24h", want: 86_400_000 },
+    { text: "1h30m", want: 5_400_000 },
+    { text: "0", want: 0 },
+    { text: "-1h", want: undefined },
+    { text: "-1d", want: undefined },
+    { text: "1d12h", want: undefined },
+    { text: "1.5d", want: undefined },
+    { text: "1000000d", want: undefined },
+    { text: "10y", want: undefined },
+  ]
+) {
+  test(`parseDurationOrDays() ${want === undefined ? "refuses" : "reads"} ${text}`, () => {
+    const read = parseDurationOrDays(text);
+    assert.equal(read.ok ? read.value : undefined, want);
+  });
+}
+
+for (
+  const { ms, want } of [
+    { ms: 0, want: "0s" },
+    { ms: 20, want: "20ms" },
+    { ms: 1_500, want: "1.5s" },
+    { ms: 90_000, want: "1m30s" },
+    { ms: 31_536_000_000, want: "8760h0m0s" },
+    { ms: -60_000, want: "-1m0s" },
+  ]
+) {
+  test(`formatDuration() prints ${want}`, () => assert.equal(formatDuration(ms), want));
+}
+
+test("parseDuration() reads back what formatDuration() prints", () => {
+  fc.assert(fc.property(fc.integer({ min: -1e12, max: 1e12 }), (ms) => {
+    const read = parseDuration(formatDuration(ms));
+    assert.ok(read.ok && Math.abs(read.value - ms) < 0.01);
+  }));
+});
+
+test("parseDuration() never throws", () => {
+  fc.assert(fc.property(fc.string(), (text) => void parseDuration(text)));
+});

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "../../tests/support/properties.ts";
+import { escapeUnseen, printable } from "./printable.ts";
+
+for (
+  const { name, text, want } of [
+    { name: "plain text", text: "system:node:n1 é 日本", want: "system:node:n1 é 日本" },
+    { name: "an escape sequence", text: "\x1b[2J", want: "\\u001b[2J" },
+    { name: "a line break", text: "a\r\nb", want: "a\\u000d\\u000ab" },
+    { name: "a C1 control", text: "\x9b31m", want: "\\u009b31m" },
+    { name: "a turn of direction", text: "a\u202eb\u2066c", want: "a\\u202eb\\u2066c" },
+    { name: "what is not seen", text: "a\u200bb\ufeffc\u00add", want: "a\\u200bb\\ufeffc\\u00add" },
+    { name: "a tag beyond the first plane", text: "\u{e0041}", want: "\\udb40\\udc41" },
+    { name: "a separator of lines", text: "a\u2028b", want: "a\\u2028b" },
+  ]
+) test(`printable() shows ${name}`, () => assert.equal(printable(text), want));
+
+test("escapeUnseen() leaves a JSON text the same value", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+    assert.equal(JSON.parse(escapeUnseen(JSON.stringify(text))), text);
+  }));
+});

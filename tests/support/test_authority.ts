@@ -1,0 +1,84 @@
+/** Builders for the tests of this room. */
+import { strict as assert } from "node:assert";
+import type { Result } from "../../core/lib/result.ts";
+import { type Authority, createAuthority } from "../../core/pki/authority.ts";
+import { intermediatesOf } from "../../core/pki/authority_chain.ts";
+import {
+  type CertificateFacts,
+  type CertificatePlan,
+  issueCertificate,
+  parseCertificate,
+} from "../../core/pki/certificate.ts";
+import { createCaKey, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
+import { encodePem } from "../../core/pki/pem.ts";
+
+/** The moment at which the tests happen. */
+export const NOW = new Date("2026-11-25T12:00:00Z");
+
+/** Unwraps a success, or fails the test with the error. */
+export function unwrap<T>(result: Result<T, string>): T {
+  assert.ok(result.ok, result.ok ? "" : result.error);
+  return result.value;
+}
+
+/** A moment so many hours from `NOW`. */
+export function hoursFromNow(hours: number): Date {
+  return new Date(NOW.getTime() + hours * 3_600_000);
+}
+
+/** A root, valid a day before and after `NOW` unless told otherwise. */
+export async function createTestAuthority(
+  algorithm: KeyAlgorithm = "ecdsa-p256",
+  validity: { readonly notBefore?: Date; readonly notAfter?: Date; readonly commonName?: string } = {},
+): Promise<Authority & { readonly privateKey: PrivateKey }> {
+  const key = await generatePrivateKey(algorithm);
+  const { notBefore = hoursFromNow(-24), notAfter = hoursFromNow(24), commonName = "kubernetes" } = validity;
+  const authority = await createAuthority({ commonName, notBefore, notAfter, key, serial: Uint8Array.of(1) });
+  return { ...authority, privateKey: key };
+}
+
+/** A plan of a kubelet's client certificate for an hour. */
+export function planTestLeaf(key: PrivateKey, edit: Partial<CertificatePlan> = {}): CertificatePlan {
+  return {
+    subject: { commonName: "system:node:n1", organizations: ["system:nodes"] },
+    publicKeyDer: key.publicKeyDer(),
+    dnsNames: [],
+    ipAddresses: [],
+    emailAddresses: [],
+    uris: [],
+    notBefore: new Date(NOW.getTime() - 300_000),
+    notAfter: hoursFromNow(1),
+    usages: ["digital signature", "client auth"],
+    isCa: false,
+    ...edit,
+  };
+}
+
+/** A CA below another one, for as long as a leaf unless told otherwise; it knows its issuers. */
+export async function createIntermediate(
+  parent: Authority,
+  commonName: string,
+  edit: Partial<CertificatePlan> = {},
+): Promise<Authority & { readonly privateKey: PrivateKey }> {
+  const privateKey = await generatePrivateKey("ecdsa-p256");
+  const plan = planTestLeaf(privateKey, { subject: { commonName }, isCa: true, usages: ["cert sign"], ...edit });
+  const certificate = await issueTestCertificate(parent, plan);
+  const issuers = [parent.certificate, ...parent.issuers];
+  return {
+    certificate,
+    certificatePem: encodePem("CERTIFICATE", certificate.der),
+    issuers,
+    intermediates: intermediatesOf({ certificate, issuers }),
+    key: createCaKey(privateKey),
+    privateKey,
+  };
+}
+
+/** Issues and reads back. */
+export async function issueTestCertificate(
+  issuer: Authority,
+  plan: CertificatePlan,
+  serial: Uint8Array<ArrayBuffer> = Uint8Array.of(2),
+): Promise<CertificateFacts> {
+  return unwrap(parseCertificate(await issueCertificate(plan, issuer, serial)));
+}
