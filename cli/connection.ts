@@ -1,6 +1,6 @@
 /** How people's commands reach the API: the kubeconfig they name, or the administrator's in the data folder. */
 import { join, resolve } from "node:path";
-import { type Api, createApi } from "../client/api.ts";
+import { type ApiClient, createApiClient } from "../client/api.ts";
 import { createConnector, readCluster } from "../client/connect.ts";
 import { createFilePort } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
@@ -13,7 +13,7 @@ import { USER_AGENT } from "./user_agent.ts";
 /** An open way to an API server. */
 export interface ApiConnection extends AsyncDisposable {
   readonly transport: Transport;
-  readonly api: Api;
+  readonly api: ApiClient;
   /** Where it leads, and as whom. */
   readonly cluster: ResolvedCluster;
 }
@@ -39,7 +39,7 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
   const onWarning = (text: string): void => io.stderr.write(`Warning: ${escapeValue(text)}\n`);
   return {
     transport,
-    api: createApi(transport, { clock: io.clock, onWarning }),
+    api: createApiClient(transport, { clock: io.clock, onWarning }),
     cluster,
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };

@@ -3,7 +3,7 @@ import type { SubjectAccessReview, SubjectAccessReviewSpec } from "../core/kube/
 import { subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
 import { apiVersionOf, collectionPath } from "../core/kube/schema.ts";
 import type { AccessReviewer, Clock, Transport } from "../core/ports.ts";
-import { createApi } from "./api.ts";
+import { createApiClient } from "./api.ts";
 
 /**
  * An AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Who asks what is being asked
@@ -11,7 +11,7 @@ import { createApi } from "./api.ts";
  * make one question.
  */
 export function createAccessReviewer(transport: Transport, options: { readonly clock: Clock }): AccessReviewer {
-  const api = createApi(transport, options);
+  const api = createApiClient(transport, options);
   // Whoever gives up gives up for those who share the signal.
   const underway = new WeakMap<AbortSignal, Map<string, Promise<boolean>>>();
 

@@ -15,7 +15,7 @@ export interface ApiRequest {
 }
 
 /** Verbs on any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
-export interface Api {
+export interface ApiClient {
   /** A successful answer with its body unread: for watches. */
   open(request: ApiRequest, signal: AbortSignal): Promise<TransportResponse>;
   /** The body as text. */
@@ -29,7 +29,7 @@ export interface Api {
 }
 
 /** What the API needs beside a transport. */
-export interface ApiOptions {
+export interface ApiClientOptions {
   /** To wait for what Retry-After asks. */
   readonly clock: Clock;
   /** Gets the text of each `Warning` header. */
@@ -44,8 +44,8 @@ const MAX_BODY_BYTES = 256 * 1024 * 1024;
 const MAX_RETRY_AFTER_SECONDS = 300;
 
 /** Typed requests over a transport. */
-export function createApi(transport: Transport, options: ApiOptions): Api {
-  const open: Api["open"] = async (request, signal) => {
+export function createApiClient(transport: Transport, options: ApiClientOptions): ApiClient {
+  const open: ApiClient["open"] = async (request, signal) => {
     for (let retries = 0;; retries++) {
       const answer = await transport.send(encodeRequest(request), signal);
       reportWarnings(answer, options.onWarning);
@@ -56,22 +56,22 @@ export function createApi(transport: Transport, options: ApiOptions): Api {
       await options.clock.sleep(waitSeconds * 1000, signal);
     }
   };
-  const requestText: Api["requestText"] = async (request, signal) => await readBody(await open(request, signal));
-  const requestJson: Api["requestJson"] = async (request, signal) =>
+  const requestText: ApiClient["requestText"] = async (request, signal) => await readBody(await open(request, signal));
+  const requestJson: ApiClient["requestJson"] = async (request, signal) =>
     parseJson(request, await requestText(request, signal));
   return {
     open,
     requestText,
     requestJson,
     requestObject: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
-      decodeObject<T>(await requestJson(request, signal), request.path),
+      decodeApiObject<T>(await requestJson(request, signal), request.path),
     requestList: async <T extends KubeObject>(request: ApiRequest, signal: AbortSignal) =>
       decodeList<T>(await requestJson(request, signal), request.path),
   };
 }
 
 /** Checks that a value is an API object, as far as every kind is alike; `source` stands in the error. */
-export function decodeObject<T extends KubeObject>(value: unknown, source: string): T {
+export function decodeApiObject<T extends KubeObject>(value: unknown, source: string): T {
   // The server's schema decides what else is in it; the types say what Kubernetes promises of the kind asked for.
   if (isKubeObject(value)) return value as T;
   throw new AppError("api_error", `cannot read the answer to "${source}": it is not an object of the Kubernetes API`);
@@ -83,7 +83,7 @@ function decodeList<T extends KubeObject>(value: unknown, source: string): KubeL
     throw new AppError("api_error", `cannot read the answer to "${source}": it is not a list`);
   }
   const metadata: ListMeta = isRecord(value["metadata"]) ? value["metadata"] : {};
-  return { metadata, items: items.map((item: unknown) => decodeObject<T>(item, source)) };
+  return { metadata, items: items.map((item: unknown) => decodeApiObject<T>(item, source)) };
 }
 
 function encodeRequest(request: ApiRequest): TransportRequest {
@@ -142,7 +142,7 @@ function retryAfterSeconds(answer: TransportResponse): number | undefined {
   return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) : undefined;
 }
 
-function reportWarnings(answer: TransportResponse, onWarning: ApiOptions["onWarning"]): void {
+function reportWarnings(answer: TransportResponse, onWarning: ApiClientOptions["onWarning"]): void {
   if (onWarning === undefined) return;
   // RFC 9111 §5.5: code, agent, quoted text.
   for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {

@@ -4,7 +4,7 @@ import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
 import type { Transport } from "../core/ports.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
 import { failure, type FakeAnswer } from "../tests/support/fake_api.ts";
-import { type Api, createApi } from "./api.ts";
+import { type ApiClient, createApiClient } from "./api.ts";
 
 const { signal } = new AbortController();
 
@@ -12,7 +12,7 @@ const { signal } = new AbortController();
 function apiOf(
   answers: readonly FakeAnswer[],
   clock: FakeClock = createFakeClock(),
-): Api & { readonly sent: string[] } {
+): ApiClient & { readonly sent: string[] } {
   const sent: string[] = [];
   const transport: Transport = {
     send(request) {
@@ -25,7 +25,7 @@ function apiOf(
       return Promise.resolve({ status: answer.status, headers: answer.headers ?? {}, body });
     },
   };
-  return { ...createApi(transport, { clock }), sent };
+  return { ...createApiClient(transport, { clock }), sent };
 }
 
 const GET = { method: "GET", path: "/x" } as const;
@@ -127,7 +127,7 @@ test("requestJson() sends a body as JSON, or as what it is told", async () => {
   assert.deepEqual(api.sent, ["POST /x application/json", "PATCH /x application/merge-patch+json"]);
 });
 
-test("createApi() reports warnings", async () => {
+test("createApiClient() reports warnings", async () => {
   const warnings: string[] = [];
   const transport: Transport = {
     send: () =>
@@ -139,7 +139,7 @@ test("createApi() reports warnings", async () => {
         })(),
       }),
   };
-  const api = createApi(transport, { clock: createFakeClock(), onWarning: (text) => warnings.push(text) });
+  const api = createApiClient(transport, { clock: createFakeClock(), onWarning: (text) => warnings.push(text) });
   await api.requestJson(GET, signal);
   assert.deepEqual(warnings, ['a "b", c', "d"]);
 });

@@ -104,7 +104,7 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
   options.onProgress?.({ kind: "keyKept", path: kept.path, reused: kept.reused });
   await using connection = await options.connect(cluster);
   const transport = observeServerTime(connection, clock);
-  const issued = await obtain(options, cluster, firstRequest(options, kept.key), transport, signal);
+  const issued = await obtain(options, cluster, createClientRequest(options, kept.key), transport, signal);
   const pair = await store.update(issued.pair.certificatePem, issued.pair.keyPem);
   options.onProgress?.({ kind: "stored", path: store.currentPath });
   await forgetKey(store, options);
@@ -173,7 +173,7 @@ async function obtain(
   return await obtainCertificate({ ...options, transport, request, timeoutSeconds }, signal);
 }
 
-function firstRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
+function createClientRequest({ nodeName, expirationSeconds }: BootstrapOptions, key: PrivateKey): CertificateRequest {
   const subject = nodeSubject(nodeName);
   const usages = bootstrapUsages(key.algorithm);
   const name = createDigestCsrName({ publicKeyDer: key.publicKeyDer(), ...subject, usages });

@@ -22,7 +22,7 @@ import { StatusError } from "../core/kube/status.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./credential_store.ts";
-import { rotationCertificateOf } from "./rotation_certificate.ts";
+import { toRotationCertificate } from "./rotation_certificate.ts";
 import type { TemplateSource } from "./template_source.ts";
 
 /** What rotation needs. */
@@ -59,7 +59,7 @@ const EXIT_AFTER_MS = 5 * 60_000;
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
   const { clock, random, template } = options;
   let current = await findCurrent(options);
-  let state = startRotation(current && rotationCertificateOf(current), template.current(), clock.now());
+  let state = startRotation(current && toRotationCertificate(current), template.current(), clock.now());
   const rotation = createRotation(options);
   const health = createHealth(clock);
   while (true) {
@@ -89,7 +89,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
       if (health.observe(error, state) === "lost") throw exitError(error);
       continue;
     }
-    state = afterRotation(state, rotationCertificateOf(pair), clock.now());
+    state = afterRotation(state, toRotationCertificate(pair), clock.now());
     health.observe(undefined, state);
     const previous = current;
     current = pair;

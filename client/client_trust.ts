@@ -6,7 +6,7 @@ import { parseCaBundle } from "../core/pki/ca_bundle.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import type { Clock, Logger, Transport } from "../core/ports.ts";
 import { findClientTrust } from "../core/signing/client_trust.ts";
-import { createApi } from "./api.ts";
+import { createApiClient } from "./api.ts";
 
 /** What asking needs. */
 export interface ClientTrustDeps {
@@ -28,7 +28,7 @@ export function createClientTrust(
   { clock, logger }: ClientTrustDeps,
   signal: AbortSignal,
 ): (authority: Authority) => Promise<boolean | undefined> {
-  const api = createApi(transport, { clock });
+  const api = createApiClient(transport, { clock });
   let believed: readonly CertificateFacts[] | undefined;
   let askedAt = -Infinity;
   let asking: Promise<void> | undefined;

@@ -59,7 +59,7 @@ const DIRECTORY_MODE = 0o700;
  */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
   const { files, clock, prefix } = options;
-  const paths = pathsOf(options);
+  const paths = resolvePaths(options);
   const { certDir, currentPath, updatedPath } = paths;
   await checkOwnFolder(certDir, files);
   await recover(files, currentPath, updatedPath);
@@ -87,7 +87,7 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
 export function viewCredentialStore(
   options: CredentialStoreOptions,
 ): Omit<CredentialStore, "checkUpdatable" | "update"> {
-  const paths = pathsOf(options);
+  const paths = resolvePaths(options);
   const find = () => findPair([paths.currentPath, paths.updatedPath], paths, options);
   return { ...paths, current: async () => (await find())?.pair, find };
 }
@@ -99,7 +99,7 @@ interface StorePaths {
   readonly temporaryKeyPath: string;
 }
 
-function pathsOf({ certDir, prefix }: CredentialStoreOptions): StorePaths {
+function resolvePaths({ certDir, prefix }: CredentialStoreOptions): StorePaths {
   const folder = resolve(certDir);
   return {
     certDir: folder,

@@ -8,7 +8,7 @@ import { decodeBase64 } from "../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random, Transport } from "../core/ports.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 import { explain } from "./csr_request.ts";
-import { limitTime } from "./deadline.ts";
+import { limitTime } from "./time_limit.ts";
 import { createObjectStore } from "./object_store.ts";
 
 /** Which CSR, and for how long. */

@@ -12,9 +12,9 @@ import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { PublicKeyPin } from "../core/pki/public_key_pin.ts";
 import type { Clock } from "../core/ports.ts";
-import { createApi } from "./api.ts";
+import { createApiClient } from "./api.ts";
 import type { Connect } from "./connect.ts";
-import { limitTime } from "./deadline.ts";
+import { limitTime } from "./time_limit.ts";
 
 /** Whom to ask, and what is known of the cluster. */
 export interface DiscoveryOptions {
@@ -88,7 +88,7 @@ async function readSigned(
 ): Promise<string> {
   const { server, token, clock, connect } = options;
   await using transport = await connect(cluster);
-  const api = createApi(transport, { clock });
+  const api = createApiClient(transport, { clock });
   while (true) {
     try {
       const verdict = checkSignature(await api.requestObject<ConfigMap>({ method: "GET", path: PATH }, signal), token);

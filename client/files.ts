@@ -79,20 +79,20 @@ export function createFilePort(): FilePort {
       }),
     unlink: (path) => attempt("remove", path, async () => void await orMissing(unlink(path))),
     makeDirectory: (path, mode) => attempt("create", path, () => makeDirectory(path, mode)),
-    stat: (path) => attempt("read", path, async () => factsOf(await orMissing(stat(path)))),
-    lstat: (path) => attempt("read", path, async () => factsOf(await orMissing(lstat(path)))),
+    stat: (path) => attempt("read", path, async () => toFileFacts(await orMissing(stat(path)))),
+    lstat: (path) => attempt("read", path, async () => toFileFacts(await orMissing(lstat(path)))),
   };
 }
 
 async function readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined> {
-  const facts = factsOf(await orMissing(lstat(path)));
+  const facts = toFileFacts(await orMissing(lstat(path)));
   if (facts?.kind !== "file") return facts && { facts, text: "" };
   // Not blocking, for what was a file a moment ago may be a pipe by now. Windows has neither flag.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
   const handle = await orMissing(open(path, flags));
   if (handle === undefined) return undefined;
   try {
-    const opened = factsOf(await handle.stat()) ?? facts;
+    const opened = toFileFacts(await handle.stat()) ?? facts;
     return { facts: opened, text: opened.kind === "file" ? await handle.readFile("utf8") : "" };
   } finally {
     await handle.close();
@@ -143,7 +143,7 @@ async function createExclusive(path: string, text: string, mode: number): Promis
     // A link, unlike a rename, never replaces.
     await link(temporary.path, path);
   } catch (error) {
-    if (!["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP"].includes(codeOf(error))) throw error;
+    if (!["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP"].includes(findErrorCode(error))) throw error;
     await createWithoutLinks(path, text, mode);
   } finally {
     await orMissing(unlink(temporary.path));
@@ -171,7 +171,7 @@ async function openTemporary(
     try {
       return { path: candidate, handle: await open(candidate, "wx", mode) };
     } catch (error) {
-      if (codeOf(error) !== "EEXIST") throw error;
+      if (findErrorCode(error) !== "EEXIST") throw error;
     }
   }
   throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left beside it`);
@@ -199,7 +199,7 @@ export async function syncDirectory(path: string): Promise<void> {
     }
   } catch (error) {
     // Windows cannot open folders and some network file systems cannot sync them; the rename itself is done.
-    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(codeOf(error))) throw error;
+    if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(findErrorCode(error))) throw error;
   }
 }
 
@@ -207,7 +207,7 @@ async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
   try {
     return await operation;
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    if (["ENOENT", "ENOTDIR"].includes(findErrorCode(error))) return undefined;
     throw error;
   }
 }
@@ -217,12 +217,12 @@ async function orNoLink(target: Promise<string>): Promise<string | undefined> {
   try {
     return await target;
   } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EINVAL", "UNKNOWN"].includes(codeOf(error))) return undefined;
+    if (["ENOENT", "ENOTDIR", "EINVAL", "UNKNOWN"].includes(findErrorCode(error))) return undefined;
     throw error;
   }
 }
 
-function factsOf(stats: Awaited<ReturnType<typeof stat>> | undefined): FileFacts | undefined {
+function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileFacts | undefined {
   if (stats === undefined) return undefined;
   const kind = stats.isSymbolicLink()
     ? "symlink"
@@ -242,7 +242,7 @@ async function attempt<T>(verb: string, path: string, operation: () => Promise<T
     return await operation();
   } catch (error) {
     if (error instanceof AppError) throw error;
-    const code = codeOf(error);
+    const code = findErrorCode(error);
     if (code === "EEXIST") throw new AppError("file_exists", `cannot ${verb} "${path}": it exists`, { cause: error });
     const known = FAILURES[code];
     throw new AppError("io", `cannot ${verb} "${path}": ${known?.text ?? messageOf(error)}`, {
@@ -263,6 +263,6 @@ const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: 
   EDQUOT: { text: "disk quota exceeded", hint: "free some space and run the command again" },
 };
 
-function codeOf(error: unknown): string {
+function findErrorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -30,13 +30,13 @@ export async function* readJsonLines(body: AsyncIterable<Uint8Array>): AsyncGene
 
 function parseLine(pieces: readonly Uint8Array[]): unknown {
   try {
-    return JSON.parse(textOf(pieces));
+    return JSON.parse(decodeLine(pieces));
   } catch (cause) {
     throw new AppError("api_error", `cannot read the watch: ${messageOf(cause)}`, { cause });
   }
 }
 
-function textOf(pieces: readonly Uint8Array[]): string {
+function decodeLine(pieces: readonly Uint8Array[]): string {
   const decoder = new TextDecoder();
   // Most lines come in one piece, which is decoded much faster as a whole.
   if (pieces.length === 1) return decoder.decode(pieces[0]);

@@ -20,7 +20,7 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
   let unseen = new Set<string>();
   return {
     change(object) {
-      const key = keyOf(object);
+      const key = toObjectKey(object);
       const before = known.get(key);
       unseen.delete(key);
       if (before !== undefined && isSameVersion(before, object)) return [];
@@ -33,8 +33,8 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
       ];
     },
     delete(object) {
-      unseen.delete(keyOf(object));
-      return known.delete(keyOf(object)) ? [{ kind: "deleted", object }] : [];
+      unseen.delete(toObjectKey(object));
+      return known.delete(toObjectKey(object)) ? [{ kind: "deleted", object }] : [];
     },
     beginListing() {
       unseen = new Set(known.keys());
@@ -53,7 +53,7 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
 }
 
 /** What tells an object from all others of its kind. */
-export function keyOf(object: KubeObject): string {
+export function toObjectKey(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name ?? ""}`;
 }
 

@@ -1,7 +1,7 @@
 /** Whole collections at one revision, in pages. */
 import type { KubeObject } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
-import type { Api } from "./api.ts";
+import type { ApiClient } from "./api.ts";
 
 /** client-go's page size. */
 const PAGE_SIZE = "500";
@@ -15,7 +15,7 @@ export interface Listing<T> {
 
 /** Lists in pages; when a continue token has expired on the way, once more in one piece. */
 export async function listAll<T extends KubeObject>(
-  api: Api,
+  api: ApiClient,
   collection: string,
   parameters: Readonly<Record<string, string>>,
   signal: AbortSignal,

@@ -5,9 +5,9 @@ import { AppError, isAppError } from "../core/errors.ts";
 import type { SelfSubjectReview } from "../core/kube/authorization_v1.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { Clock } from "../core/ports.ts";
-import { createApi } from "./api.ts";
+import { createApiClient } from "./api.ts";
 import type { FoundPair } from "./credential_store.ts";
-import { limitTime } from "./deadline.ts";
+import { limitTime } from "./time_limit.ts";
 import type { FilePort } from "./files.ts";
 import { findSecretFault, groupMayWrite, isOpenToAll } from "./private_file.ts";
 import { observeServerTime } from "./server_time.ts";
@@ -35,7 +35,10 @@ export async function askServer(
     };
     try {
       const request = { method: "POST", path: REVIEW_PATH, body: REVIEW } as const;
-      const review = await createApi(transport, { clock }).requestObject<SelfSubjectReview>(request, limit.signal);
+      const review = await createApiClient(transport, { clock }).requestObject<SelfSubjectReview>(
+        request,
+        limit.signal,
+      );
       return { kind: "accepted", username: review.status.userInfo?.username, ...reading() };
     } catch (error) {
       if (isAppError(error, "unauthorized")) return { kind: "refused", reason: error.message, ...reading() };

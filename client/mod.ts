@@ -67,7 +67,7 @@ export { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from
 export { createFilePort, type FileFacts, type FilePort } from "./files.ts";
 
 // Transport → objects.
-export { type Api, type ApiOptions, type ApiRequest, createApi } from "./api.ts";
+export { type ApiClient, type ApiClientOptions, type ApiRequest, createApiClient } from "./api.ts";
 export { createObjectStore, type ObjectStoreOptions } from "./object_store.ts";
 export { createAccessReviewer } from "./access_reviewer.ts";
 
@@ -97,7 +97,7 @@ export {
   type ServingOutcome,
   type ServingProgress,
 } from "./serving_bootstrap.ts";
-export { readHostFacts } from "./host_addresses.ts";
+export { readHostFacts } from "./host_facts.ts";
 export { followServingAddresses, type ServingAddressesOptions } from "./serving_addresses.ts";
 export { createTemplateHolder, fixedTemplate, type TemplateHolder, type TemplateSource } from "./template_source.ts";
 export {

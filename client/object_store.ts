@@ -3,7 +3,7 @@ import { type AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { apiVersionOf, collectionPath, type Kind, objectPath } from "../core/kube/schema.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
-import { createApi } from "./api.ts";
+import { createApiClient } from "./api.ts";
 import { listAll } from "./listing.ts";
 import { followChanges } from "./reflector.ts";
 
@@ -28,7 +28,7 @@ export function createObjectStore<T extends KubeObject>(
   kind: Kind,
   options: ObjectStoreOptions,
 ): ObjectStore<T> {
-  const api = createApi(transport, options);
+  const api = createApiClient(transport, options);
   const namespace = options.namespace ?? "";
   const collection = collectionPath(kind, namespace);
   const selectors = selectorParameters(options);

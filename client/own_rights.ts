@@ -5,10 +5,10 @@ import { selfSubjectAccessReviewKind, selfSubjectReviewKind } from "../core/kube
 import type { KubeObject } from "../core/kube/meta.ts";
 import { apiVersionOf, collectionPath, type Kind } from "../core/kube/schema.ts";
 import type { NeededRight } from "../core/rbac/needed_rights.ts";
-import type { Api } from "./api.ts";
+import type { ApiClient } from "./api.ts";
 
 /** The user whom the server authenticates; undefined where it does not say, as before Kubernetes 1.28. */
-export async function findOwnUsername(api: Api, signal: AbortSignal): Promise<string | undefined> {
+export async function findOwnUsername(api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
   try {
     const review = await post<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
     return review.status.userInfo?.username;
@@ -20,7 +20,7 @@ export async function findOwnUsername(api: Api, signal: AbortSignal): Promise<st
 
 /** Those of some rights that the user does not have, by SelfSubjectAccessReviews, which every user may create. */
 export async function findMissingRights(
-  api: Api,
+  api: ApiClient,
   rights: readonly NeededRight[],
   signal: AbortSignal,
 ): Promise<readonly NeededRight[]> {
@@ -32,13 +32,17 @@ export async function findMissingRights(
   return missing;
 }
 
-async function mayDo(api: Api, resourceAttributes: ResourceAttributesSpec, signal: AbortSignal): Promise<boolean> {
+async function mayDo(
+  api: ApiClient,
+  resourceAttributes: ResourceAttributesSpec,
+  signal: AbortSignal,
+): Promise<boolean> {
   const spec = { resourceAttributes };
   const review = await post<SubjectAccessReview>(api, selfSubjectAccessReviewKind, { spec }, signal);
   return review.status?.allowed === true && review.status.denied !== true;
 }
 
-async function post<T extends KubeObject>(api: Api, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
+async function post<T extends KubeObject>(api: ApiClient, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
   const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {}, ...more };
   return await api.requestObject<T>({ method: "POST", path: collectionPath(kind), body }, signal);
 }

@@ -6,17 +6,17 @@ import { AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import type { Change, Clock, Logger, Random } from "../core/ports.ts";
-import type { Api } from "./api.ts";
+import type { ApiClient } from "./api.ts";
 import { reconnectDelayMs } from "./backoff.ts";
-import { limitTime } from "./deadline.ts";
+import { limitTime } from "./time_limit.ts";
 import { readJsonLines } from "./json_lines.ts";
 import { createKnownObjects, type KnownObjects } from "./known_objects.ts";
 import { isGone, listAll, withQuery } from "./listing.ts";
-import { decodeWatchEvent } from "./watch_event.ts";
+import { decodeWatchEvent } from "./watch_events.ts";
 
 /** What is followed, and with what. */
 export interface FollowOptions {
-  readonly api: Api;
+  readonly api: ApiClient;
   /** Path of the collection. */
   readonly collection: string;
   readonly selectors: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** Waits until a server answers, before it is asked for anything that matters. */
 import { AppError, isAppError } from "../core/errors.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import { limitTime } from "./deadline.ts";
+import { limitTime } from "./time_limit.ts";
 
 /** kubelet's: 1 min of tries, 2 s and up to a fifth more apart, each with 1 s to answer (`bootstrap.go` waitForServer). */
 const LIMIT_MS = 60_000;

@@ -40,7 +40,7 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
   const { caPem, origin, verifiesPath, now } = options;
   const roots = caPem === undefined ? [] : readRoots(caPem);
   return (host, shown) => {
-    const [leaf, ...behind] = chainOf(shown).map((der) => parseCertificate(der));
+    const [leaf, ...behind] = listShownCertificates(shown).map((der) => parseCertificate(der));
     if (leaf === undefined || !leaf.ok) return untrusted(origin, leaf?.error ?? "it showed no certificate");
     const fault = findHostFault(leaf.value, host);
     if (fault !== undefined) {
@@ -100,7 +100,7 @@ function readRoots(caPem: string): readonly CertificateFacts[] {
 }
 
 /** Leaf first; the root, whose issuer is itself, ends it. */
-function chainOf(leaf: PeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
+function listShownCertificates(leaf: PeerCertificate): readonly Uint8Array<ArrayBuffer>[] {
   const chain = new Map<string, Uint8Array<ArrayBuffer>>();
   let next: Partial<DetailedPeerCertificate> | undefined = leaf;
   while (next?.raw !== undefined) {

@@ -25,7 +25,7 @@ const QUIET_MS = 30_000;
 /** Looks until the signal fires, rejecting with its reason. A host without any address keeps what it had. */
 export async function followServingAddresses(options: ServingAddressesOptions, signal: AbortSignal): Promise<never> {
   const { nodeName, readNames, template, clock, logger } = options;
-  let state: Settling<ServingNames> = { settled: namesOf(template) };
+  let state: Settling<ServingNames> = { settled: toServingNames(template) };
   while (true) {
     const names = await readNames();
     if (servingTemplate(nodeName, names) !== undefined) {
@@ -42,7 +42,7 @@ export async function followServingAddresses(options: ServingAddressesOptions, s
   }
 }
 
-function namesOf(template: TemplateHolder): ServingNames {
+function toServingNames(template: TemplateHolder): ServingNames {
   const { dnsNames = [], ipAddresses = [] } = template.current() ?? {};
   return { dnsNames, ipAddresses };
 }

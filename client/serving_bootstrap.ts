@@ -18,7 +18,7 @@ import type { CertificateRequest } from "./csr_request.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
-import { rotationCertificateOf } from "./rotation_certificate.ts";
+import { toRotationCertificate } from "./rotation_certificate.ts";
 import { observeServerTime } from "./server_time.ts";
 import type { TlsTransport } from "./transport.ts";
 
@@ -82,7 +82,7 @@ export async function bootstrapServing(
   const { pair } = await obtainCertificate({
     ...options,
     transport: observeServerTime(connection, clock),
-    request: requestOf(options, key),
+    request: createServingRequest(options, key),
     timeoutSeconds: options.waitSeconds,
   }, signal);
   await store.update(pair.certificatePem, pair.keyPem);
@@ -105,11 +105,11 @@ async function findCurrent(
 function outdated(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (judgePair(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
-  const certificate = rotationCertificateOf(pair);
+  const certificate = toRotationCertificate(pair);
   return satisfiesTemplate(certificate, template) ? undefined : "the certificate is for other names";
 }
 
-function requestOf(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
+function createServingRequest(options: ServingBootstrapOptions, key: PrivateKey): CertificateRequest {
   const { commonName, organizations, dnsNames, ipAddresses } = options.template;
   const usages = servingUsages(key.algorithm);
   const subject = { commonName, organizations };

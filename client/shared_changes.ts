@@ -4,7 +4,7 @@
  */
 import type { KubeObject } from "../core/kube/meta.ts";
 import type { Change, ObjectStore } from "../core/ports.ts";
-import { keyOf } from "./known_objects.ts";
+import { toObjectKey } from "./known_objects.ts";
 
 interface Follower<T> {
   /** What it has not taken yet. */
@@ -43,8 +43,8 @@ export function createSharedChanges<T extends KubeObject>(
 
   function note(change: Change<T>): void {
     if (change.kind === "synced") isSynced = true;
-    else if (change.kind === "changed") known.set(keyOf(change.object), change.object);
-    else known.delete(keyOf(change.object));
+    else if (change.kind === "changed") known.set(toObjectKey(change.object), change.object);
+    else known.delete(toObjectKey(change.object));
   }
 
   function end(life: AbortController, how: NonNullable<Follower<T>["end"]>): void {

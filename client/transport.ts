@@ -98,7 +98,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
     };
     const tls: RequestOptions = {
       minVersion: MIN_TLS_VERSION,
-      ...trustOf(options),
+      ...toTrustOptions(options),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(current === undefined ? {} : { cert: current.certificatePem, key: current.keyPem.reveal() }),
     };
@@ -131,7 +131,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   };
 }
 
-function trustOf({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
+function toTrustOptions({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
   if (insecureSkipTlsVerify === true) return { rejectUnauthorized: false };
   // As in Go, a bundle may hold an intermediate without its root; rustls, below Deno, takes it anyhow.
   return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };

@@ -25,8 +25,8 @@ const REVEALED: Readonly<Record<string, string>> = {
   "cli/authority/files.ts": "seals the CA's key",
   "cli/authority/passphrase.ts": "two entries, compared in constant time",
   "cli/backup/encryption.ts": "seals and opens a backup",
-  "cli/instance/own_token.ts": "parsed, to find its Secret again",
-  "cli/instance/own_certificates.ts": "written into the key's file, and to TLS",
+  "cli/instance/bootstrap_kubeconfig.ts": "parsed, to find its Secret again",
+  "cli/instance/instance_certificates.ts": "written into the key's file, and to TLS",
   "cli/bootstrap/credentials.ts": "a flag that is parsed",
 };
 

@@ -15,7 +15,7 @@ import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { formatYamlManifest } from "../output/manifest.ts";
 import { csrStoreOver } from "../instance/controllers.ts";
-import { runDistant } from "../instance/distant.ts";
+import { runRemoteController } from "../instance/remote_controller.ts";
 import { followPolicies, readPolicies } from "../instance/policy_files.ts";
 import { runApprover } from "../instance/run_approver.ts";
 
@@ -40,7 +40,7 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
   // A trial must not take the lease from the approver that works.
   const distant = { ...settings, kubeconfig, leaderElect: settings.leaderElect && !dryRun };
   const manifest = createRightsManifest(policies?.current().policies ?? [], settings);
-  await runDistant(
+  await runRemoteController(
     { command: "approver", lease: APPROVER_LEASE, manifest },
     distant,
     io,

@@ -3,7 +3,7 @@ import { isSettled } from "../../core/approval/plan_approval.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { nameOf } from "../../core/kube/meta.ts";
-import type { Api } from "../../client/api.ts";
+import type { ApiClient } from "../../client/api.ts";
 import type { ApproverClearFlags } from "../commands/approver_clear.ts";
 import { connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -33,7 +33,7 @@ export async function run(input: Input<ApproverClearFlags>, io: Io, signal: Abor
 }
 
 /** Only the very object that was seen pending; false when it has gone or changed meanwhile. */
-async function remove(api: Api, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
+async function remove(api: ApiClient, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
   const { uid, resourceVersion } = csr.metadata;
   const preconditions = {
     ...(uid === undefined ? {} : { uid }),

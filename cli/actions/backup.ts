@@ -22,7 +22,7 @@ import { warn } from "../output/warning.ts";
 import { dataDirAt } from "../instance/data_dir.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
 import { readEtcdEndpoints } from "../instance/etcd_endpoints.ts";
-import { assertPlace } from "../instance/etcd_place.ts";
+import { assertEtcdPlace } from "../instance/etcd_place.ts";
 import { createFilePort } from "../../client/files.ts";
 
 /** The action of `tlsboot backup`. */
@@ -36,7 +36,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
   const files = createFilePort();
   const dir = dataDirAt(root);
-  await assertPlace(dir, settings, "back up", files);
+  await assertEtcdPlace(dir, settings, "back up", files);
   const endpoints = settings.etcdServers.length === 0
     ? undefined
     : await readEtcdEndpoints(settings, { files, cwd: io.cwd });

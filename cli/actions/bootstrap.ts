@@ -9,11 +9,11 @@ import { resolve } from "node:path";
 import { formatTime } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
 import { commandLine } from "../bootstrap/command_words.ts";
-import { findClusterOf } from "../bootstrap/credentials.ts";
+import { createClusterFinder } from "../bootstrap/credentials.ts";
 import { hookError, runHooks } from "../bootstrap/hooks.ts";
 import { keepRotating } from "../bootstrap/keep_rotating.ts";
-import { type Machine, machineOf } from "../bootstrap/machine.ts";
-import { describeProgress, type Progress } from "../bootstrap/progress_text.ts";
+import { type Machine, resolveMachine } from "../bootstrap/machine.ts";
+import { describeProgress, type MachineProgress } from "../bootstrap/progress_text.ts";
 import { getServingTemplate } from "../bootstrap/serving_names.ts";
 import { findProblems, showStatus } from "../bootstrap/status.ts";
 import { systemdUnit } from "../bootstrap/systemd_unit.ts";
@@ -40,7 +40,7 @@ export async function run(
 ): Promise<ExitCode> {
   checkSettings(settings);
   const files = createFilePort();
-  const machine = machineOf(settings, io);
+  const machine = resolveMachine(settings, io);
   if (settings.printSystemdUnit) {
     io.stdout.write(systemdUnit(settings, machine, io));
     return EXIT.done;
@@ -49,11 +49,11 @@ export async function run(
   const logger = createLogger({ stderr: io.stderr, clock: io.clock, level: isDebug ? "debug" : "warn" });
   const connect = createConnector({ files, clock: io.clock, userAgent: USER_AGENT });
   let steps: { step(text: string): void } | undefined;
-  const onProgress = (event: Progress): void => {
+  const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     if (text !== undefined) steps?.step(text);
   };
-  const findCluster = findClusterOf(settings, { io, files, connect, onProgress });
+  const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
   const tell = createTeller(settings, machine, { io, files }, signal);
   let once: BootstrappedOnce;
@@ -98,7 +98,7 @@ interface Context {
   readonly settings: Settings<BootstrapFlags>;
   readonly machine: Machine;
   readonly tools: Tools;
-  readonly onProgress: (event: Progress) => void;
+  readonly onProgress: (event: MachineProgress) => void;
   readonly tell: Teller;
 }
 

@@ -1,5 +1,5 @@
 /** Approves and denies, as kubectl does, and records who decided (staging kubectl `pkg/cmd/certificates/certificates.go`). */
-import type { Api } from "../../client/api.ts";
+import type { ApiClient } from "../../client/api.ts";
 import { findOwnUsername } from "../../client/own_rights.ts";
 import { type DecisionText, decisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { phaseOf } from "../../core/csr/phase.ts";
@@ -28,7 +28,7 @@ export interface CsrDecision {
 
 /** An approval by the user of a connection, with a tool such as `tlsboot demo`. */
 export async function createApproval(
-  api: Api,
+  api: ApiClient,
   tool: string,
   signal: AbortSignal,
   own: Partial<DecisionText> = {},
@@ -71,7 +71,7 @@ function ownText({ reason, message }: Input<DecideFlags>["settings"]): Partial<D
 /** Decides about each request; `decided` are those about which the decision stands now. */
 async function decideEach(
   names: readonly string[],
-  api: Api,
+  api: ApiClient,
   decision: CsrDecision & { readonly past: "approved" | "denied" },
   context: Parameters<typeof forEachName>[2],
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
@@ -91,7 +91,7 @@ const SIGNER_PAUSE_MS = 100;
 
 /** Says which approved requests no signer has taken up, or has refused. */
 async function reportUnsigned(
-  api: Api,
+  api: ApiClient,
   names: readonly string[],
   io: Pick<Io, "stderr" | "clock">,
   signal: AbortSignal,
@@ -120,7 +120,7 @@ async function reportUnsigned(
 }
 
 async function findCsr(
-  api: Api,
+  api: ApiClient,
   name: string,
   signal: AbortSignal,
 ): Promise<CertificateSigningRequest | undefined> {
@@ -140,7 +140,7 @@ async function findCsr(
  * `csr_deleted` for another of its name.
  */
 export async function decideOne(
-  api: Api,
+  api: ApiClient,
   name: string,
   decision: CsrDecision,
   io: Pick<Io, "clock">,

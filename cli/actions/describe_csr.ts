@@ -1,6 +1,6 @@
 /** Describes requests: kubectl's page first, then the requester beside what is asked for, and what each rule says. */
 import { resolve } from "node:path";
-import type { Api } from "../../client/api.ts";
+import type { ApiClient } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { withQuery } from "../../client/listing.ts";
 import { parseRequest } from "../../core/csr/request.ts";
@@ -91,7 +91,7 @@ async function readProfiles(paths: readonly string[], cwd: string): Promise<Know
 
 /** Events about the request; undefined when they may not be read, as kubectl then leaves them out. */
 async function findEvents(
-  api: Api,
+  api: ApiClient,
   csr: CertificateSigningRequest,
   signal: AbortSignal,
 ): Promise<readonly Event[] | undefined> {

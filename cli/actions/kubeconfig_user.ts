@@ -1,7 +1,7 @@
 /** Gets a person a certificate, writes their kubeconfig, and says what they may do. */
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { createConnector } from "../../client/connect.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
@@ -152,7 +152,7 @@ async function askRights(
     spec: { namespace: "default" },
   };
   try {
-    const answer = await createApi(transport, { clock: io.clock }).requestJson({
+    const answer = await createApiClient(transport, { clock: io.clock }).requestJson({
       method: "POST",
       path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
       body,

@@ -6,7 +6,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
-import { keepFresh } from "../instance/renewal.ts";
+import { keepFresh } from "../instance/keep_fresh.ts";
 import { startInstance } from "../instance/instance.ts";
 import { pathWord } from "../output/display_path.ts";
 

@@ -18,9 +18,9 @@ import { createRoleLogger } from "../logging.ts";
 import { formatYamlManifest } from "../output/manifest.ts";
 import { escapeControls } from "../output/escape.ts";
 import { csrStoreOver, runSigner } from "../instance/controllers.ts";
-import { runDistant } from "../instance/distant.ts";
+import { runRemoteController } from "../instance/remote_controller.ts";
 import { openSignerProfiles, type ProfileDeps, readProfileFile } from "../instance/signer_profiles.ts";
-import { openSigningCas, signingCaFlagsOf, signingDurationSeconds } from "../instance/signing_cas.ts";
+import { openSigningCas, signingDurationSeconds, toSigningCaFlags } from "../instance/signing_cas.ts";
 
 /** The action of `tlsboot signer`. */
 export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -45,15 +45,22 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   if (settings.kubeconfig === undefined) {
     throw new UsageError("--kubeconfig is required", `see: tlsboot signer --help${describeIgnoredKubeconfig(io.env)}`);
   }
-  const cas = await openSigningCas(signingCaFlagsOf(settings), chosen, deps);
+  const cas = await openSigningCas(toSigningCaFlags(settings), chosen, deps);
   keys.passphrases.stopAsking();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
   const { lease } = signerObjectNames(chosen);
-  await runDistant({ command: "signer", lease, manifest }, settings, io, logger, async (transport, deps, leading) => {
-    const isTrustedForClients = createClientTrust(transport, deps, leading);
-    await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
-  }, signal);
+  await runRemoteController(
+    { command: "signer", lease, manifest },
+    settings,
+    io,
+    logger,
+    async (transport, deps, leading) => {
+      const isTrustedForClients = createClientTrust(transport, deps, leading);
+      await runSigner(csrStoreOver(transport, deps), { ...signing, isTrustedForClients }, deps, leading);
+    },
+    signal,
+  );
   return EXIT.done;
 }
 

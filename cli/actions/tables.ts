@@ -1,5 +1,5 @@
 /** Tables as the server makes them, and watches of them (`api-wire.md` §6, §16). */
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { readJsonLines } from "../../client/json_lines.ts";
 import { withQuery } from "../../client/listing.ts";
 import { AppError } from "../../core/errors.ts";
@@ -25,8 +25,8 @@ export interface ServerTable {
 }
 
 /** An API whose answers are Tables where the server can make them. */
-export function createTableApi(transport: Transport, io: Io): Api {
-  return createApi(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
+export function createTableApi(transport: Transport, io: Io): ApiClient {
+  return createApiClient(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
 }
 
 /** Checks that an answer is a Table. */
@@ -45,7 +45,7 @@ export function decodeTable(value: unknown, path: string): ServerTable {
 
 /** The objects of a watch as they come, from a version on; goes on when the server ends a watch in time. */
 export async function* watchObjects(
-  api: Api,
+  api: ApiClient,
   path: string,
   parameters: Readonly<Record<string, string>>,
   from: string,

@@ -1,5 +1,5 @@
 /** Makes a bootstrap token: at the API server, or as a manifest. */
-import type { Api } from "../../client/api.ts";
+import type { ApiClient } from "../../client/api.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { joinCommands, type JoinTarget, joinTargetOf } from "../../core/bootstrap/join_command.ts";
 import {
@@ -77,7 +77,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
 }
 
 /** Before the token is made: nobody could find the cluster with it. */
-async function readJoinTarget(api: Api, signal: AbortSignal): Promise<JoinTarget> {
+async function readJoinTarget(api: ApiClient, signal: AbortSignal): Promise<JoinTarget> {
   const path = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
   const clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path }, signal).catch((error: unknown) => {
     if (!isAppError(error, "not_found")) throw error;

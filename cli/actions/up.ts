@@ -16,24 +16,24 @@ import type { Io } from "../io.ts";
 import { createRoleLogger } from "../logging.ts";
 import { displayPath, pathWord } from "../output/display_path.ts";
 import { ROOT_USER } from "../instance/control_plane.ts";
-import { runElected } from "../instance/elected.ts";
+import { runElected } from "../instance/run_elected.ts";
 import { runInProcess, secretStoreOver, type SigningSettings, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
-import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../instance/own_rbac.ts";
-import { ensureClusterInfo } from "../instance/own_cluster_info.ts";
-import { customSignerObjects } from "../instance/own_signer.ts";
-import { ensureBootstrapKubeconfig } from "../instance/own_token.ts";
+import { AUTO_APPROVE_COMMAND, autoApproveBinding, initialBindings } from "../instance/instance_rbac.ts";
+import { ensureClusterInfo } from "../instance/cluster_info.ts";
+import { customSignerObjects } from "../instance/custom_signer.ts";
+import { ensureBootstrapKubeconfig } from "../instance/bootstrap_kubeconfig.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { followPolicies } from "../instance/policy_files.ts";
-import { approverObjects, ownApproval } from "../instance/own_approver.ts";
+import { approverObjects, createPolicyApproval } from "../instance/policy_approval.ts";
 import { openSignerProfiles, type SignerChoice } from "../instance/signer_profiles.ts";
-import { keepFresh } from "../instance/renewal.ts";
+import { keepFresh } from "../instance/keep_fresh.ts";
 import {
   isForAll,
   namesSigningCa,
-  openOwnCas,
+  openInstanceCas,
   openSigningCas,
-  signingCaFlagsOf,
   signingDurationSeconds,
+  toSigningCaFlags,
 } from "../instance/signing_cas.ts";
 import { type Instance, type InstanceDeps, startInstance } from "../instance/instance.ts";
 
@@ -53,7 +53,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     ...(settings.autoApprove ? [autoApproveBinding()] : []),
     ...customSignerObjects(custom.signerNames),
     ...(policies === undefined ? [] : approverObjects(policies.current().policies)),
-  ], { ownSigners: custom.signerNames });
+  ], { customSigners: custom.signerNames });
   const { signing, customSigning } = await openSigning(instance, settings, custom, deps);
   keys.passphrases.stopAsking();
   const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, `${USER_AGENT} up`), deps);
@@ -71,7 +71,7 @@ export async function run(input: Input<UpFlags>, io: Io, signal: AbortSignal): P
     storage: instance.storage,
     contents: instance.contents,
     without: [],
-    ...(policies === undefined ? {} : { approval: ownApproval(instance, policies, deps) }),
+    ...(policies === undefined ? {} : { approval: createPolicyApproval(instance, policies, deps) }),
   };
   const runControllers = (life: AbortSignal) => runInProcess(instance.server, controllers, watched, life);
   const until = AbortSignal.any([signal, instance.lost]);
@@ -110,8 +110,8 @@ async function openSigning(
   custom: SignerChoice,
   deps: InstanceDeps,
 ): Promise<{ readonly signing: SigningSettings; readonly customSigning: SigningSettings | undefined }> {
-  const flags = signingCaFlagsOf(settings);
-  const own = await openOwnCas(
+  const flags = toSigningCaFlags(settings);
+  const own = await openInstanceCas(
     instance.dir.root,
     [...(namesSigningCa(flags) ? [] : UP_SIGNERS), ...(isForAll(flags) ? [] : custom.signerNames)],
     deps,

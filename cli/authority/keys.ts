@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { type CaKeySource, createKeyFileSource } from "../../server/controllers/ca_key_file.ts";
 import type { Io } from "../io.ts";
-import { caFilesOver } from "../instance/ca_files.ts";
+import { createCaFiles } from "../instance/ca_files.ts";
 import { createKeyProgramSource } from "./key_program.ts";
 import type { AuthorityPaths } from "./layout.ts";
 import { createPassphrases, type Passphrases } from "./passphrase.ts";
@@ -33,7 +33,7 @@ export function createCaKeys(
   signal: AbortSignal,
 ): CaKeys {
   const passphrases = createPassphrases(caPassphraseFile, io, files, signal);
-  const caFiles = caFilesOver(files);
+  const caFiles = createCaFiles(files);
   const program = signingKeyCommand === undefined ? undefined : resolve(io.cwd, signingKeyCommand);
 
   function sourceIn(certificate: string, keyFile: string): CaKeySource {

@@ -8,7 +8,7 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connect, withAccept } from "../connection.ts";
 import type { Io } from "../io.ts";
@@ -87,7 +87,7 @@ async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<Sna
   const settings = { dataDir: dir.root, kubeconfig: join(dir.root, "admin.kubeconfig") };
   const connection = await connect(settings, io);
   try {
-    const api = createApi(withAccept(connection.transport, SNAPSHOT_TYPE), { clock: io.clock });
+    const api = createApiClient(withAccept(connection.transport, SNAPSHOT_TYPE), { clock: io.clock });
     const { body } = await api.open({ method: "GET", path: SNAPSHOT_PATH }, signal);
     return {
       ...NOTHING_LEFT,

@@ -27,7 +27,7 @@ export interface CredentialTools {
 const DISCOVERY_SECONDS = 300;
 
 /** Chooses the way. UsageError for settings that name none or two; nothing is read before it is needed. */
-export function findClusterOf(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
+export function createClusterFinder(settings: Settings<BootstrapFlags>, tools: CredentialTools): FindBootstrapCluster {
   const { io, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;

@@ -1,7 +1,7 @@
 /** What is run and who is told once a certificate has changed: a command of the shell, and processes by their pid files. */
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
-import { limitTime } from "../../client/deadline.ts";
+import { limitTime } from "../../client/time_limit.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";

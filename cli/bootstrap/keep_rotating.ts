@@ -64,7 +64,7 @@ async function rotateClient(context: RotationContext, store: CredentialStore, si
     requestCertificate: createCertificateRequester({
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: rotationUsages,
-      ...lifeOf(settings),
+      ...toExpiration(settings),
       clock,
       random,
       logger,
@@ -95,7 +95,7 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
     requestCertificate: createCertificateRequester({
       signerName: KUBELET_SERVING_SIGNER,
       usages: servingUsages,
-      ...lifeOf(settings),
+      ...toExpiration(settings),
       clock,
       random,
       logger,
@@ -115,6 +115,6 @@ async function rotateServing(context: RotationContext, client: CredentialStore, 
   return await Promise.race([manager, follower]);
 }
 
-function lifeOf({ duration }: Settings<BootstrapFlags>): { readonly expirationSeconds?: number } {
+function toExpiration({ duration }: Settings<BootstrapFlags>): { readonly expirationSeconds?: number } {
   return duration === undefined ? {} : { expirationSeconds: duration };
 }

@@ -15,7 +15,7 @@ export interface Machine {
 }
 
 /** Reads them. UsageError for a name that no node can have. */
-export function machineOf(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
+export function resolveMachine(settings: Settings<BootstrapFlags>, io: Pick<Io, "cwd">): Machine {
   const name = parseNodeName(settings.hostnameOverride ?? hostname());
   if (!name.ok) throw new UsageError(name.error, "give the node's name with --hostname-override");
   return {

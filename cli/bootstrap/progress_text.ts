@@ -8,10 +8,10 @@ import { shellWord } from "../../core/lib/shell_word.ts";
 import { displayPath } from "../output/display_path.ts";
 
 /** Everything that happens until the files are there. */
-export type Progress = BootstrapProgress | DiscoveryProgress | ServingProgress;
+export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress;
 
 /** A line; undefined for what they need not know. */
-export function describeProgress(event: Progress, cwd: string): string | undefined {
+export function describeProgress(event: MachineProgress, cwd: string): string | undefined {
   switch (event.kind) {
     case "kubeconfigInvalid":
       return `the kubeconfig cannot be used: ${event.reason}`;

@@ -1,6 +1,6 @@
 /** Which names the serving certificate is for, from the settings and this machine. */
 import type { FilePort } from "../../client/files.ts";
-import { readHostFacts } from "../../client/host_addresses.ts";
+import { readHostFacts } from "../../client/host_facts.ts";
 import { type ServingNames, servingNames } from "../../core/bootstrap/node_addresses.ts";
 import { servingTemplate } from "../../core/bootstrap/serving.ts";
 import type { CertificateTemplate } from "../../core/bootstrap/rotation.ts";

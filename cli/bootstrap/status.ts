@@ -7,7 +7,7 @@ import type { FilePort } from "../../client/files.ts";
 import { checkKubeconfig, type KubeconfigValidity } from "../../client/kubeconfig_validity.ts";
 import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../client/machine_evidence.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
-import { rotationCertificateOf } from "../../client/rotation_certificate.ts";
+import { toRotationCertificate } from "../../client/rotation_certificate.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
 import {
   assessMachine,
@@ -186,8 +186,8 @@ async function readStatus(
     report,
     lines: [
       ...headLines(report, machine, io),
-      ...linesOf("Client certificate", client, io),
-      ...(isServing ? linesOf("Serving certificate", serving, io) : []),
+      ...formatPairLines("Client certificate", client, io),
+      ...(isServing ? formatPairLines("Serving certificate", serving, io) : []),
       ...serverLines(report),
       ...assessment.problems.flatMap(({ severity, message, fix }) => [
         `${severity === "fault" ? "Problem" : "Warning"}:\t${message}`,
@@ -232,7 +232,7 @@ async function readPair(
   if (found === undefined) return { report: { ...base, state: "missing", next: again }, found };
   const { leaf } = found.pair;
   const { state: age, renewalFrom, renewalBy } = judgePair(leaf, io.clock.now());
-  const fits = wanted === undefined || satisfiesTemplate(rotationCertificateOf(found.pair), wanted);
+  const fits = wanted === undefined || satisfiesTemplate(toRotationCertificate(found.pair), wanted);
   const state: StoredPairState = age === "valid" && !fits ? "mismatched" : age;
   const next = state === "valid"
     ? `renewed between ${formatTime(renewalFrom)} and ${formatTime(renewalBy)} by --rotate-certificates`
@@ -246,7 +246,7 @@ async function readPair(
     report: {
       ...base,
       state,
-      ...(state === "mismatched" && wanted !== undefined ? { reason: `it is not for ${namesOf(wanted)}` } : {}),
+      ...(state === "mismatched" && wanted !== undefined ? { reason: `it is not for ${formatNames(wanted)}` } : {}),
       next,
       subject: formatName(leaf.subject),
       dnsNames: leaf.dnsNames,
@@ -296,7 +296,7 @@ function namesCredentials({ bootstrapKubeconfig, server }: Settings<BootstrapFla
   return bootstrapKubeconfig !== undefined || server !== undefined;
 }
 
-function namesOf({ commonName, dnsNames, ipAddresses }: CertificateTemplate): string {
+function formatNames({ commonName, dnsNames, ipAddresses }: CertificateTemplate): string {
   return [commonName, ...dnsNames, ...ipAddresses].join(", ");
 }
 
@@ -348,7 +348,7 @@ function serverLines({ server: { url, state, reason, username } }: StatusReport)
   ];
 }
 
-function linesOf(title: string, { report, found }: ReadPair, io: Io): readonly string[] {
+function formatPairLines(title: string, { report, found }: ReadPair, io: Io): readonly string[] {
   const { state, reason, next } = report;
   const leaf = found?.pair.leaf;
   const names = leaf === undefined ? [] : [...leaf.dnsNames, ...leaf.ipAddresses];

@@ -4,7 +4,7 @@ import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { BOOTSTRAP_FLAGS } from "../commands/bootstrap.ts";
 import { resolveSettings } from "../framework/settings.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { machineOf } from "./machine.ts";
+import { resolveMachine } from "./machine.ts";
 import { systemdUnit } from "./systemd_unit.ts";
 
 const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
@@ -15,7 +15,7 @@ function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO): stri
   const commandLine = { kubeconfig: ["n1.conf"], certDir: ["pki"], hostnameOverride: ["n1"], ...flags };
   const resolved = resolveSettings(BOOTSTRAP_FLAGS, { commandLine, env: {} });
   assert.ok(resolved.ok, JSON.stringify(resolved));
-  return systemdUnit(resolved.value.settings, machineOf(resolved.value.settings, io), io);
+  return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io);
 }
 
 /** Every key that the unit uses, with what systemd takes for it (systemd.unit, .service, .exec(5)). */

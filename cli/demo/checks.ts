@@ -4,10 +4,15 @@ import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { FilePort } from "../../client/files.ts";
-import type { Machine } from "./machines.ts";
+import type { DemoMachine } from "./machines.ts";
 
 /** Reads a machine's certificate and key from disk and verifies them against the CA. AppError `pki_invalid`. */
-export async function verifyMachine(machine: Machine, authority: Authority, files: FilePort, now: Date): Promise<Date> {
+export async function verifyMachine(
+  machine: DemoMachine,
+  authority: Authority,
+  files: FilePort,
+  now: Date,
+): Promise<Date> {
   const text = await files.readText(machine.certificatePath);
   if (text === undefined) throw new AppError("pki_invalid", `${machine.name} has no certificate`);
   const pair = parseCredentialPair(text, text);

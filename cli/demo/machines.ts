@@ -10,7 +10,7 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { DataDir } from "../instance/data_dir.ts";
 
 /** One machine and its paths. */
-export interface Machine {
+export interface DemoMachine {
   readonly name: string;
   readonly folder: string;
   readonly kubeconfigPath: string;
@@ -20,7 +20,7 @@ export interface Machine {
 
 /** A machine that is bootstrapping. */
 export interface Bootstrapping {
-  readonly machine: Machine;
+  readonly machine: DemoMachine;
   /** Resolves with the name of its request once it is made. */
   readonly submitted: Promise<string>;
   /** Rejects when it gets no certificate. */
@@ -37,7 +37,7 @@ export interface MachineDeps {
 }
 
 /** `node-1` to `node-N`. */
-export function planMachines(dir: DataDir, count: number): readonly Machine[] {
+export function planMachines(dir: DataDir, count: number): readonly DemoMachine[] {
   return Array.from({ length: count }, (_, index) => {
     const name = `node-${index + 1}`;
     const folder = join(dir.nodes, name);
@@ -54,7 +54,7 @@ export function planMachines(dir: DataDir, count: number): readonly Machine[] {
 
 /** Starts one machine. */
 export function startMachine(
-  machine: Machine,
+  machine: DemoMachine,
   bootstrapKubeconfigPath: string,
   waitSeconds: number,
   deps: MachineDeps,

@@ -4,7 +4,7 @@
  */
 import { isAbsolute } from "node:path";
 import { createConnector, readCluster } from "../../client/connect.ts";
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
@@ -23,14 +23,14 @@ import { createTablePrinter } from "../output/table.ts";
 import { ROOT_USER } from "../instance/control_plane.ts";
 import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
 import { PUBLIC_MODE } from "../instance/data_dir.ts";
-import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../instance/own_rbac.ts";
-import { ensureClusterInfo } from "../instance/own_cluster_info.ts";
-import { ensureBootstrapKubeconfig } from "../instance/own_token.ts";
-import { openOwnCas } from "../instance/signing_cas.ts";
-import { defaultsOf, type Instance, startInstance } from "../instance/instance.ts";
+import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../instance/instance_rbac.ts";
+import { ensureClusterInfo } from "../instance/cluster_info.ts";
+import { ensureBootstrapKubeconfig } from "../instance/bootstrap_kubeconfig.ts";
+import { openInstanceCas } from "../instance/signing_cas.ts";
+import { getDefaultSettings, type Instance, startInstance } from "../instance/instance.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { verifyMachine } from "./checks.ts";
-import { type Bootstrapping, type Machine, planMachines, startMachine } from "./machines.ts";
+import { type Bootstrapping, type DemoMachine, planMachines, startMachine } from "./machines.ts";
 import { createNarrator, type Narrator } from "./narrator.ts";
 import { createMastersRequest, manifestOf } from "./refusal.ts";
 
@@ -75,7 +75,7 @@ export async function tellStory(options: StoryOptions, signal: AbortSignal): Pro
   const show = (path: string): string => pathWord(path, io.cwd);
   narrator.say(`TLS bootstrapping with ${options.nodes} ${options.nodes === 1 ? "machine" : "machines"}.`);
 
-  const settings = { ...defaultsOf(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
+  const settings = { ...getDefaultSettings(SERVER_FLAGS), dataDir: options.root, securePort: 0 };
   await using instance = await startInstance(settings, deps, () => initialBindings());
   await narrator.step("A certificate authority is made", signal);
   narrator.command(`tlsboot ca init --data-dir ${show(options.root)}`);
@@ -136,7 +136,7 @@ async function startControllers(
   deps: InstanceDeps,
   signal: AbortSignal,
 ): Promise<{ readonly running: Promise<void> }> {
-  const cas = await openOwnCas(instance.dir.root, UP_SIGNERS, deps);
+  const cas = await openInstanceCas(instance.dir.root, UP_SIGNERS, deps);
   const secrets = secretStoreOver(instance.server.transportFor(ROOT_USER, USER_AGENT), deps);
   const cluster = { server: instance.url, caPem: encodeTrust(instance.authorities.serving) };
   await ensureClusterInfo(instance, cluster, deps, signal);
@@ -164,7 +164,7 @@ class Story {
   readonly #narrator: Narrator;
   readonly #show: (path: string) => string;
   readonly #signal: AbortSignal;
-  readonly #machines: readonly Machine[];
+  readonly #machines: readonly DemoMachine[];
 
   constructor(
     options: StoryOptions,
@@ -277,7 +277,7 @@ class Story {
     return started;
   }
 
-  async #grantRule(api: Api): Promise<void> {
+  async #grantRule(api: ApiClient): Promise<void> {
     await this.#narrator.step("A rule lets the others in: the approver asks the API whether they may", this.#signal);
     this.#narrator.command(`${this.#kubectl()} ${AUTO_APPROVE_COMMAND.replace(/^kubectl /, "")}`);
     await api.requestObject({
@@ -343,7 +343,7 @@ class Story {
     const cluster = await readCluster(kubeconfigPath, files);
     const transport = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
     return {
-      api: createApi(transport, { clock: io.clock }),
+      api: createApiClient(transport, { clock: io.clock }),
       tables: createTableApi(transport, io),
       [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
     };
@@ -351,7 +351,7 @@ class Story {
 }
 
 interface Connected extends AsyncDisposable {
-  readonly api: Api;
+  readonly api: ApiClient;
   /** The same, with Tables for answers. */
-  readonly tables: Api;
+  readonly tables: ApiClient;
 }

@@ -4,7 +4,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { openAuditLog } from "./audit_log.ts";
-import { defaultsOf, type InstanceDeps } from "./instance.ts";
+import { getDefaultSettings, type InstanceDeps } from "./instance.ts";
 
 const MINUTE = 60_000;
 
@@ -12,7 +12,7 @@ test("openAuditLog() tells of lost events once in a minute, whatever happens to 
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const deps = { clock, logger, cwd: "/" } as unknown as InstanceDeps;
-  await using log = await openAuditLog({ ...defaultsOf(SERVER_FLAGS), auditLogPath: "/dev/full" }, deps);
+  await using log = await openAuditLog({ ...getDefaultSettings(SERVER_FLAGS), auditLogPath: "/dev/full" }, deps);
   const lost = () => logger.entries.map(({ fields }) => fields["lost"]);
   const write = (times: number) => {
     for (let time = 0; time < times; time += 1) assert.equal(log.audit?.sink.write("line"), false);

@@ -5,7 +5,7 @@ import { isWindowsMode } from "../../client/private_file.ts";
 import type { CaFiles } from "../../server/controllers/ca_provider.ts";
 
 /** Reads files and their modes; a missing file is AppError `io`. */
-export function caFilesOver(files: FilePort): CaFiles {
+export function createCaFiles(files: FilePort): CaFiles {
   return {
     async read(path) {
       const text = await files.readText(path);

@@ -7,7 +7,7 @@ import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { trustedBy } from "./controllers.ts";
-import { defaultsOf, startInstance } from "./instance.ts";
+import { getDefaultSettings, startInstance } from "./instance.ts";
 
 test("a --client-ca-file that changes while an instance runs changes which CAs a signer takes for trusted", async () => {
   await using folder = await createTempFolder();
@@ -19,7 +19,7 @@ test("a --client-ca-file that changes while an instance runs changes which CAs a
   await writeFile(clientCaFile, first.certificatePem);
   const logger = createMemoryLogger();
   await using instance = await startInstance(
-    { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
+    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, clientCaFile },
     createInstanceDeps(folder.path, { logger }),
     () => [],
   );

@@ -30,7 +30,7 @@ import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import type { ControllerDeps } from "./controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
-import { namespaceContentOver } from "./namespace_content.ts";
+import { createNamespaceContent } from "./namespace_content.ts";
 
 /** What these controllers need to know. */
 export interface ClusterSettings {
@@ -49,7 +49,7 @@ export async function runClusterControllers(
   deps: ControllerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const leases = storesOf(server, CONTROLLER_MANAGER, deps)<Lease>(leaseKind, { namespace: "kube-system" });
+  const leases = createStores(server, CONTROLLER_MANAGER, deps)<Lease>(leaseKind, { namespace: "kube-system" });
   const known = { ...deps, controllerManager: createControllerManager(leases, deps.clock) };
   await Promise.all([
     runNamespaceController(server, settings, known, signal),
@@ -71,15 +71,15 @@ function runNamespaceController(
 ): Promise<void> {
   const transport = server.transportFor(controllerUser("namespace-controller"), USER_AGENT);
   const namespaces = createObjectStore<Namespace>(transport, namespaceKind, deps);
-  const content = namespaceContentOver(transport, contents, deps);
+  const content = createNamespaceContent(transport, contents, deps);
   const isShared = contents !== undefined;
   const { reconcile } = createNamespaceController({ namespaces, content, isShared, ...deps });
   return runController({ name: "namespace", store: namespaces, reconcile, ...deps }, signal);
 }
 
 function runServiceAccountController(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  const shared = storesOf(server, CONTROLLER_MANAGER, deps);
-  const own = storesOf(server, controllerUser("service-account-controller"), deps);
+  const shared = createStores(server, CONTROLLER_MANAGER, deps);
+  const own = createStores(server, controllerUser("service-account-controller"), deps);
   const { reconcile } = createServiceAccountController({
     logger: deps.logger,
     accountsIn(namespace) {
@@ -88,7 +88,7 @@ function runServiceAccountController(server: InProcess, deps: ControllerDeps, si
     },
   });
   const store = shared<Namespace>(namespaceKind);
-  const triggers = [named(shared, serviceAccountKind, DEFAULT_SERVICE_ACCOUNT)];
+  const triggers = [createNameTrigger(shared, serviceAccountKind, DEFAULT_SERVICE_ACCOUNT)];
   return runController({ name: "service-account", store, triggers, reconcile, ...deps }, signal);
 }
 
@@ -98,8 +98,8 @@ function runRootCaPublisher(
   deps: KnowingDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const shared = storesOf(server, CONTROLLER_MANAGER, deps);
-  const own = storesOf(server, controllerUser("root-ca-cert-publisher"), deps);
+  const shared = createStores(server, CONTROLLER_MANAGER, deps);
+  const own = createStores(server, controllerUser("root-ca-cert-publisher"), deps);
   const { reconcile } = createRootCaPublisher({
     logger: deps.logger,
     controllerManager: deps.controllerManager,
@@ -111,12 +111,12 @@ function runRootCaPublisher(
     },
   });
   const store = shared<Namespace>(namespaceKind);
-  const triggers = [named(shared, configMapKind, ROOT_CA_NAME)];
+  const triggers = [createNameTrigger(shared, configMapKind, ROOT_CA_NAME)];
   return runController({ name: "root-ca-publisher", store, triggers, reconcile, ...deps }, signal);
 }
 
 function runBootstrapSigner(server: InProcess, deps: ControllerDeps, signal: AbortSignal): Promise<void> {
-  const own = storesOf(server, controllerUser("bootstrap-signer"), deps);
+  const own = createStores(server, controllerUser("bootstrap-signer"), deps);
   const configMaps = own<ConfigMap>(configMapKind, {
     namespace: CLUSTER_INFO_NAMESPACE,
     fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
@@ -136,7 +136,7 @@ function runGarbageCollector(
   deps: KnowingDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const own = storesOf(server, controllerUser("generic-garbage-collector"), deps);
+  const own = createStores(server, controllerUser("generic-garbage-collector"), deps);
   const collector = createGarbageCollector({
     storage,
     contents,
@@ -154,13 +154,13 @@ type Stores = <T extends KubeObject>(
 ) => ReturnType<typeof createObjectStore<T>>;
 
 /** Makes stores as one user. */
-function storesOf(server: Pick<Server, "transportFor">, user: UserInfo, deps: ControllerDeps): Stores {
+function createStores(server: Pick<Server, "transportFor">, user: UserInfo, deps: ControllerDeps): Stores {
   const transport = server.transportFor(user, USER_AGENT);
   return (kind, selection = {}) => createObjectStore(transport, kind, { ...selection, ...deps });
 }
 
 /** Objects of one name in all namespaces call for a look at their namespace. */
-function named(stores: Stores, kind: Kind, name: string): Trigger {
+function createNameTrigger(stores: Stores, kind: Kind, name: string): Trigger {
   const store = stores(kind, { fieldSelector: `metadata.name=${name}` });
   return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };
 }

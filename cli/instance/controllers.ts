@@ -25,7 +25,7 @@ import type { Server } from "../../server/server.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { type ClusterSettings, runClusterControllers } from "./cluster_controllers.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "./in_process_users.ts";
-import { CUSTOM_SIGNER } from "./own_signer.ts";
+import { CUSTOM_SIGNER } from "./custom_signer.ts";
 import { type ApproverSettings, runApprover, UPSTREAM_RULES } from "./run_approver.ts";
 
 /** What every controller needs of the machine. */

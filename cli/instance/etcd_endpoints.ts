@@ -10,7 +10,7 @@ import { checkPrivate } from "../../client/private_file.ts";
 import { DEFAULT_ETCD_PREFIX, type EtcdFlags } from "../commands/etcd_flags.ts";
 import { flagName, type Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { readRequired } from "./required_file.ts";
+import { readRequiredFile } from "./required_file.ts";
 
 /** The flags that say it. */
 export type EtcdSettings = Settings<EtcdFlags>;
@@ -59,7 +59,7 @@ function assertOneScheme(servers: readonly string[]): string {
 }
 
 async function readCas(path: string, place: Place): Promise<string> {
-  const pem = await readRequired(path, place);
+  const pem = await readRequiredFile(path, place);
   const bundle = parseCaBundle(pem);
   if (bundle.ok) return pem;
   throw new AppError("ca_invalid", `cannot use CA file "${path}" for etcd: ${bundle.error}`, {
@@ -72,9 +72,9 @@ async function readCertificate(
   keyPath: string,
   place: Place,
 ): Promise<{ readonly certificatePem: string; readonly keyPem: string }> {
-  const certificatePem = await readRequired(certificatePath, place);
+  const certificatePem = await readRequiredFile(certificatePath, place);
   await checkPrivate(resolve(place.cwd, keyPath), place.files);
-  const keyPem = await readRequired(keyPath, place);
+  const keyPem = await readRequiredFile(keyPath, place);
   const pair = parseCredentialPair(certificatePem, keyPem);
   if (pair.ok) return { certificatePem, keyPem };
   throw new AppError("key_invalid", `cannot use "${certificatePath}" and "${keyPath}" for etcd: ${pair.error}`, {

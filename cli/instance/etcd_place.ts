@@ -60,7 +60,7 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
  * Refuses flags that lead elsewhere than where the objects of a folder are, and a folder that a newer build wrote.
  * UsageError, AppError `format_unknown`, `config_invalid`; `verb` is what cannot be done.
  */
-export async function assertPlace(
+export async function assertEtcdPlace(
   dir: DataDir,
   settings: EtcdSettings,
   verb: string,
@@ -76,13 +76,13 @@ export async function assertPlace(
     if (place === undefined) return;
     throw cannot(
       `its objects are in etcd, below "${place.prefix}"`,
-      `give ${flagsOf(place)}; or bring them back into a database with tlsboot backup and restore`,
+      `give ${formatEtcdFlags(place)}; or bring them back into a database with tlsboot backup and restore`,
     );
   }
   if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
     throw cannot(
       `its objects are below "${place.prefix}" in etcd, not "${plainPrefix(etcdPrefix)}"`,
-      `give ${flagsOf(place)}`,
+      `give ${formatEtcdFlags(place)}`,
     );
   }
   if (place === undefined && await files.stat(dir.database) !== undefined) {
@@ -94,7 +94,7 @@ export async function assertPlace(
   }
 }
 
-function flagsOf({ servers, prefix }: EtcdPlace): string {
+function formatEtcdFlags({ servers, prefix }: EtcdPlace): string {
   const flag = prefix === DEFAULT_ETCD_PREFIX ? "" : ` --etcd-prefix ${shellWord(prefix)}`;
   return `--etcd-servers ${shellWord(servers.join(","))}${flag}`;
 }

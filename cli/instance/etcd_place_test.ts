@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { dataDirAt } from "./data_dir.ts";
-import { assertPlace, formatEtcdPlace, readEtcdPlace } from "./etcd_place.ts";
+import { assertEtcdPlace, formatEtcdPlace, readEtcdPlace } from "./etcd_place.ts";
 
 const dir = dataDirAt("/instance");
 
@@ -68,9 +68,9 @@ for (
     },
   ]
 ) {
-  test(`assertPlace() ${want === undefined ? "takes" : "refuses"} ${name}`, async () => {
+  test(`assertEtcdPlace() ${want === undefined ? "takes" : "refuses"} ${name}`, async () => {
     const settings = { ...NO_FILES, etcdServers: servers, etcdPrefix: prefix };
-    const asserted = assertPlace(dir, settings, "serve", filesWith(file, hasDatabase));
+    const asserted = assertEtcdPlace(dir, settings, "serve", filesWith(file, hasDatabase));
     if (want === undefined) return await asserted;
     await assert.rejects(
       asserted,
@@ -79,10 +79,10 @@ for (
   });
 }
 
-test("assertPlace() leaves a folder of a newer build alone, whatever its etcd.yaml says there", async () => {
+test("assertEtcdPlace() leaves a folder of a newer build alone, whatever its etcd.yaml says there", async () => {
   const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "/registry" };
   const newer = filesWith("what: a newer build writes\n", false, "2\n");
-  await assert.rejects(assertPlace(dir, settings, "serve", newer), (error) => isAppError(error, "format_unknown"));
+  await assert.rejects(assertEtcdPlace(dir, settings, "serve", newer), (error) => isAppError(error, "format_unknown"));
 });
 
 for (
@@ -92,9 +92,9 @@ for (
     ["--etcd-prefix", { etcdPrefix: "/instances/one" }],
   ] as const
 ) {
-  test(`assertPlace() refuses ${flag} without --etcd-servers, which would make a database`, async () => {
+  test(`assertEtcdPlace() refuses ${flag} without --etcd-servers, which would make a database`, async () => {
     const settings = { ...NO_FILES, etcdServers: [], etcdPrefix: "registry/", ...edit };
-    const asserted = assertPlace(dir, settings, "serve", filesWith(undefined));
+    const asserted = assertEtcdPlace(dir, settings, "serve", filesWith(undefined));
     await assert.rejects(asserted, { name: "UsageError", message: `${flag} says nothing without --etcd-servers` });
   });
 }

@@ -14,7 +14,7 @@ import type { Clock, Logger, Random } from "../../core/ports.ts";
 import { planPermittedNames } from "../../core/serving/permitted_names.ts";
 import type { ServingNames } from "../../core/serving/renewal.ts";
 import type { FilePort } from "../../client/files.ts";
-import { readInterfaces } from "../../client/host_addresses.ts";
+import { readInterfaces } from "../../client/host_facts.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { checkAddress, type ServingPair } from "../../server/http/listener.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
@@ -36,19 +36,19 @@ import { openIssuedFile } from "./issued_file.ts";
 import {
   createInstanceMetrics,
   type InstanceMetrics,
-  tellAuditDisk,
-  tellExpiry,
-  tellServingExpiry,
+  recordExpiry,
+  recordServingExpiry,
+  registerAuditDiskMetrics,
 } from "./instance_metrics.ts";
-import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
+import { createSpaceWatch, createStorageSpaceCheck } from "./storage_space.ts";
 import { startApiServer } from "./control_plane.ts";
 import { type DataDir, dataDirAt, FOLDER_MODE } from "./data_dir.ts";
 import { ensureFormat } from "./data_format.ts";
-import { assertPlace } from "./etcd_place.ts";
+import { assertEtcdPlace } from "./etcd_place.ts";
 import { openStorage } from "./storage.ts";
-import { ensureAdminKubeconfig, ensureServing, servingNamesOf } from "./own_certificates.ts";
+import { ensureAdminKubeconfig, ensureServing, listServingNames } from "./instance_certificates.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
-import { readRequired } from "./required_file.ts";
+import { readRequiredFile } from "./required_file.ts";
 
 /** What an instance needs of the machine. */
 export interface InstanceDeps {
@@ -65,7 +65,7 @@ export interface InstanceDeps {
 }
 
 /** The settings of a flag set when nothing is said. */
-export function defaultsOf<F extends FlagSet>(flags: F): Settings<F> {
+export function getDefaultSettings<F extends FlagSet>(flags: F): Settings<F> {
   const entries = Object.entries(flags).map(([key, flag]) => [key, flag.default]);
   // Each value is its own flag's default, which has the setting's type.
   return Object.fromEntries(entries) as Settings<F>;
@@ -100,7 +100,7 @@ export interface Instance extends AsyncDisposable {
 /** What `serve` and `up` do not have in common. */
 export interface InstanceOptions {
   /** Signers of one's own, which metrics call by their names. */
-  readonly ownSigners?: readonly string[];
+  readonly customSigners?: readonly string[];
 }
 
 /** Starts an instance. Every fault of files and flags is an AppError with a hint. */
@@ -108,11 +108,11 @@ export async function startInstance(
   settings: Settings<ServerFlags>,
   deps: InstanceDeps,
   objects: (isNew: boolean) => readonly BootstrapObject[],
-  { ownSigners = [] }: InstanceOptions = {},
+  { customSigners = [] }: InstanceOptions = {},
 ): Promise<Instance> {
   assertAuthorizationMode(settings.authorizationMode);
   const dir = dataDirAt(resolve(deps.cwd, settings.dataDir));
-  const ownServing = await readOwnServing(settings, deps);
+  const ownServing = await readGivenServing(settings, deps);
   const tokenFile = await readTokenFile(settings, deps);
   await using opened = new AsyncDisposableStack();
   const auditLog = opened.use(await openAuditLog(settings, deps));
@@ -121,7 +121,7 @@ export async function startInstance(
     const { isForGroup } = await checkOwnFolder(folder, deps.files);
     if (isForGroup) deps.logger.warn("the group may write to a folder of secrets", { folder });
   }
-  await assertPlace(dir, settings, "serve", deps.files);
+  await assertEtcdPlace(dir, settings, "serve", deps.files);
   await ensureFormat(dir.root, deps.files);
   const { authorities, created } = await ensureAuthorities(dir.root, deps);
   const host = await findHost(settings, deps);
@@ -132,7 +132,7 @@ export async function startInstance(
   const { storage, isNew, contents, lost } = await openStorage(settings, dir, { ...deps, registry: metrics.registry });
   const isShared = contents !== undefined;
   opened.use(storage);
-  const issued = new IssuedCertificates(ownSigners);
+  const issued = new IssuedCertificates(customSigners);
   const issuedFile = opened.use(await openIssuedFile({ path: dir.issued, issued, isShared }, deps));
   const disks = openDisks(dir, auditLog, metrics, settings, deps);
   await disks.look();
@@ -160,7 +160,7 @@ export async function startInstance(
   if (deps.heap !== undefined) opened.use(keepHeapSmall(deps.heap, deps));
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
   const admin = await ensureAdminKubeconfig(dir, authorities, url, deps);
-  tellExpiry(metrics.expiry, authorities, serving);
+  recordExpiry(metrics.expiry, authorities, serving);
   const renew = createRenewal(
     {
       dir,
@@ -196,7 +196,7 @@ export async function startInstance(
     ],
     async renew() {
       await disks.look();
-      await issuedFile.look();
+      await issuedFile.update();
       await renew();
     },
     async [Symbol.asyncDispose]() {
@@ -215,9 +215,9 @@ function openDisks(
 ): { readonly check: HealthCheck; look(): Promise<void> } {
   const data = { path: dir.root, what: "data directory" };
   const log = folder === undefined ? [] : [{ path: folder, what: "audit log" }];
-  for (const { path } of log) tellAuditDisk(registry, path);
+  for (const { path } of log) registerAuditDiskMetrics(registry, path);
   return {
-    check: storageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
+    check: createStorageSpaceCheck([data, ...(audit?.isStrict === true ? log : [])], storageMinFree),
     look: createSpaceWatch([data, ...log], storageMinFree, deps),
   };
 }
@@ -243,7 +243,7 @@ function createRenewal(
   deps: InstanceDeps,
 ): () => Promise<void> {
   const { dir, authorities, names, url, server } = instance;
-  const notAfter = endOf(authorities);
+  const notAfter = findEarliestEnd(authorities);
   let warnedAt = -Infinity;
   let { clientCas, serving: { certificatePem } } = instance;
   return async () => {
@@ -264,7 +264,7 @@ function createRenewal(
       if (serving.certificatePem !== certificatePem) {
         ({ certificatePem } = serving);
         server.setServing(serving);
-        tellServingExpiry(instance.metrics.expiry, serving);
+        recordServingExpiry(instance.metrics.expiry, serving);
       }
     }
     await ensureAdminKubeconfig(dir, authorities, url, deps);
@@ -272,7 +272,7 @@ function createRenewal(
 }
 
 /** The end of the CA, or of the first one of several, with all above them. */
-function endOf({ serving, clientCas }: InstanceAuthorities): Date {
+function findEarliestEnd({ serving, clientCas }: InstanceAuthorities): Date {
   const ends = [serving, ...clientCas.map(({ chain }) => chain)].map((chain) => chainNotAfter(chain).getTime());
   return new Date(Math.min(...ends));
 }
@@ -284,7 +284,7 @@ function servableNames(
   serving: Authority,
   deps: InstanceDeps,
 ): ServingNames {
-  const { names, refused } = planPermittedNames(servingNamesOf({ bind, advertise: host, extra }), [
+  const { names, refused } = planPermittedNames(listServingNames({ bind, advertise: host, extra }), [
     serving.certificate,
     ...serving.issuers,
   ]);
@@ -312,14 +312,14 @@ function assertAuthorizationMode(text: string): void {
   );
 }
 
-async function readOwnServing(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<ServingPair | undefined> {
+async function readGivenServing(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<ServingPair | undefined> {
   const { tlsCertFile, tlsPrivateKeyFile } = settings;
   if (tlsCertFile === undefined && tlsPrivateKeyFile === undefined) return undefined;
   if (tlsCertFile === undefined || tlsPrivateKeyFile === undefined) {
     throw new UsageError("--tls-cert-file and --tls-private-key-file go together", "give both, or neither");
   }
-  const certificatePem = await readRequired(tlsCertFile, deps);
-  const privateKeyPem = await readRequired(tlsPrivateKeyFile, deps);
+  const certificatePem = await readRequiredFile(tlsCertFile, deps);
+  const privateKeyPem = await readRequiredFile(tlsPrivateKeyFile, deps);
   const pair = parseCredentialPair(certificatePem, privateKeyPem);
   if (pair.ok) return { certificatePem, privateKeyPem };
   throw new AppError("key_invalid", `cannot serve with "${tlsCertFile}" and "${tlsPrivateKeyFile}": ${pair.error}`, {
@@ -330,7 +330,7 @@ async function readOwnServing(settings: Settings<ServerFlags>, deps: InstanceDep
 async function readTokenFile(settings: Settings<ServerFlags>, deps: InstanceDeps): Promise<TokenFile | undefined> {
   const path = settings.tokenAuthFile;
   if (path === undefined) return undefined;
-  const parsed = parseTokenFile(await readRequired(path, deps), path);
+  const parsed = parseTokenFile(await readRequiredFile(path, deps), path);
   if (!parsed.ok) {
     throw new AppError("token_file_invalid", parsed.error, { hint: 'each line reads: token,user,uid,"group1,group2"' });
   }

@@ -12,7 +12,7 @@ import { gaugeAuditDisk } from "../../server/metrics/audit_disk.ts";
 import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
 import type { JournalObserver } from "../../server/storage/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
-import { freeBytes } from "./storage_space.ts";
+import { readFreeBytes } from "./storage_space.ts";
 
 /** Where each part of an instance tells of itself. */
 export interface InstanceMetrics {
@@ -32,28 +32,28 @@ export function createInstanceMetrics(clock: Pick<Clock, "elapsedMs">): Instance
 }
 
 /** Adds the metrics of a database. */
-export function tellDatabase(registry: MetricsRegistry, database: string): JournalObserver {
+export function registerDatabaseMetrics(registry: MetricsRegistry, database: string): JournalObserver {
   return createStorageMetrics(registry, () => readSizes(database));
 }
 
 /** Adds what the disk of an audit log has left. */
-export function tellAuditDisk(registry: MetricsRegistry, folder: string): void {
-  gaugeAuditDisk(registry, () => freeBytes(folder));
+export function registerAuditDiskMetrics(registry: MetricsRegistry, folder: string): void {
+  gaugeAuditDisk(registry, () => readFreeBytes(folder));
 }
 
 /** Tells when the CAs and the serving certificate of an instance end. */
-export function tellExpiry(
+export function recordExpiry(
   expiry: ExpiryMetrics,
   { serving, clientCas }: InstanceAuthorities,
   servingPair: { readonly certificatePem: string },
 ): void {
   expiry.set("serving CA", chainNotAfter(serving));
   for (const { chain, certificateFile } of clientCas) expiry.set(basename(certificateFile), chainNotAfter(chain));
-  tellServingExpiry(expiry, servingPair);
+  recordServingExpiry(expiry, servingPair);
 }
 
 /** Tells when the serving certificate ends. */
-export function tellServingExpiry(
+export function recordServingExpiry(
   expiry: ExpiryMetrics,
   { certificatePem }: { readonly certificatePem: string },
 ): void {
@@ -67,6 +67,6 @@ async function readSizes(database: string): Promise<StorageSizes> {
   return {
     database: await sizeOf(database),
     journal: await sizeOf(`${database}-wal`),
-    diskFree: await freeBytes(dirname(database)),
+    diskFree: await readFreeBytes(dirname(database)),
   };
 }

@@ -9,7 +9,7 @@ import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { createSystemClock } from "../system.ts";
-import { defaultsOf, startInstance } from "./instance.ts";
+import { getDefaultSettings, startInstance } from "./instance.ts";
 
 const MOST_OF_A_YEAR_MS = 300 * 86_400_000;
 
@@ -26,7 +26,7 @@ test("renew() serves a pair that a look before it has written and then failed", 
     },
   };
   await using instance = await startInstance(
-    { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0 },
+    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0 },
     createInstanceDeps(folder.path, { files, clock }),
     () => [],
   );

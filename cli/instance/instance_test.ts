@@ -8,7 +8,7 @@ import { createInstanceDeps } from "../../tests/support/instance_deps.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { createSystemClock } from "../system.ts";
-import { defaultsOf, startInstance } from "./instance.ts";
+import { getDefaultSettings, startInstance } from "./instance.ts";
 
 const DAY_S = 86_400;
 
@@ -26,7 +26,7 @@ test("startInstance() names what nobody renewed of what an earlier run issued, a
   const path = folder.join("data/issued-certificates.jsonl");
   await writeFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   await using instance = await startInstance(
-    { ...defaultsOf(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, storageMinFree: 1e12 },
+    { ...getDefaultSettings(SERVER_FLAGS), dataDir: folder.join("data"), securePort: 0, storageMinFree: 1e12 },
     createInstanceDeps(folder.path, { clock, logger }),
     () => [],
   );

@@ -14,7 +14,7 @@ import { SECRET_MODE } from "./data_dir.ts";
 /** The file of a running instance. Disposing it writes what is new. */
 export interface IssuedFile extends AsyncDisposable {
   /** Asked each minute: writes what is new, and tells of certificates that nobody has renewed, when it is time. */
-  look(): Promise<void>;
+  update(): Promise<void>;
 }
 
 /** What it needs. */
@@ -87,7 +87,7 @@ export async function openIssuedFile(
   }
 
   return {
-    async look() {
+    async update() {
       if (clock.elapsedMs() < lookAt) return;
       lookAt = clock.elapsedMs() + WRITE_EVERY_MS;
       // A run that was killed has written nothing of what it issued last.
@@ -116,12 +116,12 @@ async function read(text: string, issued: IssuedCertificates, atEarliest: number
   if (found !== FORMAT || typeof writtenAt !== "number") throw new Error("another build wrote it");
   if (writtenAt < atEarliest) return;
   for (const [index, line] of lines.entries()) {
-    issued.restore(certificateOf(JSON.parse(line)));
+    issued.restore(decodeIssuedCertificate(JSON.parse(line)));
     if (index % LINES_AT_ONCE === 0) await setImmediate();
   }
 }
 
-function certificateOf(line: unknown): IssuedCertificate {
+function decodeIssuedCertificate(line: unknown): IssuedCertificate {
   const [signerName, subject, since, until] = Array.isArray(line) ? line as readonly unknown[] : [];
   if (typeof signerName !== "string" || typeof subject !== "string") throw new Error("a line names no certificate");
   if (typeof since !== "number" || typeof until !== "number") throw new Error("a line has no times");

@@ -51,17 +51,17 @@ test("openIssuedFile() gives a later run what an earlier one knew", async () => 
 test("openIssuedFile() writes each half hour, and only what is new", async () => {
   const { open, one, writes, clock } = setUp();
   const { issued, file } = await open();
-  await file.look();
+  await file.update();
   assert.equal(writes(), 0, "nothing was issued");
   issued.restore(one("CN=a", 100));
   clock.jump(29 * 60_000);
-  await file.look();
+  await file.update();
   assert.equal(writes(), 0);
   clock.jump(60_000);
-  await file.look();
+  await file.update();
   assert.equal(writes(), 1);
   clock.jump(HOUR_MS);
-  await file.look();
+  await file.update();
   await file[Symbol.asyncDispose]();
   assert.equal(writes(), 1);
 });
@@ -71,11 +71,11 @@ test("openIssuedFile() goes on when it cannot be written, and writes it later", 
   const { issued, file } = await open();
   issued.restore(one("CN=a", 100));
   state.isFull = true;
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.messages("warn"), ["what was issued cannot be written down"]);
   state.isFull = false;
   clock.jump(HOUR_MS);
-  await file.look();
+  await file.update();
   assert.equal(writes(), 1);
 });
 
@@ -95,7 +95,7 @@ test("openIssuedFile() says each half hour that a quiet server was there, where 
   const { issued, file } = await open(true);
   issued.restore(one("CN=a", 100));
   for (let halfHours = 0; halfHours < 100; halfHours++) {
-    await file.look();
+    await file.update();
     clock.jump(HOUR_MS / 2);
   }
   await file[Symbol.asyncDispose]();
@@ -112,11 +112,11 @@ test("openIssuedFile() looks at what a killed run has not written before it tell
     issued.restore({ ...one("CN=a", 100), since, until: since + 100 * 86_400 });
     return Promise.resolve();
   };
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.messages(), []);
   issued.catchUp = () => Promise.reject(new Error("the store does not answer"));
   clock.jump(95 * DAY_MS);
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.messages(), ["a certificate is not renewed"]);
 });
 
@@ -147,17 +147,17 @@ test("openIssuedFile() names what nobody renewed, once, and no more than twenty 
   issued.restore(one("CN=first", 100));
   for (let number = 0; number < 25; number += 1) issued.restore(one(`CN=n${number}`, 200));
   clock.jump(89 * DAY_MS);
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.messages(), []);
   clock.jump(2 * DAY_MS);
-  await file.look();
+  await file.update();
   clock.jump(HOUR_MS);
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.entries.map(({ level, fields }) => [level, fields["subject"], fields["signerName"]]), [
     ["warn", "CN=first", "kubernetes.io/kubelet-serving"],
   ]);
   clock.jump(100 * DAY_MS);
-  await file.look();
+  await file.update();
   assert.equal(logger.messages("warn").filter((message) => message === "a certificate is not renewed").length, 21);
   assert.equal(logger.entries.at(-1)?.fields["more"], 5);
 });
@@ -168,7 +168,7 @@ test("openIssuedFile() warns of kubelets only: whether a person wants another on
   issued.restore({ ...one("CN=jane", 100), signerName: "kubernetes.io/kube-apiserver-client" });
   issued.restore({ ...one("CN=node", 101), signerName: "kubernetes.io/kube-apiserver-client-kubelet" });
   clock.jump(92 * DAY_MS);
-  await file.look();
+  await file.update();
   assert.deepEqual(logger.entries.map(({ level, fields }) => [level, fields["subject"]]), [
     ["info", "CN=jane"],
     ["warn", "CN=node"],

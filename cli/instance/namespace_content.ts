@@ -1,7 +1,7 @@
 /** What is in namespaces, over a transport: discovery, deletion of collections, lists. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Transport } from "../../core/ports.ts";
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { listAll } from "../../client/listing.ts";
 import type { NamespaceContent, NamespacedResource } from "../../server/controllers/namespace_controller.ts";
 import type { StoreContents } from "../../server/storage/etcd_contents.ts";
@@ -22,20 +22,20 @@ interface GroupList {
 }
 
 /** Builds it over a transport; `contents` is what a shared store holds beside what is served. */
-export function namespaceContentOver(
+export function createNamespaceContent(
   transport: Transport,
   contents: StoreContents | undefined,
   deps: ControllerDeps,
 ): NamespaceContent {
-  const api = createApi(transport, deps);
+  const api = createApiClient(transport, deps);
   return {
     resources: (signal) => discover(api, signal),
     async deleteCollection(resource, namespace, signal) {
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
-      await api.requestJson({ method: "DELETE", path: pathOf(resource, namespace), body }, signal);
+      await api.requestJson({ method: "DELETE", path: toCollectionPath(resource, namespace), body }, signal);
     },
     list: async (resource, namespace, signal) =>
-      (await listAll<KubeObject>(api, pathOf(resource, namespace), {}, signal)).items,
+      (await listAll<KubeObject>(api, toCollectionPath(resource, namespace), {}, signal)).items,
     async stored(namespace) {
       const collections = await contents?.collections() ?? [];
       const counted = collections.map(async ({ prefix, group, resource }) => ({
@@ -49,14 +49,14 @@ export function namespaceContentOver(
 }
 
 /** The preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
-async function discover(api: Api, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
+async function discover(api: ApiClient, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
   const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
   // Discovery documents have the form that Kubernetes promises; a foreign answer shows as a failure below.
   const { groups = [] } = await read("/apis") as GroupList;
   const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
   const found = ["v1", ...named].map(async (groupVersion) => {
     const [group, version] = groupVersion.includes("/") ? groupVersion.split("/") : ["", groupVersion];
-    const { resources = [] } = await read(rootOf(group ?? "", version ?? "")) as ResourceList;
+    const { resources = [] } = await read(toGroupPath(group ?? "", version ?? "")) as ResourceList;
     return resources
       .filter(({ namespaced, verbs }) => namespaced && verbs.includes("deletecollection"))
       .map(({ name }) => ({ group: group ?? "", version: version ?? "", resource: name }));
@@ -64,10 +64,10 @@ async function discover(api: Api, signal: AbortSignal): Promise<readonly Namespa
   return (await Promise.all(found)).flat();
 }
 
-function rootOf(group: string, version: string): string {
+function toGroupPath(group: string, version: string): string {
   return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
 }
 
-function pathOf({ group, version, resource }: NamespacedResource, namespace: string): string {
-  return `${rootOf(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+function toCollectionPath({ group, version, resource }: NamespacedResource, namespace: string): string {
+  return `${toGroupPath(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
 }

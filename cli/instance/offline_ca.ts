@@ -8,7 +8,7 @@ import type { ClientTrust } from "../../core/signing/plan.ts";
 import type { FilePort } from "../../client/files.ts";
 import { authorityPaths } from "../authority/layout.ts";
 import { readClientCas } from "../authority/instance_authorities.ts";
-import { openOwnCas, openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
+import { openInstanceCas, openSigningCas, type SigningCaDeps } from "./signing_cas.ts";
 
 /** Which CA. */
 export interface OfflineCaSettings {
@@ -35,7 +35,7 @@ export async function openOfflineCa(
   const all = { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile };
   const none = { kubeletServing: NONE, kubeletClient: NONE, kubeApiserverClient: NONE, legacyUnknown: NONE };
   const { authorities } = all.certFile === undefined && all.keyFile === undefined
-    ? await openOwnCas(dataDir, [signerName], deps)
+    ? await openInstanceCas(dataDir, [signerName], deps)
     // Kubernetes has no such command, so that nothing forbids a file with issuers.
     : await openSigningCas({ all, ...none, withIssuers: true }, [signerName], deps);
   const authority = await authorities(signerName);

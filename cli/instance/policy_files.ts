@@ -65,14 +65,14 @@ export async function followPolicies(
   }
   const { clock, logger } = deps;
   // Compared with what was there before the first reading: what changes in between is seen.
-  let seen = await contentOf(flags, deps);
+  let seen = await readContent(flags, deps);
   let current: PolicySettings = await readPolicies(flags, deps);
   return {
     current: () => current,
     async *changes(signal) {
       while (true) {
         await clock.sleep(LOOK_EVERY_MS, signal);
-        const content = await contentOf(flags, deps);
+        const content = await readContent(flags, deps);
         if (content === seen) continue;
         seen = content;
         const next = await load(flags, deps);
@@ -163,7 +163,7 @@ async function readText(
 }
 
 /** Everything the flags name, as one text; what cannot be read is a text too, so that its fault is told once. */
-async function contentOf(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
+async function readContent(flags: PolicyFlags, { files, cwd }: PolicyFileDeps): Promise<string> {
   const paths = [
     ...flags.policy.filter((name) => !BUILTIN_POLICIES.has(name)),
     ...(flags.inventory === undefined ? [] : [flags.inventory]),

@@ -10,7 +10,7 @@ export interface FilePlace {
 }
 
 /** The text of a file. AppError `io` where there is none. */
-export async function readRequired(path: string, { files, cwd }: FilePlace): Promise<string> {
+export async function readRequiredFile(path: string, { files, cwd }: FilePlace): Promise<string> {
   const text = await files.readText(resolve(cwd, path));
   if (text !== undefined) return text;
   throw new AppError("io", `cannot read "${path}": no such file`, { hint: "check the path" });

@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { messageOf } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { backupName, planRotation, type Retention } from "./rotated_files.ts";
+import { backupName, planRotation, type Retention } from "./rotation_plan.ts";
 
 /** How a log file rotates. */
 export interface RotatingFileOptions extends Retention {

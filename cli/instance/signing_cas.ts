@@ -23,7 +23,7 @@ import { authorityPaths, type CaPurpose, getSignerPurpose } from "../authority/l
 import type { SIGNING_FLAGS } from "../commands/controller_flags.ts";
 import type { Settings } from "../framework/flags.ts";
 import { UsageError } from "../framework/usage_error.ts";
-import { caFilesOver } from "./ca_files.ts";
+import { createCaFiles } from "./ca_files.ts";
 
 /** A certificate and its key, as paths. */
 export interface CaPaths {
@@ -94,7 +94,7 @@ export function signingDurationSeconds(
 const YEAR_SECONDS = 365 * 86_400;
 
 /** The flags by signer. */
-export function signingCaFlagsOf(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
+export function toSigningCaFlags(settings: Settings<typeof SIGNING_FLAGS>): SigningCaFlags {
   return {
     all: { certFile: settings.clusterSigningCertFile, keyFile: settings.clusterSigningKeyFile },
     kubeletServing: {
@@ -176,14 +176,14 @@ export async function openSigningCas(
     for (const name of chosen.length > 0 ? chosen : SIGNERS.map(({ name }) => name)) sources.set(name, shared);
   }
   const signerNames = chosen.length > 0 ? chosen : [...sources.keys()];
-  return { signerNames, authorities: (signerName) => currentOf(sources.get(signerName)) };
+  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(signerName)) };
 }
 
 /**
  * The CAs of a data directory for some signers: one for all, or each by its purpose. AppError `not_found`, `ca_invalid`,
  * `file_permissions`.
  */
-export async function openOwnCas(
+export async function openInstanceCas(
   root: string,
   signerNames: readonly string[],
   deps: SigningCaDeps,
@@ -195,7 +195,7 @@ export async function openOwnCas(
     const paths = authorityPaths(root, purpose);
     sources.set(purpose, await openCa(paths.certificate, deps.keys.getSource(paths), true, deps));
   }
-  return { signerNames, authorities: (signerName) => currentOf(sources.get(purposeOf(signerName))) };
+  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(purposeOf(signerName))) };
 }
 
 function openCa(
@@ -205,7 +205,7 @@ function openCa(
   { files, clock, logger }: SigningCaDeps,
 ): Promise<FileAuthoritySource> {
   return createFileAuthoritySource({
-    files: caFilesOver(files),
+    files: createCaFiles(files),
     certFile,
     keyFile: key.name,
     key,
@@ -215,7 +215,7 @@ function openCa(
   });
 }
 
-async function currentOf(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {
+async function readCurrentAuthority(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {
   return await source?.current();
 }
 

@@ -14,7 +14,7 @@ import type { DataDir } from "./data_dir.ts";
 import { readEtcdEndpoints } from "./etcd_endpoints.ts";
 import { writeEtcdPlace } from "./etcd_place.ts";
 import type { InstanceDeps } from "./instance.ts";
-import { tellDatabase } from "./instance_metrics.ts";
+import { registerDatabaseMetrics } from "./instance_metrics.ts";
 
 /** An open store. */
 export interface InstanceStorage {
@@ -36,7 +36,7 @@ export async function openStorage(
   if (settings.etcdServers.length > 0) return await openShared(settings, dir, deps);
   const isNew = (await deps.files.stat(dir.database)) === undefined;
   const { clock, logger } = deps;
-  const observer = tellDatabase(deps.registry, dir.database);
+  const observer = registerDatabaseMetrics(deps.registry, dir.database);
   const lost = new AbortController();
   const onLost = (error: AppError): void => {
     logger.error("the storage is lost, the server ends", { error });

@@ -14,20 +14,20 @@ export interface DiskPlace {
 }
 
 /** Bytes that the disk of a path has left for an ordinary user. */
-export async function freeBytes(path: string): Promise<number> {
+export async function readFreeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }
 
 /** `/readyz/storage-space`: red when one of the disks has less than so many megabytes left; with 0 never. */
-export function storageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
+export function createStorageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes: number): HealthCheck {
   return {
     name: "storage-space",
     readyOnly: true,
     async check() {
       if (minFreeMegabytes === 0) return;
       for (const { path, what } of places) {
-        const left = megabytes(await freeBytes(path));
+        const left = megabytes(await readFreeBytes(path));
         if (left < minFreeMegabytes) {
           throw new Error(`the disk of the ${what} has ${Math.floor(left)} MB left, less than ${minFreeMegabytes}`);
         }
@@ -40,7 +40,7 @@ export function storageSpaceCheck(places: readonly DiskPlace[], minFreeMegabytes
 export function createSpaceWatch(
   places: readonly DiskPlace[],
   minFreeMegabytes: number,
-  { logger, free = freeBytes }: { readonly logger: Logger; readonly free?: (path: string) => Promise<number> },
+  { logger, free = readFreeBytes }: { readonly logger: Logger; readonly free?: (path: string) => Promise<number> },
 ): () => Promise<void> {
   const low = new Set<DiskPlace>();
   return async () => {

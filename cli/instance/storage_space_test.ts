@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createSpaceWatch, storageSpaceCheck } from "./storage_space.ts";
+import { createSpaceWatch, createStorageSpaceCheck } from "./storage_space.ts";
 
 const MEGABYTE = 1_048_576;
 const DATA = { path: "/data", what: "data directory" };
 const LOG = { path: "/log", what: "audit log" };
 
-test("storageSpaceCheck() is green with enough, red with less and with 0 never", async () => {
+test("createStorageSpaceCheck() is green with enough, red with less and with 0 never", async () => {
   const place = { path: tmpdir(), what: "audit log" };
-  await storageSpaceCheck([place], 0).check();
-  await storageSpaceCheck([place], 0.001).check();
+  await createStorageSpaceCheck([place], 0).check();
+  await createStorageSpaceCheck([place], 0.001).check();
   await assert.rejects(
-    storageSpaceCheck([place], 1e12).check(),
+    createStorageSpaceCheck([place], 1e12).check(),
     /^Error: the disk of the audit log has \d+ MB left, less than 1000000000000$/,
   );
 });

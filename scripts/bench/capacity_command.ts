@@ -8,7 +8,7 @@ import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
 import { formatNumber, formatRetries } from "./report.ts";
 import type { Section } from "./section.ts";
-import { type Instance, usedBy, usedSince } from "./instance.ts";
+import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 import { medianOf } from "./stats.ts";
 
 /** How often each is asked, before `--scale`. */
@@ -18,7 +18,7 @@ const SHARING = 3;
 
 interface Setup {
   readonly name: string;
-  start(): Promise<Instance>;
+  start(): Promise<BenchInstance>;
 }
 
 /** CPU milliseconds of one act. */
@@ -110,7 +110,7 @@ async function measureInto({ acts }: CapacityReport, setup: Setup, scale: number
 const WARMING = 1_000;
 
 /** `drive` answers how often a client had to ask again. */
-async function costOf(instance: Instance, count: number, drive: () => Promise<number>): Promise<Cost> {
+async function costOf(instance: BenchInstance, count: number, drive: () => Promise<number>): Promise<Cost> {
   const [startedAt, before] = [performance.now(), usedBy(instance)];
   const retries = await drive();
   const perSecond = (1000 * count) / (performance.now() - startedAt);

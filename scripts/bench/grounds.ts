@@ -4,13 +4,13 @@ import { startOurInstance } from "./our_instance.ts";
 import { startPeerInstance } from "./peer_instance.ts";
 import type { Program } from "./program.ts";
 import type { Line, Scenario } from "./scenario.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 
 /** Fresh instances of both sides. */
 export interface Grounds {
-  ours(program: Program): Promise<Instance>;
+  ours(program: Program): Promise<BenchInstance>;
   /** With more flags of kube-controller-manager. */
-  theirs(controllerFlags: readonly string[]): Promise<Instance>;
+  theirs(controllerFlags: readonly string[]): Promise<BenchInstance>;
 }
 
 /** Each as it ships on one machine: ours on SQLite, the peer on etcd. */

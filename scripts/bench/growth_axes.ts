@@ -2,7 +2,7 @@
 import type { GrowthPoint } from "./growth.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { usageOf } from "./processes.ts";
-import { type Instance, since } from "./instance.ts";
+import { type BenchInstance, since } from "./instance.ts";
 
 /** Something that grows. */
 export interface Axis {
@@ -14,7 +14,7 @@ export interface Axis {
   readonly costs: Readonly<Record<string, string>>;
   /** Points of each cost, in the order of the counts. */
   measure(
-    startInstance: () => Promise<Instance>,
+    startInstance: () => Promise<BenchInstance>,
     counts: readonly number[],
     progress: (text: string) => void,
   ): Promise<Readonly<Record<string, readonly GrowthPoint[]>>>;
@@ -93,7 +93,7 @@ export const AXES: readonly Axis[] = [
 
 /** What one of so many items cost. */
 async function pointOf(
-  instance: Instance,
+  instance: BenchInstance,
   count: number,
   items: number,
   act: () => Promise<{ readonly seconds: number; readonly retries: number }>,

@@ -7,7 +7,7 @@ import { startOurInstance } from "./our_instance.ts";
 import { LIFTED, startPeerInstance } from "./peer_instance.ts";
 import { countOf, formatMet, formatNumber, formatRetries } from "./report.ts";
 import type { Picture, Section } from "./section.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 import { medianOf } from "./stats.ts";
 import { drawPlot } from "./svg.ts";
 
@@ -23,7 +23,7 @@ interface Track {
 interface Side {
   readonly name: string;
   readonly isOurs: boolean;
-  start(): Promise<Instance>;
+  start(): Promise<BenchInstance>;
 }
 
 /** Measures it. */

@@ -6,7 +6,7 @@ import { LINES_HEAD, reportOf, rowOf } from "./report.ts";
 import { always, atMost, type Reading, type Scenario } from "./scenario.ts";
 import type { Bench } from "./bench.ts";
 import type { Section } from "./section.ts";
-import { type Instance, usedBy, usedSince } from "./instance.ts";
+import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 
 /** What a start leaves to be done is over by then. */
 const SETTLE_MS = 15_000;
@@ -41,7 +41,7 @@ export async function runIdle({ options, programs, progress, machine }: Bench): 
   };
 }
 
-async function readIdle(startInstance: () => Promise<Instance>, seconds: number): Promise<Reading> {
+async function readIdle(startInstance: () => Promise<BenchInstance>, seconds: number): Promise<Reading> {
   await using instance = await startInstance();
   await pause(SETTLE_MS);
   const before = usedBy(instance);

@@ -4,7 +4,7 @@ import { type Usage, usageOf } from "./processes.ts";
 import type { Reading } from "./scenario.ts";
 
 /** One that runs. Disposing it ends its processes and removes its folder. */
-export interface Instance extends AsyncDisposable {
+export interface BenchInstance extends AsyncDisposable {
   readonly folder: TempFolder;
   /** One of each of its servers, over which clients are spread. */
   readonly bootstrapKubeconfigs: readonly string[];
@@ -20,18 +20,21 @@ export interface Instance extends AsyncDisposable {
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
 /** Does something to an instance: what comes of it, CPU seconds that the servers used for it, memory at its end. */
-export async function readingOf(instance: Instance, act: () => Promise<Omit<Reading, keyof Used>>): Promise<Reading> {
+export async function readingOf(
+  instance: BenchInstance,
+  act: () => Promise<Omit<Reading, keyof Used>>,
+): Promise<Reading> {
   const before = usedBy(instance);
   return { ...await act(), ...usedSince(before, instance) };
 }
 
 /** What an instance has used since its start. */
-export function usedBy({ pids, etcdPids }: Instance): Used {
+export function usedBy({ pids, etcdPids }: BenchInstance): Used {
   return { usage: usageOf(pids), ...(etcdPids.length === 0 ? {} : { etcd: usageOf(etcdPids) }) };
 }
 
 /** What an instance has used since a look at it. */
-export function usedSince(before: Used, instance: Instance): Used {
+export function usedSince(before: Used, instance: BenchInstance): Used {
   const now = usedBy(instance);
   const usage = since(before.usage, now.usage);
   return before.etcd === undefined || now.etcd === undefined
@@ -45,7 +48,7 @@ export function since(before: Usage, after: Usage): Usage {
 }
 
 /** Resident memory of an instance in MB (10^6 bytes), once it has come to rest. */
-export async function restingMegabytes(instance: Instance): Promise<number> {
+export async function restingMegabytes(instance: BenchInstance): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   return usageOf(instance.pids).residentBytes / 1e6;
 }

@@ -1,5 +1,5 @@
 /** What nodes ask of a server day and night: their Lease is renewed, and now and then their status is patched. */
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
@@ -25,7 +25,7 @@ export async function openNodeTraffic(kubeconfigs: readonly string[]): Promise<N
   const signal = new AbortController().signal;
   const clients = await Promise.all(Array.from({ length: CLIENTS }, async (_, index) => {
     const transport = await connect(await readCluster(kubeconfigs[index % kubeconfigs.length]!, files));
-    const api = createApi(transport, { clock });
+    const api = createApiClient(transport, { clock });
     const nodes = Array.from({ length: NODES }, (_, number) => `bench-${index}-${number}`);
     return { transport, api, nodes, leases: new Map<string, Lease>() };
   }));

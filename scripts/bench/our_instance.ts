@@ -1,10 +1,10 @@
 /** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
 import { createTempFolder } from "../../tests/support/temp.ts";
 import type { Program } from "./program.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 
 /** One that we serve. */
-export interface OurInstance extends Instance {
+export interface OurInstance extends BenchInstance {
   /** The data directory. */
   readonly data: string;
   /** Asks the server to end, and waits until it has. */

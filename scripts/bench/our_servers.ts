@@ -3,11 +3,11 @@ import { cp, mkdir } from "node:fs/promises";
 import { startEtcd } from "../../tests/interop/support/etcd.ts";
 import { type OurInstance, startOurInstance } from "./our_instance.ts";
 import type { Program } from "./program.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 import { startTogether } from "./together.ts";
 
 /** Starts an etcd of one member and so many servers on it: one, then the others at the same time. */
-export async function startOurServers(program: Program, count: number): Promise<Instance> {
+export async function startOurServers(program: Program, count: number): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd());
   const flags = ["--etcd-servers", etcd.urls.join(",")];

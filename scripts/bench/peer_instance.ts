@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { type ControlPlane, startControlPlane } from "../../tests/interop/support/control_plane.ts";
 import { startEtcd } from "../../tests/interop/support/etcd.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 import { startTogether } from "./together.ts";
 
 /** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
@@ -18,7 +18,7 @@ const ELECTED = ["--leader-elect=true"] as const;
  * Starts an etcd of one member and so many kube-apiservers on it, each with its kube-controller-manager: one, and once it
  * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
  */
-export async function startPeerInstance(controllerFlags: readonly string[], count = 1): Promise<Instance> {
+export async function startPeerInstance(controllerFlags: readonly string[], count = 1): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd());
   const options = {

@@ -8,10 +8,12 @@ import { startOurInstance } from "./our_instance.ts";
 import { type CpuProfile, type Hotspots, hotspotsOf, type Ranking } from "./profile.ts";
 import { profiledSourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
-import type { Instance } from "./instance.ts";
+import type { BenchInstance } from "./instance.ts";
 
 /** What it is profiled with, in the counts of the design. */
-const LOADS: Readonly<Record<string, (instance: Instance, scaled: (count: number) => number) => Promise<unknown>>> = {
+const LOADS: Readonly<
+  Record<string, (instance: BenchInstance, scaled: (count: number) => number) => Promise<unknown>>
+> = {
   storm: (instance, scaled) => storm(instance.bootstrapKubeconfigs, scaled(1000)),
   create: (instance, scaled) => create(instance.bootstrapKubeconfigs, scaled(10_000), 16),
   async list(instance, scaled) {

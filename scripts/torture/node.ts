@@ -1,7 +1,7 @@
 /** One node of the storm: bootstraps, renews a few times, and begins again as another node. The client code is the real one. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX } from "../../client/bootstrap.ts";
 import { bootstrapKubeconfig } from "../../client/bootstrap_credentials.ts";
 import { runCertificateManager } from "../../client/certificate_manager.ts";
@@ -161,7 +161,7 @@ function beginLife(options: NodeOptions, number: number, files: FilePort): Life 
       if (pair === undefined) return `node ${nodeName} has no pair`;
       if (!verifyCertificateSignature(pair.leaf, ca)) return `node ${nodeName}: the CA has not signed its certificate`;
       await using transport = await connectAsNode({ kubeconfigPath, store, files, connect });
-      const review = await createApi(transport, options).requestJson({
+      const review = await createApiClient(transport, options).requestJson({
         method: "POST",
         path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
         body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },

@@ -1,7 +1,7 @@
 /** The whole torture: a storm of clients, an instance that is killed under them, and what is checked meanwhile and at the end. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { type Connect, createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { listAll } from "../../client/listing.ts";
@@ -225,11 +225,11 @@ class Storm {
   async #ask<T>(
     cluster: ResolvedCluster,
     what: string,
-    ask: (api: ReturnType<typeof createApi>, signal: AbortSignal) => Promise<T>,
+    ask: (api: ReturnType<typeof createApiClient>, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SETTLE_WITHIN_MS)]);
     await using transport = await this.#connect(cluster);
-    const api = createApi(transport, { clock: this.#clock });
+    const api = createApiClient(transport, { clock: this.#clock });
     while (true) {
       try {
         return await ask(api, signal);

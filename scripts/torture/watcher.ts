@@ -1,9 +1,9 @@
 /** A client that watches over all kills: it goes on where it was, and remembers everything that it was told. */
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import type { Connect } from "../../client/connect.ts";
 import { readJsonLines } from "../../client/json_lines.ts";
 import { withQuery } from "../../client/listing.ts";
-import { decodeWatchEvent } from "../../client/watch_event.ts";
+import { decodeWatchEvent } from "../../client/watch_events.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -58,7 +58,7 @@ export function startWatcher(
   let told: Told[] = [];
   const counts = new Map<string, number>();
 
-  async function follow(api: Api): Promise<void> {
+  async function follow(api: ApiClient): Promise<void> {
     // The server ends some watches by itself too.
     const timeoutSeconds = `${1 + Math.floor(random.float() * 20)}`;
     const query = { resourceVersion: `${position}`, allowWatchBookmarks: "true", timeoutSeconds, watch: "true" };
@@ -83,7 +83,7 @@ export function startWatcher(
     while (!signal.aborted) {
       await using transport = await options.connect(options.cluster);
       try {
-        await follow(createApi(transport, { clock }));
+        await follow(createApiClient(transport, { clock }));
       } catch (error) {
         if (signal.aborted) return;
         if (!isTransient(error)) onFault(`watcher ${name}: ${messageOf(error)}`);
@@ -109,7 +109,7 @@ export function startWatcher(
 
 /** The whole history after a revision, as one new watch tells it, up to the change that made another revision. */
 export async function readHistory(
-  api: Api,
+  api: ApiClient,
   path: string,
   { from, to }: { readonly from: number; readonly to: number },
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { run } from "../../cli/run.ts";
@@ -37,7 +37,10 @@ async function submit(options: CsrOptions): Promise<void> {
   const cluster = await readCluster(folder.join("data/admin.kubeconfig"), files);
   await using transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
   const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-  await createApi(transport, { clock }).requestJson({ method: "POST", path, body: await buildCsr(options) }, quiet);
+  await createApiClient(transport, { clock }).requestJson(
+    { method: "POST", path, body: await buildCsr(options) },
+    quiet,
+  );
 }
 
 test("a kubeconfig that names no CA trusts the machine's roots and no others", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import type { Api } from "../../client/api.ts";
+import type { ApiClient } from "../../client/api.ts";
 import { parseCertificateChain } from "../../core/bootstrap/credential_pair.ts";
 import { withApproval } from "../../core/approval/conditions.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -28,7 +28,7 @@ extensions: { ocsp: [http://ocsp.example.com] }
 `;
 
 /** Creates, approves, and waits for what the signer makes of it. */
-async function decide(api: Api, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
+async function decide(api: ApiClient, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
   const csr = await buildCsr({
     name,
     signerName: "example.com/web",

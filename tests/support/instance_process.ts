@@ -1,7 +1,7 @@
 /** `tlsboot up` and `tlsboot serve` as child processes, and calls to their API from the test. */
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
@@ -59,7 +59,7 @@ export async function fateOf({ running }: Pick<InstanceProcess, "running">): Pro
 
 /** An API over a kubeconfig. */
 export interface Connected extends AsyncDisposable {
-  readonly api: Api;
+  readonly api: ApiClient;
 }
 
 /** Connects with a kubeconfig. */
@@ -67,5 +67,5 @@ export async function connectWith(kubeconfig: string): Promise<Connected> {
   const clock = createSystemClock();
   const files = createFilePort();
   const transport = await createConnector({ files, clock, userAgent: "test" })(await readCluster(kubeconfig, files));
-  return { api: createApi(transport, { clock }), [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() };
+  return { api: createApiClient(transport, { clock }), [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() };
 }

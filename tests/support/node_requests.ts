@@ -1,5 +1,5 @@
 /** Requests as nodes send them, through an administrator who acts for the node. */
-import { createApi } from "../../client/api.ts";
+import { createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createSystemClock } from "../../cli/system.ts";
@@ -21,7 +21,7 @@ export async function submitAs(kubeconfig: string, csr: CertificateSigningReques
   const connect = createConnector({ files, clock, userAgent: "test" });
   await using transport = await connect(await readCluster(kubeconfig, files));
   const acting = { "impersonate-user": username, "impersonate-group": groups[0] ?? "" };
-  const api = createApi({
+  const api = createApiClient({
     send: (request, stop) => transport.send({ ...request, headers: { ...request.headers, ...acting } }, stop),
   }, { clock });
   await api.requestJson({ method: "POST", path: CSRS, body: csr }, signal);

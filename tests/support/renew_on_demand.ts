@@ -6,7 +6,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { SERVER_FLAGS } from "../../cli/commands/server_flags.ts";
-import { defaultsOf, startInstance } from "../../cli/instance/instance.ts";
+import { getDefaultSettings, startInstance } from "../../cli/instance/instance.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
 import { isAppError } from "../../core/errors.ts";
@@ -21,7 +21,7 @@ async function main(dataDir: string): Promise<void> {
   let isAhead = false;
   const clock: Clock = { ...system, now: () => new Date(system.now().getTime() + (isAhead ? TURN_MS : 0)) };
   await using instance = await startInstance(
-    { ...defaultsOf(SERVER_FLAGS), dataDir, securePort: 0 },
+    { ...getDefaultSettings(SERVER_FLAGS), dataDir, securePort: 0 },
     {
       files: createFilePort(),
       clock,

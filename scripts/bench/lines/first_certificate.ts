@@ -4,7 +4,7 @@ import type { Grounds } from "../grounds.ts";
 import { secondsOf } from "../measure.ts";
 import type { Program } from "../program.ts";
 import { atMost, type Reading, type Scenario } from "../scenario.ts";
-import { type Instance, usedBy } from "../instance.ts";
+import { type BenchInstance, usedBy } from "../instance.ts";
 
 /** The peer's nodes bootstrap with `client`, whatever form of ours is measured. */
 export function firstCertificateScenario(grounds: Grounds, client: () => Promise<Program>): Scenario<"first"> {
@@ -26,8 +26,8 @@ export function firstCertificateScenario(grounds: Grounds, client: () => Promise
   };
 }
 
-async function firstCertificate(startInstance: () => Promise<Instance>, client: Program): Promise<Reading> {
-  let instance: Instance | undefined;
+async function firstCertificate(startInstance: () => Promise<BenchInstance>, client: Program): Promise<Reading> {
+  let instance: BenchInstance | undefined;
   try {
     const value = await secondsOf(async () => {
       instance = await startInstance();

@@ -9,7 +9,7 @@ import { startOurInstance } from "../our_instance.ts";
 import { LIFTED } from "../peer_instance.ts";
 import { mustEnd } from "../program.ts";
 import { aheadOf, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
-import { type Instance, readingOf } from "../instance.ts";
+import { type BenchInstance, readingOf } from "../instance.ts";
 
 type Key = "one" | "four";
 
@@ -42,7 +42,7 @@ function linesOf(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>
   return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
 }
 
-type RateOf = (instance: Instance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
+type RateOf = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
 
 /** Nodes that bootstrap one after another over connections that stay open. */
 function rateOfNodes(certificates: number): RateOf {
@@ -54,7 +54,7 @@ function rateOfNodes(certificates: number): RateOf {
 }
 
 /** Ends the instance. */
-async function readBoth(started: Instance, rateOf: RateOf): Promise<Readings<Key>> {
+async function readBoth(started: BenchInstance, rateOf: RateOf): Promise<Readings<Key>> {
   await using instance = started;
   const read = (key: Key): Promise<Reading> => readingOf(instance, () => rateOf(instance, CLIENTS[key]));
   // One after the other: together they would share the cores.
@@ -63,7 +63,7 @@ async function readBoth(started: Instance, rateOf: RateOf): Promise<Readings<Key
 }
 
 /** Plain HTTP, as it starts by itself, with a P-256 CA by openssl. */
-async function startCfssl(): Promise<Instance> {
+async function startCfssl(): Promise<BenchInstance> {
   const folder = await createTempFolder();
   const [key, certificate, config] = [folder.join("ca.key"), folder.join("ca.crt"), folder.join("config.json")];
   await mustEnd("openssl", [

@@ -15,7 +15,7 @@ import {
   type Scenario,
   type Unit,
 } from "../scenario.ts";
-import { type Instance, readingOf, restingMegabytes, usedBy, usedSince } from "../instance.ts";
+import { type BenchInstance, readingOf, restingMegabytes, usedBy, usedSince } from "../instance.ts";
 
 type Key =
   | "rest"
@@ -64,7 +64,7 @@ export function storedScenario({ grounds, requests, connections }: StoredOptions
 }
 
 async function readStored(
-  startInstance: () => Promise<Instance>,
+  startInstance: () => Promise<BenchInstance>,
   requests: number,
   connections: number,
 ): Promise<Readings<Key>> {
@@ -91,7 +91,7 @@ async function readStored(
 }
 
 /** One program reads all forms, so that their CPU seconds and lost answers stand together: CPU of one read of each. */
-async function readLists(instance: Instance, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
+async function readLists(instance: BenchInstance, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
   const before = usedBy(instance);
   const { forms, requests: listed, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);
   if (listed !== requests) throw new Error(`the list holds ${listed} requests, not ${requests}`);

@@ -2,7 +2,7 @@
 import type { Grounds } from "../grounds.ts";
 import { storm } from "../load.ts";
 import { type Aim, always, type Reading, type Scenario } from "../scenario.ts";
-import { type Instance, readingOf } from "../instance.ts";
+import { type BenchInstance, readingOf } from "../instance.ts";
 
 /** How a storm is measured. */
 export interface StormOptions {
@@ -23,7 +23,7 @@ export function stormScenario({ grounds, nodes, peer, controllerFlags, aim }: St
   };
 }
 
-async function readStorm(startInstance: () => Promise<Instance>, nodes: number): Promise<Reading> {
+async function readStorm(startInstance: () => Promise<BenchInstance>, nodes: number): Promise<Reading> {
   await using instance = await startInstance();
   return await readingOf(instance, async () => {
     const { seconds: value, retries } = await storm(instance.bootstrapKubeconfigs, nodes);

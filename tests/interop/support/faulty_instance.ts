@@ -1,6 +1,6 @@
 /** An instance on a disk that fails, a client that notes what it is told, and what a failure may look like. */
 import assert from "node:assert/strict";
-import { createApi } from "../../../client/api.ts";
+import { createApiClient } from "../../../client/api.ts";
 import { createConnector, readCluster } from "../../../client/connect.ts";
 import { createFilePort } from "../../../client/files.ts";
 import { createSystemClock } from "../../../cli/system.ts";
@@ -38,7 +38,7 @@ export async function connect(dataDir: string): Promise<Client> {
   const files = createFilePort();
   const cluster = await readCluster(`${dataDir}/admin.kubeconfig`, files);
   const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
-  const api = createApi(transport, { clock });
+  const api = createApiClient(transport, { clock });
   const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
   return {
     async create(name, bytes) {

@@ -3,7 +3,7 @@ import { signerClusterRole, signerClusterRoleBinding } from "../../core/signing/
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { controllerUser } from "./in_process_users.ts";
-import { exactRole } from "./own_rbac.ts";
+import { exactRole } from "./instance_rbac.ts";
 
 const ACCOUNT = "tlsboot-custom-signer";
 const ROLE = "tlsboot:custom-signer";

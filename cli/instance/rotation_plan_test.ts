@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backupName, planRotation } from "./rotated_files.ts";
+import { backupName, planRotation } from "./rotation_plan.ts";
 
 const now = new Date("2026-11-25T10:00:00Z");
 const day = (back: number) => new Date(now.getTime() - back * 86_400_000);

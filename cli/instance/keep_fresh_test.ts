@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CLOCK_JUMPS } from "../../tests/support/clock_jumps.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { keepFresh } from "./renewal.ts";
+import { keepFresh } from "./keep_fresh.ts";
 
 interface Looking extends AsyncDisposable {
   readonly clock: ReturnType<typeof createFakeClock>;

@@ -20,7 +20,7 @@ const STAMP = /^(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})\.(\d{3})$/;
 
 /** The name under which a log file is put aside. */
 export function backupName(file: string, at: Date): string {
-  const { prefix, extension } = partsOf(file);
+  const { prefix, extension } = splitFileName(file);
   return `${prefix}${at.toISOString().slice(0, 23).replaceAll(":", "-")}${extension}`;
 }
 
@@ -28,7 +28,7 @@ export function backupName(file: string, at: Date): string {
 export function planRotation(file: string, names: readonly string[], retention: Retention, now: Date): RotationPlan {
   const backups = names
     .flatMap((name) => {
-      const at = timeOf(file, name);
+      const at = findBackupTime(file, name);
       return at === undefined ? [] : [{ name, at, plain: name.replace(/\.gz$/, "") }];
     })
     .sort((a, b) => b.at - a.at || (a.name < b.name ? -1 : 1));
@@ -43,14 +43,14 @@ export function planRotation(file: string, names: readonly string[], retention: 
   };
 }
 
-function partsOf(file: string): { readonly prefix: string; readonly extension: string } {
+function splitFileName(file: string): { readonly prefix: string; readonly extension: string } {
   const name = basename(file);
   const extension = extname(name);
   return { prefix: `${name.slice(0, name.length - extension.length)}-`, extension };
 }
 
-function timeOf(file: string, name: string): number | undefined {
-  const { prefix, extension } = partsOf(file);
+function findBackupTime(file: string, name: string): number | undefined {
+  const { prefix, extension } = splitFileName(file);
   const plain = name.endsWith(`${extension}${COMPRESSED}`) ? name.slice(0, -COMPRESSED.length) : name;
   if (!plain.startsWith(prefix) || !plain.endsWith(extension)) return undefined;
   const stamp = STAMP.exec(plain.slice(prefix.length, plain.length - extension.length));

@@ -6,7 +6,7 @@ import type { Lease } from "../../core/kube/coordination_v1.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { leaseKind } from "../../core/kube/kinds/mod.ts";
 import type { Clock, Logger, Random, Transport } from "../../core/ports.ts";
-import { type Api, createApi } from "../../client/api.ts";
+import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import { createFilePort } from "../../client/files.ts";
 import { createObjectStore } from "../../client/object_store.ts";
@@ -25,14 +25,14 @@ import { escapeValue } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
 
 /** What runs: its command, its Lease, and the manifest of the rights that it needs. */
-export interface DistantRole {
+export interface RemoteRole {
   readonly command: "signer" | "approver";
   readonly lease: string;
   readonly manifest: readonly ManifestPart[];
 }
 
 /** Settings that every distant controller has. */
-export interface DistantSettings {
+export interface RemoteSettings {
   readonly kubeconfig: string | undefined;
   readonly leaderElect: boolean;
   readonly leaderElectResourceNamespace: string;
@@ -40,7 +40,7 @@ export interface DistantSettings {
 }
 
 /** What the work gets. */
-export interface DistantDeps {
+export interface RemoteDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -55,25 +55,25 @@ const RIGHTS_PAUSE_MS = 1_000;
  * Connects, and runs the work until the signal aborts: at once, or while leading. AppError `access_denied` when the user
  * lacks rights of the manifest without which the work does nothing.
  */
-export async function runDistant(
-  role: DistantRole,
-  settings: DistantSettings,
+export async function runRemoteController(
+  role: RemoteRole,
+  settings: RemoteSettings,
   io: Io,
   logger: Logger,
-  work: (transport: Transport, deps: DistantDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
+  work: (transport: Transport, deps: RemoteDeps, signal: AbortSignal, cluster: ResolvedCluster) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const files = createFilePort();
   const registry = createMetricsRegistry();
   const metrics = createControllerMetrics(registry, io.clock);
-  const deps: DistantDeps = { clock: io.clock, random: io.random, logger, metrics };
+  const deps: RemoteDeps = { clock: io.clock, random: io.random, logger, metrics };
   const cluster = await readCluster(resolve(io.cwd, settings.kubeconfig ?? ""), files);
   await using connection = await createConnector({ files, clock: io.clock, userAgent: USER_AGENT })(cluster);
   const transport = observeTransport(connection, new URL(cluster.server).host, registry, io.clock);
   const address = parseListenAddress(settings.metricsBindAddress);
   await using listener = address === undefined ? undefined : await listenForMetrics(registry, address);
   if (listener !== undefined) logger.info("metrics", { address: settings.metricsBindAddress, port: listener.port });
-  await checkRights(createApi(transport, deps), role.command, role.manifest, deps, signal);
+  await checkRights(createApiClient(transport, deps), role.command, role.manifest, deps, signal);
   logger.info("working for an API server", { server: cluster.server });
   if (!settings.leaderElect) {
     await work(transport, deps, signal, cluster);
@@ -95,10 +95,10 @@ export async function runDistant(
 
 /** Ends what could never work, and warns of what works in part. */
 async function checkRights(
-  api: Api,
+  api: ApiClient,
   command: string,
   manifest: readonly ManifestPart[],
-  deps: DistantDeps,
+  deps: RemoteDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const missing = await askRights(api, neededRights(manifest), deps, signal);
@@ -115,9 +115,9 @@ async function checkRights(
 
 /** The rights that are missing. Of an API that does not answer nothing is known: the work itself waits for it. */
 async function askRights(
-  api: Api,
+  api: ApiClient,
   rights: readonly NeededRight[],
-  { clock, logger }: DistantDeps,
+  { clock, logger }: RemoteDeps,
   signal: AbortSignal,
 ): Promise<readonly NeededRight[]> {
   try {

@@ -13,12 +13,12 @@ import { USER_AGENT } from "../user_agent.ts";
 import { ROOT_USER } from "./control_plane.ts";
 import type { ControllerDeps, InProcessSettings } from "./controllers.ts";
 import { controllerUser } from "./in_process_users.ts";
-import { exactRole } from "./own_rbac.ts";
+import { exactRole } from "./instance_rbac.ts";
 import type { Instance } from "./instance.ts";
 
 /** Its role and bindings, to exist before the first request. Rights that a policy no longer needs are taken away. */
 export function approverObjects(policies: readonly Policy[]): readonly BootstrapObject[] {
-  const { clusterRole, clusterRoleBinding, roles, roleBindings } = rbacOf(policies);
+  const { clusterRole, clusterRoleBinding, roles, roleBindings } = createRbac(policies);
   return [
     exactRole(clusterRole.object),
     rbacObject("clusterrolebindings", clusterRoleBinding),
@@ -28,7 +28,7 @@ export function approverObjects(policies: readonly Policy[]): readonly Bootstrap
 }
 
 /** How the approver of an instance works. A policy that is read anew brings its rights with it. */
-export function ownApproval(
+export function createPolicyApproval(
   instance: Instance,
   policies: PolicyApproverDeps["settings"],
   deps: ControllerDeps,
@@ -64,11 +64,11 @@ async function grant(
   policies: readonly Policy[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { object } = rbacOf(policies).clusterRole;
+  const { object } = createRbac(policies).clusterRole;
   const existing = await roles.get(object.metadata.name ?? "", signal);
   if (existing !== undefined) await roles.update({ ...existing, rules: object.rules }, signal);
 }
 
-function rbacOf(policies: readonly Policy[]): ApproverRbac {
+function createRbac(policies: readonly Policy[]): ApproverRbac {
   return approverRbac({ needs: needsOf(policies), events: true, dryRun: false, leaseNamespace: undefined });
 }

@@ -16,7 +16,7 @@ import { issueClientPair, issuePair } from "../issue_pair.ts";
 import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "./data_dir.ts";
 
 /** What making certificates needs. */
-export interface OwnCertificateDeps {
+export interface InstanceCertificateDeps {
   readonly files: FilePort;
   readonly clock: Clock;
   readonly random: Random;
@@ -37,7 +37,7 @@ const CLUSTER_NAME = "tlsboot";
 const SERVING_USAGES = ["digital signature", "server auth"];
 
 /** The names of the serving certificate: this machine's own, and those that clients are given. */
-export function servingNamesOf(
+export function listServingNames(
   addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
 ): ServingNames {
   const hosts = [
@@ -57,7 +57,7 @@ export async function ensureServing(
   dir: DataDir,
   authority: Authority,
   names: ServingNames,
-  deps: OwnCertificateDeps,
+  deps: InstanceCertificateDeps,
 ): Promise<{ serving: ServingFiles; renewed: string | undefined }> {
   const current = await readServing(dir, deps.files);
   const reason = current === undefined
@@ -72,7 +72,7 @@ export async function ensureServing(
   await deps.files.writeAtomic(dir.servingCertificate, certificatePem, PUBLIC_MODE);
   deps.logger.info("serving certificate issued", { reason, dnsNames: names.dnsNames, ipAddresses: names.ipAddresses });
   return {
-    serving: { certificatePem, privateKeyPem, certificate: leafOf(certificatePem, privateKeyPem) },
+    serving: { certificatePem, privateKeyPem, certificate: parseLeaf(certificatePem, privateKeyPem) },
     renewed: reason,
   };
 }
@@ -82,7 +82,7 @@ export async function ensureAdminKubeconfig(
   dir: DataDir,
   { serving, client }: Pick<InstanceAuthorities, "serving" | "client">,
   server: string,
-  deps: OwnCertificateDeps,
+  deps: InstanceCertificateDeps,
 ): Promise<{ renewalDate: Date; renewed: string | undefined }> {
   const current = await readAdmin(dir, deps.files);
   const caPem = encodeTrust(serving);
@@ -107,7 +107,7 @@ export async function ensureAdminKubeconfig(
   });
   await deps.files.writeAtomic(dir.adminKubeconfig, text, SECRET_MODE);
   deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
-  return { renewalDate: renewalDate(leafOf(certificatePem, keyPem.reveal())), renewed: reason };
+  return { renewalDate: renewalDate(parseLeaf(certificatePem, keyPem.reveal())), renewed: reason };
 }
 
 async function readServing(dir: DataDir, files: FilePort): Promise<ServingFiles | undefined> {
@@ -136,7 +136,7 @@ async function readAdmin(
   return { server: cluster.server ?? "", caPem: cluster.certificateAuthorityData ?? "", certificate: pair.value.leaf };
 }
 
-function leafOf(certificatePem: string, keyPem: string): CertificateFacts {
+function parseLeaf(certificatePem: string, keyPem: string): CertificateFacts {
   const pair = parseCredentialPair(certificatePem, keyPem);
   if (!pair.ok) throw new AppError("internal", `cannot read back an issued certificate: ${pair.error}`);
   return pair.value.leaf;
