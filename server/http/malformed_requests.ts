@@ -35,25 +35,23 @@ export function findHeadFault({ httpVersionMajor, httpVersion, rawHeaders }: Inc
 
 /** How Go recognizes a request where a TLS record should begin (`net/http`, tlsRecordHeaderLooksLikeHTTP). */
 const PLAIN_REQUESTS: readonly string[] = ["GET /", "HEAD ", "POST ", "PUT /", "OPTIO"];
+const LATIN1 = new TextDecoder("latin1");
 
 /**
  * Answers a client that speaks HTTP without TLS, and leaves every other one to `secure`. The first bytes are read before
  * TLS begins, because a TLS layer that gets a request answers with an alert.
  */
 export function refusePlainHttp(socket: Duplex, secure: () => void): void {
-  const read = (): void => {
-    const first = socket.read() as Uint8Array | null;
-    if (first === null) return;
-    socket.off("readable", read);
-    const begins = new TextDecoder("latin1").decode(first.subarray(0, 5));
+  socket.once("data", (first: Uint8Array) => {
+    socket.pause();
+    const begins = LATIN1.decode(first.subarray(0, 5));
     if (PLAIN_REQUESTS.includes(begins)) {
       end(socket, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
       return;
     }
     socket.unshift(first);
     secure();
-  };
-  socket.on("readable", read);
+  });
 }
 
 /** Writes the last bytes of a connection, and closes it a moment later: a client that still writes gets to read them. */
