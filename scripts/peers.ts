@@ -95,6 +95,8 @@ const PEERS: readonly Peer[] = [
   program("helm-3", "helm.sh/helm/v3/cmd/helm", "v3.22.0"),
   program("helm-4", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
   program("kwok", "sigs.k8s.io/kwok/cmd/kwok", "v0.8.0"),
+  program("kube-state-metrics", "k8s.io/kube-state-metrics/v2", "v2.15.0"),
+  program("kubectl-who-can", "github.com/aquasecurity/kubectl-who-can/cmd/kubectl-who-can", "v0.4.0"),
 ];
 
 /** True for the name of a program that is built here. */

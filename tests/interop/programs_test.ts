@@ -11,7 +11,8 @@ import { parse, stringify } from "yaml";
 import { ensureDebianProgram } from "../../scripts/debian_programs.ts";
 import { peerPath } from "../../scripts/peers.ts";
 import { start } from "../support/child.ts";
-import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { eventually } from "../support/eventually.ts";
+import { createTempFolder, findFreePort, type TempFolder } from "../support/temp.ts";
 import { startControlPlane } from "./support/control_plane.ts";
 import { createKubectl } from "./support/kubectl.ts";
 import { compareScripts, formatStep, type Place } from "./support/kubectl_comparison.ts";
@@ -78,11 +79,49 @@ test(`${scripts.length} programs do the same at tlsboot as at a real control pla
 });
 
 if (RUNS_ALL) {
+  test("kube-state-metrics tells of tlsboot's objects what it tells of a real control plane's", async () => {
+    await using running = await startPlaces();
+    const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
+    assert.deepEqual(ours, theirs);
+    assert.notEqual(ours!.length, 0);
+  });
+
   test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
     await using running = await startPlaces();
     const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
     assert.deepEqual(ours, theirs);
   });
+}
+
+/** Where kube-state-metrics can list, of what both have. */
+const COUNTED = "certificatesigningrequests,configmaps,leases,namespaces,nodes,pods,secrets,serviceaccounts";
+
+/** The metrics of one namespace and one node, without the numbers that differ from run to run. */
+async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonly string[]> {
+  const kubeconfig = join(home, "admin.kubeconfig");
+  const kubectl = createKubectl(folder, kubeconfig);
+  await kubectl.run("create", "namespace", "state");
+  await kubectl.run("create", "configmap", "map", "-n", "state");
+  await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
+  const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
+  await kubectl.given({ stdin: JSON.stringify(node) }).run("create", "-f", "-");
+  await kubectl.run("wait", "--for=create", "-n", "state", "serviceaccount/default");
+  await kubectl.run("wait", "--for=create", "-n", "state", "configmap/kube-root-ca.crt");
+  const [port, telemetry] = [await findFreePort(), await findFreePort()];
+  await using _running = start(peerPath("kube-state-metrics"), [
+    ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
+    ...["--telemetry-host=127.0.0.1", `--telemetry-port=${telemetry}`, `--resources=${COUNTED}`],
+  ], { cwd: home });
+  return await eventually("kube-state-metrics has seen everything", async () => {
+    const text = await fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text(), () => "");
+    const lines = text.split("\n").filter((line) => /namespace="state"|node="state-node"/.test(line));
+    const isComplete = ["kube_secret_info", "kube_configmap_info", "kube_serviceaccount_info", "kube_node_info"]
+      .every((name) => lines.some((line) => line.startsWith(name)));
+    if (!isComplete) return undefined;
+    return lines.map((line) =>
+      line.replace(/uid="[^"]+"/, "uid").replace(/(_created|_resource_version)(\{.*\}) .*/, "$1$2")
+    ).sort();
+  }, 60_000);
 }
 
 /** What is seen of a node that kwok plays. */

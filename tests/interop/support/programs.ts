@@ -159,6 +159,40 @@ stringData: {found: '{{ (lookup "v1" "Namespace" "" "kube-system").metadata.name
   };
 }
 
+/** A tool that reads every role and binding, and asks for its own rights first. */
+const WHO_CAN: Script = {
+  title: "kubectl-who-can: rights",
+  files: {
+    "rights.yaml": `
+apiVersion: v1
+kind: Namespace
+metadata: {name: rights}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: rights}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: readers, namespace: rights}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
+`,
+  },
+  steps: [
+    { run: "create -f rights.yaml", code: 0 },
+    ...["get secrets -n rights", "get secrets --all-namespaces", "create csr", "get /healthz", "get nothings"].map((
+      run,
+    ) => ({
+      program: "kubectl-who-can",
+      run,
+      cut: "lines that tlsboot lacks" as const,
+    })),
+    { run: "delete ns rights", code: 0 },
+  ],
+};
+
 /** Owners go, by every policy; what happens to the dependents is printed. The collector takes its time at both places. */
 const GARBAGE = `
 import sys, time
@@ -266,6 +300,7 @@ export const PROGRAMS: readonly Program[] = [
   },
   { isQuick: false, script: administrate("kubectl-1.27", ["auth whoami"]) },
   { isQuick: false, script: administrate("kubectl-1.32", ["events -n default", "auth whoami"]) },
+  { isQuick: false, script: WHO_CAN },
   { isQuick: false, script: release("helm-3") },
   { isQuick: false, script: release("helm-4") },
 ];
