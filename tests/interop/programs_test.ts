@@ -124,11 +124,37 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   }, 60_000);
 }
 
+/** What kwok does with a node that is not Ready. */
+const STAGE = `
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata: {name: node-ready}
+spec:
+  resourceRef: {apiGroup: v1, kind: Node}
+  selector:
+    matchExpressions:
+    - {key: '.status.conditions.[] | select( .type == "Ready" ) | .status', operator: NotIn, values: ["True"]}
+  next:
+    statusTemplate: |
+      {{ $now := Now }}
+      conditions:
+      - type: Ready
+        status: "True"
+        reason: Played
+        message: kwok plays it
+        lastHeartbeatTime: {{ $now | Quote }}
+        lastTransitionTime: {{ $now | Quote }}
+`;
+
 /** What is seen of a node that kwok plays. */
 async function playKwok({ home }: Place, folder: TempFolder) {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
-  await using kwok = start(peerPath("kwok"), ["--kubeconfig", kubeconfig, "--manage-all-nodes=true"], { cwd: home });
+  await writeFile(join(home, "stage.yaml"), STAGE);
+  await using kwok = start(peerPath("kwok"), [
+    ...["--kubeconfig", kubeconfig, "--config", "stage.yaml"],
+    ...["--manage-all-nodes=true", "--node-lease-duration-seconds=40"],
+  ], { cwd: home });
   const node = JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "kwok-node" } });
   await kubectl.given({ stdin: node }).run("create", "-f", "-");
   await kubectl.run("wait", "node/kwok-node", "--for=condition=Ready", "--timeout=50s");

@@ -72,6 +72,8 @@ export interface ComparedStep {
 
 /** kubectl delete and wait go on for ever when the server never gives the answer they wait for. */
 const PATIENCE = ["timeout", "--signal=KILL", "60"] as const;
+/** What `timeout` ends with when there is no such program, or when it cannot be run. */
+const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
 /** Where commands are run: a server, and a folder to run in. */
@@ -203,6 +205,7 @@ function cut(step: Step, theirs: Outcome, ours: Outcome): readonly [Outcome, Out
 
 function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boolean {
   if ("run" in step && step.code !== undefined && theirs.code !== step.code) return true;
+  if (NOT_RUN.includes(theirs.code)) return true;
   const [left, right] = [formatOutcome(theirs), formatOutcome(ours)];
   if (!("run" in step) || step.meant === undefined) return left !== right;
   return left === right || !step.meant.difference.test(formatDiff(left, right));

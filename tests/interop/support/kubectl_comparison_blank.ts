@@ -1,11 +1,12 @@
 /** Blanks what the outputs of stock programs differ in from run to run; values that were equal stay equal. */
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
-/** As objects have it, as describe writes it, as diff heads its files with it. */
+/** As objects have it, as describe writes it, as diff heads its files with it, as helm says it. */
 const TIMES = [
   /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g,
   /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g,
   /\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g,
+  /\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b/g,
 ];
 /** An age of less than ten minutes: a whole cell, or what stands with it in the cells of events. */
 const AGE = /(?<=[\s("]|^)(?:\d+s|[2-9]m(?:\d+s)?)(?=[\s)"]|$)/gm;
