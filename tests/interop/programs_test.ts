@@ -115,7 +115,13 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   return await eventually("kube-state-metrics has seen everything", async () => {
     const text = await fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text(), () => "");
     const lines = text.split("\n").filter((line) => /namespace="state"|node="state-node"/.test(line));
-    const isComplete = ["kube_secret_info", "kube_configmap_info", "kube_serviceaccount_info", "kube_node_info"]
+    const isComplete = [
+      "kube_namespace_status_phase",
+      "kube_secret_info",
+      "kube_configmap_info",
+      "kube_serviceaccount_info",
+      "kube_node_info",
+    ]
       .every((name) => lines.some((line) => line.startsWith(name)));
     if (!isComplete) return undefined;
     return lines.map((line) =>

@@ -152,7 +152,7 @@ stringData: {found: '{{ (lookup "v1" "Namespace" "" "kube-system").metadata.name
       { run: `get secret demo-once -n ${namespace} -o jsonpath={.data}`, code: 0 },
       run(`upgrade demo ./chart -n ${namespace} --dry-run=server --set greeting=dry`),
       run(`uninstall demo -n ${namespace} --wait --timeout 30s`),
-      run(`list -n ${namespace} -a`),
+      run(`list -n ${namespace}`),
       { run: `get cm,role,sa -n ${namespace} -o name`, code: 0 },
       { run: `delete ns ${namespace}`, code: 0 },
     ],
@@ -182,7 +182,7 @@ subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
   },
   steps: [
     { run: "create -f rights.yaml", code: 0 },
-    ...["get secrets -n rights", "get secrets --all-namespaces", "create csr", "get /healthz"].map((run) => ({
+    ...["get secrets -n rights", "get secrets --all-namespaces", "create namespaces", "get /healthz"].map((run) => ({
       program: "kubectl-who-can",
       run,
       code: 0,
@@ -298,7 +298,7 @@ export const PROGRAMS: readonly Program[] = [
       steps: [{ program: PYTHON, run: "garbage.py", code: 0 }],
     },
   },
-  { isQuick: false, script: administrate("kubectl-1.27", ["auth whoami"]) },
+  { isQuick: false, script: administrate("kubectl-1.27") },
   { isQuick: false, script: administrate("kubectl-1.32", ["events -n default", "auth whoami"]) },
   { isQuick: false, script: WHO_CAN },
   { isQuick: false, script: release("helm-3") },
