@@ -8,12 +8,11 @@ import { type CommandTable, getCommandName } from "./framework/command.ts";
 import { environmentName, type FlagSet } from "./framework/flags.ts";
 import { GLOBAL_FLAGS } from "./framework/globals.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
-import { reportError } from "./framework/report.ts";
+import { reportError, warn } from "./framework/report.ts";
 import { describeSettings, findIgnoredVariables, resolveSettings, type Sources } from "./framework/settings.ts";
 import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStream } from "./output/escape.ts";
-import { warn } from "./output/warning.ts";
 
 /** The first word of a question by a completion script; not a command that people type. */
 const COMPLETE_WORD = "complete";

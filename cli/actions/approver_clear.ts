@@ -10,8 +10,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
-import { csrPath } from "./csr_names.ts";
-import { listCsrs } from "./list_csrs.ts";
+import { csrPath, listCsrs } from "./csrs.ts";
 
 /** How many deletions are on their way at once. */
 const AT_ONCE = 16;

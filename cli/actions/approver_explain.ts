@@ -19,8 +19,7 @@ import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { readPolicies } from "../instance/policy_files.ts";
-import { gatherFromApi, gatherFromFile } from "./explain_evidence.ts";
-import { explainRequest, type Explanation } from "./explain_request.ts";
+import { explainRequest, type Explanation, gatherFromApi, gatherFromFile } from "./explain_request.ts";
 import { parseCsrFile, parseNodesFile } from "./kube_file.ts";
 import { traceLines, verdictText } from "./trace_text.ts";
 

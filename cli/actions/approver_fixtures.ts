@@ -2,14 +2,16 @@
 import { readdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import type { PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import { POLICY_TEST_KIND } from "../../core/approval/policy_fixture.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
 import type { ApproverFixturesFlags } from "../commands/approver_fixtures.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
-import { formatForPeople, formatJunit, formatTap } from "./fixture_report.ts";
+import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { type CaseResult, runFixture } from "./fixture_run.ts";
+import { traceLines } from "./trace_text.ts";
 
 const FORMATS = { tap: formatTap, junit: formatJunit } as const;
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
@@ -61,4 +63,72 @@ async function findFixtures(folder: string, cwd: string): Promise<readonly strin
   } catch (cause) {
     throw new AppError("io", `cannot read "${folder}": ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Words for people: a line for each case, everything about those that failed, a sum. */
+export function formatForPeople(results: readonly CaseResult[]): string {
+  const lines: string[] = [];
+  let file = "";
+  for (const result of results) {
+    if (result.file !== file) lines.push(result.file);
+    file = result.file;
+    lines.push(`  ${result.failure === undefined ? "ok  " : "FAIL"}  ${result.name}`);
+    if (result.failure !== undefined) lines.push(...describeResult(result).map((line) => `        ${line}`));
+  }
+  const failed = results.filter(({ failure }) => failure !== undefined).length;
+  return `${lines.join("\n")}\n\n${results.length - failed} passed, ${failed} failed\n`;
+}
+
+/** The Test Anything Protocol, version 14, with a YAML block for each failure. */
+export function formatTap(results: readonly CaseResult[]): string {
+  const lines = results.flatMap((result, index) => {
+    const title = `${index + 1} - ${result.file}: ${result.name}`.replaceAll("#", "\\#");
+    if (result.failure === undefined) return [`ok ${title}`];
+    const block = describeResult(result).map((line) => `    ${line}`);
+    return [`not ok ${title}`, "  ---", "  message: |", ...block, "  ..."];
+  });
+  return ["TAP version 14", `1..${results.length}`, ...lines, ""].join("\n");
+}
+
+/** JUnit XML, a suite for each file. */
+export function formatJunit(results: readonly CaseResult[]): string {
+  const files = [...new Set(results.map(({ file }) => file))];
+  const suites = files.map((file) => {
+    const own = results.filter((result) => result.file === file);
+    const failures = own.filter(({ failure }) => failure !== undefined).length;
+    const cases = own.map(junitCase).join("");
+    return `  <testsuite name="${xml(file)}" tests="${own.length}" failures="${failures}">\n${cases}  </testsuite>\n`;
+  });
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join("")}</testsuites>\n`;
+}
+
+function junitCase(result: CaseResult): string {
+  const start = `    <testcase classname="${xml(result.file)}" name="${xml(result.name)}"`;
+  if (result.failure === undefined) return `${start}/>\n`;
+  const details = xml(describeResult(result).join("\n"));
+  return `${start}>\n      <failure message="${xml(result.failure)}">${details}</failure>\n    </testcase>\n`;
+}
+
+function describeResult({ failure, wanted, verdict }: CaseResult): readonly string[] {
+  const lines = [
+    `why\t${failure ?? ""}`,
+    `wanted\t${wanted.verdict}${wanted.rule === undefined ? "" : ` by rule ${wanted.rule}`}`,
+    `was\t${wasText(verdict)}`,
+    ...traceLines(verdict.trace),
+  ];
+  return alignTabs(lines.join("\n"), DESCRIBE_TABS).split("\n");
+}
+
+function wasText({ kind, rule, message }: PolicyVerdict): string {
+  return `${kind}${rule === undefined ? "" : ` by rule ${rule}`}: ${message}`;
+}
+
+function xml(text: string): string {
+  const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  return [...text].map((char) => entities[char] ?? (isWritable(char) ? char : "?")).join("");
+}
+
+/** XML 1.0 has no way to write most control characters. */
+function isWritable(char: string): boolean {
+  return char >= " " || char === "\t" || char === "\n" || char === "\r";
 }

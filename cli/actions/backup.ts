@@ -18,7 +18,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
 import { formatMegabytes, type ProgressLine, startProgress } from "../output/progress.ts";
-import { warn } from "../output/warning.ts";
+import { warn } from "../framework/report.ts";
 import { dataDirAt } from "../instance/data_dir.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
 import { readEtcdEndpoints } from "../instance/etcd_endpoints.ts";

@@ -22,14 +22,13 @@ import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Settings } from "../framework/flags.ts";
-import { reportError } from "../framework/report.ts";
+import { reportError, warn } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { escapeControls } from "../output/escape.ts";
-import { createSteps } from "../output/steps.ts";
-import { warn } from "../output/warning.ts";
+import { createSteps } from "../output/progress.ts";
 import { USER_AGENT } from "../user_agent.ts";
 
 /** The action of `tlsboot bootstrap`. */

@@ -16,7 +16,7 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { line, oneLine } from "../output/escape.ts";
 import { startProgress } from "../output/progress.ts";
-import { constraintsText } from "./constraints_text.ts";
+import { constraintsText } from "./certificate_text.ts";
 
 type CaInitInput = Input<CaInitFlags>;
 

@@ -24,9 +24,14 @@ import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { writeStructured } from "../output/structured.ts";
-import { fingerprintText, keyText, validityState, validityText } from "./certificate_text.ts";
-import { constraintsText } from "./constraints_text.ts";
-import { extendedUsageName } from "./extended_usage_name.ts";
+import {
+  constraintsText,
+  extendedUsageName,
+  fingerprintText,
+  keyText,
+  validityState,
+  validityText,
+} from "./certificate_text.ts";
 
 /** One CA, as it is shown. */
 interface Shown {

@@ -1,6 +1,9 @@
 /** Words about keys, certificates and their time. */
+import { extendedKeyUsagesOf } from "../../core/csr/usages.ts";
+import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
+import type { NameConstraints, NameSubtrees } from "../../core/pki/name_constraints.ts";
 
 /** A key: `ECDSA P-256`, `RSA 2048 bits`. */
 export function keyText(key: { readonly keyAlgorithm: string; readonly keyBits: number }): string {
@@ -37,4 +40,39 @@ export function validityText(validity: Validity, now: Date): string {
 /** Hexadecimal in pairs, as other tools show fingerprints. */
 export function fingerprintText(hex: string): string {
   return (hex.match(/../g) ?? []).join(":").toUpperCase();
+}
+
+const NAME_OF: ReadonlyMap<string, string> = new Map(
+  KEY_USAGES.flatMap((usage) => extendedKeyUsagesOf([usage]).map((oid) => [oid, usage] as const)).reverse(),
+);
+
+/** `client auth` for its OID; the OID itself when the API has no word for it. */
+export function extendedUsageName(oid: string): string {
+  return NAME_OF.get(oid) ?? oid;
+}
+
+const KINDS: readonly (readonly [key: keyof NameSubtrees, what: string])[] = [
+  ["dnsNames", "DNS names"],
+  ["ipRanges", "IP addresses"],
+  ["emailAddresses", "email addresses"],
+  ["uris", "URIs of"],
+];
+
+/** `DNS names example.org and below; IP addresses 10.0.0.0/8; other kinds of names freely`. */
+export function constraintsText({ permitted, excluded }: NameConstraints): string {
+  const free = KINDS.filter(([key]) => permitted[key].length === 0);
+  const allowed = KINDS.filter(([key]) => permitted[key].length > 0).map(([key, what]) => {
+    return `${what} ${permitted[key].map((subtree) => subtreeText(key, subtree)).join(", ")}`;
+  });
+  const refused = KINDS.filter(([key]) => excluded[key].length > 0).map(([key, what]) => {
+    return `not for ${what} ${excluded[key].map((subtree) => subtreeText(key, subtree)).join(", ")}`;
+  });
+  const rest = free.length === 0 ? [] : [allowed.length === 0 ? "any name" : "other kinds of names freely"];
+  return [...allowed, ...rest, ...refused].join("; ");
+}
+
+function subtreeText(key: keyof NameSubtrees, subtree: string): string {
+  if (subtree === "") return "of any kind";
+  if (key === "ipRanges" || subtree.includes("@")) return subtree;
+  return subtree.startsWith(".") ? `below ${subtree.slice(1)}` : `${subtree} and below`;
 }

@@ -12,8 +12,8 @@ import type { ExitCode } from "../exit_code.ts";
 import type { Action, Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
-import { CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csr_names.ts";
-import { forEachName } from "./each.ts";
+import { CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csrs.ts";
+import { forEachName } from "./for_each_name.ts";
 
 type DecideFlags = typeof DECIDE_FLAGS;
 

@@ -5,8 +5,8 @@ import type { ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { line } from "../output/escape.ts";
-import { csrPath, parseCsrNames } from "./csr_names.ts";
-import { forEachName } from "./each.ts";
+import { csrPath, parseCsrNames } from "./csrs.ts";
+import { forEachName } from "./for_each_name.ts";
 
 /** Runs `tlsboot delete csr`. */
 export async function run(input: Input<DeleteCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

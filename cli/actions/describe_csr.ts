@@ -13,19 +13,21 @@ import type { EvidenceSources, PolicySettings } from "../../server/controllers/p
 import { profileFault } from "../../server/controllers/profile_provider.ts";
 import type { DescribeCsrFlags } from "../commands/describe_csr.ts";
 import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";
-import type { ExitCode } from "../exit_code.ts";
-import { EXIT } from "../exit_code.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import { readProfileFile } from "../instance/signer_profiles.ts";
-import { csrPath, parseCsrNames } from "./csr_names.ts";
-import type { KnownProfiles } from "./describe_rules.ts";
-import { describeRequest } from "./describe_text.ts";
-import { forEachName } from "./each.ts";
-import { createReviewerOnlySources, gatherSources, withoutOwnApproval } from "./explain_evidence.ts";
-import { explainRequest, type Explanation } from "./explain_request.ts";
-import { listCsrs } from "./list_csrs.ts";
+import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
+import { describeRequest, type KnownProfiles } from "./describe_text.ts";
+import { forEachName } from "./for_each_name.ts";
+import {
+  createReviewerOnlySources,
+  explainRequest,
+  type Explanation,
+  gatherSources,
+  withoutOwnApproval,
+} from "./explain_request.ts";
 
 /** Runs `tlsboot describe csr`. */
 export async function run(input: Input<DescribeCsrFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {

@@ -1,19 +1,21 @@
 /** The page about one request, kubectl's layout first (kubectl `pkg/describe/describe.go`). */
+import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { conditionsOf, conditionText, findCondition, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest, verifyRequest } from "../../core/csr/request.ts";
 import { missingSignerAdvice, SIGNER_IS_LATE_MS } from "../../core/csr/unsigned.ts";
-import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { nameOf } from "../../core/kube/meta.ts";
+import { shellWord } from "../../core/lib/shell_word.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
+import { BUILTIN_SIGNERS, type SigningProfile } from "../../core/signing/profile.ts";
 import { line, oneLine } from "../output/escape.ts";
+import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
 import { keyText, validityText } from "./certificate_text.ts";
-import { describeRules, type KnownProfiles } from "./describe_rules.ts";
 import type { Explanation } from "./explain_request.ts";
+import { traceLines, verdictText } from "./trace_text.ts";
 
 /** The whole page; `events` undefined when they could not be read, `explanation` when the request cannot be. */
 export function describeRequest(
@@ -187,4 +189,45 @@ function formatLabels(labels: Readonly<Record<string, string>> | undefined): str
 function formatRfc1123(text: string | undefined): string {
   const date = new Date(text ?? "0001-01-01T00:00:00Z");
   return date.toUTCString().replace("GMT", "+0000");
+}
+
+/** Profiles of signers that are not Kubernetes', by signer name. */
+export type KnownProfiles = ReadonlyMap<string, SigningProfile>;
+
+/** Lines for a description; empty when the request cannot be read. */
+export function describeRules(
+  csr: CertificateSigningRequest,
+  explanation: Explanation | undefined,
+  profiles: KnownProfiles = new Map(),
+): string[] {
+  const request = parseRequest(csr.spec.request);
+  if (!request.ok || explanation === undefined) return [];
+  const { verdict, others } = explanation;
+  return [
+    "Approval rules:",
+    ...traceLines(verdict.trace, { isBrief: true }),
+    line`Verdict:\t${verdictText(verdict)}`,
+    ...others.map(({ policy = "" }) =>
+      line`Other policies:\tsee tlsboot approver explain ${shellWord(nameOf(csr))} --policy ${policy}`
+    ),
+    "",
+    "Signer rules:",
+    ...profileLines(csr, request.value, profiles),
+    "",
+  ];
+}
+
+/** One line for each rule of the profile, with its verdict before its sentence. */
+function profileLines({ spec }: CertificateSigningRequest, facts: RequestFacts, profiles: KnownProfiles): string[] {
+  const profile = BUILTIN_SIGNERS.get(spec.signerName) ?? profiles.get(spec.signerName);
+  if (profile === undefined) {
+    return [line`  ${spec.signerName}\tnot a built-in signer: its own profile decides (--profile)`];
+  }
+  const { rules, remarks = [] } = profile;
+  if (rules.length === 0) return ["  none\tthis signer promises nothing"];
+  const verdicts = rules.map((rule) => {
+    const fault = rule.check(facts, spec.usages ?? [], spec.expirationSeconds);
+    return fault === undefined ? line`  ok\t${rule.sentence}` : line`  refused\t${rule.sentence}; but ${fault}`;
+  });
+  return [...verdicts, ...remarks.map((remark) => line`  note\t${remark}`)];
 }

@@ -1,10 +1,25 @@
 /** The verdict about one request, for `approver explain` and `describe csr`: the approver's own decision, nothing written. */
-import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import { join, resolve } from "node:path";
+import { createAccessReviewer } from "../../client/access_reviewer.ts";
+import { readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { listAll } from "../../client/listing.ts";
+import { createServerNames } from "../../client/server_names.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
 import { decideRequest, permissionsToAsk } from "../../core/approval/decide_request.ts";
 import { evaluatePolicies, isAbout, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
+import type { NodeNames } from "../../core/approval/inventory.ts";
+import { reportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
+import type { Lookup } from "../../core/approval/ownership.ts";
+import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
+import { nameOf } from "../../core/kube/meta.ts";
+import type { RequestFacts } from "../../core/pki/pkcs10.ts";
+import type { Clock } from "../../core/ports.ts";
 import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../server/controllers/policy_input.ts";
+import { type ApiConnection, connect, type ConnectionSettings } from "../connection.ts";
+import type { Io } from "../io.ts";
+import { csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
 
 /** What would become of a request. */
 export interface Explanation {
@@ -29,4 +44,130 @@ export async function explainRequest(
   // What the kubelet client rules decide, no other policy decides otherwise: these do not deny.
   const others = verdict.kind === "leave" ? shipped.map((policy) => evaluatePolicies([policy], input)) : [];
   return { verdict, others };
+}
+
+/** A request and the sources about it. */
+export interface RequestEvidence extends AsyncDisposable {
+  readonly csr: CertificateSigningRequest;
+  readonly sources: EvidenceSources;
+}
+
+/** Files alone: there is nobody to ask for permissions, and no earlier request. */
+export function gatherFromFile(
+  csr: CertificateSigningRequest,
+  nodes: readonly ReportingNode[],
+  clock: Clock,
+): RequestEvidence {
+  return {
+    csr,
+    sources: {
+      reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
+      approvedOf: () => [],
+      reported: () => ({ kind: "found", value: collectReportedNames(nodes) }),
+      serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+      clock,
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** From the API: the request too when it is a name. Nodes come from a file where there is one. */
+export async function gatherFromApi(
+  wanted: CertificateSigningRequest | string,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<RequestEvidence> {
+  const connection = await connect(settings, io);
+  try {
+    const csr = typeof wanted === "string" ? await getCsr(connection, wanted, signal) : wanted;
+    return {
+      csr,
+      sources: withoutOwnApproval(csr, await gatherSources(connection, nodes, settings, io, signal)),
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Sources in which a request's own approval, where it has one, does not speak for it. */
+export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
+  return {
+    ...sources,
+    approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => nameOf(other) !== nameOf(csr)),
+  };
+}
+
+/** What the API says about requests, as it is now. */
+export async function gatherSources(
+  connection: ApiConnection,
+  nodes: readonly ReportingNode[] | undefined,
+  settings: ConnectionSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<EvidenceSources> {
+  const { items } = await listCsrs(connection.api, {}, signal);
+  const reported = nodes === undefined ? await listNodes(connection, signal) : found(nodes);
+  const path = settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig");
+  const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
+  return {
+    reviewer: createAccessReviewer(connection.transport, io),
+    approvedOf: (username) => items.filter(({ spec }) => spec.username === username),
+    reported: () => reported,
+    serverNames: createServerNames(cluster, io),
+    clock: io.clock,
+  };
+}
+
+/** Where other requests and nodes may not be read: permissions can still be asked for. */
+export function createReviewerOnlySources(
+  { transport }: ApiConnection,
+  io: Io,
+  { message }: AppError,
+): EvidenceSources {
+  return {
+    reviewer: createAccessReviewer(transport, io),
+    approvedOf: () => [],
+    reported: () => ({ kind: "failed", message }),
+    serverNames: () => Promise.resolve({ dns: [], ips: [] }),
+    clock: io.clock,
+  };
+}
+
+async function getCsr(
+  { api }: ApiConnection,
+  named: string,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest> {
+  const [name = ""] = parseCsrNames([named]);
+  try {
+    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    throw new AppError("not_found", `"${named}" is no file and no request: ${error.message}`, { cause: error });
+  }
+}
+
+async function listNodes(
+  { api }: ApiConnection,
+  signal: AbortSignal,
+): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
+  try {
+    return found((await listAll<ReportingNode>(api, "/api/v1/nodes", {}, signal)).items);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    return { kind: "failed", message: `the nodes cannot be listed: ${messageOf(error)}` };
+  }
+}
+
+function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
+  return { kind: "found", value: collectReportedNames(nodes) };
+}
+
+function collectReportedNames(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
+  return new Map(nodes.map((node) => [nameOf(node), reportedNames(node)]));
 }

@@ -10,9 +10,8 @@ import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { createObjectPrinter, type ObjectFormat } from "../output/objects.ts";
 import { createTablePrinter } from "../output/table.ts";
-import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, parseCsrNames } from "./csr_names.ts";
-import { forEachName } from "./each.ts";
-import { listCsrs } from "./list_csrs.ts";
+import { CSR_COLLECTION, CSR_QUALIFIED_KIND, csrPath, listCsrs, parseCsrNames } from "./csrs.ts";
+import { forEachName } from "./for_each_name.ts";
 import { createTableApi, decodeTable, type ServerTable, watchObjects } from "./tables.ts";
 
 /** kubectl's page size. */

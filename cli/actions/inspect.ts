@@ -6,21 +6,35 @@ import { findStrayTarget } from "../../client/machine_evidence.ts";
 import { findModeFault, isWindowsMode } from "../../client/private_file.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
+import { parseCertificate } from "../../core/pki/certificate.ts";
+import { parsePrivateKey } from "../../core/pki/keys.ts";
+import { encodePem, parsePemBlocks, type PemBlock } from "../../core/pki/pem.ts";
+import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
 import type { InspectFlags } from "../commands/inspect.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import type { Io } from "../io.ts";
+import { line } from "../output/escape.ts";
 import { writeStructured } from "../output/structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "../output/tab_writer.ts";
-import { line } from "../output/escape.ts";
-import { forEachName } from "./each.ts";
-import { type Finding, inspectBytes } from "./inspect_bytes.ts";
-import { type FoundIn, relateKeys } from "./inspect_facts.ts";
+import { forEachName } from "./for_each_name.ts";
+import {
+  describeCertificate,
+  describeKey,
+  describeRequestFacts,
+  describeUnreadable,
+  type Finding,
+  type FoundIn,
+  relateKeys,
+} from "./inspect_facts.ts";
+import { inspectKubeconfig } from "./inspect_kubeconfig.ts";
 
 /** Certificates, requests and kubeconfigs are small; this is no tool for disks. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /** kubelet's older pairs: the link to the current one stands beside them. */
 const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
+/** The tag of a SEQUENCE, with which every DER structure here starts. */
+const DER_SEQUENCE = 0x30;
 
 /** Runs `tlsboot inspect`. */
 export async function run(input: Input<InspectFlags>, io: Io, signal: AbortSignal): Promise<ExitCode> {
@@ -109,4 +123,54 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
 function render({ file, finding: { title, lines } }: FoundIn): string {
   const body = lines.map(([name, value]) => line`  ${name}:\t${value}`).join("\n");
   return `${line`${file}: ${title}`}\n${alignTabs(body, DESCRIBE_TABS)}\n`;
+}
+
+/** Everything in the bytes, in order; empty when nothing is recognised. `path` is where a kubeconfig's paths start. */
+export async function inspectBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  path: string,
+  now: Date,
+): Promise<readonly Finding[]> {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const blocks = parsePemBlocks(text);
+  if (blocks.length > 0) return inspectBlocks(blocks, now);
+  if (bytes[0] === DER_SEQUENCE) {
+    const found = inspectDer(bytes, now);
+    return found === undefined ? [] : [found];
+  }
+  return await inspectKubeconfig(new TextDecoder().decode(bytes), path, now);
+}
+
+function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Finding[] {
+  return blocks.map((block) => {
+    if (block.label === "CERTIFICATE") {
+      const certificate = parseCertificate(block.bytes);
+      return certificate.ok
+        ? describeCertificate(certificate.value, now)
+        : describeUnreadable("certificate", certificate.error);
+    }
+    if (block.label === "CERTIFICATE REQUEST" || block.label === "NEW CERTIFICATE REQUEST") {
+      const request = parseCertificationRequest(block.bytes);
+      return request.ok ? describeRequestFacts(request.value) : describeUnreadable("certificateRequest", request.error);
+    }
+    if (block.label.endsWith("PRIVATE KEY")) {
+      const headers = Object.entries(block.headers).map(([name, value]) => `${name}: ${value}\n`).join("");
+      const pem = encodePem(block.label, block.bytes);
+      const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", () => `\n${headers}\n`));
+      return key.ok ? describeKey(key.value) : describeUnreadable("privateKey", key.error);
+    }
+    return describeUnreadable("unknown", `a PEM block "${block.label}" is not known here`);
+  });
+}
+
+function inspectDer(bytes: Uint8Array<ArrayBuffer>, now: Date): Finding | undefined {
+  const certificate = parseCertificate(bytes);
+  if (certificate.ok) return describeCertificate(certificate.value, now);
+  const request = parseCertificationRequest(bytes);
+  if (request.ok) return describeRequestFacts(request.value);
+  for (const label of ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"]) {
+    const key = parsePrivateKey(encodePem(label, bytes));
+    if (key.ok) return describeKey(key.value);
+  }
+  return undefined;
 }

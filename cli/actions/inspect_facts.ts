@@ -5,10 +5,32 @@ import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { type PrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
-import { constraintsText } from "./constraints_text.ts";
-import { extendedUsageName } from "./extended_usage_name.ts";
-import { fingerprintText, keyText, validityState, validityText } from "./certificate_text.ts";
-import type { Finding } from "./inspect_bytes.ts";
+import {
+  constraintsText,
+  extendedUsageName,
+  fingerprintText,
+  keyText,
+  validityState,
+  validityText,
+} from "./certificate_text.ts";
+
+/** One thing that was found. */
+export interface Finding {
+  /** `certificate "CN=…"`. */
+  readonly title: string;
+  /** Names and values for people. */
+  readonly lines: readonly (readonly [string, string])[];
+  /** For `-o json`; always has `kind`. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** It cannot be used: a certificate in it has expired or is not valid yet, or a key does not belong to it. */
+  readonly isUnusable: boolean;
+  /** The certificate that it is. */
+  readonly certificate?: CertificateFacts;
+  /** The private key that it is. */
+  readonly key?: PrivateKey;
+  /** True for what others must not read: private keys, and kubeconfigs that hold one or a token. */
+  readonly isSecret?: boolean;
+}
 
 /** A certificate. */
 export function describeCertificate(certificate: CertificateFacts, now: Date): Finding {

@@ -11,8 +11,7 @@ import { parsePrivateKey, publicKeysEqual } from "../../core/pki/keys.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { validityState, validityText } from "./certificate_text.ts";
-import { describeUnreadable } from "./inspect_facts.ts";
-import type { Finding } from "./inspect_bytes.ts";
+import { describeUnreadable, type Finding } from "./inspect_facts.ts";
 
 /** The kubeconfig that a text is; empty when it is none. */
 export async function inspectKubeconfig(text: string, path: string, now: Date): Promise<readonly Finding[]> {

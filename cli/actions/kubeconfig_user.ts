@@ -2,7 +2,8 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { createApiClient } from "../../client/api.ts";
-import { createConnector } from "../../client/connect.ts";
+import { createConnector, readClientPair, readCluster } from "../../client/connect.ts";
+import type { CredentialTarget } from "../../client/credential_target.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
@@ -18,15 +19,15 @@ import { type ApiConnection, connect } from "../connection.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
+import { SECRET_MODE } from "../instance/data_dir.ts";
 import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { line } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { createApproval, decideOne } from "./decide.ts";
-import { checkServer } from "./kubeconfig_file.ts";
-import { createKubeconfigTarget } from "./kubeconfig_target.ts";
+import { checkServer, encodeEntry } from "./kubeconfig_file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "./request.ts";
-import { reportRights } from "./tell_rights.ts";
+import { reportRights } from "./rights_text.ts";
 
 type Settings = Input<KubeconfigUserFlags>["settings"];
 
@@ -174,4 +175,35 @@ async function askRights(
 function isLoopback(server: string): boolean {
   const host = URL.parse(server)?.hostname.replace(/^\[|\]$/g, "") ?? "";
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+/** What the file says beside the certificate. */
+export interface KubeconfigTargetOptions {
+  /** Absolute. */
+  readonly path: string;
+  readonly clusterName: string;
+  readonly cluster: KubeconfigCluster;
+  readonly userName: string;
+  readonly files: FilePort;
+}
+
+/** The kubeconfig of one user. */
+export function createKubeconfigTarget(options: KubeconfigTargetOptions): CredentialTarget {
+  const { path, clusterName, cluster, userName, files } = options;
+  return {
+    pendingKeyPath: `${path}.key.new`,
+    async existing() {
+      if (await files.lstat(path) === undefined) return { kind: "none" };
+      try {
+        return { kind: "usable", leaf: (await readClientPair(await readCluster(path, files), files)).leaf };
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return { kind: "unusable", reason: `"${path}" exists` };
+      }
+    },
+    async update(pair) {
+      const user = { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem };
+      await files.writeAtomic(path, encodeEntry(clusterName, { cluster, userName, user }), SECRET_MODE);
+    },
+  };
 }

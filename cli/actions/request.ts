@@ -25,9 +25,9 @@ import type { Io } from "../io.ts";
 import { createLogger } from "../logging.ts";
 import { displayPath } from "../output/display_path.ts";
 import { escapeControls, line } from "../output/escape.ts";
-import { createSteps } from "../output/steps.ts";
+import { createSteps } from "../output/progress.ts";
 import { writeStructured } from "../output/structured.ts";
-import { parseCsrNames } from "./csr_names.ts";
+import { parseCsrNames } from "./csrs.ts";
 import { describeCertificate } from "./inspect_facts.ts";
 import { describeCutLife, describeRequestProgress } from "./request_progress.ts";
 

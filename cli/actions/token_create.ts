@@ -23,7 +23,7 @@ import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { sortKeys } from "../output/json.ts";
-import { warn } from "../output/warning.ts";
+import { warn } from "../framework/report.ts";
 import { TOKEN_COLLECTION } from "./token_api.ts";
 
 /** Runs `tlsboot token create`. */

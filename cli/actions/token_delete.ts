@@ -7,7 +7,7 @@ import type { ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { forEachName } from "./each.ts";
+import { forEachName } from "./for_each_name.ts";
 import { tokenPath } from "./token_api.ts";
 
 /** Runs `tlsboot token delete`. */

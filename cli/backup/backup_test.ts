@@ -14,10 +14,9 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
 import { createArchive } from "./archive.ts";
 import { decrypt, encrypt, type Opener } from "./encryption.ts";
-import type { EtcdTarget } from "./etcd_target.ts";
+import { type EtcdTarget, restoreBackup } from "./restore.ts";
 import { readDataFiles } from "./files.ts";
 import { readBackup } from "./read.ts";
-import { restoreBackup } from "./restore.ts";
 import { writeBackup } from "./write.ts";
 
 const clock = createFakeClock();

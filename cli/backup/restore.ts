@@ -9,13 +9,16 @@ import { syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
+import { STORED_RESOURCES } from "../../server/registry/resources.ts";
+import { kubeValues } from "../../server/registry/stored_values.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
+import type { EtcdRestore } from "../../server/storage/etcd_restore.ts";
 import { createRestoredDatabase } from "../../server/storage/restore.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite.ts";
 import type { Stored } from "../../server/storage/storage.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../instance/etcd_place.ts";
 import type { BackupFile } from "./files.ts";
-import type { EtcdTarget } from "./etcd_target.ts";
 import { backupInvalid, readBackup } from "./read.ts";
 import { type Swap, swapFolders } from "./swap.ts";
 import { removeRest, toIoError } from "./write.ts";
@@ -234,4 +237,25 @@ async function syncFolders(path: string): Promise<void> {
     if (entry.isDirectory()) await syncFolders(join(path, entry.name));
   }
   await syncDirectory(path);
+}
+
+/** Where, and how to begin there. */
+export interface EtcdTarget {
+  readonly place: EtcdPlace;
+  open(what: { readonly backup: string; readonly createdAt: string; readonly force: boolean }): Promise<
+    Pick<EtcdRestore, "isResumed" | "write" | "finish"> & AsyncDisposable
+  >;
+}
+
+/** The etcd that the flags name. */
+export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTarget {
+  const { servers, prefix } = endpoints;
+  return {
+    place: { servers, prefix },
+    async open(what) {
+      // Loaded here, so that an instance with a database of its own does without.
+      const { EtcdRestore } = await import("../../server/storage/etcd_restore.ts");
+      return await EtcdRestore.open({ ...what, endpoints, values: kubeValues(STORED_RESOURCES), clock });
+    },
+  };
 }

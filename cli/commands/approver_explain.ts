@@ -1,9 +1,8 @@
 /** `tlsboot approver explain`. */
 import { argument, defineCommand } from "../framework/command.ts";
 import { durationFlag, fileFlag, listFlag, textFlag } from "../framework/flags.ts";
-import { API_FLAGS } from "./common_flags.ts";
+import { API_FLAGS, STRUCTURED_OUTPUT } from "./common_flags.ts";
 import { POLICY_FLAGS } from "./controller_flags.ts";
-import { STRUCTURED_OUTPUT } from "./structured_output.ts";
 
 const flags = {
   ...API_FLAGS,

@@ -36,3 +36,10 @@ export const CA_KEY_FLAGS = {
       "ALGORITHM signs what is on its stdin. An HSM can stand behind it; see docs/ca.md.",
   }),
 } as const;
+
+/** Words without it. Keys of the JSON are only ever added. */
+export const STRUCTURED_OUTPUT = choiceFlag({
+  short: "o",
+  choices: ["json", "yaml"],
+  summary: "Output format. Words for people without it.",
+});

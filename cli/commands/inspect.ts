@@ -1,6 +1,6 @@
 /** `tlsboot inspect`. */
 import { argument, defineCommand } from "../framework/command.ts";
-import { STRUCTURED_OUTPUT } from "./structured_output.ts";
+import { STRUCTURED_OUTPUT } from "./common_flags.ts";
 
 const flags = { output: STRUCTURED_OUTPUT } as const;
 

@@ -1,5 +1,5 @@
 /** The command table: every command that exists, in the order of help. A new command is one file and one line here. */
-import type { CommandTable } from "../framework/command.ts";
+import type { CommandFamily, CommandTable } from "../framework/command.ts";
 import { approveCommand } from "./approve.ts";
 import { approverCommand } from "./approver.ts";
 import { approverClearCommand } from "./approver_clear.ts";
@@ -10,28 +10,74 @@ import { bootstrapCommand } from "./bootstrap.ts";
 import { caInitCommand } from "./ca/init.ts";
 import { caShowCommand } from "./ca/show.ts";
 import { completionCommand } from "./completion.ts";
-import { demoCommand } from "./demo.ts";
 import { deleteCsrCommand } from "./delete_csr.ts";
+import { demoCommand } from "./demo.ts";
 import { denyCommand } from "./deny.ts";
+import { describeCsrCommand } from "./describe_csr.ts";
 import { docsLicensesCommand } from "./docs/licenses.ts";
 import { docsManCommand } from "./docs/man.ts";
-import { describeCsrCommand } from "./describe_csr.ts";
-import { FAMILIES } from "./families.ts";
 import { getCsrCommand } from "./get_csr.ts";
 import { inspectCommand } from "./inspect.ts";
 import { kubeconfigAdminCommand } from "./kubeconfig/admin.ts";
 import { kubeconfigBootstrapCommand } from "./kubeconfig/bootstrap.ts";
-import { requestCommand } from "./request.ts";
 import { kubeconfigUserCommand } from "./kubeconfig/user.ts";
-import { tokenCreateCommand } from "./token/create.ts";
-import { tokenDeleteCommand } from "./token/delete.ts";
-import { tokenListCommand } from "./token/list.ts";
+import { requestCommand } from "./request.ts";
 import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
 import { signCommand } from "./sign.ts";
 import { signerCommand } from "./signer.ts";
+import { tokenCreateCommand } from "./token/create.ts";
+import { tokenDeleteCommand } from "./token/delete.ts";
+import { tokenListCommand } from "./token/list.ts";
 import { upCommand } from "./up.ts";
 import { versionCommand } from "./version.ts";
+
+/** The words that hold commands. Their order does not matter: help follows the order of the commands. */
+const FAMILIES: readonly CommandFamily[] = [
+  {
+    word: "get",
+    summary: "Display certificate signing requests",
+    description: "Display certificate signing requests.",
+    group: "Certificate Signing Request Commands",
+  },
+  {
+    word: "describe",
+    summary: "Show the details of a certificate signing request",
+    description: "Show the details of a certificate signing request.",
+    group: "Certificate Signing Request Commands",
+  },
+  {
+    word: "delete",
+    summary: "Delete certificate signing requests",
+    description: "Delete certificate signing requests.",
+    group: "Certificate Signing Request Commands",
+  },
+  {
+    word: "ca",
+    summary: "Make or show the certificate authority",
+    description: "Make or show the certificate authority in --data-dir.",
+    group: "Key and File Commands",
+  },
+  {
+    word: "token",
+    summary: "Create, list and delete bootstrap tokens",
+    description:
+      "Create, list and delete bootstrap tokens: what a machine shows when it asks for its first certificate.",
+    group: "Key and File Commands",
+  },
+  {
+    word: "kubeconfig",
+    summary: "Write kubeconfig files",
+    description: "Write kubeconfig files: where the API server is, whom to trust, and who you are.",
+    group: "Key and File Commands",
+  },
+  {
+    word: "docs",
+    summary: "Print manual pages and licences",
+    description: "Print what else is inside: manual pages, and the licences of everything.",
+    group: "Other Commands",
+  },
+];
 
 /** What `tlsboot` can do. */
 export const COMMAND_TABLE: CommandTable = {

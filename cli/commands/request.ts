@@ -17,9 +17,8 @@ import {
   switchFlag,
   textFlag,
 } from "../framework/flags.ts";
-import { API_FLAGS } from "./common_flags.ts";
+import { API_FLAGS, STRUCTURED_OUTPUT } from "./common_flags.ts";
 import { KEY_TYPE, lifeFlag, REQUEST_TIMEOUT, USAGE_CHOICES } from "./request_flags.ts";
-import { STRUCTURED_OUTPUT } from "./structured_output.ts";
 
 const flags = {
   ...API_FLAGS,

@@ -1,7 +1,7 @@
 /** `tlsboot version`. */
 import { defineCommand } from "../framework/command.ts";
 import { switchFlag } from "../framework/flags.ts";
-import { STRUCTURED_OUTPUT } from "./structured_output.ts";
+import { STRUCTURED_OUTPUT } from "./common_flags.ts";
 
 const flags = {
   output: STRUCTURED_OUTPUT,

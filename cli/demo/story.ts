@@ -12,7 +12,7 @@ import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../core/ports.ts";
 import { createApproval, decideOne } from "../actions/decide.ts";
-import { CSR_COLLECTION } from "../actions/csr_names.ts";
+import { CSR_COLLECTION } from "../actions/csrs.ts";
 import { createTableApi, decodeTable } from "../actions/tables.ts";
 import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { createCaKeys } from "../authority/keys.ts";

@@ -10,9 +10,6 @@ export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 /** One of them. */
 export type Shell = (typeof SHELLS)[number];
 
-/** The word that a completion script puts before what has been typed: `tlsboot complete -- get c`. */
-export const COMPLETE_WORD = "complete";
-
 /** Candidates, then nothing else: the shell must not offer file names (cobra's ShellCompDirective, which tab speaks). */
 const NO_FILES = ":4";
 /** The shell may offer file names. */

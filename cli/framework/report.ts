@@ -1,8 +1,8 @@
 /** A failure as a person sees it: one error line, one hint, and with `--debug` what lies underneath. */
 import { AppError, type ErrorCode, messageOf } from "../../core/errors.ts";
+import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { createStyle } from "../output/style.ts";
-import type { Io } from "../io.ts";
 
 /** For failures of any command that nobody underneath had a better hint for. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
@@ -32,4 +32,9 @@ export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDe
 function findHint(error: unknown, isDebug: boolean): string | undefined {
   if (error instanceof AppError) return error.hint ?? HINTS[error.code];
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
+}
+
+/** Tells it on stderr, in one line. */
+export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
+  io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
 }

@@ -85,3 +85,23 @@ function formatElapsed(ms: number): string {
   const rest = seconds % 60;
   return seconds < 60 ? ` (${seconds}s)` : ` (${Math.floor(seconds / 60)}m${String(rest).padStart(2, "0")}s)`;
 }
+
+/** Steps as they happen. Disposing it ends the spinner. */
+export interface Steps extends Disposable {
+  step(text: string): void;
+}
+
+/** Starts with nothing shown. */
+export function createSteps(io: ProgressIo): Steps {
+  let spinner: ProgressLine | undefined;
+  return {
+    step(text) {
+      spinner?.[Symbol.dispose]();
+      io.stderr.write(`${escapeValue(text)}\n`);
+      spinner = startProgress(io, "waiting");
+    },
+    [Symbol.dispose]() {
+      spinner?.[Symbol.dispose]();
+    },
+  };
+}

@@ -1,7 +1,6 @@
 /** `tlsboot ca show`. */
 import { defineCommand } from "../../framework/command.ts";
-import { DATA_DIR_FLAG } from "../common_flags.ts";
-import { STRUCTURED_OUTPUT } from "../structured_output.ts";
+import { DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../common_flags.ts";
 
 const flags = { dataDir: DATA_DIR_FLAG, output: STRUCTURED_OUTPUT } as const;
 

@@ -1,8 +1,7 @@
 /** `tlsboot token list`. */
 import { defineCommand } from "../../framework/command.ts";
 import { switchFlag } from "../../framework/flags.ts";
-import { API_FLAGS } from "../common_flags.ts";
-import { STRUCTURED_OUTPUT } from "../structured_output.ts";
+import { API_FLAGS, STRUCTURED_OUTPUT } from "../common_flags.ts";
 
 const flags = {
   ...API_FLAGS,

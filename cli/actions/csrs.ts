@@ -1,4 +1,7 @@
 /** Names of requests on the command line. */
+import type { ApiClient } from "../../client/api.ts";
+import { listAll, type Listing } from "../../client/listing.ts";
+import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { UsageError } from "../framework/usage_error.ts";
 
 /** Where requests live. */
@@ -22,4 +25,19 @@ export function parseCsrNames(args: readonly string[]): readonly string[] {
 /** The path of one request. */
 export function csrPath(name: string): string {
   return `${CSR_COLLECTION}/${encodeURIComponent(name)}`;
+}
+
+/** Lists requests; list items have no kind of their own on the wire. */
+export async function listCsrs(
+  api: ApiClient,
+  selectors: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Listing<CertificateSigningRequest>> {
+  const { items, resourceVersion } = await listAll<CertificateSigningRequest>(api, CSR_COLLECTION, selectors, signal);
+  const typed = items.map((item) => ({
+    ...item,
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+  }));
+  return { items: typed, resourceVersion };
 }
