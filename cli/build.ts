@@ -1,18 +1,21 @@
-/** From which commit this program was made: put in when it is built, unknown when the sources run as they are. */
+/** The commit that this program was built from. The build adds it; it is unknown when the sources run directly. */
 
-/** The commit of a build. */
+/** The commit that a build was made from. */
 export interface BuildCommit {
-  /** The whole hash; with `-modified` behind it when the sources were not those of the commit. */
+  /** The full hash, followed by `-modified` when the sources differed from the commit. */
   readonly commit: string;
-  /** When it was committed, in UTC: `2026-01-31T12:00:00Z`. The same sources thus give the same program. */
+  /**
+   * The time of the commit in UTC: `2026-01-31T12:00:00Z`. The time of the build is not used, so that the same sources
+   * always give the same program.
+   */
   readonly date: string;
 }
 
 /** Written in front of the built module by `defineBuild` of scripts/_build_facts.ts. */
 declare const TLSBOOT_BUILD: BuildCommit | undefined;
 
-/** What sources that run as they are say of themselves. */
+/** The value for sources that run directly, without a build. */
 export const UNKNOWN_BUILD: BuildCommit = { commit: "unknown", date: "unknown" };
 
-/** The commit of this program. */
+/** The commit that this program was built from, or {@link UNKNOWN_BUILD}. */
 export const BUILD: BuildCommit = typeof TLSBOOT_BUILD === "undefined" ? UNKNOWN_BUILD : TLSBOOT_BUILD;

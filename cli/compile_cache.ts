@@ -1,13 +1,13 @@
 /**
- * What Node makes of scripts — types stripped, code compiled — kept for the next start, which takes half the time then.
- * Deno does so by itself, and the released file carries what it needs.
+ * Node's compile cache: scripts with their types stripped and compiled, kept for the next start, which then takes half
+ * the time. Deno has a cache of its own, and the released file contains its compiled code.
  */
 import { lstatSync, mkdirSync } from "node:fs";
 import nodeModule from "node:module";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 
-/** The little of a process that is looked at. */
+/** The parts of a process that the cache depends on. */
 interface Host {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -15,24 +15,24 @@ interface Host {
 }
 
 /**
- * Begins to keep it, in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`). Compiled code is run as it is found, so
- * it is kept only where nobody else could have put it. `NODE_COMPILE_CACHE` names another folder and
- * `NODE_DISABLE_COMPILE_CACHE=1` turns it off, both by Node itself.
+ * Enables the cache in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`). Node runs cached code without checking it,
+ * so the cache is used only in a folder that no other user can write to. `NODE_COMPILE_CACHE` names another folder and
+ * `NODE_DISABLE_COMPILE_CACHE=1` turns the cache off; Node itself reads both.
  */
-export function keepCompiled(host: Host): void {
+export function enableCompileCache(host: Host): void {
   const { versions, env } = host;
   if (versions["deno"] !== undefined) return;
   if (["NODE_COMPILE_CACHE", "NODE_DISABLE_COMPILE_CACHE"].some((name) => (env[name] ?? "") !== "")) return;
   try {
-    const folder = cacheFolder(host);
+    const folder = createCacheFolder(host);
     if (folder !== undefined) nodeModule.enableCompileCache(folder);
   } catch {
-    // A disk that is full or read-only, a user without a home: the program starts without.
+    // On a full or read-only disk, or for a user without a home folder, the program starts without a cache.
   }
 }
 
-/** Undefined where a folder on the way to it is somebody else's, or others may write there. */
-function cacheFolder({ env, getuid }: Host): string | undefined {
+/** Undefined when a folder on the path belongs to another user, or when others may write to it. */
+function createCacheFolder({ env, getuid }: Host): string | undefined {
   const named = env["XDG_CACHE_HOME"] ?? "";
   const base = isAbsolute(named) ? named : join(homedir(), ".cache");
   if (!isAbsolute(base)) return undefined;
@@ -49,7 +49,7 @@ function cacheFolder({ env, getuid }: Host): string | undefined {
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
-/** A folder of root, where nobody can put another in the place of one's own. */
+/** A folder of root in which no other user can replace the user's own folder. */
 function isShared(uid: number, mode: number): boolean {
   return uid === 0 && ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0);
 }

@@ -1,4 +1,4 @@
-/** How people's commands reach the API: the kubeconfig they name, or the administrator's in the data folder. */
+/** How user commands reach the API: by the kubeconfig that they name, or by the administrator's in the data directory. */
 import { join, resolve } from "node:path";
 import { type ApiClient, createApiClient } from "../client/api.ts";
 import { createConnector, readCluster } from "../client/connect.ts";
@@ -10,21 +10,21 @@ import type { Io } from "./io.ts";
 import { escapeValue } from "./output/escape.ts";
 import { USER_AGENT } from "./user_agent.ts";
 
-/** An open way to an API server. */
+/** An open connection to an API server. */
 export interface ApiConnection extends AsyncDisposable {
   readonly transport: Transport;
   readonly api: ApiClient;
-  /** Where it leads, and as whom. */
+  /** The server and the credentials of the connection. */
   readonly cluster: ResolvedCluster;
 }
 
-/** The settings that say where the API server is. */
+/** The settings that name the API server. */
 export interface ConnectionSettings {
   readonly kubeconfig: string | undefined;
   readonly dataDir: string;
 }
 
-/** Opens a connection. AppError `kubeconfig_invalid` with the next thing to do when there is no kubeconfig. */
+/** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
 export async function connect(settings: ConnectionSettings, io: Io): Promise<ApiConnection> {
   const path = resolve(io.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   const files = createFilePort();
@@ -45,12 +45,12 @@ export async function connect(settings: ConnectionSettings, io: Io): Promise<Api
   };
 }
 
-/** The end of a hint for someone whose kubectl reads `KUBECONFIG`; empty where it is not set. */
+/** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */
 export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
   return KUBECONFIG === "" ? "" : "; KUBECONFIG is set, but tlsboot does not read it";
 }
 
-/** A transport whose answers come in another form: the Accept header is replaced. */
+/** Replaces the Accept header of every request, so that the server answers in another format. */
 export function withAccept(transport: Transport, accept: string): Transport {
   return {
     send: (request, signal) => transport.send({ ...request, headers: { ...request.headers, accept } }, signal),

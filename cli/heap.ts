@@ -1,19 +1,19 @@
-/** The heap of this process, where it can be asked to give back what it does not need. */
+/** The heap of this process, on runtimes that can be told to collect garbage. */
 import { performance } from "node:perf_hooks";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** What is known of the heap and of the work that fills it. */
+/** The state of the heap, and the load of the process that fills it. */
 export interface Heap {
   /** The share of the time since the last call in which the event loop was busy, from 0 to 1. */
   busyShare(): number;
-  /** Bytes of objects, with those that nobody needs any more. */
+  /** Bytes of all objects, including garbage that is not collected yet. */
   usedBytes(): number;
-  /** Collects garbage and gives memory back to the system. Everything waits: 1 ms for each megabyte that is in use. */
+  /** Collects garbage and returns memory to the system. This blocks the process, about 1 ms for each megabyte in use. */
   collect(): void;
 }
 
-/** The heap of Node; undefined on Deno, which does not let itself be asked. */
+/** The heap of Node; undefined on Deno, which has no way to start a collection. */
 export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "memoryUsage">): Heap | undefined {
   if (process.versions["deno"] !== undefined) return undefined;
   let since = performance.eventLoopUtilization();
@@ -33,7 +33,10 @@ export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "mem
   };
 }
 
-/** Contexts that are made while the flag is set have it. Compiled code that is kept is of use under the same flags only. */
+/**
+ * Gets V8's collector from a new context, which has `gc` while the flag is set. The flag is cleared again because Node
+ * reuses its compile cache only under the same flags.
+ */
 function findCollector(): (options: object) => void {
   setFlagsFromString("--expose-gc");
   try {

@@ -1,7 +1,7 @@
-/** A line that is typed on a terminal and not shown. */
+/** Reads a line from a terminal without echoing it, such as a passphrase. */
 import { AppError } from "../core/errors.ts";
 
-/** A terminal's input, as far as it is needed here. */
+/** The part of a terminal's input stream that `readHidden` uses. */
 export interface TerminalInput {
   setEncoding(encoding: "utf8"): unknown;
   setRawMode(isRaw: boolean): unknown;
@@ -20,8 +20,8 @@ const INTERRUPT = "\u0003";
 const END = "\u0004";
 
 /**
- * Reads one line in raw mode, where nothing is echoed and signals are characters: Ctrl-C rejects with AppError `aborted`,
- * Ctrl-D on an empty line gives up. The terminal is put back whatever happens.
+ * Reads one line in raw mode, in which nothing is echoed and signals arrive as characters: Ctrl-C rejects with AppError
+ * `aborted`, Ctrl-D on an empty line resolves with undefined. The terminal's mode is always restored.
  */
 export function readHidden(stream: TerminalInput, signal: AbortSignal): Promise<string | undefined> {
   signal.throwIfAborted();

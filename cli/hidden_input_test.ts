@@ -35,7 +35,7 @@ test("readHidden() reads up to Enter, and edits as a terminal does", async () =>
   assert.equal(await typed("a\u0004b\r"), "ab");
 });
 
-test("readHidden() gives up at Ctrl-D, rejects at Ctrl-C, and puts the terminal back", async () => {
+test("readHidden() returns undefined at Ctrl-D, rejects at Ctrl-C, and restores the terminal", async () => {
   assert.equal(await typed("\u0004"), undefined);
   await assert.rejects(typed("abc\u0003"), { code: "aborted" });
 });

@@ -1,48 +1,48 @@
-/** Everything a command sees of the world: streams, environment, clock, randomness. Tests hand in their own. */
+/** The environment of a command: streams, variables, clock and randomness. Tests pass their own. */
 import type { Clock, Random } from "../core/ports.ts";
 import type { Heap } from "./heap.ts";
 
-/** A stream that text is written to. */
+/** An output stream of the program, such as stdout. */
 export interface OutputStream {
   write(text: string): void;
-  /** True on a terminal: colour, progress and text logs are for those only. */
+  /** True on a terminal. Only terminals get colour, progress and text logs. */
   readonly isTerminal: boolean;
   /**
-   * False while another process group has the terminal, as after `&` in a shell; undefined elsewhere, and where the
-   * system does not tell.
+   * False while another process group has the terminal, as after `&` in a shell; undefined without a terminal, and on
+   * systems that do not report it.
    */
   readonly isForeground?: boolean | undefined;
-  /** Width of the terminal; undefined elsewhere. */
+  /** The width of the terminal in characters; undefined without a terminal. */
   readonly columns: number | undefined;
 }
 
-/** A stream that text is read from. */
+/** An input stream of the program, such as stdin. */
 export interface InputStream {
   readonly isTerminal: boolean;
-  /** Everything up to the end of the stream. */
+  /** Reads everything up to the end of the stream. */
   readAll(signal: AbortSignal): Promise<string>;
-  /** The next line without its line break; undefined at the end of the stream. */
+  /** Reads the next line without its line break; undefined at the end of the stream. */
   readLine(signal: AbortSignal): Promise<string | undefined>;
-  /** The next line as it is typed on a terminal, without showing it; undefined when it is given up. */
+  /** Reads a line that is typed on a terminal without echoing it; undefined when the user cancels with Ctrl-D. */
   readHidden(signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** The world of one run of the program. */
+/** Everything outside of the program that one run of it uses. */
 export interface Io {
   readonly stdin: InputStream;
-  /** Answers only. */
+  /** The stream for the answer and for nothing else, so that it can be piped. */
   readonly stdout: OutputStream;
-  /** Everything else. */
+  /** The stream for messages, progress and logs. */
   readonly stderr: OutputStream;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absolute; relative paths of flags and arguments start here. */
+  /** The current folder, an absolute path. Relative paths in flags and arguments start here. */
   readonly cwd: string;
-  /** The program that runs this one: node, deno or tlsboot itself. */
+  /** The path of the executable: node, deno or tlsboot itself. */
   readonly execPath: string;
-  /** Versions of the runtime and of what is built into it: `node`, `openssl`, `deno` and so on. */
+  /** Versions of the runtime and of its components: `node`, `openssl`, `deno` and so on. */
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
-  /** Absent where the runtime does not let itself be asked, or nobody is to ask. */
+  /** The heap of the process; absent on runtimes without access to it, and in most tests. */
   readonly heap?: Heap;
 }

@@ -1,4 +1,4 @@
-/** Certificates from a CA on disk without a request: the administrator's and the server's own. */
+/** Issues certificates directly from a CA on disk, without a request: the administrator's and the server's own. */
 import { formatTime } from "../core/kube/meta.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../core/pki/authority_chain.ts";
@@ -9,7 +9,7 @@ import { AppError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { Secret } from "../core/lib/brand.ts";
 
-/** What the certificate says. */
+/** The contents of a certificate to issue. */
 export interface PairPlan {
   readonly subject: SubjectFields;
   readonly dnsNames?: readonly string[];
@@ -18,31 +18,31 @@ export interface PairPlan {
   readonly lifeMs: number;
 }
 
-/** Whose client certificate it is. */
+/** The subject and the lifetime of a client certificate. */
 export interface ClientIdentity {
   readonly commonName: string;
   readonly organizations: readonly string[];
   readonly lifeMs: number;
 }
 
-/** A certificate, behind it the intermediates of its CA, and its key, PEM. */
+/** A certificate followed by the intermediates of its CA, and its private key, both PEM. */
 export interface IssuedPair {
   readonly certificatePem: string;
   readonly keyPem: Secret<string>;
   readonly notAfter: Date;
 }
 
-/** What issuing needs. */
+/** The ports that issuing a certificate uses. */
 export interface IssueDeps {
   readonly clock: Pick<Clock, "now">;
   readonly random: Random;
 }
 
-/** Clocks of other machines may be late (`kubeadm` CertificateBackdate). */
+/** Clocks of other machines may be slow (kubeadm `CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`). */
 const BACKDATE_MS = 5 * 60_000;
 const SERIAL_BYTES = 16;
 
-/** Issues a certificate for a new P-256 key; it ends with the CA at the latest. AppError `ca_expired`. */
+/** Issues a certificate for a new P-256 key. It never outlives the CA. Throws AppError `ca_expired`. */
 export async function issuePair(authority: Authority, plan: PairPlan, deps: IssueDeps): Promise<IssuedPair> {
   const now = deps.clock.now().getTime();
   const caEnd = chainNotAfter(authority);
@@ -72,7 +72,7 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
   return { certificatePem: encodeIssued(der, authority), keyPem: new Secret(key.toPem()), notAfter };
 }
 
-/** Issues a client certificate. */
+/** Issues a client certificate for a new key. Throws AppError `ca_expired`. */
 export function issueClientPair(authority: Authority, identity: ClientIdentity, deps: IssueDeps): Promise<IssuedPair> {
   const { commonName, organizations, lifeMs } = identity;
   return issuePair(

@@ -1,4 +1,4 @@
-/** The Logger port over LogTape's formatters: text for people, JSON lines for machines, always on stderr. */
+/** The Logger port over LogTape's formatters: text for people or JSON lines for programs, always on stderr. */
 import {
   compareLogLevel,
   getJsonLinesFormatter,
@@ -12,17 +12,17 @@ import { printable } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import type { OutputStream } from "./io.ts";
 
-/** From the quietest to the chattiest is `error`, `warn`, `info`, `debug`. */
+/** The severity of a message. A logger writes messages of its level and of higher ones. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
-/** How a line looks. */
+/** The format of log lines: text for people, or JSON for programs. */
 export type LogFormat = "text" | "json";
 
-/** What a logger needs. */
+/** Where and how a logger writes. */
 export interface LoggerOptions {
   readonly stderr: OutputStream;
   /** Default: text on a terminal, JSON elsewhere. */
   readonly format?: LogFormat;
-  /** The least level that is written; default `info`. */
+  /** The lowest level that is written; default `info`. */
   readonly level?: LogLevel;
   readonly clock: Pick<Clock, "now">;
 }
@@ -30,7 +30,7 @@ export interface LoggerOptions {
 const CATEGORY = ["tlsboot"];
 const LOGTAPE_LEVEL = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
 
-/** Makes a logger. Secrets, tokens and private keys are redacted whatever field they stand in. */
+/** Creates a logger. It redacts secrets, tokens and private keys in every field. */
 export function createLogger(options: LoggerOptions): Logger {
   const format = options.format ?? (options.stderr.isTerminal ? "text" : "json");
   const formatter = format === "json"
@@ -47,16 +47,16 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: options.clock.now().getTime(),
       properties: withoutReserved(redactFields(fields)),
     };
-    // What a terminal would obey is escaped as in JSON, so that a line of either format stays what it is.
+    // Terminal control characters are escaped as in JSON, so that a field cannot forge a line in either format.
     options.stderr.write(`${printable(formatter(record).replace(/\n$/, ""))}\n`);
   };
   return scoped(write, {});
 }
 
-/** What every line of JSON has. */
+/** The fields that every JSON line has. */
 const RESERVED = ["@timestamp", "level", "message", "logger"] as const;
 
-/** A field of such a name would stand in its place; it is called by its name with `_` behind it. */
+/** A field with a reserved name would replace the reserved one, so it gets a `_` behind its name. */
 function withoutReserved(fields: Record<string, unknown>): Record<string, unknown> {
   if (!RESERVED.some((name) => Object.hasOwn(fields, name))) return fields;
   const isReserved = (name: string) => RESERVED.some((known) => known === name);
@@ -65,16 +65,16 @@ function withoutReserved(fields: Record<string, unknown>): Record<string, unknow
   );
 }
 
-/** The settings of `--logging-format` and `-v`. */
+/** The values of `--logging-format` and `-v`. */
 export interface LogSettings {
   readonly loggingFormat: LogFormat | undefined;
   readonly v: number;
 }
 
-/** From here on klog's users expect each step. */
+/** From this `-v` on, users of klog expect each step in the log. */
 const DEBUG_VERBOSITY = 4;
 
-/** The logger of a role, as its flags want it. */
+/** Creates the logger of a role from its flags. */
 export function createRoleLogger(
   { settings: { loggingFormat: format, v }, isDebug }: { readonly settings: LogSettings; readonly isDebug: boolean },
   io: Pick<LoggerOptions, "stderr" | "clock">,
@@ -117,25 +117,26 @@ function fieldText(value: unknown): string {
 }
 
 const REDACTED = "[redacted]";
-/** Objects nested deeper than this are not for logs. */
+/** Objects nested deeper than this are not logged. */
 const MAX_DEPTH = 6;
-/** A list shows so many of its items. */
+/** The largest number of items of a list that are logged. */
 const MAX_ITEMS = 20;
 
 const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g;
 const BEARER = /\b(Bearer|Basic)\s+[^\s"',]+/gi;
-/** A bootstrap token; its id may be shown. */
+/** A bootstrap token. Its id may be logged, its secret may not. */
 const BOOTSTRAP_TOKEN = /\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g;
 
 /**
- * The fields as plain JSON values without secrets; errors become their message. A long text, such as a path or what an
- * error quotes, is cut: a client must not decide how long a line is.
+ * Returns the fields as plain JSON values without secrets; errors become their message. This is the last line of defence:
+ * it does not rely on callers. Long texts, such as a path or a quotation in an error, are cut, because a client must not
+ * decide how long a line is.
  */
 export function redactFields(fields: LogFields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, redact(value, 0)]));
 }
 
-/** A text without private keys, authorization headers and the secrets of bootstrap tokens. */
+/** Removes private keys, authorization headers and the secrets of bootstrap tokens from a text. */
 export function redactText(text: string): string {
   return text
     .replace(PRIVATE_KEY, REDACTED)

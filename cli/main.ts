@@ -1,16 +1,15 @@
 /**
- * Starts the program from its sources or from the npm package; the released file begins with `program.ts`. Nothing of the
- * program is imported before the version of Node is known to be new enough to parse it, and before what is compiled is
- * kept.
+ * Starts the program from its sources or from the npm package; the released file starts with `program.ts`. The program is
+ * imported only after the check that this version of Node can parse it, and after the compile cache is enabled.
  */
 import process from "node:process";
-import { keepCompiled } from "./compile_cache.ts";
+import { enableCompileCache } from "./compile_cache.ts";
 import { findNodeFault } from "./node_version.ts";
 
 const fault = findNodeFault(process.versions);
 if (fault === undefined) {
-  keepCompiled(process);
-  // Not awaited: what it throws ends the process, and no source awaits at top level.
+  enableCompileCache(process);
+  // Not awaited: an error ends the process anyway, and no source uses top-level await.
   import("./program.ts");
 } else {
   process.stderr.write(`tlsboot: error: ${fault}\n`);

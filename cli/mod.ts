@@ -1,8 +1,8 @@
 /**
- * The command line as a library: the command table, one run of it, and the machine's own clock, randomness and log as
- * the ports that every other part of tlsboot takes.
+ * The command line as a library: the command table, `run`, which executes one command line, and the system's clock,
+ * randomness and log as the ports that every other part of tlsboot takes.
  *
- * @example One run, with everything it touches handed in
+ * @example One run, with everything it uses passed in
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSystemClock, createSystemRandom, type Io, run } from "@tlsboot/tlsboot/cli";

@@ -13,6 +13,6 @@ for (
     [process.versions, undefined],
   ] as const
 ) {
-  test(`findNodeFault() of Node ${versions.node} ${want === undefined ? "finds none" : "says what is needed"}`, () =>
+  test(`findNodeFault() of Node ${versions.node} ${want === undefined ? "finds none" : "names the version that is needed"}`, () =>
     assert.equal(findNodeFault(versions), want));
 }

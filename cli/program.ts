@@ -14,7 +14,7 @@ import { createSystemClock, createSystemRandom, isForegroundProcess } from "./sy
 
 type Process = NodeJS.Process;
 
-/** Runs the program in a process and ends it with the exit code. A second SIGINT or SIGTERM ends it at once. */
+/** Runs the program and ends the process with the exit code. A second SIGINT or SIGTERM ends the process at once. */
 function runProcess(process: Process): void {
   const interruption = new AbortController();
   const onSignal = (): void => {
@@ -25,17 +25,17 @@ function runProcess(process: Process): void {
   process.on("SIGTERM", onSignal);
   const outputs = [createOutput(process, "stdout"), createOutput(process, "stderr")] as const;
   run(process.argv.slice(2), createIo(process, ...outputs), interruption.signal).then(async (code) => {
-    // A stream that is broken may never call back; the process then ends by itself, with this code.
+    // A broken stream may never call back. The process then ends by itself, with this code.
     process.exitCode = code;
-    // Once what was written has left; connections kept open must not keep the process.
+    // Idle connections would keep the process alive, so it is ended as soon as all output is written.
     for (const output of outputs) await output.drain();
     process.exit(code);
   });
 }
 
-/** An answer that did not get through is a failure: the file behind `>` is not what it seems. */
+/** Ends with a failure when the answer could not be written: the file behind `>` is not complete. */
 function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
-  // What failed before has failed.
+  // EPIPE means that the reader has seen enough; an exit code that was set before stays.
   if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
   process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
   process.exit(EXIT.failed);
@@ -57,7 +57,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
   };
 }
 
-/** An output of the process; the stream is made when it is first used, because that takes a good part of a short run. */
+/** An output of the process. The stream is created on first use, because that takes a good part of a short run. */
 function createOutput(
   process: Process,
   name: "stdout" | "stderr",
@@ -66,7 +66,7 @@ function createOutput(
   const open = (): WriteStream => {
     if (opened !== undefined) return opened;
     opened = process[name];
-    // `tlsboot get csr | head`: nobody reads on, so there is nothing left to do.
+    // With `tlsboot get csr | head` the reader ends first, and there is nothing more to do.
     opened.on("error", (error: NodeJS.ErrnoException) => endUnwritten(process, error));
     return opened;
   };
@@ -75,18 +75,18 @@ function createOutput(
       try {
         open().write(text);
       } catch (cause) {
-        // Deno writes at once, and says at once that the disk is full.
+        // Deno writes synchronously and throws at once when the disk is full.
         throw new AppError("io", `cannot write the answer: ${messageOf(cause)}`, { cause });
       }
     },
     get isTerminal() {
       return open().isTTY === true;
     },
-    // Asked each time: a shell moves jobs to the background and back.
+    // Read each time, because a shell moves jobs to the background and back.
     get isForeground() {
       return open().isTTY === true ? isForegroundProcess() : undefined;
     },
-    // Asked each time: windows are resized.
+    // Read each time, because windows are resized.
     get columns() {
       return open().isTTY === true ? open().columns : undefined;
     },
@@ -102,7 +102,7 @@ function createOutput(
   };
 }
 
-/** Most commands never ask for it, so the stream is made when one does. */
+/** The input of the process. Most commands never read it, so the stream is opened on first use. */
 function createInput(open: () => Process["stdin"]): InputStream {
   let buffered = "";
   let isAtEnd = false;
@@ -132,7 +132,7 @@ function createInput(open: () => Process["stdin"]): InputStream {
   };
 }
 
-/** The next piece of text; undefined at the end. The stream is paused in between, so that it does not keep the process. */
+/** Reads the next chunk of text; undefined at the end. The stream is paused in between and does not keep the process alive. */
 function nextChunk(stream: Process["stdin"], signal: AbortSignal): Promise<string | undefined> {
   signal.throwIfAborted();
   stream.setEncoding("utf8");

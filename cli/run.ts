@@ -1,4 +1,4 @@
-/** One run of the program: words in, exit code out. Everything it touches comes in as `Io`. */
+/** One run of the program: from the command line to the exit code. Everything that it uses is passed in as `Io`. */
 import { resolve } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import type { Result } from "../core/lib/result.ts";
@@ -14,12 +14,12 @@ import { UsageError } from "./framework/usage_error.ts";
 import type { Io } from "./io.ts";
 import { guardStream } from "./output/escape.ts";
 
-/** The first word of a question by a completion script; not a command that people type. */
+/** The first word of a query by a completion script. It is not a command for people. */
 const COMPLETE_WORD = "complete";
 
 /**
- * Runs a command line (without program names). Never rejects: a failure is told on stderr and becomes the exit code.
- * The signal is the interruption by the user; commands end with 130 then.
+ * Runs a command line (without the program's name) and resolves with the exit code. Never rejects: a failure is reported
+ * on stderr. `signal` is the interruption by the user, after which the exit code is 130.
  */
 export async function run(
   argv: readonly string[],
@@ -100,7 +100,7 @@ async function readConfig(
   }
 }
 
-/** The value, or one UsageError with a line for each fault. */
+/** Returns the value, or throws one UsageError with a line for each fault. */
 function required<T>(result: Result<T, readonly string[]>): T {
   if (result.ok) return result.value;
   throw new UsageError(result.error.join("\n"));

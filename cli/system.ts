@@ -1,16 +1,16 @@
-/** The machine's own clock and randomness, as the ports see them. */
+/** The operating system's clock and randomness as ports, and what it reports about this process. */
 import { getRandomValues } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import type { Clock, Random } from "../core/ports.ts";
 
 /**
- * The longest single timer: a machine that slept wakes up to its deadline within this time, and timers above 2³¹−1 ms
- * (which fire at once) cannot arise.
+ * The longest single timer. After the machine was suspended, a deadline is noticed within this time. Timers above
+ * 2³¹−1 ms, which would fire at once, cannot occur.
  */
 const SLICE_MS = 30_000;
 
-/** The system's clocks; waiting goes in slices of at most 30 s, each checked against the clock that it is for. */
+/** Creates the system's clock. It sleeps in slices of at most 30 s and reads the clock again after each. */
 export function createSystemClock(): Clock {
   return {
     now: () => new Date(),
@@ -31,7 +31,7 @@ export function createSystemClock(): Clock {
   };
 }
 
-/** Randomness of the operating system. */
+/** Creates a source of randomness: bytes for keys come from the operating system. */
 export function createSystemRandom(): Random {
   return {
     bytes: createPool(),
@@ -39,8 +39,8 @@ export function createSystemRandom(): Random {
   };
 }
 
-/** How many files and connections the process may have open; undefined where the system does not say. */
-export function openFilesLimit(): number | undefined {
+/** The number of files and connections that the process may have open; undefined where the system does not report it. */
+export function getOpenFilesLimit(): number | undefined {
   try {
     const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
     return soft === undefined ? undefined : Number(soft);
@@ -50,7 +50,7 @@ export function openFilesLimit(): number | undefined {
 }
 
 /**
- * Whether this process is in the foreground process group of its terminal; undefined where the system does not say.
+ * Whether this process is in the foreground process group of its terminal; undefined where the system does not report it.
  * Neither runtime has `tcgetpgrp`, so this works on Linux alone, which shows both groups in `/proc` (proc_pid_stat(5)).
  */
 export function isForegroundProcess(): boolean | undefined {
@@ -63,16 +63,16 @@ export function isForegroundProcess(): boolean | undefined {
 
 /** Compares `pgrp` with `tpgid` in the text of a `/proc/PID/stat`; undefined for a process without a terminal. */
 export function parseForeground(stat: string): boolean | undefined {
-  // The name of the program stands in parentheses and may hold anything, parentheses and spaces too.
+  // The name of the program is in parentheses and may contain parentheses and spaces itself.
   const [, , pgrp, , , tpgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (pgrp === undefined || tpgid === undefined || Number(tpgid) <= 0) return undefined;
   return pgrp === tpgid;
 }
 
-/** What one call to the operating system fetches; it costs the same for 16 bytes. */
+/** The number of bytes of one call to the operating system, which takes as long for 16 bytes. */
 const POOL_BYTES = 4096;
 
-/** Random bytes, each given away once. */
+/** Random bytes from a pool. Each byte is handed out once and then erased. */
 function createPool(): Random["bytes"] {
   const pool = new Uint8Array(POOL_BYTES);
   let used = POOL_BYTES;

@@ -30,7 +30,7 @@ test("sleep() takes its time by elapsedMs(), and ends with the signal's reason",
   await assert.rejects(clock.sleep(0, abort.signal), reason);
 });
 
-test("createSystemRandom() gives bytes of the length asked and floats below one", () => {
+test("createSystemRandom() returns bytes of the requested length and floats below one", () => {
   const random = createSystemRandom();
   assert.equal(random.bytes(32).length, 32);
   assert.notDeepEqual(random.bytes(32), random.bytes(32));
@@ -38,7 +38,7 @@ test("createSystemRandom() gives bytes of the length asked and floats below one"
   assert.ok(float >= 0 && float < 1);
 });
 
-test("createSystemRandom() gives no byte twice, however the lengths fall", () => {
+test("createSystemRandom() returns no byte twice, whatever the lengths", () => {
   const random = createSystemRandom();
   const seen = new Set<string>();
   let given = 0;

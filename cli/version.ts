@@ -1,4 +1,4 @@
-/** What `tlsboot version` tells. */
+/** The versions that `tlsboot version` prints. */
 import { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "../core/version.ts";
 import { BUILD } from "./build.ts";
 
@@ -7,34 +7,34 @@ export { TLSBOOT_VERSION };
 /** The versions, as `-o json` prints them; keys are only ever added. */
 export interface VersionFacts {
   readonly version: string;
-  /** The Kubernetes release whose API and clients this program speaks with. */
+  /** The Kubernetes release whose API this program implements and uses. */
   readonly kubernetesVersion: string;
-  /** What our own API server answers at `/version`. */
+  /** The version that our API server reports at `/version`. */
   readonly gitVersion: string;
-  /** The commit that this program was built from; `unknown` when the sources run as they are. */
+  /** The commit that this program was built from; `unknown` when the sources run directly. */
   readonly commit: string;
   /** The time of that commit. */
   readonly buildDate: string;
   readonly runtime: Runtime;
-  /** Absent on Deno, which has none: the version that it gives is Node's. */
+  /** Absent on Deno, which does not contain OpenSSL: the version that it reports is Node's. */
   readonly opensslVersion?: string;
 }
 
-/** What runs the program: inside the single file, or beside the sources. */
+/** The JavaScript runtime of the program, inside the single file or installed separately. */
 export interface Runtime {
   readonly name: "Node" | "Deno";
   readonly version: string;
 }
 
-/** Versions by name, as the runtime tells them (`process.versions`). */
+/** Versions by name, as the runtime reports them (`process.versions`). */
 export type RuntimeVersions = Readonly<Record<string, string | undefined>>;
 
-/** The runtime that tells these versions. */
+/** Recognizes the runtime by the versions that it reports. */
 export function getRuntime({ deno, node = "unknown" }: RuntimeVersions): Runtime {
   return deno === undefined ? { name: "Node", version: node } : { name: "Deno", version: deno };
 }
 
-/** The versions of this program and of what runs it. */
+/** Collects the versions of this program and of its runtime. */
 export function getVersionFacts(versions: RuntimeVersions): VersionFacts {
   const runtime = getRuntime(versions);
   return {

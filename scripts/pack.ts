@@ -9,7 +9,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { pathToFileURL } from "node:url";
-import { LEAST_NODE } from "../cli/node_version.ts";
+import { MIN_NODE_MAJOR } from "../cli/node_version.ts";
 import { importedPackages } from "./_bill.ts";
 import { defineBuild, readBuildFacts } from "./_build_facts.ts";
 import { compile } from "./_compile.ts";
@@ -76,8 +76,8 @@ async function nodeEntry(root: string, source: string): Promise<readonly (readon
 }
 
 /** The text of `findNodeFault`, for a Node that cannot be relied on to load that module. */
-const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${LEAST_NODE}) {
-  throw new Error(\`tlsboot needs Node ${LEAST_NODE} or newer, and this is Node \${process.versions.node}\`);
+const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${MIN_NODE_MAJOR}) {
+  throw new Error(\`tlsboot needs Node ${MIN_NODE_MAJOR} or newer, and this is Node \${process.versions.node}\`);
 }
 `;
 
@@ -97,7 +97,7 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
     description: "Kubernetes TLS bootstrapping from both ends",
     license,
     type: "module",
-    engines: { node: `>=${LEAST_NODE}` },
+    engines: { node: `>=${MIN_NODE_MAJOR}` },
     exports: { ...Object.fromEntries(entries), "./package.json": "./package.json" },
     bin: { tlsboot: `./${PROGRAM}` },
     sideEffects: [`./${PROGRAM}`],

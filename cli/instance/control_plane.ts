@@ -10,7 +10,7 @@ import type { IssuedCertificates } from "../../server/metrics/issued_certificate
 import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { type Server, startServer } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
-import { openFilesLimit } from "../system.ts";
+import { getOpenFilesLimit } from "../system.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /** How the server is reached and whom it believes. */
@@ -45,7 +45,7 @@ export function startApiServer(
   settings: ServerSettings,
   deps: ControllerDeps & { readonly storage: Storage },
 ): Promise<Server> {
-  const openFiles = openFilesLimit();
+  const openFiles = getOpenFilesLimit();
   return startServer({
     ...settings,
     ...deps,
