@@ -152,10 +152,10 @@ export {
   type Stored,
   WriteRefusedError,
 } from "./storage/storage.ts";
-export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory.ts";
-export type { JournalObserver } from "./storage/observed_journal.ts";
-export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite.ts";
-export type { StorageLimits, StorageTimes } from "./storage/_journaled_storage.ts";
+export { createMemoryStorage, type MemoryStorageDeps } from "./storage/memory/memory_storage.ts";
+export type { JournalObserver } from "./storage/memory/observed_journal.ts";
+export { openSqliteStorage, type SqliteStorageDeps } from "./storage/sqlite/sqlite_storage.ts";
+export type { StorageLimits, StorageTimes } from "./storage/memory/journaled_storage.ts";
 export type { StoredValues } from "./storage/stored_values.ts";
 export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseTokenFile } from "../core/bootstrap/token_file.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { ADMIN, createTestApp, type TestApp } from "../tests/support/test_app.ts";
-import { createMemoryStorage } from "./storage/memory.ts";
+import { createMemoryStorage } from "./storage/memory/memory_storage.ts";
 import type { Storage } from "./storage/storage.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

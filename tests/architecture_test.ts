@@ -61,7 +61,7 @@ test("architecture: Hono stays in server, the command line library in cli/framew
 test("architecture: gRPC stays with the store on etcd, age with backups", async () => {
   for (const { path, imports } of await sources) {
     for (const name of imports) {
-      if (name.startsWith("@grpc/")) assert.match(path, /^server\/storage\/_etcd_/, `${path} imports ${name}`);
+      if (name.startsWith("@grpc/")) assert.match(path, /^server\/storage\/etcd\//, `${path} imports ${name}`);
       if (name === "age-encryption") assert.match(path, /^cli\/backup\//, `${path} imports ${name}`);
     }
   }

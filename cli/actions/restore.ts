@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { describeLeftOut } from "../../core/backup/left_out.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
-import { plainPrefix } from "../../server/storage/etcd_prefix.ts";
+import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
 import { decrypt } from "../backup/encryption.ts";
 import { createEtcdTarget, restoreBackup, type Restored } from "../backup/restore.ts";
 import { readOpener } from "../backup/keys.ts";

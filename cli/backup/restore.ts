@@ -11,10 +11,10 @@ import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
-import type { EtcdRestore } from "../../server/storage/etcd_restore.ts";
-import { createRestoredDatabase } from "../../server/storage/restore.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
+import { createRestoredDatabase } from "../../server/storage/sqlite/restore.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/storage/storage.ts";
 import { dataDirAt, FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../instance/etcd_place.ts";
@@ -254,7 +254,7 @@ export function createEtcdTarget(endpoints: EtcdEndpoints, clock: Clock): EtcdTa
     place: { servers, prefix },
     async open(what) {
       // Loaded here, so that an instance with a database of its own does without.
-      const { EtcdRestore } = await import("../../server/storage/etcd_restore.ts");
+      const { EtcdRestore } = await import("../../server/storage/etcd/restore.ts");
       return await EtcdRestore.open({ ...what, endpoints, values: kubeValues(STORED_RESOURCES), clock });
     },
   };

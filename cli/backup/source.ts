@@ -6,8 +6,8 @@ import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import { chunksOf, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
-import type { EtcdEndpoints } from "../../server/storage/etcd.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import type { EtcdEndpoints } from "../../server/storage/etcd/open.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createApiClient } from "../../client/api.ts";
 import { createFilePort } from "../../client/files.ts";
 import { connect, withAccept } from "../connection.ts";
@@ -68,7 +68,7 @@ export async function openSnapshot(
 /** Whether servers run or not: etcd itself shows everything at one revision. */
 async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<SnapshotSource> {
   // Loaded here, so that an instance with a database of its own does without.
-  const { readEtcdSnapshot } = await import("../../server/storage/etcd_snapshot.ts");
+  const { readEtcdSnapshot } = await import("../../server/storage/etcd/snapshot.ts");
   const { items, revision, leftOut, reduced } = await readEtcdSnapshot({
     endpoints,
     values: kubeValues(STORED_RESOURCES),

@@ -24,7 +24,7 @@ import {
   DEFAULT_SERVICE_ACCOUNT,
 } from "../../server/controllers/service_account_controller.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
-import type { StoreContents } from "../../server/storage/etcd_contents.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Server } from "../../server/server.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { USER_AGENT } from "../user_agent.ts";

@@ -21,7 +21,7 @@ import type { HealthCheck } from "../../server/http/health.ts";
 import type { ControllerMetrics } from "../../server/metrics/controllers.ts";
 import { IssuedCertificates } from "../../server/metrics/issued_certificates.ts";
 import type { Server } from "../../server/server.ts";
-import type { StoreContents } from "../../server/storage/etcd_contents.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { CaKeys } from "../authority/keys.ts";
 import { checkOwnFolder } from "../../client/private_file.ts";

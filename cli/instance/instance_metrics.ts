@@ -10,7 +10,7 @@ import { createExpiryMetrics, type ExpiryMetrics } from "../../server/metrics/ex
 import { createMetricsRegistry, type MetricsRegistry } from "../../server/metrics/registry.ts";
 import { gaugeAuditDisk } from "../../server/metrics/audit_disk.ts";
 import { createStorageMetrics, type StorageSizes } from "../../server/metrics/storage.ts";
-import type { JournalObserver } from "../../server/storage/observed_journal.ts";
+import type { JournalObserver } from "../../server/storage/memory/observed_journal.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { readFreeBytes } from "./storage_space.ts";
 

@@ -4,7 +4,7 @@ import type { Transport } from "../../core/ports.ts";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { listAll } from "../../client/listing.ts";
 import type { NamespaceContent, NamespacedResource } from "../../server/controllers/namespace_controller.ts";
-import type { StoreContents } from "../../server/storage/etcd_contents.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { ControllerDeps } from "./controllers.ts";
 
 /** The part of an APIResourceList that is read. */

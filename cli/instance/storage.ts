@@ -5,8 +5,8 @@ import type { MetricsRegistry } from "../../server/metrics/registry.ts";
 import { ABSENT_RESOURCES } from "../../server/registry/absent_kinds.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
-import type { StoreContents } from "../../server/storage/etcd_contents.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
+import type { StoreContents } from "../../server/storage/etcd/contents.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -61,7 +61,7 @@ async function openShared(
 ): Promise<InstanceStorage> {
   const endpoints = await readEtcdEndpoints(settings, deps);
   // Loaded here, so that an instance with a database of its own does without.
-  const { openEtcdStorage } = await import("../../server/storage/etcd.ts");
+  const { openEtcdStorage } = await import("../../server/storage/etcd/open.ts");
   const { storage, contents } = await openEtcdStorage({
     endpoints,
     values: kubeValues(STORED_RESOURCES, ABSENT_RESOURCES),

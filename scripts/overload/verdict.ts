@@ -20,7 +20,7 @@ const IDLE_MB = 300;
 /**
  * What attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections without a
  * handshake, 10,000 of somebody, bodies as they come and as they are put together, a batch of each watch, and the history
- * of what they create (`server/storage/_history.ts`).
+ * of what they create (`server/storage/memory/history.ts`).
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**

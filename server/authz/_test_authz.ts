@@ -6,7 +6,7 @@ import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { type Authorizer, createAuthorizer } from "./authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 import { createRbacSource } from "./rbac_source.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** An authorizer that answers by a function and remembers what it was asked. */

@@ -23,7 +23,7 @@ import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
 import type { Change, Logger, ObjectStore } from "../../core/ports.ts";
 import { keyOf, prefixOf } from "../registry/keys.ts";
 import type { DescribedResource } from "../registry/resources.ts";
-import type { StoreContents } from "../storage/etcd_contents.ts";
+import type { StoreContents } from "../storage/etcd/contents.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageEvent, Stored } from "../storage/storage.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";

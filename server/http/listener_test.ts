@@ -14,7 +14,7 @@ import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/suppo
 import { ADMIN } from "../../tests/support/test_app.ts";
 import { REAUTHENTICATION_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
-import { openSqliteStorage } from "../storage/sqlite.ts";
+import { openSqliteStorage } from "../storage/sqlite/sqlite_storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";

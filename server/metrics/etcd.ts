@@ -2,7 +2,7 @@
 import { Counter, Histogram } from "prom-client";
 import { prefixOf } from "../registry/keys.ts";
 import type { StoredResource } from "../registry/resource.ts";
-import type { EtcdObserver } from "../storage/observed_etcd.ts";
+import type { EtcdObserver } from "../storage/etcd/observer.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 const LABELS = ["operation", "group", "resource"] as const;

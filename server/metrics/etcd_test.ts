@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STORED_RESOURCES } from "../registry/resources.ts";
-import type { EtcdCall } from "../storage/observed_etcd.ts";
+import type { EtcdCall } from "../storage/etcd/observer.ts";
 import { createEtcdMetrics } from "./etcd.ts";
 import { createMetricsRegistry } from "./registry.ts";
 

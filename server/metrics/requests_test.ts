@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { CompactedError, type Storage } from "../storage/storage.ts";
 import { IssuedCertificates } from "./issued_certificates.ts";
 import { createMetricsRegistry } from "./registry.ts";

@@ -1,6 +1,6 @@
 /** Metrics of the storage: how long commits take, how many writes share one, how much the disk holds and has left. */
 import { Counter, Gauge, Histogram } from "prom-client";
-import type { JournalObserver } from "../storage/observed_journal.ts";
+import type { JournalObserver } from "../storage/memory/observed_journal.ts";
 import { exponentialBuckets, type MetricsRegistry } from "./registry.ts";
 
 /** Sizes in bytes at a moment. */

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp, userOf } from "../../tests/support/test_app.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 let app: TestApp;

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
-import { createMemoryStorage } from "../storage/memory.ts";
+import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
 import { waitForRevision } from "./read.ts";
 import type { RegistryDeps } from "./registry.ts";
 

@@ -10,7 +10,7 @@ import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "..
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
-import { isEncrypted } from "../storage/etcd_contents.ts";
+import { isEncrypted } from "../storage/etcd/contents.ts";
 import type { StoredValues } from "../storage/stored_values.ts";
 import { prefixOf } from "./keys.ts";
 import type { StoredResource } from "./resource.ts";

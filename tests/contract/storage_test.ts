@@ -1,6 +1,6 @@
 /** Every Storage against the same suite and the same model. */
-import { createMemoryStorage } from "../../server/storage/memory.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { type OpenStorage, testQuota, testStorage } from "./storage_contract.ts";

@@ -9,7 +9,7 @@ import { readDataFiles } from "../../cli/backup/files.ts";
 import { writeBackup } from "../../cli/backup/write.ts";
 import { RESTORE_MARKER_KEY } from "../../core/backup/restore_marker.ts";
 import { chunksOf } from "../../server/http/snapshot.ts";
-import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";

@@ -1,7 +1,7 @@
 /** The storage contract against a real etcd, of the newest and of the oldest release that is supported. */
 import { Buffer } from "node:buffer";
 import { after, before } from "node:test";
-import { openEtcdStorage } from "../../server/storage/etcd.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import type { StoredValues } from "../../server/storage/stored_values.ts";
 import { type OpenStorage, testStorage } from "../contract/storage_contract.ts";
 import { testStorageModel } from "../contract/storage_model.ts";

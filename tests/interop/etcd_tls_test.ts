@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
-import { openEtcdStorage } from "../../server/storage/etcd.ts";
+import { openEtcdStorage } from "../../server/storage/etcd/open.ts";
 import { runTlsboot } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { type Etcd, startEtcd } from "./support/etcd.ts";

@@ -5,7 +5,7 @@ import { Agent, request } from "node:https";
 import { test } from "node:test";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { startServer } from "../../server/server.ts";
-import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createImpatientClock } from "../support/impatient_clock.ts";

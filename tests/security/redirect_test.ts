@@ -11,7 +11,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { runTlsboot } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";

@@ -4,7 +4,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import type { GuardLimits } from "../../server/http/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
-import { createMemoryStorage } from "../../server/storage/memory.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";
 import { memoryServerOptions } from "./memory_server.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";

@@ -4,7 +4,7 @@
  */
 import process from "node:process";
 import { isAppError } from "../../core/errors.ts";
-import { openSqliteStorage } from "../../server/storage/sqlite.ts";
+import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createFakeClock } from "./fake_clock.ts";
 
 const [path = "", run = ""] = process.argv.slice(2);

@@ -9,7 +9,7 @@ import { createSystemClock } from "../../../cli/system.ts";
 import { parseTokenFile } from "../../../core/bootstrap/token_file.ts";
 import { StatusError } from "../../../core/kube/status.ts";
 import { startServer } from "../../../server/server.ts";
-import { createMemoryStorage } from "../../../server/storage/memory.ts";
+import { createMemoryStorage } from "../../../server/storage/memory/memory_storage.ts";
 import { createIssuingCa, issueServing } from "../../../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../../../tests/support/memory_logger.ts";
 import { memoryServerOptions } from "../../../tests/support/memory_server.ts";

@@ -1,0 +1,355 @@
+/**
+ * Calls to an etcd of one or more members over gRPC. One member is asked at a time; when it does not answer, the next
+ * one is. Reads are asked again by themselves, writes only where they were never sent: of others it is not known whether
+ * they took place.
+ */
+import { Buffer } from "node:buffer";
+import { createSecureContext } from "node:tls";
+import { Client, type ClientDuplexStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import { endSessionsOutsideOfFrames } from "../../http2_sessions.ts";
+import { type After, afterReal } from "./after.ts";
+import { EtcdCredentials } from "./credentials.ts";
+import { etcdError, isCompacted, isUnanswered, isUnsent } from "./errors.ts";
+import {
+  decodeGuardedWrite,
+  decodeLeaseGrant,
+  decodeRange,
+  decodeStatus,
+  decodeWatch,
+  encodeCompaction,
+  encodeGuardedWrite,
+  encodeLeaseGrant,
+  encodeMove,
+  encodeRange,
+  encodeWatch,
+  endOfPrefix,
+  type EtcdKeyValue,
+  type EtcdStatus,
+  type GuardedWrite,
+  type GuardedWriteResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type WatchResponse,
+} from "./wire.ts";
+import { keysPrefix } from "./prefix.ts";
+import type { EtcdCall, EtcdObserver } from "./observer.ts";
+
+/** Where an etcd is, and who we are to it. */
+export interface EtcdEndpoints {
+  /** `http://` or `https://` with host and port, all of one scheme. */
+  readonly servers: readonly string[];
+  /** PEM bundle of the CAs that vouch for its members; undefined for those of the system. */
+  readonly caPem: string | undefined;
+  /** Our client certificate, PEM; undefined for none. */
+  readonly certificate: { readonly certificatePem: string; readonly keyPem: string } | undefined;
+  /** What stands in etcd where our keys begin with `/registry` (`--etcd-prefix`). */
+  readonly prefix: string;
+}
+
+/** Who is told of calls; `nowMs` is a clock that never goes back. */
+export interface EtcdObservation {
+  readonly observer: EtcdObserver;
+  readonly nowMs: () => number;
+}
+
+const OUR_PREFIX = "/registry/";
+
+/** What to read: one key, or from it on all that is below a prefix. */
+export interface ReadRequest extends Omit<RangeRequest, "rangeEnd"> {
+  readonly below?: string;
+}
+
+/** How long one member has to answer a read before another one is asked, in milliseconds. */
+const READ_TIMEOUT_MS = 3_000;
+/** How long a write may take: etcd itself gives up after about seven seconds. */
+const WRITE_TIMEOUT_MS = 10_000;
+/** Between two members that do not answer. */
+const RETRY_MS = 100;
+
+/** Lets etcd refuse at once where a member knows of no leader, instead of letting us wait. */
+const WITH_LEADER = new Metadata();
+WITH_LEADER.set("hasleader", "true");
+
+const CHANNEL_OPTIONS = {
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.keepalive_permit_without_calls": 1,
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.min_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+};
+
+/** A running watch stream. */
+export interface EtcdWatch {
+  /** Asks etcd to tell how far it is; the answer comes as a response without events. */
+  requestProgress(): void;
+  /** An error is told to `onEnd`, and the next watch goes to another member. */
+  stop(error?: Error): void;
+}
+
+/** A connection to one member. */
+export type EtcdMember = Pick<Client, "makeUnaryRequest" | "makeBidiStreamRequest" | "close">;
+
+/** What tests hand in. */
+export interface EtcdClientParts {
+  readonly members?: readonly EtcdMember[];
+  readonly after?: After;
+}
+
+/** Calls to an etcd. */
+export class EtcdClient {
+  readonly #members: readonly EtcdMember[];
+  readonly #after: After;
+  readonly #prefix: string;
+  /** The member that is asked first. */
+  #preferred = 0;
+
+  readonly #observation: EtcdObservation | undefined;
+
+  constructor(endpoints: EtcdEndpoints, observation?: EtcdObservation, parts: EtcdClientParts = {}) {
+    this.#after = parts.after ?? afterReal;
+    this.#observation = observation;
+    this.#prefix = keysPrefix(endpoints.prefix);
+    this.#members = parts.members ?? connect(endpoints);
+  }
+
+  /** What each member says of itself that answers. */
+  async statuses(): Promise<readonly EtcdStatus[]> {
+    const answers = await Promise.allSettled(this.#members.map((_, index) => this.#status(index)));
+    return answers.flatMap((answer) => answer.status === "fulfilled" ? [answer.value] : []);
+  }
+
+  /** What a member says of itself. */
+  async status(): Promise<EtcdStatus> {
+    return await this.#retry((index) => this.#status(index));
+  }
+
+  /** Reads, linearizable unless of a past revision. Asks every member before it gives up. */
+  async range(request: ReadRequest): Promise<RangeResponse> {
+    const { below, ...rest } = request;
+    const outer = {
+      ...rest,
+      key: this.#outer(request.key),
+      ...(below === undefined ? {} : { rangeEnd: endOfPrefix(this.#outer(below)) }),
+    };
+    const answer = decodeRange(
+      await this.#observe(
+        readOperationOf(request),
+        request.key,
+        () => this.#retry((index) => this.#call(index, "/etcdserverpb.KV/Range", encodeRange(outer), READ_TIMEOUT_MS)),
+      ),
+    );
+    return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
+  }
+
+  /** The revision that etcd has compacted up to; 0 when it has forgotten nothing. */
+  async compactedRevision(prefix: string): Promise<number> {
+    try {
+      await this.range({ key: prefix, revision: 1, countOnly: true });
+      return 0;
+    } catch (error) {
+      if (!isCompacted(error)) throw error;
+    }
+    return await this.#retry(() => this.#askCompacted(prefix));
+  }
+
+  /** Writes one key when its guard holds. */
+  async write(request: GuardedWrite): Promise<GuardedWriteResponse> {
+    const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
+    return decodeGuardedWrite(
+      await this.#observe(
+        writeOperationOf(request),
+        request.key,
+        () => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),
+      ),
+    );
+  }
+
+  /** Gives a key another name, which is taken as it is; false where the key was written meanwhile. */
+  async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
+    const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
+    return decodeGuardedWrite(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
+  }
+
+  /** Forgets what was before a revision. */
+  async compact(revision: number): Promise<void> {
+    await this.#callOnce("/etcdserverpb.KV/Compact", encodeCompaction(revision), WRITE_TIMEOUT_MS);
+  }
+
+  /** A lease that ends by itself. */
+  async grantLease(ttlSeconds: number): Promise<bigint> {
+    return decodeLeaseGrant(
+      await this.#callOnce("/etcdserverpb.Lease/LeaseGrant", encodeLeaseGrant(ttlSeconds), WRITE_TIMEOUT_MS),
+    );
+  }
+
+  /**
+   * Follows all keys below a prefix from a revision on. `onEnd` is called once, with the error where there is one; the next
+   * watch goes to another member.
+   */
+  watch(
+    prefix: string,
+    startRevision: number,
+    onResponse: (response: WatchResponse) => void,
+    onEnd: (error: unknown) => void,
+  ): EtcdWatch {
+    const index = this.#preferred;
+    const stream: ClientDuplexStream<Buffer, Buffer> = this.#members[index]!.makeBidiStreamRequest(
+      "/etcdserverpb.Watch/Watch",
+      same,
+      same,
+      WITH_LEADER,
+    );
+    let ended = false;
+    const end = (error: unknown) => {
+      if (ended) return;
+      ended = true;
+      stream.cancel();
+      if (error !== undefined) this.#prefer(index + 1);
+      onEnd(error === undefined ? undefined : etcdError("follow", error));
+    };
+    stream.on("data", (bytes: Buffer) => {
+      if (ended) return;
+      const response = decodeWatch(bytes);
+      onResponse({ ...response, events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })) });
+    });
+    stream.on("error", end);
+    stream.on("end", () => end(unanswered("etcd ended the watch")));
+    const key = this.#outer(prefix);
+    stream.write(encodeWatch({ key, rangeEnd: endOfPrefix(key), startRevision }));
+    return {
+      requestProgress: () => void (ended || stream.write(encodeWatch("progress"))),
+      stop: (error?: Error) => end(error),
+    };
+  }
+
+  close(): void {
+    for (const member of this.#members) member.close();
+  }
+
+  async #observe<T>(operation: EtcdCall["operation"], key: string, call: () => Promise<T>): Promise<T> {
+    if (this.#observation === undefined) return await call();
+    const { observer, nowMs } = this.#observation;
+    const startedAt = nowMs();
+    let failed = true;
+    try {
+      const answer = await call();
+      failed = false;
+      return answer;
+    } finally {
+      observer.called({ operation, key, seconds: (nowMs() - startedAt) / 1000, failed });
+    }
+  }
+
+  async #retry<T>(call: (index: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      const index = this.#preferred;
+      try {
+        return await call(index);
+      } catch (error) {
+        if (!isUnanswered(error)) throw etcdError("read", error);
+        this.#prefer(index + 1);
+        if (attempt >= this.#members.length) throw etcdError("read", error);
+        await new Promise<void>((resolve) => this.#after(RETRY_MS, resolve));
+      }
+    }
+  }
+
+  /** Each member is tried that cannot be connected to; no call is sent twice. */
+  async #callOnce(path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
+    for (let attempt = 1;; attempt++) {
+      const index = this.#preferred;
+      try {
+        return await this.#call(index, path, message, timeoutMs);
+      } catch (error) {
+        if (isUnanswered(error)) this.#prefer(index + 1);
+        if (!isUnsent(error) || attempt >= this.#members.length) throw etcdError("write", error);
+      }
+    }
+  }
+
+  #call(index: number, path: string, message: Buffer, timeoutMs: number): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const call = this.#members[index]!.makeUnaryRequest(path, same, same, message, WITH_LEADER, (error, answer) => {
+        cancelTimer();
+        if (error !== null) reject(error);
+        else if (answer === undefined) reject(unanswered("no answer"));
+        else resolve(answer);
+      });
+      // A call that is cancelled ends with an error that says so.
+      const cancelTimer = this.#after(timeoutMs, () => call.cancel());
+    });
+  }
+
+  async #status(index: number): Promise<EtcdStatus> {
+    return decodeStatus(
+      await this.#call(index, "/etcdserverpb.Maintenance/Status", Buffer.alloc(0), READ_TIMEOUT_MS),
+    );
+  }
+
+  /** Only a watch that comes too late is told how late it is. */
+  #askCompacted(prefix: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const watch = this.watch(
+        prefix,
+        1,
+        ({ compactRevision }) => {
+          if (compactRevision === 0) return;
+          resolve(compactRevision);
+          watch.stop();
+        },
+        (error) => {
+          cancelTimer();
+          reject(error);
+        },
+      );
+      const cancelTimer = this.#after(READ_TIMEOUT_MS, () => watch.stop(unanswered("no answer in time")));
+    });
+  }
+
+  #outer(key: string): string {
+    return key.startsWith(OUR_PREFIX) ? `${this.#prefix}${key.slice(OUR_PREFIX.length)}` : key;
+  }
+
+  #inner(kv: EtcdKeyValue): EtcdKeyValue {
+    return this.#prefix === OUR_PREFIX ? kv : { ...kv, key: `${OUR_PREFIX}${kv.key.slice(this.#prefix.length)}` };
+  }
+
+  #prefer(index: number): void {
+    this.#preferred = index % this.#members.length;
+  }
+}
+
+function connect({ servers, caPem, certificate }: EtcdEndpoints): EtcdMember[] {
+  const secureContext = createSecureContext({
+    minVersion: "TLSv1.2",
+    ...(caPem === undefined ? {} : { ca: caPem }),
+    ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
+  });
+  endSessionsOutsideOfFrames();
+  return servers.map((server) => {
+    const { protocol, host, hostname } = new URL(server);
+    const channel = protocol === "https:" ? new EtcdCredentials(hostname, secureContext) : credentials.createInsecure();
+    return new Client(host, channel, CHANNEL_OPTIONS);
+  });
+}
+
+function unanswered(details: string): Error {
+  return Object.assign(new Error(details), { code: status.UNAVAILABLE });
+}
+
+function readOperationOf({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {
+  if (countOnly && revision === undefined) return "getCurrentResourceVersion";
+  return below === undefined ? "get" : "list";
+}
+
+function writeOperationOf({ guard, value }: GuardedWrite): EtcdCall["operation"] {
+  if (value === undefined) return "delete";
+  return ("version" in guard ? guard.version : guard.modRevision) === 0 ? "create" : "update";
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}

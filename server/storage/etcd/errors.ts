@@ -1,0 +1,157 @@
+/** What etcd's failures mean to the person who runs the server. */
+import { AppError, messageOf } from "../../../core/errors.ts";
+import { status } from "@grpc/grpc-js";
+import { WriteRefusedError } from "../storage.ts";
+
+/** Without a member, after our own time was up, and what a member answers that has lost the others. */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  status.UNAVAILABLE,
+  status.CANCELLED,
+  status.DEADLINE_EXCEEDED,
+  status.UNKNOWN,
+]);
+
+/** Nobody answered, or a member that cannot: another one may. */
+export function isUnanswered(error: unknown): boolean {
+  if (error instanceof AppError) return error.code === "unreachable";
+  const code = codeOf(error);
+  return code !== undefined && UNANSWERED.has(code);
+}
+
+/** AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
+export function etcdError(verb: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const text = detailsOf(error);
+  const fault = CONNECTION_FAULTS.find(({ pattern }) => pattern.test(text));
+  if (fault !== undefined) {
+    const { says, hint } = fault;
+    return new AppError("unreachable", `cannot ${verb} etcd: ${says}`, { cause: error, hint, retryable: true });
+  }
+  const { hint, code } = adviceFor(codeOf(error), text);
+  return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
+}
+
+/** Nothing was sent: there was no connection. */
+export function isUnsent(error: unknown): boolean {
+  return codeOf(error) === status.UNAVAILABLE && rawDetailsOf(error).startsWith("No connection established");
+}
+
+/** What was asked for is forgotten. */
+export function isCompacted(error: unknown): boolean {
+  return messageOf(error).includes("required revision has been compacted");
+}
+
+/** The lease that a write named has ended; the write did not take place. */
+export function isLeaseGone(error: unknown): boolean {
+  return messageOf(error).includes("requested lease not found");
+}
+
+/** What a write is answered once etcd has no room: it reads and deletes, and takes nothing. */
+export function fullError(): AppError {
+  return etcdError("write", new Error(`etcdserver: mvcc: ${SPACE_EXCEEDED}`));
+}
+
+const SPACE_EXCEEDED = "database space exceeded";
+const TOO_LARGE = "request is too large";
+
+/** What kube-apiserver answers where etcd has no room, or none for so large a value; undefined for other failures. */
+export function refusalOf(error: unknown): WriteRefusedError | undefined {
+  const text = /etcdserver: .*/.exec(messageOf(error))?.[0] ?? "";
+  if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
+  return text.includes(TOO_LARGE) ? new WriteRefusedError(text, "tooLarge", error) : undefined;
+}
+
+interface ConnectionFault {
+  /** OpenSSL's, Node's, Deno's (rustls) or the gRPC library's words. */
+  readonly pattern: RegExp;
+  readonly says: string;
+  readonly hint: string;
+}
+
+/** What stands between us and etcd before it hears a call. A member may be mended, so the same call may succeed later. */
+const CONNECTION_FAULTS: readonly ConnectionFault[] = [
+  {
+    pattern: /alert certificate required/i,
+    says: "it wants a client certificate",
+    hint: "give --etcd-certfile and --etcd-keyfile",
+  },
+  {
+    pattern: /alert (?:unknown ca|bad certificate|certificate|unsupported certificate|access denied|decrypt error)/i,
+    says: "it refuses our client certificate",
+    hint: "check --etcd-certfile: the CA that etcd trusts (its --trusted-ca-file) must have issued it, for client " +
+      "authentication, and it must not have expired",
+  },
+  {
+    pattern:
+      /certificate has expired|not yet valid|invalid peer certificate: (?:certificate )?(?:expired|not ?valid ?yet)/i,
+    says: "its certificate is not valid at this time",
+    hint: "renew etcd's certificate, or set this machine's clock",
+  },
+  {
+    pattern: /does not match certificate's altnames|NotValidForName|not valid for (?:any )?names?/i,
+    says: "its certificate does not name the host in --etcd-servers",
+    hint: "use a host that etcd's certificate names, or add the name to the certificate",
+  },
+  {
+    pattern:
+      /unable to (?:verify the first|get (?:local )?issuer) certificate|self-signed certificate|certificate signature failure|UnknownIssuer/i,
+    says: "its certificate is signed by an unknown authority",
+    hint: "check --etcd-cafile: it must hold the CA that signed etcd's certificates",
+  },
+  {
+    pattern: /wrong version number|packet length too long|InvalidContentType|corrupt message/i,
+    says: "it does not speak TLS",
+    hint: "check the port, or write http:// in --etcd-servers",
+  },
+  {
+    pattern: /disconnected before secure TLS/i,
+    says: "it ended the connection where TLS begins",
+    hint: "check that it runs, and the port; or write http:// in --etcd-servers",
+  },
+  {
+    pattern: /^(?:Failed to connect|Protocol error)$/,
+    says: "it does not answer as etcd's client port does without TLS",
+    hint: "check --etcd-servers: https:// where etcd has a certificate, and its client port, not that of its peers",
+  },
+];
+
+function adviceFor(
+  code: number | undefined,
+  text: string,
+): { readonly code: "io" | "unreachable"; readonly hint: string } {
+  if (text.includes(SPACE_EXCEEDED)) {
+    return { code: "io", hint: "compact and defragment etcd, then disarm its alarm (etcdctl alarm disarm)" };
+  }
+  if (code === status.UNAVAILABLE || code === status.CANCELLED) {
+    return {
+      code: "unreachable",
+      hint: "check --etcd-servers and that a majority of etcd's members is up; nothing stored is lost",
+    };
+  }
+  if (code === status.UNAUTHENTICATED || code === status.PERMISSION_DENIED) {
+    return { code: "io", hint: "check --etcd-cafile, --etcd-certfile and --etcd-keyfile" };
+  }
+  return { code: "io", hint: "look at etcd's own log" };
+}
+
+/** How the library reports a connection that it could not make, in one or more lines. */
+const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)Resolution note:/;
+const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
+
+function codeOf(error: unknown): number | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
+}
+
+/** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
+function detailsOf(error: unknown): string {
+  if (codeOf(error) === status.CANCELLED) return "no answer in time";
+  const text = rawDetailsOf(error);
+  const [, lastError] = LAST_ERROR.exec(text) ?? [];
+  return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
+}
+
+function rawDetailsOf(error: unknown): string {
+  return error instanceof Error && "details" in error && typeof error.details === "string"
+    ? error.details
+    : messageOf(error);
+}

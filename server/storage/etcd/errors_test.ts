@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { status } from "@grpc/grpc-js";
+import { etcdError, isUnanswered } from "./errors.ts";
+
+/** An error as the gRPC library makes it. */
+function serviceError(code: number, details: string): Error {
+  return Object.assign(new Error(`${code} UNAVAILABLE: ${details}`), { code, details });
+}
+
+/** A connection that could not be made. */
+function unconnected(last: string): Error {
+  return serviceError(status.UNAVAILABLE, `No connection established. Last error: ${last}. Resolution note: `);
+}
+
+const WHEN = "(2026-11-25T15:34:33.553Z)";
+const ALERT = "SSL routines:ssl3_read_bytes:tlsv13 alert";
+
+for (
+  const { name, error, message, hint } of [
+    {
+      name: "nobody listens",
+      error: unconnected(`Error: connect ECONNREFUSED 127.0.0.1:1\n ${WHEN}`),
+      message: "connect ECONNREFUSED 127.0.0.1:1",
+      hint: /a majority/,
+    },
+    {
+      name: "no client certificate",
+      error: unconnected(`403D46091B7F0000:error:0A00045C:${ALERT} certificate required:rec_layer_s3.c:918\n ${WHEN}`),
+      message: "it wants a client certificate",
+      hint: /^give --etcd-certfile and --etcd-keyfile$/,
+    },
+    ...["unknown ca", "bad certificate", "certificate expired", "unsupported certificate"].map((alert) => ({
+      name: `our certificate: ${alert}`,
+      error: unconnected(`403D46091B7F0000:error:0A000418:${ALERT} ${alert}:rec_layer_s3.c:918\n ${WHEN}`),
+      message: "it refuses our client certificate",
+      hint: /--trusted-ca-file/,
+    })),
+    ...["unable to verify the first certificate", "self-signed certificate in certificate chain", "UnknownIssuer"].map(
+      (text) => ({
+        name: `its certificate: ${text}`,
+        error: unconnected(text),
+        message: "its certificate is signed by an unknown authority",
+        hint: /--etcd-cafile/,
+      }),
+    ),
+    {
+      name: "its certificate has expired",
+      error: unconnected("certificate has expired"),
+      message: "its certificate is not valid at this time",
+      hint: /clock/,
+    },
+    {
+      name: "its certificate has another name",
+      error: unconnected("Error [ERR_TLS]: Hostname/IP does not match certificate's altnames: Host: a. is not b"),
+      message: "its certificate does not name the host in --etcd-servers",
+      hint: /add the name/,
+    },
+    {
+      name: "TLS to a port without",
+      error: unconnected("Error: SSL routines:tls_validate_record_header:wrong version number:tlsany_meth.c:77:\n"),
+      message: "it does not speak TLS",
+      hint: /http:/,
+    },
+    {
+      name: "no TLS to a port with",
+      error: unconnected(`Failed to connect ${WHEN}`),
+      message: "it does not answer as etcd's client port does without TLS",
+      hint: /https:/,
+    },
+    {
+      name: "a full etcd",
+      error: serviceError(status.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"),
+      message: "etcdserver: mvcc: database space exceeded",
+      hint: /defragment/,
+    },
+  ]
+) {
+  test(`etcdError() says in words: ${name}`, () => {
+    const told = etcdError("read", error);
+    assert.equal(told.message, `cannot read etcd: ${message}`);
+    assert.match(told.hint ?? "", hint);
+  });
+}
+
+test("isUnanswered() lets another member be asked when one cannot be trusted", () => {
+  assert.ok(isUnanswered(unconnected("unable to verify the first certificate")));
+  assert.ok(!isUnanswered(serviceError(status.RESOURCE_EXHAUSTED, "database space exceeded")));
+});

@@ -1,0 +1,336 @@
+/**
+ * What etcd holds below our keys, kept in memory by one watch: reads, lists of past revisions and watches are served
+ * from here, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also after a
+ * start.
+ */
+import { AppError, messageOf } from "../../../core/errors.ts";
+import type { Clock, Logger } from "../../../core/ports.ts";
+import { type After, afterReal } from "./after.ts";
+import { Engine } from "../memory/engine.ts";
+import type { EtcdClient, EtcdWatch } from "./client.ts";
+import { isCompacted } from "./errors.ts";
+import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
+import type { LoggedEvent } from "../memory/history.ts";
+import type { EtcdObserver } from "./observer.ts";
+import { createSteadyNow } from "../steady_now.ts";
+import { createStored, releaseObject } from "../stored.ts";
+import { Watchers } from "../watchers.ts";
+import { CompactedError, type StorageEvent, type Stored } from "../storage.ts";
+import type { StoredValues } from "../stored_values.ts";
+
+/** What a mirror asks of etcd. */
+export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
+
+/** What a mirror is made of. */
+export interface MirrorDeps {
+  readonly client: MirrorClient;
+  readonly values: StoredValues;
+  readonly clock: Clock;
+  readonly logger: Logger | undefined;
+  readonly observer?: EtcdObserver | undefined;
+  /** How long every change stays known, in milliseconds. */
+  readonly historyMs: number;
+  readonly after?: After;
+}
+
+/** How many keys one read of the first state takes. */
+const PAGE = 1_000;
+/** Before the first attempt to follow again, in milliseconds; twice as long before each further one, */
+const REFOLLOW_MS = 200;
+/** up to this. */
+const MAX_REFOLLOW_MS = 2_000;
+/** Between two questions how far etcd is while somebody waits to know. */
+const PROGRESS_MS = 50;
+/** How long somebody waits for the mirror to reach a revision. */
+const REACH_TIMEOUT_MS = 10_000;
+/** Attempts to load while etcd forgets what is being read. */
+const LOAD_ATTEMPTS = 5;
+/** As in the journal of a file: so many changes more than a response brings are forgotten with it. */
+const EXTRA_FORGOTTEN = 200;
+
+interface Waiter {
+  readonly revision: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  readonly cancelTimer: () => void;
+}
+
+/** The state of an etcd in memory. */
+export class EtcdMirror {
+  readonly #deps: MirrorDeps;
+  readonly watchers: Watchers;
+  readonly #now: () => number;
+  #engine: Engine;
+  #watch: EtcdWatch | undefined;
+  #isFollowing = false;
+  /** Everything is being read again: there is no watch. */
+  #isReloading = false;
+  #waiters: Waiter[] = [];
+  readonly #after: After;
+  #cancelProgress: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #retryMs = REFOLLOW_MS;
+  /** What was said last of why etcd cannot be followed. */
+  #lastFault = "";
+  #closed = false;
+
+  private constructor(deps: MirrorDeps, engine: Engine) {
+    this.#deps = deps;
+    this.#after = deps.after ?? afterReal;
+    this.#now = createSteadyNow(deps.clock);
+    this.#engine = engine;
+    this.watchers = new Watchers(deps.logger);
+  }
+
+  /** Reads everything, and follows from there. */
+  static async open(deps: MirrorDeps): Promise<EtcdMirror> {
+    const mirror = new EtcdMirror(deps, await load(deps));
+    try {
+      mirror.#follow();
+      await mirror.catchUp();
+      return mirror;
+    } catch (error) {
+      mirror.close();
+      throw error;
+    }
+  }
+
+  /** The state as far as it is known. */
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  /** Whether etcd tells its changes at this moment. */
+  get isFollowing(): boolean {
+    return this.#isFollowing;
+  }
+
+  /** Resolves when everything is known that was acknowledged by anybody before the call. */
+  async catchUp(): Promise<void> {
+    await this.reach(await currentRevision(this.#deps.client), true);
+  }
+
+  /**
+   * Resolves when everything up to a revision is known. `ask` tells that it may be the revision of a change that is not
+   * ours, which only etcd's progress tells of. Throws AppError `unreachable`, and follows another member where this one
+   * has not told it in all that time.
+   */
+  reach(revision: number, ask: boolean): Promise<void> {
+    const { clock, observer } = this.#deps;
+    if (this.#engine.revision >= revision) {
+      observer?.caughtUp(0);
+      return Promise.resolve();
+    }
+    const startedAt = clock.elapsedMs();
+    const watch = this.#watch;
+    return new Promise<void>((resolve, reject) => {
+      const cancelTimer = this.#after(REACH_TIMEOUT_MS, () => {
+        this.#waiters = this.#waiters.filter((candidate) => candidate !== waiter);
+        const error = behindError(revision, this.#engine.revision);
+        reject(error);
+        if (this.#watch === watch) watch?.stop(error);
+      });
+      const waiter: Waiter = { revision, resolve, reject, cancelTimer };
+      this.#waiters.push(waiter);
+      if (ask) this.#askProgress();
+    }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelProgress?.();
+    this.#cancelRetry?.();
+    this.#watch?.stop();
+    this.watchers.stopAll();
+    for (const { cancelTimer, reject } of this.#waiters) {
+      cancelTimer();
+      reject(new AppError("aborted", "cannot read etcd: the storage is closed"));
+    }
+    this.#waiters = [];
+  }
+
+  #follow(): void {
+    const { client, values } = this.#deps;
+    this.#watch = client.watch(
+      values.root,
+      this.#engine.revision + 1,
+      (response) => this.#take(response),
+      (error) => this.#endWatch(error),
+    );
+  }
+
+  #endWatch(error: unknown): void {
+    const wasFollowing = this.#isFollowing;
+    this.#isFollowing = false;
+    if (this.#closed || this.#isReloading) return;
+    const fault = error === undefined ? "" : messageOf(error);
+    if (fault !== "" && (wasFollowing || fault !== this.#lastFault)) {
+      this.#deps.logger?.warn("etcd watch broke", { error: fault });
+    }
+    this.#lastFault = fault;
+    if (wasFollowing) this.#deps.observer?.watchBroke();
+    this.#retry(() => this.#follow());
+  }
+
+  /** Runs something later, the later the more often nothing came of it. */
+  #retry(run: () => void): void {
+    this.#cancelRetry = this.#after(this.#retryMs, () => void (this.#closed || run()));
+    this.#retryMs = Math.min(MAX_REFOLLOW_MS, this.#retryMs * 2);
+  }
+
+  #take(response: WatchResponse): void {
+    if (this.#closed || this.#isReloading) return;
+    if (response.compactRevision > 0) return this.#startReload(response.compactRevision);
+    if (response.canceled) {
+      return this.#watch?.stop(new Error(response.cancelReason || "etcd cancelled the watch"));
+    }
+    if (response.created && !this.#isFollowing) {
+      this.#isFollowing = true;
+      this.#deps.logger?.debug("etcd watch started", { revision: this.#engine.revision + 1 });
+    }
+    if (!response.created) this.#retryMs = REFOLLOW_MS;
+    if (response.events.length > 0) this.#apply(response.events);
+    else if (!response.created) this.#engine.advance(response.revision);
+    this.#wake();
+    if (response.created && this.#waiters.length > 0) this.#askProgress();
+  }
+
+  #apply(changes: readonly EtcdEvent[]): void {
+    const now = this.#now();
+    // One after another: a message may hold several changes of one key.
+    const told: StorageEvent[] = [];
+    for (const change of changes) {
+      const event = toEvent(this.#deps, change, this.#engine.get(change.kv.key));
+      if (event === undefined) {
+        this.#engine.advance(change.kv.modRevision);
+        continue;
+      }
+      this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
+      told.push(event);
+    }
+    const compaction = this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN);
+    if (compaction !== undefined) this.#engine.apply([], compaction);
+    this.watchers.notify(told);
+    for (const { previous } of told) releaseObject(previous);
+  }
+
+  /** Etcd has forgotten changes that we have not heard of: everything is read again, and watches end. */
+  #startReload(compactRevision: number): void {
+    this.#isReloading = true;
+    this.#watch?.stop();
+    this.#deps.logger?.warn("etcd has compacted changes that were not seen; reading everything again", {
+      seen: this.#engine.revision,
+      compacted: compactRevision,
+    });
+    void this.#reload(compactRevision);
+  }
+
+  /** Until it succeeds, what was known is served and watches are left as they are. */
+  async #reload(compactRevision: number): Promise<void> {
+    let engine: Engine;
+    try {
+      engine = await load(this.#deps);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#deps.logger?.error("cannot read etcd again", { error: messageOf(error) });
+      return this.#retry(() => void this.#reload(compactRevision));
+    }
+    if (this.#closed) return;
+    const seen = this.#engine.revision;
+    this.#engine = engine;
+    this.#isReloading = false;
+    this.watchers.loseAll(new CompactedError(seen, compactRevision));
+    this.#wake();
+    this.#follow();
+  }
+
+  #wake(): void {
+    const revision = this.#engine.revision;
+    if (this.#waiters.length === 0 || this.#waiters.every((waiter) => waiter.revision > revision)) return;
+    const ready = this.#waiters.filter((waiter) => waiter.revision <= revision);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
+    for (const { cancelTimer, resolve } of ready) {
+      cancelTimer();
+      resolve();
+    }
+  }
+
+  /** Asks now and, while somebody waits, again and again: etcd does not answer while a watch is behind. */
+  #askProgress(): void {
+    if (this.#isFollowing) this.#watch?.requestProgress();
+    this.#cancelProgress ??= this.#after(PROGRESS_MS, () => {
+      this.#cancelProgress = undefined;
+      if (this.#waiters.length > 0 && !this.#closed) this.#askProgress();
+    });
+  }
+}
+
+/** The revision of the whole etcd, as a majority of its members knows it. */
+export async function currentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
+  return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
+}
+
+/** The state at the oldest revision that etcd still knows; the changes after it come by the watch. */
+async function load(deps: MirrorDeps): Promise<Engine> {
+  for (let attempt = 1;; attempt++) {
+    const revision = await deps.client.compactedRevision(deps.values.root);
+    try {
+      const base = revision === 0 ? [] : await readAll(deps, revision);
+      return new Engine({ revision: Math.max(1, revision), compactedRevision: revision, base, changes: [] });
+    } catch (error) {
+      if (attempt === LOAD_ATTEMPTS || !isCompacted(error)) throw error;
+    }
+  }
+}
+
+async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {
+  const { client, values } = deps;
+  const all: Stored[] = [];
+  for (const prefix of values.prefixes) {
+    let key = prefix;
+    while (true) {
+      const page = await client.range({ key, below: prefix, limit: PAGE, revision });
+      for (const kv of page.kvs) {
+        const stored = toStored(deps, kv);
+        if (stored !== undefined) all.push(stored);
+      }
+      if (!page.more) break;
+      key = `${page.kvs.at(-1)!.key}\u0000`;
+    }
+  }
+  return all;
+}
+
+function toEvent(
+  deps: MirrorDeps,
+  { isDeletion, kv }: EtcdEvent,
+  previous: Stored | undefined,
+): StorageEvent | undefined {
+  const { key, modRevision: revision } = kv;
+  const current = isDeletion ? undefined : toStored(deps, kv);
+  if (current === undefined && previous === undefined) return undefined;
+  return {
+    key,
+    revision,
+    ...(current === undefined ? {} : { current }),
+    ...(previous === undefined ? {} : { previous }),
+  };
+}
+
+/** Undefined for a key that is not served, and for a value that cannot be read: one value must not stop the server. */
+function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: EtcdKeyValue): Stored | undefined {
+  try {
+    const object = values.decode(key, value);
+    return object === undefined ? undefined : createStored(key, object, modRevision);
+  } catch (error) {
+    logger?.error("cannot read a value of etcd; it is not served", { key, error: messageOf(error) });
+    return undefined;
+  }
+}
+
+function behindError(revision: number, reached: number): AppError {
+  return new AppError("unreachable", `cannot read etcd: its watch is at revision ${reached}, before ${revision}`, {
+    hint: "check that a majority of etcd's members is up; nothing stored is lost",
+    retryable: true,
+  });
+}

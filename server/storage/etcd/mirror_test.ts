@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { createFakeAfter } from "../../../tests/support/fake_after.ts";
+import { createFakeClock, settle } from "../../../tests/support/fake_clock.ts";
+import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
+import { EtcdMirror, type MirrorClient } from "./mirror.ts";
+import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
+import type { StoredValues } from "../stored_values.ts";
+
+const VALUES: StoredValues = {
+  root: "/registry/",
+  prefixes: ["/registry/"],
+  encode: (_key, object) => Buffer.from(JSON.stringify(object)),
+  decode: (_key, value) => JSON.parse(new TextDecoder().decode(value)),
+};
+
+interface FakeWatch {
+  readonly startRevision: number;
+  tell(response: Partial<WatchResponse>): void;
+  readonly end: (error: unknown) => void;
+  progressAsked: number;
+  ended: boolean;
+}
+
+function kv(name: string, modRevision: number, text = `{"metadata":{"name":"${name}"}}`): EtcdKeyValue {
+  return { key: `/registry/${name}`, modRevision, version: 1, value: Buffer.from(text) };
+}
+
+/** An etcd that says what a test lets it say. */
+function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0) {
+  const watches: FakeWatch[] = [];
+  const etcd = {
+    revision: 1,
+    compacted,
+    kvs,
+    /** What reads fail with. */
+    fault: undefined as Error | undefined,
+    watches,
+    /** Whether a watch answers at once that it is there, and how far etcd is. */
+    answers: true,
+  };
+  const client: MirrorClient = {
+    async range() {
+      if (etcd.fault !== undefined) throw etcd.fault;
+      return { revision: etcd.revision, kvs: etcd.kvs, more: false, count: 0 };
+    },
+    async compactedRevision() {
+      if (etcd.fault !== undefined) throw etcd.fault;
+      return etcd.compacted;
+    },
+    watch(_prefix, startRevision, onResponse, onEnd) {
+      const end = (error: unknown) => {
+        if (watch.ended) return;
+        watch.ended = true;
+        onEnd(error);
+      };
+      const watch: FakeWatch = {
+        startRevision,
+        progressAsked: 0,
+        ended: false,
+        end,
+        tell: (response) =>
+          void (watch.ended || onResponse({
+            revision: etcd.revision,
+            created: false,
+            canceled: false,
+            compactRevision: 0,
+            cancelReason: "",
+            events: [],
+            ...response,
+          })),
+      };
+      watches.push(watch);
+      if (etcd.answers) queueMicrotask(() => watch.tell({ created: true }));
+      return {
+        requestProgress() {
+          watch.progressAsked++;
+          if (etcd.answers) queueMicrotask(() => watch.tell({}));
+        },
+        stop: end,
+      };
+    },
+  };
+  const timers = createFakeAfter();
+  const logger = createMemoryLogger();
+  const open = () =>
+    EtcdMirror.open({
+      client,
+      values: VALUES,
+      clock: createFakeClock(),
+      logger,
+      historyMs: 300_000,
+      after: timers.after,
+    });
+  return { etcd, open, timers, logger, newest: () => watches.at(-1)! };
+}
+
+test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async () => {
+  const { etcd, open, timers, newest } = createFakeEtcd();
+  etcd.answers = false;
+  etcd.revision = 5;
+  const opening = assert.rejects(open(), /its watch is at revision 1, before 5/);
+  await timers.advance(10_000);
+  await opening;
+  assert.equal(newest().ended, true);
+  assert.equal(timers.pending, 0);
+});
+
+test("EtcdMirror leaves out a value that cannot be read, at the start as later, and says which", async () => {
+  const { etcd, open, newest, logger } = createFakeEtcd([kv("a", 2), kv("b", 3, "k8s:enc:")], 3);
+  etcd.revision = 3;
+  const mirror = await open();
+  assert.equal(mirror.engine.get("/registry/a")?.revision, 2);
+  assert.equal(mirror.engine.get("/registry/b"), undefined);
+  newest().tell({ events: [{ isDeletion: false, kv: kv("a", 4, "k8s:enc:") }] });
+  assert.equal(mirror.engine.get("/registry/a"), undefined);
+  assert.deepEqual(
+    logger.entries.filter(({ level }) => level === "error").map(({ fields }) => fields.key),
+    ["/registry/b", "/registry/a"],
+  );
+  mirror.close();
+});
+
+test("EtcdMirror logs why etcd cancelled its watch, and follows again, the later the more often", async () => {
+  const { open, timers, newest, logger, etcd } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  newest().tell({ canceled: true, cancelReason: "etcdserver: permission denied" });
+  for (const [attempt, waitMs] of [200, 400, 800, 1600, 2000, 2000].entries()) {
+    await timers.advance(waitMs - 1);
+    assert.equal(etcd.watches.length, attempt + 1);
+    await timers.advance(1);
+    assert.equal(etcd.watches.length, attempt + 2);
+    newest().tell({ created: true, canceled: true, cancelReason: "etcdserver: permission denied" });
+  }
+  assert.deepEqual(logger.entries.filter(({ level }) => level === "warn").map(({ fields }) => fields), [
+    { error: "etcdserver: permission denied" },
+  ]);
+  mirror.close();
+});
+
+test("EtcdMirror.reach() in vain ends the watch once; who has waited for less waits for the next one", async () => {
+  const { open, timers, newest, etcd } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  const first = newest();
+  etcd.revision = 9;
+  const failed = assert.rejects(mirror.reach(9, true), /at revision 1, before 9/);
+  await timers.advance(5_000);
+  const later = mirror.reach(9, true);
+  const tooFar = assert.rejects(mirror.reach(99, true), /at revision 9, before 99/);
+  await timers.advance(5_000);
+  await failed;
+  assert.equal(first.ended, true);
+  await timers.advance(200);
+  assert.notEqual(newest(), first);
+  newest().tell({ created: true });
+  assert.ok(newest().progressAsked > 0);
+  newest().tell({});
+  await later;
+  await timers.advance(4_800);
+  await tooFar;
+  assert.equal(newest().ended, false);
+  mirror.close();
+});
+
+test("EtcdMirror reads again what etcd has forgotten: one watch, tried until it succeeds, then watches are lost", async () => {
+  const { open, timers, newest, etcd, logger } = createFakeEtcd([kv("a", 2)], 2);
+  etcd.revision = 2;
+  const mirror = await open();
+  const lost: string[] = [];
+  mirror.watchers.add("/registry/", 2, [], () => undefined, (error) => lost.push(error.message));
+  const first = newest();
+  etcd.fault = new Error("etcd is away");
+  etcd.compacted = 50;
+  etcd.revision = 50;
+  etcd.kvs = [kv("b", 50)];
+  first.tell({ compactRevision: 50, canceled: true });
+  assert.equal(first.ended, true);
+  first.end(new Error("again"));
+  await timers.advance(1_000);
+  assert.equal(etcd.watches.length, 1);
+  assert.deepEqual(lost, []);
+  assert.equal(mirror.engine.get("/registry/a")?.revision, 2);
+  assert.deepEqual(logger.messages("error"), Array(3).fill("cannot read etcd again"));
+  etcd.fault = undefined;
+  await timers.advance(1_000);
+  assert.deepEqual(lost, ["cannot read revision 2: history starts at 50"]);
+  assert.equal(mirror.engine.get("/registry/b")?.revision, 50);
+  assert.equal(etcd.watches.length, 2);
+  assert.equal(newest().startRevision, 51);
+  assert.equal(mirror.isFollowing, true);
+  mirror.close();
+});
+
+test("EtcdMirror that is closed while it reads again does not follow", async () => {
+  const { open, newest, etcd, timers } = createFakeEtcd();
+  const mirror = await open();
+  newest().tell({ compactRevision: 50, canceled: true });
+  mirror.close();
+  await settle();
+  assert.equal(etcd.watches.length, 1);
+  assert.equal(timers.pending, 0);
+});

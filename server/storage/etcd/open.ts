@@ -1,0 +1,70 @@
+/** A store on an etcd (3.5.13 and later), shared with other servers of ours and with kube-apiservers. */
+import { AppError } from "../../../core/errors.ts";
+import type { Clock, Logger } from "../../../core/ports.ts";
+import { EtcdClient, type EtcdEndpoints } from "./client.ts";
+import { runCompactor } from "./compactor.ts";
+import { assertReleases } from "./release.ts";
+import { assertNotRestoring } from "./restore_marker.ts";
+import { EventLeases } from "./leases.ts";
+import { EtcdMirror } from "./mirror.ts";
+import { EtcdStorage } from "./storage.ts";
+import { DEFAULT_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
+import type { EtcdObserver } from "./observer.ts";
+import { createStoreContents, type StoreContents } from "./contents.ts";
+import type { Storage } from "../storage.ts";
+import type { StoredValues } from "../stored_values.ts";
+
+export type { EtcdEndpoints };
+
+/** What a store on etcd is made of; times in milliseconds. */
+export interface EtcdStorageDeps extends Partial<StorageTimes> {
+  readonly endpoints: EtcdEndpoints;
+  readonly values: StoredValues;
+  readonly clock: Clock;
+  readonly logger?: Logger;
+  readonly observer?: EtcdObserver;
+  /** Between two compactions; 0 leaves compaction to others. */
+  readonly compactionIntervalMs?: number;
+}
+
+/** A store on etcd, and everything that is in it. */
+export interface OpenEtcd {
+  readonly storage: Storage;
+  readonly contents: StoreContents;
+}
+
+/** Opens a store. Throws AppError `unreachable`, `io`, and `storage_corrupt` while a restore is not finished; with advice. */
+export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> {
+  const { endpoints, values, clock, logger, observer } = deps;
+  const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
+  const { compactionIntervalMs = historyMs } = deps;
+  if (endpoints.servers.length === 0) throw new AppError("usage", "cannot use etcd: no server is named");
+  const client = new EtcdClient(
+    endpoints,
+    observer === undefined ? undefined : { observer, nowMs: () => clock.elapsedMs() },
+  );
+  try {
+    assertReleases(await client.statuses());
+    await assertNotRestoring(client, endpoints.prefix);
+    const mirror = await EtcdMirror.open({ client, values, clock, logger, observer, historyMs });
+    const stopping = new AbortController();
+    const compactor = compactionIntervalMs === 0
+      ? Promise.resolve()
+      : runCompactor({ client, clock, logger, intervalMs: compactionIntervalMs }, stopping.signal);
+    const storage = new EtcdStorage({
+      name: endpoints.servers.join(","),
+      client,
+      mirror,
+      leases: new EventLeases(client, clock, eventTtlMs),
+      values,
+      async stop() {
+        stopping.abort(new Error("storage is closing"));
+        await compactor;
+      },
+    });
+    return { storage, contents: createStoreContents(client, values.root) };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}

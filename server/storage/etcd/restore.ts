@@ -1,0 +1,244 @@
+/**
+ * Puts the objects of a backup into an etcd. A marker stands there from the first write to the last, so that what is half
+ * there looks like no instance; a restore that was interrupted goes on where it ended. Nothing is overwritten or removed: what
+ * is in the way gets another prefix, by `force` alone.
+ */
+import { Buffer } from "node:buffer";
+import {
+  formatRestoreMarker,
+  planEtcdRestore,
+  RESTORE_MARKER_KEY,
+  type RestoreMarker,
+  type RestorePlan,
+} from "../../../core/backup/restore_marker.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { Clock } from "../../../core/ports.ts";
+import { EtcdClient, type EtcdEndpoints } from "./client.ts";
+import { assertNobodyAtWork } from "./running_instances.ts";
+import { putAside } from "./aside.ts";
+import { isCompacted } from "./errors.ts";
+import { EventLeases } from "./leases.ts";
+import { assertReleases } from "./release.ts";
+import { findRestoreMarker } from "./restore_marker.ts";
+import { inParallel } from "./in_parallel.ts";
+import { DEFAULT_TIMES } from "../memory/journaled_storage.ts";
+import { releaseObject } from "../stored.ts";
+import { asidePrefix, plainPrefix } from "./prefix.ts";
+import { readBelow } from "./snapshot.ts";
+import type { Stored } from "../storage.ts";
+import type { StoredValues } from "../stored_values.ts";
+
+/** What a restore is made of. */
+export interface EtcdRestoreDeps {
+  readonly endpoints: EtcdEndpoints;
+  readonly values: StoredValues;
+  readonly clock: Clock;
+  /** Digest of the backup's manifest, and when it was made. */
+  readonly backup: string;
+  readonly createdAt: string;
+  /** Put aside what is below the prefix. */
+  readonly force: boolean;
+}
+
+/** What came of it. */
+export interface EtcdRestored {
+  /** The newest revision, at which the backup's objects and nothing else is below the prefix. */
+  readonly revision: number;
+  /** Prefixes that hold what was there before, the newest last. */
+  readonly aside: readonly string[];
+}
+
+type Writing = Exclude<RestorePlan, { readonly kind: "refuse" }>;
+
+/** A restore that may begin. */
+export class EtcdRestore implements AsyncDisposable {
+  readonly #client: EtcdClient;
+  readonly #deps: EtcdRestoreDeps;
+  readonly #plan: Writing;
+  /** Revision of the marker; 0 before there is one. */
+  #markerRevision: number;
+
+  private constructor(client: EtcdClient, deps: EtcdRestoreDeps, plan: Writing, markerRevision: number) {
+    this.#client = client;
+    this.#deps = deps;
+    this.#plan = plan;
+    this.#markerRevision = markerRevision;
+  }
+
+  /**
+   * Looks whether it may begin, and writes nothing. AppError `file_exists` where something is in the way,
+   * `storage_locked` where somebody is at work with it, `unreachable`, `io`.
+   */
+  static async open(deps: EtcdRestoreDeps): Promise<EtcdRestore> {
+    const { endpoints, values, clock, backup, force } = deps;
+    const client = new EtcdClient(endpoints);
+    try {
+      assertReleases(await client.statuses());
+      const found = await findRestoreMarker(client);
+      const isTaken = await holdsOthers(client, values.root);
+      const place = asidePrefix(endpoints.prefix, clock.now());
+      const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
+      if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
+      if (plan.kind === "putAside") await assertNobodyAtWork(client, values, clock.now());
+      return new EtcdRestore(client, deps, plan, found?.modRevision ?? 0);
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  /** An earlier restore of the same backup was interrupted. */
+  get isResumed(): boolean {
+    return this.#plan.kind === "write" && this.#plan.resumed;
+  }
+
+  /**
+   * Writes the objects, reads everything back, and lets etcd forget what was before, so that nobody resumes a watch there.
+   * The marker stays. AppError `conflict` where somebody else writes there, `unreachable`, `io`.
+   */
+  async write(objects: readonly Stored[]): Promise<EtcdRestored> {
+    const { aside } = this.#plan;
+    const wanted = new Map(objects.map((stored) => [stored.key, this.#encode(stored)]));
+    try {
+      if (this.#plan.kind === "putAside") {
+        await this.#mark("puttingAside");
+        await putAside(this.#client, this.#deps.values.root, aside.at(-1)!);
+      }
+      await this.#mark("writing");
+      await this.#writeAll(wanted);
+      const revision = await this.#verify(wanted);
+      await this.#forgetBefore(revision);
+      return { revision, aside };
+    } catch (error) {
+      throw unfinished(error);
+    }
+  }
+
+  /** Removes the marker: from now on it is an instance. AppError `conflict`, `unreachable`, `io`. */
+  async finish(): Promise<void> {
+    const guard = { modRevision: this.#markerRevision };
+    const { succeeded } = await this.#client.write({ key: RESTORE_MARKER_KEY, guard, value: undefined })
+      .catch((error: unknown) => {
+        throw unfinished(error);
+      });
+    if (!succeeded) throw elsewhereError();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.close();
+  }
+
+  async #mark(phase: RestoreMarker["phase"]): Promise<void> {
+    const { backup, createdAt } = this.#deps;
+    const { succeeded, revision } = await this.#client.write({
+      key: RESTORE_MARKER_KEY,
+      guard: { modRevision: this.#markerRevision },
+      value: Buffer.from(formatRestoreMarker({ backup, createdAt, phase, aside: this.#plan.aside })),
+    });
+    if (!succeeded) throw elsewhereError();
+    this.#markerRevision = revision;
+  }
+
+  /** Others may compact the same etcd, and have forgotten more. */
+  async #forgetBefore(revision: number): Promise<void> {
+    try {
+      await this.#client.compact(revision);
+    } catch (error) {
+      if (!isCompacted(error)) throw error;
+    }
+  }
+
+  /** Objects weigh several times their bytes, and all at once is a whole instance. */
+  #encode(stored: Stored): Uint8Array {
+    const value = this.#deps.values.encode(stored.key, stored.object);
+    releaseObject(stored);
+    return value;
+  }
+
+  /** What is there already stays as it is; whether it is what it should be is seen at the end. */
+  async #writeAll(wanted: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_TIMES.eventTtlMs);
+    await inParallel([...wanted], async ([key, value]) => {
+      const lease = await leases.leaseFor(key);
+      await this.#client.write({
+        key,
+        guard: { modRevision: 0 },
+        value,
+        ...(lease === undefined ? {} : { lease }),
+      });
+    });
+  }
+
+  async #verify(wanted: ReadonlyMap<string, Uint8Array>): Promise<number> {
+    const { revision, kvs } = await readBelow(this.#client, this.#deps.values.root);
+    const found = new Map(kvs.map(({ key, value }) => [key, value]));
+    if (!found.delete(RESTORE_MARKER_KEY)) throw elsewhereError();
+    const strange = [...found].find(([key, value]) => !isSame(value, wanted.get(key)));
+    if (strange !== undefined) {
+      // What is written goes on for ever with the same command; this does not.
+      await this.#mark("spoiled");
+      throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
+        hint: `${OTHERS_WRITE}, then put aside what is there with --force-etcd`,
+      });
+    }
+    const missing = [...wanted.keys()].find((key) => !found.has(key));
+    if (missing === undefined) return revision;
+    throw new AppError("conflict", `cannot restore into etcd: "${missing}" was written and is gone`, {
+      hint: `${OTHERS_WRITE}, then run the same command again: it goes on`,
+    });
+  }
+}
+
+const OTHERS_WRITE = "somebody else writes below the prefix: stop every server there, tlsboot's and kube-apiservers";
+
+function isSame(value: Uint8Array, wanted: Uint8Array | undefined): boolean {
+  return wanted !== undefined && Buffer.compare(value, wanted) === 0;
+}
+
+async function holdsOthers(client: Pick<EtcdClient, "range">, root: string): Promise<boolean> {
+  const { kvs } = await client.range({ key: root, below: root, limit: 2 });
+  return kvs.some(({ key }) => key !== RESTORE_MARKER_KEY);
+}
+
+function refusal(
+  why: Extract<RestorePlan, { readonly kind: "refuse" }>["why"],
+  prefix: string,
+  marker: RestoreMarker | undefined,
+): AppError {
+  const place = `"${plainPrefix(prefix)}" in etcd`;
+  switch (why) {
+    case "taken":
+      return new AppError("file_exists", `cannot restore: something is below ${place} already`, {
+        hint: "choose another --etcd-prefix; or stop every server there and put it aside with --force-etcd",
+      });
+    case "otherBackup":
+      return new AppError(
+        "file_exists",
+        `cannot restore: below ${place} a restore of the backup of ${marker?.createdAt} is not finished`,
+        { hint: "run it again with that backup, or put aside what it has written with --force-etcd" },
+      );
+    case "spoiled":
+      return new AppError(
+        "file_exists",
+        `cannot restore: below ${place} somebody wrote while the backup of ${marker?.createdAt} was restored`,
+        { hint: "stop every server there and put aside what is there with --force-etcd" },
+      );
+    case "halfAside":
+      return new AppError("file_exists", `cannot restore: what was below ${place} is half put aside`, {
+        hint: "go on with --force-etcd",
+      });
+  }
+}
+
+function elsewhereError(): AppError {
+  return new AppError("conflict", "cannot restore into etcd: another restore is at work there", {
+    hint: "let it end, then look again",
+  });
+}
+
+/** Everything that was done stands; the next run goes on. */
+function unfinished(error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code === "conflict") return error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; `}then run the same command again: it goes on`;
+  return new AppError(error.code, `cannot finish the restore: ${error.message}`, { cause: error, hint });
+}

@@ -1,0 +1,40 @@
+/** Whether servers or controllers use what is below a prefix at this moment: those that hold a lease renew it. */
+import type { Lease } from "../../../core/kube/coordination_v1.ts";
+import { AppError } from "../../../core/errors.ts";
+import type { EtcdClient } from "./client.ts";
+import type { StoredValues } from "../stored_values.ts";
+
+/** Leases of `up`, kube-apiserver, kube-controller-manager; those of nodes say nothing of servers. */
+const LEASES = "/registry/leases/kube-system/";
+/** kube-apiserver renews every ten seconds, the others more often. */
+const FRESH_MS = 30_000;
+
+/** AppError `storage_locked` that names the holder. */
+export async function assertNobodyAtWork(
+  client: Pick<EtcdClient, "range">,
+  values: Pick<StoredValues, "decode">,
+  now: Date,
+): Promise<void> {
+  const { kvs } = await client.range({ key: LEASES, below: LEASES });
+  for (const { key, value } of kvs) {
+    const { holderIdentity = "", renewTime = "" } = leaseOf(values, key, value)?.spec ?? {};
+    const ageMs = now.getTime() - Date.parse(renewTime);
+    if (holderIdentity === "" || !(Math.abs(ageMs) < FRESH_MS)) continue;
+    const seconds = Math.abs(Math.round(ageMs / 1000));
+    const when = ageMs < 0 ? `${seconds} s ahead of this machine's clock` : `${seconds} s ago`;
+    throw new AppError(
+      "storage_locked",
+      `cannot put aside what is in etcd: "${holderIdentity}" has renewed "${key}" ${when}`,
+      { hint: "stop every server and controller that uses it, wait for half a minute, and try again" },
+    );
+  }
+}
+
+/** A value that cannot be read tells nothing; it is put aside as it is. */
+function leaseOf(values: Pick<StoredValues, "decode">, key: string, value: Uint8Array): Lease | undefined {
+  try {
+    return values.decode(key, value) as Lease | undefined;
+  } catch {
+    return undefined;
+  }
+}

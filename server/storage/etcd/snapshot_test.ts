@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { readBelow } from "./snapshot.ts";
+
+const kv = (key: string) => ({ key, modRevision: 1, version: 1, value: Buffer.from("x") });
+
+test("readBelow() reads every page at the revision of the first one", async () => {
+  const asked: unknown[] = [];
+  const pages = [{ revision: 7, kvs: [kv("/registry/a")], more: true, count: 2 }, {
+    revision: 9,
+    kvs: [kv("/registry/b")],
+    more: false,
+    count: 1,
+  }];
+  const client = {
+    async range(request: object) {
+      asked.push(request);
+      return pages[asked.length - 1]!;
+    },
+  };
+  const { revision, kvs } = await readBelow(client, "/registry/");
+  assert.equal(revision, 7);
+  assert.deepEqual(kvs.map(({ key }) => key), ["/registry/a", "/registry/b"]);
+  assert.deepEqual(asked, [
+    { key: "/registry/", below: "/registry/", limit: 1_000 },
+    { key: "/registry/a\u0000", below: "/registry/", limit: 1_000, revision: 7 },
+  ]);
+});
+
+test("readBelow() begins anew where etcd has forgotten the revision meanwhile, and not for ever", async () => {
+  let calls = 0;
+  const compacted = new Error("etcdserver: mvcc: required revision has been compacted");
+  const once = {
+    async range({ revision }: { revision?: number }) {
+      calls++;
+      if (revision === 7) throw compacted;
+      return { revision: calls === 1 ? 7 : 20, kvs: [kv("/registry/a")], more: calls < 4, count: 4 };
+    },
+  };
+  assert.equal((await readBelow(once, "/registry/")).revision, 20);
+  const always = {
+    async range({ revision }: { revision?: number }) {
+      if (revision !== undefined) throw compacted;
+      return { revision: 7, kvs: [kv("/registry/a")], more: true, count: 0 };
+    },
+  };
+  await assert.rejects(readBelow(always, "/registry/"), compacted);
+});

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { test } from "node:test";
+import { createFakeClock, settle } from "../../../tests/support/fake_clock.ts";
+import { Engine } from "../memory/engine.ts";
+import { EventLeases } from "./leases.ts";
+import type { EtcdMirror } from "./mirror.ts";
+import { EtcdStorage, type EtcdStorageParts } from "./storage.ts";
+import type { GuardedWrite } from "./wire.ts";
+import { createStored } from "../stored.ts";
+
+/** A store of one object, `/registry/a` of revision 2, whose mirror has everything unless a test says otherwise. */
+function createStorage(
+  { client = {}, mirror = {} }: {
+    readonly client?: Partial<EtcdStorageParts["client"]>;
+    readonly mirror?: Partial<EtcdMirror>;
+  },
+) {
+  const engine = new Engine({
+    revision: 2,
+    compactedRevision: 2,
+    base: [createStored("/registry/a", { metadata: { name: "a" } }, 2)],
+    changes: [],
+  });
+  let closed = false;
+  let leases = 0n;
+  const storage = new EtcdStorage({
+    name: "etcd",
+    client: {
+      range: async () => ({ revision: 2, kvs: [], more: false, count: 0 }),
+      write: async () => ({ succeeded: true, revision: 3, current: undefined }),
+      status: async () => ({ version: "3.7.0", errors: [] }),
+      close: () => void (closed = true),
+      ...client,
+    },
+    mirror: {
+      engine,
+      isFollowing: true,
+      reach: async () => undefined,
+      close: () => undefined,
+      ...mirror,
+    } as unknown as EtcdMirror,
+    leases: new EventLeases({ grantLease: async () => ++leases }, createFakeClock(), 3_600_000),
+    values: { root: "/registry/", prefixes: [], encode: () => Buffer.alloc(0), decode: () => undefined },
+    stop: async () => undefined,
+  });
+  return { storage, engine, isClosed: () => closed };
+}
+
+test("EtcdStorage.health() fails while etcd says that it is full, and no longer", async () => {
+  let errors: readonly string[] = ["memberID:1 alarm:NOSPACE "];
+  const { storage } = createStorage({ client: { status: async () => ({ version: "3.7.0", errors }) } });
+  await assert.rejects(storage.health(), {
+    code: "io",
+    message: "cannot write etcd: etcdserver: mvcc: database space exceeded",
+  });
+  errors = [];
+  await storage.health();
+});
+
+test("EtcdStorage writes once more with a new lease where the first one is gone", async () => {
+  const sent: (bigint | undefined)[] = [];
+  const { storage, engine } = createStorage({
+    client: {
+      async write({ key, lease }: GuardedWrite) {
+        sent.push(lease);
+        if (lease === 1n) throw new Error("etcdserver: requested lease not found");
+        const current = createStored(key, { metadata: { name: "e" } }, 3);
+        engine.apply([{ event: { key, revision: 3, current }, at: 0 }], undefined);
+        return { succeeded: true, revision: 3, current: undefined };
+      },
+    },
+  });
+  assert.equal((await storage.create("/registry/events/x/e", { metadata: { name: "e" } })).revision, 3);
+  assert.deepEqual(sent, [1n, 2n]);
+});
+
+test("EtcdStorage gives up where the second lease is gone too", async () => {
+  let sent = 0;
+  const { storage } = createStorage({
+    client: {
+      write() {
+        sent++;
+        return Promise.reject(new Error("etcdserver: requested lease not found"));
+      },
+    },
+  });
+  await assert.rejects(storage.create("/registry/events/x/e", { metadata: { name: "e" } }), /lease not found/);
+  assert.equal(sent, 2);
+});
+
+test("EtcdStorage that is closed finishes a deletion that has only begun", async () => {
+  const asked = Promise.withResolvers<void>();
+  const written: string[] = [];
+  const { storage, engine, isClosed } = createStorage({
+    client: {
+      async range() {
+        await asked.promise;
+        engine.apply([{
+          event: { key: "/registry/a", revision: 3, current: createStored("/registry/a", { metadata: {} }, 3) },
+          at: 0,
+        }], undefined);
+        return { revision: 3, kvs: [], more: false, count: 0 };
+      },
+      async write({ key }: GuardedWrite) {
+        await settle();
+        assert.equal(isClosed(), false);
+        written.push(key);
+        return { succeeded: true, revision: 4, current: undefined };
+      },
+    },
+  });
+  const deleting = storage.delete("/registry/a", 3);
+  const disposal = storage[Symbol.asyncDispose]();
+  asked.resolve();
+  assert.equal((await deleting).revision, 4);
+  await disposal;
+  assert.deepEqual(written, ["/registry/a"]);
+  assert.equal(isClosed(), true);
+  await assert.rejects(storage.get("/registry/a"), { code: "aborted" });
+});
+
+test("EtcdStorage's reads share a question, and do not wait for one another's mirror", async () => {
+  let questions = 0;
+  const reached: PromiseWithResolvers<void>[] = [];
+  const { storage } = createStorage({
+    client: {
+      async range() {
+        questions++;
+        await settle(1);
+        return { revision: 2, kvs: [], more: false, count: 0 };
+      },
+    },
+    mirror: {
+      reach() {
+        reached.push(Promise.withResolvers<void>());
+        return reached.at(-1)!.promise;
+      },
+    },
+  });
+  const first = assert.rejects(storage.get("/registry/a"), /lags/);
+  await settle();
+  const second = [storage.get("/registry/a"), storage.get("/registry/a")];
+  await settle();
+  assert.equal(questions, 2);
+  assert.equal(reached.length, 3);
+  reached[1]!.resolve();
+  reached[2]!.resolve();
+  for (const read of second) assert.equal((await read)?.revision, 2);
+  reached[0]!.reject(new Error("the mirror lags"));
+  await first;
+});

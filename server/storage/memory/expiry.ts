@@ -1,0 +1,101 @@
+/**
+ * Event objects live an hour after their last write (kube-apiserver `--event-ttl`, kept there by etcd leases). What has
+ * expired is deleted like anything else: with a revision, seen by watches.
+ */
+import { messageOf } from "../../../core/errors.ts";
+import type { Clock, Logger } from "../../../core/ports.ts";
+import type { LoggedEvent } from "./history.ts";
+import { RevisionConflictError, type Storage } from "../storage.ts";
+
+/** Where `core/v1` and `events.k8s.io` Events are kept, as in etcd. */
+const EVENTS_PREFIX = "/registry/events/";
+/** How many Events one commit deletes. */
+const MAX_SWEEP = 500;
+/** How long a failed deletion waits for the next try. */
+const RETRY_MS = 60_000;
+
+/** What expiry needs to know. */
+export interface ExpiryDeps {
+  readonly clock: Clock;
+  /** The store's time, see `_steady_now.ts`. */
+  readonly now: () => number;
+  readonly logger: Logger | undefined;
+  readonly eventTtlMs: number;
+  /** When each key was last written before the start, in milliseconds since 1970, oldest first. */
+  readonly writtenAt: ReadonlyMap<string, number>;
+}
+
+/** Deletes Events when their time has come; sleeps only while there are any. */
+export class EventExpiry implements AsyncDisposable {
+  readonly #deps: ExpiryDeps;
+  readonly #storage: Pick<Storage, "get" | "delete">;
+  /** Last writes, oldest first. */
+  readonly #writtenAt: Map<string, number>;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(deps: ExpiryDeps, storage: Pick<Storage, "get" | "delete">) {
+    this.#deps = deps;
+    this.#storage = storage;
+    this.#writtenAt = new Map([...deps.writtenAt].filter(([key]) => key.startsWith(EVENTS_PREFIX)));
+    this.#start();
+  }
+
+  /** Takes note of committed changes. */
+  observe(changes: readonly LoggedEvent[]): void {
+    for (const { event, at } of changes) {
+      if (!event.key.startsWith(EVENTS_PREFIX)) continue;
+      this.#writtenAt.delete(event.key);
+      if (event.current !== undefined) this.#writtenAt.set(event.key, at);
+    }
+    this.#start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new Error("storage is closing"));
+    await this.#running;
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || this.#writtenAt.size === 0 || this.#stop.signal.aborted) return;
+    this.#running = this.#run(this.#stop.signal).finally(() => {
+      this.#running = undefined;
+      this.#start();
+    });
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, now, logger, eventTtlMs } = this.#deps;
+    try {
+      const oldest = this.#writtenAt.values().next().value ?? now();
+      await clock.sleep(oldest + eventTtlMs - now(), signal);
+      await this.#sweep();
+    } catch (error) {
+      if (signal.aborted) return;
+      logger?.warn("cannot delete expired events", { error: messageOf(error) });
+      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    }
+  }
+
+  /** Deletes, in one commit, Events whose time is over. */
+  async #sweep(): Promise<void> {
+    const expiredBefore = this.#deps.now() - this.#deps.eventTtlMs;
+    const deletions: Promise<void>[] = [];
+    for (const [key, at] of this.#writtenAt) {
+      if (at > expiredBefore || deletions.length === MAX_SWEEP) break;
+      deletions.push(this.#delete(key));
+    }
+    const failed = (await Promise.allSettled(deletions)).find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #delete(key: string): Promise<void> {
+    const stored = await this.#storage.get(key);
+    try {
+      if (stored !== undefined) await this.#storage.delete(key, stored.revision);
+    } catch (error) {
+      // Written again in between: it has a new hour.
+      if (!(error instanceof RevisionConflictError)) throw error;
+    }
+  }
+}

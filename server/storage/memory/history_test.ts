@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { History, type LoggedEvent } from "./history.ts";
+import { readStored } from "../stored.ts";
+
+/** Changes of one object, a second and some bytes each; the first creates it. */
+function changes(count: number, bytes: number): LoggedEvent[] {
+  return Array.from({ length: count }, (_, index) => {
+    const revision = index + 2;
+    const current = readStored("/a", revision, new Uint8Array(bytes));
+    const previous = index === 0 ? {} : { previous: readStored("/a", revision - 1, new Uint8Array(bytes)) };
+    return { at: 1_000 * index, event: { key: "/a", revision, current, ...previous } };
+  });
+}
+
+/** How many changes are known after each was appended, and what was due was forgotten. */
+function keep(history: History, count: number, bytes: number, historyMs: number, atMost = 2): number[] {
+  return changes(count, bytes).map((entry) => {
+    history.append(entry);
+    const compaction = history.planCompaction(entry.at - historyMs, atMost);
+    if (compaction !== undefined) history.compact(compaction);
+    return history.since(history.compactedRevision).length;
+  });
+}
+
+test("History forgets what is older than it has to be, and nothing else where there is room", () => {
+  assert.deepEqual(keep(new History(1), 6, 1_000, 3_000), [1, 2, 3, 4, 4, 4]);
+});
+
+test("History forgets what is younger, too, where it would take too much", () => {
+  const history = new History(1, 4_600);
+  // 500 for the first, which replaced nothing, and 1,500 for each that follows.
+  assert.deepEqual(keep(history, 8, 1_000, 3_600_000), [1, 2, 3, 3, 3, 3, 3, 3]);
+  assert.equal(history.compactedRevision, 6);
+  assert.deepEqual(history.since(7).map(({ revision }) => revision), [8, 9]);
+});
+
+test("History keeps what is newest of one object however large it is", () => {
+  assert.deepEqual(keep(new History(1, 4_600), 4, 1_000_000, 3_600_000).at(-1), 0);
+  const history = new History(1, 4_600);
+  for (const entry of changes(1, 1_000_000)) history.append(entry);
+  assert.equal(history.planCompaction(-1, 10), undefined);
+});
+
+test("History forgets no more at once than it may, and catches up", () => {
+  const history = new History(1, 4_600);
+  for (const entry of changes(100, 1_000)) history.append(entry);
+  const counts: number[] = [];
+  for (let plan = history.planCompaction(-1, 40); plan !== undefined; plan = history.planCompaction(-1, 40)) {
+    counts.push(plan.count);
+    history.compact(plan);
+  }
+  assert.deepEqual(counts, [40, 40, 17]);
+});

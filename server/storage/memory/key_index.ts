@@ -1,0 +1,122 @@
+/**
+ * The newest state of every key, ordered by key. Entries live in a row of short sorted arrays, so that a write moves a
+ * few hundred pointers at most however many keys there are, and counting a range adds up lengths.
+ */
+import { compareKeys } from "./key_order.ts";
+import type { Stored } from "../storage.ts";
+
+/** A chunk that grows beyond this is cut in two. */
+const MAX_CHUNK = 512;
+
+/** Where an entry stands: `offset` within `chunk`; one past the end of the last chunk for "after everything". */
+interface Position {
+  readonly chunk: number;
+  readonly offset: number;
+}
+
+/** An ordered map from key to stored object. */
+export class KeyIndex {
+  readonly #byKey = new Map<string, Stored>();
+  /** Never empty but for the only chunk of an empty index. */
+  #chunks: Stored[][] = [[]];
+  #bytes = 0;
+
+  /** Of all keys and objects together. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(key: string): Stored | undefined {
+    return this.#byKey.get(key);
+  }
+
+  set(stored: Stored): void {
+    const { chunk, offset } = this.#find(stored.key);
+    const entries = this.#chunks[chunk]!;
+    this.#bytes += sizeOf(stored) - sizeOf(this.#byKey.get(stored.key));
+    if (this.#byKey.has(stored.key)) entries[offset] = stored;
+    else entries.splice(offset, 0, stored);
+    this.#byKey.set(stored.key, stored);
+    if (entries.length > MAX_CHUNK) this.#chunks.splice(chunk + 1, 0, entries.splice(entries.length >> 1));
+  }
+
+  delete(key: string): void {
+    this.#bytes -= sizeOf(this.#byKey.get(key));
+    if (!this.#byKey.delete(key)) return;
+    const { chunk, offset } = this.#find(key);
+    const entries = this.#chunks[chunk]!;
+    entries.splice(offset, 1);
+    if (entries.length === 0 && this.#chunks.length > 1) this.#chunks.splice(chunk, 1);
+  }
+
+  /**
+   * The entries below a prefix whose key is not less than `fromKey`, at most `limit` of them (0: all), and how many
+   * follow.
+   */
+  page(prefix: string, fromKey: string, limit: number): { readonly items: Stored[]; readonly remaining: number } {
+    let { chunk, offset } = this.#find(compareKeys(fromKey, prefix) < 0 ? prefix : fromKey);
+    const items: Stored[] = [];
+    for (; chunk < this.#chunks.length; chunk++, offset = 0) {
+      const entries = this.#chunks[chunk]!;
+      const end = endBelow(entries, prefix, offset);
+      const taken = limit > 0 ? Math.min(end, offset + limit - items.length) : end;
+      for (; offset < taken; offset++) items.push(entries[offset]!);
+      if (taken < end) return { items, remaining: this.#count({ chunk, offset }, prefix) };
+      if (end < entries.length) break;
+    }
+    return { items, remaining: 0 };
+  }
+
+  /** How many entries from a position on are below a prefix; the one at the position is. */
+  #count(from: Position, prefix: string): number {
+    let count = -from.offset;
+    for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
+      const entries = this.#chunks[chunk]!;
+      const end = endBelow(entries, prefix, chunk === from.chunk ? from.offset : 0);
+      count += end;
+      if (end < entries.length) return count;
+    }
+    return count;
+  }
+
+  /** The first entry whose key is not less than the given one. */
+  #find(key: string): Position {
+    return this.#locate((candidate) => compareKeys(candidate, key) >= 0);
+  }
+
+  /** The first entry that passes a test which, once passed, every later entry passes too. */
+  #locate(test: (key: string) => boolean): Position {
+    let low = 0;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (test(this.#chunks[middle]!.at(-1)!.key)) high = middle;
+      else low = middle + 1;
+    }
+    return { chunk: low, offset: firstIndex(this.#chunks[low]!, test, 0) };
+  }
+}
+
+/** What a state counts for in the quota of a store. */
+export function sizeOf(stored: Stored | undefined): number {
+  return stored === undefined ? 0 : stored.key.length + stored.bytes.length;
+}
+
+/** Where the entries below a prefix end, from one on that is not before them; most often it is the last that tells. */
+function endBelow(entries: readonly Stored[], prefix: string, from: number): number {
+  const last = entries.at(-1);
+  if (last === undefined || last.key.startsWith(prefix)) return entries.length;
+  return firstIndex(entries, (key) => !key.startsWith(prefix), from);
+}
+
+/** Binary search in a sorted array for the first entry that passes; its length when none does. */
+export function firstIndex(entries: readonly Stored[], test: (key: string) => boolean, from: number): number {
+  let low = from;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (test(entries[middle]!.key)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

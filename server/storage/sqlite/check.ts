@@ -1,0 +1,86 @@
+/**
+ * Checks of a database file before it is opened for writing, so that a file which is not ours, is damaged or comes from
+ * a newer program stays as it is, to the byte.
+ */
+import { Buffer } from "node:buffer";
+import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { corruptError } from "./errors.ts";
+import { loadChanges } from "./journal.ts";
+
+/** "tlsb", in the file's header (sqlite.org/fileformat.html, offset 68). */
+export const APPLICATION_ID = 0x746c7362;
+/** Version of the tables, in the header (offset 60). */
+export const FORMAT_VERSION = 1;
+const HEADER_LENGTH = 100;
+const MAGIC = "SQLite format 3\0";
+
+/**
+ * Throws AppError `storage_corrupt` for a file that must not be touched. It opens and closes the file, which drops this
+ * process's locks on it: never call it for a file in use.
+ */
+export function assertUsable(path: string): void {
+  const header = existsSync(path) ? readHeader(path) : Buffer.alloc(0);
+  const hasLeftover = sizeOf(`${path}-wal`) > 0;
+  if (header.length === 0) {
+    if (hasLeftover) throw corruptError(path, "the file is missing or empty, but its -wal holds changes");
+    return;
+  }
+  if (header.length < HEADER_LENGTH || header.toString("latin1", 0, MAGIC.length) !== MAGIC) {
+    throw corruptError(path, "the file is not a database");
+  }
+  assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
+  if (hasLeftover) assertReadable(path);
+}
+
+/** Throws AppError `storage_corrupt` for a database that is not ours or newer. */
+export function assertFormat(path: string, applicationId: number, version: number): void {
+  if (applicationId !== APPLICATION_ID) {
+    throw corruptError(path, "the file is a database of another program", { hint: "choose another file" });
+  }
+  if (version > FORMAT_VERSION) {
+    throw corruptError(path, `the file has format ${version}, this program knows ${FORMAT_VERSION}`, {
+      hint: "use the newer tlsboot that wrote it",
+    });
+  }
+}
+
+/** Throws AppError `storage_corrupt` for a database whose pages do not fit together. */
+export function assertIntact(path: string, database: DatabaseSync): void {
+  const verdict = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0];
+  if (verdict !== "ok") throw corruptError(path, String(verdict).split("\n").at(-1)!);
+}
+
+/**
+ * After a crash the `-wal` holds commits. Opening for writing would move them into the file even if the file turns out
+ * to be damaged, so it is read as a whole before.
+ */
+function assertReadable(path: string): void {
+  const hadIndex = existsSync(`${path}-shm`);
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  try {
+    // A second process is told at once; Deno does not know the timeout option of the constructor.
+    database.exec("PRAGMA busy_timeout = 0");
+    assertIntact(path, database);
+    loadChanges(path, database, 0);
+  } finally {
+    database.close();
+    // Reading a -wal makes an index beside it, which our exclusive connections do without.
+    if (!hadIndex) rmSync(`${path}-shm`, { force: true });
+  }
+}
+
+function readHeader(path: string): Buffer {
+  const descriptor = openSync(path, "r");
+  try {
+    const header = Buffer.alloc(HEADER_LENGTH);
+    return header.subarray(0, readSync(descriptor, header, 0, HEADER_LENGTH, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Zero for a file that is not there; links are followed. */
+export function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

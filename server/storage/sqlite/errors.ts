@@ -1,0 +1,86 @@
+/** What SQLite's failures mean to the person who runs the server. */
+import { AppError, messageOf } from "../../../core/errors.ts";
+
+/** Primary result codes (sqlite.org/rescode.html), with their texts: Deno's `exec` gives the text only. */
+const CODES: readonly (readonly [code: number, text: string, name: SqliteFailure])[] = [
+  [5, "database is locked", "locked"],
+  [8, "attempt to write a readonly database", "readonly"],
+  [11, "database disk image is malformed", "corrupt"],
+  [13, "database or disk is full", "full"],
+  [26, "file is not a database", "corrupt"],
+];
+
+/** What the system says where SQLite is not asked: of the file itself. */
+const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
+  ENOSPC: "full",
+  EDQUOT: "full",
+  EROFS: "readonly",
+  EACCES: "readonly",
+  EPERM: "readonly",
+};
+
+/** Kinds of failure that have advice of their own. */
+export type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
+
+/** Sorts an error thrown by `node:sqlite` or `node:fs`. */
+export function failureOf(error: unknown): SqliteFailure {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+  const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
+  if (system !== undefined) return system;
+  const text = messageOf(error);
+  return CODES.find((known) => known[0] === code || text.startsWith(known[1]))?.[2] ?? "other";
+}
+
+/** AppError `storage_locked`: another process has the file. */
+export function lockedError(path: string, cause?: unknown): AppError {
+  return new AppError("storage_locked", `cannot open storage "${path}": another process is using it`, {
+    cause,
+    hint: "stop the other tlsboot, or give this one a --data-dir of its own",
+    retryable: true,
+  });
+}
+
+/** AppError `storage_corrupt`: the file is damaged, foreign or from the future, and was left as it is. */
+export function corruptError(path: string, what: string, options: { hint?: string; cause?: unknown } = {}): AppError {
+  return new AppError("storage_corrupt", `cannot open storage "${path}": ${what}`, {
+    hint: "restore the file from a backup, or move it away (with its -wal) to start with an empty one",
+    ...options,
+  });
+}
+
+/** Any failure to open. */
+export function openError(path: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  switch (failureOf(error)) {
+    case "locked":
+      return lockedError(path, error);
+    case "corrupt":
+      return corruptError(path, messageOf(error), { cause: error });
+    default:
+      return ioError(`cannot open storage "${path}"`, error);
+  }
+}
+
+/** AppError `io` with advice; `what` says what could not be done. */
+export function ioError(what: string, error: unknown): AppError {
+  return new AppError("io", `${what}: ${messageOf(error)}`, { cause: error, hint: adviceFor(failureOf(error)) });
+}
+
+/** AppError `io`: the disk did not keep a write that SQLite takes for done. */
+export function lostError(error: unknown): AppError {
+  return new AppError("io", `cannot write the storage any more: the disk did not keep a write: ${messageOf(error)}`, {
+    cause: error,
+    hint: "look after the disk, then start tlsboot again; what was acknowledged is stored",
+  });
+}
+
+function adviceFor(failure: SqliteFailure): string {
+  switch (failure) {
+    case "full":
+      return "free some space on the disk; nothing stored is lost and writes go on by themselves";
+    case "readonly":
+      return "make the file and its folder writable";
+    default:
+      return "check that the folder exists and is writable, and that its disk is healthy and has space";
+  }
+}

@@ -1,0 +1,110 @@
+/** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store goes on afterwards. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAppError } from "../../../core/errors.ts";
+import { contentOf, thing } from "../../../tests/contract/storage_contract.ts";
+import { createFakeClock } from "../../../tests/support/fake_clock.ts";
+import { createFaultyDatabases, DISK_FAULTS } from "../../../tests/support/faulty_database.ts";
+import { createTempFolder } from "../../../tests/support/temp.ts";
+import { openSqliteStorage } from "./sqlite_storage.ts";
+import type { Storage } from "../storage.ts";
+
+const PREFIX = "/registry/things/";
+const MINUTE = 60_000;
+/** More than any of these have. */
+const MAX_CALLS = 60;
+
+/** Writes in two commits, the second of which forgets old history; tells the model what was acknowledged. */
+async function write(storage: Storage, acknowledged: Map<string, number>, round: string): Promise<number> {
+  const a = await storage.get(`${PREFIX}a`);
+  const doomed = await storage.get(`${PREFIX}doomed`);
+  const outcomes = await Promise.allSettled([
+    storage.update(`${PREFIX}a`, thing("a", round), a?.revision ?? 0).then(({ key, revision }) => {
+      acknowledged.set(key, revision);
+    }),
+    storage.create(`${PREFIX}${round}`, thing(round)).then(({ key, revision }) => acknowledged.set(key, revision)),
+    ...(doomed === undefined ? [] : [
+      storage.delete(doomed.key, doomed.revision).then(() => acknowledged.delete(doomed.key)),
+    ]),
+  ]);
+  let refused = 0;
+  for (const outcome of outcomes) {
+    if (outcome.status === "fulfilled") continue;
+    refused++;
+    assert.ok(isAppError(outcome.reason, "io"), String(outcome.reason));
+    assert.notEqual(outcome.reason.hint, undefined);
+  }
+  return refused;
+}
+
+for (const fault of DISK_FAULTS) {
+  for (const failing of [1, Infinity]) {
+    const length = failing === 1 ? "once" : "from then on";
+    test(`a store whose disk says ${fault.name} at each of its calls ${length} refuses and recovers`, async () => {
+      let refusals = 0;
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        await using folder = await createTempFolder();
+        const path = folder.join("tlsboot.db");
+        const clock = createFakeClock();
+        const databases = createFaultyDatabases();
+        const storage = await openSqliteStorage({ path, clock, openDatabase: databases.open });
+        const acknowledged = new Map<string, number>();
+        for (const name of ["a", "doomed"]) {
+          const { key, revision } = await storage.create(PREFIX + name, thing(name));
+          acknowledged.set(key, revision);
+        }
+        await clock.advance(6 * MINUTE);
+
+        databases.arm(fault, call, failing);
+        const refused = await write(storage, acknowledged, "first") + await write(storage, acknowledged, "second");
+        isOver = !databases.hasFailed();
+        assert.equal(refused > 0, !isOver);
+        if (refused > 0) refusals++;
+        assert.deepEqual(await contentOf(storage), acknowledged, `after call ${call}`);
+        if (failing === Infinity && !isOver) {
+          await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
+        }
+
+        databases.disarm();
+        await storage.health();
+        assert.equal(await write(storage, acknowledged, "third"), 0);
+        assert.deepEqual(await contentOf(storage), acknowledged);
+        await storage[Symbol.asyncDispose]();
+        await using again = await openSqliteStorage({ path, clock });
+        assert.deepEqual(await contentOf(again), acknowledged, `after call ${call}, opened again`);
+      }
+      assert.ok(refusals >= 8, `${refusals}: begin, each row, commit, and again`);
+    });
+  }
+
+  test(`openSqliteStorage() on a disk that says ${fault.name} at each of its calls says so and leaves the store whole`, async () => {
+    for (const isNew of [true, false]) {
+      for (let call = 0, isOver = false; !isOver; call++) {
+        assert.ok(call < MAX_CALLS);
+        await using folder = await createTempFolder();
+        const path = folder.join("tlsboot.db");
+        const clock = createFakeClock();
+        const acknowledged = new Map<string, number>();
+        if (!isNew) {
+          await using before = await openSqliteStorage({ path, clock });
+          const { key, revision } = await before.create(`${PREFIX}a`, thing("a"));
+          acknowledged.set(key, revision);
+        }
+        const databases = createFaultyDatabases();
+        databases.arm(fault, call);
+        const opened = await openSqliteStorage({ path, clock, openDatabase: databases.open }).catch(
+          (error: unknown) => {
+            assert.ok(isAppError(error, "io"), String(error));
+            assert.ok(error.message.includes(path) && error.hint !== undefined);
+          },
+        );
+        isOver = !databases.hasFailed();
+        assert.equal(opened !== undefined, isOver);
+        await opened?.[Symbol.asyncDispose]();
+        await using again = await openSqliteStorage({ path, clock });
+        assert.deepEqual(await contentOf(again), acknowledged, `after call ${call}`);
+      }
+    }
+  });
+}

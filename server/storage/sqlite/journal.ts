@@ -1,0 +1,226 @@
+/**
+ * The journal in SQLite: one row per change that is still known or still the newest of its key. Reading the rows in
+ * order gives the whole store back.
+ *
+ * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is put on disk here: a thread
+ * of the runtime waits for the disk, where SQLite would hold up the whole program.
+ */
+import { Buffer } from "node:buffer";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { crc32 } from "node:zlib";
+import type { AppError } from "../../../core/errors.ts";
+import type { EngineStart } from "../memory/engine.ts";
+import type { Compaction, LoggedEvent } from "../memory/history.ts";
+import type { Journal } from "../memory/journaled_storage.ts";
+import { corruptError, ioError, lostError } from "./errors.ts";
+import type { DatabaseFile } from "./file.ts";
+import { readStored, releaseObject } from "../stored.ts";
+import type { StorageEvent, Stored } from "../storage.ts";
+
+/** A row of `changes`; `value` is null for a deletion. */
+interface Row {
+  readonly revision: number;
+  readonly key: string;
+  readonly value: Uint8Array | null;
+  readonly checksum: number;
+  readonly at: number;
+}
+
+/** SQLite's own measure, some four megabytes. */
+const CHECKPOINT_PAGES = 1000;
+const PAGE_BYTES = 4096;
+
+/** About how many pages of the log a commit takes: those of its rows, and a few above them. */
+function pagesOf(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
+  let bytes = 0;
+  for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
+  return 3 + Math.ceil(bytes / PAGE_BYTES) + Math.ceil((compaction?.forgotten.length ?? 0) / 4);
+}
+
+/** Commits to an open file. */
+export class SqliteJournal implements Journal {
+  readonly #file: DatabaseFile;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #forget: StatementSync;
+  readonly #setCompacted: StatementSync;
+  readonly #touch: StatementSync;
+  readonly #onLost: (error: AppError) => void;
+  #failed = false;
+  #lost: AppError | undefined;
+  /** Pages that were put into the log since the last checkpoint, as far as rows tell. */
+  #pages = 0;
+
+  /**
+   * `onLost` hears when the disk did not keep what SQLite takes for written, once and for all. A kernel may drop what it
+   * could not write and says so only once (fsync(2)), so that nothing is written any more: a new start takes from the log
+   * what is whole, which everything is that was acknowledged.
+   */
+  constructor(file: DatabaseFile, onLost: (error: AppError) => void) {
+    const { database } = file;
+    this.#file = file;
+    this.#onLost = onLost;
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+    this.#insert = database.prepare("INSERT INTO changes (revision, key, value, checksum, at) VALUES (?, ?, ?, ?, ?)");
+    this.#forget = database.prepare("DELETE FROM changes WHERE revision = ?");
+    this.#setCompacted = database.prepare("UPDATE numbers SET value = ? WHERE name = 'compacted_revision'");
+    this.#touch = database.prepare("UPDATE numbers SET value = value");
+  }
+
+  async commit(changes: readonly LoggedEvent[], compaction: Compaction | undefined): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    this.#transact(() => {
+      for (const { event: { revision, key, current }, at } of changes) {
+        const value = current?.bytes ?? null;
+        this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
+      }
+      if (compaction === undefined) return;
+      for (const revision of compaction.forgotten) this.#forget.run(revision);
+      this.#setCompacted.run(compaction.revision);
+    });
+    try {
+      await this.#file.sync();
+    } catch (error) {
+      this.#lost = lostError(error);
+      this.#file.abandon();
+      this.#onLost(this.#lost);
+      throw this.#lost;
+    }
+    this.#pages += pagesOf(changes, compaction);
+    if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
+  }
+
+  /** What fails here is in the log still, and is tried again. */
+  #checkpoint(): void {
+    this.#pages = 0;
+    try {
+      this.#file.checkpoint();
+    } catch {
+      // The commit itself is on the disk.
+    }
+  }
+
+  /** After a failed commit it tries a small one, so that health returns before the next write does. */
+  check(): void {
+    if (this.#lost !== undefined) throw this.#lost;
+    if (this.#failed) this.#transact(() => void this.#touch.run());
+    else this.#assertInPlace();
+  }
+
+  close(): void {
+    if (this.#lost === undefined) this.#file.close();
+  }
+
+  #assertInPlace(): void {
+    try {
+      this.#file.assertInPlace();
+    } catch (error) {
+      throw ioError("cannot write the storage", error);
+    }
+  }
+
+  #transact(write: () => void): void {
+    try {
+      this.#file.assertInPlace();
+      this.#leaveTransaction();
+      this.#begin.run();
+      write();
+      this.#commit.run();
+      this.#failed = false;
+    } catch (error) {
+      this.#failed = true;
+      this.#tryToLeaveTransaction();
+      throw ioError("cannot write the storage", error);
+    }
+  }
+
+  /** After most failures SQLite has rolled back by itself. */
+  #leaveTransaction(): void {
+    if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
+  }
+
+  /** A disk that fails here too has said why before; the next commit rolls back first. */
+  #tryToLeaveTransaction(): void {
+    try {
+      this.#leaveTransaction();
+    } catch {
+      // Nothing of the transaction is visible either way.
+    }
+  }
+}
+
+/** What a file holds. */
+export interface Loaded {
+  readonly start: EngineStart;
+  /** When each living key was last written, in milliseconds since 1970, oldest first. */
+  readonly writtenAt: ReadonlyMap<string, number>;
+}
+
+/** Reads everything back; times later than `now` become `now`. Throws AppError `storage_corrupt`. */
+export function loadChanges(path: string, database: DatabaseSync, now: number): Loaded {
+  const compactedRevision = readCompactedRevision(path, database);
+  const living = new Map<string, Stored>();
+  const writtenAt = new Map<string, number>();
+  const changes: LoggedEvent[] = [];
+  let base: readonly Stored[] | undefined;
+  let newest = Math.max(1, compactedRevision);
+  for (const row of readRows(database)) {
+    const current = decodeRow(path, row);
+    const { revision, key } = row;
+    const at = Math.min(row.at, now);
+    if (revision > compactedRevision) {
+      base ??= [...living.values()];
+      const previous = living.get(key);
+      releaseObject(previous);
+      changes.push({ event: eventOf(key, revision, current, previous), at });
+    }
+    writtenAt.delete(key);
+    if (current === undefined) living.delete(key);
+    else living.set(key, current);
+    if (current !== undefined) writtenAt.set(key, at);
+    newest = Math.max(newest, revision);
+  }
+  return { start: { revision: newest, compactedRevision, base: base ?? [...living.values()], changes }, writtenAt };
+}
+
+function* readRows(database: DatabaseSync): Generator<Row> {
+  const statement = database.prepare("SELECT revision, key, value, checksum, at FROM changes ORDER BY revision");
+  // The columns' types are enforced by the STRICT table.
+  for (const row of statement.iterate()) yield row as object as Row;
+}
+
+function decodeRow(path: string, { revision, key, value, checksum }: Row): Stored | undefined {
+  if (checksumOf(revision, key, value) !== checksum) {
+    throw corruptError(path, `revision ${revision} of "${key}" is damaged`);
+  }
+  return value === null ? undefined : readStored(key, revision, value);
+}
+
+function readCompactedRevision(path: string, database: DatabaseSync): number {
+  const row = database.prepare("SELECT value FROM numbers WHERE name = 'compacted_revision'").get();
+  const value = row?.["value"];
+  if (typeof value !== "number") throw corruptError(path, "the compacted revision is missing");
+  return value;
+}
+
+function eventOf(
+  key: string,
+  revision: number,
+  current: Stored | undefined,
+  previous: Stored | undefined,
+): StorageEvent {
+  return {
+    key,
+    revision,
+    ...(current === undefined ? {} : { current }),
+    ...(previous === undefined ? {} : { previous }),
+  };
+}
+
+/** CRC-32 over the whole row: SQLite itself does not notice a flipped bit in a value. */
+function checksumOf(revision: number, key: string, value: Uint8Array | null): number {
+  const head = crc32(Buffer.from(`${revision} ${value === null ? "-" : "+"} ${key}\0`, "utf8"));
+  return value === null ? head : crc32(value, head);
+}

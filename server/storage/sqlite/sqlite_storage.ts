@@ -1,0 +1,67 @@
+/**
+ * The default store: one SQLite file, one process. Everything is in memory too, so reads cost nothing; a write is
+ * acknowledged when its commit is on disk, and one commit carries all writes that came while the one before was on its
+ * way there.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { setImmediate } from "node:timers";
+import type { AppError } from "../../../core/errors.ts";
+import type { Clock, Logger } from "../../../core/ports.ts";
+import { Engine } from "../memory/engine.ts";
+import { DEFAULT_TIMES, JournaledStorage, type StorageLimits, type StorageTimes } from "../memory/journaled_storage.ts";
+import { openError } from "./errors.ts";
+import { openDatabaseFile } from "./file.ts";
+import { loadChanges, SqliteJournal } from "./journal.ts";
+import { type JournalObserver, observeJournal } from "../memory/observed_journal.ts";
+import type { Storage } from "../storage.ts";
+
+/** What a store in a file is made of; times in milliseconds. */
+export interface SqliteStorageDeps extends Partial<StorageTimes>, StorageLimits {
+  /** The database file; it is made (0600) when missing, its folder is not. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly logger?: Logger;
+  /** Is told of each commit. */
+  readonly observer?: JournalObserver;
+  /** Opens the database; for tests that make it fail. */
+  readonly openDatabase?: (path: string) => DatabaseSync;
+  /** Puts its log on disk; for tests that make it fail. */
+  readonly sync?: (descriptor: number) => Promise<void>;
+  /**
+   * Hears when the disk did not keep a write: from then on every write is refused, and the process is to end and to be
+   * started again. By `process.exit` or a signal: an end by itself closes the database, and so does a worker's.
+   */
+  readonly onLost?: (error: AppError) => void;
+}
+
+/**
+ * Opens the store in a file, which stays locked until dispose. Throws AppError `storage_locked` when another process
+ * has it, `storage_corrupt` when it is damaged, foreign or of a newer format (the file is left as it is), `io`.
+ */
+export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storage> {
+  const { path, clock, logger, openDatabase = (name) => new DatabaseSync(name, { timeout: 0 }) } = deps;
+  const { onLost = () => undefined } = deps;
+  try {
+    const file = openDatabaseFile(path, openDatabase, deps.sync);
+    try {
+      const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
+      return new JournaledStorage({
+        ...DEFAULT_TIMES,
+        ...deps,
+        name: path,
+        engine: new Engine(start),
+        journal: deps.observer === undefined
+          ? new SqliteJournal(file, onLost)
+          : observeJournal(new SqliteJournal(file, onLost), deps.observer, () => clock.elapsedMs()),
+        logger,
+        writtenAt,
+        schedule: setImmediate,
+      });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  } catch (error) {
+    throw openError(path, error);
+  }
+}

@@ -1,0 +1,375 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { isAppError } from "../../../core/errors.ts";
+import { collect, describeEvents, thing } from "../../../tests/contract/storage_contract.ts";
+import { ROOT, type Running, start } from "../../../tests/support/child.ts";
+import { createFakeClock, until } from "../../../tests/support/fake_clock.ts";
+import { createTempFolder } from "../../../tests/support/temp.ts";
+import { openSqliteStorage } from "./sqlite_storage.ts";
+import { CompactedError, type Storage } from "../storage.ts";
+
+const PREFIX = "/registry/things/";
+const MINUTE = 60_000;
+
+/** Starts a program that holds the store, or writes to it without end. */
+function startWriter(path: string, run = ""): Running {
+  const runtime = process.versions["deno"] === undefined
+    ? ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON"]
+    : ["run", "-A", "--no-check", "--quiet"];
+  return start(process.execPath, [...runtime, join(ROOT, "tests", "support", "storage_writer.ts"), path, run]);
+}
+
+function acknowledgedBy(writer: Running): { readonly revision: number; readonly key: string }[] {
+  return [...writer.stdout().matchAll(/^acknowledged (\d+) (.*)$/gm)]
+    .map(([, revision, key]) => ({ revision: Number(revision), key: key! }));
+}
+
+/** A database whose handle the test keeps. */
+function keepDatabase(): { database: () => DatabaseSync; openDatabase: (path: string) => DatabaseSync } {
+  let kept: DatabaseSync | undefined;
+  return { database: () => kept!, openDatabase: (path) => kept = new DatabaseSync(path) };
+}
+
+async function writeSome(storage: Storage): Promise<void> {
+  const a = await storage.create(`${PREFIX}a`, thing("a", "first"));
+  const b = await storage.create(`${PREFIX}b`, thing("b", "needle"));
+  await storage.update(`${PREFIX}a`, thing("a", "second"), a.revision);
+  await storage.delete(`${PREFIX}b`, b.revision);
+  await storage.create(`${PREFIX}c`, thing("c", "😀"));
+}
+
+test("openSqliteStorage() finds everything again: objects, past states, changes, the counter", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const clock = createFakeClock();
+  const before = await openSqliteStorage({ path, clock });
+  const first = before.revision();
+  await writeSome(before);
+  const { events } = collect(before, "/registry/", first);
+  const newest = before.revision();
+  const pages = await Promise.all(
+    [first, first + 1, first + 3, newest].map((revision) => before.list("/registry/", { revision })),
+  );
+  await before[Symbol.asyncDispose]();
+  assert.deepEqual(await readdir(folder.path), ["tlsboot.db"]);
+
+  await using after = await openSqliteStorage({ path, clock });
+  assert.equal(after.revision(), newest);
+  for (const page of pages) assert.deepEqual(await after.list("/registry/", { revision: page.revision }), page);
+  assert.deepEqual(collect(after, "/registry/", first).events, events);
+  assert.equal((await after.create(`${PREFIX}d`, thing("d"))).revision, newest + 1);
+});
+
+test("openSqliteStorage() remembers what is compacted, and keeps no row that nobody can ask for", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const clock = createFakeClock();
+  const { database, openDatabase } = keepDatabase();
+  const before = await openSqliteStorage({ path, clock, openDatabase });
+  await writeSome(before);
+  const old = before.revision();
+  await clock.advance(6 * MINUTE);
+  await before.create(`${PREFIX}d`, thing("d"));
+  assert.equal(before.compactedRevision(), old);
+  assert.deepEqual(database().prepare("SELECT count(*) AS rows FROM changes").get()?.["rows"], 3);
+  await before[Symbol.asyncDispose]();
+
+  await using after = await openSqliteStorage({ path, clock });
+  assert.equal(after.compactedRevision(), old);
+  assert.throws(() => collect(after, PREFIX, old - 1), CompactedError);
+  assert.equal((await after.list(PREFIX, { revision: old })).items.length, 2);
+  assert.deepEqual(describeEvents(collect(after, PREFIX, old).events), [`${old + 1} things/d ->${old + 1}`]);
+  await clock.advance(6 * MINUTE);
+  const d = (await after.get(`${PREFIX}d`))!;
+  assert.equal((await after.delete(d.key, d.revision)).revision, old + 2);
+});
+
+test("openSqliteStorage() forgets a burst little by little", async () => {
+  await using folder = await createTempFolder();
+  const clock = createFakeClock();
+  await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock });
+  await Promise.all(Array.from({ length: 1000 }, (_, i) => storage.create(`${PREFIX}${i}`, thing("x"))));
+  await clock.advance(6 * MINUTE);
+  const compacted: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    await storage.create(`${PREFIX}later-${i}`, thing("x"));
+    compacted.push(storage.compactedRevision());
+  }
+  assert.deepEqual(compacted, [202, 403, 604, 805, 1001, 1001]);
+});
+
+test("openSqliteStorage() lets Events expire an hour after they were written, also by an earlier process", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const clock = createFakeClock();
+  const before = await openSqliteStorage({ path, clock });
+  await before.create("/registry/events/default/a", thing("a"));
+  await before[Symbol.asyncDispose]();
+  assert.equal(clock.sleepers, 0);
+  clock.jump(59 * MINUTE);
+  await using after = await openSqliteStorage({ path, clock });
+  await clock.advance(MINUTE - 1);
+  assert.equal((await after.list("/registry/events/")).items.length, 1);
+  const { events } = collect(after, "/registry/events/", after.revision());
+  await clock.advance(1);
+  await until(() => events.length > 0);
+  assert.equal(clock.sleepers, 0);
+  assert.equal((await after.list("/registry/events/")).items.length, 0);
+});
+
+test("openSqliteStorage() loses nothing that was acknowledged before kill -9", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const acknowledged: { readonly revision: number; readonly key: string }[] = [];
+  for (const [round, enough] of [2, 20, 60].entries()) {
+    await using writer = startWriter(path, `run${round}`);
+    const objects = enough + Math.floor(Math.random() * enough);
+    await writer.waitFor(new RegExp(`-${objects}$`, "m"));
+    writer.kill("SIGKILL");
+    await writer.finished();
+    const news = acknowledgedBy(writer);
+    assert.ok(news.length > 2 * objects);
+    assert.ok(news.every(({ revision }) => revision > (acknowledged.at(-1)?.revision ?? 0)), "revisions never repeat");
+    acknowledged.push(...news.sort((a, b) => a.revision - b.revision));
+
+    await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+    // What was found may not have been on the disk: it is, before anybody is told of it.
+    assert.equal((await stat(`${path}-wal`)).size, 0);
+    const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
+    for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);
+    assert.ok(storage.revision() >= acknowledged.at(-1)!.revision);
+  }
+});
+
+test("openSqliteStorage() refuses a file that another process uses, until that process is gone", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const refused = (error: unknown) =>
+    isAppError(error, "storage_locked") && error.message.includes(path) && error.hint !== undefined;
+  await using holder = startWriter(path);
+  await holder.waitFor(/^open$/m);
+  await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), refused);
+  holder.kill("SIGKILL");
+  await holder.finished();
+
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), refused);
+  // The refusal within this process must not have let go of the lock against others.
+  await using second = startWriter(path);
+  await second.waitFor(/failed storage_locked/);
+  await storage.create(`${PREFIX}a`, thing("a"));
+});
+
+for (
+  const { name, damage, want } of [
+    { name: "text", damage: (path: string) => writeFile(path, "certificates\n".repeat(1000)), want: /not a database/ },
+    { name: "less than a header", damage: (path: string) => truncate(path, 20), want: /not a database/ },
+    { name: "the first half of itself", damage: cutInHalf, want: /malformed|Tree|page|database/ },
+    { name: "a database of another program", damage: makeForeign, want: /another program/ },
+    { name: "a newer format", damage: makeNewer, want: /has format 2, this program knows 1/ },
+    {
+      name: "a flipped bit in a value",
+      damage: (path: string) => replaceOnce(path, "needle", "needlf"),
+      want: /"\/registry\/things\/b" is damaged/,
+    },
+    {
+      name: "a flipped bit in a key",
+      damage: (path: string) => replaceOnce(path, "things/b", "things/d"),
+      want: /"\/registry\/things\/d" is damaged/,
+    },
+    { name: "zeros in the middle", damage: zeroSecondPage, want: /storage/ },
+  ]
+) {
+  test(`openSqliteStorage() refuses ${name} and leaves the file as it is`, async () => {
+    await using folder = await createTempFolder();
+    const path = folder.join("tlsboot.db");
+    const storage = await openSqliteStorage({ path, clock: createFakeClock() });
+    await writeSome(storage);
+    await storage[Symbol.asyncDispose]();
+    await damage(path);
+    const before = await readFile(path);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
+        assert.ok(isAppError(error, "storage_corrupt"), String(error));
+        assert.match(error.message, want);
+        assert.ok(error.message.includes(path) && error.hint !== undefined);
+        return true;
+      });
+    }
+    assert.deepEqual(await readFile(path), before);
+    assert.deepEqual(await readdir(folder.path), ["tlsboot.db"]);
+  });
+}
+
+test("openSqliteStorage() leaves a damaged file alone, and what a crash left beside it", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  await writeSome(storage);
+  await storage[Symbol.asyncDispose]();
+  {
+    await using writer = startWriter(path, "run");
+    await writer.waitFor(/-5$/m);
+  }
+  const read = async () =>
+    await Promise.all(
+      (await readdir(folder.path)).map(async (name) => [name, await readFile(folder.join(name))] as const),
+    );
+  const refuse = async (want: RegExp) => {
+    const before = await read();
+    assert.ok(before.some(([name, { length }]) => name === "tlsboot.db-wal" && length > 0));
+    await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
+      return isAppError(error, "storage_corrupt") && want.test(error.message);
+    });
+    assert.deepEqual(await read(), before);
+  };
+  const sound = await readFile(path);
+  await writeFile(path, Buffer.from(sound).fill(0, 8192));
+  await refuse(/storage/);
+  await truncate(path, 0);
+  await refuse(/missing or empty/);
+  await rm(path);
+  await refuse(/missing or empty/);
+  await writeFile(path, sound);
+  await using again = await openSqliteStorage({ path, clock: createFakeClock() });
+  assert.ok((await again.list(PREFIX)).items.length > 2);
+});
+
+async function cutInHalf(path: string): Promise<void> {
+  const { size } = await stat(path);
+  await truncate(path, Math.floor(size / 2 / 4096) * 4096);
+}
+
+async function makeForeign(path: string): Promise<void> {
+  await rm(path);
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)");
+  database.close();
+}
+
+async function makeNewer(path: string): Promise<void> {
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA user_version = 2");
+  database.close();
+}
+
+async function replaceOnce(path: string, from: string, to: string): Promise<void> {
+  const bytes = await readFile(path);
+  bytes.write(to, bytes.indexOf(from), "latin1");
+  await writeFile(path, bytes);
+}
+
+async function zeroSecondPage(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  await writeFile(path, bytes.fill(0, 4096, 8192));
+}
+
+test("openSqliteStorage() says io for a path where no file can be", async () => {
+  await using folder = await createTempFolder();
+  for (const path of [folder.join("missing", "tlsboot.db"), folder.path]) {
+    await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
+      return isAppError(error, "io") && error.message.includes(path) && error.hint !== undefined;
+    });
+  }
+});
+
+test("openSqliteStorage() takes an empty file for a new store", async () => {
+  await using folder = await createTempFolder();
+  await writeFile(folder.join("tlsboot.db"), "");
+  await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: createFakeClock() });
+  await writeSome(storage);
+});
+
+test("openSqliteStorage() keeps its files to their owner, whatever the umask and the mode before", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await writeFile(path, "", { mode: 0o644 });
+  for (const umask of [0o000, 0o277]) {
+    const previous = process.umask(umask);
+    try {
+      await using storage = await openSqliteStorage({
+        path: umask === 0 ? path : folder.join("other.db"),
+        clock: createFakeClock(),
+      });
+      await writeSome(storage);
+      const files = await readdir(folder.path);
+      assert.ok(files.some((file) => file.endsWith("-wal")));
+      for (const file of files) assert.equal((await stat(folder.join(file))).mode & 0o777, 0o600, file);
+    } finally {
+      process.umask(previous);
+    }
+  }
+});
+
+for (
+  const { name, breakIt, mend, hint } of [
+    {
+      name: "full disk",
+      breakIt: (database: DatabaseSync) => database.exec(`PRAGMA max_page_count = 1`),
+      mend: (database: DatabaseSync) => database.exec("PRAGMA max_page_count = 1000000"),
+      hint: /free some space/,
+    },
+    {
+      name: "read-only disk",
+      breakIt: (database: DatabaseSync) => database.exec("PRAGMA query_only = 1"),
+      mend: (database: DatabaseSync) => database.exec("PRAGMA query_only = 0"),
+      hint: /writable/,
+    },
+  ]
+) {
+  test(`openSqliteStorage() shows nothing of a commit that failed on a ${name}, and goes on afterwards`, async () => {
+    await using folder = await createTempFolder();
+    const path = folder.join("tlsboot.db");
+    const { database, openDatabase } = keepDatabase();
+    const storage = await openSqliteStorage({ path, clock: createFakeClock(), openDatabase });
+    await writeSome(storage);
+    const before = await storage.list("/registry/");
+    const { events } = collect(storage, "/registry/", before.revision);
+    const a = (await storage.get(`${PREFIX}a`))!;
+
+    breakIt(database());
+    const writes = await Promise.allSettled([
+      storage.create(`${PREFIX}big`, thing("big", "x".repeat(100_000))),
+      storage.update(`${PREFIX}a`, thing("a", 3), a.revision),
+      storage.create(`${PREFIX}big`, thing("big")),
+      storage.delete(`${PREFIX}a`, a.revision),
+    ]);
+    for (const write of writes) {
+      assert.ok(write.status === "rejected" && isAppError(write.reason, "io"), "every write of the commit fails");
+      assert.match(write.reason.message, /^cannot write the storage: /);
+      assert.match(write.reason.hint ?? "", hint);
+    }
+    assert.deepEqual(await storage.list("/registry/"), before);
+    assert.equal(storage.revision(), before.revision);
+    assert.deepEqual(events, []);
+    if (name === "read-only disk") await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
+
+    mend(database());
+    await storage.health();
+    const later = await storage.update(`${PREFIX}a`, thing("a", 4), a.revision);
+    assert.ok(later.revision > before.revision + 2, "the numbers of the failed commit are not used again");
+    assert.deepEqual(describeEvents(events), [`${later.revision} things/a ${a.revision}>${later.revision}`]);
+    await storage[Symbol.asyncDispose]();
+    await using again = await openSqliteStorage({ path, clock: createFakeClock() });
+    assert.deepEqual(await again.get(`${PREFIX}a`), later);
+    assert.deepEqual(await again.list("/registry/", { revision: before.revision }), before);
+  });
+}
+
+test("openSqliteStorage() acknowledges no write once its file was replaced", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
+  await writeSome(storage);
+  await rename(path, folder.join("elsewhere.db"));
+  await assert.rejects(storage.create(`${PREFIX}d`, thing("d")), (error) => isAppError(error, "io"));
+  await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
+  await rename(folder.join("elsewhere.db"), path);
+  await storage.health();
+  await storage.create(`${PREFIX}d`, thing("d"));
+});

@@ -1,0 +1,89 @@
+/** A write waits for the disk: it is acknowledged once the log is there, and a disk that did not keep it ends all writing. */
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { copyFile, open } from "node:fs/promises";
+import { test } from "node:test";
+import { type AppError, isAppError } from "../../../core/errors.ts";
+import { collect, contentOf, thing } from "../../../tests/contract/storage_contract.ts";
+import { createFakeClock, settle, until } from "../../../tests/support/fake_clock.ts";
+import { createTempFolder } from "../../../tests/support/temp.ts";
+import { openSqliteStorage } from "./sqlite_storage.ts";
+
+const PREFIX = "/registry/things/";
+
+test("openSqliteStorage() acknowledges and shows a write once its log is on the disk, and reads meanwhile", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const syncs: PromiseWithResolvers<void>[] = [];
+  const sync = (): Promise<void> => {
+    syncs.push(Promise.withResolvers<void>());
+    return syncs.at(-1)!.promise;
+  };
+  const storage = await openSqliteStorage({ path, clock: createFakeClock(), sync });
+  const { events } = collect(storage, PREFIX, storage.revision());
+  let isAcknowledged = false;
+  const created = storage.create(`${PREFIX}a`, thing("a")).then((stored) => {
+    isAcknowledged = true;
+    return stored;
+  });
+  await until(() => syncs.length === 1);
+  await settle(20);
+  assert.equal(isAcknowledged, false);
+  assert.equal(await storage.get(`${PREFIX}a`), undefined);
+  assert.deepEqual(events, []);
+  syncs[0]!.resolve();
+  assert.equal((await created).revision, storage.revision());
+  assert.equal(events.length, 1);
+  await storage[Symbol.asyncDispose]();
+  assert.equal(syncs.length, 1);
+});
+
+for (const loses of [false, true]) {
+  const what = loses ? "and what it was for is gone" : "and what it was for may be there";
+  test(`a store whose sync fails ${what} refuses all writes from then on, and a new start has what was acknowledged`, async () => {
+    await using folder = await createTempFolder();
+    const path = folder.join("tlsboot.db");
+    const log = `${path}-wal`;
+    const clock = createFakeClock();
+    let isFailing = false;
+    let kept = 0;
+    const sync = async (): Promise<void> => {
+      if (!isFailing) {
+        kept = statSync(log).size;
+        return;
+      }
+      const lost = statSync(log).size - kept;
+      assert.ok(lost > 0);
+      // As a kernel does that drops the pages it could not write.
+      if (loses) {
+        const file = await open(log, "r+");
+        await file.write(new Uint8Array(lost), 0, lost, kept);
+        await file.close();
+      }
+      throw Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" });
+    };
+    const told: AppError[] = [];
+    const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => told.push(error) });
+    // So few that the log is not begun anew meanwhile.
+    for (let i = 0; i < 100; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(9_000)));
+    const content = await contentOf(storage);
+    isFailing = true;
+    const first = storage.create(`${PREFIX}lost`, thing("lost"));
+    await assert.rejects(first, (error) => isAppError(error, "io") && error.hint !== undefined);
+    isFailing = false;
+    await assert.rejects(storage.create(`${PREFIX}after`, thing("after")), (error) => isAppError(error, "io"));
+    await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
+    assert.deepEqual(await contentOf(storage), content);
+    assert.deepEqual(told.map(({ message }) => message.includes("EIO")), [true]);
+    await storage[Symbol.asyncDispose]();
+
+    // The process would end here; what it leaves is what another one finds.
+    const left = folder.join("left.db");
+    for (const suffix of ["", "-wal"]) await copyFile(`${path}${suffix}`, `${left}${suffix}`);
+    await using again = await openSqliteStorage({ path: left, clock });
+    const found = new Map(await contentOf(again));
+    assert.equal(found.delete(`${PREFIX}lost`), !loses);
+    assert.deepEqual(found, content);
+    await again.create(`${PREFIX}again`, thing("again"));
+  });
+}
