@@ -10,7 +10,7 @@ import { environmentName, type Flag, flagName, type FlagSet } from "../cli/frame
 import { GLOBAL_FLAGS } from "../cli/framework/globals.ts";
 import { flagHeading, flagText, usageLine } from "../cli/framework/help.ts";
 
-/** The whole of `docs/cli.md`. */
+/** The whole of `docs/reference/cli.md`. */
 export function renderManual(table: CommandTable): string {
   const groups = COMMAND_GROUPS.map((group) => {
     const commands = table.commands.filter((command) => command.group === group);

@@ -1,11 +1,11 @@
-/** Writes docs/cli.md from the command table. A test fails when the two have parted. */
+/** Writes docs/reference/cli.md from the command table. A test fails when the two have parted. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { COMMAND_TABLE } from "../cli/commands/mod.ts";
 import { renderManual } from "./_manual.ts";
 
 async function main(): Promise<void> {
-  await mkdir("docs", { recursive: true });
-  await writeFile("docs/cli.md", renderManual(COMMAND_TABLE));
+  await mkdir("docs/reference", { recursive: true });
+  await writeFile("docs/reference/cli.md", renderManual(COMMAND_TABLE));
 }
 
 main();

@@ -5,7 +5,7 @@
  * the server or the honest clients have ended; with 2 when it is called wrongly.
  *
  * With `--binary` the released file is attacked, `--json` writes the numbers to a file, and `--write` the table into
- * docs/overload.md.
+ * docs/engineering/overload.md.
  * Usage: overload.ts [--scale N] [--seconds N] [--rounds N] [--seed N] [--binary] [--json FILE] [--write] [WORDS]
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ import { besiege, type Instance } from "./overload/siege.ts";
 import { findFaults } from "./overload/verdict.ts";
 import { pause } from "./overload/waiting.ts";
 
-const PAGE = join("docs", "overload.md");
+const PAGE = join("docs", "engineering", "overload.md");
 /** Connections of the largest attack at scale 1. */
 const CONNECTIONS = 10_000;
 

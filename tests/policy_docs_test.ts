@@ -1,4 +1,4 @@
-/** The examples of docs/policies.md are read, and its tests pass. */
+/** The examples of docs/reference/policies.md are read, and its tests pass. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -10,12 +10,12 @@ import { createTempFolder } from "./support/temp.ts";
 
 /** The examples of a kind, in their order. */
 async function examples(kind: string): Promise<readonly string[]> {
-  const text = await readFile("docs/policies.md", "utf8");
+  const text = await readFile("docs/reference/policies.md", "utf8");
   const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
   return blocks.filter((block) => /^kind: (\S+)/m.exec(block)?.[1] === kind);
 }
 
-test("docs/policies.md: inventory and policies are read", async () => {
+test("docs/reference/policies.md: inventory and policies are read", async () => {
   const [inventories, policies] = [await examples("Inventory"), await examples("ApprovalPolicy")];
   assert.deepEqual([inventories.length, policies.length], [1, 2]);
   for (const read of [...inventories.map(parseInventory), ...policies.map(parsePolicy)]) {
@@ -23,7 +23,7 @@ test("docs/policies.md: inventory and policies are read", async () => {
   }
 });
 
-test("docs/policies.md: the tests of the first policy pass", async () => {
+test("docs/reference/policies.md: the tests of the first policy pass", async () => {
   await using folder = await createTempFolder();
   for (
     const [file, kind] of [

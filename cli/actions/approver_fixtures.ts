@@ -36,7 +36,7 @@ export async function run(input: Input<ApproverFixturesFlags>, io: Io, signal: A
   if (faults.length > 0) throw new AppError("config_invalid", faults.join("\n"), { hint: "correct the files" });
   if (results.length === 0) {
     throw new AppError("invalid", `cannot test "${folder}": no file of kind ${POLICY_TEST_KIND} is in it`, {
-      hint: "see the examples in docs/policies.md",
+      hint: "see the examples in docs/reference/policies.md",
     });
   }
   const format = input.settings.output === undefined ? formatForPeople : FORMATS[input.settings.output];

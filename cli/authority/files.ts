@@ -208,7 +208,7 @@ async function openProgram(paths: AuthorityPaths, keys: CaKeys): Promise<CaKey> 
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot create a CA: ${key.error}`, {
-    hint: "docs/ca.md says what it must answer",
+    hint: "docs/guides/ca.md says what it must answer",
   });
 }
 

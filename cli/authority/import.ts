@@ -62,7 +62,7 @@ async function openProgram(certificate: string, keys: CaKeys): Promise<CaKey> {
   const source = keys.getNamedSource(certificate, undefined);
   const key = await source.open(await source.state());
   if (key.ok) return key.value;
-  throw refused(certificate, key.error, "docs/ca.md says what the program must answer");
+  throw refused(certificate, key.error, "docs/guides/ca.md says what the program must answer");
 }
 
 function assertUsable(chain: CertificateChain, path: string, now: Date): void {

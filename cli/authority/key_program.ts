@@ -1,5 +1,5 @@
 /**
- * A CA key behind a program: it tells its public key and makes signatures, so that an HSM can stand there (docs/ca.md has
+ * A CA key behind a program: it tells its public key and makes signatures, so that an HSM can stand there (docs/guides/ca.md has
  * the protocol). Nothing that it answers is believed before it is checked against the public key.
  */
 import { Buffer } from "node:buffer";
@@ -129,7 +129,7 @@ const STARTING: Readonly<Record<string, string>> = {
 
 function failed(options: KeyProgram, words: string, why: string, cause?: unknown): AppError {
   return new AppError("key_program_failed", `cannot use the CA key of ${quoted(options, words)}: ${why}`, {
-    hint: "run it by hand; docs/ca.md says what it must answer",
+    hint: "run it by hand; docs/guides/ca.md says what it must answer",
     retryable: true,
     ...(cause === undefined ? {} : { cause }),
   });

@@ -55,7 +55,7 @@ for (
     await assert.rejects(value.sign(new TextEncoder().encode("data"), "ECDSA-SHA256"), (error) => {
       assert.ok(isAppError(error, "key_program_failed"));
       assert.match(error.message, want);
-      assert.equal(error.hint, "run it by hand; docs/ca.md says what it must answer");
+      assert.equal(error.hint, "run it by hand; docs/guides/ca.md says what it must answer");
       return true;
     });
   });

@@ -33,7 +33,7 @@ export const CA_KEY_FLAGS = {
   signingKeyCommand: fileFlag({
     placeholder: "PROGRAM",
     summary: "Program that holds the CA key, in place of a key file: PROGRAM public-key prints it, PROGRAM sign " +
-      "ALGORITHM signs what is on its stdin. An HSM can stand behind it; see docs/ca.md.",
+      "ALGORITHM signs what is on its stdin. An HSM can stand behind it; see docs/guides/ca.md.",
   }),
 } as const;
 

@@ -65,7 +65,7 @@ function programSections(table: CommandTable): string[] {
     `Settings can also be given as TLSBOOT_<FLAG> in the environment (--data-dir: ${
       environmentName("dataDir")
     }) or in ` +
-    `the --config file, in this order; docs/cli.md says which flags.\nUse "${table.program} COMMAND --help" for more about a command.`,
+    `the --config file, in this order; docs/reference/cli.md says which flags.\nUse "${table.program} COMMAND --help" for more about a command.`,
   ];
 }
 

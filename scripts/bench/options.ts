@@ -18,7 +18,7 @@ export interface Options {
   readonly minutes: number;
   /** Where the numbers go as JSON; undefined for nowhere. */
   readonly json: string | undefined;
-  /** Whether docs/benchmarks.md is written. */
+  /** Whether docs/engineering/benchmarks.md is written. */
   readonly writes: boolean;
 }
 
@@ -34,7 +34,8 @@ const ROUNDS: Readonly<Record<Command, number>> = {
 };
 
 /** The text of `deno task bench --help`. */
-export const HELP = `Measures tlsboot beside its peers in the same run. docs/bench.md says what each line means.
+export const HELP =
+  `Measures tlsboot beside its peers in the same run. docs/engineering/bench.md says what each line means.
 
 Usage:
   deno task bench [WORD…]           the table: only lines that have all words, or all of them
@@ -52,7 +53,7 @@ Options:
   --seconds N        how long idle looks (60)
   --minutes N        how long steady lasts (10)
   --json FILE        also writes the numbers as JSON
-  --write            also writes docs/benchmarks.md, docs/bench/*.json and docs/bench/*.svg
+  --write            also writes docs/engineering/benchmarks.md, docs/engineering/bench/*.json and docs/engineering/bench/*.svg
   -h, --help         this text
 
 The table goes to stdout, progress to stderr. It ends with 1 when a peer cannot be had, a program fails or a node does

@@ -69,12 +69,15 @@ and how to measure it yourself. Where two numbers stand in one cell, ours is bef
 
 /** Keeps a section below `docs` of a checkout and writes the page of all that are kept. */
 export async function writeSection(root: string, section: Section): Promise<void> {
-  const folder = join(root, "docs", "bench");
+  const folder = join(root, "docs", "engineering", "bench");
   await mkdir(folder, { recursive: true });
   for (const { name, svg } of section.pictures) await writeFile(join(folder, `${name}.svg`), svg);
   await writeFile(join(folder, `${section.command}.json`), formatJson(section));
   const kept = await Promise.all(COMMANDS.map((command) => findKept(join(folder, `${command}.json`))));
-  await writeFile(join(root, "docs", "benchmarks.md"), formatPage(kept.filter((one) => one !== undefined)));
+  await writeFile(
+    join(root, "docs", "engineering", "benchmarks.md"),
+    formatPage(kept.filter((one) => one !== undefined)),
+  );
 }
 
 /** A section as the text of a JSON file. */

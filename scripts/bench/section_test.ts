@@ -9,15 +9,15 @@ test("writeSection() keeps a section beside those of other commands, in the orde
   await writeSection(folder.path, sectionOf("growth", "0.5 ms"));
   await writeSection(folder.path, sectionOf("table", "old"));
   await writeSection(folder.path, sectionOf("table", "1.5 s"));
-  const page = await readFile(folder.join("docs", "benchmarks.md"), "utf8");
+  const page = await readFile(folder.join("docs", "engineering", "benchmarks.md"), "utf8");
   assert.ok(page.indexOf("## The table") < page.indexOf("## The growth"));
   assert.match(page, /\| storm \| 1\.5 s \|/);
   assert.match(page, /\| storm \| 0\.5 ms \|/);
   assert.doesNotMatch(page, /old/);
   assert.match(page, /!\[A plot\]\(bench\/growth_plot\.svg\)/);
   assert.match(page, /2 cores \(a processor\)/);
-  assert.equal(await readFile(folder.join("docs", "bench", "growth_plot.svg"), "utf8"), "<svg/>");
-  const kept = JSON.parse(await readFile(folder.join("docs", "bench", "growth.json"), "utf8"));
+  assert.equal(await readFile(folder.join("docs", "engineering", "bench", "growth_plot.svg"), "utf8"), "<svg/>");
+  const kept = JSON.parse(await readFile(folder.join("docs", "engineering", "bench", "growth.json"), "utf8"));
   assert.deepEqual(kept.data, { cost: 1 });
   assert.equal(JSON.stringify(kept).includes("<svg"), false);
 });

@@ -1,4 +1,4 @@
-/** HAProxy before several API servers, set up by the text of docs/etcd.md: whole connections go to a server that is ready. */
+/** HAProxy before several API servers, set up by the text of docs/guides/etcd.md: whole connections go to a server that is ready. */
 import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -27,7 +27,7 @@ export interface Balancer extends AsyncDisposable {
 
 /** Debian's place is not on everybody's PATH. */
 const PROGRAMS = ["haproxy", "/usr/sbin/haproxy"];
-const PAGE = join("docs", "etcd.md");
+const PAGE = join("docs", "guides", "etcd.md");
 /** Columns of `show stat`: the name of a server and the connections that it has had. */
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;

@@ -32,7 +32,8 @@ test("tlsboot alone prints its help", async () => {
   assert.equal(alone.stdoutText(), asked.stdoutText());
 });
 
-test("docs/cli.md is made from the command table", () => assertGolden("docs/cli.md", renderManual(COMMAND_TABLE)));
+test("docs/reference/cli.md is made from the command table", () =>
+  assertGolden("docs/reference/cli.md", renderManual(COMMAND_TABLE)));
 
 const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record<string, string>> }[] = [
   { line: "aprove n1" },

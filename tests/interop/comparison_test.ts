@@ -21,7 +21,7 @@ import { startPair } from "./comparison/sides.ts";
 import { assertGolden } from "../support/golden.ts";
 
 const IDENTICAL = join(CORPUS, "identical.yaml");
-const PAGE = join("docs", "compatibility.md");
+const PAGE = join("docs", "reference", "compatibility.md");
 const isUpdating = process.env["TLSBOOT_UPDATE_GOLDEN"] === "1";
 
 interface Compared extends Replayed {
@@ -71,7 +71,7 @@ test("the corpus covers each verb, media type, parameter and refusal of each res
   assert.deepEqual(unused, [], "entries of grid.yaml that are not needed");
 });
 
-test("docs/compatibility.md says what was proven", async () => {
+test("docs/reference/compatibility.md says what was proven", async () => {
   const { verdicts, served } = await compared();
   for (const { test: file } of PROVEN_CLIENTS) assert.ok(existsSync(join("tests", "interop", file)), file);
   const page = formatCompatibility(verdicts, countCells(verdicts), served, PROVEN_CLIENTS);

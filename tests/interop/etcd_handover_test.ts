@@ -1,4 +1,4 @@
-/** docs/etcd.md, "A kube-apiserver": one with the instance's own CA and certificates beside ours, then in its place. */
+/** docs/guides/etcd.md, "A kube-apiserver": one with the instance's own CA and certificates beside ours, then in its place. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../../scripts/peers.ts";

@@ -1,4 +1,4 @@
-/** docs/operations.md, "A new CA", typed in step by step: nobody who followed them is locked out. */
+/** docs/guides/operations.md, "A new CA", typed in step by step: nobody who followed them is locked out. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -7,14 +7,14 @@ import { createShell } from "./support/shell.ts";
 
 /** The commands of the section, for an instance in `data`. */
 async function steps(server: string): Promise<readonly string[]> {
-  const page = await readFile("docs/operations.md", "utf8");
+  const page = await readFile("docs/guides/operations.md", "utf8");
   const [, section = ""] = /\n## A new CA\n([^]*?)\n## /.exec(page) ?? [];
   return [...section.matchAll(/```sh\n([^]*?)```/g)].map(([, block = ""]) =>
     block.replaceAll("/var/lib/tlsboot", "data").replaceAll("https://boot.example.com:6443", server)
   );
 }
 
-test("docs/operations.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
+test("docs/guides/operations.md: after a new CA everybody who followed the page is served, and nobody of the old one", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();

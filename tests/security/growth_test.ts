@@ -1,6 +1,6 @@
 /**
  * The time of every reader of a request's head, and of the texts that a request carries, grows with the length of the
- * input and no faster, up to the limits of docs/threat_model.md; and while a client sends the largest of each, other
+ * input and no faster, up to the limits of docs/engineering/threat_model.md; and while a client sends the largest of each, other
  * clients are answered.
  */
 import assert from "node:assert/strict";

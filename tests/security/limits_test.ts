@@ -1,4 +1,4 @@
-/** Every limit of docs/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server goes on. */
+/** Every limit of docs/engineering/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server goes on. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { after, before, test } from "node:test";

@@ -39,7 +39,7 @@ test("readListening() sees TCP and UNIX sockets of a process", async () => {
 
 /** Flags that say where to listen, with their defaults, as the manual has them: command by command. */
 async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
-  const manual = await readFile(join(ROOT, "docs", "cli.md"), "utf8");
+  const manual = await readFile(join(ROOT, "docs", "reference", "cli.md"), "utf8");
   const commands = manual.split(/^### tlsboot /m).slice(1).map((section) => {
     const flags = [...section.matchAll(/^\| `--([a-z-]*(?:address|port))=(?:'([^']*)'|([^'`]*))` \|/gm)]
       // What kubeconfigs say of the server is nothing to listen on.

@@ -1,4 +1,4 @@
-/** Stock programs that the interoperability suite runs to the end, for `docs/compatibility.md`. */
+/** Stock programs that the interoperability suite runs to the end, for `docs/reference/compatibility.md`. */
 import type { ProvenClient } from "./compatibility.ts";
 
 /** In the order of the page. */

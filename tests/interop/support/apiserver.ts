@@ -1,11 +1,11 @@
-/** A kube-apiserver on an instance's etcd, with the instance's own CA and certificates, as docs/etcd.md starts it. */
+/** A kube-apiserver on an instance's etcd, with the instance's own CA and certificates, as docs/guides/etcd.md starts it. */
 import { existsSync } from "node:fs";
 import { peerPath } from "../../../scripts/peers.ts";
 import { type Running, start } from "../../support/child.ts";
 import { openssl } from "./openssl.ts";
 import type { RunningInstance } from "./instance.ts";
 
-/** The flags of docs/etcd.md; on loopback nothing else can be advertised. */
+/** The flags of docs/guides/etcd.md; on loopback nothing else can be advertised. */
 export async function startApiserver(
   instance: Pick<RunningInstance, "dataDir" | "folder">,
   etcdUrl: string,
