@@ -1,9 +1,9 @@
-/** A command is a value; help, manual, completion and parser follow from it. What it does is loaded when it runs. */
+/** A command is a value. Help, manual, completion and parser are derived from it, and its action is loaded when it runs. */
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
 import type { Io } from "../io.ts";
 import type { Completion, FlagSet, Settings } from "./flags.ts";
 
-/** The headings of the program's help, in their order. */
+/** The headings of the program's help, in the order of the help. */
 export const COMMAND_GROUPS = [
   "Starting Commands",
   "Role Commands",
@@ -13,64 +13,64 @@ export const COMMAND_GROUPS = [
   "Other Commands",
 ] as const;
 
-/** One heading. */
+/** One of the headings of the program's help. */
 export type CommandGroup = (typeof COMMAND_GROUPS)[number];
 
-/** A positional argument. */
+/** A positional argument of a command. */
 export interface Argument {
   /** In upper case, as help shows it. */
   readonly name: string;
   readonly summary: string;
   readonly isRequired: boolean;
-  /** Only the last one may take all that is left. */
+  /** True for one that takes all remaining arguments; only the last one may. */
   readonly isVariadic: boolean;
   readonly completion: Completion;
 }
 
-/** An example with the comment above it. */
+/** An example in help, with the comment above it. */
 export interface Example {
   readonly comment: string;
   readonly command: string;
 }
 
-/** What the command is given. */
+/** The arguments and settings that an action runs with. */
 export interface Input<F extends FlagSet = FlagSet> {
-  /** The positional arguments. */
+  /** The positional arguments, in order. */
   readonly args: readonly string[];
-  /** Frozen. */
+  /** The values of the flags, by name; the object is frozen. */
   readonly settings: Settings<F>;
-  /** Where each setting comes from, in words: `--data-dir`, `TLSBOOT_DATA_DIR`, `default`. */
+  /** The source of each setting in words: `--data-dir`, `TLSBOOT_DATA_DIR`, `default`. */
   readonly origins: Readonly<Record<string, string>>;
   /** True with `--debug`. */
   readonly isDebug: boolean;
 }
 
-/** What is loaded to run a command. */
+/** The code of a command, loaded when the command runs. */
 export interface Action<F extends FlagSet = FlagSet> {
-  /** Throws AppError; `usage` for a combination of flags that makes no sense. */
+  /** Runs the command. Throws AppError, with the code `usage` for flags that contradict each other. */
   run(input: Input<F>, io: Io, signal: AbortSignal): Promise<ExitCode>;
 }
 
-/** A command of the program. */
+/** A command of the program, with everything that help and parser need. */
 export interface Command<F extends FlagSet = FlagSet> {
-  /** The words that call it: `["token", "create"]`. */
+  /** The words of the command: `["token", "create"]`. */
   readonly path: readonly string[];
-  /** Other spellings of the last word; not in help. */
+  /** Other spellings of the last word, which help does not show. */
   readonly aliases?: readonly string[];
-  /** A few words for lists, without a period. */
+  /** A short summary for lists of commands, without a period. */
   readonly summary: string;
-  /** Paragraphs; the first line stands at the top of help. */
+  /** The paragraphs of help; the first line is at the top. */
   readonly description: string;
   readonly group: CommandGroup;
   readonly args: readonly Argument[];
   readonly flags: F;
   readonly examples: readonly Example[];
-  /** The codes it ends with, beside 1, 2 and 130, and what they mean here. */
+  /** Exit codes that mean something special for this command, with their meaning. */
   readonly exitCodes: Partial<Record<ExitCode, string>>;
   load(): Promise<Action<F>>;
 }
 
-/** Words that only hold commands, such as `token`. */
+/** A word that only groups commands, such as `token`. */
 export interface CommandFamily {
   readonly word: string;
   readonly summary: string;
@@ -78,22 +78,22 @@ export interface CommandFamily {
   readonly group: CommandGroup;
 }
 
-/** Every command of a program. */
+/** All commands of a program, in the order of help. */
 export interface CommandTable {
-  /** The name of the program. */
+  /** The name of the program, as it is typed. */
   readonly program: string;
-  /** The first paragraph of its help. */
+  /** The first paragraph of the program's help. */
   readonly description: string;
   readonly families: readonly CommandFamily[];
   readonly commands: readonly Command[];
 }
 
-/** Types a command by its flags; the value is the argument. */
+/** Freezes a command and infers its type from its flags. */
 export function defineCommand<F extends FlagSet>(command: Command<F>): Command<F> {
   return Object.freeze(command);
 }
 
-/** A positional argument; required unless told otherwise. */
+/** Creates a positional argument; it is required unless `optional` is set. */
 export function argument(
   name: string,
   summary: string,
@@ -108,7 +108,7 @@ export function argument(
   };
 }
 
-/** The exit codes of a command with their meaning, in order; code 3 only where the command says it. */
+/** Returns the exit codes of a command with their meaning, in order; 3 only when the command uses it. */
 export function getExitCodes(command: Command): readonly (readonly [ExitCode, string])[] {
   const codes: readonly ExitCode[] = [0, 1, 2, 3, 130];
   return codes
@@ -116,12 +116,12 @@ export function getExitCodes(command: Command): readonly (readonly [ExitCode, st
     .map((code) => [code, command.exitCodes[code] ?? EXIT_MEANING[code]]);
 }
 
-/** The commands behind a word: those of a family, or of a command that does something by itself too. */
+/** Finds the commands below a word: those of a family, or of a word that is also a command itself. */
 export function findSubcommands(table: CommandTable, word: string): readonly Command[] {
   return table.commands.filter(({ path }) => path.length > 1 && path[0] === word);
 }
 
-/** `tlsboot token create`. */
+/** Returns the full name of a command: `tlsboot token create`. */
 export function getCommandName(table: CommandTable, command: Command): string {
   return [table.program, ...command.path].join(" ");
 }

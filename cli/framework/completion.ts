@@ -4,29 +4,29 @@ import type { Command, CommandTable } from "./command.ts";
 import { type Completion, type Flag, flagName } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
 
-/** The shells that are spoken to. */
+/** The shells that have a completion script. */
 export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 
-/** One of them. */
+/** A shell that has a completion script. */
 export type Shell = (typeof SHELLS)[number];
 
-/** Candidates, then nothing else: the shell must not offer file names (cobra's ShellCompDirective, which tab speaks). */
+/** The directive that keeps the shell from offering file names (cobra's ShellCompDirective, which tab uses). */
 const NO_FILES = ":4";
-/** The shell may offer file names. */
+/** The directive that lets the shell offer file names. */
 const FILES = ":0";
 
-/** The script that makes a shell complete the program's words. */
+/** Renders the script that makes a shell complete the program's words. */
 export function renderCompletionScript(shell: Shell, program: string): string {
   const text = captureLog(() => script(shell, program, program));
   if (shell !== "bash") return text;
   return text
-    // Read twice, as a .bashrc is, read-only variables would be errors.
+    // A .bashrc may be read twice, and read-only variables would then be errors.
     .replaceAll(/^readonly /gm, "")
-    // File names, where the answer allows them: bash falls back to them only when told so.
+    // bash falls back to file names, where the answer allows them, only with this option.
     .replace(/^complete -F /m, "complete -o default -F ");
 }
 
-/** Answers a completion script: candidates with descriptions, one a line, then the directive. */
+/** Answers a completion script: one candidate with its description per line, then the directive. */
 export function completeWords(words: readonly string[], table: CommandTable): string {
   const state = { offersFiles: false };
   const root = createRoot(table, state);
@@ -64,7 +64,7 @@ function getFlags(command: Command): readonly (readonly [string, Flag<unknown>])
   return Object.entries({ ...command.flags, ...GLOBAL_FLAGS });
 }
 
-/** `jsonpath=` of `jsonpath=TEMPLATE`: what can be typed as it stands. */
+/** Keeps the part of a choice that can be typed literally: `jsonpath=` of `jsonpath=TEMPLATE`. */
 function withoutPlaceholder(choice: string): string {
   return choice.replace(/=[A-Z]+$/, "=");
 }
@@ -73,7 +73,7 @@ function firstSentence(text: string): string {
   return text.replace(/\.(\s.*)?$/s, "");
 }
 
-/** tab prints with `console.log` only; its work is synchronous, so nothing else can print meanwhile. */
+/** Captures the output of tab, which prints with `console.log` only. It is synchronous, so nothing else prints meanwhile. */
 function captureLog(run: () => void): string {
   const target = globalThis.console;
   const original = target.log;

@@ -26,17 +26,17 @@ for (
   });
 }
 
-test("completeWords() lets the shell offer files where a file belongs", () => {
+test("completeWords() lets the shell offer files for arguments and flags that name files", () => {
   assert.equal(completeWords(["inspect", ""], COMMAND_TABLE), ":0\n");
   assert.equal(completeWords(["get", "csr", "--kubeconfig", ""], COMMAND_TABLE), ":0\n");
 });
 
 for (const shell of SHELLS) {
-  test(`renderCompletionScript() makes a script for ${shell}`, () => {
+  test(`renderCompletionScript() renders a script for ${shell}`, () => {
     assert.match(renderCompletionScript(shell, "tlsboot"), /tlsboot complete|complete --/);
   });
 }
 
-test("renderCompletionScript() makes bash code that may be read twice", () => {
+test("renderCompletionScript() renders bash code that may be read twice", () => {
   assert.doesNotMatch(renderCompletionScript("bash", "tlsboot"), /^readonly /m);
 });

@@ -1,22 +1,22 @@
-/** The `--config` file: our own, so strict. Keys are the flags' names; scalars and lists become their texts. */
+/** The `--config` file. Keys are names of flags, values are scalars or lists; every other content is a fault. */
 import { lookup } from "../../core/lib/lookup.ts";
 import { flagName, type FlagSet } from "./flags.ts";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { readYaml } from "../../core/lib/yaml_document.ts";
 import type { RawFlags } from "./parse.ts";
 
-/** The one version there is. */
+/** The only version of the configuration file. */
 export const CONFIG_API_VERSION = "tlsboot/v1alpha1";
-/** The one kind there is. */
+/** The only kind of configuration file. */
 export const CONFIG_KIND = "Config";
 
-/** Texts by key, and every fault of the file. */
+/** The settings of a configuration file as texts, and every fault of the file. */
 export interface ConfigFile {
   readonly raw: RawFlags;
   readonly faults: readonly string[];
 }
 
-/** Reads the text of a configuration file; `known` are the flags of all commands. Never throws. */
+/** Parses a configuration file; `known` are the flags of all commands. Never throws. */
 export function parseConfigFile(text: string, path: string, known: FlagSet): ConfigFile {
   const origin = `config file "${path}"`;
   const read = readYaml(text);

@@ -47,19 +47,19 @@ for (
       want: ['config file "c.yaml": dataDir: a value or a list of values expected'],
     },
     {
-      name: "a list where one value belongs",
+      name: "a list for a flag that takes one value",
       text: `${head}dataDir: [a, b]\n`,
       want: ['config file "c.yaml": dataDir: one value expected, not a list'],
     },
-    { name: "something else than a mapping", text: "- a\n", want: ['config file "c.yaml": a mapping expected'] },
+    { name: "a document that is not a mapping", text: "- a\n", want: ['config file "c.yaml": a mapping expected'] },
   ]
 ) {
-  test(`parseConfigFile() tells ${name}`, () => {
+  test(`parseConfigFile() reports ${name}`, () => {
     assert.deepEqual(parseConfigFile(text, "c.yaml", known).faults, want);
   });
 }
 
-test("parseConfigFile() tells broken YAML", () => {
+test("parseConfigFile() reports broken YAML", () => {
   assert.match(parseConfigFile("a: [", "c.yaml", known).faults[0] ?? "", /^config file "c.yaml": not YAML: /);
 });
 

@@ -1,49 +1,50 @@
 /**
- * Flags as values. A flag set is an object whose keys are the names in camelCase: `dataDir` is `--data-dir`,
- * `TLSBOOT_DATA_DIR` and `dataDir:` in the configuration file. The key's type is the type of the setting.
+ * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`,
+ * `TLSBOOT_DATA_DIR` in the environment, and `dataDir:` in the configuration file. The type of a flag is the type of its
+ * setting.
  */
 import { parseDurationOrDays } from "../../core/lib/duration.ts";
 import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
-/** One flag; `parse` is given every occurrence, in order, and never an empty list. */
+/** A flag with its default, its help and its parser. */
 export interface Flag<T> {
-  /** What follows the flag in help, `FILE`; undefined for a switch, which stands alone or is `=true` or `=false`. */
+  /** The name of the value in help, such as `FILE`; undefined for a switch, which is given alone or as `=true` or `=false`. */
   readonly placeholder: string | undefined;
-  /** One letter, without the dash. */
+  /** The one-letter form, without the dash. */
   readonly short?: string;
-  /** Sentences for help. */
+  /** The description in help, in full sentences. */
   readonly summary: string;
   readonly default: T;
-  /** The default as help shows it; `''`, `false` and so on as kubectl's. */
+  /** The default as help shows it, in kubectl's form: `''`, `false` and so on. */
   readonly defaultText: string;
   readonly isRequired: boolean;
   readonly isRepeatable: boolean;
-  /** True for what must be said on each command line: never taken from the environment or the configuration file. */
+  /** True for flags that are read from the command line only, never from the environment or the configuration file. */
   readonly isCommandLineOnly: boolean;
   /** True when the value must not be printed by `--debug`. */
   readonly isSecret: boolean;
-  /** What completion offers. */
+  /** The values that shell completion offers. */
   readonly completion: Completion;
-  /** The error says what would be right: `want a number from 1 to 65535`. */
+  /** Parses all occurrences in order, at least one. The error names the valid values: `want a number from 1 to 65535`. */
   parse(texts: readonly string[]): Result<T, string>;
 }
 
-/** What a shell offers for a value. */
+/** The values that a shell offers for a flag or an argument. */
 export type Completion =
   | { readonly kind: "none" | "file" | "directory" }
   | { readonly kind: "choices"; readonly choices: readonly string[] }
-  /** Some of the values that are possible. */
+  /** Suggestions do not restrict the value. */
   | { readonly kind: "suggestions"; readonly suggestions: readonly string[] };
 
-/** Flags by camelCase name. */
+/** The flags of a command, by their names in camelCase. */
 export type FlagSet = Readonly<Record<string, Flag<unknown>>>;
 
-/** The settings that a flag set gives. */
+/** The type of the settings of a flag set. */
 export type Settings<F extends FlagSet> = { readonly [Key in keyof F]: F[Key] extends Flag<infer T> ? T : never };
 
-/** What every kind of flag may say about itself. */
+/** Options that every kind of flag has. */
 export interface FlagOptions {
   readonly summary: string;
   readonly short?: string;
@@ -53,17 +54,17 @@ export interface FlagOptions {
   readonly completion?: Completion;
 }
 
-/** `--data-dir` of `dataDir`. */
+/** Converts a key to the name of its flag without the dashes: `data-dir` for `dataDir`. */
 export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** `TLSBOOT_DATA_DIR` of `dataDir`. */
+/** Converts a key to the name of its environment variable: `TLSBOOT_DATA_DIR` for `dataDir`. */
 export function environmentName(key: string): string {
   return `TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** A text; the last occurrence counts. Undefined without a default. */
+/** Creates a flag with a text. The last occurrence counts; without a default the setting may be undefined. */
 export function textFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
@@ -75,14 +76,14 @@ export function textFlag<D extends string | undefined = undefined>(
   });
 }
 
-/** The path of a file; completed by the shell. */
+/** Creates a flag with the path of a file, which the shell completes. */
 export function fileFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
   return textFlag({ placeholder: "FILE", completion: { kind: "file" }, ...options });
 }
 
-/** The path of a folder; completed by the shell. */
+/** Creates a flag with the path of a folder, which the shell completes. */
 export function directoryFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
@@ -93,19 +94,19 @@ export function directoryFlag<D extends string | undefined = undefined>(
   };
 }
 
-/** A host name or an IP address, without scheme and port. */
+/** Creates a flag with a host name or an IP address, without scheme and port. */
 export function hostFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
   return { ...textFlag({ placeholder: "HOST", ...options }), parse: (texts) => parseHost(last(texts)) };
 }
 
-/** Host names and IP addresses, by repeating the flag or with commas. */
+/** Creates a flag with host names and IP addresses, repeated or separated by commas. */
 export function hostListFlag(options: FlagOptions): Flag<readonly string[]> {
   return parsedListFlag({ ...options, parse: parseHost });
 }
 
-/** Labels of letters, digits and hyphens, a wildcard in front, a dot at the end. */
+/** Labels of letters, digits and hyphens, with an optional wildcard in front and an optional dot at the end. */
 const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
 
 function parseHost(text: string): Result<string, string> {
@@ -113,7 +114,7 @@ function parseHost(text: string): Result<string, string> {
   return err("want a host name or an IP address, without scheme and port");
 }
 
-/** Where to listen: `HOST:PORT`, `:PORT` for every address, `0` for nowhere. */
+/** Creates a flag with an address to listen on: `HOST:PORT`, `:PORT` for every address, `0` to not listen. */
 export function addressFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
@@ -122,7 +123,7 @@ export function addressFlag<D extends string | undefined = undefined>(
   return { ...textFlag({ placeholder: "ADDRESS", ...options }), parse: (texts) => parse(last(texts)) };
 }
 
-/** Reads the value of an addressFlag; undefined for `0` and for what is no address. */
+/** Parses the value of an addressFlag; undefined for `0` and for an invalid address. */
 export function parseListenAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const [, bracketed, plain = "", digits = ""] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
@@ -130,7 +131,7 @@ export function parseListenAddress(text: string): { readonly host: string; reado
   return { host: host === "" ? "::" : host, port: Number(digits) };
 }
 
-/** A switch: `--watch`, `--watch=false`. */
+/** Creates a switch: `--watch`, `--watch=false`. */
 export function switchFlag(options: FlagOptions & { readonly default?: boolean }): Flag<boolean> {
   const initially = options.default ?? false;
   return {
@@ -144,7 +145,7 @@ export function switchFlag(options: FlagOptions & { readonly default?: boolean }
   };
 }
 
-/** A whole number within limits, both included. */
+/** Creates a flag with a whole number from `min` to `max`, both included. */
 export function integerFlag<D extends number | undefined = undefined>(
   options: FlagOptions & { readonly default?: D; readonly min?: number; readonly max?: number },
 ): Flag<number | D> {
@@ -165,8 +166,8 @@ export function integerFlag<D extends number | undefined = undefined>(
 }
 
 /**
- * A duration as Go writes it, `10m` or `8760h0m0s`, or in whole days, `90d`; in milliseconds, never negative. `min` and
- * `max` are limits in the same form, both included.
+ * Creates a flag with a duration in Go's form, `10m` or `8760h0m0s`, or in whole days, `90d`. The setting is in
+ * milliseconds and never negative. `min` and `max` are limits in the same form, both included.
  */
 export function durationFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D; readonly min?: string; readonly max?: string },
@@ -179,7 +180,7 @@ export function durationFlag<D extends string | undefined = undefined>(
   };
   return flag<Value>(options, {
     placeholder: "DURATION",
-    default: (options.default === undefined ? undefined : read(options.default)) as Value, // undefined exactly without
+    default: (options.default === undefined ? undefined : read(options.default)) as Value, // undefined exactly when D is undefined
     defaultText: options.default ?? "''",
     parse: (texts) => {
       const duration = parseDurationOrDays(last(texts));
@@ -191,7 +192,7 @@ export function durationFlag<D extends string | undefined = undefined>(
   });
 }
 
-/** Texts, by repeating the flag or with commas, as kubectl's lists. */
+/** Creates a flag with a list of texts, repeated or separated by commas, as in kubectl. */
 export function listFlag(
   options: FlagOptions & { readonly default?: readonly string[] },
 ): Flag<readonly string[]> {
@@ -207,7 +208,7 @@ export function listFlag(
   };
 }
 
-/** One of a few words. */
+/** Creates a flag with one of a few words. */
 export function choiceFlag<C extends string, D extends C | undefined = undefined>(
   options: FlagOptions & { readonly choices: readonly C[]; readonly default?: D },
 ): Flag<C | D> {
@@ -226,7 +227,7 @@ export function choiceFlag<C extends string, D extends C | undefined = undefined
   );
 }
 
-/** A short-lived secret, such as a bootstrap token; never printed. */
+/** Creates a flag with a short-lived secret, such as a bootstrap token, which is never printed. */
 export function secretFlag(options: FlagOptions): Flag<Secret<string> | undefined> {
   return {
     ...flag<Secret<string> | undefined>(options, {
@@ -239,7 +240,7 @@ export function secretFlag(options: FlagOptions): Flag<Secret<string> | undefine
   };
 }
 
-/** Texts with a syntax of their own, by repeating the flag or with commas; the first one that is wrong is named. */
+/** Creates a flag with a list of texts that `parse` reads, repeated or separated by commas. The error names the first invalid one. */
 export function parsedListFlag<T>(
   options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
 ): Flag<readonly T[]> {
@@ -263,7 +264,7 @@ export function parsedListFlag<T>(
   };
 }
 
-/** A text with a syntax of its own. */
+/** Creates a flag with a text that `parse` reads. */
 export function parsedFlag<T>(
   options: FlagOptions & { readonly parse: (text: string) => Result<T, string> },
 ): Flag<T | undefined> {
@@ -275,7 +276,7 @@ export function parsedFlag<T>(
   });
 }
 
-/** Reads `true` or `false`, with pflag's short forms. */
+/** Parses `true` or `false`, also in pflag's short forms. */
 export function parseSwitch(text: string): Result<boolean, string> {
   if (["true", "t", "1"].includes(text.toLowerCase())) return ok(true);
   if (["false", "f", "0"].includes(text.toLowerCase())) return ok(false);

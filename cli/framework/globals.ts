@@ -1,7 +1,7 @@
-/** Flags that every command has. */
+/** The flags that every command has. */
 import { fileFlag, switchFlag } from "./flags.ts";
 
-/** Before or after the command, in any order. */
+/** The flags of every command. They may be given before or after the command's words. */
 export const GLOBAL_FLAGS = {
   config: fileFlag({
     summary: "Configuration file: YAML with apiVersion tlsboot/v1alpha1, kind Config and flags by name in camelCase.",

@@ -1,4 +1,4 @@
-/** Help, laid out and grouped like kubectl's. */
+/** Help texts, laid out and grouped like kubectl's. */
 import {
   type Argument,
   type Command,
@@ -12,13 +12,13 @@ import {
 import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
 
-/** What help is about. */
+/** The subject of a help text or a manual page. */
 export type HelpTopic =
   | { readonly kind: "program" }
   | { readonly kind: "family"; readonly family: CommandFamily }
   | { readonly kind: "command"; readonly command: Command };
 
-/** The help text, with a line break at its end. */
+/** Renders the help text, with a line break at its end. */
 export function renderHelp(table: CommandTable, topic: HelpTopic): string {
   const sections = topic.kind === "command"
     ? commandSections(table, topic.command)
@@ -28,23 +28,23 @@ export function renderHelp(table: CommandTable, topic: HelpTopic): string {
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
-/** `tlsboot token create [flags]`, as the Usage section and the manual show it. */
+/** Formats the usage of a command, as in the Usage section and the manual: `tlsboot token create [flags]`. */
 export function usageLine(table: CommandTable, command: Command): string {
   return [getCommandName(table, command), ...usageWords(command)].join(" ");
 }
 
-/** What follows the command's name: `NAME... [flags]`. */
+/** Returns the words that follow the name of a command in its usage: `NAME... [flags]`. */
 export function usageWords(command: Command): readonly string[] {
   return [...command.args.map(argumentText), "[flags]"];
 }
 
-/** `-o, --output='':`, kubectl's way: the name with its default. */
+/** Formats a flag with its default in kubectl's form: `-o, --output=''`. */
 export function flagHeading(key: string, flag: Flag<unknown>): string {
   const short = flag.short === undefined ? "" : `-${flag.short}, `;
   return `${short}--${flagName(key)}=${flag.defaultText}`;
 }
 
-/** What else help says of a flag: the words it takes, whether it must be there. */
+/** Describes a flag: its summary, the words that it accepts, and whether it is required. */
 export function flagText(flag: Flag<unknown>): string {
   const choices = flag.completion.kind === "choices" ? ` One of: (${flag.completion.choices.join(", ")}).` : "";
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
@@ -116,7 +116,7 @@ function list(entries: readonly (readonly [string, string])[]): string {
   return entries.map(([name, text]) => `  ${name.padEnd(Math.max(width, 16))}${text}`).join("\n");
 }
 
-/** `[NAME...]`, `FILE`. */
+/** Formats an argument in kubectl's form: `[NAME...]`, `FILE`. */
 export function argumentText(argument: Argument): string {
   const name = argument.isVariadic ? `${argument.name}...` : argument.name;
   return argument.isRequired ? name : `[${name}]`;

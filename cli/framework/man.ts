@@ -1,4 +1,4 @@
-/** Manual pages from the command table: what help says, in the macros of man(7). */
+/** Manual pages from the command table, with the content of help, in the macros of man(7). */
 import { code, paragraph, preformatted, roffText } from "./roff.ts";
 import {
   type Command,
@@ -13,16 +13,16 @@ import { environmentName, type Flag, flagName, type FlagSet } from "./flags.ts";
 import { GLOBAL_FLAGS } from "./globals.ts";
 import { argumentText, flagText, type HelpTopic, usageWords } from "./help.ts";
 
-/** What stands at the foot of each page. */
+/** The version and the date at the foot of each page. */
 export interface ManEdition {
   readonly version: string;
   /** `2026-01-31`; empty when it is not known. */
   readonly date: string;
 }
 
-/** Everything that has a page: the program, its families of commands, its commands. */
+/** Lists everything that has a page: the program, its families of commands, its commands. */
 export function manTopics(table: CommandTable): readonly HelpTopic[] {
-  // A word that is a command and holds commands has the command's page.
+  // A word that is a command and also groups commands has only the command's page.
   const words = new Set(table.commands.filter(({ path }) => path.length === 1).map(({ path }) => path[0]));
   return [
     { kind: "program" },
@@ -31,12 +31,12 @@ export function manTopics(table: CommandTable): readonly HelpTopic[] {
   ];
 }
 
-/** The name of a page: `tlsboot-token-create`, its file ends with `.1`. */
+/** Returns the name of a page: `tlsboot-token-create`. Its file has the suffix `.1`. */
 export function manName(table: CommandTable, topic: HelpTopic): string {
   return [table.program, ...getTopicPath(topic)].join("-");
 }
 
-/** The words that call it. */
+/** Returns the words of the command or family that a page is about; none for the program. */
 export function getTopicPath(topic: HelpTopic): readonly string[] {
   switch (topic.kind) {
     case "program":
@@ -48,7 +48,7 @@ export function getTopicPath(topic: HelpTopic): readonly string[] {
   }
 }
 
-/** The source of a page, for `man -l`, groff or mandoc. */
+/** Renders the source of a page for `man -l`, groff or mandoc. */
 export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdition): string {
   const name = manName(table, topic);
   const head = [name.toUpperCase(), "1", edition.date, `${table.program} ${edition.version}`, "tlsboot Manual"];
@@ -60,7 +60,7 @@ export function renderMan(table: CommandTable, topic: HelpTopic, edition: ManEdi
   const lines = [
     `.\\" Made by ${table.program} docs man from its command table.`,
     `.TH ${head.map(macroWord).join(" ")}`,
-    // Names and variables are not to be divided, nor lines to be filled up.
+    // Names and variables must not be hyphenated, nor lines justified.
     ".nh",
     ".ad l",
     ".SH NAME",
@@ -155,12 +155,12 @@ function option(key: string, flag: Flag<unknown>): readonly string[] {
   const names = [...(flag.short === undefined ? [] : [code(`-${flag.short}`)]), code(`--${flagName(key)}`)].join(", ");
   const value = flag.placeholder === undefined ? "" : ` \\fI${roffText(flag.placeholder)}\\fR`;
   const variable = flag.isCommandLineOnly ? "" : ` Environment: ${environmentName(key)}.`;
-  // An empty default says nothing that the summary does not.
+  // An empty default adds nothing to the summary.
   const initially = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
   return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${variable}`)];
 }
 
-/** Help's paragraphs: lines that follow each other belong together, more than one space in front keeps them apart. */
+/** Formats the paragraphs of a description. Consecutive lines are joined, unless all are indented by two or more spaces. */
 function description(text: string): readonly string[] {
   return text.split(/\n\s*\n/).flatMap((block) => {
     const lines = block.split("\n");
@@ -192,7 +192,7 @@ function getSummary(table: CommandTable, topic: HelpTopic): string {
   }
 }
 
-/** An argument of a macro. */
+/** Quotes an argument of a macro. */
 function macroWord(text: string): string {
   return `"${roffText(text)}"`;
 }

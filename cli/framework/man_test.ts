@@ -11,7 +11,7 @@ const pages = manTopics(COMMAND_TABLE).map((topic) => ({
   text: renderMan(COMMAND_TABLE, topic, EDITION),
 }));
 
-/** The macros that pages use; groff and mandoc judge the pages in the interoperability suite. */
+/** The macros that pages use. The interoperability suite checks the pages with groff and mandoc. */
 const MACRO = /^\.(?:PP|TP|RE|fi|nf|nh|ad l|RS 4|(?:SH|SS) (?:"[^"]+"|[A-Z ]+)|TH(?: "[^"]*"){5}|\\" .*)$/;
 
 for (const { name, text } of pages) {
@@ -40,7 +40,7 @@ test("manTopics() has each page once, the program's first", () => {
   }
 });
 
-test("renderMan() tells every flag with its variable, every exit code, and names pages that exist", () => {
+test("renderMan() lists every flag with its variable and every exit code, and refers to pages that exist", () => {
   const names = new Set(pages.map(({ name }) => name));
   for (const { topic, name, text } of pages) {
     const plain = text.replaceAll("\\-", "-").replaceAll(/\\f[BIR]/g, "");
@@ -59,7 +59,7 @@ test("renderMan() tells every flag with its variable, every exit code, and names
   }
 });
 
-test("renderMan() does without a date that is not known", () => {
+test("renderMan() leaves an unknown date empty", () => {
   const text = renderMan(COMMAND_TABLE, { kind: "program" }, { version: "1.2.3", date: "" });
   assert.match(text, /^\.TH "TLSBOOT" "1" "" /m);
 });

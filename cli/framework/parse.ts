@@ -1,4 +1,4 @@
-/** From the words of a command line to a command and the raw texts of its flags. The only user of commander's parser. */
+/** Parses a command line into a command and the raw texts of its flags. The only user of commander. */
 import { Command as Parser, CommanderError, Option } from "commander";
 import { findNearest } from "../../core/lib/nearest.ts";
 import { type Argument, type Command, type CommandTable, findSubcommands, getCommandName } from "./command.ts";
@@ -7,10 +7,10 @@ import { GLOBAL_FLAGS } from "./globals.ts";
 import { type HelpTopic, renderHelp } from "./help.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What flags were given as text, by camelCase name, in order; a switch is `true` or `false`. */
+/** The texts of the flags that were given, by name in camelCase, in order; a switch is `true` or `false`. */
 export type RawFlags = Readonly<Record<string, readonly string[]>>;
 
-/** What the command line asks for. */
+/** The meaning of a command line: show help, or run a command. */
 export type Invocation =
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "run"; readonly command: Command; readonly args: readonly string[]; readonly raw: RawFlags };
@@ -35,7 +35,7 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === "commander.helpDisplayed") return { kind: "help", text: help };
     const { words, parser } = findParser(normalized.argv, root);
-    // Help that was not asked for: the command is missing.
+    // Help that was not requested means that the command is missing.
     if (error.code !== "commander.help") throw toUsageError(error, words, parser, table);
     if (words.length === 0) return { kind: "help", text: help };
     throw missingCommand(words, table);
@@ -44,7 +44,7 @@ export function parseCommandLine(argv: readonly string[], table: CommandTable): 
   return invocation ?? { kind: "help", text: renderHelp(table, { kind: "program" }) };
 }
 
-/** `tlsboot --version`, `tlsboot -V` and `tlsboot help get csr` as the command lines that they stand for. */
+/** Rewrites `tlsboot --version`, `tlsboot -V` and `tlsboot help get csr` to the commands that they stand for. */
 function asCommand(argv: readonly string[], table: CommandTable): readonly string[] {
   const [first, ...rest] = argv;
   if (first === "--version" || first === "-V") return ["version", ...rest];
@@ -56,7 +56,7 @@ function asCommand(argv: readonly string[], table: CommandTable): readonly strin
   throw new UsageError(`unknown command "${words[unknown]}" for "${parent}"`, `see: ${parent} --help`);
 }
 
-/** True for a command, and for words that commands begin with. */
+/** True for the words of a command, and for the first words of one. */
 function isKnown(words: readonly string[], table: CommandTable): boolean {
   return table.commands.some(({ path, aliases = [] }) =>
     [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])].some((line) =>
@@ -66,8 +66,8 @@ function isKnown(words: readonly string[], table: CommandTable): boolean {
 }
 
 /**
- * The commands that a command line can mean, which are few when it begins with the word of one: the parser reads that
- * word before anything else, and to know all flags of all commands takes longer than many a command.
+ * Keeps the commands that a command line can mean. When it begins with the word of a command, these are few, and setting
+ * up the parser for the flags of all commands would take longer than many commands run.
  */
 function narrowTable([first = ""]: readonly string[], table: CommandTable): CommandTable {
   const commands = table.commands.filter(({ path, aliases = [] }) =>
@@ -102,7 +102,7 @@ function createParser(
     );
     const [word = ""] = command.path;
     if (command.path.length === 1 && findSubcommands(table, word).length > 0) {
-      // What stands behind a subcommand's word is the subcommand's.
+      // Flags behind the word of a subcommand belong to the subcommand.
       parser.enablePositionalOptions();
       families.set(word, parser);
     }
@@ -124,7 +124,7 @@ function prepare(parser: Parser, table: CommandTable, topic: HelpTopic, onHelp: 
     .helpOption("-h, --help", "Show this help")
     .helpCommand(false)
     .configureHelp({ formatHelp: () => renderHelp(table, topic) })
-    // Errors are told by whoever catches ours; help, asked for or not, is an answer.
+    // The caller reports errors. Help is an answer, also when it was not requested.
     .configureOutput({ writeOut: onHelp, writeErr: onHelp, outputError: () => {} });
 }
 
@@ -145,7 +145,7 @@ function addFlags(parser: Parser, flags: FlagSet): void {
   }
 }
 
-/** The texts of a command's flags and of those above it, outermost first. UsageError for one that is only the parent's. */
+/** Collects the texts of a command's flags, those of its parents first. Throws UsageError for a flag that only a parent has. */
 function collectRawFlags(parser: Parser, command: Command, table: CommandTable): RawFlags {
   const raw: Record<string, string[]> = {};
   const chain: Parser[] = [];
@@ -168,7 +168,7 @@ function toCommanderArgument(argument: Argument): string {
   return argument.isRequired ? `<${name}>` : `[${name}]`;
 }
 
-/** The words of the command line that name a command, as far as they do, and the parser of what they name. */
+/** Finds the words at the start of a command line that name a command or family, and the parser for them. */
 function findParser(
   argv: readonly string[],
   root: Parser,
@@ -190,7 +190,7 @@ function missingCommand(words: readonly string[], table: CommandTable): UsageErr
   return new UsageError(`"${name}" needs a command: ${known.join(", ")}`, `see: ${name} --help`);
 }
 
-/** commander's message in our words, with the nearest word to the one that is unknown. */
+/** Translates an error of commander, with the nearest known word as a hint. */
 function toUsageError(
   error: CommanderError,
   words: readonly string[],
@@ -226,21 +226,21 @@ function toUsageError(
   }
 }
 
-/** The flags that a parser takes, its parents' among them, without the hidden `--no-…` of switches. */
+/** Lists the flags of a parser and of its parents, without the hidden `--no-…` of switches. */
 function collectFlagNames(parser: Parser): readonly string[] {
   const own = parser.options.flatMap(({ long, hidden }) => hidden || !long ? [] : [long]);
   return [...own, ...(parser.parent === null ? [] : collectFlagNames(parser.parent))];
 }
 
-/** A switch given a value that is neither true nor false. */
+/** A switch with a value that is neither true nor false. */
 export interface SwitchFault {
   readonly flag: string;
   readonly value: string;
 }
 
 /**
- * Rewrites `--watch=false` to `--no-watch`, `--watch=true` to `--watch` and `-o=json` to `-ojson`; words after `--` are
- * left alone. Faults are switches with another value.
+ * Rewrites spellings that pflag accepts and commander does not: `--watch=false` to `--no-watch`, `--watch=true` to
+ * `--watch` and `-o=json` to `-ojson`. Words after `--` stay as they are. Faults are switches with another value.
  */
 export function normalizeArgv(
   argv: readonly string[],
@@ -270,7 +270,7 @@ export function normalizeArgv(
   return { argv: rewritten, faults };
 }
 
-/** Long names of switches by each of their spellings. */
+/** Maps each spelling of a switch to its long name. */
 function collectSwitches(flagSets: readonly FlagSet[]): ReadonlyMap<string, string> {
   const switches = new Map<string, string>();
   for (const flags of flagSets) {

@@ -1,19 +1,19 @@
-/** A failure as a person sees it: one error line, one hint, and with `--debug` what lies underneath. */
+/** Messages on stderr: errors with a hint, with `--debug` also their causes, and warnings. */
 import { AppError, type ErrorCode, messageOf } from "../../core/errors.ts";
 import type { Io } from "../io.ts";
 import { escapeValue } from "../output/escape.ts";
 import { createStyle } from "../output/style.ts";
 
-/** For failures of any command that nobody underneath had a better hint for. */
+/** Hints for failures of any command that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
     "the server does not accept the credentials in the kubeconfig: name another with --kubeconfig, or write a new one with: tlsboot kubeconfig admin",
 };
 
-/** How many causes are followed; a longer chain is a loop. */
+/** The largest number of causes that are printed; a longer chain is a loop. */
 const MAX_CAUSES = 10;
 
-/** Prints `tlsboot: error:` and `tlsboot: hint:` on stderr. */
+/** Prints a failure on stderr, as `tlsboot: error:` and `tlsboot: hint:`. */
 export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDebug: boolean): void {
   const style = createStyle(io.stderr, io.env);
   const lines = messageOf(error).split("\n");
@@ -34,7 +34,7 @@ function findHint(error: unknown, isDebug: boolean): string | undefined {
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
 }
 
-/** Tells it on stderr, in one line. */
+/** Prints a warning on stderr, in one line. The command itself goes on. */
 export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
   io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
 }

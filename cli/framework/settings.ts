@@ -1,25 +1,28 @@
-/** Settings: flag, else environment, else configuration file, else default; all faults at once, each with its origin. */
+/**
+ * Resolves settings: from the flag, else the environment, else the configuration file, else the default. All faults are
+ * reported together, each with its origin.
+ */
 import { findNearest } from "../../core/lib/nearest.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
 import type { RawFlags } from "./parse.ts";
 
-/** Settings with the origin of each, in words. */
+/** The settings of a command, with the origin of each in words. */
 export interface ResolvedSettings<F extends FlagSet> {
-  /** Frozen. */
+  /** The values of the flags, by name; the object is frozen. */
   readonly settings: Settings<F>;
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** Where texts come from. */
+/** The texts from which settings are resolved, by their origin. */
 export interface Sources {
   readonly commandLine: RawFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absent without `--config`. */
+  /** The configuration file; absent without `--config`. */
   readonly file?: { readonly path: string; readonly raw: RawFlags };
 }
 
-/** Resolves every flag of a set; the error has one line for each fault, earlier ones first. */
+/** Resolves every flag of a set. The error has one line for each fault, those of `earlierFaults` first. */
 export function resolveSettings<F extends FlagSet>(
   flags: F,
   sources: Sources,
@@ -40,11 +43,11 @@ export function resolveSettings<F extends FlagSet>(
     if (value.ok) values[key] = value.value;
     else faults.push(`${given.origin}: ${flag.isSecret ? "" : `"${given.texts.join(",")}" found, `}${value.error}`);
   }
-  // Each key was given its flag's own value, so the object has the type that the flags say.
+  // The value of each key comes from the parser of its flag, so the object has the type of the flag set.
   return faults.length > 0 ? err(faults) : ok({ settings: Object.freeze(values) as Settings<F>, origins });
 }
 
-/** One line for each setting: `data-dir: "./x" (TLSBOOT_DATA_DIR)`. */
+/** Describes each setting in a line: `--data-dir: "./x" (TLSBOOT_DATA_DIR)`. Secrets are redacted. */
 export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<FlagSet>): readonly string[] {
   return Object.entries(flags).map(([key, flag]) => {
     const value = resolved.settings[key];
@@ -54,9 +57,9 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
 }
 
 /**
- * Warnings about variables that set nothing: one that is nearly the name of a setting, and one for a flag that must be
- * on the command line. Others are left alone: Kubernetes sets `TLSBOOT_SERVICE_HOST` and the like in every pod beside a
- * Service of this name, and hooks get variables of their own.
+ * Finds variables that have no effect, and returns a warning for each: those that are nearly the name of a setting, and
+ * those of flags for the command line only. Others are not reported, because Kubernetes sets `TLSBOOT_SERVICE_HOST` and
+ * the like in every pod beside a Service of this name, and hooks get variables of their own.
  */
 export function findIgnoredVariables(
   env: Readonly<Record<string, string | undefined>>,
@@ -81,7 +84,7 @@ export function findIgnoredVariables(
   });
 }
 
-/** What `environmentName` begins with. */
+/** The prefix of all names that `environmentName` returns. */
 const PREFIX = "TLSBOOT_";
 
 function findTexts(
@@ -94,7 +97,7 @@ function findTexts(
   if (flag.isCommandLineOnly) return undefined;
   const name = environmentName(key);
   const text = sources.env[name];
-  // An empty variable is how a shell unsets one.
+  // An empty variable counts as unset.
   if (text !== undefined && text !== "") return { texts: [text], origin: name };
   const filed = sources.file?.raw[key];
   return filed === undefined ? undefined : { texts: filed, origin: `config file "${sources.file?.path}": ${key}` };

@@ -32,7 +32,7 @@ test("flagName() and environmentName() follow from the key", () => {
   assert.equal(environmentName("dataDir"), "TLSBOOT_DATA_DIR");
 });
 
-test("resolveSettings() gives defaults when nothing is said", () => {
+test("resolveSettings() returns the defaults when nothing is given", () => {
   const resolved = resolveSettings(flags, nothing);
   assert.ok(resolved.ok);
   assert.equal(resolved.value.settings.dataDir, "./d");
@@ -49,14 +49,14 @@ for (
     ["TLSBOOT_DATADIR", /^TLSBOOT_DATADIR is ignored: there is no such setting, did you mean TLSBOOT_DATA_DIR\?$/],
     ["TLSBOOT_GROUP", /did you mean TLSBOOT_GROUPS\?$/],
     ["TLSBOOT_FORCE", /^TLSBOOT_FORCE is ignored: --force is for the command line only$/],
-    // Of a Service named tlsboot, and of hooks.
+    // Variables of a Service named tlsboot, and of hooks.
     ["TLSBOOT_SERVICE_HOST", undefined],
     ["TLSBOOT_PORT_6443_TCP_ADDR", undefined],
     ["TLSBOOT_NOT_AFTER", undefined],
     ["DATADIR", undefined],
   ] as const
 ) {
-  test(`findIgnoredVariables() ${want === undefined ? "is silent about" : "warns of"} ${name}`, () => {
+  test(`findIgnoredVariables() ${want === undefined ? "ignores" : "warns about"} ${name}`, () => {
     const [warning, ...more] = findIgnoredVariables({ [name]: "x", HOME: "/root" }, [flags]);
     if (want === undefined) assert.equal(warning, undefined);
     else assert.match(warning ?? "", want);
@@ -64,7 +64,7 @@ for (
   });
 }
 
-test("findIgnoredVariables() is silent about what the program and Kubernetes set, with all flags there are", () => {
+test("findIgnoredVariables() does not warn about variables of the program and of Kubernetes, with all flags", () => {
   const flagSets = COMMAND_TABLE.commands.map((command) => command.flags);
   const names = [
     ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
@@ -126,7 +126,7 @@ for (
   });
 }
 
-test("resolveSettings() tells every fault, each with its origin", () => {
+test("resolveSettings() reports every fault with its origin", () => {
   const resolved = resolveSettings(flags, {
     commandLine: { port: ["70000"] },
     env: { TLSBOOT_TTL: "1y", TLSBOOT_WATCH: "maybe" },
@@ -149,13 +149,13 @@ test("resolveSettings() gathers lists from repeats and commas", () => {
   assert.deepEqual(resolved.value.settings.groups, ["a", "b", "c"]);
 });
 
-test("resolveSettings() takes what is for the command line only from nowhere else", () => {
+test("resolveSettings() reads flags for the command line only from the command line alone", () => {
   const resolved = resolveSettings(flags, { commandLine: {}, env: { TLSBOOT_FORCE: "true" } });
   assert.ok(resolved.ok);
   assert.equal(resolved.value.settings.force, false);
 });
 
-test("describeSettings() shows values with origins and no secret", () => {
+test("describeSettings() shows values with their origins, but no secrets", () => {
   const resolved = resolveSettings(flags, { commandLine: { token: ["abcdef.0123456789abcdef"] }, env: {} });
   assert.ok(resolved.ok);
   const lines = describeSettings(flags, resolved.value);

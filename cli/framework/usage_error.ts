@@ -1,4 +1,4 @@
-/** Wrong usage: exit code 2. */
+/** The error for wrong usage, which ends with exit code 2. */
 import { AppError } from "../../core/errors.ts";
 
 /** The command line, the environment or the configuration file is wrong. */

@@ -1,14 +1,14 @@
-/** Paths as they are shown and can be typed: relative to the current folder where that is shorter. */
+/** Paths in messages: relative to the current folder when they are below it. */
 import { relative } from "node:path";
 import { shellWord } from "../../core/lib/shell_word.ts";
 
-/** The shorter of the relative and the absolute form; never climbs out of the current folder. */
+/** Returns a path relative to the current folder when it is below it, else unchanged. */
 export function displayPath(path: string, cwd: string): string {
   const short = relative(cwd, path);
   return short === "" || short.startsWith("..") ? path : short;
 }
 
-/** The same as a word of a command that somebody will paste. */
+/** Returns the same path quoted for a shell, for commands that users copy from a message. */
 export function pathWord(path: string, cwd: string): string {
   return shellWord(displayPath(path, cwd));
 }

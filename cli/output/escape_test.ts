@@ -2,25 +2,25 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { escapeControls, escapeValue, guardStream, line } from "./escape.ts";
 
-test("escapeControls() leaves tabs and line breaks alone", () => {
+test("escapeControls() keeps tabs and line breaks", () => {
   assert.equal(escapeControls("a\tb\nc\x07"), "a\tb\nc^G");
 });
 
-test("escapeControls() shows what turns text around or is not seen", () => {
+test("escapeControls() escapes bidirectional and invisible characters", () => {
   assert.equal(escapeControls("a\u202eb\u2066\x9bc\u200d\x7f"), "a\\u202eb\\u2066\\u009bc\\u200d^?");
 });
 
-test("escapeValue() lets a value make neither a line nor a column", () => {
+test("escapeValue() keeps a value from starting a line or a column", () => {
   assert.equal(escapeValue("a\tb\nc\r"), "a^Ib^Jc^M");
 });
 
-test("line has the columns of its template and no others", () => {
+test("line keeps the columns of its template and adds no others", () => {
   assert.equal(line`  User:\t${"x\ty"}\t${"z\nw"} ${7}`, "  User:\tx^Iy\tz^Jw 7");
 });
 
 for (
   const { name, isTerminal, onlyTerminals, want } of [
-    { name: "a terminal gets our colours and nobody else's", isTerminal: true, onlyTerminals: true, want: true },
+    { name: "a terminal gets our colours and no others", isTerminal: true, onlyTerminals: true, want: true },
     { name: "a file may hold data", isTerminal: false, onlyTerminals: true, want: false },
     { name: "a file of messages may not", isTerminal: false, onlyTerminals: false, want: true },
   ]

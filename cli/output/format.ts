@@ -1,8 +1,8 @@
-/** `-o`: the formats of kubectl that exist here. */
+/** The output formats of `-o`, a selection of kubectl's. */
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { type Flag, parsedFlag } from "../framework/flags.ts";
 
-/** How an answer is printed; a table without one. */
+/** The format of an answer; without one it is a table. */
 export type OutputFormat =
   | { readonly kind: "wide" }
   | { readonly kind: "json" | "yaml" | "name" }
@@ -10,7 +10,7 @@ export type OutputFormat =
 
 const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
 
-/** `-o` of a command that shows API objects. */
+/** The flag `-o` of commands that show API objects. */
 export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
   short: "o",
   placeholder: "FORMAT",
@@ -19,7 +19,7 @@ export const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputForm
   parse: parseOutputFormat,
 });
 
-/** Reads the value of `-o`. */
+/** Parses the value of `-o`. */
 export function parseOutputFormat(text: string): Result<OutputFormat, string> {
   const [name = "", ...rest] = text.split("=");
   const known = NAMES.find((item) => item === name);

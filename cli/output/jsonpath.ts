@@ -1,4 +1,4 @@
-/** Evaluates kubectl's JSONPath templates over an object; what is missing prints as nothing. */
+/** Evaluates kubectl's JSONPath templates (client-go `util/jsonpath`) over an object. Missing fields print nothing. */
 import { AppError } from "../../core/errors.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
 import { type Filter, type Operand, parseJsonPath, type Path, type Step, type TemplateNode } from "./jsonpath_parse.ts";
@@ -6,7 +6,7 @@ import { sortKeys } from "./json.ts";
 
 export { parseJsonPath, type TemplateNode };
 
-/** The text that a template gives for a value; several results of one expression are joined by a blank. */
+/** Prints a value by a template. Several results of one expression are joined by a blank. */
 export function evaluateJsonPath(template: readonly TemplateNode[], value: unknown): string {
   return template.map((node) => {
     switch (node.kind) {
@@ -24,7 +24,7 @@ function walk(path: Path, from: readonly unknown[]): readonly unknown[] {
   let values = from;
   for (const step of path) {
     const before = values;
-    // A union gives the first member of all values, then the second of all, as client-go does.
+    // A union yields the first member of all values, then the second of all, as in client-go.
     values = step.kind === "union"
       ? step.paths.flatMap((member) => walk(member, before))
       : before.flatMap((value) => takeStep(step, value));
@@ -60,7 +60,7 @@ function itemAt(items: readonly unknown[], index: number): unknown {
   );
 }
 
-/** The value itself and everything below it, outermost first. */
+/** Lists a value and everything below it, outermost first. */
 function descend(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return [value, ...value.flatMap(descend)];
   if (isRecord(value)) return [value, ...Object.keys(value).sort().flatMap((key) => descend(value[key]))];

@@ -1,16 +1,16 @@
-/** The JSONPath templates of kubectl (client-go `util/jsonpath`): text with `{expressions}` in it. */
+/** Parses the JSONPath templates of kubectl (client-go `util/jsonpath`): text with `{expressions}` in it. */
 import { UsageError } from "../framework/usage_error.ts";
 
-/** A piece of a template. */
+/** A piece of a template: literal text, an expression, or a range over its results. */
 export type TemplateNode =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "range"; readonly path: Path; readonly body: readonly TemplateNode[] };
 
-/** Steps from the current object: the whole answer, or the item of a range or filter. */
+/** The steps of an expression. It starts at the whole answer, or at the current item of a range or filter. */
 export type Path = readonly Step[];
 
-/** One step. */
+/** One step of an expression, from each current value to the next ones. */
 export type Step =
   | { readonly kind: "field"; readonly name: string }
   | { readonly kind: "wildcard" }
@@ -20,19 +20,19 @@ export type Step =
   | { readonly kind: "union"; readonly paths: readonly (readonly Step[])[] }
   | { readonly kind: "filter"; readonly filter: Filter };
 
-/** `?(@.type=="Approved")`, or without an operator: something is there. */
+/** A filter such as `?(@.type=="Approved")`. Without an operator it tests that the left side exists. */
 export interface Filter {
   readonly left: Operand;
   readonly operator?: "==" | "!=" | "<" | "<=" | ">" | ">=";
   readonly right?: Operand;
 }
 
-/** A path or a literal. */
+/** One side of a filter: a path or a literal. */
 export type Operand =
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "literal"; readonly value: string | number | boolean };
 
-/** Parses a template. Throws UsageError naming what cannot be read. */
+/** Parses a template. Throws UsageError that names the invalid part. */
 export function parseJsonPath(template: string): readonly TemplateNode[] {
   return readNodes(new Reader(template), false);
 }
@@ -62,7 +62,7 @@ function readNodes(reader: Reader, isInRange: boolean): TemplateNode[] {
 }
 
 function parsePath(text: string, reader: Reader): Path {
-  // `@` and `$` both mean where the path starts, as in client-go.
+  // `@` and `$` both mean the start of the path, as in client-go.
   const rest = text.trim().replace(/^[@$]/, "");
   const word = /^[A-Za-z_]+/.exec(rest)?.[0];
   if (word !== undefined) throw reader.fault(`unrecognized identifier ${word}`);
@@ -119,7 +119,7 @@ function parseBrackets(text: string, reader: Reader): Step {
   throw reader.fault(`invalid array index ${text}`);
 }
 
-/** A quoted name is a path of its own: `['metadata.name']`; a dot that belongs to a key is written `\\.`. */
+/** A quoted name is parsed as a path: `['metadata.name']`. A dot that belongs to a key is written as `\\.`. */
 function parseMember(text: string, reader: Reader): readonly Step[] {
   const quoted = /^(["'])(.*)\1$/s.exec(text);
   return quoted === null ? [parseBrackets(text, reader)] : parseSteps(`.${quoted[2] ?? ""}`, reader);
@@ -187,7 +187,7 @@ function unescape(text: string): string {
   return text.replace(/\\(.)/gs, (_, letter: string) => letters[letter] ?? letter);
 }
 
-/** Walks the template; `takeExpression` knows that braces in quotes do not count. */
+/** Reads a template from start to end. `takeExpression` ignores braces in quotes. */
 class Reader {
   readonly #template: string;
   #at = 0;

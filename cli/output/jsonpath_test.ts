@@ -5,7 +5,7 @@ import { AppError } from "../../core/errors.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
 
-// What kubectl 1.37.2 answered to the same templates over such a list, where the two were compared.
+// The expected texts are those of kubectl 1.37.2 for the same templates over such a list.
 const list = {
   kind: "List",
   items: [
@@ -73,11 +73,11 @@ for (
   });
 }
 
-test("evaluateJsonPath() tells an index beyond the end", () => {
+test("evaluateJsonPath() reports an index beyond the end", () => {
   assert.throws(() => evaluateJsonPath(parseJsonPath("{.items[5]}"), list), /index out of bounds: index 5, length 2/);
 });
 
-test("parseJsonPath() throws nothing but typed errors, whatever the text", () => {
+test("parseJsonPath() throws only typed errors, whatever the text", () => {
   const pieces = fc.constantFrom(
     "{",
     "}",

@@ -1,8 +1,8 @@
-/** Objects as a manifest for `kubectl apply -f -`, each with a comment that says what it is for. */
+/** Manifests for `kubectl apply -f -`, in which each object has a comment that explains it. */
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 
-/** YAML documents in the order of the parts. */
+/** Formats the parts as YAML documents, in their order. */
 export function formatYamlManifest(parts: readonly ManifestPart[]): string {
   return parts
     .map(({ comment, object }) => `${comment === "" ? "" : `# ${comment}\n`}${formatYaml(object)}`)

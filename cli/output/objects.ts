@@ -1,4 +1,4 @@
-/** Whole objects on stdout: json, yaml, name, jsonpath; one object as it is, several as a List, as kubectl does. */
+/** Prints whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { line } from "./escape.ts";
@@ -6,20 +6,20 @@ import type { OutputFormat } from "./format.ts";
 import { formatJson, sortKeys } from "./json.ts";
 import { evaluateJsonPath, parseJsonPath } from "./jsonpath.ts";
 
-/** A format that shows objects rather than table rows. */
+/** A format that prints objects rather than table rows. */
 export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;
 
-/** Prints one answer: a single object, or what a list or several names gave. */
+/** Prints a single object, or the objects of a list or of several names. */
 export interface ObjectPrinter {
   printOne(object: KubeObject): string;
   printList(objects: readonly KubeObject[]): string;
 }
 
-/** Makes a printer. Throws UsageError for a jsonpath template that cannot be read. */
+/** Creates a printer. Throws UsageError for an invalid jsonpath template. */
 export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string): ObjectPrinter {
   switch (format.kind) {
     case "name": {
-      // A line break in a name would be another name to whoever reads on, such as xargs.
+      // A line break in a name would look like another name to a program such as xargs.
       const printOne = (object: KubeObject): string => line`${qualifiedKind}/${object.metadata.name ?? ""}\n`;
       return { printOne, printList: (objects) => objects.map(printOne).join("") };
     }
@@ -34,7 +34,7 @@ export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string)
   }
 }
 
-/** managedFields are never shown, as in kubectl. */
+/** Creates a printer that omits managedFields, as kubectl does. */
 function valuePrinter(print: (value: unknown) => string): ObjectPrinter {
   return {
     printOne: (object) => print(withoutManagedFields(object)),

@@ -15,7 +15,10 @@ for (
   const { name, options } of [
     { name: "without a terminal", options: {} },
     { name: "on a dumb terminal", options: { isTerminal: true, env: { TERM: "dumb" } } },
-    { name: "in the background, where the line is the prompt's", options: { isTerminal: true, isForeground: false } },
+    {
+      name: "in the background, where the line belongs to the prompt",
+      options: { isTerminal: true, isForeground: false },
+    },
   ]
 ) {
   test(`startProgress() is silent ${name}`, () => {
@@ -41,7 +44,7 @@ for (
     using progress = startProgress(io, "first");
     await clock.advance(seconds * 1000);
     progress.update("next");
-    // How many frames were drawn before depends on the machine.
+    // The number of frames before depends on the machine.
     assert.equal(io.stderrText().split("\r\x1b[2K").at(-1)?.replace(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] /u, ""), want);
   });
 }

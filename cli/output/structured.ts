@@ -1,8 +1,8 @@
-/** Facts of our own as JSON or YAML. */
+/** Answers of our own commands as JSON or YAML. */
 import type { Io } from "../io.ts";
 import { formatJson, sortKeys } from "./json.ts";
 
-/** Prints facts on stdout. */
+/** Prints facts on stdout as JSON or YAML. */
 export async function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): Promise<void> {
   if (format === "json") {
     io.stdout.write(formatJson(facts));

@@ -1,7 +1,7 @@
-/** Colour for terminals. Never the only carrier of a meaning. */
+/** Colour for terminals. Colour never carries a meaning alone. */
 import type { OutputStream } from "../io.ts";
 
-/** Wraps a text in a colour, or leaves it alone. */
+/** Wraps a text in a colour, or returns it unchanged where colour is off. */
 export interface Style {
   bold(text: string): string;
   dim(text: string): string;
@@ -11,7 +11,7 @@ export interface Style {
   cyan(text: string): string;
 }
 
-/** Colour on a terminal without NO_COLOR (https://no-color.org) whose TERM is not `dumb`; plain text elsewhere. */
+/** Creates the style of a stream: colour on a terminal without NO_COLOR (https://no-color.org) and with a TERM other than `dumb`. */
 export function createStyle(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): Style {
   const isColoured = hasColor(stream, env);
   const paint = (code: number) => (text: string): string => isColoured ? `\x1b[${code}m${text}\x1b[0m` : text;
@@ -25,7 +25,7 @@ export function createStyle(stream: OutputStream, env: Readonly<Record<string, s
   };
 }
 
-/** True when the stream may be written to in colour. */
+/** True when text on the stream may be coloured. */
 export function hasColor(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): boolean {
   return stream.isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
 }

@@ -1,22 +1,22 @@
 /**
- * Columns as Go's `text/tabwriter` lines them up, which kubectl prints with: cells end with a tab, a column goes on over
- * neighbouring lines that have it, the text after the last tab is not padded.
+ * Columns aligned as by Go's `text/tabwriter`, which kubectl uses: cells end with a tab, a column spans the adjacent lines
+ * that have it, and the text after the last tab is not padded.
  */
 
-/** How columns are spaced. */
+/** The spacing of columns. */
 export interface TabOptions {
-  /** Least width of a column, padding included. */
+  /** The minimum width of a column, including its padding. */
   readonly minWidth: number;
-  /** Blanks after the longest cell. */
+  /** The number of blanks after the longest cell. */
   readonly padding: number;
 }
 
-/** kubectl's tables. */
+/** The spacing of kubectl's tables. */
 export const TABLE_TABS: TabOptions = { minWidth: 6, padding: 3 };
-/** kubectl's descriptions. */
+/** The spacing of `kubectl describe`. */
 export const DESCRIBE_TABS: TabOptions = { minWidth: 0, padding: 2 };
 
-/** Aligns whole lines; the text keeps its line breaks. */
+/** Aligns the columns of a text of several lines. */
 export function alignTabs(text: string, options: TabOptions): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
   const out: string[] = [];
@@ -49,7 +49,7 @@ function format(
   writeLines(lines, start, to, widths, out);
 }
 
-/** What follows the last tab of a line is not a cell. */
+/** True when a line has a cell in a column. The text after the last tab of a line is not a cell. */
 function hasCell(line: readonly string[] | undefined, column: number): boolean {
   return line !== undefined && column < line.length - 1;
 }
@@ -66,12 +66,12 @@ function writeLines(
   }
 }
 
-/** Pads to a width that is counted in characters, as Go does. */
+/** Pads a cell with blanks to a width in characters, as Go does. */
 export function padTo(cell: string, width: number): string {
   return cell + " ".repeat(Math.max(0, width - measureWidth(cell)));
 }
 
-/** The width of a cell in characters. */
+/** Counts the characters of a cell. */
 export function measureWidth(cell: string): number {
   return [...cell].length;
 }

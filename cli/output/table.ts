@@ -1,28 +1,31 @@
-/** Server-side Tables (`api-wire.md` §6) printed as kubectl prints them (cli-runtime `pkg/printers/tableprinter.go`). */
+/**
+ * Prints Tables of the server (`meta.k8s.io/v1`, apimachinery `pkg/apis/meta/v1/types.go`) as kubectl does (cli-runtime
+ * `pkg/printers/tableprinter.go`).
+ */
 import { escapeValue } from "./escape.ts";
 import { measureWidth, padTo, TABLE_TABS } from "./tab_writer.ts";
 
-/** One column of a Table. */
+/** One column of a Table from the server. */
 export interface TableColumn {
   readonly name: string;
   readonly type?: string;
   readonly format?: string;
-  /** Above zero only `-o wide` shows it. */
+  /** Columns with a priority above zero are shown by `-o wide` only. */
   readonly priority?: number;
 }
 
-/** One row of a Table. */
+/** One row of a Table from the server. */
 export interface TableRow {
   readonly cells: readonly unknown[];
 }
 
-/** Prints rows as they come: the heading once, columns never narrower than before. */
+/** Prints rows as they arrive: the heading once, and columns that never become narrower. */
 export interface TablePrinter {
-  /** Gives the lines; columns of later Tables may be empty, the first ones stay. */
+  /** Formats the rows as lines. Later Tables may have no columns; those of the first one are then used. */
   print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 
-/** Makes a printer for one answer, or for a whole watch. */
+/** Creates a printer for one answer, or for a whole watch. */
 export function createTablePrinter(options: { readonly isWide: boolean; readonly hasHeader?: boolean }): TablePrinter {
   let known: readonly TableColumn[] = [];
   let isHeaderDue = options.hasHeader ?? true;
@@ -48,12 +51,12 @@ export function createTablePrinter(options: { readonly isWide: boolean; readonly
   };
 }
 
-/** The last cell is followed by nothing. */
+/** Pads all cells of a line but the last one. */
 function padLine(line: readonly string[], widths: readonly number[]): string {
   return line.map((cell, index) => index === line.length - 1 ? cell : padTo(cell, widths[index] ?? 0)).join("");
 }
 
-/** One line, and nothing that a terminal would obey: what objects say is not to be trusted. */
+/** Formats a cell as one escaped line, because values from objects are not trusted. */
 function cellText(value: unknown): string {
   if (value === null || value === undefined) return "<none>";
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
