@@ -1,7 +1,7 @@
 /** Asks a distant API whether somebody may do something. */
 import type { SubjectAccessReview, SubjectAccessReviewSpec } from "../core/kube/authorization_v1.ts";
 import { subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
-import { apiVersionOf, collectionPath } from "../core/kube/schema.ts";
+import { collectionPath, formatApiVersion } from "../core/kube/schema.ts";
 import type { AccessReviewer, Clock, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 
@@ -17,7 +17,7 @@ export function createAccessReviewer(transport: Transport, options: { readonly c
 
   async function ask(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean> {
     const body = {
-      apiVersion: apiVersionOf(subjectAccessReviewKind),
+      apiVersion: formatApiVersion(subjectAccessReviewKind),
       kind: subjectAccessReviewKind.kind,
       metadata: {},
       spec,

@@ -4,7 +4,7 @@ import { checkSame } from "../core/csr/same_request.ts";
 import { AppError, isAppError, messageOf } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../core/kube/kinds/mod.ts";
-import { apiVersionOf } from "../core/kube/schema.ts";
+import { formatApiVersion } from "../core/kube/schema.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
 import type { SubjectFields } from "../core/pki/names.ts";
 import { encodeBase64, encodePem } from "../core/pki/pem.ts";
@@ -94,7 +94,7 @@ export function buildCsr(
   requestPem: string = encodeRequestPem(request),
 ): CertificateSigningRequest {
   return {
-    apiVersion: apiVersionOf(kind),
+    apiVersion: formatApiVersion(kind),
     kind: kind.kind,
     metadata: "fixed" in request.name ? { name: request.name.fixed } : { generateName: request.name.prefix },
     spec: {

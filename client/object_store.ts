@@ -1,7 +1,7 @@
 /** The `ObjectStore` port over a Kubernetes API near or far: typed verbs, and changes by watch. */
 import { type AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { apiVersionOf, collectionPath, type Kind, objectPath } from "../core/kube/schema.ts";
+import { collectionPath, formatApiVersion, type Kind, objectPath } from "../core/kube/schema.ts";
 import type { Clock, Logger, ObjectStore, Random, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 import { listAll } from "./listing.ts";
@@ -33,7 +33,7 @@ export function createObjectStore<T extends KubeObject>(
   const collection = collectionPath(kind, namespace);
   const selectors = selectorParameters(options);
   // Items of lists have neither; what is sent to the API needs both.
-  const typed = (object: T): T => ({ apiVersion: apiVersionOf(kind), kind: kind.kind, ...object });
+  const typed = (object: T): T => ({ apiVersion: formatApiVersion(kind), kind: kind.kind, ...object });
   return {
     async get(name, signal) {
       try {

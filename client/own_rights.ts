@@ -3,7 +3,7 @@ import { isAppError } from "../core/errors.ts";
 import type { ResourceAttributesSpec, SelfSubjectReview, SubjectAccessReview } from "../core/kube/authorization_v1.ts";
 import { selfSubjectAccessReviewKind, selfSubjectReviewKind } from "../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
-import { apiVersionOf, collectionPath, type Kind } from "../core/kube/schema.ts";
+import { collectionPath, formatApiVersion, type Kind } from "../core/kube/schema.ts";
 import type { NeededRight } from "../core/rbac/needed_rights.ts";
 import type { ApiClient } from "./api.ts";
 
@@ -43,6 +43,6 @@ async function mayDo(
 }
 
 async function post<T extends KubeObject>(api: ApiClient, kind: Kind, more: object, signal: AbortSignal): Promise<T> {
-  const body = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {}, ...more };
+  const body = { apiVersion: formatApiVersion(kind), kind: kind.kind, metadata: {}, ...more };
   return await api.requestObject<T>({ method: "POST", path: collectionPath(kind), body }, signal);
 }

@@ -6,7 +6,7 @@ import { isAppError } from "../core/errors.ts";
 import { namespaceKind } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint } from "../core/kube/managed_fields/endpoint.ts";
 import { trackUpdate } from "../core/kube/managed_fields/track_update.ts";
-import { formatTime, type KubeObject, nameOf } from "../core/kube/meta.ts";
+import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { ReconcilePlan } from "../core/rbac/reconcile.ts";
@@ -70,7 +70,7 @@ async function reconcileObject(deps: ReconcileDeps, item: BootstrapObject): Prom
   }
   const planned = plan(existing.object);
   if (planned.kind === "none") return;
-  deps.logger.info("default object mended", { key, name: nameOf(object), action: planned.kind });
+  deps.logger.info("default object mended", { key, name: getName(object), action: planned.kind });
   if (planned.kind === "update") {
     await deps.storage.update(key, owned(deps, item, existing.object, planned.object), existing.revision);
     return;

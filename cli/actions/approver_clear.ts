@@ -2,7 +2,7 @@
 import { isSettled } from "../../core/approval/plan_approval.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { ApiClient } from "../../client/api.ts";
 import type { ApproverClearFlags } from "../commands/approver_clear.ts";
 import { connect } from "../connection.ts";
@@ -39,7 +39,7 @@ async function remove(api: ApiClient, csr: CertificateSigningRequest, signal: Ab
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
   };
   try {
-    await api.requestJson({ method: "DELETE", path: csrPath(nameOf(csr)), body: { preconditions } }, signal);
+    await api.requestJson({ method: "DELETE", path: csrPath(getName(csr)), body: { preconditions } }, signal);
     return true;
   } catch (error) {
     if (isAppError(error, "not_found", "conflict")) return false;

@@ -6,7 +6,7 @@ import { conditionText } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../../core/kube/user.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
@@ -37,7 +37,7 @@ export async function run(input: Input<ApproverExplainFlags>, io: Io, signal: Ab
     : await gatherFromApi(file ?? named, nodes, settings, io, signal);
   const { csr } = evidence;
   const request = parseRequest(csr.spec.request);
-  if (!request.ok) throw new AppError("invalid", `cannot read the request of "${nameOf(csr)}": ${request.error}`);
+  if (!request.ok) throw new AppError("invalid", `cannot read the request of "${getName(csr)}": ${request.error}`);
   const explained = await explainRequest(csr, request.value, chosen, evidence.sources, signal);
   if (settings.output === undefined) io.stdout.write(formatExplanation(csr, request.value, explained));
   else await writeStructured(toFacts(csr, explained), settings.output, io);
@@ -85,7 +85,7 @@ function formatExplanation(
   const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
   const now = isSettled(csr) ? `${conditionText(csr)}; the verdict is what the rules would say of it` : "Pending";
   const lines = [
-    line`Request:\t${nameOf(csr)}`,
+    line`Request:\t${getName(csr)}`,
     line`Status:\t${now}`,
     line`Signer:\t${spec.signerName}`,
     line`Requester:\t${spec.username ?? "(no user)"} (${(spec.groups ?? []).join(", ")})`,
@@ -105,7 +105,7 @@ function formatExplanation(
 
 function toFacts(csr: CertificateSigningRequest, { verdict, others }: Explanation): unknown {
   return {
-    name: nameOf(csr),
+    name: getName(csr),
     signerName: csr.spec.signerName,
     username: csr.spec.username,
     isDecided: isSettled(csr),

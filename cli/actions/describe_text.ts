@@ -6,7 +6,7 @@ import { missingSignerAdvice, SIGNER_IS_LATE_MS } from "../../core/csr/unsigned.
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { formatName } from "../../core/pki/names.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
@@ -49,7 +49,7 @@ function summaryLines(csr: CertificateSigningRequest): string[] {
   const { metadata, spec } = csr;
   const seconds = spec.expirationSeconds;
   return [
-    line`Name:\t${nameOf(csr)}`,
+    line`Name:\t${getName(csr)}`,
     line`Labels:\t${formatLabels(metadata.labels)}`,
     line`Annotations:\t${formatLabels(metadata.annotations)}`,
     line`CreationTimestamp:\t${formatRfc1123(metadata.creationTimestamp)}`,
@@ -208,7 +208,7 @@ export function describeRules(
     ...traceLines(verdict.trace, { isBrief: true }),
     line`Verdict:\t${verdictText(verdict)}`,
     ...others.map(({ policy = "" }) =>
-      line`Other policies:\tsee tlsboot approver explain ${shellWord(nameOf(csr))} --policy ${policy}`
+      line`Other policies:\tsee tlsboot approver explain ${shellWord(getName(csr))} --policy ${policy}`
     ),
     "",
     "Signer rules:",

@@ -13,7 +13,7 @@ import { reportedNames, type ReportingNode } from "../../core/approval/node_name
 import type { Lookup } from "../../core/approval/ownership.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Clock } from "../../core/ports.ts";
 import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "../../server/controllers/policy_input.ts";
@@ -97,7 +97,7 @@ export async function gatherFromApi(
 export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
   return {
     ...sources,
-    approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => nameOf(other) !== nameOf(csr)),
+    approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => getName(other) !== getName(csr)),
   };
 }
 
@@ -169,5 +169,5 @@ function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, Node
 }
 
 function collectReportedNames(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
-  return new Map(nodes.map((node) => [nameOf(node), reportedNames(node)]));
+  return new Map(nodes.map((node) => [getName(node), reportedNames(node)]));
 }

@@ -4,7 +4,7 @@
  */
 import { conditionsOf, findCondition } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { formatTime, nameOf } from "../kube/meta.ts";
+import { formatTime, getName } from "../kube/meta.ts";
 import { printable } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
@@ -97,7 +97,7 @@ function withDecision(
   now: Date | undefined,
 ): Result<CertificateSigningRequest, DecisionRefusal> {
   if (findCondition(csr, opposite) !== undefined) {
-    const message = `certificate signing request "${nameOf(csr)}" is already ${opposite}`;
+    const message = `certificate signing request "${getName(csr)}" is already ${opposite}`;
     return err({ present: opposite, message });
   }
   return ok(findCondition(csr, wanted) === undefined ? withCondition(csr, wanted, text, now) : csr);

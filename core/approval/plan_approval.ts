@@ -3,7 +3,7 @@ import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { nameOf } from "../kube/meta.ts";
+import { getName } from "../kube/meta.ts";
 import { type Recognizer, RECOGNIZERS } from "./recognizers.ts";
 
 /** The reason of an automatic approval. */
@@ -33,7 +33,7 @@ export function planApproval(
   if (isSettled(csr)) return { kind: "ignore" };
   const request = parseRequest(csr.spec.request);
   if (!request.ok) {
-    return { kind: "unreadable", message: `unable to parse csr "${nameOf(csr)}": ${request.error}` };
+    return { kind: "unreadable", message: `unable to parse csr "${getName(csr)}": ${request.error}` };
   }
   const matching = recognizers.filter((recognizer) => recognizer.recognizes(csr, request.value));
   if (matching.length === 0) return { kind: "ignore" };
@@ -45,7 +45,7 @@ export function planApproval(
       review: reviewOf(csr, recognizer.permission),
       message: recognizer.message,
     })),
-    refusal: `recognized csr "${nameOf(csr)}" as [${tried}] but subject access review was not approved`,
+    refusal: `recognized csr "${getName(csr)}" as [${tried}] but subject access review was not approved`,
   };
 }
 

@@ -5,7 +5,7 @@
 import { parseRfc3339 } from "../cleaning/token.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import type { Secret } from "../kube/core_v1.ts";
-import { formatTime, nameOf } from "../kube/meta.ts";
+import { formatTime, getName } from "../kube/meta.ts";
 import { quoteText } from "../kube/quote.ts";
 import { decodeBase64, encodeBase64 } from "../pki/pem.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -124,7 +124,7 @@ export function decideTokenSecret(
 /** What a Secret says of its token, or undefined when it is not a bootstrap token's. */
 export function listTokenFacts(secret: Secret): TokenFacts | undefined {
   const id = valueOf(secret, "token-id");
-  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || nameOf(secret) !== tokenSecretName(id)) return undefined;
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || getName(secret) !== tokenSecretName(id)) return undefined;
   const token = parseBootstrapToken(`${id}.${valueOf(secret, "token-secret")}`);
   const usages = Object.keys(secret.data ?? {})
     .filter((key) => key.startsWith(USAGE_PREFIX) && valueOf(secret, key) === "true")
@@ -204,5 +204,5 @@ function parseGroups(text: string): Result<readonly string[], string> {
 }
 
 function pathOf(secret: Secret): string {
-  return `${secret.metadata.namespace ?? ""}/${nameOf(secret)}`;
+  return `${secret.metadata.namespace ?? ""}/${getName(secret)}`;
 }

@@ -13,7 +13,7 @@ import {
   checkEach,
   duplicate,
   type FieldError,
-  forbidden,
+  forbiddenField,
   invalid,
   notSupportedName,
   printValue,
@@ -134,7 +134,7 @@ function validateCertificate(csr: CertificateSigningRequest, tolerance: Toleranc
 function validateRemovals(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   return LASTING_TYPES
     .filter((type) => conditionsOfType(csr, type).length < conditionsOfType(old, type).length)
-    .map((type) => forbidden(CONDITIONS, `updates may not remove a condition of type ${printValue(type)}`));
+    .map((type) => forbiddenField(CONDITIONS, `updates may not remove a condition of type ${printValue(type)}`));
 }
 
 function validateApprovalUntouched(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
@@ -143,12 +143,12 @@ function validateApprovalUntouched(csr: CertificateSigningRequest, old: Certific
     const before = conditionsOfType(old, type);
     if (now.length < before.length) return [];
     if (now.length > before.length) {
-      return [forbidden(CONDITIONS, `updates may not add a condition of type ${printValue(type)}`)];
+      return [forbiddenField(CONDITIONS, `updates may not add a condition of type ${printValue(type)}`)];
     }
     const [was, is] = [before.map(describeCondition), now.map(describeCondition)];
     if (was.join() === is.join()) return [];
     const changes = [...was.map((text) => `- ${text}`), ...is.map((text) => `+ ${text}`)].join("\n");
-    return [forbidden(CONDITIONS, `updates may not modify a condition of type ${printValue(type)}\n${changes}`)];
+    return [forbiddenField(CONDITIONS, `updates may not modify a condition of type ${printValue(type)}\n${changes}`)];
   });
 }
 
@@ -158,9 +158,9 @@ function validateCertificateChange(
   endpoint: CsrEndpoint,
 ): FieldError[] {
   if (certificateOf(csr) === certificateOf(old)) return [];
-  if (endpoint !== "status") return [forbidden(CERTIFICATE, "updates may not set certificate content")];
+  if (endpoint !== "status") return [forbiddenField(CERTIFICATE, "updates may not set certificate content")];
   if (certificateOf(old) === "") return [];
-  return [forbidden(CERTIFICATE, "updates may not modify existing certificate content")];
+  return [forbiddenField(CERTIFICATE, "updates may not modify existing certificate content")];
 }
 
 /** 1.37 reports this by its declarative rule, after everything else and in the rule's own words. */

@@ -24,7 +24,7 @@ export interface EventV1 extends KubeObject {
 }
 
 /** The core form of an event, canonical. */
-export function coreEventOf(event: EventV1): Event {
+export function toCoreEvent(event: EventV1): Event {
   return {
     metadata: event.metadata,
     involvedObject: event.regarding,
@@ -36,7 +36,7 @@ export function coreEventOf(event: EventV1): Event {
     ...count("count", event.deprecatedCount),
     ...text("type", event.type),
     eventTime: event.eventTime,
-    ...(event.series === undefined ? {} : { series: coreSeriesOf(event.series) }),
+    ...(event.series === undefined ? {} : { series: toCoreSeries(event.series) }),
     ...text("action", event.action),
     ...(event.related === undefined ? {} : { related: event.related }),
     reportingComponent: event.reportingController ?? "",
@@ -45,11 +45,11 @@ export function coreEventOf(event: EventV1): Event {
 }
 
 /** The newer form of an event, canonical. */
-export function eventV1Of(event: Event): EventV1 {
+export function toEventV1(event: Event): EventV1 {
   return {
     metadata: event.metadata,
     eventTime: event.eventTime,
-    ...(event.series === undefined ? {} : { series: v1SeriesOf(event.series) }),
+    ...(event.series === undefined ? {} : { series: toV1Series(event.series) }),
     ...text("reportingController", event.reportingComponent),
     ...text("reportingInstance", event.reportingInstance),
     ...text("action", event.action),
@@ -66,12 +66,12 @@ export function eventV1Of(event: Event): EventV1 {
 }
 
 /** The core form leaves a zero count out, */
-function coreSeriesOf(series: NonNullable<EventV1["series"]>): NonNullable<Event["series"]> {
+function toCoreSeries(series: NonNullable<EventV1["series"]>): NonNullable<Event["series"]> {
   return { ...count("count", series.count), lastObservedTime: series.lastObservedTime ?? null };
 }
 
 /** the newer one writes it. */
-function v1SeriesOf(series: NonNullable<Event["series"]>): NonNullable<EventV1["series"]> {
+function toV1Series(series: NonNullable<Event["series"]>): NonNullable<EventV1["series"]> {
   return { count: series.count ?? 0, lastObservedTime: series.lastObservedTime ?? null };
 }
 

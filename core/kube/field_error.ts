@@ -61,7 +61,7 @@ export function duplicate(field: string, value: unknown, detail = ""): FieldErro
 }
 
 /** Forbidden. */
-export function forbidden(field: string, detail: string): FieldError {
+export function forbiddenField(field: string, detail: string): FieldError {
   return fault("FieldValueForbidden", field, () => withDetail("Forbidden", detail));
 }
 
@@ -128,7 +128,7 @@ export function fitAnswer(errors: Iterable<FieldError>): readonly FieldError[] {
 }
 
 /** The faults that are told in one answer, from the first on, each once. */
-export function toldErrors(errors: Iterable<FieldError>): readonly FieldError[] {
+export function selectReportedErrors(errors: Iterable<FieldError>): readonly FieldError[] {
   const told = new Map<string, FieldError>();
   for (const error of fitAnswer(errors)) told.set(`${error.type} ${error.field} ${error.message}`, error);
   return [...told.values()];

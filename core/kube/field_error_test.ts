@@ -8,7 +8,7 @@ import {
   notSupported,
   notSupportedName,
   required,
-  toldErrors,
+  selectReportedErrors,
 } from "./field_error.ts";
 
 test("notSupported() prints text as Go quotes it, notSupportedName() as JSON", () => {
@@ -17,22 +17,22 @@ test("notSupported() prints text as Go quotes it, notSupportedName() as JSON", (
   assert.equal(notSupportedName("a", "\u0007<", ["b"]).message, named);
 });
 
-test("toldErrors() tells every fault once, in order", () => {
+test("selectReportedErrors() keeps each fault once, in order", () => {
   const errors = [required("b"), invalid("a", 1, "odd"), required("b"), invalid("a", 2, "odd")];
-  assert.deepEqual(toldErrors(errors).map(({ field, message }) => `${field}: ${message}`), [
+  assert.deepEqual(selectReportedErrors(errors).map(({ field, message }) => `${field}: ${message}`), [
     "b: Required value",
     "a: Invalid value: 1: odd",
     "a: Invalid value: 2: odd",
   ]);
 });
 
-test("toldErrors() prints no more than fits into an answer, but the first fault in full", () => {
+test("selectReportedErrors() prints no more than fits into an answer, but the first fault in full", () => {
   // Printed all, these would be 80 GB.
   const value = "x".repeat(800_000);
   const errors = Array.from({ length: 100_000 }, (_, index) => invalid(`a[${index}]`, value, "odd"));
-  assert.equal(toldErrors(errors).length, 1);
-  assert.equal(toldErrors([invalid("a", "x".repeat(2_000_000), "odd"), required("b")]).length, 1);
-  assert.equal(toldErrors(errors.map(({ field }) => required(field))).length > 10_000, true);
+  assert.equal(selectReportedErrors(errors).length, 1);
+  assert.equal(selectReportedErrors([invalid("a", "x".repeat(2_000_000), "odd"), required("b")]).length, 1);
+  assert.equal(selectReportedErrors(errors.map(({ field }) => required(field))).length > 10_000, true);
 });
 
 test("checkEach() stops once the faults fill an answer, and answers as if it had gone on", () => {

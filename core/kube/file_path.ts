@@ -12,7 +12,7 @@ export function isAbsolutePath(path: string): boolean {
 
 /** Drops `.` and empty parts, and each `..` together with the part before it. */
 function cleanPath(path: string): string {
-  const isWindows = separatorOf(path) === "\\";
+  const isWindows = isWindowsPath(path);
   const root = /^(?:[A-Za-z]:[\\/]|\\\\|\/)/.exec(path)?.[0] ?? "";
   const kept: string[] = [];
   for (const part of path.slice(root.length).split(isWindows ? /[\\/]+/ : /\/+/)) {
@@ -24,7 +24,7 @@ function cleanPath(path: string): string {
   return root + kept.join(isWindows ? "\\" : "/") || ".";
 }
 
-/** Only a drive or a share makes a Windows path: elsewhere a backslash is a letter like others. */
-function separatorOf(path: string): "/" | "\\" {
-  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path) ? "\\" : "/";
+/** Only a drive or a share makes a Windows path: elsewhere a backslash is an ordinary character. */
+function isWindowsPath(path: string): boolean {
+  return /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
 }

@@ -18,7 +18,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /** The type of a JSON value; anything else counts as null. */
-export function typeOf(value: unknown): JsonType {
+export function getJsonType(value: unknown): JsonType {
   if (Array.isArray(value)) return "array";
   switch (typeof value) {
     case "object":
@@ -61,7 +61,7 @@ export function isEqualJson(a: unknown, b: unknown): boolean {
 }
 
 function isNumber(value: unknown): value is number | ExactNumber {
-  return typeOf(value) === "number";
+  return getJsonType(value) === "number";
 }
 
 /** A number in the text that it was sent with, or as JSON prints it. */

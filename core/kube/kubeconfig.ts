@@ -90,7 +90,7 @@ function orNull<T>(list: readonly T[]): readonly T[] | null {
 function clusterToPlain(cluster: KubeconfigCluster): Record<string, unknown> {
   return withoutEmpty({
     "certificate-authority": cluster.certificateAuthority,
-    "certificate-authority-data": base64Of(cluster.certificateAuthorityData),
+    "certificate-authority-data": toBase64(cluster.certificateAuthorityData),
     "insecure-skip-tls-verify": cluster.insecureSkipTlsVerify,
     "proxy-url": cluster.proxyUrl,
     server: { always: cluster.server },
@@ -111,9 +111,9 @@ function contextToPlain(context: KubeconfigContext): Record<string, unknown> {
 function userToPlain(user: KubeconfigUser): Record<string, unknown> {
   return withoutEmpty({
     "client-certificate": user.clientCertificate,
-    "client-certificate-data": base64Of(user.clientCertificateData),
+    "client-certificate-data": toBase64(user.clientCertificateData),
     "client-key": user.clientKey,
-    "client-key-data": base64Of(user.clientKeyData?.reveal()),
+    "client-key-data": toBase64(user.clientKeyData?.reveal()),
     token: user.token?.reveal(),
     tokenFile: user.tokenFile,
   });
@@ -130,7 +130,7 @@ function withoutEmpty(fields: Record<string, PlainField>): Record<string, unknow
   return plain;
 }
 
-function base64Of(text: string | undefined): string | undefined {
+function toBase64(text: string | undefined): string | undefined {
   return text === undefined ? undefined : encodeBase64(new TextEncoder().encode(text));
 }
 
@@ -150,10 +150,10 @@ function parseYaml(text: string): unknown {
 }
 
 function decodeKubeconfig(value: unknown): Kubeconfig {
-  const config = fieldsOf(value, "");
-  const kind = textOf(config, "kind", "");
+  const config = decodeFields(value, "");
+  const kind = decodeText(config, "kind", "");
   if (kind !== "" && kind !== "Config") throw new ShapeError(`kind: "${kind}" found, "Config" expected`);
-  const version = textOf(config, "apiVersion", "");
+  const version = decodeText(config, "apiVersion", "");
   if (version !== "" && version !== "v1") throw new ShapeError(`apiVersion: "${version}" found, "v1" expected`);
   return {
     clusters: namedList(config, "clusters", "cluster").map(({ name, fields, path }) => ({
@@ -163,16 +163,16 @@ function decodeKubeconfig(value: unknown): Kubeconfig {
     contexts: namedList(config, "contexts", "context").map(({ name, fields, path }) => ({
       name,
       context: {
-        cluster: textOf(fields, "cluster", path),
-        user: textOf(fields, "user", path),
-        ...given("namespace", textOf(fields, "namespace", path)),
+        cluster: decodeText(fields, "cluster", path),
+        user: decodeText(fields, "user", path),
+        ...given("namespace", decodeText(fields, "namespace", path)),
       },
     })),
     users: namedList(config, "users", "user").map(({ name, fields, path }) => ({
       name,
       user: decodeUser(fields, path),
     })),
-    currentContext: textOf(config, "current-context", ""),
+    currentContext: decodeText(config, "current-context", ""),
   };
 }
 
@@ -180,27 +180,27 @@ function decodeCluster(fields: Fields, path: string): KubeconfigCluster {
   const insecure = fields["insecure-skip-tls-verify"] ?? false;
   if (typeof insecure !== "boolean") throw shape(`${path}.insecure-skip-tls-verify`, "true or false", insecure);
   return {
-    server: textOf(fields, "server", path),
-    ...given("tlsServerName", textOf(fields, "tls-server-name", path)),
+    server: decodeText(fields, "server", path),
+    ...given("tlsServerName", decodeText(fields, "tls-server-name", path)),
     ...(insecure ? { insecureSkipTlsVerify: true } : {}),
-    ...given("certificateAuthority", textOf(fields, "certificate-authority", path)),
-    ...given("certificateAuthorityData", bytesOf(fields, "certificate-authority-data", path)),
-    ...given("proxyUrl", textOf(fields, "proxy-url", path)),
+    ...given("certificateAuthority", decodeText(fields, "certificate-authority", path)),
+    ...given("certificateAuthorityData", decodeBytes(fields, "certificate-authority-data", path)),
+    ...given("proxyUrl", decodeText(fields, "proxy-url", path)),
   };
 }
 
 function decodeUser(fields: Fields, path: string): KubeconfigUser {
-  const keyPem = bytesOf(fields, "client-key-data", path);
-  const token = textOf(fields, "token", path);
+  const keyPem = decodeBytes(fields, "client-key-data", path);
+  const token = decodeText(fields, "token", path);
   const unsupported = ["exec", "auth-provider", "username", "password", "as", "as-uid", "as-groups", "as-user-extra"]
     .filter((key) => fields[key] !== undefined && fields[key] !== null && fields[key] !== "");
   return {
-    ...given("clientCertificate", textOf(fields, "client-certificate", path)),
-    ...given("clientCertificateData", bytesOf(fields, "client-certificate-data", path)),
-    ...given("clientKey", textOf(fields, "client-key", path)),
+    ...given("clientCertificate", decodeText(fields, "client-certificate", path)),
+    ...given("clientCertificateData", decodeBytes(fields, "client-certificate-data", path)),
+    ...given("clientKey", decodeText(fields, "client-key", path)),
     ...(keyPem === "" ? {} : { clientKeyData: new Secret(keyPem) }),
     ...(token === "" ? {} : { token: new Secret(token) }),
-    ...given("tokenFile", textOf(fields, "tokenFile", path)),
+    ...given("tokenFile", decodeText(fields, "tokenFile", path)),
     ...(unsupported.length === 0 ? {} : { unsupported }),
   };
 }
@@ -214,29 +214,29 @@ function namedList(
   if (!Array.isArray(value)) throw shape(list, "a list", value);
   const seen = new Set<string>();
   return value.map((item: unknown, index) => {
-    const entry = fieldsOf(item, `${list}[${index}]`);
-    const name = textOf(entry, "name", `${list}[${index}]`);
+    const entry = decodeFields(item, `${list}[${index}]`);
+    const name = decodeText(entry, "name", `${list}[${index}]`);
     if (seen.has(name)) throw new ShapeError(`${list}[${index}].name: "${name}" is there twice`);
     seen.add(name);
     const path = `${list}[${index}].${member}`;
-    return { name, fields: fieldsOf(entry[member], path), path };
+    return { name, fields: decodeFields(entry[member], path), path };
   });
 }
 
-function fieldsOf(value: unknown, path: string): Fields {
+function decodeFields(value: unknown, path: string): Fields {
   if (value === undefined || value === null) return {};
   if (typeof value !== "object" || Array.isArray(value)) throw shape(path, "a mapping", value);
   return Object.fromEntries(Object.entries(value));
 }
 
-function textOf(fields: Fields, key: string, path: string): string {
+function decodeText(fields: Fields, key: string, path: string): string {
   const value = fields[key] ?? "";
   if (typeof value !== "string") throw shape(path === "" ? key : `${path}.${key}`, "text", value);
   return value;
 }
 
-function bytesOf(fields: Fields, key: string, path: string): string {
-  const bytes = decodeBase64(textOf(fields, key, path));
+function decodeBytes(fields: Fields, key: string, path: string): string {
+  const bytes = decodeBase64(decodeText(fields, key, path));
   if (bytes === undefined) throw new ShapeError(`${path}.${key}: not base64`);
   return new TextDecoder().decode(bytes);
 }

@@ -111,7 +111,7 @@ export interface DeleteOptions {
 }
 
 /** The name of an object, or the empty string of one that has none yet. */
-export function nameOf(object: KubeObject): string {
+export function getName(object: KubeObject): string {
   return object.metadata.name ?? "";
 }
 

@@ -16,7 +16,7 @@ export function withDistinctOwners<T extends KubeObject>(object: T): DistinctOwn
   const duplicates: string[] = [];
   const seen = new Set<string>();
   for (const reference of references) {
-    const identity = identityOf(reference);
+    const identity = formatIdentity(reference);
     if (seen.has(identity)) duplicates.push(reference.uid);
     else kept.push(reference);
     seen.add(identity);
@@ -33,6 +33,6 @@ export function duplicateOwnersWarning(duplicates: readonly string[], afterAdmis
     duplicates.join(", ");
 }
 
-function identityOf({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference): string {
+function formatIdentity({ apiVersion, kind, name, uid, controller, blockOwnerDeletion }: OwnerReference): string {
   return JSON.stringify([uid, apiVersion, kind, name, controller ?? null, blockOwnerDeletion ?? null]);
 }

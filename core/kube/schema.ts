@@ -92,7 +92,7 @@ export interface Kind {
 }
 
 /** `v1` or `group/version`. */
-export function apiVersionOf(kind: { readonly group: string; readonly version: string }): string {
+export function formatApiVersion(kind: { readonly group: string; readonly version: string }): string {
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
 }
 

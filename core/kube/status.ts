@@ -9,9 +9,15 @@ import type { StatusCause, StatusDetails } from "./meta.ts";
 import type { PatchError } from "./patch/patch_error.ts";
 import { quoteText } from "./quote.ts";
 import { qualifiedKind, qualifiedResource } from "./schema.ts";
-import { detailsOf, type KindName, type ResourceName, StatusError, statusOf } from "./status_error.ts";
+import {
+  createFailureStatus,
+  createStatusDetails,
+  type KindName,
+  type ResourceName,
+  StatusError,
+} from "./status_error.ts";
 
-export { errorCodeOf, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./status_error.ts";
+export { getErrorCode, type KindName, NO_RESOURCE, type ResourceName, StatusError } from "./status_error.ts";
 export { decodeStatus, errorFromStatus, type FailedRequest } from "./status_response.ts";
 
 /** 400: the request cannot be understood. */
@@ -26,13 +32,18 @@ export function unauthorized(message = "Unauthorized"): StatusError {
 
 /** 403: known, but not allowed; `why` is the authorizer's or the admission's text. */
 export function forbidden(resource: ResourceName, name: string, why: string): StatusError {
-  const label = resource.group === "" && resource.plural === "" ? "" : `${subjectOf(resource, name)} is `;
-  return failure(403, "Forbidden", `${label}forbidden: ${why}`, detailsOf(resource, name));
+  const label = resource.group === "" && resource.plural === "" ? "" : `${describeSubject(resource, name)} is `;
+  return failure(403, "Forbidden", `${label}forbidden: ${why}`, createStatusDetails(resource, name));
 }
 
 /** 404: no such object. */
 export function notFound(resource: ResourceName, name: string): StatusError {
-  return failure(404, "NotFound", `${namedSubject(resource, name)} not found`, detailsOf(resource, name));
+  return failure(
+    404,
+    "NotFound",
+    `${describeNamedSubject(resource, name)} not found`,
+    createStatusDetails(resource, name),
+  );
 }
 
 /** 404 for a path that nobody serves. */
@@ -43,21 +54,21 @@ export function pathNotFound(): StatusError {
 /** 409: the name is taken; `beingDeleted` when its holder only waits for finalizers. */
 export function alreadyExists(resource: ResourceName, name: string, beingDeleted = false): StatusError {
   const prefix = beingDeleted ? "object is being deleted: " : "";
-  const message = `${prefix}${namedSubject(resource, name)} already exists`;
-  return failure(409, "AlreadyExists", message, detailsOf(resource, name));
+  const message = `${prefix}${describeNamedSubject(resource, name)} already exists`;
+  return failure(409, "AlreadyExists", message, createStatusDetails(resource, name));
 }
 
 /** 409 for an object with a generateName: eight generated names were all taken, or the name that came with it. */
 export function generateNameConflict(resource: ResourceName, name: string, beingDeleted = false): StatusError {
   const { status } = alreadyExists(resource, name, beingDeleted);
   const message = `${status.message}, the server was not able to generate a unique name for the object`;
-  return failure(409, "AlreadyExists", message, { ...detailsOf(resource, name), ...retryOf(1) });
+  return failure(409, "AlreadyExists", message, { ...createStatusDetails(resource, name), ...createRetryDetails(1) });
 }
 
 /** 409: the object changed in between, or is another one. */
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
-  const message = `Operation cannot be fulfilled on ${namedSubject(resource, name)}: ${why}`;
-  return failure(409, "Conflict", message, detailsOf(resource, name));
+  const message = `Operation cannot be fulfilled on ${describeNamedSubject(resource, name)}: ${why}`;
+  return failure(409, "Conflict", message, createStatusDetails(resource, name));
 }
 
 /** 409 of server-side apply: one cause for each field that another manager owns. */
@@ -134,14 +145,16 @@ export function requestEntityTooLarge(message: string): StatusError {
 
 /** 429. */
 export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return failure(429, "TooManyRequests", message, retryOf(retryAfterSeconds));
+  return failure(429, "TooManyRequests", message, createRetryDetails(retryAfterSeconds));
 }
 
 /** 500 with a reason; the message goes to the client, so it must hold no secret. */
 export function internalError(error: unknown): StatusError {
   const text = error instanceof Error ? error.message : String(error);
   const details = { causes: [{ message: text }] };
-  return new StatusError(statusOf(500, "InternalError", `Internal error occurred: ${text}`, details), { cause: error });
+  return new StatusError(createFailureStatus(500, "InternalError", `Internal error occurred: ${text}`, details), {
+    cause: error,
+  });
 }
 
 /** An error that upstream lets through untyped: 500, no reason, no details. */
@@ -156,7 +169,7 @@ export function serviceUnavailable(message: string): StatusError {
 
 /** 504: the operation may still complete. */
 export function timeout(message: string, retryAfterSeconds: number): StatusError {
-  return failure(504, "Timeout", `Timeout: ${message}`, retryOf(retryAfterSeconds));
+  return failure(504, "Timeout", `Timeout: ${message}`, createRetryDetails(retryAfterSeconds));
 }
 
 /** 504: the client asks for a revision that the store has not reached. */
@@ -167,7 +180,7 @@ export function tooLargeResourceVersion(
 ): StatusError {
   const message = `Timeout: Too large resource version: ${requested}, current: ${current}`;
   const causes = [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }];
-  return failure(504, "Timeout", message, { causes, ...retryOf(retryAfterSeconds) });
+  return failure(504, "Timeout", message, { causes, ...createRetryDetails(retryAfterSeconds) });
 }
 
 /**
@@ -204,21 +217,21 @@ function failure(
   details?: StatusDetails,
   continueToken?: string,
 ): StatusError {
-  return new StatusError(statusOf(code, reason, message, details, continueToken));
+  return new StatusError(createFailureStatus(code, reason, message, details, continueToken));
 }
 
 function failureWithCause(code: number, reason: string, message: string, cause: unknown): StatusError {
-  return new StatusError(statusOf(code, reason, message), { cause });
+  return new StatusError(createFailureStatus(code, reason, message), { cause });
 }
 
-function retryOf(seconds: number): StatusDetails {
+function createRetryDetails(seconds: number): StatusDetails {
   return seconds === 0 ? {} : { retryAfterSeconds: seconds };
 }
 
-function namedSubject(resource: ResourceName, name: string): string {
+function describeNamedSubject(resource: ResourceName, name: string): string {
   return `${qualifiedResource(resource)} ${quoteText(name)}`;
 }
 
-function subjectOf(resource: ResourceName, name: string): string {
-  return name === "" ? qualifiedResource(resource) : namedSubject(resource, name);
+function describeSubject(resource: ResourceName, name: string): string {
+  return name === "" ? qualifiedResource(resource) : describeNamedSubject(resource, name);
 }

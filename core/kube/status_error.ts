@@ -32,7 +32,7 @@ export class StatusError extends AppError {
   readonly headers?: Readonly<Record<string, string>>;
 
   constructor(status: Status, options: StatusErrorOptions = {}) {
-    super(errorCodeOf(status), status.message ?? "", { cause: options.cause, retryable: isRetryable(status) });
+    super(getErrorCode(status), status.message ?? "", { cause: options.cause, retryable: isRetryable(status) });
     this.status = status;
     if (options.headers !== undefined) this.headers = options.headers;
   }
@@ -62,14 +62,14 @@ const CODE_OF_HTTP: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** The error code of a Status: by its reason, or by its HTTP status when the reason says nothing. */
-export function errorCodeOf(status: Status): ErrorCode {
+export function getErrorCode(status: Status): ErrorCode {
   const reason = status.reason ?? "";
   if (reason !== "") return lookup(CODE_OF_REASON, reason) ?? "api_error";
   return CODE_OF_HTTP[status.code ?? 0] ?? "api_error";
 }
 
 /** A Status of a failure, in the order of Go's fields. */
-export function statusOf(
+export function createFailureStatus(
   code: number,
   reason: string,
   message: string,
@@ -87,7 +87,7 @@ export function statusOf(
 }
 
 /** Name, group and resource of a Status, empty ones left out. */
-export function detailsOf(resource: ResourceName, name: string): StatusDetails {
+export function createStatusDetails(resource: ResourceName, name: string): StatusDetails {
   return {
     ...(name === "" ? {} : { name }),
     ...(resource.group === "" ? {} : { group: resource.group }),

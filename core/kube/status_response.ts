@@ -2,7 +2,13 @@
 import type { ListMeta, Status, StatusCause, StatusDetails } from "./meta.ts";
 import { quoteText } from "./quote.ts";
 import { qualifiedResource } from "./schema.ts";
-import { detailsOf, NO_RESOURCE, type ResourceName, StatusError, statusOf } from "./status_error.ts";
+import {
+  createFailureStatus,
+  createStatusDetails,
+  NO_RESOURCE,
+  type ResourceName,
+  StatusError,
+} from "./status_error.ts";
 
 /** What was asked, for the text of a made-up Status. */
 export interface FailedRequest {
@@ -82,8 +88,8 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
   const asked = target === ""
     ? ""
     : ` (${[method.toLowerCase(), target, name].filter((part) => part !== "").join(" ")})`;
-  return statusOf(code, reason, `${message}${asked}`, {
-    ...detailsOf(resource, name),
+  return createFailureStatus(code, reason, `${message}${asked}`, {
+    ...createStatusDetails(resource, name),
     causes: [{ reason: "UnexpectedServerResponse", message: serverMessage }],
     ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
   });

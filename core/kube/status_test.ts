@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError, type ErrorCode } from "../errors.ts";
-import { forbidden as forbiddenField, invalid, required } from "./field_error.ts";
+import { forbiddenField as forbiddenField, invalid, required } from "./field_error.ts";
 import {
   alreadyExists,
   applyConflict,

@@ -1,5 +1,5 @@
 /** ClusterRoles made of others (`pkg/controller/clusterroleaggregation`). */
-import { nameOf } from "../kube/meta.ts";
+import { getName } from "../kube/meta.ts";
 import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts";
 
 /**
@@ -8,8 +8,8 @@ import type { ClusterRole, LabelSelector, PolicyRule } from "../kube/rbac_v1.ts"
  */
 export function aggregateRules(role: ClusterRole, allClusterRoles: readonly ClusterRole[]): readonly PolicyRule[] {
   if (role.aggregationRule === undefined) return role.rules ?? [];
-  const others = allClusterRoles.filter((other) => nameOf(other) !== nameOf(role))
-    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const others = allClusterRoles.filter((other) => getName(other) !== getName(role))
+    .sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
   const rules = new Map<string, PolicyRule>();
   for (const selector of role.aggregationRule.clusterRoleSelectors ?? []) {
     for (const other of others) {

@@ -4,7 +4,7 @@
  */
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/authorization_v1.ts";
 import { quoteText } from "../kube/quote.ts";
-import { nameOf } from "../kube/meta.ts";
+import { getName } from "../kube/meta.ts";
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -179,7 +179,7 @@ function isSubject(
 
 function describeGrant({ binding, subject, namespace }: Grant): string {
   const isCluster = namespace === "";
-  const name = isCluster ? nameOf(binding) : `${nameOf(binding)}/${namespace}`;
+  const name = isCluster ? getName(binding) : `${getName(binding)}/${namespace}`;
   const { kind, name: role } = binding.roleRef;
   return `${isCluster ? "ClusterRoleBinding" : "RoleBinding"} ${quoteText(name)} of ${kind} ${quoteText(role)} to ` +
     describeSubject(subject, namespace);

@@ -1,7 +1,7 @@
 /** Rights as a manifest: what a controller needs at an API server, each object with what it is for. */
 import type { KubeObject } from "../kube/meta.ts";
 import type { PolicyRule, RoleBinding, Subject } from "../kube/rbac_v1.ts";
-import { apiVersionOf, type Kind } from "../kube/schema.ts";
+import { formatApiVersion, type Kind } from "../kube/schema.ts";
 
 /** One object and what it is for; an empty comment says nothing. */
 export interface ManifestPart<T extends KubeObject = KubeObject> {
@@ -11,7 +11,7 @@ export interface ManifestPart<T extends KubeObject = KubeObject> {
 
 /** A part whose object says what it is. */
 export function manifestPart(kind: Kind, { comment, object }: ManifestPart): ManifestPart {
-  return { comment, object: { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object } };
+  return { comment, object: { apiVersion: formatApiVersion(kind), kind: kind.kind, ...object } };
 }
 
 /** Subject and role of a binding. */

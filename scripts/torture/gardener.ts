@@ -6,7 +6,7 @@ import { isAppError, messageOf } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { decodeBase64 } from "../../core/pki/pem.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { Ledger } from "./ledger.ts";
@@ -48,7 +48,7 @@ export function createGardener(options: GardenerOptions): Gardener {
       if (certificate === undefined || !retired.has(digestOf(certificate)) || random.float() * SHARE > 1) continue;
       ledger.beginDeletion(uid);
       try {
-        await store.delete(nameOf(csr), signal, { uid });
+        await store.delete(getName(csr), signal, { uid });
         ledger.acknowledgeDeletion(uid);
       } catch (error) {
         // Deleted by a request that was cut off before its answer.

@@ -1,7 +1,7 @@
 /** Admission requests for tests. */
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
 
@@ -11,7 +11,7 @@ export function creation(object: KubeObject, edit: Partial<AdmissionRequest> = {
     operation: "CREATE",
     kind: certificateSigningRequestKind,
     subresource: "",
-    name: nameOf(object),
+    name: getName(object),
     namespace: object.metadata.namespace ?? "",
     user: testUser("somebody", "system:authenticated"),
     ...edit,

@@ -4,7 +4,7 @@
  */
 import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { qualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
@@ -104,7 +104,7 @@ function checkCsr(nodeName: string, { operation, kind, object }: AdmissionReques
 
 /** A creation's name stands in the object. */
 function targetName({ operation, name, object }: AdmissionRequest): string {
-  return operation === "CREATE" && object !== undefined ? nameOf(object) : name;
+  return operation === "CREATE" && object !== undefined ? getName(object) : name;
 }
 
 function specOf(object: KubeObject): Readonly<Record<string, unknown>> {

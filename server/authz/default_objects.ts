@@ -1,6 +1,6 @@
 /** The default roles and bindings, ready to be stored and mended at start. */
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import { createDefaultRbac } from "../../core/rbac/default_roles.ts";
 import { planReconcile } from "../../core/rbac/reconcile.ts";
@@ -31,7 +31,7 @@ export function rbacObject<T extends ClusterRole | ClusterRoleBinding | Role | R
 ): BootstrapObject {
   const namespace = wanted.metadata.namespace === undefined ? "" : `${wanted.metadata.namespace}/`;
   return {
-    key: `/registry/${plural}/${namespace}${nameOf(wanted)}`,
+    key: `/registry/${plural}/${namespace}${getName(wanted)}`,
     kind: KINDS[plural],
     object: wanted,
     // What lies under this key passed the strategy of this very kind.

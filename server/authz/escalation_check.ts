@@ -3,7 +3,7 @@
  * grants what they do not hold, unless they may `escalate` the role or `bind` it.
  */
 import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
@@ -47,10 +47,10 @@ export async function checkRoleEscalation(
   if (await isAllowed(deps, user, "escalate", kind.plural, name, namespace)) return;
   if (stored !== undefined && isOwnershipOnly(role, stored)) return;
   const message = findEscalation(deps, kind, user, namespace, role.rules ?? []);
-  if (message !== undefined) throw forbidden(kind, nameOf(role), message);
+  if (message !== undefined) throw forbidden(kind, getName(role), message);
   const isAggregating = hasSelectors(role) || (stored !== undefined && hasSelectors(stored));
   if (isAggregating && findEscalation(deps, kind, user, namespace, EVERYTHING) !== undefined) {
-    throw forbidden(kind, nameOf(role), "must have cluster-admin privileges to use the aggregationRule");
+    throw forbidden(kind, getName(role), "must have cluster-admin privileges to use the aggregationRule");
   }
 }
 
@@ -73,7 +73,7 @@ export async function checkBindingEscalation(
   // The text names the resource that is written, not the role: kube-apiserver reads the role in the request's context.
   if (rules === undefined) throw notFound(kind, roleRef.name);
   const message = findEscalation(deps, kind, user, namespace, rules);
-  if (message !== undefined) throw forbidden(kind, nameOf(binding), message);
+  if (message !== undefined) throw forbidden(kind, getName(binding), message);
 }
 
 async function isAllowed(

@@ -1,6 +1,6 @@
 /** The roles and bindings of the store, kept ready for the authorizer. A write takes effect before it is acknowledged. */
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { RbacObjects } from "../../core/rbac/evaluate.ts";
 import { followStorage } from "../storage/follow.ts";
@@ -83,5 +83,5 @@ function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyM
 
 /** Kubernetes tries bindings in no particular order; here the reason of an allowed request is always the same. */
 function sortByName<T extends KubeObject>(objects: T[]): T[] {
-  return objects.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  return objects.sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
 }

@@ -3,7 +3,7 @@
  * `aggregationRule` finds is what the role grants.
  */
 import { isAppError, messageOf } from "../../core/errors.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import type { Change, Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { planAggregation } from "../../core/rbac/aggregate.ts";
@@ -42,15 +42,15 @@ async function follow(deps: AggregationDeps, signal: AbortSignal, onProgress: ()
 }
 
 function apply(roles: Map<string, ClusterRole>, change: Change<ClusterRole>): void {
-  if (change.kind === "changed") roles.set(nameOf(change.object), change.object);
-  if (change.kind === "deleted") roles.delete(nameOf(change.object));
+  if (change.kind === "changed") roles.set(getName(change.object), change.object);
+  if (change.kind === "deleted") roles.delete(getName(change.object));
 }
 
 /** A conflict or a role that is gone means that a change is under way, which brings the next look. */
 async function write({ store, logger }: AggregationDeps, role: ClusterRole, signal: AbortSignal): Promise<void> {
   try {
     await store.update(role, signal);
-    logger.info("cluster role aggregated", { clusterRole: nameOf(role), rules: role.rules?.length ?? 0 });
+    logger.info("cluster role aggregated", { clusterRole: getName(role), rules: role.rules?.length ?? 0 });
   } catch (error) {
     if (!isAppError(error, "conflict", "not_found")) throw error;
   }

@@ -2,7 +2,7 @@
 import { decideCleaning } from "../../core/cleaning/decide.ts";
 import { isAppError, messageOf } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
 import { backoffMs } from "./rate_limit.ts";
 
@@ -51,12 +51,12 @@ async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortS
     if (cleaning.kind === "keep") continue;
     const { uid } = csr.metadata;
     try {
-      await store.delete(nameOf(csr), signal, uid === undefined ? {} : { uid });
-      logger.info("CSR cleaned", { csr: nameOf(csr), why: cleaning.why });
+      await store.delete(getName(csr), signal, uid === undefined ? {} : { uid });
+      logger.info("CSR cleaned", { csr: getName(csr), why: cleaning.why });
     } catch (error) {
       signal.throwIfAborted();
       if (isAppError(error, "not_found", "conflict")) continue;
-      logger.error("CSR cannot be cleaned", { csr: nameOf(csr), error: messageOf(error) });
+      logger.error("CSR cannot be cleaned", { csr: getName(csr), error: messageOf(error) });
     }
   }
   return true;

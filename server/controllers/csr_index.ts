@@ -1,7 +1,7 @@
 /** The decided requests of each requester, kept from the changes that pass by: what rates and renewals are counted by. */
 import { isApproved } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { Change, CsrStore } from "../../core/ports.ts";
 
 /** Approved requests by requester. */
@@ -19,7 +19,7 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
   const requesters = new Map<string, string>();
 
   function put(csr: CertificateSigningRequest): void {
-    const name = nameOf(csr);
+    const name = getName(csr);
     remove(name);
     if (!isApproved(csr)) return;
     const { username = "" } = csr.spec;
@@ -49,8 +49,8 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
           missing.forEach(remove);
           missing.clear();
         } else {
-          missing.delete(nameOf(change.object));
-          if (change.kind === "deleted") remove(nameOf(change.object));
+          missing.delete(getName(change.object));
+          if (change.kind === "deleted") remove(getName(change.object));
           else put(change.object);
         }
         yield change;

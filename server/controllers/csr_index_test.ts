@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
@@ -14,7 +14,7 @@ test("createCsrIndex() knows the approved requests of each requester, also after
     objects: [await approved("a1", "a"), await buildCsr({ name: "a2", username: "a" }), await approved("b1", "b")],
   });
   const index = createCsrIndex(store);
-  const namesOf = (username: string) => [...index.approvedOf(username)].map(nameOf);
+  const namesOf = (username: string) => [...index.approvedOf(username)].map(getName);
   const abort = new AbortController();
   const follow = async () => {
     for await (const _ of index.changes(abort.signal)) { /* noted as it passes */ }

@@ -18,8 +18,8 @@ import {
   type OwnerState,
   planCollection,
 } from "../../core/garbage/plan.ts";
-import { type KubeObject, nameOf, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { getName, type KubeObject, type ObjectMeta, type OwnerReference } from "../../core/kube/meta.ts";
+import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import type { Change, Logger, ObjectStore } from "../../core/ports.ts";
 import { keyOf, prefixOf } from "../registry/keys.ts";
 import type { DescribedResource } from "../registry/resources.ts";
@@ -51,7 +51,9 @@ export interface GarbageCollector extends Reconciler<KubeObject> {
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
   const { storage, contents, objectsOf, controllerManager, logger } = deps;
   const served = deps.resources.filter(({ isHidden }) => isHidden !== true);
-  const owners = new Map(served.map((resource) => [`${apiVersionOf(resource.kind)}/${resource.kind.kind}`, resource]));
+  const owners = new Map(
+    served.map((resource) => [`${formatApiVersion(resource.kind)}/${resource.kind.kind}`, resource]),
+  );
   const collected = new Map(served.filter(isCollected).map((resource) => [prefixOf(resource, ""), resource]));
   const index = new OwnerIndex((key) => collected.has(prefixOfKey(key)));
 
@@ -85,7 +87,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   ): Promise<Outcome> {
     const { kind } = resource;
     const { uid = "", namespace = "", ownerReferences = [], finalizers = [] } = object.metadata;
-    const name = nameOf(object);
+    const name = getName(object);
     const fields = { kind: kind.kind, ...(namespace === "" ? {} : { namespace }), name };
     const objects = objectsOf(kind, namespace);
     switch (plan.kind) {

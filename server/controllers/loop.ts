@@ -3,7 +3,7 @@
  * the cache holds of it, decides, writes once guarded by resourceVersion, and answers with an outcome.
  */
 import { isAppError, messageOf } from "../../core/errors.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Change, Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
 import { createWorkQueue, type QueueObserver } from "./queue.ts";
@@ -126,7 +126,7 @@ export async function runController<T extends KubeObject>(
       synced.resolve();
       return;
     }
-    const name = nameOf(change.object);
+    const name = getName(change.object);
     missing.delete(name);
     if (change.kind === "deleted") return drop(name);
     cache.set(name, change.object);

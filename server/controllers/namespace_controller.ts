@@ -5,7 +5,7 @@
  */
 import { isAppError, messageOf } from "../../core/errors.ts";
 import type { Namespace } from "../../core/kube/core_v1.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { NAMESPACE_FINALIZER } from "../../core/kube/validation/namespaces.ts";
 import {
   type EmptyingReport,
@@ -102,7 +102,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
       return await namespaces.update({ ...namespace, status: { ...namespace.status, conditions } }, signal, "status");
     } catch (error) {
       if (!isAppError(error)) throw error;
-      logger.warn("conditions of a namespace not written", { namespace: nameOf(namespace), error: messageOf(error) });
+      logger.warn("conditions of a namespace not written", { namespace: getName(namespace), error: messageOf(error) });
       return namespace;
     }
   }
@@ -111,7 +111,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     const finalizers = (namespace.spec.finalizers ?? []).filter((name) => name !== NAMESPACE_FINALIZER);
     try {
       await namespaces.update({ ...namespace, spec: { finalizers } }, signal, "finalize");
-      logger.info("namespace emptied", { namespace: nameOf(namespace) });
+      logger.info("namespace emptied", { namespace: getName(namespace) });
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
     }

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createMemoryObjectStore, type MemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import type { Reconcile } from "./loop.ts";
@@ -14,7 +14,7 @@ import { createServiceAccountController } from "./service_account_controller.ts"
 const active: Namespace = { metadata: { name: "web" }, spec: {}, status: { phase: "Active" } };
 const terminating: Namespace = { ...active, status: { phase: "Terminating" } };
 const LEAVING = new StatusError(
-  statusOf(403, "Forbidden", "it is being terminated", {
+  createFailureStatus(403, "Forbidden", "it is being terminated", {
     causes: [{
       reason: "NamespaceTerminating",
       message: "namespace web is being terminated",

@@ -1,6 +1,6 @@
 /** What every node reports of itself, followed while a policy needs it. */
 import { type AppError, messageOf } from "../../core/errors.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
 import { reportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
@@ -43,7 +43,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
 
   /** Whether something changed. */
   function apply(change: Exclude<Change<ReportingNode>, { kind: "synced" }>): boolean {
-    const name = nameOf(change.object);
+    const name = getName(change.object);
     if (change.kind === "deleted") return known.delete(name);
     const names = reportedNames(change.object);
     const before = known.get(name);
@@ -57,7 +57,7 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
     try {
       for await (const change of store.changes(signal)) {
         if (change.kind !== "synced") {
-          missing.delete(nameOf(change.object));
+          missing.delete(getName(change.object));
           if (apply(change)) yield change;
           continue;
         }

@@ -6,7 +6,7 @@ import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
-import { formatMicroTime, nameOf } from "../../core/kube/meta.ts";
+import { formatMicroTime, getName } from "../../core/kube/meta.ts";
 import type { Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createTokenBuckets } from "../token_buckets.ts";
 import { trimEndChars } from "../../core/lib/trim.ts";
@@ -57,7 +57,7 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
 
   return {
     async tell(csr, event, signal, urgent = false) {
-      const name = nameOf(csr);
+      const name = getName(csr);
       if (!urgent && isSpam(csr.spec.username ?? "")) {
         logger.debug("event left out, its requester has had many", { csr: name, reason: event.reason });
         return;
@@ -78,7 +78,7 @@ function eventOf(
   { clock, instance }: VerdictEventsOptions,
   suffix: Uint8Array,
 ): EventV1 {
-  const name = nameOf(csr);
+  const name = getName(csr);
   const { uid, resourceVersion } = csr.metadata;
   const hex = [...suffix].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return {

@@ -7,8 +7,8 @@ import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { toInt64 } from "../../core/kube/exact_number.ts";
 import { exactValue, isJsonObject, isTooDeep, type JsonObject } from "../../core/kube/json_value.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import { textOf } from "../../core/kube/codec/mod.ts";
-import { applyConfig, type ApplyRefusal, subjectOf } from "../../core/kube/managed_fields/apply.ts";
+import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
+import { applyConfig, type ApplyRefusal, describeApplied } from "../../core/kube/managed_fields/apply.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { applyConflict, badRequest, conflict, genericServerError, type StatusError } from "../../core/kube/status.ts";
 import { authorOf, managedEndpointOf } from "../registry/managed_fields.ts";
@@ -58,7 +58,7 @@ function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {
     return ok(parseYaml(bytes));
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
-    if (textOf(bytes).trimStart().startsWith("{")) return err(`error converting YAML to JSON: ${error.message}`);
+    if (decodeUtf8(bytes).trimStart().startsWith("{")) return err(`error converting YAML to JSON: ${error.message}`);
     throw badRequest(`error encoding patch: ${error.message}`);
   }
 }
@@ -96,7 +96,7 @@ function decodeApplied({ resource: { kind } }: Target, config: JsonObject, objec
   const refuse = (fault: string): never => {
     const named = `${kind.group}/${kind.version}, Kind=${kind.kind}`;
     throw genericServerError(
-      `failed to convert new object (${subjectOf(kind, config)}) to proper version: ` +
+      `failed to convert new object (${describeApplied(kind, config)}) to proper version: ` +
         `unable to convert unstructured object to ${named}: ${fault}`,
     );
   };

@@ -1,10 +1,10 @@
 /** Request bodies: reading within the limit, and decoding into canonical objects. */
 import { Buffer } from "node:buffer";
 import { DecodeError } from "../../core/kube/codec/decode.ts";
-import { textOf } from "../../core/kube/codec/mod.ts";
+import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
 import type { Share } from "../flowcontrol/flow_control.ts";
 import { timedOut } from "./deadline.ts";
@@ -95,7 +95,7 @@ export function decodeBody(
     }
   };
   const fault = orRefuse(
-    () => findKindFault(kind, names, read.value, () => textOf(bytes).toWellFormed(), handleStrict),
+    () => findKindFault(kind, names, read.value, () => decodeUtf8(bytes).toWellFormed(), handleStrict),
     `${subject}: `,
   );
   if (fault !== undefined) throw badRequest(fault);
@@ -120,7 +120,7 @@ export function decodeOptionsBody<T extends object>(
     throw badRequest(`converting (v1.${named}) to (v1.${kind.kind}): unknown conversion`);
   }
   if (named !== "" && named !== kind.kind) {
-    throw badRequest(noKindText(read.value.apiVersion === "" ? apiVersionOf(kind) : read.value.apiVersion, named));
+    throw badRequest(noKindText(read.value.apiVersion === "" ? formatApiVersion(kind) : read.value.apiVersion, named));
   }
   return orRefuse(() => read.value.decode(kind), "").object;
 }
@@ -139,7 +139,7 @@ function orRefuse<T>(decode: () => T, prefix: string): T {
 function summarize(bytes: Uint8Array): string {
   if (bytes.length === 0) return "<empty>";
   const head = bytes.subarray(0, 30);
-  const shown = bytes[0] === 0x7b ? textOf(head).toWellFormed() : Buffer.from(head).toString("hex");
+  const shown = bytes[0] === 0x7b ? decodeUtf8(head).toWellFormed() : Buffer.from(head).toString("hex");
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 

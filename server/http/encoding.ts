@@ -4,7 +4,7 @@ import { encodeObject, jsonText } from "../../core/kube/codec/encode.ts";
 import { encodeEnvelope, encodeListItem, encodeListOfItems, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
 import type { ListMeta } from "../../core/kube/meta.ts";
-import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { MediaType } from "./negotiation.ts";
 
@@ -17,7 +17,7 @@ export interface Wire {
 
 /** The wire form of a kind. */
 export function wireOf(kind: Kind): Wire {
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, schema: kind.schema };
+  return { apiVersion: formatApiVersion(kind), kind: kind.kind, schema: kind.schema };
 }
 
 /** Writes any object. JSON where the object has no protobuf description. */
@@ -53,7 +53,7 @@ export function encodeStoredList(
   if (mediaType === "application/vnd.kubernetes.protobuf") {
     return encodeListOfItems(kind, metadata, items.map((item) => keptItem(kind, item)));
   }
-  const apiVersion = apiVersionOf(kind);
+  const apiVersion = formatApiVersion(kind);
   if (mediaType !== "application/json" || pretty) {
     const list = { kind: kind.listKind, apiVersion, metadata, items: items.map((item) => item.object) };
     if (mediaType === "application/yaml") return Buffer.from(formatYaml(list), "utf8");
@@ -93,7 +93,7 @@ const heads = new WeakMap<Kind, Buffer>();
 function typeHead(kind: Kind): Buffer {
   let head = heads.get(kind);
   if (head === undefined) {
-    head = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${apiVersionOf(kind)}",`, "utf8");
+    head = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${formatApiVersion(kind)}",`, "utf8");
     heads.set(kind, head);
   }
   return head;

@@ -4,7 +4,7 @@
  */
 import { FifoCache } from "../../core/lib/fifo_cache.ts";
 import { notAcceptable, unsupportedMediaType } from "../../core/kube/status.ts";
-import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import { trimChars } from "../../core/lib/trim.ts";
 
 /** How an object is written. */
@@ -188,7 +188,7 @@ export function negotiateError(accept: string | undefined, query: URLSearchParam
 export function otherFormError(as: "PartialObjectMetadata" | "PartialObjectMetadataList", goType: string): StatusError {
   const is = as === "PartialObjectMetadata" ? "is a list" : "is not a list";
   const message = `you requested ${as}, but the requested object ${is} (*${goType})`;
-  return new StatusError(statusOf(406, "NotAcceptable", message));
+  return new StatusError(createFailureStatus(406, "NotAcceptable", message));
 }
 
 /** The media type of a body; JSON when none is named. Throws StatusError 415. */

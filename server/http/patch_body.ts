@@ -14,7 +14,7 @@ import { badPatch, type PatchError } from "../../core/kube/patch/patch_error.ts"
 import { inGoOrder, type PatchedDocument } from "../../core/kube/patch/patched_document.ts";
 import { applyStrategicMergePatch, printStrategicPatch } from "../../core/kube/patch/strategic.ts";
 import { marshalJson } from "../../core/kube/quote.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, invalidPatchedObject, patchFailure, unsupportedMediaType } from "../../core/kube/status.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { FieldValidation } from "./body.ts";
@@ -161,8 +161,8 @@ function findKindFault(kind: Kind, patched: unknown): string | undefined {
   const typed = typedDocument({ value: patched, duplicates: [] });
   if (!typed.ok) return typed.error;
   const names = withDefaultNames(typed.value, kind);
-  const apiVersion = apiVersionOf(names);
-  if (apiVersion === apiVersionOf(kind) && names.kind === kind.kind) return undefined;
+  const apiVersion = formatApiVersion(names);
+  if (apiVersion === formatApiVersion(kind) && names.kind === kind.kind) return undefined;
   if (!isKnownKind(apiVersion, names.kind)) {
     return isUnversioned(patched) ? noInternalKindText(kind.group, names.kind) : noKindText(apiVersion, names.kind);
   }

@@ -1,6 +1,6 @@
 /** GET of an object and of a list. */
 import type { ListMeta } from "../../core/kube/meta.ts";
-import { apiVersionOf } from "../../core/kube/schema.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
 import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
@@ -170,5 +170,5 @@ function respondTable(
 }
 
 function listTypeOf({ kind }: Resource): { readonly kind: string; readonly apiVersion: string } {
-  return { kind: kind.listKind, apiVersion: apiVersionOf(kind) };
+  return { kind: kind.listKind, apiVersion: formatApiVersion(kind) };
 }

@@ -1,6 +1,6 @@
 /** Path and query of a request as Go reads them: URLs drop dot segments, which kube-apiserver refuses as names. */
 import { Buffer } from "node:buffer";
-import { textOf } from "../../core/kube/codec/mod.ts";
+import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 
 /** Where a request goes. */
 export interface RequestTarget {
@@ -38,7 +38,7 @@ export function decodePath(path: string): string | undefined {
           ? Buffer.from(text, "utf8").toString("latin1")
           : String.fromCharCode(Number.parseInt(hex, 16)),
     );
-    return textOf(Buffer.from(bytes, "latin1"));
+    return decodeUtf8(Buffer.from(bytes, "latin1"));
   }
 }
 

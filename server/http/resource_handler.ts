@@ -1,5 +1,5 @@
 /** Resource requests: finds the resource, checks the verb, and hands the request to its verb. */
-import { apiVersionOf } from "../../core/kube/schema.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
 import { badRequest, pathNotFound } from "../../core/kube/status.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
 import { convertedStorage } from "../registry/converted_storage.ts";
@@ -115,5 +115,5 @@ function methodsOfPath(resource: Resource, { info }: Exchange): readonly string[
 }
 
 function indexKey(served: { readonly kind: Resource["kind"] }): string {
-  return `${apiVersionOf(served.kind)}/${served.kind.plural}`;
+  return `${formatApiVersion(served.kind)}/${served.kind.plural}`;
 }

@@ -2,7 +2,7 @@
  * What the router of kube-apiserver (go-restful) decides before any handler runs: which methods a path has, which
  * bodies and answers it knows. Its refusals have texts of their own.
  */
-import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Exchange } from "./exchange.ts";
 import { headerOf } from "./exchange.ts";
@@ -31,7 +31,7 @@ const METHOD_OF_VERB: Readonly<Record<"collection" | "item", Readonly<Record<str
 /** The path is served below a known version, but not like this. */
 export function methodNotAllowed(): StatusError {
   const message = "the server does not allow this method on the requested resource";
-  return new StatusError(statusOf(405, "MethodNotAllowed", message, {}));
+  return new StatusError(createFailureStatus(405, "MethodNotAllowed", message, {}));
 }
 
 /** Throws StatusError 405, 415 or 406 when no route of a path fits. `types` are those of its answers. */
@@ -60,7 +60,7 @@ function isCollectionRead({ isResourceRequest, verb, subresource }: RequestInfo,
 
 function assertPatchType(contentType: string | undefined): void {
   if (PATCH_TYPES.includes(mediaNameOf(contentType ?? ""))) return;
-  throw new StatusError(statusOf(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
+  throw new StatusError(createFailureStatus(415, "UnsupportedMediaType", "415: Unsupported Media Type", {}));
 }
 
 /** Parameters and quality do not count here: negotiation looks at them later. */
@@ -69,7 +69,7 @@ function assertProducible(accept: string | undefined, types: readonly string[], 
   const names = accept.split(",").map((clause) => clause.split(";")[0]!.trim());
   if (names.some((name) => name === "*/*" || types.includes(name))) return;
   const message = `406: Not Acceptable\n\nAvailable representations: ${[...types, ...streams].join(", ")}`;
-  throw new StatusError(statusOf(406, "NotAcceptable", message, {}));
+  throw new StatusError(createFailureStatus(406, "NotAcceptable", message, {}));
 }
 
 function mediaNameOf(clause: string): string {

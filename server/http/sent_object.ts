@@ -1,6 +1,6 @@
 /** What becomes of an object that a client sent before the registry gets it: namespace, name, owners, defaults. */
 import { duplicateOwnersWarning, withDistinctOwners } from "../../core/kube/owner_references.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest } from "../../core/kube/status.ts";
 import type { Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
@@ -21,7 +21,7 @@ export function inNamespace({ namespace }: Pick<Target, "namespace">, sent: Kube
 
 /** Throws StatusError 400 unless an object has the name of the URL. */
 export function assertSameName(target: Target, sent: KubeObject): void {
-  const name = nameOf(sent);
+  const name = getName(sent);
   if (name === "") {
     throw badRequest(
       `the name of the object (${target.name} based on URL) was undeterminable: name must be provided`,

@@ -1,13 +1,13 @@
 /** What a body says it is: its kind and API version, in any media type, and whether an endpoint takes that. */
 import { type DecodedObject, DecodeError, decodeObject } from "../../core/kube/codec/decode.ts";
 import { goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { type JsonDocument, membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { type JsonDocument, listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeEnvelope, decodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { parseYaml } from "../../core/kube/codec/yaml.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { ALL_KINDS, statusSchema } from "../../core/kube/kinds/mod.ts";
-import { apiVersionOf, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import { formatApiVersion, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { goTypeOf, noKindText } from "./go_names.ts";
 import { isKnownKind, UNVERSIONED_KINDS } from "./known_kinds.ts";
@@ -70,7 +70,7 @@ export function typedDocument(document: JsonDocument): Result<TypedBody, string>
   }
   const names = { apiVersion: "", kind: "" };
   let fault: string | undefined;
-  for (const { key, value: named } of membersOf(document, value)) {
+  for (const { key, value: named } of listMembers(document, value)) {
     // Go's own decoder looks for the names, and it does not mind the case.
     const name = /^kind$/iu.test(key) ? "kind" : /^apiversion$/iu.test(key) ? "apiVersion" : undefined;
     if (name === undefined || named === null) continue;
@@ -115,8 +115,8 @@ export function findKindFault(
   source: () => string,
   handleStrict: (errors: readonly string[]) => void,
 ): string | undefined {
-  const wanted = apiVersionOf(kind);
-  const found = apiVersionOf(names);
+  const wanted = formatApiVersion(kind);
+  const found = formatApiVersion(names);
   if (found === wanted && names.kind === kind.kind && names.version !== "") return undefined;
   const subject = `${names.kind} in version ${quoteText(names.version)} cannot be handled as a ${kind.kind}`;
   if (names.version === "") return `${subject}: Object 'apiVersion' is missing in '${source()}'`;
@@ -136,7 +136,8 @@ export function findKindFault(
 export function decodeAsNamed(names: BodyNames, body: Pick<TypedBody, "decode">): readonly string[] {
   const schema = names.kind === "Status"
     ? statusSchema
-    : ALL_KINDS.find((known) => known.kind === names.kind && apiVersionOf(known) === apiVersionOf(names))?.schema;
+    : ALL_KINDS.find((known) => known.kind === names.kind && formatApiVersion(known) === formatApiVersion(names))
+      ?.schema;
   return schema === undefined ? [] : body.decode({ schema }).strictErrors;
 }
 

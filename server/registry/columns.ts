@@ -1,6 +1,6 @@
 /** Columns that many resources share. */
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
-import { type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Cell, Column } from "./resource.ts";
 
 /** The name of the object. */
@@ -10,7 +10,7 @@ export const nameColumn: Column = {
   format: "name",
   priority: 0,
   description: "The name of the object, unique in its scope.",
-  cell: nameOf,
+  cell: getName,
 };
 
 /** Time since creation. */

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { decodeRawUrlBase64 } from "../../core/kube/codec/base64.ts";
 import { DecodeError, goJsonType, JsonSyntaxError } from "../../core/kube/codec/errors.ts";
-import { membersOf, parseJson } from "../../core/kube/codec/json_parser.ts";
+import { listMembers, parseJson } from "../../core/kube/codec/json_parser.ts";
 import { parseInt64 } from "../../core/kube/int64.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import { badRequest } from "../../core/kube/status.ts";
@@ -56,7 +56,7 @@ function decodeToken(text: string): DecodedToken {
       throw new DecodeError(`json: cannot unmarshal ${goJsonType(value)} into Go value of type storage.continueToken`);
     }
     const token: Record<string, unknown> = {};
-    for (const { key, value: member, literal } of membersOf(document, value)) {
+    for (const { key, value: member, literal } of listMembers(document, value)) {
       // Go takes the names in any case.
       const field = key.toLowerCase();
       const type = lookup(TYPES, field);

@@ -2,7 +2,7 @@
 import type { FieldError } from "../../core/kube/field_error.ts";
 import { storedForm } from "../../core/kube/codec/stored_form.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { formatTime, nameOf } from "../../core/kube/meta.ts";
+import { formatTime, getName } from "../../core/kube/meta.ts";
 import { alreadyExists, forbidden, generateNameConflict, genericServerError } from "../../core/kube/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import {
@@ -66,7 +66,7 @@ async function createOnce(
   await resource.guard?.(admitted, undefined, target);
   if (authorize !== undefined) assertVersionText(admitted);
   const prepared = resource.strategy.prepareForCreate(stamp(deps, target, admitted, context.now), context);
-  const name = nameOf(prepared);
+  const name = getName(prepared);
 
   refuseInvalid(target, prepared, [
     ...(resource.strategy.validateBeforeMetadata?.(prepared) ?? []),
@@ -133,7 +133,7 @@ function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date):
 }
 
 async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
-  const name = nameOf(object);
+  const name = getName(object);
   const answer = await deps.admission.mutate({ ...admissionOf(target, name), object });
   if (answer.kind === "refused") {
     // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).

@@ -1,6 +1,6 @@
 /** Deletion of one object or of a selection (`registry/generic/registry/store.go`, `rest/delete.go`). */
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { conflict, forbidden, notFound } from "../../core/kube/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { finalizersAfterDeletion, markedForDeletion } from "./deletion.ts";
@@ -101,7 +101,7 @@ export async function deleteCollection(
   for (const { object } of list.items) {
     objects.push(object);
     try {
-      await deleteObject(deps, { ...target, name: nameOf(object) }, options);
+      await deleteObject(deps, { ...target, name: getName(object) }, options);
     } catch (error) {
       if (!isGone(error)) throw error;
     }

@@ -1,5 +1,5 @@
 /** `events.k8s.io/v1` events: the stored core events under newer names, and stricter (`pkg/registry/core/event`). */
-import { coreEventOf, type EventV1, eventV1Of } from "../../core/kube/events_v1.ts";
+import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/events_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
@@ -27,20 +27,20 @@ export const eventsV1: Resource<EventV1> = {
   kind: eventV1Kind,
   uncached: true,
   // What lies under the key of events passed the strategy of one of both versions.
-  conversion: { kind: eventKind, toStored: coreEventOf, fromStored: (stored) => eventV1Of(stored as Event) },
+  conversion: { kind: eventKind, toStored: toCoreEvent, fromStored: (stored) => toEventV1(stored as Event) },
   verbs: events.verbs,
   columns: EVENT_COLUMNS.map((column) =>
     "since" in column
-      ? { ...column, since: (event) => column.since(coreEventOf(event)) }
-      : { ...column, cell: (event) => column.cell(coreEventOf(event)) }
+      ? { ...column, since: (event) => column.since(toCoreEvent(event)) }
+      : { ...column, cell: (event) => column.cell(toCoreEvent(event)) }
   ),
   selectableFields: Object.keys(CORE_FIELD),
-  selectField: (event, field) => selectEventField(coreEventOf(event), CORE_FIELD[field] ?? ""),
+  selectField: (event, field) => selectEventField(toCoreEvent(event), CORE_FIELD[field] ?? ""),
   strategy: plainStrategy<EventV1>({
     validateName: subdomainNameErrors,
-    validateBeforeMetadata: (event) => validateEventSense(coreEventOf(event), "events.k8s.io/v1"),
-    validateCreate: (event) => validateNewEvent(coreEventOf(event)),
-    validateUpdate: (event, stored) => validateEventUpdate(coreEventOf(event), coreEventOf(stored), "events.k8s.io/v1"),
+    validateBeforeMetadata: (event) => validateEventSense(toCoreEvent(event), "events.k8s.io/v1"),
+    validateCreate: (event) => validateNewEvent(toCoreEvent(event)),
+    validateUpdate: (event, stored) => validateEventUpdate(toCoreEvent(event), toCoreEvent(stored), "events.k8s.io/v1"),
     createOnUpdate: true,
   }),
   subresources: [],

@@ -1,7 +1,7 @@
 /** Reading: one object, or a list at one revision. */
 import { quoteText } from "../../core/kube/quote.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { type FieldRequirement, matchesFields, requiredValue } from "../../core/kube/selectors/fields.ts";
 import { type LabelSelectorRequirements, matchesLabels } from "../../core/kube/selectors/labels.ts";
 import {
@@ -274,7 +274,7 @@ function isSelective(selection: Selection): boolean {
 }
 
 function fieldValue(resource: Resource, object: KubeObject, field: string): string {
-  if (field === "metadata.name") return nameOf(object);
+  if (field === "metadata.name") return getName(object);
   if (field === "metadata.namespace") return object.metadata.namespace ?? "";
   return resource.selectField?.(object, field) ?? "";
 }

@@ -5,11 +5,11 @@
 import { decodeObject } from "../../core/kube/codec/decode.ts";
 import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
 import { parseJson } from "../../core/kube/codec/json_parser.ts";
-import { textOf } from "../../core/kube/codec/mod.ts";
+import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
 import { AppError, messageOf } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { apiVersionOf, type Kind } from "../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { isEncrypted } from "../storage/etcd/contents.ts";
 import type { StoredValues } from "../storage/stored_values.ts";
 import { prefixOf } from "./keys.ts";
@@ -42,7 +42,7 @@ export function kubeValues(
       const kind = kindOf(key);
       if (kind === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
       const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
-      return encodeEnvelope(apiVersionOf(kind), kind.kind, encodeMessage(kind.schema, { ...object, metadata }));
+      return encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, { ...object, metadata }));
     },
     decode(key, value) {
       const kind = kindOf(key);
@@ -61,14 +61,16 @@ export function kubeValues(
 
 function decodeValue(kind: Kind, value: Uint8Array): KubeObject {
   if (value[0] === BRACE) {
-    return decodeObject(kind.schema, parseJson(textOf(value), ElementBudget.unlimited()).value).object;
+    return decodeObject(kind.schema, parseJson(decodeUtf8(value), ElementBudget.unlimited()).value).object;
   }
   if (isEncrypted(value)) {
     throw new Error("the value is encrypted by kube-apiserver, whose keys are not known here");
   }
   const envelope = decodeEnvelope(value);
-  if (envelope.kind !== kind.kind || envelope.apiVersion !== apiVersionOf(kind)) {
-    throw new Error(`the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${apiVersionOf(kind)} ${kind.kind}`);
+  if (envelope.kind !== kind.kind || envelope.apiVersion !== formatApiVersion(kind)) {
+    throw new Error(
+      `the value is a ${envelope.apiVersion} ${envelope.kind}, not a ${formatApiVersion(kind)} ${kind.kind}`,
+    );
   }
   return decodeMessage(kind.schema, envelope.raw, ElementBudget.unlimited());
 }

@@ -1,7 +1,7 @@
 /** What creation and update share: metadata that the server owns, and the refusals of admission. */
-import { type FieldError, toldErrors } from "../../core/kube/field_error.ts";
+import { type FieldError, selectReportedErrors } from "../../core/kube/field_error.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
-import { nameOf } from "../../core/kube/meta.ts";
+import { getName } from "../../core/kube/meta.ts";
 import { genericServerError, invalidObject } from "../../core/kube/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { isUint64, parseUintText } from "./read.ts";
@@ -73,5 +73,5 @@ export function internalKindOf({ conversion, kind }: Resource): Kind {
 /** Throws StatusError 422 when there is any fault; the same fault is told once, whoever found it. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
-  throw invalidObject(internalKindOf(target.resource), nameOf(object), toldErrors(errors));
+  throw invalidObject(internalKindOf(target.resource), getName(object), selectReportedErrors(errors));
 }

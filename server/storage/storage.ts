@@ -12,7 +12,7 @@
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { AppError } from "../../core/errors.ts";
-import { StatusError, statusOf } from "../../core/kube/status_error.ts";
+import { createFailureStatus, StatusError } from "../../core/kube/status_error.ts";
 
 /** An object as stored, with the revision that wrote it. */
 export interface Stored<T extends KubeObject = KubeObject> {
@@ -127,7 +127,7 @@ export class WriteRefusedError extends StatusError {
   readonly why: "tooLarge" | "full";
 
   constructor(message: string, why: "tooLarge" | "full", cause?: unknown) {
-    super(statusOf(500, "", message), { cause });
+    super(createFailureStatus(500, "", message), { cause });
     this.why = why;
   }
 }

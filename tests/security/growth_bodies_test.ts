@@ -13,7 +13,13 @@ import { findCertificateFault } from "../../core/csr/certificate.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
 import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
-import { apiVersionOf, collectionPath, type FieldType, type Kind, type MessageSchema } from "../../core/kube/schema.ts";
+import {
+  collectionPath,
+  type FieldType,
+  formatApiVersion,
+  type Kind,
+  type MessageSchema,
+} from "../../core/kube/schema.ts";
 import { parseCertificate } from "../../core/pki/certificate.ts";
 import { parseCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { parseInventory } from "../../core/approval/inventory.ts";
@@ -215,7 +221,7 @@ function allServed(): readonly Served[] {
 
 function servedOf(resource: string): Served {
   const sample = { ...samples[resource]?.[0]?.object(NAME), metadata: { name: NAME } } as unknown as JsonObject;
-  const kind = ALL_KINDS.find((one) => apiVersionOf(one) === sample["apiVersion"] && one.kind === sample["kind"]);
+  const kind = ALL_KINDS.find((one) => formatApiVersion(one) === sample["apiVersion"] && one.kind === sample["kind"]);
   assert.ok(kind, resource);
   return { kind, sample, path: collectionPath(kind, kind.namespaced ? "default" : "") };
 }
@@ -235,7 +241,7 @@ const ENCODINGS: readonly {
   { mediaType: "application/yaml", encode: (_kind, object) => Buffer.from(formatYaml(object)) },
   {
     mediaType: "application/vnd.kubernetes.protobuf",
-    encode: (kind, object) => encodeEnvelope(apiVersionOf(kind), kind.kind, encodeMessage(kind.schema, object)),
+    encode: (kind, object) => encodeEnvelope(formatApiVersion(kind), kind.kind, encodeMessage(kind.schema, object)),
   },
 ];
 

@@ -1,6 +1,6 @@
 /** An `ObjectStore` in memory, with the guards a real API has. */
 import { AppError } from "../../core/errors.ts";
-import { formatTime, type KubeObject, nameOf } from "../../core/kube/meta.ts";
+import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
 
 /** A write or read that reached the store, in words: `update n1/status`. */
@@ -72,7 +72,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
         : { creationTimestamp: formatTime(clock.now()) }),
     };
     const saved = { ...object, metadata };
-    objects.set(nameOf(object), saved);
+    objects.set(getName(object), saved);
     emit({ kind: "changed", object: saved });
     return saved;
   }
@@ -114,7 +114,7 @@ export function createMemoryObjectStore<T extends KubeObject>(
     calls,
     changes,
     peek: getStored,
-    put: (object) => save(object, objects.get(nameOf(object))),
+    put: (object) => save(object, objects.get(getName(object))),
     failNext: (call, error) => void failures.push({ call, error }),
     breakWatches(error) {
       for (const watch of watches) watch.wake.reject(error);
@@ -128,13 +128,13 @@ export function createMemoryObjectStore<T extends KubeObject>(
       return await Promise.resolve([...objects.values()]);
     },
     async create(object, signal) {
-      const name = nameOf(object);
+      const name = getName(object);
       record(`create ${name}`, signal);
       if (objects.has(name)) throw new AppError("already_exists", `cannot create "${name}": it exists`);
       return await Promise.resolve(save(object));
     },
     async update(object, signal, subresource) {
-      const name = nameOf(object);
+      const name = getName(object);
       record(`update ${name}${subresource === undefined ? "" : `/${subresource}`}`, signal);
       const stored = getStored(name);
       const { resourceVersion } = object.metadata;

@@ -30,7 +30,7 @@ export interface MessagePlan {
 const plans = new WeakMap<MessageSchema, MessagePlan>();
 
 /** The plan of a schema, made at first use. */
-export function planOf(schema: MessageSchema): MessagePlan {
+export function getMessagePlan(schema: MessageSchema): MessagePlan {
   const known = plans.get(schema);
   if (known !== undefined) return known;
   const fields = Object.entries(schema.fields).map(([name, field], index) => ({
@@ -38,11 +38,11 @@ export function planOf(schema: MessageSchema): MessagePlan {
     index,
     schema: field,
     type: field.type,
-    goType: field.goType ?? goTypeOf(field.type),
+    goType: field.goType ?? getGoFieldType(field.type),
   }));
   const plan = {
     schema,
-    structName: structNameOf(schema),
+    structName: getStructName(schema),
     fields,
     byNumberOrder: fields.toSorted((a, b) => a.schema.number - b.schema.number),
     byName: new Map(fields.map((field) => [field.name, field])),
@@ -54,12 +54,12 @@ export function planOf(schema: MessageSchema): MessagePlan {
 }
 
 /** The last part of an OpenAPI name. */
-export function structNameOf(schema: MessageSchema): string {
+export function getStructName(schema: MessageSchema): string {
   return schema.name.slice(schema.name.lastIndexOf(".") + 1);
 }
 
 /** How Go prints a type that has no name of its own. */
-export function goTypeOf(type: FieldType): string {
+export function getGoFieldType(type: FieldType): string {
   switch (type.kind) {
     case "bytes":
       return "[]uint8";
@@ -72,11 +72,11 @@ export function goTypeOf(type: FieldType): string {
     case "quantity":
       return "resource.Quantity";
     case "message":
-      return `v1.${structNameOf(type.message())}`;
+      return `v1.${getStructName(type.message())}`;
     case "list":
-      return `[]${goTypeOf(type.of)}`;
+      return `[]${getGoFieldType(type.of)}`;
     case "map":
-      return `map[string]${goTypeOf(type.of)}`;
+      return `map[string]${getGoFieldType(type.of)}`;
     default:
       return type.kind;
   }
@@ -86,11 +86,11 @@ export function goTypeOf(type: FieldType): string {
 export function elementGoType(goType: string, of: FieldType): string {
   if (goType.startsWith("[]")) return goType.slice(2);
   if (goType.startsWith("map[string]")) return goType.slice("map[string]".length);
-  return goTypeOf(of);
+  return getGoFieldType(of);
 }
 
 /** A message with nothing set, in canonical form. */
-export function zeroMessage(plan: MessagePlan): Record<string, unknown> {
+export function createZeroMessage(plan: MessagePlan): Record<string, unknown> {
   return buildMessage(plan, []);
 }
 
@@ -101,7 +101,7 @@ export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Reco
     const value = slots[field.index];
     switch (field.schema.presence) {
       case "always":
-        object[field.name] = value === undefined ? zeroOf(field.type) : value;
+        object[field.name] = value === undefined ? createZeroValue(field.type) : value;
         break;
       case "omitempty":
         if (!isEmpty(value)) object[field.name] = value;
@@ -114,7 +114,7 @@ export function buildMessage(plan: MessagePlan, slots: readonly unknown[]): Reco
 }
 
 /** The zero value of a type in canonical JSON; `null` for lists, maps, bytes and times. */
-export function zeroOf(type: FieldType): unknown {
+export function createZeroValue(type: FieldType): unknown {
   switch (type.kind) {
     case "string":
       return "";
@@ -126,7 +126,7 @@ export function zeroOf(type: FieldType): unknown {
     case "quantity":
       return "0";
     case "message":
-      return zeroMessage(planOf(type.message()));
+      return createZeroMessage(getMessagePlan(type.message()));
     default:
       return null;
   }

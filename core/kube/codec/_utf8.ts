@@ -1,7 +1,7 @@
 /** UTF-8 as Go's JSON reads it: each byte that is part of no character stands for U+FFFD, a byte order mark stays. */
 
 /** Bytes that are no UTF-8 become lone surrogates U+DC80 to U+DCFF, so that an error text can still name them. */
-export function textOf(bytes: Uint8Array): string {
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
@@ -10,7 +10,7 @@ export function textOf(bytes: Uint8Array): string {
   }
 }
 
-/** The byte that a lone surrogate of `textOf` stands for. */
+/** The byte that a lone surrogate of `decodeUtf8` stands for. */
 export function escapedByte(code: number): number | undefined {
   return code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : undefined;
 }

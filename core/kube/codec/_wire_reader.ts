@@ -1,6 +1,6 @@
 /** Reads the wire format as gogo's generated code does, with its error texts; strings are not checked for UTF-8. */
 import { Buffer } from "node:buffer";
-import { textOf } from "./_utf8.ts";
+import { decodeUtf8 } from "./_utf8.ts";
 import { withinInt64 } from "./_int64.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
@@ -8,7 +8,7 @@ import { DecodeError } from "./errors.ts";
 /** A varint. */
 export const VARINT = 0;
 /** Length and bytes. */
-export const BYTES = 2;
+export const LENGTH_DELIMITED = 2;
 
 const OVERFLOW = "proto: integer overflow";
 const NEGATIVE = "proto: negative length found during unmarshaling";
@@ -82,7 +82,7 @@ export class WireReader {
   text(): string {
     const bytes = this.bytes();
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-    return text.includes("\ufffd") ? textOf(bytes).toWellFormed() : text;
+    return text.includes("\ufffd") ? decodeUtf8(bytes).toWellFormed() : text;
   }
 
   /** Passes a field that has no description, groups too. */
@@ -97,7 +97,7 @@ export class WireReader {
         case 1:
           this.#advance(8);
           break;
-        case BYTES:
+        case LENGTH_DELIMITED:
           this.bytes();
           break;
         case 3:

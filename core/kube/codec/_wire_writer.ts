@@ -1,6 +1,6 @@
 /** Writes the wire format from its end to its start: the length of a message is known when its head is written. */
 import { Buffer } from "node:buffer";
-import { BYTES, VARINT } from "./_wire_reader.ts";
+import { LENGTH_DELIMITED, VARINT } from "./_wire_reader.ts";
 
 /** Room for most objects. */
 const FIRST_BYTES = 16 * 1024;
@@ -84,7 +84,7 @@ export class WireWriter {
   /** What stands before a message that does not come from here. */
   messageHead(number: number, length: number): void {
     this.#varint(length, 0);
-    this.#tag(number, BYTES);
+    this.#tag(number, LENGTH_DELIMITED);
   }
 
   /** Bytes as they are, without a field around them. */

@@ -16,13 +16,13 @@ type Field =
   );
 
 /** Text of these code units: of surrogates without a partner too. */
-const textOf = (unit: fc.Arbitrary<number>): fc.Arbitrary<string> =>
+const textFrom = (unit: fc.Arbitrary<number>): fc.Arbitrary<string> =>
   fc.array(unit, { maxLength: 150, size: "max" }).map((units) => String.fromCharCode(...units));
 const text = fc.oneof(
-  textOf(fc.nat(0x7f)),
-  textOf(fc.nat(0xff)),
-  textOf(fc.nat(0xffff)),
-  textOf(fc.integer({ min: 0xd7ff, max: 0xe000 })),
+  textFrom(fc.nat(0x7f)),
+  textFrom(fc.nat(0xff)),
+  textFrom(fc.nat(0xffff)),
+  textFrom(fc.integer({ min: 0xd7ff, max: 0xe000 })),
 );
 const int64 = fc.oneof(
   fc.maxSafeInteger(),

@@ -1,7 +1,7 @@
 /** From a YAML tree to values (go-yaml v2 `decode.go`): tags, merge keys, aliases and the limit on them. */
 import { goQuote } from "./go_quote.ts";
 import { finishWalk, type Walk } from "./_walk.ts";
-import { GoMap, type GoScalar, goSyntax, type GoValue } from "./_yaml_go_value.ts";
+import { GoMap, type GoScalar, type GoValue, printGoSyntax } from "./_yaml_go_value.ts";
 import type { AliasNode, CollectionNode, ScalarNode, YamlNode } from "./_yaml_node.ts";
 import { resolveTagged } from "./_yaml_scalar.ts";
 import type { ElementBudget } from "./element_budget.ts";
@@ -131,9 +131,9 @@ function isMergeKey(node: YamlNode): boolean {
 
 function asKey(value: GoValue): GoScalar {
   if (typeof value !== "object" || value === null || "literal" in value) return value;
-  throw new JsonSyntaxError(`yaml: invalid map key: ${goSyntax(value)}`);
+  throw new JsonSyntaxError(`yaml: invalid map key: ${printGoSyntax(value)}`);
 }
 
 function printKey(key: GoScalar): string {
-  return typeof key === "string" ? goQuote(key) : goSyntax(key);
+  return typeof key === "string" ? goQuote(key) : printGoSyntax(key);
 }

@@ -163,7 +163,7 @@ export class EventReader {
       token = scanner.peek();
       if (anchor === "") readAnchor();
     }
-    if (tagToken !== undefined) tag = this.#tagOf(tagToken);
+    if (tagToken !== undefined) tag = this.#resolveTag(tagToken);
     switch (token.kind) {
       case "blockEntry":
         if (!mayBeIndentless) break;
@@ -193,7 +193,7 @@ export class EventReader {
     return { ...emptyScalar(line), anchor, tag, isImplicit: tag === "" };
   }
 
-  #tagOf(token: Token & { kind: "tag" }): string {
+  #resolveTag(token: Token & { kind: "tag" }): string {
     if (token.handle === "") return token.suffix;
     const tag = `${this.#handles.get(token.handle) ?? ""}${this.#handles.has(token.handle) ? token.suffix : ""}`;
     if (tag === "") throw parserError("found undefined tag handle", token.line);

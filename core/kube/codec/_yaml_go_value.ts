@@ -19,11 +19,11 @@ export class GoMap {
   readonly #entries = new Map<string, { readonly key: GoScalar; readonly value: GoValue }>();
 
   has(key: GoScalar): boolean {
-    return this.#entries.has(idOf(key));
+    return this.#entries.has(toKeyId(key));
   }
 
   set(key: GoScalar, value: GoValue): void {
-    this.#entries.set(idOf(key), { key, value });
+    this.#entries.set(toKeyId(key), { key, value });
   }
 
   entries(): Iterable<{ readonly key: GoScalar; readonly value: GoValue }> {
@@ -31,7 +31,7 @@ export class GoMap {
   }
 }
 
-function idOf(key: GoScalar): string {
+function toKeyId(key: GoScalar): string {
   if (typeof key === "string") return `s${key}`;
   if (key === null || typeof key === "boolean") return String(key);
   // NaN is no key twice in Go; once is enough to be refused.
@@ -44,7 +44,7 @@ export function isGoNumber(value: GoValue): value is GoNumber {
 }
 
 /** The key in JSON, or undefined where there is none (sigs.k8s.io/yaml `convertToJSONableObject`). */
-export function jsonKeyOf(key: GoScalar): string | undefined {
+export function findJsonKey(key: GoScalar): string | undefined {
   if (typeof key === "string") return key;
   if (typeof key === "boolean") return String(key);
   if (key === null || key.kind === "uint64") return undefined;
@@ -65,7 +65,7 @@ export function goTypeName(value: GoValue): string {
 }
 
 /** The value in Go's own syntax (`%#v`), cut where it grows long: nobody reads on. */
-export function goSyntax(value: GoValue): string {
+export function printGoSyntax(value: GoValue): string {
   return value === null ? "<nil>" : inner(value, MAX_SYNTAX_DEPTH);
 }
 

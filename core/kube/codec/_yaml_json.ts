@@ -2,14 +2,14 @@
 import { compareBytes } from "./_order.ts";
 import { finishWalk, type Walk } from "./_walk.ts";
 import {
+  findJsonKey,
   goFloat,
   GoMap,
   type GoNumber,
-  goSyntax,
   goTypeName,
   type GoValue,
   isGoNumber,
-  jsonKeyOf,
+  printGoSyntax,
 } from "./_yaml_go_value.ts";
 import { DecodeError, JsonSyntaxError } from "./errors.ts";
 import { isNumberLike, type JsonMember, MAX_JSON_DEPTH, setOwn } from "./json_document.ts";
@@ -56,10 +56,10 @@ export class JsonWriter {
     let isPlain = true;
     for (const item of items) {
       list.push(isContainer(item) ? yield this.#value(item) : this.#scalar(item));
-      isPlain &&= literalOf(item) === undefined;
+      isPlain &&= findLiteral(item) === undefined;
     }
     if (!isPlain) {
-      this.members.set(list, items.map((item, index) => memberOf(String(index), list[index], item)));
+      this.members.set(list, items.map((item, index) => toMember(String(index), list[index], item)));
     }
     return list;
   }
@@ -67,9 +67,9 @@ export class JsonWriter {
   *#map(map: GoMap): Walk<unknown> {
     const entries: { readonly key: string; readonly value: GoValue }[] = [];
     for (const { key, value } of map.entries()) {
-      const name = jsonKeyOf(key);
+      const name = findJsonKey(key);
       if (name === undefined) {
-        const shown = `key: ${goSyntax(key)}, value: ${goSyntax(value)}`;
+        const shown = `key: ${printGoSyntax(key)}, value: ${printGoSyntax(value)}`;
         throw new JsonSyntaxError(`unsupported map key of type: ${goTypeName(key)}, ${shown}`);
       }
       entries.push({ key: name, value });
@@ -79,9 +79,9 @@ export class JsonWriter {
     let isPlain = true;
     for (const { key, value } of entries) {
       setOwn(object, key, isContainer(value) ? yield this.#value(value) : this.#scalar(value));
-      isPlain &&= literalOf(value) === undefined && !isNumberLike(key);
+      isPlain &&= findLiteral(value) === undefined && !isNumberLike(key);
     }
-    if (!isPlain) this.members.set(object, entries.map(({ key, value }) => memberOf(key, object[key], value)));
+    if (!isPlain) this.members.set(object, entries.map(({ key, value }) => toMember(key, object[key], value)));
     return object;
   }
 
@@ -95,12 +95,12 @@ function isContainer(value: GoValue): boolean {
 }
 
 /** How JSON writes a number that JavaScript writes differently. */
-function literalOf(value: GoValue): string | undefined {
+function findLiteral(value: GoValue): string | undefined {
   if (typeof value !== "object" || value === null || !isGoNumber(value)) return undefined;
   return String(value.value) === value.literal ? undefined : value.literal;
 }
 
-function memberOf(key: string, value: unknown, source: GoValue): JsonMember {
-  const literal = literalOf(source);
+function toMember(key: string, value: unknown, source: GoValue): JsonMember {
+  const literal = findLiteral(source);
   return { key, value, ...(literal === undefined ? {} : { literal }) };
 }

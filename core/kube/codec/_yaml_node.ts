@@ -40,7 +40,7 @@ export function readYamlTree(source: YamlSource, budget: ElementBudget): YamlNod
     let node: YamlNode | undefined;
     if (event.kind === "end") node = open.pop();
     else {
-      node = nodeOf(event, anchors);
+      node = createNode(event, anchors);
       const parent = open.at(-1);
       parent?.children.push(node);
       // Of a mapping every second child is a key.
@@ -57,7 +57,7 @@ export function readYamlTree(source: YamlSource, budget: ElementBudget): YamlNod
   return undefined;
 }
 
-function nodeOf(event: Exclude<YamlEvent, { kind: "end" }>, anchors: Map<string, YamlNode>): YamlNode {
+function createNode(event: Exclude<YamlEvent, { kind: "end" }>, anchors: Map<string, YamlNode>): YamlNode {
   const { line, anchor } = event;
   if (event.kind === "alias") {
     const target = anchors.get(anchor);

@@ -2,7 +2,7 @@
  * What a plain YAML scalar means to the library behind Kubernetes (go-yaml v2 `resolve.go`): YAML 1.1 words, Go's
  * number forms. Timestamps stay text. Shared by reading and by printing, which must quote what would be misread.
  */
-import { textOf } from "./_utf8.ts";
+import { decodeUtf8 } from "./_utf8.ts";
 import type { GoNumber, GoScalar } from "./_yaml_go_value.ts";
 import { canonicalBase64, decodeBase64 } from "./base64.ts";
 import { DecodeError, JsonSyntaxError } from "./errors.ts";
@@ -38,7 +38,7 @@ export function resolvePlain(text: string): Resolved {
   if (word !== undefined) return { kind: "value", value: word };
   if (!/^[-+.0-9]/.test(text)) return STRING;
   const special = SPECIAL_FLOATS.get(text.toLowerCase());
-  if (special !== undefined && SPECIAL_FLOAT.test(text)) return floatOf(special);
+  if (special !== undefined && SPECIAL_FLOAT.test(text)) return createFloat(special);
   // Go takes underscores out of what starts with a digit or a sign only.
   if (text.startsWith(".")) return parseFloat64(text);
   if (TIMESTAMP.test(text)) return { kind: "timestamp" };
@@ -56,9 +56,9 @@ export function resolveTagged(tag: string, text: string): GoScalar {
   if (tag !== "" && (name === undefined || !RESOLVED_TAGS.has(name))) return text;
   if (name === "str") return text;
   const resolved = resolvePlain(text);
-  const found = tagNameOf(resolved);
-  if (name === undefined || name === found) return valueOf(resolved, text);
-  if (name === "float" && resolved.kind === "int") return floatOf(resolved.value);
+  const found = getTagName(resolved);
+  if (name === undefined || name === found) return toScalar(resolved, text);
+  if (name === "float" && resolved.kind === "int") return createFloat(resolved.value);
   throw new JsonSyntaxError(`yaml: cannot decode !!${found} \`${text}\` as a !!${name}`);
 }
 
@@ -67,7 +67,7 @@ const STANDARD_TAG = "tag:yaml.org,2002:";
 const RESOLVED_TAGS: ReadonlySet<string> = new Set(["str", "bool", "int", "float", "null", "timestamp"]);
 const STRING: Resolved = { kind: "string" };
 
-function tagNameOf(resolved: Resolved): string {
+function getTagName(resolved: Resolved): string {
   switch (resolved.kind) {
     case "string":
       return "str";
@@ -83,14 +83,14 @@ function tagNameOf(resolved: Resolved): string {
   }
 }
 
-function valueOf(resolved: Resolved, text: string): GoScalar {
+function toScalar(resolved: Resolved, text: string): GoScalar {
   if (resolved.kind === "value") return resolved.value;
   return "literal" in resolved ? resolved : text;
 }
 
 function decodeBinary(text: string): string {
   try {
-    return textOf(decodeBase64(canonicalBase64(text))).toWellFormed();
+    return decodeUtf8(decodeBase64(canonicalBase64(text))).toWellFormed();
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     throw new JsonSyntaxError("yaml: !!binary value contains invalid base64 data", error);
@@ -98,13 +98,13 @@ function decodeBinary(text: string): string {
 }
 
 /** Go prints the float again when it turns YAML into JSON, so that 1.0 arrives as 1. */
-function floatOf(value: number): GoNumber {
+function createFloat(value: number): GoNumber {
   return { kind: "float64", value, literal: Object.is(value, -0) ? "-0" : String(value) };
 }
 
 function parseFloat64(text: string): Resolved {
   const value = FLOAT.test(text) ? Number(text) : Number.NaN;
-  return Number.isFinite(value) ? floatOf(value) : STRING;
+  return Number.isFinite(value) ? createFloat(value) : STRING;
 }
 
 /** Digits of the largest integer, in base 2, and its prefix. Go takes leading zeros beyond that; nobody writes them. */

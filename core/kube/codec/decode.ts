@@ -8,19 +8,19 @@ import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import {
   buildMessage,
+  createZeroMessage,
   elementGoType,
   type FieldPlan,
+  getMessagePlan,
+  getStructName,
   type MessagePlan,
-  planOf,
-  structNameOf,
-  zeroMessage,
 } from "./_plan.ts";
 import { withinInt64 } from "./_int64.ts";
 import { compareBytes } from "./_order.ts";
 import { canonicalBase64, encodeBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
 import { goQuote } from "./go_quote.ts";
-import { type JsonDocument, type JsonMember, membersOf, setOwn } from "./json_document.ts";
+import { type JsonDocument, type JsonMember, listMembers, setOwn } from "./json_document.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
@@ -53,7 +53,7 @@ export function decodeObject<T extends object>(
   options: DecodeOptions = {},
 ): DecodedObject<T> {
   const decoder = new Decoder(options);
-  const object = decoder.decodeRoot(schema, value, options.goType ?? `v1.${structNameOf(schema)}`);
+  const object = decoder.decodeRoot(schema, value, options.goType ?? `v1.${getStructName(schema)}`);
   // It has the fields of its schema, whose type this is.
   return { object: object as T & Record<string, unknown>, strictErrors: decoder.strictErrors() };
 }
@@ -81,7 +81,7 @@ class Decoder {
   }
 
   decodeRoot(schema: MessageSchema, value: unknown, goType: string): Record<string, unknown> {
-    const object = this.#message(planOf(schema), value, goType, undefined, true);
+    const object = this.#message(getMessagePlan(schema), value, goType, undefined, true);
     if (this.#firstFault !== undefined) throw this.#firstFault;
     return object;
   }
@@ -98,10 +98,10 @@ class Decoder {
     before?: unknown,
     isRoot = false,
   ): Record<string, unknown> {
-    if (value === null || value === undefined) return isObject(before) ? before : zeroMessage(plan);
+    if (value === null || value === undefined) return isObject(before) ? before : createZeroMessage(plan);
     if (!isObject(value)) {
       this.#saveFault(value, goType);
-      return isObject(before) ? before : zeroMessage(plan);
+      return isObject(before) ? before : createZeroMessage(plan);
     }
     const slots: unknown[] = new Array(plan.fields.length);
     if (isObject(before)) { for (const field of plan.fields) slots[field.index] = before[field.name]; }
@@ -169,7 +169,7 @@ class Decoder {
         if (isTooDeep(value)) throw new DecodeError("exceeded max depth");
         return value;
       case "message":
-        return this.#message(planOf(type.message()), value, goType, before);
+        return this.#message(getMessagePlan(type.message()), value, goType, before);
       case "list":
         return this.#list(type.of, goType, value, before) ?? before;
       case "map":
@@ -242,7 +242,7 @@ class Decoder {
     const elementType = elementGoType(goType, of);
     const decoded: Record<string, unknown> = isObject(before) ? { ...before } : {};
     const seen = new Set<string>();
-    for (const member of membersOf(this.#document, value)) {
+    for (const member of listMembers(this.#document, value)) {
       const { key } = member;
       this.#checkDuplicate(seen, key);
       this.#path.push(this.#path.length === 0 ? key : `.${key}`);
@@ -300,7 +300,7 @@ function elementZero(type: FieldType): unknown {
     case "map":
       return {};
     case "message":
-      return zeroMessage(planOf(type.message()));
+      return createZeroMessage(getMessagePlan(type.message()));
     default:
       return null;
   }

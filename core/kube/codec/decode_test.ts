@@ -5,8 +5,8 @@ import {
   ALL_KINDS,
   certificateSigningRequestKind,
   deleteOptionsSchema,
+  getListSchema,
   leaseKind,
-  listSchemaOf,
   namespaceKind,
   secretKind,
 } from "../kinds/mod.ts";
@@ -66,7 +66,7 @@ test("decodeObject() reports at most 100 strict errors", () => {
 test("decodeObject() passes over kind and apiVersion, also in the items of a list", () => {
   const item = { kind: "Secret", apiVersion: "v1", metadata: { name: "a" } };
   const list = { kind: "SecretList", apiVersion: "v1", metadata: { resourceVersion: "1" }, items: [item] };
-  const { object, strictErrors } = decodeObject(listSchemaOf(secretKind), list);
+  const { object, strictErrors } = decodeObject(getListSchema(secretKind), list);
   assert.deepEqual(strictErrors, []);
   assert.deepEqual(object, { metadata: { resourceVersion: "1" }, items: [{ metadata: { name: "a" } }] });
 });

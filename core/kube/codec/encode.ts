@@ -1,5 +1,5 @@
 /** From canonical objects to JSON: `kind` and `apiVersion` first, as every answer has them. */
-import { apiVersionOf, type Kind } from "../schema.ts";
+import { formatApiVersion, type Kind } from "../schema.ts";
 import { compareBytes } from "./_order.ts";
 import { isNumberLike } from "./json_document.ts";
 
@@ -9,7 +9,7 @@ export type TypeMeta = Kind | { readonly apiVersion: string; readonly kind: stri
 /** Puts `kind` and `apiVersion` before the fields; the object itself is not changed. */
 export function encodeObject(type: TypeMeta, object: object): Record<string, unknown> {
   const { kind } = type;
-  const apiVersion = "apiVersion" in type ? type.apiVersion : apiVersionOf(type);
+  const apiVersion = "apiVersion" in type ? type.apiVersion : formatApiVersion(type);
   return Object.assign({ kind, apiVersion }, object, { kind, apiVersion });
 }
 

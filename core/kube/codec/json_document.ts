@@ -27,7 +27,7 @@ export interface JsonDocument {
 export const MAX_JSON_DEPTH = 10_000;
 
 /** The members of an object in the order of the text, repeated ones too. */
-export function membersOf(
+export function listMembers(
   document: Pick<JsonDocument, "members">,
   object: Readonly<Record<string, unknown>>,
 ): readonly JsonMember[] {

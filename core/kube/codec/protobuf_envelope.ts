@@ -1,6 +1,6 @@
 /** The envelope of every protobuf body: four magic bytes, then `runtime.Unknown` (csr-api.md section 3.1). */
 import { Buffer } from "node:buffer";
-import { BYTES, WireReader } from "./_wire_reader.ts";
+import { LENGTH_DELIMITED, WireReader } from "./_wire_reader.ts";
 import { WireWriter } from "./_wire_writer.ts";
 import { DecodeError } from "./errors.ts";
 
@@ -97,7 +97,7 @@ function readFields<const Names extends readonly string[]>(
       reader.skip(wireType);
       continue;
     }
-    if (wireType !== BYTES) throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${name}`);
+    if (wireType !== LENGTH_DELIMITED) throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${name}`);
     take(name, reader.bytes());
   }
 }

@@ -1,8 +1,8 @@
 /** Lists in protobuf; items may come encoded already, so that a long list is a concatenation. */
 import type { ListMeta } from "../meta.ts";
-import { listSchemaOf } from "../kinds/list.ts";
+import { getListSchema } from "../kinds/list.ts";
 import { listMetaSchema } from "../kinds/meta_v1.ts";
-import { apiVersionOf, type Kind } from "../schema.ts";
+import { formatApiVersion, type Kind } from "../schema.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";
 import { decodeMessage } from "./protobuf_read.ts";
@@ -31,11 +31,11 @@ export function encodeListOfItems(
   items: readonly Uint8Array[],
 ): readonly Uint8Array[] {
   const meta = encodeField(1, listMetaSchema, listMeta);
-  return encodeEnvelopeOfPieces(apiVersionOf(kind), kind.listKind, [meta, ...items]);
+  return encodeEnvelopeOfPieces(formatApiVersion(kind), kind.listKind, [meta, ...items]);
 }
 
 /** Decodes the `raw` of a list's envelope; throws `DecodeError`. */
 export function decodeList(kind: Kind, raw: Uint8Array): DecodedList {
-  const { metadata, items } = decodeMessage(listSchemaOf(kind), raw, ElementBudget.unlimited());
+  const { metadata, items } = decodeMessage(getListSchema(kind), raw, ElementBudget.unlimited());
   return { metadata: metadata as ListMeta, items: (items ?? []) as Record<string, unknown>[] };
 }

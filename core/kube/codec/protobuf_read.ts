@@ -5,8 +5,8 @@
 import { isTooDeep } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "./_order.ts";
-import { buildMessage, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
-import { BYTES, VARINT, WireReader } from "./_wire_reader.ts";
+import { buildMessage, createZeroValue, getMessagePlan, type MessagePlan } from "./_plan.ts";
+import { LENGTH_DELIMITED, VARINT, WireReader } from "./_wire_reader.ts";
 import { encodeBase64 } from "./base64.ts";
 import type { ElementBudget } from "./element_budget.ts";
 import { DecodeError } from "./errors.ts";
@@ -24,7 +24,7 @@ export function decodeMessage<T extends object>(
   budget?: ElementBudget,
 ): T & Record<string, unknown> {
   // It has the fields of its schema, whose type this is.
-  return readMessage(planOf(schema), new WireReader(bytes, budget), undefined) as T & Record<string, unknown>;
+  return readMessage(getMessagePlan(schema), new WireReader(bytes, budget), undefined) as T & Record<string, unknown>;
 }
 
 function readMessage(plan: MessagePlan, reader: WireReader, before: unknown): Record<string, unknown> {
@@ -52,7 +52,7 @@ function readMessage(plan: MessagePlan, reader: WireReader, before: unknown): Re
 
 function assertWireType(type: FieldType, wireType: number, name: string): void {
   const isVarint = type.kind === "int32" || type.kind === "int64" || type.kind === "bool";
-  if (wireType !== (isVarint ? VARINT : BYTES)) {
+  if (wireType !== (isVarint ? VARINT : LENGTH_DELIMITED)) {
     throw new DecodeError(`proto: wrong wireType = ${wireType} for field ${goFieldName(name)}`);
   }
 }
@@ -109,7 +109,7 @@ function readField(reader: WireReader, type: FieldType, before: unknown): unknow
 function readBody(type: FieldType, reader: WireReader, before: unknown): unknown {
   switch (type.kind) {
     case "message":
-      return readMessage(planOf(type.message()), reader, before);
+      return readMessage(getMessagePlan(type.message()), reader, before);
     case "time":
       return printTime({ seconds: readInstant(reader).seconds, nanos: 0 });
     case "microTime":
@@ -145,7 +145,7 @@ function readFirst(reader: WireReader): string {
   let text = "";
   while (reader.hasMore) {
     const { number, wireType } = reader.tag("Quantity");
-    if (number === 1 && wireType === BYTES) text = reader.text();
+    if (number === 1 && wireType === LENGTH_DELIMITED) text = reader.text();
     else reader.skip(wireType);
   }
   return text;
@@ -195,6 +195,6 @@ function readMapEntry(of: FieldType, reader: WireReader, before: unknown): unkno
     else if (number === 2) value = readField(reader, valueType, undefined);
     else reader.skip(wireType);
   }
-  setOwn(map, key, value ?? zeroOf(of) ?? (of.kind === "bytes" ? "" : []));
+  setOwn(map, key, value ?? createZeroValue(of) ?? (of.kind === "bytes" ? "" : []));
   return map;
 }

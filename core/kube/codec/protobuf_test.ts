@@ -15,7 +15,7 @@ import {
 } from "../kinds/mod.ts";
 import { APPROVAL_PUT, CAN_I_CREATE_CSR, CAN_I_GET_HEALTHZ } from "../kinds/testdata/kubectl.ts";
 import { VECTORS } from "../kinds/testdata/mod.ts";
-import { apiVersionOf } from "../schema.ts";
+import { formatApiVersion } from "../schema.ts";
 import { decodeObject } from "./decode.ts";
 import { DecodeError } from "./errors.ts";
 import { parseJson } from "./json_parser.ts";
@@ -162,7 +162,7 @@ test("encodeList() and decodeList() keep a list, from objects or from encoded it
   assert.deepEqual(encodeListOfItems(certificateSigningRequestKind, { resourceVersion: "7" }, encoded), body);
   const envelope = decodeEnvelope(Buffer.concat(body));
   assert.equal(envelope.kind, "CertificateSigningRequestList");
-  assert.equal(envelope.apiVersion, apiVersionOf(certificateSigningRequestKind));
+  assert.equal(envelope.apiVersion, formatApiVersion(certificateSigningRequestKind));
   const list = decodeList(certificateSigningRequestKind, envelope.raw);
   assert.deepEqual(list, { metadata: { resourceVersion: "7" }, items });
   const empty = decodeEnvelope(Buffer.concat(encodeList(secretKind, {}, [])));

@@ -4,21 +4,21 @@
  */
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { sortedKeys } from "./_order.ts";
-import { type FieldPlan, type MessagePlan, planOf, zeroOf } from "./_plan.ts";
+import { createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./_plan.ts";
 import { WireWriter } from "./_wire_writer.ts";
-import { instantOf } from "./time.ts";
+import { parseCanonicalInstant } from "./time.ts";
 
 /** Encodes an object, without envelope. Fields that are missing count as zero. */
 export function encodeMessage(schema: MessageSchema, object: object): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
-  writeMessage(writer, planOf(schema), object as Readonly<Record<string, unknown>>);
+  writeMessage(writer, getMessagePlan(schema), object as Readonly<Record<string, unknown>>);
   return writer.finish();
 }
 
 /** Encodes an object as a field of the message around it. */
 export function encodeField(number: number, schema: MessageSchema, object: object): Uint8Array<ArrayBuffer> {
   const writer = new WireWriter();
-  writeMessage(writer, planOf(schema), object as Readonly<Record<string, unknown>>);
+  writeMessage(writer, getMessagePlan(schema), object as Readonly<Record<string, unknown>>);
   writer.message(number, 0);
   return writer.finish();
 }
@@ -39,7 +39,7 @@ function writeZero(writer: WireWriter, field: FieldPlan): void {
   const { kind } = field.type;
   if (kind === "list" || kind === "map" || kind === "bytes") return;
   if (kind === "time" || kind === "microTime" || kind === "json") writer.message(field.schema.number, writer.size);
-  else writeField(writer, field.schema.number, field.type, zeroOf(field.type));
+  else writeField(writer, field.schema.number, field.type, createZeroValue(field.type));
 }
 
 function writeField(writer: WireWriter, number: number, type: FieldType, value: unknown): void {
@@ -77,11 +77,11 @@ function writeField(writer: WireWriter, number: number, type: FieldType, value: 
 function writeBody(writer: WireWriter, type: FieldType, value: unknown): void {
   switch (type.kind) {
     case "message":
-      writeMessage(writer, planOf(type.message()), value as Readonly<Record<string, unknown>>);
+      writeMessage(writer, getMessagePlan(type.message()), value as Readonly<Record<string, unknown>>);
       break;
     case "time":
     case "microTime": {
-      const { seconds, nanos } = instantOf(String(value));
+      const { seconds, nanos } = parseCanonicalInstant(String(value));
       writer.int32(2, type.kind === "time" ? 0 : nanos);
       writer.int64(1, seconds);
       break;
@@ -110,7 +110,7 @@ function writeMap(
   const valueType: FieldType = of.kind === "list" ? { ...of, wrapped: true } : of;
   for (const key of sortedKeys(map).reverse()) {
     const before = writer.size;
-    writeField(writer, 2, valueType, map[key] ?? zeroOf(of) ?? []);
+    writeField(writer, 2, valueType, map[key] ?? createZeroValue(of) ?? []);
     writer.string(1, key);
     writer.message(number, before);
   }

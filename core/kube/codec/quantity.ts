@@ -47,7 +47,9 @@ function readQuantity(text: string): Quantity {
   const match = FORM.exec(text.trim());
   const [, sign = "", whole = "", fraction = "", unit = ""] = match ?? [];
   const digits = `${whole}${fraction}`;
-  if (digits === "" || digits.length > MAX_DIGITS) throw new DecodeError(faultOf(text.trim().slice(0, MAX_DIGITS)));
+  if (digits === "" || digits.length > MAX_DIGITS) {
+    throw new DecodeError(describeFault(text.trim().slice(0, MAX_DIGITS)));
+  }
   const scaled = scale(BigInt(digits), fraction.length, unit);
   const magnitude = unit.endsWith("i") && scaled > MAX ? MAX : scaled;
   return { whole, fraction, unit, amount: sign === "-" ? -magnitude : magnitude };
@@ -57,7 +59,7 @@ function readQuantity(text: string): Quantity {
 function isKept(whole: string, fraction: string, unit: string): boolean {
   if (unit.endsWith("i")) return false;
   const shifted = `${whole.replace(/^0+/, "") || "0"}${fraction}`;
-  const power = powerOf(unit) - fraction.length;
+  const power = getPowerOfTen(unit) - fraction.length;
   return shifted.length <= MAX_INT64_DIGITS && power >= -9 && power % 3 === 0 && !/^0|000$/.test(shifted);
 }
 
@@ -65,7 +67,7 @@ function isKept(whole: string, fraction: string, unit: string): boolean {
 function scale(digits: bigint, places: number, unit: string): bigint {
   const binary = BINARY_UNITS.indexOf(unit);
   if (binary > 0) return ceilDivide(digits * 1024n ** BigInt(binary) * NANO, 10n ** BigInt(places));
-  const exponent = powerOf(unit) + 9 - places;
+  const exponent = getPowerOfTen(unit) + 9 - places;
   return exponent >= 0 ? digits * 10n ** BigInt(exponent) : ceilDivide(digits, 10n ** BigInt(-exponent));
 }
 
@@ -74,7 +76,7 @@ function ceilDivide(value: bigint, by: bigint): bigint {
 }
 
 /** The power of ten that a decimal unit stands for. */
-function powerOf(unit: string): number {
+function getPowerOfTen(unit: string): number {
   if (!EXPONENT.test(unit)) return (DECIMAL_UNITS.indexOf(unit) - 3) * 3;
   return Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, Number(unit.slice(1))));
 }
@@ -101,7 +103,7 @@ function printBinary(amount: bigint): string {
   return `${value}${BINARY_UNITS[unit]}`;
 }
 
-function faultOf(text: string): string {
+function describeFault(text: string): string {
   if (/^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eEinumkKMGTP]+[-+]?[0-9]*$/.test(text)) {
     return "unable to parse quantity's suffix";
   }

@@ -42,7 +42,7 @@ export function printMicroTime(instant: Instant): string | null {
 }
 
 /** The instant of canonical text, with up to nine digits of fraction. */
-export function instantOf(text: string): Instant {
+export function parseCanonicalInstant(text: string): Instant {
   const fraction = text.length > 20 ? text.slice(20, -1) : "";
   const seconds = Date.parse(`${text.slice(0, 19)}Z`) / 1000;
   return { seconds: Number.isNaN(seconds) ? ZERO_SECONDS : seconds, nanos: Number(fraction.padEnd(9, "0")) };

@@ -3,9 +3,9 @@
  * configurations take this way, whose faults read otherwise than a decoder's (apimachinery `pkg/runtime/converter.go`).
  */
 import { ExactNumber, toInt64 } from "../exact_number.ts";
-import { isJsonObject, numberText, typeOf } from "../json_value.ts";
+import { getJsonType, isJsonObject, numberText } from "../json_value.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
-import { elementGoType, planOf } from "./_plan.ts";
+import { elementGoType, getMessagePlan } from "./_plan.ts";
 import { canonicalBase64 } from "./base64.ts";
 import { DecodeError, goJsonType } from "./errors.ts";
 import { canonicalQuantity } from "./quantity.ts";
@@ -13,8 +13,8 @@ import { canonicalMicroTime, canonicalTime } from "./time.ts";
 
 /** The first fault in the order of the kind's fields, in Go's words; undefined when there is none. */
 export function findUnstructuredFault(schema: MessageSchema, value: unknown): string | undefined {
-  if (!isJsonObject(value)) return `cannot restore struct from: ${goKindOf(value)}`;
-  for (const field of planOf(schema).fields) {
+  if (!isJsonObject(value)) return `cannot restore struct from: ${getGoKind(value)}`;
+  for (const field of getMessagePlan(schema).fields) {
     const member = Object.hasOwn(value, field.name) ? value[field.name] : undefined;
     const fault = findFault(field.type, field.goType, member);
     if (fault !== undefined) return fault;
@@ -39,10 +39,10 @@ function findFault(type: FieldType, goType: string, value: unknown): string | un
     case "message":
       return findUnstructuredFault(type.message(), value);
     case "list":
-      if (!Array.isArray(value)) return `cannot restore slice from ${goKindOf(value)}`;
+      if (!Array.isArray(value)) return `cannot restore slice from ${getGoKind(value)}`;
       return firstFault(value, type.of, elementGoType(goType, type.of));
     case "map":
-      if (!isJsonObject(value)) return `cannot restore map from ${goKindOf(value)}`;
+      if (!isJsonObject(value)) return `cannot restore map from ${getGoKind(value)}`;
       return firstFault(Object.values(value), type.of, elementGoType(goType, type.of));
     case "json":
       return undefined;
@@ -53,7 +53,7 @@ function findFault(type: FieldType, goType: string, value: unknown): string | un
     case "microTime":
       return findTextFault(value, canonicalMicroTime);
     case "quantity":
-      return faultOf(() => canonicalQuantity(typeof value === "string" ? value : JSON.stringify(value)));
+      return findDecodeFault(() => canonicalQuantity(typeof value === "string" ? value : JSON.stringify(value)));
     default:
       return findScalarFault(type.kind, goType, value);
   }
@@ -75,10 +75,10 @@ function findScalarFault(
   if (kind === "string") {
     if (typeof value === "string") return undefined;
     // Go calls whole numbers convertible to text, only to refuse them.
-    return goKindOf(value) === "int64" ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
+    return getGoKind(value) === "int64" ? `cannot convert int64 to ${goType}` : "unrecognized type: string";
   }
   if (kind === "bool") return typeof value === "boolean" ? undefined : "unrecognized type: bool";
-  if (typeOf(value) !== "number") return `unrecognized type: ${kind}`;
+  if (getJsonType(value) !== "number") return `unrecognized type: ${kind}`;
   return Number.isInteger(Number(numberText(value as number | ExactNumber)))
     ? undefined
     : `cannot convert float64 to ${goType}`;
@@ -86,18 +86,18 @@ function findScalarFault(
 
 function findBytesFault(value: unknown): string | undefined {
   if (Array.isArray(value)) return firstFault(value, { kind: "int32" }, "uint8");
-  if (typeof value !== "string") return `cannot restore slice from ${goKindOf(value)}`;
-  const fault = faultOf(() => canonicalBase64(value));
+  if (typeof value !== "string") return `cannot restore slice from ${getGoKind(value)}`;
+  const fault = findDecodeFault(() => canonicalBase64(value));
   return fault === undefined ? undefined : `error decoding from json: ${fault}`;
 }
 
 /** Times decode themselves. */
 function findTextFault(value: unknown, read: (text: string) => unknown): string | undefined {
-  if (typeof value === "string") return faultOf(() => read(value));
+  if (typeof value === "string") return findDecodeFault(() => read(value));
   return `json: cannot unmarshal ${goJsonType(value)} into Go value of type string`;
 }
 
-function faultOf(read: () => unknown): string | undefined {
+function findDecodeFault(read: () => unknown): string | undefined {
   try {
     read();
     return undefined;
@@ -107,7 +107,7 @@ function faultOf(read: () => unknown): string | undefined {
   }
 }
 
-function goKindOf(value: unknown): string {
+function getGoKind(value: unknown): string {
   if (Array.isArray(value)) return "slice";
   switch (typeof value) {
     case "number":

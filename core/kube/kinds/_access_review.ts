@@ -1,6 +1,6 @@
 /** Question and answer of the access reviews (staging `k8s.io/api/authorization/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, listOf, mapOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, list, map, message, STRING } from "./_fields.ts";
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./_selectors.ts";
 
 /** A question about a user; exactly one kind of attributes is given. */
@@ -10,27 +10,27 @@ export const subjectAccessReviewSpecSchema: MessageSchema = {
   fields: {
     resourceAttributes: {
       number: 1,
-      type: messageOf(() => resourceAttributesSchema),
+      type: message(() => resourceAttributesSchema),
       presence: "optional",
       description: "A request for a resource.",
     },
     nonResourceAttributes: {
       number: 2,
-      type: messageOf(() => nonResourceAttributesSchema),
+      type: message(() => nonResourceAttributesSchema),
       presence: "optional",
       description: "A request for a path.",
     },
     user: { number: 3, type: STRING, presence: "omitempty", description: "User the question is about." },
     groups: {
       number: 4,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Groups of that user.",
     },
     extra: {
       number: 5,
-      type: mapOf(listOf(STRING)),
+      type: map(list(STRING)),
       presence: "omitempty",
       goType: "map[string]v1.ExtraValue",
       description: "Further attributes of that user.",
@@ -58,13 +58,13 @@ export const resourceAttributesSchema: MessageSchema = {
     name: { number: 7, type: STRING, presence: "omitempty", description: "Name of the object; empty means all." },
     fieldSelector: {
       number: 8,
-      type: messageOf(() => fieldSelectorAttributesSchema),
+      type: message(() => fieldSelectorAttributesSchema),
       presence: "optional",
       description: "Field selector that limits the request.",
     },
     labelSelector: {
       number: 9,
-      type: messageOf(() => labelSelectorAttributesSchema),
+      type: message(() => labelSelectorAttributesSchema),
       presence: "optional",
       description: "Label selector that limits the request.",
     },
@@ -79,7 +79,7 @@ export const fieldSelectorAttributesSchema: MessageSchema = {
     rawSelector: { number: 1, type: STRING, presence: "omitempty", description: "The selector as text." },
     requirements: {
       number: 2,
-      type: listOf(messageOf(() => fieldSelectorRequirementSchema)),
+      type: list(message(() => fieldSelectorRequirementSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "The selector as conditions.",
@@ -95,7 +95,7 @@ export const labelSelectorAttributesSchema: MessageSchema = {
     rawSelector: { number: 1, type: STRING, presence: "omitempty", description: "The selector as text." },
     requirements: {
       number: 2,
-      type: listOf(messageOf(() => labelSelectorRequirementSchema)),
+      type: list(message(() => labelSelectorRequirementSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "The selector as conditions.",

@@ -23,16 +23,16 @@ export const RAW_EXTENSION: FieldType = { kind: "json", anyKind: true };
 export const QUANTITY: FieldType = { kind: "quantity" };
 
 /** A list of one type. */
-export function listOf(of: FieldType): FieldType {
+export function list(of: FieldType): FieldType {
   return { kind: "list", of };
 }
 
 /** A map from text to one type. */
-export function mapOf(of: FieldType): FieldType {
+export function map(of: FieldType): FieldType {
   return { kind: "map", of };
 }
 
 /** A message; a function, so that schemas may refer to each other in any order. */
-export function messageOf(message: () => MessageSchema): FieldType {
+export function message(message: () => MessageSchema): FieldType {
   return { kind: "message", message };
 }

@@ -1,6 +1,6 @@
 /** What a node is told (staging `k8s.io/api/core/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, listOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { BOOL, list, message, STRING, TIME } from "./_fields.ts";
 
 /** How a node is to be used. */
 export const nodeSpecSchema: MessageSchema = {
@@ -10,7 +10,7 @@ export const nodeSpecSchema: MessageSchema = {
     podCIDR: { number: 1, type: STRING, presence: "omitempty", description: "Network of the node's pods." },
     podCIDRs: {
       number: 7,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "set",
       patchStrategy: "merge",
@@ -25,14 +25,14 @@ export const nodeSpecSchema: MessageSchema = {
     unschedulable: { number: 4, type: BOOL, presence: "omitempty", description: "True keeps new pods away." },
     taints: {
       number: 5,
-      type: listOf(messageOf(() => taintSchema)),
+      type: list(message(() => taintSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Marks that repel pods.",
     },
     configSource: {
       number: 6,
-      type: messageOf(() => nodeConfigSourceSchema),
+      type: message(() => nodeConfigSourceSchema),
       presence: "optional",
       description: "Former source of the kubelet's configuration; has no effect.",
     },
@@ -44,7 +44,7 @@ export const nodeSpecSchema: MessageSchema = {
     },
     podPreemptionPolicy: {
       number: 8,
-      type: messageOf(() => nodePodPreemptionPolicySchema),
+      type: message(() => nodePodPreemptionPolicySchema),
       presence: "optional",
       description: "How pods of the node may be preempted.",
     },
@@ -78,7 +78,7 @@ export const nodeConfigSourceSchema: MessageSchema = {
   fields: {
     configMap: {
       number: 2,
-      type: messageOf(() => configMapNodeConfigSourceSchema),
+      type: message(() => configMapNodeConfigSourceSchema),
       presence: "optional",
       description: "A ConfigMap with the configuration.",
     },
@@ -128,7 +128,7 @@ export const nodePodPreemptionPolicySchema: MessageSchema = {
   fields: {
     disableResizePreemption: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "set",
       description: "Controllers on whose request no pod is preempted for the resize of another.",

@@ -1,6 +1,6 @@
 /** What a node reports (staging `k8s.io/api/core/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { INT32, listOf, mapOf, messageOf, QUANTITY, STRING, TIME } from "./_fields.ts";
+import { INT32, list, map, message, QUANTITY, STRING, TIME } from "./_fields.ts";
 import { nodeConfigSourceSchema } from "./_node_spec.ts";
 import {
   attachedVolumeSchema,
@@ -17,14 +17,14 @@ export const nodeStatusSchema: MessageSchema = {
   fields: {
     capacity: {
       number: 1,
-      type: mapOf(QUANTITY),
+      type: map(QUANTITY),
       presence: "omitempty",
       goType: "v1.ResourceList",
       description: "Resources the machine has.",
     },
     allocatable: {
       number: 2,
-      type: mapOf(QUANTITY),
+      type: map(QUANTITY),
       presence: "omitempty",
       goType: "v1.ResourceList",
       description: "Resources that pods may use.",
@@ -39,7 +39,7 @@ export const nodeStatusSchema: MessageSchema = {
     },
     conditions: {
       number: 4,
-      type: listOf(messageOf(() => nodeConditionSchema)),
+      type: list(message(() => nodeConditionSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["type"],
@@ -49,7 +49,7 @@ export const nodeStatusSchema: MessageSchema = {
     },
     addresses: {
       number: 5,
-      type: listOf(messageOf(() => nodeAddressSchema)),
+      type: list(message(() => nodeAddressSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["type"],
@@ -59,26 +59,26 @@ export const nodeStatusSchema: MessageSchema = {
     },
     daemonEndpoints: {
       number: 6,
-      type: messageOf(() => nodeDaemonEndpointsSchema),
+      type: message(() => nodeDaemonEndpointsSchema),
       presence: "always",
       description: "Ports of the node's daemons.",
     },
     nodeInfo: {
       number: 7,
-      type: messageOf(() => nodeSystemInfoSchema),
+      type: message(() => nodeSystemInfoSchema),
       presence: "always",
       description: "Identity and software versions of the machine.",
     },
     images: {
       number: 8,
-      type: listOf(messageOf(() => containerImageSchema)),
+      type: list(message(() => containerImageSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Container images present on the node.",
     },
     volumesInUse: {
       number: 9,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       goType: "[]v1.UniqueVolumeName",
@@ -86,33 +86,33 @@ export const nodeStatusSchema: MessageSchema = {
     },
     volumesAttached: {
       number: 10,
-      type: listOf(messageOf(() => attachedVolumeSchema)),
+      type: list(message(() => attachedVolumeSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Volumes attached to the node.",
     },
     config: {
       number: 11,
-      type: messageOf(() => nodeConfigStatusSchema),
+      type: message(() => nodeConfigStatusSchema),
       presence: "optional",
       description: "State of the former dynamic configuration.",
     },
     runtimeHandlers: {
       number: 12,
-      type: listOf(messageOf(() => nodeRuntimeHandlerSchema)),
+      type: list(message(() => nodeRuntimeHandlerSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Handlers of the container runtime.",
     },
     features: {
       number: 13,
-      type: messageOf(() => nodeFeaturesSchema),
+      type: message(() => nodeFeaturesSchema),
       presence: "optional",
       description: "What the container runtime can do.",
     },
     declaredFeatures: {
       number: 14,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Features the kubelet declares.",
@@ -177,7 +177,7 @@ export const nodeDaemonEndpointsSchema: MessageSchema = {
   fields: {
     kubeletEndpoint: {
       number: 1,
-      type: messageOf(() => daemonEndpointSchema),
+      type: message(() => daemonEndpointSchema),
       presence: "always",
       description: "Where the kubelet listens.",
     },
@@ -200,19 +200,19 @@ export const nodeConfigStatusSchema: MessageSchema = {
   fields: {
     assigned: {
       number: 1,
-      type: messageOf(() => nodeConfigSourceSchema),
+      type: message(() => nodeConfigSourceSchema),
       presence: "optional",
       description: "Configuration the node was told to use.",
     },
     active: {
       number: 2,
-      type: messageOf(() => nodeConfigSourceSchema),
+      type: message(() => nodeConfigSourceSchema),
       presence: "optional",
       description: "Configuration the node uses.",
     },
     lastKnownGood: {
       number: 3,
-      type: messageOf(() => nodeConfigSourceSchema),
+      type: message(() => nodeConfigSourceSchema),
       presence: "optional",
       description: "Configuration the node falls back to.",
     },

@@ -1,6 +1,6 @@
 /** The machine, its images, volumes and runtime, as parts of a node (staging `k8s.io/api/core/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, INT64, listOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, INT64, list, message, STRING } from "./_fields.ts";
 
 /** Identity and software versions of a machine. */
 export const nodeSystemInfoSchema: MessageSchema = {
@@ -73,7 +73,7 @@ export const nodeSystemInfoSchema: MessageSchema = {
     },
     swap: {
       number: 11,
-      type: messageOf(() => nodeSwapStatusSchema),
+      type: message(() => nodeSwapStatusSchema),
       presence: "optional",
       description: "Swap space of the machine.",
     },
@@ -102,7 +102,7 @@ export const containerImageSchema: MessageSchema = {
   fields: {
     names: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       listType: "atomic",
       description: "Names the image is known by.",
@@ -147,7 +147,7 @@ export const nodeRuntimeHandlerSchema: MessageSchema = {
     },
     features: {
       number: 2,
-      type: messageOf(() => nodeRuntimeHandlerFeaturesSchema),
+      type: message(() => nodeRuntimeHandlerFeaturesSchema),
       presence: "optional",
       description: "What the handler can do.",
     },

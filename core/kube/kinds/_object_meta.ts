@@ -1,6 +1,6 @@
 /** Metadata of objects (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, INT64, JSON_VALUE, listOf, mapOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { BOOL, INT64, JSON_VALUE, list, map, message, STRING, TIME } from "./_fields.ts";
 
 /** Identity and bookkeeping that every object carries. */
 export const objectMetaSchema: MessageSchema = {
@@ -70,19 +70,19 @@ export const objectMetaSchema: MessageSchema = {
     },
     labels: {
       number: 11,
-      type: mapOf(STRING),
+      type: map(STRING),
       presence: "omitempty",
       description: "Short keys and values to select objects by.",
     },
     annotations: {
       number: 12,
-      type: mapOf(STRING),
+      type: map(STRING),
       presence: "omitempty",
       description: "Free text for tools; not selectable.",
     },
     ownerReferences: {
       number: 13,
-      type: listOf(messageOf(() => ownerReferenceSchema)),
+      type: list(message(() => ownerReferenceSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["uid"],
@@ -92,7 +92,7 @@ export const objectMetaSchema: MessageSchema = {
     },
     finalizers: {
       number: 14,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "set",
       patchStrategy: "merge",
@@ -100,7 +100,7 @@ export const objectMetaSchema: MessageSchema = {
     },
     managedFields: {
       number: 17,
-      type: listOf(messageOf(() => managedFieldsEntrySchema)),
+      type: list(message(() => managedFieldsEntrySchema)),
       // An empty list asks to forget all managers, and must not look like none; it is never stored.
       presence: "optional",
       listType: "atomic",
@@ -191,7 +191,7 @@ export const managedFieldsEntrySchema: MessageSchema = {
 /** The field that every kind starts with. */
 export const METADATA: FieldSchema = {
   number: 1,
-  type: messageOf(() => objectMetaSchema),
+  type: message(() => objectMetaSchema),
   presence: "always",
   description: "Standard metadata of the object.",
 };

@@ -1,6 +1,6 @@
 /** What a role allows (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { listOf, STRING } from "./_fields.ts";
+import { list, STRING } from "./_fields.ts";
 
 /** Verbs that are allowed on resources or paths. */
 export const policyRuleSchema: MessageSchema = {
@@ -9,7 +9,7 @@ export const policyRuleSchema: MessageSchema = {
   fields: {
     verbs: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -17,28 +17,28 @@ export const policyRuleSchema: MessageSchema = {
     },
     apiGroups: {
       number: 2,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: 'Groups of the resources; "" is the core group, * means all.',
     },
     resources: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Resources, with a subresource after a slash; * means all.",
     },
     resourceNames: {
       number: 4,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Restricts the rule to objects of these names.",
     },
     nonResourceURLs: {
       number: 5,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Paths that are allowed, * as the last step; cluster roles only.",

@@ -1,6 +1,6 @@
 /** Selectors as parts of objects (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { listOf, mapOf, messageOf, STRING } from "./_fields.ts";
+import { list, map, message, STRING } from "./_fields.ts";
 
 /** A choice of objects by label; all conditions must hold. */
 export const labelSelectorSchema: MessageSchema = {
@@ -10,13 +10,13 @@ export const labelSelectorSchema: MessageSchema = {
   fields: {
     matchLabels: {
       number: 1,
-      type: mapOf(STRING),
+      type: map(STRING),
       presence: "omitempty",
       description: "Labels that must be present with these values.",
     },
     matchExpressions: {
       number: 2,
-      type: listOf(messageOf(() => labelSelectorRequirementSchema)),
+      type: list(message(() => labelSelectorRequirementSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Further conditions on labels.",
@@ -40,7 +40,7 @@ export const labelSelectorRequirementSchema: MessageSchema = {
     },
     values: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Values for In and NotIn; empty otherwise.",
@@ -64,7 +64,7 @@ export const fieldSelectorRequirementSchema: MessageSchema = {
     },
     values: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Values for In and NotIn; empty otherwise.",

@@ -1,6 +1,6 @@
 /** A user as part of the authentication reviews (staging `k8s.io/api/authentication/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { listOf, mapOf, STRING } from "./_fields.ts";
+import { list, map, STRING } from "./_fields.ts";
 
 /** A user. */
 export const userInfoSchema: MessageSchema = {
@@ -11,14 +11,14 @@ export const userInfoSchema: MessageSchema = {
     uid: { number: 2, type: STRING, presence: "omitempty", description: "Identifier of the user." },
     groups: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Groups of the user.",
     },
     extra: {
       number: 4,
-      type: mapOf(listOf(STRING)),
+      type: map(list(STRING)),
       presence: "omitempty",
       goType: "map[string]v1.ExtraValue",
       description: "Further attributes of the user.",

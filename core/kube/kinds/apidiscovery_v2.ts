@@ -1,6 +1,6 @@
 /** Aggregated discovery, `apidiscovery.k8s.io/v2` (staging `k8s.io/api/apidiscovery/v2/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { listOf, messageOf, STRING } from "./_fields.ts";
+import { list, message, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { listMetaSchema } from "./meta_v1.ts";
 
@@ -8,8 +8,8 @@ import { listMetaSchema } from "./meta_v1.ts";
 export const apiGroupDiscoveryListSchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList",
   fields: {
-    metadata: { number: 1, type: messageOf(() => listMetaSchema), presence: "always" },
-    items: { number: 2, type: listOf(messageOf(() => apiGroupDiscoverySchema)), presence: "always" },
+    metadata: { number: 1, type: message(() => listMetaSchema), presence: "always" },
+    items: { number: 2, type: list(message(() => apiGroupDiscoverySchema)), presence: "always" },
   },
 };
 
@@ -17,7 +17,7 @@ const apiGroupDiscoverySchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APIGroupDiscovery",
   fields: {
     metadata: METADATA,
-    versions: { number: 2, type: listOf(messageOf(() => apiVersionDiscoverySchema)), presence: "omitempty" },
+    versions: { number: 2, type: list(message(() => apiVersionDiscoverySchema)), presence: "omitempty" },
   },
 };
 
@@ -25,7 +25,7 @@ const apiVersionDiscoverySchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APIVersionDiscovery",
   fields: {
     version: { number: 1, type: STRING, presence: "always" },
-    resources: { number: 2, type: listOf(messageOf(() => apiResourceDiscoverySchema)), presence: "omitempty" },
+    resources: { number: 2, type: list(message(() => apiResourceDiscoverySchema)), presence: "omitempty" },
     freshness: { number: 3, type: STRING, presence: "omitempty" },
   },
 };
@@ -34,13 +34,13 @@ const apiResourceDiscoverySchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APIResourceDiscovery",
   fields: {
     resource: { number: 1, type: STRING, presence: "always" },
-    responseKind: { number: 2, type: messageOf(() => groupVersionKindSchema), presence: "optional" },
+    responseKind: { number: 2, type: message(() => groupVersionKindSchema), presence: "optional" },
     scope: { number: 3, type: STRING, presence: "always" },
     singularResource: { number: 4, type: STRING, presence: "always" },
-    verbs: { number: 5, type: listOf(STRING), presence: "always" },
-    shortNames: { number: 6, type: listOf(STRING), presence: "omitempty" },
-    categories: { number: 7, type: listOf(STRING), presence: "omitempty" },
-    subresources: { number: 8, type: listOf(messageOf(() => apiSubresourceDiscoverySchema)), presence: "omitempty" },
+    verbs: { number: 5, type: list(STRING), presence: "always" },
+    shortNames: { number: 6, type: list(STRING), presence: "omitempty" },
+    categories: { number: 7, type: list(STRING), presence: "omitempty" },
+    subresources: { number: 8, type: list(message(() => apiSubresourceDiscoverySchema)), presence: "omitempty" },
   },
 };
 
@@ -48,9 +48,9 @@ const apiSubresourceDiscoverySchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APISubresourceDiscovery",
   fields: {
     subresource: { number: 1, type: STRING, presence: "always" },
-    responseKind: { number: 2, type: messageOf(() => groupVersionKindSchema), presence: "optional" },
-    acceptedTypes: { number: 3, type: listOf(messageOf(() => groupVersionKindSchema)), presence: "omitempty" },
-    verbs: { number: 4, type: listOf(STRING), presence: "always" },
+    responseKind: { number: 2, type: message(() => groupVersionKindSchema), presence: "optional" },
+    acceptedTypes: { number: 3, type: list(message(() => groupVersionKindSchema)), presence: "omitempty" },
+    verbs: { number: 4, type: list(STRING), presence: "always" },
   },
 };
 

@@ -1,7 +1,7 @@
 /** CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
 import { KEY_USAGES } from "../certificates_v1.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BYTES, INT32, listOf, mapOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { BYTES, INT32, list, map, message, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status. */
@@ -13,14 +13,14 @@ export const certificateSigningRequestSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => certificateSigningRequestSpecSchema),
+      type: message(() => certificateSigningRequestSpecSchema),
       presence: "always",
       required: true,
       description: "What is asked for, and by whom. Cannot change after creation.",
     },
     status: {
       number: 3,
-      type: messageOf(() => certificateSigningRequestStatusSchema),
+      type: message(() => certificateSigningRequestStatusSchema),
       presence: "always",
       description: "Whether the request was approved or denied, and the certificate once issued.",
     },
@@ -68,7 +68,7 @@ export const certificateSigningRequestSpecSchema: MessageSchema = {
     },
     usages: {
       number: 5,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       goType: "[]v1.KeyUsage",
@@ -89,14 +89,14 @@ export const certificateSigningRequestSpecSchema: MessageSchema = {
     },
     groups: {
       number: 4,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Groups of that user; filled by the server.",
     },
     extra: {
       number: 6,
-      type: mapOf(listOf(STRING)),
+      type: map(list(STRING)),
       presence: "omitempty",
       goType: "map[string]v1.ExtraValue",
       description: "Further attributes of that user; filled by the server.",
@@ -111,7 +111,7 @@ export const certificateSigningRequestStatusSchema: MessageSchema = {
   fields: {
     conditions: {
       number: 1,
-      type: listOf(messageOf(() => certificateSigningRequestConditionSchema)),
+      type: list(message(() => certificateSigningRequestConditionSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["type"],

@@ -1,7 +1,7 @@
 /** ClusterRoleBinding (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
 import { roleRefSchema, subjectSchema } from "./_binding.ts";
-import { listOf, messageOf } from "./_fields.ts";
+import { list, message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Gives a cluster role to subjects everywhere. */
@@ -12,14 +12,14 @@ export const clusterRoleBindingSchema: ObjectSchema = {
     metadata: METADATA,
     subjects: {
       number: 2,
-      type: listOf(messageOf(() => subjectSchema)),
+      type: list(message(() => subjectSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Who gets the role.",
     },
     roleRef: {
       number: 3,
-      type: messageOf(() => roleRefSchema),
+      type: message(() => roleRefSchema),
       presence: "always",
       required: true,
       description: "The cluster role; cannot change.",

@@ -1,6 +1,6 @@
 /** ClusterRole (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { listOf, messageOf } from "./_fields.ts";
+import { list, message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { policyRuleSchema } from "./_policy_rule.ts";
 import { labelSelectorSchema } from "./_selectors.ts";
@@ -13,14 +13,14 @@ export const clusterRoleSchema: ObjectSchema = {
     metadata: METADATA,
     rules: {
       number: 2,
-      type: listOf(messageOf(() => policyRuleSchema)),
+      type: list(message(() => policyRuleSchema)),
       presence: "always",
       listType: "atomic",
       description: "What the role allows.",
     },
     aggregationRule: {
       number: 3,
-      type: messageOf(() => aggregationRuleSchema),
+      type: message(() => aggregationRuleSchema),
       presence: "optional",
       description: "Fills the rules from other roles.",
     },
@@ -48,7 +48,7 @@ export const aggregationRuleSchema: MessageSchema = {
   fields: {
     clusterRoleSelectors: {
       number: 1,
-      type: listOf(messageOf(() => labelSelectorSchema)),
+      type: list(message(() => labelSelectorSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Selects the cluster roles by label; any match counts.",

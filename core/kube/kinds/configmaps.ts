@@ -1,6 +1,6 @@
 /** ConfigMap (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
-import { BOOL, BYTES, mapOf, STRING } from "./_fields.ts";
+import { BOOL, BYTES, map, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Plain values under short keys. */
@@ -15,10 +15,10 @@ export const configMapSchema: ObjectSchema = {
       presence: "optional",
       description: "True forbids any further change of the values.",
     },
-    data: { number: 2, type: mapOf(STRING), presence: "omitempty", description: "Values as text." },
+    data: { number: 2, type: map(STRING), presence: "omitempty", description: "Values as text." },
     binaryData: {
       number: 3,
-      type: mapOf(BYTES),
+      type: map(BYTES),
       presence: "omitempty",
       description: "Values as bytes, base64 in JSON.",
     },

@@ -1,6 +1,6 @@
 /** CSINode (staging `k8s.io/api/storage/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, listOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { INT32, list, message, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** The CSI drivers of a node; named like the node. */
@@ -11,14 +11,14 @@ export const csiNodeSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => csiNodeSpecSchema),
+      type: message(() => csiNodeSpecSchema),
       presence: "always",
       required: true,
       description: "The drivers.",
     },
     status: {
       number: 3,
-      type: messageOf(() => csiNodeStatusSchema),
+      type: message(() => csiNodeStatusSchema),
       presence: "always",
       description: "Health of the node's storage.",
     },
@@ -46,7 +46,7 @@ export const csiNodeSpecSchema: MessageSchema = {
   fields: {
     drivers: {
       number: 1,
-      type: listOf(messageOf(() => csiNodeDriverSchema)),
+      type: list(message(() => csiNodeDriverSchema)),
       presence: "always",
       required: true,
       listType: "map",
@@ -73,14 +73,14 @@ export const csiNodeDriverSchema: MessageSchema = {
     },
     topologyKeys: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       listType: "atomic",
       description: "Node labels that describe where volumes are reachable.",
     },
     allocatable: {
       number: 4,
-      type: messageOf(() => volumeNodeResourcesSchema),
+      type: message(() => volumeNodeResourcesSchema),
       presence: "optional",
       description: "Resources of the node for this driver's volumes.",
     },
@@ -108,7 +108,7 @@ export const csiNodeStatusSchema: MessageSchema = {
   fields: {
     storageHealth: {
       number: 1,
-      type: listOf(messageOf(() => storageHealthSchema)),
+      type: list(message(() => storageHealthSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["name"],
@@ -127,7 +127,7 @@ export const storageHealthSchema: MessageSchema = {
     name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the backend." },
     healthConditions: {
       number: 2,
-      type: listOf(messageOf(() => storageHealthConditionSchema)),
+      type: list(message(() => storageHealthConditionSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Latest observations.",

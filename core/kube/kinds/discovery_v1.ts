@@ -1,6 +1,6 @@
 /** The older form of discovery (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, list, message, STRING } from "./_fields.ts";
 
 /** The versions of the core API. */
 export const apiVersionsSchema: MessageSchema = {
@@ -9,7 +9,7 @@ export const apiVersionsSchema: MessageSchema = {
   fields: {
     versions: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -17,7 +17,7 @@ export const apiVersionsSchema: MessageSchema = {
     },
     serverAddressByClientCIDRs: {
       number: 2,
-      type: listOf(messageOf(() => serverAddressByClientCIDRSchema)),
+      type: list(message(() => serverAddressByClientCIDRSchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -49,7 +49,7 @@ export const apiGroupListSchema: MessageSchema = {
   fields: {
     groups: {
       number: 1,
-      type: listOf(messageOf(() => apiGroupSchema)),
+      type: list(message(() => apiGroupSchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -66,7 +66,7 @@ export const apiGroupSchema: MessageSchema = {
     name: { number: 1, type: STRING, presence: "always", required: true, description: "Name of the group." },
     versions: {
       number: 2,
-      type: listOf(messageOf(() => groupVersionForDiscoverySchema)),
+      type: list(message(() => groupVersionForDiscoverySchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -74,13 +74,13 @@ export const apiGroupSchema: MessageSchema = {
     },
     preferredVersion: {
       number: 3,
-      type: messageOf(() => groupVersionForDiscoverySchema),
+      type: message(() => groupVersionForDiscoverySchema),
       presence: "always",
       description: "Version that clients should take.",
     },
     serverAddressByClientCIDRs: {
       number: 4,
-      type: listOf(messageOf(() => serverAddressByClientCIDRSchema)),
+      type: list(message(() => serverAddressByClientCIDRSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Server address for clients of each network.",
@@ -118,7 +118,7 @@ export const apiResourceListSchema: MessageSchema = {
     },
     resources: {
       number: 2,
-      type: listOf(messageOf(() => apiResourceSchema)),
+      type: list(message(() => apiResourceSchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -176,14 +176,14 @@ export const apiResourceSchema: MessageSchema = {
     },
     shortNames: {
       number: 5,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Short names people may type.",
     },
     categories: {
       number: 7,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Groups of resources it belongs to, such as all.",

@@ -1,6 +1,6 @@
 /** Event of the core group (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, messageOf, MICRO_TIME, STRING, TIME } from "./_fields.ts";
+import { INT32, message, MICRO_TIME, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { objectReferenceSchema } from "./_references.ts";
 
@@ -12,7 +12,7 @@ export const eventSchema: ObjectSchema = {
     metadata: { ...METADATA, required: true },
     involvedObject: {
       number: 2,
-      type: messageOf(() => objectReferenceSchema),
+      type: message(() => objectReferenceSchema),
       presence: "always",
       required: true,
       description: "Object the event is about.",
@@ -21,7 +21,7 @@ export const eventSchema: ObjectSchema = {
     message: { number: 4, type: STRING, presence: "omitempty", description: "What happened, in words." },
     source: {
       number: 5,
-      type: messageOf(() => eventSourceSchema),
+      type: message(() => eventSourceSchema),
       presence: "always",
       description: "Who reports the event.",
     },
@@ -37,14 +37,14 @@ export const eventSchema: ObjectSchema = {
     },
     series: {
       number: 11,
-      type: messageOf(() => eventSeriesSchema),
+      type: message(() => eventSeriesSchema),
       presence: "optional",
       description: "The series this event belongs to.",
     },
     action: { number: 12, type: STRING, presence: "omitempty", description: "What was done or failed." },
     related: {
       number: 13,
-      type: messageOf(() => objectReferenceSchema),
+      type: message(() => objectReferenceSchema),
       presence: "optional",
       description: "A second object that takes part.",
     },

@@ -1,6 +1,6 @@
 /** Event of the group `events.k8s.io` (staging `k8s.io/api/events/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, messageOf, MICRO_TIME, STRING, TIME } from "./_fields.ts";
+import { INT32, message, MICRO_TIME, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { objectReferenceSchema } from "./_references.ts";
 import { eventSourceSchema } from "./events.ts";
@@ -20,7 +20,7 @@ export const eventV1Schema: ObjectSchema = {
     },
     series: {
       number: 3,
-      type: messageOf(() => eventV1SeriesSchema),
+      type: message(() => eventV1SeriesSchema),
       presence: "optional",
       description: "The series this event belongs to.",
     },
@@ -40,13 +40,13 @@ export const eventV1Schema: ObjectSchema = {
     reason: { number: 7, type: STRING, presence: "omitempty", description: "Short machine-readable cause." },
     regarding: {
       number: 8,
-      type: messageOf(() => objectReferenceSchema),
+      type: message(() => objectReferenceSchema),
       presence: "always",
       description: "Object the event is about.",
     },
     related: {
       number: 9,
-      type: messageOf(() => objectReferenceSchema),
+      type: message(() => objectReferenceSchema),
       presence: "optional",
       description: "A second object that takes part.",
     },
@@ -54,7 +54,7 @@ export const eventV1Schema: ObjectSchema = {
     type: { number: 11, type: STRING, presence: "omitempty", description: "Normal or Warning." },
     deprecatedSource: {
       number: 12,
-      type: messageOf(() => eventSourceSchema),
+      type: message(() => eventSourceSchema),
       presence: "always",
       description: "Who reports the event, in the older form.",
     },

@@ -1,6 +1,6 @@
 /** Lease (staging `k8s.io/api/coordination/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, messageOf, MICRO_TIME, STRING } from "./_fields.ts";
+import { INT32, message, MICRO_TIME, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Tells who leads, and until when. */
@@ -9,7 +9,7 @@ export const leaseSchema: ObjectSchema = {
   description: "Tells who leads, and until when.",
   fields: {
     metadata: METADATA,
-    spec: { number: 2, type: messageOf(() => leaseSpecSchema), presence: "always", description: "Holder and times." },
+    spec: { number: 2, type: message(() => leaseSpecSchema), presence: "always", description: "Holder and times." },
   },
 };
 

@@ -1,12 +1,12 @@
 /** Lists of a kind: the same two fields for every kind. */
 import type { Kind, MessageSchema } from "../schema.ts";
-import { listOf, messageOf } from "./_fields.ts";
+import { list, message } from "./_fields.ts";
 import { listMetaSchema } from "./meta_v1.ts";
 
 const known = new WeakMap<Kind, MessageSchema>();
 
 /** The schema of the list of a kind; the same value at every call, so that codecs may cache by it. */
-export function listSchemaOf(kind: Kind): MessageSchema {
+export function getListSchema(kind: Kind): MessageSchema {
   const found = known.get(kind);
   if (found !== undefined) return found;
   const schema: MessageSchema = {
@@ -15,13 +15,13 @@ export function listSchemaOf(kind: Kind): MessageSchema {
     fields: {
       metadata: {
         number: 1,
-        type: messageOf(() => listMetaSchema),
+        type: message(() => listMetaSchema),
         presence: "always",
         description: "Standard metadata of the list.",
       },
       items: {
         number: 2,
-        type: listOf(messageOf(() => kind.schema)),
+        type: list(message(() => kind.schema)),
         presence: "always",
         required: true,
         description: "The objects.",

@@ -1,7 +1,7 @@
 /** Lists, Status, deletion, watches: what is spoken beside the kinds (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { DeleteOptions } from "../meta.ts";
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, listOf, messageOf, RAW_EXTENSION, STRING } from "./_fields.ts";
+import { BOOL, INT32, INT64, list, message, RAW_EXTENSION, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Bookkeeping of a list. */
@@ -35,7 +35,7 @@ export const listMetaSchema: MessageSchema = {
     },
     shardInfo: {
       number: 5,
-      type: messageOf(() => shardInfoSchema),
+      type: message(() => shardInfoSchema),
       presence: "optional",
       description: "Tells that the list holds one shard of the collection.",
     },
@@ -64,7 +64,7 @@ export const statusSchema: MessageSchema = {
   fields: {
     metadata: {
       number: 1,
-      type: messageOf(() => listMetaSchema),
+      type: message(() => listMetaSchema),
       presence: "always",
       description: "Bookkeeping of the answer.",
     },
@@ -79,7 +79,7 @@ export const statusSchema: MessageSchema = {
     },
     details: {
       number: 5,
-      type: messageOf(() => statusDetailsSchema),
+      type: message(() => statusDetailsSchema),
       presence: "optional",
       description: "The object concerned and every single cause.",
     },
@@ -104,7 +104,7 @@ export const statusDetailsSchema: MessageSchema = {
     },
     causes: {
       number: 4,
-      type: listOf(messageOf(() => statusCauseSchema)),
+      type: list(message(() => statusCauseSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Every single fault that was found.",
@@ -148,7 +148,7 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
     },
     preconditions: {
       number: 2,
-      type: messageOf(() => preconditionsSchema),
+      type: message(() => preconditionsSchema),
       presence: "optional",
       description: "What must hold for the object to be deleted.",
     },
@@ -162,7 +162,7 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
     },
     dryRun: {
       number: 5,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "All: go through every stage but delete nothing.",

@@ -27,7 +27,7 @@ import { tokenReviewKind } from "./tokenreviews.ts";
 export * from "./meta_v1.ts";
 export * from "./discovery_v1.ts";
 export { METADATA, objectMetaSchema } from "./_object_meta.ts";
-export { listSchemaOf } from "./list.ts";
+export { getListSchema } from "./list.ts";
 export {
   certificateSigningRequestKind,
   clusterRoleBindingKind,

@@ -6,22 +6,22 @@ import { encodeObject, jsonText } from "../codec/encode.ts";
 import { parseJson } from "../codec/json_parser.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../codec/protobuf.ts";
 import { formatYaml, parseYaml } from "../codec/yaml.ts";
-import { apiVersionOf, type FieldType, type Kind, type MessageSchema } from "../schema.ts";
-import { ALL_KINDS, findKind, listSchemaOf } from "./mod.ts";
+import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
+import { ALL_KINDS, findKind, getListSchema } from "./mod.ts";
 import { VECTORS } from "./testdata/mod.ts";
 import type { Vector } from "./testdata/vector.ts";
 
-function vectorOf(kind: Kind): Vector {
+function getVector(kind: Kind): Vector {
   const vector = VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural];
   assert.ok(vector);
   return vector;
 }
 
 for (const kind of ALL_KINDS) {
-  const name = `${kind.kind} of ${apiVersionOf(kind)}`;
+  const name = `${kind.kind} of ${formatApiVersion(kind)}`;
 
   test(`${name}: JSON to object and back is byte-exact`, () => {
-    const { json } = vectorOf(kind);
+    const { json } = getVector(kind);
     const document = parseJson(json);
     const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
     assert.deepEqual(strictErrors, []);
@@ -29,10 +29,10 @@ for (const kind of ALL_KINDS) {
   });
 
   test(`${name}: protobuf to object and back is byte-exact, and the object is that of the JSON`, () => {
-    const { json, protobuf } = vectorOf(kind);
+    const { json, protobuf } = getVector(kind);
     const envelope = decodeEnvelope(Buffer.from(protobuf, "base64"));
     assert.equal(envelope.kind, kind.kind);
-    assert.equal(envelope.apiVersion, apiVersionOf(kind));
+    assert.equal(envelope.apiVersion, formatApiVersion(kind));
     const object = decodeMessage(kind.schema, envelope.raw);
     assert.equal(jsonText(encodeObject(kind, object)), json);
     const again = encodeEnvelope(envelope.apiVersion, envelope.kind, encodeMessage(kind.schema, object));
@@ -40,7 +40,7 @@ for (const kind of ALL_KINDS) {
   });
 
   test(`${name}: YAML to object and back is byte-exact`, () => {
-    const { json, yaml } = vectorOf(kind);
+    const { json, yaml } = getVector(kind);
     const document = parseYaml(yaml);
     const { object, strictErrors } = decodeObject(kind.schema, document.value, document);
     assert.deepEqual(strictErrors, []);
@@ -71,7 +71,7 @@ test("ALL_KINDS: every message has a description for each field and no number tw
       visitType(field.type);
     }
   };
-  for (const kind of ALL_KINDS) visit(listSchemaOf(kind));
+  for (const kind of ALL_KINDS) visit(getListSchema(kind));
   assert.ok(seen.size > 60);
 });
 
@@ -85,6 +85,6 @@ test("findKind() finds by group, version and name", () => {
   assert.equal(findKind("", "v1", "Pod"), undefined);
 });
 
-test("listSchemaOf() gives the same schema at every call", () => {
-  for (const kind of ALL_KINDS) assert.equal(listSchemaOf(kind), listSchemaOf(kind));
+test("getListSchema() gives the same schema at every call", () => {
+  for (const kind of ALL_KINDS) assert.equal(getListSchema(kind), getListSchema(kind));
 });

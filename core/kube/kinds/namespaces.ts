@@ -1,6 +1,6 @@
 /** Namespace (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { listOf, messageOf, STRING, TIME } from "./_fields.ts";
+import { list, message, STRING, TIME } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** A scope for the names of other objects. */
@@ -11,13 +11,13 @@ export const namespaceSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => namespaceSpecSchema),
+      type: message(() => namespaceSpecSchema),
       presence: "always",
       description: "Desired behaviour of the namespace.",
     },
     status: {
       number: 3,
-      type: messageOf(() => namespaceStatusSchema),
+      type: message(() => namespaceStatusSchema),
       presence: "always",
       description: "Observed state of the namespace.",
     },
@@ -45,7 +45,7 @@ export const namespaceSpecSchema: MessageSchema = {
   fields: {
     finalizers: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       goType: "[]v1.FinalizerName",
@@ -69,7 +69,7 @@ export const namespaceStatusSchema: MessageSchema = {
     },
     conditions: {
       number: 2,
-      type: listOf(messageOf(() => namespaceConditionSchema)),
+      type: list(message(() => namespaceConditionSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["type"],

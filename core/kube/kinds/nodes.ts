@@ -1,6 +1,6 @@
 /** Node (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
-import { messageOf } from "./_fields.ts";
+import { message } from "./_fields.ts";
 import { nodeSpecSchema } from "./_node_spec.ts";
 import { nodeStatusSchema } from "./_node_status.ts";
 import { METADATA } from "./_object_meta.ts";
@@ -13,13 +13,13 @@ export const nodeSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => nodeSpecSchema),
+      type: message(() => nodeSpecSchema),
       presence: "always",
       description: "How the node is to be used.",
     },
     status: {
       number: 3,
-      type: messageOf(() => nodeStatusSchema),
+      type: message(() => nodeStatusSchema),
       presence: "always",
       description: "What the node last reported.",
     },

@@ -1,6 +1,6 @@
 /** PartialObjectMetadataList of `meta.k8s.io`: the metadata of a list of any kind. */
 import type { MessageSchema } from "../schema.ts";
-import { listOf, messageOf } from "./_fields.ts";
+import { list, message } from "./_fields.ts";
 import { listMetaSchema, partialObjectMetadataSchema } from "./meta_v1.ts";
 
 /** A list of objects reduced to their metadata. */
@@ -8,8 +8,8 @@ export const partialObjectMetadataListSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList",
   description: "The metadata of several objects.",
   fields: {
-    metadata: { number: 1, type: messageOf(() => listMetaSchema), presence: "always" },
-    items: { number: 2, type: listOf(messageOf(() => partialObjectMetadataSchema)), presence: "always" },
+    metadata: { number: 1, type: message(() => listMetaSchema), presence: "always" },
+    items: { number: 2, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
   },
 };
 
@@ -18,7 +18,7 @@ export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
   ...partialObjectMetadataListSchema,
   name: "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
   fields: {
-    items: { number: 1, type: listOf(messageOf(() => partialObjectMetadataSchema)), presence: "always" },
-    metadata: { number: 2, type: messageOf(() => listMetaSchema), presence: "always" },
+    items: { number: 1, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
+    metadata: { number: 2, type: message(() => listMetaSchema), presence: "always" },
   },
 };

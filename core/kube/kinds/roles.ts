@@ -1,6 +1,6 @@
 /** Role (staging `k8s.io/api/rbac/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
-import { listOf, messageOf } from "./_fields.ts";
+import { list, message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { policyRuleSchema } from "./_policy_rule.ts";
 
@@ -12,7 +12,7 @@ export const roleSchema: ObjectSchema = {
     metadata: METADATA,
     rules: {
       number: 2,
-      type: listOf(messageOf(() => policyRuleSchema)),
+      type: list(message(() => policyRuleSchema)),
       presence: "always",
       listType: "atomic",
       description: "What the role allows.",

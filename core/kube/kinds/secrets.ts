@@ -1,6 +1,6 @@
 /** Secret (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
-import { BOOL, BYTES, mapOf, STRING } from "./_fields.ts";
+import { BOOL, BYTES, map, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Confidential values under short keys. */
@@ -15,10 +15,10 @@ export const secretSchema: ObjectSchema = {
       presence: "optional",
       description: "True forbids any further change of the values.",
     },
-    data: { number: 2, type: mapOf(BYTES), presence: "omitempty", description: "The values, base64 in JSON." },
+    data: { number: 2, type: map(BYTES), presence: "omitempty", description: "The values, base64 in JSON." },
     stringData: {
       number: 4,
-      type: mapOf(STRING),
+      type: map(STRING),
       presence: "omitempty",
       description: "Values as plain text; written only, the server moves them into data.",
     },

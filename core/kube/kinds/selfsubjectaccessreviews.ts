@@ -5,7 +5,7 @@ import {
   resourceAttributesSchema,
   subjectAccessReviewStatusSchema,
 } from "./_access_review.ts";
-import { messageOf } from "./_fields.ts";
+import { message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks whether the caller may do something. */
@@ -16,14 +16,14 @@ export const selfSubjectAccessReviewSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => selfSubjectAccessReviewSpecSchema),
+      type: message(() => selfSubjectAccessReviewSpecSchema),
       presence: "always",
       required: true,
       description: "The question.",
     },
     status: {
       number: 3,
-      type: messageOf(() => subjectAccessReviewStatusSchema),
+      type: message(() => subjectAccessReviewStatusSchema),
       presence: "always",
       description: "The answer; filled by the server.",
     },
@@ -51,13 +51,13 @@ export const selfSubjectAccessReviewSpecSchema: MessageSchema = {
   fields: {
     resourceAttributes: {
       number: 1,
-      type: messageOf(() => resourceAttributesSchema),
+      type: message(() => resourceAttributesSchema),
       presence: "optional",
       description: "A request for a resource.",
     },
     nonResourceAttributes: {
       number: 2,
-      type: messageOf(() => nonResourceAttributesSchema),
+      type: message(() => nonResourceAttributesSchema),
       presence: "optional",
       description: "A request for a path.",
     },

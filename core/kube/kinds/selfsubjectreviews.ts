@@ -1,6 +1,6 @@
 /** SelfSubjectReview (staging `k8s.io/api/authentication/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { messageOf } from "./_fields.ts";
+import { message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { userInfoSchema } from "./_user_info.ts";
 
@@ -12,7 +12,7 @@ export const selfSubjectReviewSchema: ObjectSchema = {
     metadata: METADATA,
     status: {
       number: 2,
-      type: messageOf(() => selfSubjectReviewStatusSchema),
+      type: message(() => selfSubjectReviewStatusSchema),
       presence: "always",
       description: "The answer; filled by the server.",
     },
@@ -40,7 +40,7 @@ export const selfSubjectReviewStatusSchema: MessageSchema = {
   fields: {
     userInfo: {
       number: 1,
-      type: messageOf(() => userInfoSchema),
+      type: message(() => userInfoSchema),
       presence: "always",
       description: "The caller as the server sees it.",
     },

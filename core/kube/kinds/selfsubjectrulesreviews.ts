@@ -1,6 +1,6 @@
 /** SelfSubjectRulesReview (staging `k8s.io/api/authorization/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, list, message, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks for everything the caller may do in a namespace. */
@@ -11,14 +11,14 @@ export const selfSubjectRulesReviewSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => selfSubjectRulesReviewSpecSchema),
+      type: message(() => selfSubjectRulesReviewSpecSchema),
       presence: "always",
       required: true,
       description: "The question.",
     },
     status: {
       number: 3,
-      type: messageOf(() => subjectRulesReviewStatusSchema),
+      type: message(() => subjectRulesReviewStatusSchema),
       presence: "always",
       description: "The answer; filled by the server.",
     },
@@ -55,7 +55,7 @@ export const subjectRulesReviewStatusSchema: MessageSchema = {
   fields: {
     resourceRules: {
       number: 1,
-      type: listOf(messageOf(() => resourceRuleSchema)),
+      type: list(message(() => resourceRuleSchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -63,7 +63,7 @@ export const subjectRulesReviewStatusSchema: MessageSchema = {
     },
     nonResourceRules: {
       number: 2,
-      type: listOf(messageOf(() => nonResourceRuleSchema)),
+      type: list(message(() => nonResourceRuleSchema)),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -92,7 +92,7 @@ export const resourceRuleSchema: MessageSchema = {
   fields: {
     verbs: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -100,21 +100,21 @@ export const resourceRuleSchema: MessageSchema = {
     },
     apiGroups: {
       number: 2,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Groups of the resources; * means all.",
     },
     resources: {
       number: 3,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Resources; * means all.",
     },
     resourceNames: {
       number: 4,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Names the rule is restricted to.",
@@ -129,7 +129,7 @@ export const nonResourceRuleSchema: MessageSchema = {
   fields: {
     verbs: {
       number: 1,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "always",
       required: true,
       listType: "atomic",
@@ -137,7 +137,7 @@ export const nonResourceRuleSchema: MessageSchema = {
     },
     nonResourceURLs: {
       number: 2,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "The paths, * as the last step.",

@@ -1,6 +1,6 @@
 /** ServiceAccount (staging `k8s.io/api/core/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
-import { BOOL, listOf, messageOf } from "./_fields.ts";
+import { BOOL, list, message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { localObjectReferenceSchema, objectReferenceSchema } from "./_references.ts";
 
@@ -12,7 +12,7 @@ export const serviceAccountSchema: ObjectSchema = {
     metadata: METADATA,
     secrets: {
       number: 2,
-      type: listOf(messageOf(() => objectReferenceSchema)),
+      type: list(message(() => objectReferenceSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["name"],
@@ -22,7 +22,7 @@ export const serviceAccountSchema: ObjectSchema = {
     },
     imagePullSecrets: {
       number: 3,
-      type: listOf(messageOf(() => localObjectReferenceSchema)),
+      type: list(message(() => localObjectReferenceSchema)),
       presence: "omitempty",
       listType: "atomic",
       description: "Secrets to pull images with.",

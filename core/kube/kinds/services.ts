@@ -3,7 +3,7 @@
  * written, so it stands in no list of kinds: what is left out here would be lost.
  */
 import type { Kind, MessageSchema } from "../schema.ts";
-import { INT32, listOf, messageOf, STRING } from "./_fields.ts";
+import { INT32, list, message, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 const servicePortSchema: MessageSchema = {
@@ -22,12 +22,12 @@ const serviceSpecSchema: MessageSchema = {
   fields: {
     ports: {
       number: 1,
-      type: listOf(messageOf(() => servicePortSchema)),
+      type: list(message(() => servicePortSchema)),
       presence: "omitempty",
       description: "Its ports.",
     },
     clusterIP: { number: 3, type: STRING, presence: "omitempty", description: "Its address, None without one." },
-    clusterIPs: { number: 18, type: listOf(STRING), presence: "omitempty", description: "Its addresses." },
+    clusterIPs: { number: 18, type: list(STRING), presence: "omitempty", description: "Its addresses." },
     type: { number: 4, type: STRING, presence: "omitempty", description: "Who can reach it." },
     sessionAffinity: {
       number: 7,
@@ -35,7 +35,7 @@ const serviceSpecSchema: MessageSchema = {
       presence: "omitempty",
       description: "Whether a client stays with one endpoint.",
     },
-    ipFamilies: { number: 19, type: listOf(STRING), presence: "omitempty", description: "IPv4, IPv6." },
+    ipFamilies: { number: 19, type: list(STRING), presence: "omitempty", description: "IPv4, IPv6." },
     ipFamilyPolicy: { number: 17, type: STRING, presence: "omitempty", description: "How many families it wants." },
     internalTrafficPolicy: {
       number: 22,
@@ -58,7 +58,7 @@ const serviceStatusSchema: MessageSchema = {
   fields: {
     loadBalancer: {
       number: 1,
-      type: messageOf(() => loadBalancerStatusSchema),
+      type: message(() => loadBalancerStatusSchema),
       presence: "always",
       description: "Its load balancer.",
     },
@@ -83,13 +83,13 @@ export const serviceKind: Kind = {
       metadata: METADATA,
       spec: {
         number: 2,
-        type: messageOf(() => serviceSpecSchema),
+        type: message(() => serviceSpecSchema),
         presence: "always",
         description: "How it is reached.",
       },
       status: {
         number: 3,
-        type: messageOf(() => serviceStatusSchema),
+        type: message(() => serviceStatusSchema),
         presence: "always",
         description: "Observed state.",
       },

@@ -1,7 +1,7 @@
 /** SubjectAccessReview (staging `k8s.io/api/authorization/v1/types.go`). */
 import type { Kind, ObjectSchema } from "../schema.ts";
 import { subjectAccessReviewSpecSchema, subjectAccessReviewStatusSchema } from "./_access_review.ts";
-import { messageOf } from "./_fields.ts";
+import { message } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 
 /** Asks whether a given user may do something. */
@@ -12,14 +12,14 @@ export const subjectAccessReviewSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => subjectAccessReviewSpecSchema),
+      type: message(() => subjectAccessReviewSpecSchema),
       presence: "always",
       required: true,
       description: "The question.",
     },
     status: {
       number: 3,
-      type: messageOf(() => subjectAccessReviewStatusSchema),
+      type: message(() => subjectAccessReviewStatusSchema),
       presence: "always",
       description: "The answer; filled by the server.",
     },

@@ -1,6 +1,6 @@
 /** TokenReview (staging `k8s.io/api/authentication/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BOOL, listOf, messageOf, STRING } from "./_fields.ts";
+import { BOOL, list, message, STRING } from "./_fields.ts";
 import { METADATA } from "./_object_meta.ts";
 import { userInfoSchema } from "./_user_info.ts";
 
@@ -12,14 +12,14 @@ export const tokenReviewSchema: ObjectSchema = {
     metadata: METADATA,
     spec: {
       number: 2,
-      type: messageOf(() => tokenReviewSpecSchema),
+      type: message(() => tokenReviewSpecSchema),
       presence: "always",
       required: true,
       description: "The token.",
     },
     status: {
       number: 3,
-      type: messageOf(() => tokenReviewStatusSchema),
+      type: message(() => tokenReviewStatusSchema),
       presence: "always",
       description: "The answer; filled by the server.",
     },
@@ -48,7 +48,7 @@ export const tokenReviewSpecSchema: MessageSchema = {
     token: { number: 1, type: STRING, presence: "omitempty", required: true, description: "The opaque bearer token." },
     audiences: {
       number: 2,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Audiences one of which the token must be meant for.",
@@ -64,13 +64,13 @@ export const tokenReviewStatusSchema: MessageSchema = {
     authenticated: { number: 1, type: BOOL, presence: "omitempty", description: "True when the token is known." },
     user: {
       number: 2,
-      type: messageOf(() => userInfoSchema),
+      type: message(() => userInfoSchema),
       presence: "always",
       description: "The user it belongs to.",
     },
     audiences: {
       number: 4,
-      type: listOf(STRING),
+      type: list(STRING),
       presence: "omitempty",
       listType: "atomic",
       description: "Audiences it is meant for, out of those asked.",

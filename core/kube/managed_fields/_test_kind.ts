@@ -1,5 +1,5 @@
 /** A kind with every form of field, for the tests of this folder. */
-import { BOOL, INT32, listOf, mapOf, messageOf, STRING, TIME } from "../kinds/_fields.ts";
+import { BOOL, INT32, list, map, message, STRING, TIME } from "../kinds/_fields.ts";
 import { METADATA } from "../kinds/_object_meta.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 
@@ -8,7 +8,7 @@ const partSchema: MessageSchema = {
   fields: {
     name: { number: 1, type: STRING, presence: "always", required: true },
     value: { number: 2, type: STRING, presence: "omitempty" },
-    tags: { number: 3, type: listOf(STRING), presence: "omitempty", listType: "set" },
+    tags: { number: 3, type: list(STRING), presence: "omitempty", listType: "set" },
   },
 };
 
@@ -28,19 +28,19 @@ const specSchema: MessageSchema = {
     count: { number: 2, type: INT32, presence: "optional" },
     flag: { number: 3, type: BOOL, presence: "optional" },
     at: { number: 4, type: TIME, presence: "optional" },
-    map: { number: 5, type: mapOf(STRING), presence: "omitempty" },
-    set: { number: 6, type: listOf(STRING), presence: "omitempty", listType: "set" },
+    map: { number: 5, type: map(STRING), presence: "omitempty" },
+    set: { number: 6, type: list(STRING), presence: "omitempty", listType: "set" },
     parts: {
       number: 7,
-      type: listOf(messageOf(() => partSchema)),
+      type: list(message(() => partSchema)),
       presence: "omitempty",
       listType: "map",
       listMapKeys: ["name"],
     },
-    atomicList: { number: 8, type: listOf(STRING), presence: "omitempty", listType: "atomic" },
-    atomicMap: { number: 9, type: mapOf(STRING), presence: "omitempty", mapType: "atomic" },
-    pair: { number: 10, type: messageOf(() => pairSchema), presence: "optional" },
-    part: { number: 11, type: messageOf(() => partSchema), presence: "optional" },
+    atomicList: { number: 8, type: list(STRING), presence: "omitempty", listType: "atomic" },
+    atomicMap: { number: 9, type: map(STRING), presence: "omitempty", mapType: "atomic" },
+    pair: { number: 10, type: message(() => pairSchema), presence: "optional" },
+    part: { number: 11, type: message(() => partSchema), presence: "optional" },
   },
 };
 
@@ -49,8 +49,8 @@ export const thingSchema: ObjectSchema = {
   name: "test.Thing",
   fields: {
     metadata: METADATA,
-    spec: { number: 2, type: messageOf(() => specSchema), presence: "always" },
-    status: { number: 3, type: messageOf(() => partSchema), presence: "optional" },
+    spec: { number: 2, type: message(() => specSchema), presence: "always" },
+    status: { number: 3, type: message(() => partSchema), presence: "optional" },
   },
 };
 

@@ -10,10 +10,10 @@ import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { findConfigFault } from "./check_config.ts";
 import { type ConflictReport, reportConflicts } from "./conflict.ts";
-import { emptyObject, type ManagedEndpoint, SYSTEM_FIELDS, versionOf } from "./endpoint.ts";
-import { differenceOf, type FieldSet, NO_FIELDS } from "./field_set.ts";
+import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
+import { type FieldSet, NO_FIELDS, subtract } from "./field_set.ts";
 import { isLastAppliedManager, lastAppliedFields, syncLastApplied } from "./last_applied.ts";
-import { leavesOf } from "./leaves.ts";
+import { collectLeaves } from "./leaves.ts";
 import { decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
 import { mergeValue } from "./merge.ts";
 import { pruneFields } from "./prune.ts";
@@ -76,30 +76,30 @@ function applyFields(
 ): Result<{ readonly object: JsonObject; readonly managers: Managers }, ApplyRefusal> {
   const typeFault = findConfigFault(fields, endpoint.atom);
   if (typeFault !== undefined) {
-    const message = `failed to create typed patch object (${subjectOf(endpoint.kind, fields)}): ${typeFault}`;
+    const message = `failed to create typed patch object (${describeApplied(endpoint.kind, fields)}): ${typeFault}`;
     return err({ kind: "internal", message });
   }
   const name = {
     manager: author.manager,
     operation: "Apply",
-    apiVersion: versionOf(endpoint),
+    apiVersion: getApiVersion(endpoint),
     subresource: endpoint.subresource,
   } as const;
   const key = managerKey(name);
   const reconciled = reconcileManagers(endpoint, managers);
   const last = reconciled.get(key);
-  const set = leavesOf(fields, endpoint.atom, endpoint.ignored);
+  const set = collectLeaves(fields, endpoint.atom, endpoint.ignored);
   const claimed: Managers = new Map(reconciled).set(key, { ...name, set, time: last?.time });
   const merged = mergeValue(before, fields, endpoint.atom);
   const pruned = pruneFields(merged, endpoint.atom, last?.set ?? NO_FIELDS, claimed, name.apiVersion);
   const object = isJsonObject(pruned) ? pruned : {};
   const result = takeOver(endpoint, before, object, claimed, key);
   if (result === undefined) return err({ kind: "internal", message: "failed to compare objects" });
-  const overlaps = author.force ? NO_OVERLAPS : conflictsOf(endpoint, before, result.overlaps, author.manager);
+  const overlaps = author.force ? NO_OVERLAPS : findConflicts(endpoint, before, result.overlaps, author.manager);
   if (overlaps.size > 0) return err({ kind: "conflict", report: reportConflicts(overlaps, managers) });
   const entry = result.managers.get(key);
   if (entry !== undefined) {
-    const owned = differenceOf(entry.set, SYSTEM_FIELDS);
+    const owned = subtract(entry.set, SYSTEM_FIELDS);
     // An apply that changes nothing leaves the time as it is.
     const time = isEqualJson(before, object) ? entry.time : author.time;
     if (owned.size === 0) result.managers.delete(key);
@@ -111,12 +111,12 @@ function applyFields(
 const NO_OVERLAPS: Overlaps = new Map();
 
 /** What stands in the way; for kubectl nothing does that its client-side apply had set. */
-function conflictsOf(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
+function findConflicts(endpoint: ManagedEndpoint, before: JsonObject, overlaps: Overlaps, manager: string): Overlaps {
   const allowed = isLastAppliedManager(manager) && overlaps.size > 0 ? lastAppliedFields(endpoint, before) : undefined;
   if (allowed === undefined) return overlaps;
   const rest = new Map<string, FieldSet>();
   for (const [key, set] of overlaps) {
-    const left = differenceOf(set, allowed);
+    const left = subtract(set, allowed);
     if (left.size > 0) rest.set(key, left);
   }
   return rest;
@@ -148,7 +148,7 @@ function splitApiVersion(apiVersion: unknown): { readonly group: string; readonl
 }
 
 /** An object as messages about an apply name it: `<namespace>/<name>; <group>/<version>, Kind=<kind>`. */
-export function subjectOf(kind: Kind, fields: JsonObject): string {
+export function describeApplied(kind: Kind, fields: JsonObject): string {
   const metadata = isJsonObject(fields["metadata"]) ? fields["metadata"] : {};
   const text = (value: unknown): string => typeof value === "string" ? value : "";
   return `${text(metadata["namespace"])}/${text(metadata["name"])}; ` +

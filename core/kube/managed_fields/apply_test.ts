@@ -10,8 +10,8 @@ import { applyConfig } from "./apply.ts";
 import { findConfigFault } from "./check_config.ts";
 import { createManagedEndpoint } from "./endpoint.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
-import { atomOf } from "./atom.ts";
-import { leavesOf } from "./leaves.ts";
+import { getAtom } from "./atom.ts";
+import { collectLeaves } from "./leaves.ts";
 import { trackUpdate } from "./track_update.ts";
 
 const MAIN = createManagedEndpoint(thingKind, "", ["status"]);
@@ -50,18 +50,18 @@ function updated(live: KubeObject, manager: string, spec: object): KubeObject {
   return storedFrom(next, trackUpdate(MAIN, live, next, { manager, time: TIME }));
 }
 
-function specOf(object: KubeObject): unknown {
+function getSpec(object: KubeObject): unknown {
   return Reflect.get(object, "spec");
 }
 
-function ownersOf(object: KubeObject): Record<string, unknown> {
+function listOwners(object: KubeObject): Record<string, unknown> {
   return Object.fromEntries((object.metadata.managedFields ?? []).map(({ manager, operation, fieldsV1 }) => [
     `${manager} ${operation}`,
     fieldsV1,
   ]));
 }
 
-function conflictsOf(live: KubeObject, manager: string, sent: JsonObject) {
+function listConflicts(live: KubeObject, manager: string, sent: JsonObject) {
   const result = applyConfig(MAIN, live, sent, { manager, time: TIME, force: false });
   assert.ok(!result.ok && result.error.kind === "conflict");
   return result.error.report;
@@ -69,7 +69,7 @@ function conflictsOf(live: KubeObject, manager: string, sent: JsonObject) {
 
 test("applyConfig() creates, and owns what was sent", () => {
   const made = applied(undefined, "a", config({ text: "x", map: { b: "1" } }));
-  assert.deepEqual(specOf(made), { text: "x", map: { b: "1" } });
+  assert.deepEqual(getSpec(made), { text: "x", map: { b: "1" } });
   assert.deepEqual(made.metadata.managedFields, [{
     manager: "a",
     operation: "Apply",
@@ -98,7 +98,7 @@ for (
 ) {
   test(`applyConfig() drops a field that ${name}`, () => {
     const live = others(applied(undefined, "a", config({ text: "x", count: 1 })));
-    assert.deepEqual(specOf(applied(live, "a", config({ text: "x" }))), want);
+    assert.deepEqual(getSpec(applied(live, "a", config({ text: "x" }))), want);
   });
 }
 
@@ -136,18 +136,18 @@ for (
 ) {
   test(`applyConfig() drops parts of containers: ${name}`, () => {
     const live = applied(applied(undefined, "a", config(first)), "b", config(second));
-    assert.deepEqual(specOf(applied(live, "a", config(third))), want);
+    assert.deepEqual(getSpec(applied(live, "a", config(third))), want);
   });
 }
 
 test("applyConfig() names one conflict with an applier, and one with an updater", () => {
   const live = updated(applied(undefined, "a", config({ text: "x" })), "u", { text: "x", count: 1 });
-  assert.deepEqual(conflictsOf(live, "b", config({ text: "y" })), {
+  assert.deepEqual(listConflicts(live, "b", config({ text: "y" })), {
     message: 'Apply failed with 1 conflict: conflict with "a": .spec.text',
     causes: [{ reason: "FieldManagerConflict", message: 'conflict with "a"', field: ".spec.text" }],
   });
   assert.equal(
-    conflictsOf(live, "b", config({ count: 2 })).message,
+    listConflicts(live, "b", config({ count: 2 })).message,
     `Apply failed with 1 conflict: conflict with "u" using ${VERSION}: .spec.count`,
   );
 });
@@ -157,7 +157,7 @@ test("applyConfig() names several conflicts by owner, a level before what is bel
   const live = updated(base, "u", { map: { b: "1" }, text: "x", parts: [{ name: "p", value: "1" }], count: 1 });
   const sent = config({ map: { b: "2" }, text: "y", parts: [{ name: "p", value: "2" }], count: 2 });
   assert.equal(
-    conflictsOf(live, "b", sent).message,
+    listConflicts(live, "b", sent).message,
     `Apply failed with 4 conflicts: conflicts with "u" using ${VERSION}:\n- .spec.count\nconflicts with "z":\n` +
       '- .spec.text\n- .spec.map.b\n- .spec.parts[name="p"].value',
   );
@@ -166,7 +166,7 @@ test("applyConfig() names several conflicts by owner, a level before what is bel
 test("applyConfig() takes with force, and shares what is the same", () => {
   const live = applied(undefined, "a", config({ text: "x", count: 1 }));
   const taken = applied(live, "b", config({ text: "y", count: 1 }), true);
-  assert.deepEqual(ownersOf(taken), {
+  assert.deepEqual(listOwners(taken), {
     "a Apply": { "f:spec": { "f:count": {} } },
     "b Apply": { "f:spec": { "f:count": {}, "f:text": {} } },
   });
@@ -183,10 +183,10 @@ test("applyConfig() keeps the time of an entry when nothing changes, and gives a
 test("applyConfig() gives what was there before any manager to before-first-apply", () => {
   const { managedFields: _managedFields, ...metadata } = applied(undefined, "a", config({ text: "x" })).metadata;
   const old = { ...applied(undefined, "a", config({ text: "x" })), metadata };
-  const owners = ownersOf(applied(old, "b", config({ text: "x", count: 1 })));
+  const owners = listOwners(applied(old, "b", config({ text: "x", count: 1 })));
   assert.deepEqual(Object.keys(owners), ["b Apply", "before-first-apply Update"]);
   assert.equal(
-    conflictsOf(old, "b", config({ text: "y" })).message,
+    listConflicts(old, "b", config({ text: "y" })).message,
     `Apply failed with 1 conflict: conflict with "before-first-apply" using ${VERSION}: .spec.text`,
   );
 });
@@ -197,7 +197,7 @@ test("applyConfig() owns nothing that the endpoint resets, and names the subreso
   const first = applyConfig(STATUS, live, config({ text: "y" }, {}, { status: { name: "n" } }), author);
   assert.ok(first.ok);
   const next = storedFrom(first.value.object, first.value.managedFields);
-  assert.deepEqual(ownersOf(next)["s Apply"], { "f:status": { "f:name": {} } });
+  assert.deepEqual(listOwners(next)["s Apply"], { "f:status": { "f:name": {} } });
   const second = applyConfig(STATUS, next, config({}, {}, { status: { name: "m" } }), { ...author, manager: "o" });
   assert.ok(!second.ok && second.error.kind === "conflict");
   assert.match(second.error.report.message, /conflict with "s" with subresource "status": \.status\.name$/);
@@ -276,14 +276,17 @@ test("applyConfig() lets kubectl take over what its client-side apply had set, a
     trackUpdate(MAIN, undefined, fresh, { manager: "kubectl-client-side-apply", time: TIME }),
   );
   const next = applied(live, "kubectl", config({ text: "y" }, { annotations: { b: "<" } }));
-  assert.deepEqual(specOf(next), { text: "y", count: 1 });
+  assert.deepEqual(getSpec(next), { text: "y", count: 1 });
   assert.equal(
     next.metadata.annotations?.[LAST_APPLIED],
     '{"apiVersion":"test.example/v1","kind":"Thing","metadata":{"annotations":{"b":"\\u003c"},"name":"t"},' +
       '"spec":{"text":"y"}}\n',
   );
-  assert.match(conflictsOf(live, "kubectl", config({ text: "y", count: 2 })).message, /1 conflict: .*: \.spec\.count$/);
-  assert.match(conflictsOf(live, "other", config({ text: "y" })).message, /1 conflict: .*: \.spec\.text$/);
+  assert.match(
+    listConflicts(live, "kubectl", config({ text: "y", count: 2 })).message,
+    /1 conflict: .*: \.spec\.count$/,
+  );
+  assert.match(listConflicts(live, "other", config({ text: "y" })).message, /1 conflict: .*: \.spec\.text$/);
 });
 
 const SPEC = fc.record({
@@ -306,7 +309,7 @@ test("applyConfig() twice is applyConfig() once, and what is applied stands in t
     const once = applied(live, "a", config(third), true);
     assert.deepEqual(applied(once, "a", config(third), true), once);
     const { parts = [], set = [], map = {}, ...plain } = third;
-    const spec = specOf(once) as typeof third;
+    const spec = getSpec(once) as typeof third;
     assert.deepEqual({ ...spec, ...plain }, spec);
     for (const [key, value] of Object.entries(map)) assert.equal(spec.map?.[key], value);
     for (const item of set) assert.ok(spec.set?.includes(item));
@@ -319,7 +322,8 @@ test("applyConfig() of nothing leaves what others own, and only that", () => {
     const alone = applied(undefined, "b", config(second));
     const both = applied(applied(undefined, "a", config(first)), "b", config(second), true);
     const left = applied(both, "a", config({}), true);
-    const fields = (object: KubeObject) => formatFieldsV1(leavesOf({ spec: specOf(object) }, atomOf(thingKind.schema)));
+    const fields = (object: KubeObject) =>
+      formatFieldsV1(collectLeaves({ spec: getSpec(object) }, getAtom(thingKind.schema)));
     assert.deepEqual(fields(left), fields(alone));
   }));
 });
@@ -329,18 +333,18 @@ test("applyConfig() records exactly the leaves of what was sent", () => {
     const entry = applied(undefined, "a", config(spec)).metadata.managedFields?.[0];
     const set = parseFieldsV1(entry?.fieldsV1);
     assert.ok(set.ok);
-    assert.deepEqual(formatFieldsV1(set.value), formatFieldsV1(leavesOf({ spec }, atomOf(thingKind.schema))));
+    assert.deepEqual(formatFieldsV1(set.value), formatFieldsV1(collectLeaves({ spec }, getAtom(thingKind.schema))));
   }));
 });
 
 test("findConfigFault() finds faults in more members than a call takes arguments", () => {
   const data = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, 1]));
-  assert.match(findConfigFault({ metadata: {}, data }, atomOf(configMapKind.schema)) ?? "", /expected string, got/);
+  assert.match(findConfigFault({ metadata: {}, data }, getAtom(configMapKind.schema)) ?? "", /expected string, got/);
 });
 
 test("findConfigFault() repeats no long key for each of the faults below it", () => {
   const parts = [{ name: "x".repeat(100_000), tags: new Array(1_000).fill(1) }];
-  const fault = findConfigFault({ spec: { parts } }, atomOf(thingKind.schema));
+  const fault = findConfigFault({ spec: { parts } }, getAtom(thingKind.schema));
   assert.match(fault ?? "", /^errors:\n {2}\.spec\.parts\[name="x+"\]\.tags\[=1\]: expected string/);
   assert.ok((fault ?? "").length < 1_500_000, `${fault?.length} characters`);
 });

@@ -33,7 +33,7 @@ export type Scalar = "string" | "numeric" | "boolean" | "untyped";
 const ATOMS = new WeakMap<MessageSchema, Map<boolean, Atom>>();
 
 /** The atom of a message, made at first use. */
-export function atomOf(schema: MessageSchema): Atom {
+export function getAtom(schema: MessageSchema): Atom {
   return structAtom(schema, schema.mapType === "atomic");
 }
 

@@ -3,7 +3,7 @@
  * (structured-merge-diff `typed/validate.go`).
  */
 import { ExactNumber } from "../exact_number.ts";
-import { isJsonObject, typeOf } from "../json_value.ts";
+import { getJsonType, isJsonObject } from "../json_value.ts";
 import { goSyntax, printGoValue } from "../patch/go_value.ts";
 import { type AssociativeList, type Atom, memberAtom, type Scalar } from "./atom.ts";
 import { itemElement } from "./list_item.ts";
@@ -86,7 +86,7 @@ function* findItemFaults(items: readonly unknown[], list: AssociativeList, path:
 function findScalarFault(value: unknown, scalar: Scalar): string | undefined {
   switch (scalar) {
     case "numeric":
-      return typeOf(value) === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
+      return getJsonType(value) === "number" ? undefined : `expected numeric (int or float), got ${goTypeText(value)}`;
     case "string":
       return typeof value === "string"
         ? undefined

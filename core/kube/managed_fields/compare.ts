@@ -1,7 +1,7 @@
 /** Which fields differ between two states of an object (structured-merge-diff `typed/compare.go`). */
 import { getMember, isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
 import { type AssociativeList, type Atom, memberAtom } from "./atom.ts";
-import { type FieldSet, type FieldSetBuilder, insertPath, unionOf } from "./field_set.ts";
+import { type FieldSet, type FieldSetBuilder, insertPath, unite } from "./field_set.ts";
 import { itemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
@@ -14,7 +14,7 @@ export interface Comparison {
 
 /** What became other than it was. */
 export function changedBy(comparison: Comparison): FieldSet {
-  return unionOf(comparison.modified, comparison.added);
+  return unite(comparison.modified, comparison.added);
 }
 
 /**
@@ -52,7 +52,7 @@ class Walk implements Comparison {
     atom: Extract<Atom, { readonly kind: "struct" | "map" }>,
     ignored: FieldSet | undefined,
   ): void {
-    const [left, right] = [objectOf(before), objectOf(after)];
+    const [left, right] = [toObject(before), toObject(after)];
     for (const name in right) {
       this.#member(name, getMember(left, name), right[name], memberAtom(atom, name), ignored);
     }
@@ -151,6 +151,6 @@ function isEmptyMap(value: unknown): boolean {
 
 const EMPTY: JsonObject = {};
 
-function objectOf(value: unknown): JsonObject {
+function toObject(value: unknown): JsonObject {
   return isJsonObject(value) ? value : EMPTY;
 }

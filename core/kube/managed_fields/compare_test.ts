@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { atomOf } from "./atom.ts";
+import { getAtom } from "./atom.ts";
 import { compare } from "./compare.ts";
-import { fieldSetOf } from "./field_set.ts";
+import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
-import { leavesOf } from "./leaves.ts";
+import { collectLeaves } from "./leaves.ts";
 import { thingSchema } from "./_test_kind.ts";
 
-const THING = atomOf(thingSchema);
+const THING = getAtom(thingSchema);
 
 function compared(before: unknown, after: unknown) {
   const result = compare({ spec: before }, { spec: after }, THING);
@@ -101,7 +101,7 @@ test("compare() gives up where an item has no key", () => {
 });
 
 test("compare() passes over what is ignored, and what is the same by reference", () => {
-  const ignored = fieldSetOf(["f:spec", "f:map"], ["f:status"]);
+  const ignored = createFieldSet(["f:spec", "f:map"], ["f:status"]);
   const before = { spec: { text: "a", map: { a: "1" } } };
   const after = { spec: { text: "b", map: { a: "2" } }, status: { name: "x" } };
   const result = compare(before, after, THING, ignored);
@@ -142,7 +142,7 @@ for (
     },
   ]
 ) {
-  test(`leavesOf() has ${name}`, () => {
-    assert.deepEqual(formatFieldsV1(leavesOf({ spec: value }, THING))["f:spec"] ?? {}, want);
+  test(`collectLeaves() has ${name}`, () => {
+    assert.deepEqual(formatFieldsV1(collectLeaves({ spec: value }, THING))["f:spec"] ?? {}, want);
   });
 }

@@ -27,7 +27,7 @@ export function reportConflicts(overlaps: Overlaps, managers: Managers): Conflic
     return printPaths(overlaps.get(key)!).map((field) => ({ owner, field }));
   });
   return {
-    message: messageOf(conflicts),
+    message: formatConflicts(conflicts),
     causes: conflicts.map(({ owner, field }) => ({
       reason: "FieldManagerConflict",
       message: `conflict with ${owner}`,
@@ -36,7 +36,7 @@ export function reportConflicts(overlaps: Overlaps, managers: Managers): Conflic
   };
 }
 
-function messageOf(conflicts: readonly Conflict[]): string {
+function formatConflicts(conflicts: readonly Conflict[]): string {
   const [first] = conflicts;
   if (conflicts.length === 1 && first !== undefined) {
     return `Apply failed with 1 conflict: conflict with ${first.owner}: ${first.field}`;

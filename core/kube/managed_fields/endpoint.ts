@@ -1,8 +1,8 @@
 /** What field management must know of an endpoint: a kind's main resource or one of its subresources. */
-import { planOf, zeroMessage } from "../codec/_plan.ts";
-import { apiVersionOf, type Kind, type MessageSchema } from "../schema.ts";
-import { type Atom, atomOf } from "./atom.ts";
-import { type FieldSet, type FieldSetBuilder, fieldSetOf, insertPath } from "./field_set.ts";
+import { createZeroMessage, getMessagePlan } from "../codec/_plan.ts";
+import { formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
+import { type Atom, getAtom } from "./atom.ts";
+import { createFieldSet, type FieldSet, type FieldSetBuilder, insertPath } from "./field_set.ts";
 import { fieldElement } from "./path_element.ts";
 
 /** One endpoint. */
@@ -26,13 +26,13 @@ export function createManagedEndpoint(
   resetFields: readonly string[],
 ): ManagedEndpoint {
   const ignored: FieldSetBuilder = new Map();
-  for (const path of ["metadata.managedFields", ...resetFields]) insertPath(ignored, pathOf(path));
-  return { kind, subresource, atom: atomOf(kind.schema), ignored };
+  for (const path of ["metadata.managedFields", ...resetFields]) insertPath(ignored, parsePath(path));
+  return { kind, subresource, atom: getAtom(kind.schema), ignored };
 }
 
 /** The API version that an endpoint's managers write in. */
-export function versionOf(endpoint: ManagedEndpoint): string {
-  return apiVersionOf(endpoint.kind);
+export function getApiVersion(endpoint: ManagedEndpoint): string {
+  return formatApiVersion(endpoint.kind);
 }
 
 const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
@@ -40,15 +40,15 @@ const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
 /** An object of a kind with nothing set, what a creation starts from; not to be changed. */
 export function emptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
   let empty = empties.get(schema);
-  if (empty === undefined) empties.set(schema, empty = zeroMessage(planOf(schema)));
+  if (empty === undefined) empties.set(schema, empty = createZeroMessage(getMessagePlan(schema)));
   return empty;
 }
 
 /** What the server sets, and nobody owns (apimachinery `managedfields/internal/stripmeta.go`). */
-export const SYSTEM_FIELDS: FieldSet = fieldSetOf(
-  pathOf("apiVersion"),
-  pathOf("kind"),
-  pathOf("metadata"),
+export const SYSTEM_FIELDS: FieldSet = createFieldSet(
+  parsePath("apiVersion"),
+  parsePath("kind"),
+  parsePath("metadata"),
   ...[
     "name",
     "namespace",
@@ -59,9 +59,9 @@ export const SYSTEM_FIELDS: FieldSet = fieldSetOf(
     "generation",
     "managedFields",
     "resourceVersion",
-  ].map((name) => pathOf(`metadata.${name}`)),
+  ].map((name) => parsePath(`metadata.${name}`)),
 );
 
-function pathOf(dotted: string): readonly string[] {
+function parsePath(dotted: string): readonly string[] {
   return dotted.split(".").map(fieldElement);
 }

@@ -39,14 +39,14 @@ export function insertPath(into: FieldSetBuilder, path: readonly string[]): void
 }
 
 /** A set of the given paths. */
-export function fieldSetOf(...paths: readonly (readonly string[])[]): FieldSet {
+export function createFieldSet(...paths: readonly (readonly string[])[]): FieldSet {
   const set: FieldSetBuilder = new Map();
   for (const path of paths) insertPath(set, path);
   return set;
 }
 
 /** What is in either set. */
-export function unionOf(a: FieldSet, b: FieldSet): FieldSet {
+export function unite(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || a === b) return b;
   if (b.size === 0) return a;
   const union = new Map(a);
@@ -56,7 +56,7 @@ export function unionOf(a: FieldSet, b: FieldSet): FieldSet {
       element,
       ours === undefined ? theirs : {
         isMember: ours.isMember || theirs.isMember,
-        children: unionOf(ours.children, theirs.children),
+        children: unite(ours.children, theirs.children),
       },
     );
   }
@@ -64,28 +64,28 @@ export function unionOf(a: FieldSet, b: FieldSet): FieldSet {
 }
 
 /** What is in any of the sets, of which there is one at least. */
-export function unionOfAll(sets: readonly FieldSet[]): FieldSet {
+export function uniteAll(sets: readonly FieldSet[]): FieldSet {
   if (sets.length < 2) return sets[0] ?? NO_FIELDS;
   const middle = sets.length >> 1;
-  return unionOf(unionOfAll(sets.slice(0, middle)), unionOfAll(sets.slice(middle)));
+  return unite(uniteAll(sets.slice(0, middle)), uniteAll(sets.slice(middle)));
 }
 
 /** What is in both sets. */
-export function intersectionOf(a: FieldSet, b: FieldSet): FieldSet {
+export function intersect(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return NO_FIELDS;
   const common = new Map<string, FieldNode>();
   for (const [element, ours] of a) {
     const theirs = b.get(element);
     if (theirs === undefined) continue;
     const isMember = ours.isMember && theirs.isMember;
-    const children = intersectionOf(ours.children, theirs.children);
+    const children = intersect(ours.children, theirs.children);
     if (isMember || children.size > 0) common.set(element, { isMember, children });
   }
   return common;
 }
 
 /** What is in the first set only; members below a taken member stay. */
-export function differenceOf(a: FieldSet, b: FieldSet): FieldSet {
+export function subtract(a: FieldSet, b: FieldSet): FieldSet {
   if (a.size === 0 || b.size === 0) return a;
   const rest = new Map<string, FieldNode>();
   for (const [element, ours] of a) {
@@ -95,14 +95,14 @@ export function differenceOf(a: FieldSet, b: FieldSet): FieldSet {
       continue;
     }
     const isMember = ours.isMember && !theirs.isMember;
-    const children = differenceOf(ours.children, theirs.children);
+    const children = subtract(ours.children, theirs.children);
     if (isMember || children.size > 0) rest.set(element, { isMember, children });
   }
   return rest;
 }
 
 /** The members below one element. */
-export function below(set: FieldSet, element: string): FieldSet {
+export function getChildren(set: FieldSet, element: string): FieldSet {
   return set.get(element)?.children ?? NO_FIELDS;
 }
 

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import {
-  differenceOf,
+  createFieldSet,
   type FieldNode,
   type FieldSet,
-  fieldSetOf,
-  intersectionOf,
+  intersect,
   isSameFieldSet,
-  unionOf,
+  subtract,
+  unite,
 } from "./field_set.ts";
 
 const ELEMENTS = ["f:a", "f:b", 'k:{"type":"x"}', 'v:"y"'];
 const PATH = fc.array(fc.constantFrom(...ELEMENTS), { minLength: 1, maxLength: 3 });
 const PATHS = fc.array(PATH, { maxLength: 8 });
-const SET = PATHS.map((paths) => fieldSetOf(...paths));
+const SET = PATHS.map((paths) => createFieldSet(...paths));
 
 /** Every path of up to three elements. */
 const ALL_PATHS = ELEMENTS.flatMap((a) => [
@@ -41,17 +41,17 @@ function isSound(set: FieldSet): boolean {
   return [...set.values()].every(({ isMember, children }) => (isMember || children.size > 0) && isSound(children));
 }
 
-test("fieldSetOf() has its paths and no others, whatever stands above them", () => {
-  const set = fieldSetOf(["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']);
+test("createFieldSet() has its paths and no others, whatever stands above them", () => {
+  const set = createFieldSet(["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']);
   assert.deepEqual(members(set), [["f:a", "f:b"], ["f:a", "f:b", 'v:"y"']]);
   assert.equal(hasPath(set, []), false);
 });
 
 for (
   const { name, act, holds } of [
-    { name: "unionOf", act: unionOf, holds: (a: boolean, b: boolean) => a || b },
-    { name: "intersectionOf", act: intersectionOf, holds: (a: boolean, b: boolean) => a && b },
-    { name: "differenceOf", act: differenceOf, holds: (a: boolean, b: boolean) => a && !b },
+    { name: "unite", act: unite, holds: (a: boolean, b: boolean) => a || b },
+    { name: "intersect", act: intersect, holds: (a: boolean, b: boolean) => a && b },
+    { name: "subtract", act: subtract, holds: (a: boolean, b: boolean) => a && !b },
   ]
 ) {
   test(`${name}() decides path by path`, () => {
@@ -65,20 +65,20 @@ for (
 
 test("sets obey the laws of algebra", () => {
   fc.assert(fc.property(SET, SET, SET, (a, b, c) => {
-    assert.ok(isSameFieldSet(unionOf(a, b), unionOf(b, a)));
-    assert.ok(isSameFieldSet(intersectionOf(a, b), intersectionOf(b, a)));
-    assert.ok(isSameFieldSet(unionOf(a, unionOf(b, c)), unionOf(unionOf(a, b), c)));
-    assert.ok(isSameFieldSet(intersectionOf(a, unionOf(b, c)), unionOf(intersectionOf(a, b), intersectionOf(a, c))));
-    assert.ok(isSameFieldSet(differenceOf(a, unionOf(b, c)), differenceOf(differenceOf(a, b), c)));
-    assert.ok(isSameFieldSet(unionOf(differenceOf(a, b), intersectionOf(a, b)), a));
-    assert.ok(isSameFieldSet(unionOf(a, a), a));
-    assert.equal(differenceOf(a, a).size, 0);
+    assert.ok(isSameFieldSet(unite(a, b), unite(b, a)));
+    assert.ok(isSameFieldSet(intersect(a, b), intersect(b, a)));
+    assert.ok(isSameFieldSet(unite(a, unite(b, c)), unite(unite(a, b), c)));
+    assert.ok(isSameFieldSet(intersect(a, unite(b, c)), unite(intersect(a, b), intersect(a, c))));
+    assert.ok(isSameFieldSet(subtract(a, unite(b, c)), subtract(subtract(a, b), c)));
+    assert.ok(isSameFieldSet(unite(subtract(a, b), intersect(a, b)), a));
+    assert.ok(isSameFieldSet(unite(a, a), a));
+    assert.equal(subtract(a, a).size, 0);
   }));
 });
 
 test("isSameFieldSet() tells sets apart by their members", () => {
   fc.assert(fc.property(PATHS, PATHS, (a, b) => {
-    const [left, right] = [fieldSetOf(...a), fieldSetOf(...b)];
+    const [left, right] = [createFieldSet(...a), createFieldSet(...b)];
     assert.equal(isSameFieldSet(left, right), JSON.stringify(members(left)) === JSON.stringify(members(right)));
   }));
 });

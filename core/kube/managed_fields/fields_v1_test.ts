@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { fieldSetOf, isSameFieldSet } from "./field_set.ts";
+import { createFieldSet, isSameFieldSet } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 
 // structured-merge-diff `fieldpath/serialize_test.go`, apimachinery `managedfields/internal/fields_test.go`
@@ -51,7 +51,7 @@ for (const tree of [1, "x", [], { a: {} }, { "f:a": 5 }, { "f:a": { "k:": {} } }
 test("formatFieldsV1() and parseFieldsV1() are inverses", () => {
   const element = fc.constantFrom("f:a", "f:.", "f:b", 'k:{"type":"x"}', 'v:"y"', "i:1");
   fc.assert(fc.property(fc.array(fc.array(element, { minLength: 1, maxLength: 4 })), (paths) => {
-    const set = fieldSetOf(...paths);
+    const set = createFieldSet(...paths);
     // A tree from outside, which was not written here.
     const read = parseFieldsV1(structuredClone(formatFieldsV1(set)));
     assert.ok(read.ok && isSameFieldSet(read.value, set));

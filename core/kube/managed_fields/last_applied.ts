@@ -5,12 +5,12 @@
 import { byteLength, marshalJson } from "../quote.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import { sortedKeys } from "../codec/_order.ts";
-import { apiVersionOf } from "../schema.ts";
+import { formatApiVersion } from "../schema.ts";
 import { findConfigFault } from "./check_config.ts";
 import { compare } from "./compare.ts";
 import type { ManagedEndpoint } from "./endpoint.ts";
-import { differenceOf, type FieldSet } from "./field_set.ts";
-import { leavesOf } from "./leaves.ts";
+import { type FieldSet, subtract } from "./field_set.ts";
+import { collectLeaves } from "./leaves.ts";
 
 const ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration";
 /** All annotations of an object together. */
@@ -23,23 +23,23 @@ export function isLastAppliedManager(manager: string): boolean {
 
 /** Fields that the annotation of an object sets to what they are; undefined when it says nothing of use. */
 export function lastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): FieldSet | undefined {
-  const text = annotationOf(live);
+  const text = getLastApplied(live);
   if (text === "") return undefined;
   const config = parseObject(text);
-  if (config === undefined || config["apiVersion"] !== apiVersionOf(endpoint.kind)) return undefined;
+  if (config === undefined || config["apiVersion"] !== formatApiVersion(endpoint.kind)) return undefined;
   const { apiVersion: _apiVersion, kind: _kind, ...fields } = config;
   if (findConfigFault(fields, endpoint.atom) !== undefined) return undefined;
   const comparison = compare(fields, live, endpoint.atom);
   if (comparison === undefined) return undefined;
   return [comparison.modified, comparison.added, comparison.removed]
-    .reduce(differenceOf, leavesOf(fields, endpoint.atom));
+    .reduce(subtract, collectLeaves(fields, endpoint.atom));
 }
 
 /** The object with its annotation, if it has one, set to the configuration that was applied. */
 export function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
-  if (annotationOf(object) === "") return object;
+  if (getLastApplied(object) === "") return object;
   const metadata = object["metadata"] as JsonObject;
-  const others = annotationsOf(object);
+  const others = getAnnotations(object);
   const annotations = { ...others, [ANNOTATION]: `${marshalJson(sorted(withoutAnnotation(config)))}\n` };
   const size = Object.entries(annotations).reduce(
     (sum, [key, value]) => sum + byteLength(key) + byteLength(String(value)),
@@ -56,14 +56,14 @@ function withoutAnnotation(config: JsonObject): JsonObject {
   return { ...config, metadata: { ...metadata, annotations } };
 }
 
-function annotationsOf(object: JsonObject): JsonObject {
+function getAnnotations(object: JsonObject): JsonObject {
   const metadata = object["metadata"];
   const annotations = isJsonObject(metadata) ? metadata["annotations"] : undefined;
   return isJsonObject(annotations) ? annotations : {};
 }
 
-function annotationOf(object: JsonObject): string {
-  const value = annotationsOf(object)[ANNOTATION];
+function getLastApplied(object: JsonObject): string {
+  const value = getAnnotations(object)[ANNOTATION];
   return typeof value === "string" ? value : "";
 }
 

@@ -6,7 +6,7 @@ import { itemElement } from "./list_item.ts";
 import { fieldElement } from "./path_element.ts";
 
 /** Every leaf and every item of a value that fits its type; what lies at or below `ignored` is left out. */
-export function leavesOf(value: unknown, atom: Atom, ignored?: FieldSet): FieldSet {
+export function collectLeaves(value: unknown, atom: Atom, ignored?: FieldSet): FieldSet {
   const walk = new Walk();
   walk.visit(value, atom, ignored);
   return walk.set;
@@ -46,7 +46,7 @@ class Walk {
   }
 
   #items(items: readonly unknown[], list: AssociativeList): void {
-    const elements = items.map((item) => elementOf(list, item));
+    const elements = items.map((item) => getElement(list, item));
     const seen = new Set<string>();
     const repeated = new Set<string>();
     for (const element of elements) {
@@ -67,7 +67,7 @@ class Walk {
   }
 }
 
-function elementOf(list: AssociativeList, item: unknown): string {
+function getElement(list: AssociativeList, item: unknown): string {
   const element = itemElement(list, item);
   // Items without an element cannot be owned; a valid value has none.
   return element.ok ? element.value : "v:null";

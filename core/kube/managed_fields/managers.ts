@@ -4,7 +4,7 @@ import { goQuote } from "../codec/go_quote.ts";
 import type { ManagedFieldsEntry } from "../meta.ts";
 import { marshalJson } from "../quote.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { type FieldSet, unionOfAll } from "./field_set.ts";
+import { type FieldSet, uniteAll } from "./field_set.ts";
 import { formatFieldsV1, parseFieldsV1 } from "./fields_v1.ts";
 
 /** Who writes how: what tells one entry from another. */
@@ -74,12 +74,12 @@ export function encodeManagers(managers: Managers): readonly ManagedFieldsEntry[
 
 /** Appliers first, then by time, name, version, subresource. */
 function compareEntries(a: ManagerEntry, b: ManagerEntry): number {
-  return compareBytes(a.operation, b.operation) || secondsOf(a) - secondsOf(b) ||
+  return compareBytes(a.operation, b.operation) || parseSeconds(a) - parseSeconds(b) ||
     compareBytes(a.manager, b.manager) || compareBytes(a.apiVersion, b.apiVersion) ||
     compareBytes(a.subresource, b.subresource);
 }
 
-function secondsOf({ time }: ManagerEntry): number {
+function parseSeconds({ time }: ManagerEntry): number {
   return time === undefined ? 0 : Math.floor(Date.parse(time) / 1000);
 }
 
@@ -95,7 +95,7 @@ export function capUpdateManagers(managers: Managers): void {
   if (updaters.length <= MAX_UPDATE_MANAGERS) return;
   const merged = new Map<string, FieldSet[]>();
   mergeOldest(managers, updaters, merged);
-  for (const [key, sets] of merged) managers.set(key, { ...managers.get(key)!, set: unionOfAll(sets) });
+  for (const [key, sets] of merged) managers.set(key, { ...managers.get(key)!, set: uniteAll(sets) });
 }
 
 /** Leaves the sets of merged entries in `merged`, to be united at once: one by one takes quadratic time. */
@@ -104,15 +104,15 @@ function mergeOldest(
   updaters: [string, ManagerEntry][],
   merged: Map<string, FieldSet[]>,
 ): void {
-  updaters.sort(([aKey, a], [bKey, b]) => secondsOf(a) - secondsOf(b) || compareBytes(aKey, bKey));
-  const firstOf = new Map<string, string>();
+  updaters.sort(([aKey, a], [bKey, b]) => parseSeconds(a) - parseSeconds(b) || compareBytes(aKey, bKey));
+  const firstByVersion = new Map<string, string>();
   let count = updaters.length;
   for (const [key, entry] of updaters) {
     if (count <= MAX_UPDATE_MANAGERS) return;
     const { apiVersion } = entry;
-    const first = firstOf.get(apiVersion);
+    const first = firstByVersion.get(apiVersion);
     if (first === undefined) {
-      firstOf.set(apiVersion, key);
+      firstByVersion.set(apiVersion, key);
       continue;
     }
     const bucketName = { manager: "ancient-changes", operation: "Update", apiVersion, subresource: "" } as const;

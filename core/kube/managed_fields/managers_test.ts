@@ -4,8 +4,8 @@ import type { ManagedFieldsEntry } from "../meta.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
 import { reconcileFields } from "./reconcile.ts";
-import { atomOf } from "./atom.ts";
-import { fieldSetOf } from "./field_set.ts";
+import { getAtom } from "./atom.ts";
+import { createFieldSet } from "./field_set.ts";
 import { thingSchema } from "./_test_kind.ts";
 
 function entry(edit: Partial<ManagedFieldsEntry> = {}): ManagedFieldsEntry {
@@ -135,16 +135,16 @@ for (
   ]
 ) {
   test(`reconcileFields() takes ${name} for the whole`, () => {
-    assert.deepEqual(formatFieldsV1(reconcileFields(fieldSetOf(path), atomOf(thingSchema))), want);
+    assert.deepEqual(formatFieldsV1(reconcileFields(createFieldSet(path), getAtom(thingSchema))), want);
   });
 }
 
 test("reconcileFields() leaves a set that fits as it is", () => {
-  const set = fieldSetOf(["f:spec", "f:parts", 'k:{"name":"x"}', "f:value"], ["f:spec", "f:atomicList"], [
+  const set = createFieldSet(["f:spec", "f:parts", 'k:{"name":"x"}', "f:value"], ["f:spec", "f:atomicList"], [
     "f:unknown",
     "f:x",
   ]);
-  assert.equal(reconcileFields(set, atomOf(thingSchema)), set);
+  assert.equal(reconcileFields(set, getAtom(thingSchema)), set);
 });
 
 test("capUpdateManagers() merges tens of thousands of updates", () => {

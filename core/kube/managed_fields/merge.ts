@@ -16,7 +16,7 @@ export function mergeValue(live: unknown, config: unknown, atom: Atom): unknown 
       return config;
     case "list":
       if (atom.relation === "atomic" || (isEmptyList(live) && isEmptyList(config))) return config;
-      return mergeItems(listOf(live), listOf(config), atom);
+      return mergeItems(toList(live), toList(config), atom);
     default:
       if (atom.isAtomic || (isEmptyMap(live) && isEmptyMap(config))) return config;
       return mergeMembers(live, config, atom);
@@ -49,9 +49,9 @@ interface Item {
  * before the next shared one.
  */
 function mergeItems(live: readonly unknown[], config: readonly unknown[], list: AssociativeList): unknown {
-  const ours = itemsOf(live, list);
-  const theirs = itemsOf(config, list);
-  const [byOurs, byTheirs] = [indexOf(ours), indexOf(theirs)];
+  const ours = toItems(live, list);
+  const theirs = toItems(config, list);
+  const [byOurs, byTheirs] = [indexItems(ours), indexItems(theirs)];
   const shared = theirs.filter(({ element }) => byOurs.has(element)).map(({ element }) => element);
   let sharedAt = 0;
   const merged = new Set<string>();
@@ -98,14 +98,14 @@ function mergeItems(live: readonly unknown[], config: readonly unknown[], list: 
   return out.length === 0 ? undefined : out;
 }
 
-function itemsOf(values: readonly unknown[], list: AssociativeList): readonly Item[] {
+function toItems(values: readonly unknown[], list: AssociativeList): readonly Item[] {
   return values.flatMap((value) => {
     const element = itemElement(list, value);
     return element.ok ? [{ element: element.value, value }] : [];
   });
 }
 
-function indexOf(
+function indexItems(
   items: readonly Item[],
 ): ReadonlyMap<string, { readonly value: unknown; readonly isRepeated: boolean }> {
   const found = new Map<string, { readonly value: unknown; readonly isRepeated: boolean }>();
@@ -113,12 +113,12 @@ function indexOf(
   return found;
 }
 
-function listOf(value: unknown): readonly unknown[] {
+function toList(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
 function isEmptyList(value: unknown): boolean {
-  return listOf(value).length === 0;
+  return toList(value).length === 0;
 }
 
 function isEmptyMap(value: unknown): boolean {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { atomOf, memberAtom } from "./atom.ts";
+import { getAtom, memberAtom } from "./atom.ts";
 import { findConfigFault } from "./check_config.ts";
-import { fieldSetOf } from "./field_set.ts";
+import { createFieldSet } from "./field_set.ts";
 import { formatFieldsV1 } from "./fields_v1.ts";
 import { mergeValue } from "./merge.ts";
 import { removeFields, withNamedFields } from "./remove.ts";
 import { thingSchema } from "./_test_kind.ts";
 
-const THING = atomOf(thingSchema);
+const THING = getAtom(thingSchema);
 const SPEC = THING.kind === "struct" ? memberAtom(THING, "spec")! : assert.fail();
 
 const parts = (names: string): readonly object[] => [...names].map((name) => ({ name }));
@@ -136,11 +136,12 @@ for (
     },
   ] as readonly { name: string; value: object; fields: readonly string[][]; want: object }[]
 ) {
-  test(`removeFields() takes ${name}`, () => assert.deepEqual(removeFields(value, SPEC, fieldSetOf(...fields)), want));
+  test(`removeFields() takes ${name}`, () =>
+    assert.deepEqual(removeFields(value, SPEC, createFieldSet(...fields)), want));
 }
 
 test("withNamedFields() adds the fields above members, not the entries of maps and items", () => {
-  const set = fieldSetOf(["f:map", "f:a"], ["f:parts", 'k:{"name":"x"}', "f:tags", 'v:"t"']);
+  const set = createFieldSet(["f:map", "f:a"], ["f:parts", 'k:{"name":"x"}', "f:tags", 'v:"t"']);
   assert.deepEqual(formatFieldsV1(withNamedFields(set, SPEC)), {
     "f:map": { ".": {}, "f:a": {} },
     "f:parts": { ".": {}, 'k:{"name":"x"}': { "f:tags": { ".": {}, 'v:"t"': {} } } },

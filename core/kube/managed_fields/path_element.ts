@@ -109,14 +109,14 @@ function compareKeys(a: unknown, b: unknown): number {
 
 /** Numbers, then text, booleans, and the rest, which no list of ours is keyed by, as its JSON. */
 function compareValues(a: unknown, b: unknown): number {
-  const byType = rankOf(a) - rankOf(b);
+  const byType = rankType(a) - rankType(b);
   if (byType !== 0) return byType;
   if (typeof a === "number" && typeof b === "number") return a - b;
   if (typeof a === "string" && typeof b === "string") return compareBytes(a, b);
   return compareBytes(marshalJson(a), marshalJson(b));
 }
 
-function rankOf(value: unknown): number {
+function rankType(value: unknown): number {
   if (Array.isArray(value)) return 3;
   const rank = ["number", "string", "boolean"].indexOf(typeof value);
   if (rank >= 0) return rank;

@@ -3,8 +3,8 @@
  * `prune`).
  */
 import type { Atom } from "./atom.ts";
-import { differenceOf, type FieldSet, intersectionOf, unionOf, unionOfAll } from "./field_set.ts";
-import { leavesOf } from "./leaves.ts";
+import { type FieldSet, intersect, subtract, unite, uniteAll } from "./field_set.ts";
+import { collectLeaves } from "./leaves.ts";
 import type { Managers } from "./managers.ts";
 import { removeFields, withNamedFields } from "./remove.ts";
 
@@ -21,15 +21,15 @@ export function pruneFields(
   apiVersion: string,
 ): unknown {
   if (last.size === 0) return merged;
-  const before = withNamedFields(leavesOf(merged, atom), atom);
+  const before = withNamedFields(collectLeaves(merged, atom), atom);
   const lastNamed = withNamedFields(last, atom);
   const bare = removeFields(merged, atom, lastNamed);
   const owners = [...managers.values()].filter((entry) => entry.apiVersion === apiVersion);
-  const owned = unionOfAll(owners.map(({ set }) => set));
+  const owned = uniteAll(owners.map(({ set }) => set));
   // What somebody owns comes back, …
-  const kept = unionOf(withNamedFields(leavesOf(bare, atom), atom), withNamedFields(owned, atom));
-  const restored = removeFields(merged, atom, differenceOf(before, kept));
+  const kept = unite(withNamedFields(collectLeaves(bare, atom), atom), withNamedFields(owned, atom));
+  const restored = removeFields(merged, atom, subtract(before, kept));
   // … and so does what went along although the applier never owned it.
-  const gone = differenceOf(before, withNamedFields(leavesOf(restored, atom), atom));
-  return removeFields(merged, atom, intersectionOf(gone, lastNamed));
+  const gone = subtract(before, withNamedFields(collectLeaves(restored, atom), atom));
+  return removeFields(merged, atom, intersect(gone, lastNamed));
 }

@@ -3,8 +3,8 @@
  * (structured-merge-diff `merge/update.go`).
  */
 import { changedBy, compare, type Comparison } from "./compare.ts";
-import { type ManagedEndpoint, versionOf } from "./endpoint.ts";
-import { differenceOf, type FieldSet, intersectionOf } from "./field_set.ts";
+import { getApiVersion, type ManagedEndpoint } from "./endpoint.ts";
+import { type FieldSet, intersect, subtract } from "./field_set.ts";
 import type { Managers } from "./managers.ts";
 
 /** What others own of what changed, by manager. */
@@ -29,7 +29,7 @@ export function takeOver(
 ): TakeOver | undefined {
   const comparison = compare(before, after, endpoint.atom, endpoint.ignored);
   if (comparison === undefined) return undefined;
-  const version = versionOf(endpoint);
+  const version = getApiVersion(endpoint);
   const changed = changedBy(comparison);
   const overlaps = new Map<string, FieldSet>();
   const left: Managers = new Map();
@@ -39,9 +39,9 @@ export function takeOver(
       // Objects of other versions cannot be compared; for events that is so although both versions are served: core
       // and the named groups know only their own types (apiserver `server/genericapiserver.go`, `getOpenAPIModels`).
       if (entry.apiVersion !== version) continue;
-      const overlap = intersectionOf(set, changed);
+      const overlap = intersect(set, changed);
       if (overlap.size > 0) overlaps.set(key, overlap);
-      set = differenceOf(differenceOf(set, overlap), comparison.removed);
+      set = subtract(subtract(set, overlap), comparison.removed);
     }
     if (set.size > 0) left.set(key, set === entry.set ? entry : { ...entry, set });
   }

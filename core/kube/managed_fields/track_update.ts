@@ -4,8 +4,8 @@
  */
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import { changedBy } from "./compare.ts";
-import { emptyObject, type ManagedEndpoint, SYSTEM_FIELDS, versionOf } from "./endpoint.ts";
-import { differenceOf, unionOf } from "./field_set.ts";
+import { emptyObject, getApiVersion, type ManagedEndpoint, SYSTEM_FIELDS } from "./endpoint.ts";
+import { subtract, unite } from "./field_set.ts";
 import { capUpdateManagers, decodeManagers, encodeManagers, managerKey, type Managers } from "./managers.ts";
 import { reconcileFields } from "./reconcile.ts";
 import { takeOver } from "./take_over.ts";
@@ -50,17 +50,17 @@ export function recordUpdate(
   const before = live ?? emptyObject(endpoint.kind.schema);
   const result = takeOver(endpoint, before, object, reconcileManagers(endpoint, managers), undefined);
   if (result === undefined) return undefined;
-  const taken = differenceOf(changedBy(result.comparison), SYSTEM_FIELDS);
+  const taken = subtract(changedBy(result.comparison), SYSTEM_FIELDS);
   if (taken.size > 0) {
     const name = {
       manager: author.manager === "" ? UNKNOWN : author.manager,
       operation: "Update",
-      apiVersion: versionOf(endpoint),
+      apiVersion: getApiVersion(endpoint),
       subresource: endpoint.subresource,
     } as const;
     const key = managerKey(name);
     const previous = result.managers.get(key);
-    const set = previous === undefined ? taken : unionOf(taken, previous.set);
+    const set = previous === undefined ? taken : unite(taken, previous.set);
     result.managers.set(key, { ...name, set, time: author.time });
   }
   return result.managers;
@@ -68,7 +68,7 @@ export function recordUpdate(
 
 /** Entries as the present description of the kind has them. */
 export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers): Managers {
-  const version = versionOf(endpoint);
+  const version = getApiVersion(endpoint);
   for (const [key, entry] of managers) {
     if (entry.apiVersion !== version) continue;
     const set = reconcileFields(entry.set, endpoint.atom);

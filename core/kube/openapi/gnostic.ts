@@ -58,7 +58,7 @@ function write(writer: BinaryWriter, number: number, type: GnosticType, value: u
       writer.tag(number, WireType.Bit64).double(Number(value));
       return;
     case "any":
-      return inside(writer, number, () => write(writer, 2, TEXT, yamlOf(value)));
+      return inside(writer, number, () => write(writer, 2, TEXT, formatAnyYaml(value)));
     case "message":
       return inside(writer, number, () => writeMembers(writer, type, value as object));
     case "each":
@@ -106,9 +106,9 @@ function inside(writer: BinaryWriter, number: number, writeInside: () => void): 
 }
 
 /** YAML with the members in their own order, as gnostic keeps it: scalars, lists and maps of them. */
-function yamlOf(value: unknown): string {
+function formatAnyYaml(value: unknown): string {
   if (Array.isArray(value) && value.length > 0) {
-    return value.map((item) => `- ${yamlOf(item).replace(/\n(?=.)/g, "\n  ")}`).join("");
+    return value.map((item) => `- ${formatAnyYaml(item).replace(/\n(?=.)/g, "\n  ")}`).join("");
   }
   if (typeof value !== "object" || value === null || Object.keys(value).length === 0) return formatYaml(value);
   return Object.entries(value).map(([name, member]) => `${name}: ${formatYaml(member)}`).join("");

@@ -20,13 +20,13 @@ export interface PathItem {
 const METHODS: readonly Route["method"][] = ["get", "put", "post", "delete", "patch"];
 
 /** The paths in order, with their operations in Go's order. */
-export function pathItemsOf(routes: readonly Route[]): readonly PathItem[] {
+export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
   const byPath = new Map<string, Route[]>();
   for (const route of routes) byPath.set(route.path, [...byPath.get(route.path) ?? [], route]);
   return [...byPath].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, own]) => ({
     path,
     routes: own.sort((a, b) => METHODS.indexOf(a.method) - METHODS.indexOf(b.method)),
-    common: commonOf(own),
+    common: findCommonParameters(own),
   }));
 }
 
@@ -41,7 +41,7 @@ export function byName(a: { readonly name: string }, b: { readonly name: string 
 }
 
 /** Two parameters of one name are one parameter, whatever they say; the last operation's description is taken. */
-function commonOf(routes: readonly Route[]): readonly Parameter[] {
+function findCommonParameters(routes: readonly Route[]): readonly Parameter[] {
   const last = routes.at(-1)!;
   return last.parameters.filter((parameter) =>
     routes.every((route) => route.parameters.some((one) => isSame(one, parameter)))

@@ -15,11 +15,11 @@ import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
 import type { ServedKind } from "./served_kind.ts";
 import {
   DELETE_OPTIONS_TYPE,
-  identityOf,
   listType,
   objectType,
   PATCH_TYPE,
   STATUS_TYPE,
+  toGroupVersionKind,
   WATCH_EVENT_TYPE,
   type WireType,
 } from "./wire_type.ts";
@@ -66,13 +66,13 @@ export function resourceRoutes(served: ServedKind): readonly Route[] {
   const collection: Place = { path: item.slice(0, -"/{name}".length), parameters: scoped, scope, suffix: "" };
   const object: Place = { path: item, parameters: [nameParameter(kind.kind), ...scoped], scope, suffix: "" };
   return [
-    ...placed(kind, collection, operationsOf(served, verbs, COLLECTION_VERBS)),
+    ...placed(kind, collection, createOperations(served, verbs, COLLECTION_VERBS)),
     ...everywhereRoutes(served, collection),
-    ...placed(kind, object, operationsOf(served, verbs, OBJECT_VERBS)),
+    ...placed(kind, object, createOperations(served, verbs, OBJECT_VERBS)),
     ...subresources.flatMap((sub) => {
       const place = { ...object, path: `${item}/${sub.name}`, suffix: capitalized(sub.name) };
       const kindOfSub = sub.kind ?? kind;
-      const operations = operationsOf({ ...served, kind: kindOfSub }, sub.verbs, SUBRESOURCE_VERBS);
+      const operations = createOperations({ ...served, kind: kindOfSub }, sub.verbs, SUBRESOURCE_VERBS);
       return placed(kind, place, operations, kindOfSub);
     }),
     ...(verbs.includes("watch") ? watchRoutes(kind, collection, object) : []),
@@ -86,7 +86,7 @@ const SUBRESOURCE_VERBS: readonly string[] = ["get", "create", "update", "patch"
 /** Objects of all namespaces are only had as a list. */
 function everywhereRoutes(served: ServedKind, collection: Place): readonly Route[] {
   if (!served.kind.namespaced || !served.verbs.includes("list")) return [];
-  return placed(served.kind, everywhere(collection), operationsOf(served, served.verbs, ["list"]));
+  return placed(served.kind, everywhere(collection), createOperations(served, served.verbs, ["list"]));
 }
 
 function everywhere({ path }: Place): Place {
@@ -128,7 +128,7 @@ function placed(kind: Kind, place: Place, operations: readonly Operation[], tagg
       operationId: `${word}${versioned}${many}${place.scope}${kind.kind}${place.suffix}`,
       tag: `${tag}_${kind.version}`,
       description: `${capitalized(word)} ${kind.kind} objects.`,
-      kind: identityOf(tagged, tagged.kind),
+      kind: toGroupVersionKind(tagged, tagged.kind),
       parameters: [...parameters, ...place.parameters, PRETTY_PARAMETER],
       consumes,
       produces,
@@ -137,11 +137,15 @@ function placed(kind: Kind, place: Place, operations: readonly Operation[], tagg
   });
 }
 
-function operationsOf(served: ServedKind, verbs: readonly string[], wanted: readonly string[]): readonly Operation[] {
-  return wanted.filter((verb) => verbs.includes(verb)).map((verb) => operationOf(served, verb));
+function createOperations(
+  served: ServedKind,
+  verbs: readonly string[],
+  wanted: readonly string[],
+): readonly Operation[] {
+  return wanted.filter((verb) => verbs.includes(verb)).map((verb) => createOperation(served, verb));
 }
 
-function operationOf({ kind, verbs, deleteAnswersObject }: ServedKind, verb: string): Operation {
+function createOperation({ kind, verbs, deleteAnswersObject }: ServedKind, verb: string): Operation {
   const object = objectType(kind);
   const body = { type: object, required: true };
   switch (verb) {

@@ -11,20 +11,20 @@ import {
 } from "../kinds/discovery_v1.ts";
 import { resourceRoutes } from "./resource_routes.ts";
 import { capitalized, groupTag, OBJECT_TYPES, type Route } from "./route.ts";
-import { type GroupVersion, groupVersionsOf, type ServedKind } from "./served_kind.ts";
+import { type GroupVersion, listGroupVersions, type ServedKind } from "./served_kind.ts";
 import { metaType, type WireType } from "./wire_type.ts";
 
 /** The operations of one OpenAPI v3 document, by the document's name. */
 export type RoutesByDocument = ReadonlyMap<string, readonly Route[]>;
 
 /** All operations: `/api/`, `/apis/`, each group, each group and version with its kinds, `/version/`. */
-export function routesOf(kinds: readonly ServedKind[]): RoutesByDocument {
+export function createRoutes(kinds: readonly ServedKind[]): RoutesByDocument {
   const documents = new Map<string, readonly Route[]>([
     ["api", [discoveryRoute("/api/", "getCoreAPIVersions", "core", metaType(apiVersionsSchema, "APIVersions"))]],
     ["apis", [discoveryRoute("/apis/", "getAPIVersions", "apis", metaType(apiGroupListSchema, "APIGroupList"))]],
     ["version", [versionRoute()]],
   ]);
-  for (const { group, version } of groupVersionsOf(kinds)) {
+  for (const { group, version } of listGroupVersions(kinds)) {
     const tag = groupTag(group);
     if (group !== "") {
       const operation = `get${capitalized(tag)}APIGroup`;
@@ -44,7 +44,7 @@ export function routesOf(kinds: readonly ServedKind[]): RoutesByDocument {
 }
 
 /** Every type that an operation takes or answers. */
-export function typesOf(routes: Iterable<Route>): readonly WireType[] {
+export function listTypes(routes: Iterable<Route>): readonly WireType[] {
   return [...routes].flatMap(({ answers, body }) => [
     ...Object.values(answers),
     ...(body === undefined ? [] : [body.type]),

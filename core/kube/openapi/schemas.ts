@@ -103,14 +103,14 @@ export class SchemaCollector {
   #field(field: FieldSchema): OpenApiObject {
     const type = this.#type(field.type, field.enum);
     // kube-apiserver leaves every default out of version 2: old clients would apply them.
-    const fallback = this.#version === 2 ? undefined : field.default ?? defaultOf(field);
+    const fallback = this.#version === 2 ? undefined : field.default ?? findDefault(field);
     const withDefault = fallback === undefined ? {} : { default: fallback };
     return {
       ...describe(field.description),
       // Version 3.0 ignores what stands beside a reference; version 2 has readers that do not know `allOf`.
       ...("$ref" in type && this.#version === 3
         ? { ...withDefault, allOf: [type] }
-        : { ...firstOf(type), ...withDefault, ...restOf(type) }),
+        : { ...pickTypeAndFormat(type), ...withDefault, ...omitTypeAndFormat(type) }),
       ...(field.listMapKeys === undefined ? {} : { "x-kubernetes-list-map-keys": field.listMapKeys }),
       ...(field.listType === undefined ? {} : { "x-kubernetes-list-type": field.listType }),
       ...(field.mapType === undefined ? {} : { "x-kubernetes-map-type": field.mapType }),
@@ -159,16 +159,16 @@ function describe(description: string | undefined): OpenApiObject {
 }
 
 /** Go writes a schema's type and format before its default, the rest behind. */
-function firstOf({ type, format }: OpenApiObject): OpenApiObject {
+function pickTypeAndFormat({ type, format }: OpenApiObject): OpenApiObject {
   return { ...(type === undefined ? {} : { type }), ...(format === undefined ? {} : { format }) };
 }
 
-function restOf({ type: _type, format: _format, ...rest }: OpenApiObject): OpenApiObject {
+function omitTypeAndFormat({ type: _type, format: _format, ...rest }: OpenApiObject): OpenApiObject {
   return rest;
 }
 
 /** The zero value of what is never absent in Go: fields without `omitempty`, and messages that are no pointers. */
-function defaultOf({ type, presence }: FieldSchema): unknown {
+function findDefault({ type, presence }: FieldSchema): unknown {
   if (type.kind === "message") return presence === "optional" ? undefined : {};
   if (presence !== "always") return undefined;
   switch (type.kind) {

@@ -24,7 +24,7 @@ export interface GroupVersion {
 }
 
 /** Every group and version that has a served kind, each once, in order. */
-export function groupVersionsOf(kinds: readonly ServedKind[]): readonly GroupVersion[] {
+export function listGroupVersions(kinds: readonly ServedKind[]): readonly GroupVersion[] {
   const found = new Map<string, GroupVersion>();
   for (const { kind: { group, version } } of kinds) found.set(`${group}/${version}`, { group, version });
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, groupVersion]) => groupVersion);

@@ -14,7 +14,7 @@ export class SharedParameters {
   /** The parameter itself where it belongs to one kind, else a reference to the shared one. */
   use(parameter: OpenApiObject): OpenApiObject {
     if (!isShared(parameter)) return parameter;
-    const name = `${String(parameter["name"])}-${hashOf(JSON.stringify(parameter))}`;
+    const name = `${String(parameter["name"])}-${hashParameter(JSON.stringify(parameter))}`;
     this.#named.set(name, parameter);
     return { $ref: `#/parameters/${name}` };
   }
@@ -35,7 +35,7 @@ const FNV_OFFSET = 0xcbf29ce484222325n;
 const FNV_PRIME = 0x100000001b3n;
 
 /** Six bytes of FNV-1 (64 bits) as base64url: eight characters. */
-function hashOf(text: string): string {
+function hashParameter(text: string): string {
   let hash = FNV_OFFSET;
   for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, hash * FNV_PRIME) ^ BigInt(byte);
   const bytes = Array.from({ length: 6 }, (_, index) => Number(BigInt.asUintN(8, hash >> BigInt(56 - 8 * index))));

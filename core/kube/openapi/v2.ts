@@ -4,24 +4,24 @@
  */
 import { apiVersionLabel } from "./label.ts";
 import type { Parameter } from "./parameters.ts";
-import { ANSWERS, byName, ownParameters, pathItemsOf } from "./path_items.ts";
+import { ANSWERS, byName, createPathItems, ownParameters } from "./path_items.ts";
 import type { Route } from "./route.ts";
-import { routesOf, typesOf } from "./routes.ts";
+import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
-import { groupVersionsOf, type ServedKind } from "./served_kind.ts";
+import { listGroupVersions, type ServedKind } from "./served_kind.ts";
 import { SharedParameters } from "./shared_parameters.ts";
 
 /** The document; `serverVersion` is the git version that `/version` tells. */
 export function openapiV2(kinds: readonly ServedKind[], serverVersion: string): OpenApiObject {
-  const routes = [...routesOf(kinds).values()].flat();
-  const collector = new SchemaCollector(2, typesOf(routes), groupVersionsOf(kinds));
+  const routes = [...createRoutes(kinds).values()].flat();
+  const collector = new SchemaCollector(2, listTypes(routes), listGroupVersions(kinds));
   const shared = new SharedParameters();
-  const paths = pathItemsOf(routes).map(({ path, routes: own, common }) => [path, {
+  const paths = createPathItems(routes).map(({ path, routes: own, common }) => [path, {
     ...Object.fromEntries(own.map((route) => {
       const parameters = ownParameters(route, common);
-      return [route.method, operationOf(route, parameters, collector, shared)];
+      return [route.method, createOperation(route, parameters, collector, shared)];
     })),
-    ...(common.length > 0 ? { parameters: common.map((parameter) => shared.use(parameterOf(parameter))) } : {}),
+    ...(common.length > 0 ? { parameters: common.map((parameter) => shared.use(createParameter(parameter))) } : {}),
   }]);
   return {
     swagger: "2.0",
@@ -41,7 +41,7 @@ export function openapiV2(kinds: readonly ServedKind[], serverVersion: string): 
   };
 }
 
-function operationOf(
+function createOperation(
   route: Route,
   own: readonly Parameter[],
   collector: SchemaCollector,
@@ -49,7 +49,7 @@ function operationOf(
 ): OpenApiObject {
   const { body, kind } = route;
   const parameters = [
-    ...own.map(parameterOf),
+    ...own.map(createParameter),
     ...(body === undefined ? [] : [{
       name: "body",
       in: "body",
@@ -77,7 +77,7 @@ function operationOf(
   };
 }
 
-function parameterOf({ name, in: place, description, type }: Parameter): OpenApiObject & { readonly name: string } {
+function createParameter({ name, in: place, description, type }: Parameter): OpenApiObject & { readonly name: string } {
   return {
     uniqueItems: true,
     type,

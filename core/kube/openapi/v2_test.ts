@@ -9,7 +9,7 @@ import { openapiV2 } from "./v2.ts";
 const SERVED = ALL_KINDS.map((kind) => ({ kind, verbs: ["create", "get"], subresources: [] }));
 
 /** Splits a message into its fields. */
-function fieldsOf(bytes: Uint8Array): (readonly [number, Uint8Array])[] {
+function readFields(bytes: Uint8Array): (readonly [number, Uint8Array])[] {
   const reader = new BinaryReader(bytes);
   const fields: (readonly [number, Uint8Array])[] = [];
   while (reader.pos < reader.len) {
@@ -32,18 +32,18 @@ test("openapiV2() refers to definitions that exist", () => {
 });
 
 test("encodeGnostic() is a gnostic document with the same definitions", () => {
-  const document = fieldsOf(encodeGnostic(GNOSTIC_V2, openapiV2(SERVED, "v1.37.2")));
+  const document = readFields(encodeGnostic(GNOSTIC_V2, openapiV2(SERVED, "v1.37.2")));
   assert.deepEqual(document.map(([number]) => number), [1, 2, 8, 9, 10, 12, 13]);
   assert.equal(text(document[0]?.[1]), "2.0");
-  const definitions = fieldsOf(document[3]?.[1] ?? new Uint8Array()).map(([, named]) => fieldsOf(named));
+  const definitions = readFields(document[3]?.[1] ?? new Uint8Array()).map(([, named]) => readFields(named));
   const names = definitions.map(([name]) => text(name?.[1]));
   assert.deepEqual(names, Object.keys(openapiV2(SERVED, "v1.37.2")["definitions"] as object));
   const csr = definitions[names.indexOf("io.k8s.api.certificates.v1.CertificateSigningRequest")]?.[1];
-  const extension = fieldsOf(csr?.[1] ?? new Uint8Array()).find(([number]) => number === 31);
-  const [name, value] = fieldsOf(extension?.[1] ?? new Uint8Array());
+  const extension = readFields(csr?.[1] ?? new Uint8Array()).find(([number]) => number === 31);
+  const [name, value] = readFields(extension?.[1] ?? new Uint8Array());
   assert.equal(text(name?.[1]), "x-kubernetes-group-version-kind");
   assert.equal(
-    text(fieldsOf(value?.[1] ?? new Uint8Array())[0]?.[1]),
+    text(readFields(value?.[1] ?? new Uint8Array())[0]?.[1]),
     "- group: certificates.k8s.io\n  kind: CertificateSigningRequest\n  version: v1\n",
   );
 });

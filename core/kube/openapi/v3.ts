@@ -4,9 +4,9 @@
  */
 import { apiVersionLabel } from "./label.ts";
 import type { Parameter } from "./parameters.ts";
-import { ANSWERS, ownParameters, pathItemsOf } from "./path_items.ts";
+import { ANSWERS, createPathItems, ownParameters } from "./path_items.ts";
 import type { Route } from "./route.ts";
-import { routesOf, typesOf } from "./routes.ts";
+import { createRoutes, listTypes } from "./routes.ts";
 import { GVK_EXTENSION, type OpenApiObject, SchemaCollector } from "./schemas.ts";
 import type { GroupVersion, ServedKind } from "./served_kind.ts";
 
@@ -15,27 +15,27 @@ export type DocumentMakers = ReadonlyMap<string, () => OpenApiObject>;
 
 /** All documents, in order of their names. `serverVersion` is the git version that `/version` tells. */
 export function openapiV3Documents(kinds: readonly ServedKind[], serverVersion: string): DocumentMakers {
-  const documents = [...routesOf(kinds)].sort(([a], [b]) => (a < b ? -1 : 1));
-  const types = typesOf(documents.flatMap(([, routes]) => routes));
+  const documents = [...createRoutes(kinds)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const types = listTypes(documents.flatMap(([, routes]) => routes));
   const label = apiVersionLabel(serverVersion);
   return new Map(documents.map(([name, routes]) => {
-    const make = () => documentOf(routes, new SchemaCollector(3, types, groupVersionOf(name)), label);
+    const make = () => createDocument(routes, new SchemaCollector(3, types, parseGroupVersions(name)), label);
     return [name, make];
   }));
 }
 
 /** Parts of groups that no client asks by; `apis/x/v1` is a group and version, `apis/x` is none. */
-function groupVersionOf(name: string): readonly GroupVersion[] {
+function parseGroupVersions(name: string): readonly GroupVersion[] {
   const [root, group = "", version] = name.split("/");
   return root === "apis" && version !== undefined ? [{ group, version }] : [];
 }
 
-function documentOf(routes: readonly Route[], collector: SchemaCollector, label: string): OpenApiObject {
-  const paths = pathItemsOf(routes).map(({ path, routes: own, common }) => [path, {
+function createDocument(routes: readonly Route[], collector: SchemaCollector, label: string): OpenApiObject {
+  const paths = createPathItems(routes).map(({ path, routes: own, common }) => [path, {
     ...Object.fromEntries(
-      own.map((route) => [route.method, operationOf(route, ownParameters(route, common), collector)]),
+      own.map((route) => [route.method, createOperation(route, ownParameters(route, common), collector)]),
     ),
-    ...(common.length > 0 ? { parameters: common.map(parameterOf) } : {}),
+    ...(common.length > 0 ? { parameters: common.map(createParameter) } : {}),
   }]);
   return {
     openapi: "3.0.0",
@@ -55,20 +55,20 @@ function documentOf(routes: readonly Route[], collector: SchemaCollector, label:
   };
 }
 
-function operationOf(route: Route, parameters: readonly Parameter[], collector: SchemaCollector): OpenApiObject {
+function createOperation(route: Route, parameters: readonly Parameter[], collector: SchemaCollector): OpenApiObject {
   const answers = Object.entries(route.answers).map(([code, type]) => [code, {
     description: ANSWERS[code],
-    content: contentOf(route.produces, collector.use(type)),
+    content: createContent(route.produces, collector.use(type)),
   }]);
   const { body, kind } = route;
   return {
     tags: [route.tag],
     description: route.description,
     operationId: route.operationId,
-    ...(parameters.length > 0 ? { parameters: parameters.map(parameterOf) } : {}),
+    ...(parameters.length > 0 ? { parameters: parameters.map(createParameter) } : {}),
     ...(body === undefined ? {} : {
       requestBody: {
-        content: contentOf(route.consumes, collector.use(body.type)),
+        content: createContent(route.consumes, collector.use(body.type)),
         ...(body.required ? { required: true } : {}),
       },
     }),
@@ -80,11 +80,11 @@ function operationOf(route: Route, parameters: readonly Parameter[], collector: 
   };
 }
 
-function contentOf(types: readonly string[], schema: OpenApiObject): OpenApiObject {
+function createContent(types: readonly string[], schema: OpenApiObject): OpenApiObject {
   return Object.fromEntries([...types].sort().map((type) => [type, { schema }]));
 }
 
-function parameterOf({ name, in: place, description, type }: Parameter): OpenApiObject {
+function createParameter({ name, in: place, description, type }: Parameter): OpenApiObject {
   return {
     name,
     in: place,

@@ -30,14 +30,14 @@ function at(value: unknown, ...path: (string | number)[]): OpenApiObject {
 
 const documents = openapiV3Documents(SERVED, "v1.37.2");
 
-function documentOf(name: string): OpenApiObject {
+function createDocument(name: string): OpenApiObject {
   const make = documents.get(name);
   assert.ok(make, `${name} is missing`);
   return make();
 }
 
-const certificates = documentOf("apis/certificates.k8s.io/v1");
-const core = documentOf("api/v1");
+const certificates = createDocument("apis/certificates.k8s.io/v1");
+const core = createDocument("api/v1");
 const ROOT = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 test("openapiV3Documents() has the paths of a cluster-wide kind with subresources", () => {
@@ -91,7 +91,7 @@ test("openapiV3Documents() gives kubectl the patch operation it looks for", () =
 });
 
 test("openapiV3Documents() lists a review with its only verb", () => {
-  const document = documentOf(`apis/${subjectAccessReviewKind.group}/v1`);
+  const document = createDocument(`apis/${subjectAccessReviewKind.group}/v1`);
   const path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
   assert.deepEqual(Object.keys(at(document, "paths", path)), ["post", "parameters"]);
   assert.equal(at(document, "components", "schemas")["io.k8s.api.authorization.v1.SubjectAccessReviewList"], undefined);

@@ -1,5 +1,5 @@
 /** What operations take and answer: messages, with what clients know them by. */
-import { deleteOptionsSchema, listSchemaOf, statusSchema, watchEventSchema } from "../kinds/mod.ts";
+import { deleteOptionsSchema, getListSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
 
 /** A message as the body or answer of an operation. */
@@ -21,18 +21,18 @@ export interface GroupVersionKind {
 }
 
 /** Identity of a kind, or of its list. */
-export function identityOf({ group, version }: Kind, kind: string): GroupVersionKind {
+export function toGroupVersionKind({ group, version }: Kind, kind: string): GroupVersionKind {
   return { group, version, kind };
 }
 
 /** Objects of a kind. */
 export function objectType(kind: Kind): WireType {
-  return { message: kind.schema, identities: [identityOf(kind, kind.kind)], typed: true };
+  return { message: kind.schema, identities: [toGroupVersionKind(kind, kind.kind)], typed: true };
 }
 
 /** Lists of a kind. */
 export function listType(kind: Kind): WireType {
-  return { message: listSchemaOf(kind), identities: [identityOf(kind, kind.listKind)], typed: true };
+  return { message: getListSchema(kind), identities: [toGroupVersionKind(kind, kind.listKind)], typed: true };
 }
 
 /** A kind of `v1` that is no resource, such as `APIGroup`. */

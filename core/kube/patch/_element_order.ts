@@ -2,7 +2,7 @@
  * The order of a merged list: elements that the patch names stand in the patch's order, those that only the server has
  * keep theirs, and the two are interleaved by the order of the stored list (strategicpatch `normalizeElementOrder`).
  */
-import { isJsonObject, typeOf } from "../json_value.ts";
+import { getJsonType, isJsonObject } from "../json_value.ts";
 import { badType, listOfLists, noMergeKey, otherFault } from "./_fault.ts";
 import { printGoValue } from "./go_value.ts";
 
@@ -14,8 +14,8 @@ export function orderElements(
   mergeKey: string,
 ): unknown[] {
   const inOrder = keySet(order, mergeKey);
-  const named = merged.filter((item) => inOrder.has(keyOf(item, mergeKey)));
-  const serverOnly = merged.filter((item) => !inOrder.has(keyOf(item, mergeKey)));
+  const named = merged.filter((item) => inOrder.has(getElementKey(item, mergeKey)));
+  const serverOnly = merged.filter((item) => !inOrder.has(getElementKey(item, mergeKey)));
   return interleave(
     sortBy(serverOnly, storedOrder, mergeKey),
     sortBy(named, order, mergeKey),
@@ -25,7 +25,7 @@ export function orderElements(
 }
 
 /** The value that tells an element from others. Throws PatchFault when a map lacks the merge key. */
-export function keyOf(item: unknown, mergeKey: string): unknown {
+export function getElementKey(item: unknown, mergeKey: string): unknown {
   if (mergeKey === "") return item;
   if (!isJsonObject(item)) throw badType("map", item);
   if (!Object.hasOwn(item, mergeKey)) throw noMergeKey(item, mergeKey);
@@ -36,22 +36,22 @@ export function keyOf(item: unknown, mergeKey: string): unknown {
 export function elementKind(...lists: readonly (readonly unknown[])[]): "map" | "scalar" {
   const items = lists.flat();
   if (items.length === 0) throw otherFault("no elements in any of the given slices");
-  const type = typeOf(items[0]);
+  const type = getJsonType(items[0]);
   if (type === "array") throw listOfLists();
-  if (type === "null" || items.some((item) => typeOf(item) !== type)) {
+  if (type === "null" || items.some((item) => getJsonType(item) !== type)) {
     throw otherFault(`list element types are not identical: ${printGoValue(lists)}`);
   }
   return type === "object" ? "map" : "scalar";
 }
 
 function keySet(items: readonly unknown[], mergeKey: string): ReadonlySet<unknown> {
-  return new Set(items.map((item) => keyOf(item, mergeKey)));
+  return new Set(items.map((item) => getElementKey(item, mergeKey)));
 }
 
 function positions(items: readonly unknown[], mergeKey: string): ReadonlyMap<unknown, number> {
   const found = new Map<unknown, number>();
   items.forEach((item, index) => {
-    const key = keyOf(item, mergeKey);
+    const key = getElementKey(item, mergeKey);
     if (!found.has(key)) found.set(key, index);
   });
   return found;
@@ -59,7 +59,7 @@ function positions(items: readonly unknown[], mergeKey: string): ReadonlyMap<unk
 
 function sortBy(items: readonly unknown[], order: readonly unknown[], mergeKey: string): unknown[] {
   const at = positions(order, mergeKey);
-  const placed = items.map((item) => ({ item, place: at.get(keyOf(item, mergeKey)) }));
+  const placed = items.map((item) => ({ item, place: at.get(getElementKey(item, mergeKey)) }));
   if (placed.length > MAX_INSERTION || placed.every(({ place }) => place !== undefined)) {
     return placed.sort((a, b) => (a.place ?? 0) - (b.place ?? 0)).map(({ item }) => item);
   }
@@ -91,8 +91,8 @@ function interleave(
   let left = 0;
   let right = 0;
   while (left < serverOnly.length && right < named.length) {
-    const a = stored.get(keyOf(serverOnly[left], mergeKey));
-    const b = stored.get(keyOf(named[right], mergeKey));
+    const a = stored.get(getElementKey(serverOnly[left], mergeKey));
+    const b = stored.get(getElementKey(named[right], mergeKey));
     if (a !== undefined && b !== undefined && a < b) result.push(serverOnly[left++]);
     else result.push(named[right++]);
   }

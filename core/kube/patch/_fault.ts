@@ -1,7 +1,7 @@
 /** How the parts of a strategic merge give up: thrown deep inside, turned into a value by `strategic.ts`. */
 import { AppError } from "../../errors.ts";
 import { isJsonObject } from "../json_value.ts";
-import { goTypeOf, printGoValue } from "./go_value.ts";
+import { getGoType, printGoValue } from "./go_value.ts";
 import type { PatchError } from "./patch_error.ts";
 
 /** A strategic merge cannot go on. Never leaves this folder. */
@@ -36,7 +36,7 @@ export function noMergeKey(element: unknown, mergeKey: string): PatchFault {
 
 /** A value has another type than a directive needs. */
 export function badType(expected: "list" | "map", value: unknown): PatchFault {
-  return otherFault(`expected a ${goTypeOf(expected === "list" ? [] : {})}, but received a ${goTypeOf(value)}`);
+  return otherFault(`expected a ${getGoType(expected === "list" ? [] : {})}, but received a ${getGoType(value)}`);
 }
 
 /** A `$patch` directive that is not known. */
@@ -51,6 +51,6 @@ function printAsText(value: unknown): string {
   if (isJsonObject(value)) {
     return `map[${Object.keys(value).sort().map((key) => `${key}:${printAsText(value[key])}`).join(" ")}]`;
   }
-  const type = goTypeOf(value);
+  const type = getGoType(value);
   return value === null ? type : `%!s(${type}=${printGoValue(value)})`;
 }

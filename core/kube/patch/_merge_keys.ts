@@ -14,7 +14,7 @@ export interface MergeMeta {
 /** How a field that holds an object merges. Throws PatchFault when the schema does not know it. */
 export function findObjectMeta(parent: FieldType, key: string): MergeMeta {
   const field = findField(parent, key);
-  return { strategy: strategyOf(field), mergeKey: field.patchMergeKey ?? "", type: field.type };
+  return { strategy: getStrategy(field), mergeKey: field.patchMergeKey ?? "", type: field.type };
 }
 
 /** How a field that holds a list merges; `type` is that of the elements. Throws PatchFault. */
@@ -38,6 +38,6 @@ function findField(parent: FieldType, key: string): FieldSchema {
 }
 
 /** `retainKeys` only matters to whoever makes a patch. */
-function strategyOf(field: FieldSchema): string {
+function getStrategy(field: FieldSchema): string {
   return (field.patchStrategy ?? "").split(",").find((item) => item !== "retainKeys") ?? "";
 }

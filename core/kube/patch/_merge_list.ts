@@ -1,6 +1,6 @@
 /** Merging lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). */
 import type { FieldType } from "../schema.ts";
-import { elementKind, keyOf, orderElements } from "./_element_order.ts";
+import { elementKind, getElementKey, orderElements } from "./_element_order.ts";
 import { badPatchType, noMergeKey, otherFault } from "./_fault.ts";
 import { isJsonObject, type JsonObject } from "../json_value.ts";
 import type { MergeMeta } from "./_merge_keys.ts";
@@ -30,7 +30,7 @@ export function mergeList(
     if (!places.has(item[meta.mergeKey])) places.set(item[meta.mergeKey], index);
   });
   for (const item of added) {
-    const key = keyOf(item, meta.mergeKey);
+    const key = getElementKey(item, meta.mergeKey);
     const index = places.get(key) ?? merged.length;
     const current = merged[index];
     places.set(key, index);

@@ -1,7 +1,7 @@
 /** `$setElementOrder/<list>`: the order that a merged list shall have (strategicpatch `mergePatchIntoOriginal`). */
 import { setOwn } from "../codec/json_parser.ts";
 import type { FieldType } from "../schema.ts";
-import { elementKind, keyOf, orderElements } from "./_element_order.ts";
+import { elementKind, getElementKey, orderElements } from "./_element_order.ts";
 import { badDirective, badType, noMergeKey, otherFault } from "./_fault.ts";
 import { getMember, isJsonObject, type JsonObject } from "../json_value.ts";
 import { findListMeta } from "./_merge_keys.ts";
@@ -54,15 +54,15 @@ function listMember(object: JsonObject, key: string): unknown[] | undefined {
 /** The patch's elements must stand in the order list, in the same order; directives do not count. */
 function assertConsistent(wanted: unknown[] | undefined, order: unknown[], mergeKey: string): void {
   if (wanted === undefined || wanted.length === 0 || order.length === 0) return;
-  const items = mergeKey === "" ? wanted : wanted.filter((item) => directiveOf(item) !== "delete");
+  const items = mergeKey === "" ? wanted : wanted.filter((item) => findDirective(item) !== "delete");
   let next = 0;
   let at = 0;
   while (next < items.length && at < order.length) {
-    if (mergeKey !== "" && directiveOf(items[next]) !== undefined) {
+    if (mergeKey !== "" && findDirective(items[next]) !== undefined) {
       next += 1;
       continue;
     }
-    if (keyOf(items[next], mergeKey) === keyOf(order[at], mergeKey)) next += 1;
+    if (getElementKey(items[next], mergeKey) === getElementKey(order[at], mergeKey)) next += 1;
     at += 1;
   }
   if (next < items.length) {
@@ -73,7 +73,7 @@ function assertConsistent(wanted: unknown[] | undefined, order: unknown[], merge
   }
 }
 
-function directiveOf(item: unknown): unknown {
+function findDirective(item: unknown): unknown {
   if (!isJsonObject(item)) throw badType("map", item);
   return getMember(item, "$patch");
 }

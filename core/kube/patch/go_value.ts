@@ -25,7 +25,7 @@ function findInteger(value: number | ExactNumber): bigint | undefined {
 }
 
 /** The Go type of a decoded JSON value, as `%s` prints it. */
-export function goTypeOf(value: unknown): string {
+export function getGoType(value: unknown): string {
   if (Array.isArray(value)) return "[]interface {}";
   if (isJsonObject(value)) return "map[string]interface {}";
   switch (typeof value) {

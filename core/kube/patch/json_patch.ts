@@ -9,12 +9,12 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import {
   cloneJson,
   findInfinite,
+  getJsonType,
   getMember,
   isEqualJson,
   isJsonObject,
   isTooDeep,
   type JsonObject,
-  typeOf,
 } from "../json_value.ts";
 import { badPatch, type PatchError, unfitPatch } from "./patch_error.ts";
 import { addObjects, type PatchedDocument } from "./patched_document.ts";
@@ -105,7 +105,7 @@ function findRawShapeFault(patch: unknown): string | undefined {
 }
 
 function goName(value: unknown): string {
-  const type = typeOf(value);
+  const type = getJsonType(value);
   return type === "boolean" ? "bool" : type;
 }
 
@@ -114,7 +114,7 @@ function applyOperation(work: Work, operation: JsonObject): string | undefined {
   const kind = getMember(operation, "op");
   switch (kind) {
     case "add":
-      return withPlace(work, operation, "add", "path", (place) => insert(place, valueOf(operation)));
+      return withPlace(work, operation, "add", "path", (place) => insert(place, getValue(operation)));
     case "remove":
       return withPlace(work, operation, "remove", "path", remove);
     case "replace":
@@ -132,7 +132,7 @@ function applyOperation(work: Work, operation: JsonObject): string | undefined {
 
 function replace(work: Work, operation: JsonObject): string | undefined {
   if (getMember(operation, "path") === "") {
-    const value = valueOf(operation);
+    const value = getValue(operation);
     if (isJsonObject(value)) work.sorted.add(value);
     else if (!Array.isArray(value)) return "replace operation value must be object or array";
     work.root = value;
@@ -140,12 +140,12 @@ function replace(work: Work, operation: JsonObject): string | undefined {
   }
   return withPlace(work, operation, "replace", "path", (place) => {
     if (place.kind === "member") {
-      setOwn(place.object, place.key, valueOf(operation));
+      setOwn(place.object, place.key, getValue(operation));
       return undefined;
     }
-    const index = indexOf(place, 0);
+    const index = findIndex(place, 0);
     if (index === undefined) return "replace operation does not apply: doc is missing key";
-    place.list[index] = valueOf(operation);
+    place.list[index] = getValue(operation);
     return undefined;
   });
 }
@@ -177,17 +177,17 @@ function test(work: Work, operation: JsonObject): string | undefined {
   const failed = `testing value ${String(path)} failed`;
   if (path === "") {
     addObjects(work.root, work.sorted);
-    return isEqualJson(work.root, valueOf(operation)) ? undefined : failed;
+    return isEqualJson(work.root, getValue(operation)) ? undefined : failed;
   }
   return withPlace(work, operation, "test", "path", (place) => {
     const value = read(place);
     if (!value.ok) return value.error;
     addObjects(value.value, work.sorted);
-    return isEqualJson(value.value, valueOf(operation)) ? undefined : failed;
+    return isEqualJson(value.value, getValue(operation)) ? undefined : failed;
   });
 }
 
-function valueOf(operation: JsonObject): unknown {
+function getValue(operation: JsonObject): unknown {
   return cloneJson(getMember(operation, "value") ?? null);
 }
 
@@ -234,7 +234,7 @@ function decodeStep(step: string): string {
 /** The value at a place; a missing member reads as null. */
 function read(place: Place): Result<unknown, string> {
   if (place.kind === "member") return ok(getMember(place.object, place.key) ?? null);
-  const index = indexOf(place, 0);
+  const index = findIndex(place, 0);
   return index === undefined ? err(`Unable to access invalid index: ${place.key}`) : ok(place.list[index]);
 }
 
@@ -242,7 +242,7 @@ function insert(place: Place, value: unknown): string | undefined {
   if (place.kind === "member") setOwn(place.object, place.key, value);
   else if (place.key === "-") place.list.push(value);
   else {
-    const index = indexOf(place, 1);
+    const index = findIndex(place, 1);
     if (index === undefined) return `Unable to access invalid index: ${place.key}`;
     place.list.splice(index, 0, value);
   }
@@ -255,14 +255,14 @@ function remove(place: Place): string | undefined {
     delete place.object[place.key];
     return undefined;
   }
-  const index = indexOf(place, 0);
+  const index = findIndex(place, 0);
   if (index === undefined) return `Unable to access invalid index: ${place.key}`;
   place.list.splice(index, 1);
   return undefined;
 }
 
 /** An index within a list; `extra` is 1 where one past the end is meant too. Negative ones count from the end. */
-function indexOf(place: { readonly list: unknown[]; readonly key: string }, extra: 0 | 1): number | undefined {
+function findIndex(place: { readonly list: unknown[]; readonly key: string }, extra: 0 | 1): number | undefined {
   if (!/^[+-]?\d{1,15}$/.test(place.key)) return undefined;
   const size = place.list.length + extra;
   const index = Number(place.key);

@@ -7,7 +7,15 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import type { FieldType, MessageSchema } from "../schema.ts";
 import { badDirective, badPatchType, badType, PatchFault } from "./_fault.ts";
 import { applyElementOrder, SET_ELEMENT_ORDER } from "./_set_element_order.ts";
-import { cloneJson, getMember, isJsonObject, isTooDeep, type JsonObject, typeOf, withoutNulls } from "../json_value.ts";
+import {
+  cloneJson,
+  getJsonType,
+  getMember,
+  isJsonObject,
+  isTooDeep,
+  type JsonObject,
+  withoutNulls,
+} from "../json_value.ts";
 import { findListMeta, findObjectMeta } from "./_merge_keys.ts";
 import { deleteFromList, mergeList } from "./_merge_list.ts";
 import { printGoValue } from "./go_value.ts";
@@ -44,7 +52,11 @@ function withoutUnmatchedNulls(stored: unknown, patch: unknown): unknown {
   const kept: JsonObject = {};
   for (const [key, value] of Object.entries(patch)) {
     const current = isJsonObject(stored) ? getMember(stored, key) : undefined;
-    setOwn(kept, key, typeOf(current) === typeOf(value) ? withoutUnmatchedNulls(current, value) : withoutNulls(value));
+    setOwn(
+      kept,
+      key,
+      getJsonType(current) === getJsonType(value) ? withoutUnmatchedNulls(current, value) : withoutNulls(value),
+    );
   }
   return kept;
 }
@@ -73,7 +85,7 @@ function mergeMember(stored: JsonObject, key: string, value: unknown, type: Fiel
   } else if (Array.isArray(current) && Array.isArray(value)) {
     setOwn(stored, key, mergeList(current, value, findListMeta(type, key), mergeMaps));
   } else {
-    const kept = withoutDirectives(typeOf(current) === typeOf(value) ? value : withoutNulls(value));
+    const kept = withoutDirectives(getJsonType(current) === getJsonType(value) ? value : withoutNulls(value));
     if (kept === undefined) delete stored[key];
     else setOwn(stored, key, kept);
   }
@@ -81,14 +93,14 @@ function mergeMember(stored: JsonObject, key: string, value: unknown, type: Fiel
 
 /** `$deleteFromPrimitiveList/<list>` takes values out of a list of scalars. */
 function deleteMember(stored: JsonObject, directive: string, value: unknown, type: FieldType): void {
-  const key = listNameOf(directive, DELETE_FROM_LIST);
+  const key = parseListName(directive, DELETE_FROM_LIST);
   if (key === undefined) throw badDirective("primitive list");
   if (value === null) {
     delete stored[key];
     return;
   }
   const current = getMember(stored, key);
-  if (current === undefined || typeOf(current) !== typeOf(value)) return;
+  if (current === undefined || getJsonType(current) !== getJsonType(value)) return;
   if (!Array.isArray(current) || !Array.isArray(value)) throw badType("list", value);
   setOwn(stored, key, deleteFromList(current, value, findListMeta(type, key), mergeMaps));
 }
@@ -116,7 +128,7 @@ function applyRetainKeys(stored: JsonObject, patch: JsonObject): void {
 }
 
 /** The list that a directive such as `$setElementOrder/conditions` is about. */
-function listNameOf(directive: string, prefix: string): string | undefined {
+function parseListName(directive: string, prefix: string): string | undefined {
   return directive.startsWith(`${prefix}/`) ? directive.slice(prefix.length + 1) : undefined;
 }
 

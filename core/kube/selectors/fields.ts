@@ -28,12 +28,12 @@ export function parseFieldSelector(text: string): Result<readonly FieldRequireme
   return ok(requirements);
 }
 
-/** Tells whether an object fulfils every requirement; `valueOf` answers the empty string for an absent value. */
+/** Tells whether an object fulfils every requirement; `read` answers the empty string for an absent value. */
 export function matchesFields(
   requirements: readonly FieldRequirement[],
-  valueOf: (field: string) => string,
+  read: (field: string) => string,
 ): boolean {
-  return requirements.every(({ field, operator, value }) => (valueOf(field) === value) === (operator === "="));
+  return requirements.every(({ field, operator, value }) => (read(field) === value) === (operator === "="));
 }
 
 /** The one value that a field must have, or undefined when the selector does not fix it. */

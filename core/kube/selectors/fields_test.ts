@@ -46,11 +46,11 @@ test("parseFieldSelector() returns for any text", () => {
 test("matchesFields() wants every requirement", () => {
   const parsed = parseFieldSelector("spec.signerName=s,metadata.name!=a");
   assert.ok(parsed.ok);
-  const valuesOf = (signerName: string, name: string) => (field: string) =>
+  const createReader = (signerName: string, name: string) => (field: string) =>
     field === "metadata.name" ? name : signerName;
-  assert.equal(matchesFields(parsed.value, valuesOf("s", "b")), true);
-  assert.equal(matchesFields(parsed.value, valuesOf("s", "a")), false);
-  assert.equal(matchesFields(parsed.value, valuesOf("t", "b")), false);
+  assert.equal(matchesFields(parsed.value, createReader("s", "b")), true);
+  assert.equal(matchesFields(parsed.value, createReader("s", "a")), false);
+  assert.equal(matchesFields(parsed.value, createReader("t", "b")), false);
 });
 
 test("requiredValue() finds the one value of a field", () => {

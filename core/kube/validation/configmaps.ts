@@ -1,6 +1,6 @@
 /** ConfigMaps (`pkg/apis/core/validation/validation.go`). Metadata is not looked at. */
 import type { ConfigMap } from "../core_v1.ts";
-import { checkEach, type FieldError, forbidden, invalid, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { byteLength } from "../quote.ts";
 import { isSameJson } from "./object_meta.ts";
@@ -31,9 +31,9 @@ export function validateConfigMapCreate(map: ConfigMap): FieldError[] {
 export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];
   if (old.immutable === true) {
-    if (map.immutable !== true) errors.push(forbidden("immutable", IMMUTABLE_DETAIL));
+    if (map.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
     for (const field of ["data", "binaryData"] as const) {
-      if (!isSameJson(map[field] ?? {}, old[field] ?? {})) errors.push(forbidden(field, IMMUTABLE_DETAIL));
+      if (!isSameJson(map[field] ?? {}, old[field] ?? {})) errors.push(forbiddenField(field, IMMUTABLE_DETAIL));
     }
   }
   return [...errors, ...validateConfigMapCreate(map)];

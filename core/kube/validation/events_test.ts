@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Event } from "../core_v1.ts";
-import { coreEventOf, eventV1Of } from "../events_v1.ts";
+import { toCoreEvent, toEventV1 } from "../events_v1.ts";
 import { formatFieldError } from "../field_error.ts";
 import { type EventApi, validateEventSense, validateEventUpdate, validateNewEvent } from "./events.ts";
 
@@ -117,15 +117,15 @@ test("validateEventUpdate() lets the strict group change the series only", () =>
   );
 });
 
-test("eventV1Of() and coreEventOf() are inverse", () => {
+test("toEventV1() and toCoreEvent() are inverse", () => {
   const event: Event = { ...NEW, count: 3, series: { count: 2, lastObservedTime: null }, related: { name: "r" } };
-  assert.equal(JSON.stringify(coreEventOf(eventV1Of(event))), JSON.stringify(orderOf(event)));
-  assert.equal(eventV1Of(event).note, "done");
-  assert.equal(eventV1Of(event).regarding.kind, "Node");
+  assert.equal(JSON.stringify(toCoreEvent(toEventV1(event))), JSON.stringify(listFields(event)));
+  assert.equal(toEventV1(event).note, "done");
+  assert.equal(toEventV1(event).regarding.kind, "Node");
 });
 
 /** The fields in Go's order. */
-function orderOf(event: Event): unknown {
+function listFields(event: Event): unknown {
   const { metadata, involvedObject, reason, message, source, firstTimestamp, lastTimestamp, count, type } = event;
   const { eventTime, series, action, related, reportingComponent, reportingInstance } = event;
   return {

@@ -76,11 +76,11 @@ function withNameLabel(namespace: Namespace): Namespace {
   };
 }
 
-function validateFinalizers(namespace: Namespace, pathOf: (index: number) => string): FieldError[] {
+function validateFinalizers(namespace: Namespace, path: (index: number) => string): FieldError[] {
   return checkEach(namespace.spec.finalizers ?? [], (name, index) => {
-    const errors = qualifiedNameErrors(name).map((text) => invalid(pathOf(index), name, text));
+    const errors = qualifiedNameErrors(name).map((text) => invalid(path(index), name, text));
     if (!name.includes("/") && !STANDARD_FINALIZERS.includes(name)) {
-      errors.push(invalid(pathOf(index), name, "name is neither a standard finalizer name nor is it fully qualified"));
+      errors.push(invalid(path(index), name, "name is neither a standard finalizer name nor is it fully qualified"));
     }
     return errors;
   });

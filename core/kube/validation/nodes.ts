@@ -4,7 +4,7 @@ import {
   checkEach,
   duplicate,
   type FieldError,
-  forbidden,
+  forbiddenField,
   internal,
   invalid,
   notSupportedName,
@@ -192,7 +192,7 @@ function validatePodCidrs(node: NodeShape, old: NodeShape): FieldError[] {
   const before = old.spec.podCIDRs ?? [];
   const after = node.spec.podCIDRs ?? [];
   if (before.length === 0) return [];
-  const error = forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
+  const error = forbiddenField("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
   if (before.length !== after.length) return [error];
   return before.filter((value, index) => value !== after[index]).map(() => error);
 }
@@ -207,7 +207,7 @@ function validateProviderId(node: NodeShape, old: NodeShape): FieldError[] {
 
 function validateExternalId(node: NodeShape, old: NodeShape): FieldError[] {
   const isSame = (node.spec.externalID ?? "") === (old.spec.externalID ?? "");
-  return isSame ? [] : [forbidden("spec.externalID", "may not be updated")];
+  return isSame ? [] : [forbiddenField("spec.externalID", "may not be updated")];
 }
 
 /** Upstream reports taints under `metadata`, and so do we. */

@@ -1,5 +1,5 @@
 /** Rules of `metadata` (apimachinery `pkg/api/validation/objectmeta.go`). */
-import { checkEach, type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, required, tooLong } from "../field_error.ts";
 import type { ObjectMeta, OwnerReference } from "../meta.ts";
 import { labelNameErrors, labelValueErrors, type NameCheck, qualifiedNameErrors } from "../names.ts";
 import { byteLength, printStringSlice } from "../quote.ts";
@@ -26,7 +26,7 @@ export function validateObjectMeta(
   const { namespace = "", generation = 0 } = meta;
   const errors = validateObjectName(meta, validateName, path);
   if (!namespaced) {
-    if (namespace !== "") errors.push(forbidden(`${path}.namespace`, "not allowed on this type"));
+    if (namespace !== "") errors.push(forbiddenField(`${path}.namespace`, "not allowed on this type"));
   } else if (namespace === "") errors.push(required(`${path}.namespace`));
   else errors.push(...labelNameErrors(namespace, false).map((text) => invalid(`${path}.namespace`, namespace, text)));
 
@@ -207,5 +207,5 @@ function validateNoNewFinalizers(finalizers: readonly string[], old: readonly st
   if (extra.length === 0) return [];
   const detail = "no new finalizers can be added if the object is being deleted, found new finalizers " +
     printStringSlice(extra);
-  return [forbidden(path, detail)];
+  return [forbiddenField(path, detail)];
 }

@@ -2,7 +2,7 @@
  * Rules of request options (apimachinery `pkg/apis/meta/v1/validation`, `pkg/apis/meta/internalversion/validation`).
  * A fault is answered as 422 about a nameless object of `OPTIONS_KINDS`.
  */
-import { type FieldError, forbidden, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
+import { type FieldError, forbiddenField, invalid, notSupported, notSupportedName, required } from "../field_error.ts";
 import type { DeleteOptions } from "../meta.ts";
 import { validateFieldManager } from "./managed_fields.ts";
 
@@ -61,7 +61,7 @@ export function validatePatchOptions(options: PatchOptions, apply: boolean): Fie
   if (apply) {
     if ((options.fieldManager ?? "") === "") errors.push(required("fieldManager", "is required for apply patch"));
   } else if (options.force !== undefined) {
-    errors.push(forbidden("force", "may not be specified for non-apply patch"));
+    errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
   }
   return [...errors, ...validateCreateOptions(options)];
 }
@@ -94,20 +94,20 @@ export function validateListOptions(options: ListOptions): FieldError[] {
   const errors: FieldError[] = [];
   if (match !== "") {
     if (resourceVersion === "") {
-      errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+      errors.push(forbiddenField(MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
     }
     if ((options.continue ?? "") !== "") {
-      errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
+      errors.push(forbiddenField(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
     }
     if (match !== "Exact" && match !== "NotOlderThan") {
       errors.push(notSupportedName(MATCH, match, ["Exact", "NotOlderThan", ""]));
     }
     if (match === "Exact" && resourceVersion === "0") {
-      errors.push(forbidden(MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+      errors.push(forbiddenField(MATCH, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
     }
   }
   if (options.sendInitialEvents !== undefined) {
-    errors.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    errors.push(forbiddenField("sendInitialEvents", "sendInitialEvents is forbidden for list"));
   }
   return errors;
 }
@@ -124,16 +124,16 @@ function validateWatchOptions(options: ListOptions): FieldError[] {
   const { sendInitialEvents, resourceVersionMatch: match = "" } = options;
   const errors: FieldError[] = [];
   if (sendInitialEvents !== undefined && match !== "NotOlderThan") {
-    errors.push(forbidden(MATCH, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    errors.push(forbiddenField(MATCH, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
   }
   if (match === "") return errors;
   if (sendInitialEvents === undefined) {
     const detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-    errors.push(forbidden(MATCH, detail));
+    errors.push(forbiddenField(MATCH, detail));
   }
   if (match !== "NotOlderThan") errors.push(notSupportedName(MATCH, match, ["NotOlderThan"]));
   if ((options.continue ?? "") !== "") {
-    errors.push(forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
+    errors.push(forbiddenField(MATCH, "resourceVersionMatch is forbidden when continue is provided"));
   }
   return errors;
 }

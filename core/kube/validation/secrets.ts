@@ -3,7 +3,7 @@ import { decodeBase64, encodeBase64 } from "../codec/base64.ts";
 import { JsonSyntaxError } from "../codec/errors.ts";
 import { parseJson } from "../codec/json_parser.ts";
 import type { Secret } from "../core_v1.ts";
-import { checkEach, type FieldError, forbidden, invalid, required, tooLong } from "../field_error.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, required, tooLong } from "../field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { isSameJson, validateImmutable } from "./object_meta.ts";
 import { findTlsPairFault } from "./tls_pair.ts";
@@ -45,8 +45,8 @@ export function validateSecretCreate(secret: Secret): FieldError[] {
 export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {
   const errors = validateImmutable(secret.type ?? "", old.type ?? "", "type");
   if (old.immutable === true) {
-    if (secret.immutable !== true) errors.push(forbidden("immutable", IMMUTABLE_DETAIL));
-    if (!isSameJson(secret.data ?? {}, old.data ?? {})) errors.push(forbidden("data", IMMUTABLE_DETAIL));
+    if (secret.immutable !== true) errors.push(forbiddenField("immutable", IMMUTABLE_DETAIL));
+    if (!isSameJson(secret.data ?? {}, old.data ?? {})) errors.push(forbiddenField("data", IMMUTABLE_DETAIL));
   }
   return [...errors, ...validateSecretCreate(secret)];
 }
@@ -54,8 +54,8 @@ export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] 
 /** What a client should know of a Secret that is accepted: a TLS pair that is none. */
 export function warnOfSecret(secret: Secret): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
-  const textOf = (key: string) => new TextDecoder().decode(decodeBase64(secret.data?.[key] ?? ""));
-  const fault = findTlsPairFault(textOf("tls.crt"), textOf("tls.key"));
+  const decodeValue = (key: string) => new TextDecoder().decode(decodeBase64(secret.data?.[key] ?? ""));
+  const fault = findTlsPairFault(decodeValue("tls.crt"), decodeValue("tls.key"));
   return fault === undefined ? [] : [fault];
 }
 

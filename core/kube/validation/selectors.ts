@@ -1,5 +1,5 @@
 /** Rules of selectors inside objects (apimachinery `pkg/apis/meta/v1/validation/validation.go`). */
-import { checkEach, type FieldError, forbidden, invalid, required } from "../field_error.ts";
+import { checkEach, type FieldError, forbiddenField, invalid, required } from "../field_error.ts";
 import { labelValueErrors } from "../names.ts";
 import type { LabelSelector } from "../rbac_v1.ts";
 import { validateLabelName, validateLabels } from "./object_meta.ts";
@@ -56,7 +56,7 @@ function validateOperator(requirement: SelectorRequirement, allowUnknown: boolea
     case "DoesNotExist":
       return values.length === 0
         ? []
-        : [forbidden(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")];
+        : [forbiddenField(`${path}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")];
     default:
       return allowUnknown ? [] : [invalid(`${path}.operator`, operator, "not a valid selector operator")];
   }

@@ -1,6 +1,6 @@
 /** Requests as they stand on the wire: seeds and words for whoever reads requests. */
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
-import { apiVersionOf, type Kind } from "../../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, bytesOf, textOf } from "../target.ts";
 import { fromBase64, JSON_WORDS, vectorOf } from "./_seeds.ts";
@@ -123,7 +123,7 @@ export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
 /** Path of a kind's collection. */
 export function collectionOf(kind: Kind): string {
   const root = kind.group === "" ? "/api" : "/apis";
-  return `${root}/${apiVersionOf(kind)}${kind.namespaced ? `/namespaces/${NAMESPACE}` : ""}/${kind.plural}`;
+  return `${root}/${formatApiVersion(kind)}${kind.namespaced ? `/namespaces/${NAMESPACE}` : ""}/${kind.plural}`;
 }
 
 /** The vector as a client would create it, under the name `x`. */

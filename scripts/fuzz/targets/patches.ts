@@ -2,7 +2,7 @@
 import { jsonText } from "../../../core/kube/codec/encode.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
-import { apiVersionOf, type Kind } from "../../../core/kube/schema.ts";
+import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { applyBody, readConfig } from "../../../server/http/apply_body.ts";
 import type { FieldValidation } from "../../../server/http/body.ts";
 import type { Exchange } from "../../../server/http/exchange.ts";
@@ -146,7 +146,7 @@ function stored(kind: Kind): KubeObject {
   const entry = {
     manager: "other",
     operation: "Apply",
-    apiVersion: apiVersionOf(kind),
+    apiVersion: formatApiVersion(kind),
     time: null,
     fieldsType: "FieldsV1",
     fieldsV1,

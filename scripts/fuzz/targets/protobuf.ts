@@ -8,8 +8,8 @@ import {
   encodeWatchFrame,
   WatchFrameDecoder,
 } from "../../../core/kube/codec/protobuf.ts";
-import { ALL_KINDS, listSchemaOf } from "../../../core/kube/kinds/mod.ts";
-import { apiVersionOf, type Kind } from "../../../core/kube/schema.ts";
+import { ALL_KINDS, getListSchema } from "../../../core/kube/kinds/mod.ts";
+import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
 import { assertSame, refusalOf } from "../oracle.ts";
 import { inflateProtobuf, restructureProtobuf } from "../structure/protobuf.ts";
 import type { Bytes, Target } from "../target.ts";
@@ -36,7 +36,7 @@ export const protobuf: Target = {
   inflate: behindKind(inflateProtobuf),
   run(input) {
     const { kind, body } = kindAndBody(input);
-    const list = attempt(() => decodeMessage(listSchemaOf(kind), body));
+    const list = attempt(() => decodeMessage(getListSchema(kind), body));
     return `${attempt(() => checkMessage(kind, body))} ${list}`;
   },
 };
@@ -75,7 +75,7 @@ function protobufOf(kind: Kind): Bytes {
 
 function checkMessage(kind: Kind, body: Bytes): void {
   const object = decodeMessage(kind.schema, body);
-  jsonText(encodeObject({ ...kind, apiVersion: apiVersionOf(kind) }, object));
+  jsonText(encodeObject({ ...kind, apiVersion: formatApiVersion(kind) }, object));
   const written = encodeMessage(kind.schema, object);
   const again = decodeMessage(kind.schema, written);
   assertSame(again, object, "decoded again");

@@ -125,7 +125,7 @@ function schemaOf(apiVersion: string, kindName: string): MessageSchema | undefin
   const item = kinds.ALL_KINDS.find((one) =>
     one.group === group && one.version === version && one.listKind === kindName
   );
-  return item === undefined ? undefined : kinds.listSchemaOf(item);
+  return item === undefined ? undefined : kinds.getListSchema(item);
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -5,8 +5,8 @@ import { request } from "node:https";
 import { constants, gunzipSync } from "node:zlib";
 import { encodeEnvelope, encodeMessage } from "../../../core/kube/codec/mod.ts";
 import { canonicalObject } from "../../../core/kube/codec/decode.ts";
-import { ALL_KINDS, deleteOptionsSchema, listSchemaOf } from "../../../core/kube/kinds/mod.ts";
-import { apiVersionOf } from "../../../core/kube/schema.ts";
+import { ALL_KINDS, deleteOptionsSchema, getListSchema } from "../../../core/kube/kinds/mod.ts";
+import { formatApiVersion } from "../../../core/kube/schema.ts";
 import type { RawAnswer } from "./answer.ts";
 import type { Body, Exchange } from "./corpus.ts";
 import type { Side } from "./sides.ts";
@@ -143,9 +143,9 @@ function encodeBody(body: Body, variables: Variables): EncodedBody {
 /** Writes an object as protobuf. Throws an Error for a kind or a value that has no protobuf form. */
 export function encodeProtobuf(value: unknown): Uint8Array {
   const object = value as { readonly apiVersion: string; readonly kind: string };
-  const kind = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.kind === object.kind);
-  const list = ALL_KINDS.find((one) => apiVersionOf(one) === object.apiVersion && one.listKind === object.kind);
-  const schema = kind?.schema ?? (list === undefined ? undefined : listSchemaOf(list)) ??
+  const kind = ALL_KINDS.find((one) => formatApiVersion(one) === object.apiVersion && one.kind === object.kind);
+  const list = ALL_KINDS.find((one) => formatApiVersion(one) === object.apiVersion && one.listKind === object.kind);
+  const schema = kind?.schema ?? (list === undefined ? undefined : getListSchema(list)) ??
     (object.kind === "DeleteOptions" ? deleteOptionsSchema : undefined);
   if (schema === undefined) throw new Error(`no protobuf description of ${object.apiVersion} ${object.kind}`);
   return encodeEnvelope(object.apiVersion, object.kind, encodeMessage(schema, canonicalObject(schema, object)));

@@ -1,7 +1,7 @@
 /** Objects to begin with: for each served kind some that are valid, and one with every field set. */
 import { parseAllDocuments } from "yaml";
 import { VECTORS } from "../../../core/kube/kinds/testdata/mod.ts";
-import { apiVersionOf, type Kind, qualifiedResource } from "../../../core/kube/schema.ts";
+import { formatApiVersion, type Kind, qualifiedResource } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { oneIn, pick } from "../../../scripts/fuzz/dice.ts";
 import { createSamples } from "../../support/privilege/samples.ts";
@@ -21,7 +21,7 @@ export function sampleOf(kind: Kind, name: string, namespace: string | undefined
   const { name: _name, namespace: _namespace, ...details } = metadata as Fields;
   const object: Fields = {
     ...content,
-    apiVersion: apiVersionOf(kind),
+    apiVersion: formatApiVersion(kind),
     kind: kind.kind,
     metadata: {
       ...(kind.group.startsWith("auth") ? {} : { name }),
@@ -44,7 +44,7 @@ export function sampleOf(kind: Kind, name: string, namespace: string | undefined
 }
 
 function samplesOf(kind: Kind): readonly Fields[] {
-  const own = DOCUMENTS.filter((one) => one["apiVersion"] === apiVersionOf(kind) && one["kind"] === kind.kind);
+  const own = DOCUMENTS.filter((one) => one["apiVersion"] === formatApiVersion(kind) && one["kind"] === kind.kind);
   const places = PLACES[qualifiedResource(kind)] ?? [];
   return [...own, ...places.slice(0, 1).map((place) => fromPlace(place.object("n1") as object as Fields))];
 }
