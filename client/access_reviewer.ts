@@ -1,4 +1,4 @@
-/** Asks a distant API whether somebody may do something. */
+/** Authorization questions to a remote API. */
 import type { SubjectAccessReview, SubjectAccessReviewSpec } from "../core/kube/authorization_v1.ts";
 import { subjectAccessReviewKind } from "../core/kube/kinds/mod.ts";
 import { collectionPath, formatApiVersion } from "../core/kube/schema.ts";
@@ -6,14 +6,14 @@ import type { AccessReviewer, Clock, Transport } from "../core/ports.ts";
 import { createApiClient } from "./api.ts";
 
 /**
- * An AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Who asks what is being asked
- * already hears the same answer, which may be from a moment before the call: the nodes of one token that come together
- * make one question.
+ * Creates an AccessReviewer that posts SubjectAccessReviews; the caller needs `create` on them. Equal questions share one
+ * request while it is in flight, so nodes that bootstrap with the same token at the same time cost one request. The
+ * answer may therefore be slightly older than the call.
  */
 export function createAccessReviewer(transport: Transport, options: { readonly clock: Clock }): AccessReviewer {
   const api = createApiClient(transport, options);
-  // Whoever gives up gives up for those who share the signal.
-  const underway = new WeakMap<AbortSignal, Map<string, Promise<boolean>>>();
+  // Keyed by signal, so that an abort cancels only the questions of its own callers.
+  const inFlight = new WeakMap<AbortSignal, Map<string, Promise<boolean>>>();
 
   async function ask(spec: SubjectAccessReviewSpec, signal: AbortSignal): Promise<boolean> {
     const body = {
@@ -29,13 +29,13 @@ export function createAccessReviewer(transport: Transport, options: { readonly c
 
   return {
     isAllowed(spec, signal) {
-      const asked = underway.get(signal) ?? new Map<string, Promise<boolean>>();
-      underway.set(signal, asked);
+      const questions = inFlight.get(signal) ?? new Map<string, Promise<boolean>>();
+      inFlight.set(signal, questions);
       const key = JSON.stringify(spec);
-      const known = asked.get(key);
+      const known = questions.get(key);
       if (known !== undefined) return known;
-      const answer = ask(spec, signal).finally(() => asked.delete(key));
-      asked.set(key, answer);
+      const answer = ask(spec, signal).finally(() => questions.delete(key));
+      questions.set(key, answer);
       return answer;
     },
   };

@@ -1,56 +1,56 @@
-/** JSON over a Transport, as client-go speaks it: Status → typed error, Retry-After obeyed, limits on what is read. */
+/** JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of answers. */
 import { AppError, messageOf } from "../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
 import { errorFromStatus } from "../core/kube/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
 
-/** One request; a body is sent as JSON. */
+/** One request. Its body is sent as JSON. */
 export interface ApiRequest {
   readonly method: TransportRequest["method"];
-  /** Path and query. */
+  /** The path with its query. */
   readonly path: string;
   readonly body?: unknown;
-  /** Of the body; default `application/json`. */
+  /** The content type of the body. Default: `application/json`. */
   readonly contentType?: string;
 }
 
-/** Verbs on any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
+/** Typed requests to any Kubernetes API. Failures are the AppErrors of `core/kube/status.ts` and of the transport. */
 export interface ApiClient {
-  /** A successful answer with its body unread: for watches. */
+  /** Sends a request and returns the successful answer without reading its body, for watches. */
   open(request: ApiRequest, signal: AbortSignal): Promise<TransportResponse>;
-  /** The body as text. */
+  /** Sends a request and returns the body as text. */
   requestText(request: ApiRequest, signal: AbortSignal): Promise<string>;
-  /** The body as JSON. */
+  /** Sends a request and returns the body as JSON. */
   requestJson(request: ApiRequest, signal: AbortSignal): Promise<unknown>;
-  /** The body as one object. */
+  /** Sends a request and returns the body as one object. */
   requestObject<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<T>;
-  /** The body as a list; a `null` for items is an empty list. */
+  /** Sends a request and returns the body as a list. Items that are `null` are an empty list. */
   requestList<T extends KubeObject>(request: ApiRequest, signal: AbortSignal): Promise<KubeList<T>>;
 }
 
-/** What the API needs beside a transport. */
+/** The options of a client, besides its transport. */
 export interface ApiClientOptions {
-  /** To wait for what Retry-After asks. */
+  /** Waits for the time of Retry-After. */
   readonly clock: Clock;
-  /** Gets the text of each `Warning` header. */
+  /** Receives the text of each `Warning` header. */
   readonly onWarning?: (text: string) => void;
 }
 
 /** client-go `rest.maxRetries`. */
 const MAX_RETRIES = 10;
-/** More than any list of our kinds has; a page holds 500 objects of at most 1.5 MB, in practice about 2 KB. */
+/** Larger than any list of our kinds: a page has 500 objects of at most 1.5 MB, in practice about 2 KB each. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
-/** No server asks for more; a hostile answer must not stop a client for days. */
+/** No server sends a longer time, and a hostile answer must not stop a client for days. */
 const MAX_RETRY_AFTER_SECONDS = 300;
 
-/** Typed requests over a transport. */
+/** Creates a client over a transport. */
 export function createApiClient(transport: Transport, options: ApiClientOptions): ApiClient {
   const open: ApiClient["open"] = async (request, signal) => {
     for (let retries = 0;; retries++) {
       const answer = await transport.send(encodeRequest(request), signal);
       reportWarnings(answer, options.onWarning);
       if (answer.status >= 200 && answer.status < 300) return answer;
-      const waitSeconds = retryAfterSeconds(answer);
+      const waitSeconds = findRetryAfterSeconds(answer);
       if (waitSeconds === undefined || retries >= MAX_RETRIES) throw await decodeFailure(request, answer);
       await readBody(answer);
       await options.clock.sleep(waitSeconds * 1000, signal);
@@ -70,9 +70,9 @@ export function createApiClient(transport: Transport, options: ApiClientOptions)
   };
 }
 
-/** Checks that a value is an API object, as far as every kind is alike; `source` stands in the error. */
+/** Checks that a value is an API object, as far as all kinds have in common; `source` is named in the error. */
 export function decodeApiObject<T extends KubeObject>(value: unknown, source: string): T {
-  // The server's schema decides what else is in it; the types say what Kubernetes promises of the kind asked for.
+  // The other fields are not checked: the types describe what Kubernetes guarantees for the requested kind.
   if (isKubeObject(value)) return value as T;
   throw new AppError("api_error", `cannot read the answer to "${source}": it is not an object of the Kubernetes API`);
 }
@@ -132,11 +132,11 @@ function tryJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // an error page of something in between: the code alone describes it
+    return undefined; // an error page of a proxy: only the status code describes it
   }
 }
 
-function retryAfterSeconds(answer: TransportResponse): number | undefined {
+function findRetryAfterSeconds(answer: TransportResponse): number | undefined {
   if (answer.status !== 429 && answer.status < 500) return undefined;
   const text = answer.headers["retry-after"] ?? "";
   return /^\d{1,9}$/.test(text) ? Math.min(Number(text), MAX_RETRY_AFTER_SECONDS) : undefined;
@@ -144,7 +144,7 @@ function retryAfterSeconds(answer: TransportResponse): number | undefined {
 
 function reportWarnings(answer: TransportResponse, onWarning: ApiClientOptions["onWarning"]): void {
   if (onWarning === undefined) return;
-  // RFC 9111 §5.5: code, agent, quoted text.
+  // RFC 9111 section 5.5: code, agent, quoted text.
   for (const [, text] of (answer.headers["warning"] ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)) {
     if (text !== undefined) onWarning(text.replace(/\\(.)/g, "$1"));
   }

@@ -1,11 +1,11 @@
-/** How long to wait before asking again: client-go's reflector backoff. */
+/** The delay before a failed watch is tried again: client-go's reflector backoff. */
 
 const FIRST_MS = 800;
 const LONGEST_MS = 30_000;
 
 /**
- * Milliseconds before try `attempt` + 1 (attempts count from 0): 800 ms doubling up to 30 s, then up to twice that by
- * jitter, so that a thousand nodes do not come back at once (`api-wire.md` §17).
+ * Returns the milliseconds before try `attempt` + 1 (attempts count from 0): 800 ms, doubled up to 30 s, then up to twice
+ * that by jitter, so that a thousand nodes do not reconnect at once (client-go `tools/cache/reflector.go`).
  *
  * @param random uniform in [0, 1)
  */

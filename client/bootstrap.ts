@@ -1,6 +1,6 @@
 /**
- * A machine's first certificate, as kubelet gets it (`pkg/kubelet/certificate/bootstrap`; `kubelet-bootstrap.md` §2–§5,
- * §8): bootstrap kubeconfig → key kept → CSR with a digest name → wait → check → store → kubeconfig.
+ * A machine's first certificate, as kubelet obtains it (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
+ * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
 import { dirname } from "node:path";
 import { bootstrapUsages } from "../core/bootstrap/client_usages.ts";
@@ -9,28 +9,28 @@ import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
 import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
+import { encodeKubeconfig } from "../core/kube/kubeconfig.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { PrivateKey } from "../core/pki/keys.ts";
-import type { Clock, Logger, Random } from "../core/ports.ts";
+import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
 import type { FindBootstrapCluster } from "./bootstrap_credentials.ts";
 import { forgetKey, keepKey, type StoredPair, toRequestNote } from "./bootstrap_key.ts";
 import type { Connect } from "./connect.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { CertificateRequest } from "./csr_request.ts";
 import type { FilePort } from "./files.ts";
-import { findSecretFault } from "./private_file.ts";
 import { checkKubeconfig } from "./kubeconfig_validity.ts";
-import { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
 import { obtainCertificate, type ObtainedCertificate, type ObtainProgress } from "./obtain_certificate.ts";
-import { waitForServer } from "./server_health.ts";
+import { findSecretFault } from "./private_file.ts";
 import { type ClockSkew, isSkewed, observeServerTime, type TimedTransport } from "./server_time.ts";
+import { limitTime } from "./time_limit.ts";
 
-/** What bootstrapping needs. */
+/** The files, the identity and the adapters of a bootstrap. */
 export interface BootstrapOptions {
-  /** Called only when there is something to do. */
+  /** Finds the cluster; called only when a certificate is needed. */
   readonly findCluster: FindBootstrapCluster;
-  /** Written at the end; when it is valid already there is nothing to do. */
+  /** The kubeconfig to write at the end. When it is valid already, there is nothing to do. */
   readonly kubeconfigPath: string;
   readonly certDir: string;
   readonly nodeName: NodeName;
@@ -40,18 +40,18 @@ export interface BootstrapOptions {
   readonly logger: Logger;
   readonly connect: Connect;
   readonly onProgress?: (event: BootstrapProgress) => void;
-  /** How long to wait for the certificate. Default 3600, kubelet's. */
+  /** How long to wait for the certificate. Default: 3600, as in kubelet. */
   readonly waitSeconds?: number;
-  /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
+  /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
-  /** A command that goes on with the request, kept beside its key for whoever finds it waiting. */
+  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
   readonly resumeCommand?: string;
 }
 
-/** What happens on the way, for a person who watches. */
+/** A step of a bootstrap, for progress output. */
 export type BootstrapProgress =
   | ObtainProgress
-  /** There is a kubeconfig, but it cannot be used; `reason` is kubelet's text. */
+  /** The kubeconfig exists but cannot be used. */
   | { readonly kind: "kubeconfigInvalid"; readonly reason: string }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }
@@ -59,20 +59,20 @@ export type BootstrapProgress =
   | { readonly kind: "stored"; readonly path: string }
   | { readonly kind: "kubeconfigWritten"; readonly path: string };
 
-/** How it ended; everything else is an error. */
+/** The result of a bootstrap; every failure is an error instead. */
 export type BootstrapOutcome =
   | { readonly kind: "alreadyValid"; readonly pair: CredentialPair }
   | {
     readonly kind: "issued";
     readonly csrName: string;
-    /** The request of an earlier run was taken up. */
+    /** True when the request of an earlier run was adopted. */
     readonly adopted: boolean;
     readonly pair: CredentialPair;
-    /** The link that the kubeconfig names. */
+    /** The link that the kubeconfig refers to. */
     readonly certificatePath: string;
   };
 
-/** Prefix of the client certificate's files, and the signer that issues it. */
+/** The prefix of the client certificate's files. */
 export const CLIENT_STORE_PREFIX = "kubelet-client";
 
 const WAIT_SECONDS = 3600;
@@ -80,10 +80,10 @@ const KUBECONFIG_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Gets a certificate and a kubeconfig, or finds that there is one. AppError: `kubeconfig_invalid`, `key_invalid`,
+ * Obtains a certificate and a kubeconfig, unless a valid kubeconfig exists. AppError: `kubeconfig_invalid`, `key_invalid`,
  * `pki_invalid`, `file_exists` (the files of another node), `io`; `credentials_missing`; `unreachable`,
  * `tls_untrusted`; `unauthorized`, `access_denied`; `csr_incompatible`, `csr_denied`, `csr_failed`, `csr_deleted`,
- * `timeout`; `clock_skew`. Whatever happens, running it again goes on from where it stopped.
+ * `timeout`; `clock_skew`. After any failure, running it again continues where it stopped.
  */
 export async function bootstrap(options: BootstrapOptions, signal: AbortSignal): Promise<BootstrapOutcome> {
   const { files, clock, logger } = options;
@@ -120,12 +120,12 @@ export async function bootstrap(options: BootstrapOptions, signal: AbortSignal):
 }
 
 /**
- * The stored pair; its key is used again when only the kubeconfig was lost. Not a key that others may know or have put
- * there, and not that of an expired pair, where kubelet does so too: the request of its first time still bears the name
- * that the key gives, and a certificate that is over.
+ * Reads the stored pair. Its key is used again when only the kubeconfig was lost, but not when other users may know or have
+ * written it. Unlike kubelet, the key of an expired pair is not used again: the CSR name is derived from the key, so the
+ * first request would be found again with its expired certificate.
  */
 async function findStored(options: BootstrapOptions, store: CredentialStore): Promise<StoredPair> {
-  // A pair that cannot be read is no obstacle here, as for kubelet: a new one will take its place.
+  // As in kubelet, a pair that cannot be read does not matter: a new one replaces it.
   const found = await store.find().catch((error: unknown) => {
     if (isAppError(error, "pki_invalid")) return undefined;
     throw error;
@@ -139,22 +139,22 @@ async function findStored(options: BootstrapOptions, store: CredentialStore): Pr
   return { pair, isReusable: isSecret && pair.leaf.notAfter >= options.clock.now() };
 }
 
-/** What would be in the way of the files, before anybody is asked for what goes into them. */
+/** Checks that the files can be written, before a certificate is requested for them. */
 async function checkTargets({ files, kubeconfigPath }: BootstrapOptions, store: CredentialStore): Promise<void> {
   await store.checkUpdatable();
   const facts = await files.stat(kubeconfigPath);
   if (facts === undefined || facts.kind === "file") return;
-  throw new AppError("io", `cannot write kubeconfig "${kubeconfigPath}": it is no file`, {
+  throw new AppError("io", `cannot write kubeconfig "${kubeconfigPath}": it is not a file`, {
     hint: "choose another path with --kubeconfig",
   });
 }
 
-/** Two nodes that share files would take each other's certificates away. */
+/** Refuses the kubeconfig of another node: two nodes that share files would overwrite each other's certificates. */
 function checkOwner(pair: CredentialPair, nodeName: NodeName, path: string): void {
   const { commonName } = nodeSubject(nodeName);
   const found = pair.leaf.subject.commonName;
   if (found === commonName) return;
-  throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is of "${found}"`, {
+  throw new AppError("file_exists", `cannot use "${path}" for "${commonName}": its certificate is for "${found}"`, {
     hint: "choose other paths, or give that node's name with --hostname-override",
   });
 }
@@ -205,4 +205,69 @@ async function writeKubeconfig(
   const text = encodeNodeKubeconfig(cluster, store.currentPath);
   await options.files.makeDirectory(dirname(options.kubeconfigPath), DIRECTORY_MODE);
   await options.files.writeAtomic(options.kubeconfigPath, text, KUBECONFIG_MODE);
+}
+
+/**
+ * Encodes the kubeconfig of a node with kubelet's names (`writeKubeconfigFromBootstrapping`). It contains no bootstrap
+ * credentials.
+ */
+export function encodeNodeKubeconfig(cluster: ResolvedCluster, certificatePath: string): string {
+  const ca = cluster.ca;
+  return encodeKubeconfig({
+    clusters: [{
+      name: "default-cluster",
+      cluster: {
+        server: cluster.server,
+        ...(cluster.insecureSkipTlsVerify ? { insecureSkipTlsVerify: true } : {}),
+        ...(ca?.kind === "file" ? { certificateAuthority: ca.path } : {}),
+        ...(ca?.kind === "pem" ? { certificateAuthorityData: ca.pem } : {}),
+      },
+    }],
+    contexts: [{
+      name: "default-context",
+      context: { cluster: "default-cluster", user: "default-auth", namespace: "default" },
+    }],
+    users: [{ name: "default-auth", user: { clientCertificate: certificatePath, clientKey: certificatePath } }],
+    currentContext: "default-context",
+  });
+}
+
+/** As in kubelet (`waitForServer`): tries for one minute, 2 s and up to a fifth more apart, each with 1 s to answer. */
+const HEALTH_WAIT_MS = 60_000;
+const HEALTH_PAUSE_MS = 2_000;
+const HEALTH_TIMEOUT_MS = 1_000;
+
+/**
+ * Requests `/healthz` until the server answers, for at most a minute or `waitSeconds`. A server that does not answer is only
+ * logged, because the next request reports the reason. A refusal of the credentials counts as an answer. AppError
+ * `tls_untrusted` at once, because waiting does not change that.
+ */
+async function waitForServer(
+  transport: Transport,
+  deps: { readonly clock: Clock; readonly random: Random; readonly logger: Logger; readonly waitSeconds?: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, random, logger } = deps;
+  const limitMs = Math.min(HEALTH_WAIT_MS, (deps.waitSeconds ?? Infinity) * 1000);
+  const startedAt = clock.elapsedMs();
+  while (clock.elapsedMs() - startedAt < limitMs) {
+    if (await isAnswering(transport, clock, signal)) return;
+    await clock.sleep(HEALTH_PAUSE_MS * (1 + 0.2 * random.float()), signal);
+  }
+  logger.warn("Error waiting for apiserver to come up", { waitedMs: limitMs });
+}
+
+async function isAnswering(transport: Transport, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  const tooLate = (): Error =>
+    new AppError("timeout", "cannot reach the server: no answer in time", { retryable: true });
+  await using limit = limitTime(clock, HEALTH_TIMEOUT_MS, tooLate, signal);
+  try {
+    const answer = await transport.send({ method: "GET", path: "/healthz", headers: {} }, limit.signal);
+    for await (const _ of answer.body); // read to the end, so that the connection can be used again
+    return (answer.status >= 200 && answer.status < 300) || answer.status === 401 || answer.status === 403;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isAppError(error, "unreachable", "timeout")) return false;
+    throw error;
+  }
 }

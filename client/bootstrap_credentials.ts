@@ -1,13 +1,13 @@
-/** Whom to ask for the first certificate, and again once it has expired: a bootstrap kubeconfig, or nobody. */
+/** The cluster and credentials for the first certificate, and for a new one after that has expired. */
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { readCluster } from "./connect.ts";
 import type { FilePort } from "./files.ts";
 
-/** Finds the cluster with credentials that may ask; called each time they are needed, so that a new file counts. */
+/** Finds the cluster and the bootstrap credentials. It is called each time they are needed, so a new file takes effect. */
 export type FindBootstrapCluster = (signal: AbortSignal) => Promise<ResolvedCluster>;
 
-/** Reads a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
+/** Finds the cluster in a bootstrap kubeconfig. AppError `kubeconfig_invalid`. */
 export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstrapCluster {
   return async () => {
     try {
@@ -22,13 +22,13 @@ export function bootstrapKubeconfig(path: string, files: FilePort): FindBootstra
   };
 }
 
-/** There are none: AppError `credentials_missing`, because of `kubeconfigPath`, which is all that was given. */
+/** Always fails with AppError `credentials_missing`: only `kubeconfigPath` was given, and its certificate is not valid. */
 export function noBootstrapCredentials(kubeconfigPath: string): FindBootstrapCluster {
   return () =>
     Promise.reject(
       new AppError(
         "credentials_missing",
-        `cannot ask for a certificate: "${kubeconfigPath}" has none that is valid, and there are no bootstrap credentials`,
+        `cannot request a certificate: "${kubeconfigPath}" has no valid one, and there are no bootstrap credentials`,
         { hint: "make a token with: tlsboot token create --print-join-command, and run the command it prints" },
       ),
     );

@@ -113,7 +113,7 @@ const REFUSED: readonly Case[] = [
     },
     code: "csr_failed",
     message: /^cannot use the certificate of "node-csr-.*": private key does not match public key$/,
-    hint: /look at the signer/,
+    hint: /check the signer/,
   },
   {
     name: "given a certificate of another node",
@@ -123,7 +123,7 @@ const REFUSED: readonly Case[] = [
     },
     code: "csr_failed",
     message: /it is for ".*n2.*", asked was ".*n1/,
-    hint: /look at the signer/,
+    hint: /check the signer/,
   },
   {
     name: "given a certificate of the future",

@@ -1,4 +1,4 @@
-/** The key of a first request: kept on disk before anybody is asked, so that a restart asks for the same thing. */
+/** The key of a first request: it is stored before the request is made, so a restart makes the same request. */
 import { dirname } from "node:path";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
@@ -9,39 +9,39 @@ import type { FilePort } from "./files.ts";
 import { readPendingKey } from "./pending_key.ts";
 import { findSecretFault } from "./private_file.ts";
 
-/** A key that will survive a restart. */
+/** A key that is stored on disk and survives a restart. */
 export interface KeptKey {
   readonly key: PrivateKey;
-  /** Where it is kept. */
+  /** The file that holds the key. */
   readonly path: string;
-  /** True when it was there already. */
+  /** True when an earlier run stored the key. */
   readonly reused: boolean;
 }
 
 const KEY_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
-/** What a store has, for the choice of a key. */
+/** The stored pair, for the choice of a key. */
 export interface StoredPair {
   readonly pair: CredentialPair | undefined;
-  /** Whether the pair's key may be asked for again. */
+  /** Whether a new request may use the pair's key. */
   readonly isReusable: boolean;
 }
 
-/** A request that waits, as it is noted in front of its key. */
+/** A note about a pending request, written before its key. */
 export interface RequestNote {
   readonly nodeName: string;
-  /** The command that goes on with it. */
+  /** The command that continues the request. */
   readonly command: string;
 }
 
-/** In front of the PEM block, where RFC 7468 section 5.2 allows text. */
+/** The note before the PEM block, where RFC 7468 section 5.2 allows text. */
 const NOTE = /^# The request of node (\S+) waits; to go on with it: (.+)$/;
 
 /**
- * The key of the pair in use when it is RSA or ECDSA; else the one left by an interrupted run; else a new ECDSA P-256
- * one, as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go` LoadClientCert). A kept key that cannot be
- * used is AppError `key_invalid`, never overwritten.
+ * Chooses a key and stores it: the key of the current pair when it is RSA or ECDSA, else the key of an interrupted run, else
+ * a new ECDSA P-256 key, as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go`, LoadClientCert). A stored key
+ * that cannot be used is AppError `key_invalid` and is never overwritten.
  */
 export async function keepKey(
   store: CredentialStore,
@@ -53,11 +53,11 @@ export async function keepKey(
     return { key: pair.key, path: store.currentPath, reused: true };
   }
   const path = store.temporaryKeyPath;
-  const left = await readPendingKey(path, files);
-  // The run that left it came to its end but for removing it: its request is answered already.
-  const isSpent = pair !== undefined && left?.toPem() === pair.key.toPem();
-  const reused = left !== undefined && !isSpent;
-  const key = reused ? left : await generatePrivateKey("ecdsa-p256");
+  const pending = await readPendingKey(path, files);
+  // The earlier run stored the certificate but did not remove the key: its request is answered already.
+  const isSpent = pair !== undefined && pending?.toPem() === pair.key.toPem();
+  const reused = pending !== undefined && !isSpent;
+  const key = reused ? pending : await generatePrivateKey("ecdsa-p256");
   const text = (note === undefined ? "" : formatNote(note)) + key.toPem();
   if (reused && await files.readText(path) === text) return { key, path, reused };
   await files.makeDirectory(dirname(path), DIRECTORY_MODE);
@@ -65,7 +65,7 @@ export async function keepKey(
   return { key, path, reused };
 }
 
-/** The note of a request; undefined where there is nothing to note. */
+/** Creates the note of a request; undefined when the node name or the command is unknown. */
 export function toRequestNote(nodeName: string | undefined, command: string | undefined): RequestNote | undefined {
   return nodeName === undefined || command === undefined ? undefined : { nodeName, command };
 }
@@ -75,8 +75,8 @@ function formatNote({ nodeName, command }: RequestNote): string {
 }
 
 /**
- * Whether a key waits for its certificate at `path`, and what was noted of its request. A file that another user may have
- * put there is not read: its command could be anything.
+ * Finds the pending request whose key is at `path`, with its note. The note of a file that another user may have written is
+ * ignored, because its command could be anything.
  */
 export async function findWaitingRequest(
   path: string,
@@ -89,7 +89,7 @@ export async function findWaitingRequest(
   return { note: nodeName === undefined || command === undefined ? undefined : { nodeName, command } };
 }
 
-/** The certificate is stored by now: a key that stays behind is only untidy, as kubelet sees it. */
+/** Removes the temporary key after its certificate is stored. A failure is only logged, as in kubelet. */
 export async function forgetKey(
   store: CredentialStore,
   { files, logger }: { readonly files: FilePort; readonly logger: Logger },

@@ -222,7 +222,7 @@ for (const path of ["/node/kubeconfig", "/node/pki"]) {
     const attempt = bootstrap({ ...f.options, nodeName: name.value }, f.abort.signal);
     await assert.rejects(attempt, {
       code: "file_exists",
-      message: `cannot use "${path}" for "system:node:n2": its certificate is of "system:node:n1"`,
+      message: `cannot use "${path}" for "system:node:n2": its certificate is for "system:node:n1"`,
     });
     assert.deepEqual(f.files.calls, []);
   });

@@ -1,6 +1,6 @@
 /**
- * Keeps a certificate fresh (client-go `certificate_manager.go`; `kubelet-bootstrap.md` §7): sleeps until 70–90 % of its
- * life, asks with a new key, stores, and begins again. What to do when is decided by `core/bootstrap/rotation`.
+ * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the lifetime,
+ * requests a certificate with a new key, stores it, and begins again. `core/bootstrap/rotation` decides what happens when.
  */
 import { type CredentialPair, parseCertificateChain } from "../core/bootstrap/credential_pair.ts";
 import {
@@ -10,37 +10,37 @@ import {
   BACKOFF_LIMIT,
   type CertificateTemplate,
   nextStep,
+  type RotationCertificate,
   rotationDeadline,
   type RotationState,
   type RotationStep,
   startRotation,
 } from "../core/bootstrap/rotation.ts";
-import { Secret } from "../core/lib/brand.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
+import { Secret } from "../core/lib/brand.ts";
 import { generatePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { CredentialStore } from "./credential_store.ts";
-import { toRotationCertificate } from "./rotation_certificate.ts";
 import type { TemplateSource } from "./template_source.ts";
 
-/** What rotation needs. */
+/** The certificate to renew, its store, and the adapters. */
 export interface CertificateManagerOptions {
-  /** A client certificate is also what the machine asks with: without one it comes to an end, as kubelet does. */
+  /** A client certificate also authenticates its renewal, so without a usable one the manager ends, as kubelet does. */
   readonly purpose: "client" | "serving";
   readonly store: CredentialStore;
   readonly template: TemplateSource;
-  /** Asks for a certificate for the key and waits for it; `createCertificateRequester` makes one. Answers PEM. */
+  /** Requests a certificate for a key and returns it as PEM; `createCertificateRequester` creates this function. */
   readonly requestCertificate: RequestCertificate;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told of each new pair once it is stored, and of the one that it replaced; what it throws ends the manager. */
+  /** Receives each stored pair and the one that it replaced. When it throws, the manager ends. */
   readonly onRotated?: (pair: CredentialPair, previous: CredentialPair | undefined) => void | Promise<void>;
 }
 
-/** One request, made as the present certificate's owner or with the bootstrap credentials. */
+/** One request, authenticated by the current certificate or by the bootstrap credentials. */
 export type RequestCertificate = (
   key: PrivateKey,
   template: CertificateTemplate,
@@ -48,13 +48,13 @@ export type RequestCertificate = (
   signal: AbortSignal,
 ) => Promise<string>;
 
-/** kubelet gives up after so long without a usable certificate, if the server answers (`transport.go`). */
+/** kubelet exits after five minutes without a usable certificate when the server answers (`pkg/kubelet/certificate/transport.go`). */
 const EXIT_AFTER_MS = 5 * 60_000;
 
 /**
- * Runs until the signal fires, rejecting with its reason. A client's ends by itself with AppError `credentials_missing`
- * when its certificate is over and there is nothing to ask with, and with `unauthorized` where kubelet exits: no valid
- * certificate for five minutes while the server answers. A corrupt store of a client is AppError `pki_invalid`.
+ * Runs until the signal fires, then rejects with its reason. For a client certificate it also ends with AppError
+ * `credentials_missing` when the certificate has expired and there are no bootstrap credentials, with `unauthorized` when
+ * there was no valid certificate for five minutes while the server answered, and with `pki_invalid` for a corrupt store.
  */
 export async function runCertificateManager(options: CertificateManagerOptions, signal: AbortSignal): Promise<never> {
   const { clock, random, template } = options;
@@ -78,15 +78,15 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
         await clock.sleep(step.ms, either);
         continue;
       }
-      pair = step.kind === "idle" ? await fired(either) : await rotation.rotate(step, either);
+      pair = step.kind === "idle" ? await rejectOnAbort(either) : await rotation.rotate(step, either);
     } catch (error) {
       signal.throwIfAborted();
-      if (change.aborted) continue; // another template: what was under way is for the old one
+      if (change.aborted) continue; // the template changed: the request was for the previous one
       if (!(error instanceof AppError)) throw error;
       state = fail(options, state, error);
       if (options.purpose === "serving") continue;
       if (error.code === "credentials_missing") throw error;
-      if (health.observe(error, state) === "lost") throw exitError(error);
+      if (health.observe(error, state) === "lost") throw createExitError(error);
       continue;
     }
     state = afterRotation(state, toRotationCertificate(pair), clock.now());
@@ -97,13 +97,13 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   }
 }
 
-/** A serving pair that is broken has nothing to lose by another one; kubelet ends there, and somebody has to remove it. */
+/** Reads the current pair. A corrupt serving pair is replaced; kubelet exits there, until someone removes the file. */
 async function findCurrent({ store, purpose, logger }: CertificateManagerOptions): Promise<CredentialPair | undefined> {
   try {
     return await store.current();
   } catch (error) {
     if (purpose === "client" || !isAppError(error, "pki_invalid")) throw error;
-    logger.warn("the serving certificate cannot be read, asking for another one", { error: error.message });
+    logger.warn("the serving certificate cannot be read, requesting a new one", { error: error.message });
     return undefined;
   }
 }
@@ -112,28 +112,28 @@ interface Rotation {
   rotate(step: RotationStep & { readonly kind: "request" }, signal: AbortSignal): Promise<CredentialPair>;
 }
 
-/** A certificate that was issued and is not on disk yet. */
+/** A certificate that was issued but is not stored yet. */
 interface Unstored {
   readonly template: CertificateTemplate;
   readonly certificatePem: string;
   readonly key: PrivateKey;
-  /** From then on it is better to ask again. */
+  /** The time from which a new request is better. */
   readonly staleFrom: Date;
 }
 
-/** Asks and stores. What was issued and could not be stored is stored by the next try, without asking again. */
+/** Requests and stores certificates. When storing fails, the next try stores the same certificate without a new request. */
 function createRotation(options: CertificateManagerOptions): Rotation {
   const { purpose, store, logger, clock } = options;
   let unstored: Unstored | undefined;
   return {
     async rotate({ credentials, template }, signal) {
       if (unstored?.template !== template || unstored.staleFrom <= clock.now()) {
-        logger.info("asking for a new certificate", { purpose, credentials });
-        unstored = await ask(options, template, credentials, signal);
+        logger.info("requesting a new certificate", { purpose, credentials });
+        unstored = await request(options, template, credentials, signal);
       }
       const { certificatePem, key } = unstored;
       const pair = await store.update(certificatePem, new Secret(key.toPem())).catch((error: unknown) => {
-        // Only a disk may come to take it after all.
+        // Only a failure of the disk may pass; otherwise the certificate is of no use.
         if (!isAppError(error, "io")) unstored = undefined;
         throw error;
       });
@@ -149,7 +149,7 @@ function createRotation(options: CertificateManagerOptions): Rotation {
   };
 }
 
-async function ask(
+async function request(
   { requestCertificate, clock }: CertificateManagerOptions,
   template: CertificateTemplate,
   credentials: "current" | "bootstrap",
@@ -159,13 +159,13 @@ async function ask(
   const certificatePem = await requestCertificate(key, template, credentials, signal);
   const chain = parseCertificateChain(certificatePem);
   const leaf = chain.ok ? chain.value[0] : undefined;
-  // Of the life that is left, because certificates are backdated.
+  // Computed from the remaining lifetime, because certificates are backdated.
   const notBefore = clock.now();
   const staleFrom = leaf === undefined ? notBefore : rotationDeadline({ notBefore, notAfter: leaf.notAfter }, () => 0);
   return { template, certificatePem, key, staleFrom };
 }
 
-/** kubelet's exit: "lost" once there was no usable certificate for five minutes while the server answers. */
+/** Decides when kubelet would exit: "lost" after five minutes without a usable certificate while the server answers. */
 function createHealth(
   clock: Clock,
 ): { observe(error: AppError | undefined, state: RotationState): "lost" | undefined } {
@@ -199,15 +199,18 @@ function fail(options: CertificateManagerOptions, state: RotationState, error: A
   return next;
 }
 
-/** Rejects with the signal's reason once it fires. */
-function fired(signal: AbortSignal): Promise<never> {
+/** Returns a promise that rejects with the signal's reason when it fires. */
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     if (signal.aborted) return reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 
-/** What a failed request says of the server (`kubelet-bootstrap.md` §7.5); undefined when it says nothing. */
+/**
+ * Infers from a failed request whether the server is healthy, as client-go does (`updateServerError`); undefined when the
+ * error allows no conclusion.
+ */
 export function isServerHealthy(error: AppError): boolean | undefined {
   switch (error.code) {
     case "csr_denied":
@@ -227,7 +230,7 @@ export function isServerHealthy(error: AppError): boolean | undefined {
   }
 }
 
-/** The body was no Status, so something in between may have answered. */
+/** Reports whether the body was not a Status, so that a proxy may have answered. */
 function isProxyPage(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const causes = cause instanceof StatusError ? cause.status.details?.causes ?? [] : [];
@@ -236,10 +239,17 @@ function isProxyPage(error: unknown): boolean {
   return false;
 }
 
-function exitError(cause: AppError): AppError {
+function createExitError(cause: AppError): AppError {
   return new AppError(
     "unauthorized",
     "No valid client certificate is found and the server is responsive, exiting.",
     { cause, hint: "make a token with: tlsboot token create, put it into the bootstrap kubeconfig, and start again" },
   );
+}
+
+/** Converts the leaf of a pair into the form of `core/bootstrap/rotation`. */
+export function toRotationCertificate(pair: CredentialPair): RotationCertificate {
+  const { notBefore, notAfter, subject, dnsNames, ipAddresses } = pair.leaf;
+  const { commonName, organizations } = subject;
+  return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses };
 }

@@ -1,18 +1,21 @@
-/** One renewal over the API: a CSR with a generated name, waited for at most 15 minutes (`kubelet-bootstrap.md` §7.4). */
+/**
+ * Requests one renewal over the API: a CSR with a generated name, and at most 15 minutes of waiting (client-go
+ * `util/certificate/certificate_manager.go`, rotateCerts).
+ */
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import type { RequestCertificate } from "./certificate_manager.ts";
 import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
 import { observeServerTime } from "./server_time.ts";
 import type { TlsTransport } from "./transport.ts";
 
-/** What a renewal needs. */
+/** The signer, the usages and the connection of a renewal. */
 export interface CertificateRequesterOptions {
   readonly signerName: string;
-  /** In the order sent, by the kind of key. */
+  /** Returns the usages for a key algorithm, in the order in which they are sent. */
   readonly usages: (keyAlgorithm: "ECDSA" | "RSA" | "Ed25519") => readonly string[];
-  /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
+  /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
-  /** Opens a fresh connection for each try, as the owner of the certificate or as the bootstrapping user. */
+  /** Opens a new connection for each try, with the current certificate or the bootstrap credentials. */
   readonly connect: (credentials: "current" | "bootstrap", signal: AbortSignal) => Promise<TlsTransport>;
   readonly clock: Clock;
   readonly random: Random;
@@ -23,7 +26,7 @@ export interface CertificateRequesterOptions {
 /** client-go `certificateWaitTimeout`. */
 const WAIT_SECONDS = 15 * 60;
 
-/** Makes the `requestCertificate` of a certificate manager. */
+/** Creates the `requestCertificate` of a certificate manager. */
 export function createCertificateRequester(options: CertificateRequesterOptions): RequestCertificate {
   const { signerName, expirationSeconds, clock, random, logger } = options;
   return async (key, template, credentials, signal) => {

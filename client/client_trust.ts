@@ -1,4 +1,4 @@
-/** Whose client certificates a distant API believes, as it says itself (kube-apiserver's `ClusterAuthenticationInfo`). */
+/** The CAs that a remote API trusts for client certificates, from the ConfigMap that kube-apiserver publishes. */
 import { AppError, messageOf } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { Authority } from "../core/pki/authority.ts";
@@ -8,20 +8,20 @@ import type { Clock, Logger, Transport } from "../core/ports.ts";
 import { findClientTrust } from "../core/signing/client_trust.ts";
 import { createApiClient } from "./api.ts";
 
-/** What asking needs. */
+/** The clock and the logger of the lookup. */
 export interface ClientTrustDeps {
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** The path of the ConfigMap; the asker needs `get` on it. */
+/** The path of the ConfigMap; the client needs `get` on it (`pkg/controlplane/controller/clusterauthenticationtrust`). */
 export const CLIENT_CA_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
-const ASK_AGAIN_MS = 60_000;
+const REFRESH_MS = 60_000;
 
 /**
- * Tells whether the API takes certificates of a CA for clients; undefined when nobody knows, because the ConfigMap cannot
- * be read or the CA may be below one that is believed. Asked at most once a minute.
+ * Creates a lookup that reports whether the API accepts client certificates of a CA. It is undefined when that is unknown,
+ * because the ConfigMap cannot be read or the CA may be below a trusted one. The ConfigMap is read at most once a minute.
  */
 export function createClientTrust(
   transport: Transport,
@@ -29,39 +29,39 @@ export function createClientTrust(
   signal: AbortSignal,
 ): (authority: Authority) => Promise<boolean | undefined> {
   const api = createApiClient(transport, { clock });
-  let believed: readonly CertificateFacts[] | undefined;
-  let askedAt = -Infinity;
-  let asking: Promise<void> | undefined;
-  let told = "";
+  let trusted: readonly CertificateFacts[] | undefined;
+  let readAt = -Infinity;
+  let reading: Promise<void> | undefined;
+  let reported = "";
 
-  async function ask(): Promise<void> {
+  async function read(): Promise<void> {
     try {
       const { data } = await api.requestObject<ConfigMap>({ method: "GET", path: CLIENT_CA_PATH }, signal);
-      believed = parseBelieved(data?.["client-ca-file"]);
-      told = "";
+      trusted = parseTrusted(data?.["client-ca-file"]);
+      reported = "";
     } catch (error) {
       signal.throwIfAborted();
       const text = messageOf(error);
-      if (text !== told) logger.warn("cannot read which CAs the API believes for clients", { error: text });
-      told = text;
+      if (text !== reported) logger.warn("cannot read which CAs the API trusts for clients", { error: text });
+      reported = text;
     }
   }
 
   return async (authority) => {
     const now = clock.elapsedMs();
-    if (asking === undefined && now - askedAt >= ASK_AGAIN_MS) {
-      askedAt = now;
-      asking = ask().finally(() => {
-        asking = undefined;
+    if (reading === undefined && now - readAt >= REFRESH_MS) {
+      readAt = now;
+      reading = read().finally(() => {
+        reading = undefined;
       });
     }
-    await asking;
-    return believed === undefined ? undefined : findClientTrust(authority, believed);
+    await reading;
+    return trusted === undefined ? undefined : findClientTrust(authority, trusted);
   };
 }
 
-/** An API without the entry believes no client certificates. */
-function parseBelieved(pem: string | undefined): readonly CertificateFacts[] {
+/** Parses the bundle. An API without the entry trusts no client certificates. */
+function parseTrusted(pem: string | undefined): readonly CertificateFacts[] {
   if (pem === undefined || pem.trim() === "") return [];
   const bundle = parseCaBundle(pem);
   if (bundle.ok) return bundle.value;

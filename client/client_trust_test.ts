@@ -29,7 +29,7 @@ function apiOf(state: { pem: string | undefined; status: number; asked: number }
   };
 }
 
-test("createClientTrust() asks once a minute, and remembers when the answer fails", async () => {
+test("createClientTrust() reads the ConfigMap once a minute, and keeps the last answer when the next one fails", async () => {
   const [ca, other] = await Promise.all([createSigningCa(), createSigningCa({ commonName: "other" })]);
   const state = { pem: ca.certificatePem as string | undefined, status: 200, asked: 0 };
   const [clock, logger] = [createFakeClock(), createMemoryLogger()];
@@ -43,10 +43,10 @@ test("createClientTrust() asks once a minute, and remembers when the answer fail
   state.status = 403;
   await clock.advance(60_000);
   assert.deepEqual([await isTrusted(other), await isTrusted(ca)], [true, false]);
-  assert.deepEqual(logger.messages("warn"), ["cannot read which CAs the API believes for clients"]);
+  assert.deepEqual(logger.messages("warn"), ["cannot read which CAs the API trusts for clients"]);
   Object.assign(state, { status: 200, pem: undefined });
   await clock.advance(60_000);
-  assert.equal(await isTrusted(other), false, "an API without client CAs believes nobody");
+  assert.equal(await isTrusted(other), false, "an API without client CAs trusts no one");
 });
 
 for (

@@ -1,4 +1,4 @@
-/** From a kubeconfig file to a transport: reads the files it names, and reads credentials again when they change. */
+/** From a kubeconfig to a transport: reads the files that it refers to, and reads credentials again when they change. */
 import { dirname, resolve } from "node:path";
 import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { Secret } from "../core/lib/brand.ts";
@@ -13,7 +13,7 @@ import { type ClientPair, createTlsTransport, type TlsTransport, type TransportT
 /** Opens a transport to a cluster. */
 export type Connect = (cluster: ResolvedCluster) => Promise<TlsTransport>;
 
-/** What connecting needs. */
+/** The adapters and settings of a connection. */
 export interface ConnectOptions {
   readonly files: FilePort;
   readonly clock: Clock;
@@ -44,7 +44,7 @@ export async function readCluster(path: string, files: FilePort, contextName?: s
   });
 }
 
-/** A `Connect` over TLS. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid` for files that cannot be used. */
+/** Creates a `Connect` over TLS. AppError `kubeconfig_invalid`, `key_invalid` or `ca_invalid` for files that cannot be used. */
 export function createConnector(options: ConnectOptions): Connect {
   return async (cluster) => {
     const caPem = cluster.ca === undefined ? undefined : await readCa(cluster.ca, options.files);
@@ -65,7 +65,7 @@ export function createConnector(options: ConnectOptions): Connect {
   };
 }
 
-/** The client certificate and key that a cluster entry names. AppError `kubeconfig_invalid` or `key_invalid`. */
+/** Reads the client certificate and key that a kubeconfig refers to. AppError `kubeconfig_invalid` or `key_invalid`. */
 export async function readClientPair(cluster: ResolvedCluster, files: FilePort): Promise<CredentialPair> {
   if (cluster.clientCertificate === undefined || cluster.clientKey === undefined) {
     throw new AppError("kubeconfig_invalid", "cannot read the client certificate: the kubeconfig names none");
@@ -91,7 +91,7 @@ async function createPairReader(
     try {
       last = await readClientPair(cluster, files);
     } catch (error) {
-      // In the middle of a renewal the files may not match: the pair that worked goes on working.
+      // In the middle of a renewal the files may not match; the previous pair still works.
       if (!(error instanceof AppError)) throw error;
     }
     return last;
@@ -103,7 +103,7 @@ function createTokenReader(cluster: ResolvedCluster, files: FilePort): () => Pro
   if (path === undefined) return () => Promise.resolve(cluster.token);
   return async () => {
     const text = (await files.readText(path))?.trim() ?? "";
-    // client-go: the file is fresher than the token beside it, which still serves when the file cannot.
+    // As in client-go, the file takes precedence, and the token beside it is used when the file cannot be read.
     if (text !== "") return new Secret(text);
     if (cluster.token !== undefined) return cluster.token;
     throw new AppError("kubeconfig_invalid", `cannot read token file "${path}": it is missing or empty`);

@@ -1,19 +1,20 @@
-/** What went wrong below HTTP, in words: Node's and Deno's errors → AppError `unreachable` or `tls_untrusted`. */
+/** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
 import { AppError, messageOf } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
+import { findErrorCode } from "./files.ts";
 import { HOST_HINT } from "./server_identity.ts";
-import type { ServingValidity } from "./serving_certificate.ts";
+import type { CertificateFacts } from "../core/pki/certificate.ts";
 
-/** A kept connection that the server had closed already; node marks it, the transport tries once more. */
+/** Reports whether the server had closed the kept connection already; then the transport tries again. */
 export function isClosedWhileIdle(error: unknown): boolean {
   return error instanceof Error && "reusedSocket" in error && error.reusedSocket === true &&
-    ["ECONNRESET", "EPIPE"].includes(codeOf(error));
+    ["ECONNRESET", "EPIPE"].includes(findErrorCode(error));
 }
 
-/** The typed error for a failed connection to `server`, whose certificate was to name `tlsName`. */
-export function connectionError(error: unknown, server: URL, tlsName: string): AppError {
+/** Creates the typed error for a failed connection to `server`, whose certificate must have the name `tlsName`. */
+export function toConnectionError(error: unknown, server: URL, tlsName: string): AppError {
   if (error instanceof AppError) return error;
-  const code = codeOf(error);
+  const code = findErrorCode(error);
   const text = messageOf(error);
   const trust = TRUST_FAULTS.find((fault) => fault.codes.includes(code) || fault.text.test(text));
   if (trust !== undefined) {
@@ -23,7 +24,7 @@ export function connectionError(error: unknown, server: URL, tlsName: string): A
       hint: trust.hint,
     });
   }
-  const reach = REACH_FAULTS[code] ?? REACH_FAULTS[codeInText(text)];
+  const reach = REACH_FAULTS[code] ?? REACH_FAULTS[findCodeInText(text)];
   return new AppError("unreachable", `cannot reach "${server.origin}": ${reach?.text ?? text}`, {
     cause: error,
     retryable: true,
@@ -32,13 +33,13 @@ export function connectionError(error: unknown, server: URL, tlsName: string): A
 }
 
 /**
- * The error for a certificate that was refused outside its lifetime, with the times that tell who is wrong: the server's
- * certificate or this machine's clock. Undefined when the lifetime is not the reason.
+ * Finds the error for a certificate that was refused because of its lifetime. Its times show whether the certificate or this
+ * machine's clock is wrong. Undefined when the lifetime is not the reason.
  */
-export function lifetimeError(
+export function findLifetimeError(
   refused: AppError,
   server: URL,
-  validity: ServingValidity | undefined,
+  validity: Pick<CertificateFacts, "notBefore" | "notAfter"> | undefined,
   now: Date,
 ): AppError | undefined {
   if (validity === undefined) return undefined;
@@ -59,9 +60,9 @@ export function lifetimeError(
 }
 
 interface TrustFault {
-  /** Node's `error.code` (OpenSSL's X509_V_ERR names). */
+  /** Values of `error.code` in Node, from OpenSSL's X509_V_ERR names. */
   readonly codes: readonly string[];
-  /** Deno's text (rustls). */
+  /** The text of the error in Deno (rustls). */
   readonly text: RegExp;
   readonly describe: (tlsName: string, text: string) => string;
   readonly hint: string;
@@ -87,19 +88,19 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     hint: HOST_HINT,
   },
   {
-    // Node has no code for these two, only OpenSSL's words.
+    // Node has no code for these two, only OpenSSL's text.
     codes: [],
     text: /NameConstraintViolation|(permitted|excluded) subtree violation/i,
     describe: () => "its serving certificate has a name for which its CA may not issue",
     hint: "compare the certificate's names with the name constraints of its CA: tlsboot inspect shows both",
   },
   {
-    // Node calls every other verdict of OpenSSL's UNSPECIFIED, and its words are the reason.
+    // Node reports every other OpenSSL error as UNSPECIFIED, with the reason in the text.
     codes: ["INVALID_PURPOSE", "PATH_LENGTH_EXCEEDED", "CERT_CHAIN_TOO_LONG", "CERT_REJECTED", "UNSPECIFIED"],
     text:
       /PathLenConstraintViolated|InvalidPurpose|UnhandledCriticalExtension|EndEntityUsedAsCa|MaximumSignatureChecks/i,
     describe: (_tlsName, text) => `its certificates break a rule: ${text}`,
-    hint: "look at the server's certificate and its CAs with: tlsboot inspect FILE",
+    hint: "inspect the server's certificate and its CAs with: tlsboot inspect FILE",
   },
   {
     codes: [
@@ -117,11 +118,11 @@ const TRUST_FAULTS: readonly TrustFault[] = [
     hint: "check certificate-authority in the kubeconfig: it must hold the CA that signed the server's certificate",
   },
   {
-    // What is offered is no longer spoken, by the server's word or by ours.
+    // The server or this client no longer supports the offered version.
     codes: ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"],
     text: /alert protocol version|unsupported protocol|ProtocolVersion|ServerDoesNotSupportTls12Or13/i,
-    describe: () => "it speaks no TLS version of today: 1.2 is the oldest that is safe",
-    hint: "let the server speak TLS 1.2 or 1.3",
+    describe: () => "it supports no secure TLS version: 1.2 is the oldest",
+    hint: "enable TLS 1.2 or 1.3 on the server",
   },
   {
     codes: ["ERR_SSL_WRONG_VERSION_NUMBER", "EPROTO"],
@@ -146,15 +147,11 @@ const REACH_FAULTS: Readonly<Record<string, ReachFault>> = {
   ECONNRESET: { text: "connection closed by the server", hint: "check that the server runs; it may be restarting" },
 };
 
-/** Deno tells some failures in words only. */
-function codeInText(text: string): string {
+/** Finds the code of a failure that Deno reports only as text. */
+function findCodeInText(text: string): string {
   if (/connection refused/i.test(text)) return "ECONNREFUSED";
   if (/failed to lookup address|name or service not known|nodename nor servname/i.test(text)) return "ENOTFOUND";
   if (/timed out/i.test(text)) return "ETIMEDOUT";
   if (/connection reset|unexpected end|unexpectedeof|socket hang up|aborted/i.test(text)) return "ECONNRESET";
   return "";
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -1,11 +1,11 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
-import { connectionError } from "./connection_error.ts";
+import { toConnectionError } from "./connection_error.ts";
 
-test("connectionError() tells a name outside of the CA's constraints from an unknown CA", () => {
+test("toConnectionError() distinguishes a name outside the CA's constraints from an unknown CA", () => {
   const server = new URL("https://api.example.com:6443");
   for (const text of ["permitted subtree violation", "excluded subtree violation"]) {
-    const error = connectionError(Object.assign(new Error(text), { code: "UNSPECIFIED" }), server, "api.example.com");
+    const error = toConnectionError(Object.assign(new Error(text), { code: "UNSPECIFIED" }), server, "api.example.com");
     assert.equal(error.code, "tls_untrusted");
     assert.equal(
       error.message,
@@ -23,8 +23,12 @@ for (
     ["", "invalid peer certificate: Other(OtherError(PathLenConstraintViolated))"],
   ] as const
 ) {
-  test(`connectionError() takes a broken rule for a reason not to trust, not to try again: ${text}`, () => {
-    const error = connectionError(Object.assign(new Error(text), { code }), new URL("https://a.example"), "a.example");
+  test(`toConnectionError() takes a broken rule for a reason not to trust, not to try again: ${text}`, () => {
+    const error = toConnectionError(
+      Object.assign(new Error(text), { code }),
+      new URL("https://a.example"),
+      "a.example",
+    );
     assert.deepEqual([error.code, error.retryable], ["tls_untrusted", false]);
     assert.equal(error.message, `cannot trust "https://a.example": its certificates break a rule: ${text}`);
   });

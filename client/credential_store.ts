@@ -1,6 +1,6 @@
 /**
- * A kubelet's certificates on disk (client-go `certificate_store.go`; `kubelet-bootstrap.md` §6): dated files that are
- * never changed, and `<prefix>-current.pem`, a link to the newest that moves in one rename.
+ * A kubelet's certificates on disk (client-go `util/certificate/certificate_store.go`): dated files that are never changed,
+ * and `<prefix>-current.pem`, a link to the newest one that is replaced in one rename.
  */
 import { join, resolve } from "node:path";
 import type { Secret } from "../core/lib/brand.ts";
@@ -11,51 +11,51 @@ import type { Clock } from "../core/ports.ts";
 import type { FilePort } from "./files.ts";
 import { checkOwnFolder } from "./private_file.ts";
 
-/** Where pairs are kept. */
+/** The location of the stored pairs. */
 export interface CredentialStoreOptions {
   readonly files: FilePort;
   readonly clock: Clock;
   readonly certDir: string;
   /** `kubelet-client` or `kubelet-server`. */
   readonly prefix: string;
-  /** Explicit pair to fall back on, such as the one a kubeconfig names. */
+  /** A pair to fall back on, such as the one of a kubeconfig. */
   readonly certFile?: string;
   readonly keyFile?: string;
 }
 
-/** A pair on disk. */
+/** A pair on disk, with the file of its key. */
 export interface FoundPair {
   readonly pair: CredentialPair;
   /** The file or link that the key was read from. */
   readonly keyPath: string;
 }
 
-/** The pairs of one prefix. */
+/** A store of the pairs with one prefix. */
 export interface CredentialStore {
-  /** Absolute path of the link that programs read. */
+  /** The absolute path of the link that programs read. */
   readonly currentPath: string;
-  /** Where the key of a first request waits for its certificate. */
+  /** The file of the key of a pending first request. */
   readonly temporaryKeyPath: string;
-  /** The pair in use; undefined when there is none. A pair that cannot be read is AppError `pki_invalid`. */
+  /** Reads the current pair; undefined when there is none. AppError `pki_invalid` when it cannot be parsed. */
   current(): Promise<CredentialPair | undefined>;
-  /** The same, with the path of the key, which a link may lead to. */
+  /** Reads the current pair with the path of its key, which may be a link. */
   find(): Promise<FoundPair | undefined>;
-  /** AppError `file_exists` when `update` would find something that is no link in its way: better known before asking. */
+  /** Checks before a request that `update` can replace the links. AppError `file_exists` when a regular file is there. */
   checkUpdatable(): Promise<void>;
   /**
-   * Keeps a pair and makes it the current one. AppError `pki_invalid` for a chain or key that is broken or does not
-   * match, `io` from the disk; the pair that was current stays so then.
+   * Stores a pair and makes it the current one. AppError `pki_invalid` for a chain and key that are broken or do not match,
+   * `io` for the disk; then the current pair stays.
    */
   update(certificatePem: string, keyPem: Secret<string>): Promise<CredentialPair>;
 }
 
 const FILE_MODE = 0o600;
-/** kubelet's is 0755; but nobody else has anything to look for beside its keys. */
+/** kubelet uses 0755, but other users have no reason to read a folder of keys. */
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Opens the store and repairs a switch that was interrupted: a lone `-updated.pem` link becomes `-current.pem`. AppError
- * `file_permissions` for a folder that everybody may write to.
+ * Opens the store and completes an interrupted switch: an `-updated.pem` link without `-current.pem` takes its place. AppError
+ * `file_permissions` for a world-writable folder.
  */
 export async function openCredentialStore(options: CredentialStoreOptions): Promise<CredentialStore> {
   const { files, clock, prefix } = options;
@@ -83,7 +83,7 @@ export async function openCredentialStore(options: CredentialStoreOptions): Prom
   };
 }
 
-/** What `openCredentialStore` would find, without repairing or changing anything. */
+/** Opens the store read-only: it finds the same pair as `openCredentialStore`, but changes nothing. */
 export function viewCredentialStore(
   options: CredentialStoreOptions,
 ): Omit<CredentialStore, "checkUpdatable" | "update"> {
@@ -109,7 +109,7 @@ function resolvePaths({ certDir, prefix }: CredentialStoreOptions): StorePaths {
   };
 }
 
-/** The first combined file, else the explicit pair, else `<prefix>.crt` and `<prefix>.key`. */
+/** Finds the first combined file, else the explicit pair, else `<prefix>.crt` and `<prefix>.key`. */
 async function findPair(
   combinedPaths: readonly string[],
   { certDir }: StorePaths,
@@ -149,11 +149,11 @@ async function switchCurrent(
     throw new AppError("io", `file "${path}" does not exist so it can not be used as the currently selected cert/key`);
   }
   await files.symlink(path, updatedPath);
-  // Kubelet removes `current` first; the rename replaces it without a moment in which there is none.
+  // kubelet removes `current` first; a rename replaces it without a moment without a current pair.
   await files.rename(updatedPath, currentPath);
 }
 
-/** True for a symbolic link, false for nothing; a file there is somebody else's and stays. */
+/** Returns true for a symbolic link and false for nothing. Throws for a regular file, which is never overwritten. */
 async function checkLink(files: FilePort, path: string): Promise<boolean> {
   const facts = await files.lstat(path);
   if (facts === undefined) return false;
@@ -167,7 +167,7 @@ function load(certificatePem: string, keyPem: string, path: string): CredentialP
   const pair = parseCredentialPair(certificatePem, keyPem);
   if (pair.ok) return pair.value;
   throw new AppError("pki_invalid", `could not convert data from "${path}" into cert/key pair: ${pair.error}`, {
-    hint: "remove the file to ask for a new certificate",
+    hint: "remove the file to request a new certificate",
   });
 }
 
@@ -180,7 +180,7 @@ function encodeCombined(certificatePem: string, keyPem: string): string {
   return [...blocks, encodePem(key.label, key.bytes)].join("");
 }
 
-/** `YYYY-MM-DD-HH-MM-SS` in local time, as kubelet names its files. */
+/** Formats a time as `YYYY-MM-DD-HH-MM-SS` in local time, as in kubelet's file names. */
 function formatLocalTime(date: Date): string {
   const parts = [
     date.getFullYear(),

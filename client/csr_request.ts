@@ -1,4 +1,4 @@
-/** Asks for a certificate: builds the request, creates the CSR, and adopts an earlier one of ours. */
+/** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
 import { checkCompatible } from "../core/bootstrap/compatible.ts";
 import { checkSame } from "../core/csr/same_request.ts";
 import { AppError, isAppError, messageOf } from "../core/errors.ts";
@@ -13,7 +13,7 @@ import type { Clock, CsrStore } from "../core/ports.ts";
 import { ok, type Result } from "../core/lib/result.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
 
-/** What is asked for. */
+/** The content of a certificate request. */
 export interface CertificateRequest {
   readonly key: PrivateKey;
   readonly subject: SubjectFields;
@@ -22,16 +22,16 @@ export interface CertificateRequest {
   readonly emailAddresses?: readonly string[];
   readonly uris?: readonly string[];
   readonly signerName: string;
-  /** In the order sent. */
+  /** The usages in the order in which they are sent. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number;
-  /** A fixed name can be adopted after a restart; a prefix makes the server choose. */
+  /** A CSR with a fixed name can be adopted after a restart. With a prefix the server generates the name. */
   readonly name: { readonly fixed: string } | { readonly prefix: string };
-  /** Adopt only what asks for the very same names, usages and life; without it as client-go, which looks at less. */
+  /** Adopt only a CSR with the same names, usages and lifetime. Without it, check as little as client-go does. */
   readonly isExact?: boolean;
 }
 
-/** A CSR that stands at the API, new or adopted. */
+/** A CSR in the API, created or adopted. */
 export interface SubmittedRequest {
   readonly name: string;
   readonly uid: string;
@@ -39,8 +39,9 @@ export interface SubmittedRequest {
 }
 
 /**
- * Creates the CSR. When the fixed name is taken, the one there is adopted if it is ours (client-go
- * `RequestCertificate`): AppError `csr_incompatible` otherwise. Other failures keep the API's code.
+ * Creates the CSR. When its fixed name is taken, the existing CSR is adopted if it is for the same key and signer (client-go
+ * `util/certificate/csr/csr.go`, RequestCertificate); AppError `csr_incompatible` otherwise. Other failures keep the
+ * API's code.
  */
 export async function submitRequest(
   store: CsrStore,
@@ -50,12 +51,12 @@ export async function submitRequest(
 ): Promise<SubmittedRequest> {
   const requestPem = encodeRequestPem(request);
   try {
-    return submitted(await store.create(buildCsr(request, requestPem), signal), false);
+    return toSubmitted(await store.create(buildCsr(request, requestPem), signal), false);
   } catch (error) {
     if (!isAppError(error, "already_exists") || !("fixed" in request.name)) {
       throw explain(error, "cannot create certificate signing request");
     }
-    return submitted(await adopt(store, request, request.name.fixed, requestPem, clock, signal), true);
+    return toSubmitted(await adopt(store, request, request.name.fixed, requestPem, clock, signal), true);
   }
 }
 
@@ -77,18 +78,18 @@ async function adopt(
       { retryable: true, hint: "run the command again" },
     );
   }
-  const own = { requestPem, signerName: request.signerName, publicKeyDer: request.key.publicKeyDer() };
+  const expected = { requestPem, signerName: request.signerName, publicKeyDer: request.key.publicKeyDer() };
   const same: Result<true, string> = request.isExact === true
     ? checkSame(stored, buildCsr(request, requestPem))
     : ok(true);
-  const compatible = same.ok ? checkCompatible(stored, own, clock.now()) : same;
+  const compatible = same.ok ? checkCompatible(stored, expected, clock.now()) : same;
   if (compatible.ok) return stored;
   throw new AppError("csr_incompatible", `retrieved csr is not compatible: ${compatible.error}`, {
     hint: `delete it, then run the command again: tlsboot delete csr ${shellWord(name)}`,
   });
 }
 
-/** The object that is sent for a request. */
+/** Builds the CSR object for a request. */
 export function buildCsr(
   request: CertificateRequest,
   requestPem: string = encodeRequestPem(request),
@@ -111,11 +112,11 @@ function encodeRequestPem(request: CertificateRequest): string {
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest(request, request.key));
 }
 
-function submitted(csr: CertificateSigningRequest, adopted: boolean): SubmittedRequest {
+function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): SubmittedRequest {
   return { name: csr.metadata.name ?? "", uid: csr.metadata.uid ?? "", adopted };
 }
 
-/** The same error with what was being done in front, and the next thing to do behind. */
+/** Prefixes an error with the failed operation, and adds a hint to it. */
 export function explain(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
   const hint = error.hint ?? HINTS[error.code];

@@ -1,4 +1,4 @@
-/** Waits until a CSR has its certificate, or never will (client-go `util/certificate/csr/csr.go` WaitForCertificate). */
+/** Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate). */
 import { phaseOf } from "../core/csr/phase.ts";
 import { missingSignerAdvice } from "../core/csr/unsigned.ts";
 import { AppError, isAppError } from "../core/errors.ts";
@@ -11,39 +11,39 @@ import { explain } from "./csr_request.ts";
 import { limitTime } from "./time_limit.ts";
 import { createObjectStore } from "./object_store.ts";
 
-/** Which CSR, and for how long. */
+/** The CSR to wait for, and for how long. */
 export interface WaitOptions {
   readonly transport: Transport;
   readonly name: string;
-  /** Of the CSR that was created or adopted: another one of the same name is not ours. */
+  /** The UID of the created or adopted CSR: a later one with the same name is another request. */
   readonly uid: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly timeoutSeconds: number;
-  /** Told once when an approval is seen before its certificate. */
+  /** Called once when the CSR is approved before it has a certificate. */
   readonly onApproved?: (reason: string) => void;
 }
 
-/** The pause between first lists that fail. */
+/** The pause after a failed first list. */
 const PROBE_PAUSE_MS = 1_000;
-/** A server that has just started may not know its tokens and roles yet; after so many refusals it means them. */
+/** A server that has just started may not know its tokens and roles yet; after this many refusals they are final. */
 const MAX_REFUSALS = 5;
 
 /**
- * The certificate, as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and `unauthorized` or
- * `access_denied` when the API keeps refusing to tell. A CSR that is not there yet is waited for.
+ * Waits for the certificate and returns it as PEM. AppError `csr_denied`, `csr_failed`, `csr_deleted`, `timeout`, and
+ * `unauthorized` or `access_denied` when the API keeps refusing the watch. A CSR that does not exist yet is waited for.
  */
 export async function waitForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string> {
   const { name, clock, timeoutSeconds } = options;
   let approvedFor: string | undefined;
   const onUnsigned = (signerName: string): void => void (approvedFor = signerName);
-  await using limit = limitTime(clock, timeoutSeconds * 1000, () => timeoutError(name, approvedFor), signal);
+  await using limit = limitTime(clock, timeoutSeconds * 1000, () => createTimeoutError(name, approvedFor), signal);
   return await follow(options, onUnsigned, limit.signal);
 }
 
-/** Says what is waited for: an approval, or the signer of a request that is approved. */
-function timeoutError(name: string, approvedFor: string | undefined): AppError {
+/** Creates the error of a timeout: the CSR waited for an approval or, once it was approved, for the signer. */
+function createTimeoutError(name: string, approvedFor: string | undefined): AppError {
   if (approvedFor === undefined) {
     return new AppError("timeout", `cannot get a certificate for "${name}": timed out waiting for the condition`, {
       hint: `approve it, then run the command again: tlsboot approve ${shellWord(name)}`,
@@ -60,13 +60,13 @@ function timeoutError(name: string, approvedFor: string | undefined): AppError {
 }
 
 /**
- * What `waitForCertificate` would answer now, without waiting: undefined while there is no certificate. Reports an
- * approval to `onApproved`.
+ * Reads the CSR once and returns its certificate; undefined while it has none. Throws like `waitForCertificate`, and calls
+ * `onApproved` for an approved CSR.
  */
 export async function lookForCertificate(options: WaitOptions, signal: AbortSignal): Promise<string | undefined> {
   const store = createObjectStore<CertificateSigningRequest>(options.transport, certificateSigningRequestKind, options);
   const csr = await store.get(options.name, signal);
-  if (csr === undefined) throw deletedError(options.name);
+  if (csr === undefined) throw createDeletedError(options.name);
   const outcome = judge(csr, options);
   if (outcome.kind === "approved") options.onApproved?.(outcome.reason);
   return outcome.kind === "issued" ? outcome.certificatePem : undefined;
@@ -79,14 +79,14 @@ async function follow(
 ): Promise<string> {
   const store = createFollowedStore(options);
   await probe(store, options.clock, signal);
-  let approvalTold = false;
+  let isApprovalReported = false;
   for await (const change of store.changes(signal)) {
     if (change.kind === "synced") continue;
-    if (change.kind === "deleted") throw deletedError(options.name);
+    if (change.kind === "deleted") throw createDeletedError(options.name);
     const outcome = judge(change.object, options);
     if (outcome.kind === "issued") return outcome.certificatePem;
-    if (outcome.kind === "approved" && !approvalTold) {
-      approvalTold = true;
+    if (outcome.kind === "approved" && !isApprovalReported) {
+      isApprovalReported = true;
       onUnsigned(change.object.spec.signerName);
       options.onApproved?.(outcome.reason);
     }
@@ -141,13 +141,13 @@ function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement 
       throw new AppError(
         "csr_denied",
         `certificate signing request is denied, reason: ${phase.reason}, message: ${phase.message}`,
-        { hint: `to ask again, delete it first: tlsboot delete csr ${shellWord(name)}` },
+        { hint: `to request it again, delete it first: tlsboot delete csr ${shellWord(name)}` },
       );
     case "failed":
       throw new AppError(
         "csr_failed",
         `certificate signing request failed, reason: ${phase.reason}, message: ${phase.message}`,
-        { hint: `see what the signer says: tlsboot describe csr ${shellWord(name)}` },
+        { hint: `see the message of the signer: tlsboot describe csr ${shellWord(name)}` },
       );
     case "issued":
       return { kind: "issued", certificatePem: decodeCertificate(phase.certificate) };
@@ -163,6 +163,6 @@ function decodeCertificate(base64: string): string {
   throw new AppError("csr_failed", "cannot read the issued certificate: it is not base64");
 }
 
-function deletedError(name: string): AppError {
+function createDeletedError(name: string): AppError {
   return new AppError("csr_deleted", `csr "${name}" was deleted`, { hint: "run the command again" });
 }

@@ -1,7 +1,8 @@
 /**
- * Finds a cluster with nothing but an address, a bootstrap token and the hash of the CA's key (`kubeadm join`;
- * `real-clients.md`): `cluster-info` is read from whoever answers, its signature checked with the token and its CA
- * with the hash, then read again from the server that this CA vouches for. The token is never sent.
+ * Discovers a cluster from an address, a bootstrap token and the hash of the CA's public key, as `kubeadm join` does
+ * (`cmd/kubeadm/app/discovery/token/token.go`). `cluster-info` is read without verifying the server, its signature is
+ * checked with the token and its CA with the hash, and it is read again over TLS verified with that CA. The token is never
+ * sent.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/bootstrap/cluster_info.ts";
 import { checkPins, checkSignature, type PinnedCluster } from "../core/bootstrap/discovery.ts";
@@ -16,24 +17,24 @@ import { createApiClient } from "./api.ts";
 import type { Connect } from "./connect.ts";
 import { limitTime } from "./time_limit.ts";
 
-/** Whom to ask, and what is known of the cluster. */
+/** The server, and what is known about the cluster. */
 export interface DiscoveryOptions {
   /** `https://host:port`. */
   readonly server: string;
   readonly token: BootstrapToken;
-  /** At least one; the CA must have one of them. */
+  /** The accepted hashes of the CA's public key, at least one. */
   readonly pins: readonly PublicKeyPin[];
   readonly connect: Connect;
   readonly clock: Clock;
-  /** How long to wait for the server and the signature. Default 300, kubeadm's. */
+  /** How long to wait for the server and the signature. Default: 300, as in kubeadm. */
   readonly waitSeconds?: number;
   readonly onProgress?: (event: DiscoveryProgress) => void;
 }
 
-/** What happens on the way, for a person who watches. */
+/** A step of the discovery, for progress output. */
 export type DiscoveryProgress =
   | { readonly kind: "discovering"; readonly server: string }
-  /** Tried again after a pause; told once for each reason. */
+  /** A try failed and is repeated after a pause; reported once for each reason. */
   | { readonly kind: "discoveryDelayed"; readonly reason: string }
   | { readonly kind: "discovered"; readonly server: string };
 
@@ -43,9 +44,9 @@ const PAUSE_MS = 5_000;
 const PATH = `/api/v1/namespaces/${CLUSTER_INFO_NAMESPACE}/configmaps/${CLUSTER_INFO_NAME}`;
 
 /**
- * The cluster that `cluster-info` names, with the token as credentials. AppError `token_invalid` when the token is
- * unknown there, over or wrong; `tls_untrusted` when the CA is another one, or not the server's; `unreachable` and the
- * API's own when the server does not answer in time.
+ * Returns the cluster of `cluster-info`, with the token as credentials. AppError `token_invalid` when the token is unknown,
+ * expired or wrong; `tls_untrusted` when the CA does not have the hash or did not issue the server's certificate;
+ * `unreachable` and the errors of the API when the server does not answer in time.
  */
 export async function discoverCluster(options: DiscoveryOptions, signal: AbortSignal): Promise<ResolvedCluster> {
   const { server, token, clock, onProgress } = options;
@@ -62,12 +63,12 @@ export async function discoverCluster(options: DiscoveryOptions, signal: AbortSi
   await using limit = limitTime(clock, (options.waitSeconds ?? WAIT_SECONDS) * 1000, tooLate, signal);
   onProgress?.({ kind: "discovering", server });
   const first = await readSigned(options, { server, insecureSkipTlsVerify: true }, onDelay, limit.signal);
-  const cluster = pinnedCluster(options, first);
+  const cluster = getPinnedCluster(options, first);
   const pinned = { server, insecureSkipTlsVerify: false, ca: { kind: "pem", pem: cluster.pinnedPem } } as const;
   const second = await readSigned(options, pinned, onDelay, limit.signal);
   if (second !== first) {
-    throw new AppError("tls_untrusted", `cannot trust "${server}": cluster-info was another one over verified TLS`, {
-      hint: "something between this machine and the server changes what is read, or it was changed just now; try again",
+    throw new AppError("tls_untrusted", `cannot trust "${server}": cluster-info was different over verified TLS`, {
+      hint: "something between this machine and the server changes it, or it has just changed; try again",
     });
   }
   onProgress?.({ kind: "discovered", server: cluster.server });
@@ -79,7 +80,7 @@ export async function discoverCluster(options: DiscoveryOptions, signal: AbortSi
   };
 }
 
-/** The kubeconfig in `cluster-info` once it is signed for the token; asked for again until then. */
+/** Reads `cluster-info` until it is signed for the token, and returns its kubeconfig. */
 async function readSigned(
   options: DiscoveryOptions,
   cluster: ResolvedCluster,
@@ -93,21 +94,21 @@ async function readSigned(
     try {
       const verdict = checkSignature(await api.requestObject<ConfigMap>({ method: "GET", path: PATH }, signal), token);
       if (verdict.kind === "signed") return verdict.kubeconfig;
-      if (verdict.kind === "refused") throw refusal("token_invalid", server, verdict.why);
-      onDelay(unsigned(server, token));
+      if (verdict.kind === "refused") throw createRefusal("token_invalid", server, verdict.why);
+      onDelay(createUnsignedError(server, token));
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof AppError) || ["tls_untrusted", "token_invalid"].includes(error.code)) throw error;
-      onDelay(unreadable(server, error));
+      onDelay(createReadError(server, error));
     }
     await clock.sleep(PAUSE_MS, signal);
   }
 }
 
-function pinnedCluster({ server, pins }: DiscoveryOptions, kubeconfig: string): PinnedCluster {
+function getPinnedCluster({ server, pins }: DiscoveryOptions, kubeconfig: string): PinnedCluster {
   const cluster = checkPins(kubeconfig, pins);
   if (cluster.ok) return cluster.value;
-  throw refusal("tls_untrusted", server, cluster.error);
+  throw createRefusal("tls_untrusted", server, cluster.error);
 }
 
 const REFUSAL_HINTS = {
@@ -116,18 +117,18 @@ const REFUSAL_HINTS = {
   tls_untrusted: "compare the hash with the one that tlsboot ca show prints beside the CA",
 } as const;
 
-function refusal(code: keyof typeof REFUSAL_HINTS, server: string, why: string): AppError {
+function createRefusal(code: keyof typeof REFUSAL_HINTS, server: string, why: string): AppError {
   return new AppError(code, `cannot trust cluster-info of "${server}": ${why}`, { hint: REFUSAL_HINTS[code] });
 }
 
-function unsigned(server: string, token: BootstrapToken): AppError {
+function createUnsignedError(server: string, token: BootstrapToken): AppError {
   const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}"`;
   return new AppError("token_invalid", what, {
     hint: "the token is unknown there, has expired or is not for signing; make another with: tlsboot token create",
   });
 }
 
-function unreadable(server: string, error: AppError): AppError {
+function createReadError(server: string, error: AppError): AppError {
   return new AppError(error.code, `cannot read cluster-info of "${server}": ${error.message}`, {
     cause: error,
     retryable: error.retryable,
@@ -136,7 +137,7 @@ function unreadable(server: string, error: AppError): AppError {
 }
 
 const READ_HINTS: Readonly<Partial<Record<AppError["code"], string>>> = {
-  unauthorized: "the server lets nobody read it without credentials; use --bootstrap-kubeconfig instead",
-  access_denied: "the server lets nobody read it without credentials; use --bootstrap-kubeconfig instead",
-  not_found: "the cluster publishes none; use --bootstrap-kubeconfig instead",
+  unauthorized: "the server requires credentials to read it; use --bootstrap-kubeconfig instead",
+  access_denied: "the server requires credentials to read it; use --bootstrap-kubeconfig instead",
+  not_found: "the cluster does not publish it; use --bootstrap-kubeconfig instead",
 };

@@ -145,5 +145,5 @@ test("discoverCluster() refuses what changes between the two readings", async ()
   const other = await createIssuingCa(NOW, "other");
   const answers = [clusterInfo(api.ca.caPem), clusterInfo(api.ca.caPem + other.caPem)];
   api.intercept = () => answers.shift();
-  await assert.rejects(discover(api).found, failsWith("tls_untrusted", /another one over verified TLS/));
+  await assert.rejects(discover(api).found, failsWith("tls_untrusted", /different over verified TLS/));
 });

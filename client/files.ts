@@ -1,4 +1,4 @@
-/** The few file operations that credentials need, and their adapter over `node:fs/promises`. */
+/** The file operations that credentials need, and their adapter over `node:fs/promises`. */
 import { constants } from "node:fs";
 import {
   type FileHandle,
@@ -18,51 +18,51 @@ import { basename, dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
 import { AppError, messageOf } from "../core/errors.ts";
 
-/** What stands at a path. */
+/** The kind, mode and owner of what is at a path. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "symlink" | "other";
-  /** Permission bits, such as 0o600. */
+  /** The permission bits, such as 0o600. */
   readonly mode: number;
-  /** True when it belongs neither to the user of this process nor to root; false where the system knows no owners. */
+  /** True when the owner is neither the user of this process nor root; false where the system has no owners. */
   readonly isOwnedByOther: boolean;
 }
 
-/** Files. Every failure is AppError `io`; the message names the path. */
+/** File operations. Every failure is AppError `io`, and its message names the path. */
 export interface FilePort {
-  /** Undefined when there is no file (a dangling link included). */
+  /** Reads a file; undefined when there is none, or only a dangling link. */
   readText(path: string): Promise<string | undefined>;
   /**
-   * The text of a file with the facts of that very file, so that it cannot be exchanged between a check and the reading.
-   * A link at the end of the path is not followed; for it, and for all else that is no file, the text is empty.
-   * Undefined when there is nothing.
+   * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end of the
+   * path is not followed; for a link, and for anything else that is not a file, the text is empty. Undefined when there is
+   * nothing.
    */
   readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined>;
-  /** All or nothing, also across a crash: written beside the target, synced, renamed over it, folder synced. */
+  /** Writes all or nothing, even across a crash: to a file beside the target, which is synced and renamed over it. */
   writeAtomic(path: string, text: string, mode: number): Promise<void>;
-  /** All or nothing as `writeAtomic`, but never in place of something: AppError `file_exists`. */
+  /** Writes all or nothing like `writeAtomic`, but never replaces anything: AppError `file_exists`. */
   createExclusive(path: string, text: string, mode: number): Promise<void>;
-  /** Makes a symbolic link at `path`. */
+  /** Creates a symbolic link at `path`. */
   symlink(target: string, path: string): Promise<void>;
-  /** Where a symbolic link points to, as it is written there; undefined for anything else. */
+  /** Reads the target of a symbolic link, as it is stored; undefined for anything else. */
   readLink(path: string): Promise<string | undefined>;
-  /** The path with every link on it followed; undefined when there is nothing. */
+  /** Resolves every link of a path; undefined when there is nothing. */
   realPath(path: string): Promise<string | undefined>;
-  /** Renames, replacing what is there. */
+  /** Renames a file or link, and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
-  /** Removes a file or link; nothing there is fine. */
+  /** Removes a file or link; succeeds when there is none. */
   unlink(path: string): Promise<void>;
-  /** Makes the folder and its parents where missing; `mode` is given to those it makes. */
+  /** Creates a folder and its missing parents with `mode`. */
   makeDirectory(path: string, mode: number): Promise<void>;
-  /** Follows links; undefined when there is nothing. */
+  /** Reads the facts of a path, following links; undefined when there is nothing. */
   stat(path: string): Promise<FileFacts | undefined>;
-  /** Does not follow links; undefined when there is nothing. */
+  /** Reads the facts of a path without following a link; undefined when there is nothing. */
   lstat(path: string): Promise<FileFacts | undefined>;
 }
 
-/** How many names are tried for a temporary file: each taken one is another writer, or the remains of a crash. */
+/** How many names are tried for a temporary file: each taken one is another writer, or the rest of a crash. */
 const MAX_TEMPORARY_NAMES = 1_000;
 
-/** The real file system. */
+/** Creates the adapter to the file system. */
 export function createFilePort(): FilePort {
   return {
     readText: (path) => attempt("read", path, () => orMissing(readFile(path, "utf8"))),
@@ -87,7 +87,7 @@ export function createFilePort(): FilePort {
 async function readOpened(path: string): Promise<{ readonly facts: FileFacts; readonly text: string } | undefined> {
   const facts = toFileFacts(await orMissing(lstat(path)));
   if (facts?.kind !== "file") return facts && { facts, text: "" };
-  // Not blocking, for what was a file a moment ago may be a pipe by now. Windows has neither flag.
+  // Non-blocking, because a pipe may have replaced the file since. Windows has neither flag.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
   const handle = await orMissing(open(path, flags));
   if (handle === undefined) return undefined;
@@ -99,7 +99,7 @@ async function readOpened(path: string): Promise<{ readonly facts: FileFacts; re
   }
 }
 
-/** Level by level: Node's recursive mkdir goes round for ever where a parent exists and takes no child (`/proc`). */
+/** Creates a folder level by level: Node's recursive mkdir never returns below a parent that takes no child, like `/proc`. */
 async function makeDirectory(path: string, mode: number): Promise<void> {
   const missing: string[] = [];
   let nearest = resolve(path);
@@ -112,15 +112,15 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
       hint: "choose another path, or move the file away",
     });
   }
-  for (const folder of missing) await orPresent(mkdir(folder, { mode }));
+  for (const folder of missing) await acceptExisting(mkdir(folder, { mode }));
 }
 
-/** Somebody else may make the same folder at the same time. */
-async function orPresent(made: Promise<void>): Promise<void> {
+/** Waits for a folder to be created; another process may create the same one at the same time. */
+async function acceptExisting(made: Promise<void>): Promise<void> {
   try {
     await made;
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (findErrorCode(error) !== "EEXIST") throw error;
   }
 }
 
@@ -140,7 +140,7 @@ async function createExclusive(path: string, text: string, mode: number): Promis
   const temporary = await openTemporary(path, mode);
   try {
     await writeAndSync(temporary.handle, text, mode);
-    // A link, unlike a rename, never replaces.
+    // A link, unlike a rename, never replaces a file.
     await link(temporary.path, path);
   } catch (error) {
     if (!["EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP"].includes(findErrorCode(error))) throw error;
@@ -151,7 +151,7 @@ async function createExclusive(path: string, text: string, mode: number): Promis
   await syncDirectory(dirname(path));
 }
 
-/** On FAT and some network file systems; a crash in the middle leaves half a file there. */
+/** Creates a file on FAT and some network file systems, where a crash may leave half a file. */
 async function createWithoutLinks(path: string, text: string, mode: number): Promise<void> {
   const handle = await open(path, "wx", mode);
   try {
@@ -179,7 +179,7 @@ async function openTemporary(
 
 async function writeAndSync(handle: FileHandle, text: string, mode: number): Promise<void> {
   try {
-    // The mode of `open` is cut by the umask; a narrower one must not end up wider, a wider one not narrower.
+    // The umask narrows the mode of `open`, so it is set explicitly.
     await handle.chmod(mode);
     await handle.writeFile(text);
     await handle.sync();
@@ -188,7 +188,7 @@ async function writeAndSync(handle: FileHandle, text: string, mode: number): Pro
   }
 }
 
-/** Makes a rename or a creation in the folder survive a power cut. Throws the system's error. */
+/** Syncs a folder, so that a rename or a creation in it survives a power failure. Throws the system's error. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
     const handle = await open(path, "r");
@@ -212,7 +212,7 @@ async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** EINVAL is what the system says of anything that is no link. */
+/** Returns undefined for anything that is not a link; the system reports EINVAL for it. */
 async function orNoLink(target: Promise<string>): Promise<string | undefined> {
   try {
     return await target;
@@ -231,7 +231,7 @@ function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileF
     : stats.isFile()
     ? "file"
     : "other";
-  // Not imported by its name: Windows knows no such ids, and its runtimes no such export.
+  // Not a named import: Windows has no such ids, and runtimes there do not export the function.
   const own = ownProcess.geteuid?.();
   const isOwnedByOther = own !== undefined && stats.uid !== own && stats.uid !== 0;
   return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther };
@@ -263,6 +263,7 @@ const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: 
   EDQUOT: { text: "disk quota exceeded", hint: "free some space and run the command again" },
 };
 
-function findErrorCode(error: unknown): string {
+/** Returns the code of a system error, such as `ENOENT`; an empty string when it has none. */
+export function findErrorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }

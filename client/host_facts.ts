@@ -1,11 +1,11 @@
-/** What this host knows of its names and addresses, for `core/bootstrap/node_addresses`. */
+/** The names and addresses of this host, for `core/bootstrap/node_addresses`. */
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { type HostFacts, parseDefaultInterfaces } from "../core/bootstrap/node_addresses.ts";
 import type { FilePort } from "./files.ts";
 
-/** Reads them; what the system does not tell is left out. */
+/** Reads the names and addresses of this host. Facts that the system does not report are left out. */
 export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
   const [resolved, interfaces] = await Promise.all([
     lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),
@@ -14,7 +14,7 @@ export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "r
   return { hostname: nodeName, resolved: resolved.map(({ address }) => address), ...interfaces };
 }
 
-/** The interfaces that are up, and those of the default routes. */
+/** Reads the network interfaces that are up, and the names of those with a default route. */
 export async function readInterfaces(
   files: Pick<FilePort, "readText">,
 ): Promise<Pick<HostFacts, "interfaces" | "defaultInterfaces">> {

@@ -1,20 +1,20 @@
-/** What a follower of changes has delivered so far: tells new from known, and finds what vanished unseen. */
+/** The objects that a watch has delivered: it filters repeated versions and finds deletions that were missed. */
 import type { KubeObject } from "../core/kube/meta.ts";
 import type { Change } from "../core/ports.ts";
 
-/** The objects delivered, by namespace and name. */
+/** The delivered objects, by namespace and name. */
 export interface KnownObjects<T extends KubeObject> {
-  /** The changes an object's present state stands for: none when this very version was delivered before. */
+  /** Records an object and returns the changes to deliver: none when this version was delivered before. */
   change(object: T): readonly Change<T>[];
-  /** The change a deletion stands for: none when the object was not known. */
+  /** Records a deletion and returns the changes to deliver: none when the object was not known. */
   delete(object: T): readonly Change<T>[];
-  /** Begins a complete listing: what `change` does not see until `endListing` is gone. */
+  /** Begins a complete listing: objects that `change` does not receive before `endListing` have been deleted. */
   beginListing(): void;
-  /** Ends it with the deletions nobody told of. */
+  /** Ends the listing and returns the deletions that were missed. */
   endListing(): readonly Change<T>[];
 }
 
-/** An empty memory. */
+/** Creates an empty set of known objects. */
 export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
   const known = new Map<string, T>();
   let unseen = new Set<string>();
@@ -25,7 +25,7 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
       unseen.delete(key);
       if (before !== undefined && isSameVersion(before, object)) return [];
       known.set(key, object);
-      // Deleted and made again while nobody looked: the first one's end is told too.
+      // Deleted and created again between two events: the deletion of the first one is delivered too.
       const replaced = before !== undefined && before.metadata.uid !== object.metadata.uid;
       return [
         ...(replaced ? [{ kind: "deleted", object: before } as const] : []),
@@ -52,7 +52,7 @@ export function createKnownObjects<T extends KubeObject>(): KnownObjects<T> {
   };
 }
 
-/** What tells an object from all others of its kind. */
+/** Returns the key of an object among all objects of its kind. */
 export function toObjectKey(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name ?? ""}`;
 }

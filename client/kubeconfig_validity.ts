@@ -1,4 +1,7 @@
-/** Is there anything left to do? kubelet's `isClientConfigStillValid` (`pkg/kubelet/certificate/bootstrap/bootstrap.go`). */
+/**
+ * Whether a kubeconfig makes bootstrapping unnecessary: kubelet's `isClientConfigStillValid`
+ * (`pkg/kubelet/certificate/bootstrap/bootstrap.go`).
+ */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
@@ -8,7 +11,7 @@ import { err, ok, type Result } from "../core/lib/result.ts";
 import { type Connect, readClientPair, readCluster } from "./connect.ts";
 import type { FilePort } from "./files.ts";
 
-/** What a kubeconfig is worth. */
+/** Whether a kubeconfig exists, and whether its credentials can be used. */
 export type KubeconfigValidity =
   | { readonly kind: "missing" }
   /** `reason` is a sentence that names the file. */
@@ -16,8 +19,8 @@ export type KubeconfigValidity =
   | { readonly kind: "valid"; readonly cluster: ResolvedCluster; readonly pair: CredentialPair };
 
 /**
- * Valid means: it loads, its files do too, it has a client certificate, and no certificate of the chain has expired.
- * notBefore, issuer, subject and server are not looked at. A path that cannot be looked at is AppError `io`.
+ * Checks a kubeconfig. It is valid when it and its files load, it has a client certificate, and no certificate of the chain
+ * has expired. notBefore, issuer, subject and server are not checked. AppError `io` when the path cannot be read.
  */
 export async function checkKubeconfig(
   path: string,

@@ -1,4 +1,4 @@
-/** Whole collections at one revision, in pages. */
+/** Lists whole collections at one revision, page by page. */
 import type { KubeObject } from "../core/kube/meta.ts";
 import { StatusError } from "../core/kube/status.ts";
 import type { ApiClient } from "./api.ts";
@@ -6,14 +6,14 @@ import type { ApiClient } from "./api.ts";
 /** client-go's page size. */
 const PAGE_SIZE = "500";
 
-/** Everything below a collection at one revision. */
+/** All objects of a collection at one revision. */
 export interface Listing<T> {
   readonly items: readonly T[];
-  /** Where a watch goes on. */
+  /** The version from which a watch continues. */
   readonly resourceVersion: string;
 }
 
-/** Lists in pages; when a continue token has expired on the way, once more in one piece. */
+/** Lists a collection page by page. When a continue token expires, it lists again in one piece, as client-go does. */
 export async function listAll<T extends KubeObject>(
   api: ApiClient,
   collection: string,
@@ -39,12 +39,12 @@ export async function listAll<T extends KubeObject>(
   }
 }
 
-/** 410: what was asked for is older than the history. */
+/** Reports whether an error is 410: the requested version is older than the history. */
 export function isGone(error: unknown): boolean {
   return error instanceof StatusError && (error.status.code === 410 || error.status.reason === "Expired");
 }
 
-/** A path with query parameters, sorted as Go sorts them. */
+/** Appends query parameters to a path, sorted as Go sorts them. */
 export function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
   const query = new URLSearchParams(Object.entries(parameters));
   query.sort();

@@ -1,4 +1,4 @@
-/** What can be found out about a machine's credentials, for `core/bootstrap/machine_assessment`. Changes nothing. */
+/** Evidence about a machine's credentials, for `core/bootstrap/machine_assessment`. Nothing is changed. */
 import { dirname, resolve, sep } from "node:path";
 import type { MachineEvidence, SecretEvidence, ServerAnswer } from "../core/bootstrap/machine_assessment.ts";
 import { AppError, isAppError } from "../core/errors.ts";
@@ -13,12 +13,12 @@ import { findSecretFault, groupMayWrite, isOpenToAll } from "./private_file.ts";
 import { observeServerTime } from "./server_time.ts";
 import type { TlsTransport } from "./transport.ts";
 
-/** How long the server may take: it is asked by people who wait, and by scripts. */
+/** How long the server may take to answer: people and scripts wait for the status. */
 const ANSWER_MS = 5_000;
 const REVIEW_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview", metadata: {} };
 
-/** Asks the server who this machine is: any authenticated user may. Never throws but for the signal. */
+/** Asks the server for this machine's user name, as any authenticated user may. Only an abort makes it throw. */
 export async function askServer(
   connect: () => Promise<TlsTransport>,
   clock: Clock,
@@ -42,10 +42,10 @@ export async function askServer(
       return { kind: "accepted", username: review.status.userInfo?.username, ...reading() };
     } catch (error) {
       if (isAppError(error, "unauthorized")) return { kind: "refused", reason: error.message, ...reading() };
-      // An older server, or one that lets nobody ask: it says whom it refuses.
+      // An older server, or one that forbids the review, names the user that it refuses.
       const username = isAppError(error, "access_denied") ? /User "([^"]*)"/.exec(error.message)?.[1] : undefined;
       if (username === ANONYMOUS) {
-        return { kind: "refused", reason: "it takes the machine for an anonymous user", ...reading() };
+        return { kind: "refused", reason: "it treats this machine as an anonymous user", ...reading() };
       }
       if (isAppError(error, "access_denied", "not_found")) return { kind: "accepted", username, ...reading() };
       throw error;
@@ -61,7 +61,7 @@ export async function askServer(
 
 const ANONYMOUS = "system:anonymous";
 
-/** The files that hold private keys, each once, and whether they keep them. */
+/** Checks each file that holds a private key or a token once, and reports whether it is private. */
 export async function inspectSecrets(
   pairs: readonly (FoundPair | undefined)[],
   kubeconfig: { readonly path: string; readonly cluster: ResolvedCluster | undefined },
@@ -72,13 +72,13 @@ export async function inspectSecrets(
   if (cluster?.clientKey?.kind === "file") paths.add(cluster.clientKey.path);
   if (cluster?.clientKey?.kind === "pem" || cluster?.token !== undefined) paths.add(path);
   return await Promise.all([...paths].map(async (secret): Promise<SecretEvidence> => {
-    // Where the link of a store leads to.
+    // `stat` follows the link of a store to its file.
     const facts = await files.stat(secret);
     return { path: secret, fault: facts === undefined ? undefined : findSecretFault(facts) };
   }));
 }
 
-/** Who may write to a folder beside its owner. */
+/** Reports which users besides the owner may write to a folder. */
 export async function inspectFolder(path: string, files: FilePort): Promise<MachineEvidence["folderWriters"]> {
   const facts = await files.stat(path);
   if (facts === undefined) return "none";
@@ -86,8 +86,8 @@ export async function inspectFolder(path: string, files: FilePort): Promise<Mach
 }
 
 /**
- * Where a link leads, when that is outside of its folder. kubelet's links are absolute, so a copy of the folder
- * still speaks of the machine, or the place, that it was copied from.
+ * Finds the target of a link when it is outside of the link's folder. kubelet's links are absolute, so the links of a copied
+ * folder still lead to the original.
  */
 export async function findStrayTarget(linkPath: string, files: FilePort): Promise<string | undefined> {
   const target = await files.readLink(linkPath);

@@ -42,7 +42,7 @@ for (
     {
       name: "an anonymous user as a refusal",
       answer: forbidden("system:anonymous"),
-      want: { kind: "refused", reason: "it takes the machine for an anonymous user" },
+      want: { kind: "refused", reason: "it treats this machine as an anonymous user" },
     },
     {
       name: "401 as a refusal",

@@ -81,7 +81,7 @@ export {
 } from "./bootstrap.ts";
 export { bootstrapKubeconfig, type FindBootstrapCluster, noBootstrapCredentials } from "./bootstrap_credentials.ts";
 export { discoverCluster, type DiscoveryOptions, type DiscoveryProgress } from "./discover_cluster.ts";
-export { encodeNodeKubeconfig } from "./node_kubeconfig.ts";
+export { encodeNodeKubeconfig } from "./bootstrap.ts";
 export { checkKubeconfig, type KubeconfigValidity } from "./kubeconfig_validity.ts";
 export {
   type CredentialStore,
@@ -116,7 +116,7 @@ export {
   type RequestProgress,
   RequestRefusedError,
 } from "./request_certificate.ts";
-export type { CredentialTarget } from "./credential_target.ts";
+export type { CredentialTarget } from "./request_certificate.ts";
 export { openPairFolder, type PairFolder, type PairPaths } from "./pair_folder.ts";
 export {
   obtainCertificate,

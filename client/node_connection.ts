@@ -1,22 +1,23 @@
-/** Speaks to the API as the node: by its kubeconfig, with the newest pair of its store. */
+/** Connections to the API as the node: the cluster of its kubeconfig, the newest pair of its store. */
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import { type Connect, readClientPair, readCluster } from "./connect.ts";
 import type { CredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
 import type { TlsTransport } from "./transport.ts";
 
-/** What speaking as the node needs. */
+/** The kubeconfig, the store and the adapters for a connection as the node. */
 export interface NodeConnectionOptions {
   readonly kubeconfigPath: string;
-  /** The client certificate's. */
+  /** The store of the client certificate. */
   readonly store: CredentialStore;
   readonly files: FilePort;
   readonly connect: Connect;
 }
 
 /**
- * Connects. A kubeconfig may hold a copy of an older pair, as kubeadm's first ones do; kubelet, too, uses its store then
- * (`kubelet-bootstrap.md` §7.1).
+ * Connects as the node. The pair of the store takes precedence, because a kubeconfig may hold a copy of an older pair, as
+ * the first one of kubeadm does. kubelet does the same (client-go `util/certificate/certificate_manager.go`,
+ * getCurrentCertificateOrBootstrap).
  */
 export async function connectAsNode(
   options: Omit<NodeConnectionOptions, "store"> & { readonly store: Pick<CredentialStore, "currentPath"> },
@@ -29,7 +30,7 @@ export async function connectAsNode(
   return await connect({ ...rest, clientCertificate: pair, clientKey: pair } satisfies ResolvedCluster);
 }
 
-/** Puts the pair that a kubeconfig holds into a store that has none, so that it can be renewed there. */
+/** Copies the pair of a kubeconfig into an empty store, so that it can be renewed there. */
 export async function adoptKubeconfigPair(options: NodeConnectionOptions): Promise<void> {
   const { kubeconfigPath, store, files } = options;
   if (await store.current() !== undefined) return;

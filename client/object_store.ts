@@ -1,4 +1,4 @@
-/** The `ObjectStore` port over a Kubernetes API near or far: typed verbs, and changes by watch. */
+/** The `ObjectStore` port over a Kubernetes API, remote or in process: typed verbs, and changes by watch. */
 import { type AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { collectionPath, formatApiVersion, type Kind, objectPath } from "../core/kube/schema.ts";
@@ -7,22 +7,22 @@ import { createApiClient } from "./api.ts";
 import { listAll } from "./listing.ts";
 import { followChanges } from "./reflector.ts";
 
-/** Which objects, and what the store needs to wait and to log. */
+/** The objects of a store, and its clock, randomness and logger. */
 export interface ObjectStoreOptions {
-  /** Of a namespaced kind; absent: all namespaces (then only `list` and `changes` work). */
+  /** The namespace of a namespaced kind. When absent, all namespaces: then only `list` and `changes` work. */
   readonly namespace?: string;
   readonly fieldSelector?: string;
   readonly labelSelector?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told of each failed connection of `changes`, before it is tried again; what it throws ends `changes`. */
+  /** Receives each failure of `changes` before the next try. When it throws, `changes` ends. */
   readonly onFailure?: (error: AppError) => void;
-  /** Gets the text of each `Warning` header. */
+  /** Receives the text of each `Warning` header. */
   readonly onWarning?: (text: string) => void;
 }
 
-/** Objects of one kind over a transport. */
+/** Creates a store of the objects of one kind over a transport. */
 export function createObjectStore<T extends KubeObject>(
   transport: Transport,
   kind: Kind,
@@ -32,7 +32,7 @@ export function createObjectStore<T extends KubeObject>(
   const namespace = options.namespace ?? "";
   const collection = collectionPath(kind, namespace);
   const selectors = selectorParameters(options);
-  // Items of lists have neither; what is sent to the API needs both.
+  // Items of lists have neither field, but the API requires both.
   const typed = (object: T): T => ({ apiVersion: formatApiVersion(kind), kind: kind.kind, ...object });
   return {
     async get(name, signal) {

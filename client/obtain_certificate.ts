@@ -1,15 +1,18 @@
-/** One certificate over the API, from the request to the checked answer; what is asked and where it is kept is the caller's. */
-import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
+/** Obtains one certificate over the API: submits or adopts a request, waits, and checks the result. */
+import { type CredentialPair, parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
+import { findIssuedFault } from "../core/csr/issued_fault.ts";
+import { AppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
+import { formatTime } from "../core/kube/meta.ts";
+import { shellWord } from "../core/lib/shell_word.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { type CertificateRequest, submitRequest, type SubmittedRequest } from "./csr_request.ts";
 import { lookForCertificate, waitForCertificate, type WaitOptions } from "./csr_wait.ts";
-import { blameClock, checkIssued } from "./issued_certificate.ts";
 import { createObjectStore } from "./object_store.ts";
-import type { TimedTransport } from "./server_time.ts";
+import { type ClockSkew, isSkewed, type TimedTransport } from "./server_time.ts";
 
-/** What is asked for, whom, and for how long. */
+/** The request, the API, and how long to wait. */
 export interface ObtainOptions {
   readonly transport: TimedTransport;
   readonly request: CertificateRequest;
@@ -18,25 +21,25 @@ export interface ObtainOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly onProgress?: (event: ObtainProgress) => void;
-  /** Done between asking and waiting, such as an approval by whoever asks. */
+  /** Runs between submitting and waiting; for example it approves the request. */
   readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
 }
 
-/** What happens on the way, for a person who watches. */
+/** A step of obtaining a certificate, for progress output. */
 export type ObtainProgress =
   | { readonly kind: "submitted"; readonly name: string; readonly adopted: boolean; readonly signerName: string }
   | { readonly kind: "approved"; readonly name: string; readonly reason: string }
   | { readonly kind: "issued"; readonly name: string; readonly notBefore: Date; readonly notAfter: Date };
 
-/** The request that was answered, and the pair: the certificate that came with the key it was asked for. */
+/** The request, and the issued certificate with its key. */
 export interface ObtainedCertificate {
   readonly submitted: SubmittedRequest;
   readonly pair: CredentialPair;
 }
 
 /**
- * Submits the request, or adopts an earlier one, waits, and checks what comes. AppError: what `submitRequest` and
- * `waitForCertificate` throw, `csr_failed` for a certificate that is not what was asked for, `clock_skew`.
+ * Submits the request or adopts an earlier one, waits for the certificate, and checks it. AppError: those of `submitRequest`
+ * and `waitForCertificate`, `csr_failed` for a certificate that does not match the request, and `clock_skew`.
  */
 export async function obtainCertificate(options: ObtainOptions, signal: AbortSignal): Promise<ObtainedCertificate> {
   const submitted = await submit(options, signal);
@@ -44,14 +47,14 @@ export async function obtainCertificate(options: ObtainOptions, signal: AbortSig
   return { submitted, pair: check(options, submitted, certificatePem) };
 }
 
-/** What a request without a certificate waits for: a decision, or the signer. */
+/** A request without a certificate: it waits for a decision or, once it is approved, for the signer. */
 export interface PendingCertificate {
   readonly submitted: SubmittedRequest;
   readonly pair: undefined;
   readonly isApproved: boolean;
 }
 
-/** The same without waiting. */
+/** Like `obtainCertificate`, but returns the pending request instead of waiting. */
 export async function tryToObtainCertificate(
   options: ObtainOptions,
   signal: AbortSignal,
@@ -100,4 +103,59 @@ function check(options: ObtainOptions, { name }: SubmittedRequest, certificatePe
   });
   onProgress?.({ kind: "issued", name, notBefore, notAfter });
   return pair;
+}
+
+/** The request of a certificate, and the readings of the clocks. */
+interface IssuedCheck {
+  readonly csrName: string;
+  readonly request: CertificateRequest;
+  readonly now: Date;
+  readonly skew: ClockSkew | undefined;
+}
+
+/**
+ * Checks that the certificate belongs to the key, matches the request, and is valid by this machine's clock. AppError
+ * `csr_failed`, `clock_skew`.
+ */
+function checkIssued(certificatePem: string, check: IssuedCheck): CredentialPair {
+  const pair = parseCredentialPair(certificatePem, check.request.key.toPem());
+  if (!pair.ok) throw createMismatchError(check, pair.error);
+  const { leaf, chain } = pair.value;
+  const fault = findIssuedFault(leaf, check.request);
+  if (fault !== undefined) throw createMismatchError(check, fault);
+  for (const { notBefore, notAfter } of chain) {
+    if (check.now >= notBefore && check.now <= notAfter) continue;
+    throw createLifetimeError(check, notBefore, notAfter);
+  }
+  return pair.value;
+}
+
+function createMismatchError(check: IssuedCheck, why: string): AppError {
+  return new AppError("csr_failed", `cannot use the certificate of "${check.csrName}": ${why}`, {
+    hint: `check the signer; to request it again, delete the request first: tlsboot delete csr ${
+      shellWord(check.csrName)
+    }`,
+  });
+}
+
+function createLifetimeError(check: IssuedCheck, notBefore: Date, notAfter: Date): AppError {
+  const server = check.skew === undefined ? "" : `, the server's ${formatTime(check.skew.serverTime)}`;
+  const lifetime = `it is valid from ${formatTime(notBefore)} to ${formatTime(notAfter)}`;
+  const clocks = `this machine's clock says ${formatTime(check.now)}${server}`;
+  return new AppError("clock_skew", `cannot use the certificate of "${check.csrName}": ${lifetime}, but ${clocks}`, {
+    hint: "set this machine's clock, then run the command again",
+  });
+}
+
+/** Replaces an error by `clock_skew` when the clocks explain it; returns the same error otherwise. */
+function blameClock(error: unknown, skew: ClockSkew | undefined): unknown {
+  if (!(error instanceof AppError) || error.code !== "csr_incompatible" || !error.message.includes("has expired")) {
+    return error;
+  }
+  if (!isSkewed(skew)) return error;
+  const clocks = `this machine's clock says ${formatTime(skew.ourTime)}, the server's ${formatTime(skew.serverTime)}`;
+  return new AppError("clock_skew", `${error.message} (${clocks})`, {
+    cause: error,
+    hint: "set this machine's clock, then run the command again",
+  });
 }

@@ -1,4 +1,4 @@
-/** What a client asks an API about itself: who it is, and which rights it lacks. */
+/** Questions of a client about itself: its user name, and the rights that it lacks. */
 import { isAppError } from "../core/errors.ts";
 import type { ResourceAttributesSpec, SelfSubjectReview, SubjectAccessReview } from "../core/kube/authorization_v1.ts";
 import { selfSubjectAccessReviewKind, selfSubjectReviewKind } from "../core/kube/kinds/mod.ts";
@@ -7,7 +7,7 @@ import { collectionPath, formatApiVersion, type Kind } from "../core/kube/schema
 import type { NeededRight } from "../core/rbac/needed_rights.ts";
 import type { ApiClient } from "./api.ts";
 
-/** The user whom the server authenticates; undefined where it does not say, as before Kubernetes 1.28. */
+/** Finds the user name of the client; undefined when the server cannot report it, as before Kubernetes 1.28. */
 export async function findOwnUsername(api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
   try {
     const review = await post<SelfSubjectReview>(api, selfSubjectReviewKind, {}, signal);
@@ -18,7 +18,7 @@ export async function findOwnUsername(api: ApiClient, signal: AbortSignal): Prom
   }
 }
 
-/** Those of some rights that the user does not have, by SelfSubjectAccessReviews, which every user may create. */
+/** Lists the rights that the user lacks, by SelfSubjectAccessReviews, which every user may create. */
 export async function findMissingRights(
   api: ApiClient,
   rights: readonly NeededRight[],
@@ -26,13 +26,13 @@ export async function findMissingRights(
 ): Promise<readonly NeededRight[]> {
   const missing: NeededRight[] = [];
   for (const right of rights) {
-    const isAllowed = await Promise.all(right.anyOf.map((attributes) => mayDo(api, attributes, signal)));
-    if (!isAllowed.includes(true)) missing.push(right);
+    const answers = await Promise.all(right.anyOf.map((attributes) => isAllowed(api, attributes, signal)));
+    if (!answers.includes(true)) missing.push(right);
   }
   return missing;
 }
 
-async function mayDo(
+async function isAllowed(
   api: ApiClient,
   resourceAttributes: ResourceAttributesSpec,
   signal: AbortSignal,

@@ -1,20 +1,20 @@
 /**
- * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key` and both in `tls.pem`. The three are links
- * through one more link, `..data`, as in a volume of a Secret: moving that one changes all of them in the same instant.
+ * A certificate and its key in a folder, for any program: `tls.crt`, `tls.key`, and both in `tls.pem`. All three are links
+ * through another link, `..data`, as in a volume of a Secret: replacing that one changes all of them at once.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { parseCredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { AppError, isAppError } from "../core/errors.ts";
-import type { CredentialTarget } from "./credential_target.ts";
+import type { CredentialTarget } from "./request_certificate.ts";
 import type { FilePort } from "./files.ts";
 import { checkOwnFolder } from "./private_file.ts";
 
-/** The files, by absolute path. */
+/** The absolute paths of the three files. */
 export interface PairPaths {
-  /** Leaf first. */
+  /** The certificate chain, leaf first. */
   readonly certificate: string;
   readonly key: string;
-  /** Certificates, then the key. */
+  /** The certificate chain, followed by the key. */
   readonly combined: string;
 }
 
@@ -24,17 +24,17 @@ export interface PairFolder extends CredentialTarget {
 }
 
 const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as const;
-/** kubelet's name for it (`pkg/volume/util/atomic_writer.go`). */
+/** The name that kubelet gives this link (`pkg/volume/util/atomic_writer.go`). */
 const DATA = "..data";
-/** The pair in use and the one before it; each update writes the other. */
+/** The folders of the current and the previous pair; each update writes to the other one. */
 const SLOTS = ["..pair-1", "..pair-2"] as const;
 const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
 const FOLDER_MODE = 0o700;
-/** Each one that is taken is another writer, or the rest of a crash. */
+/** How many names are tried for a temporary link: each taken one is another writer, or the rest of a crash. */
 const MAX_TEMPORARY_LINKS = 1_000;
 
-/** The pair in a folder; nothing is made before `update`. `existing` refuses a folder that everybody may write to: AppError `file_permissions`. */
+/** Opens a folder; nothing is created before `update`. `existing` refuses a world-writable folder: AppError `file_permissions`. */
 export function openPairFolder(folder: string, files: FilePort): PairFolder {
   const at = (name: string): string => join(resolve(folder), name);
   const paths = { certificate: at(NAMES.certificate), key: at(NAMES.key), combined: at(NAMES.combined) };
@@ -66,7 +66,7 @@ export function openPairFolder(folder: string, files: FilePort): PairFolder {
   };
 }
 
-/** Lets the names lead through `..data`; those that do so already are left alone. */
+/** Links the file names through `..data`, except those that are linked already. */
 async function linkNames(at: (name: string) => string, files: FilePort, which: "missing" | "all"): Promise<void> {
   for (const name of Object.values(NAMES)) {
     const target = `${DATA}/${name}`;
@@ -75,13 +75,13 @@ async function linkNames(at: (name: string) => string, files: FilePort, which: "
   }
 }
 
-/** Points a link somewhere else in one rename, in place of whatever stands there. */
+/** Replaces whatever is at `path` by a link, in one rename. */
 async function moveLink(target: string, path: string, files: FilePort): Promise<void> {
   const temporary = await makeTemporaryLink(target, path, files);
   try {
     await files.rename(temporary, path);
   } catch (error) {
-    // Left where even this fails; the first error says why.
+    // If this fails too, the link stays; the first error explains why.
     await files.unlink(temporary).catch(() => {});
     throw error;
   }

@@ -1,4 +1,4 @@
-/** A key that waits for its certificate: on disk before the request is made, so that a restart makes the same request. */
+/** The key of a pending request: it is stored before the request is made, so a restart makes the same request. */
 import { dirname } from "node:path";
 import { AppError, isAppError, messageOf } from "../core/errors.ts";
 import { type KeyAlgorithm, keyAlgorithmOf, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
@@ -9,8 +9,8 @@ const KEY_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 
 /**
- * The key that an earlier run left; undefined when there is none. AppError `key_invalid` for a file that is no key, and
- * for one that another user may have put there or can read: a certificate for that key would be theirs.
+ * Reads the key of an earlier run; undefined when there is none. AppError `key_invalid` for a file that does not hold a
+ * key, and for one that another user may have written or can read: a certificate for that key would be theirs.
  */
 export async function readPendingKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
   const found = await files.readOpened(path).catch((error: unknown) => {
@@ -24,7 +24,7 @@ export async function readPendingKey(path: string, files: FilePort): Promise<Pri
   throw keyError(path, key.error);
 }
 
-/** The key that an earlier run left, when it is of the kind that is wanted; AppError `key_invalid` for another kind. */
+/** Reads the key of an earlier run. AppError `key_invalid` when its algorithm is not the requested one. */
 export async function findPendingKey(
   path: string,
   algorithm: KeyAlgorithm,
@@ -34,10 +34,10 @@ export async function findPendingKey(
   if (key === undefined) return undefined;
   const found = keyAlgorithmOf(key);
   if (found === algorithm) return key;
-  throw keyError(path, `it is ${found ?? `a key of ${key.bits} bits`}, asked was ${algorithm}`);
+  throw keyError(path, `it is ${found ?? `a key of ${key.bits} bits`}, but ${algorithm} was requested`);
 }
 
-/** Keeps a new key where there is none. When another run was faster, its key counts. */
+/** Stores a new key. When another run stored one first, that key is returned. */
 export async function keepPendingKey(path: string, key: PrivateKey, files: FilePort): Promise<PrivateKey> {
   await files.makeDirectory(dirname(path), FOLDER_MODE);
   try {

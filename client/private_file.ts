@@ -1,4 +1,4 @@
-/** Files that are for their owner only: secrets, and the folders that hold them. */
+/** Checks of file permissions: secrets and their folders must be private. */
 import { sep } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { shellWord } from "../core/lib/shell_word.ts";
@@ -17,8 +17,8 @@ export async function checkPrivate(path: string, files: Pick<FilePort, "stat">):
 }
 
 /**
- * Refuses a folder of secrets that everybody may write to: whoever plants a key or a link there decides what is used.
- * True when only its group may: that is told, and left to the operator, as volumes of containers are often so.
+ * Refuses a world-writable folder of secrets, because any user could plant a key or a link there. `isForGroup` is true when
+ * the folder is group-writable: the caller warns of that and goes on, because volumes of containers often are.
  */
 export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">): Promise<{ isForGroup: boolean }> {
   const facts = await files.stat(path);
@@ -26,27 +26,27 @@ export async function checkOwnFolder(path: string, files: Pick<FilePort, "stat">
   if (!isOpenToAll(facts)) return { isForGroup: groupMayWrite(facts) };
   throw new AppError(
     "file_permissions",
-    `cannot use folder "${path}": everybody may write to it (mode ${facts.mode.toString(8)})`,
+    `cannot use folder "${path}": every user may write to it (mode ${facts.mode.toString(8)})`,
     {
-      hint: `chmod 700 ${shellWord(path)}, or choose a folder below it, which is made for its owner only`,
+      hint: `chmod 700 ${shellWord(path)}, or choose a folder below it, which is created for its owner only`,
     },
   );
 }
 
-/** Whether everybody may write to a folder, and so exchange what is in it. */
+/** Reports whether a folder is world-writable, so that any user can replace the files in it. */
 export function isOpenToAll({ mode }: FileFacts): boolean {
   return !isWindowsMode(mode) && (mode & OTHERS_WRITE) !== 0;
 }
 
-/** Whether the group of a folder may write to it. */
+/** Reports whether a folder is group-writable. */
 export function groupMayWrite({ mode }: FileFacts): boolean {
   return !isWindowsMode(mode) && (mode & GROUP_WRITE) !== 0;
 }
 
 /**
- * Why a key that was found must not be used: another user may have put it there, or knows it. Undefined for a plain file
- * of this user or of root that no one else can read or write. Windows reports no owners and modes, so links alone count
- * there.
+ * Finds the reason why a key file must not be used: another user may have written it, or can read it. Undefined for a
+ * regular file of this user or of root that no one else can read or write. Windows reports neither owners nor modes, so
+ * only links are refused there.
  */
 export function findSecretFault(facts: FileFacts): string | undefined {
   if (facts.kind === "symlink") return "it is a symbolic link";
@@ -55,13 +55,13 @@ export function findSecretFault(facts: FileFacts): string | undefined {
   return findModeFault(facts);
 }
 
-/** Why a secret is none: others may read it. Undefined where the mode keeps them out, and on Windows. */
+/** Finds the reason why a secret is not private: other users may read it. Always undefined on Windows. */
 export function findModeFault({ mode }: FileFacts): string | undefined {
   if ((mode & OTHERS) === 0 || isWindowsMode(mode)) return undefined;
   return `others may read it (mode ${mode.toString(8)})`;
 }
 
-/** Windows shows every file as 666 or 444. */
+/** Reports whether a mode carries no information, because Windows reports every file as 666 or 444. */
 export function isWindowsMode(mode: number): boolean {
   return sep === "\\" && (mode === 0o666 || mode === 0o444);
 }

@@ -1,6 +1,6 @@
 /**
- * Follows a collection for ever: watch-list where the server has it, else list and watch; resumes where it was, starts
- * over when history is gone (client-go `tools/cache/reflector.go`; `api-wire.md` §9.5, §9.6, §17).
+ * Follows a collection until it is aborted: by watch-list where the server supports it, else by list and watch. It resumes
+ * after a failure and starts over when the history has expired (client-go `tools/cache/reflector.go`).
  */
 import { AppError, isAppError } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -9,15 +9,15 @@ import type { Change, Clock, Logger, Random } from "../core/ports.ts";
 import type { ApiClient } from "./api.ts";
 import { reconnectDelayMs } from "./backoff.ts";
 import { limitTime } from "./time_limit.ts";
-import { readJsonLines } from "./json_lines.ts";
+import { readJsonLines } from "./watch_events.ts";
 import { createKnownObjects, type KnownObjects } from "./known_objects.ts";
 import { isGone, listAll, withQuery } from "./listing.ts";
 import { decodeWatchEvent } from "./watch_events.ts";
 
-/** What is followed, and with what. */
+/** The collection to follow, and the adapters. */
 export interface FollowOptions {
   readonly api: ApiClient;
-  /** Path of the collection. */
+  /** The path of the collection. */
   readonly collection: string;
   readonly selectors: Readonly<Record<string, string>>;
   readonly clock: Clock;
@@ -26,23 +26,23 @@ export interface FollowOptions {
   readonly onFailure?: (error: AppError) => void;
 }
 
-/** A watch that ends sooner without an event did not work (client-go "very short watch"). */
+/** A watch that ends sooner without an event has failed (client-go: "very short watch"). */
 const SHORT_WATCH_MS = 1_000;
-/** How much longer than agreed an open watch may stay silent before it is given up as dead. */
+/** How long a watch may stay open beyond its timeout before its connection counts as dead. */
 const SILENCE_GRACE_MS = 30_000;
 
-/** Where a follower stands between two requests. */
+/** The position of a follower between two requests. */
 interface Position {
-  /** `list` starts over; `watch` goes on after `resourceVersion`. */
+  /** `list` starts over; `watch` continues after `resourceVersion`. */
   next: "list" | "watch";
   resourceVersion: string;
-  /** False once the server has shown that it does not know watch-lists. */
+  /** False after the server has refused a watch-list. */
   watchList: boolean;
-  /** Failures since something last worked. */
+  /** The number of failures since the last success. */
   failures: number;
 }
 
-/** Every object, `synced`, then each change once; ends by the signal only (or by what `onFailure` throws). */
+/** Yields every object, then `synced`, then each change once. Only the signal ends it, or an error that `onFailure` throws. */
 export async function* followChanges<T extends KubeObject>(
   options: FollowOptions,
   signal: AbortSignal,
@@ -93,7 +93,7 @@ async function* listFromStart<T extends KubeObject>(
   position: Position,
   signal: AbortSignal,
 ): AsyncGenerator<Change<T>> {
-  // The first list may come from any cache; a later one must not go back in time.
+  // The first list may come from any cache; a later one must not be older than what was seen.
   const parameters = { ...options.selectors, resourceVersion: position.resourceVersion || "0" };
   const listing = await listAll<T>(options.api, options.collection, parameters, signal);
   known.beginListing();
@@ -122,7 +122,7 @@ async function* readWatch<T extends KubeObject>(
   signal: AbortSignal,
 ): AsyncGenerator<Change<T>> {
   const startedAt = options.clock.elapsedMs();
-  // client-go: 5 to 10 minutes, so that watches spread over the servers again and again.
+  // As in client-go, 5 to 10 minutes, so that watches are distributed over the servers again and again.
   const timeoutSeconds = 300 + Math.floor(options.random.float() * 300);
   const query = {
     ...options.selectors,
@@ -131,7 +131,7 @@ async function* readWatch<T extends KubeObject>(
     timeoutSeconds: String(timeoutSeconds),
     watch: "true",
   };
-  // A dead connection must not look like a quiet one for ever.
+  // Without a limit, a dead connection would look like a quiet one.
   await using limit = limitTime(
     options.clock,
     timeoutSeconds * 1000 + SILENCE_GRACE_MS,
@@ -153,7 +153,7 @@ async function* readWatch<T extends KubeObject>(
       }
       continue;
     }
-    // Initial events come in the order of names: only after their end does a version say where to go on.
+    // Initial events are ordered by name, so their versions are no position to resume from.
     if (position.next === "watch") {
       position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion;
     }
@@ -167,13 +167,13 @@ async function* readWatch<T extends KubeObject>(
   }
 }
 
-/** Any refusal sends client-go back to lists, but for those that a later try may cure. */
+/** Reports whether the server does not support watch-lists. As in client-go, errors that may pass do not count. */
 function isWatchListRefusal(error: AppError): boolean {
   if (["unreachable", "tls_untrusted", "unauthorized", "access_denied"].includes(error.code)) return false;
   return !isGone(error) && !isTooLarge(error) && !(error instanceof StatusError && error.status.code === 429);
 }
 
-/** The server has not reached the version asked for: it lost history, or lags behind the one asked before. */
+/** Reports whether the server has not reached the requested version: it lost history, or lags behind another server. */
 function isTooLarge(error: unknown): boolean {
   return error instanceof StatusError &&
     (error.status.details?.causes ?? []).some((cause) => cause.reason === "ResourceVersionTooLarge");
@@ -183,11 +183,11 @@ function recover(position: Position, error: AppError): void {
   position.failures++;
   if (isGone(error) || isTooLarge(error)) {
     position.next = "list";
-    // Starting over at the version that was refused would be refused again.
+    // The refused version would be refused again.
     position.resourceVersion = "";
     return;
   }
-  // A broken connection, an overloaded or a restarting server: go on where we were.
+  // After a broken connection, or with an overloaded or restarting server, the watch resumes.
   if (position.next === "watch" && !error.retryable && !isAppError(error, "unauthorized", "access_denied")) {
     position.next = "list";
   }

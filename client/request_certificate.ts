@@ -1,13 +1,14 @@
 /**
- * A certificate for any program from any signer: what exists is looked at, a key is kept, the request is made or taken
- * up again, waited for, checked and stored. Run again after an interruption it goes on from where it stopped.
+ * Obtains a certificate for any program from any signer: decides whether the existing one is sufficient, stores a key,
+ * submits or adopts the request, waits, checks and stores the certificate. After an interruption, another run continues
+ * where it stopped.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { defaultUsages } from "../core/csr/default_usages.ts";
 import { findRefusals } from "../core/csr/refusal.ts";
 import { decideRenewal, type ExistingCredentials, type RenewalWish } from "../core/csr/renewal.ts";
-import { createRequestName } from "../core/csr/request_name.ts";
 import { parseRequest } from "../core/csr/request.ts";
+import { createRequestName } from "../core/csr/request_name.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateFacts } from "../core/pki/certificate.ts";
 import {
@@ -20,14 +21,13 @@ import {
 import type { SubjectFields } from "../core/pki/names.ts";
 import type { AlternativeNames } from "../core/pki/subject_alternative_names.ts";
 import type { Clock, Logger, Random, Transport } from "../core/ports.ts";
-import type { CredentialTarget } from "./credential_target.ts";
 import { buildCsr, type CertificateRequest, type SubmittedRequest } from "./csr_request.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress, tryToObtainCertificate } from "./obtain_certificate.ts";
 import { findPendingKey, keepPendingKey } from "./pending_key.ts";
 import { observeServerTime } from "./server_time.ts";
 
-/** What is asked for, and what it takes. */
+/** The requested certificate, its target, and the adapters. */
 export interface RequestCertificateOptions {
   readonly target: CredentialTarget;
   readonly signerName: string;
@@ -35,15 +35,15 @@ export interface RequestCertificateOptions {
   readonly names: AlternativeNames;
   /** Default: `defaultUsages`. */
   readonly usages?: readonly string[];
-  /** Default: the signer's own. */
+  /** The requested lifetime; the signer chooses when it is absent. */
   readonly expirationSeconds?: number;
-  /** Name of the CSR. Default: `createRequestName`, the same each time the same is asked for. */
+  /** The name of the CSR. Default: `createRequestName`, which gives equal requests the same name. */
   readonly csrName?: string;
-  /** A kind of key to make, or a key that exists. */
+  /** The algorithm of a new key, or an existing key. */
   readonly key: KeyAlgorithm | PrivateKey;
-  /** What to do about a certificate that exists. */
+  /** How to treat an existing certificate. */
   readonly renewal: RenewalWish;
-  /** 0 does not wait: what is not there yet is left pending. */
+  /** How long to wait; with 0 a request without a certificate is returned as pending. */
   readonly timeoutSeconds: number;
   readonly transport: Transport;
   readonly files: FilePort;
@@ -51,40 +51,39 @@ export interface RequestCertificateOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly onProgress?: (event: RequestProgress) => void;
-  /** Done between asking and waiting, such as an approval by whoever asks. */
+  /** Runs between submitting and waiting; for example it approves the request. */
   readonly afterSubmit?: (submitted: SubmittedRequest, signal: AbortSignal) => Promise<void>;
 }
 
-/** What happens on the way, for a person who watches. */
+/** A step of the request, for progress output. */
 export type RequestProgress =
-  /** Why what exists is not enough. */
+  /** The existing certificate is not sufficient, for `reason`. */
   | { readonly kind: "needed"; readonly reason: string }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "asking"; readonly usages: readonly string[] }
   | ObtainProgress;
 
-/** How it ended; everything else is an error. */
+/** The result of the request; every failure is an error instead. */
 export type RequestOutcome =
-  /** There was a certificate that is good for long enough. */
+  /** The existing certificate is valid for long enough. */
   | { readonly kind: "kept"; readonly leaf: CertificateFacts }
-  /** The request stands at the API, the key waits in `pendingKeyPath`. Once it is approved, the signer is missing. */
+  /** The request is in the API and its key in `pendingKeyPath`. An approved one waits for the signer. */
   | { readonly kind: "pending"; readonly submitted: SubmittedRequest; readonly isApproved: boolean }
   | { readonly kind: "issued"; readonly submitted: SubmittedRequest; readonly pair: CredentialPair };
 
-/** What is sure to be refused; nothing was made and nobody was asked. */
+/** The request would certainly be refused, so no key was made and nothing was sent. */
 export class RequestRefusedError extends AppError {
   readonly refusals: readonly string[];
 
   constructor(refusals: readonly string[]) {
-    super("invalid", `cannot ask for that certificate: ${refusals.join("; ")}`);
+    super("invalid", `cannot request that certificate: ${refusals.join("; ")}`);
     this.refusals = refusals;
   }
 }
 
 /**
- * Asks, unless what exists is enough. AppError: `file_exists` when something exists and nothing was said about replacing
- * it; RequestRefusedError; `key_invalid`, `io`; and what
- * `obtainCertificate` throws.
+ * Requests a certificate unless the existing one is sufficient. AppError: `file_exists` when there is one and `renewal` does
+ * not allow replacing it; RequestRefusedError; `key_invalid`, `io`; and those of `obtainCertificate`.
  */
 export async function requestCertificate(
   options: RequestCertificateOptions,
@@ -96,25 +95,25 @@ export async function requestCertificate(
   const usages = options.usages ?? defaultUsages(options.signerName, keyKind, options.names);
   await forgetFinishedKey(target, existing, files);
   const wantedKey = typeof options.key === "string" ? options.key : options.key.publicKeyDer();
-  const asked = { subject: options.subject, ...options.names, usages, key: wantedKey };
-  const verdict = decideRenewal(existing, asked, options.renewal, clock.now());
+  const wanted = { subject: options.subject, ...options.names, usages, key: wantedKey };
+  const verdict = decideRenewal(existing, wanted, options.renewal, clock.now());
   if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
-  if (verdict.kind === "exists") throw existsError(existing);
+  if (verdict.kind === "exists") throw createExistsError(existing);
   if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });
   const pending = typeof options.key === "string"
     ? await findPendingKey(target.pendingKeyPath, options.key, files)
     : undefined;
   const key = pending ?? (typeof options.key === "string" ? await generatePrivateKey(options.key) : options.key);
-  const request = checkedRequest(options, existing, key, usages);
+  const request = createCheckedRequest(options, existing, key, usages);
   const kept = typeof options.key !== "string"
     ? key
     : pending ?? await keepPendingKey(target.pendingKeyPath, key, files);
   if (kept === key) return await ask(options, request, pending !== undefined, signal);
-  // Somebody else began with the same target a moment ago: their request is taken up.
-  return await ask(options, checkedRequest(options, existing, kept, usages), true, signal);
+  // Another run has just started with the same target: its request is adopted.
+  return await ask(options, createCheckedRequest(options, existing, kept, usages), true, signal);
 }
 
-/** A run that ended just after it had stored the pair left the key where it waited. */
+/** Removes the pending key of a run that stored its pair but ended before it removed the key. */
 async function forgetFinishedKey(
   target: CredentialTarget,
   existing: ExistingCredentials,
@@ -126,8 +125,8 @@ async function forgetFinishedKey(
   await files.unlink(target.pendingKeyPath);
 }
 
-/** Told before a key is made: whatever Kubernetes is known to refuse. */
-function checkedRequest(
+/** Creates the request. It throws RequestRefusedError before a key is stored when Kubernetes is known to refuse it. */
+function createCheckedRequest(
   options: RequestCertificateOptions,
   existing: ExistingCredentials,
   key: PrivateKey,
@@ -175,7 +174,7 @@ async function ask(
   };
   const attempt = timeoutSeconds === 0 ? tryToObtainCertificate : obtainCertificate;
   const obtained = await attempt(obtain, signal).catch((error: unknown) => {
-    throw withOwnHint(error);
+    throw withUserHint(error);
   });
   const { submitted, pair } = obtained;
   if (pair === undefined) return { kind: "pending", submitted, isApproved: obtained.isApproved };
@@ -184,8 +183,8 @@ async function ask(
   return { kind: "issued", submitted, pair };
 }
 
-/** The hints underneath speak to machines that bootstrap. */
-function withOwnHint(error: unknown): unknown {
+/** Replaces the hints for machines that bootstrap by hints for a user with a kubeconfig. */
+function withUserHint(error: unknown): unknown {
   if (!(error instanceof AppError) || (error.code !== "unauthorized" && error.code !== "access_denied")) return error;
   return new AppError(error.code, error.message, {
     cause: error,
@@ -196,9 +195,9 @@ function withOwnHint(error: unknown): unknown {
   });
 }
 
-function existsError(existing: ExistingCredentials): AppError {
+function createExistsError(existing: ExistingCredentials): AppError {
   const what = existing.kind === "unusable" ? existing.reason : "there is a certificate already";
-  return new AppError("file_exists", `cannot ask for a certificate: ${what}`, {
+  return new AppError("file_exists", `cannot request a certificate: ${what}`, {
     hint: "renew it in time with --renew-before, or replace it with --force",
   });
 }
@@ -206,4 +205,14 @@ function existsError(existing: ExistingCredentials): AppError {
 function keyFamily(algorithm: KeyAlgorithm): "ECDSA" | "RSA" | "Ed25519" {
   if (algorithm === "ed25519") return "Ed25519";
   return algorithm.startsWith("rsa") ? "RSA" : "ECDSA";
+}
+
+/** Where a certificate and its key are stored, such as a folder or a kubeconfig. */
+export interface CredentialTarget {
+  /** The file that holds the key from before the request until its certificate is stored. */
+  readonly pendingKeyPath: string;
+  /** Reads the existing credentials, after completing an interrupted update. */
+  existing(): Promise<ExistingCredentials>;
+  /** Stores a pair in one step; the previous pair stays until then. */
+  update(pair: CredentialPair): Promise<void>;
 }

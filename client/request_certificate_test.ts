@@ -317,7 +317,7 @@ test("requestCertificate() says when the key that waits is none, or of another k
   await f.run({ timeoutSeconds: 0 });
   await assert.rejects(
     f.run({ timeoutSeconds: 0, key: "rsa-2048" }),
-    (error) => isAppError(error, "key_invalid") && /it is ecdsa-p256, asked was rsa-2048/.test(error.message),
+    (error) => isAppError(error, "key_invalid") && /it is ecdsa-p256, but rsa-2048 was requested/.test(error.message),
   );
   await writeFile(f.temp.join("web/tls.key.new"), "half");
   await assert.rejects(f.run({ timeoutSeconds: 0 }), (error) => isAppError(error, "key_invalid"));

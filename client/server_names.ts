@@ -1,4 +1,4 @@
-/** Names and addresses of a distant API server itself, which are never a node's. */
+/** The names and addresses of a remote API server, which no node may have. */
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { NodeNames } from "../core/approval/inventory.ts";
@@ -7,9 +7,9 @@ import type { Clock } from "../core/ports.ts";
 import { findServingCertificate } from "./serving_certificate.ts";
 
 const TIMEOUT_MS = 10_000;
-/** A server's certificate changes seldom; its names more seldom. */
+/** How long the names are kept: a server's certificate rarely changes. */
 const KEEP_MS = 600_000;
-/** How pods call the server, whatever its certificate says. */
+/** The names by which pods reach the server, whether its certificate has them or not. */
 const SERVICE_NAMES: readonly string[] = [
   "kubernetes",
   "kubernetes.default",
@@ -18,8 +18,8 @@ const SERVICE_NAMES: readonly string[] = [
 ];
 
 /**
- * A lookup of the names in the server's certificate, beside the host in the kubeconfig. Kept for ten minutes. Rejects
- * with AppError `unreachable` (retryable) when the certificate cannot be seen.
+ * Creates a lookup of the names in the server's certificate and of the host in the kubeconfig. The result is cached for ten
+ * minutes. The lookup rejects with AppError `unreachable` (retryable) when the certificate cannot be read.
  */
 export function createServerNames(
   cluster: Pick<ResolvedCluster, "server" | "tlsServerName">,

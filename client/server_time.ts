@@ -1,17 +1,17 @@
-/** Notices when the server's clock and ours disagree: its answers carry a `Date` header. */
+/** Compares the server's clock with this machine's, from the `Date` header of each answer. */
 import { type ClockReading, findSkewMs } from "../core/bootstrap/machine_assessment.ts";
 import type { Clock, Transport } from "../core/ports.ts";
 
-/** How far apart two clocks are. */
+/** One reading of the server's clock and of this machine's clock at the same moment. */
 export type ClockSkew = ClockReading;
 
-/** A transport that remembers the newest time the server told. */
+/** A transport that keeps the latest time from a `Date` header. */
 export interface TimedTransport extends Transport {
-  /** Undefined before the first answer with a date. */
+  /** The latest reading; undefined before the first answer with a date. */
   findSkew(): ClockSkew | undefined;
 }
 
-/** Wraps a transport so that the server's clock is known. */
+/** Wraps a transport and reads the server's clock from every answer. */
 export function observeServerTime(transport: Transport, clock: Clock): TimedTransport {
   let skew: ClockSkew | undefined;
   return {
@@ -25,7 +25,7 @@ export function observeServerTime(transport: Transport, clock: Clock): TimedTran
   };
 }
 
-/** True when the clocks are further apart than certificates tolerate. */
+/** Reports whether the clocks are further apart than certificates tolerate. */
 export function isSkewed(skew: ClockSkew | undefined): skew is ClockSkew {
   return findSkewMs(skew) !== undefined;
 }

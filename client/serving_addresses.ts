@@ -1,4 +1,4 @@
-/** Follows a host's addresses, so that its serving certificate follows too (`kubelet-bootstrap.md` §7.7, §9). */
+/** Follows a host's addresses, so that its serving certificate is renewed for them (`pkg/kubelet/certificate/kubelet.go`). */
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
 import { servingTemplate } from "../core/bootstrap/serving.ts";
@@ -6,30 +6,30 @@ import { observe, type Settling } from "../core/bootstrap/settling.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { TemplateHolder } from "./template_source.ts";
 
-/** What following needs. */
+/** The names to follow, and the template that they change. */
 export interface ServingAddressesOptions {
   readonly nodeName: NodeName;
-  /** The names as they are now. */
+  /** Reads the current names and addresses. */
   readonly readNames: () => Promise<ServingNames>;
-  /** Set whenever the names have changed for good. */
+  /** Receives a new template when the names have changed for good. */
   readonly template: TemplateHolder;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** kubelet's `nodeStatusUpdateFrequency`: how often a node's addresses are looked at. */
+/** kubelet's `nodeStatusUpdateFrequency`, at which it reads the node's addresses. */
 const PAUSE_MS = 10_000;
-/** Three looks: what comes back within is a cable, a DHCP lease or a container network, not a new address. */
+/** Three reads: a change that reverts within this time is a cable, a DHCP lease or a container network. */
 const QUIET_MS = 30_000;
 
-/** Looks until the signal fires, rejecting with its reason. A host without any address keeps what it had. */
+/** Reads the names until the signal fires, then rejects with its reason. A host without an address keeps its template. */
 export async function followServingAddresses(options: ServingAddressesOptions, signal: AbortSignal): Promise<never> {
   const { nodeName, readNames, template, clock, logger } = options;
   let state: Settling<ServingNames> = { settled: toServingNames(template) };
   while (true) {
     const names = await readNames();
     if (servingTemplate(nodeName, names) !== undefined) {
-      // There is nothing to lose by the first address.
+      // The first address is taken at once: there is no certificate to lose.
       const quietMs = template.current() === undefined ? 0 : QUIET_MS;
       const next = observe(state, names, clock.elapsedMs(), { quietMs, isEqual });
       if (!isEqual(next.settled, state.settled)) {

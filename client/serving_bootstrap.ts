@@ -1,6 +1,6 @@
 /**
- * A machine's serving certificate, once: what kubelet's certificate manager asks for, with a key and a name that survive
- * a restart, because people approve it and may take their time.
+ * A machine's first serving certificate: the request of kubelet's certificate manager, but with a key and a CSR name that
+ * survive a restart, because a person approves it and that may take long.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
@@ -18,11 +18,11 @@ import type { CertificateRequest } from "./csr_request.ts";
 import { type CredentialStore, openCredentialStore } from "./credential_store.ts";
 import type { FilePort } from "./files.ts";
 import { obtainCertificate, type ObtainProgress } from "./obtain_certificate.ts";
-import { toRotationCertificate } from "./rotation_certificate.ts";
+import { toRotationCertificate } from "./certificate_manager.ts";
 import { observeServerTime } from "./server_time.ts";
 import type { TlsTransport } from "./transport.ts";
 
-/** What it needs. */
+/** The names, the files and the adapters of a serving bootstrap. */
 export interface ServingBootstrapOptions {
   readonly template: CertificateTemplate;
   readonly certDir: string;
@@ -35,30 +35,30 @@ export interface ServingBootstrapOptions {
   readonly onProgress?: (event: ServingProgress) => void;
   /** How long to wait for the certificate. */
   readonly waitSeconds: number;
-  /** How long the certificate should live; the signer's own choice without it, as kubelet asks. */
+  /** The requested lifetime; the signer chooses when it is absent, as for kubelet. */
   readonly expirationSeconds?: number;
-  /** A command that goes on with the request, kept beside its key for whoever finds it waiting. */
+  /** A command that continues the request; it is stored with the key, so that `--status` can show it. */
   readonly resumeCommand?: string;
 }
 
-/** What happens on the way, for a person who watches. */
+/** A step of a serving bootstrap, for progress output. */
 export type ServingProgress =
   | ObtainProgress
-  /** The stored pair is not good enough; `reason` says why. */
+  /** The stored pair must be replaced, for `reason`. */
   | { readonly kind: "servingOutdated"; readonly reason: string };
 
-/** How it ended; everything else is an error. */
+/** The result of a serving bootstrap; every failure is an error instead. */
 export type ServingOutcome = {
   readonly kind: "alreadyValid" | "issued";
   readonly pair: CredentialPair;
-  /** The link that a server names. */
+  /** The link that a server reads. */
   readonly certificatePath: string;
 };
 
-/** Prefix of the serving certificate's files. */
+/** The prefix of the serving certificate's files. */
 export const SERVING_STORE_PREFIX = "kubelet-server";
 
-/** Gets a serving certificate, or finds that there is one. AppError as `obtainCertificate`, `key_invalid`, `io`. */
+/** Obtains a serving certificate, unless a valid one is stored. AppError as `obtainCertificate`, `key_invalid`, `io`. */
 export async function bootstrapServing(
   options: ServingBootstrapOptions,
   signal: AbortSignal,
@@ -66,7 +66,7 @@ export async function bootstrapServing(
   const { files, clock, certDir, template } = options;
   const store = await openCredentialStore({ files, clock, certDir, prefix: SERVING_STORE_PREFIX });
   const current = await findCurrent(store);
-  const reason = current.pair === undefined ? current.reason : outdated(current.pair, template, clock.now());
+  const reason = current.pair === undefined ? current.reason : findRenewalReason(current.pair, template, clock.now());
   if (current.pair !== undefined && reason === undefined) {
     return { kind: "alreadyValid", pair: current.pair, certificatePath: store.currentPath };
   }
@@ -90,7 +90,7 @@ export async function bootstrapServing(
   return { kind: "issued", pair, certificatePath: store.currentPath };
 }
 
-/** A pair that cannot be read is no obstacle: a new one will take its place. */
+/** Reads the stored pair. One that cannot be read does not matter: a new one replaces it. */
 async function findCurrent(
   store: CredentialStore,
 ): Promise<{ readonly pair: CredentialPair | undefined; readonly reason?: string }> {
@@ -102,7 +102,7 @@ async function findCurrent(
   }
 }
 
-function outdated(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
+function findRenewalReason(pair: CredentialPair, template: CertificateTemplate, now: Date): string | undefined {
   if (pair.leaf.notAfter < now) return `the certificate expired at ${formatTime(pair.leaf.notAfter)}`;
   if (judgePair(pair.leaf, now).state === "renewalDue") return "its renewal is overdue";
   const certificate = toRotationCertificate(pair);

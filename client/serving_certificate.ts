@@ -1,16 +1,10 @@
-/** A look at a server's certificate: to say why it was refused, and to know which names are the server's own. */
+/** Reads a server's certificate without trusting it: to explain a refusal, and to learn the server's names. */
 import { connect } from "node:tls";
 import { type CertificateFacts, parseCertificate } from "../core/pki/certificate.ts";
 
-/** The lifetime of a serving certificate. */
-export interface ServingValidity {
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}
-
 /**
- * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when that does not work, or
- * when the certificate cannot be read.
+ * Connects without trusting the server, sends nothing, and reads its certificate. Undefined when the connection fails or the
+ * certificate cannot be parsed.
  */
 export async function findServingCertificate(
   server: URL,
@@ -20,15 +14,6 @@ export async function findServingCertificate(
   const der = await findServingDer(server, tlsName, timeoutMs);
   const certificate = der === undefined ? undefined : parseCertificate(der);
   return certificate?.ok === true ? certificate.value : undefined;
-}
-
-/** The lifetime of a certificate that was refused: Deno reports every fault as one code. */
-export async function findServingValidity(
-  server: URL,
-  tlsName: string | undefined,
-  timeoutMs: number,
-): Promise<ServingValidity | undefined> {
-  return await findServingCertificate(server, tlsName, timeoutMs);
 }
 
 function findServingDer(
@@ -52,7 +37,7 @@ function findServingDer(
     socket.once("error", () => finish(undefined));
     socket.once("secureConnect", () => {
       const { raw } = socket.getPeerCertificate();
-      // Its own bytes: the buffer of the socket's is shared.
+      // A copy, because the buffer belongs to the socket.
       finish(raw === undefined ? undefined : new Uint8Array(raw));
     });
   });

@@ -1,5 +1,5 @@
 /**
- * One watch for everybody in a process who follows the same objects: read once, decoded once, kept once (client-go
+ * One watch for all followers of the same objects in a process: the objects are read, decoded and stored once (client-go
  * `informers.SharedInformerFactory`).
  */
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -7,16 +7,16 @@ import type { Change, ObjectStore } from "../core/ports.ts";
 import { toObjectKey } from "./known_objects.ts";
 
 interface Follower<T> {
-  /** What it has not taken yet. */
+  /** The changes that the follower has not read yet. */
   pending: Change<T>[];
-  /** The source is over: with an error, or just so. */
+  /** Set when the source has ended, with or without an error. */
   end: { readonly error?: unknown } | undefined;
   wake: () => void;
 }
 
 /**
- * Changes of a source for any number of followers. The source is followed while there is one; who comes later first gets
- * what is known, and where the source ends it ends for all.
+ * Shares the changes of a source among any number of followers. The source is followed while there is a follower. A later
+ * follower first receives the known objects. When the source ends, it ends for all followers.
  */
 export function createSharedChanges<T extends KubeObject>(
   source: Pick<ObjectStore<T>, "changes">,
@@ -25,7 +25,7 @@ export function createSharedChanges<T extends KubeObject>(
   const known = new Map<string, T>();
   let isSynced = false;
   let running: AbortController | undefined;
-  /** Resolves when the source has ended that was begun last. */
+  /** Resolves when the source that was started last has ended. */
   let ended = Promise.resolve();
 
   async function run(life: AbortController): Promise<void> {
@@ -33,7 +33,7 @@ export function createSharedChanges<T extends KubeObject>(
       for await (const change of source.changes(life.signal)) {
         if (running !== life) return;
         note(change);
-        for (const follower of followers) tell(follower, change);
+        for (const follower of followers) deliver(follower, change);
       }
       end(life, {});
     } catch (error) {
@@ -75,11 +75,11 @@ export function createSharedChanges<T extends KubeObject>(
     return follower;
   }
 
-  /** The last one waits for the end of the source. */
+  /** Removes a follower. The last one waits for the end of the source. */
   async function leave(follower: Follower<T>): Promise<void> {
     if (!followers.delete(follower) || followers.size > 0) return;
     const last = ended;
-    running?.abort(new Error("nobody follows any more"));
+    running?.abort(new Error("the last follower has left"));
     forget();
     await last;
   }
@@ -112,7 +112,7 @@ export function createSharedChanges<T extends KubeObject>(
   };
 }
 
-function tell<T>(follower: Follower<T>, change: Change<T>): void {
+function deliver<T>(follower: Follower<T>, change: Change<T>): void {
   follower.pending.push(change);
   follower.wake();
 }

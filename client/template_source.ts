@@ -1,25 +1,25 @@
-/** What a certificate should say, where that can change while a manager runs. */
+/** The content of a certificate to request, which may change while a certificate manager runs. */
 import type { CertificateTemplate } from "../core/bootstrap/rotation.ts";
 
-/** The template as it is now, and word of the next one. */
+/** Provides the current template and signals a change of it. */
 export interface TemplateSource {
   current(): CertificateTemplate | undefined;
-  /** Fires once the template is another one than at this call. */
+  /** Returns a signal that fires when the template changes after this call. */
   changed(): AbortSignal;
 }
 
-/** A source that somebody changes. */
+/** A source whose template can be replaced. */
 export interface TemplateHolder extends TemplateSource {
   set(template: CertificateTemplate | undefined): void;
 }
 
-/** A template that stays. */
+/** Creates a source whose template never changes. */
 export function fixedTemplate(template: CertificateTemplate): TemplateSource {
   const never = new AbortController().signal;
   return { current: () => template, changed: () => never };
 }
 
-/** A template that is set from outside. */
+/** Creates a source whose template is set by its owner. */
 export function createTemplateHolder(initial: CertificateTemplate | undefined): TemplateHolder {
   let template = initial;
   let change = new AbortController();
@@ -28,9 +28,9 @@ export function createTemplateHolder(initial: CertificateTemplate | undefined): 
     changed: () => change.signal,
     set(next) {
       template = next;
-      const told = change;
+      const previous = change;
       change = new AbortController();
-      told.abort();
+      previous.abort();
     },
   };
 }

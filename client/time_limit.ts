@@ -1,4 +1,4 @@
-/** Limits in time on anything that takes a signal. */
+/** Time limits on operations that take an abort signal. */
 import type { Clock } from "../core/ports.ts";
 
 /** A signal with a limit; disposing it stops its timer. */
@@ -7,13 +7,13 @@ export interface TimeLimit extends AsyncDisposable {
   readonly signal: AbortSignal;
 }
 
-/** Makes a signal that also fires, with `createError()`, once so many milliseconds have passed. */
+/** Creates a signal that also fires, with `createError()`, after `ms` milliseconds. */
 export function limitTime(clock: Clock, ms: number, createError: () => Error, signal: AbortSignal): TimeLimit {
   const over = new AbortController();
   const stop = new AbortController();
   const sleep = clock.sleep(ms, AbortSignal.any([signal, stop.signal])).then(
     () => over.abort(createError()),
-    () => {}, // stopped or aborted: nobody waits for the limit any more
+    () => {}, // stopped or aborted: the limit is no longer needed
   );
   return {
     signal: AbortSignal.any([signal, over.signal]),

@@ -1,4 +1,4 @@
-/** HTTPS to a distant Kubernetes API over `node:https`: keep-alive HTTP/1.1, streaming answers, typed failures. */
+/** HTTPS to a remote Kubernetes API over `node:https`: keep-alive HTTP/1.1, streamed answers, typed failures. */
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { versions } from "node:process";
@@ -6,55 +6,55 @@ import { getCACertificates } from "node:tls";
 import type { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
-import { connectionError, isClosedWhileIdle, lifetimeError } from "./connection_error.ts";
+import { findLifetimeError, isClosedWhileIdle, toConnectionError } from "./connection_error.ts";
 import { createServerIdentityCheck, type ServerIdentityCheck } from "./server_identity.ts";
-import { findServingValidity } from "./serving_certificate.ts";
+import { findServingCertificate } from "./serving_certificate.ts";
 
-/** A client certificate with its key, PEM. */
+/** A client certificate with its key, as PEM. */
 export interface ClientPair {
   readonly certificatePem: string;
   readonly keyPem: Secret<string>;
 }
 
-/** Where to connect, and as whom. */
+/** The server, the trust and the credentials of a transport. */
 export interface TlsTransportOptions {
   /** `https://host:port`, with a path when the API lives below one. */
   readonly server: string;
-  /** Who is trusted to sign the serving certificate; absent: the system's roots, as in client-go. */
+  /** The CAs trusted for the serving certificate. When absent, the system's roots are trusted, as in client-go. */
   readonly caPem?: string;
   /** Accepts any serving certificate. */
   readonly insecureSkipTlsVerify?: boolean;
-  /** The name to ask for and to check instead of the server's host. */
+  /** The TLS server name, when it differs from the server's host. */
   readonly tlsServerName?: string;
-  /** Asked before each request; connections made with an earlier pair are closed when it changes, as kubelet does. */
+  /** Called before each request. When the pair changes, connections with the previous pair are closed, as in kubelet. */
   readonly clientPair?: () => Promise<ClientPair | undefined>;
-  /** Asked before each request. */
+  /** Called before each request. */
   readonly token?: () => Promise<Secret<string> | undefined>;
   readonly userAgent: string;
-  /** Tells an expired serving certificate from an untrusted one, with the times in the message. */
+  /** Used to report an expired serving certificate with its times, instead of only an untrusted one. */
   readonly clock?: Clock;
   readonly timeouts?: TransportTimeouts;
 }
 
-/** Limits of waiting, in milliseconds. */
+/** Timeouts in milliseconds. */
 export interface TransportTimeouts {
-  /** For TCP and TLS to be up. Default 30 s, kubelet's dial timeout. */
+  /** The limit for TCP and TLS to connect. Default: 30 s, kubelet's dial timeout. */
   readonly connectMs?: number;
 }
 
-/** A transport that holds connections. */
+/** A transport that keeps connections until it is disposed. */
 export type TlsTransport = Transport & AsyncDisposable;
 
 const IS_DENO = versions["deno"] !== undefined;
-/** As client-go; what a runtime takes by default can be lowered from outside, such as by NODE_OPTIONS. */
+/** As in client-go. It is set here because the default of a runtime can be lowered, for example by NODE_OPTIONS. */
 const MIN_TLS_VERSION = "TLSv1.2";
 const CONNECT_MS = 30_000;
 /** kubelet's idle connections per host (`pkg/kubelet/certificate/transport.go`). */
 const MAX_IDLE_CONNECTIONS = 25;
 
 /**
- * Opens nothing yet: connections are made by `send` and kept. Throws AppError `kubeconfig_invalid` for a server that is
- * not an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
+ * Creates a transport. `send` opens connections and keeps them. Throws AppError `kubeconfig_invalid` for a server that is not
+ * an https URL. `send` throws `unreachable` (retryable), `tls_untrusted` or the signal's reason.
  */
 export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const base = parseServer(options.server);
@@ -71,14 +71,14 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
   const connectMs = options.timeouts?.connectMs ?? CONNECT_MS;
 
   function fail(error: unknown): AppError {
-    return connectionError(error, base, options.tlsServerName ?? base.hostname);
+    return toConnectionError(error, base, options.tlsServerName ?? base.hostname);
   }
 
   async function explain(error: unknown): Promise<AppError> {
     const failure = fail(error);
     if (failure.code !== "tls_untrusted" || options.clock === undefined) return failure;
-    const validity = await findServingValidity(base, options.tlsServerName, connectMs);
-    return lifetimeError(failure, base, validity, options.clock.now()) ?? failure;
+    const validity = await findServingCertificate(base, options.tlsServerName, connectMs);
+    return findLifetimeError(failure, base, validity, options.clock.now()) ?? failure;
   }
 
   async function send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> {
@@ -112,7 +112,7 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
       );
     const answer = await attempt().catch((error: unknown) => {
       signal.throwIfAborted();
-      // The server closed a kept connection just as we took it: a fresh one is worth one more try.
+      // The server closed the kept connection at the same moment: one more try with a new one.
       if (isClosedWhileIdle(error)) return attempt();
       throw error;
     }).catch(async (error: unknown) => {
@@ -133,11 +133,11 @@ export function createTlsTransport(options: TlsTransportOptions): TlsTransport {
 
 function toTrustOptions({ caPem, insecureSkipTlsVerify }: TlsTransportOptions): RequestOptions {
   if (insecureSkipTlsVerify === true) return { rejectUnauthorized: false };
-  // As in Go, a bundle may hold an intermediate without its root; rustls, below Deno, takes it anyhow.
+  // As in Go, a bundle may hold an intermediate CA without its root. rustls in Deno accepts that without an option.
   return caPem === undefined ? { ca: getCACertificates("system") } : { ca: caPem, allowPartialTrustChain: true };
 }
 
-/** The check is the agent's: with one of its own no request would take a kept connection. */
+/** Creates an agent with the check. A request with a check of its own would never reuse a kept connection. */
 function createAgent(checkServerIdentity: ServerIdentityCheck): Agent {
   const keep = { keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, keepAliveMsecs: 30_000 };
   return new Agent({ ...keep, checkServerIdentity });
@@ -151,7 +151,7 @@ function parseServer(server: string): URL {
   });
 }
 
-/** One request up to the answer's headers. Rejects with what node reports, and whether the connection was a kept one. */
+/** Sends one request and resolves with the answer's headers. An error has `reusedSocket` for a kept connection. */
 function exchange(
   url: URL,
   options: RequestOptions,
@@ -170,11 +170,11 @@ function exchange(
       signal.removeEventListener("abort", onAbort);
       end();
     };
-    // Deno does not always report the abortion of a request on a kept connection.
+    // Deno does not always report that a request on a kept connection was aborted.
     const onAbort = (): void => settle(() => reject(signal.reason));
     signal.addEventListener("abort", onAbort, { once: true });
     request.on("socket", (socket) => {
-      // Deno sends a request on a kept connection again when it is aborted; nobody would ever end that connection.
+      // Deno sends an aborted request on a kept connection again; then nothing would ever close that connection.
       if (signal.aborted) socket.destroy();
       else if (request.reusedSocket) connected();
       else socket.once("secureConnect", connected);
@@ -201,8 +201,8 @@ async function* readBody(
     signal.throwIfAborted();
     throw fail(error);
   } finally {
-    // Left early: the rest is not wanted, and a connection in the middle of an answer cannot be kept. After a whole
-    // answer the connection may serve another request already, so it must be left alone.
+    // When the caller stops early, the connection cannot be kept in the middle of an answer. After a complete answer it may
+    // already serve another request, so it must not be closed.
     if (!isWhole) answer.destroy();
   }
   signal.throwIfAborted();

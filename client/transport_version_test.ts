@@ -48,7 +48,7 @@ for (
       assert.ok(isAppError(error, "tls_untrusted"), String(error));
       assert.equal(
         error.message,
-        `cannot trust "https://127.0.0.1:${port}": it speaks no TLS version of today: 1.2 is the oldest that is safe`,
+        `cannot trust "https://127.0.0.1:${port}": it supports no secure TLS version: 1.2 is the oldest`,
       );
       assert.match(error.hint ?? "", /TLS 1\.2 or 1\.3/);
       return true;

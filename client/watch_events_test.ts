@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../tests/support/properties.ts";
 import { isAppError } from "../core/errors.ts";
-import { readJsonLines } from "./json_lines.ts";
+import { readJsonLines } from "./watch_events.ts";
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += size) yield bytes.subarray(from, from + size);

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { createApiClient } from "../../client/api.ts";
 import { createConnector, readClientPair, readCluster } from "../../client/connect.ts";
-import type { CredentialTarget } from "../../client/credential_target.ts";
+import type { CredentialTarget } from "../../client/request_certificate.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
 import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";

@@ -1,6 +1,6 @@
 /** Tables as the server makes them, and watches of them (`api-wire.md` §6, §16). */
 import { type ApiClient, createApiClient } from "../../client/api.ts";
-import { readJsonLines } from "../../client/json_lines.ts";
+import { readJsonLines } from "../../client/watch_events.ts";
 import { withQuery } from "../../client/listing.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ListMeta, ObjectMeta } from "../../core/kube/meta.ts";

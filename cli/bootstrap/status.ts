@@ -7,7 +7,7 @@ import type { FilePort } from "../../client/files.ts";
 import { checkKubeconfig, type KubeconfigValidity } from "../../client/kubeconfig_validity.ts";
 import { askServer, findStrayTarget, inspectFolder, inspectSecrets } from "../../client/machine_evidence.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
-import { toRotationCertificate } from "../../client/rotation_certificate.ts";
+import { toRotationCertificate } from "../../client/certificate_manager.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
 import {
   assessMachine,

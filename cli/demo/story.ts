@@ -3,36 +3,40 @@
  * answers; anything that fails ends the story with an error.
  */
 import { isAbsolute } from "node:path";
-import { createConnector, readCluster } from "../../client/connect.ts";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
+import { createConnector, readCluster } from "../../client/connect.ts";
 import type { FilePort } from "../../client/files.ts";
 import { AppError, isAppError, messageOf } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
+import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { formatYaml } from "../../core/kube/codec/yaml.ts";
+import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
+import { generatePrivateKey } from "../../core/pki/keys.ts";
+import { encodeBase64, encodePem } from "../../core/pki/pem.ts";
+import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import type { Logger } from "../../core/ports.ts";
 import { createApproval, decideOne } from "../actions/decide.ts";
 import { CSR_COLLECTION } from "../actions/csrs.ts";
 import { createTableApi, decodeTable } from "../actions/tables.ts";
-import { SERVER_FLAGS } from "../commands/server_flags.ts";
 import { createCaKeys } from "../authority/keys.ts";
+import { SERVER_FLAGS } from "../commands/server_flags.ts";
+import { ensureBootstrapKubeconfig } from "../instance/bootstrap_kubeconfig.ts";
+import { ensureClusterInfo } from "../instance/cluster_info.ts";
+import { ROOT_USER } from "../instance/control_plane.ts";
+import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
+import { PUBLIC_MODE } from "../instance/data_dir.ts";
+import { getDefaultSettings, type Instance, startInstance } from "../instance/instance.ts";
+import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../instance/instance_rbac.ts";
+import { openInstanceCas } from "../instance/signing_cas.ts";
 import type { Io } from "../io.ts";
 import { displayPath, pathWord } from "../output/display_path.ts";
 import { startProgress } from "../output/progress.ts";
 import { createTablePrinter } from "../output/table.ts";
-import { ROOT_USER } from "../instance/control_plane.ts";
-import { runInProcess, secretStoreOver, trustedBy, UP_SIGNERS } from "../instance/controllers.ts";
-import { PUBLIC_MODE } from "../instance/data_dir.ts";
-import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND, initialBindings } from "../instance/instance_rbac.ts";
-import { ensureClusterInfo } from "../instance/cluster_info.ts";
-import { ensureBootstrapKubeconfig } from "../instance/bootstrap_kubeconfig.ts";
-import { openInstanceCas } from "../instance/signing_cas.ts";
-import { getDefaultSettings, type Instance, startInstance } from "../instance/instance.ts";
 import { USER_AGENT } from "../user_agent.ts";
-import { verifyMachine } from "./checks.ts";
-import { type Bootstrapping, type DemoMachine, planMachines, startMachine } from "./machines.ts";
+import { type Bootstrapping, type DemoMachine, planMachines, startMachine, verifyMachine } from "./machines.ts";
 import { createNarrator, type Narrator } from "./narrator.ts";
-import { createMastersRequest, manifestOf } from "./refusal.ts";
 
 /** What the story needs. */
 export interface StoryOptions {
@@ -354,4 +358,26 @@ interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
   /** The same, with Tables for answers. */
   readonly tables: ApiClient;
+}
+
+/** A CSR for a client certificate in `system:masters`. */
+export async function createMastersRequest(): Promise<object> {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const subject = { commonName: "mallory", organizations: [MASTERS_GROUP] };
+  const pem = encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key));
+  return {
+    apiVersion: "certificates.k8s.io/v1",
+    kind: "CertificateSigningRequest",
+    metadata: { name: "mallory" },
+    spec: {
+      request: encodeBase64(new TextEncoder().encode(pem)),
+      signerName: KUBE_APISERVER_CLIENT_SIGNER,
+      usages: ["client auth"],
+    },
+  };
+}
+
+/** The manifest that kubectl creates. */
+export function manifestOf(request: object): string {
+  return formatYaml(request);
 }

@@ -1,7 +1,7 @@
 /** A client that watches over all kills: it goes on where it was, and remembers everything that it was told. */
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import type { Connect } from "../../client/connect.ts";
-import { readJsonLines } from "../../client/json_lines.ts";
+import { readJsonLines } from "../../client/watch_events.ts";
 import { withQuery } from "../../client/listing.ts";
 import { decodeWatchEvent } from "../../client/watch_events.ts";
 import { AppError, messageOf } from "../../core/errors.ts";

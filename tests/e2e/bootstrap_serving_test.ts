@@ -4,7 +4,7 @@ import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promi
 import { dirname } from "node:path";
 import { test } from "node:test";
 import { parseCredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { encodeNodeKubeconfig } from "../../client/node_kubeconfig.ts";
+import { encodeNodeKubeconfig } from "../../client/bootstrap.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "../support/child.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { startInstanceProcess } from "../support/instance_process.ts";
@@ -139,7 +139,7 @@ test("tlsboot bootstrap finds its way back after its certificate expired, and sa
   assert.match(told.stdout, /Next: +make a token with: tlsboot token create --print-join-command/);
   const alone = await runTlsboot(["bootstrap", ...paths(folder), "--rotate-certificates"], { cwd: folder.path });
   assert.equal(alone.code, 1);
-  assert.match(alone.stderr, /error: cannot ask for a certificate: ".*kubeconfig" has none that is valid/);
+  assert.match(alone.stderr, /error: cannot request a certificate: ".*kubeconfig" has no valid one/);
   assert.match(alone.stderr, /hint: make a token with: tlsboot token create --print-join-command/);
 
   const back = await runTlsboot(bootstrapArgs(folder), { cwd: folder.path });
@@ -181,6 +181,6 @@ test("tlsboot bootstrap gets over files that are broken, and refuses those of an
   assert.equal(other.code, 1);
   assert.match(
     other.stderr,
-    /error: cannot use ".*kubeconfig" for "system:node:n2": its certificate is of "system:node:n1"\n/,
+    /error: cannot use ".*kubeconfig" for "system:node:n2": its certificate is for "system:node:n1"\n/,
   );
 });

@@ -111,7 +111,7 @@ test("tlsboot bootstrap tells each way it can go wrong, with 3 for a no and 1 fo
     outcome.stderr,
     /error: certificate signing request is denied, reason: \w+, message: /,
   );
-  assert.match(outcome.stderr, /hint: to ask again, delete it first: tlsboot delete csr \S+\n$/);
+  assert.match(outcome.stderr, /hint: to request it again, delete it first: tlsboot delete csr \S+\n$/);
 
   await fails(
     "late",

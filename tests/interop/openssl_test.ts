@@ -113,8 +113,8 @@ test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async ()
   const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
   const { code, stderr } = await runTlsboot(["get", "csr", "--kubeconfig", path], { env });
   assert.equal(code, 1, stderr);
-  assert.match(stderr, /cannot trust "https:.*": it speaks no TLS version of today: 1\.2 is the oldest that is safe/);
-  assert.match(stderr, /hint: let the server speak TLS 1\.2 or 1\.3/);
+  assert.match(stderr, /cannot trust "https:.*": it supports no secure TLS version: 1\.2 is the oldest/);
+  assert.match(stderr, /hint: enable TLS 1\.2 or 1\.3 on the server/);
 });
 
 test("openssl verifies what the signer issues for a request that openssl made", async () => {

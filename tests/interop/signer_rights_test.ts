@@ -78,7 +78,7 @@ async function mayDo(kubectl: Kubectl, resourceAttributes: Readonly<Record<strin
   return await asked.run("create", "--validate=false", "-f", "-", "--output=jsonpath={.status.allowed}") === "true";
 }
 
-test("a custom signer that may not read which CAs the API believes issues no client certificates", async () => {
+test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
   await using plane = await startControlPlane({ controllers: false });
   await mkdir(plane.folder.join("home"));
   const kubectl = createKubectl(plane.folder, plane.adminKubeconfig);
@@ -98,5 +98,5 @@ test("a custom signer that may not read which CAs the API believes issues no cli
   assert.equal(await waitForFailure(kubectl, "web-client"), why);
   await approveWebRequest(kubectl, "web-1");
   await waitForCertificate(kubectl, "web-1");
-  await signer.waitFor(/cannot read which CAs the API believes for clients.*forbidden/);
+  await signer.waitFor(/cannot read which CAs the API trusts for clients.*forbidden/);
 });

@@ -157,7 +157,7 @@ for (const mode of [0o777, 0o707, 0o1777]) {
       await chmod(folder.join("data"), mode);
       const { code, stderr } = await runTlsboot([...args, "--data-dir", "data"], { cwd: folder.path });
       assert.equal(code, 1);
-      assert.match(stderr, /everybody may write to it/);
+      assert.match(stderr, /every user may write to it/);
       assert.match(stderr, /hint: chmod 700/);
       assert.deepEqual(await readdir(folder.join("data")), []);
     }
@@ -232,12 +232,12 @@ for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
     });
   }
 
-  test(`${keyFolder} that everybody may write to gets no certificate`, async () => {
+  test(`${keyFolder} that every user may write to gets no certificate`, async () => {
     const { stderr } = await refusal(async (path, pem) => {
       await writeFile(path, pem, { mode: 0o600 });
       await chmod(dirname(path), 0o777);
     });
-    assert.match(stderr, /cannot use folder ".*": everybody may write to it \(mode 777\)\n.*hint: chmod 700/);
+    assert.match(stderr, /cannot use folder ".*": every user may write to it \(mode 777\)\n.*hint: chmod 700/);
   });
 }
 
