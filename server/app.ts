@@ -6,16 +6,14 @@ import { type Context, Hono, type Next } from "hono";
 import { quoteText } from "../core/kube/quote.ts";
 import { internalError, pathNotFound, StatusError, statusFromError, unauthorized } from "../core/kube/status.ts";
 import { ANONYMOUS_USER, UNAUTHENTICATED_GROUP, type UserInfo } from "../core/kube/user.ts";
-import type { Authenticator } from "./authn/authentication.ts";
+import type { Authenticator, PeerCertificate } from "./authn/authentication.ts";
 import { createReauthentication, type OpenStream } from "./authn/reauthentication.ts";
-import type { PeerCertificate } from "./authn/peer_certificate.ts";
 import type { Authorizer } from "./authz/authorizer.ts";
-import { deniedError, refusedEarly, withoutMarkup } from "./authz/denied.ts";
-import { createImpersonation, impersonationHeaders } from "./authz/impersonation.ts";
+import { deniedError, escapeMarkup, withNosniff } from "./authz/denied_error.ts";
+import { createImpersonation, findImpersonationHeaders } from "./authz/impersonation.ts";
 import { type AuditOptions, beginAudit } from "./http/audit.ts";
-import type { FlowControl } from "./flowcontrol/flow_control.ts";
-import { OverloadError } from "./flowcontrol/overload_error.ts";
-import { placeOf } from "./flowcontrol/priority_levels.ts";
+import { type FlowControl, OverloadError } from "./flowcontrol/flow_control.ts";
+import { findPlace } from "./flowcontrol/priority_levels.ts";
 import { respondOverloaded } from "./flowcontrol/respond_overloaded.ts";
 import { type Answer, isStream } from "./http/answer.ts";
 import { createCommonDeadline, isDoneWithin, requestedTimeout, respondTimedOut } from "./http/deadline.ts";
@@ -257,7 +255,7 @@ async function tellTimedOut(context: AppContext): Promise<void> {
 async function respondCut(exchange: Exchange, requestUri: string): Promise<Answer> {
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
   const text = `Internal Server Error: ${quoteText(requestUri)}: ${why}\n`;
-  const answer = await respondText(exchange, 500, withoutMarkup(text));
+  const answer = await respondText(exchange, 500, escapeMarkup(text));
   const { "cache-control": _control, ...headers } = answer.headers;
   return { ...answer, headers };
 }
@@ -331,13 +329,13 @@ function impersonate(deps: AppDeps) {
   const resolve = createImpersonation(deps.authorizer);
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
-    const headers = impersonationHeaders(context.env.rawHeaders);
+    const headers = findImpersonationHeaders(context.env.rawHeaders);
     if (headers.length > 0) {
       let constraint: string | undefined;
-      const tellConstraint = (found: string): void => void (constraint = found);
+      const onConstraint = (found: string): void => void (constraint = found);
       const attributes = attributesOf(exchange.info);
-      const user = await resolve(headers, exchange.user, attributes, tellConstraint).catch((error: unknown) => {
-        throw error instanceof StatusError ? refusedEarly(error) : error;
+      const user = await resolve(headers, exchange.user, attributes, onConstraint).catch((error: unknown) => {
+        throw error instanceof StatusError ? withNosniff(error) : error;
       });
       exchange.audit?.impersonated(user, constraint);
       context.set("exchange", { ...exchange, user });
@@ -350,15 +348,15 @@ function impersonate(deps: AppDeps) {
 function takeSeat(deps: AppDeps) {
   return async (context: AppContext, next: Next): Promise<void> => {
     const exchange = context.get("exchange");
-    const place = context.env.user === undefined ? placeOf(exchange.user, exchange.info) : undefined;
-    const share = place === undefined ? undefined : await deps.flowControl.enter(place, exchange.signal);
+    const place = context.env.user === undefined ? findPlace(exchange.user, exchange.info) : undefined;
+    const seat = place === undefined ? undefined : await deps.flowControl.acquireSeat(place, exchange.signal);
     const served = deps.inflight.begin(exchange.info.verb);
     try {
-      if (share !== undefined) context.set("exchange", { ...exchange, share });
+      if (seat !== undefined) context.set("exchange", { ...exchange, seat });
       await next();
     } finally {
       served();
-      share?.leave();
+      seat?.release();
     }
   };
 }
@@ -374,7 +372,7 @@ function authorize(deps: AppDeps) {
     const decision = await deps.authorizer.authorize(user, attributes);
     deps.metrics.authorized(RESULTS[decision.kind], (deps.clock.elapsedMs() - startedMs) / 1000);
     audit?.authorized(decision);
-    if (decision.kind !== "allow") throw refusedEarly(deniedError(user, attributes, decision.reason));
+    if (decision.kind !== "allow") throw withNosniff(deniedError(user, attributes, decision.reason));
     await next();
   };
 }

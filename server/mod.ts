@@ -82,9 +82,9 @@ export {
   type FlowControl,
   type FlowControlOptions,
   type LevelFigures,
-  type Share,
+  type Seat,
 } from "./flowcontrol/flow_control.ts";
-export type { RejectReason } from "./flowcontrol/overload_error.ts";
+export type { RejectReason } from "./flowcontrol/flow_control.ts";
 export type { LevelName, Place } from "./flowcontrol/priority_levels.ts";
 export type { GuardLimits } from "./http/connection_guard.ts";
 export type { Inflight } from "./metrics/inflight.ts";
@@ -92,7 +92,7 @@ export { createLoopbackTransport } from "./loopback.ts";
 export { type Answer, type AnswerBody, type AnswerHeaders, type AnswerStream, toResponse } from "./http/answer.ts";
 export type { IncomingRequest } from "./http/exchange.ts";
 export type { ServingPair } from "./http/listener.ts";
-export type { PeerCertificate } from "./authn/peer_certificate.ts";
+export type { PeerCertificate } from "./authn/authentication.ts";
 export type { AuditCounts, AuditOptions, AuditSink } from "./http/audit.ts";
 export type { HealthCheck } from "./http/health.ts";
 export { createMetrics, type Metrics, type ObservedRequest, type WatchedResource } from "./http/metrics.ts";
@@ -103,8 +103,8 @@ export { type ControllerMetrics, createControllerMetrics } from "./metrics/contr
 export type { RequestInfo } from "./http/request_info.ts";
 export type { Served } from "./http/resource_handler.ts";
 export type { Authenticator, AuthnRequest, AuthnResult } from "./authn/authentication.ts";
-export { type AuthenticatorDeps, createAuthenticator } from "./authn/chain.ts";
-export type { BootstrapTokenDeps } from "./authn/bootstrap_token_authenticator.ts";
+export { type AuthenticatorDeps, createAuthenticator } from "./authn/authenticator.ts";
+export type { BootstrapTokenDeps } from "./authn/token_authenticators.ts";
 export { type Authorizer, createAuthorizer } from "./authz/authorizer.ts";
 export { createRbacSource, type RbacSource } from "./authz/rbac_source.ts";
 export { defaultRbacObjects, rbacObject } from "./authz/default_objects.ts";

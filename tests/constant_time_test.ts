@@ -13,7 +13,7 @@ const REVEALED: Readonly<Record<string, string>> = {
   "core/bootstrap/jws.ts": "the key of an HMAC",
   "core/bootstrap/token.ts": "put together for whoever made the token",
   "server/controllers/ca_key_file.ts": "opens the CA's key",
-  "server/authn/token_file_authenticator.ts": "hashed at the start",
+  "server/authn/token_authenticators.ts": "hashed at the start",
   "client/transport.ts": "sent to the server, and to TLS",
   "client/pair_folder.ts": "written into the key's file",
   "client/credential_store.ts": "written into the pair's file",

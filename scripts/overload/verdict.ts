@@ -9,7 +9,7 @@ import { type Observation, peakOf, timesOf } from "./observation.ts";
  */
 export const MAX_HONEST_P99_MS = 20_000;
 
-/** Of each message `server/repeated_lines.ts` lets so many lines pass in so many seconds. */
+/** Of each message `server/log_limiter.ts` lets so many lines pass in so many seconds. */
 const LINES = 20;
 const WINDOW_SECONDS = 10;
 /** More than the server has for all that strangers do; a message that is made up of what they send has no end. */

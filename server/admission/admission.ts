@@ -30,23 +30,23 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** What the mutating phase answers. */
+/** The outcome of the mutating phase. */
 export type Mutation =
   | { readonly kind: "admitted"; readonly object: KubeObject }
   | { readonly kind: "refused"; readonly message: string };
 
-/** One plugin. A plugin may also throw a StatusError where Kubernetes answers something else than 403. */
+/** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
 export interface AdmissionPlugin {
   readonly name: string;
   mutate?(request: MutatingRequest): Promise<Mutation>;
   validate?(request: AdmissionRequest): Promise<Refusal | undefined>;
 }
 
-/** All plugins in order. */
+/** Runs all plugins in their order. */
 export interface Admission {
-  /** The object as the plugins leave it. DELETE has no mutating phase here. */
+  /** Returns the object as the plugins changed it. DELETE has no mutating phase here. */
   mutate(request: MutatingRequest): Promise<Mutation>;
-  /** The first refusal, or undefined. */
+  /** Returns the first refusal, or undefined when every plugin admits the request. */
   validate(request: AdmissionRequest): Promise<Refusal | undefined>;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { creation } from "./_test_requests.ts";
+import { creation } from "../../tests/support/admission_requests.ts";
 import { type AdmissionPlugin, createAdmission } from "./admission.ts";
 
 const object: KubeObject = { metadata: { name: "x" } };
@@ -19,7 +19,7 @@ const refusing = (message: string): AdmissionPlugin => ({
   validate: () => Promise.resolve({ message }),
 });
 
-test("createAdmission() hands the object from plugin to plugin", async () => {
+test("createAdmission() passes the object from plugin to plugin", async () => {
   const admission = createAdmission([labelling("a"), { name: "idle" }, labelling("b")]);
   const answer = await admission.mutate(creation(object));
   assert.deepEqual(answer.kind === "admitted" && answer.object.metadata.labels, { a: "", b: "" });
@@ -31,7 +31,7 @@ test("createAdmission() ends each phase at the first refusal", async () => {
   assert.deepEqual(await admission.validate(creation(object)), { message: "first" });
 });
 
-test("createAdmission() admits when there is nobody to object", async () => {
+test("createAdmission() admits every request without plugins", async () => {
   const admission = createAdmission([]);
   assert.deepEqual(await admission.mutate(creation(object)), { kind: "admitted", object });
   assert.equal(await admission.validate(creation(object)), undefined);

@@ -4,14 +4,14 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../tests/support/test_rbac.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
-import { createRbacWorld, fakeAuthorizer } from "../authz/_test_authz.ts";
-import { creation, update } from "./_test_requests.ts";
-import { createCertificateApproval } from "./certificate_approval.ts";
-import { createCertificateSigning } from "./certificate_signing.ts";
-import { certificateSubjectRestriction } from "./certificate_subject_restriction.ts";
+import { createRbacWorld, fakeAuthorizer } from "../../tests/support/test_authz.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { creation, update } from "../../tests/support/admission_requests.ts";
+import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from "./certificates.ts";
 
-/** Conformance H, over the real RBAC. */
-const somebody = testUser("somebody", "system:authenticated");
+// These tests check signer permissions against the real RBAC authorizer.
+const logger = createMemoryLogger();
+const jane = testUser("jane", "system:authenticated");
 const failing = fakeAuthorizer(() => {
   throw new Error("the authorizer is broken");
 });
@@ -25,7 +25,7 @@ async function authorizerGranting(verb: string, resourceName: string) {
   };
   const world = await createRbacWorld([
     ["clusterroles", clusterRole("r", [rule])],
-    ["clusterrolebindings", clusterRoleBinding("b", "r", userSubject("somebody"))],
+    ["clusterrolebindings", clusterRoleBinding("b", "r", userSubject("jane"))],
   ]);
   return world.authorizer;
 }
@@ -47,7 +47,7 @@ for (
   ]
 ) {
   test(`createCertificateApproval() ${isAllowed ? "passes" : "refuses"}: approve on signers ${granted}`, async () => {
-    const plugin = createCertificateApproval({ authorizer: await authorizerGranting("approve", granted) });
+    const plugin = createCertificateApproval({ authorizer: await authorizerGranting("approve", granted), logger });
     const csr = await csrFor("example.com/something");
     const request = update(csr, withStatus(csr, { conditions: [condition("Approved")] }), { subresource: "approval" });
     assert.deepEqual(
@@ -59,7 +59,7 @@ for (
   });
 
   test(`createCertificateSigning() ${isAllowed ? "passes" : "refuses"}: sign on signers ${granted}`, async () => {
-    const plugin = createCertificateSigning({ authorizer: await authorizerGranting("sign", granted) });
+    const plugin = createCertificateSigning({ authorizer: await authorizerGranting("sign", granted), logger });
     const csr = await csrFor("example.com/something");
     const request = update(csr, withStatus(csr, { certificate: "eA==" }), { subresource: "status" });
     assert.deepEqual(
@@ -73,12 +73,15 @@ for (
 
 test("createCertificateApproval() refuses when the authorizer fails", async () => {
   const csr = await csrFor("example.com/a");
-  const plugin = createCertificateApproval({ authorizer: failing });
+  const plugin = createCertificateApproval({ authorizer: failing, logger });
   assert.ok(await plugin.validate?.(update(csr, csr, { subresource: "approval" })) !== undefined);
 });
 
-test("createCertificateApproval() asks for the stored signer, not the sent one", async () => {
-  const plugin = createCertificateApproval({ authorizer: await authorizerGranting("approve", "example.com/new") });
+test("createCertificateApproval() checks the stored signer, not the sent one", async () => {
+  const plugin = createCertificateApproval({
+    authorizer: await authorizerGranting("approve", "example.com/new"),
+    logger,
+  });
   const refusal = await plugin.validate?.(
     update(await csrFor("example.com/old"), await csrFor("example.com/new"), { subresource: "approval" }),
   );
@@ -87,7 +90,7 @@ test("createCertificateApproval() asks for the stored signer, not the sent one",
 
 test("createCertificateApproval() passes what is not an update of /approval", async () => {
   const csr = await csrFor("example.com/a");
-  const plugin = createCertificateApproval({ authorizer: failing });
+  const plugin = createCertificateApproval({ authorizer: failing, logger });
   assert.equal(await plugin.validate?.(update(csr, csr)), undefined);
   assert.equal(await plugin.validate?.(update(csr, csr, { subresource: "status" })), undefined);
   assert.equal(await plugin.validate?.(creation(csr)), undefined);
@@ -111,10 +114,10 @@ for (
     },
   ]
 ) {
-  test(`createCertificateSigning() ${isAsked ? "asks" : "does not ask"} when this changes: ${name}`, async () => {
+  test(`createCertificateSigning() ${isAsked ? "checks" : "does not check"} the permission when this changes: ${name}`, async () => {
     const csr = await csrFor("example.com/a");
     const request = update(withStatus(csr, before), withStatus(csr, after), { subresource: "status" });
-    const plugin = createCertificateSigning({ authorizer: failing });
+    const plugin = createCertificateSigning({ authorizer: failing, logger });
     assert.equal(await plugin.validate?.(request) !== undefined, isAsked);
   });
 }
@@ -126,7 +129,7 @@ test("createCertificateSigning() lets system:masters sign, with nothing bound", 
     subresource: "status",
     user: testUser("root", "system:masters"),
   });
-  assert.equal(await createCertificateSigning({ authorizer }).validate?.(request), undefined);
+  assert.equal(await createCertificateSigning({ authorizer, logger }).validate?.(request), undefined);
 });
 
 const CLIENT = "kubernetes.io/kube-apiserver-client";
@@ -165,7 +168,7 @@ for (
       organizations,
       ...(request === undefined ? {} : { request }),
     });
-    const refusal = await certificateSubjectRestriction.validate?.(creation(csr, { user: somebody, ...edit }));
+    const refusal = await certificateSubjectRestriction.validate?.(creation(csr, { user: jane, ...edit }));
     assert.deepEqual(refusal, want === undefined ? undefined : { message: want });
   });
 }

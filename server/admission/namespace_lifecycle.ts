@@ -1,4 +1,7 @@
-/** NamespaceLifecycle: nothing is created in a namespace that is missing or on its way out (`plugin/namespace/lifecycle`). */
+/**
+ * NamespaceLifecycle: nothing is created in a namespace that is missing or being terminated
+ * (`apiserver/pkg/admission/plugin/namespace/lifecycle`).
+ */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
@@ -8,7 +11,7 @@ import type { AdmissionPlugin, MutatingRequest } from "./admission.ts";
 /** Namespaces that can never be deleted. */
 const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
 
-/** Builds the plugin. A missing namespace is a 404 of its own, thrown as StatusError. */
+/** Creates the plugin. It throws StatusError 404 for a missing namespace. */
 export function createNamespaceLifecycle(
   deps: { getNamespace(name: string): Promise<Namespace | undefined> },
 ): AdmissionPlugin {
@@ -16,7 +19,7 @@ export function createNamespaceLifecycle(
     name: "NamespaceLifecycle",
     async mutate(request) {
       const { operation, kind, namespace, object } = request;
-      // Access reviews must not tell which namespaces exist.
+      // Access reviews must not reveal which namespaces exist.
       const isExempt = operation !== "CREATE" || namespace === "" || kind.plural === "localsubjectaccessreviews";
       if (isExempt) return { kind: "admitted", object };
       // Upstream asks its own API for the namespace, and client-go refuses to put such a name into a path.
@@ -34,11 +37,11 @@ export function createNamespaceLifecycle(
   };
 }
 
-/** 403 with the cause that clients look for. */
+/** Creates the 403 with the cause that clients check. */
 function terminating({ kind, name, namespace, object }: MutatingRequest): StatusError {
   const { status } = forbidden(
     kind,
-    // How admission calls what has no name yet (`apiserver/pkg/admission/errors.go`).
+    // Admission's name for an object that has none yet (`apiserver/pkg/admission/errors.go`).
     name || object.metadata.generateName || "Unknown",
     `unable to create new content in namespace ${namespace} because it is being terminated`,
   );

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { configMapKind, localSubjectAccessReviewKind, namespaceKind } from "../../core/kube/kinds/mod.ts";
 import { StatusError } from "../../core/kube/status.ts";
-import { creation, deletion, update } from "./_test_requests.ts";
+import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import { createNamespaceLifecycle } from "./namespace_lifecycle.ts";
 
 const namespaces: Readonly<Record<string, Namespace>> = {

@@ -1,6 +1,6 @@
 /**
- * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes its own objects only. Of its
- * rules those stand here that are about kinds this server keeps.
+ * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes only its own objects. This file
+ * has the rules for the kinds that this server stores.
  */
 import { parseRequest } from "../../core/csr/request.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
@@ -8,14 +8,16 @@ import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { qualifiedResource } from "../../core/kube/schema.ts";
 import { NODE_USER_PREFIX } from "../../core/kube/user.ts";
-import { findNodeName } from "../authz/node_identity.ts";
+import { findNodeName } from "../authz/node_authorizer.ts";
 import type { AdmissionPlugin, AdmissionRequest, Refusal } from "./admission.ts";
-import { isCsr } from "./csr.ts";
-import { findForbiddenLabels } from "./node_labels.ts";
+import { isCsr } from "./certificates.ts";
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
-/** The plugin. Creations and updates are checked in the mutating phase, before validation; deletions have no other. */
+/**
+ * The NodeRestriction plugin. It checks creations and updates in the mutating phase, before validation, and deletions,
+ * which have no mutating phase, in the validating phase.
+ */
 export const nodeRestriction: AdmissionPlugin = {
   name: "NodeRestriction",
   mutate(request) {
@@ -56,18 +58,18 @@ function checkNode(nodeName: string, request: AdmissionRequest): Refusal | undef
   if (operation === "DELETE" || object === undefined) return undefined;
   const labels = object.metadata.labels ?? {};
   if (oldObject === undefined) {
-    if (specOf(object)["configSource"] !== undefined) {
+    if (getSpec(object)["configSource"] !== undefined) {
       return { message: `${node} is not allowed to create pods with a non-nil configSource` };
     }
     const forbidden = findForbiddenLabels(labels, {});
     if (forbidden.length === 0) return undefined;
     return { message: `${node} is not allowed to set the following labels: ${forbidden.join(", ")}` };
   }
-  const config = specOf(object)["configSource"];
-  if (config !== undefined && !isSame(config, specOf(oldObject)["configSource"])) {
+  const config = getSpec(object)["configSource"];
+  if (config !== undefined && !isSame(config, getSpec(oldObject)["configSource"])) {
     return { message: `${node} is not allowed to update configSource to a new non-nil configSource` };
   }
-  if (!isSame(specOf(object)["taints"] ?? [], specOf(oldObject)["taints"] ?? [])) {
+  if (!isSame(getSpec(object)["taints"] ?? [], getSpec(oldObject)["taints"] ?? [])) {
     return { message: `${node} is not allowed to modify taints` };
   }
   if (!isSame(object.metadata.ownerReferences ?? [], oldObject.metadata.ownerReferences ?? [])) {
@@ -90,7 +92,7 @@ function checkCsiNode(nodeName: string, request: AdmissionRequest): Refusal | un
   return { message: "can only access CSINode with the same name as the requesting node" };
 }
 
-/** A node may ask for its own certificates only; what else stands in the request, the signer's profile decides. */
+/** A node may request only its own certificates. The signer's profile checks the rest of the request. */
 function checkCsr(nodeName: string, { operation, kind, object }: AdmissionRequest): Refusal | undefined {
   if (operation !== "CREATE" || !isCsr(kind, object)) return undefined;
   const { signerName, request } = object.spec;
@@ -102,17 +104,60 @@ function checkCsr(nodeName: string, { operation, kind, object }: AdmissionReques
   return { message: `can only create a node CSR with CN=${wanted}` };
 }
 
-/** A creation's name stands in the object. */
+/** The name of a created object is in its metadata, because the URL of a POST has none. */
 function targetName({ operation, name, object }: AdmissionRequest): string {
   return operation === "CREATE" && object !== undefined ? getName(object) : name;
 }
 
-function specOf(object: KubeObject): Readonly<Record<string, unknown>> {
+function getSpec(object: KubeObject): Readonly<Record<string, unknown>> {
   const spec: unknown = "spec" in object ? object.spec : undefined;
   return typeof spec === "object" && spec !== null ? Object.fromEntries(Object.entries(spec)) : {};
 }
 
-/** Both are canonical, so equal content is equal text. */
+/** Both values are canonical, so equal content has equal text. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** The labels in an object's metadata. */
+export type Labels = Readonly<Record<string, string>>;
+
+/** Labels of Kubernetes that a kubelet may set on its own node (`k8s.io/kubelet/pkg/apis/well_known_labels.go`). */
+const KUBELET_LABELS: ReadonlySet<string> = new Set([
+  "kubernetes.io/hostname",
+  "topology.kubernetes.io/zone",
+  "topology.kubernetes.io/region",
+  "failure-domain.beta.kubernetes.io/zone",
+  "failure-domain.beta.kubernetes.io/region",
+  "beta.kubernetes.io/instance-type",
+  "node.kubernetes.io/instance-type",
+  "kubernetes.io/os",
+  "kubernetes.io/arch",
+  "beta.kubernetes.io/os",
+  "beta.kubernetes.io/arch",
+]);
+const KUBELET_NAMESPACES = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+const RESTRICTED_NAMESPACE = "node-restriction.kubernetes.io";
+
+/** Finds the changed labels that a kubelet may not change, sorted: restricted ones, and unknown ones of Kubernetes itself. */
+export function findForbiddenLabels(labels: Labels, oldLabels: Labels): readonly string[] {
+  const keys = new Set([...Object.keys(labels), ...Object.keys(oldLabels)]);
+  return [...keys].filter((key) => labels[key] !== oldLabels[key] && isForbidden(key)).sort();
+}
+
+function isForbidden(key: string): boolean {
+  const namespace = getLabelNamespace(key);
+  if (isWithin(namespace, RESTRICTED_NAMESPACE)) return true;
+  const isKubernetes = isWithin(namespace, "kubernetes.io") || isWithin(namespace, "k8s.io");
+  return isKubernetes && !KUBELET_LABELS.has(key) &&
+    !KUBELET_NAMESPACES.some((allowed) => isWithin(namespace, allowed));
+}
+
+function getLabelNamespace(key: string): string {
+  const slash = key.indexOf("/");
+  return slash < 0 ? "" : key.slice(0, slash);
+}
+
+function isWithin(namespace: string, domain: string): boolean {
+  return namespace === domain || namespace.endsWith(`.${domain}`);
 }

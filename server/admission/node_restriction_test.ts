@@ -11,14 +11,13 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
-import { creation, deletion, update } from "./_test_requests.ts";
+import { creation, deletion, update } from "../../tests/support/admission_requests.ts";
 import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
-import { findForbiddenLabels } from "./node_labels.ts";
-import { nodeRestriction } from "./node_restriction.ts";
+import { findForbiddenLabels, nodeRestriction } from "./node_restriction.ts";
 
 const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");
 
-async function refusalOf(request: MutatingRequest): Promise<string | undefined> {
+async function findRefusal(request: MutatingRequest): Promise<string | undefined> {
   const answer = await nodeRestriction.mutate?.(request);
   return answer?.kind === "refused" ? answer.message : undefined;
 }
@@ -78,7 +77,7 @@ for (
 ) {
   test(`nodeRestriction ${want === undefined ? "passes" : "refuses"} a CSR: ${name}`, async () => {
     const csr = await buildCsr({ signerName, commonName, ...(request === undefined ? {} : { request }) });
-    assert.equal(await refusalOf(creation(csr, { kind: certificateSigningRequestKind, user })), want);
+    assert.equal(await findRefusal(creation(csr, { kind: certificateSigningRequestKind, user })), want);
   });
 }
 
@@ -164,7 +163,10 @@ for (
       request: update(node("other"), node("other"), asNode({ kind: csiNodeKind })),
       want: "can only access CSINode with the same name as the requesting node",
     },
-    { name: "what is not about nodes", request: creation(lease("x", "default"), asNode({ kind: configMapKind })) },
+    {
+      name: "a kind that no rule restricts",
+      request: creation(lease("x", "default"), asNode({ kind: configMapKind })),
+    },
     {
       name: "anything by a node without a name",
       request: creation(lease("x", "default"), { kind: configMapKind, user: testUser("system:node:", "system:nodes") }),
@@ -174,7 +176,7 @@ for (
   ] as readonly { name: string; request: MutatingRequest; want?: string }[]
 ) {
   test(`nodeRestriction ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
-    assert.equal(await refusalOf(request), want);
+    assert.equal(await findRefusal(request), want);
   });
 }
 

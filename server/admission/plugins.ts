@@ -1,17 +1,15 @@
-/** The admission plugins that are always on, in kube-apiserver's order (`pkg/kubeapiserver/options/plugins.go`). */
+/** The admission plugins that are always enabled, in kube-apiserver's order (`pkg/kubeapiserver/options/plugins.go`). */
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { AdmissionPlugin } from "./admission.ts";
-import { createCertificateApproval } from "./certificate_approval.ts";
-import { createCertificateSigning } from "./certificate_signing.ts";
-import { certificateSubjectRestriction } from "./certificate_subject_restriction.ts";
+import { certificateSubjectRestriction, createCertificateApproval, createCertificateSigning } from "./certificates.ts";
 import { createNamespaceLifecycle } from "./namespace_lifecycle.ts";
 import { nodeRestriction } from "./node_restriction.ts";
 import { taintNodesByCondition } from "./taint_nodes.ts";
 
-/** Builds them all. */
+/** Creates the admission plugins that are always enabled. */
 export function createDefaultPlugins(
   deps: {
     readonly authorizer: Pick<Authorizer, "authorize">;
@@ -23,7 +21,7 @@ export function createDefaultPlugins(
     createNamespaceLifecycle({
       async getNamespace(name) {
         const stored = await deps.storage.get(`/registry/namespaces/${name}`);
-        // What lies under this prefix passed the strategy of namespaces.
+        // Every object under this prefix passed the strategy of namespaces.
         return stored?.object as Namespace | undefined;
       },
     }),

@@ -1,12 +1,12 @@
 /**
- * TaintNodesByCondition: a node starts as one that is not ready, so that nothing is scheduled on it too early
- * (`plugin/pkg/admission/nodetaint`). The node lifecycle controller of a cluster takes the taint away.
+ * TaintNodesByCondition: a new node has the taint `not-ready`, so that nothing is scheduled on it too early
+ * (`plugin/pkg/admission/nodetaint`). The node lifecycle controller of a cluster removes the taint.
  */
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 
-/** What of a Node the plugin looks at. */
+/** The fields of a Node that the plugin reads. */
 interface TaintedNode extends KubeObject {
   readonly spec?: {
     readonly taints?: readonly Taint[];
@@ -34,7 +34,7 @@ export const taintNodesByCondition: AdmissionPlugin = {
 function withTaint(node: TaintedNode): KubeObject {
   const { taints = [], configSource, externalID, ...rest } = node.spec ?? {};
   if (taints.some(({ key, effect }) => key === NOT_READY.key && effect === NOT_READY.effect)) return node;
-  // The fields behind the taints stay behind them, where Go's JSON has them.
+  // Go's JSON has these two fields after the taints.
   const spec = {
     ...rest,
     taints: [...taints, NOT_READY],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { creation, update } from "./_test_requests.ts";
+import { creation, update } from "../../tests/support/admission_requests.ts";
 import { taintNodesByCondition } from "./taint_nodes.ts";
 
 const NOT_READY = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
@@ -13,7 +13,7 @@ async function admitted(object: KubeObject): Promise<unknown> {
   return answer?.kind === "admitted" ? answer.object : answer;
 }
 
-test("taintNodesByCondition taints a new node, behind its own taints and before what follows them", async () => {
+test("taintNodesByCondition taints a new node, after its own taints and before the fields that follow them", async () => {
   const own = { key: "a", effect: "NoExecute" };
   assert.equal(
     JSON.stringify(await admitted(node({ podCIDR: "10.0.0.0/24", taints: [own], externalID: "x" }))),
@@ -21,12 +21,12 @@ test("taintNodesByCondition taints a new node, behind its own taints and before 
   );
 });
 
-test("taintNodesByCondition leaves a node alone that has the taint, with any value", async () => {
+test("taintNodesByCondition does not change a node that has the taint, with any value", async () => {
   const tainted = node({ taints: [{ ...NOT_READY, value: "x" }] });
   assert.equal(await admitted(tainted), tainted);
 });
 
-test("taintNodesByCondition looks at creations of nodes only", async () => {
+test("taintNodesByCondition changes only creations of nodes", async () => {
   const object = node({});
   const answers = [
     await taintNodesByCondition.mutate?.(creation(object)),

@@ -1,40 +1,62 @@
-/** What an authenticator sees and answers. */
+/** The input and the result of an authenticator, and the audiences of this server. */
 import type { UserInfo } from "../../core/kube/user.ts";
-import type { PeerCertificate } from "./peer_certificate.ts";
 
 /** The credentials of one request. */
 export interface AuthnRequest {
   readonly authorizationHeader: string | undefined;
-  /** Undefined when the client showed none. */
+  /** Undefined when the client presented no certificate. */
   readonly peerCertificate: PeerCertificate | undefined;
-  /** The audiences one of which the credential must be meant for; this server's own by default. */
+  /** The credential must be meant for one of these audiences; by default those of this server. */
   readonly audiences?: readonly string[];
-  /** The same credentials were let in before, and are asked about again: metrics count them once. */
+  /** The same credentials were authenticated before and are checked again: metrics count them once. */
   readonly isRepeated?: boolean;
 }
 
-/** Who asks. `warnings` go to the client as Warning headers. */
+/** The result of authentication. The client gets the `warnings` as Warning headers. */
 export type AuthnResult =
   | {
     readonly kind: "user";
     readonly user: UserInfo;
-    /** Those of the wanted audiences that the credential is meant for. */
+    /** The requested audiences that the credential is meant for. */
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
   }
-  /** Nothing was shown, and anonymous requests are allowed. */
+  /** The client presented no credentials, and anonymous requests are allowed. */
   | { readonly kind: "anonymous"; readonly user: UserInfo; readonly warnings?: readonly string[] }
-  /** 401. What was wrong with what was shown, nothing when nothing was; never with a credential in it. */
+  /**
+   * The answer is 401. `failures` say why the presented credentials were refused; they never contain a credential, and
+   * are empty when the client presented none.
+   */
   | { readonly kind: "unauthorized"; readonly failures: readonly string[]; readonly warnings?: readonly string[] };
 
-/** Decides who asks. */
+/** Identifies the user behind the credentials of a request. */
 export type Authenticator = (request: AuthnRequest) => Promise<AuthnResult>;
 
-/** One method's answer: a user, nothing of its kind was shown, or what was shown is bad. */
+/** The result of one method: a user, no credential of its kind, or a credential that is not valid. */
 export type MethodResult =
   | { readonly kind: "user"; readonly user: UserInfo }
   | { readonly kind: "none" }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** Tries one bearer token: `none` when it is not this authenticator's, or not good. */
+/** Checks one bearer token: `none` when the token belongs to another authenticator or is not valid. */
 export type TokenAuthenticator = (token: string) => Promise<Exclude<MethodResult, { readonly kind: "failed" }>>;
+
+/**
+ * The audiences of this server: kube-apiserver's default, which is its service account issuer (`--api-audiences`). Static
+ * and bootstrap tokens name no audience and count as meant for this server.
+ */
+export const API_AUDIENCES: readonly string[] = ["https://kubernetes.default.svc"];
+
+/** The requested audiences that this server has, in the order of the request and with its duplicates. */
+export function acceptedAudiences(wanted: readonly string[]): readonly string[] {
+  return wanted.filter((audience) => API_AUDIENCES.includes(audience));
+}
+
+/**
+ * A certificate that a client presented. It counts as verified only when the socket has `authorized === true`: the
+ * listener does not end a handshake because of a bad certificate.
+ */
+export type PeerCertificate =
+  /** The chain in DER: the leaf, then its issuers as far as they are known. */
+  | { readonly kind: "verified"; readonly chain: readonly Uint8Array<ArrayBuffer>[] }
+  | { readonly kind: "unverified"; readonly reason: string };

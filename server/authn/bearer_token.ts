@@ -1,15 +1,15 @@
 /** The Authorization header (`apiserver/pkg/authentication/request/bearertoken/bearertoken.go`). */
 
-/** What the header holds. */
+/** The content of an Authorization header. */
 export interface BearerToken {
-  /** Undefined when there is none: another scheme, or nothing. */
+  /** Undefined when the header has another scheme or no token. */
   readonly token: string | undefined;
   readonly warning?: string;
 }
 
 const EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored";
 
-/** Finds the bearer token of a header. A second space before the token makes it no token at all, with a warning. */
+/** Parses the Authorization header. A token after a second space is ignored, with a warning. */
 export function parseBearerToken(header: string | undefined): BearerToken {
   const [scheme = "", token = "", ...rest] = (header ?? "").trim().split(" ");
   if (scheme.toLowerCase() !== "bearer") return { token: undefined };

@@ -1,34 +1,33 @@
 /**
- * Client certificates (`apiserver/pkg/authentication/request/x509/x509.go`): the TLS layer has verified the chain; who
- * it is and whether it still holds is decided here, at every request.
+ * Client certificates (`apiserver/pkg/authentication/request/x509/x509.go`). The TLS layer verified the chain at the
+ * handshake; this file identifies the user and checks at every request that the certificate is still valid.
  */
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
 import { verifyChain } from "../../core/pki/chain.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
-import type { MethodResult } from "./authentication.ts";
-import type { PeerCertificate } from "./peer_certificate.ts";
+import type { MethodResult, PeerCertificate } from "./authentication.ts";
 
 /** Key of the fingerprint in a user's extra. */
 export const CREDENTIAL_ID_KEY = "authentication.kubernetes.io/credential-id";
 /** Subject attribute that holds the user's uid (apimachinery `pkg/apis/asn1`). */
 const UID_OID = "1.3.6.1.4.1.57683.2";
 
-/** A certificate that was read once; connections ask many times. */
+/** A parsed and verified certificate, cached because a connection sends many requests. */
 interface KnownPeer {
   readonly leaf: CertificateFacts;
   readonly user: MethodResult;
-  /** The CAs that were believed then. */
+  /** The CAs that were trusted when the certificate was verified. */
   readonly roots: readonly CertificateFacts[];
-  /** The dates of the whole chain. */
+  /** The start of the time in which every certificate of the chain is valid. */
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
 /**
- * Builds the method over the CAs that are believed at the moment; none means that certificates do not count. Answers are
- * remembered per connection, but for the dates and as long as the CAs stay: taking a CA away is the one revocation there
- * is, and it ends open connections and resumed sessions too.
+ * Creates the method. `roots` returns the CAs that are trusted at the moment; without any, certificates are ignored.
+ * Results are cached per connection, but the dates are checked at every request, and a changed set of CAs empties the
+ * cache: removing a CA is the only revocation, and it must also reach open connections and resumed sessions.
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
@@ -62,8 +61,11 @@ export function createClientCertificateAuthenticator(
   };
 }
 
-/** Who a certificate says it is: CN, O in certificate order, uid attribute, fingerprint. No CN is nobody. */
-export function userOfCertificate(leaf: CertificateFacts): MethodResult {
+/**
+ * Reads the user of a certificate: the CN, each O in the order of the certificate, the uid attribute and the fingerprint.
+ * A certificate without a CN has no user.
+ */
+export function identifyCertificate(leaf: CertificateFacts): MethodResult {
   const { commonName, organizations, otherAttributes } = leaf.subject;
   if (commonName === "") return { kind: "none" };
   const uid = findUid(otherAttributes.filter(({ oid }) => oid === UID_OID).map(({ value }) => value));
@@ -90,13 +92,13 @@ function readPeer(
   }
   const [leaf, ...issuers] = certificates;
   if (leaf === undefined) return err("no certificate");
-  // The TLS layer verified at the handshake, which may be long ago and by CAs that are gone.
+  // The handshake may be long ago, and the CAs that the TLS layer trusted then may be removed by now.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
   const dates = (pick: (certificate: CertificateFacts) => Date) => path.value.map((one) => pick(one).getTime());
   return ok({
     leaf,
-    user: userOfCertificate(leaf),
+    user: identifyCertificate(leaf),
     roots,
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/certificate.ts";
-import { createClientCa, verifiedPeer } from "./_test_peers.ts";
-import { createClientCertificateAuthenticator, userOfCertificate } from "./client_certificate.ts";
+import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
+import { createClientCertificateAuthenticator, identifyCertificate } from "./client_certificate.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");
 const ca = createClientCa(now);
@@ -41,7 +41,7 @@ for (
   });
 }
 
-test("createClientCertificateAuthenticator() looks at the dates at every request", async () => {
+test("createClientCertificateAuthenticator() checks the dates at every request", async () => {
   const peer = await verifiedPeer(await ca, now, { commonName: "u" }, {
     notBefore: new Date("2026-11-25T11:00:00Z"),
     notAfter: new Date("2026-11-25T13:00:00Z"),
@@ -52,7 +52,7 @@ test("createClientCertificateAuthenticator() looks at the dates at every request
   assert.equal(authenticate(peer, new Date("2026-11-25T13:00:01Z")).kind, "failed");
 });
 
-test("createClientCertificateAuthenticator() forgets who it knew when the CA is taken away", async () => {
+test("createClientCertificateAuthenticator() empties its cache when a CA is removed", async () => {
   const next = await createClientCa(now);
   let believed = trusted;
   const authenticate = createClientCertificateAuthenticator(() => believed);
@@ -64,7 +64,7 @@ test("createClientCertificateAuthenticator() forgets who it knew when the CA is 
   assert.equal(authenticate(peer, now).kind, "user");
 });
 
-test("createClientCertificateAuthenticator() never rescues what the TLS layer refused", () => {
+test("createClientCertificateAuthenticator() never accepts a certificate that the TLS layer refused", () => {
   const result = createClientCertificateAuthenticator(roots)({ kind: "unverified", reason: "UNABLE_TO_VERIFY" }, now);
   assert.deepEqual(result, { kind: "failed", reason: "client certificate: UNABLE_TO_VERIFY" });
 });
@@ -76,7 +76,7 @@ test("createClientCertificateAuthenticator() has no opinion without certificate 
   assert.deepEqual(authenticate(nameless, now), { kind: "none" });
 });
 
-test("createClientCertificateAuthenticator() fails on bytes that are no certificate", () => {
+test("createClientCertificateAuthenticator() fails on bytes that are not a certificate", () => {
   const peer = { kind: "verified", chain: [new Uint8Array([1, 2, 3])] } as const;
   assert.equal(createClientCertificateAuthenticator(roots)(peer, now).kind, "failed");
 });
@@ -86,17 +86,17 @@ for (
     { name: "one uid", values: ["id-1"], want: "id-1" },
     { name: "an empty uid", values: [""], want: "UID cannot be an empty string" },
     { name: "two uids", values: ["a", "b"], want: "expected 1 UID, but found multiple: [a b]" },
-    { name: "a uid that is no text", values: [undefined], want: "unable to parse UID into a string" },
+    { name: "a uid that is not text", values: [undefined], want: "unable to parse UID into a string" },
   ]
 ) {
-  test(`userOfCertificate() reads ${name}`, async () => {
+  test(`identifyCertificate() reads ${name}`, async () => {
     const peer = await verifiedPeer(await ca, now, { commonName: "u" });
     assert.ok(peer.kind === "verified");
     const facts = parseCertificate(peer.chain[0]!);
     assert.ok(facts.ok);
     const otherAttributes = values.map((value) => ({ oid: UID_OID, value }));
     const leaf: CertificateFacts = { ...facts.value, subject: { ...facts.value.subject, otherAttributes } };
-    const result = userOfCertificate(leaf);
+    const result = identifyCertificate(leaf);
     if (result.kind === "user") assert.equal(result.user.uid, want);
     else assert.equal(result.kind === "failed" && result.reason, want);
   });

@@ -1,32 +1,35 @@
 /**
- * Ends open streams, such as watches, whose users are no longer let in. kube-apiserver asks only when a request begins: a
- * watch goes on for as long as its client wants (`timeoutSeconds` has no limit, there and here), past the end of its token
- * or certificate and the removal of the CA. Here each stream is authenticated again, every few seconds.
+ * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
+ * request begins: a watch goes on for as long as its client wants (`timeoutSeconds` has no limit, there and here), past the
+ * end of its token or certificate and the removal of the CA. This server authenticates each stream again every few seconds.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
 import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.ts";
 
-/** An answer that goes on for as long as its client wants. */
+/** An open stream, which lasts for as long as its client wants. */
 export interface OpenStream {
-  /** What the client showed when it asked. */
+  /** The credentials of the request that opened the stream. */
   readonly credentials: AuthnRequest;
-  /** The user of these credentials then. */
+  /** The user whom these credentials identified then. */
   readonly user: UserInfo;
-  /** Settles when the stream has ended by itself. */
+  /** Settles when the stream has ended. */
   readonly ended: Promise<void>;
-  /** Ends it. */
+  /** Ends the stream because its user is no longer authenticated. */
   end(): void;
 }
 
-/** How long a stream outlives its credentials at most, beside the time that the server takes to learn of the change. */
-export const REAUTHENTICATION_MS = 5_000;
-/** So many streams in a row; after a change of the CAs each needs its chain verified anew, and others must be served. */
+/** The longest time that a stream outlives its credentials, after the server has learned of the change. */
+export const REAUTHENTICATION_INTERVAL_MS = 5_000;
+/**
+ * The number of streams that are checked in a row. After a change of the CAs each needs its chain verified again, and
+ * requests must be served in between.
+ */
 const BATCH = 50;
-const BREATH_MS = 1;
+const PAUSE_MS = 1;
 
-/** Returns the function that takes in streams. One round is for all, and a token that many share is asked about once. */
+/** Returns a function that registers a stream. Each round checks all streams, and checks a shared token only once. */
 export function createReauthentication(
   authenticate: Authenticator,
   clock: Clock,
@@ -39,39 +42,39 @@ export function createReauthentication(
     isRunning = true;
     try {
       while (open.size > 0) {
-        await clock.sleep(REAUTHENTICATION_MS, signal);
-        await askAll();
+        await clock.sleep(REAUTHENTICATION_INTERVAL_MS, signal);
+        await checkAll();
       }
     } finally {
       isRunning = false;
     }
   }
 
-  async function askAll(): Promise<void> {
+  async function checkAll(): Promise<void> {
     const byHeader = new Map<string | undefined, Promise<AuthnResult>>();
     let count = 0;
     for (const stream of [...open]) {
-      if (++count % BATCH === 0) await clock.sleep(BREATH_MS, signal);
-      if (open.has(stream) && await isOver(stream, byHeader)) {
+      if (++count % BATCH === 0) await clock.sleep(PAUSE_MS, signal);
+      if (open.has(stream) && await isRevoked(stream, byHeader)) {
         open.delete(stream);
         stream.end();
       }
     }
   }
 
-  async function isOver(
+  async function isRevoked(
     { credentials, user }: OpenStream,
     byHeader: Map<string | undefined, Promise<AuthnResult>>,
   ): Promise<boolean> {
     const request = { ...credentials, isRepeated: true };
     const { authorizationHeader: header, peerCertificate } = credentials;
-    const asked = (peerCertificate === undefined ? byHeader.get(header) : undefined) ?? authenticate(request);
-    if (peerCertificate === undefined) byHeader.set(header, asked);
+    const checked = (peerCertificate === undefined ? byHeader.get(header) : undefined) ?? authenticate(request);
+    if (peerCertificate === undefined) byHeader.set(header, checked);
     try {
-      const result = await asked;
-      return result.kind === "unauthorized" || !isSame(result.user, user);
+      const result = await checked;
+      return result.kind === "unauthorized" || !isSameUser(result.user, user);
     } catch {
-      // Where the token cannot be read nothing is known of it: that is no refusal.
+      // The Secret of the token could not be read, which is not a refusal.
       return false;
     }
   }
@@ -83,6 +86,6 @@ export function createReauthentication(
   };
 }
 
-function isSame(one: UserInfo, other: UserInfo): boolean {
+function isSameUser(one: UserInfo, other: UserInfo): boolean {
   return one.username === other.username && one.uid === other.uid && isSameSet(one.groups, other.groups);
 }

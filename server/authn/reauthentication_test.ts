@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createTestApp, type TestApp, type TestRequest, userOf, WatchReader } from "../../tests/support/test_app.ts";
 import { AppError } from "../../core/errors.ts";
-import { createClientCa, verifiedPeer } from "./_test_peers.ts";
+import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnResult } from "./authentication.ts";
-import { createReauthentication, REAUTHENTICATION_MS } from "./reauthentication.ts";
+import { createReauthentication, REAUTHENTICATION_INTERVAL_MS } from "./reauthentication.ts";
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps";
@@ -21,7 +21,7 @@ const bearer = (id: string): TestRequest => ({
   headers: { authorization: `Bearer ${id}.${SECRET}` },
 });
 
-/** Everyone may watch: who it is, is the subject. */
+/** Every user may watch, because these tests are about authentication. */
 async function openToAll(app: TestApp): Promise<void> {
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const rules = [{ verbs: ["list", "watch"], apiGroups: [""], resources: ["configmaps"] }];
@@ -31,7 +31,7 @@ async function openToAll(app: TestApp): Promise<void> {
   await app.send("POST", `${rbac}/clusterrolebindings`, { body: { metadata: { name: "watch" }, subjects, roleRef } });
 }
 
-/** A watch, and whether it has ended by now. */
+/** Opens a watch, and reports whether it has ended. */
 async function watch(app: TestApp, request: TestRequest): Promise<{ isOver(): boolean; close(): Promise<void> }> {
   // No client may stay longer than its credentials by asking for a long time (kube-apiserver has no limit either).
   const response = await app.open("GET", `${CONFIG_MAPS}?watch=1&timeoutSeconds=9000000`, request);
@@ -52,7 +52,7 @@ for (
       edit: (app: TestApp) => app.send("DELETE", `${SECRETS}/bootstrap-token-abcdef`),
     },
     {
-      name: "its token is in other groups",
+      name: "the groups of its token change",
       edit: (app: TestApp) =>
         app.send("PATCH", `${SECRETS}/bootstrap-token-abcdef`, {
           headers: { "content-type": "application/merge-patch+json" },
@@ -72,11 +72,11 @@ for (
       watch(app, { user: undefined }),
       watch(app, { user: userOf("in-process") }),
     ]);
-    await app.clock.advance(2 * REAUTHENTICATION_MS);
+    await app.clock.advance(2 * REAUTHENTICATION_INTERVAL_MS);
     assert.deepEqual([ends.isOver(), also.isOver()], [false, false]);
     const edited = await edit(app);
     assert.equal(edited.code, 200, edited.text);
-    await app.clock.advance(REAUTHENTICATION_MS);
+    await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
     assert.deepEqual([ends.isOver(), also.isOver()], [true, true]);
     assert.deepEqual(stays.map((one) => one.isOver()), [false, false, false]);
     for (const one of stays) await one.close();
@@ -89,13 +89,13 @@ test("a watch ends when its token expires", async () => {
   const expiration = new Date(app.clock.now().getTime() + 3_600_000).toISOString();
   await app.send("POST", SECRETS, { body: tokenSecret("abcdef", { expiration }) });
   const one = await watch(app, bearer("abcdef"));
-  await app.clock.advance(3_600_000 - REAUTHENTICATION_MS);
+  await app.clock.advance(3_600_000 - REAUTHENTICATION_INTERVAL_MS);
   assert.equal(one.isOver(), false);
-  await app.clock.advance(2 * REAUTHENTICATION_MS);
+  await app.clock.advance(2 * REAUTHENTICATION_INTERVAL_MS);
   assert.equal(one.isOver(), true);
 });
 
-test("a watch ends when its certificate's CA is taken away or replaced, and goes on when CAs are only read anew", async () => {
+test("a watch ends when its certificate's CA is taken away or replaced, and goes on when the CAs are only read again", async () => {
   const clock = createFakeClock();
   const [ca, other] = [await createClientCa(clock.now()), await createClientCa(clock.now())];
   let clientCas = [ca.certificate];
@@ -104,14 +104,14 @@ test("a watch ends when its certificate's CA is taken away or replaced, and goes
   const peer = await verifiedPeer(ca, clock.now(), { commonName: "jane" });
   const one = await watch(app, { user: undefined, peer });
   clientCas = [other.certificate, ca.certificate];
-  await app.clock.advance(REAUTHENTICATION_MS);
+  await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
   assert.equal(one.isOver(), false);
   clientCas = [other.certificate];
-  await app.clock.advance(REAUTHENTICATION_MS);
+  await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
   assert.equal(one.isOver(), true);
 });
 
-test("a watch ends when its certificate expires, and what is asked again is not counted", async () => {
+test("a watch ends when its certificate expires, and its repeated authentication is not counted", async () => {
   const clock = createFakeClock();
   const ca = await createClientCa(clock.now());
   await using app = await createTestApp({ clock, clientCas: () => [ca.certificate] });
@@ -121,13 +121,13 @@ test("a watch ends when its certificate expires, and what is asked again is not 
   const one = await watch(app, { user: undefined, peer });
   await app.clock.advance(60_000);
   assert.equal(one.isOver(), false);
-  await app.clock.advance(REAUTHENTICATION_MS);
+  await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
   assert.equal(one.isOver(), true);
   const { text } = await app.send("GET", "/metrics");
   assert.match(text, /\napiserver_client_certificate_expiration_seconds_count\S* 1\n/);
 });
 
-test("createReauthentication() asks once for all who share a token, and ends nothing while it cannot be asked", async () => {
+test("createReauthentication() checks a shared token once, and ends no stream while the check fails", async () => {
   const clock = createFakeClock();
   const stopping = new AbortController();
   const user = userOf("system:bootstrap:abcdef");
@@ -152,15 +152,15 @@ test("createReauthentication() asks once for all who share a token, and ends not
     take({ credentials, user, ended: promise, end });
   }
   streams[0]?.resolve();
-  await clock.advance(REAUTHENTICATION_MS + 100);
+  await clock.advance(REAUTHENTICATION_INTERVAL_MS + 100);
   assert.deepEqual([asked, ended], [1, 0]);
   answer = () => Promise.reject(new AppError("unreachable", "cannot read bootstrap tokens"));
-  await clock.advance(REAUTHENTICATION_MS + 100);
+  await clock.advance(REAUTHENTICATION_INTERVAL_MS + 100);
   assert.deepEqual([asked, ended], [2, 0]);
   answer = () => Promise.resolve({ kind: "unauthorized", failures: [] });
-  await clock.advance(REAUTHENTICATION_MS + 100);
+  await clock.advance(REAUTHENTICATION_INTERVAL_MS + 100);
   assert.deepEqual([asked, ended], [3, 119]);
-  await clock.advance(10 * REAUTHENTICATION_MS);
-  assert.deepEqual([asked, clock.sleepers], [3, 0], "nothing is asked when nothing is open");
+  await clock.advance(10 * REAUTHENTICATION_INTERVAL_MS);
+  assert.deepEqual([asked, clock.sleepers], [3, 0], "no check runs without an open stream");
   stopping.abort();
 });

@@ -1,23 +1,22 @@
 /**
- * The authorizer chain `Node,RBAC`: the privileged group, then nodes, then roles; the first allow decides, and no
- * opinion at all is a refusal (`pkg/kubeapiserver/authorizer/config.go`).
+ * The authorizer chain `Node,RBAC`: the privileged group, then nodes, then roles. The first allow decides, and a request
+ * that no authorizer allows is refused (`pkg/kubeapiserver/authorizer/config.go`).
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { evaluateRbac, rulesFor } from "../../core/rbac/evaluate.ts";
-import { authorizeNode, NODE_RULES_ERROR } from "./node.ts";
-import { isNodeUser } from "./node_identity.ts";
+import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 
 /** Decides what a user may do. */
 export interface Authorizer {
   authorize(user: UserInfo, attributes: Attributes): Promise<Decision>;
-  /** Everything a user may do in a namespace, as far as it can be told. */
+  /** Lists what a user may do in a namespace, as far as the rules of the authorizers can be enumerated. */
   rulesFor(user: UserInfo, namespace: string): Promise<SubjectRulesReviewStatus>;
 }
 
-/** Builds the chain. Answers follow a change of roles at once. */
+/** Creates the chain. A change of roles takes effect at once. */
 export function createAuthorizer(deps: { readonly rbac: RbacSource }): Authorizer {
   return {
     authorize(user, attributes) {
@@ -37,12 +36,12 @@ export function createAuthorizer(deps: { readonly rbac: RbacSource }): Authorize
   };
 }
 
-/** Each authorizer's own text behind its name (`apiserver/pkg/authorization/union/union.go`). */
+/** Prefixes each authorizer's text with its name (`apiserver/pkg/authorization/union/union.go`). */
 function joinReasons(reasons: Readonly<Record<string, string>>): string {
   return Object.entries(reasons).filter(([, text]) => text !== "").map(([name, text]) => `${name}: ${text}`).join("\n");
 }
 
-/** Several errors in one text (apimachinery `util/errors` Aggregate). */
+/** Joins several errors into one text (apimachinery `util/errors`, `Aggregate`). */
 export function joinErrors(errors: readonly string[]): string {
   return errors.length === 1 ? errors[0] ?? "" : `[${errors.join(", ")}]`;
 }

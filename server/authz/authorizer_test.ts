@@ -10,7 +10,7 @@ import {
   testUser,
   userSubject,
 } from "../../tests/support/test_rbac.ts";
-import { createRbacWorld, keyOf } from "./_test_authz.ts";
+import { createRbacWorld, getStorageKey } from "../../tests/support/test_authz.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
 const binding = clusterRoleBinding("b", "reader", groupSubject("g"));
@@ -27,8 +27,8 @@ test("createAuthorizer() follows every write at once", async () => {
   const kind = async () => (await authorizer.authorize(user, resourceRequest({ namespace: "n" }))).kind;
   assert.equal(await kind(), "noOpinion");
   const reader = clusterRole("reader", [getPods]);
-  const storedRole = await storage.create(keyOf("clusterroles", reader), reader);
-  const storedBinding = await storage.create(keyOf("clusterrolebindings", binding), binding);
+  const storedRole = await storage.create(getStorageKey("clusterroles", reader), reader);
+  const storedBinding = await storage.create(getStorageKey("clusterrolebindings", binding), binding);
   assert.equal(await kind(), "allow");
   const emptied = await storage.update(storedRole.key, { ...reader, rules: [] } as typeof reader, storedRole.revision);
   assert.equal(await kind(), "noOpinion");
@@ -38,8 +38,8 @@ test("createAuthorizer() follows every write at once", async () => {
   assert.equal(await kind(), "noOpinion");
 
   const local = roleBinding("n", "b", "Role", "local", groupSubject("g"));
-  await storage.create(keyOf("roles", role("n", "local", [])), role("n", "local", [getPods]));
-  await storage.create(keyOf("rolebindings", local), local);
+  await storage.create(getStorageKey("roles", role("n", "local", [])), role("n", "local", [getPods]));
+  await storage.create(getStorageKey("rolebindings", local), local);
   assert.equal(await kind(), "allow");
 });
 
@@ -80,6 +80,6 @@ test("createAuthorizer() says that a node's rules are incomplete", async () => {
 test("createRbacSource() stops following when it is disposed", async () => {
   const { rbac, storage } = await createRbacWorld();
   rbac[Symbol.dispose]();
-  await storage.create(keyOf("clusterrolebindings", binding), binding);
+  await storage.create(getStorageKey("clusterrolebindings", binding), binding);
   assert.equal(rbac.objects().clusterRoleBindings.length, 0);
 });

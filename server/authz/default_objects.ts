@@ -1,4 +1,4 @@
-/** The default roles and bindings, ready to be stored and mended at start. */
+/** The default roles and bindings as objects that the server stores and reconciles at start. */
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
@@ -13,7 +13,7 @@ const KINDS = {
   rolebindings: roleBindingKind,
 } as const;
 
-/** Every default role and binding under its storage key; bindings come after the roles that they name. */
+/** Creates every default role and binding under its storage key; bindings come after the roles that they name. */
 export function defaultRbacObjects(): readonly BootstrapObject[] {
   const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
   return [
@@ -24,7 +24,7 @@ export function defaultRbacObjects(): readonly BootstrapObject[] {
   ];
 }
 
-/** One RBAC object to have under its storage key; a changed one is mended unless its annotation forbids it. */
+/** Creates one RBAC bootstrap object; a changed object is reconciled unless its annotation forbids it. */
 export function rbacObject<T extends ClusterRole | ClusterRoleBinding | Role | RoleBinding>(
   plural: "clusterroles" | "clusterrolebindings" | "roles" | "rolebindings",
   wanted: T,
@@ -34,7 +34,7 @@ export function rbacObject<T extends ClusterRole | ClusterRoleBinding | Role | R
     key: `/registry/${plural}/${namespace}${getName(wanted)}`,
     kind: KINDS[plural],
     object: wanted,
-    // What lies under this key passed the strategy of this very kind.
+    // Every object under this key passed the strategy of this kind.
     plan: (existing) => planReconcile(existing as T, wanted),
   };
 }

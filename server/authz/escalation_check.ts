@@ -1,6 +1,6 @@
 /**
- * What guards writes of roles and bindings (`pkg/registry/rbac`, the `policybased/storage.go` of each resource): nobody
- * grants what they do not hold, unless they may `escalate` the role or `bind` it.
+ * The escalation check for writes of roles and bindings (`pkg/registry/rbac`, the `policybased/storage.go` of each
+ * resource): a user grants only permissions that the user has, unless the user may `escalate` the role or `bind` it.
  */
 import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
@@ -14,16 +14,16 @@ import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rb
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 
-/** What the checks ask. */
+/** Dependencies of the escalation checks. */
 export interface EscalationDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly rbac: Pick<RbacSource, "objects">;
 }
 
-/** What a roleRef may name. */
+/** The kinds that a roleRef may name. */
 const ROLE_RESOURCES: Readonly<Record<string, Kind | undefined>> = { ClusterRole: clusterRoleKind, Role: roleKind };
 
-/** Selecting by label can gather anything, so it takes every right. */
+/** An aggregation rule can select any role by its labels, so it takes every permission. */
 const EVERYTHING: readonly PolicyRule[] = [
   { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
   { verbs: ["*"], nonResourceURLs: ["*"] },
@@ -32,7 +32,7 @@ const EVERYTHING: readonly PolicyRule[] = [
 /**
  * Checks a Role or ClusterRole before it is stored. Throws StatusError 403.
  *
- * @param request who asks, and the name in the URL
+ * @param request the user, and the name in the URL
  */
 export async function checkRoleEscalation(
   deps: EscalationDeps,
@@ -43,7 +43,7 @@ export async function checkRoleEscalation(
 ): Promise<void> {
   if (user.groups.includes(MASTERS_GROUP)) return;
   const namespace = role.metadata.namespace ?? "";
-  // The name of a POST is not part of its URL: `escalate` limited to a name allows updates, and creation by PUT.
+  // The URL of a POST has no name, so `escalate` limited to a name allows only updates and creation by PUT.
   if (await isAllowed(deps, user, "escalate", kind.plural, name, namespace)) return;
   if (stored !== undefined && isOwnershipOnly(role, stored)) return;
   const message = findEscalation(deps, kind, user, namespace, role.rules ?? []);
@@ -97,7 +97,7 @@ async function isAllowed(
   return decision.kind === "allow";
 }
 
-/** The text of the refusal when the user does not hold all of the rules. */
+/** Finds the text of the refusal; undefined when the user has all of the rules. */
 function findEscalation(
   deps: EscalationDeps,
   kind: Kind,
@@ -119,12 +119,12 @@ function hasSelectors(role: Role | ClusterRole): boolean {
   return "aggregationRule" in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
 }
 
-/** Only what a garbage collector changes differs: owners and finalizers (`pkg/registry/rbac/helpers.go`). */
+/** Whether the objects differ only in what a garbage collector changes: owners and finalizers (`pkg/registry/rbac/helpers.go`). */
 function isOwnershipOnly(object: KubeObject, stored: KubeObject): boolean {
-  return contentOf(object) === contentOf(stored);
+  return toComparableText(object) === toComparableText(stored);
 }
 
-function contentOf(object: KubeObject): string {
+function toComparableText(object: KubeObject): string {
   const { ownerReferences: _owners, finalizers: _finalizers, managedFields: _fields, selfLink: _link, ...metadata } =
     object.metadata;
   return JSON.stringify({ ...object, metadata });

@@ -13,7 +13,7 @@ import {
   testUser,
   userSubject,
 } from "../../tests/support/test_rbac.ts";
-import { createRbacWorld } from "./_test_authz.ts";
+import { createRbacWorld } from "../../tests/support/test_authz.ts";
 import { checkBindingEscalation, checkRoleEscalation } from "./escalation_check.ts";
 
 const GROUP = "rbac.authorization.k8s.io";
@@ -24,7 +24,7 @@ const everything: readonly PolicyRule[] = [
   { verbs: ["*"], nonResourceURLs: ["*"] },
 ];
 
-/** A world in which `u` holds some rules. */
+/** Creates an authorizer chain in which `u` has some rules. */
 const holding = (...rules: PolicyRule[]) =>
   createRbacWorld([
     ["clusterroles", clusterRole("held", rules)],
@@ -33,7 +33,7 @@ const holding = (...rules: PolicyRule[]) =>
     ["roles", role("n", "secrets", [getSecrets])],
   ]);
 
-async function messageOf(check: Promise<void>): Promise<string | undefined> {
+async function findMessage(check: Promise<void>): Promise<string | undefined> {
   try {
     await check;
     return undefined;
@@ -50,15 +50,15 @@ const NOT_HELD = 'user "u" (groups=["g"]) is attempting to grant RBAC permission
 
 for (
   const { name, held, user = u, wanted, stored, nameInUrl = "", want } of [
-    { name: "rules that are held", held: [getPods], wanted: clusterRole("r", [getPods]) },
+    { name: "rules that the user has", held: [getPods], wanted: clusterRole("r", [getPods]) },
     {
-      name: "rules that are not held",
+      name: "rules that the user does not have",
       held: [getPods],
       wanted: clusterRole("r", [getPods, getSecrets]),
       want: `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
     },
     {
-      name: "rules that are not held, by a superuser",
+      name: "rules that the user does not have, as a superuser",
       held: [],
       user: testUser("root", "system:masters"),
       wanted: clusterRole("r", everything),
@@ -87,13 +87,13 @@ for (
       nameInUrl: "r",
     },
     {
-      name: "finalizers of a role that is not held",
+      name: "finalizers of a role whose rules the user does not have",
       held: [],
       wanted: { ...clusterRole("r", [getSecrets]), metadata: { name: "r", labels: {}, finalizers: ["f"] } },
       stored: clusterRole("r", [getSecrets]),
     },
     {
-      name: "labels of a role that is not held",
+      name: "labels of a role whose rules the user does not have",
       held: [],
       wanted: clusterRole("r", [getSecrets], { l: "1" }),
       stored: clusterRole("r", [getSecrets]),
@@ -106,7 +106,7 @@ for (
       want: `403 clusterroles.${GROUP} "r" is forbidden: must have cluster-admin privileges to use the aggregationRule`,
     },
     {
-      name: "an aggregation rule, by one who holds everything",
+      name: "an aggregation rule, by a user with every permission",
       held: everything,
       wanted: { ...clusterRole("r", []), aggregationRule: { clusterRoleSelectors: [{}] } },
     },
@@ -123,29 +123,29 @@ for (
   test(`checkRoleEscalation() ${want === undefined ? "passes" : "refuses"}: ${name}`, async () => {
     const world = await holding(...held);
     const request = { user, name: stored === undefined ? nameInUrl : "r" };
-    assert.equal(await messageOf(checkRoleEscalation(world, clusterRoleKind, wanted, stored, request)), want);
+    assert.equal(await findMessage(checkRoleEscalation(world, clusterRoleKind, wanted, stored, request)), want);
   });
 }
 
-test("checkRoleEscalation() counts what is held in the role's namespace", async () => {
+test("checkRoleEscalation() counts the permissions in the role's namespace", async () => {
   const world = await createRbacWorld([
     ["clusterroles", clusterRole("held", [getSecrets])],
     ["rolebindings", roleBinding("n", "held", "ClusterRole", "held", userSubject("u"))],
   ]);
   assert.equal(
-    await messageOf(checkRoleEscalation(world, roleKind, role("n", "r", [getSecrets]), undefined, post)),
+    await findMessage(checkRoleEscalation(world, roleKind, role("n", "r", [getSecrets]), undefined, post)),
     undefined,
   );
   assert.equal(
-    await messageOf(checkRoleEscalation(world, roleKind, role("m", "r", [getSecrets]), undefined, post)),
+    await findMessage(checkRoleEscalation(world, roleKind, role("m", "r", [getSecrets]), undefined, post)),
     `403 roles.${GROUP} "r" is forbidden: ${NOT_HELD}`,
   );
 });
 
-test("checkBindingEscalation() refuses to bind what is not held, and passes what is", async () => {
+test("checkBindingEscalation() refuses to bind rules that the user does not have, and passes others", async () => {
   const wanted = clusterRoleBinding("b", "secrets", groupSubject("g"));
   const check = async (...rules: PolicyRule[]) =>
-    await messageOf(checkBindingEscalation(await holding(...rules), clusterRoleBindingKind, wanted, undefined, u));
+    await findMessage(checkBindingEscalation(await holding(...rules), clusterRoleBindingKind, wanted, undefined, u));
   assert.equal(await check(), `403 clusterrolebindings.${GROUP} "b" is forbidden: ${NOT_HELD}`);
   assert.equal(await check(getSecrets), undefined);
   const bind = { verbs: ["bind"], apiGroups: [GROUP], resources: ["clusterroles"] };
@@ -155,7 +155,7 @@ test("checkBindingEscalation() refuses to bind what is not held, and passes what
 
 test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 without it", async () => {
   const check = async (name: string, ...rules: PolicyRule[]) =>
-    await messageOf(checkBindingEscalation(
+    await findMessage(checkBindingEscalation(
       await holding(...rules),
       roleBindingKind,
       roleBinding("n", "b", "Role", name, groupSubject("g")),
@@ -167,11 +167,11 @@ test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 
   assert.equal(await check("gone", getSecrets), `404 rolebindings.${GROUP} "gone" not found`);
 });
 
-test("checkBindingEscalation() cannot tell what a role of another kind grants", async () => {
+test("checkBindingEscalation() fails for a role of an unknown kind", async () => {
   const binding = roleBinding("n", "b", "Role", "secrets", groupSubject("g"));
   const odd = { ...binding, roleRef: { ...binding.roleRef, kind: "Thing" } };
   assert.equal(
-    await messageOf(checkBindingEscalation(await holding(), roleBindingKind, odd, undefined, u)),
+    await findMessage(checkBindingEscalation(await holding(), roleBindingKind, odd, undefined, u)),
     '500 unsupported role reference kind: "Thing"',
   );
 });
@@ -181,7 +181,7 @@ test("checkRoleEscalation() says which of the user's own roles are missing, as t
     ["clusterrolebindings", clusterRoleBinding("b", "gone", userSubject("u"))],
   ]);
   assert.equal(
-    await messageOf(checkRoleEscalation(world, clusterRoleKind, clusterRole("r", [getSecrets]), undefined, post)),
+    await findMessage(checkRoleEscalation(world, clusterRoleKind, clusterRole("r", [getSecrets]), undefined, post)),
     `403 clusterroles.${GROUP} "r" is forbidden: ${NOT_HELD}; resolution errors: [clusterroles.${GROUP} "gone" not found]`,
   );
 });

@@ -1,7 +1,8 @@
 /**
- * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`, `api-wire.md` §14): everything that the headers name
- * is authorized for the real user. First the constrained modes, which also look at the request that is to be made, then
- * the classic verb `impersonate`. The mode `associated-node` needs service account tokens, which this server has not.
+ * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`): the real user needs the permission for every user,
+ * group, uid and extra value in the headers. The constrained modes, which also check the impersonated request, are tried
+ * before the classic verb `impersonate`. This server has no service account tokens, so the mode `associated-node` is
+ * missing.
  */
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -18,14 +19,15 @@ import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/name
 import type { StatusError } from "../../core/kube/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import type { Authorizer } from "./authorizer.ts";
-import { deniedError } from "./denied.ts";
-import { findExtraFault } from "./impersonation_extra.ts";
+import { deniedError } from "./denied_error.ts";
 import { parseImpersonation } from "./impersonation_headers.ts";
+import { formatFieldError, invalid } from "../../core/kube/field_error.ts";
+import { quoteText } from "../../core/kube/quote.ts";
 
-/** The classic mode and the constrained ones. */
+/** The classic mode `impersonate` and the constrained modes. */
 type Mode = "impersonate" | "arbitrary-node" | "serviceaccount" | "user-info";
 
-/** What every check needs. */
+/** The context of every permission check of one mode. */
 interface Check {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly requester: UserInfo;
@@ -33,34 +35,34 @@ interface Check {
 }
 
 const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
-/** With this many groups or extra values a single check for all of them comes first. */
-const MANY = 4;
-/** User names whose last mode is remembered (`impersonation/cache.go`). */
-const MAX_REMEMBERED = 10_000;
+/** From this number of groups or extra values on, one check for all of them comes first. */
+const WILDCARD_CHECK_FROM = 4;
+/** The largest number of user names whose last mode is cached (`impersonation/cache.go`). */
+const MAX_CACHED_MODES = 10_000;
 const AUTHENTICATION_GROUP = "authentication.k8s.io";
 
 /**
- * The user to act as; the real user when no header asks for another. Throws StatusError 400 (no user named) or 403, which
- * tells of the first mode that was tried.
+ * Returns the impersonated user, or the real user when there is no `Impersonate-*` header. Throws StatusError 400 when the
+ * headers name no user, and 403 with the message of the first mode that was tried.
  *
- * @param headers names and values, repeated ones repeated
- * @param attributes the request that is to be made as the other user
- * @param tellConstraint is told the verb of the constrained mode that allowed it, if it was one
+ * @param headers names and values, with every repetition of a header
+ * @param attributes the request that is made as the impersonated user
+ * @param onConstraint called with the verb of the constrained mode, when it was one that allowed the impersonation
  */
 export type Impersonation = (
   headers: readonly (readonly [string, string])[],
   requester: UserInfo,
   attributes: Attributes,
-  tellConstraint?: (constraint: string) => void,
+  onConstraint?: (constraint: string) => void,
 ) => Promise<UserInfo>;
 
 /**
- * Builds impersonation. The mode that last succeeded for a user name is tried first the next time: that decides what a
- * refusal tells, and which groups a node gets.
+ * Creates impersonation. The mode that last succeeded for a user name is tried first the next time, which decides the
+ * message of a refusal and the groups of an impersonated node.
  */
 export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): Impersonation {
   const lastModes = new Map<string, Mode>();
-  return async (headers, requester, attributes, tellConstraint) => {
+  return async (headers, requester, attributes, onConstraint) => {
     const wanted = parseImpersonation(headers);
     if (wanted === undefined) return requester;
     const last = lastModes.get(requester.username);
@@ -68,9 +70,9 @@ export function createImpersonation(authorizer: Pick<Authorizer, "authorize">): 
     for (const mode of inOrder([...constrainedModesFor(wanted), "impersonate"], last)) {
       const refused = await findRefusal({ authorizer, requester, mode }, wanted, attributes);
       if (refused === undefined) {
-        if (mode !== "impersonate") tellConstraint?.(`impersonate:${mode}`);
-        remember(lastModes, requester.username, mode);
-        return impersonatedUser(mode, wanted);
+        if (mode !== "impersonate") onConstraint?.(`impersonate:${mode}`);
+        cacheMode(lastModes, requester.username, mode);
+        return createImpersonatedUser(mode, wanted);
       }
       refusal ??= refused;
     }
@@ -83,18 +85,18 @@ function inOrder(modes: readonly Mode[], first: Mode | undefined): readonly Mode
   return [first, ...modes.filter((mode) => mode !== first)];
 }
 
-/** What was written last is at the end of a Map: the names that go are those that were not used for the longest time. */
-function remember(lastModes: Map<string, Mode>, username: string, mode: Mode): void {
+/** The newest entry is at the end of a Map, so the first entry is the least recently used one. */
+function cacheMode(lastModes: Map<string, Mode>, username: string, mode: Mode): void {
   lastModes.delete(username);
   lastModes.set(username, mode);
-  if (lastModes.size <= MAX_REMEMBERED) return;
+  if (lastModes.size <= MAX_CACHED_MODES) return;
   for (const oldest of lastModes.keys()) {
     lastModes.delete(oldest);
     return;
   }
 }
 
-/** Nodes and service accounts have fixed groups, so these modes take nothing but the name. */
+/** Nodes and service accounts have fixed groups, so their modes accept only a user name. */
 function constrainedModesFor(wanted: UserInfo): readonly Mode[] {
   const isPlain = wanted.uid === "" && wanted.groups.length === 0 && Object.keys(wanted.extra).length === 0;
   if (isNodeUsername(wanted.username)) return isPlain ? ["arbitrary-node"] : [];
@@ -102,7 +104,7 @@ function constrainedModesFor(wanted: UserInfo): readonly Mode[] {
   return ["user-info"];
 }
 
-/** Namespace and name of a service account's user name (`apiserver/pkg/authentication/serviceaccount` SplitUsername). */
+/** Parses a service account's user name (`apiserver/pkg/authentication/serviceaccount`, `SplitUsername`). */
 function splitServiceAccount(username: string): { readonly namespace: string; readonly name: string } | undefined {
   if (!username.startsWith(SERVICE_ACCOUNT_PREFIX)) return undefined;
   const [namespace = "", name = "", ...rest] = username.slice(SERVICE_ACCOUNT_PREFIX.length).split(":");
@@ -110,7 +112,7 @@ function splitServiceAccount(username: string): { readonly namespace: string; re
   return rest.length === 0 && isValid ? { namespace, name } : undefined;
 }
 
-/** A node's user name whose node could exist. */
+/** Whether this is the user name of a node with a valid name. */
 function isNodeUsername(username: string): boolean {
   if (!username.startsWith(NODE_USER_PREFIX)) return false;
   const text = username.slice(NODE_USER_PREFIX.length);
@@ -153,7 +155,7 @@ async function findGroupRefusal(check: Check, groups: readonly string[]): Promis
     if (groups.includes(MASTERS_GROUP)) {
       return refuse(MASTERS_GROUP, "impersonating the system:masters group is not allowed");
     }
-    if (groups.length >= MANY && await authorize(check, attributes("*")) === undefined) return undefined;
+    if (groups.length >= WILDCARD_CHECK_FROM && await authorize(check, attributes("*")) === undefined) return undefined;
   }
   for (const group of groups) {
     const refused = await authorize(check, attributes(group));
@@ -171,7 +173,9 @@ async function findExtraRefusal(
   if (check.mode !== "impersonate") {
     const fault = findExtraFault(extra);
     if (fault !== undefined) return deniedError(check.requester, attributes("", ""), fault);
-    if (pairs.length >= MANY && await authorize(check, attributes("*", "*")) === undefined) return undefined;
+    if (pairs.length >= WILDCARD_CHECK_FROM && await authorize(check, attributes("*", "*")) === undefined) {
+      return undefined;
+    }
   }
   for (const [key, value] of pairs) {
     const refused = await authorize(check, attributes(key, value));
@@ -180,7 +184,7 @@ async function findExtraRefusal(
   return undefined;
 }
 
-/** The refusal of one check, or undefined when it is allowed. */
+/** Runs one permission check: returns its refusal, or undefined when it is allowed. */
 async function authorize(check: Check, attributes: Attributes): Promise<StatusError | undefined> {
   let reason: string;
   try {
@@ -193,7 +197,7 @@ async function authorize(check: Check, attributes: Attributes): Promise<StatusEr
   return deniedError(check.requester, attributes, reason);
 }
 
-/** Names and groups are asked for in the core group classically, in the authentication group by the new modes. */
+/** The classic mode checks users and groups in the core API group, the constrained modes in the authentication group. */
 function attributesFor(mode: Mode, resource: string, name: string): ResourceAttributes {
   if (mode !== "impersonate") return authenticationAttributes(mode, resource, "", name);
   return { ...authenticationAttributes(mode, resource, "", name), apiGroup: "" };
@@ -212,8 +216,8 @@ function authenticationAttributes(mode: Mode, resource: string, subresource: str
   };
 }
 
-/** Adds the groups that follow from the name. */
-function impersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
+/** Adds the groups that follow from the user name. */
+function createImpersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
   const groups = [...wanted.groups];
   if (mode === "arbitrary-node") groups.push(NODES_GROUP);
   const account = splitServiceAccount(wanted.username);
@@ -226,12 +230,50 @@ function impersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
   return { ...wanted, groups: isSettled ? groups : [...groups, missing] };
 }
 
-/** The `Impersonate-*` headers, from names and values in turn; group names may contain commas, so joined values would not do. */
-export function impersonationHeaders(raw: readonly string[]): readonly (readonly [string, string])[] {
+/**
+ * Finds the `Impersonate-*` headers in a flat list of names and values. Group names may contain commas, so joined values
+ * would not do.
+ */
+export function findImpersonationHeaders(raw: readonly string[]): readonly (readonly [string, string])[] {
   const pairs: (readonly [string, string])[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase();
     if (name.startsWith("impersonate-")) pairs.push([name, raw[index + 1]!]);
   }
   return pairs;
+}
+
+/** Apimachinery `validation.IsDomainPrefixedPath`. */
+const PATH = /^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/;
+const PATH_TEXT = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+
+/** Finds the first fault of the extra of a user that is impersonated in a constrained mode (`impersonation/mode.go`). */
+export function findExtraFault(extra: Readonly<Record<string, readonly string[]>>): string | undefined {
+  for (const [key, values] of Object.entries(extra)) {
+    if (key === "") return "impersonating the empty string key in extra is not allowed";
+    const faults = findKeyFaults(key);
+    if (faults.length > 0) {
+      const text = faults.length === 1 ? faults[0] : `[${faults.join(", ")}]`;
+      return `impersonating an invalid key in extra is not allowed: ${text}`;
+    }
+    if (key !== key.toLowerCase()) {
+      return `impersonating a non-lowercase key in extra is not allowed: ${quoteText(key)}`;
+    }
+    if (values.includes("")) return "impersonating the empty string value in extra is not allowed";
+  }
+  return undefined;
+}
+
+function findKeyFaults(key: string): readonly string[] {
+  const slash = key.indexOf("/");
+  const fault = (value: string, text: string) => formatFieldError(invalid("extra.key", value, text));
+  if (slash <= 0 || slash === key.length - 1) {
+    return [fault(key, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  }
+  const host = key.slice(0, slash);
+  const path = key.slice(slash + 1);
+  return [
+    ...dns1123SubdomainErrors(host).map((text) => fault(host, text)),
+    ...(PATH.test(path) ? [] : [fault(path, PATH_TEXT)]),
+  ];
 }

@@ -6,25 +6,25 @@ import type { UserInfo } from "../../core/kube/user.ts";
 const EXTRA_PREFIX = "impersonate-extra-";
 
 /**
- * The user that the headers name, as they name it: nothing defaulted, nothing authorized. Undefined when there is no
- * such header. Throws StatusError 400 when a group, uid or extra comes without a user.
+ * Parses the user in the headers, without defaults and without authorization. Undefined when there is no such header.
+ * Throws StatusError 400 when a group, uid or extra comes without a user.
  *
- * @param headers name and value of every header, repeated ones repeated
+ * @param headers name and value of every header, with every repetition
  */
 export function parseImpersonation(headers: readonly (readonly [string, string])[]): UserInfo | undefined {
   const lower = headers.map(([name, value]) => [name.toLowerCase(), value] as const);
-  const valuesOf = (name: string) => lower.filter(([key]) => key === name).map(([, value]) => value);
-  const username = valuesOf("impersonate-user")[0] ?? "";
-  const uid = valuesOf("impersonate-uid")[0] ?? "";
-  const groups = valuesOf("impersonate-group");
-  // A map first: a key may be called `__proto__`.
+  const findValues = (name: string) => lower.filter(([key]) => key === name).map(([, value]) => value);
+  const username = findValues("impersonate-user")[0] ?? "";
+  const uid = findValues("impersonate-uid")[0] ?? "";
+  const groups = findValues("impersonate-group");
+  // A Map, because a key may be `__proto__`.
   const extra = new Map<string, string[]>();
   for (const [name, value] of lower) {
     if (!name.startsWith(EXTRA_PREFIX)) continue;
     const key = unescapeKey(name.slice(EXTRA_PREFIX.length));
     extra.set(key, [...extra.get(key) ?? [], value]);
   }
-  // In the order of Go's JSON, in which the extra is shown and stored.
+  // Go's JSON sorts the keys, and the extra is printed and stored in this order.
   const sorted = [...extra].sort(([a], [b]) => (a < b ? -1 : 1));
   const wanted: UserInfo = { username, uid, groups, extra: Object.fromEntries(sorted) };
   if (username !== "") return wanted;
@@ -32,7 +32,7 @@ export function parseImpersonation(headers: readonly (readonly [string, string])
   throw badRequest(`requested ${printUser(wanted)} without impersonating a user name`);
 }
 
-/** Percent-decoded where that is possible, as it came where it is not. */
+/** Decodes percent escapes; a key with a malformed escape stays as it is. */
 function unescapeKey(key: string): string {
   try {
     return decodeURIComponent(key);
@@ -41,7 +41,7 @@ function unescapeKey(key: string): string {
   }
 }
 
-/** Go's `%#v` of the user. */
+/** Prints the user like Go's `%#v`. */
 function printUser({ username, uid, groups, extra }: UserInfo): string {
   const keys = Object.keys(extra);
   const groupText = groups.length === 0 ? "[]string(nil)" : printStrings(groups);

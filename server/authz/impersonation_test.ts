@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { StatusError } from "../../core/kube/status.ts";
 import { resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
-import { fakeAuthorizer } from "./_test_authz.ts";
+import { fakeAuthorizer } from "../../tests/support/test_authz.ts";
 import { createImpersonation } from "./impersonation.ts";
 
 type Headers = readonly (readonly [string, string])[];
@@ -37,7 +37,7 @@ const classic = (text: string) => text.startsWith("impersonate ");
 const name = (value: string) => ["Impersonate-User", value] as const;
 const group = (value: string) => ["Impersonate-Group", value] as const;
 
-test("createImpersonation() leaves a request without headers alone", async () => {
+test("createImpersonation() returns the real user without headers", async () => {
   assert.deepEqual(await resolve([["Accept", "x"]], () => false), { asked: [], user: admin });
 });
 
@@ -94,7 +94,7 @@ for (
   });
 }
 
-test("createImpersonation() asks for every value with the classic verb", async () => {
+test("createImpersonation() checks every value with the classic verb", async () => {
   const { asked, user } = await resolve(
     [name("bob"), group("g"), ["Impersonate-Uid", "7"], ["Impersonate-Extra-A%2fb", "x"], [
       "Impersonate-Extra-A%2fb",
@@ -112,7 +112,7 @@ test("createImpersonation() asks for every value with the classic verb", async (
   assert.deepEqual(user?.extra, { "a/b": ["x", "y"] });
 });
 
-test("createImpersonation() asks for service accounts in their namespace", async () => {
+test("createImpersonation() checks service accounts in their namespace", async () => {
   const { asked } = await resolve([name("system:serviceaccount:ns:sa")], classic);
   assert.deepEqual(asked.filter(classic), ["impersonate serviceaccounts sa ns"]);
 });
@@ -168,7 +168,7 @@ test("createImpersonation() makes a node of a node name in the constrained mode"
   assert.deepEqual(user?.groups, ["system:nodes", "system:authenticated"]);
 });
 
-test("createImpersonation() falls back to the classic verb and is content with it", async () => {
+test("createImpersonation() falls back to the classic verb", async () => {
   const { asked, user } = await resolve([name("bob")], classic);
   assert.deepEqual(asked, ["impersonate-on:user-info:list pods", "impersonate users bob"]);
   assert.equal(user?.username, "bob");
@@ -189,7 +189,7 @@ test("createImpersonation() has no constrained mode for nodes and service accoun
   }
 });
 
-test("createImpersonation() makes nobody a superuser in the constrained mode", async () => {
+test("createImpersonation() refuses system:masters in the constrained mode", async () => {
   const allows = (text: string) => !classic(text);
   const { error } = await resolve([name("bob"), group("system:masters")], allows);
   assert.equal(
@@ -199,7 +199,7 @@ test("createImpersonation() makes nobody a superuser in the constrained mode", a
   );
 });
 
-test("createImpersonation() asks once for many groups when all are allowed", async () => {
+test("createImpersonation() runs one check for many groups when all are allowed", async () => {
   const groups = ["a", "b", "c", "d"].map(group);
   const { asked } = await resolve([name("bob"), ...groups], yes);
   assert.equal(asked.at(-1), "impersonate:user-info groups.authentication.k8s.io *");

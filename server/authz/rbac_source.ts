@@ -1,4 +1,4 @@
-/** The roles and bindings of the store, kept ready for the authorizer. A write takes effect before it is acknowledged. */
+/** The roles and bindings of the storage, indexed for the authorizer. A write takes effect before it is acknowledged. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/rbac_v1.ts";
@@ -6,13 +6,13 @@ import type { RbacObjects } from "../../core/rbac/evaluate.ts";
 import { followStorage } from "../storage/follow.ts";
 import type { Storage, StorageWatch } from "../storage/storage.ts";
 
-/** Where the authorizer reads roles. */
+/** The source from which the authorizer reads roles. */
 export interface RbacSource extends Disposable {
-  /** The state at this moment. */
+  /** Returns the current roles and bindings. */
   objects(): RbacObjects;
 }
 
-/** Reads what the store has, then follows it. */
+/** Reads the roles and bindings of the storage, then follows their changes. */
 export async function createRbacSource(storage: Storage): Promise<RbacSource> {
   const clusterRoles = new Map<string, ClusterRole>();
   const clusterRoleBindings = new Map<string, ClusterRoleBinding>();
@@ -30,7 +30,7 @@ export async function createRbacSource(storage: Storage): Promise<RbacSource> {
   ];
   return {
     objects() {
-      // Built on the first question after a change: a start-up writes some hundred roles before anybody asks.
+      // Built on the first call after a change, because a start-up writes about a hundred roles before the first request.
       current ??= {
         clusterRoles,
         clusterRoleBindings: sortByName([...clusterRoleBindings.values()]),
@@ -45,7 +45,7 @@ export async function createRbacSource(storage: Storage): Promise<RbacSource> {
   };
 }
 
-/** Fills an index with what is below a prefix and keeps it so. Keys lose the prefix: `name` or `namespace/name`. */
+/** Fills an index with the objects under a prefix and keeps it current. Its keys are `name` or `namespace/name`. */
 async function follow<T extends KubeObject>(
   storage: Storage,
   prefix: string,
@@ -53,7 +53,7 @@ async function follow<T extends KubeObject>(
   changed: () => void,
 ): Promise<StorageWatch> {
   return await followStorage(storage, prefix, {
-    // What is stored under a resource's prefix has passed that resource's strategy, so its type is known.
+    // Every object under a resource's prefix passed that resource's strategy, so its type is known.
     replace(items) {
       index.clear();
       for (const { key, object } of items) index.set(key.slice(prefix.length), object as T);
@@ -81,7 +81,7 @@ function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyM
   return groups;
 }
 
-/** Kubernetes tries bindings in no particular order; here the reason of an allowed request is always the same. */
+/** Sorts bindings, so that the reason of an allowed request is always the same; Kubernetes has no particular order. */
 function sortByName<T extends KubeObject>(objects: T[]): T[] {
   return objects.sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
 }

@@ -1,14 +1,14 @@
-/** Who may approve or sign for a signer (`pkg/apis/certificates/certauthorization`, `csr-api.md` §9.1). */
+/** The permission to approve or sign for a signer (`pkg/certauthorization/certauthorization.go`). */
 import type { Logger } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Authorizer } from "./authorizer.ts";
 
 /**
- * Tells whether a user may `approve` or `sign` for a signer: asked for the full name, then for `<domain>/*`. An
- * authorizer that fails allows nothing.
+ * Whether a user may `approve` or `sign` for a signer. The authorizer is asked for the full name, then for `<domain>/*`; a
+ * failing authorizer allows nothing.
  */
 export async function isAllowedForSigner(
-  deps: { readonly authorizer: Pick<Authorizer, "authorize">; readonly logger?: Logger },
+  deps: { readonly authorizer: Pick<Authorizer, "authorize">; readonly logger: Logger },
   user: UserInfo,
   verb: "approve" | "sign",
   signerName: string,
@@ -29,7 +29,7 @@ export async function isAllowedForSigner(
       });
       if (decision.kind === "allow") return true;
     } catch (error) {
-      deps.logger?.error("signer permission could not be checked", { user: user.username, verb, signerName, error });
+      deps.logger.error("signer permission could not be checked", { user: user.username, verb, signerName, error });
     }
   }
   return false;

@@ -1,59 +1,58 @@
 /**
- * What the bodies of all requests may hold together. Beyond that the largest of those that are not being served is given
- * up: many small requests are never refused because of a few that send as much as they may and never end.
+ * A common budget for the bodies of all requests. When it is exceeded, the largest body whose request is not being served
+ * is evicted, so that a few clients with large and endless bodies never cause the refusal of many small requests.
  */
 
-/** The bytes of one request's body. */
+/** The share of one request's body in the budget. */
 export interface HeldBody {
-  /** So much more is held. */
+  /** Adds bytes that the request holds in memory. */
   grow(bytes: number): void;
-  /** True once it has been given up. */
-  readonly isGivenUp: boolean;
-  /** Called when it is given up, in place of what was to be called before. */
-  onGivenUp(tell: () => void): void;
-  /** Its request is served: it still counts, but is given up no more. */
-  keep(): void;
-  /** Nothing is held any more, whatever comes. */
+  /** Whether the body has been evicted. */
+  readonly isEvicted: boolean;
+  /** Sets the function that is called when the body is evicted, and replaces an earlier one. */
+  onEvicted(listener: () => void): void;
+  /** Protects the body from eviction while its request is served; it still counts. */
+  pin(): void;
+  /** Ends the accounting: the bytes are free, and later ones are ignored. */
   release(): void;
 }
 
-/** Creates the budget. */
+/** Creates a budget of this many bytes. */
 export function createBodyBudget(limitBytes: number): { open(): HeldBody; readonly bytes: number } {
-  /** Those that may be given up. */
-  const held = new Set<Body>();
+  const evictable = new Set<Body>();
   let total = 0;
   class Body implements HeldBody {
     bytes = 0;
-    isGivenUp = false;
+    isEvicted = false;
     #isReleased = false;
-    #tell: (() => void) | undefined;
+    #onEvicted: (() => void) | undefined;
 
     grow(bytes: number): void {
-      // What still arrives of a request that has been answered is thrown away.
+      // Bytes that arrive after the answer are discarded.
       if (this.#isReleased) return;
-      held.add(this);
+      evictable.add(this);
       this.bytes += bytes;
       total += bytes;
-      while (total > limitBytes && held.size > 0) largestOf(held).giveUp();
+      while (total > limitBytes && evictable.size > 0) findLargest(evictable).evict();
     }
 
-    keep(): void {
-      held.delete(this);
+    pin(): void {
+      evictable.delete(this);
     }
 
-    onGivenUp(tell: () => void): void {
-      this.#tell = tell;
+    onEvicted(listener: () => void): void {
+      this.#onEvicted = listener;
     }
 
-    giveUp(): void {
-      this.isGivenUp = true;
+    evict(): void {
+      this.isEvicted = true;
       this.release();
-      this.#tell?.();
+      this.#onEvicted?.();
     }
 
     release(): void {
       this.#isReleased = true;
-      held.delete(this);
+      evictable.delete(this);
       total -= this.bytes;
       this.bytes = 0;
     }
@@ -65,9 +64,9 @@ export function createBodyBudget(limitBytes: number): { open(): HeldBody; readon
     },
   };
 
-  function largestOf(bodies: ReadonlySet<Body>): Body {
+  function findLargest(bodies: ReadonlySet<Body>): Body {
     let largest: Body | undefined;
-    // Of two that are alike the later one goes.
+    // Of two bodies of the same size the later one is evicted.
     for (const body of bodies) if (largest === undefined || body.bytes >= largest.bytes) largest = body;
     return largest!;
   }

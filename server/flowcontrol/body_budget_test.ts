@@ -2,22 +2,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createBodyBudget } from "./body_budget.ts";
 
-test("createBodyBudget() gives up the largest body that is not being served", () => {
+test("createBodyBudget() evicts the largest body that is not being served", () => {
   const budget = createBodyBudget(100);
   const [served, small, large] = [budget.open(), budget.open(), budget.open()];
-  const told: string[] = [];
-  small.onGivenUp(() => told.push("small"));
-  large.onGivenUp(() => told.push("large"));
+  const evicted: string[] = [];
+  small.onEvicted(() => evicted.push("small"));
+  large.onEvicted(() => evicted.push("large"));
   served.grow(60);
-  served.keep();
+  served.pin();
   small.grow(10);
   large.grow(40);
-  assert.deepEqual(told, ["large"]);
-  assert.deepEqual([served.isGivenUp, small.isGivenUp, large.isGivenUp], [false, false, true]);
+  assert.deepEqual(evicted, ["large"]);
+  assert.deepEqual([served.isEvicted, small.isEvicted, large.isEvicted], [false, false, true]);
   assert.equal(budget.bytes, 70);
 });
 
-test("createBodyBudget() counts nothing that comes after a body was let go", () => {
+test("createBodyBudget() ignores bytes that arrive after a body was released", () => {
   const budget = createBodyBudget(100);
   const body = budget.open();
   body.grow(30);
@@ -26,5 +26,5 @@ test("createBodyBudget() counts nothing that comes after a body was let go", () 
   assert.equal(budget.bytes, 0);
   const other = budget.open();
   other.grow(90);
-  assert.equal(other.isGivenUp, false);
+  assert.equal(other.isEvicted, false);
 });

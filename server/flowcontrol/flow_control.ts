@@ -1,70 +1,70 @@
 /**
- * Seats for requests, and a queue for each priority level (`apiserver/pkg/util/flowcontrol`): who waits too long, or
- * comes when too many wait, is told to come again.
+ * Seats for requests, and a queue for each priority level (`apiserver/pkg/util/flowcontrol`). A request that waits too
+ * long, or finds its queue full, is refused and may be retried.
  */
 import type { Clock } from "../../core/ports.ts";
 import { createBodyBudget, type HeldBody } from "./body_budget.ts";
 import { FlowQueue } from "./flow_queue.ts";
-import { OverloadError, type RejectReason } from "./overload_error.ts";
 import { LEVEL_NAMES, type LevelName, LEVELS, type Place } from "./priority_levels.ts";
-import { maySit, planSeats } from "./seats.ts";
+import { hasFreeSeat, planSeats } from "./seats.ts";
+import { AppError } from "../../core/errors.ts";
 
-/** What a request takes up while it is served. */
-export interface Share {
+/** The seat that a request occupies while it is served, and its body in memory. */
+export interface Seat {
   /**
-   * Waits for the client without a seat, so that who sends slowly keeps nobody waiting. Throws OverloadError when there
-   * is no seat afterwards, or its body has been given up.
+   * Gives up the seat while the server waits for the client, so that a slow client delays no other request. Throws
+   * OverloadError when no seat is free afterwards, or when the body was evicted.
    */
-  aside<T>(wait: () => Promise<T>): Promise<T>;
-  /** So many more bytes of its body are held. */
-  hold(bytes: number): void;
-  /** The request has been served. */
-  leave(): void;
+  yieldWhile<T>(wait: () => Promise<T>): Promise<T>;
+  /** Adds bytes of the body that are held in memory. */
+  holdBytes(bytes: number): void;
+  /** Frees the seat and the bytes of the body, because the request has been served. */
+  release(): void;
 }
 
-/** What can be told of a level. */
+/** The figures of one priority level, for metrics. */
 export interface LevelFigures {
-  readonly seated: number;
+  readonly executing: number;
   readonly waiting: number;
   readonly seats: number;
 }
 
-/** Decides which request is served when. */
+/** Decides when each request is served. */
 export interface FlowControl {
-  /** Waits for a seat, unless there is one. The signal ends the wait. Throws OverloadError. */
-  enter(place: Place, signal: () => AbortSignal): Promise<Share>;
+  /** Takes a seat, and waits for one when none is free. The signal ends the wait. Throws OverloadError. */
+  acquireSeat(place: Place, signal: () => AbortSignal): Promise<Seat>;
   figures(): Readonly<Record<LevelName, LevelFigures>>;
 }
 
-/** What flow control needs. */
+/** Dependencies and limits of flow control. */
 export interface FlowControlOptions {
   readonly clock: Clock;
-  /** How many requests are served at once: the sum of kube-apiserver's two flags. */
+  /** The number of requests that are served at the same time: the sum of kube-apiserver's two flags. */
   readonly seats: number;
-  /** Hears of each request that is turned away. */
+  /** Called for each request that is rejected. */
   readonly onRejected?: (place: Place, reason: RejectReason) => void;
 }
 
-/** A quarter of the time that a request may take, as in kube-apiserver. */
+/** A quarter of the request timeout, as in kube-apiserver. */
 const MAX_WAIT_MS = 15_000;
-/** 42 bodies of the largest size. */
+/** The budget for the bodies of all requests: 42 bodies of the largest size. */
 const MAX_BODY_BYTES_HELD = 128 * 1_048_576;
 
 interface Waiting extends Place {
-  /** Undefined gives a seat. */
+  /** Ends the wait: with a seat when there is no reason for a rejection. */
   settle(reason: RejectReason | undefined): void;
 }
 
-/** Creates it, with every seat free. */
+/** Creates flow control with every seat free. */
 export function createFlowControl({ clock, seats: total, onRejected }: FlowControlOptions): FlowControl {
   const seats = planSeats(total);
-  const seated = recordOf(() => 0);
-  const queues = recordOf((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
+  const seated = createLevelRecord(() => 0);
+  const queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
   const budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 
-  /** At once when nobody of the level waits and there is a seat. */
-  function sit(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
-    if (queues[place.level].size > 0 || !maySit(seats, seated, place.level)) return wait(place, signal(), body);
+  /** Takes a seat at once when no request of the level waits and a seat is free; otherwise returns the wait. */
+  function takeSeat(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
+    if (queues[place.level].size > 0 || !hasFreeSeat(seats, seated, place.level)) return wait(place, signal(), body);
     seated[place.level]++;
     return undefined;
   }
@@ -77,14 +77,14 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
       ...place,
       settle: (reason) => reason === undefined ? resolve() : fail(reject(place, reason)),
     };
-    const give = (reason: RejectReason): void => {
+    const stopWaiting = (reason: RejectReason): void => {
       if (queues[place.level].remove(waiting)) waiting.settle(reason);
     };
-    const cancel = (): void => give("cancelled");
+    const cancel = (): void => stopWaiting("cancelled");
     signal.addEventListener("abort", cancel, { once: true });
-    body?.onGivenUp(() => give("queue-full"));
+    body?.onEvicted(() => stopWaiting("queue-full"));
     clock.sleep(MAX_WAIT_MS, done.signal)
-      .then(() => give("time-out"), () => undefined);
+      .then(() => stopWaiting("time-out"), () => undefined);
     queues[place.level].add(waiting)?.settle("queue-full");
     try {
       await promise;
@@ -99,62 +99,75 @@ export function createFlowControl({ clock, seats: total, onRejected }: FlowContr
     return new OverloadError(reason);
   }
 
-  function rise(level: LevelName): void {
+  function freeSeat(level: LevelName): void {
     seated[level]--;
-    // Who has lent a seat comes before who borrows one.
+    // A level that has lent a seat gets one back before another level borrows.
     for (const name of LEVEL_NAMES) seatWaiting(name, seats.of[name].nominal);
     for (const name of LEVEL_NAMES) seatWaiting(name, Infinity);
   }
 
   function seatWaiting(name: LevelName, limit: number): void {
-    while (queues[name].size > 0 && seated[name] < limit && maySit(seats, seated, name)) {
+    while (queues[name].size > 0 && seated[name] < limit && hasFreeSeat(seats, seated, name)) {
       seated[name]++;
       queues[name].take()?.settle(undefined);
     }
   }
 
-  function shareOf(place: Place, signal: () => AbortSignal): Share {
+  function createSeat(place: Place, signal: () => AbortSignal): Seat {
     const body: HeldBody = budget.open();
     let isSeated = true;
     return {
-      async aside(step) {
+      async yieldWhile(step) {
         isSeated = false;
-        rise(place.level);
-        const given = Promise.withResolvers<never>();
-        body.onGivenUp(() => given.reject(reject(place, "queue-full")));
-        const result = await Promise.race([step(), given.promise]);
-        if (body.isGivenUp) throw new OverloadError("queue-full");
-        const turn = sit(place, signal, body);
+        freeSeat(place.level);
+        const evicted = Promise.withResolvers<never>();
+        body.onEvicted(() => evicted.reject(reject(place, "queue-full")));
+        const result = await Promise.race([step(), evicted.promise]);
+        if (body.isEvicted) throw new OverloadError("queue-full");
+        const turn = takeSeat(place, signal, body);
         if (turn !== undefined) await turn;
         isSeated = true;
-        // It may have been given up between the seat and here.
-        if (body.isGivenUp) throw reject(place, "queue-full");
-        body.keep();
+        // The body may have been evicted after the seat was granted.
+        if (body.isEvicted) throw reject(place, "queue-full");
+        body.pin();
         return result;
       },
-      hold: (bytes) => body.grow(bytes),
-      leave() {
+      holdBytes: (bytes) => body.grow(bytes),
+      release() {
         body.release();
-        if (isSeated) rise(place.level);
+        if (isSeated) freeSeat(place.level);
         isSeated = false;
       },
     };
   }
 
   return {
-    async enter(place, signal) {
-      await sit(place, signal);
-      return shareOf(place, signal);
+    async acquireSeat(place, signal) {
+      await takeSeat(place, signal);
+      return createSeat(place, signal);
     },
     figures: () =>
-      recordOf((name) => ({
-        seated: seated[name],
+      createLevelRecord((name) => ({
+        executing: seated[name],
         waiting: queues[name].size,
         seats: seats.of[name].nominal,
       })),
   };
 }
 
-function recordOf<T>(make: (name: LevelName) => T): Record<LevelName, T> {
+function createLevelRecord<T>(make: (name: LevelName) => T): Record<LevelName, T> {
   return Object.fromEntries(LEVEL_NAMES.map((name) => [name, make(name)])) as Record<LevelName, T>;
+}
+
+/** The reason of a rejection, as in the metric `apiserver_flowcontrol_rejected_requests_total`. */
+export type RejectReason = "queue-full" | "time-out" | "cancelled";
+
+/** The server is overloaded, and the request may be retried. The client gets kube-apiserver's text. */
+export class OverloadError extends AppError {
+  readonly reason: RejectReason;
+
+  constructor(reason: RejectReason) {
+    super("unreachable", `cannot serve the request: ${reason}`, { retryable: true });
+    this.reason = reason;
+  }
 }

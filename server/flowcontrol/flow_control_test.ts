@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
-import { createFlowControl, type Share } from "./flow_control.ts";
-import { OverloadError } from "./overload_error.ts";
+import { createFlowControl, OverloadError, type Seat } from "./flow_control.ts";
 import type { Place } from "./priority_levels.ts";
 
 const { signal } = new AbortController();
 const open = () => signal;
 const place = (flow: string): Place => ({ level: "global-default", flow });
 
-/** One seat for each level, and nothing to borrow. */
+/** Flow control with one seat for each level, and no seat to borrow. */
 function createTight() {
   const rejected: string[] = [];
   const clock = createFakeClock();
@@ -17,13 +16,13 @@ function createTight() {
   return { flow, clock, rejected };
 }
 
-/** Who got a seat, in order; each leaves at once. */
-function seatAll(entering: readonly (readonly [string, Promise<Share>])[]): Promise<readonly string[]> {
+/** Records the order in which requests get a seat; each releases it at once. */
+function seatAll(entering: readonly (readonly [string, Promise<Seat>])[]): Promise<readonly string[]> {
   const order: string[] = [];
-  return Promise.all(entering.map(([name, share]) =>
-    share.then((own) => {
+  return Promise.all(entering.map(([name, seat]) =>
+    seat.then((own) => {
       order.push(name);
-      own.leave();
+      own.release();
     }, (error: unknown) => {
       assert.ok(error instanceof OverloadError);
       order.push(`${name}: ${error.reason}`);
@@ -31,165 +30,168 @@ function seatAll(entering: readonly (readonly [string, Promise<Share>])[]): Prom
   )).then(() => order);
 }
 
-test("enter() lets flows take turns: who asks once does not wait for who asks often", async () => {
+test("acquireSeat() lets flows take turns: a single request does not wait for a flood", async () => {
   const { flow } = createTight();
-  const first = await flow.enter(place("flood"), open);
+  const first = await flow.acquireSeat(place("flood"), open);
   const waiting = [
-    ...Array.from({ length: 5 }, (_, index) => [`flood ${index}`, flow.enter(place("flood"), open)] as const),
-    ["honest", flow.enter(place("honest"), open)] as const,
+    ...Array.from({ length: 5 }, (_, index) => [`flood ${index}`, flow.acquireSeat(place("flood"), open)] as const),
+    ["honest", flow.acquireSeat(place("honest"), open)] as const,
   ];
   assert.equal(flow.figures()["global-default"].waiting, 6);
-  first.leave();
+  first.release();
   const order = await seatAll(waiting);
   assert.deepEqual(order.slice(0, 3), ["flood 0", "honest", "flood 1"]);
-  assert.deepEqual(flow.figures()["global-default"], { seated: 0, waiting: 0, seats: 1 });
+  assert.deepEqual(flow.figures()["global-default"], { executing: 0, waiting: 0, seats: 1 });
 });
 
-test("enter() lets other levels in at once while one is full", async () => {
+test("acquireSeat() serves other levels at once while one is full", async () => {
   const { flow } = createTight();
-  await flow.enter(place("flood"), open);
+  await flow.acquireSeat(place("flood"), open);
   for (const level of ["leader-election", "node-high", "system", "workload-high", "workload-low"] as const) {
-    await flow.enter({ level, flow: "controller" }, open);
+    await flow.acquireSeat({ level, flow: "controller" }, open);
   }
 });
 
-test("enter() drives a flood out of a full queue before anybody else", async () => {
+test("acquireSeat() removes requests of a flood from a full queue before others", async () => {
   const { flow, rejected } = createTight();
-  const first = await flow.enter(place("flood"), open);
+  const first = await flow.acquireSeat(place("flood"), open);
   const flood = Array.from(
     { length: 7_000 },
-    () => flow.enter(place("flood"), open).then((own) => own.leave(), () => 0),
+    () => flow.acquireSeat(place("flood"), open).then((own) => own.release(), () => 0),
   );
   assert.equal(flow.figures()["global-default"].waiting, 6_400);
   assert.equal(rejected.length, 600);
-  const honest = flow.enter(place("honest"), open);
+  const honest = flow.acquireSeat(place("honest"), open);
   assert.equal(rejected.length, 601);
-  first.leave();
-  (await honest).leave();
+  first.release();
+  (await honest).release();
   await Promise.all(flood);
   assert.deepEqual(new Set(rejected), new Set(["queue-full"]));
 });
 
-test("enter() turns away who has waited a quarter of a minute", async () => {
+test("acquireSeat() rejects a request that has waited 15 seconds", async () => {
   const { flow, clock, rejected } = createTight();
-  await flow.enter(place("a"), open);
-  const late = assert.rejects(flow.enter(place("b"), open), OverloadError);
+  await flow.acquireSeat(place("a"), open);
+  const late = assert.rejects(flow.acquireSeat(place("b"), open), OverloadError);
   await clock.advance(15_000);
   await late;
   assert.deepEqual(rejected, ["time-out"]);
   assert.equal(flow.figures()["global-default"].waiting, 0);
 });
 
-test("enter() forgets a client that goes away while it waits", async () => {
+test("acquireSeat() removes a client that disconnects while it waits", async () => {
   const { flow, rejected } = createTight();
-  await flow.enter(place("a"), open);
+  await flow.acquireSeat(place("a"), open);
   const client = new AbortController();
-  const gone = assert.rejects(flow.enter(place("b"), () => client.signal), OverloadError);
+  const gone = assert.rejects(flow.acquireSeat(place("b"), () => client.signal), OverloadError);
   client.abort(new Error("gone"));
   await gone;
   assert.deepEqual(rejected, ["cancelled"]);
   assert.equal(flow.figures()["global-default"].waiting, 0);
 });
 
-test("Share.aside() gives the seat to others while a client sends", async () => {
+test("Seat.yieldWhile() gives the seat to other requests while a client sends", async () => {
   const { flow } = createTight();
-  const slow = await flow.enter(place("slow"), open);
+  const slow = await flow.acquireSeat(place("slow"), open);
   const sending = Promise.withResolvers<string>();
-  const sent = slow.aside(() => sending.promise);
-  const other = await flow.enter(place("other"), open);
+  const sent = slow.yieldWhile(() => sending.promise);
+  const other = await flow.acquireSeat(place("other"), open);
   sending.resolve("body");
-  other.leave();
+  other.release();
   assert.equal(await sent, "body");
-  assert.equal(flow.figures()["global-default"].seated, 1);
-  slow.leave();
-  slow.leave();
-  assert.equal(flow.figures()["global-default"].seated, 0);
+  assert.equal(flow.figures()["global-default"].executing, 1);
+  slow.release();
+  slow.release();
+  assert.equal(flow.figures()["global-default"].executing, 0);
 });
 
-test("Share.hold() gives up the largest bodies when all together are too large, never a small one", async () => {
+test("Seat.holdBytes() evicts the largest bodies when all together are too large, never a small one", async () => {
   const flow = createFlowControl({ clock: createFakeClock(), seats: 600 });
   const never = () => new Promise<never>(() => {});
-  const small = await flow.enter(place("small"), open);
-  small.hold(2_000);
+  const small = await flow.acquireSeat(place("small"), open);
+  small.holdBytes(2_000);
   let refused = 0;
   for (let index = 0; index < 100; index++) {
-    const large = await flow.enter(place("large"), open);
-    large.aside(never).catch(() => refused++);
-    large.hold(3_145_728);
+    const large = await flow.acquireSeat(place("large"), open);
+    large.yieldWhile(never).catch(() => refused++);
+    large.holdBytes(3_145_728);
   }
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(refused, 100 - 42);
-  assert.equal(await small.aside(() => Promise.resolve("whole")), "whole");
+  assert.equal(await small.yieldWhile(() => Promise.resolve("whole")), "whole");
 });
 
-test("enter() gives a seat that was lent back to its level before others borrow it", async () => {
+test("acquireSeat() returns a lent seat to its level before other levels borrow it", async () => {
   const flow = createFlowControl({ clock: createFakeClock(), seats: 600 });
-  const borrow = () => flow.enter({ level: "node-high", flow: "node" }, open);
-  const borrowed: Share[] = [];
+  const borrow = () => flow.acquireSeat({ level: "node-high", flow: "node" }, open);
+  const borrowed: Seat[] = [];
   const rest = () => flow.figures()["node-high"];
   for (let index = 0; rest().waiting === 0; index++) {
     borrow().then((own) => borrowed.push(own), () => {});
     await new Promise((resolve) => setImmediate(resolve));
   }
   const own = { level: "workload-low", flow: "account" } as const;
-  for (let kept = 0; kept < 25; kept++) await flow.enter(own, open);
-  const lent = flow.enter(own, open);
+  for (let kept = 0; kept < 25; kept++) await flow.acquireSeat(own, open);
+  const lent = flow.acquireSeat(own, open);
   assert.equal(flow.figures()["workload-low"].waiting, 1);
-  borrowed[0]?.leave();
+  borrowed[0]?.release();
   await lent;
-  assert.deepEqual([flow.figures()["workload-low"].seated, rest().waiting], [26, 1]);
+  assert.deepEqual([flow.figures()["workload-low"].executing, rest().waiting], [26, 1]);
 });
 
 const MIB = 1_048_576;
 
-/** A large body that has been read and waits for the seat that another request has taken meanwhile. */
+/** Creates a large body that has been read and waits for a seat that another request occupies. */
 async function createWaitingBody() {
   const tight = createTight();
-  const read = await tight.flow.enter(place("read"), open);
-  read.hold(100 * MIB);
+  const read = await tight.flow.acquireSeat(place("read"), open);
+  read.holdBytes(100 * MIB);
   const sending = Promise.withResolvers<string>();
-  const sent = read.aside(() => sending.promise);
-  const busy = await tight.flow.enter(place("busy"), open);
+  const sent = read.yieldWhile(() => sending.promise);
+  const busy = await tight.flow.acquireSeat(place("busy"), open);
   sending.resolve("body");
   await new Promise((resolve) => setImmediate(resolve));
   return { ...tight, read, sent, busy };
 }
 
-test("Share.hold() gives up a body that waits for a seat after it was read, and it waits no more", async () => {
+test("Seat.holdBytes() evicts a body that waits for a seat after it was read, and ends the wait", async () => {
   const { flow, rejected, read, sent, busy } = await createWaitingBody();
   assert.equal(flow.figures()["global-default"].waiting, 1);
-  const other = await flow.enter({ level: "system", flow: "other" }, open);
-  other.hold(50 * MIB);
+  const other = await flow.acquireSeat({ level: "system", flow: "other" }, open);
+  other.holdBytes(50 * MIB);
   await assert.rejects(sent, OverloadError);
   assert.deepEqual([flow.figures()["global-default"].waiting, rejected], [0, ["queue-full"]]);
-  read.leave();
-  busy.leave();
-  assert.equal(flow.figures()["global-default"].seated, 0);
+  read.release();
+  busy.release();
+  assert.equal(flow.figures()["global-default"].executing, 0);
 });
 
-test("Share.hold() gives up a body between its seat and its service, and the seat is free again", async () => {
+test("Seat.holdBytes() evicts a body between its seat and its service, and the seat is free again", async () => {
   const { flow, rejected, read, sent, busy } = await createWaitingBody();
-  const other = await flow.enter({ level: "system", flow: "other" }, open);
-  busy.leave();
-  other.hold(50 * MIB);
+  const other = await flow.acquireSeat({ level: "system", flow: "other" }, open);
+  busy.release();
+  other.holdBytes(50 * MIB);
   await assert.rejects(sent, OverloadError);
   assert.deepEqual(rejected, ["queue-full"]);
-  read.leave();
-  assert.equal(flow.figures()["global-default"].seated, 0);
+  read.release();
+  assert.equal(flow.figures()["global-default"].executing, 0);
 });
 
-test("Share.hold() never gives up a body that is served, and counts it until its request leaves", async () => {
+test("Seat.holdBytes() never evicts a body that is served, and counts it until its request ends", async () => {
   const flow = createFlowControl({ clock: createFakeClock(), seats: 600 });
-  const served = await flow.enter(place("served"), open);
-  await served.aside(() => Promise.resolve(served.hold(100 * MIB)));
+  const served = await flow.acquireSeat(place("served"), open);
+  await served.yieldWhile(() => Promise.resolve(served.holdBytes(100 * MIB)));
   const refusedWith = async (bytes: number) => {
-    const next = await flow.enter(place("next"), open);
-    const outcome = await next.aside(() => Promise.resolve(next.hold(bytes))).then(() => "served", () => "refused");
-    next.leave();
+    const next = await flow.acquireSeat(place("next"), open);
+    const outcome = await next.yieldWhile(() => Promise.resolve(next.holdBytes(bytes))).then(
+      () => "served",
+      () => "refused",
+    );
+    next.release();
     return outcome;
   };
   assert.equal(await refusedWith(28 * MIB), "served");
   assert.equal(await refusedWith(29 * MIB), "refused");
-  served.leave();
+  served.release();
   assert.equal(await refusedWith(29 * MIB), "served");
 });

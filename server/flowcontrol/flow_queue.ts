@@ -1,9 +1,9 @@
-/** Requests that wait: flows take turns, and within a flow the first to come is the first to go. */
+/** A queue of waiting requests, fair between flows: flows take turns, and each flow is first in, first out. */
 
-/** One queue. */
+/** A fair queue of limited length. */
 export class FlowQueue<T extends { readonly flow: unknown }> {
   readonly #limit: number;
-  /** In the order of their turns. */
+  /** The flows in the order of their turns. */
   readonly #flows = new Map<unknown, Set<T>>();
   #size = 0;
 
@@ -11,27 +11,27 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
     this.#limit = limit;
   }
 
-  /** How many wait. */
+  /** The number of waiting items. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * Lets one wait. In a full queue the longest flow gives way, so that a flood drives out itself: answers the one that
-   * has lost its place, which may be the newcomer.
+   * Adds an item. When the queue is full, the longest flow loses its newest item, so that a flood displaces only itself.
+   * Returns the displaced item, which may be the added one.
    */
   add(item: T): T | undefined {
-    const lost = this.#size < this.#limit ? undefined : this.#newestOfLongest(item.flow);
-    if (lost === "newcomer") return item;
-    if (lost !== undefined) this.remove(lost);
+    const displaced = this.#size < this.#limit ? undefined : this.#findDisplaced(item.flow);
+    if (displaced === "added") return item;
+    if (displaced !== undefined) this.remove(displaced);
     const flow = this.#flows.get(item.flow);
     if (flow === undefined) this.#flows.set(item.flow, new Set([item]));
     else flow.add(item);
     this.#size++;
-    return lost;
+    return displaced;
   }
 
-  /** Takes the one whose turn it is; its flow goes to the end. */
+  /** Removes and returns the next item; its flow moves to the end. */
   take(): T | undefined {
     for (const [name, flow] of this.#flows) {
       const [item] = flow;
@@ -45,7 +45,7 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
     return undefined;
   }
 
-  /** Takes one out of its turn; false when it does not wait. */
+  /** Removes an item before its turn; false when it is not in the queue. */
   remove(item: T): boolean {
     const flow = this.#flows.get(item.flow);
     if (flow?.delete(item) !== true) return false;
@@ -54,11 +54,12 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
     return true;
   }
 
-  #newestOfLongest(newcomersFlow: unknown): T | "newcomer" {
+  /** Finds the newest item of the longest flow, which is the added item when its own flow becomes the longest. */
+  #findDisplaced(addedFlow: unknown): T | "added" {
     let longest: Set<T> | undefined;
     for (const flow of this.#flows.values()) if (flow.size > (longest?.size ?? 0)) longest = flow;
-    const own = (this.#flows.get(newcomersFlow)?.size ?? 0) + 1;
-    if (longest === undefined || own >= longest.size) return "newcomer";
-    return [...longest].at(-1) ?? "newcomer";
+    const own = (this.#flows.get(addedFlow)?.size ?? 0) + 1;
+    if (longest === undefined || own >= longest.size) return "added";
+    return [...longest].at(-1) ?? "added";
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Who is served before whom: kube-apiserver's suggested priority levels and flow schemas
- * (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`). They are built in; there is no API to change them.
+ * kube-apiserver's suggested priority levels and flow schemas (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`). They
+ * are built in; there is no API to change them.
  */
 import { MASTERS_GROUP, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { RequestInfo } from "../http/request_info.ts";
 
-/** Name of a level with a limit. */
+/** The name of a priority level with a limit. */
 export type LevelName =
   | "leader-election"
   | "node-high"
@@ -14,17 +14,17 @@ export type LevelName =
   | "workload-low"
   | "global-default";
 
-/** What a level gets. */
+/** The configuration of a priority level. */
 export interface PriorityLevel {
-  /** Of all seats, in proportion to those of the other levels. */
+  /** The level's part of all seats, in proportion to the shares of the other levels. */
   readonly shares: number;
-  /** How much of its seats others may use while it does not, as a fraction. */
+  /** The fraction of its seats that other levels may borrow while they are free. */
   readonly lendable: number;
-  /** How many of its requests may wait: Kubernetes' queues times their length. */
+  /** The largest number of waiting requests: Kubernetes' number of queues times their length. */
   readonly queueLimit: number;
 }
 
-/** The levels. */
+/** The priority levels by name. */
 export const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "leader-election": { shares: 10, lendable: 0, queueLimit: 16 * 50 },
   "node-high": { shares: 40, lendable: 0.25, queueLimit: 64 * 50 },
@@ -34,13 +34,13 @@ export const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "global-default": { shares: 20, lendable: 0.5, queueLimit: 128 * 50 },
 };
 
-/** The levels in the order in which they are asked when a seat is free. */
+/** The names of the levels, in the order in which they get a free seat. */
 export const LEVEL_NAMES: readonly LevelName[] = Object.keys(LEVELS) as LevelName[];
 
-/** Where a request belongs. */
+/** The priority level and the flow of a request. */
 export interface Place {
   readonly level: LevelName;
-  /** Requests of one flow wait for one another; flows take turns. */
+  /** Requests of one flow wait in line, and flows take turns. */
   readonly flow: string;
 }
 
@@ -51,8 +51,8 @@ const SCHEDULER = "system:kube-scheduler";
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/livez"]);
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
-/** The place of a request; undefined for one that never waits: an administrator's, and health checks. */
-export function placeOf({ username, groups }: UserInfo, info: RequestInfo): Place | undefined {
+/** Finds the place of a request; undefined for requests that never wait: those of administrators, and health checks. */
+export function findPlace({ username, groups }: UserInfo, info: RequestInfo): Place | undefined {
   if (groups.includes(MASTERS_GROUP)) return undefined;
   if (!info.isResourceRequest && info.verb === "get" && PROBES.has(info.path)) return undefined;
   const isKubeSystemAccount = username.startsWith(KUBE_SYSTEM_ACCOUNT);

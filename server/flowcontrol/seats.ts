@@ -1,24 +1,24 @@
 /**
- * How many requests of each priority level are served at the same time
+ * The number of requests of each priority level that are served at the same time
  * (`apiserver/pkg/util/flowcontrol/apf_controller.go`, `NominalConcurrencyLimit` and borrowing).
  */
 import { LEVEL_NAMES, type LevelName, LEVELS } from "./priority_levels.ts";
 
-/** Seats of one level. */
+/** The seats of one priority level. */
 export interface LevelSeats {
-  /** Its own. */
+  /** The number of seats that belong to the level. */
   readonly nominal: number;
-  /** Those of them that it never lends, one at least. */
+  /** The number of these seats that the level never lends; at least one. */
   readonly kept: number;
 }
 
-/** Seats of all levels. */
+/** The seats of all priority levels. */
 export interface Seats {
   readonly total: number;
   readonly of: Readonly<Record<LevelName, LevelSeats>>;
 }
 
-/** Shares out the seats that a server has. */
+/** Distributes the seats of a server among the priority levels. */
 export function planSeats(total: number): Seats {
   const allShares = LEVEL_NAMES.reduce((sum, name) => sum + LEVELS[name].shares, 0);
   const of = Object.fromEntries(LEVEL_NAMES.map((name) => {
@@ -30,10 +30,11 @@ export function planSeats(total: number): Seats {
 }
 
 /**
- * Whether one more request of a level may be served: on a seat that it never lends, or on one that nobody sits on and
- * nobody keeps. Who has lent a seat waits for it, so that never more are served than there are seats.
+ * Whether a seat is free for one more request of a level: one that the level never lends, or one that is neither occupied
+ * nor kept by another level. A level that has lent a seat waits for it, so that never more requests are served than there
+ * are seats.
  */
-export function maySit(seats: Seats, seated: Readonly<Record<LevelName, number>>, level: LevelName): boolean {
+export function hasFreeSeat(seats: Seats, seated: Readonly<Record<LevelName, number>>, level: LevelName): boolean {
   if (seated[level] < seats.of[level].kept) return true;
   let taken = 0;
   for (const name of LEVEL_NAMES) {

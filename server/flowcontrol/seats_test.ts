@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LEVEL_NAMES, type LevelName } from "./priority_levels.ts";
-import { maySit, planSeats } from "./seats.ts";
+import { hasFreeSeat, planSeats } from "./seats.ts";
 
 const NOBODY = Object.fromEntries(LEVEL_NAMES.map((name) => [name, 0])) as Record<LevelName, number>;
 
-test("planSeats() shares out kube-apiserver's 600 as it does, but for its catch-all", () => {
+test("planSeats() distributes 600 seats like kube-apiserver, except for its catch-all level", () => {
   assert.deepEqual(planSeats(600).of, {
     "leader-election": { nominal: 25, kept: 25 },
     "node-high": { nominal: 100, kept: 75 },
@@ -16,28 +16,28 @@ test("planSeats() shares out kube-apiserver's 600 as it does, but for its catch-
   });
 });
 
-test("maySit() lends what nobody needs, and keeps for each level what it never lends", () => {
+test("hasFreeSeat() lends free seats, and keeps for each level the seats that it never lends", () => {
   const seats = planSeats(600);
   let flood = 0;
-  while (maySit(seats, { ...NOBODY, "global-default": flood }, "global-default")) flood++;
+  while (hasFreeSeat(seats, { ...NOBODY, "global-default": flood }, "global-default")) flood++;
   assert.equal(flood, 600 - 25 - 75 - 50 - 50 - 25);
   for (const name of LEVEL_NAMES.filter((other) => other !== "global-default")) {
-    assert.ok(maySit(seats, { ...NOBODY, "global-default": flood }, name), name);
+    assert.ok(hasFreeSeat(seats, { ...NOBODY, "global-default": flood }, name), name);
   }
 });
 
-test("maySit() never leaves a level without its own seats, even of a single one", () => {
+test("hasFreeSeat() always keeps a seat for each level, even with a single seat", () => {
   const seats = planSeats(1);
   for (const name of LEVEL_NAMES) {
-    assert.ok(maySit(seats, { ...NOBODY, "global-default": 1 }, name) === (name !== "global-default"));
+    assert.ok(hasFreeSeat(seats, { ...NOBODY, "global-default": 1 }, name) === (name !== "global-default"));
   }
 });
 
-test("maySit() never seats more than there are seats, in whatever order levels fill up", () => {
+test("hasFreeSeat() never exceeds the number of seats, in whatever order levels fill up", () => {
   const seats = planSeats(600);
   for (const first of LEVEL_NAMES) {
     const seated = { ...NOBODY };
-    for (const name of [first, ...LEVEL_NAMES]) while (maySit(seats, seated, name)) seated[name]++;
+    for (const name of [first, ...LEVEL_NAMES]) while (hasFreeSeat(seats, seated, name)) seated[name]++;
     assert.equal(Object.values(seated).reduce((sum, count) => sum + count, 0), 600, first);
     for (const name of LEVEL_NAMES) assert.ok(seated[name] >= seats.of[name].kept, name);
   }

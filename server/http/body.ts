@@ -6,7 +6,7 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { quoteText } from "../../core/kube/quote.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, requestEntityTooLarge, type StatusError } from "../../core/kube/status.ts";
-import type { Share } from "../flowcontrol/flow_control.ts";
+import type { Seat } from "../flowcontrol/flow_control.ts";
 import { timedOut } from "./deadline.ts";
 import type { Exchange, IncomingRequest } from "./exchange.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
@@ -25,24 +25,24 @@ const MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES;
  * end, 504 when it ends after its time, OverloadError when too much is sent at once.
  */
 export async function readBody(
-  { request, share, isOver }: Pick<Exchange, "request" | "share" | "isOver">,
+  { request, seat, isOver }: Pick<Exchange, "request" | "seat" | "isOver">,
 ): Promise<Uint8Array> {
-  const bytes = await (share === undefined ? readAll(request) : share.aside(() => readAll(request, share)));
+  const bytes = await (seat === undefined ? readAll(request) : seat.yieldWhile(() => readAll(request, seat)));
   if (isOver()) throw timedOut();
   return bytes;
 }
 
-async function readAll(request: IncomingRequest, share?: Pick<Share, "hold">): Promise<Uint8Array> {
+async function readAll(request: IncomingRequest, seat?: Pick<Seat, "holdBytes">): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   if (declared > MAX_DRAINED_BYTES) throw tooLarge();
   // The body as a stream costs more than all the rest of a small request.
   if (declared > 0 && declared <= MAX_BODY_BYTES) {
-    share?.hold(declared);
+    seat?.holdBytes(declared);
     return new Uint8Array(await request.arrayBuffer().catch(refuseCutBody));
   }
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
-  const length = await drain(request.body, chunks, share).catch(refuseCutBody);
+  const length = await drain(request.body, chunks, seat).catch(refuseCutBody);
   if (length > MAX_BODY_BYTES) throw tooLarge();
   return Buffer.concat(chunks);
 }
@@ -51,14 +51,14 @@ async function readAll(request: IncomingRequest, share?: Pick<Share, "hold">): P
 async function drain(
   body: ReadableStream<Uint8Array>,
   chunks: Uint8Array[],
-  share?: Pick<Share, "hold">,
+  seat?: Pick<Seat, "holdBytes">,
 ): Promise<number> {
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
     if (length <= MAX_BODY_BYTES) {
       chunks.push(chunk);
-      share?.hold(chunk.length);
+      seat?.holdBytes(chunk.length);
     }
     if (length > MAX_DRAINED_BYTES) break;
   }

@@ -1,7 +1,7 @@
 /** One request on its way through the pipeline, after authentication and authorization. */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { AuditTrail } from "./audit.ts";
-import type { Share } from "../flowcontrol/flow_control.ts";
+import type { Seat } from "../flowcontrol/flow_control.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { Warnings } from "./warnings.ts";
 
@@ -35,7 +35,7 @@ export interface Exchange {
   /** Whether its time is over: its client has been told so, and nothing may come of it any more. */
   readonly isOver: () => boolean;
   /** What it takes up of what everybody shares; absent for those who take part in no limits. */
-  readonly share?: Share;
+  readonly seat?: Seat;
   /** First values of the headers that came several times, by lower-case name; `request.headers` joins them all. */
   readonly repeated?: ReadonlyMap<string, string>;
 }

@@ -15,7 +15,7 @@ import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { AppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import type { PeerCertificate } from "../authn/authentication.ts";
 import { endSessionsOutsideOfFrames, isEnding } from "../http2_sessions.ts";
 import type { Answer } from "./answer.ts";
 import type { IncomingRequest } from "./exchange.ts";

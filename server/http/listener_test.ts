@@ -12,7 +12,7 @@ import { generatePrivateKey } from "../../core/pki/keys.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, issueServing, type IssuingCa } from "../../tests/support/issuing_ca.ts";
 import { ADMIN } from "../../tests/support/test_app.ts";
-import { REAUTHENTICATION_MS } from "../authn/reauthentication.ts";
+import { REAUTHENTICATION_INTERVAL_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
 import { openSqliteStorage } from "../storage/sqlite/sqlite_storage.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
@@ -323,7 +323,7 @@ test("taking a CA away ends open watches over both protocols, with a store in SQ
   ]);
   const next = await createIssuingCa(NOW, "next-ca");
   own.setClientCa(next.caPem);
-  await fake.advance(REAUTHENTICATION_MS);
+  await fake.advance(REAUTHENTICATION_INTERVAL_MS);
   await ended;
   await closeSession(session);
 });

@@ -1,7 +1,7 @@
 /** The certificate that the client of a connection showed, as authentication wants it. */
 import { Buffer } from "node:buffer";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
-import type { PeerCertificate } from "../authn/peer_certificate.ts";
+import type { PeerCertificate } from "../authn/authentication.ts";
 
 /** Of each connection, once it was asked for; null for none. */
 const peers = new WeakMap<object, PeerCertificate | null>();

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { formatSnapshotHead, formatSnapshotObject } from "../../core/backup/objects.ts";
 import type { ResourceAttributes } from "../../core/rbac/attributes.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
-import { deniedError } from "../authz/denied.ts";
+import { deniedError } from "../authz/denied_error.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import type { Answer, AnswerStream } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";

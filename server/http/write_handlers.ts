@@ -5,7 +5,7 @@ import type { DeleteOptions, KubeObject, StatusDetails } from "../../core/kube/m
 import { forbidden, internalError } from "../../core/kube/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/validation/options.ts";
 import type { Authorizer } from "../authz/authorizer.ts";
-import { deniedError } from "../authz/denied.ts";
+import { deniedError } from "../authz/denied_error.ts";
 import { createObject } from "../registry/create.ts";
 import { deleteCollection, deleteObject } from "../registry/delete.ts";
 import { assertSelectable } from "../registry/read.ts";

@@ -31,7 +31,7 @@ export function gaugeLevels(registry: MetricsRegistry, { figures }: Pick<FlowCon
         for (const [level, of] of Object.entries(figures())) this.set({ priority_level: level }, of[figure]);
       },
     });
-  gauge("tlsboot_flowcontrol_executing_requests", "Requests that are being served, by priority level.", "seated");
+  gauge("tlsboot_flowcontrol_executing_requests", "Requests that are being served, by priority level.", "executing");
   gauge("tlsboot_flowcontrol_inqueue_requests", "Requests that wait for a seat, by priority level.", "waiting");
   gauge("apiserver_flowcontrol_nominal_limit_seats", "Seats of a priority level itself.", "seats");
 }

@@ -25,8 +25,7 @@ import {
   validateSubjectAccessReview,
 } from "../../core/kube/validation/reviews.ts";
 import { readReviewQuestion } from "../../core/rbac/review_attributes.ts";
-import { API_AUDIENCES } from "../authn/audiences.ts";
-import type { Authenticator, AuthnResult } from "../authn/authentication.ts";
+import { API_AUDIENCES, type Authenticator, type AuthnResult } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
 import type { Review } from "./resource.ts";
 

@@ -1,7 +1,7 @@
 /** The whole API in memory: real pipeline, fake clock, no sockets. Requests come as whoever the test says. */
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { toResponse } from "../../server/http/answer.ts";
-import type { PeerCertificate } from "../../server/authn/peer_certificate.ts";
+import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import { type Api, type ApiOptions, createApi } from "../../server/server.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";

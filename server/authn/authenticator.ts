@@ -8,15 +8,19 @@ import type { Secret } from "../../core/kube/core_v1.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import { ANONYMOUS_USER, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { ANONYMOUS } from "./anonymous.ts";
-import { acceptedAudiences, API_AUDIENCES } from "./audiences.ts";
-import type { Authenticator, AuthnResult, MethodResult, TokenAuthenticator } from "./authentication.ts";
+import {
+  acceptedAudiences,
+  API_AUDIENCES,
+  type Authenticator,
+  type AuthnResult,
+  type MethodResult,
+  type TokenAuthenticator,
+} from "./authentication.ts";
 import { parseBearerToken } from "./bearer_token.ts";
-import { createBootstrapTokenAuthenticator } from "./bootstrap_token_authenticator.ts";
+import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator } from "./token_authenticators.ts";
 import { createClientCertificateAuthenticator } from "./client_certificate.ts";
-import { createTokenFileAuthenticator } from "./token_file_authenticator.ts";
 
-/** Which methods are on. */
+/** Dependencies of the authenticator, and the methods that are enabled. */
 export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -26,11 +30,11 @@ export interface AuthenticatorDeps {
   /** Looks up Secrets of kube-system by name. */
   readonly bootstrapTokens?: { getSecret(name: string): Promise<Secret | undefined> };
   readonly anonymous: boolean;
-  /** Is told what a client certificate has left, in seconds, each time that one is believed. */
+  /** Called with the remaining lifetime of a client certificate, in seconds, each time that one is accepted. */
   readonly onClientCertificate?: (secondsLeft: number) => void;
 }
 
-/** Builds the chain. */
+/** Creates the chain of authenticators. */
 export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const byCertificate = createClientCertificateAuthenticator(deps.clientCas, deps.onClientCertificate);
   const byToken = tokenAuthenticators(deps);
@@ -43,7 +47,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     const warnings = warning === undefined ? {} : { warnings: [warning] };
     if (token !== undefined) {
       const accepted = acceptedAudiences(audiences);
-      // Nobody knows a token that would have to be meant for others.
+      // A token that must be meant for other audiences matches no method.
       const result = await tryToken(token, accepted.length === 0 ? [] : byToken);
       if (result.kind === "user") return accept(result.user, accepted);
       if (result.kind === "failed") failures.push(result.reason);
@@ -62,7 +66,7 @@ function tokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticat
   ];
 }
 
-/** Asks one after the other; a token that nobody knows is a failure in itself. */
+/** Tries one authenticator after the other; an unknown token is a failure. */
 async function tryToken(token: string, authenticators: readonly TokenAuthenticator[]): Promise<MethodResult> {
   for (const authenticate of authenticators) {
     const result = await authenticate(token);
@@ -86,3 +90,11 @@ function accept(user: UserInfo, audiences: readonly string[]): AuthnResult {
   if (username === ANONYMOUS_USER || isSettled) return { kind: "user", user, audiences };
   return { kind: "user", user: { ...user, groups: [...groups, AUTHENTICATED_GROUP] }, audiences };
 }
+
+/** The user of a request without credentials: `system:anonymous`, in the group `system:unauthenticated` only. */
+export const ANONYMOUS: UserInfo = {
+  username: ANONYMOUS_USER,
+  uid: "",
+  groups: [UNAUTHENTICATED_GROUP],
+  extra: {},
+};

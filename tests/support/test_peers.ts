@@ -1,14 +1,14 @@
-/** Client certificates as the listener hands them over. */
+/** Client certificates as the listener passes them on. */
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
 import { generatePrivateKey } from "../../core/pki/keys.ts";
 import type { SubjectFields } from "../../core/pki/names.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
-import type { PeerCertificate } from "./peer_certificate.ts";
+import type { PeerCertificate } from "../../server/authn/authentication.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
-/** A CA that lives a year around a time. */
+/** Creates a CA that is valid from a day before a time to a year after it. */
 export async function createClientCa(now: Date): Promise<Authority> {
   return await createAuthority({
     commonName: "client-ca",
@@ -19,7 +19,7 @@ export async function createClientCa(now: Date): Promise<Authority> {
   });
 }
 
-/** A verified peer with this subject, good for two days around the time, with its chain up to the CA. */
+/** Creates a verified peer with this subject and its chain up to the CA, valid around a time. */
 export async function verifiedPeer(
   ca: Authority,
   now: Date,

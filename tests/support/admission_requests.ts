@@ -2,10 +2,10 @@
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { testUser } from "../../tests/support/test_rbac.ts";
-import type { AdmissionRequest, MutatingRequest } from "./admission.ts";
+import { testUser } from "./test_rbac.ts";
+import type { AdmissionRequest, MutatingRequest } from "../../server/admission/admission.ts";
 
-/** A creation; the default is a CSR by somebody. */
+/** Creates the admission request of a creation; by default an authenticated user creates a CSR. */
 export function creation(object: KubeObject, edit: Partial<AdmissionRequest> = {}): MutatingRequest {
   return {
     operation: "CREATE",
@@ -13,13 +13,13 @@ export function creation(object: KubeObject, edit: Partial<AdmissionRequest> = {
     subresource: "",
     name: getName(object),
     namespace: object.metadata.namespace ?? "",
-    user: testUser("somebody", "system:authenticated"),
+    user: testUser("jane", "system:authenticated"),
     ...edit,
     object,
   };
 }
 
-/** An update from one object to another. */
+/** Creates the admission request of an update. */
 export function update(
   oldObject: KubeObject,
   object: KubeObject,
@@ -28,7 +28,7 @@ export function update(
   return { ...creation(object, edit), operation: "UPDATE", oldObject };
 }
 
-/** A deletion. */
+/** Creates the admission request of a deletion. */
 export function deletion(oldObject: KubeObject, edit: Partial<AdmissionRequest> = {}): AdmissionRequest {
   const { object: _object, ...request } = creation(oldObject, edit);
   return { ...request, operation: "DELETE", oldObject };

@@ -1,24 +1,24 @@
-/** The 403 of a refused check (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`). */
+/** The 403 of a denied request (`apiserver/pkg/endpoints/handlers/responsewriters/errors.go`). */
 import { quoteText } from "../../core/kube/quote.ts";
 import { forbidden, NO_RESOURCE, StatusError } from "../../core/kube/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes } from "../../core/rbac/attributes.ts";
 
-/** What a client is told when a request is not allowed; `reason` may be empty. */
+/** Creates the StatusError 403 for a request that is not allowed; `reason` may be empty. */
 export function deniedError(user: UserInfo, attributes: Attributes, reason: string): StatusError {
   const suffix = reason === "" ? "" : `: ${reason}`;
   const why = `${
-    withoutMarkup(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
+    escapeMarkup(`User ${quoteText(user.username)} cannot ${attributes.verb} ${describe(attributes)}`)
   }${suffix}`;
   if (attributes.kind === "path") return forbidden(NO_RESOURCE, "", why);
   return forbidden({ group: attributes.apiGroup, plural: attributes.resource }, attributes.name, why);
 }
 
 /**
- * The same answer as it is sent when a request does not even reach its handler: browsers are told not to guess what it
- * is (`RespondWithError`).
+ * Adds `X-Content-Type-Options: nosniff` to an error. A request that is refused before it reaches its handler gets this
+ * header (`Forbidden` in `responsewriters/errors.go`).
  */
-export function refusedEarly(error: StatusError): StatusError {
+export function withNosniff(error: StatusError): StatusError {
   return new StatusError(error.status, {
     cause: error.cause,
     headers: { ...error.headers, "x-content-type-options": "nosniff" },
@@ -33,7 +33,7 @@ function describe(attributes: Attributes): string {
   return `resource ${target} in API group ${quoteText(apiGroup)} ${scope}`;
 }
 
-/** A text that a browser may show: markup in names must stay text. */
-export function withoutMarkup(text: string): string {
+/** Escapes markup, so that a browser shows the names in a message as text. */
+export function escapeMarkup(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

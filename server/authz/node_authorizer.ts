@@ -1,17 +1,51 @@
 /**
- * What a node may do with resources where that depends on its name (`node_authorizer.go`). No pods run here, so nothing
- * relates a node to secrets, claims or service accounts: the graph that upstream keeps has no edges.
+ * The Node authorizer (`plugin/pkg/auth/authorizer/node/node_authorizer.go`): the permissions of a kubelet follow from its
+ * user name (`pkg/auth/nodeidentifier/default.go`), not from a binding. No pods run here, so nothing relates a node to
+ * secrets, claims or service accounts: the graph that upstream keeps has no edges.
  */
-import type { Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { ALLOW, noOpinion } from "./_node_decision.ts";
+import { NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
+import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
+import { NODE_RULES } from "../../core/rbac/node_rules.ts";
+import { rulesAllow } from "../../core/rbac/rules.ts";
+import { quoteText } from "../../core/kube/quote.ts";
 
-/** Decides one kind of resource for the node of a name. */
+/** The evaluation error of a rules review for a node. */
+export const NODE_RULES_ERROR = "node authorizer does not support user rule resolution";
+
+/** Decides for node users, and has no opinion about other users. It never denies a request outright. */
+export function authorizeNode(user: UserInfo, attributes: Attributes): Decision {
+  const nodeName = findNodeName(user);
+  if (nodeName === undefined) return noOpinion("");
+  if (nodeName === "") return noOpinion(`unknown node for user ${quoteText(user.username)}`);
+  const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes) : undefined;
+  if (special !== undefined) return special;
+  return rulesAllow(attributes, NODE_RULES) ? ALLOW : noOpinion("");
+}
+
+const ALLOW: Decision = { kind: "allow", reason: "" };
+
+/** RBAC may still allow the request; the reason may be empty. */
+function noOpinion(reason: string): Decision {
+  return { kind: "noOpinion", reason };
+}
+
+/** Whether a user is a node, which takes both the name and the group. */
+export function isNodeUser(user: UserInfo): boolean {
+  return user.username.startsWith(NODE_USER_PREFIX) && user.groups.includes(NODES_GROUP);
+}
+
+/** Finds the name of the node behind a user (possibly empty); undefined when the user is not a node. */
+export function findNodeName(user: UserInfo): string | undefined {
+  return isNodeUser(user) ? user.username.slice(NODE_USER_PREFIX.length) : undefined;
+}
+
+/** Decides a request of a node for one kind of resource. */
 type Rule = (nodeName: string, attributes: ResourceAttributes) => Decision;
 
 const NODE_LEASE_NAMESPACE = "kube-node-lease";
 const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
 
-/** By `resource.group`. */
+/** The rules by `resource.group`. */
 const RULES: Readonly<Record<string, Rule>> = {
   "configmaps.": readNamespaced,
   "csinodes.storage.k8s.io": useCsiNode,
@@ -29,13 +63,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   "volumeattachments.storage.k8s.io": getOne,
 };
 
-/** Decides by the node's name; undefined where every node may the same. */
-export function authorizeNodeResource(nodeName: string, attributes: ResourceAttributes): Decision | undefined {
+/** Decides by the node's name; undefined for resources on which every node has the same permissions. */
+function authorizeNodeResource(nodeName: string, attributes: ResourceAttributes): Decision | undefined {
   return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes);
 }
 
 function useNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
-  // Whose node it is, NodeRestriction checks on writes: a create has no name yet.
+  // NodeRestriction compares the names of nodes on writes, because a create has no name here yet.
   if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
   if (subresource !== "") return noOpinion("");
   if (["create", "update", "patch"].includes(verb)) return ALLOW;
@@ -68,7 +102,7 @@ function useCsiNode(nodeName: string, { verb, subresource, name }: ResourceAttri
 
 function usePods(nodeName: string, attributes: ResourceAttributes): Decision {
   const { verb, subresource, name } = attributes;
-  // Whose pods they are, NodeRestriction would check on writes.
+  // On writes, upstream's NodeRestriction checks that the pods belong to the node.
   if (subresource === "status") return verb === "update" || verb === "patch" ? ALLOW : noOpinion("");
   if (subresource === "eviction") return verb === "create" ? ALLOW : noOpinion("");
   if (subresource !== "") return noOpinion("");

@@ -1,4 +1,4 @@
-/** No token is a key, and none is looked for among others: a lookup by the token itself tells by its time how near a guess was. */
+/** No authenticator looks up the token itself: the time of such a lookup reveals how close a guess was. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
@@ -7,10 +7,9 @@ import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
-import { createBootstrapTokenAuthenticator } from "./bootstrap_token_authenticator.ts";
-import { createTokenFileAuthenticator } from "./token_file_authenticator.ts";
+import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator } from "./token_authenticators.ts";
 
-/** Every way to look something up by a text, or among texts. */
+/** Every method that looks something up by a text, or in a list of texts. */
 const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
   [Map.prototype, ["get", "has", "set"]],
   [Set.prototype, ["has", "add"]],
@@ -19,7 +18,7 @@ const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
   [Object, ["is", "hasOwn"]],
 ];
 
-/** The methods that a part of a secret was handed to while something ran. */
+/** Finds the methods that got a part of a secret as their argument while a function ran. */
 async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<readonly string[]> {
   const found: string[] = [];
   const real = LOOKUPS.flatMap(([owner, names]) =>
@@ -32,7 +31,7 @@ async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<r
     Object.defineProperty(owner, name, {
       ...property,
       value(this: unknown, ...args: readonly unknown[]) {
-        // A value that is stored under a name is no key.
+        // The stored value of a Map is not a key.
         const looked = name === "set" ? args.slice(0, 1) : args;
         if (looked.some(isPart)) found.push(name);
         return Reflect.apply(method, this, args);
@@ -70,7 +69,7 @@ function bootstrapTokens(): TokenAuthenticator {
   });
 }
 
-/** What a token file must not become. */
+/** A token file that looks tokens up in the wrong way, which the check must find. */
 function byTheTokenItself({ entries }: TokenFile): TokenAuthenticator {
   const users = new Map(entries.map(({ token, username }) => [token.reveal(), username]));
   return (token) => {
@@ -100,7 +99,7 @@ for (
   }
 }
 
-test("an authenticator that looks up by the token itself is found out", async () => {
+test("an authenticator that looks up the token itself is detected", async () => {
   const authenticate = byTheTokenItself(tokenFile());
   assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC)), ["get"]);
 });

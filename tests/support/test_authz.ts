@@ -3,18 +3,18 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Clock } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
-import { type Authorizer, createAuthorizer } from "./authorizer.ts";
-import type { RbacSource } from "./rbac_source.ts";
-import { createRbacSource } from "./rbac_source.ts";
-import { createMemoryStorage } from "../storage/memory/memory_storage.ts";
-import type { Storage } from "../storage/storage.ts";
+import { type Authorizer, createAuthorizer } from "../../server/authz/authorizer.ts";
+import type { RbacSource } from "../../server/authz/rbac_source.ts";
+import { createRbacSource } from "../../server/authz/rbac_source.ts";
+import { createMemoryStorage } from "../../server/storage/memory/memory_storage.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 
-/** An authorizer that answers by a function and remembers what it was asked. */
+/** An authorizer that decides by a function and records the attributes that it was asked for. */
 export interface FakeAuthorizer extends Pick<Authorizer, "authorize"> {
   readonly asked: readonly Attributes[];
 }
 
-/** Allows what the function says; it may throw. */
+/** Creates an authorizer that allows what the function allows. The function may throw. */
 export function fakeAuthorizer(allows: (attributes: Attributes) => boolean): FakeAuthorizer {
   const asked: Attributes[] = [];
   return {
@@ -30,33 +30,33 @@ export function fakeAuthorizer(allows: (attributes: Attributes) => boolean): Fak
   };
 }
 
-/** Nothing expires in these tests. */
+/** A clock that stands still, because nothing expires in these tests. */
 const STANDING_CLOCK: Clock = {
   now: () => new Date("2026-01-01T00:00:00Z"),
-  sleepUntil: () => Promise.reject(new Error("nobody sleeps here")),
+  sleepUntil: () => Promise.reject(new Error("this clock has no sleep")),
   elapsedMs: () => 0,
-  sleep: () => Promise.reject(new Error("nobody sleeps here")),
+  sleep: () => Promise.reject(new Error("this clock has no sleep")),
 };
 
-/** The real chain over a memory store, which can be written to. */
+/** The real authorizer chain, and the memory store that it reads. */
 export interface RbacWorld {
   readonly storage: Storage;
   readonly rbac: RbacSource;
   readonly authorizer: Authorizer;
 }
 
-/** Builds the chain and stores objects, each under its plural. */
+/** Creates the chain and stores objects, each under its plural. */
 export async function createRbacWorld(
   objects: readonly (readonly [plural: string, object: KubeObject])[] = [],
 ): Promise<RbacWorld> {
   const storage = createMemoryStorage({ clock: STANDING_CLOCK });
   const rbac = await createRbacSource(storage);
-  for (const [plural, object] of objects) await storage.create(keyOf(plural, object), object);
+  for (const [plural, object] of objects) await storage.create(getStorageKey(plural, object), object);
   return { storage, rbac, authorizer: createAuthorizer({ rbac }) };
 }
 
-/** The storage key of an object. */
-export function keyOf(plural: string, object: KubeObject): string {
+/** Returns the storage key of an object. */
+export function getStorageKey(plural: string, object: KubeObject): string {
   const { namespace, name } = object.metadata;
   return `/registry/${plural}/${namespace === undefined ? "" : `${namespace}/`}${name}`;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
-import { limitRepeats } from "./repeated_lines.ts";
+import { limitRepeats } from "./log_limiter.ts";
 
 const never = new AbortController().signal;
 

@@ -8,9 +8,9 @@ import type { Secret } from "../../core/kube/core_v1.ts";
 import { statusFromError } from "../../core/kube/status.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
-import { createClientCa, verifiedPeer } from "./_test_peers.ts";
+import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { AuthnRequest, AuthnResult } from "./authentication.ts";
-import { type AuthenticatorDeps, createAuthenticator } from "./chain.ts";
+import { type AuthenticatorDeps, createAuthenticator } from "./authenticator.ts";
 
 const NOW = "2026-11-25T12:00:00Z";
 const BOOTSTRAP = "abcdef.0123456789abcdef";
@@ -82,7 +82,7 @@ const cases: readonly {
     want: "bob [ops dev system:authenticated]",
   },
   {
-    name: "a certificate without a client CA is not looked at",
+    name: "a certificate without a client CA is ignored",
     request: async () => ({ peerCertificate: await peer }),
     edit: { clientCas: () => [] },
     want: "system:anonymous [system:unauthenticated]",
@@ -125,12 +125,12 @@ for (const { name, request, edit, want } of cases) {
 for (
   const error of [
     new AppError("unreachable", "cannot read etcd: 192.0.2.7:2379 is away"),
-    new AppError("io", "cannot read etcd: look at its log"),
+    new AppError("io", "cannot read etcd: read its log"),
     new AppError("storage_corrupt", "cannot read a value"),
     new Error("disk I/O error"),
   ]
 ) {
-  test(`createAuthenticator() does not refuse a bootstrap token, nor says why, after: ${error.message}`, async () => {
+  test(`createAuthenticator() neither refuses a bootstrap token nor reveals why after: ${error.message}`, async () => {
     const getSecret = () => Promise.reject(error);
     const asked = ask(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
     await assert.rejects(asked, (found) => {
@@ -159,13 +159,13 @@ test("createAuthenticator() gives the static user its uid", async () => {
   assert.equal(result.user.uid, "17");
 });
 
-test("createAuthenticator() warns of a space too many and treats it as no token", async () => {
+test("createAuthenticator() warns of an extra space and ignores the token", async () => {
   const result = await ask({ authorizationHeader: "Bearer  static" });
   assert.equal(result.kind, "anonymous");
   assert.equal(result.warnings?.length, 1);
 });
 
-test("createAuthenticator() appends no group to a user that is settled already", async () => {
+test("createAuthenticator() appends no group to a user that already has an authentication group", async () => {
   const file = parseTokenFile('t,u,1,"system:unauthenticated"\n', "tokens.csv");
   assert.ok(file.ok);
   const result = await ask(bearer("t"), { tokenFile: file.value });
@@ -181,7 +181,7 @@ test("createAuthenticator() logs why a bootstrap token was refused, never the to
   assert.ok(!log.includes("aaaaaaaaaaaaaaaa") && !log.includes("0123456789abcdef"), log);
 });
 
-test("createAuthenticator() knows a token that is meant for this server, among others", async () => {
+test("createAuthenticator() accepts a token that is meant for this server, among other audiences", async () => {
   const audiences = ["other", "https://kubernetes.default.svc"];
   const result = await ask({ ...bearer("static"), audiences });
   assert.deepEqual(result.kind === "user" && result.audiences, ["https://kubernetes.default.svc"]);
@@ -191,6 +191,6 @@ test("createAuthenticator() knows a token that is meant for this server, among o
   });
 });
 
-test("createAuthenticator() has nothing to complain of when nothing is shown and anonymous is off", async () => {
+test("createAuthenticator() reports no failure without credentials when anonymous requests are off", async () => {
   assert.deepEqual(await ask({}, { anonymous: false }), { kind: "unauthorized", failures: [] });
 });

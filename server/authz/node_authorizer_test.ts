@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pathRequest, resourceRequest, testUser } from "../../tests/support/test_rbac.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { authorizeNode } from "./node.ts";
+import { authorizeNode } from "./node_authorizer.ts";
 
 const node = testUser("system:node:n1", "system:nodes", "system:authenticated");
 const csrs = { apiGroup: "certificates.k8s.io", resource: "certificatesigningrequests" };
@@ -17,7 +17,7 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   { name: "deletes CSRs", request: { ...csrs, verb: "delete", name: "x" }, want: "" },
   { name: "approves", request: { ...csrs, subresource: "approval", verb: "update", name: "x" }, want: "" },
   {
-    name: "asks to be approved by itself",
+    name: "requests self-approval",
     request: { ...csrs, subresource: "selfnodeclient", verb: "create" },
     want: "",
   },

@@ -1,0 +1,78 @@
+/**
+ * The admission plugins for certificate signing requests (`plugin/pkg/admission/certificates`): CertificateApproval,
+ * CertificateSigning and CertificateSubjectRestriction.
+ */
+import { quoteText } from "../../core/kube/quote.ts";
+import type { Logger } from "../../core/ports.ts";
+import type { Authorizer } from "../authz/authorizer.ts";
+import { isAllowedForSigner } from "../authz/signer_permission.ts";
+import type { AdmissionPlugin } from "./admission.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
+import { parseRequest } from "../../core/csr/request.ts";
+import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import type { Kind } from "../../core/kube/schema.ts";
+
+/** Dependencies of the plugins that check a signer permission. */
+interface SignerCheckDeps {
+  readonly authorizer: Pick<Authorizer, "authorize">;
+  readonly logger: Logger;
+}
+
+/**
+ * Creates CertificateApproval: writing `/approval` takes the permission to approve for the signer of the stored object.
+ * The sent object may name another signer.
+ */
+export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugin {
+  return {
+    name: "CertificateApproval",
+    async validate({ operation, kind, subresource, user, oldObject }) {
+      if (operation !== "UPDATE" || subresource !== "approval" || !isCsr(kind, oldObject)) return undefined;
+      const { signerName } = oldObject.spec;
+      if (await isAllowedForSigner(deps, user, "approve", signerName)) return undefined;
+      return { message: `user not permitted to approve requests with signerName ${quoteText(signerName)}` };
+    },
+  };
+}
+
+/**
+ * Creates CertificateSigning: a write of `/status` that changes the certificate or the conditions takes the permission to
+ * sign for the signer.
+ */
+export function createCertificateSigning(deps: SignerCheckDeps): AdmissionPlugin {
+  return {
+    name: "CertificateSigning",
+    async validate({ operation, kind, subresource, user, object, oldObject }) {
+      if (operation !== "UPDATE" || subresource !== "status") return undefined;
+      if (!isCsr(kind, oldObject) || !isCsr(kind, object)) return undefined;
+      if (isSameStatus(object, oldObject)) return undefined;
+      const { signerName } = oldObject.spec;
+      if (await isAllowedForSigner(deps, user, "sign", signerName)) return undefined;
+      return { message: `user not permitted to sign requests with signerName ${quoteText(signerName)}` };
+    },
+  };
+}
+
+/** Absent conditions equal an empty list, but an absent certificate differs from an empty one. */
+function isSameStatus(a: CertificateSigningRequest, b: CertificateSigningRequest): boolean {
+  return a.status.certificate === b.status.certificate &&
+    JSON.stringify(a.status.conditions ?? []) === JSON.stringify(b.status.conditions ?? []);
+}
+
+/** CertificateSubjectRestriction refuses organization `system:masters` in requests for `kubernetes.io/kube-apiserver-client`. */
+export const certificateSubjectRestriction: AdmissionPlugin = {
+  name: "CertificateSubjectRestriction",
+  validate({ operation, kind, subresource, object }) {
+    if (operation !== "CREATE" || subresource !== "" || !isCsr(kind, object)) return Promise.resolve(undefined);
+    if (object.spec.signerName !== KUBE_APISERVER_CLIENT_SIGNER) return Promise.resolve(undefined);
+    const request = parseRequest(object.spec.request);
+    if (!request.ok) return Promise.resolve({ message: `failed to parse CSR: ${request.error}` });
+    const message = findSubjectRestriction(object.spec.signerName, request.value.subject.organizations);
+    return Promise.resolve(message === undefined ? undefined : { message });
+  },
+};
+
+/** Whether an object, decoded as this kind, is a CertificateSigningRequest. */
+export function isCsr(kind: Kind, object: KubeObject | undefined): object is CertificateSigningRequest {
+  return object !== undefined && kind.group === "certificates.k8s.io" && kind.kind === "CertificateSigningRequest";
+}

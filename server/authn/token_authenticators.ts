@@ -1,0 +1,60 @@
+/** Authenticators for bearer tokens: bootstrap tokens and the tokens of a static token file. */
+import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
+import { decideTokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { AppError, messageOf } from "../../core/errors.ts";
+import type { Secret } from "../../core/kube/core_v1.ts";
+import type { Clock, Logger } from "../../core/ports.ts";
+import type { TokenAuthenticator } from "./authentication.ts";
+import { createHash } from "node:crypto";
+import type { TokenFile } from "../../core/bootstrap/token_file.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+
+/** Dependencies of the authenticator for bootstrap tokens. `getSecret` reads Secrets of the namespace kube-system. */
+export interface BootstrapTokenDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  getSecret(name: string): Promise<Secret | undefined>;
+}
+
+/**
+ * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. It reads
+ * the Secret at every request, so that a deleted token is refused at once. When the Secret cannot be read it throws
+ * AppError `unreachable` instead of refusing the token: the same token may be accepted a moment later, and clients stop
+ * after a refusal.
+ */
+export function createBootstrapTokenAuthenticator(deps: BootstrapTokenDeps): TokenAuthenticator {
+  return async (text) => {
+    const token = parseBootstrapToken(text);
+    if (!token.ok) return { kind: "none" };
+    const secret = await deps.getSecret(tokenSecretName(token.value.id)).catch((error: unknown) => {
+      deps.logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: messageOf(error) });
+      // The message has no details, because the client is not authenticated.
+      throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
+    });
+    const identity = decideTokenSecret(secret, token.value, deps.clock.now());
+    if (!identity.ok) {
+      deps.logger.info("bootstrap token refused", { tokenId: token.value.id, reason: identity.error });
+      return { kind: "none" };
+    }
+    return { kind: "user", user: { ...identity.value, uid: "", extra: {} } };
+  };
+}
+
+/**
+ * Creates the authenticator for a token file that was read at start. It looks tokens up by their hash, so that the time of
+ * a lookup reveals nothing about a token.
+ */
+export function createTokenFileAuthenticator(file: TokenFile): TokenAuthenticator {
+  const users = new Map<string, UserInfo>(file.entries.map(({ token, username, uid, groups }) => [
+    hashToken(token.reveal()),
+    { username, uid, groups, extra: {} },
+  ]));
+  return (token) => {
+    const user = users.get(hashToken(token));
+    return Promise.resolve(user === undefined ? { kind: "none" } : { kind: "user", user });
+  };
+}
+
+function hashToken(token: string): string {
+  return createHash("sha256").update(token, "utf8").digest("base64");
+}
