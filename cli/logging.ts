@@ -7,8 +7,7 @@ import {
   type TextFormatter,
 } from "@logtape/logtape";
 import { Secret } from "../core/lib/brand.ts";
-import { cutLoggedText } from "../core/lib/logged_text.ts";
-import { printable } from "../core/lib/printable.ts";
+import { cutLoggedText, escapeControls } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import type { OutputStream } from "./io.ts";
 
@@ -48,7 +47,7 @@ export function createLogger(options: LoggerOptions): Logger {
       properties: withoutReserved(redactFields(fields)),
     };
     // Terminal control characters are escaped as in JSON, so that a field cannot forge a line in either format.
-    options.stderr.write(`${printable(formatter(record).replace(/\n$/, ""))}\n`);
+    options.stderr.write(`${escapeControls(formatter(record).replace(/\n$/, ""))}\n`);
   };
   return scoped(write, {});
 }

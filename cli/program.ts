@@ -4,7 +4,7 @@
  */
 import process from "node:process";
 import type { WriteStream } from "node:tty";
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 import { EXIT } from "./exit_code.ts";
 import { createSystemHeap } from "./heap.ts";
 import { readHidden } from "./hidden_input.ts";
@@ -76,7 +76,7 @@ function createOutput(
         open().write(text);
       } catch (cause) {
         // Deno writes synchronously and throws at once when the disk is full.
-        throw new AppError("io", `cannot write the answer: ${messageOf(cause)}`, { cause });
+        throw new AppError("io", `cannot write the answer: ${getErrorMessage(cause)}`, { cause });
       }
     },
     get isTerminal() {

@@ -1,5 +1,5 @@
 /** JSON requests over a Transport, as in client-go: typed errors from Status, Retry-After, limits on the size of answers. */
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { KubeList, KubeObject, ListMeta } from "../core/kube/meta.ts";
 import { errorFromStatus } from "../core/kube/status.ts";
 import type { Clock, Transport, TransportRequest, TransportResponse } from "../core/ports.ts";
@@ -121,7 +121,7 @@ function parseJson(request: ApiRequest, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new AppError("api_error", `cannot read the answer to "${request.path}": ${messageOf(cause)}`, {
+    throw new AppError("api_error", `cannot read the answer to "${request.path}": ${getErrorMessage(cause)}`, {
       cause,
       hint: "check that the server in the kubeconfig is a Kubernetes API",
     });

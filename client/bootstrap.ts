@@ -3,7 +3,7 @@
  * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
 import { dirname } from "node:path";
-import { bootstrapUsages } from "../core/bootstrap/client_usages.ts";
+import { bootstrapUsages } from "../core/bootstrap/kubelet_templates.ts";
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
 import { type NodeName, nodeSubject } from "../core/bootstrap/node_name.ts";

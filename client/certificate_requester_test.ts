@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rotationUsages } from "../core/bootstrap/client_usages.ts";
+import { rotationUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../core/errors.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/certificates_v1.ts";
 import { generatePrivateKey } from "../core/pki/keys.ts";

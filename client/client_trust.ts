@@ -1,5 +1,5 @@
 /** The CAs that a remote API trusts for client certificates, from the ConfigMap that kube-apiserver publishes. */
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { ConfigMap } from "../core/kube/core_v1.ts";
 import type { Authority } from "../core/pki/authority.ts";
 import { parseCaBundle } from "../core/pki/ca_bundle.ts";
@@ -41,7 +41,7 @@ export function createClientTrust(
       reported = "";
     } catch (error) {
       signal.throwIfAborted();
-      const text = messageOf(error);
+      const text = getErrorMessage(error);
       if (text !== reported) logger.warn("cannot read which CAs the API trusts for clients", { error: text });
       reported = text;
     }

@@ -1,5 +1,5 @@
 /** Translates connection errors of Node and Deno into AppError `unreachable` or `tls_untrusted`. */
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import { findErrorCode } from "./files.ts";
 import { HOST_HINT } from "./server_identity.ts";
@@ -15,7 +15,7 @@ export function isClosedWhileIdle(error: unknown): boolean {
 export function toConnectionError(error: unknown, server: URL, tlsName: string): AppError {
   if (error instanceof AppError) return error;
   const code = findErrorCode(error);
-  const text = messageOf(error);
+  const text = getErrorMessage(error);
   const trust = TRUST_FAULTS.find((fault) => fault.codes.includes(code) || fault.text.test(text));
   if (trust !== undefined) {
     const what = trust.describe(tlsName, text);

@@ -1,7 +1,6 @@
 /** Submits a certificate request: creates the CSR, or adopts an earlier one with the same name. */
-import { checkCompatible } from "../core/bootstrap/compatible.ts";
-import { checkSame } from "../core/csr/same_request.ts";
-import { AppError, isAppError, messageOf } from "../core/errors.ts";
+import { checkCompatible, checkSame } from "../core/bootstrap/adoption.ts";
+import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind as kind } from "../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../core/kube/schema.ts";
@@ -120,7 +119,7 @@ function toSubmitted(csr: CertificateSigningRequest, adopted: boolean): Submitte
 export function explain(error: unknown, doing: string): unknown {
   if (!(error instanceof AppError)) return error;
   const hint = error.hint ?? HINTS[error.code];
-  return new AppError(error.code, `${doing}: ${messageOf(error)}`, {
+  return new AppError(error.code, `${doing}: ${getErrorMessage(error)}`, {
     cause: error,
     retryable: error.retryable,
     ...(hint === undefined ? {} : { hint }),

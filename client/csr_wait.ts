@@ -1,6 +1,6 @@
 /** Waits until a CSR has its certificate or has failed (client-go `util/certificate/csr/csr.go`, WaitForCertificate). */
-import { phaseOf } from "../core/csr/phase.ts";
-import { missingSignerAdvice } from "../core/csr/unsigned.ts";
+import { getCsrPhase } from "../core/csr/phase.ts";
+import { describeMissingSigner } from "../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../core/kube/kinds/mod.ts";
@@ -54,7 +54,7 @@ function createTimeoutError(name: string, approvedFor: string | undefined): AppE
     "timeout",
     `cannot get a certificate for "${name}": timed out waiting for the condition: ${why}`,
     {
-      hint: `${missingSignerAdvice(approvedFor)}; then run the command again`,
+      hint: `${describeMissingSigner(approvedFor)}; then run the command again`,
     },
   );
 }
@@ -135,7 +135,7 @@ function judge(csr: CertificateSigningRequest, options: WaitOptions): Judgement 
   if (csr.metadata.uid !== options.uid) {
     throw new AppError("csr_deleted", `csr "${name}" changed UIDs`, { hint: "run the command again" });
   }
-  const phase = phaseOf({ ...csr, status: csr.status ?? {} });
+  const phase = getCsrPhase({ ...csr, status: csr.status ?? {} });
   switch (phase.kind) {
     case "denied":
       throw new AppError(

@@ -5,7 +5,7 @@
  * sent.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../core/bootstrap/cluster_info.ts";
-import { checkPins, checkSignature, type PinnedCluster } from "../core/bootstrap/discovery.ts";
+import { checkClusterInfoSignature, checkPins, type PinnedCluster } from "../core/bootstrap/discovery.ts";
 import { type BootstrapToken, formatBootstrapToken } from "../core/bootstrap/token.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError } from "../core/errors.ts";
@@ -92,7 +92,10 @@ async function readSigned(
   const api = createApiClient(transport, { clock });
   while (true) {
     try {
-      const verdict = checkSignature(await api.requestObject<ConfigMap>({ method: "GET", path: PATH }, signal), token);
+      const verdict = checkClusterInfoSignature(
+        await api.requestObject<ConfigMap>({ method: "GET", path: PATH }, signal),
+        token,
+      );
       if (verdict.kind === "signed") return verdict.kubeconfig;
       if (verdict.kind === "refused") throw createRefusal("token_invalid", server, verdict.why);
       onDelay(createUnsignedError(server, token));

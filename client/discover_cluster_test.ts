@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clusterInfoKubeconfig } from "../core/bootstrap/cluster_info.ts";
+import { encodeClusterInfo } from "../core/bootstrap/cluster_info.ts";
 import { signDetached } from "../core/bootstrap/jws.ts";
 import { Secret } from "../core/lib/brand.ts";
 import { AppError, type ErrorCode } from "../core/errors.ts";
@@ -52,7 +52,7 @@ function discover(api: FakeApi, pinned: IssuingCa = api.ca): Discovery {
 }
 
 function clusterInfo(caPem: string, secret = TOKEN.secret): FakeAnswer {
-  const kubeconfig = clusterInfoKubeconfig({ server: LOAD_BALANCER, caPem });
+  const kubeconfig = encodeClusterInfo({ server: LOAD_BALANCER, caPem });
   const data = { kubeconfig, "jws-kubeconfig-abcdef": signDetached(kubeconfig, "abcdef", secret) };
   return { status: 200, body: { kind: "ConfigMap", metadata: { name: "cluster-info" }, data } };
 }

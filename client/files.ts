@@ -16,7 +16,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import * as ownProcess from "node:process";
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 
 /** The kind, mode and owner of what is at a path. */
 export interface FileFacts {
@@ -245,7 +245,7 @@ async function attempt<T>(verb: string, path: string, operation: () => Promise<T
     const code = findErrorCode(error);
     if (code === "EEXIST") throw new AppError("file_exists", `cannot ${verb} "${path}": it exists`, { cause: error });
     const known = FAILURES[code];
-    throw new AppError("io", `cannot ${verb} "${path}": ${known?.text ?? messageOf(error)}`, {
+    throw new AppError("io", `cannot ${verb} "${path}": ${known?.text ?? getErrorMessage(error)}`, {
       cause: error,
       ...(known === undefined ? {} : { hint: known.hint }),
     });

@@ -19,7 +19,7 @@
  *   type CertificateSigningRequest,
  *   certificateSigningRequestKind,
  *   type Logger,
- *   phaseOf,
+ *   getCsrPhase,
  *   type Transport,
  * } from "@tlsboot/tlsboot/core";
  *
@@ -41,7 +41,7 @@
  *
  * const csrs = createObjectStore<CertificateSigningRequest>(transport, certificateSigningRequestKind, deps);
  * const [csr] = await csrs.list(AbortSignal.timeout(5_000));
- * assert.equal(phaseOf(csr!).kind, "pending");
+ * assert.equal(getCsrPhase(csr!).kind, "pending");
  * ```
  *
  * @module

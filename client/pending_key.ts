@@ -1,7 +1,7 @@
 /** The key of a pending request: it is stored before the request is made, so a restart makes the same request. */
 import { dirname } from "node:path";
-import { AppError, isAppError, messageOf } from "../core/errors.ts";
-import { type KeyAlgorithm, keyAlgorithmOf, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
+import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
+import { findKeyAlgorithm, type KeyAlgorithm, parsePrivateKey, type PrivateKey } from "../core/pki/keys.ts";
 import type { FilePort } from "./files.ts";
 import { findSecretFault } from "./private_file.ts";
 
@@ -14,7 +14,7 @@ const FOLDER_MODE = 0o700;
  */
 export async function readPendingKey(path: string, files: FilePort): Promise<PrivateKey | undefined> {
   const found = await files.readOpened(path).catch((error: unknown) => {
-    throw keyError(path, messageOf(error), error);
+    throw keyError(path, getErrorMessage(error), error);
   });
   if (found === undefined) return undefined;
   const fault = findSecretFault(found.facts);
@@ -32,7 +32,7 @@ export async function findPendingKey(
 ): Promise<PrivateKey | undefined> {
   const key = await readPendingKey(path, files);
   if (key === undefined) return undefined;
-  const found = keyAlgorithmOf(key);
+  const found = findKeyAlgorithm(key);
   if (found === algorithm) return key;
   throw keyError(path, `it is ${found ?? `a key of ${key.bits} bits`}, but ${algorithm} was requested`);
 }

@@ -4,9 +4,9 @@
  * where it stopped.
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
-import { defaultUsages } from "../core/csr/default_usages.ts";
-import { findRefusals } from "../core/csr/refusal.ts";
-import { decideRenewal, type ExistingCredentials, type RenewalWish } from "../core/csr/renewal.ts";
+import { defaultUsages } from "../core/pki/usages.ts";
+import { findRefusals } from "../core/signing/refusals.ts";
+import { decideRenewal, type ExistingCredentials, type RenewalOptions } from "../core/csr/renewal.ts";
 import { parseRequest } from "../core/csr/request.ts";
 import { createRequestName } from "../core/csr/request_name.ts";
 import { AppError } from "../core/errors.ts";
@@ -42,7 +42,7 @@ export interface RequestCertificateOptions {
   /** The algorithm of a new key, or an existing key. */
   readonly key: KeyAlgorithm | PrivateKey;
   /** How to treat an existing certificate. */
-  readonly renewal: RenewalWish;
+  readonly renewal: RenewalOptions;
   /** How long to wait; with 0 a request without a certificate is returned as pending. */
   readonly timeoutSeconds: number;
   readonly transport: Transport;

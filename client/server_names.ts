@@ -2,7 +2,7 @@
 import { AppError } from "../core/errors.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig_context.ts";
 import type { NodeNames } from "../core/approval/inventory.ts";
-import { namesOfHosts } from "../core/approval/node_names.ts";
+import { splitHosts } from "../core/approval/node_names.ts";
 import type { Clock } from "../core/ports.ts";
 import { findServingCertificate } from "./serving_certificate.ts";
 
@@ -37,7 +37,7 @@ export function createServerNames(
         retryable: true,
       });
     }
-    const names = namesOfHosts([...hosts, ...certificate.dnsNames, ...certificate.ipAddresses]);
+    const names = splitHosts([...hosts, ...certificate.dnsNames, ...certificate.ipAddresses]);
     known = { names, until: now + KEEP_MS };
     return names;
   };

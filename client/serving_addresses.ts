@@ -1,8 +1,8 @@
 /** Follows a host's addresses, so that its serving certificate is renewed for them (`pkg/kubelet/certificate/kubelet.go`). */
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import type { NodeName } from "../core/bootstrap/node_name.ts";
-import { servingTemplate } from "../core/bootstrap/serving.ts";
-import { observe, type Settling } from "../core/bootstrap/settling.ts";
+import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
+import { debounce, type Debounced } from "../core/lib/debounce.ts";
 import type { Clock, Logger } from "../core/ports.ts";
 import type { TemplateHolder } from "./template_source.ts";
 
@@ -25,13 +25,13 @@ const QUIET_MS = 30_000;
 /** Reads the names until the signal fires, then rejects with its reason. A host without an address keeps its template. */
 export async function followServingAddresses(options: ServingAddressesOptions, signal: AbortSignal): Promise<never> {
   const { nodeName, readNames, template, clock, logger } = options;
-  let state: Settling<ServingNames> = { settled: toServingNames(template) };
+  let state: Debounced<ServingNames> = { settled: toServingNames(template) };
   while (true) {
     const names = await readNames();
     if (servingTemplate(nodeName, names) !== undefined) {
       // The first address is taken at once: there is no certificate to lose.
       const quietMs = template.current() === undefined ? 0 : QUIET_MS;
-      const next = observe(state, names, clock.elapsedMs(), { quietMs, isEqual });
+      const next = debounce(state, names, clock.elapsedMs(), { quietMs, isEqual });
       if (!isEqual(next.settled, state.settled)) {
         logger.warn("addresses have changed", { ...names });
         template.set(servingTemplate(nodeName, names));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ServingNames } from "../core/bootstrap/node_addresses.ts";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
-import { servingTemplate } from "../core/bootstrap/serving.ts";
+import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { followServingAddresses } from "./serving_addresses.ts";

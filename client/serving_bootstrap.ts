@@ -4,10 +4,10 @@
  */
 import type { CredentialPair } from "../core/bootstrap/credential_pair.ts";
 import { createDigestCsrName } from "../core/bootstrap/csr_name.ts";
-import { findNodeName } from "../core/bootstrap/machine_assessment.ts";
+import { parseNodeCommonName } from "../core/bootstrap/machine_assessment.ts";
 import { judgePair } from "../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../core/bootstrap/rotation.ts";
-import { servingUsages } from "../core/bootstrap/serving.ts";
+import { servingUsages } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import { KUBELET_SERVING_SIGNER } from "../core/kube/certificates_v1.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -76,7 +76,7 @@ export async function bootstrapServing(
     store,
     files,
     { pair: current.pair, isReusable: false },
-    toRequestNote(findNodeName(template.commonName), options.resumeCommand),
+    toRequestNote(parseNodeCommonName(template.commonName), options.resumeCommand),
   );
   await using connection = await options.connect();
   const { pair } = await obtainCertificate({

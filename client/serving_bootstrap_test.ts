@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../core/bootstrap/node_name.ts";
-import { servingTemplate } from "../core/bootstrap/serving.ts";
+import { servingTemplate } from "../core/bootstrap/kubelet_templates.ts";
 import { isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/certificates_v1.ts";
 import type { KubeObject } from "../core/kube/meta.ts";

@@ -5,7 +5,7 @@ import { isIPv6 } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { createSystemClock } from "../cli/system.ts";
-import { isAppError, messageOf } from "../core/errors.ts";
+import { getErrorMessage, isAppError } from "../core/errors.ts";
 import { encodePem } from "../core/pki/pem.ts";
 import { buildChainCases, type ChainCase } from "../tests/support/chain_cases.ts";
 import type { Verdict } from "../tests/support/chain_drafts.ts";
@@ -49,7 +49,7 @@ async function verdictOf({ chain, key, roots, host }: ChainCase): Promise<Verdic
     return "accept";
   } catch (error) {
     // Deno's server does not even start with a certificate that rustls cannot read.
-    if (isAppError(error, "tls_untrusted") || /closed by the server$/.test(messageOf(error))) return "refuse";
+    if (isAppError(error, "tls_untrusted") || /closed by the server$/.test(getErrorMessage(error))) return "refuse";
     throw error;
   } finally {
     server.closeAllConnections();

@@ -1,5 +1,5 @@
 /** The events of a watch: lines of JSON, each a `WatchEvent` (`apimachinery/pkg/apis/meta/v1/watch.go`). */
-import { AppError, messageOf } from "../core/errors.ts";
+import { AppError, getErrorMessage } from "../core/errors.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
 import { errorFromStatus } from "../core/kube/status.ts";
 import { decodeApiObject } from "./api.ts";
@@ -66,7 +66,7 @@ function parseLine(pieces: readonly Uint8Array[]): unknown {
   try {
     return JSON.parse(decodeLine(pieces));
   } catch (cause) {
-    throw new AppError("api_error", `cannot read the watch: ${messageOf(cause)}`, { cause });
+    throw new AppError("api_error", `cannot read the watch: ${getErrorMessage(cause)}`, { cause });
   }
 }
 

@@ -76,6 +76,6 @@ export function isAppError(value: unknown, ...codes: ErrorCode[]): value is AppE
 }
 
 /** The message of any thrown value. */
-export function messageOf(error: unknown): string {
+export function getErrorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -7,7 +7,7 @@
  *
  * Where to look:
  *
- * - what a CSR is: `CertificateSigningRequest`, `parseRequest`, `phaseOf`, `validateCsrCreate`
+ * - what a CSR is: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
  * - may it be approved: `RECOGNIZERS`, `planApproval`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
  * - what is signed: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
  * - how a machine starts: `generateBootstrapToken`, `tokenSecret`, `encodeKubeconfig`, `nextStep` (rotation)
@@ -75,7 +75,7 @@
 
 // Results, errors, secrets, ports.
 export { err, ok, type Result } from "./lib/result.ts";
-export { AppError, type AppErrorOptions, type ErrorCode, isAppError, messageOf } from "./errors.ts";
+export { AppError, type AppErrorOptions, type ErrorCode, getErrorMessage, isAppError } from "./errors.ts";
 export { type Brand, Secret } from "./lib/brand.ts";
 export type {
   AccessReviewer,
@@ -164,42 +164,42 @@ export { type PemSource, resolveContext, type ResolvedCluster } from "./kube/kub
 // What a CSR is, and where it stands.
 export { type ParsedRequest, parseRequest, parseVerifiedRequest, verifyRequest } from "./csr/request.ts";
 export {
-  conditionsOf,
   type CsrPhase,
   findCondition,
+  getConditions,
+  getCsrPhase,
   hasCertificate,
   isApproved,
   isDenied,
   isFailed,
-  phaseOf,
 } from "./csr/phase.ts";
 export {
-  extendedKeyUsagesOf,
   findUnknownUsages,
   KEY_USAGE_BITS,
   type KeyUsageBit,
-  keyUsageBitsOf,
-} from "./csr/usages.ts";
+  toExtendedKeyUsageOids,
+  toKeyUsageBits,
+} from "./pki/usages.ts";
 export { validateSignerName } from "./csr/signer_name.ts";
 export { type CsrEndpoint, validateCsrCreate, validateCsrUpdate } from "./csr/validate.ts";
 export { findCertificateFault } from "./csr/certificate.ts";
 
 // Asking for a certificate, and what comes back.
 export { parseSubject } from "./pki/subject_text.ts";
-export { defaultUsages } from "./csr/default_usages.ts";
-export { findRefusals } from "./csr/refusal.ts";
+export { defaultUsages } from "./pki/usages.ts";
+export { findRefusals } from "./signing/refusals.ts";
 export { createRequestName, type RequestNameParts } from "./csr/request_name.ts";
-export { type AskedCertificate, findIssuedFault } from "./csr/issued_fault.ts";
+export { findIssuedFault, type RequestedCertificate } from "./csr/issued_fault.ts";
 export {
-  type AskedCredentials,
   decideRenewal,
   type ExistingCredentials,
+  type RenewalOptions,
   type RenewalVerdict,
-  type RenewalWish,
+  type RequestedCredentials,
 } from "./csr/renewal.ts";
 
 // Whether it is approved.
-export { type Recognizer, RECOGNIZERS } from "./approval/recognizers.ts";
+export { type Recognizer, RECOGNIZERS } from "./approval/plan_approval.ts";
 export { type ApprovalAttempt, type ApprovalPlan, AUTO_APPROVED, planApproval } from "./approval/plan_approval.ts";
 export {
   type DecisionRefusal,
@@ -215,25 +215,25 @@ export { describePolicy } from "./approval/describe_policy.ts";
 export {
   type Check,
   evaluatePolicies,
-  permissionsAsked,
+  findPolicyPermissions,
   type PolicyInput,
   type PolicyVerdict,
   type RuleTrace,
 } from "./approval/evaluate_policies.ts";
 export { type Inventory, type NodeNames, parseInventory } from "./approval/inventory.ts";
 export { evaluateKubeletClient } from "./approval/kubelet_client.ts";
-export { heldNames, namesOfHosts, reportedNames, type ReportingNode } from "./approval/node_names.ts";
+export { findHeldNames, listReportedNames, type ReportingNode, splitHosts } from "./approval/node_names.ts";
 export type { Evidence, Lookup } from "./approval/ownership.ts";
 export { parsePolicy } from "./approval/parse_policy.ts";
-export { type PastApproval, pastApprovals } from "./approval/past_approvals.ts";
+export { listPastApprovals, type PastApproval } from "./approval/past_approvals.ts";
 export type {
+  ApprovalRule as ApprovalRule,
   EvidenceSettings,
   HoursRequirement,
   KeyRequirement,
   LifetimeRequirement,
   NamesRequirement,
   Policy,
-  PolicyRule as ApprovalRule,
   RateRequirement,
   Requirements,
   RuleMatch,
@@ -291,8 +291,8 @@ export {
   DEFAULT_AUDIT_POLICY,
 } from "./audit/policy.ts";
 export { readAuditPolicy } from "./audit/policy_file.ts";
-export { type Cleaning, decideCleaning } from "./cleaning/decide.ts";
-export { decideTokenCleaning, type TokenCleaning } from "./cleaning/token.ts";
+export { type Cleaning, decideCleaning } from "./csr/cleaning.ts";
+export { decideTokenCleaning, type TokenCleaning } from "./bootstrap/token_cleaning.ts";
 
 // How secrets are compared.
 export { equalsInConstantTime } from "./lib/constant_time.ts";
@@ -307,17 +307,17 @@ export {
 export {
   BOOTSTRAP_TOKEN_USAGES,
   type BootstrapIdentity,
+  createTokenSecret,
   decideTokenSecret,
   listTokenFacts,
   type TokenFacts,
-  tokenSecret,
-  tokenSecretName,
   type TokenSecretOptions,
+  toTokenSecretName,
 } from "./bootstrap/token_secret.ts";
 export { parseTokenFile, type TokenFile, type TokenFileEntry } from "./bootstrap/token_file.ts";
 export { type NodeName, nodeSubject, parseNodeName } from "./bootstrap/node_name.ts";
-export { bootstrapUsages, rotationUsages } from "./bootstrap/client_usages.ts";
-export { servingTemplate, servingUsages } from "./bootstrap/serving.ts";
+export { bootstrapUsages, rotationUsages } from "./bootstrap/kubelet_templates.ts";
+export { servingTemplate, servingUsages } from "./bootstrap/kubelet_templates.ts";
 export {
   chooseNodeIp,
   type HostFacts,
@@ -347,10 +347,10 @@ export {
 export {
   createCaKey,
   describePublicKey,
+  findKeyAlgorithm,
   generatePrivateKey,
   KEY_ALGORITHMS,
   type KeyAlgorithm,
-  keyAlgorithmOf,
   parsePrivateKey,
   type PrivateKey,
   type PublicKeyDescription,
@@ -392,7 +392,12 @@ export {
   parseAuthorityCertificates,
   parseChainedAuthority,
 } from "./pki/authority.ts";
-export { type DecryptionFault, decryptPrivateKey, encryptionOf, encryptPrivateKey } from "./pki/encrypted_key.ts";
+export {
+  type DecryptionFault,
+  decryptPrivateKey,
+  detectKeyEncryption,
+  encryptPrivateKey,
+} from "./pki/encrypted_key.ts";
 export { type CertificateChain, encodeIssued, encodeTrust, parseAuthorityChain } from "./pki/authority_chain.ts";
 export { parseCaBundle } from "./pki/ca_bundle.ts";
 export { parsePublicKeyPin, type PublicKeyPin, publicKeyPin } from "./pki/public_key_pin.ts";

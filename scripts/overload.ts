@@ -11,7 +11,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { messageOf } from "../core/errors.ts";
+import { getErrorMessage } from "../core/errors.ts";
 import { NODE_FLAGS, start } from "../tests/support/child.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTempFolder } from "../tests/support/temp.ts";
@@ -110,6 +110,6 @@ async function actAll(
 
 main().then((code) => process.exit(code), (error: unknown) => {
   const isUsage = error instanceof UsageError;
-  process.stderr.write(`overload: ${error instanceof Error && !isUsage ? error.stack : messageOf(error)}\n`);
+  process.stderr.write(`overload: ${error instanceof Error && !isUsage ? error.stack : getErrorMessage(error)}\n`);
   process.exit(isUsage ? 2 : 1);
 });

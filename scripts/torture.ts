@@ -15,7 +15,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { messageOf } from "../core/errors.ts";
+import { getErrorMessage } from "../core/errors.ts";
 import { NODE_FLAGS } from "../tests/support/child.ts";
 import { ensureDebianPackages } from "./_debian.ts";
 import { run } from "./_run.ts";
@@ -41,6 +41,6 @@ async function main(): Promise<number> {
 
 main().then((code) => process.exit(code), (error: unknown) => {
   const isUsage = error instanceof UsageError;
-  process.stderr.write(`torture: ${error instanceof Error && !isUsage ? error.stack : messageOf(error)}\n`);
+  process.stderr.write(`torture: ${error instanceof Error && !isUsage ? error.stack : getErrorMessage(error)}\n`);
   process.exit(isUsage ? 2 : 1);
 });

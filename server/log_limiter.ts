@@ -2,7 +2,7 @@
  * A flood of requests must not become a flood of text in the log: of one message the first few lines are written, fewer
  * where they are long, and of the rest how many there were.
  */
-import { MAX_LOGGED_LENGTH } from "../core/lib/logged_text.ts";
+import { MAX_LOGGED_LENGTH } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 
 /** Of each message this many lines are written in a window, while they have no more than this many bytes together. */

@@ -63,7 +63,7 @@ test("nobody looks at a secret but in constant time", async () => {
   const used = new Set<unknown>();
   for (const { path, text, code } of await sources) {
     if (path === "core/lib/constant_time.ts") {
-      assert.match(text, /timingSafeEqual\(digestOf\(a\), digestOf\(b\)\)/);
+      assert.match(text, /timingSafeEqual\(digest\(a\), digest\(b\)\)/);
       continue;
     }
     assert.ok(!/\btimingSafeEqual\b/.test(code), `${path} has a comparison of its own`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../cli/run.ts";
-import { signerObjectNames } from "../core/signing/rbac.ts";
+import { createSignerObjectNames } from "../core/signing/rbac.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 
 async function printRbac(...args: readonly string[]): Promise<string> {
@@ -28,14 +28,14 @@ test("tlsboot signer --print-rbac grants the signers that are named, and leases 
 });
 
 test("signerObjectNames() differ by signers, whatever the order, and are never too long", () => {
-  assert.deepEqual(signerObjectNames([]), {
+  assert.deepEqual(createSignerObjectNames([]), {
     serviceAccount: "tlsboot-signer",
     lease: "tlsboot-signer",
     role: "tlsboot:signer",
   });
-  assert.deepEqual(signerObjectNames(["b.c/d", "a.b/c"]), signerObjectNames(["a.b/c", "b.c/d"]));
+  assert.deepEqual(createSignerObjectNames(["b.c/d", "a.b/c"]), createSignerObjectNames(["a.b/c", "b.c/d"]));
   const long = (last: string) => [..."abcdefgh"].map((name) => `${name}.example.com/${"x".repeat(40)}${last}`);
-  const lengths = Object.values(signerObjectNames(long(""))).map((name: string) => name.length);
+  const lengths = Object.values(createSignerObjectNames(long(""))).map((name: string) => name.length);
   assert.ok(lengths.every((length) => length <= 253));
-  assert.notDeepEqual(signerObjectNames(long("")), signerObjectNames(long("y")));
+  assert.notDeepEqual(createSignerObjectNames(long("")), createSignerObjectNames(long("y")));
 });

@@ -1,8 +1,8 @@
 /** Runs the approving controller against a distant API, or prints the rights that it needs. */
 import { createFilePort } from "../../client/files.ts";
 import { createServerNames } from "../../client/server_names.ts";
-import { APPROVER_LEASE, approverManifest, approverRbac } from "../../core/approval/rbac.ts";
-import { needsOf } from "../../core/approval/needs.ts";
+import { APPROVER_LEASE, createApproverManifest, createApproverRbac } from "../../core/approval/rbac.ts";
+import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
 import type { ApproverFlags } from "../commands/approver.ts";
@@ -57,8 +57,8 @@ export async function run(input: Input<ApproverFlags>, io: Io, signal: AbortSign
 
 function createRightsManifest(policies: readonly Policy[], settings: Settings<ApproverFlags>): readonly ManifestPart[] {
   const { dryRun } = settings;
-  return approverManifest(approverRbac({
-    needs: needsOf(policies),
+  return createApproverManifest(createApproverRbac({
+    needs: collectPolicyNeeds(policies),
     events: dryRun || policies.length > 0,
     dryRun,
     leaseNamespace: settings.leaderElect && !dryRun ? settings.leaderElectResourceNamespace : undefined,

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { isSettled } from "../../core/approval/plan_approval.ts";
-import { conditionText } from "../../core/csr/phase.ts";
+import { formatConditionCell } from "../../core/csr/phase.ts";
 import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
@@ -83,7 +83,7 @@ function formatExplanation(
 ): string {
   const { spec } = csr;
   const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
-  const now = isSettled(csr) ? `${conditionText(csr)}; the verdict is what the rules would say of it` : "Pending";
+  const now = isSettled(csr) ? `${formatConditionCell(csr)}; the verdict is what the rules would say of it` : "Pending";
   const lines = [
     line`Request:\t${getName(csr)}`,
     line`Status:\t${now}`,

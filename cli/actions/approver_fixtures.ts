@@ -4,7 +4,7 @@ import { join, relative, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import type { PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import { POLICY_TEST_KIND } from "../../core/approval/policy_fixture.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { ApproverFixturesFlags } from "../commands/approver_fixtures.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
@@ -61,7 +61,7 @@ async function findFixtures(folder: string, cwd: string): Promise<readonly strin
       .map((entry) => join(folder, relative(root, join(entry.parentPath, entry.name))))
       .sort();
   } catch (cause) {
-    throw new AppError("io", `cannot read "${folder}": ${messageOf(cause)}`, { cause });
+    throw new AppError("io", `cannot read "${folder}": ${getErrorMessage(cause)}`, { cause });
   }
 }
 

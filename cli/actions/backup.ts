@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
+import { describeOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { decrypt } from "../backup/encryption.ts";
@@ -65,7 +65,7 @@ export async function run(input: Input<BackupFlags>, io: Io, signal: AbortSignal
   io.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
   warnOfLeftOut(leftOut, io);
   if (reduced.length > 0) {
-    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeLeftOut(reduced)}`, io);
+    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(reduced)}`, io);
   }
   return EXIT.done;
 }
@@ -103,6 +103,6 @@ async function verify(
   return EXIT.done;
 }
 
-function warnOfLeftOut(leftOut: readonly LeftOut[], io: Io): void {
-  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeLeftOut(leftOut)}`, io);
+function warnOfLeftOut(leftOut: readonly OmittedResource[], io: Io): void {
+  if (leftOut.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeOmitted(leftOut)}`, io);
 }

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { type NameConstraints, NO_SUBTREES } from "../../core/pki/name_constraints.ts";
-import { encryptionOf, encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
+import { detectKeyEncryption, encryptPrivateKey } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { type AuthorityDeps, createOnly, createSplit, type NewAuthority, writeImported } from "../authority/files.ts";
 import { type ImportedAuthority, readImported } from "../authority/import.ts";
@@ -114,7 +114,7 @@ async function keyToWrite(
   { keys: { passphrases }, random }: AuthorityDeps,
 ): Promise<string | undefined> {
   if (key === undefined) return undefined;
-  const isPlain = encryptionOf(key.pem) === "none";
+  const isPlain = detectKeyEncryption(key.pem) === "none";
   if (!isPlain || !(encryptKey || passphrases.isGiven)) return key.pem;
   return await encryptPrivateKey(key.opened, (await passphrases.toMake("--import-key")).reveal(), random);
 }

@@ -7,7 +7,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { publicKeyPin } from "../../core/pki/public_key_pin.ts";
 import { type CertificateChain, isSelfSigned } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { encryptionOf } from "../../core/pki/encrypted_key.ts";
+import { detectKeyEncryption } from "../../core/pki/encrypted_key.ts";
 import { formatName } from "../../core/pki/names.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import { isSplit, readChain } from "../authority/files.ts";
@@ -75,7 +75,7 @@ async function read(dataDir: string, purpose: CaPurpose, files: FilePort, io: Io
   const absolute = authorityPaths(resolve(io.cwd, dataDir), purpose);
   const chain = await readChain(absolute, files);
   const keyPem = await files.readText(absolute.key);
-  const key = keyPem === undefined ? "not here" : encryptionOf(keyPem) === "none" ? "here" : "encrypted";
+  const key = keyPem === undefined ? "not here" : detectKeyEncryption(keyPem) === "none" ? "here" : "encrypted";
   const keyFacts = keyPem === undefined ? undefined : await files.stat(absolute.key);
   const keyFault = keyFacts === undefined ? undefined : findModeFault(keyFacts);
   return { purpose, paths, chain, key, keyFault };

@@ -1,5 +1,5 @@
 /** Words about keys, certificates and their time. */
-import { extendedKeyUsagesOf } from "../../core/csr/usages.ts";
+import { toExtendedKeyUsageOids } from "../../core/pki/usages.ts";
 import { KEY_USAGES } from "../../core/kube/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
 import { formatTime } from "../../core/kube/meta.ts";
@@ -43,7 +43,7 @@ export function fingerprintText(hex: string): string {
 }
 
 const NAME_OF: ReadonlyMap<string, string> = new Map(
-  KEY_USAGES.flatMap((usage) => extendedKeyUsagesOf([usage]).map((oid) => [oid, usage] as const)).reverse(),
+  KEY_USAGES.flatMap((usage) => toExtendedKeyUsageOids([usage]).map((oid) => [oid, usage] as const)).reverse(),
 );
 
 /** `client auth` for its OID; the OID itself when the API has no word for it. */

@@ -1,9 +1,9 @@
 /** Approves and denies, as kubectl does, and records who decided (staging kubectl `pkg/cmd/certificates/certificates.go`). */
 import type { ApiClient } from "../../client/api.ts";
 import { findOwnUsername } from "../../client/own_rights.ts";
-import { type DecisionText, decisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
-import { phaseOf } from "../../core/csr/phase.ts";
-import { missingSignerAdvice } from "../../core/csr/unsigned.ts";
+import { createDecisionText, type DecisionText, withApproval, withDenial } from "../../core/approval/conditions.ts";
+import { getCsrPhase } from "../../core/csr/phase.ts";
+import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { DECIDE_FLAGS } from "../commands/decide_flags.ts";
@@ -34,7 +34,7 @@ export async function createApproval(
   own: Partial<DecisionText> = {},
 ): Promise<CsrDecision> {
   const username = await findOwnUsername(api, signal);
-  return { decide: withApproval, text: decisionText("approve", { tool, username }, own) };
+  return { decide: withApproval, text: createDecisionText("approve", { tool, username }, own) };
 }
 
 /** Runs `tlsboot approve`. */
@@ -58,7 +58,7 @@ export const denyAction: Action<DecideFlags> = {
     await using connection = await connect(input.settings, io);
     const { api } = connection;
     const decider = { tool: "tlsboot deny", username: await findOwnUsername(api, signal) };
-    const text = decisionText("deny", decider, ownText(input.settings));
+    const text = createDecisionText("deny", decider, ownText(input.settings));
     const context = { io, isDebug: input.isDebug, signal };
     return (await decideEach(names, api, { decide: withDenial, text, past: "denied" }, context)).code;
   },
@@ -100,12 +100,12 @@ async function reportUnsigned(
   const unsigned = new Map<string, string[]>();
   for (const name of names) {
     let csr = await findCsr(api, name, signal);
-    while (csr !== undefined && phaseOf(csr).kind === "approved" && io.clock.elapsedMs() < endsAt) {
+    while (csr !== undefined && getCsrPhase(csr).kind === "approved" && io.clock.elapsedMs() < endsAt) {
       await io.clock.sleep(SIGNER_PAUSE_MS, signal);
       csr = await findCsr(api, name, signal);
     }
     if (csr === undefined) continue;
-    const phase = phaseOf(csr);
+    const phase = getCsrPhase(csr);
     if (phase.kind === "failed") {
       io.stderr.write(line`the signer refused ${name}: ${phase.message || phase.reason}\n`);
     } else if (phase.kind === "approved") {
@@ -114,7 +114,7 @@ async function reportUnsigned(
     }
   }
   for (const [signerName, late] of unsigned) {
-    const advice = missingSignerAdvice(signerName);
+    const advice = describeMissingSigner(signerName);
     io.stderr.write(line`approved, but not signed yet: ${late.join(", ")}. If it stays so, ${advice}\n`);
   }
 }

@@ -1,8 +1,8 @@
 /** The page about one request, kubectl's layout first (kubectl `pkg/describe/describe.go`). */
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
-import { conditionsOf, conditionText, findCondition, isApproved, isFailed } from "../../core/csr/phase.ts";
+import { findCondition, formatConditionCell, getConditions, isApproved, isFailed } from "../../core/csr/phase.ts";
 import { parseRequest, verifyRequest } from "../../core/csr/request.ts";
-import { missingSignerAdvice, SIGNER_IS_LATE_MS } from "../../core/csr/unsigned.ts";
+import { describeMissingSigner, SIGNER_OVERDUE_MS } from "../../core/csr/missing_signer.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Event } from "../../core/kube/core_v1.ts";
 import { formatHumanDuration } from "../../core/kube/human_duration.ts";
@@ -56,7 +56,7 @@ function summaryLines(csr: CertificateSigningRequest): string[] {
     line`Requesting User:\t${spec.username ?? ""}`,
     ...(spec.signerName === "" ? [] : [line`Signer:\t${spec.signerName}`]),
     ...(seconds === undefined ? [] : [line`Requested Duration:\t${formatHumanDuration(seconds * 1000)}`]),
-    line`Status:\t${conditionText(csr)}`,
+    line`Status:\t${formatConditionCell(csr)}`,
   ];
 }
 
@@ -140,7 +140,7 @@ function requestLines(csr: CertificateSigningRequest, facts: RequestFacts): stri
 }
 
 function conditionLines(csr: CertificateSigningRequest, now: Date): string[] {
-  const conditions = conditionsOf(csr);
+  const conditions = getConditions(csr);
   if (conditions.length === 0) return ["Conditions:\t<none>", ""];
   return [
     "Conditions:",
@@ -175,9 +175,9 @@ function unsignedLines(csr: CertificateSigningRequest, now: Date): string[] {
   if (!isApproved(csr) || isFailed(csr)) return [];
   const { lastTransitionTime, lastUpdateTime } = findCondition(csr, "Approved") ?? {};
   const waitedMs = now.getTime() - Date.parse(lastTransitionTime ?? lastUpdateTime ?? "");
-  if (waitedMs < SIGNER_IS_LATE_MS) return [];
+  if (waitedMs < SIGNER_OVERDUE_MS) return [];
   const since = Number.isNaN(waitedMs) ? "" : ` for ${formatHumanDuration(waitedMs)}`;
-  return [line`  approved${since}, but no signer has issued it: ${missingSignerAdvice(csr.spec.signerName)}`];
+  return [line`  approved${since}, but no signer has issued it: ${describeMissingSigner(csr.spec.signerName)}`];
 }
 
 function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {

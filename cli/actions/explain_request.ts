@@ -6,12 +6,12 @@ import { createFilePort } from "../../client/files.ts";
 import { listAll } from "../../client/listing.ts";
 import { createServerNames } from "../../client/server_names.ts";
 import { BUILTIN_POLICIES } from "../../core/approval/builtin_policies.ts";
-import { decideRequest, permissionsToAsk } from "../../core/approval/decide_request.ts";
-import { evaluatePolicies, isAbout, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
+import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";
+import { evaluatePolicies, policyApplies, type PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
-import { reportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
+import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
-import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
@@ -37,8 +37,10 @@ export async function explainRequest(
   sources: EvidenceSources,
   signal: AbortSignal,
 ): Promise<Explanation> {
-  const shipped = policies.length === 0 ? [...BUILTIN_POLICIES.values()].filter((policy) => isAbout(policy, csr)) : [];
-  const asked = permissionsToAsk([...policies, ...shipped], csr, request);
+  const shipped = policies.length === 0
+    ? [...BUILTIN_POLICIES.values()].filter((policy) => policyApplies(policy, csr))
+    : [];
+  const asked = findRequestPermissions([...policies, ...shipped], csr, request);
   const input = await gatherPolicyInput(sources, { inventory }, { csr, request }, asked, signal);
   const verdict = decideRequest(policies, input);
   // What the kubelet client rules decide, no other policy decides otherwise: these do not deny.
@@ -160,7 +162,7 @@ async function listNodes(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
-    return { kind: "failed", message: `the nodes cannot be listed: ${messageOf(error)}` };
+    return { kind: "failed", message: `the nodes cannot be listed: ${getErrorMessage(error)}` };
   }
 }
 
@@ -169,5 +171,5 @@ function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, Node
 }
 
 function collectReportedNames(nodes: readonly ReportingNode[]): ReadonlyMap<string, NodeNames> {
-  return new Map(nodes.map((node) => [getName(node), reportedNames(node)]));
+  return new Map(nodes.map((node) => [getName(node), listReportedNames(node)]));
 }

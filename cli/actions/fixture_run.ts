@@ -7,11 +7,11 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys.ts";
 import { encodePem } from "../../core/pki/pem.ts";
 import { createCertificationRequest } from "../../core/pki/pkcs10.ts";
-import { decideRequest, permissionsToAsk } from "../../core/approval/decide_request.ts";
+import { decideRequest, findRequestPermissions } from "../../core/approval/decide_request.ts";
 import type { PolicyInput, PolicyVerdict } from "../../core/approval/evaluate_policies.ts";
 import type { Expectation, PolicyCase, PolicyFixture } from "../../core/approval/policy_fixture.ts";
 import { parsePolicyFixture } from "../../core/approval/policy_fixture.ts";
-import { namesOfHosts } from "../../core/approval/node_names.ts";
+import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
 import { readPolicies } from "../instance/policy_files.ts";
 import type { PolicySettings } from "../../server/controllers/policy_input.ts";
@@ -65,7 +65,7 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
     const message = `the request cannot be read: ${request.error}`;
     return { kind: "leave", policy: undefined, rule: undefined, trace: [], message };
   }
-  const asked = permissionsToAsk(settings.policies, csr, request.value);
+  const asked = findRequestPermissions(settings.policies, csr, request.value);
   const input: PolicyInput = {
     csr,
     request: request.value,
@@ -76,12 +76,12 @@ function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: Polic
       inventory: settings.inventory,
       held: one.held === undefined
         ? { kind: "none" }
-        : { kind: "found", value: namesOfHosts([...one.held.dns, ...one.held.ips]) },
+        : { kind: "found", value: splitHosts([...one.held.dns, ...one.held.ips]) },
       reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
         kind: "found",
-        value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, namesOfHosts([...dns, ...ips])])),
+        value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
       },
-      server: namesOfHosts(one.server),
+      server: splitHosts(one.server),
     },
   };
   return decideRequest(settings.policies, input);

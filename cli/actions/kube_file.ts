@@ -5,7 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.
 import { certificateSigningRequestKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { isJsonObject } from "../../core/kube/json_value.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { encodeBase64 } from "../../core/pki/pem.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 
@@ -67,7 +67,7 @@ function parse(text: string, path: string): unknown {
     return parseYaml(text).value;
   } catch (error) {
     // The name may be all of a text that was not meant to be read.
-    const what = messageOf(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
+    const what = getErrorMessage(error).replace(/^yaml: unknown anchor .*/s, "yaml: unknown anchor referenced");
     throw fault(path, what, "give YAML or JSON as kubectl get -o yaml prints it, or PEM");
   }
 }
@@ -86,7 +86,7 @@ function decode<T>(kind: Kind, value: unknown, path: string): T {
     // The kind's description decides what is in it; T is that description's type.
     return decodeObject(kind.schema, rest).object as T;
   } catch (error) {
-    throw fault(path, messageOf(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);
+    throw fault(path, getErrorMessage(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);
   }
 }
 

@@ -6,7 +6,7 @@ import { createConnector, readClientPair, readCluster } from "../../client/conne
 import type { CredentialTarget } from "../../client/request_certificate.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import type { CredentialPair } from "../../core/bootstrap/credential_pair.ts";
-import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
+import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectRulesReview } from "../../core/kube/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";

@@ -9,7 +9,7 @@ import {
   type RequestOutcome,
   RequestRefusedError,
 } from "../../client/request_certificate.ts";
-import { missingSignerAdvice } from "../../core/csr/unsigned.ts";
+import { describeMissingSigner } from "../../core/csr/missing_signer.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
@@ -104,7 +104,7 @@ export function reportPending(
   io: Pick<Io, "stderr">,
 ): void {
   const next = isApproved
-    ? line`it is approved, but not signed yet: ${missingSignerAdvice(signerName)}`
+    ? line`it is approved, but not signed yet: ${describeMissingSigner(signerName)}`
     : line`approve it with: tlsboot approve ${shellWord(submitted.name)}`;
   io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
 }

@@ -2,7 +2,7 @@
 import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { describeLeftOut } from "../../core/backup/left_out.ts";
+import { describeOmitted } from "../../core/backup/omitted.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { createFilePort } from "../../client/files.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
@@ -77,7 +77,7 @@ function tell(
   io.stdout.write(line`${show(root)}: ${where}\n`);
   if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
   for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
-  if (leftOut.length > 0) warn(`was not in the backup: ${describeLeftOut(leftOut)}`, io);
+  if (leftOut.length > 0) warn(`was not in the backup: ${describeOmitted(leftOut)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
     `etcd counts from below the ${manifest.revision} of before: a client that is cut off now and comes back only when ` +

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { verifyRequest } from "../../core/csr/request.ts";
-import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { findSubjectRestriction } from "../../core/signing/refusals.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../core/kube/certificates_v1.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
@@ -192,7 +192,7 @@ async function readBytes(file: string, io: Io, signal: AbortSignal): Promise<Uin
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && "code" in error ? error.code : "";
-    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(error);
+    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : getErrorMessage(error);
     throw new AppError("io", `cannot read "${file}": ${why}`, { cause: error });
   }
   throw new AppError("invalid", `cannot sign "${file}": it is larger than ${MAX_BYTES} bytes`);

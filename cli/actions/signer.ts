@@ -5,7 +5,7 @@ import { createFilePort } from "../../client/files.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { BUILTIN_SIGNERS, describeProfile } from "../../core/signing/profile.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
-import { signerManifest, signerObjectNames } from "../../core/signing/rbac.ts";
+import { createSignerManifest, createSignerObjectNames } from "../../core/signing/rbac.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import type { SignerFlags } from "../commands/signer.ts";
 import { describeIgnoredKubeconfig } from "../connection.ts";
@@ -49,7 +49,7 @@ export async function run(input: Input<SignerFlags>, io: Io, signal: AbortSignal
   keys.passphrases.stopAsking();
   const signing = { ...cas, profiles, signingDurationSeconds: signingDurationSeconds(settings, logger) };
   const manifest = createRightsManifest(chosen, cas.signerNames, settings);
-  const { lease } = signerObjectNames(chosen);
+  const { lease } = createSignerObjectNames(chosen);
   await runRemoteController(
     { command: "signer", lease, manifest },
     settings,
@@ -77,5 +77,5 @@ function createRightsManifest(
   settings: Settings<SignerFlags>,
 ): readonly ManifestPart[] {
   const leaseNamespace = settings.leaderElect ? settings.leaderElectResourceNamespace : undefined;
-  return signerManifest({ signerNames, names: signerObjectNames(chosen), leaseNamespace });
+  return createSignerManifest({ signerNames, names: createSignerObjectNames(chosen), leaseNamespace });
 }

@@ -1,12 +1,12 @@
 /** Makes a bootstrap token: at the API server, or as a manifest. */
 import type { ApiClient } from "../../client/api.ts";
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
-import { joinCommands, type JoinTarget, joinTargetOf } from "../../core/bootstrap/join_command.ts";
+import { formatJoinCommands, type JoinTarget, parseJoinTarget } from "../../core/bootstrap/join_command.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
   isBootstrapGroup,
-  tokenSecret,
-  tokenSecretName,
+  toTokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
 import {
   type BootstrapToken,
@@ -36,7 +36,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
   const secret = {
     apiVersion: "v1",
     kind: "Secret",
-    ...tokenSecret({
+    ...createTokenSecret({
       token,
       usages,
       groups,
@@ -55,7 +55,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
     await connection.api.requestJson({ method: "POST", path: TOKEN_COLLECTION, body: secret }, signal);
   } catch (error) {
     if (!isAppError(error, "already_exists")) throw error;
-    throw new AppError("already_exists", `cannot create token "${token.id}": ${tokenSecretName(token.id)} exists`, {
+    throw new AppError("already_exists", `cannot create token "${token.id}": ${toTokenSecretName(token.id)} exists`, {
       cause: error,
       hint: `delete it first with: tlsboot token delete ${token.id}`,
     });
@@ -71,7 +71,7 @@ export async function run(input: Input<TokenCreateFlags>, io: Io, signal: AbortS
       io,
     );
   }
-  const { tlsboot, kubeadm } = joinCommands(target, token);
+  const { tlsboot, kubeadm } = formatJoinCommands(target, token);
   io.stdout.write(`${tlsboot}\n${kubeadm}\n`);
   return EXIT.done;
 }
@@ -83,7 +83,7 @@ async function readJoinTarget(api: ApiClient, signal: AbortSignal): Promise<Join
     if (!isAppError(error, "not_found")) throw error;
     throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
   });
-  const target = joinTargetOf(clusterInfo);
+  const target = parseJoinTarget(clusterInfo);
   if (target.ok) return target.value;
   throw unjoinable(target.error);
 }

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { toResult } from "../../core/pki/der.ts";
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "../../core/pki/public_key.ts";
@@ -102,7 +102,10 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
         reject(failed(options, words, why, cause));
       });
     const timer = setTimeout(() => give(`it took longer than ${timeoutMs / 1000} s${said(complaint)}`), timeoutMs);
-    child.once("error", (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? messageOf(error), error));
+    child.once(
+      "error",
+      (error: NodeJS.ErrnoException) => give(STARTING[error.code ?? ""] ?? getErrorMessage(error), error),
+    );
     child.stdout.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > MAX_OUTPUT_BYTES) give(`it printed more than ${MAX_OUTPUT_BYTES} bytes`);

@@ -1,7 +1,7 @@
 /** Encryption of backups: age files (age-encryption.org/v1), for a passphrase or for public keys. */
 import { Decrypter, Encrypter } from "age-encryption";
 import type { Secret } from "../../core/lib/brand.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { backupInvalid } from "./read.ts";
 
 /** Whom a backup is for. */
@@ -28,7 +28,7 @@ export async function encrypt(
       try {
         encrypter.addRecipient(recipient);
       } catch (cause) {
-        throw new AppError("invalid", `cannot encrypt for "${recipient}": ${messageOf(cause)}`, {
+        throw new AppError("invalid", `cannot encrypt for "${recipient}": ${getErrorMessage(cause)}`, {
           cause,
           hint: "want a public key as age-keygen prints it: age1…",
         });
@@ -67,7 +67,7 @@ function addIdentity(decrypter: Decrypter, identity: string): void {
 }
 
 function openingError(error: unknown, opener: Opener): AppError {
-  const what = messageOf(error);
+  const what = getErrorMessage(error);
   if (/no identity matched|incorrect|wrong/i.test(what)) {
     return opener.kind === "passphrase"
       ? new AppError("passphrase_wrong", "cannot open the backup: the passphrase is wrong, or it is for a key", {
@@ -85,7 +85,7 @@ async function* translated(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   try {
     yield* plain;
   } catch (error) {
-    throw error instanceof AppError ? error : backupInvalid(`it is damaged or cut: ${messageOf(error)}`, error);
+    throw error instanceof AppError ? error : backupInvalid(`it is damaged or cut: ${getErrorMessage(error)}`, error);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Stats } from "node:fs";
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { MAX_PART_BYTES } from "../../core/backup/manifest.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { ETCD_PLACE_NAME } from "../instance/data_dir.ts";
 
 /** One file. */
@@ -42,7 +42,7 @@ async function* walk(root: string, below: string, above: readonly string[]): Asy
 
 async function look(path: string): Promise<Stats> {
   const found = await stat(path).catch((error: unknown) => {
-    throw cannotTake(path, messageOf(error), error);
+    throw cannotTake(path, getErrorMessage(error), error);
   });
   if (!found.isFile() && !found.isDirectory()) throw cannotTake(path, "it is neither a file nor a folder");
   if (found.isFile() && found.size > MAX_PART_BYTES) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { clusterInfoKubeconfig } from "../../core/bootstrap/cluster_info.ts";
+import { encodeClusterInfo } from "../../core/bootstrap/cluster_info.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { assertOneInstance } from "./one_instance.ts";
@@ -15,7 +15,7 @@ before(async () => {
 const key = "/registry/configmaps/kube-public/cluster-info";
 const published = (caPem: string) => ({
   key,
-  object: { metadata: {}, data: { kubeconfig: clusterInfoKubeconfig({ server: "https://a:6443", caPem }) } },
+  object: { metadata: {}, data: { kubeconfig: encodeClusterInfo({ server: "https://a:6443", caPem }) } },
 });
 
 for (

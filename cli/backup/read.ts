@@ -11,7 +11,7 @@ import {
   parseManifest,
 } from "../../core/backup/manifest.ts";
 import { parseSnapshotObject, type SnapshotObject } from "../../core/backup/objects.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { readTarHeader, TAR_BLOCK, tarPadding } from "../../core/lib/tar.ts";
 import { DATA_FORMAT } from "../instance/data_format.ts";
 import { toBackupPart } from "./archive.ts";
@@ -85,7 +85,7 @@ function readHeader(block: Uint8Array): ReturnType<typeof readTarHeader> {
   try {
     return readTarHeader(block);
   } catch (error) {
-    throw backupInvalid(messageOf(error));
+    throw backupInvalid(getErrorMessage(error));
   }
 }
 

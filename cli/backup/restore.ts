@@ -7,7 +7,7 @@ import { chown, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "../../core/backup/manifest.ts";
-import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
@@ -156,7 +156,7 @@ async function putInPlace(swap: Swap): Promise<void> {
 /** Everything is done, and nobody may say that nothing is. */
 function unsureError({ root, replaced }: Swap, cause: unknown): AppError {
   const before = replaced === undefined ? "" : `; what was there before is in "${replaced}"`;
-  return new AppError("io", `cannot make sure that the disk keeps "${root}": ${messageOf(cause)}`, {
+  return new AppError("io", `cannot make sure that the disk keeps "${root}": ${getErrorMessage(cause)}`, {
     cause,
     hint: `it is restored, but a power cut may take it back: look after the disk and run sync${before}`,
   });

@@ -1,8 +1,8 @@
 /** Where the objects of a backup come from: an etcd, the server that runs over a data directory, or its database where none does. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { countLeftOut, type LeftOut } from "../../core/backup/left_out.ts";
-import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { countOmitted, type OmittedResource } from "../../core/backup/omitted.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { chunksOf, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { kubeValues } from "../../server/registry/stored_values.ts";
@@ -21,9 +21,9 @@ export interface SnapshotSource extends AsyncDisposable {
   /** In words: `of the database`. */
   readonly origin: string;
   /** What an etcd has of kinds that are not served here. */
-  readonly leftOut: readonly LeftOut[];
+  readonly leftOut: readonly OmittedResource[];
   /** What is taken without fields that are not known here. */
-  readonly reduced: readonly LeftOut[];
+  readonly reduced: readonly OmittedResource[];
 }
 
 const NOTHING_LEFT = { leftOut: [], reduced: [] };
@@ -77,8 +77,8 @@ async function readEtcd(dir: DataDir, endpoints: EtcdEndpoints): Promise<Snapsho
   return {
     origin: `of etcd at revision ${revision}`,
     chunks: chunksOf(items, revision),
-    leftOut: countLeftOut(leftOut),
-    reduced: countLeftOut(reduced),
+    leftOut: countOmitted(leftOut),
+    reduced: countOmitted(reduced),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -98,7 +98,7 @@ async function askServer(dir: DataDir, io: Io, signal: AbortSignal): Promise<Sna
   } catch (error) {
     await connection[Symbol.asyncDispose]();
     if (!isAppError(error, "unreachable")) throw error;
-    throw new AppError("unreachable", `cannot ask the server that uses "${dir.root}": ${messageOf(error)}`, {
+    throw new AppError("unreachable", `cannot ask the server that uses "${dir.root}": ${getErrorMessage(error)}`, {
       cause: error,
       hint: "a program holds the database but its API does not answer: look at its log, or stop it and try again",
     });

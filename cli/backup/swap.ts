@@ -1,6 +1,6 @@
 /** Puts a folder that was made in the place of another one: all of it, or what was there stays. */
 import { rename } from "node:fs/promises";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { toIoError } from "./write.ts";
 
 /** The folders of a swap. */
@@ -28,9 +28,13 @@ async function moveBack(replaced: string, root: string, cause: unknown, move: ty
   try {
     await move(replaced, root);
   } catch (error) {
-    throw new AppError("io", `cannot restore into "${root}": ${messageOf(cause)}; nor move back: ${messageOf(error)}`, {
-      cause,
-      hint: `what was there is in "${replaced}": move it back by hand`,
-    });
+    throw new AppError(
+      "io",
+      `cannot restore into "${root}": ${getErrorMessage(cause)}; nor move back: ${getErrorMessage(error)}`,
+      {
+        cause,
+        hint: `what was there is in "${replaced}": move it back by hand`,
+      },
+    );
   }
 }

@@ -5,7 +5,7 @@ import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises
 import { dirname } from "node:path";
 import { syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "../../core/backup/manifest.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { type ArchiveContents, createArchive } from "./archive.ts";
 import { decrypt, encrypt, type Recipients } from "./encryption.ts";
 import { backupInvalid, readBackup } from "./read.ts";
@@ -163,7 +163,7 @@ export function toIoError(what: string, error: unknown): AppError {
   const hint = isCode(error, "ENOSPC")
     ? "the disk is full: free some space, or choose another place"
     : "check that the folder exists and can be written, and that its disk has space";
-  return new AppError("io", `${what}: ${messageOf(error)}`, { cause: error, hint });
+  return new AppError("io", `${what}: ${getErrorMessage(error)}`, { cause: error, hint });
 }
 
 function isCode(error: unknown, code: string): boolean {

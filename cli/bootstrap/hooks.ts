@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import { limitTime } from "../../client/time_limit.ts";
 import type { FilePort } from "../../client/files.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { Io } from "../io.ts";
 import type { SignalHook } from "./signal_hook.ts";
@@ -39,7 +39,7 @@ export async function runHooks(
       await operation();
     } catch (error) {
       signal.throwIfAborted();
-      faults.push(messageOf(error));
+      faults.push(getErrorMessage(error));
     }
   };
   for (const hook of hooks.signals) await attempt(() => sendSignal(hook, tools.files));
@@ -64,7 +64,7 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   try {
     kill(Number(text), signal);
   } catch (error) {
-    throw new Error(`${doing}: ${messageOf(error)}`);
+    throw new Error(`${doing}: ${getErrorMessage(error)}`);
   }
 }
 

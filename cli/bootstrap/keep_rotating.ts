@@ -7,9 +7,8 @@ import { adoptKubeconfigPair, connectAsNode } from "../../client/node_connection
 import { followServingAddresses } from "../../client/serving_addresses.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
 import { createTemplateHolder, fixedTemplate } from "../../client/template_source.ts";
-import { rotationUsages } from "../../core/bootstrap/client_usages.ts";
+import { rotationUsages, servingTemplate, servingUsages } from "../../core/bootstrap/kubelet_templates.ts";
 import { nodeSubject } from "../../core/bootstrap/node_name.ts";
-import { servingTemplate, servingUsages } from "../../core/bootstrap/serving.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";
 import type { Settings } from "../framework/flags.ts";

@@ -2,7 +2,7 @@
 import type { FilePort } from "../../client/files.ts";
 import { readHostFacts } from "../../client/host_facts.ts";
 import { type ServingNames, servingNames } from "../../core/bootstrap/node_addresses.ts";
-import { servingTemplate } from "../../core/bootstrap/serving.ts";
+import { servingTemplate } from "../../core/bootstrap/kubelet_templates.ts";
 import type { CertificateTemplate } from "../../core/bootstrap/rotation.ts";
 import { AppError } from "../../core/errors.ts";
 import type { BootstrapFlags } from "../commands/bootstrap.ts";

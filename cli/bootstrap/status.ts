@@ -11,7 +11,7 @@ import { toRotationCertificate } from "../../client/certificate_manager.ts";
 import { SERVING_STORE_PREFIX } from "../../client/serving_bootstrap.ts";
 import {
   assessMachine,
-  findNodeName,
+  parseNodeCommonName,
   type Problem,
   type ServerAnswer,
   type StoredPairState,
@@ -19,7 +19,7 @@ import {
 import { nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
 import { judgePair } from "../../core/bootstrap/pair_status.ts";
 import { type CertificateTemplate, satisfiesTemplate } from "../../core/bootstrap/rotation.ts";
-import { servingTemplate } from "../../core/bootstrap/serving.ts";
+import { servingTemplate } from "../../core/bootstrap/kubelet_templates.ts";
 import { AppError } from "../../core/errors.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import { formatName } from "../../core/pki/names.ts";
@@ -132,7 +132,7 @@ async function readStatus(
   const clientStore = viewCredentialStore({ files, clock, certDir: given.certDir, prefix: CLIENT_STORE_PREFIX });
   const machine = settings.hostnameOverride === undefined
     ? withKnownName(given, [
-      findNodeName((held?.pair ?? await clientStore.current().catch(() => undefined))?.leaf.subject.commonName),
+      parseNodeCommonName((held?.pair ?? await clientStore.current().catch(() => undefined))?.leaf.subject.commonName),
       (await findWaitingRequest(clientStore.temporaryKeyPath, files))?.note?.nodeName,
     ])
     : given;

@@ -1,11 +1,11 @@
 /** `tlsboot request`. */
 import {
-  parseAskedDnsName,
-  parseAskedEmail,
-  parseAskedIpAddress,
-  parseAskedUri,
-  parseAskedUsage,
-} from "../../core/csr/asked_names.ts";
+  parseRequestedDnsName,
+  parseRequestedEmail,
+  parseRequestedIpAddress,
+  parseRequestedUri,
+  parseRequestedUsage,
+} from "../../core/csr/requested_names.ts";
 import { parseSubject } from "../../core/pki/subject_text.ts";
 import { defineCommand } from "../framework/command.ts";
 import {
@@ -36,24 +36,28 @@ const flags = {
     summary: "Signer to ask: one of Kubernetes, or any other as domain/name.",
   }),
   subject: parsedFlag({ summary: "Subject, as CN=web,O=shop or /CN=web/O=shop.", parse: parseSubject }),
-  dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseAskedDnsName }),
-  ip: parsedListFlag({ placeholder: "ADDRESS", summary: "IP addresses; may be repeated.", parse: parseAskedIpAddress }),
+  dns: parsedListFlag({ placeholder: "NAME", summary: "DNS names; may be repeated.", parse: parseRequestedDnsName }),
+  ip: parsedListFlag({
+    placeholder: "ADDRESS",
+    summary: "IP addresses; may be repeated.",
+    parse: parseRequestedIpAddress,
+  }),
   uri: parsedListFlag({
     placeholder: "URI",
     summary: "URIs, such as a SPIFFE ID; may be repeated.",
-    parse: parseAskedUri,
+    parse: parseRequestedUri,
   }),
   email: parsedListFlag({
     placeholder: "ADDRESS",
     summary: "Email addresses; may be repeated.",
-    parse: parseAskedEmail,
+    parse: parseRequestedEmail,
   }),
   usage: parsedListFlag({
     placeholder: "USAGE",
     completion: { kind: "choices", choices: USAGE_CHOICES },
     summary:
       "Usages; may be repeated. Without it digital-signature, for RSA key-encipherment, and what the signer is for; at other signers server-auth with --dns or --ip, else client-auth.",
-    parse: parseAskedUsage,
+    parse: parseRequestedUsage,
   }),
   duration: lifeFlag({ summary: "Life to ask for, at least 10m. Without it, and at most, the signer's own." }),
   name: textFlag({

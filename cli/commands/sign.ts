@@ -1,5 +1,5 @@
 /** `tlsboot sign`. */
-import { parseAskedUsage } from "../../core/csr/asked_names.ts";
+import { parseRequestedUsage } from "../../core/csr/requested_names.ts";
 import { argument, defineCommand } from "../framework/command.ts";
 import { durationFlag, fileFlag, parsedListFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { CA_KEY_FLAGS, DATA_DIR_FLAG } from "./common_flags.ts";
@@ -17,7 +17,7 @@ const flags = {
     placeholder: "USAGE",
     completion: { kind: "choices", choices: USAGE_CHOICES },
     summary: "Usages, such as server-auth; may be repeated. Without it what the signer or its profile is for.",
-    parse: parseAskedUsage,
+    parse: parseRequestedUsage,
   }),
   chain: switchFlag({
     default: true,

@@ -6,7 +6,7 @@ import { isAbsolute } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/api.ts";
 import { createConnector, readCluster } from "../../client/connect.ts";
 import type { FilePort } from "../../client/files.ts";
-import { AppError, isAppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { SelfSubjectReview } from "../../core/kube/authorization_v1.ts";
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { formatYaml } from "../../core/kube/codec/yaml.ts";
@@ -257,7 +257,7 @@ class Story {
       await connection.api.requestObject({ method: "POST", path: CSR_COLLECTION, body: request }, this.#signal);
     } catch (error) {
       if (!isAppError(error, "access_denied")) throw error;
-      this.#narrator.answer(messageOf(error));
+      this.#narrator.answer(getErrorMessage(error));
       return;
     }
     throw new AppError("api_error", "the API took a request for system:masters from a bootstrap token");

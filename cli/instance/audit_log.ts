@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { readAuditPolicy } from "../../core/audit/policy_file.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { AuditOptions, AuditSink } from "../../server/http/audit.ts";
 import type { ServerFlags } from "../commands/server_flags.ts";
 import type { Settings } from "../framework/flags.ts";
@@ -93,7 +93,7 @@ function openFile(path: string, settings: AuditSettings, deps: InstanceDeps) {
       compress: settings.auditLogCompress,
     }, deps);
   } catch (cause) {
-    throw new AppError("io", `cannot open audit log "${settings.auditLogPath}": ${messageOf(cause)}`, {
+    throw new AppError("io", `cannot open audit log "${settings.auditLogPath}": ${getErrorMessage(cause)}`, {
       cause,
       hint: "give a path that can be written",
     });
@@ -108,7 +108,7 @@ function createComplaint(path: string, { clock, logger }: InstanceDeps): (error:
     lost += 1;
     const now = clock.elapsedMs();
     if (now < silentUntil) return;
-    logger.error("audit events lost", { path, lost, error: messageOf(error) });
+    logger.error("audit events lost", { path, lost, error: getErrorMessage(error) });
     silentUntil = now + COMPLAINT_MS;
     lost = 0;
   };

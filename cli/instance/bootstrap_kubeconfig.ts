@@ -2,10 +2,10 @@
 import { formatBootstrapToken, generateBootstrapToken, parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import {
   BOOTSTRAP_TOKEN_USAGES,
+  createTokenSecret,
   decideTokenSecret,
   listTokenFacts,
-  tokenSecret,
-  tokenSecretName,
+  toTokenSecretName,
 } from "../../core/bootstrap/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig.ts";
@@ -30,7 +30,7 @@ export async function ensureBootstrapKubeconfig(
   const now = deps.clock.now();
   const kept = await readToken(dir, cluster, deps);
   if (kept !== undefined) {
-    const secret = await secrets.get(tokenSecretName(kept.id), signal);
+    const secret = await secrets.get(toTokenSecretName(kept.id), signal);
     if (secret !== undefined && decideTokenSecret(secret, kept, now).ok) {
       const expiration = listTokenFacts(secret)?.expiration;
       return expiration?.kind === "at" ? expiration.at : undefined;
@@ -39,7 +39,7 @@ export async function ensureBootstrapKubeconfig(
   const token = generateBootstrapToken(deps.random);
   const expiration = new Date(now.getTime() + TOKEN_LIFE_MS);
   await secrets.create(
-    tokenSecret({
+    createTokenSecret({
       token,
       expiration,
       usages: BOOTSTRAP_TOKEN_USAGES,

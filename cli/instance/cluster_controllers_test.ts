@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clusterInfoKubeconfig } from "../../core/bootstrap/cluster_info.ts";
-import { tokenSecret } from "../../core/bootstrap/token_secret.ts";
+import { encodeClusterInfo } from "../../core/bootstrap/cluster_info.ts";
+import { createTokenSecret } from "../../core/bootstrap/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { settle } from "../../tests/support/fake_clock.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
@@ -116,11 +116,11 @@ test("runClusterControllers() signs cluster-info for tokens as they come and go,
   await withControllers(async (app) => {
     const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
     const token = { id: "abcdef", secret: new Secret("0123456789abcdef") };
-    const body = tokenSecret({ token, usages: ["signing"], groups: [], description: "" });
+    const body = createTokenSecret({ token, usages: ["signing"], groups: [], description: "" });
     await app.send("POST", "/api/v1/namespaces/kube-system/secrets", { body });
     await rest();
     const signed = await app.send("GET", path);
-    assert.equal(signed.at("data/kubeconfig"), clusterInfoKubeconfig(CLUSTER));
+    assert.equal(signed.at("data/kubeconfig"), encodeClusterInfo(CLUSTER));
     assert.match(String(signed.at("data/jws-kubeconfig-abcdef")), /^eyJ[\w-]+\.\.[\w-]{43}$/);
     const revision = app.storage.revision();
     await app.clock.advance(240_000);

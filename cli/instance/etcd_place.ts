@@ -2,8 +2,15 @@
  * Where the objects of a data directory are: in its database, or in an etcd that its file `etcd.yaml` names. What is left
  * of the other one is old, and nobody may take it for the instance.
  */
-import { CONFIG_API_VERSION, parseConfigFile } from "../../core/lib/config_file.ts";
-import { mapping, optional, required, someOf, text } from "../../core/lib/config_shapes.ts";
+import {
+  mapping,
+  nonEmptyListOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+  TLSBOOT_API_VERSION,
+} from "../../core/lib/config_file.ts";
 import { AppError } from "../../core/errors.ts";
 import type { FilePort } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
@@ -23,13 +30,17 @@ export interface EtcdPlace {
 }
 
 const KIND = "EtcdPlace";
-const SHAPE = mapping({ servers: required(someOf(text)), prefix: required(text), backup: optional(text) });
+const SHAPE = mapping({
+  servers: requiredKey(nonEmptyListOf(text)),
+  prefix: requiredKey(text),
+  backup: optionalKey(text),
+});
 
 /** Undefined where the folder has none. AppError `config_invalid`. */
 export async function readEtcdPlace(dir: DataDir, files: Pick<FilePort, "readText">): Promise<EtcdPlace | undefined> {
   const found = await files.readText(dir.etcdPlace);
   if (found === undefined) return undefined;
-  const place = parseConfigFile(found, KIND, SHAPE);
+  const place = parseConfigDocument(found, KIND, SHAPE);
   if (place.ok) return place.value;
   throw new AppError("config_invalid", `cannot read "${dir.etcdPlace}": ${place.error.join("; ")}`, {
     hint: "tlsboot writes it: remove it, and start with the --etcd-servers and --etcd-prefix of the instance",
@@ -49,7 +60,7 @@ export async function writeEtcdPlace(
 /** The file; JSON is YAML. */
 export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string {
   return `# The objects of this folder are in etcd: up, serve and backup want --etcd-servers here. Written by tlsboot.
-apiVersion: ${CONFIG_API_VERSION}
+apiVersion: ${TLSBOOT_API_VERSION}
 kind: ${KIND}
 servers: ${JSON.stringify(servers)}
 prefix: ${JSON.stringify(plainPrefix(prefix))}

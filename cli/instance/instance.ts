@@ -11,8 +11,7 @@ import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import { chainNotAfter } from "../../core/pki/authority_chain.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { planPermittedNames } from "../../core/serving/permitted_names.ts";
-import type { ServingNames } from "../../core/serving/renewal.ts";
+import { planPermittedNames, type ServerNames } from "../../core/pki/serving_certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
@@ -80,7 +79,7 @@ export interface Instance extends AsyncDisposable {
   /** `https://host:port`, as kubeconfigs name it. */
   readonly url: string;
   /** Names and addresses of the server itself. */
-  readonly names: ServingNames;
+  readonly names: ServerNames;
   /** True when the store had nothing in it before. */
   readonly isNew: boolean;
   /** True when other servers may have the store too. */
@@ -222,7 +221,7 @@ function openDisks(
   };
 }
 
-const NO_NAMES: ServingNames = { dnsNames: [], ipAddresses: [] };
+const NO_NAMES: ServerNames = { dnsNames: [], ipAddresses: [] };
 const DAY_MS = 86_400_000;
 const CA_WARNING_MS = 90 * DAY_MS;
 
@@ -231,7 +230,7 @@ function createRenewal(
   instance: {
     readonly dir: DataDir;
     readonly authorities: InstanceAuthorities;
-    readonly names: ServingNames;
+    readonly names: ServerNames;
     readonly url: string;
     readonly server: Server;
     readonly serving: ServingPair;
@@ -283,7 +282,7 @@ function servableNames(
   host: string,
   serving: Authority,
   deps: InstanceDeps,
-): ServingNames {
+): ServerNames {
   const { names, refused } = planPermittedNames(listServingNames({ bind, advertise: host, extra }), [
     serving.certificate,
     ...serving.issuers,

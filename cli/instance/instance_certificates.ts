@@ -9,7 +9,12 @@ import type { Authority } from "../../core/pki/authority.ts";
 import { encodeTrust } from "../../core/pki/authority_chain.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { findRenewalReason, planServingNames, renewalDate, type ServingNames } from "../../core/serving/renewal.ts";
+import {
+  findRenewalReason,
+  planServingNames,
+  renewalDate,
+  type ServerNames,
+} from "../../core/pki/serving_certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { InstanceAuthorities } from "../authority/instance_authorities.ts";
 import { issueClientPair, issuePair } from "../issue_pair.ts";
@@ -39,7 +44,7 @@ const SERVING_USAGES = ["digital signature", "server auth"];
 /** The names of the serving certificate: this machine's own, and those that clients are given. */
 export function listServingNames(
   addresses: { readonly bind: string; readonly advertise: string; readonly extra: readonly string[] },
-): ServingNames {
+): ServerNames {
   const hosts = [
     "localhost",
     "127.0.0.1",
@@ -56,7 +61,7 @@ export function listServingNames(
 export async function ensureServing(
   dir: DataDir,
   authority: Authority,
-  names: ServingNames,
+  names: ServerNames,
   deps: InstanceCertificateDeps,
 ): Promise<{ serving: ServingFiles; renewed: string | undefined }> {
   const current = await readServing(dir, deps.files);

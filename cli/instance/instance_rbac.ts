@@ -1,5 +1,5 @@
 /** What `up` grants, and to whom: its own bootstrap group, and to everybody the address and the CA of the instance. */
-import { clusterInfoReaders } from "../../core/bootstrap/cluster_info.ts";
+import { createClusterInfoRbac } from "../../core/bootstrap/cluster_info.ts";
 import type { ClusterRole, ClusterRoleBinding } from "../../core/kube/rbac_v1.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
@@ -16,7 +16,7 @@ const SELF_NODE_CLIENT_ROLE = "system:certificates.k8s.io:certificatesigningrequ
  * deleted later stays deleted.
  */
 export function initialBindings(): readonly BootstrapObject[] {
-  const readers = clusterInfoReaders();
+  const readers = createClusterInfoRbac();
   return [
     rbacObject("roles", readers.role),
     rbacObject("rolebindings", readers.roleBinding),

@@ -3,7 +3,7 @@
  * what was issued since then is still there as a request, which nobody cleans away within an hour.
  */
 import { setImmediate } from "node:timers/promises";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/certificates_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
@@ -52,7 +52,7 @@ export async function openIssuedFile(
     if (text !== undefined) await read(text, issued, isShared ? clock.now().getTime() - HOUR_MS : -Infinity);
     written = issued.version;
   } catch (error) {
-    logger.warn("what was issued before is not known", { path, error: messageOf(error) });
+    logger.warn("what was issued before is not known", { path, error: getErrorMessage(error) });
   }
   let lookAt = 0;
   let toldUntil = new Date(0);
@@ -66,7 +66,7 @@ export async function openIssuedFile(
       await files.writeAtomic(path, await format(issued, clock.now()), SECRET_MODE);
       written = version;
     } catch (error) {
-      logger.warn("what was issued cannot be written down", { path, error: messageOf(error) });
+      logger.warn("what was issued cannot be written down", { path, error: getErrorMessage(error) });
     }
   }
 

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import type { Authority } from "../../core/pki/authority.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
-import { clientTrustOf, findClientTrust } from "../../core/signing/client_trust.ts";
+import { decideClientTrust, findClientTrust } from "../../core/signing/client_trust.ts";
 import type { ClientTrust } from "../../core/signing/plan.ts";
 import type { FilePort } from "../../client/files.ts";
 import { authorityPaths } from "../authority/layout.ts";
@@ -42,7 +42,7 @@ export async function openOfflineCa(
   if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
   // A distant API cannot be asked here: whoever names a CA of another one knows whose clients it makes.
   const isTrusted = findClientTrust(authority, await believedIn(dataDir, deps.files));
-  return { authority, clientTrust: clientTrustOf(signerName, isTrusted) };
+  return { authority, clientTrust: decideClientTrust(signerName, isTrusted) };
 }
 
 async function believedIn(dataDir: string, files: FilePort): Promise<readonly CertificateFacts[]> {

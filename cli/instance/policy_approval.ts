@@ -1,10 +1,10 @@
 /** The approver of `up` when it has a policy: a service account of its own, with the rights that the policy needs. */
 import { createObjectStore } from "../../client/object_store.ts";
-import { APPROVER_SUBJECT, type ApproverRbac, approverRbac } from "../../core/approval/rbac.ts";
+import { APPROVER_SUBJECT, type ApproverRbac, createApproverRbac } from "../../core/approval/rbac.ts";
 import { clusterRoleKind } from "../../core/kube/kinds/mod.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
-import { needsOf } from "../../core/approval/needs.ts";
-import { namesOfHosts } from "../../core/approval/node_names.ts";
+import { collectPolicyNeeds } from "../../core/approval/needs.ts";
+import { splitHosts } from "../../core/approval/node_names.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import { rbacObject } from "../../server/authz/default_objects.ts";
 import type { BootstrapObject } from "../../server/bootstrap_objects.ts";
@@ -38,7 +38,7 @@ export function createPolicyApproval(
     clusterRoleKind,
     deps,
   );
-  const names = namesOfHosts([...instance.names.dnsNames, ...instance.names.ipAddresses]);
+  const names = splitHosts([...instance.names.dnsNames, ...instance.names.ipAddresses]);
   return {
     user: controllerUser(APPROVER_SUBJECT.name),
     settings: {
@@ -70,5 +70,10 @@ async function grant(
 }
 
 function createRbac(policies: readonly Policy[]): ApproverRbac {
-  return approverRbac({ needs: needsOf(policies), events: true, dryRun: false, leaseNamespace: undefined });
+  return createApproverRbac({
+    needs: collectPolicyNeeds(policies),
+    events: true,
+    dryRun: false,
+    leaseNamespace: undefined,
+  });
 }

@@ -2,7 +2,7 @@
  * A server that was busy gives memory back once it is quiet: V8 collects when memory is asked for, so a heap stays as
  * large as a storm or the start made it for as long as nothing happens.
  */
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { Heap } from "../heap.ts";
 
@@ -23,7 +23,7 @@ export function keepHeapSmall(
 ): Disposable {
   const stop = new AbortController();
   follow(heap, clock, stop.signal).catch((error: unknown) => {
-    if (!stop.signal.aborted) logger.warn("memory is not given back any more", { error: messageOf(error) });
+    if (!stop.signal.aborted) logger.warn("memory is not given back any more", { error: getErrorMessage(error) });
   });
   return { [Symbol.dispose]: () => stop.abort() };
 }

@@ -13,7 +13,7 @@ import { createObjectStore } from "../../client/object_store.ts";
 import { findMissingRights, findOwnUsername } from "../../client/own_rights.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
-import { type NeededRight, neededRights } from "../../core/rbac/needed_rights.ts";
+import { listNeededRights, type NeededRight } from "../../core/rbac/needed_rights.ts";
 import { parseListenAddress } from "../framework/flags.ts";
 import { type ControllerMetrics, createControllerMetrics } from "../../server/metrics/controllers.ts";
 import { listenForMetrics } from "../../server/metrics/listener.ts";
@@ -101,7 +101,7 @@ async function checkRights(
   deps: RemoteDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const missing = await askRights(api, neededRights(manifest), deps, signal);
+  const missing = await askRights(api, listNeededRights(manifest), deps, signal);
   if (missing.length === 0) return;
   const rights = missing.map(({ text }) => text);
   if (missing.every(({ isEssential }) => !isEssential)) return deps.logger.warn("some rights are missing", { rights });

@@ -9,7 +9,7 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { backupName, planRotation, type Retention } from "./rotation_plan.ts";
 
@@ -72,7 +72,9 @@ export function openRotatingFile(
       isStuck = false;
       tidying = tidying.then(tidy);
     } catch (error) {
-      if (!isStuck) logger.warn("a full log file is not put aside and grows on", { path, error: messageOf(error) });
+      if (!isStuck) {
+        logger.warn("a full log file is not put aside and grows on", { path, error: getErrorMessage(error) });
+      }
       isStuck = true;
     }
   }

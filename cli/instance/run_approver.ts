@@ -5,7 +5,7 @@ import { createObjectStore } from "../../client/object_store.ts";
 import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { eventV1Kind, nodeKind } from "../../core/kube/kinds/mod.ts";
-import { needsOf } from "../../core/approval/needs.ts";
+import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { ReportingNode } from "../../core/approval/node_names.ts";
 import type { CsrStore, Transport } from "../../core/ports.ts";
 import { createApprover } from "../../server/controllers/approver.ts";
@@ -49,7 +49,7 @@ export function runApprover(
     index,
     nodes: createNodeWatch({
       nodes: (onFailure) => createObjectStore<ReportingNode>(transport, nodeKind, { ...deps, onFailure }),
-      isNeeded: () => needsOf(chosen.settings.current().policies).nodes,
+      isNeeded: () => collectPolicyNeeds(chosen.settings.current().policies).nodes,
       clock,
     }),
     sources: { reviewer, serverNames: chosen.serverNames, clock },

@@ -1,6 +1,6 @@
 /** What turns red, or is told, before a disk is full, so that somebody can look while nothing fails yet. */
 import { statfs } from "node:fs/promises";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { HealthCheck } from "../../server/http/health.ts";
 
@@ -56,7 +56,7 @@ export function createSpaceWatch(
           logger.warn("a disk is almost full", fields);
         }
       } catch (error) {
-        logger.warn("what a disk has left cannot be told", { what, path, error: messageOf(error) });
+        logger.warn("what a disk has left cannot be told", { what, path, error: getErrorMessage(error) });
       }
     }
   };

@@ -1,7 +1,7 @@
 /** The policies that come with tlsboot, chosen by name. Each says what it grants. */
 import { KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
-import type { EvidenceSettings, Policy, PolicyRule } from "./policy.ts";
+import type { ApprovalRule, EvidenceSettings, Policy } from "./policy.ts";
 
 /** The name under which the two kubelet client rules go; `kubelet_client.ts` has them. */
 export const KUBELET_CLIENT = "kubelet-client";
@@ -13,7 +13,7 @@ const KUBELET_CLIENT_DESCRIPTION =
   "in kube-controller-manager.";
 
 /** A node's serving certificate: what kubelet asks for and nothing else, for names that are its own. */
-const SERVING_RULE: PolicyRule = {
+const SERVING_RULE: ApprovalRule = {
   name: "kubelet-serving",
   match: { signerNames: [KUBELET_SERVING_SIGNER], users: [`${NODE_USER_PREFIX}*`], groups: [NODES_GROUP] },
   require: {

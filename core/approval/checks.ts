@@ -4,7 +4,7 @@ import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { parseIpAddress } from "../pki/ip_address.ts";
 import { type DistinguishedName, formatName } from "../pki/names.ts";
-import { dnsNameFault } from "./dns_name.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
 import type { Check, PolicyInput } from "./evaluate_policies.ts";
 import { decideOwnership } from "./ownership.ts";
 import { matchesPattern, matchesRequesterPattern } from "../lib/pattern.ts";
@@ -266,7 +266,7 @@ export function checkPermission(permission: string, { permissions }: PolicyInput
 
 function isNamedBy(name: string, pattern: string): boolean {
   if (name === pattern) return true;
-  return dnsNameFault(name) === undefined && matchesPattern(name, pattern, ".");
+  return findDnsNameFault(name) === undefined && matchesPattern(name, pattern, ".");
 }
 
 function isInRange(address: string, text: string): boolean {

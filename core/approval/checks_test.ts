@@ -6,7 +6,7 @@ import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/der_w
 import { parseName } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { evaluatePolicy, type PolicyInput, type PolicyVerdict } from "./evaluate_policies.ts";
-import type { Policy, PolicyRule, Requirements } from "./policy.ts";
+import type { ApprovalRule, Policy, Requirements } from "./policy.ts";
 
 const WEB: CsrOptions = {
   signerName: "example.com/web",
@@ -21,7 +21,7 @@ async function decide(
   require: Partial<Requirements>,
   edit: CsrOptions = {},
   more: Partial<PolicyInput> = {},
-  rule: Partial<PolicyRule> = {},
+  rule: Partial<ApprovalRule> = {},
   facts: Partial<RequestFacts> = {},
 ): Promise<PolicyVerdict> {
   const policy: Policy = {

@@ -2,10 +2,10 @@
  * Writing a decision into a CSR, as `kubectl certificate approve` and `deny` do (staging kubectl
  * `pkg/cmd/certificates/certificates.go`). The server checks and stamps the rest.
  */
-import { conditionsOf, findCondition } from "../csr/phase.ts";
+import { findCondition, getConditions } from "../csr/phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { printable } from "../lib/printable.ts";
+import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** Reason and message of a decision. */
@@ -54,13 +54,13 @@ export interface Decider {
  * The text that a command of tlsboot writes: it always names the user and the tool. It is the client's word; the server's
  * own record is the audit log.
  */
-export function decisionText(
+export function createDecisionText(
   verb: "approve" | "deny",
   { tool, username }: Decider,
   own: Partial<DecisionText> = {},
 ): DecisionText {
   const past = verb === "approve" ? "approved" : "denied";
-  const by = `${past}${username === undefined ? "" : ` by user "${printable(username)}"`} with ${tool}`;
+  const by = `${past}${username === undefined ? "" : ` by user "${escapeControls(username)}"`} with ${tool}`;
   return {
     reason: own.reason ?? (verb === "approve" ? "TlsbootApprove" : "TlsbootDeny"),
     message: own.message === undefined ? `This CSR was ${by}.` : `${own.message} (${by})`,
@@ -85,7 +85,7 @@ export function withCondition(
   const { certificate } = csr.status;
   return {
     ...csr,
-    status: { conditions: [...conditionsOf(csr), condition], ...(certificate === undefined ? {} : { certificate }) },
+    status: { conditions: [...getConditions(csr), condition], ...(certificate === undefined ? {} : { certificate }) },
   };
 }
 

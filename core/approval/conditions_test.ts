@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { decisionText, withApproval, withDenial } from "./conditions.ts";
+import { createDecisionText, withApproval, withDenial } from "./conditions.ts";
 
 const KUBECTL_APPROVE = {
   reason: "KubectlApprove",
@@ -80,8 +80,8 @@ for (
     },
   ] as const
 ) {
-  test(`decisionText() names who decided: ${want[1]}`, () => {
-    const { reason, message } = decisionText(verb, { tool: "tlsboot x", username }, own);
+  test(`createDecisionText() names who decided: ${want[1]}`, () => {
+    const { reason, message } = createDecisionText(verb, { tool: "tlsboot x", username }, own);
     assert.deepEqual([reason, message], want);
   });
 }

@@ -7,11 +7,11 @@ import type { RequestFacts } from "../pki/pkcs10.ts";
 import {
   evaluateDenials,
   evaluatePolicies,
-  permissionsAsked,
+  findPolicyPermissions,
   type PolicyInput,
   type PolicyVerdict,
 } from "./evaluate_policies.ts";
-import { clientPermissionsAsked, evaluateKubeletClient } from "./kubelet_client.ts";
+import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
 import type { Policy } from "./policy.ts";
 
 /** Asks the rules that deny, then the two kubelet client rules, then the policies in order. */
@@ -28,10 +28,10 @@ export function decideRequest(policies: readonly Policy[], input: PolicyInput): 
 }
 
 /** Every permission of the requester that bears on the verdict. */
-export function permissionsToAsk(
+export function findRequestPermissions(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,
   facts: RequestFacts,
 ): readonly string[] {
-  return [...new Set([...clientPermissionsAsked(csr, facts), ...permissionsAsked(policies, csr)])];
+  return [...new Set([...findKubeletClientPermissions(csr, facts), ...findPolicyPermissions(policies, csr)])];
 }

@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { buildCsr, type CsrOptions, servingOptions } from "../../tests/support/csr_builder.ts";
 import { parseRequest } from "../csr/request.ts";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { decideRequest, permissionsToAsk } from "./decide_request.ts";
+import { decideRequest, findRequestPermissions } from "./decide_request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
 import type { Lookup } from "./ownership.ts";
-import type { Policy, PolicyRule } from "./policy.ts";
+import type { ApprovalRule, Policy } from "./policy.ts";
 
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
 
-function policyOf(...rules: readonly Partial<PolicyRule>[]): Policy {
+function policyOf(...rules: readonly Partial<ApprovalRule>[]): Policy {
   return {
     name: "own",
     description: "",
@@ -26,15 +26,15 @@ function policyOf(...rules: readonly Partial<PolicyRule>[]): Policy {
   };
 }
 
-const STOLEN: Partial<PolicyRule> = {
+const STOLEN: Partial<ApprovalRule> = {
   then: "deny",
   match: { signerNames: ["kubernetes.io/*"], users: ["system:node:n1"] },
 };
-const BY_SUBJECT: Partial<PolicyRule> = {
+const BY_SUBJECT: Partial<ApprovalRule> = {
   then: "deny",
   require: { subject: { commonNames: ["system:node:n1"], organizations: [] } },
 };
-const APPROVING: Partial<PolicyRule> = {
+const APPROVING: Partial<ApprovalRule> = {
   then: "approve",
   require: {
     subject: { commonNames: ["system:node:*"], organizations: ["system:nodes"] },
@@ -60,7 +60,9 @@ async function decide(
       reported: { kind: "none" },
       server: { dns: [], ips: [] },
     },
-    permissions: new Map(permissionsToAsk(policies, csr, request.value).map((permission) => [permission, answer])),
+    permissions: new Map(
+      findRequestPermissions(policies, csr, request.value).map((permission) => [permission, answer]),
+    ),
     approvedBefore: [],
   });
 }

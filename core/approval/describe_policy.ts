@@ -1,6 +1,6 @@
 /** Policies as sentences, for help texts and `explain`. */
 import { formatDuration } from "../lib/duration.ts";
-import type { EvidenceSettings, Policy, PolicyRule, Requirements, RuleMatch } from "./policy.ts";
+import type { ApprovalRule, EvidenceSettings, Policy, Requirements, RuleMatch } from "./policy.ts";
 import { WEEKDAYS } from "./policy.ts";
 
 /** A policy in sentences, one per line. */
@@ -9,12 +9,14 @@ export function describePolicy({ name, description, evidence, rules }: Policy): 
   return [
     `Policy "${name}".${description === "" ? "" : ` ${description}`}`,
     ...(asksForOwnership ? [describeEvidence(evidence)] : []),
-    ...rules.flatMap(describeRule),
+    ...rules.flatMap(describeApprovalRule),
   ];
 }
 
 /** A rule in sentences: what it is about, what must hold, what follows. */
-export function describeRule({ name, match, require: wanted, then, otherwise }: PolicyRule): readonly string[] {
+export function describeApprovalRule(
+  { name, match, require: wanted, then, otherwise }: ApprovalRule,
+): readonly string[] {
   const demands = then === "deny" ? describeDenied(wanted) : describeRequirements(wanted, then === "approve");
   const verb = { approve: "approved", deny: "denied", leave: "left to a person" };
   const other = otherwise === "next" ? "the next rule is asked" : `the request is ${verb[otherwise]}`;

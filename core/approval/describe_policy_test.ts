@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { describePolicy, describeRule } from "./describe_policy.ts";
+import { describeApprovalRule, describePolicy } from "./describe_policy.ts";
 
 test("describePolicy() says what a shipped policy grants, by what evidence", () => {
   const lines = describePolicy(BUILTIN_POLICIES.get("kubelet-serving-trusting")!);
@@ -20,11 +20,11 @@ test("describePolicy() says what a shipped policy grants, by what evidence", () 
 
 test("describeRule() says what a rule without demands does, and what is demanded of names by leaving them out", () => {
   const match = { signerNames: ["example.com/*"] };
-  assert.deepEqual(describeRule({ name: "no", match, require: {}, then: "deny", otherwise: "leave" }), [
+  assert.deepEqual(describeApprovalRule({ name: "no", match, require: {}, then: "deny", otherwise: "leave" }), [
     'Rule "no" is about requests for signer example.com/*.',
     "  The request is denied.",
   ]);
-  const denied = describeRule({
+  const denied = describeApprovalRule({
     name: "no",
     match,
     require: {
@@ -39,7 +39,7 @@ test("describeRule() says what a rule without demands does, and what is demanded
     "  It demands that one of the names is *.pay.example or 10.0.0.0/8.",
     "  The request is denied then; otherwise the next rule is asked.",
   ]);
-  const web = describeRule({
+  const web = describeApprovalRule({
     name: "web",
     match,
     require: {

@@ -16,10 +16,10 @@ import {
   checkUsages,
 } from "./checks.ts";
 import type { Evidence, Lookup } from "./ownership.ts";
-import { approvedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
+import { formatApprovedBy, type PastApproval, POLICY_APPROVED } from "./past_approvals.ts";
 import { matchesPattern } from "../lib/pattern.ts";
-import { printable } from "../lib/printable.ts";
-import type { Policy, PolicyRule, RuleMatch } from "./policy.ts";
+import { escapeControls } from "../lib/printable.ts";
+import type { ApprovalRule, Policy, RuleMatch } from "./policy.ts";
 
 /** Everything that a policy is decided by. */
 export interface PolicyInput {
@@ -73,19 +73,19 @@ export const POLICY_DENIED = "PolicyDenied";
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
-  for (const { policy, rule } of denialsAbout(policies, input.csr)) {
+  for (const { policy, rule } of findDenialRules(policies, input.csr)) {
     const one = traceRule(policy, rule, input);
     trace.push(one);
-    if (one.outcome === "deny" || one.outcome === "unknown") return printed(verdictOf(policy, rule, one, trace));
+    if (one.outcome === "deny" || one.outcome === "unknown") return escapeMessage(toVerdict(policy, rule, one, trace));
   }
   return { kind: "leave", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
 
 /** The rules with `then: deny` that are about a request. */
-export function denialsAbout(
+export function findDenialRules(
   policies: readonly Policy[],
   csr: CertificateSigningRequest,
-): readonly { readonly policy: Policy; readonly rule: PolicyRule }[] {
+): readonly { readonly policy: Policy; readonly rule: ApprovalRule }[] {
   return policies.flatMap((policy) =>
     policy.rules.filter(({ then, match }) => then === "deny" && findMismatch(match, csr) === undefined)
       .map((rule) => ({ policy, rule }))
@@ -116,14 +116,14 @@ export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdic
     const one = traceRule(policy, rule, input);
     trace.push(one);
     if (one.notAbout !== undefined || one.outcome === "next") continue;
-    return printed(verdictOf(policy, rule, one, trace));
+    return escapeMessage(toVerdict(policy, rule, one, trace));
   }
   const message = `no rule of policy "${policy.name}" is about it`;
   return { kind: "leave", policy: policy.name, trace, rule: undefined, message };
 }
 
 /** The node that asks: its name, when the requester is one. */
-export function requestingNode({ spec }: CertificateSigningRequest): string | undefined {
+export function findRequestingNode({ spec }: CertificateSigningRequest): string | undefined {
   const { username = "", groups = [] } = spec;
   if (!username.startsWith(NODE_USER_PREFIX) || !groups.includes(NODES_GROUP)) return undefined;
   const name = username.slice(NODE_USER_PREFIX.length);
@@ -131,22 +131,22 @@ export function requestingNode({ spec }: CertificateSigningRequest): string | un
 }
 
 /** Whether any rule of a policy is about a request. */
-export function isAbout({ rules }: Policy, csr: CertificateSigningRequest): boolean {
+export function policyApplies({ rules }: Policy, csr: CertificateSigningRequest): boolean {
   return rules.some(({ match }) => findMismatch(match, csr) === undefined);
 }
 
 /** Permissions that the rules about a request ask for. */
-export function permissionsAsked(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
+export function findPolicyPermissions(policies: readonly Policy[], csr: CertificateSigningRequest): readonly string[] {
   const asked = policies.flatMap(({ rules }) => rules).filter(({ match }) => findMismatch(match, csr) === undefined)
     .map((rule) => rule.require.permission);
   return [...new Set(asked.filter((permission) => permission !== undefined))];
 }
 
-function traceRule(policy: Policy, rule: PolicyRule, input: PolicyInput): RuleTrace {
+function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): RuleTrace {
   const notAbout = findMismatch(rule.match, input.csr);
   const place = { policy: policy.name, rule: rule.name };
   if (notAbout !== undefined) return { ...place, notAbout, checks: [], outcome: "next" };
-  const checks = checksOf(policy, rule, input);
+  const checks = runChecks(policy, rule, input);
   // A question that could not be asked is never a no.
   if (checks.some(({ outcome }) => outcome === "unknown")) {
     return { ...place, notAbout, checks, outcome: "unknown" };
@@ -155,7 +155,11 @@ function traceRule(policy: Policy, rule: PolicyRule, input: PolicyInput): RuleTr
   return { ...place, notAbout, checks, outcome: holds ? rule.then : rule.otherwise };
 }
 
-function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, input: PolicyInput): readonly Check[] {
+function runChecks(
+  policy: Policy,
+  { name, then, require: wanted }: ApprovalRule,
+  input: PolicyInput,
+): readonly Check[] {
   const { subject, names, usages, keys, lifetime, hours, rate, permission } = wanted;
   const checks: Check[] = [];
   if (subject !== undefined) {
@@ -164,7 +168,7 @@ function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, i
   if (then === "deny" && names !== undefined) checks.push(checkDeniedNames(names, input));
   // A rule that approves speaks of all names: those that it does not speak of are not approved.
   else if (names !== undefined || then === "approve") checks.push(checkNames(names, input));
-  if (names?.owned === true) checks.push(checkOwned(requestingNode(input.csr), policy.evidence, input));
+  if (names?.owned === true) checks.push(checkOwned(findRequestingNode(input.csr), policy.evidence, input));
   if (usages !== undefined) checks.push(checkUsages(usages, input));
   if (keys !== undefined) checks.push(checkKey(keys, input));
   if (lifetime !== undefined) checks.push(checkLifetime(lifetime, input));
@@ -174,7 +178,7 @@ function checksOf(policy: Policy, { name, then, require: wanted }: PolicyRule, i
   return checks;
 }
 
-function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
+function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
   const base = { policy: policy.name, rule: rule.name, trace };
   const by = `rule "${rule.name}" of policy "${policy.name}"`;
   const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault ?? "").join("; ");
@@ -184,7 +188,7 @@ function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: read
         ...base,
         kind: "approve",
         reason: POLICY_APPROVED,
-        message: `${approvedBy(base)}: ${summaryOf(one.checks)}.`,
+        message: `${formatApprovedBy(base)}: ${summarize(one.checks)}.`,
       };
     case "deny": {
       const why = faults === "" ? "it denies what it is about" : faults;
@@ -198,11 +202,11 @@ function verdictOf(policy: Policy, rule: PolicyRule, one: RuleTrace, trace: read
 }
 
 /** Names in requests are text of whoever sent them. */
-function printed(verdict: PolicyVerdict): PolicyVerdict {
-  return { ...verdict, message: printable(verdict.message) };
+function escapeMessage(verdict: PolicyVerdict): PolicyVerdict {
+  return { ...verdict, message: escapeControls(verdict.message) };
 }
 
-function summaryOf(checks: readonly Check[]): string {
+function summarize(checks: readonly Check[]): string {
   return checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
 }
 

@@ -1,9 +1,16 @@
 /** The inventory: which names and addresses belong to which node, as its operator says (`kind: Inventory`). */
-import { parseConfigFile } from "../lib/config_file.ts";
-import { checkedText, listOf, mapping, optional, required, text } from "../lib/config_shapes.ts";
+import {
+  checkedText,
+  listOf,
+  mapping,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
+  text,
+} from "../lib/config_file.ts";
 import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { dnsNameFault } from "./dns_name.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
 
 /** What belongs to one node; names in lower case, addresses in canonical form. */
 export interface NodeNames {
@@ -18,18 +25,18 @@ export type Inventory = ReadonlyMap<string, NodeNames>;
 export const INVENTORY_KIND = "Inventory";
 
 const NODE = mapping({
-  name: required(text),
-  dns: optional(listOf(checkedText((value) => dnsNameFault(value)))),
-  ips: optional(
+  name: requiredKey(text),
+  dns: optionalKey(listOf(checkedText((value) => findDnsNameFault(value)))),
+  ips: optionalKey(
     listOf(checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined)),
   ),
 });
 
-const INVENTORY = mapping({ nodes: required(listOf(NODE)) });
+const INVENTORY = mapping({ nodes: requiredKey(listOf(NODE)) });
 
 /** Reads an inventory. The error lists every fault, also a name or address that two nodes share. */
 export function parseInventory(fileText: string): Result<Inventory, readonly string[]> {
-  const read = parseConfigFile(fileText, INVENTORY_KIND, INVENTORY);
+  const read = parseConfigDocument(fileText, INVENTORY_KIND, INVENTORY);
   if (!read.ok) return read;
   const nodes = new Map<string, NodeNames>();
   const owners = new Map<string, string>();

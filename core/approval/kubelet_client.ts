@@ -2,8 +2,7 @@
  * The two kubelet client rules as a policy's trace: the same demands and the same words in `explain`, `test` and
  * `describe`. What an approver does follows from `core/approval`, exactly as upstream; a test holds the two together.
  */
-import { AUTO_APPROVED } from "./plan_approval.ts";
-import { type Recognizer, RECOGNIZERS } from "./recognizers.ts";
+import { AUTO_APPROVED, type Recognizer, RECOGNIZERS } from "./plan_approval.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { BUILTIN_SIGNERS } from "../signing/profile.ts";
@@ -32,7 +31,7 @@ export function evaluateKubeletClient(input: PolicyInput): PolicyVerdict {
 }
 
 /** Permissions that the rules ask for about a request. */
-export function clientPermissionsAsked(
+export function findKubeletClientPermissions(
   csr: CertificateSigningRequest,
   facts: RequestFacts,
 ): readonly Recognizer["permission"][] {
@@ -45,7 +44,7 @@ function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyIn
   if (csr.spec.signerName !== KUBE_APISERVER_CLIENT_KUBELET_SIGNER) {
     return { ...place, notAbout: `signer ${csr.spec.signerName} is another`, checks: [], outcome: "next" };
   }
-  const shape = shapeChecks(permission, input);
+  const shape = checkShape(permission, input);
   if (!recognizes(csr, request)) return { ...place, notAbout: undefined, checks: shape, outcome: "next" };
   const asked = checkPermission(permission, input);
   const outcome = asked.outcome === "holds" ? "approve" : asked.outcome === "unknown" ? "unknown" : "next";
@@ -53,12 +52,12 @@ function traceRecognizer({ permission, recognizes }: Recognizer, input: PolicyIn
 }
 
 /** The signer's own demands, each as a check; for `selfnodeclient` also that the node asks for itself. */
-function shapeChecks(permission: Recognizer["permission"], { csr, request }: PolicyInput): readonly Check[] {
+function checkShape(permission: Recognizer["permission"], { csr, request }: PolicyInput): readonly Check[] {
   const usages = csr.spec.usages ?? [];
   const rules = BUILTIN_SIGNERS.get(KUBE_APISERVER_CLIENT_KUBELET_SIGNER)?.rules ?? [];
   const checks = rules.map(({ name, check }): Check => {
     const fault = check(request, usages);
-    const saw = sawOf(name, request, usages);
+    const saw = formatActualValue(name, request, usages);
     if (fault === undefined) return { what: name, saw, outcome: "holds" };
     return { what: name, saw, outcome: "fails", fault, fix: "ask as a kubelet does: tlsboot bootstrap" };
   });
@@ -77,7 +76,7 @@ function shapeChecks(permission: Recognizer["permission"], { csr, request }: Pol
   ];
 }
 
-function sawOf(rule: string, { subject, ...names }: RequestFacts, usages: readonly string[]): string {
+function formatActualValue(rule: string, { subject, ...names }: RequestFacts, usages: readonly string[]): string {
   const lists: Readonly<Record<string, readonly string[]>> = {
     organization: subject.organizations,
     commonName: [subject.commonName],

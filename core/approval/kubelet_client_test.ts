@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
-import { planApproval } from "./plan_approval.ts";
-import { RECOGNIZERS } from "./recognizers.ts";
+import { planApproval, RECOGNIZERS } from "./plan_approval.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { PolicyVerdict } from "./evaluate_policies.ts";
-import { clientPermissionsAsked, evaluateKubeletClient } from "./kubelet_client.ts";
+import { evaluateKubeletClient, findKubeletClientPermissions } from "./kubelet_client.ts";
 import type { Lookup } from "./ownership.ts";
 
 async function decide(edit: CsrOptions, granted: readonly string[], failed = ""): Promise<PolicyVerdict> {
@@ -80,7 +79,7 @@ for (
     const plan = planApproval(csr);
     assert.ok(facts.ok);
     const asked = plan.kind === "review" ? plan.attempts.map(({ permission }) => permission) : [];
-    assert.deepEqual(clientPermissionsAsked(csr, facts.value), asked);
+    assert.deepEqual(findKubeletClientPermissions(csr, facts.value), asked);
     const verdict = await decide(edit, granted);
     const attempt = plan.kind === "review"
       ? plan.attempts.find(({ permission }) => (granted as readonly string[]).includes(permission))

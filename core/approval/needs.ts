@@ -1,6 +1,6 @@
 /** What policies need of the API, so that nobody is granted more. */
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
-import { looksAtNodes } from "./ownership.ts";
+import { usesNodeReports } from "./ownership.ts";
 import type { Policy } from "./policy.ts";
 
 /** What the policies of an approver look at and decide about. */
@@ -12,14 +12,14 @@ export interface PolicyNeeds {
 }
 
 /** Collects the needs of the two kubelet client rules and of policies. */
-export function needsOf(policies: readonly Policy[]): PolicyNeeds {
+export function collectPolicyNeeds(policies: readonly Policy[]): PolicyNeeds {
   const deciding = policies.flatMap(({ rules }) => rules).filter(({ then, otherwise }) =>
     then !== "leave" || otherwise === "deny"
   );
   const signerNames = deciding.flatMap(({ match }) => match.signerNames);
   return {
     signerNames: [...new Set([KUBE_APISERVER_CLIENT_KUBELET_SIGNER, ...signerNames])],
-    nodes: policies.some((policy) => asksForOwnership(policy) && looksAtNodes(policy.evidence)),
+    nodes: policies.some((policy) => asksForOwnership(policy) && usesNodeReports(policy.evidence)),
   };
 }
 

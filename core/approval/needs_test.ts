@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BUILTIN_POLICIES } from "./builtin_policies.ts";
-import { needsInventory, needsOf } from "./needs.ts";
+import { collectPolicyNeeds, needsInventory } from "./needs.ts";
 import type { Policy } from "./policy.ts";
 
 const [client, serving, trusting] = ["kubelet-client", "kubelet-serving", "kubelet-serving-trusting"].map((name) =>
@@ -9,17 +9,20 @@ const [client, serving, trusting] = ["kubelet-client", "kubelet-serving", "kubel
 );
 const KUBELET = "kubernetes.io/kube-apiserver-client-kubelet";
 
-test("needsOf() names the signers that rules decide about, and nodes where a rule looks at them", () => {
-  assert.deepEqual(needsOf([]), { signerNames: [KUBELET], nodes: false });
-  assert.deepEqual(needsOf([client!]), { signerNames: [KUBELET], nodes: false });
-  assert.deepEqual(needsOf([serving!]), { signerNames: [KUBELET, "kubernetes.io/kubelet-serving"], nodes: true });
+test("collectPolicyNeeds() names the signers that rules decide about, and nodes where a rule looks at them", () => {
+  assert.deepEqual(collectPolicyNeeds([]), { signerNames: [KUBELET], nodes: false });
+  assert.deepEqual(collectPolicyNeeds([client!]), { signerNames: [KUBELET], nodes: false });
+  assert.deepEqual(collectPolicyNeeds([serving!]), {
+    signerNames: [KUBELET, "kubernetes.io/kubelet-serving"],
+    nodes: true,
+  });
   const inventoryOnly = { ...serving!, evidence: { inventory: true, heldCertificate: false, trustNodeStatus: false } };
-  assert.equal(needsOf([inventoryOnly]).nodes, false);
+  assert.equal(collectPolicyNeeds([inventoryOnly]).nodes, false);
   const leaving: Policy = {
     ...client!,
     rules: [{ name: "x", match: { signerNames: ["example.com/*"] }, require: {}, then: "leave", otherwise: "leave" }],
   };
-  assert.deepEqual(needsOf([leaving]).signerNames, [KUBELET]);
+  assert.deepEqual(collectPolicyNeeds([leaving]).signerNames, [KUBELET]);
 });
 
 test("needsInventory() is true where nothing else gives a node its names", () => {

@@ -21,7 +21,7 @@ const ADDRESS_TYPES: readonly string[] = ["InternalIP", "ExternalIP"];
  * What a node reports of itself, split as a kubelet splits it for its request
  * (`pkg/kubelet/certificate/kubelet.go` addressesToHostnamesAndIPs); names in lower case, addresses in canonical form.
  */
-export function reportedNames({ status }: ReportingNode): NodeNames {
+export function listReportedNames({ status }: ReportingNode): NodeNames {
   const dns = new Set<string>();
   const ips = new Set<string>();
   for (const { type = "", address = "" } of status?.addresses ?? []) {
@@ -33,7 +33,7 @@ export function reportedNames({ status }: ReportingNode): NodeNames {
 }
 
 /** Names and addresses of a list of hosts, such as the names of a server. */
-export function namesOfHosts(hosts: Iterable<string>): NodeNames {
+export function splitHosts(hosts: Iterable<string>): NodeNames {
   const dns = new Set<string>();
   const ips = new Set<string>();
   for (const host of hosts) {
@@ -48,19 +48,19 @@ export function namesOfHosts(hosts: Iterable<string>): NodeNames {
  * Names of the serving certificate that a node holds: of the newest that was issued to it and is still valid. An
  * approver cannot see the node's disk; what it sees is the API, where Kubernetes keeps an issued request for an hour.
  */
-export function heldNames(csrs: Iterable<CertificateSigningRequest>, node: string, now: Date): Lookup<NodeNames> {
+export function findHeldNames(csrs: Iterable<CertificateSigningRequest>, node: string, now: Date): Lookup<NodeNames> {
   let newest: CertificateFacts | undefined;
   for (const csr of csrs) {
-    const certificate = heldCertificate(csr, node, now);
+    const certificate = findHeldCertificate(csr, node, now);
     if (certificate !== undefined && (newest === undefined || certificate.notBefore >= newest.notBefore)) {
       newest = certificate;
     }
   }
   if (newest === undefined) return { kind: "none" };
-  return { kind: "found", value: namesOfHosts([...newest.dnsNames, ...newest.ipAddresses]) };
+  return { kind: "found", value: splitHosts([...newest.dnsNames, ...newest.ipAddresses]) };
 }
 
-function heldCertificate(csr: CertificateSigningRequest, node: string, now: Date): CertificateFacts | undefined {
+function findHeldCertificate(csr: CertificateSigningRequest, node: string, now: Date): CertificateFacts | undefined {
   const user = NODE_USER_PREFIX + node;
   if (csr.spec.signerName !== KUBELET_SERVING_SIGNER || csr.spec.username !== user) return undefined;
   if (!hasCertificate(csr) || !isApproved(csr) || isFailed(csr)) return undefined;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/certificates_v1.ts";
-import { heldNames, namesOfHosts, reportedNames } from "./node_names.ts";
+import { findHeldNames, listReportedNames, splitHosts } from "./node_names.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");
 const HOUR_MS = 3_600_000;
@@ -31,7 +31,7 @@ async function issued(
   });
 }
 
-test("reportedNames() splits as a kubelet does, in one spelling", () => {
+test("listReportedNames() splits as a kubelet does, in one spelling", () => {
   const addresses = [
     { type: "Hostname", address: "Node-A" },
     { type: "InternalDNS", address: "node-a.example." },
@@ -43,28 +43,28 @@ test("reportedNames() splits as a kubelet does, in one spelling", () => {
     { type: "Other", address: "10.0.0.4" },
     {},
   ];
-  assert.deepEqual(reportedNames({ metadata: { name: "a" }, status: { addresses } }), {
+  assert.deepEqual(listReportedNames({ metadata: { name: "a" }, status: { addresses } }), {
     dns: ["node-a", "node-a.example"],
     ips: ["10.0.0.1", "2001:db8::1", "10.0.0.3"],
   });
-  assert.deepEqual(reportedNames({ metadata: { name: "a" } }), { dns: [], ips: [] });
+  assert.deepEqual(listReportedNames({ metadata: { name: "a" } }), { dns: [], ips: [] });
 });
 
-test("namesOfHosts() tells names from addresses", () => {
-  assert.deepEqual(namesOfHosts(["Boot.example", "::1", "10.0.0.1", ""]), {
+test("splitHosts() tells names from addresses", () => {
+  assert.deepEqual(splitHosts(["Boot.example", "::1", "10.0.0.1", ""]), {
     dns: ["boot.example"],
     ips: ["::1", "10.0.0.1"],
   });
 });
 
-test("heldNames() takes the newest certificate that is still valid", async () => {
+test("findHeldNames() takes the newest certificate that is still valid", async () => {
   const at = (hours: number) => new Date(NOW.getTime() + hours * HOUR_MS);
   const older = await issued({ notBefore: at(-2), ipAddresses: ["10.0.0.9"] });
   const newer = await issued({ notBefore: at(-1) });
   const found = { kind: "found", value: { dns: ["a.example"], ips: ["10.0.0.1"] } };
-  assert.deepEqual(heldNames([older, newer], "a", NOW), found);
-  assert.deepEqual(heldNames([newer, older], "a", NOW), found);
-  assert.deepEqual(heldNames([newer], "a", at(48)), { kind: "none" });
+  assert.deepEqual(findHeldNames([older, newer], "a", NOW), found);
+  assert.deepEqual(findHeldNames([newer, older], "a", NOW), found);
+  assert.deepEqual(findHeldNames([newer], "a", at(48)), { kind: "none" });
 });
 
 for (
@@ -77,7 +77,7 @@ for (
     ["what is no certificate", {}, { certificate: toBase64("nothing") }],
   ] as const
 ) {
-  test(`heldNames() does not count ${name}`, async () => {
-    assert.deepEqual(heldNames([await issued(certificate, edit)], "a", NOW), { kind: "none" });
+  test(`findHeldNames() does not count ${name}`, async () => {
+    assert.deepEqual(findHeldNames([await issued(certificate, edit)], "a", NOW), { kind: "none" });
   });
 }

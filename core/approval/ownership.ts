@@ -3,7 +3,7 @@
  * is none. An address that two nodes claim, or that is the server's, belongs to nobody.
  */
 import type { EvidenceSettings } from "./policy.ts";
-import { dnsNameFault } from "./dns_name.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
 import { canonicalIp } from "../pki/ip_address.ts";
 import { type Inventory, type NodeNames } from "./inventory.ts";
 
@@ -40,11 +40,11 @@ export function decideOwnership(
   settings: EvidenceSettings,
 ): Ownership {
   if (field === "dns") {
-    const fault = dnsNameFault(value);
+    const fault = findDnsNameFault(value);
     if (fault !== undefined) return foreign(fault, "ask for the plain lower-case name");
   }
   const wanted = field === "ips" ? canonicalIp(value) ?? value : value;
-  if (isEverybodys(field, wanted)) return foreign(`${wanted} is the same on every machine`, LEAVE_OUT);
+  if (isOnEveryMachine(field, wanted)) return foreign(`${wanted} is the same on every machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
   const inventory = settings.inventory ? evidence.inventory : undefined;
   const lister = inventory === undefined ? undefined : findClaim(inventory, node, field, wanted);
@@ -76,7 +76,7 @@ function decideByNodes(
       ? adviceFor(node, field, wanted, evidence)
       : "approve by hand when you know better: tlsboot approve",
   );
-  if (!looksAtNodes(settings)) return unproven;
+  if (!usesNodeReports(settings)) return unproven;
   const { reported } = evidence;
   const other = reported.kind === "found" ? findClaim(reported.value, node, field, wanted) : undefined;
   if (other !== undefined) {
@@ -117,14 +117,14 @@ function adviceFor(node: string, field: keyof NodeNames, wanted: string, evidenc
 }
 
 /** Whether what nodes report is looked at: to believe it, or to see that a second node claims the same. */
-export function looksAtNodes({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
+export function usesNodeReports({ heldCertificate, trustNodeStatus }: EvidenceSettings): boolean {
   return heldCertificate || trustNodeStatus;
 }
 
 const LEAVE_OUT = "leave it out of the request";
 
 /** Loopback and unspecified addresses: whoever has a certificate for them has it for every machine. */
-function isEverybodys(field: keyof NodeNames, value: string): boolean {
+function isOnEveryMachine(field: keyof NodeNames, value: string): boolean {
   if (field === "dns") return value === "localhost" || value.endsWith(".localhost");
   return value.startsWith("127.") || value.startsWith("0.") || value === "::1" || value === "::";
 }

@@ -1,7 +1,6 @@
 /** Reads a policy file (`kind: ApprovalPolicy`). Everything unknown is a fault. */
-import { findUnknownUsages } from "../csr/usages.ts";
+import { findUnknownUsages } from "../pki/usages.ts";
 import { parseCidr } from "../pki/cidr.ts";
-import { parseConfigFile } from "../lib/config_file.ts";
 import {
   checkedText,
   duration,
@@ -9,16 +8,17 @@ import {
   integer,
   listOf,
   mapping,
+  nonEmptyListOf,
   oneOf,
-  optional,
+  optionalKey,
+  parseConfigDocument,
   type Read,
-  required,
+  requiredKey,
   type Shape,
-  someOf,
   text,
-} from "../lib/config_shapes.ts";
+} from "../lib/config_file.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type Policy, type PolicyRule, type Requirements, WEEKDAYS } from "./policy.ts";
+import { type ApprovalRule, type Policy, type Requirements, WEEKDAYS } from "./policy.ts";
 
 /** The kind of a policy file. */
 export const POLICY_KIND = "ApprovalPolicy";
@@ -35,34 +35,34 @@ const range = checkedText((value) =>
   parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
 );
 const timeOfDay = checkedText((value) =>
-  minutesOf(value) === undefined ? `"${value}" is no time of day, such as 08:00 or 24:00` : undefined
+  parseMinutes(value) === undefined ? `"${value}" is no time of day, such as 08:00 or 24:00` : undefined
 );
 
 const KEYS = {
-  type: required(oneOf(["RSA", "ECDSA", "Ed25519"])),
-  minBits: optional(integer(1)),
+  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  minBits: optionalKey(integer(1)),
 };
 
 const REQUIREMENTS = {
-  permission: optional(text),
-  subject: optional(mapping({ commonNames: optional(listOf(text)), organizations: optional(listOf(text)) })),
-  names: optional(mapping({
-    owned: optional(flag),
-    atLeastOne: optional(flag),
-    dns: optional(listOf(text)),
-    ips: optional(listOf(range)),
-    uris: optional(listOf(text)),
-    emails: optional(listOf(text)),
+  permission: optionalKey(text),
+  subject: optionalKey(mapping({ commonNames: optionalKey(listOf(text)), organizations: optionalKey(listOf(text)) })),
+  names: optionalKey(mapping({
+    owned: optionalKey(flag),
+    atLeastOne: optionalKey(flag),
+    dns: optionalKey(listOf(text)),
+    ips: optionalKey(listOf(range)),
+    uris: optionalKey(listOf(text)),
+    emails: optionalKey(listOf(text)),
   })),
-  usages: optional(mapping({ allowed: required(someOf(usage)), required: optional(listOf(usage)) })),
-  keys: optional(someOf(mapping(KEYS))),
-  lifetime: optional(mapping({ max: optional(duration), mayBeAbsent: optional(flag) })),
-  hours: optional(mapping({
-    days: optional(someOf(oneOf(WEEKDAYS))),
-    from: optional(timeOfDay),
-    to: optional(timeOfDay),
+  usages: optionalKey(mapping({ allowed: requiredKey(nonEmptyListOf(usage)), required: optionalKey(listOf(usage)) })),
+  keys: optionalKey(nonEmptyListOf(mapping(KEYS))),
+  lifetime: optionalKey(mapping({ max: optionalKey(duration), mayBeAbsent: optionalKey(flag) })),
+  hours: optionalKey(mapping({
+    days: optionalKey(nonEmptyListOf(oneOf(WEEKDAYS))),
+    from: optionalKey(timeOfDay),
+    to: optionalKey(timeOfDay),
   })),
-  rate: optional(mapping({ max: required(integer(1)), per: required(duration) })),
+  rate: optionalKey(mapping({ max: requiredKey(integer(1)), per: requiredKey(duration) })),
 };
 
 /** Names stand in conditions and are read from there again. */
@@ -73,32 +73,32 @@ const name = checkedText((value) =>
 );
 
 const RULE = mapping({
-  name: required(name),
-  match: required(mapping({
-    signerNames: required(someOf(signerPattern)),
-    users: optional(someOf(text)),
-    groups: optional(someOf(text)),
+  name: requiredKey(name),
+  match: requiredKey(mapping({
+    signerNames: requiredKey(nonEmptyListOf(signerPattern)),
+    users: optionalKey(nonEmptyListOf(text)),
+    groups: optionalKey(nonEmptyListOf(text)),
   })),
-  require: optional(mapping(REQUIREMENTS)),
-  then: required(oneOf(["approve", "deny", "leave"])),
-  otherwise: optional(oneOf(["leave", "deny", "next"])),
+  require: optionalKey(mapping(REQUIREMENTS)),
+  then: requiredKey(oneOf(["approve", "deny", "leave"])),
+  otherwise: optionalKey(oneOf(["leave", "deny", "next"])),
 });
 
 const POLICY = mapping({
-  name: required(name),
-  description: optional(text),
-  evidence: optional(mapping({
-    inventory: optional(flag),
-    heldCertificate: optional(flag),
-    trustNodeStatus: optional(flag),
+  name: requiredKey(name),
+  description: optionalKey(text),
+  evidence: optionalKey(mapping({
+    inventory: optionalKey(flag),
+    heldCertificate: optionalKey(flag),
+    trustNodeStatus: optionalKey(flag),
   })),
-  rules: required(someOf(RULE)),
+  rules: requiredKey(nonEmptyListOf(RULE)),
 });
 
 /** Reads a policy. The error lists every fault with its place. */
 export function parsePolicy(fileText: string): Result<Policy, readonly string[]> {
-  const read = parseConfigFile(fileText, POLICY_KIND, checkedPolicy);
-  return read.ok ? ok(policyOf(read.value)) : err(read.error);
+  const read = parseConfigDocument(fileText, POLICY_KIND, checkedPolicy);
+  return read.ok ? ok(toPolicy(read.value)) : err(read.error);
 }
 
 /** Past approvals are counted in the API, where the cleaner leaves issued requests for an hour. */
@@ -116,12 +116,12 @@ const checkedPolicy: Shape<ReadPolicy> = (value, place) => {
     const at = `rules[${index}]`;
     if (names.has(rule.name)) place.faults.push(`${at}.name: another rule is called "${rule.name}"`);
     names.add(rule.name);
-    place.faults.push(...faultsOf(rule).map((fault) => `${at}.${fault}`));
+    place.faults.push(...findRuleFaults(rule).map((fault) => `${at}.${fault}`));
   }
   return policy;
 };
 
-function faultsOf({ then, require: wanted = {} }: ReadRule): readonly string[] {
+function findRuleFaults({ then, require: wanted = {} }: ReadRule): readonly string[] {
   const faults: string[] = [];
   if (then === "approve" && wanted.subject === undefined) {
     faults.push("require.subject: a rule that approves says which subjects it means");
@@ -133,7 +133,7 @@ function faultsOf({ then, require: wanted = {} }: ReadRule): readonly string[] {
   if (names?.owned === true && (names.dns ?? names.ips) !== undefined) {
     faults.push("require.names: owned asks for evidence instead of patterns; leave dns and ips out");
   }
-  const [from, to] = [minutesOf(hours?.from ?? "00:00"), minutesOf(hours?.to ?? "24:00")];
+  const [from, to] = [parseMinutes(hours?.from ?? "00:00"), parseMinutes(hours?.to ?? "24:00")];
   if (rate !== undefined && rate.per > LONGEST_RATE_MS) {
     faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
   }
@@ -141,7 +141,7 @@ function faultsOf({ then, require: wanted = {} }: ReadRule): readonly string[] {
   return faults;
 }
 
-function policyOf({ name, description, evidence = {}, rules }: ReadPolicy): Policy {
+function toPolicy({ name, description, evidence = {}, rules }: ReadPolicy): Policy {
   return {
     name,
     description: description ?? "",
@@ -150,17 +150,17 @@ function policyOf({ name, description, evidence = {}, rules }: ReadPolicy): Poli
       heldCertificate: evidence.heldCertificate ?? true,
       trustNodeStatus: evidence.trustNodeStatus ?? false,
     },
-    rules: rules.map(ruleOf),
+    rules: rules.map(toApprovalRule),
   };
 }
 
-function ruleOf({ name, match, require: wanted = {}, then, otherwise }: ReadRule): PolicyRule {
+function toApprovalRule({ name, match, require: wanted = {}, then, otherwise }: ReadRule): ApprovalRule {
   // A rule that denies says nothing about what it does not deny.
   const passing = then === "deny" ? "next" : "leave";
-  return { name, match, require: requirementsOf(wanted), then, otherwise: otherwise ?? passing };
+  return { name, match, require: toRequirements(wanted), then, otherwise: otherwise ?? passing };
 }
 
-function requirementsOf(wanted: Read<typeof REQUIREMENTS>): Requirements {
+function toRequirements(wanted: Read<typeof REQUIREMENTS>): Requirements {
   const { subject, names, usages, lifetime, hours, rate } = wanted;
   return {
     ...(wanted.permission === undefined ? {} : { permission: wanted.permission }),
@@ -188,8 +188,8 @@ function requirementsOf(wanted: Read<typeof REQUIREMENTS>): Requirements {
     ...(hours === undefined ? {} : {
       hours: {
         days: hours.days ?? WEEKDAYS,
-        from: minutesOf(hours.from ?? "00:00") ?? 0,
-        to: minutesOf(hours.to ?? "24:00") ?? 24 * 60,
+        from: parseMinutes(hours.from ?? "00:00") ?? 0,
+        to: parseMinutes(hours.to ?? "24:00") ?? 24 * 60,
       },
     }),
     ...(rate === undefined ? {} : { rate: { max: rate.max, perMs: rate.per } }),
@@ -197,7 +197,7 @@ function requirementsOf(wanted: Read<typeof REQUIREMENTS>): Requirements {
 }
 
 /** `HH:MM` as minutes after midnight; `24:00` is the end of the day. */
-function minutesOf(value: string): number | undefined {
+function parseMinutes(value: string): number | undefined {
   const [, hours, minutes] = /^(\d\d):(\d\d)$/.exec(value) ?? [];
   const total = Number(hours) * 60 + Number(minutes);
   return hours !== undefined && Number(minutes) < 60 && total <= 24 * 60 ? total : undefined;

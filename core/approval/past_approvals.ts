@@ -15,7 +15,7 @@ export const POLICY_APPROVED = "PolicyApproved";
 const APPROVED_BY = /^Approved by rule "([^"]+)" of policy "([^"]+)"/;
 
 /** How the message of the Approved condition begins. */
-export function approvedBy({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
+export function formatApprovedBy({ policy, rule }: { readonly policy: string; readonly rule: string }): string {
   return `Approved by rule "${rule}" of policy "${policy}"`;
 }
 
@@ -23,7 +23,7 @@ export function approvedBy({ policy, rule }: { readonly policy: string; readonly
  * The approvals among some requests. The API is the memory: an approver that has just started, or has taken over, counts
  * what others have approved. Requests that were cleaned away are forgotten; Kubernetes keeps issued ones for an hour.
  */
-export function pastApprovals(csrs: Iterable<CertificateSigningRequest>): readonly PastApproval[] {
+export function listPastApprovals(csrs: Iterable<CertificateSigningRequest>): readonly PastApproval[] {
   const approvals: PastApproval[] = [];
   for (const csr of csrs) {
     const condition = isApproved(csr) ? findCondition(csr, "Approved") : undefined;

@@ -2,9 +2,38 @@
 import { findCondition, hasCertificate } from "../csr/phase.ts";
 import { parseRequest } from "../csr/request.ts";
 import type { SubjectAccessReviewSpec } from "../kube/authorization_v1.ts";
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/certificates_v1.ts";
 import { getName } from "../kube/meta.ts";
-import { type Recognizer, RECOGNIZERS } from "./recognizers.ts";
+import type { RequestFacts } from "../pki/pkcs10.ts";
+import { isKubeletClientRequest } from "../signing/profile.ts";
+
+/** A kind of request that is approved when the requester holds a permission. */
+export interface Recognizer {
+  /** The virtual subresource of `certificatesigningrequests` on which `create` must be granted. */
+  readonly permission: "selfnodeclient" | "nodeclient";
+  /** The message of the Approved condition. */
+  readonly message: string;
+  recognizes(csr: CertificateSigningRequest, facts: RequestFacts): boolean;
+}
+
+/** In the order in which they are tried: a node that renews its own certificate first. */
+export const RECOGNIZERS: readonly Recognizer[] = [
+  {
+    permission: "selfnodeclient",
+    message: "Auto approving self kubelet client certificate after SubjectAccessReview.",
+    recognizes: (csr, facts) => isNodeClient(csr, facts) && csr.spec.username === facts.subject.commonName,
+  },
+  {
+    permission: "nodeclient",
+    message: "Auto approving kubelet client certificate after SubjectAccessReview.",
+    recognizes: isNodeClient,
+  },
+];
+
+function isNodeClient(csr: CertificateSigningRequest, facts: RequestFacts): boolean {
+  return csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER &&
+    isKubeletClientRequest(facts, csr.spec.usages ?? []);
+}
 
 /** The reason of an automatic approval. */
 export const AUTO_APPROVED = "AutoApproved";
@@ -42,7 +71,7 @@ export function planApproval(
     kind: "review",
     attempts: matching.map((recognizer) => ({
       permission: recognizer.permission,
-      review: reviewOf(csr, recognizer.permission),
+      review: createAccessReviewSpec(csr, recognizer.permission),
       message: recognizer.message,
     })),
     refusal: `recognized csr "${getName(csr)}" as [${tried}] but subject access review was not approved`,
@@ -56,7 +85,7 @@ export function isSettled(csr: CertificateSigningRequest): boolean {
 }
 
 /** The question whether a request's requester may `create` a virtual subresource of certificatesigningrequests. */
-export function reviewOf(csr: CertificateSigningRequest, permission: string): SubjectAccessReviewSpec {
+export function createAccessReviewSpec(csr: CertificateSigningRequest, permission: string): SubjectAccessReviewSpec {
   const { username = "", groups = [], extra = {}, uid = "" } = csr.spec;
   return {
     resourceAttributes: {

@@ -9,7 +9,7 @@ export interface Policy {
   /** What it grants, in a sentence for the operator who chooses it. */
   readonly description: string;
   readonly evidence: EvidenceSettings;
-  readonly rules: readonly PolicyRule[];
+  readonly rules: readonly ApprovalRule[];
 }
 
 /** By what it may be proven that a name or address belongs to a node. Tried in the order of the fields. */
@@ -23,7 +23,7 @@ export interface EvidenceSettings {
 }
 
 /** One rule. */
-export interface PolicyRule {
+export interface ApprovalRule {
   readonly name: string;
   readonly match: RuleMatch;
   readonly require: Requirements;

@@ -1,5 +1,4 @@
 /** Policy tests as files (`kind: PolicyTest`): requests with their requesters, and what is to become of them. */
-import { parseConfigFile } from "../lib/config_file.ts";
 import {
   checkedText,
   duration,
@@ -7,12 +6,13 @@ import {
   type Key,
   listOf,
   mapping,
+  nonEmptyListOf,
   oneOf,
-  optional,
-  required,
-  someOf,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
   text,
-} from "../lib/config_shapes.ts";
+} from "../lib/config_file.ts";
 import type { KeyAlgorithm } from "../pki/keys.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { NodeNames } from "./inventory.ts";
@@ -81,48 +81,50 @@ export interface Expectation {
 
 const KEYS = ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "ed25519"] as const;
 
-const names = mapping({ dns: optional(listOf(text)), ips: optional(listOf(text)) });
+const names = mapping({ dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) });
 const time = checkedText((value) =>
   Number.isNaN(Date.parse(value)) ? `"${value}" is no time, such as 2026-03-02T10:30:00Z` : undefined
 );
 const REQUEST = mapping({
-  commonName: optional(text),
-  organizations: optional(listOf(text)),
-  dns: optional(listOf(text)),
-  ips: optional(listOf(text)),
-  emails: optional(listOf(text)),
-  uris: optional(listOf(text)),
-  key: optional(oneOf(KEYS)),
+  commonName: optionalKey(text),
+  organizations: optionalKey(listOf(text)),
+  dns: optionalKey(listOf(text)),
+  ips: optionalKey(listOf(text)),
+  emails: optionalKey(listOf(text)),
+  uris: optionalKey(listOf(text)),
+  key: optionalKey(oneOf(KEYS)),
 });
 
 const COMMON = {
-  request: optional(REQUEST),
-  requestFile: optional(text),
-  signerName: optional(text),
-  usages: optional(listOf(text)),
-  user: optional(text),
-  groups: optional(listOf(text)),
-  expiration: optional(duration),
-  now: optional(time),
-  nodes: optional(listOf(mapping({ name: required(text), dns: optional(listOf(text)), ips: optional(listOf(text)) }))),
-  held: optional(names),
-  server: optional(listOf(text)),
-  permissions: optional(listOf(text)),
-  unreachable: optional(listOf(oneOf(["nodes", "permissions"]))),
-  approvedBefore: optional(integer(0)),
+  request: optionalKey(REQUEST),
+  requestFile: optionalKey(text),
+  signerName: optionalKey(text),
+  usages: optionalKey(listOf(text)),
+  user: optionalKey(text),
+  groups: optionalKey(listOf(text)),
+  expiration: optionalKey(duration),
+  now: optionalKey(time),
+  nodes: optionalKey(
+    listOf(mapping({ name: requiredKey(text), dns: optionalKey(listOf(text)), ips: optionalKey(listOf(text)) })),
+  ),
+  held: optionalKey(names),
+  server: optionalKey(listOf(text)),
+  permissions: optionalKey(listOf(text)),
+  unreachable: optionalKey(listOf(oneOf(["nodes", "permissions"]))),
+  approvedBefore: optionalKey(integer(0)),
 } as const satisfies Readonly<Record<string, Key<unknown>>>;
 
 const FIXTURE = mapping({
-  policies: optional(listOf(text)),
-  inventory: optional(text),
-  defaults: optional(mapping(COMMON)),
-  cases: required(someOf(mapping({
+  policies: optionalKey(listOf(text)),
+  inventory: optionalKey(text),
+  defaults: optionalKey(mapping(COMMON)),
+  cases: requiredKey(nonEmptyListOf(mapping({
     ...COMMON,
-    name: required(text),
-    expect: required(mapping({
-      verdict: required(oneOf(["approve", "deny", "leave", "unknown"])),
-      rule: optional(text),
-      message: optional(text),
+    name: requiredKey(text),
+    expect: requiredKey(mapping({
+      verdict: requiredKey(oneOf(["approve", "deny", "leave", "unknown"])),
+      rule: optionalKey(text),
+      message: optionalKey(text),
     })),
   }))),
 });
@@ -136,15 +138,15 @@ const NOW = "2026-01-01T12:00:00Z";
 
 /** Reads a file of tests. The error lists every fault with its place. */
 export function parsePolicyFixture(fileText: string): Result<PolicyFixture, readonly string[]> {
-  const read = parseConfigFile(fileText, POLICY_TEST_KIND, FIXTURE);
+  const read = parseConfigDocument(fileText, POLICY_TEST_KIND, FIXTURE);
   if (!read.ok) return read;
   const { policies = [], inventory, defaults = {}, cases } = read.value;
   const faults: string[] = [];
-  const made = cases.map((one, index) => caseOf(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`)));
+  const made = cases.map((one, index) => createCase(one, defaults, (fault) => faults.push(`cases[${index}]${fault}`)));
   return faults.length === 0 ? ok({ policies, inventory, cases: made }) : err(faults);
 }
 
-function caseOf(own: ReadCase, defaults: Common, fault: (text: string) => void): PolicyCase {
+function createCase(own: ReadCase, defaults: Common, fault: (text: string) => void): PolicyCase {
   if (own.request !== undefined && own.requestFile !== undefined) fault(": request and requestFile exclude each other");
   const { signerName, user } = { ...defaults, ...own };
   if (signerName === undefined) fault(".signerName: missing, here and in defaults");
@@ -153,7 +155,7 @@ function caseOf(own: ReadCase, defaults: Common, fault: (text: string) => void):
   const { verdict, rule, message } = own.expect;
   return {
     name: own.name,
-    request: requestOf(own, defaults),
+    request: createRequestSource(own, defaults),
     signerName: signerName ?? "",
     usages: all.usages ?? [],
     user: user ?? "",
@@ -171,7 +173,7 @@ function caseOf(own: ReadCase, defaults: Common, fault: (text: string) => void):
 }
 
 /** Fields of a made request are taken one by one from the case, else from the defaults. */
-function requestOf(own: ReadCase, defaults: Common): RequestSource {
+function createRequestSource(own: ReadCase, defaults: Common): RequestSource {
   if (own.requestFile !== undefined) return { kind: "file", path: own.requestFile };
   if (own.request === undefined && defaults.requestFile !== undefined) {
     return { kind: "file", path: defaults.requestFile };

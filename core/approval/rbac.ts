@@ -48,7 +48,7 @@ const CERTIFICATES = "certificates.k8s.io";
 export const EVENT_NAMESPACE = "default";
 
 /** The rights of an approver. */
-export function approverRbac(options: ApproverRbacOptions): ApproverRbac {
+export function createApproverRbac(options: ApproverRbacOptions): ApproverRbac {
   const { subject = APPROVER_SUBJECT, events, leaseNamespace } = options;
   const roles = [
     ...(events ? [eventRole()] : []),
@@ -72,7 +72,7 @@ export function approverRbac(options: ApproverRbacOptions): ApproverRbac {
 }
 
 /** The same as one list in the order of a manifest, each with its comment. */
-export function approverManifest(rbac: ApproverRbac): readonly ManifestPart[] {
+export function createApproverManifest(rbac: ApproverRbac): readonly ManifestPart[] {
   const { serviceAccount, clusterRole, clusterRoleBinding, roles, roleBindings } = rbac;
   const what = "What `tlsboot approver` needs at a Kubernetes API server.";
   return [

@@ -3,20 +3,20 @@
  * goes on without a field that it does not know, this is strict: a rule that is misspelt would leave no trace.
  */
 import { dns1123SubdomainErrors } from "../kube/names.ts";
-import { parseConfigFile } from "../lib/config_file.ts";
 import {
+  type ConfigPlace,
   fault,
   flag,
   listOf,
   mapping,
+  nonEmptyListOf,
   oneOf,
-  optional,
-  type Place,
-  required,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
   type Shape,
-  someOf,
   text,
-} from "../lib/config_shapes.ts";
+} from "../lib/config_file.ts";
 import type { Result } from "../lib/result.ts";
 import { ok } from "../lib/result.ts";
 import { AUDIT_LEVELS, AUDIT_STAGES, type AuditPolicy } from "./policy.ts";
@@ -42,26 +42,26 @@ const url: Shape<string> = (value, place) => {
 };
 
 const resources = mapping({
-  group: optional(group),
-  resources: optional(listOf(text)),
-  resourceNames: optional(listOf(anyText)),
+  group: optionalKey(group),
+  resources: optionalKey(listOf(text)),
+  resourceNames: optionalKey(listOf(anyText)),
 });
 
 const ruleKeys = mapping({
-  level: required(oneOf(AUDIT_LEVELS)),
-  users: optional(listOf(text)),
-  userGroups: optional(listOf(text)),
-  verbs: optional(listOf(text)),
-  resources: optional(listOf(resources)),
-  namespaces: optional(listOf(anyText)),
-  nonResourceURLs: optional(listOf(url)),
-  omitStages: optional(listOf(oneOf(AUDIT_STAGES))),
-  omitManagedFields: optional(flag),
+  level: requiredKey(oneOf(AUDIT_LEVELS)),
+  users: optionalKey(listOf(text)),
+  userGroups: optionalKey(listOf(text)),
+  verbs: optionalKey(listOf(text)),
+  resources: optionalKey(listOf(resources)),
+  namespaces: optionalKey(listOf(anyText)),
+  nonResourceURLs: optionalKey(listOf(url)),
+  omitStages: optionalKey(listOf(oneOf(AUDIT_STAGES))),
+  omitManagedFields: optionalKey(flag),
 });
 
 type RuleFile = NonNullable<ReturnType<typeof ruleKeys>>;
 
-function rule(value: unknown, place: Place): RuleFile | undefined {
+function rule(value: unknown, place: ConfigPlace): RuleFile | undefined {
   const read = ruleKeys(value, place);
   if (read === undefined) return undefined;
   const { nonResourceURLs = [], resources: groups = [], namespaces = [] } = read;
@@ -75,15 +75,15 @@ function rule(value: unknown, place: Place): RuleFile | undefined {
 }
 
 const policyFile = mapping({
-  metadata: optional(anything),
-  rules: required(someOf(rule)),
-  omitStages: optional(listOf(oneOf(AUDIT_STAGES))),
-  omitManagedFields: optional(flag),
+  metadata: optionalKey(anything),
+  rules: requiredKey(nonEmptyListOf(rule)),
+  omitStages: optionalKey(listOf(oneOf(AUDIT_STAGES))),
+  omitManagedFields: optionalKey(flag),
 });
 
 /** Reads the text of a policy file; the error lists every fault. */
 export function readAuditPolicy(source: string): Result<AuditPolicy, readonly string[]> {
-  const read = parseConfigFile(source, "Policy", policyFile, AUDIT_API_VERSION);
+  const read = parseConfigDocument(source, "Policy", policyFile, AUDIT_API_VERSION);
   if (!read.ok) return read;
   const { rules, omitStages = [], omitManagedFields = false } = read.value;
   return ok({

@@ -1,6 +1,6 @@
 /** What a backup says of itself, last in its archive: without it, the archive is not whole. */
 import { err, ok, type Result } from "../lib/result.ts";
-import { type LeftOut, parseLeftOut } from "./left_out.ts";
+import { type OmittedResource, parseOmitted } from "./omitted.ts";
 
 /** One part of the archive. */
 export interface BackupPart {
@@ -21,7 +21,7 @@ export interface BackupManifest {
   readonly objects: number;
   readonly parts: readonly BackupPart[];
   /** What an etcd had beside; nothing where it is not said. */
-  readonly leftOut?: readonly LeftOut[];
+  readonly leftOut?: readonly OmittedResource[];
 }
 
 /** Where it stands in the archive. */
@@ -63,7 +63,7 @@ export function parseManifest(text: string, dataFormat: number): Result<BackupMa
   }
   const isTold = typeof manifest.createdAt === "string" && typeof manifest.tlsbootVersion === "string";
   const isWhole = isTold && Number.isSafeInteger(manifest.revision) && Number.isSafeInteger(manifest.objects) &&
-    Array.isArray(manifest.parts) && parseLeftOut(manifest.leftOut).ok;
+    Array.isArray(manifest.parts) && parseOmitted(manifest.leftOut).ok;
   return isWhole ? ok(manifest) : err("its manifest is not complete");
 }
 

@@ -48,12 +48,12 @@ export function planClusterInfo(
   cluster: PublishedCluster,
   { isShared = false }: { readonly isShared?: boolean } = {},
 ): ClusterInfoPlan {
-  const data = { [CLUSTER_INFO_KUBECONFIG_KEY]: clusterInfoKubeconfig(cluster) };
+  const data = { [CLUSTER_INFO_KUBECONFIG_KEY]: encodeClusterInfo(cluster) };
   if (existing === undefined) {
     const metadata = { name: CLUSTER_INFO_NAME, namespace: CLUSTER_INFO_NAMESPACE };
     return { kind: "create", configMap: { metadata, data } };
   }
-  const published = publishedIn(existing);
+  const published = parsePublishedCluster(existing);
   if (published?.server === cluster.server && published.certificateAuthorityData === cluster.caPem) {
     return { kind: "none" };
   }
@@ -66,17 +66,17 @@ export function planClusterInfo(
 
 /** Whether it is of an instance whose CA is another one than this; of what names none nothing is known. */
 export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
-  const published = publishedIn(clusterInfo)?.certificateAuthorityData;
+  const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
   return published !== undefined && published !== caPem;
 }
 
-function publishedIn(clusterInfo: ConfigMap) {
+function parsePublishedCluster(clusterInfo: ConfigMap) {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   return config.ok ? config.value.clusters[0]?.cluster : undefined;
 }
 
 /** A kubeconfig without a user: one cluster, without a name. */
-export function clusterInfoKubeconfig({ server, caPem }: PublishedCluster): string {
+export function encodeClusterInfo({ server, caPem }: PublishedCluster): string {
   return encodeKubeconfig({
     clusters: [{ name: "", cluster: { server, certificateAuthorityData: caPem } }],
     contexts: [],
@@ -86,7 +86,7 @@ export function clusterInfoKubeconfig({ server, caPem }: PublishedCluster): stri
 }
 
 /** What lets everybody read `cluster-info`, and nothing else. */
-export function clusterInfoReaders(): { readonly role: Role; readonly roleBinding: RoleBinding } {
+export function createClusterInfoRbac(): { readonly role: Role; readonly roleBinding: RoleBinding } {
   const metadata = { name: READER_NAME, namespace: CLUSTER_INFO_NAMESPACE };
   return {
     role: { metadata, rules: [READ_RULE] },

@@ -6,7 +6,7 @@ import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
 import { CLUSTER_INFO_KUBECONFIG_KEY } from "./cluster_info.ts";
 import { signDetached } from "./jws.ts";
-import { listTokenFacts, valueOf } from "./token_secret.ts";
+import { decodeSecretValue, listTokenFacts } from "./token_secret.ts";
 
 /** What the keys of signatures begin with; the token's id follows. */
 export const SIGNATURE_PREFIX = "jws-kubeconfig-";
@@ -22,7 +22,7 @@ export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], 
   const signed = secrets.flatMap((secret) => {
     const id = signingTokenId(secret, now);
     if (id === undefined) return [];
-    const key = new Secret(valueOf(secret, "token-secret"));
+    const key = new Secret(decodeSecretValue(secret, "token-secret"));
     return [[`${SIGNATURE_PREFIX}${id}`, signDetached(content, id, key)] as const];
   });
   const isSigned = old.length === signed.length && signed.every(([key, signature]) => data[key] === signature);
@@ -35,7 +35,7 @@ export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], 
 function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
   const facts = listTokenFacts(secret);
   if (facts === undefined || !TOKEN_ID.test(facts.id) || !facts.usages.includes("signing")) return undefined;
-  if (valueOf(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;
+  if (decodeSecretValue(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;
   const isOver = facts.expiration.kind === "at" && facts.expiration.at.getTime() <= now.getTime();
   return isOver ? undefined : facts.id;
 }

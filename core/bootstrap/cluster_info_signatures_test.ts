@@ -4,7 +4,7 @@ import { Secret } from "../lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../kube/core_v1.ts";
 import { signClusterInfo } from "./cluster_info_signatures.ts";
 import { signDetached } from "./jws.ts";
-import { tokenSecret } from "./token_secret.ts";
+import { createTokenSecret } from "./token_secret.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const CONTENT = "a kubeconfig";
@@ -13,14 +13,14 @@ function map(data: Record<string, string> = {}): ConfigMap {
   return { metadata: { name: "cluster-info", namespace: "kube-public" }, data: { kubeconfig: CONTENT, ...data } };
 }
 
-function token(id: string, edit: Partial<Parameters<typeof tokenSecret>[0]> = {}): KubeSecret {
+function token(id: string, edit: Partial<Parameters<typeof createTokenSecret>[0]> = {}): KubeSecret {
   const base = {
     token: { id, secret: new Secret("0123456789abcdef") },
     usages: ["signing"],
     groups: [],
     description: "",
   };
-  return tokenSecret({ ...base, ...edit });
+  return createTokenSecret({ ...base, ...edit });
 }
 
 function signature(id: string): string {

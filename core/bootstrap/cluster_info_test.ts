@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConfigMap } from "../kube/core_v1.ts";
-import { clusterInfoKubeconfig, clusterInfoReaders, planClusterInfo } from "./cluster_info.ts";
+import { createClusterInfoRbac, encodeClusterInfo, planClusterInfo } from "./cluster_info.ts";
 
 const CA = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const CLUSTER = { server: "https://192.0.2.1:6443", caPem: CA };
@@ -13,10 +13,10 @@ function published(kubeconfig: string): ConfigMap {
   };
 }
 
-test("clusterInfoKubeconfig() is what kubeadm writes: one cluster without a name, nobody's credentials", () => {
+test("encodeClusterInfo() is what kubeadm writes: one cluster without a name, nobody's credentials", () => {
   const data = Buffer.from(CA).toString("base64");
   assert.equal(
-    clusterInfoKubeconfig(CLUSTER),
+    encodeClusterInfo(CLUSTER),
     `apiVersion: v1
 clusters:
 - cluster:
@@ -34,20 +34,20 @@ users: null
 for (
   const { name, existing, want } of [
     { name: "nothing is published", existing: undefined, want: "create" },
-    { name: "it is right", existing: published(clusterInfoKubeconfig(CLUSTER)), want: "none" },
+    { name: "it is right", existing: published(encodeClusterInfo(CLUSTER)), want: "none" },
     {
       name: "it names this machine only",
-      existing: published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://127.0.0.1:6443" })),
+      existing: published(encodeClusterInfo({ ...CLUSTER, server: "https://127.0.0.1:6443" })),
       want: "update",
     },
     {
       name: "it names a load balancer",
-      existing: published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://lb.example:443" })),
+      existing: published(encodeClusterInfo({ ...CLUSTER, server: "https://lb.example:443" })),
       want: "foreign",
     },
     {
       name: "it has another CA",
-      existing: published(clusterInfoKubeconfig({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
+      existing: published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
       want: "update",
     },
     { name: "it is no kubeconfig", existing: published("nothing: [of that"), want: "update" },
@@ -62,15 +62,15 @@ for (
 for (
   const [name, existing, want] of [
     ["nobody has published", undefined, "create"],
-    ["the same is published", published(clusterInfoKubeconfig(CLUSTER)), "none"],
+    ["the same is published", published(encodeClusterInfo(CLUSTER)), "none"],
     [
       "the first server is published",
-      published(clusterInfoKubeconfig({ ...CLUSTER, server: "https://[::1]:1" })),
+      published(encodeClusterInfo({ ...CLUSTER, server: "https://[::1]:1" })),
       "foreign",
     ],
     [
       "another CA is published",
-      published(clusterInfoKubeconfig({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
+      published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") })),
       "otherCa",
     ],
     ["it is no kubeconfig", published("nothing: [of that"), "update"],
@@ -86,11 +86,11 @@ test("planClusterInfo() keeps what else is in the map when it puts it right", ()
   assert.ok(plan.kind === "update");
   assert.equal(plan.configMap.metadata.resourceVersion, "7");
   assert.equal(plan.configMap.data?.["jws-kubeconfig-abcdef"], "signature");
-  assert.equal(plan.configMap.data?.["kubeconfig"], clusterInfoKubeconfig(CLUSTER));
+  assert.equal(plan.configMap.data?.["kubeconfig"], encodeClusterInfo(CLUSTER));
 });
 
-test("clusterInfoReaders() lets anonymous get cluster-info and nothing else", () => {
-  const { role, roleBinding } = clusterInfoReaders();
+test("createClusterInfoRbac() lets anonymous get cluster-info and nothing else", () => {
+  const { role, roleBinding } = createClusterInfoRbac();
   assert.deepEqual(role.rules, [
     { verbs: ["get"], apiGroups: [""], resources: ["configmaps"], resourceNames: ["cluster-info"] },
   ]);

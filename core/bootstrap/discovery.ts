@@ -23,7 +23,7 @@ export type SignatureVerdict =
   | { readonly kind: "refused"; readonly why: string };
 
 /** Looks for the signature of a token. */
-export function checkSignature(map: ConfigMap, token: BootstrapToken): SignatureVerdict {
+export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken): SignatureVerdict {
   const kubeconfig = map.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "";
   if (kubeconfig === "") return { kind: "refused", why: `it has no ${CLUSTER_INFO_KUBECONFIG_KEY}` };
   const signature = map.data?.[`${SIGNATURE_PREFIX}${token.id}`] ?? "";

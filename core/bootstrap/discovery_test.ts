@@ -5,8 +5,8 @@ import { Secret } from "../lib/brand.ts";
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { publicKeyPin } from "../pki/public_key_pin.ts";
-import { clusterInfoKubeconfig } from "./cluster_info.ts";
-import { checkPins, checkSignature } from "./discovery.ts";
+import { encodeClusterInfo } from "./cluster_info.ts";
+import { checkClusterInfoSignature, checkPins } from "./discovery.ts";
 import { signDetached } from "./jws.ts";
 
 const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
@@ -48,7 +48,7 @@ for (
   ]
 ) {
   test(`checkSignature() is ${want} with ${name}`, () => {
-    assert.equal(checkSignature(clusterInfo(data), TOKEN).kind, want);
+    assert.equal(checkClusterInfoSignature(clusterInfo(data), TOKEN).kind, want);
   });
 }
 
@@ -61,7 +61,7 @@ async function pinOf(ca: ReturnType<typeof createIssuingCa>) {
 test("checkPins() accepts a CA with the hash, or with one of the hashes", async () => {
   const caPem = (await ours).caPem;
   for (const pins of [[await pinOf(ours)], [await pinOf(theirs), await pinOf(ours)]]) {
-    const cluster = checkPins(clusterInfoKubeconfig({ server: SERVER, caPem }), pins);
+    const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), pins);
     assert.ok(cluster.ok);
     assert.deepEqual(cluster.value, { server: SERVER, caPem, pinnedPem: caPem });
   }
@@ -69,14 +69,14 @@ test("checkPins() accepts a CA with the hash, or with one of the hashes", async 
 
 test("checkPins() lets only the pinned certificates of a bundle vouch for the server", async () => {
   const caPem = (await theirs).caPem + (await ours).caPem;
-  const cluster = checkPins(clusterInfoKubeconfig({ server: SERVER, caPem }), [await pinOf(ours)]);
+  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await pinOf(ours)]);
   assert.ok(cluster.ok);
   assert.deepEqual(cluster.value, { server: SERVER, caPem, pinnedPem: (await ours).caPem });
 });
 
 test("checkPins() names the hash there is instead", async () => {
   const caPem = (await theirs).caPem;
-  const cluster = checkPins(clusterInfoKubeconfig({ server: SERVER, caPem }), [await pinOf(ours)]);
+  const cluster = checkPins(encodeClusterInfo({ server: SERVER, caPem }), [await pinOf(ours)]);
   assert.deepEqual(cluster, {
     ok: false,
     error: `its CA has the hash ${await pinOf(theirs)}, which was not given`,
@@ -96,7 +96,7 @@ for (
   ]
 ) {
   test(`checkPins() refuses ${name}`, async () => {
-    const text = clusterInfoKubeconfig({ server: SERVER, caPem: (await ours).caPem });
+    const text = encodeClusterInfo({ server: SERVER, caPem: (await ours).caPem });
     const cluster = checkPins(edit(text), [await pinOf(ours)]);
     assert.ok(!cluster.ok);
     assert.match(cluster.error, want);

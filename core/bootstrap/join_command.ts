@@ -19,7 +19,7 @@ export interface JoinTarget {
 const PLAIN_WORD = /^[\w.:/~[\]-]+$/;
 
 /** Reads the target from `cluster-info`, which is where a machine will look. */
-export function joinTargetOf(clusterInfo: ConfigMap): Result<JoinTarget, string> {
+export function parseJoinTarget(clusterInfo: ConfigMap): Result<JoinTarget, string> {
   const config = parseKubeconfig(clusterInfo.data?.[CLUSTER_INFO_KUBECONFIG_KEY] ?? "", CLUSTER_INFO_NAME);
   if (!config.ok) return config;
   const cluster = config.value.clusters[0]?.cluster;
@@ -35,7 +35,7 @@ export function joinTargetOf(clusterInfo: ConfigMap): Result<JoinTarget, string>
 }
 
 /** Both lines. They reveal the token: this is what they are for. */
-export function joinCommands(
+export function formatJoinCommands(
   { server, pins }: JoinTarget,
   token: BootstrapToken,
 ): { readonly tlsboot: string; readonly kubeadm: string } {
@@ -44,12 +44,12 @@ export function joinCommands(
   return {
     tlsboot: `tlsboot bootstrap --server ${server} --token ${secret}${hashes("--ca-cert-hash")} ` +
       "--kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki",
-    kubeadm: `kubeadm join ${endpointOf(server)} --token ${secret}${hashes("--discovery-token-ca-cert-hash")}`,
+    kubeadm: `kubeadm join ${toEndpoint(server)} --token ${secret}${hashes("--discovery-token-ca-cert-hash")}`,
   };
 }
 
 /** kubeadm wants `host:port`, and takes 6443 where the port is missing. */
-function endpointOf(server: string): string {
+function toEndpoint(server: string): string {
   const { hostname, port } = new URL(server);
   return `${hostname}:${port === "" ? "443" : port}`;
 }

@@ -5,8 +5,8 @@ import { Secret } from "../lib/brand.ts";
 import type { ConfigMap } from "../kube/core_v1.ts";
 import { parseCaBundle } from "../pki/ca_bundle.ts";
 import { parsePublicKeyPin, publicKeyPin } from "../pki/public_key_pin.ts";
-import { clusterInfoKubeconfig } from "./cluster_info.ts";
-import { joinCommands, joinTargetOf } from "./join_command.ts";
+import { encodeClusterInfo } from "./cluster_info.ts";
+import { formatJoinCommands, parseJoinTarget } from "./join_command.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const TOKEN = { id: "abcdef", secret: new Secret("0123456789abcdef") };
@@ -15,11 +15,11 @@ function clusterInfo(kubeconfig: string): ConfigMap {
   return { metadata: { name: "cluster-info" }, data: { kubeconfig } };
 }
 
-test("joinTargetOf() has the server and the hash of each CA", async () => {
+test("parseJoinTarget() has the server and the hash of each CA", async () => {
   const caPem = (await createIssuingCa(NOW)).caPem + (await createIssuingCa(NOW, "next")).caPem;
   const bundle = parseCaBundle(caPem);
   assert.ok(bundle.ok);
-  const target = joinTargetOf(clusterInfo(clusterInfoKubeconfig({ server: "https://192.0.2.1:6443", caPem })));
+  const target = parseJoinTarget(clusterInfo(encodeClusterInfo({ server: "https://192.0.2.1:6443", caPem })));
   assert.deepEqual(target, {
     ok: true,
     value: { server: "https://192.0.2.1:6443", pins: bundle.value.map(publicKeyPin) },
@@ -33,20 +33,20 @@ for (
       server,
     ) => ({
       name: `a server that a shell would read: ${JSON.stringify(server)}`,
-      kubeconfig: clusterInfoKubeconfig({ server, caPem: "" }),
+      kubeconfig: encodeClusterInfo({ server, caPem: "" }),
       want: /names no server|no place in a command/,
     })),
     ...["http://a", "https://a:99999", "https://999.1.1.1", "https://[::::]", "a:6443"].map((server) => ({
       name: `a server that is none: ${server}`,
-      kubeconfig: clusterInfoKubeconfig({ server, caPem: "" }),
+      kubeconfig: encodeClusterInfo({ server, caPem: "" }),
       want: /names no server/,
     })),
-    { name: "no CA", kubeconfig: clusterInfoKubeconfig({ server: "https://a", caPem: "" }), want: /the CA in/ },
+    { name: "no CA", kubeconfig: encodeClusterInfo({ server: "https://a", caPem: "" }), want: /the CA in/ },
     { name: "something else", kubeconfig: "a: [", want: /cannot parse/ },
   ]
 ) {
-  test(`joinTargetOf() tells of ${name}`, () => {
-    const target = joinTargetOf(clusterInfo(kubeconfig));
+  test(`parseJoinTarget() tells of ${name}`, () => {
+    const target = parseJoinTarget(clusterInfo(kubeconfig));
     assert.ok(!target.ok);
     assert.match(target.error, want);
   });
@@ -60,10 +60,10 @@ for (
     { server: "https://kube_api:6443/k8s/clusters/c-x", endpoint: "kube_api:6443" },
   ]
 ) {
-  test(`joinCommands() joins ${server}`, () => {
+  test(`formatJoinCommands() joins ${server}`, () => {
     const pins = ["0", "1"].map((digit) => parsePublicKeyPin(`sha256:${digit.repeat(64)}`))
       .flatMap((pin) => pin.ok ? [pin.value] : []);
-    assert.deepEqual(joinCommands({ server, pins }, TOKEN), {
+    assert.deepEqual(formatJoinCommands({ server, pins }, TOKEN), {
       tlsboot: `tlsboot bootstrap --server ${server} --token abcdef.0123456789abcdef --ca-cert-hash ${pins[0]} ` +
         `--ca-cert-hash ${pins[1]} --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki`,
       kubeadm: `kubeadm join ${endpoint} --token abcdef.0123456789abcdef ` +

@@ -104,7 +104,7 @@ export function assessMachine(evidence: MachineEvidence, commandAgain: string): 
 }
 
 /** The node that a client certificate is for; undefined for any other certificate. */
-export function findNodeName(commonName: string | undefined): string | undefined {
+export function parseNodeCommonName(commonName: string | undefined): string | undefined {
   return commonName?.startsWith(NODE_USER_PREFIX) === true ? commonName.slice(NODE_USER_PREFIX.length) : undefined;
 }
 

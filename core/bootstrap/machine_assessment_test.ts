@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assessMachine, findNodeName, type MachineEvidence } from "./machine_assessment.ts";
+import { assessMachine, type MachineEvidence, parseNodeCommonName } from "./machine_assessment.ts";
 import { parseNodeName } from "./node_name.ts";
 
 const nodeName = parseNodeName("n1");
@@ -141,6 +141,6 @@ test("assessMachine() puts the command into the fixes that need a new certificat
 });
 
 test("findNodeName() has the name in a node's common name alone", () => {
-  assert.equal(findNodeName("system:node:n1"), "n1");
-  for (const other of ["alice", "system:nodes", undefined]) assert.equal(findNodeName(other), undefined);
+  assert.equal(parseNodeCommonName("system:node:n1"), "n1");
+  for (const other of ["alice", "system:nodes", undefined]) assert.equal(parseNodeCommonName(other), undefined);
 });

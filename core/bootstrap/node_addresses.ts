@@ -110,8 +110,8 @@ export function servingNames(
 
 /** The interfaces of default routes in Linux's `/proc/net/route` and `/proc/net/ipv6_route`. */
 export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): readonly string[] {
-  const ipv4 = fieldsOf(ipv4Routes).filter((fields) => fields[1] === "00000000" && fields[7] === "00000000");
-  const ipv6 = fieldsOf(ipv6Routes).filter((fields) => /^0{32}$/.test(fields[0] ?? "") && fields[1] === "00");
+  const ipv4 = splitFields(ipv4Routes).filter((fields) => fields[1] === "00000000" && fields[7] === "00000000");
+  const ipv6 = splitFields(ipv6Routes).filter((fields) => /^0{32}$/.test(fields[0] ?? "") && fields[1] === "00");
   const names = [...ipv4.map((fields) => fields[0] ?? ""), ...ipv6.map((fields) => fields[9] ?? "")];
   // IPv6 tables end with a route to nowhere through the loopback interface.
   return [...new Set(names)].filter((name) => name !== "" && name !== "lo");
@@ -133,6 +133,6 @@ function distinct(texts: readonly string[]): readonly string[] {
   return [...new Set(texts)].sort();
 }
 
-function fieldsOf(table: string): readonly (readonly string[])[] {
+function splitFields(table: string): readonly (readonly string[])[] {
   return table.split("\n").map((line) => line.trim().split(/\s+/)).filter((fields) => fields.length > 7);
 }

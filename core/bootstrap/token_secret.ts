@@ -2,7 +2,7 @@
  * The Secret behind a bootstrap token: how it is written, and whom it lets in
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`).
  */
-import { parseRfc3339 } from "../cleaning/token.ts";
+import { parseRfc3339 } from "./token_cleaning.ts";
 import { equalsInConstantTime } from "../lib/constant_time.ts";
 import type { Secret } from "../kube/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
@@ -62,7 +62,7 @@ export interface TokenFacts {
 }
 
 /** The name of the Secret of a token id. */
-export function tokenSecretName(id: string): string {
+export function toTokenSecretName(id: string): string {
   return `${NAME_PREFIX}${id}`;
 }
 
@@ -72,7 +72,7 @@ export function isBootstrapGroup(group: string): boolean {
 }
 
 /** Builds the Secret that kubeadm would create for a token. It holds the token in clear, as upstream does. */
-export function tokenSecret(options: TokenSecretOptions): Secret {
+export function createTokenSecret(options: TokenSecretOptions): Secret {
   const { token, expiration, usages, groups, description } = options;
   const data: Record<string, string> = { "token-id": token.id, "token-secret": token.secret.reveal() };
   if (description !== "") data["description"] = description;
@@ -82,7 +82,7 @@ export function tokenSecret(options: TokenSecretOptions): Secret {
   const encoder = new TextEncoder();
   const entries = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    metadata: { name: tokenSecretName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+    metadata: { name: toTokenSecretName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
     data: Object.fromEntries(entries.map(([key, value]) => [key, encodeBase64(encoder.encode(value))])),
     type: BOOTSTRAP_TOKEN_TYPE,
   };
@@ -100,44 +100,44 @@ export function decideTokenSecret(
   now: Date,
 ): Result<BootstrapIdentity, string> {
   if (secret === undefined) {
-    return err(`No secret of name ${tokenSecretName(token.id)} to match bootstrap bearer token`);
+    return err(`No secret of name ${toTokenSecretName(token.id)} to match bootstrap bearer token`);
   }
-  const refuse = (why: string) => err(`Bootstrap secret ${pathOf(secret)} matching bearer token ${why}`);
+  const refuse = (why: string) => err(`Bootstrap secret ${formatPath(secret)} matching bearer token ${why}`);
   if (secret.metadata.deletionTimestamp !== undefined) return refuse("is deleted and awaiting removal");
   if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.data === undefined) {
     return refuse(`has invalid type, expected ${BOOTSTRAP_TOKEN_TYPE}.`);
   }
-  if (!equalsInConstantTime(valueOf(secret, "token-secret"), token.secret.reveal())) {
+  if (!equalsInConstantTime(decodeSecretValue(secret, "token-secret"), token.secret.reveal())) {
     return refuse("has invalid value for key token-secret.");
   }
-  if (valueOf(secret, "token-id") !== token.id) return refuse("has invalid value for key token-id.");
+  if (decodeSecretValue(secret, "token-id") !== token.id) return refuse("has invalid value for key token-id.");
   const expired = findExpiry(secret, now);
   if (expired !== undefined) return err(expired);
-  if (valueOf(secret, "usage-bootstrap-authentication") !== "true") {
+  if (decodeSecretValue(secret, "usage-bootstrap-authentication") !== "true") {
     return refuse("not marked usage-bootstrap-authentication=true.");
   }
-  const groups = groupsOf(secret);
+  const groups = getGroups(secret);
   if (!groups.ok) return refuse(`has invalid value for key auth-extra-groups: ${groups.error}.`);
   return ok({ username: `${USER_PREFIX}${token.id}`, groups: groups.value });
 }
 
 /** What a Secret says of its token, or undefined when it is not a bootstrap token's. */
 export function listTokenFacts(secret: Secret): TokenFacts | undefined {
-  const id = valueOf(secret, "token-id");
-  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || getName(secret) !== tokenSecretName(id)) return undefined;
-  const token = parseBootstrapToken(`${id}.${valueOf(secret, "token-secret")}`);
+  const id = decodeSecretValue(secret, "token-id");
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || id === "" || getName(secret) !== toTokenSecretName(id)) return undefined;
+  const token = parseBootstrapToken(`${id}.${decodeSecretValue(secret, "token-secret")}`);
   const usages = Object.keys(secret.data ?? {})
-    .filter((key) => key.startsWith(USAGE_PREFIX) && valueOf(secret, key) === "true")
+    .filter((key) => key.startsWith(USAGE_PREFIX) && decodeSecretValue(secret, key) === "true")
     .map((key) => key.slice(USAGE_PREFIX.length))
     .sort();
-  const groups = valueOf(secret, "auth-extra-groups");
+  const groups = decodeSecretValue(secret, "auth-extra-groups");
   return {
     id,
     token: token.ok ? token.value : undefined,
-    expiration: expirationOf(secret),
+    expiration: getExpiration(secret),
     usages,
     groups: groups === "" ? [] : groups.split(","),
-    description: valueOf(secret, "description"),
+    description: decodeSecretValue(secret, "description"),
   };
 }
 
@@ -146,7 +146,7 @@ const texts = new WeakMap<Secret, Map<string, string>>();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The text of one key, empty when absent. */
-export function valueOf(secret: Secret, key: string): string {
+export function decodeSecretValue(secret: Secret, key: string): string {
   let known = texts.get(secret);
   if (known === undefined) texts.set(secret, known = new Map());
   let text = known.get(key);
@@ -159,14 +159,14 @@ export function valueOf(secret: Secret, key: string): string {
 
 const expirations = new WeakMap<Secret, TokenFacts["expiration"]>();
 
-function expirationOf(secret: Secret): TokenFacts["expiration"] {
+function getExpiration(secret: Secret): TokenFacts["expiration"] {
   let expiration = expirations.get(secret);
   if (expiration === undefined) expirations.set(secret, expiration = readExpiration(secret));
   return expiration;
 }
 
 function readExpiration(secret: Secret): TokenFacts["expiration"] {
-  const text = valueOf(secret, "expiration");
+  const text = decodeSecretValue(secret, "expiration");
   if (text === "") return { kind: "never" };
   const at = parseRfc3339(text);
   return at === undefined ? { kind: "unreadable", text } : { kind: "at", at };
@@ -174,24 +174,26 @@ function readExpiration(secret: Secret): TokenFacts["expiration"] {
 
 /** Why a Secret has expired, or undefined. */
 function findExpiry(secret: Secret, now: Date): string | undefined {
-  const expiration = expirationOf(secret);
+  const expiration = getExpiration(secret);
   switch (expiration.kind) {
     case "never":
       return undefined;
     case "unreadable":
-      return `Unparseable expiration time (${expiration.text}) in ${pathOf(secret)} Secret: not RFC 3339. ` +
+      return `Unparseable expiration time (${expiration.text}) in ${formatPath(secret)} Secret: not RFC 3339. ` +
         "Treating as expired.";
     case "at":
       if (expiration.at.getTime() > now.getTime()) return undefined;
-      return `Expired bootstrap token in ${pathOf(secret)} Secret: ${valueOf(secret, "expiration")}`;
+      return `Expired bootstrap token in ${formatPath(secret)} Secret: ${decodeSecretValue(secret, "expiration")}`;
   }
 }
 
 const groupsBySecret = new WeakMap<Secret, Result<readonly string[], string>>();
 
-function groupsOf(secret: Secret): Result<readonly string[], string> {
+function getGroups(secret: Secret): Result<readonly string[], string> {
   let groups = groupsBySecret.get(secret);
-  if (groups === undefined) groupsBySecret.set(secret, groups = parseGroups(valueOf(secret, "auth-extra-groups")));
+  if (groups === undefined) {
+    groupsBySecret.set(secret, groups = parseGroups(decodeSecretValue(secret, "auth-extra-groups")));
+  }
   return groups;
 }
 
@@ -203,6 +205,6 @@ function parseGroups(text: string): Result<readonly string[], string> {
   return ok([...new Set([BOOTSTRAPPERS_GROUP, ...groups])].sort());
 }
 
-function pathOf(secret: Secret): string {
+function formatPath(secret: Secret): string {
   return `${secret.metadata.namespace ?? ""}/${getName(secret)}`;
 }

@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { Secret as Hidden } from "../lib/brand.ts";
 import type { Secret } from "../kube/core_v1.ts";
 import { encodeBase64 } from "../pki/pem.ts";
-import { decideTokenSecret, isBootstrapGroup, listTokenFacts, tokenSecret, valueOf } from "./token_secret.ts";
+import {
+  createTokenSecret,
+  decideTokenSecret,
+  decodeSecretValue,
+  isBootstrapGroup,
+  listTokenFacts,
+} from "./token_secret.ts";
 
 const now = new Date("2026-11-25T00:00:00Z");
 const token = { id: "foobar", secret: new Hidden("circumnavigation") };
@@ -151,7 +157,7 @@ test("decideTokenSecret() refuses a Secret without data as one of another type",
 });
 
 test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", () => {
-  const secret = tokenSecret({
+  const secret = createTokenSecret({
     token,
     expiration: new Date("2026-11-26T00:00:00.750Z"),
     usages: ["signing", "authentication"],
@@ -160,7 +166,7 @@ test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", (
   });
   assert.deepEqual(secret.metadata, { name: "bootstrap-token-foobar", namespace: "kube-system" });
   assert.deepEqual(
-    Object.keys(secret.data ?? {}).map((key) => [key, valueOf(secret, key)]),
+    Object.keys(secret.data ?? {}).map((key) => [key, decodeSecretValue(secret, key)]),
     [
       ["auth-extra-groups", "system:bootstrappers:b,system:bootstrappers:a"],
       ["description", "nodes"],
@@ -175,7 +181,7 @@ test("tokenSecret() writes what kubeadm writes, keys sorted, and is accepted", (
 });
 
 test("listTokenFacts() reads back what tokenSecret() wrote", () => {
-  const bare = tokenSecret({ token, usages: [], groups: [], description: "" });
+  const bare = createTokenSecret({ token, usages: [], groups: [], description: "" });
   assert.deepEqual(listTokenFacts(bare), {
     id: "foobar",
     token,
@@ -185,7 +191,7 @@ test("listTokenFacts() reads back what tokenSecret() wrote", () => {
     description: "",
   });
   const expiration = new Date("2026-11-26T00:00:00Z");
-  const full = tokenSecret({
+  const full = createTokenSecret({
     token,
     expiration,
     usages: ["signing"],

@@ -3,10 +3,10 @@ import type { CertificateFacts } from "../pki/certificate.ts";
 import { formatName, type SubjectFields } from "../pki/names.ts";
 import { canonicalIp } from "../pki/ip_address.ts";
 import type { AlternativeNames } from "../pki/subject_alternative_names.ts";
-import { extendedKeyUsagesOf, keyUsageBitsOf } from "./usages.ts";
+import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 
 /** What was asked for; what is left out is not looked at. */
-export interface AskedCertificate extends Partial<AlternativeNames> {
+export interface RequestedCertificate extends Partial<AlternativeNames> {
   readonly subject: SubjectFields;
   readonly usages?: readonly string[];
 }
@@ -15,7 +15,7 @@ const ANY_PURPOSE = "2.5.29.37.0";
 const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
 /** The first thing that the certificate lacks, in words; undefined when it is what was asked for. */
-export function findIssuedFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
+export function findIssuedFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
   return subjectFault(leaf, asked.subject) ?? namesFault(leaf, asked) ?? usagesFault(leaf, asked.usages ?? []);
 }
 
@@ -32,7 +32,7 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
   return `it is for "${formatName(leaf.subject)}", asked was "${formatName(subject)}"`;
 }
 
-function namesFault(leaf: CertificateFacts, asked: AskedCertificate): string | undefined {
+function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
   for (const field of NAMES) {
     const given = new Set(leaf[field].map(spelling));
     const missing = asked[field]?.find((name) => !given.has(spelling(name)));
@@ -45,8 +45,8 @@ function namesFault(leaf: CertificateFacts, asked: AskedCertificate): string | u
 function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string | undefined {
   const purposes = leaf.extendedKeyUsages;
   for (const usage of usages) {
-    const [bit] = keyUsageBitsOf([usage]);
-    const [purpose] = extendedKeyUsagesOf([usage]);
+    const [bit] = toKeyUsageBits([usage]);
+    const [purpose] = toExtendedKeyUsageOids([usage]);
     const isFree = purposes.length === 0 || purposes.includes(ANY_PURPOSE);
     const lacksBit = bit !== undefined && leaf.keyUsages.length > 0 && !leaf.keyUsages.includes(bit);
     if (lacksBit || (purpose !== undefined && !isFree && !purposes.includes(purpose))) {

@@ -5,13 +5,13 @@ import { assertLinear } from "../../tests/support/growth.ts";
 import { createIssuingCa, type IssuedCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/certificate.ts";
 import { findPemBlock } from "../pki/pem.ts";
-import { type AskedCertificate, findIssuedFault } from "./issued_fault.ts";
-import { type AskedCredentials, decideRenewal, type RenewalVerdict, type RenewalWish } from "./renewal.ts";
+import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
+import { decideRenewal, type RenewalOptions, type RenewalVerdict, type RequestedCredentials } from "./renewal.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const HOUR_MS = 3_600_000;
 const subject = { commonName: "web", organizations: ["a", "b"], organizationalUnits: ["x"] };
-const asked: AskedCertificate = {
+const asked: RequestedCertificate = {
   subject,
   dnsNames: ["web.example.com"],
   ipAddresses: ["10.0.0.1", "::1"],
@@ -31,7 +31,7 @@ async function issued(edit: Partial<IssuedCertificate> = {}): Promise<Certificat
 const cases: readonly {
   name: string;
   edit?: Partial<IssuedCertificate>;
-  asked?: Partial<AskedCertificate>;
+  asked?: Partial<RequestedCertificate>;
   want?: RegExp;
 }[] = [
   { name: "what was asked" },
@@ -73,8 +73,8 @@ const renewals: readonly {
   name: string;
   existing?: "none" | "unusable";
   edit?: Partial<IssuedCertificate>;
-  asked?: Partial<AskedCredentials>;
-  wish: RenewalWish;
+  asked?: Partial<RequestedCredentials>;
+  wish: RenewalOptions;
   want: RenewalVerdict["kind"];
   reason?: RegExp;
 }[] = [

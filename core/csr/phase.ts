@@ -16,7 +16,7 @@ export type CsrPhase =
  * The phase as a waiting client sees it (client-go `WaitForCertificate`): a denial or a failure ends the wait whatever
  * else is there, a certificate counts only on an approved CSR.
  */
-export function phaseOf(csr: CertificateSigningRequest): CsrPhase {
+export function getCsrPhase(csr: CertificateSigningRequest): CsrPhase {
   const refusal = findCondition(csr, "Denied") ?? findCondition(csr, "Failed");
   if (refusal !== undefined) {
     const kind = refusal.type === "Denied" ? "denied" : "failed";
@@ -29,7 +29,7 @@ export function phaseOf(csr: CertificateSigningRequest): CsrPhase {
 }
 
 /** The cell `Condition` of a Table: `Pending`, `Approved,Issued`, … Only condition types are looked at. */
-export function conditionText(csr: CertificateSigningRequest): string {
+export function formatConditionCell(csr: CertificateSigningRequest): string {
   const base = isDenied(csr) ? "Denied" : findCondition(csr, "Approved") === undefined ? "Pending" : "Approved";
   const failed = findCondition(csr, "Failed") === undefined ? "" : ",Failed";
   return `${base}${failed}${hasCertificate(csr) ? ",Issued" : ""}`;
@@ -47,7 +47,7 @@ export function isDenied(csr: CertificateSigningRequest): boolean {
 
 /** True with a condition Failed whose status is `True` or empty, as a signer sees it (`HasTrueCondition`). */
 export function isFailed(csr: CertificateSigningRequest): boolean {
-  return conditionsOf(csr).some((item) => item.type === "Failed" && (item.status === "" || item.status === "True"));
+  return getConditions(csr).some((item) => item.type === "Failed" && (item.status === "" || item.status === "True"));
 }
 
 /** True when `status.certificate` is not empty. */
@@ -56,7 +56,7 @@ export function hasCertificate(csr: CertificateSigningRequest): boolean {
 }
 
 /** The conditions, an empty list when there are none. */
-export function conditionsOf(csr: CertificateSigningRequest): readonly CertificateSigningRequestCondition[] {
+export function getConditions(csr: CertificateSigningRequest): readonly CertificateSigningRequestCondition[] {
   return csr.status.conditions ?? [];
 }
 
@@ -65,5 +65,5 @@ export function findCondition(
   csr: CertificateSigningRequest,
   type: string,
 ): CertificateSigningRequestCondition | undefined {
-  return conditionsOf(csr).find((item) => item.type === type);
+  return getConditions(csr).find((item) => item.type === type);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
-import { conditionText, isApproved, isDenied, isFailed, phaseOf } from "./phase.ts";
+import { formatConditionCell, getCsrPhase, isApproved, isDenied, isFailed } from "./phase.ts";
 
 function csrWith(types: readonly string[], certificate = "", status = "True"): CertificateSigningRequest {
   const conditions = types.map((type) => ({
@@ -33,16 +33,16 @@ for (
     { types: ["Approved", "Failed"], certificate: "eA==", text: "Approved,Failed,Issued", kind: "failed" },
   ]
 ) {
-  test(`conditionText() and phaseOf() answer for: ${text} (${types.join()})`, () => {
-    assert.equal(conditionText(csrWith(types, certificate)), text);
-    assert.equal(phaseOf(csrWith(types, certificate)).kind, kind);
+  test(`formatConditionCell() and phaseOf() answer for: ${text} (${types.join()})`, () => {
+    assert.equal(formatConditionCell(csrWith(types, certificate)), text);
+    assert.equal(getCsrPhase(csrWith(types, certificate)).kind, kind);
   });
 }
 
-test("phaseOf() carries reason, message and certificate", () => {
-  assert.deepEqual(phaseOf(csrWith(["Denied"])), { kind: "denied", reason: "DeniedReason", message: "m" });
-  assert.deepEqual(phaseOf(csrWith(["Approved"])), { kind: "approved", reason: "ApprovedReason" });
-  assert.deepEqual(phaseOf(csrWith(["Approved"], "eA==")), { kind: "issued", certificate: "eA==" });
+test("getCsrPhase() carries reason, message and certificate", () => {
+  assert.deepEqual(getCsrPhase(csrWith(["Denied"])), { kind: "denied", reason: "DeniedReason", message: "m" });
+  assert.deepEqual(getCsrPhase(csrWith(["Approved"])), { kind: "approved", reason: "ApprovedReason" });
+  assert.deepEqual(getCsrPhase(csrWith(["Approved"], "eA==")), { kind: "issued", certificate: "eA==" });
 });
 
 test("isApproved() wants Approved and no Denied, whatever the status", () => {

@@ -1,8 +1,8 @@
 /** Is another certificate needed, where there is one already? */
 import { formatTime } from "../kube/meta.ts";
 import type { CertificateFacts } from "../pki/certificate.ts";
-import { type KeyAlgorithm, keyAlgorithmOf, publicKeysEqual } from "../pki/keys.ts";
-import { type AskedCertificate, findIssuedFault } from "./issued_fault.ts";
+import { findKeyAlgorithm, type KeyAlgorithm, publicKeysEqual } from "../pki/keys.ts";
+import { findIssuedFault, type RequestedCertificate } from "./issued_fault.ts";
 
 /** What stands where the certificate is to go. */
 export type ExistingCredentials =
@@ -11,13 +11,13 @@ export type ExistingCredentials =
   | { readonly kind: "unusable"; readonly reason: string };
 
 /** What is asked for, the key included. */
-export interface AskedCredentials extends AskedCertificate {
+export interface RequestedCredentials extends RequestedCertificate {
   /** A kind of key, or this very one by its DER SubjectPublicKeyInfo. */
   readonly key?: KeyAlgorithm | Uint8Array<ArrayBuffer>;
 }
 
 /** What whoever asks says about one that exists. */
-export interface RenewalWish {
+export interface RenewalOptions {
   /** Replace it in any case. */
   readonly isForced: boolean;
   /** Replace it once it has less than this to live, or is not what is asked for; else leave it. */
@@ -34,8 +34,8 @@ export type RenewalVerdict =
 /** Decides. Without a wish what exists is never replaced, good or bad. */
 export function decideRenewal(
   existing: ExistingCredentials,
-  asked: AskedCredentials,
-  wish: RenewalWish,
+  asked: RequestedCredentials,
+  wish: RenewalOptions,
   now: Date,
 ): RenewalVerdict {
   if (existing.kind === "none") return ask("there is none yet");
@@ -53,12 +53,12 @@ function ask(reason: string): RenewalVerdict {
   return { kind: "ask", reason };
 }
 
-function findKeyFault(leaf: CertificateFacts, key: AskedCredentials["key"]): string | undefined {
+function findKeyFault(leaf: CertificateFacts, key: RequestedCredentials["key"]): string | undefined {
   if (key === undefined) return undefined;
   if (typeof key !== "string") return publicKeysEqual(leaf.publicKeyDer, key) ? undefined : "it is for another key";
   const { keyAlgorithm: algorithm, keyBits: bits } = leaf;
   const found = algorithm === "ECDSA" || algorithm === "RSA" || algorithm === "Ed25519"
-    ? keyAlgorithmOf({ algorithm, bits })
+    ? findKeyAlgorithm({ algorithm, bits })
     : undefined;
   return found === key ? undefined : `its key is ${found ?? `${algorithm} of ${bits} bits`}, asked was ${key}`;
 }

@@ -22,17 +22,17 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   }
   const errors: FieldError[] = [];
   if (byteLength(domain) > DNS_SUBDOMAIN_MAX_LENGTH) errors.push(tooLong(path, DNS_SUBDOMAIN_MAX_LENGTH));
-  errors.push(...faultsOfFirstBadPart(path, domain, dns1123LabelErrors));
+  errors.push(...findFirstBadPart(path, domain, dns1123LabelErrors));
   if (!domain.includes(".")) {
     errors.push(invalid(path, domain, "should be a domain with at least two segments separated by dots"));
   }
-  errors.push(...faultsOfFirstBadPart(path, name, dns1123SubdomainErrors));
+  errors.push(...findFirstBadPart(path, name, dns1123SubdomainErrors));
   if (byteLength(value) > MAX_LENGTH) errors.push(tooLong(path, MAX_LENGTH));
   return errors;
 }
 
 /** Later parts are not reported: their messages could not be told from the first's. */
-function faultsOfFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
+function findFirstBadPart(path: string, whole: string, faultsOf: (part: string) => string[]): FieldError[] {
   for (const part of whole.split(".")) {
     const faults = faultsOf(part);
     if (faults.length > 0) {

@@ -10,11 +10,11 @@ import type {
 } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { UserInfo } from "../kube/user.ts";
-import { conditionsOf } from "./phase.ts";
+import { getConditions } from "./phase.ts";
 
 /** A CSR as it is stored: the requester comes from the authenticated user only, the status is empty. */
 export function prepareCsrForCreate(csr: CertificateSigningRequest, user: UserInfo): CertificateSigningRequest {
-  return rebuild(csr, specOf(csr.spec, user), {});
+  return rebuild(csr, toStoredSpec(csr.spec, user), {});
 }
 
 /** Only metadata can change through the main resource; the rest is put back without a word. */
@@ -34,8 +34,8 @@ export function prepareCsrForStatusUpdate(
   old: CertificateSigningRequest,
   now: Date,
 ): CertificateSigningRequest {
-  const preserved = preserveConditions(preserveConditions(conditionsOf(csr), old, "Approved"), old, "Denied");
-  return rebuild(csr, old.spec, statusOf(fillTimes(preserved, old, now), csr.status.certificate));
+  const preserved = preserveConditions(preserveConditions(getConditions(csr), old, "Approved"), old, "Denied");
+  return rebuild(csr, old.spec, createStatus(fillTimes(preserved, old, now), csr.status.certificate));
 }
 
 /** `/approval`: conditions are taken from the request, everything else of spec and status is put back. */
@@ -44,7 +44,7 @@ export function prepareCsrForApprovalUpdate(
   old: CertificateSigningRequest,
   now: Date,
 ): CertificateSigningRequest {
-  return rebuild(csr, old.spec, statusOf(fillTimes(conditionsOf(csr), old, now), old.status.certificate));
+  return rebuild(csr, old.spec, createStatus(fillTimes(getConditions(csr), old, now), old.status.certificate));
 }
 
 /** The fields of a CSR in Go's order, with another spec and status. */
@@ -62,7 +62,7 @@ function rebuild(
   };
 }
 
-function specOf(sent: CertificateSigningRequestSpec, user: UserInfo): CertificateSigningRequestSpec {
+function toStoredSpec(sent: CertificateSigningRequestSpec, user: UserInfo): CertificateSigningRequestSpec {
   const extraKeys = Object.keys(user.extra).sort();
   return {
     request: sent.request,
@@ -78,7 +78,7 @@ function specOf(sent: CertificateSigningRequestSpec, user: UserInfo): Certificat
   };
 }
 
-function statusOf(
+function createStatus(
   conditions: readonly CertificateSigningRequestCondition[],
   certificate: string | undefined,
 ): CertificateSigningRequestStatus {
@@ -94,7 +94,7 @@ function preserveConditions(
   old: CertificateSigningRequest,
   type: string,
 ): readonly CertificateSigningRequestCondition[] {
-  const stored = conditionsOf(old).filter((item) => item.type === type);
+  const stored = getConditions(old).filter((item) => item.type === type);
   if (conditions.filter((item) => item.type === type).length !== stored.length) return conditions;
   let next = 0;
   return conditions.map((item) => (item.type === type ? stored[next++] ?? item : item));
@@ -106,18 +106,18 @@ function fillTimes(
   now: Date,
 ): readonly CertificateSigningRequestCondition[] {
   const stored = new Map<string, string>();
-  for (const item of conditionsOf(old)) {
+  for (const item of getConditions(old)) {
     const time = item.lastTransitionTime ?? "";
-    if (time !== "" && !stored.has(stateOf(item))) stored.set(stateOf(item), time);
+    if (time !== "" && !stored.has(toStateKey(item))) stored.set(toStateKey(item), time);
   }
   return conditions.map((item) => ({
     ...item,
     lastUpdateTime: item.lastUpdateTime ?? formatTime(now),
-    lastTransitionTime: item.lastTransitionTime ?? stored.get(stateOf(item)) ?? formatTime(now),
+    lastTransitionTime: item.lastTransitionTime ?? stored.get(toStateKey(item)) ?? formatTime(now),
   }));
 }
 
 /** What of a condition must be the same for its transition time to stay. */
-function stateOf({ type, status }: CertificateSigningRequestCondition): string {
+function toStateKey({ type, status }: CertificateSigningRequestCondition): string {
   return JSON.stringify([type, status]);
 }

@@ -20,10 +20,10 @@ import {
   required,
 } from "../kube/field_error.ts";
 import { findCertificateFault } from "./certificate.ts";
-import { conditionsOf, findCondition } from "./phase.ts";
+import { findCondition, getConditions } from "./phase.ts";
 import { parseVerifiedRequest } from "./request.ts";
 import { validateSignerName } from "./signer_name.ts";
-import { findUnknownUsages } from "./usages.ts";
+import { findUnknownUsages } from "../pki/usages.ts";
 
 /** Which endpoint an update came through. */
 export type CsrEndpoint = "main" | "status" | "approval";
@@ -47,7 +47,7 @@ interface Tolerance {
 
 /** Every fault of a new CSR, in the order kube-apiserver lists them. */
 export function validateCsrCreate(csr: CertificateSigningRequest): FieldError[] {
-  const tolerance = toleranceOf(csr, undefined);
+  const tolerance = createTolerance(csr, undefined);
   return [...validateContent(csr, tolerance), ...validateExclusivity(csr, tolerance)];
 }
 
@@ -57,7 +57,7 @@ export function validateCsrUpdate(
   old: CertificateSigningRequest,
   endpoint: CsrEndpoint,
 ): FieldError[] {
-  const tolerance = toleranceOf(csr, old);
+  const tolerance = createTolerance(csr, old);
   return [
     ...validateContent(csr, tolerance),
     ...validateRemovals(csr, old),
@@ -107,7 +107,7 @@ function validateExpiration(seconds: number | undefined): FieldError[] {
 }
 
 function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
-  const conditions = conditionsOf(csr);
+  const conditions = getConditions(csr);
   const repeated = new Set(repeatedIndexes(conditions.map((item) => item.type)));
   return checkEach(conditions, (condition, index) => {
     const path = `${CONDITIONS}[${index}]`;
@@ -126,7 +126,7 @@ function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance
 }
 
 function validateCertificate(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
-  const fault = tolerance.anyCertificate ? undefined : certificateFaultOf(csr);
+  const fault = tolerance.anyCertificate ? undefined : findStatusCertificateFault(csr);
   // The content is never printed.
   return fault === undefined ? [] : [invalid(CERTIFICATE, "<certificate data>", fault)];
 }
@@ -157,9 +157,9 @@ function validateCertificateChange(
   old: CertificateSigningRequest,
   endpoint: CsrEndpoint,
 ): FieldError[] {
-  if (certificateOf(csr) === certificateOf(old)) return [];
+  if (getCertificate(csr) === getCertificate(old)) return [];
   if (endpoint !== "status") return [forbiddenField(CERTIFICATE, "updates may not set certificate content")];
-  if (certificateOf(old) === "") return [];
+  if (getCertificate(old) === "") return [];
   return [forbiddenField(CERTIFICATE, "updates may not modify existing certificate content")];
 }
 
@@ -173,9 +173,9 @@ function validateExclusivity(csr: CertificateSigningRequest, tolerance: Toleranc
   ];
 }
 
-function toleranceOf(csr: CertificateSigningRequest, old: CertificateSigningRequest | undefined): Tolerance {
+function createTolerance(csr: CertificateSigningRequest, old: CertificateSigningRequest | undefined): Tolerance {
   const usages = old?.spec.usages ?? [];
-  const types = old === undefined ? [] : conditionsOf(old).map((item) => item.type);
+  const types = old === undefined ? [] : getConditions(old).map((item) => item.type);
   return {
     unknownUsages: findUnknownUsages(usages).length > 0,
     duplicateUsages: repeatedIndexes(usages).length > 0,
@@ -184,7 +184,7 @@ function toleranceOf(csr: CertificateSigningRequest, old: CertificateSigningRequ
     duplicateConditionTypes: repeatedIndexes(types).length > 0,
     approvedAndDenied: old !== undefined && isApprovedAndDenied(old),
     anyCertificate: old !== undefined &&
-      (certificateOf(csr) === certificateOf(old) || certificateFaultOf(old) !== undefined),
+      (getCertificate(csr) === getCertificate(old) || findStatusCertificateFault(old) !== undefined),
   };
 }
 
@@ -196,7 +196,7 @@ function conditionsOfType(
   csr: CertificateSigningRequest,
   type: string,
 ): readonly CertificateSigningRequestCondition[] {
-  return conditionsOf(csr).filter((item) => item.type === type);
+  return getConditions(csr).filter((item) => item.type === type);
 }
 
 function describeCondition(condition: CertificateSigningRequestCondition): string {
@@ -204,12 +204,12 @@ function describeCondition(condition: CertificateSigningRequestCondition): strin
   return JSON.stringify({ type, status, reason, message, lastUpdateTime, lastTransitionTime });
 }
 
-function certificateOf(csr: CertificateSigningRequest): string {
+function getCertificate(csr: CertificateSigningRequest): string {
   return csr.status.certificate ?? "";
 }
 
-function certificateFaultOf(csr: CertificateSigningRequest): string | undefined {
-  return certificateOf(csr) === "" ? undefined : findCertificateFault(certificateOf(csr));
+function findStatusCertificateFault(csr: CertificateSigningRequest): string | undefined {
+  return getCertificate(csr) === "" ? undefined : findCertificateFault(getCertificate(csr));
 }
 
 function repeatedIndexes(values: readonly string[]): number[] {

@@ -1,17 +1,161 @@
 /** Reads the text of one of our own YAML files: version, kind, and a shape. */
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml_document.ts";
-import type { Shape } from "./config_shapes.ts";
+import { parseDurationOrDays } from "./duration.ts";
+import { findNearest } from "./nearest.ts";
+
+/** Where a value stands, and where faults are put. */
+export interface ConfigPlace {
+  /** Such as `rules[1].match.users`; empty at the root. */
+  readonly path: string;
+  readonly faults: string[];
+}
+
+/** Reads a value; undefined after it has put a fault. */
+export type Shape<T> = (value: unknown, place: ConfigPlace) => T | undefined;
+
+/** One key of a mapping. */
+export interface Key<T> {
+  readonly shape: Shape<T>;
+  readonly required: boolean;
+}
+
+/** A key that must be there. */
+export function requiredKey<T>(shape: Shape<T>): Key<T> & { readonly required: true } {
+  return { shape, required: true };
+}
+
+/** A key that may be left out. */
+export function optionalKey<T>(shape: Shape<T>): Key<T> & { readonly required: false } {
+  return { shape, required: false };
+}
+
+/** What a mapping of keys reads as. */
+export type Read<K extends Readonly<Record<string, Key<unknown>>>> =
+  & { readonly [P in keyof K as K[P]["required"] extends true ? P : never]: ValueOf<K[P]> }
+  & { readonly [P in keyof K as K[P]["required"] extends true ? never : P]?: ValueOf<K[P]> };
+
+type ValueOf<K> = K extends Key<infer T> ? T : never;
+
+/** A mapping with these keys and no others. */
+export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: K): Shape<Read<K>> {
+  return (value, place) => {
+    if (!isRecord(value)) return fault(place, "a mapping expected");
+    for (const key of Object.keys(value)) {
+      if (!Object.hasOwn(keys, key)) fault(within(place, key), `unknown key${suggestion(key, Object.keys(keys))}`);
+    }
+    const read: Record<string, unknown> = {};
+    for (const [key, { shape, required: isRequired }] of Object.entries(keys)) {
+      const given = Object.hasOwn(value, key) ? value[key] : undefined;
+      if (given === undefined || given === null) {
+        if (isRequired) fault(within(place, key), "missing");
+        continue;
+      }
+      const one = shape(given, within(place, key));
+      if (one !== undefined) read[key] = one;
+    }
+    // Each value was read by its own key's shape; what is missing has put a fault, and faults refuse the file.
+    return read as Read<K>;
+  };
+}
+
+/** A list. */
+export function listOf<T>(shape: Shape<T>): Shape<readonly T[]> {
+  return (value, place) => {
+    if (!Array.isArray(value)) return fault(place, "a list expected");
+    return value.flatMap((item: unknown, index) => {
+      const one = shape(item, { ...place, path: `${place.path}[${index}]` });
+      return one === undefined ? [] : [one];
+    });
+  };
+}
+
+/** A list with at least one element. */
+export function nonEmptyListOf<T>(shape: Shape<T>): Shape<readonly T[]> {
+  return (value, place) => {
+    if (Array.isArray(value) && value.length === 0) return fault(place, "at least one expected");
+    return listOf(shape)(value, place);
+  };
+}
+
+/** Text that is not empty. */
+export function text(value: unknown, place: ConfigPlace): string | undefined {
+  return typeof value === "string" && value !== "" ? value : fault(place, "text expected");
+}
+
+/** `true` or `false`. */
+export function flag(value: unknown, place: ConfigPlace): boolean | undefined {
+  return typeof value === "boolean" ? value : fault(place, "true or false expected");
+}
+
+/** A whole number of at least `least`. */
+export function integer(least: number): Shape<number> {
+  return (value, place) =>
+    typeof value === "number" && Number.isSafeInteger(value) && value >= least
+      ? value
+      : fault(place, `a whole number of at least ${least} expected`);
+}
+
+/** One of some words. */
+export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
+  return (value, place) => {
+    const found = words.find((word) => word === value);
+    if (found !== undefined) return found;
+    const hint = typeof value === "string" ? suggestion(value, words) : "";
+    return fault(
+      place,
+      `${typeof value === "string" ? `"${value}" is not possible` : "a word expected"}${
+        hint || `; one of ${words.join(", ")}`
+      }`,
+    );
+  };
+}
+
+/** A duration such as `90m` or `720h`, or whole days such as `90d`; the value is in milliseconds, above zero. */
+export function duration(value: unknown, place: ConfigPlace): number | undefined {
+  const parsed = typeof value === "string" ? parseDurationOrDays(value) : undefined;
+  if (parsed?.ok === true && parsed.value > 0) return parsed.value;
+  return fault(place, "a duration such as 10m, 24h or 90d expected");
+}
+
+/** Text that passes a check; the check answers what is wrong with it. */
+export function checkedText(check: (value: string) => string | undefined): Shape<string> {
+  return (value, place) => {
+    const read = text(value, place);
+    const wrong = read === undefined ? undefined : check(read);
+    return wrong === undefined ? read : fault(place, wrong);
+  };
+}
+
+/** Puts a fault at a place. */
+export function fault(place: ConfigPlace, what: string): undefined {
+  place.faults.push(place.path === "" ? what : `${place.path}: ${what}`);
+  return undefined;
+}
+
+/** The place of a key of a mapping. */
+export function within(place: ConfigPlace, key: string): ConfigPlace {
+  return { ...place, path: place.path === "" ? key : `${place.path}.${key}` };
+}
+
+function suggestion(word: string, known: readonly string[]): string {
+  const nearest = findNearest(word, known);
+  return nearest === undefined ? `; known are ${known.join(", ")}` : `; did you mean ${nearest}?`;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 /** The one version there is. */
-export const CONFIG_API_VERSION = "tlsboot/v1alpha1";
+export const TLSBOOT_API_VERSION = "tlsboot/v1alpha1";
 
 /** Reads a file of one kind, ours unless another version is named. The error lists every fault; the file's name is for whoever prints it. */
-export function parseConfigFile<T>(
+export function parseConfigDocument<T>(
   text: string,
   kind: string,
   shape: Shape<T>,
-  version: string = CONFIG_API_VERSION,
+  version: string = TLSBOOT_API_VERSION,
 ): Result<T, readonly string[]> {
   const content = readYaml(text);
   if (!content.ok) return err([`not YAML: ${content.error}`]);

@@ -6,9 +6,9 @@ import { hash, timingSafeEqual } from "node:crypto";
  * that not even the lengths need be the same.
  */
 export function equalsInConstantTime(a: string, b: string): boolean {
-  return timingSafeEqual(digestOf(a), digestOf(b));
+  return timingSafeEqual(digest(a), digest(b));
 }
 
-function digestOf(text: string): Uint8Array {
+function digest(text: string): Uint8Array {
   return hash("sha256", text, "buffer");
 }

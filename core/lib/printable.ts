@@ -13,7 +13,7 @@ export function escapeUnseen(text: string): string {
 }
 
 /** The text with every control and format character spelled out, such as `\u001b`: one line, for messages. */
-export function printable(text: string): string {
+export function escapeControls(text: string): string {
   // deno-lint-ignore no-control-regex -- these are what has to be spelled out
   return escapeUnseen(text.replace(/[\0-\x1f]/g, spellOut));
 }
@@ -21,4 +21,14 @@ export function printable(text: string): string {
 function spellOut(char: string): string {
   return Array.from({ length: char.length }, (_, at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, "0")}`)
     .join("");
+}
+
+/** Enough for every path and message of Kubernetes' own clients. */
+export const MAX_LOGGED_LENGTH = 1_024;
+
+/** The text, or its beginning with the number of characters that are left out. */
+export function cutLoggedText(text: string): string {
+  if (text.length <= MAX_LOGGED_LENGTH) return text;
+  const shown = text.slice(0, MAX_LOGGED_LENGTH).toWellFormed();
+  return `${shown}… (${text.length - MAX_LOGGED_LENGTH} more characters)`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { escapeUnseen, printable } from "./printable.ts";
+import { escapeControls, escapeUnseen } from "./printable.ts";
 
 for (
   const { name, text, want } of [
@@ -14,7 +14,7 @@ for (
     { name: "a tag beyond the first plane", text: "\u{e0041}", want: "\\udb40\\udc41" },
     { name: "a separator of lines", text: "a\u2028b", want: "a\\u2028b" },
   ]
-) test(`printable() shows ${name}`, () => assert.equal(printable(text), want));
+) test(`printable() shows ${name}`, () => assert.equal(escapeControls(text), want));
 
 test("escapeUnseen() leaves a JSON text the same value", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {

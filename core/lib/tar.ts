@@ -43,7 +43,7 @@ export function writeTarHeader(entry: TarHeader): Buffer {
   number(0, 329, 8);
   number(0, 337, 8);
   text(prefix, 345, 155);
-  const sum = checksumOf(block);
+  const sum = sumBytes(block);
   block.write(`${sum.toString(8).padStart(6, "0")}\x00 `, 148, "latin1");
   return block;
 }
@@ -59,7 +59,7 @@ export function readTarHeader(block: Uint8Array): TarHeader | undefined {
     if (!/^[0-7]+$/.test(digits)) throw new Error("a number in a header of the archive is none");
     return Number.parseInt(digits, 8);
   };
-  if (number(148, 8) !== checksumOf(bytes) || text(156, 1) !== "0") {
+  if (number(148, 8) !== sumBytes(bytes) || text(156, 1) !== "0") {
     throw new Error("the archive holds no header of a file");
   }
   const prefix = text(345, 155);
@@ -78,7 +78,7 @@ export function tarPadding(size: number, unit: number = TAR_BLOCK): Uint8Array {
 }
 
 /** The sum is taken with spaces in its own place. */
-function checksumOf(block: Uint8Array): number {
+function sumBytes(block: Uint8Array): number {
   return block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 0x20 : byte), 0);
 }
 

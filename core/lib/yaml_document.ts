@@ -1,7 +1,7 @@
 /** Our files and kubeconfigs as YAML, read in linear time: they can come from elsewhere, a kubeconfig out of `cluster-info`. */
 import { isAlias, isCollection, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { err, ok, type Result } from "./result.ts";
-import { describeYamlFault } from "./yaml_fault.ts";
+import { getErrorMessage } from "../errors.ts";
 
 /** Aliases are for brevity, not for bombs. */
 const MAX_ALIASES = 100;
@@ -48,4 +48,27 @@ function findKeyFault(document: ReturnType<typeof parseDocument>, lines: LineCou
     },
   });
   return fault;
+}
+
+/** Faults that quote words of the text (`yaml`: doc/directives, compose, nodes/Alias), up to where they do. */
+const QUOTING: readonly RegExp[] = [
+  /^Unresolved alias \(.*?\)/,
+  /^Block scalar header includes extra characters/,
+  /^Invalid escape sequence/,
+  /^(?:Could not resolve|Unresolved|Not a valid|Verbatim) tags?/,
+  /^The (?=.* tag has no suffix)/,
+  /^Unresolved plain scalar/,
+  /^Unknown directive/,
+  /^Unsupported YAML version/,
+  /^Ordered maps must not include duplicate keys/,
+];
+const PLACE = / at line \d+, column \d+:?$/;
+
+/** One line, without the words of the text: all of a passphrase could be one of them. */
+export function describeYamlFault(error: unknown): string {
+  const [line = ""] = getErrorMessage(error).split("\n");
+  const place = PLACE.exec(line)?.[0] ?? "";
+  const said = line.slice(0, line.length - place.length);
+  const [plain] = QUOTING.flatMap((form) => form.exec(said)?.[0] ?? []);
+  return `${plain === "The " ? "The tag has no suffix" : plain ?? said}${place}`.replace(/:$/, "");
 }

@@ -39,16 +39,16 @@ export function updateDeletionConditions(
 ): readonly NamespaceCondition[] | undefined {
   const next = [...old];
   let isChanged = false;
-  for (const finding of findingsOf(report)) {
+  for (const finding of listFindings(report)) {
     const index = next.findIndex(({ type }) => type === finding.type);
     const before = next[index];
     if (before === undefined) {
-      next.push(conditionOf(finding, formatTime(now)));
+      next.push(toCondition(finding, formatTime(now)));
     } else if (
       before.status !== finding.status || before.reason !== finding.reason || before.message !== finding.message
     ) {
       const since = before.status === finding.status ? before.lastTransitionTime ?? null : formatTime(now);
-      next[index] = conditionOf(finding, since);
+      next[index] = toCondition(finding, since);
     } else continue;
     isChanged = true;
   }
@@ -56,7 +56,7 @@ export function updateDeletionConditions(
 }
 
 /** In upstream's order of types. */
-function findingsOf(report: EmptyingReport): readonly Finding[] {
+function listFindings(report: EmptyingReport): readonly Finding[] {
   return [
     report.discoveryFailure === undefined
       ? well("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered")
@@ -115,7 +115,7 @@ function ill(type: string, reason: string, message: string): Finding {
   return { type, status: "True", reason, message };
 }
 
-function conditionOf(
+function toCondition(
   { type, status, reason, message }: Finding,
   lastTransitionTime: string | null,
 ): NamespaceCondition {

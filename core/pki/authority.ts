@@ -2,9 +2,9 @@
 import { AppError } from "../errors.ts";
 import type { CaKey } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type CertificateChain, findAuthorityFault, intermediatesOf, parseAuthorityChain } from "./authority_chain.ts";
+import { type CertificateChain, findAuthorityFault, getIntermediates, parseAuthorityChain } from "./authority_chain.ts";
 import { type CertificateFacts, parseCertificate } from "./certificate.ts";
-import { signatureAlgorithmOf, signCertificate } from "./issue.ts";
+import { chooseSignatureAlgorithm, signCertificate } from "./issue.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "./keys.ts";
 import type { NameConstraints } from "./name_constraints.ts";
 import { encodeName, type SubjectFields } from "./names.ts";
@@ -12,7 +12,7 @@ import { encodePem, parsePemBlocks } from "./pem.ts";
 import { parsePublicKey, publicKeysEqual } from "./public_key.ts";
 import { isSignatureGood } from "./signature.ts";
 
-export { signatureAlgorithmOf } from "./issue.ts";
+export { chooseSignatureAlgorithm } from "./issue.ts";
 
 /** A CA that can sign. */
 export interface Authority {
@@ -122,7 +122,7 @@ export async function joinAuthority(
   const { publicKeyDer, publicKey, sha256Fingerprint } = certificates.certificate;
   if (!publicKeysEqual(await key.publicKey(), publicKeyDer)) return err(MISMATCH);
   const trial = new TextEncoder().encode(`tlsboot asks for the key of the CA ${sha256Fingerprint}`);
-  const algorithm = signatureAlgorithmOf(publicKeyDer);
+  const algorithm = chooseSignatureAlgorithm(publicKeyDer);
   try {
     const signature = await key.sign(trial, algorithm);
     return isSignatureGood(algorithm, publicKey, trial, signature) ? ok({ ...certificates, key }) : err(MISMATCH);
@@ -142,22 +142,22 @@ function withoutIssuers(certificate: CertificateFacts): AuthorityCertificates {
 
 function withIssuers(chain: CertificateChain): AuthorityCertificates {
   const certificatePem = encodePem("CERTIFICATE", chain.certificate.der);
-  return { ...chain, certificatePem, intermediates: intermediatesOf(chain) };
+  return { ...chain, certificatePem, intermediates: getIntermediates(chain) };
 }
 
 function withKeyPem(certificates: AuthorityCertificates, keyPem: string): Result<Authority, string> {
   const key = parsePrivateKey(keyPem);
   if (!key.ok) return key;
-  return isKeyOf(certificates.certificate, key.value)
+  return matchesKey(certificates.certificate, key.value)
     ? ok({ ...certificates, key: createCaKey(key.value) })
     : err(MISMATCH);
 }
 
 /** Compares the public keys and makes one signature: a key file may carry a public half that is not its own. */
-function isKeyOf({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
+function matchesKey({ publicKeyDer, publicKey, signedDer }: CertificateFacts, key: PrivateKey): boolean {
   if (!publicKeysEqual(key.publicKeyDer(), publicKeyDer)) return false;
   try {
-    return isSignatureGood(signatureAlgorithmOf(publicKeyDer), publicKey, signedDer, key.sign(signedDer));
+    return isSignatureGood(chooseSignatureAlgorithm(publicKeyDer), publicKey, signedDer, key.sign(signedDer));
   } catch {
     // A key whose numbers contradict each other loads, but cannot sign.
     return false;

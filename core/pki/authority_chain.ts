@@ -37,7 +37,7 @@ export function parseAuthorityChain(pem: string): Result<CertificateChain, strin
         `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} behind it is not its issuer`,
       );
     }
-    if (!isIssuerOf(next, one)) {
+    if (!didIssue(next, one)) {
       return err(
         `certificate ${label(index + 1, next)} did not issue ${label(index, one)}: ` +
           "put the CA first and behind each certificate its issuer",
@@ -65,7 +65,7 @@ export function isSelfSigned(certificate: CertificateFacts): boolean {
 }
 
 /** What goes behind each certificate that a CA issues: the CA and those above it, without a self-signed root. */
-export function intermediatesOf({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
+export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
   return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
 }
 
@@ -78,7 +78,7 @@ export function encodeIssued(
   authority: Pick<Authority, "certificate" | "issuers" | "intermediates">,
   withChain?: boolean,
 ): string {
-  const behind = withChain === undefined ? authority.intermediates : withChain ? intermediatesOf(authority) : [];
+  const behind = withChain === undefined ? authority.intermediates : withChain ? getIntermediates(authority) : [];
   return encodePem("CERTIFICATE", leafDer) + encodeCertificates(behind);
 }
 
@@ -97,7 +97,7 @@ export function encodeCertificates(certificates: readonly CertificateFacts[]): s
   return certificates.map(({ der }) => encodePem("CERTIFICATE", der)).join("");
 }
 
-function isIssuerOf(issuer: CertificateFacts, subject: CertificateFacts): boolean {
+function didIssue(issuer: CertificateFacts, subject: CertificateFacts): boolean {
   return equalBytes(issuer.subject.raw, subject.issuer.raw) && verifyCertificateSignature(subject, issuer);
 }
 

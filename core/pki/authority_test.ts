@@ -7,7 +7,7 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../tests/support/test_authority.ts";
-import { parseAuthority, signatureAlgorithmOf } from "./authority.ts";
+import { chooseSignatureAlgorithm, parseAuthority } from "./authority.ts";
 import { parseCaBundle } from "./ca_bundle.ts";
 import { publicKeyPin } from "./public_key_pin.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
@@ -30,12 +30,15 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
     const authority = unwrap(parseAuthority(certificatePem, privateKey.toPem()));
     assert.equal(authority.certificatePem, certificatePem);
     assert.deepEqual(await authority.key.publicKey(), authority.certificate.publicKeyDer);
-    assert.equal(signatureAlgorithmOf(authority.certificate.publicKeyDer), authority.certificate.signatureAlgorithm);
+    assert.equal(
+      chooseSignatureAlgorithm(authority.certificate.publicKeyDer),
+      authority.certificate.signatureAlgorithm,
+    );
   });
 }
 
-test("signatureAlgorithmOf() refuses what is no key", () => {
-  assert.throws(() => signatureAlgorithmOf(new Uint8Array(3)), { code: "key_invalid" });
+test("chooseSignatureAlgorithm() refuses what is no key", () => {
+  assert.throws(() => chooseSignatureAlgorithm(new Uint8Array(3)), { code: "key_invalid" });
 });
 
 test("parseAuthority() refuses what is not one CA with its key", async () => {

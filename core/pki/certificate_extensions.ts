@@ -1,6 +1,6 @@
 /** The extensions of a certificate that we know (RFC 5280 §4.2), read with the acceptance of Go's x509. */
 import { Buffer } from "node:buffer";
-import { KEY_USAGE_BITS } from "../csr/usages.ts";
+import { KEY_USAGE_BITS } from "./usages.ts";
 import {
   type Bytes,
   contextTag,

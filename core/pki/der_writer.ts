@@ -9,11 +9,11 @@ const OIDS = new Map<string, Bytes>();
 
 /** One value: identifier octet, minimal definite length, content. */
 export function encodeValue(tag: number, ...parts: readonly Uint8Array[]): Bytes {
-  return encodeValueOf(tag, parts);
+  return encodeParts(tag, parts);
 }
 
 /** The same of a list that others choose, which may be longer than a call may have arguments. */
-export function encodeValueOf(tag: number, parts: readonly Uint8Array[]): Bytes {
+export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
   const bytes = startValue(tag, length);
@@ -40,7 +40,7 @@ export function encodeSequence(...parts: readonly Uint8Array[]): Bytes {
 
 /** A SET OF complete values, sorted by their bytes as DER demands (X.690 §11.6). */
 export function encodeSetOf(values: readonly Bytes[]): Bytes {
-  return encodeValueOf(TAG.set, [...values].sort(compareBytes));
+  return encodeParts(TAG.set, [...values].sort(compareBytes));
 }
 
 /** BOOLEAN TRUE; FALSE is a default everywhere, so it is never written. */

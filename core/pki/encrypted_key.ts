@@ -54,7 +54,7 @@ const MAX_SCRYPT_MEMORY = 256 * 1024 * 1024;
 const SALT_BYTES = 16;
 
 /** How the key of a PEM text is encrypted: not at all, as read here, or in OpenSSL's old form, which is not read. */
-export function encryptionOf(pem: string): "none" | "pkcs8" | "old" {
+export function detectKeyEncryption(pem: string): "none" | "pkcs8" | "old" {
   const block = parsePemBlocks(pem).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
   if (block?.label === ENCRYPTED_LABEL) return "pkcs8";
   return block?.headers["Proc-Type"]?.includes("ENCRYPTED") === true ? "old" : "none";

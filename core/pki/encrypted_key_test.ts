@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { unwrap } from "../../tests/support/test_authority.ts";
-import { decryptPrivateKey, encryptionOf, encryptPrivateKey } from "./encrypted_key.ts";
+import { decryptPrivateKey, detectKeyEncryption, encryptPrivateKey } from "./encrypted_key.ts";
 import { generatePrivateKey, parsePrivateKey } from "./keys.ts";
 import { encodePem, parsePemBlocks } from "./pem.ts";
 
@@ -13,7 +13,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   test(`encryptPrivateKey() puts a key under a passphrase that decryptPrivateKey() takes off: ${algorithm}`, async () => {
     const key = await generatePrivateKey(algorithm);
     const pem = await encryptPrivateKey(key, PASSPHRASE, createSeededRandom());
-    assert.equal(encryptionOf(pem), "pkcs8");
+    assert.equal(detectKeyEncryption(pem), "pkcs8");
     assert.deepEqual(parsePrivateKey(pem), { ok: false, error: "the private key is encrypted" });
     const plain = await decryptPrivateKey(pem, PASSPHRASE);
     assert.ok(plain.ok);
@@ -75,10 +75,10 @@ for (const [name, pem] of Object.entries(FOREIGN)) {
 }
 
 test("decryptPrivateKey() says what it does not know, and never throws over a damaged file", async () => {
-  assert.equal(encryptionOf("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), "none");
+  assert.equal(detectKeyEncryption("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), "none");
   const old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n" +
     "-----END RSA PRIVATE KEY-----\n";
-  assert.equal(encryptionOf(old), "old");
+  assert.equal(detectKeyEncryption(old), "old");
   const oldKey = parsePrivateKey(old);
   assert.match(oldKey.ok ? "" : oldKey.error, /openssl pkcs8 -topk8/);
   assert.deepEqual(await decryptPrivateKey("", "x"), {

@@ -54,7 +54,7 @@ export const RESERVED_EXTENSIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Says why bytes are not one value of DER; undefined when they are. */
-export function derValueFault(bytes: Bytes): string | undefined {
+export function findDerValueFault(bytes: Bytes): string | undefined {
   try {
     const reader = new DerReader(bytes);
     const { raw } = reader.readAny();

@@ -17,7 +17,7 @@ export function findHostFault(certificate: CertificateFacts, host: string): stri
     return `x509: certificate is valid for ${ipAddresses.join(", ")}, not ${host}`;
   }
   const wanted = host.replace(/\.$/, "").toLowerCase();
-  if (dnsNames.some((name) => isNameOf(name.toLowerCase(), wanted))) return undefined;
+  if (dnsNames.some((name) => matchesHost(name.toLowerCase(), wanted))) return undefined;
   const hasNoNames = dnsNames.length + ipAddresses.length + certificate.emailAddresses.length +
       certificate.uris.length === 0;
   if (hasNoNames && certificate.subject.commonName !== "") {
@@ -29,7 +29,7 @@ export function findHostFault(certificate: CertificateFacts, host: string): stri
 }
 
 /** Both in lower case. */
-function isNameOf(name: string, host: string): boolean {
+function matchesHost(name: string, host: string): boolean {
   if (!name.startsWith("*.")) return name === host && !name.includes("*");
   const dot = host.indexOf(".");
   // What stands behind the asterisk holds none, and the label that it stands for is not empty.

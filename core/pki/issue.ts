@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { extendedKeyUsagesOf, findUnknownUsages, KEY_USAGE_BITS, keyUsageBitsOf } from "../csr/usages.ts";
+import { findUnknownUsages, KEY_USAGE_BITS, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
 import { AppError } from "../errors.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import type { Authority } from "./authority.ts";
@@ -36,7 +36,7 @@ export interface CertificatePlan extends AlternativeNames {
   /** Written to the second, rounded down. */
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Kubernetes usage strings (`csr-api.md` §2.6), mapped by `core/csr/usages.ts`. */
+  /** Kubernetes usage strings (`csr-api.md` §2.6), mapped by `core/pki/usages.ts`. */
   readonly usages: readonly string[];
   readonly isCa: boolean;
   /** Only with `isCa`. */
@@ -103,7 +103,7 @@ export async function signCertificate(plan: CertificatePlan, issuer: Issuer, ser
  * The algorithm of a CA's signatures, chosen by its key (`signers.md` §3.3). Throws AppError `key_invalid` for a key that
  * cannot be a CA's.
  */
-export function signatureAlgorithmOf(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
+export function chooseSignatureAlgorithm(caPublicKeyDer: Uint8Array<ArrayBuffer>): SignatureAlgorithm {
   const parsed = toResult(() => parsePublicKey(caPublicKeyDer));
   if (!parsed.ok) throw new AppError("key_invalid", `cannot sign with a malformed key: ${parsed.error}`);
   return chooseAlgorithm(parsed.value);
@@ -133,7 +133,7 @@ function encodeExtensions(plan: CertificatePlan, issuer: Issuer, subjectDer: Byt
   const extensions: Bytes[] = [];
   const keyUsage = encodeKeyUsage(plan.usages);
   if (keyUsage !== undefined) extensions.push(encodeExtension(EXTENSION_OID.keyUsage, true, keyUsage));
-  const extended = extendedKeyUsagesOf(plan.usages);
+  const extended = toExtendedKeyUsageOids(plan.usages);
   if (extended.length > 0) {
     extensions.push(encodeExtension(EXTENSION_OID.extendedKeyUsage, false, encodeSequence(...extended.map(encodeOid))));
   }
@@ -167,7 +167,7 @@ function encodeExtension(oid: string, critical: boolean, value: Bytes): Bytes {
 
 /** The shortest BIT STRING that holds the highest bit (X.690 §11.2.2); undefined when no bit is set. */
 function encodeKeyUsage(usages: readonly string[]): Bytes | undefined {
-  const bits = keyUsageBitsOf(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
+  const bits = toKeyUsageBits(usages).map((bit) => KEY_USAGE_BITS.indexOf(bit));
   const highest = bits.at(-1);
   if (highest === undefined) return undefined;
   const bytes = new Uint8Array((highest >> 3) + 1);

@@ -15,7 +15,7 @@ export const KEY_ALGORITHMS = [
 export type KeyAlgorithm = (typeof KEY_ALGORITHMS)[number];
 
 /** What `generatePrivateKey` calls a key; undefined for kinds that it does not make. */
-export function keyAlgorithmOf(
+export function findKeyAlgorithm(
   key: { readonly algorithm: "ECDSA" | "RSA" | "Ed25519"; readonly bits: number },
 ): KeyAlgorithm | undefined {
   const name = { ECDSA: `ecdsa-p${key.bits}`, RSA: `rsa-${key.bits}`, Ed25519: "ed25519" }[key.algorithm];

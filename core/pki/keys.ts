@@ -1,7 +1,7 @@
 /** Private keys: making, reading and writing them, and signing with them. The key itself never leaves through a print. */
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, getErrorMessage } from "../errors.ts";
 import { lookup } from "../lib/lookup.ts";
 import type { CaKey, SignatureAlgorithm } from "../ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -12,7 +12,7 @@ import { encodePem, parsePemBlocks, type PemBlock } from "./pem.ts";
 import { parsePublicKey, type PublicKeyFacts } from "./public_key.ts";
 import type { HashName } from "./signature_algorithm.ts";
 
-export { KEY_ALGORITHMS, type KeyAlgorithm, keyAlgorithmOf } from "./key_algorithm.ts";
+export { findKeyAlgorithm, KEY_ALGORITHMS, type KeyAlgorithm } from "./key_algorithm.ts";
 export { describePublicKey, type PublicKeyDescription, publicKeysEqual } from "./public_key.ts";
 export type { HashName } from "./signature_algorithm.ts";
 
@@ -73,7 +73,7 @@ export function parsePrivateKey(pem: string): Result<PrivateKey, string> {
   } catch (error) {
     if (error instanceof DerError || error instanceof AppError) return err(error.message);
     // OpenSSL's and Deno's messages tell about structure, never about content.
-    return err(`malformed private key: ${messageOf(error)}`);
+    return err(`malformed private key: ${getErrorMessage(error)}`);
   }
 }
 

@@ -76,7 +76,7 @@ export function encodeNameConstraints({ permitted, excluded }: NameConstraints):
 
 /** Why no certificate with these names may come from a CA with these constraints, in Go's words; undefined when one may. */
 export function findNameFault(constraints: NameConstraints, names: AlternativeNames): string | undefined {
-  const kinds = kindsOf(names);
+  const kinds = groupByKind(names);
   const { permitted, excluded } = constraints;
   let comparisons = 0;
   for (const { key, texts } of kinds) comparisons += texts.length * (permitted[key].length + excluded[key].length);
@@ -114,7 +114,7 @@ interface NamesOfKind {
   readonly comparable: (text: string) => string | undefined;
 }
 
-function kindsOf(names: AlternativeNames): readonly NamesOfKind[] {
+function groupByKind(names: AlternativeNames): readonly NamesOfKind[] {
   return [
     { key: "ipRanges", what: "IP address", texts: names.ipAddresses, comparable: (text) => text },
     {
@@ -124,14 +124,14 @@ function kindsOf(names: AlternativeNames): readonly NamesOfKind[] {
       comparable: (text) => (isDomain(text) ? text.toLowerCase() : undefined),
     },
     { key: "uris", what: "URI", texts: names.uris, comparable: hostOfUri },
-    { key: "emailAddresses", what: "email address", texts: names.emailAddresses, comparable: mailboxOf },
+    { key: "emailAddresses", what: "email address", texts: names.emailAddresses, comparable: parseMailbox },
   ];
 }
 
 function matches(key: Kind, name: string, subtree: string, isExclusion: boolean): boolean {
   if (key === "ipRanges") return isInRange(name, subtree);
   if (key !== "emailAddresses") return isBelow(name, subtree.toLowerCase(), isExclusion);
-  if (subtree.includes("@")) return name === mailboxOf(subtree);
+  if (subtree.includes("@")) return name === parseMailbox(subtree);
   return isBelow(name.slice(name.lastIndexOf("@") + 1), subtree.toLowerCase(), isExclusion);
 }
 
@@ -163,7 +163,7 @@ function hostOfUri(text: string): string | undefined {
 }
 
 /** A mailbox; the part before the last `@` is compared as it is, the domain in lower case. */
-function mailboxOf(text: string): string | undefined {
+function parseMailbox(text: string): string | undefined {
   const at = text.lastIndexOf("@");
   const domain = text.slice(at + 1).toLowerCase();
   return at > 0 && isDomain(domain) ? `${text.slice(0, at)}@${domain}` : undefined;
@@ -204,7 +204,7 @@ function readDomain(content: Bytes, kind: string): string {
 function readMailbox(content: Bytes): string {
   const text = readText(content);
   if (!text.includes("@")) return readDomain(content, "rfc822Name");
-  if (mailboxOf(text) !== undefined) return text;
+  if (parseMailbox(text) !== undefined) return text;
   throw new DerError(`x509: failed to parse rfc822Name constraint ${JSON.stringify(text)}`);
 }
 

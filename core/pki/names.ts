@@ -78,7 +78,7 @@ export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
 export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
   const rdns: Bytes[] = [];
   for (const { oid, field } of ATTRIBUTE_TYPES) {
-    const values = valuesOf(name, field);
+    const values = listValues(name, field);
     if (values.length === 0) continue;
     rdns.push(encodeSetOf(values.map((value) => encodeSequence(encodeOid(oid), encodeText(value)))));
   }
@@ -89,7 +89,7 @@ export function encodeName(name: SubjectFields): Uint8Array<ArrayBuffer> {
 export function formatName(name: SubjectFields & { readonly otherAttributes?: readonly OtherAttribute[] }): string {
   const commonNameFirst = [...ATTRIBUTE_TYPES].sort((a, b) => Number(b.short === "CN") - Number(a.short === "CN"));
   const known = commonNameFirst.flatMap(({ field, short }) =>
-    valuesOf(name, field).map((value) => `${short}=${escapeValue(value)}`)
+    listValues(name, field).map((value) => `${short}=${escapeValue(value)}`)
   );
   const others = (name.otherAttributes ?? []).map(({ oid, value }) => `${oid}=${escapeValue(value ?? "")}`);
   return [...known, ...others].join(",");
@@ -124,16 +124,16 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
       } else (lists[field] ??= []).push(value);
     }
   }
-  const listOf = (field: ListField): readonly string[] => Object.freeze(lists[field] ?? NONE);
+  const freezeList = (field: ListField): readonly string[] => Object.freeze(lists[field] ?? NONE);
   return Object.freeze({
     ...single,
-    organizations: listOf("organizations"),
-    organizationalUnits: listOf("organizationalUnits"),
-    countries: listOf("countries"),
-    localities: listOf("localities"),
-    provinces: listOf("provinces"),
-    streetAddresses: listOf("streetAddresses"),
-    postalCodes: listOf("postalCodes"),
+    organizations: freezeList("organizations"),
+    organizationalUnits: freezeList("organizationalUnits"),
+    countries: freezeList("countries"),
+    localities: freezeList("localities"),
+    provinces: freezeList("provinces"),
+    streetAddresses: freezeList("streetAddresses"),
+    postalCodes: freezeList("postalCodes"),
     otherAttributes: Object.freeze(otherAttributes),
     overridden: Object.freeze(overridden),
     raw,
@@ -151,7 +151,7 @@ function checkBasicValue(tag: number, content: Bytes): void {
   else if (tag === TAG.oid) decodeOid(content);
 }
 
-function valuesOf(name: SubjectFields, field: keyof SubjectFields): readonly string[] {
+function listValues(name: SubjectFields, field: keyof SubjectFields): readonly string[] {
   const value = name[field];
   if (value === undefined || value === "") return [];
   return typeof value === "string" ? [value] : value;

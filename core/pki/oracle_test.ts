@@ -14,7 +14,7 @@ import {
   X509Certificate as OracleCertificate,
 } from "@peculiar/x509";
 import fc from "../../tests/support/properties.ts";
-import { KEY_USAGE_BITS } from "../csr/usages.ts";
+import { KEY_USAGE_BITS } from "./usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { createTestAuthority, planTestLeaf, unwrap } from "../../tests/support/test_authority.ts";
 import { issueCertificate, parseCertificate } from "./certificate.ts";

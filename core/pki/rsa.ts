@@ -6,9 +6,9 @@ import type { HashName } from "./signature_algorithm.ts";
 /** DigestInfo up to the digest (RFC 8017 §9.2 note 1). */
 const DIGEST_INFO: Readonly<Record<HashName, readonly number[]>> = {
   sha1: [0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14],
-  sha256: digestInfoOf(1, 32),
-  sha384: digestInfoOf(2, 48),
-  sha512: digestInfoOf(3, 64),
+  sha256: encodeDigestInfo(1, 32),
+  sha384: encodeDigestInfo(2, 48),
+  sha512: encodeDigestInfo(3, 64),
 };
 
 /**
@@ -45,7 +45,7 @@ function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
 }
 
 /** Of the SHA-2 family, by the last arc of its OID. */
-function digestInfoOf(arc: number, length: number): readonly number[] {
+function encodeDigestInfo(arc: number, length: number): readonly number[] {
   return [
     ...[0x30, length + 17, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc, 0x05, 0x00],
     ...[0x04, length],

@@ -2,7 +2,7 @@
 import { AppError } from "../errors.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "./der.ts";
 import { decodeAscii, isAscii } from "./der_text.ts";
-import { encodeValue, encodeValueOf } from "./der_writer.ts";
+import { encodeParts, encodeValue } from "./der_writer.ts";
 import { formatIpAddress, parseIpAddress } from "./ip_address.ts";
 import { parseUri } from "./uri.ts";
 
@@ -63,7 +63,7 @@ export function encodeAlternativeNames(names: AlternativeNames): Bytes | undefin
     ...names.ipAddresses.map((name) => encodeValue(IP, encodeIp(name))),
     ...names.uris.map((name) => encodeValue(URI, encodeAscii("URI", name))),
   ];
-  return values.length === 0 ? undefined : encodeValueOf(TAG.sequence, values);
+  return values.length === 0 ? undefined : encodeParts(TAG.sequence, values);
 }
 
 function readAscii(content: Bytes, kind: string): string {

@@ -61,12 +61,12 @@ function countCombined(lists: readonly (readonly string[])[]): number {
 }
 
 /** The 403 message (after `is forbidden: `) for rules that the user does not hold. */
-export function escalationMessage(
+export function formatEscalationMessage(
   user: UserInfo,
   missing: readonly PolicyRule[],
   resolutionErrors: readonly string[] = [],
 ): string {
-  const lines = [...new Set(compact(missing).map(describeRule))].sort();
+  const lines = [...new Set(compact(missing).map(formatPolicyRule))].sort();
   const errors = resolutionErrors.length === 0 ? "" : `; resolution errors: [${resolutionErrors.join(", ")}]`;
   return `user ${quoteText(user.username)} (groups=${
     quoteList(user.groups)
@@ -75,7 +75,7 @@ export function escalationMessage(
 }
 
 /** A rule in one line, such as `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`. */
-export function describeRule(rule: PolicyRule): string {
+export function formatPolicyRule(rule: PolicyRule): string {
   const parts = [
     ["APIGroups", rule.apiGroups],
     ["Resources", rule.resources],

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PolicyRule } from "../kube/rbac_v1.ts";
 import { testUser } from "../../tests/support/test_rbac.ts";
-import { escalationMessage, findUncoveredRules } from "./escalation.ts";
+import { findUncoveredRules, formatEscalationMessage } from "./escalation.ts";
 
 const rule = (edit: Partial<PolicyRule>): PolicyRule => ({
   verbs: ["get"],
@@ -58,14 +58,14 @@ for (const { name, held, wanted, missing } of cases) {
   });
 }
 
-test("escalationMessage() lists what is missing in upstream's form, compacted and sorted", () => {
+test("formatEscalationMessage() lists what is missing in upstream's form, compacted and sorted", () => {
   const missing = findUncoveredRules([], [
     { verbs: ["get"], nonResourceURLs: ["/x"] },
     rule({ verbs: ["get", "list"], resources: ["secrets"] }),
     rule({ resources: ["pods"], resourceNames: ["a"] }),
   ]);
   assert.equal(
-    escalationMessage(testUser("u", "g", "system:authenticated"), missing),
+    formatEscalationMessage(testUser("u", "g", "system:authenticated"), missing),
     'user "u" (groups=["g" "system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n' +
       '{APIGroups:[""], Resources:["pods"], ResourceNames:["a"], Verbs:["get"]}\n' +
       '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}\n' +
@@ -73,8 +73,10 @@ test("escalationMessage() lists what is missing in upstream's form, compacted an
   );
 });
 
-test("escalationMessage() appends what went wrong while the user's rules were looked up", () => {
-  const message = escalationMessage(testUser("u"), [rule({})], ['clusterrole.rbac.authorization.k8s.io "x" not found']);
+test("formatEscalationMessage() appends what went wrong while the user's rules were looked up", () => {
+  const message = formatEscalationMessage(testUser("u"), [rule({})], [
+    'clusterrole.rbac.authorization.k8s.io "x" not found',
+  ]);
   assert.ok(message.endsWith('; resolution errors: [clusterrole.rbac.authorization.k8s.io "x" not found]'), message);
 });
 
@@ -99,11 +101,11 @@ test("findUncoveredRules() compares many wanted rules with many held ones in bou
   assert.deepEqual(findUncoveredRules([...held, rule({})], wanted).at(-1), rule({}));
 });
 
-test("escalationMessage() lists the verbs of thousands of parts in time that grows with them", () => {
+test("formatEscalationMessage() lists the verbs of thousands of parts in time that grows with them", () => {
   const many = Array.from({ length: 250 }, (_, index) => String(index));
   const parts = findUncoveredRules([], [rule({ verbs: many, resources: Array.from(many, () => "pods") })]);
   assert.equal(parts.length, 62_500);
-  const message = escalationMessage(testUser("u"), parts);
+  const message = formatEscalationMessage(testUser("u"), parts);
   assert.equal(message.split("\n").length, 2);
   assert.equal(message.split('"249"').length, 251, "each verb as often as upstream appends it");
 });

@@ -34,7 +34,7 @@ export interface RbacObjects {
 export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: RbacObjects): Decision {
   const namespace = attributes.kind === "resource" ? attributes.namespace : "";
   const missing: RoleRef[] = [];
-  for (const grant of grantsOf(user, namespace, objects)) {
+  for (const grant of getGrants(user, namespace, objects)) {
     if (grant.rules === undefined) missing.push(grant.binding.roleRef);
     else if (grant.rules.some((rule) => ruleAllows(attributes, rule))) {
       return { kind: "allow", reason: `RBAC: allowed by ${describeGrant(grant)}` };
@@ -51,7 +51,7 @@ export function resolveRules(
 ): { readonly rules: readonly PolicyRule[]; readonly missing: readonly RoleRef[] } {
   const rules: PolicyRule[] = [];
   const missing: RoleRef[] = [];
-  for (const grant of grantsOf(user, namespace, objects)) {
+  for (const grant of getGrants(user, namespace, objects)) {
     if (grant.rules === undefined) missing.push(grant.binding.roleRef);
     else for (const rule of grant.rules) rules.push(rule);
   }
@@ -59,12 +59,12 @@ export function resolveRules(
 }
 
 /** The answer to a SelfSubjectRulesReview. Nothing is compacted, as upstream; kubectl does that. */
-export function rulesFor(user: UserInfo, namespace: string, objects: RbacObjects): SubjectRulesReviewStatus {
+export function createRulesReview(user: UserInfo, namespace: string, objects: RbacObjects): SubjectRulesReviewStatus {
   const { rules, missing } = resolveRules(user, namespace, objects);
   const resourceRules: ResourceRule[] = [];
   const nonResourceRules: NonResourceRule[] = [];
   for (const rule of rules) {
-    if ((rule.resources ?? []).length > 0) resourceRules.push(resourceRuleOf(rule));
+    if ((rule.resources ?? []).length > 0) resourceRules.push(toResourceRule(rule));
     if ((rule.nonResourceURLs ?? []).length > 0) {
       nonResourceRules.push({ verbs: rule.verbs ?? [], nonResourceURLs: rule.nonResourceURLs ?? [] });
     }
@@ -126,7 +126,7 @@ const KNOWN = { maxEntries: 1_000, maxKeyLength: 2_000 };
 const known = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
 
 /** The grants of a user, which are asked for at every request; kept as long as roles and bindings stay. */
-function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
+function getGrants(user: UserInfo, namespace: string, objects: RbacObjects): readonly Grant[] {
   // JSON keeps the names apart, whatever is in them.
   const key = JSON.stringify([namespace, user.username, user.groups]);
   let ofAll = known.get(objects);
@@ -139,11 +139,13 @@ function grantsOf(user: UserInfo, namespace: string, objects: RbacObjects): read
 }
 
 function* findGrants(user: UserInfo, namespace: string, objects: RbacObjects): Generator<Grant> {
-  yield* grantsOfBindings(user, objects.clusterRoleBindings, "", objects);
-  if (namespace !== "") yield* grantsOfBindings(user, objects.roleBindings.get(namespace) ?? [], namespace, objects);
+  yield* findGrantsInBindings(user, objects.clusterRoleBindings, "", objects);
+  if (namespace !== "") {
+    yield* findGrantsInBindings(user, objects.roleBindings.get(namespace) ?? [], namespace, objects);
+  }
 }
 
-function* grantsOfBindings(
+function* findGrantsInBindings(
   user: UserInfo,
   bindings: readonly (ClusterRoleBinding | RoleBinding)[],
   namespace: string,
@@ -169,7 +171,7 @@ function isSubject(
     case "Group":
       return groups.has(subject.name);
     case "ServiceAccount": {
-      const namespace = namespaceOfSubject(subject, bindingNamespace);
+      const namespace = getSubjectNamespace(subject, bindingNamespace);
       return namespace !== "" && username === `system:serviceaccount:${namespace}:${subject.name}`;
     }
     default:
@@ -187,16 +189,16 @@ function describeGrant({ binding, subject, namespace }: Grant): string {
 
 function describeSubject(subject: Subject, bindingNamespace: string): string {
   const name = subject.kind === "ServiceAccount"
-    ? `${subject.name}/${namespaceOfSubject(subject, bindingNamespace)}`
+    ? `${subject.name}/${getSubjectNamespace(subject, bindingNamespace)}`
     : subject.name;
   return `${subject.kind} ${quoteText(name)}`;
 }
 
-function namespaceOfSubject(subject: Subject, bindingNamespace: string): string {
+function getSubjectNamespace(subject: Subject, bindingNamespace: string): string {
   return subject.namespace === undefined || subject.namespace === "" ? bindingNamespace : subject.namespace;
 }
 
-function resourceRuleOf(rule: PolicyRule): ResourceRule {
+function toResourceRule(rule: PolicyRule): ResourceRule {
   return {
     verbs: rule.verbs ?? [],
     ...(rule.apiGroups === undefined ? {} : { apiGroups: rule.apiGroups }),

@@ -12,7 +12,7 @@ import {
   testUser,
   userSubject,
 } from "../../tests/support/test_rbac.ts";
-import { describeMissingRoles, evaluateRbac, findRoleRules, rulesFor } from "./evaluate.ts";
+import { createRulesReview, describeMissingRoles, evaluateRbac, findRoleRules } from "./evaluate.ts";
 
 const getPods = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
 const reader = clusterRole("reader", [getPods]);
@@ -99,7 +99,7 @@ test("evaluateRbac() forgets missing roles when another binding allows", () => {
   assert.equal(evaluateRbac(testUser("u"), resourceRequest(), objects).kind, "allow");
 });
 
-test("rulesFor() lists what applies, resources and paths apart, as the roles have them", () => {
+test("createRulesReview() lists what applies, resources and paths apart, as the roles have them", () => {
   const objects = rbacObjects({
     clusterRoles: [reader, clusterRole("mixed", [{ verbs: ["get"], nonResourceURLs: ["/x"] }, getPods])],
     clusterRoleBindings: [
@@ -109,13 +109,13 @@ test("rulesFor() lists what applies, resources and paths apart, as the roles hav
     ],
     roleBindings: [roleBinding("n", "d", "ClusterRole", "mixed", groupSubject("g"))],
   });
-  assert.deepEqual(rulesFor(testUser("u", "g"), "n", objects), {
+  assert.deepEqual(createRulesReview(testUser("u", "g"), "n", objects), {
     resourceRules: [getPods, getPods],
     nonResourceRules: [{ verbs: ["get"], nonResourceURLs: ["/x"] }],
     incomplete: false,
     evaluationError: 'clusterrole.rbac.authorization.k8s.io "gone" not found',
   });
-  assert.deepEqual(rulesFor(testUser("nobody"), "n", objects), {
+  assert.deepEqual(createRulesReview(testUser("nobody"), "n", objects), {
     resourceRules: [],
     nonResourceRules: [],
     incomplete: false,

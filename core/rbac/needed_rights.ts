@@ -14,16 +14,16 @@ export interface NeededRight {
 }
 
 /** Every right that the roles of a manifest grant. */
-export function neededRights(manifest: readonly ManifestPart[]): readonly NeededRight[] {
+export function listNeededRights(manifest: readonly ManifestPart[]): readonly NeededRight[] {
   return manifest.flatMap(({ object }) => {
     if (!("rules" in object)) return [];
     // Of the kinds in a manifest roles alone have rules.
     const rules = object.rules as readonly PolicyRule[];
-    return rules.flatMap((rule) => rightsOf(rule, object.metadata.namespace));
+    return rules.flatMap((rule) => toNeededRights(rule, object.metadata.namespace));
   });
 }
 
-function rightsOf(rule: PolicyRule, namespace: string | undefined): readonly NeededRight[] {
+function toNeededRights(rule: PolicyRule, namespace: string | undefined): readonly NeededRight[] {
   const { apiGroups = [], resources = [], resourceNames = [] } = rule;
   return apiGroups.flatMap((group) =>
     resources.flatMap((plural) =>

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { approverManifest, approverRbac } from "../approval/rbac.ts";
-import { signerManifest, signerObjectNames } from "../signing/rbac.ts";
-import { neededRights } from "./needed_rights.ts";
+import { createApproverManifest, createApproverRbac } from "../approval/rbac.ts";
+import { createSignerManifest, createSignerObjectNames } from "../signing/rbac.ts";
+import { listNeededRights } from "./needed_rights.ts";
 
-test("neededRights() asks for what the manifest of a signer grants, one signer of several being enough", () => {
+test("listNeededRights() asks for what the manifest of a signer grants, one signer of several being enough", () => {
   const signerNames = ["example.com/a", "example.com/b"];
-  const names = signerObjectNames(signerNames);
-  const rights = neededRights(signerManifest({ signerNames, names, leaseNamespace: "kube-system" }));
+  const names = createSignerObjectNames(signerNames);
+  const rights = listNeededRights(createSignerManifest({ signerNames, names, leaseNamespace: "kube-system" }));
   assert.deepEqual(rights.filter(({ isEssential }) => isEssential).map(({ text }) => text), [
     "list certificatesigningrequests.certificates.k8s.io",
     "watch certificatesigningrequests.certificates.k8s.io",
@@ -35,16 +35,19 @@ test("neededRights() asks for what the manifest of a signer grants, one signer o
   ]);
 });
 
-test("neededRights() of an approver in a dry run has nothing to write into requests", () => {
+test("listNeededRights() of an approver in a dry run has nothing to write into requests", () => {
   const needs = { signerNames: ["example.com/a"], nodes: true };
-  const rbac = approverRbac({ needs, events: true, dryRun: true, leaseNamespace: undefined });
-  assert.deepEqual(neededRights(approverManifest(rbac)).map(({ text, isEssential }) => `${text} ${isEssential}`), [
-    "get certificatesigningrequests.certificates.k8s.io false",
-    "list certificatesigningrequests.certificates.k8s.io true",
-    "watch certificatesigningrequests.certificates.k8s.io true",
-    "create subjectaccessreviews.authorization.k8s.io true",
-    "list nodes true",
-    "watch nodes true",
-    "create events.events.k8s.io in namespace default false",
-  ]);
+  const rbac = createApproverRbac({ needs, events: true, dryRun: true, leaseNamespace: undefined });
+  assert.deepEqual(
+    listNeededRights(createApproverManifest(rbac)).map(({ text, isEssential }) => `${text} ${isEssential}`),
+    [
+      "get certificatesigningrequests.certificates.k8s.io false",
+      "list certificatesigningrequests.certificates.k8s.io true",
+      "watch certificatesigningrequests.certificates.k8s.io true",
+      "create subjectaccessreviews.authorization.k8s.io true",
+      "list nodes true",
+      "watch nodes true",
+      "create events.events.k8s.io in namespace default false",
+    ],
+  );
 });

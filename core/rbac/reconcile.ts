@@ -71,9 +71,9 @@ function isSameSubject(a: Subject, b: Subject): boolean {
 }
 
 function missingRules(existing: ClusterRole | Role, wanted: ClusterRole | Role): Partial<ClusterRole> {
-  const wantedSelectors = selectorsOf(wanted);
+  const wantedSelectors = getSelectors(wanted);
   if (wantedSelectors.length > 0) {
-    const present = selectorsOf(existing);
+    const present = getSelectors(existing);
     const missing = wantedSelectors.filter((selector) => !present.some((other) => isSameSelector(selector, other)));
     if (missing.length === 0) return {};
     return { aggregationRule: { clusterRoleSelectors: [...present, ...missing] } };
@@ -82,7 +82,7 @@ function missingRules(existing: ClusterRole | Role, wanted: ClusterRole | Role):
   return missing.length === 0 ? {} : { rules: [...existing.rules ?? [], ...missing] };
 }
 
-function selectorsOf(role: ClusterRole | Role): readonly LabelSelector[] {
+function getSelectors(role: ClusterRole | Role): readonly LabelSelector[] {
   return "aggregationRule" in role ? role.aggregationRule?.clusterRoleSelectors ?? [] : [];
 }
 

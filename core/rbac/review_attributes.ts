@@ -29,10 +29,10 @@ export function readReviewQuestion(spec: SubjectAccessReviewSpec): ReviewQuestio
   const fields = readFieldSelector(resource.fieldSelector);
   const labels = readLabelSelector(resource.labelSelector);
   const faults = [...describeFault("fieldSelector", fields), ...describeFault("labelSelector", labels)];
-  return { attributes: attributesOf(resource, fields.requirements), evaluationError: faults.join("; ") };
+  return { attributes: toAttributes(resource, fields.requirements), evaluationError: faults.join("; ") };
 }
 
-function attributesOf(
+function toAttributes(
   resource: ResourceAttributesSpec,
   fieldSelector: readonly FieldRequirement[],
 ): Attributes {

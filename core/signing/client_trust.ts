@@ -22,7 +22,7 @@ export function findClientTrust(
 }
 
 /** What a signer makes of that answer: where nobody knows, Kubernetes' own do as upstream, and others take no risk. */
-export function clientTrustOf(signerName: string, isTrusted: boolean | undefined): ClientTrust {
+export function decideClientTrust(signerName: string, isTrusted: boolean | undefined): ClientTrust {
   if (isTrusted === undefined) return BUILTIN_SIGNERS.has(signerName) ? "distrusted" : "unknown";
   return isTrusted ? "trusted" : "distrusted";
 }

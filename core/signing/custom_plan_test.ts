@@ -6,7 +6,7 @@ import fc from "../../tests/support/properties.ts";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseRequest } from "../csr/request.ts";
-import { extendedKeyUsagesOf, keyUsageBitsOf } from "../csr/usages.ts";
+import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/usages.ts";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import { type CertificateFacts, type CertificatePlan, issueCertificate, parseCertificate } from "../pki/certificate.ts";
 import type { Result } from "../lib/result.ts";
@@ -203,7 +203,7 @@ test("an issued certificate never exceeds its profile", async () => {
       assert.ok(facts.dnsNames.every((name) => wanted.patterns.some((one) => isNamed(name, one, wildcards))));
       assert.ok(facts.ipAddresses.every((ip) => wanted.ranges.some((range) => range.startsWith(ip.slice(0, 6)))));
       assert.deepEqual([...facts.uris, ...facts.emailAddresses], []);
-      const [bits, purposes] = [keyUsageBitsOf(wanted.usages), extendedKeyUsagesOf(wanted.usages)];
+      const [bits, purposes] = [toKeyUsageBits(wanted.usages), toExtendedKeyUsageOids(wanted.usages)];
       assert.ok(facts.keyUsages.every((bit) => bits.some((allowed) => allowed === bit)));
       assert.ok(facts.extendedKeyUsages.every((oid) => purposes.includes(oid)));
       // No extension at all would mean every purpose.

@@ -5,7 +5,7 @@
 import { matchesDeepPattern } from "../lib/pattern.ts";
 import { isWithin, parseCidr } from "../pki/cidr.ts";
 import { parseIpAddress } from "../pki/ip_address.ts";
-import { dnsNameFault } from "../approval/dns_name.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
 
 /** A common name: a star stays within one label, since many read a host name there. */
 export function matchesCommonName(value: string, pattern: string): boolean {
@@ -25,7 +25,7 @@ export function matchesDnsName(value: string, pattern: string, wildcards: boolea
   const isWildcard = value.startsWith("*.");
   if (isWildcard && !(wildcards && (pattern.startsWith("*.") || pattern.startsWith("**.")))) return false;
   const plain = isWildcard ? `x${value.slice(1)}` : value;
-  return dnsNameFault(plain) === undefined && matchesDeepPattern(plain, pattern, ".");
+  return findDnsNameFault(plain) === undefined && matchesDeepPattern(plain, pattern, ".");
 }
 
 /** An address within a range. */
@@ -52,18 +52,18 @@ export function matchesEmail(value: string, pattern: string): boolean {
 }
 
 /** Says what keeps a pattern of DNS names from meaning anything; undefined when it is one. */
-export function dnsPatternFault(pattern: string): string | undefined {
+export function findDnsPatternFault(pattern: string): string | undefined {
   const [first = "", ...rest] = pattern.split(".");
   if (rest.some((label) => label.includes("**")) || (first.includes("**") && first !== "**")) {
     return `"${pattern}": ** stands for whole labels, and only in front, as in **.example.com`;
   }
   if (pattern.startsWith("**") && rest.length === 0) return `"${pattern}" lets every name through; name a domain`;
-  const fault = dnsNameFault(pattern.replaceAll("**", "x").replaceAll("*", "x"));
+  const fault = findDnsNameFault(pattern.replaceAll("**", "x").replaceAll("*", "x"));
   return fault === undefined ? undefined : `"${pattern}" is no pattern of DNS names in lower case`;
 }
 
 /** The same for URIs. */
-export function uriPatternFault(pattern: string): string | undefined {
+export function findUriPatternFault(pattern: string): string | undefined {
   if (!/^[a-z][a-z0-9+.-]*:/.test(pattern)) return `"${pattern}" does not begin with a scheme, such as spiffe://`;
   const deep = pattern.indexOf("**");
   if (
@@ -75,7 +75,7 @@ export function uriPatternFault(pattern: string): string | undefined {
 }
 
 /** The same for e-mail addresses. */
-export function emailPatternFault(pattern: string): string | undefined {
+export function findEmailPatternFault(pattern: string): string | undefined {
   const parts = pattern.split("@");
   const isAddress = parts.length === 2 && parts.every((part) => part !== "") && !pattern.includes("**");
   return isAddress ? undefined : `"${pattern}" is no pattern of e-mail addresses, such as *@example.com`;

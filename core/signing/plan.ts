@@ -3,7 +3,7 @@
  * the request passes but what is named here.
  */
 import { verifyRequest } from "../csr/request.ts";
-import { extendedKeyUsagesOf, findUnknownUsages } from "../csr/usages.ts";
+import { findUnknownUsages, toExtendedKeyUsageOids } from "../pki/usages.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
@@ -14,7 +14,7 @@ import type { CertificateFacts, CertificatePlan } from "../pki/certificate.ts";
 import type { DistinguishedName, SubjectFields } from "../pki/names.ts";
 import type { RequestFacts } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { findIssuersFault } from "../serving/permitted_names.ts";
+import { findIssuersFault } from "../pki/serving_certificate.ts";
 import { checkProfile, type ProfileLifetime, type SigningProfile } from "./profile.ts";
 
 /** Certificates start a little in the past, for clocks that are late. */
@@ -84,7 +84,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
     return refuse(`the signer ends too soon for this profile: NotAfter=${formatGoTime(input.caNotAfter)}`);
   }
   return ok({
-    subject: subjectFieldsOf(facts.subject),
+    subject: copySubjectFields(facts.subject),
     publicKeyDer: facts.publicKeyDer,
     dnsNames: facts.dnsNames,
     ipAddresses: facts.ipAddresses,
@@ -140,7 +140,7 @@ export function formatGoTime(time: Date): string {
 }
 
 /** The fields that survive; raw bytes and other attribute types do not. */
-function subjectFieldsOf(subject: DistinguishedName): SubjectFields {
+function copySubjectFields(subject: DistinguishedName): SubjectFields {
   return {
     commonName: subject.commonName,
     organizations: subject.organizations,
@@ -156,7 +156,7 @@ function subjectFieldsOf(subject: DistinguishedName): SubjectFields {
 
 /** A certificate without extended key usages is good for everything. */
 function passesAsClient(usages: readonly string[]): boolean {
-  const known = extendedKeyUsagesOf(usages);
+  const known = toExtendedKeyUsageOids(usages);
   return known.length === 0 || ["any", "client auth"].some((usage) => usages.includes(usage));
 }
 

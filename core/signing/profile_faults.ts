@@ -1,5 +1,5 @@
 /** What is wrong with a profile although every word of it is right: what contradicts itself, or would promise too much. */
-import { extendedKeyUsagesOf } from "../csr/usages.ts";
+import { toExtendedKeyUsageOids } from "../pki/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/extra_extensions.ts";
 import {
   type ExtensionRules,
@@ -13,18 +13,18 @@ import {
 } from "./profile_spec.ts";
 
 /** Every fault, with its place in the file. */
-export function faultsOfProfile({ subject, names, usages, lifetime, keys, extensions }: ProfileSpec): string[] {
+export function findProfileFaults({ subject, names, usages, lifetime, keys, extensions }: ProfileSpec): string[] {
   return [
-    ...SUBJECT_FIELDS.flatMap((field) => faultsOfValues(`subject.${field}`, subject[field])),
-    ...faultsOfNames(names),
-    ...faultsOfUsages(usages),
-    ...faultsOfLifetime(lifetime),
-    ...keys.flatMap((rule, index) => faultsOfKey(`keys[${index}]`, rule)),
-    ...faultsOfExtensions(extensions),
+    ...SUBJECT_FIELDS.flatMap((field) => findValueFaults(`subject.${field}`, subject[field])),
+    ...findNameRuleFaults(names),
+    ...findUsageFaults(usages),
+    ...findLifetimeFaults(lifetime),
+    ...keys.flatMap((rule, index) => findKeyRuleFaults(`keys[${index}]`, rule)),
+    ...findExtensionFaults(extensions),
   ];
 }
 
-function faultsOfValues(place: string, rule: ValueRule | undefined): string[] {
+function findValueFaults(place: string, rule: ValueRule | undefined): string[] {
   if (rule === undefined) return [];
   const { allowed, exactly, min, max } = rule;
   if (exactly === undefined) {
@@ -41,9 +41,9 @@ function faultsOfValues(place: string, rule: ValueRule | undefined): string[] {
   ];
 }
 
-function faultsOfNames({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): string[] {
+function findNameRuleFaults({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRules): string[] {
   const rules = Object.entries({ dns, ips, uris, emails });
-  const faults = rules.flatMap(([kind, rule]) => faultsOfValues(`names.${kind}`, rule));
+  const faults = rules.flatMap(([kind, rule]) => findValueFaults(`names.${kind}`, rule));
   const hasStars = dns?.allowed.some((pattern) => /^\*\*?\./.test(pattern)) ?? false;
   if (wildcards && !hasStars) {
     faults.push("names.dns.wildcards: no pattern begins with a label of stars, such as *.example.com");
@@ -54,7 +54,7 @@ function faultsOfNames({ dns, ips, uris, emails, wildcards, atLeastOne }: NameRu
   return faults;
 }
 
-function faultsOfUsages({ allowed, required, default: fallback }: UsageRules): string[] {
+function findUsageFaults({ allowed, required, default: fallback }: UsageRules): string[] {
   const outside = (place: string, list: readonly string[]) =>
     list.filter((usage) => !allowed.includes(usage)).map((usage) => `usages.${place}: "${usage}" is not allowed above`);
   const faults = [...outside("required", required), ...outside("default", fallback)];
@@ -62,13 +62,13 @@ function faultsOfUsages({ allowed, required, default: fallback }: UsageRules): s
   for (const usage of required.filter((one) => !fallback.includes(one))) {
     faults.push(`usages.default: "${usage}" is required`);
   }
-  if (extendedKeyUsagesOf(allowed).length > 0 && extendedKeyUsagesOf(fallback).length === 0) {
+  if (toExtendedKeyUsageOids(allowed).length > 0 && toExtendedKeyUsageOids(fallback).length === 0) {
     faults.push("usages.default: without an extended key usage, such as server auth, it is good for everything");
   }
   return faults;
 }
 
-function faultsOfLifetime({ maxMs, defaultMs, minMs }: LifetimeRules): string[] {
+function findLifetimeFaults({ maxMs, defaultMs, minMs }: LifetimeRules): string[] {
   return [
     ...(maxMs < 1_000 ? ["lifetime.max: at least a second expected"] : []),
     ...(defaultMs > maxMs ? ["lifetime.default: is above max"] : []),
@@ -76,7 +76,7 @@ function faultsOfLifetime({ maxMs, defaultMs, minMs }: LifetimeRules): string[] 
   ];
 }
 
-function faultsOfKey(place: string, { type, minBits, maxBits }: KeyRule): string[] {
+function findKeyRuleFaults(place: string, { type, minBits, maxBits }: KeyRule): string[] {
   if (type === "Ed25519") {
     return minBits === undefined && maxBits === undefined ? [] : [`${place}: Ed25519 has one size; leave the bits out`];
   }
@@ -87,7 +87,7 @@ function faultsOfKey(place: string, { type, minBits, maxBits }: KeyRule): string
   ];
 }
 
-function faultsOfExtensions({ raw }: ExtensionRules): string[] {
+function findExtensionFaults({ raw }: ExtensionRules): string[] {
   const faults: string[] = [];
   const seen = new Set<string>();
   for (const [index, { oid }] of raw.entries()) {

@@ -1,27 +1,27 @@
 /** Reads the file of a profile (`kind: SigningProfile`). Everything unknown is a fault. */
-import { findUnknownUsages } from "../csr/usages.ts";
+import { findUnknownUsages } from "../pki/usages.ts";
 import { validateSignerName } from "../csr/signer_name.ts";
-import { parseConfigFile } from "../lib/config_file.ts";
 import {
   checkedText,
   duration,
   flag,
   integer,
   mapping,
+  nonEmptyListOf,
   oneOf,
-  optional,
-  required,
+  optionalKey,
+  parseConfigDocument,
+  requiredKey,
   type Shape,
-  someOf,
   text,
-} from "../lib/config_shapes.ts";
+} from "../lib/config_file.ts";
 import { parseCidr } from "../pki/cidr.ts";
-import { derValueFault } from "../pki/extra_extensions.ts";
+import { findDerValueFault } from "../pki/extra_extensions.ts";
 import { canonicalIp, parseIpAddress } from "../pki/ip_address.ts";
-import { dnsNameFault } from "../approval/dns_name.ts";
+import { findDnsNameFault } from "../pki/dns_name.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { dnsPatternFault, emailPatternFault, uriPatternFault } from "./name_patterns.ts";
-import { faultsOfProfile } from "./profile_faults.ts";
+import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./name_patterns.ts";
+import { findProfileFaults } from "./profile_faults.ts";
 import type { KeyRule, NameRules, ProfileSpec, SubjectRules, ValueRule } from "./profile_spec.ts";
 
 /** The kind of a profile's file. */
@@ -57,107 +57,113 @@ const oid = checkedText((value) =>
     : `"${value}" is no object identifier, such as 1.3.6.1.4.1.32473.1`
 );
 const der = checkedText((value) => {
-  const bytes = bytesOf(value);
+  const bytes = parseHex(value);
   if (bytes === undefined) return "DER in hexadecimal expected, such as 30 03 02 01 05";
   if (bytes.length > MAX_EXTENSION_BYTES) return `at most ${MAX_EXTENSION_BYTES} bytes expected`;
-  const fault = derValueFault(bytes);
+  const fault = findDerValueFault(bytes);
   return fault === undefined ? undefined : `not one value of DER: ${fault}`;
 });
 
 /** Values of a list: patterns of them, or exactly them; and how many. */
 function valueKeys(pattern: Shape<string>, value: Shape<string>) {
   return {
-    allowed: optional(someOf(pattern)),
-    exactly: optional(someOf(value)),
-    min: optional(integer(0)),
-    max: optional(integer(1)),
+    allowed: optionalKey(nonEmptyListOf(pattern)),
+    exactly: optionalKey(nonEmptyListOf(value)),
+    min: optionalKey(integer(0)),
+    max: optionalKey(integer(1)),
   };
 }
 
 /** A single value. */
-const oneText = mapping({ allowed: required(someOf(text)), required: optional(flag) });
+const oneText = mapping({ allowed: requiredKey(nonEmptyListOf(text)), required: optionalKey(flag) });
 const texts = mapping(valueKeys(text, text));
 
 const SUBJECT = {
-  commonName: optional(oneText),
-  organizations: optional(texts),
-  organizationalUnits: optional(texts),
-  countries: optional(texts),
-  provinces: optional(texts),
-  localities: optional(texts),
-  streetAddresses: optional(texts),
-  postalCodes: optional(texts),
-  serialNumber: optional(oneText),
+  commonName: optionalKey(oneText),
+  organizations: optionalKey(texts),
+  organizationalUnits: optionalKey(texts),
+  countries: optionalKey(texts),
+  provinces: optionalKey(texts),
+  localities: optionalKey(texts),
+  streetAddresses: optionalKey(texts),
+  postalCodes: optionalKey(texts),
+  serialNumber: optionalKey(oneText),
 };
 
 const address = checkedText((value) => parseIpAddress(value) === undefined ? `"${value}" is no IP address` : undefined);
 const range = checkedText((value) =>
   parseCidr(value) === undefined ? `"${value}" is no IP address and no CIDR range` : undefined
 );
-const dnsPattern = checkedText(dnsPatternFault);
-const exactDns = checkedText((value) => dnsNameFault(value.replace(/^\*\./, "x.")));
+const dnsPattern = checkedText(findDnsPatternFault);
+const exactDns = checkedText((value) => findDnsNameFault(value.replace(/^\*\./, "x.")));
 
-const uriPattern = checkedText(uriPatternFault);
-const emailPattern = checkedText(emailPatternFault);
+const uriPattern = checkedText(findUriPatternFault);
+const emailPattern = checkedText(findEmailPatternFault);
 
 const KEY = mapping({
-  type: required(oneOf(["RSA", "ECDSA", "Ed25519"])),
-  minBits: optional(integer(1)),
-  maxBits: optional(integer(1)),
+  type: requiredKey(oneOf(["RSA", "ECDSA", "Ed25519"])),
+  minBits: optionalKey(integer(1)),
+  maxBits: optionalKey(integer(1)),
 });
 
 const PROFILE = mapping({
-  signerName: optional(signerName),
-  description: optional(text),
-  subject: optional(mapping(SUBJECT)),
-  names: optional(mapping({
-    dns: optional(mapping({ ...valueKeys(dnsPattern, exactDns), wildcards: optional(flag) })),
-    ips: optional(mapping(valueKeys(range, address))),
-    uris: optional(mapping(valueKeys(uriPattern, text))),
-    emails: optional(mapping(valueKeys(emailPattern, text))),
-    atLeastOne: optional(flag),
+  signerName: optionalKey(signerName),
+  description: optionalKey(text),
+  subject: optionalKey(mapping(SUBJECT)),
+  names: optionalKey(mapping({
+    dns: optionalKey(mapping({ ...valueKeys(dnsPattern, exactDns), wildcards: optionalKey(flag) })),
+    ips: optionalKey(mapping(valueKeys(range, address))),
+    uris: optionalKey(mapping(valueKeys(uriPattern, text))),
+    emails: optionalKey(mapping(valueKeys(emailPattern, text))),
+    atLeastOne: optionalKey(flag),
   })),
-  usages: required(mapping({
-    allowed: required(someOf(usage)),
-    required: optional(someOf(usage)),
-    default: optional(someOf(usage)),
+  usages: requiredKey(mapping({
+    allowed: requiredKey(nonEmptyListOf(usage)),
+    required: optionalKey(nonEmptyListOf(usage)),
+    default: optionalKey(nonEmptyListOf(usage)),
   })),
-  lifetime: required(mapping({ max: required(duration), default: optional(duration), min: optional(duration) })),
-  keys: optional(someOf(KEY)),
-  extensions: optional(mapping({
-    ocsp: optional(someOf(url)),
-    caIssuers: optional(someOf(url)),
-    crl: optional(someOf(url)),
-    policies: optional(someOf(mapping({ oid: required(oid), cps: optional(url) }))),
-    raw: optional(someOf(mapping({ oid: required(oid), critical: optional(flag), der: required(der) }))),
+  lifetime: requiredKey(
+    mapping({ max: requiredKey(duration), default: optionalKey(duration), min: optionalKey(duration) }),
+  ),
+  keys: optionalKey(nonEmptyListOf(KEY)),
+  extensions: optionalKey(mapping({
+    ocsp: optionalKey(nonEmptyListOf(url)),
+    caIssuers: optionalKey(nonEmptyListOf(url)),
+    crl: optionalKey(nonEmptyListOf(url)),
+    policies: optionalKey(nonEmptyListOf(mapping({ oid: requiredKey(oid), cps: optionalKey(url) }))),
+    raw: optionalKey(
+      nonEmptyListOf(mapping({ oid: requiredKey(oid), critical: optionalKey(flag), der: requiredKey(der) })),
+    ),
   })),
-  chain: optional(flag),
+  chain: optionalKey(flag),
 });
 
 type ReadProfile = NonNullable<ReturnType<typeof PROFILE>>;
 
 /** Reads a profile. The error lists every fault with its place. */
 export function parseProfile(fileText: string): Result<ProfileSpec, readonly string[]> {
-  const read = parseConfigFile(fileText, PROFILE_KIND, checkedProfile);
-  return read.ok ? ok(specOf(read.value)) : err(read.error);
+  const read = parseConfigDocument(fileText, PROFILE_KIND, checkedProfile);
+  return read.ok ? ok(toProfileSpec(read.value)) : err(read.error);
 }
 
 /** What the shape alone cannot say. */
 const checkedProfile: Shape<ReadProfile> = (value, place) => {
   const before = place.faults.length;
   const profile = PROFILE(value, place);
-  if (profile !== undefined && place.faults.length === before) place.faults.push(...faultsOfProfile(specOf(profile)));
+  if (profile !== undefined && place.faults.length === before) {
+    place.faults.push(...findProfileFaults(toProfileSpec(profile)));
+  }
   return profile;
 };
 
-function specOf(read: ReadProfile): ProfileSpec {
+function toProfileSpec(read: ReadProfile): ProfileSpec {
   const { usages, lifetime, extensions = {} } = read;
   const defaultMs = lifetime.default ?? lifetime.max;
   return {
     ...(read.signerName === undefined ? {} : { signerName: read.signerName }),
     description: read.description ?? "",
-    subject: subjectOf(read.subject ?? {}),
-    names: namesOf(read.names ?? {}),
+    subject: toSubjectRules(read.subject ?? {}),
+    names: toNameRules(read.names ?? {}),
     usages: { allowed: usages.allowed, required: usages.required ?? [], default: usages.default ?? [] },
     lifetime: { maxMs: lifetime.max, defaultMs, minMs: lifetime.min ?? Math.min(LEAST_LIFE_MS, defaultMs) },
     keys: (read.keys ?? ANY_GOOD_KEY).map((rule) => ({ ...LEAST_BITS[rule.type], ...rule })),
@@ -169,7 +175,7 @@ function specOf(read: ReadProfile): ProfileSpec {
       raw: (extensions.raw ?? []).map((one) => ({
         oid: one.oid,
         critical: one.critical ?? false,
-        der: bytesOf(one.der) ?? new Uint8Array(0),
+        der: parseHex(one.der) ?? new Uint8Array(0),
       })),
     },
     // Decision 8: Kubernetes has no such signers, so that nothing forbids to send the intermediates along.
@@ -180,7 +186,7 @@ function specOf(read: ReadProfile): ProfileSpec {
 const ANY_GOOD_KEY: readonly KeyRule[] = [{ type: "RSA" }, { type: "ECDSA" }, { type: "Ed25519" }];
 const LEAST_BITS = { RSA: { minBits: 2_048 }, ECDSA: { minBits: 256 }, Ed25519: {} } as const;
 
-function subjectOf({ commonName, serialNumber, ...lists }: NonNullable<ReadProfile["subject"]>): SubjectRules {
+function toSubjectRules({ commonName, serialNumber, ...lists }: NonNullable<ReadProfile["subject"]>): SubjectRules {
   const rules: { -readonly [Field in keyof SubjectRules]: SubjectRules[Field] } = {};
   if (commonName !== undefined) rules.commonName = singleRule(commonName);
   for (const [field, rule] of Object.entries(lists)) rules[field as keyof typeof lists] = valueRule(rule);
@@ -188,7 +194,7 @@ function subjectOf({ commonName, serialNumber, ...lists }: NonNullable<ReadProfi
   return rules;
 }
 
-function namesOf({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadProfile["names"]>): NameRules {
+function toNameRules({ dns, ips, uris, emails, atLeastOne }: NonNullable<ReadProfile["names"]>): NameRules {
   return {
     ...(dns === undefined ? {} : { dns: valueRule(dns) }),
     ...(ips === undefined ? {} : { ips: valueRule(ips, (value) => canonicalIp(value) ?? value) }),
@@ -216,7 +222,7 @@ function valueRule(
 }
 
 /** Hexadecimal with spaces or colons between the bytes, or without. */
-function bytesOf(value: string): Uint8Array<ArrayBuffer> | undefined {
+function parseHex(value: string): Uint8Array<ArrayBuffer> | undefined {
   const digits = value.replace(/[\s:]/g, "");
   if (!/^(?:[0-9a-fA-F]{2})+$/.test(digits)) return undefined;
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));

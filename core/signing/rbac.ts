@@ -40,7 +40,7 @@ const MAX_NAME = 253;
  * The names for signers that were chosen, none for those of Kubernetes. Signers for different names must not stand for the
  * same election, nor take each other's rights away.
  */
-export function signerObjectNames(chosen: readonly string[]): SignerObjectNames {
+export function createSignerObjectNames(chosen: readonly string[]): SignerObjectNames {
   const words = [...chosen].sort().map((name) => name.replace("/", ".")).join(".");
   const suffix = words.length <= MAX_NAME - "tlsboot-signer.".length
     ? words
@@ -54,11 +54,13 @@ export function signerObjectNames(chosen: readonly string[]): SignerObjectNames 
 }
 
 /** The manifest, in the order in which it is applied. */
-export function signerManifest({ signerNames, names, leaseNamespace }: SignerRbacOptions): readonly ManifestPart[] {
+export function createSignerManifest(
+  { signerNames, names, leaseNamespace }: SignerRbacOptions,
+): readonly ManifestPart[] {
   const { serviceAccount, role, lease } = names;
   const what = "What `tlsboot signer` needs at a Kubernetes API server.";
   const account: KubeObject = { metadata: { name: serviceAccount, namespace: NAMESPACE } };
-  const subject = subjectOf(serviceAccount);
+  const subject = toSubject(serviceAccount);
   return [
     manifestPart(serviceAccountKind, { comment: what, object: account }),
     manifestPart(clusterRoleKind, {
@@ -96,7 +98,7 @@ export function signerClusterRole(name: string, signerNames: readonly string[]):
 
 /** Gives it to a service account in kube-system. */
 export function signerClusterRoleBinding(role: string, serviceAccount: string): ClusterRoleBinding {
-  return { metadata: { name: role }, ...boundTo("ClusterRole", role, subjectOf(serviceAccount)) };
+  return { metadata: { name: role }, ...boundTo("ClusterRole", role, toSubject(serviceAccount)) };
 }
 
 function namespaced(
@@ -114,6 +116,6 @@ function namespaced(
   ];
 }
 
-function subjectOf(serviceAccount: string): Subject {
+function toSubject(serviceAccount: string): Subject {
   return { kind: "ServiceAccount", name: serviceAccount, namespace: NAMESPACE };
 }

@@ -1,6 +1,6 @@
 /** Requests that come as files instead of through an API: read strictly, and put before the same rules. */
 import { Buffer } from "node:buffer";
-import { signerUsages } from "../csr/default_usages.ts";
+import { signerUsages } from "../pki/usages.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { encodeBase64, encodePem, parsePemBlocks } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../pki/pkcs10.ts";

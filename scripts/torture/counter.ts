@@ -1,7 +1,7 @@
 /** A ConfigMap that one client alone counts up: each acknowledged number must be there, and seen by every watcher. */
 import type { Connect } from "../../client/connect.ts";
 import { createObjectStore } from "../../client/object_store.ts";
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
@@ -49,7 +49,7 @@ export async function runCounter(options: CounterOptions, signal: AbortSignal): 
       if (signal.aborted) return;
       // A request that was cut off is sent again by nobody: what stands in the way can only be our own.
       if (!isTransient(error) && !isAppError(error, "conflict", "already_exists")) {
-        onFault(`counter ${name}: ${messageOf(error)}`);
+        onFault(`counter ${name}: ${getErrorMessage(error)}`);
       }
     }
     await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});

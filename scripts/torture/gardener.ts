@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Connect } from "../../client/connect.ts";
 import { createObjectStore } from "../../client/object_store.ts";
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
@@ -62,7 +62,7 @@ export function createGardener(options: GardenerOptions): Gardener {
     async run(signal) {
       while (!signal.aborted) {
         await pass(signal).catch((error: unknown) => {
-          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`gardener: ${messageOf(error)}`);
+          if (!signal.aborted && !isTransient(error)) ledger.violations.push(`gardener: ${getErrorMessage(error)}`);
         });
         await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
       }

@@ -11,9 +11,9 @@ import { openCredentialStore } from "../../client/credential_store.ts";
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_connection.ts";
 import { fixedTemplate } from "../../client/template_source.ts";
-import { rotationUsages } from "../../core/bootstrap/client_usages.ts";
+import { rotationUsages } from "../../core/bootstrap/kubelet_templates.ts";
 import { type NodeName, nodeSubject, parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { verifyCertificateSignature } from "../../core/pki/certificate.ts";
 import type { CertificateFacts } from "../../core/pki/certificate.ts";
@@ -77,7 +77,7 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
         return await step();
       } catch (error) {
         if (signal.aborted) return;
-        if (!isTransient(error)) onFault(`node ${life.nodeName}: ${messageOf(error)}`);
+        if (!isTransient(error)) onFault(`node ${life.nodeName}: ${getErrorMessage(error)}`);
         await clock.sleep(random.float() * RETRY_PAUSE_MS, signal).catch(() => {});
       }
     }

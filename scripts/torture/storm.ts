@@ -6,7 +6,7 @@ import { type Connect, createConnector, readCluster } from "../../client/connect
 import { createFilePort } from "../../client/files.ts";
 import { listAll } from "../../client/listing.ts";
 import { createSystemClock } from "../../cli/system.ts";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
@@ -124,13 +124,13 @@ class Storm {
       await listed;
       if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
     } catch (error) {
-      this.#fault(`the storm ended: ${messageOf(error)}\n${instance.stderr()}`);
+      this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
       await Promise.allSettled(running.tasks);
     }
     const shares = await instance.shares().catch((error: unknown) => {
-      this.#fault(`the load balancer is gone: ${messageOf(error)}\n${instance.stderr()}`);
+      this.#fault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
       return [];
     });
     await instance.end();
@@ -234,7 +234,9 @@ class Storm {
       try {
         return await ask(api, signal);
       } catch (error) {
-        if (signal.aborted || !isTransient(error)) throw new Error(`${what}: ${messageOf(error)}`, { cause: error });
+        if (signal.aborted || !isTransient(error)) {
+          throw new Error(`${what}: ${getErrorMessage(error)}`, { cause: error });
+        }
         await this.#pause(20);
       }
     }
@@ -286,7 +288,7 @@ class Storm {
     const ca = parseCaBundle(await readFile(instance.caPath, "utf8"));
     if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
     for (const node of nodes) {
-      const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(messageOf);
+      const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
       if (fault === undefined) this.#pairs++;
       else this.#fault(fault);
     }

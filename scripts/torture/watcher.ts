@@ -4,7 +4,7 @@ import type { Connect } from "../../client/connect.ts";
 import { readJsonLines } from "../../client/watch_events.ts";
 import { withQuery } from "../../client/listing.ts";
 import { decodeWatchEvent } from "../../client/watch_events.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { StatusError } from "../../core/kube/status_error.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
@@ -86,7 +86,7 @@ export function startWatcher(
         await follow(createApiClient(transport, { clock }));
       } catch (error) {
         if (signal.aborted) return;
-        if (!isTransient(error)) onFault(`watcher ${name}: ${messageOf(error)}`);
+        if (!isTransient(error)) onFault(`watcher ${name}: ${getErrorMessage(error)}`);
       }
       await clock.sleep(random.float() * PAUSE_MS, signal).catch(() => {});
     }

@@ -9,7 +9,7 @@ import { isAllowedForSigner } from "../authz/signer_permission.ts";
 import type { AdmissionPlugin } from "./admission.ts";
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/certificates_v1.ts";
 import { parseRequest } from "../../core/csr/request.ts";
-import { findSubjectRestriction } from "../../core/csr/subject_restriction.ts";
+import { findSubjectRestriction } from "../../core/signing/refusals.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseTokenFile } from "../../core/bootstrap/token_file.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import type { Secret } from "../../core/kube/core_v1.ts";
 import { statusFromError } from "../../core/kube/status.ts";
@@ -21,14 +21,14 @@ const peer = verifiedPeer(ca, new Date(NOW), { commonName: "alice", organization
 function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, Secret> {
   const token = parseBootstrapToken(BOOTSTRAP);
   assert.ok(token.ok);
-  const secret = tokenSecret({
+  const secret = createTokenSecret({
     token: token.value,
     expiration,
     usages: ["authentication"],
     groups: [],
     description: "",
   });
-  return { [tokenSecretName("abcdef")]: secret };
+  return { [toTokenSecretName("abcdef")]: secret };
 }
 
 async function ask(

@@ -1,7 +1,7 @@
 /** Authenticators for bearer tokens: bootstrap tokens and the tokens of a static token file. */
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
-import { decideTokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { decideTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { Secret } from "../../core/kube/core_v1.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
@@ -26,8 +26,8 @@ export function createBootstrapTokenAuthenticator(deps: BootstrapTokenDeps): Tok
   return async (text) => {
     const token = parseBootstrapToken(text);
     if (!token.ok) return { kind: "none" };
-    const secret = await deps.getSecret(tokenSecretName(token.value.id)).catch((error: unknown) => {
-      deps.logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: messageOf(error) });
+    const secret = await deps.getSecret(toTokenSecretName(token.value.id)).catch((error: unknown) => {
+      deps.logger.warn("bootstrap token not read", { tokenId: token.value.id, reason: getErrorMessage(error) });
       // The message has no details, because the client is not authenticated.
       throw new AppError("unreachable", "cannot read bootstrap tokens", { cause: error, retryable: true });
     });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseBootstrapToken } from "../../core/bootstrap/token.ts";
 import { parseTokenFile, type TokenFile } from "../../core/bootstrap/token_file.ts";
-import { tokenSecret, tokenSecretName } from "../../core/bootstrap/token_secret.ts";
+import { createTokenSecret, toTokenSecretName } from "../../core/bootstrap/token_secret.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
@@ -60,8 +60,8 @@ function bootstrapTokens(): TokenAuthenticator {
   const token = parseBootstrapToken(BOOTSTRAP);
   assert.ok(token.ok);
   const options = { usages: ["authentication"], groups: [], description: "" };
-  const secret = tokenSecret({ token: token.value, ...options });
-  const found = new Map([[tokenSecretName("abcdef"), secret]]);
+  const secret = createTokenSecret({ token: token.value, ...options });
+  const found = new Map([[toTokenSecretName("abcdef"), secret]]);
   return createBootstrapTokenAuthenticator({
     clock: createFakeClock(),
     logger: createMemoryLogger(),

@@ -5,7 +5,7 @@
 import type { SubjectRulesReviewStatus } from "../../core/kube/authorization_v1.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
-import { evaluateRbac, rulesFor } from "../../core/rbac/evaluate.ts";
+import { createRulesReview, evaluateRbac } from "../../core/rbac/evaluate.ts";
 import { authorizeNode, isNodeUser, NODE_RULES_ERROR } from "./node_authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
 
@@ -28,7 +28,7 @@ export function createAuthorizer(deps: { readonly rbac: RbacSource }): Authorize
       return Promise.resolve({ kind: "noOpinion", reason: joinReasons({ node: node.reason, rbac: rbac.reason }) });
     },
     rulesFor(user, namespace) {
-      const status = rulesFor(user, namespace, deps.rbac.objects());
+      const status = createRulesReview(user, namespace, deps.rbac.objects());
       if (!isNodeUser(user)) return Promise.resolve(status);
       const errors = [NODE_RULES_ERROR, ...(status.evaluationError === undefined ? [] : [status.evaluationError])];
       return Promise.resolve({ ...status, incomplete: true, evaluationError: joinErrors(errors) });

@@ -9,7 +9,7 @@ import type { Kind } from "../../core/kube/schema.ts";
 import { forbidden, genericServerError, notFound } from "../../core/kube/status.ts";
 import { MASTERS_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import { lookup } from "../../core/lib/lookup.ts";
-import { escalationMessage, findUncoveredRules } from "../../core/rbac/escalation.ts";
+import { findUncoveredRules, formatEscalationMessage } from "../../core/rbac/escalation.ts";
 import { describeMissingRoles, findRoleRules, resolveRules } from "../../core/rbac/evaluate.ts";
 import type { Authorizer } from "./authorizer.ts";
 import type { RbacSource } from "./rbac_source.ts";
@@ -108,7 +108,7 @@ function findEscalation(
   const held = resolveRules(user, namespace, deps.rbac.objects());
   const missing = findUncoveredRules(held.rules, wanted);
   if (missing.length === 0) return undefined;
-  return escalationMessage(
+  return formatEscalationMessage(
     user,
     missing,
     held.missing.length === 0 ? [] : [describeMissingRoles(held.missing, kind.plural)],

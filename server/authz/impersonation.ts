@@ -5,7 +5,7 @@
  * missing.
  */
 import { parseNodeName } from "../../core/bootstrap/node_name.ts";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,
@@ -192,7 +192,7 @@ async function authorize(check: Check, attributes: Attributes): Promise<StatusEr
     if (decision.kind === "allow") return undefined;
     reason = decision.reason;
   } catch (error) {
-    reason = messageOf(error);
+    reason = getErrorMessage(error);
   }
   return deniedError(check.requester, attributes, reason);
 }

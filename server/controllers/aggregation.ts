@@ -2,7 +2,7 @@
  * Keeps the rules of aggregated ClusterRoles up to date (`pkg/controller/clusterroleaggregation`): what a selector of an
  * `aggregationRule` finds is what the role grants.
  */
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { ClusterRole } from "../../core/kube/rbac_v1.ts";
 import type { Change, Clock, Logger, ObjectStore } from "../../core/ports.ts";
@@ -23,7 +23,7 @@ export async function runAggregation(deps: AggregationDeps, signal: AbortSignal)
       await follow(deps, signal, () => failures = 0);
     } catch (error) {
       if (signal.aborted) return;
-      deps.logger.error("aggregation of cluster roles failed, starting it again", { error: messageOf(error) });
+      deps.logger.error("aggregation of cluster roles failed, starting it again", { error: getErrorMessage(error) });
       await deps.clock.sleep(backoffMs(failures), signal).catch(() => {});
     }
   }

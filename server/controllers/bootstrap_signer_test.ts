@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { tokenSecret } from "../../core/bootstrap/token_secret.ts";
+import { createTokenSecret } from "../../core/bootstrap/token_secret.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { ConfigMap, Secret as KubeSecret } from "../../core/kube/core_v1.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
@@ -11,7 +11,7 @@ import { createBootstrapSigner } from "./bootstrap_signer.ts";
 import { runController } from "./loop.ts";
 
 function token(id: string): KubeSecret {
-  return tokenSecret({
+  return createTokenSecret({
     token: { id, secret: new Secret("0123456789abcdef") },
     usages: ["signing"],
     groups: [],

@@ -1,7 +1,7 @@
 /** The key of a CA in a file of its own, plain or under a passphrase. */
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError } from "../../core/errors.ts";
-import { decryptPrivateKey, encryptionOf } from "../../core/pki/encrypted_key.ts";
+import { decryptPrivateKey, detectKeyEncryption } from "../../core/pki/encrypted_key.ts";
 import { createCaKey, parsePrivateKey, type PrivateKey } from "../../core/pki/keys.ts";
 import type { CaKey } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -42,7 +42,7 @@ export async function openPrivateKey(
   name: string,
   passphrase?: PassphrasePort,
 ): Promise<Result<PrivateKey, string>> {
-  if (encryptionOf(pem) !== "pkcs8") return parsePrivateKey(pem);
+  if (detectKeyEncryption(pem) !== "pkcs8") return parsePrivateKey(pem);
   if (passphrase === undefined) return err("the private key is encrypted, and there is no passphrase");
   const plain = await decryptPrivateKey(pem, (await passphrase(name)).reveal());
   if (plain.ok) return parsePrivateKey(plain.value);

@@ -1,5 +1,5 @@
 /** A signer's CA from two files, read again when they change (`pkg/controller/certificates/signer/ca_provider.go`). */
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import {
   type Authority,
   joinAuthority,
@@ -103,7 +103,7 @@ async function read(certFile: string, action: () => Promise<string>): Promise<st
     return await action();
   } catch (cause) {
     if (cause instanceof AppError && cause.hint !== undefined) throw cause;
-    throw invalidCa(`error reading CA cert file "${certFile}": ${messageOf(cause)}`, { cause });
+    throw invalidCa(`error reading CA cert file "${certFile}": ${getErrorMessage(cause)}`, { cause });
   }
 }
 

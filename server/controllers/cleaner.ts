@@ -1,6 +1,6 @@
 /** The cleaning controller: passes over all CSRs once an hour (`spec/csr-api.md` §10). */
-import { decideCleaning } from "../../core/cleaning/decide.ts";
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { decideCleaning } from "../../core/csr/cleaning.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { Clock, CsrStore, Logger } from "../../core/ports.ts";
@@ -43,7 +43,7 @@ async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortS
     csrs = await store.list(signal);
   } catch (error) {
     signal.throwIfAborted();
-    logger.error("CSRs cannot be listed for cleaning", { error: messageOf(error) });
+    logger.error("CSRs cannot be listed for cleaning", { error: getErrorMessage(error) });
     return false;
   }
   for (const csr of csrs) {
@@ -56,7 +56,7 @@ async function makePass({ store, clock, logger }: CleanerOptions, signal: AbortS
     } catch (error) {
       signal.throwIfAborted();
       if (isAppError(error, "not_found", "conflict")) continue;
-      logger.error("CSR cannot be cleaned", { csr: getName(csr), error: messageOf(error) });
+      logger.error("CSR cannot be cleaned", { csr: getName(csr), error: getErrorMessage(error) });
     }
   }
   return true;

@@ -1,5 +1,5 @@
 /** Leader election by Lease with client-go's semantics: one of several replicas acts, another takes over (15/10/2 s). */
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/coordination_v1.ts";
 import type { Clock, LeaseStore, Logger, Random } from "../../core/ports.ts";
 import { createChildAbort } from "./abort.ts";
@@ -128,7 +128,7 @@ function createElector(options: LeaderElectionOptions): Elector {
       reported = undefined;
       return claimed;
     } catch (error) {
-      const failure = messageOf(error);
+      const failure = getErrorMessage(error);
       // Reported again each minute: a controller that can never lead must not look like one that waits.
       const isDue = reported?.failure !== failure || clock.elapsedMs() - reported.atMs >= REPORT_AGAIN_MS;
       if (!signal.aborted && isDue) {
@@ -180,7 +180,7 @@ function createElector(options: LeaderElectionOptions): Elector {
           return true;
         } catch (error) {
           if (isAppError(error, "conflict")) continue;
-          logger.warn("leader lease cannot be released", { lease: name, error: messageOf(error) });
+          logger.warn("leader lease cannot be released", { lease: name, error: getErrorMessage(error) });
           return false;
         }
       }

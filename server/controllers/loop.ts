@@ -2,7 +2,7 @@
  * The loop every controller runs in: watch → cache → queue → reconcile. Level-based: a reconciler gets a name and what
  * the cache holds of it, decides, writes once guarded by resourceVersion, and answers with an outcome.
  */
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Change, Clock, Logger, ObjectStore, Random } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
@@ -101,7 +101,7 @@ export async function runController<T extends KubeObject>(
         logger.warn("watch ended, starting it again");
       } catch (error) {
         signal.throwIfAborted();
-        logger.error("watch failed, starting it again", { error: messageOf(error) });
+        logger.error("watch failed, starting it again", { error: getErrorMessage(error) });
       }
       await sleep(backoffMs(failures));
     }
@@ -175,12 +175,12 @@ export async function runController<T extends KubeObject>(
         break;
       case "terminal":
         queue.forget(name);
-        logger.error("reconciliation failed for good", { name, error: messageOf(outcome.error) });
+        logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
     }
   }
 
   function logRetry(name: string, error: unknown, quiet: boolean): void {
-    const fields = { name, attempt: queue.failures(name), error: messageOf(error) };
+    const fields = { name, attempt: queue.failures(name), error: getErrorMessage(error) };
     if (quiet) logger.debug("reconciliation will be tried again", fields);
     else logger.error("reconciliation failed, will be tried again", fields);
   }

@@ -3,7 +3,7 @@
  * kube-controller-manager is at work, and where the store holds objects that this API does not serve: to finalize such a
  * namespace would leave them behind for good.
  */
-import { isAppError, messageOf } from "../../core/errors.ts";
+import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Namespace } from "../../core/kube/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { NAMESPACE_FINALIZER } from "../../core/kube/validation/namespaces.ts";
@@ -102,7 +102,10 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
       return await namespaces.update({ ...namespace, status: { ...namespace.status, conditions } }, signal, "status");
     } catch (error) {
       if (!isAppError(error)) throw error;
-      logger.warn("conditions of a namespace not written", { namespace: getName(namespace), error: messageOf(error) });
+      logger.warn("conditions of a namespace not written", {
+        namespace: getName(namespace),
+        error: getErrorMessage(error),
+      });
       return namespace;
     }
   }
@@ -129,7 +132,7 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
     resources = await content.resources(signal);
   } catch (error) {
     if (!isAppError(error)) throw error;
-    return { discoveryFailure: messageOf(error), deletionFailures, remaining };
+    return { discoveryFailure: getErrorMessage(error), deletionFailures, remaining };
   }
   const unserved = (await content.stored(namespace, signal)).filter((stored) =>
     !resources.some(({ group, resource }) => stored.group === group && stored.resource === resource)
@@ -147,7 +150,7 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
       if (finalizers.length === 0) deletionFailures.push(unexpectedRest(namespace, resource));
     } catch (error) {
       if (!isAppError(error)) throw error;
-      deletionFailures.push(messageOf(error));
+      deletionFailures.push(getErrorMessage(error));
     }
   }
   // A value that cannot be read, because kube-apiserver encrypted it, is not served either.

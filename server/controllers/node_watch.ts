@@ -1,8 +1,8 @@
 /** What every node reports of itself, followed while a policy needs it. */
-import { type AppError, messageOf } from "../../core/errors.ts";
+import { type AppError, getErrorMessage } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { NodeNames } from "../../core/approval/inventory.ts";
-import { reportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
+import { listReportedNames, type ReportingNode } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
 import type { Change, Clock, ObjectStore } from "../../core/ports.ts";
 import { isSameSet } from "../../core/lib/sets.ts";
@@ -38,14 +38,14 @@ export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): N
   const store = nodes(fail);
 
   function fail(error: unknown): void {
-    failure = `the nodes cannot be listed: ${messageOf(error)}`;
+    failure = `the nodes cannot be listed: ${getErrorMessage(error)}`;
   }
 
   /** Whether something changed. */
   function apply(change: Exclude<Change<ReportingNode>, { kind: "synced" }>): boolean {
     const name = getName(change.object);
     if (change.kind === "deleted") return known.delete(name);
-    const names = reportedNames(change.object);
+    const names = listReportedNames(change.object);
     const before = known.get(name);
     known.set(name, names);
     return before === undefined || !isSame(before, names);

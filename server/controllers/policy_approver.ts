@@ -5,15 +5,15 @@ import { parseRequest } from "../../core/csr/request.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import {
-  denialsAbout,
   evaluateDenials,
   evaluatePolicies,
-  permissionsAsked,
+  findDenialRules,
+  findPolicyPermissions,
   type PolicyVerdict,
 } from "../../core/approval/evaluate_policies.ts";
-import { needsOf } from "../../core/approval/needs.ts";
+import { collectPolicyNeeds } from "../../core/approval/needs.ts";
 import type { CsrStore, Logger } from "../../core/ports.ts";
-import { printable } from "../../core/lib/printable.ts";
+import { escapeControls } from "../../core/lib/printable.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CsrIndex } from "./csr_index.ts";
 import { createKeyedTurns } from "./keyed_turns.ts";
@@ -84,13 +84,13 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   const sources: EvidenceSources = {
     ...deps.sources,
     approvedOf: (username) => index.approvedOf(username),
-    reported: () => needsOf(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
+    reported: () => collectPolicyNeeds(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
   };
 
   /** However many requests of its requester wait: a denial settles one, and the rules that approve have no such limit. */
   async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
     const { policies } = settings.current();
-    if (denialsAbout(policies, csr).length === 0) return undefined;
+    if (findDenialRules(policies, csr).length === 0) return undefined;
     return await turns.run(csr.spec.username ?? "", async () => {
       const verdict = await ask(csr, evaluateDenials, signal);
       return verdict === undefined || verdict.kind === "leave" ? undefined : await act(name, csr, verdict, signal);
@@ -125,7 +125,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     if (!request.ok) return undefined;
     const { policies, inventory } = settings.current();
     const about = { csr, request: request.value };
-    const input = await gatherPolicyInput(sources, { inventory }, about, permissionsAsked(policies, csr), signal);
+    const input = await gatherPolicyInput(sources, { inventory }, about, findPolicyPermissions(policies, csr), signal);
     return evaluate(policies, input);
   }
 
@@ -210,7 +210,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     });
     const note =
       `${mostLeft} requests of "${
-        printable(requester)
+        escapeControls(requester)
       }" stay pending; this one and those that follow are not looked at ` +
       `until there are fewer. To delete them: ${clear}`;
     await events.tell(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);

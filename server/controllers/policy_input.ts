@@ -1,13 +1,13 @@
 /** Gathers what policies decide by, from wherever it is to be had. */
-import { reviewOf } from "../../core/approval/plan_approval.ts";
-import { messageOf } from "../../core/errors.ts";
+import { createAccessReviewSpec } from "../../core/approval/plan_approval.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { RequestFacts } from "../../core/pki/pkcs10.ts";
 import type { Inventory, NodeNames } from "../../core/approval/inventory.ts";
-import { type PolicyInput, requestingNode } from "../../core/approval/evaluate_policies.ts";
-import { heldNames } from "../../core/approval/node_names.ts";
+import { findRequestingNode, type PolicyInput } from "../../core/approval/evaluate_policies.ts";
+import { findHeldNames } from "../../core/approval/node_names.ts";
 import type { Lookup } from "../../core/approval/ownership.ts";
-import { pastApprovals } from "../../core/approval/past_approvals.ts";
+import { listPastApprovals } from "../../core/approval/past_approvals.ts";
 import type { Policy } from "../../core/approval/policy.ts";
 import type { AccessReviewer, Clock } from "../../core/ports.ts";
 
@@ -40,7 +40,7 @@ export async function gatherPolicyInput(
   const { csr, request } = about;
   const permissions = new Map<string, Lookup<boolean>>();
   for (const permission of asked) permissions.set(permission, await review(sources, csr, permission, signal));
-  const node = requestingNode(csr);
+  const node = findRequestingNode(csr);
   const server = node === undefined ? { dns: [], ips: [] } : await sources.serverNames(signal);
   const now = sources.clock.now();
   const approved = [...sources.approvedOf(csr.spec.username ?? "")];
@@ -49,10 +49,10 @@ export async function gatherPolicyInput(
     request,
     now,
     permissions,
-    approvedBefore: pastApprovals(approved),
+    approvedBefore: listPastApprovals(approved),
     evidence: {
       inventory: settings.inventory,
-      held: node === undefined ? { kind: "none" } : heldNames(approved, node, now),
+      held: node === undefined ? { kind: "none" } : findHeldNames(approved, node, now),
       reported: sources.reported(),
       server,
     },
@@ -66,9 +66,9 @@ async function review(
   signal: AbortSignal,
 ): Promise<Lookup<boolean>> {
   try {
-    return { kind: "found", value: await reviewer.isAllowed(reviewOf(csr, permission), signal) };
+    return { kind: "found", value: await reviewer.isAllowed(createAccessReviewSpec(csr, permission), signal) };
   } catch (error) {
     signal.throwIfAborted();
-    return { kind: "failed", message: `cannot ask for permission ${permission}: ${messageOf(error)}` };
+    return { kind: "failed", message: `cannot ask for permission ${permission}: ${getErrorMessage(error)}` };
   }
 }

@@ -1,5 +1,5 @@
 /** What is made of files that people change while a process runs. */
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 
 /** How it is made anew, and who hears of it. */
@@ -33,7 +33,7 @@ export function createReloading<T>({ first, load, clock, onChange, onFault }: Re
       refused = "";
       if (isNew) onChange(next);
     } catch (error) {
-      const fault = messageOf(error);
+      const fault = getErrorMessage(error);
       if (fault !== refused) onFault(fault);
       refused = fault;
     }

@@ -10,7 +10,7 @@ import { chainNotAfter, encodeIssued } from "../../core/pki/authority_chain.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/certificate.ts";
 import { encodeBase64 } from "../../core/pki/pem.ts";
 import type { Clock, CsrStore, Logger, Random } from "../../core/ports.ts";
-import { clientTrustOf } from "../../core/signing/client_trust.ts";
+import { decideClientTrust } from "../../core/signing/client_trust.ts";
 import { planCertificate } from "../../core/signing/plan.ts";
 import { BUILTIN_SIGNERS } from "../../core/signing/profile.ts";
 import { DONE, type Outcome, type Reconciler } from "./loop.ts";
@@ -67,7 +67,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
       profile,
       caNotAfter: chainNotAfter(authority),
       issuers: [authority.certificate, ...authority.issuers],
-      clientTrust: clientTrustOf(profile.signerName, await deps.isTrustedForClients?.(authority)),
+      clientTrust: decideClientTrust(profile.signerName, await deps.isTrustedForClients?.(authority)),
       signingDurationSeconds: deps.signingDurationSeconds,
       now,
     });

@@ -3,7 +3,7 @@
  * objects without one. The requests of one requester share a bucket, as those of an object in client-go's spam filter.
  */
 import { EVENT_NAMESPACE } from "../../core/approval/rbac.ts";
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { EventV1 } from "../../core/kube/events_v1.ts";
 import { formatMicroTime, getName } from "../../core/kube/meta.ts";
@@ -66,7 +66,7 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
         await store.create(eventOf(csr, event, options, random.bytes(8)), signal);
       } catch (error) {
         signal.throwIfAborted();
-        logger.warn("event cannot be written", { csr: name, reason: event.reason, error: messageOf(error) });
+        logger.warn("event cannot be written", { csr: name, reason: event.reason, error: getErrorMessage(error) });
       }
     },
   };

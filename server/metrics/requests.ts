@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge } from "prom-client";
 import { findLeafCertificate } from "../../core/csr/certificate.ts";
 import { judgeDuration } from "../../core/csr/honored_duration.ts";
-import { findCondition, phaseOf } from "../../core/csr/phase.ts";
+import { findCondition, getCsrPhase } from "../../core/csr/phase.ts";
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
 import type { Clock } from "../../core/ports.ts";
 import { followStorage } from "../storage/follow.ts";
@@ -61,7 +61,7 @@ export async function followRequests(
   }
 
   function see(key: string, csr: CertificateSigningRequest | undefined): void {
-    const phase = csr === undefined ? undefined : phaseOf(csr);
+    const phase = csr === undefined ? undefined : getCsrPhase(csr);
     if (csr === undefined || phase === undefined || (phase.kind !== "pending" && phase.kind !== "approved")) {
       waiting.delete(key);
     } else waiting.set(key, waitOf(csr, phase.kind));

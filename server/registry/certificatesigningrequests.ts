@@ -1,6 +1,6 @@
 /** `certificates.k8s.io/v1` certificatesigningrequests, with `/approval` and `/status`. */
 import type { CertificateSigningRequest } from "../../core/kube/certificates_v1.ts";
-import { conditionText } from "../../core/csr/phase.ts";
+import { formatConditionCell } from "../../core/csr/phase.ts";
 import {
   prepareCsrForApprovalUpdate,
   prepareCsrForCreate,
@@ -54,7 +54,7 @@ export const certificateSigningRequests: Resource<CertificateSigningRequest> = {
       format: "",
       priority: 0,
       description: "Pending, approved, denied, failed or issued.",
-      cell: (csr) => conditionText(csr),
+      cell: (csr) => formatConditionCell(csr),
     },
   ],
   selectableFields: ["spec.signerName"],

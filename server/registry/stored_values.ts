@@ -7,7 +7,7 @@ import { ElementBudget } from "../../core/kube/codec/element_budget.ts";
 import { parseJson } from "../../core/kube/codec/json_parser.ts";
 import { decodeUtf8 } from "../../core/kube/codec/mod.ts";
 import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "../../core/kube/codec/protobuf.ts";
-import { AppError, messageOf } from "../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { isEncrypted } from "../storage/etcd/contents.ts";
@@ -50,7 +50,7 @@ export function kubeValues(
       try {
         return decodeValue(kind, value);
       } catch (error) {
-        throw new AppError("storage_corrupt", `cannot read "${key}" in etcd: ${messageOf(error)}`, {
+        throw new AppError("storage_corrupt", `cannot read "${key}" in etcd: ${getErrorMessage(error)}`, {
           cause: error,
           hint: "delete the key with etcdctl, or restore it from a backup",
         });

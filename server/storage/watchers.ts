@@ -1,5 +1,5 @@
 /** Who wants to hear of which keys. */
-import { messageOf } from "../../core/errors.ts";
+import { getErrorMessage } from "../../core/errors.ts";
 import type { Logger } from "../../core/ports.ts";
 import type { CompactedError, StorageEvent, StorageWatch } from "./storage.ts";
 
@@ -105,7 +105,7 @@ export class Watchers {
       watcher.listener(events);
     } catch (error) {
       // The write is committed and others wait to hear of it, so a listener's bug is reported and otherwise ignored.
-      this.#logger?.error("storage watcher threw", { error: messageOf(error) });
+      this.#logger?.error("storage watcher threw", { error: getErrorMessage(error) });
     }
   }
 }

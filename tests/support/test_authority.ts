@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { Result } from "../../core/lib/result.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority.ts";
-import { intermediatesOf } from "../../core/pki/authority_chain.ts";
+import { getIntermediates } from "../../core/pki/authority_chain.ts";
 import {
   type CertificateFacts,
   type CertificatePlan,
@@ -68,7 +68,7 @@ export async function createIntermediate(
     certificate,
     certificatePem: encodePem("CERTIFICATE", certificate.der),
     issuers,
-    intermediates: intermediatesOf({ certificate, issuers }),
+    intermediates: getIntermediates({ certificate, issuers }),
     key: createCaKey(privateKey),
     privateKey,
   };

@@ -1,6 +1,6 @@
 /** What users, nodes and components that are no controllers may do (`bootstrappolicy/policy.go`). */
 import type { PolicyRule } from "../../kube/rbac_v1.ts";
-import { NODE_RULES } from "../node_rules.ts";
+import { NODE_RULES } from "./nodes.ts";
 import { allow, allowPaths, approve, EVENTS_RULE } from "./rule.ts";
 
 /** Rules by name of the ClusterRole. */

@@ -2,7 +2,7 @@
  * Lets etcd forget, every five minutes, what is older than five minutes. All servers of an etcd try, kube-apiservers
  * too; the version of one key decides who does it (kube-apiserver's own key and rule).
  */
-import { messageOf } from "../../../core/errors.ts";
+import { getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 
@@ -29,7 +29,7 @@ export async function runCompactor(
       await clock.sleep(intervalMs, signal);
       seen = await compactOnce(client, seen);
     } catch (error) {
-      if (!signal.aborted) logger?.warn("cannot compact etcd", { error: messageOf(error) });
+      if (!signal.aborted) logger?.warn("cannot compact etcd", { error: getErrorMessage(error) });
     }
   }
 }

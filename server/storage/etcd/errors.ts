@@ -1,5 +1,5 @@
 /** What etcd's failures mean to the person who runs the server. */
-import { AppError, messageOf } from "../../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { status } from "@grpc/grpc-js";
 import { WriteRefusedError } from "../storage.ts";
 
@@ -38,12 +38,12 @@ export function isUnsent(error: unknown): boolean {
 
 /** What was asked for is forgotten. */
 export function isCompacted(error: unknown): boolean {
-  return messageOf(error).includes("required revision has been compacted");
+  return getErrorMessage(error).includes("required revision has been compacted");
 }
 
 /** The lease that a write named has ended; the write did not take place. */
 export function isLeaseGone(error: unknown): boolean {
-  return messageOf(error).includes("requested lease not found");
+  return getErrorMessage(error).includes("requested lease not found");
 }
 
 /** What a write is answered once etcd has no room: it reads and deletes, and takes nothing. */
@@ -56,7 +56,7 @@ const TOO_LARGE = "request is too large";
 
 /** What kube-apiserver answers where etcd has no room, or none for so large a value; undefined for other failures. */
 export function refusalOf(error: unknown): WriteRefusedError | undefined {
-  const text = /etcdserver: .*/.exec(messageOf(error))?.[0] ?? "";
+  const text = /etcdserver: .*/.exec(getErrorMessage(error))?.[0] ?? "";
   if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
   return text.includes(TOO_LARGE) ? new WriteRefusedError(text, "tooLarge", error) : undefined;
 }
@@ -153,5 +153,5 @@ function detailsOf(error: unknown): string {
 function rawDetailsOf(error: unknown): string {
   return error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
-    : messageOf(error);
+    : getErrorMessage(error);
 }

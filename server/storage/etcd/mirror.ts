@@ -3,7 +3,7 @@
  * from here, as kube-apiserver does from its watch cache. The history reaches back as far as etcd's own, also after a
  * start.
  */
-import { AppError, messageOf } from "../../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { type After, afterReal } from "./after.ts";
 import { Engine } from "../memory/engine.ts";
@@ -163,7 +163,7 @@ export class EtcdMirror {
     const wasFollowing = this.#isFollowing;
     this.#isFollowing = false;
     if (this.#closed || this.#isReloading) return;
-    const fault = error === undefined ? "" : messageOf(error);
+    const fault = error === undefined ? "" : getErrorMessage(error);
     if (fault !== "" && (wasFollowing || fault !== this.#lastFault)) {
       this.#deps.logger?.warn("etcd watch broke", { error: fault });
     }
@@ -232,7 +232,7 @@ export class EtcdMirror {
       engine = await load(this.#deps);
     } catch (error) {
       if (this.#closed) return;
-      this.#deps.logger?.error("cannot read etcd again", { error: messageOf(error) });
+      this.#deps.logger?.error("cannot read etcd again", { error: getErrorMessage(error) });
       return this.#retry(() => void this.#reload(compactRevision));
     }
     if (this.#closed) return;
@@ -323,7 +323,7 @@ function toStored({ values, logger }: MirrorDeps, { key, modRevision, value }: E
     const object = values.decode(key, value);
     return object === undefined ? undefined : createStored(key, object, modRevision);
   } catch (error) {
-    logger?.error("cannot read a value of etcd; it is not served", { key, error: messageOf(error) });
+    logger?.error("cannot read a value of etcd; it is not served", { key, error: getErrorMessage(error) });
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /** Everything below a prefix of an etcd at one revision, read for a backup; no server has to run. */
 import { Buffer } from "node:buffer";
-import { AppError, messageOf } from "../../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
 import { isCompacted } from "./errors.ts";
 import { assertReleases } from "./release.ts";
@@ -106,7 +106,7 @@ function decode(values: StoredValues, key: string, value: Uint8Array) {
   try {
     return values.decode(key, value);
   } catch (error) {
-    throw new AppError("storage_corrupt", `cannot back up: ${messageOf(error)}`, {
+    throw new AppError("storage_corrupt", `cannot back up: ${getErrorMessage(error)}`, {
       cause: error,
       hint: "save etcd with etcdctl snapshot save, which takes values as they are; or delete the key with etcdctl",
     });

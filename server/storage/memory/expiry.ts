@@ -2,7 +2,7 @@
  * Event objects live an hour after their last write (kube-apiserver `--event-ttl`, kept there by etcd leases). What has
  * expired is deleted like anything else: with a revision, seen by watches.
  */
-import { messageOf } from "../../../core/errors.ts";
+import { getErrorMessage } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import type { LoggedEvent } from "./history.ts";
 import { RevisionConflictError, type Storage } from "../storage.ts";
@@ -72,7 +72,7 @@ export class EventExpiry implements AsyncDisposable {
       await this.#sweep();
     } catch (error) {
       if (signal.aborted) return;
-      logger?.warn("cannot delete expired events", { error: messageOf(error) });
+      logger?.warn("cannot delete expired events", { error: getErrorMessage(error) });
       await clock.sleep(RETRY_MS, signal).catch(() => undefined);
     }
   }

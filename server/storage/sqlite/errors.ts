@@ -1,5 +1,5 @@
 /** What SQLite's failures mean to the person who runs the server. */
-import { AppError, messageOf } from "../../../core/errors.ts";
+import { AppError, getErrorMessage } from "../../../core/errors.ts";
 
 /** Primary result codes (sqlite.org/rescode.html), with their texts: Deno's `exec` gives the text only. */
 const CODES: readonly (readonly [code: number, text: string, name: SqliteFailure])[] = [
@@ -27,7 +27,7 @@ export function failureOf(error: unknown): SqliteFailure {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
   const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
   if (system !== undefined) return system;
-  const text = messageOf(error);
+  const text = getErrorMessage(error);
   return CODES.find((known) => known[0] === code || text.startsWith(known[1]))?.[2] ?? "other";
 }
 
@@ -55,7 +55,7 @@ export function openError(path: string, error: unknown): AppError {
     case "locked":
       return lockedError(path, error);
     case "corrupt":
-      return corruptError(path, messageOf(error), { cause: error });
+      return corruptError(path, getErrorMessage(error), { cause: error });
     default:
       return ioError(`cannot open storage "${path}"`, error);
   }
@@ -63,15 +63,19 @@ export function openError(path: string, error: unknown): AppError {
 
 /** AppError `io` with advice; `what` says what could not be done. */
 export function ioError(what: string, error: unknown): AppError {
-  return new AppError("io", `${what}: ${messageOf(error)}`, { cause: error, hint: adviceFor(failureOf(error)) });
+  return new AppError("io", `${what}: ${getErrorMessage(error)}`, { cause: error, hint: adviceFor(failureOf(error)) });
 }
 
 /** AppError `io`: the disk did not keep a write that SQLite takes for done. */
 export function lostError(error: unknown): AppError {
-  return new AppError("io", `cannot write the storage any more: the disk did not keep a write: ${messageOf(error)}`, {
-    cause: error,
-    hint: "look after the disk, then start tlsboot again; what was acknowledged is stored",
-  });
+  return new AppError(
+    "io",
+    `cannot write the storage any more: the disk did not keep a write: ${getErrorMessage(error)}`,
+    {
+      cause: error,
+      hint: "look after the disk, then start tlsboot again; what was acknowledged is stored",
+    },
+  );
 }
 
 function adviceFor(failure: SqliteFailure): string {

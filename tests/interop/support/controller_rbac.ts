@@ -2,9 +2,9 @@
  * The least that our controllers and a bootstrapping node need of a real kube-apiserver, as manifests. The approver's part
  * is what `tlsboot approver --print-rbac` prints.
  */
-import { approverManifest, approverRbac } from "../../../core/approval/rbac.ts";
+import { createApproverManifest, createApproverRbac } from "../../../core/approval/rbac.ts";
 import { BUILTIN_POLICIES } from "../../../core/approval/builtin_policies.ts";
-import { needsOf } from "../../../core/approval/needs.ts";
+import { collectPolicyNeeds } from "../../../core/approval/needs.ts";
 import type { PolicyRule } from "../../../core/kube/rbac_v1.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import { signerClusterRole } from "../../../core/signing/rbac.ts";
@@ -54,14 +54,14 @@ export function controllerRbac(...policies: readonly string[]): string {
 
 function approver(names: readonly string[]): readonly unknown[] {
   const policies = names.flatMap((name) => BUILTIN_POLICIES.get(name) ?? []);
-  const rbac = approverRbac({
-    needs: needsOf(policies),
+  const rbac = createApproverRbac({
+    needs: collectPolicyNeeds(policies),
     events: policies.length > 0,
     dryRun: false,
     leaseNamespace: "kube-system",
     subject: { kind: "Group", apiGroup: "rbac.authorization.k8s.io", name: "tlsboot-approvers" },
   });
-  return approverManifest(rbac).map(({ object }) => object);
+  return createApproverManifest(rbac).map(({ object }) => object);
 }
 
 function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {

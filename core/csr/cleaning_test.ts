@@ -5,7 +5,7 @@ import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import type { CertificateSigningRequestCondition } from "../kube/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { decideCleaning } from "./decide.ts";
+import { decideCleaning } from "./cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 const ago = (minutes: number): string => formatTime(new Date(NOW.getTime() - minutes * 60_000));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { observe, type Settling } from "./settling.ts";
+import { debounce, type Debounced } from "./debounce.ts";
 
 const RULES = { quietMs: 30_000, isEqual: (a: string, b: string) => a === b };
 
@@ -21,9 +21,9 @@ for (
   ] as const
 ) {
   test(`observe(): ${name}`, () => {
-    let state: Settling<string> = { settled: "a" };
+    let state: Debounced<string> = { settled: "a" };
     const settled = seen.map(([seconds, value]) => {
-      state = observe(state, value, seconds * 1_000, RULES);
+      state = debounce(state, value, seconds * 1_000, RULES);
       return state.settled;
     });
     assert.equal(settled.join(""), want);

@@ -1,10 +1,10 @@
 /** DNS names that a policy compares: in one spelling only, so that equal means equal. */
-import { parseIpAddress } from "../pki/ip_address.ts";
+import { parseIpAddress } from "./ip_address.ts";
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
 /** Says what keeps a name from being compared; undefined when it is a plain lower-case name. */
-export function dnsNameFault(name: string): string | undefined {
+export function findDnsNameFault(name: string): string | undefined {
   if (name.includes("*")) return `"${name}" is a wildcard`;
   if (name.endsWith(".")) return `"${name}" ends with a dot`;
   if (parseIpAddress(name) !== undefined) return `"${name}" is an address, not a DNS name`;

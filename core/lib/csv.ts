@@ -1,6 +1,6 @@
 /** Comma-separated values as Go's `encoding/csv` reads them: RFC 4180 quotes, spaces kept, empty lines skipped. */
 import { byteLength } from "../kube/quote.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import { err, ok, type Result } from "./result.ts";
 
 const BARE_QUOTE = 'bare " in non-quoted-field';
 const QUOTE = 'extraneous or missing " in quoted-field';
@@ -38,13 +38,13 @@ function readRecord(lines: readonly string[], first: number): Result<ReadRecord,
     const where = `parse error on line ${at + 1}, column ${column}: ${what}`;
     return err(at === first ? where : `record on line ${first + 1}; ${where}`);
   };
-  const columnOf = (position: number) => byteLength(line.slice(0, position)) + 1;
+  const countColumn = (position: number) => byteLength(line.slice(0, position)) + 1;
   while (true) {
     if (line[offset] !== '"') {
       const comma = line.indexOf(",", offset);
       const field = line.slice(offset, comma < 0 ? line.length : comma).replace(/\n$/, "");
       const quote = field.indexOf('"');
-      if (quote >= 0) return fail(BARE_QUOTE, columnOf(offset + quote));
+      if (quote >= 0) return fail(BARE_QUOTE, countColumn(offset + quote));
       fields.push(field);
       if (comma < 0) return ok({ fields, next: at + 1 });
       offset = comma + 1;
@@ -56,7 +56,7 @@ function readRecord(lines: readonly string[], first: number): Result<ReadRecord,
       const quote = line.indexOf('"', offset);
       if (quote < 0) {
         value += line.slice(offset);
-        if (at + 1 >= lines.length) return fail(QUOTE, columnOf(line.length));
+        if (at + 1 >= lines.length) return fail(QUOTE, countColumn(line.length));
         at++;
         line = lines[at] ?? "";
         offset = 0;
@@ -71,7 +71,7 @@ function readRecord(lines: readonly string[], first: number): Result<ReadRecord,
     fields.push(value);
     const rest = line.slice(offset);
     if (rest === "" || rest === "\n") return ok({ fields, next: at + 1 });
-    if (rest[0] !== ",") return fail(QUOTE, columnOf(offset - 1));
+    if (rest[0] !== ",") return fail(QUOTE, countColumn(offset - 1));
     offset++;
   }
 }

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  createIntermediate,
   createTestAuthority,
   hoursFromNow,
   issueTestCertificate,
   NOW,
   planTestLeaf,
 } from "../../tests/support/test_authority.ts";
-import { findRenewalReason, planServingNames, renewalDate } from "./renewal.ts";
+import { findRenewalReason, planPermittedNames, planServingNames, renewalDate } from "./serving_certificate.ts";
+import { NO_SUBTREES } from "./name_constraints.ts";
 
 const ca = await createTestAuthority();
 const names = { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] };
@@ -59,4 +61,26 @@ test("planServingNames() parts names and addresses, each once, and leaves out wh
     dnsNames: ["localhost", "host", "boot.example.com"],
     ipAddresses: ["127.0.0.1", "::1"],
   });
+});
+
+const wanted = { dnsNames: ["localhost", "api.example.org"], ipAddresses: ["127.0.0.1", "::1"] };
+
+test("planPermittedNames() lets every name pass without constraints", async () => {
+  const { certificate } = await createTestAuthority();
+  assert.deepEqual(planPermittedNames(wanted, [certificate]), { names: wanted, refused: new Map() });
+});
+
+test("planPermittedNames() keeps what the CA and all above it permit, and says why the rest must go", async () => {
+  const root = await createTestAuthority();
+  const permit = (edit: Partial<typeof NO_SUBTREES>) => ({
+    nameConstraints: { permitted: { ...NO_SUBTREES, ...edit }, excluded: NO_SUBTREES },
+  });
+  const upper = await createIntermediate(root, "upper", permit({ dnsNames: ["example.org"] }));
+  const lower = await createIntermediate(upper, "lower", permit({ ipRanges: ["127.0.0.0/8"] }));
+  const { names, refused } = planPermittedNames(wanted, [lower.certificate, upper.certificate]);
+  assert.deepEqual(names, { dnsNames: ["api.example.org"], ipAddresses: ["127.0.0.1"] });
+  assert.deepEqual([...refused], [
+    ["localhost", 'DNS name "localhost" is not permitted by any constraint'],
+    ["::1", 'IP address "::1" is not permitted by any constraint'],
+  ]);
 });

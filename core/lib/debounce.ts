@@ -1,19 +1,19 @@
 /** Changes that count only once they last: a network that comes and goes must not make a request each time. */
 
 /** What counts, and what may come to count. */
-export interface Settling<T> {
+export interface Debounced<T> {
   readonly settled: T;
   /** Seen since then (in elapsed milliseconds), other than `settled`. */
   readonly candidate?: { readonly value: T; readonly since: number };
 }
 
 /** The state after an observation: another value counts when it was seen without interruption for so long. */
-export function observe<T>(
-  state: Settling<T>,
+export function debounce<T>(
+  state: Debounced<T>,
   value: T,
   elapsedMs: number,
   rules: { readonly quietMs: number; readonly isEqual: (a: T, b: T) => boolean },
-): Settling<T> {
+): Debounced<T> {
   if (rules.isEqual(value, state.settled)) return { settled: state.settled };
   const { candidate } = state;
   const since = candidate !== undefined && rules.isEqual(value, candidate.value) ? candidate.since : elapsedMs;

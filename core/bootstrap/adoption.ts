@@ -7,9 +7,10 @@ import { decodeBase64, findPemBlock } from "../pki/pem.ts";
 import { parseCertificationRequest, type RequestFacts, verifyRequestSignature } from "../pki/pkcs10.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseCertificateChain } from "./credential_pair.ts";
+import { parseRequest } from "../csr/request.ts";
 
 /** What we would have created. */
-export interface OwnRequest {
+export interface ExpectedRequest {
   /** PEM text of our request. */
   readonly requestPem: string;
   readonly signerName: string;
@@ -21,10 +22,14 @@ export interface OwnRequest {
  * Checks that a stored request may be adopted: same subject and signer, signed by our key, and a certificate on it, if
  * any, still alive. The error is client-go's text (`kubelet-bootstrap.md` §5.3). Usages and a denial are not looked at.
  */
-export function checkCompatible(stored: CertificateSigningRequest, own: OwnRequest, now: Date): Result<true, string> {
-  const storedRequest = parseRequest(stored.spec.request === null ? undefined : decodeText(stored.spec.request));
+export function checkCompatible(
+  stored: CertificateSigningRequest,
+  own: ExpectedRequest,
+  now: Date,
+): Result<true, string> {
+  const storedRequest = parseRequestPem(stored.spec.request === null ? undefined : decodeText(stored.spec.request));
   if (!storedRequest.ok) return err(`unable to parse new csr: ${storedRequest.error}`);
-  const ownRequest = parseRequest(own.requestPem);
+  const ownRequest = parseRequestPem(own.requestPem);
   if (!ownRequest.ok) return err(`unable to parse original csr: ${ownRequest.error}`);
   const [storedName, ownName] = [formatName(storedRequest.value.subject), formatName(ownRequest.value.subject)];
   if (storedName !== ownName) return err(`csr subjects differ: new: ${storedName}, orig: ${ownName}`);
@@ -37,7 +42,7 @@ export function checkCompatible(stored: CertificateSigningRequest, own: OwnReque
   return checkCertificate(stored.status?.certificate ?? "", now);
 }
 
-function parseRequest(pem: string | undefined): Result<RequestFacts, string> {
+function parseRequestPem(pem: string | undefined): Result<RequestFacts, string> {
   const block = pem === undefined ? undefined : findPemBlock(pem)?.block;
   if (block === undefined || block.label !== "CERTIFICATE REQUEST") {
     return err("PEM block type must be CERTIFICATE REQUEST");
@@ -64,4 +69,19 @@ function checkCertificate(base64: string, now: Date): Result<true, string> {
 function decodeText(base64: string): string | undefined {
   const bytes = decodeBase64(base64);
   return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+/** Compares names, usages and life; the error names the first that differs. */
+export function checkSame(stored: CertificateSigningRequest, own: CertificateSigningRequest): Result<true, string> {
+  const [theirs, ours] = [parseRequest(stored.spec.request), parseRequest(own.spec.request)];
+  if (!theirs.ok) return err(`unable to parse new csr: ${theirs.error}`);
+  if (!ours.ok) return err(`unable to parse original csr: ${ours.error}`);
+  const usages = (csr: CertificateSigningRequest): string => [...csr.spec.usages ?? []].sort().join(", ");
+  if (usages(stored) !== usages(own)) return err(`csr usages differ: new: ${usages(stored)}, orig: ${usages(own)}`);
+  if (stored.spec.expirationSeconds !== own.spec.expirationSeconds) return err("csr expirationSeconds differ");
+  for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
+    const [found, asked] = [theirs.value[field].join(", "), ours.value[field].join(", ")];
+    if (found !== asked) return err(`csr ${field} differ: new: ${found}, orig: ${asked}`);
+  }
+  return ok(true);
 }

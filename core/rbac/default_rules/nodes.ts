@@ -1,6 +1,6 @@
 /** The rules of ClusterRole `system:node`, which the Node authorizer grants to every node (`bootstrappolicy/policy.go`). */
-import type { PolicyRule } from "../kube/rbac_v1.ts";
-import { allow, EVENTS_RULE } from "./default_rules/rule.ts";
+import type { PolicyRule } from "../../kube/rbac_v1.ts";
+import { allow, EVENTS_RULE } from "./rule.ts";
 
 /** What a node may do, before the Node authorizer narrows some of it to the node's own objects. */
 export const NODE_RULES: readonly PolicyRule[] = [

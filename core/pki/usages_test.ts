@@ -1,7 +1,7 @@
-import { strict as assert } from "node:assert";
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
-import { extendedKeyUsagesOf, findUnknownUsages, keyUsageBitsOf } from "./usages.ts";
+import { defaultUsages, findUnknownUsages, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
 
 const CLIENT = "1.3.6.1.5.5.7.3.2";
 const EMAIL = "1.3.6.1.5.5.7.3.4";
@@ -52,9 +52,9 @@ for (
     },
   ]
 ) {
-  test(`keyUsageBitsOf() and extendedKeyUsagesOf() map [${usages.length > 9 ? "all" : usages}]`, () => {
-    assert.deepEqual(keyUsageBitsOf(usages), bits);
-    assert.deepEqual(extendedKeyUsagesOf(usages), extended);
+  test(`toKeyUsageBits() and extendedKeyUsagesOf() map [${usages.length > 9 ? "all" : usages}]`, () => {
+    assert.deepEqual(toKeyUsageBits(usages), bits);
+    assert.deepEqual(toExtendedKeyUsageOids(usages), extended);
   });
 }
 
@@ -62,3 +62,29 @@ test("findUnknownUsages() keeps request order and repeats", () => {
   assert.deepEqual(findUnknownUsages(["b", "client auth", "a", "b"]), ["b", "a", "b"]);
   assert.deepEqual(findUnknownUsages(KEY_USAGES), []);
 });
+
+const none = { dnsNames: [], ipAddresses: [] };
+const dns = { dnsNames: ["a"], ipAddresses: [] };
+const ip = { dnsNames: [], ipAddresses: ["10.0.0.1"] };
+
+for (
+  const { signer, key, names, want } of [
+    { signer: "kubernetes.io/kube-apiserver-client", key: "ECDSA", names: none, want: "digital signature,client auth" },
+    { signer: "kubernetes.io/kube-apiserver-client", key: "ECDSA", names: dns, want: "digital signature,client auth" },
+    {
+      signer: "kubernetes.io/kube-apiserver-client-kubelet",
+      key: "RSA",
+      names: none,
+      want: "digital signature,key encipherment,client auth",
+    },
+    { signer: "kubernetes.io/kubelet-serving", key: "Ed25519", names: none, want: "digital signature,server auth" },
+    { signer: "example.com/x", key: "ECDSA", names: none, want: "digital signature,client auth" },
+    { signer: "example.com/x", key: "ECDSA", names: dns, want: "digital signature,server auth" },
+    { signer: "example.com/x", key: "RSA", names: ip, want: "digital signature,key encipherment,server auth" },
+    { signer: "kubernetes.io/legacy-unknown", key: "ECDSA", names: ip, want: "digital signature,server auth" },
+  ] as const
+) {
+  test(`defaultUsages() at ${signer}, ${key}, ${JSON.stringify(names)}: ${want}`, () => {
+    assert.equal(defaultUsages(signer, key, names).join(","), want);
+  });
+}

@@ -1,6 +1,6 @@
 /** Which CSRs have outlived their use (`spec/csr-api.md` §10; `pkg/controller/certificates/cleaner/cleaner.go`, 1.37). */
-import { findLeafCertificate } from "../csr/certificate.ts";
-import { conditionsOf, findCondition, hasCertificate } from "../csr/phase.ts";
+import { findLeafCertificate } from "./certificate.ts";
+import { findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 
 const HOUR_MS = 3_600_000;
@@ -23,7 +23,7 @@ function findReason(csr: CertificateSigningRequest, now: Date): string | undefin
   if (issued && isSince(csr, "Approved", DECIDED_MS, now)) return "issued more than 1h ago";
   if (isSince(csr, "Denied", DECIDED_MS, now)) return "denied more than 1h ago";
   if (isSince(csr, "Failed", DECIDED_MS, now)) return "failed more than 1h ago";
-  if (conditionsOf(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, UNDECIDED_MS, now)) {
+  if (getConditions(csr).length === 0 && isOlder(csr.metadata.creationTimestamp, UNDECIDED_MS, now)) {
     return "pending for more than 24h";
   }
   if (issued && findCondition(csr, "Approved") !== undefined && isExpired(csr, now)) {
@@ -34,7 +34,7 @@ function findReason(csr: CertificateSigningRequest, now: Date): string | undefin
 }
 
 function isSince(csr: CertificateSigningRequest, type: string, ageMs: number, now: Date): boolean {
-  return conditionsOf(csr).some((item) => item.type === type && isOlder(item.lastUpdateTime, ageMs, now));
+  return getConditions(csr).some((item) => item.type === type && isOlder(item.lastUpdateTime, ageMs, now));
 }
 
 function isOlder(time: string | null | undefined, ageMs: number, now: Date): boolean {

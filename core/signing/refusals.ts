@@ -1,10 +1,16 @@
 /** What Kubernetes is known to refuse, so that it can be said before a key is made and anybody is asked. */
-import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
+import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_SIGNER } from "../kube/certificates_v1.ts";
 import { formatFieldError } from "../kube/field_error.ts";
-import { BUILTIN_SIGNERS, checkProfile } from "../signing/profile.ts";
-import { parseRequest } from "./request.ts";
-import { findSubjectRestriction } from "./subject_restriction.ts";
-import { validateCsrCreate } from "./validate.ts";
+import { BUILTIN_SIGNERS, checkProfile } from "./profile.ts";
+import { parseRequest } from "../csr/request.ts";
+import { validateCsrCreate } from "../csr/validate.ts";
+import { MASTERS_GROUP } from "../kube/user.ts";
+
+/** The plugin's message for a request that would make its holder an administrator; undefined for any other. */
+export function findSubjectRestriction(signerName: string, organizations: readonly string[]): string | undefined {
+  if (signerName !== KUBE_APISERVER_CLIENT_SIGNER || !organizations.includes(MASTERS_GROUP)) return undefined;
+  return `use of ${KUBE_APISERVER_CLIENT_SIGNER} signer with ${MASTERS_GROUP} group is not allowed`;
+}
 
 /**
  * Everything that the API, its admission or the signer would say no to, in their words; empty when nothing is known. Of

@@ -17,10 +17,10 @@ const COMMON_SIGNERS: readonly string[] = [
 ];
 
 /** A signer answers within a moment; a request that has waited for longer seems to have none. */
-export const SIGNER_IS_LATE_MS = 10_000;
+export const SIGNER_OVERDUE_MS = 10_000;
 
 /** What to do when a signer issues nothing. */
-export function missingSignerAdvice(signerName: string): string {
+export function describeMissingSigner(signerName: string): string {
   const start = COMMON_SIGNERS.includes(signerName)
     ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"
     : `tlsboot signer --signer-name ${shellWord(signerName)}, or the program that the name belongs to, signs for it`;

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { KEY_USAGES } from "../kube/certificates_v1.ts";
 import type { Result } from "../lib/result.ts";
 import {
-  parseAskedDnsName,
-  parseAskedEmail,
-  parseAskedIpAddress,
-  parseAskedUri,
-  parseAskedUsage,
-} from "./asked_names.ts";
+  parseRequestedDnsName,
+  parseRequestedEmail,
+  parseRequestedIpAddress,
+  parseRequestedUri,
+  parseRequestedUsage,
+} from "./requested_names.ts";
 
 const cases: readonly {
   parse: (text: string) => Result<string, string>;
@@ -16,7 +16,7 @@ const cases: readonly {
   bad: Readonly<Record<string, RegExp>>;
 }[] = [
   {
-    parse: parseAskedDnsName,
+    parse: parseRequestedDnsName,
     good: { web: "web", "a.example.com": "a.example.com", "*.example.com": "*.example.com", "A.example": "A.example" },
     bad: {
       "10.0.0.1": /give it with --ip/,
@@ -29,22 +29,22 @@ const cases: readonly {
     },
   },
   {
-    parse: parseAskedIpAddress,
+    parse: parseRequestedIpAddress,
     good: { "10.0.0.1": "10.0.0.1", "0:0::1": "::1", "::FFFF": "::ffff" },
     bad: { "10.0.0": /want an IP address/, "10.0.0.0/8": /want an IP address/, localhost: /want an IP address/ },
   },
   {
-    parse: parseAskedUri,
+    parse: parseRequestedUri,
     good: { "spiffe://a.b/c": "spiffe://a.b/c", "https://a": "https://a", "urn:x:y": "urn:x:y" },
     bad: { "a/b": /want a URI/, "": /want a URI/, "https:": /want a URI/, "x://a b": /want a URI/ },
   },
   {
-    parse: parseAskedEmail,
+    parse: parseRequestedEmail,
     good: { "a@example.com": "a@example.com", "a+b@c": "a+b@c" },
     bad: { a: /want an email address/, "a@b@c": /want an email/, "é@b": /want an email/, "a b@c": /want an email/ },
   },
   {
-    parse: parseAskedUsage,
+    parse: parseRequestedUsage,
     good: {
       "client auth": "client auth",
       "client-auth": "client auth",
@@ -67,10 +67,10 @@ for (const { parse, good, bad } of cases) {
   }
 }
 
-test("parseAskedUsage() knows every usage of the API, with spaces and with dashes", () => {
+test("parseRequestedUsage() knows every usage of the API, with spaces and with dashes", () => {
   for (const usage of KEY_USAGES) {
     for (const text of [usage, usage.replaceAll(" ", "-")]) {
-      assert.deepEqual(parseAskedUsage(text), { ok: true, value: usage });
+      assert.deepEqual(parseRequestedUsage(text), { ok: true, value: usage });
     }
   }
 });

@@ -2,17 +2,17 @@
 import { err, ok, type Result } from "../lib/result.ts";
 
 /** So many objects of one resource. */
-export interface LeftOut {
+export interface OmittedResource {
   /** As it is called in keys: `pods`, `example.com/widgets`. */
   readonly resource: string;
   readonly objects: number;
 }
 
 /** Counts keys by resource, in the order of their names. */
-export function countLeftOut(keys: Iterable<string>): readonly LeftOut[] {
+export function countOmitted(keys: Iterable<string>): readonly OmittedResource[] {
   const counts = new Map<string, number>();
   for (const key of keys) {
-    const resource = resourceOf(key);
+    const resource = parseResource(key);
     counts.set(resource, (counts.get(resource) ?? 0) + 1);
   }
   return [...counts].map(([resource, objects]) => ({ resource, objects }))
@@ -20,25 +20,25 @@ export function countLeftOut(keys: Iterable<string>): readonly LeftOut[] {
 }
 
 /** In words: `pods (12), example.com/widgets (1)`. */
-export function describeLeftOut(all: readonly LeftOut[]): string {
+export function describeOmitted(all: readonly OmittedResource[]): string {
   return all.map(({ resource, objects }) => `${resource} (${objects})`).join(", ");
 }
 
 /** Reads what a manifest says of it. */
-export function parseLeftOut(value: unknown): Result<readonly LeftOut[], string> {
+export function parseOmitted(value: unknown): Result<readonly OmittedResource[], string> {
   if (value === undefined) return ok([]);
-  const isList = Array.isArray(value) && value.every(isLeftOut);
+  const isList = Array.isArray(value) && value.every(isOmittedResource);
   return isList ? ok(value) : err("what it leaves out is not complete");
 }
 
-function isLeftOut(value: unknown): value is LeftOut {
+function isOmittedResource(value: unknown): value is OmittedResource {
   if (typeof value !== "object" || value === null) return false;
   const { resource, objects } = value as Readonly<Record<string, unknown>>;
   return typeof resource === "string" && Number.isSafeInteger(objects);
 }
 
 /** `/registry/pods/…`, but below a group `/registry/example.com/widgets/…`. */
-function resourceOf(key: string): string {
+function parseResource(key: string): string {
   const [, , first = "", second = ""] = key.split("/");
   return first.includes(".") && second !== "" ? `${first}/${second}` : first;
 }

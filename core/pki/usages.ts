@@ -1,5 +1,12 @@
 /** The usages of a request and what they mean in a certificate (`pkg/controller/certificates/authority/policies.go`). */
-import { KEY_USAGES } from "../kube/certificates_v1.ts";
+import {
+  KEY_USAGES,
+  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+  KUBE_APISERVER_CLIENT_SIGNER,
+  KUBELET_SERVING_SIGNER,
+} from "../kube/certificates_v1.ts";
+import type { PublicKeyAlgorithm } from "./public_key.ts";
+import type { AlternativeNames } from "./subject_alternative_names.ts";
 
 /** Names of the KeyUsage bits, in bit order (RFC 5280 §4.2.1.3). */
 export const KEY_USAGE_BITS = [
@@ -52,13 +59,13 @@ const EXTENDED_OIDS: readonly string[] = [...new Set(EXTENDED_OID_OF.values())];
 const KNOWN: ReadonlySet<string> = new Set(KEY_USAGES);
 
 /** The KeyUsage bits these usages ask for, in bit order and once each; unknown usages add nothing. */
-export function keyUsageBitsOf(usages: readonly string[]): readonly KeyUsageBit[] {
+export function toKeyUsageBits(usages: readonly string[]): readonly KeyUsageBit[] {
   const asked = new Set(usages.map((usage) => BIT_OF.get(usage)));
   return KEY_USAGE_BITS.filter((bit) => asked.has(bit));
 }
 
 /** The ExtendedKeyUsage OIDs these usages ask for, in the table's order and once each; unknown usages add nothing. */
-export function extendedKeyUsagesOf(usages: readonly string[]): readonly string[] {
+export function toExtendedKeyUsageOids(usages: readonly string[]): readonly string[] {
   const asked = new Set(usages.map((usage) => EXTENDED_OID_OF.get(usage)));
   return EXTENDED_OIDS.filter((oid) => asked.has(oid));
 }
@@ -66,4 +73,33 @@ export function extendedKeyUsagesOf(usages: readonly string[]): readonly string[
 /** The usages that are none of the 23, in request order (`unrecognized usage values: ["a" "b"]`). */
 export function findUnknownUsages(usages: readonly string[]): readonly string[] {
   return usages.filter((usage) => !KNOWN.has(usage));
+}
+
+const PURPOSE_OF: ReadonlyMap<string, string> = new Map([
+  [KUBE_APISERVER_CLIENT_SIGNER, "client auth"],
+  [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, "client auth"],
+  [KUBELET_SERVING_SIGNER, "server auth"],
+]);
+
+/** What one of Kubernetes' signers is asked for; undefined where the signer's name says nothing of it. */
+export function signerUsages(signerName: string, keyAlgorithm: PublicKeyAlgorithm): readonly string[] | undefined {
+  const purpose = PURPOSE_OF.get(signerName);
+  return purpose === undefined ? undefined : usagesFor(purpose, keyAlgorithm);
+}
+
+/**
+ * `digital signature`, `key encipherment` for RSA, and one purpose: the signer's own; at other signers `server auth` for
+ * a request with DNS names or IP addresses, else `client auth`.
+ */
+export function defaultUsages(
+  signerName: string,
+  keyAlgorithm: PublicKeyAlgorithm,
+  names: Pick<AlternativeNames, "dnsNames" | "ipAddresses">,
+): readonly string[] {
+  const isServer = names.dnsNames.length + names.ipAddresses.length > 0;
+  return signerUsages(signerName, keyAlgorithm) ?? usagesFor(isServer ? "server auth" : "client auth", keyAlgorithm);
+}
+
+function usagesFor(purpose: string, keyAlgorithm: PublicKeyAlgorithm): readonly string[] {
+  return ["digital signature", ...(keyAlgorithm === "RSA" ? ["key encipherment"] : []), purpose];
 }

@@ -4,11 +4,11 @@ import type { CertificateSigningRequest } from "../kube/certificates_v1.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys.ts";
 import { buildCsr, fromBase64, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { checkCompatible, type OwnRequest } from "./compatible.ts";
+import { checkCompatible, type ExpectedRequest } from "./adoption.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 
-async function ownOf(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): Promise<OwnRequest> {
+async function ownOf(csr: CertificateSigningRequest, algorithm?: KeyAlgorithm): Promise<ExpectedRequest> {
   const key = await sharedKey(algorithm);
   return {
     requestPem: fromBase64(csr.spec.request ?? ""),

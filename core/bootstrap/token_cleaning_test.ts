@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Secret } from "../kube/core_v1.ts";
-import { decideTokenCleaning, parseRfc3339 } from "./token.ts";
+import { decideTokenCleaning, parseRfc3339 } from "./token_cleaning.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 
