@@ -5,7 +5,7 @@ import { partialObjectMetadataSchema } from "../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
   partialObjectMetadataListV1beta1Schema,
-} from "../../core/kube/kinds/partial_list.ts";
+} from "../../core/kube/kinds/meta_v1.ts";
 import type { Answer } from "./answer.ts";
 import { goTypeOf } from "./go_names.ts";
 import { assertSelectable, getObject, type ListAnswer, listObjects } from "../registry/read.ts";
@@ -13,8 +13,7 @@ import type { RegistryDeps, Target } from "../registry/registry.ts";
 import type { Resource } from "../registry/resource.ts";
 import type { Stored } from "../storage/storage.ts";
 import { encodeStored, encodeStoredList } from "./encoding.ts";
-import type { Exchange } from "./exchange.ts";
-import { headerOf } from "./exchange.ts";
+import { type Exchange, headerOf } from "./exchange.ts";
 import { type Convertible, negotiate, otherFormError, type Representation } from "./negotiation.ts";
 import { parseCollectionOptions } from "./options.ts";
 import { respondBytes, respondWire } from "./respond.ts";

@@ -3,7 +3,7 @@
  * `default/kubernetes`, and clients look for it to learn whether addresses are IPv4 or IPv6. Kubelets that follow
  * services find it too, instead of asking again and again.
  */
-import { serviceKind } from "../../core/kube/kinds/services.ts";
+import { serviceKind } from "../../core/kube/kinds/core_v1.ts";
 import type { BootstrapObject } from "../bootstrap_objects.ts";
 import { ageColumn, nameColumn, textColumn } from "./columns.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

@@ -1,7 +1,6 @@
 /** Lists in protobuf; items may come encoded already, so that a long list is a concatenation. */
 import type { ListMeta } from "../meta.ts";
-import { getListSchema } from "../kinds/list.ts";
-import { listMetaSchema } from "../kinds/meta_v1.ts";
+import { getListSchema, listMetaSchema } from "../kinds/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { ElementBudget } from "./element_budget.ts";
 import { encodeEnvelopeOfPieces } from "./protobuf_envelope.ts";

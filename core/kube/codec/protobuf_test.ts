@@ -14,7 +14,7 @@ import {
   statusSchema,
 } from "../kinds/mod.ts";
 import { APPROVAL_PUT, CAN_I_CREATE_CSR, CAN_I_GET_HEALTHZ } from "../kinds/testdata/kubectl.ts";
-import { VECTORS } from "../kinds/testdata/mod.ts";
+import { VECTORS } from "../kinds/testdata/vectors.ts";
 import { formatApiVersion } from "../schema.ts";
 import { decodeObject } from "./decode.ts";
 import { DecodeError } from "./errors.ts";

@@ -1,10 +1,10 @@
 /** Aggregated discovery, `apidiscovery.k8s.io/v2` (staging `k8s.io/api/apidiscovery/v2/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { list, message, STRING } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
+import { list, message, STRING } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
 import { listMetaSchema } from "./meta_v1.ts";
 
-/** Everything that is served, group by group. */
+/** Lists everything that is served, group by group. */
 export const apiGroupDiscoveryListSchema: MessageSchema = {
   name: "io.k8s.api.apidiscovery.v2.APIGroupDiscoveryList",
   fields: {

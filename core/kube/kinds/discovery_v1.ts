@@ -1,6 +1,6 @@
 /** The older form of discovery (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, list, message, STRING } from "./_fields.ts";
+import { BOOL, list, message, STRING } from "./fields.ts";
 
 /** The versions of the core API. */
 export const apiVersionsSchema: MessageSchema = {
@@ -26,8 +26,7 @@ export const apiVersionsSchema: MessageSchema = {
   },
 };
 
-/** The address under which clients of a network reach the server. */
-export const serverAddressByClientCIDRSchema: MessageSchema = {
+const serverAddressByClientCIDRSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.ServerAddressByClientCIDR",
   description: "The address under which clients of a network reach the server.",
   fields: {
@@ -42,7 +41,7 @@ export const serverAddressByClientCIDRSchema: MessageSchema = {
   },
 };
 
-/** All API groups. */
+/** Lists all API groups of the server. */
 export const apiGroupListSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList",
   description: "All API groups.",
@@ -88,8 +87,7 @@ export const apiGroupSchema: MessageSchema = {
   },
 };
 
-/** One version of a group. */
-export const groupVersionForDiscoverySchema: MessageSchema = {
+const groupVersionForDiscoverySchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.GroupVersionForDiscovery",
   description: "One version of a group.",
   fields: {
@@ -127,8 +125,7 @@ export const apiResourceListSchema: MessageSchema = {
   },
 };
 
-/** A resource or subresource. */
-export const apiResourceSchema: MessageSchema = {
+const apiResourceSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.APIResource",
   description: "A resource or subresource.",
   fields: {
@@ -197,7 +194,7 @@ export const apiResourceSchema: MessageSchema = {
   },
 };
 
-/** The version of the server and of what it emulates (apimachinery `pkg/version/types.go`). */
+/** The version of the server and of the version that it emulates (apimachinery `pkg/version/types.go`). */
 export const versionInfoSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.version.Info",
   description: "The version of the server.",
@@ -218,7 +215,7 @@ export const versionInfoSchema: MessageSchema = {
   },
 };
 
-/** The version is never written as protobuf and has no numbers. */
+/** Describes a field without a protobuf number: the version is only written as JSON. */
 function versionField(description: string, required: boolean): FieldSchema {
   return { number: 0, type: STRING, presence: required ? "always" : "omitempty", required, description };
 }

@@ -1,12 +1,10 @@
-/** Event of the group `events.k8s.io` (staging `k8s.io/api/events/v1/types.go`). */
+/** Event of `events.k8s.io/v1` (staging `k8s.io/api/events/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, message, MICRO_TIME, STRING, TIME } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
-import { objectReferenceSchema } from "./_references.ts";
-import { eventSourceSchema } from "./events.ts";
+import { INT32, message, MICRO_TIME, STRING, TIME } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
+import { eventSourceSchema, objectReferenceSchema } from "./core_v1.ts";
 
-/** A report of something that happened to an object; kept for a short time. */
-export const eventV1Schema: ObjectSchema = {
+const eventV1Schema: ObjectSchema = {
   name: "io.k8s.api.events.v1.Event",
   description: "A report of something that happened to an object; kept for a short time.",
   fields: {
@@ -56,7 +54,7 @@ export const eventV1Schema: ObjectSchema = {
       number: 12,
       type: message(() => eventSourceSchema),
       presence: "always",
-      description: "Who reports the event, in the older form.",
+      description: "The component that reports the event, in the older form.",
     },
     deprecatedFirstTimestamp: {
       number: 13,
@@ -79,7 +77,7 @@ export const eventV1Schema: ObjectSchema = {
   },
 };
 
-/** `Event` of `events.k8s.io/v1`. */
+/** Describes the kind `Event` of `events.k8s.io/v1` for all codecs. */
 export const eventV1Kind: Kind = {
   group: "events.k8s.io",
   version: "v1",
@@ -93,10 +91,9 @@ export const eventV1Kind: Kind = {
   schema: eventV1Schema,
 };
 
-/** Tells how an event goes on. */
-export const eventV1SeriesSchema: MessageSchema = {
+const eventV1SeriesSchema: MessageSchema = {
   name: "io.k8s.api.events.v1.EventSeries",
-  description: "Tells how an event goes on.",
+  description: "Describes how often an event has been repeated.",
   fields: {
     count: { number: 1, type: INT32, presence: "always", required: true, description: "Occurrences so far." },
     lastObservedTime: {

@@ -1,10 +1,13 @@
-/** Lists, Status, deletion, watches: what is spoken beside the kinds (apimachinery `pkg/apis/meta/v1/types.go`). */
+/**
+ * Messages of `meta/v1` that are no resource: lists, Status, deletion, watch events and selectors (apimachinery
+ * `pkg/apis/meta/v1/types.go`).
+ */
 import type { DeleteOptions } from "../meta.ts";
-import type { MessageSchema } from "../schema.ts";
-import { BOOL, INT32, INT64, list, message, RAW_EXTENSION, STRING } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
+import type { Kind, MessageSchema } from "../schema.ts";
+import { BOOL, INT32, INT64, list, map, message, RAW_EXTENSION, STRING } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
 
-/** Bookkeeping of a list. */
+/** Resource version, continue token and remaining item count of a list. */
 export const listMetaSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
   description: "Bookkeeping of a list.",
@@ -37,13 +40,12 @@ export const listMetaSchema: MessageSchema = {
       number: 5,
       type: message(() => shardInfoSchema),
       presence: "optional",
-      description: "Tells that the list holds one shard of the collection.",
+      description: "Present when the list holds one shard of the collection.",
     },
   },
 };
 
-/** The shard a list was restricted to. */
-export const shardInfoSchema: MessageSchema = {
+const shardInfoSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.ShardInfo",
   description: "The shard a list was restricted to.",
   fields: {
@@ -87,8 +89,7 @@ export const statusSchema: MessageSchema = {
   },
 };
 
-/** Which object a status is about, and why. */
-export const statusDetailsSchema: MessageSchema = {
+const statusDetailsSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusDetails",
   description: "Which object a status is about, and why.",
   fields: {
@@ -118,8 +119,7 @@ export const statusDetailsSchema: MessageSchema = {
   },
 };
 
-/** One fault. */
-export const statusCauseSchema: MessageSchema = {
+const statusCauseSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.StatusCause",
   description: "One fault.",
   fields: {
@@ -135,10 +135,10 @@ export const statusCauseSchema: MessageSchema = {
   },
 };
 
-/** How an object is to be deleted. */
+/** The options of a request that deletes objects. */
 export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
-  description: "How an object is to be deleted.",
+  description: "Options of a request that deletes objects.",
   fields: {
     gracePeriodSeconds: {
       number: 1,
@@ -176,8 +176,7 @@ export const deleteOptionsSchema: MessageSchema<DeleteOptions> = {
   },
 };
 
-/** What must hold of the stored object. */
-export const preconditionsSchema: MessageSchema = {
+const preconditionsSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.Preconditions",
   description: "What must hold of the stored object.",
   fields: {
@@ -219,6 +218,125 @@ export const watchEventSchema: MessageSchema = {
       presence: "always",
       required: true,
       description: "The object after the change, or before its deletion, or a Status.",
+    },
+  },
+};
+
+const known = new WeakMap<Kind, MessageSchema>();
+
+/** Returns the schema of the list of a kind, the same value at every call, so that codecs may cache by it. */
+export function getListSchema(kind: Kind): MessageSchema {
+  const found = known.get(kind);
+  if (found !== undefined) return found;
+  const schema: MessageSchema = {
+    name: `${kind.schema.name}List`,
+    description: `A list of ${kind.kind} objects.`,
+    fields: {
+      metadata: {
+        number: 1,
+        type: message(() => listMetaSchema),
+        presence: "always",
+        description: "Standard metadata of the list.",
+      },
+      items: {
+        number: 2,
+        type: list(message(() => kind.schema)),
+        presence: "always",
+        required: true,
+        description: "The objects.",
+      },
+    },
+  };
+  known.set(kind, schema);
+  return schema;
+}
+
+/** A list of objects reduced to their metadata. */
+export const partialObjectMetadataListSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadataList",
+  description: "The metadata of several objects.",
+  fields: {
+    metadata: { number: 1, type: message(() => listMetaSchema), presence: "always" },
+    items: { number: 2, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
+  },
+};
+
+/** The list in `v1beta1`, which numbers its two fields the other way round. */
+export const partialObjectMetadataListV1beta1Schema: MessageSchema = {
+  ...partialObjectMetadataListSchema,
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1beta1.PartialObjectMetadataList",
+  fields: {
+    items: { number: 1, type: list(message(() => partialObjectMetadataSchema)), presence: "always" },
+    metadata: { number: 2, type: message(() => listMetaSchema), presence: "always" },
+  },
+};
+
+/** A choice of objects by label; all conditions must hold. */
+export const labelSelectorSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector",
+  description: "A choice of objects by label; all conditions must hold.",
+  mapType: "atomic",
+  fields: {
+    matchLabels: {
+      number: 1,
+      type: map(STRING),
+      presence: "omitempty",
+      description: "Labels that must be present with these values.",
+    },
+    matchExpressions: {
+      number: 2,
+      type: list(message(() => labelSelectorRequirementSchema)),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Further conditions on labels.",
+    },
+  },
+};
+
+/** One condition on a label. */
+export const labelSelectorRequirementSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement",
+  description: "One condition on a label.",
+  fields: {
+    key: { number: 1, type: STRING, presence: "always", required: true, description: "Label the condition is about." },
+    operator: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.LabelSelectorOperator",
+      description: "In, NotIn, Exists or DoesNotExist.",
+    },
+    values: {
+      number: 3,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Values for In and NotIn; empty otherwise.",
+    },
+  },
+};
+
+/** One condition on a field. */
+export const fieldSelectorRequirementSchema: MessageSchema = {
+  name: "io.k8s.apimachinery.pkg.apis.meta.v1.FieldSelectorRequirement",
+  description: "One condition on a field.",
+  fields: {
+    key: { number: 1, type: STRING, presence: "always", required: true, description: "Path of the field." },
+    operator: {
+      number: 2,
+      type: STRING,
+      presence: "always",
+      required: true,
+      goType: "v1.FieldSelectorOperator",
+      description: "In, NotIn, Exists or DoesNotExist.",
+    },
+    values: {
+      number: 3,
+      type: list(STRING),
+      presence: "omitempty",
+      listType: "atomic",
+      description: "Values for In and NotIn; empty otherwise.",
     },
   },
 };

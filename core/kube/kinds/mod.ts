@@ -3,31 +3,24 @@
  * follow from these descriptions, so that a new field is one new entry.
  */
 import type { Kind } from "../schema.ts";
-import { certificateSigningRequestKind } from "./certificatesigningrequests.ts";
-import { clusterRoleBindingKind } from "./clusterrolebindings.ts";
-import { clusterRoleKind } from "./clusterroles.ts";
-import { configMapKind } from "./configmaps.ts";
-import { csiNodeKind } from "./csinodes.ts";
-import { eventKind } from "./events.ts";
+import { certificateSigningRequestKind } from "./certificates_v1.ts";
+import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "./rbac_v1.ts";
+import { configMapKind, eventKind, namespaceKind, secretKind, serviceAccountKind } from "./core_v1.ts";
+import { csiNodeKind } from "./storage_v1.ts";
 import { eventV1Kind } from "./events_v1.ts";
-import { leaseKind } from "./leases.ts";
-import { localSubjectAccessReviewKind } from "./localsubjectaccessreviews.ts";
-import { namespaceKind } from "./namespaces.ts";
+import { leaseKind } from "./coordination_v1.ts";
+import {
+  localSubjectAccessReviewKind,
+  selfSubjectAccessReviewKind,
+  selfSubjectRulesReviewKind,
+  subjectAccessReviewKind,
+} from "./authorization_v1.ts";
 import { nodeKind } from "./nodes.ts";
-import { roleBindingKind } from "./rolebindings.ts";
-import { roleKind } from "./roles.ts";
-import { secretKind } from "./secrets.ts";
-import { selfSubjectAccessReviewKind } from "./selfsubjectaccessreviews.ts";
-import { selfSubjectReviewKind } from "./selfsubjectreviews.ts";
-import { selfSubjectRulesReviewKind } from "./selfsubjectrulesreviews.ts";
-import { serviceAccountKind } from "./serviceaccounts.ts";
-import { subjectAccessReviewKind } from "./subjectaccessreviews.ts";
-import { tokenReviewKind } from "./tokenreviews.ts";
+import { selfSubjectReviewKind, tokenReviewKind } from "./authentication_v1.ts";
 
 export * from "./meta_v1.ts";
 export * from "./discovery_v1.ts";
-export { METADATA, objectMetaSchema } from "./_object_meta.ts";
-export { getListSchema } from "./list.ts";
+export { METADATA, objectMetaSchema } from "./object_meta.ts";
 export {
   certificateSigningRequestKind,
   clusterRoleBindingKind,

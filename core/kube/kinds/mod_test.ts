@@ -8,8 +8,7 @@ import { decodeEnvelope, decodeMessage, encodeEnvelope, encodeMessage } from "..
 import { formatYaml, parseYaml } from "../codec/yaml.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
 import { ALL_KINDS, findKind, getListSchema } from "./mod.ts";
-import { VECTORS } from "./testdata/mod.ts";
-import type { Vector } from "./testdata/vector.ts";
+import { type Vector, VECTORS } from "./testdata/vectors.ts";
 
 function getVector(kind: Kind): Vector {
   const vector = VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural];

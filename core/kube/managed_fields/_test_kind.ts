@@ -1,6 +1,6 @@
 /** A kind with every form of field, for the tests of this folder. */
-import { BOOL, INT32, list, map, message, STRING, TIME } from "../kinds/_fields.ts";
-import { METADATA } from "../kinds/_object_meta.ts";
+import { BOOL, INT32, list, map, message, STRING, TIME } from "../kinds/fields.ts";
+import { METADATA } from "../kinds/object_meta.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
 
 const partSchema: MessageSchema = {

@@ -4,7 +4,7 @@
  */
 import { findUnstructuredFault } from "../codec/unstructured.ts";
 import { isEqualJson, isJsonObject, type JsonObject } from "../json_value.ts";
-import { managedFieldsEntrySchema } from "../kinds/_object_meta.ts";
+import { managedFieldsEntrySchema } from "../kinds/object_meta.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";

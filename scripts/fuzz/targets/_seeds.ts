@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import { decodeObject } from "../../../core/kube/codec/decode.ts";
 import { parseJson } from "../../../core/kube/codec/json_parser.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
-import { VECTORS } from "../../../core/kube/kinds/testdata/mod.ts";
-import type { Vector } from "../../../core/kube/kinds/testdata/vector.ts";
+
+import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
 import { join } from "../mutate.ts";

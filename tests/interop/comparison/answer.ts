@@ -15,7 +15,7 @@ import * as kinds from "../../../core/kube/kinds/mod.ts";
 import {
   partialObjectMetadataListSchema,
   partialObjectMetadataListV1beta1Schema,
-} from "../../../core/kube/kinds/partial_list.ts";
+} from "../../../core/kube/kinds/meta_v1.ts";
 import type { MessageSchema } from "../../../core/kube/schema.ts";
 
 /** An answer as it came. */

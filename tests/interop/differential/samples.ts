@@ -1,6 +1,6 @@
 /** Objects to begin with: for each served kind some that are valid, and one with every field set. */
 import { parseAllDocuments } from "yaml";
-import { VECTORS } from "../../../core/kube/kinds/testdata/mod.ts";
+import { VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import { formatApiVersion, type Kind, qualifiedResource } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { oneIn, pick } from "../../../scripts/fuzz/dice.ts";

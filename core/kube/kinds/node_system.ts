@@ -1,6 +1,6 @@
-/** The machine, its images, volumes and runtime, as parts of a node (staging `k8s.io/api/core/v1/types.go`). */
+/** The machine, its images, volumes and container runtime in a node's status (staging `k8s.io/api/core/v1/types.go`). */
 import type { MessageSchema } from "../schema.ts";
-import { BOOL, INT64, list, message, STRING } from "./_fields.ts";
+import { BOOL, INT64, list, message, STRING } from "./fields.ts";
 
 /** Identity and software versions of a machine. */
 export const nodeSystemInfoSchema: MessageSchema = {
@@ -86,8 +86,7 @@ export const nodeSystemInfoSchema: MessageSchema = {
   },
 };
 
-/** Swap space of a machine. */
-export const nodeSwapStatusSchema: MessageSchema = {
+const nodeSwapStatusSchema: MessageSchema = {
   name: "io.k8s.api.core.v1.NodeSwapStatus",
   description: "Swap space of a machine.",
   fields: {
@@ -154,8 +153,7 @@ export const nodeRuntimeHandlerSchema: MessageSchema = {
   },
 };
 
-/** What a runtime handler can do. */
-export const nodeRuntimeHandlerFeaturesSchema: MessageSchema = {
+const nodeRuntimeHandlerFeaturesSchema: MessageSchema = {
   name: "io.k8s.api.core.v1.NodeRuntimeHandlerFeatures",
   description: "What a runtime handler can do.",
   fields: {
@@ -169,10 +167,10 @@ export const nodeRuntimeHandlerFeaturesSchema: MessageSchema = {
   },
 };
 
-/** What a container runtime can do apart from its handlers. */
+/** Features of a container runtime apart from those of its handlers. */
 export const nodeFeaturesSchema: MessageSchema = {
   name: "io.k8s.api.core.v1.NodeFeatures",
-  description: "What a container runtime can do apart from its handlers.",
+  description: "Features of a container runtime apart from those of its handlers.",
   fields: {
     supplementalGroupsPolicy: {
       number: 1,

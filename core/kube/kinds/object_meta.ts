@@ -1,6 +1,6 @@
-/** Metadata of objects (apimachinery `pkg/apis/meta/v1/types.go`). */
+/** The metadata that all objects have (apimachinery `pkg/apis/meta/v1/types.go`). */
 import type { FieldSchema, MessageSchema } from "../schema.ts";
-import { BOOL, INT64, JSON_VALUE, list, map, message, STRING, TIME } from "./_fields.ts";
+import { BOOL, INT64, JSON_VALUE, list, map, message, STRING, TIME } from "./fields.ts";
 
 /** Identity and bookkeeping that every object carries. */
 export const objectMetaSchema: MessageSchema = {
@@ -96,7 +96,7 @@ export const objectMetaSchema: MessageSchema = {
       presence: "omitempty",
       listType: "set",
       patchStrategy: "merge",
-      description: "Names of those who must act before the object may vanish.",
+      description: "Names of the controllers that must act before the object can be removed.",
     },
     managedFields: {
       number: 17,
@@ -109,8 +109,7 @@ export const objectMetaSchema: MessageSchema = {
   },
 };
 
-/** One owner of an object, in the same namespace or cluster-wide. */
-export const ownerReferenceSchema: MessageSchema = {
+const ownerReferenceSchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.OwnerReference",
   description: "One owner of an object, in the same namespace or cluster-wide.",
   mapType: "atomic",
@@ -147,7 +146,7 @@ export const ownerReferenceSchema: MessageSchema = {
   },
 };
 
-/** The fields one manager set by one kind of operation. */
+/** The fields that one manager set by one kind of operation. */
 export const managedFieldsEntrySchema: MessageSchema = {
   name: "io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry",
   description: "The fields one manager set by one kind of operation.",
@@ -188,7 +187,7 @@ export const managedFieldsEntrySchema: MessageSchema = {
   },
 };
 
-/** The field that every kind starts with. */
+/** The metadata field, which is the first field of every kind. */
 export const METADATA: FieldSchema = {
   number: 1,
   type: message(() => objectMetaSchema),

@@ -1,10 +1,9 @@
-/** CSINode (staging `k8s.io/api/storage/v1/types.go`). */
+/** CSINode of `storage.k8s.io/v1` (staging `k8s.io/api/storage/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, list, message, STRING, TIME } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
+import { INT32, list, message, STRING, TIME } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
 
-/** The CSI drivers of a node; named like the node. */
-export const csiNodeSchema: ObjectSchema = {
+const csiNodeSchema: ObjectSchema = {
   name: "io.k8s.api.storage.v1.CSINode",
   description: "The CSI drivers of a node; named like the node.",
   fields: {
@@ -25,7 +24,7 @@ export const csiNodeSchema: ObjectSchema = {
   },
 };
 
-/** `CSINode` of `storage.k8s.io/v1`. */
+/** Describes the kind `CSINode` of `storage.k8s.io/v1` for all codecs. */
 export const csiNodeKind: Kind = {
   group: "storage.k8s.io",
   version: "v1",
@@ -39,8 +38,7 @@ export const csiNodeKind: Kind = {
   schema: csiNodeSchema,
 };
 
-/** The CSI drivers of a node. */
-export const csiNodeSpecSchema: MessageSchema = {
+const csiNodeSpecSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.CSINodeSpec",
   description: "The CSI drivers of a node.",
   fields: {
@@ -58,8 +56,7 @@ export const csiNodeSpecSchema: MessageSchema = {
   },
 };
 
-/** One CSI driver on a node. */
-export const csiNodeDriverSchema: MessageSchema = {
+const csiNodeDriverSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.CSINodeDriver",
   description: "One CSI driver on a node.",
   fields: {
@@ -87,8 +84,7 @@ export const csiNodeDriverSchema: MessageSchema = {
   },
 };
 
-/** How many volumes a node takes. */
-export const volumeNodeResourcesSchema: MessageSchema = {
+const volumeNodeResourcesSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.VolumeNodeResources",
   description: "How many volumes a node takes.",
   fields: {
@@ -101,8 +97,7 @@ export const volumeNodeResourcesSchema: MessageSchema = {
   },
 };
 
-/** Health of a node's storage. */
-export const csiNodeStatusSchema: MessageSchema = {
+const csiNodeStatusSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.CSINodeStatus",
   description: "Health of a node's storage.",
   fields: {
@@ -119,8 +114,7 @@ export const csiNodeStatusSchema: MessageSchema = {
   },
 };
 
-/** Health of one storage backend. */
-export const storageHealthSchema: MessageSchema = {
+const storageHealthSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.StorageHealth",
   description: "Health of one storage backend.",
   fields: {
@@ -135,8 +129,7 @@ export const storageHealthSchema: MessageSchema = {
   },
 };
 
-/** One observation about a storage backend. */
-export const storageHealthConditionSchema: MessageSchema = {
+const storageHealthConditionSchema: MessageSchema = {
   name: "io.k8s.api.storage.v1.StorageHealthCondition",
   description: "One observation about a storage backend.",
   fields: {

@@ -1,11 +1,10 @@
-/** CertificateSigningRequest (staging `k8s.io/api/certificates/v1/types.go`). */
+/** CertificateSigningRequest of `certificates.k8s.io/v1` (staging `k8s.io/api/certificates/v1/types.go`). */
 import { KEY_USAGES } from "../certificates_v1.ts";
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { BYTES, INT32, list, map, message, STRING, TIME } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
+import { BYTES, INT32, list, map, message, STRING, TIME } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
 
-/** Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status. */
-export const certificateSigningRequestSchema: ObjectSchema = {
+const certificateSigningRequestSchema: ObjectSchema = {
   name: "io.k8s.api.certificates.v1.CertificateSigningRequest",
   description:
     "Asks a signer for an X.509 certificate; an approver allows it, the signer puts the certificate into status.",
@@ -16,7 +15,7 @@ export const certificateSigningRequestSchema: ObjectSchema = {
       type: message(() => certificateSigningRequestSpecSchema),
       presence: "always",
       required: true,
-      description: "What is asked for, and by whom. Cannot change after creation.",
+      description: "The requested certificate and the requester. Cannot change after creation.",
     },
     status: {
       number: 3,
@@ -27,7 +26,7 @@ export const certificateSigningRequestSchema: ObjectSchema = {
   },
 };
 
-/** `CertificateSigningRequest` of `certificates.k8s.io/v1`. */
+/** Describes the kind `CertificateSigningRequest` of `certificates.k8s.io/v1` for all codecs. */
 export const certificateSigningRequestKind: Kind = {
   group: "certificates.k8s.io",
   version: "v1",
@@ -41,8 +40,7 @@ export const certificateSigningRequestKind: Kind = {
   schema: certificateSigningRequestSchema,
 };
 
-/** The request and its requester. */
-export const certificateSigningRequestSpecSchema: MessageSchema = {
+const certificateSigningRequestSpecSchema: MessageSchema = {
   name: "io.k8s.api.certificates.v1.CertificateSigningRequestSpec",
   description: "The request and its requester.",
   fields: {
@@ -104,8 +102,7 @@ export const certificateSigningRequestSpecSchema: MessageSchema = {
   },
 };
 
-/** Decision and result. */
-export const certificateSigningRequestStatusSchema: MessageSchema = {
+const certificateSigningRequestStatusSchema: MessageSchema = {
   name: "io.k8s.api.certificates.v1.CertificateSigningRequestStatus",
   description: "Decision and result.",
   fields: {
@@ -126,8 +123,7 @@ export const certificateSigningRequestStatusSchema: MessageSchema = {
   },
 };
 
-/** One condition of a request. */
-export const certificateSigningRequestConditionSchema: MessageSchema = {
+const certificateSigningRequestConditionSchema: MessageSchema = {
   name: "io.k8s.api.certificates.v1.CertificateSigningRequestCondition",
   description: "One condition of a request.",
   fields: {

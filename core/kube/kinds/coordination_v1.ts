@@ -1,19 +1,18 @@
-/** Lease (staging `k8s.io/api/coordination/v1/types.go`). */
+/** Lease of `coordination.k8s.io/v1` (staging `k8s.io/api/coordination/v1/types.go`). */
 import type { Kind, MessageSchema, ObjectSchema } from "../schema.ts";
-import { INT32, message, MICRO_TIME, STRING } from "./_fields.ts";
-import { METADATA } from "./_object_meta.ts";
+import { INT32, message, MICRO_TIME, STRING } from "./fields.ts";
+import { METADATA } from "./object_meta.ts";
 
-/** Tells who leads, and until when. */
-export const leaseSchema: ObjectSchema = {
+const leaseSchema: ObjectSchema = {
   name: "io.k8s.api.coordination.v1.Lease",
-  description: "Tells who leads, and until when.",
+  description: "Records which candidate leads, and until when.",
   fields: {
     metadata: METADATA,
     spec: { number: 2, type: message(() => leaseSpecSchema), presence: "always", description: "Holder and times." },
   },
 };
 
-/** `Lease` of `coordination.k8s.io/v1`. */
+/** Describes the kind `Lease` of `coordination.k8s.io/v1` for all codecs. */
 export const leaseKind: Kind = {
   group: "coordination.k8s.io",
   version: "v1",
@@ -27,12 +26,11 @@ export const leaseKind: Kind = {
   schema: leaseSchema,
 };
 
-/** Holder and times of a lease. */
-export const leaseSpecSchema: MessageSchema = {
+const leaseSpecSchema: MessageSchema = {
   name: "io.k8s.api.coordination.v1.LeaseSpec",
   description: "Holder and times of a lease.",
   fields: {
-    holderIdentity: { number: 1, type: STRING, presence: "optional", description: "Who holds the lease." },
+    holderIdentity: { number: 1, type: STRING, presence: "optional", description: "Holder of the lease." },
     leaseDurationSeconds: {
       number: 2,
       type: INT32,
@@ -49,6 +47,11 @@ export const leaseSpecSchema: MessageSchema = {
       goType: "v1.CoordinatedLeaseStrategy",
       description: "How the holder is chosen in coordinated election.",
     },
-    preferredHolder: { number: 7, type: STRING, presence: "optional", description: "Who should take the lease over." },
+    preferredHolder: {
+      number: 7,
+      type: STRING,
+      presence: "optional",
+      description: "Candidate that should take over the lease.",
+    },
   },
 };
