@@ -54,18 +54,19 @@ export function isAscii(text: string): boolean {
 }
 
 /**
- * A UTCTime or GeneralizedTime. UTCTime may lack seconds and both may carry an offset, as Go accepts; years 50 to 99 are
- * 1950 to 1999 (RFC 5280 §4.1.2.5.1).
+ * Decodes a UTCTime or GeneralizedTime. UTCTime may lack seconds and both may carry an offset, as Go accepts; years 50 to 99
+ * are 1950 to 1999 (RFC 5280 §4.1.2.5.1). Only `encoding/asn1`, which reads requests, takes a fraction of a second, which
+ * the answer leaves out.
  */
-export function decodeTime(tag: number, content: Bytes): Date {
+export function decodeTime(tag: number, content: Bytes, dialect: TextDialect = "certificate"): Date {
   const text = decodeLatin1(content);
   const utc = tag === TAG.utcTime;
   const pattern = utc
     ? /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})$/
-    : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(Z|[+-]\d{4})$/;
+    : /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.\d{0,8}[1-9])?(Z|[+-]\d{4})$/;
   const fail = (): DerError => new DerError(`x509: malformed ${utc ? "UTCTime" : "GeneralizedTime"}`);
   const match = pattern.exec(text);
-  if (match === null) throw fail();
+  if (match === null || (dialect === "certificate" && text.includes("."))) throw fail();
   const [shortYear = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map((part) =>
     Number(part ?? "0")
   );

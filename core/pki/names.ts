@@ -1,6 +1,6 @@
 /** Distinguished names, read into the buckets of Go's `pkix.Name` and written back in its fixed order. */
 import { type Bytes, checkInt64, decodeBitString, decodeBoolean, decodeOid, DerError, DerReader, TAG } from "./der.ts";
-import { decodeText, type TextDialect } from "./der_text.ts";
+import { decodeText, decodeTime, type TextDialect } from "./der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "./der_writer.ts";
 
 /** The parts of a subject that survive signing; what is absent is empty. */
@@ -149,6 +149,7 @@ function checkBasicValue(tag: number, content: Bytes): void {
   else if (tag === TAG.integer) checkInt64(content);
   else if (tag === TAG.bitString) decodeBitString(content);
   else if (tag === TAG.oid) decodeOid(content);
+  else if (tag === TAG.utcTime || tag === TAG.generalizedTime) decodeTime(tag, content, "request");
 }
 
 function listValues(name: SubjectFields, field: keyof SubjectFields): readonly string[] {

@@ -124,6 +124,18 @@ for (
       message: "asn1: structure error: integer too large",
     },
     {
+      what: "a UTCTime of no day in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(0x17, new TextEncoder().encode("260230000000Z"))])),
+      dialect: "request",
+      message: "x509: malformed UTCTime",
+    },
+    {
+      what: "a GeneralizedTime whose fraction ends in zero in a request",
+      der: encodeSequence(rdn(["2.5.4.99", encodeValue(0x18, new TextEncoder().encode("20260101000000.50Z"))])),
+      dialect: "request",
+      message: "x509: malformed GeneralizedTime",
+    },
+    {
       what: "a sequence in place of a set",
       der: encodeSequence(encodeSequence()),
       dialect: "request",
@@ -138,3 +150,8 @@ for (const bytes of [[127, 1, 1, 1, 1, 1, 1, 1], [128, 0, 0, 0, 0, 0, 0, 0], [0]
     assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
   });
 }
+
+test("parseName() takes a GeneralizedTime with a fraction of a second in a request", () => {
+  const der = encodeSequence(rdn(["2.5.4.99", encodeValue(0x18, new TextEncoder().encode("20260101000000.5Z"))]));
+  assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
+});
