@@ -30,6 +30,7 @@ import { displayPath } from "../output/display_path.ts";
 import { escapeControls } from "../output/escape.ts";
 import { createSteps } from "../output/progress.ts";
 import { USER_AGENT } from "../user_agent.ts";
+import { describeCutLife } from "./request_progress.ts";
 
 /** The action of `tlsboot bootstrap`. */
 export async function run(
@@ -51,6 +52,7 @@ export async function run(
   const onProgress = (event: MachineProgress): void => {
     const text = describeProgress(event, io.cwd);
     if (text !== undefined) steps?.step(text);
+    if (event.kind === "issued") reportCutLife(event, settings, io);
   };
   const findCluster = createClusterFinder(settings, { io, files, connect, onProgress });
   const tools: Tools = { io, files, connect, logger, findCluster };
@@ -72,6 +74,7 @@ export async function run(
   report(once.hookFaults);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
     io.stdout.write(escapeControls(describeChange(change, isFirst, io.cwd)));
+    reportCutLife(change.pair.leaf, settings, io);
     report(await tell(change));
   };
   return await keepRotating({ settings, machine, tools, onChange }, signal);
@@ -163,6 +166,16 @@ async function checkReadiness(context: Context, signal: AbortSignal): Promise<bo
     else reportError(new AppError("invalid", message, { hint: fix }), io, false);
   }
   return !problems.some(({ severity }) => severity === "fault");
+}
+
+/** Warns where the signer gave less than `--duration`. */
+function reportCutLife(
+  life: { readonly notBefore: Date; readonly notAfter: Date },
+  { duration }: Settings<BootstrapFlags>,
+  io: Io,
+): void {
+  const cut = describeCutLife(life, duration === undefined ? undefined : Math.floor(duration / 1000));
+  if (cut !== undefined) warn(cut, io);
 }
 
 function describeOutcome(outcome: BootstrapOutcome, machine: Machine, cwd: string): string {

@@ -3,7 +3,9 @@ import { join, resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import type { KubeconfigUser } from "../../core/kube/kubeconfig.ts";
+import { formatTime } from "../../core/kube/meta.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
+import { formatDuration } from "../../core/lib/duration.ts";
 import { isSplit, readAuthority } from "../authority/files.ts";
 import { createCaKeys } from "../authority/keys.ts";
 import { authorityPaths } from "../authority/layout.ts";
@@ -11,6 +13,7 @@ import { issueClientPair, type IssuedPair } from "../issue_pair.ts";
 import type { KubeconfigAdminFlags } from "../commands/kubeconfig/admin.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
+import { warn } from "../framework/report.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "../instance/data_dir.ts";
@@ -42,7 +45,15 @@ export async function run(
     createCaKeys(settings, io, files, signal),
   );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifeMs: settings.duration };
+  const askedAt = io.clock.now().getTime();
   const pair = await issueClientPair(authority, identity, io);
+  if (pair.notAfter.getTime() < askedAt + settings.duration) {
+    warn(
+      `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
+        `before the ${formatDuration(settings.duration)} that were asked for are over`,
+      io,
+    );
+  }
   const user: KubeconfigUser = settings.embedCerts
     ? { clientCertificateData: pair.certificatePem, clientKeyData: pair.keyPem }
     : await writePair(paths, pair);

@@ -8,7 +8,7 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Input } from "../framework/command.ts";
 import { UsageError } from "../framework/usage_error.ts";
 import type { Io } from "../io.ts";
-import { checkTarget, readClusterEntry, writeKubeconfig } from "./kubeconfig_file.ts";
+import { checkTarget, readClusterEntry, reportLoopback, writeKubeconfig } from "./kubeconfig_file.ts";
 
 /** https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/ */
 const USER_NAME = "kubelet-bootstrap";
@@ -24,6 +24,7 @@ export async function run(
   const user = await readUser(settings, io, signal);
   const cluster = await readClusterEntry(settings, io);
   await writeKubeconfig(settings, defaultPath, { cluster, userName: USER_NAME, user }, io);
+  reportLoopback(settings.server, io);
   return EXIT.done;
 }
 

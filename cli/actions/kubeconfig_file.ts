@@ -1,6 +1,7 @@
 /** Writing kubeconfigs: one cluster, one user, one context. */
 import { resolve } from "node:path";
 import { createFilePort } from "../../client/files.ts";
+import { isLoopbackServer } from "../../core/bootstrap/cluster_info.ts";
 import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfig, type KubeconfigCluster, type KubeconfigUser } from "../../core/kube/kubeconfig.ts";
 import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
@@ -43,6 +44,12 @@ export async function readClusterEntry(settings: KubeconfigSettings, io: Io): Pr
 export function checkServer(server: string): void {
   if (URL.parse(server)?.protocol === "https:") return;
   throw new UsageError(`cannot use "${server}" as --server: want https://host:port`);
+}
+
+/** Says of a file that is meant for another machine or person that its server is reached from this machine only. */
+export function reportLoopback(server: string, io: Io): void {
+  if (!isLoopbackServer(server)) return;
+  io.stderr.write(line`the file names ${server}, which only this machine reaches: give --server for another one\n`);
 }
 
 /** Refuses an existing file before anything is made. */

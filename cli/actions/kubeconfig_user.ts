@@ -1,5 +1,4 @@
 /** Gets a person a certificate, writes their kubeconfig, and says what they may do. */
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { createApiClient } from "../../client/api.ts";
 import { createConnector, readClientPair, readCluster } from "../../client/connect.ts";
@@ -25,7 +24,7 @@ import { createLogger } from "../logging.ts";
 import { line } from "../output/escape.ts";
 import { USER_AGENT } from "../user_agent.ts";
 import { createApproval, decideOne } from "./decide.ts";
-import { checkServer, encodeEntry } from "./kubeconfig_file.ts";
+import { checkServer, encodeEntry, reportLoopback } from "./kubeconfig_file.ts";
 import { type ApproveSubmitted, reportPending, requestWithSteps } from "./request.ts";
 import { reportRights } from "./rights_text.ts";
 
@@ -71,11 +70,7 @@ export async function run(input: Input<KubeconfigUserFlags>, io: Io, signal: Abo
   io.stdout.write(line`${shownPath}\n`);
   const until = formatTime(outcome.pair.leaf.notAfter);
   io.stderr.write(line`${name} is let in until ${until}: kubectl --kubeconfig ${shellWord(shownPath)} auth whoami\n`);
-  if (isLoopback(cluster.server)) {
-    io.stderr.write(
-      line`the file names ${cluster.server}, which only this machine reaches: give --server for another one\n`,
-    );
-  }
+  reportLoopback(cluster.server, io);
   const rights = await askRights(connection.cluster, outcome.pair, files, { path, io, signal });
   reportRights(rights, { name, settings, io, shownPath });
   return EXIT.done;
@@ -170,11 +165,6 @@ async function askRights(
     if (isAppError(error, "access_denied", "not_found")) return undefined;
     throw error;
   }
-}
-
-function isLoopback(server: string): boolean {
-  const host = URL.parse(server)?.hostname.replace(/^\[|\]$/g, "") ?? "";
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /** What the file says beside the certificate. */

@@ -198,11 +198,14 @@ test("tlsboot bootstrap tells of a certificate that has failed, and of a server 
 test("tlsboot bootstrap --rotate-certificates renews by itself", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstanceProcess(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  await using running = startBootstrap(folder, "n1", "--rotate-certificates");
+  await using running = startBootstrap(folder, "n1", "--rotate-certificates", "--duration", "1h");
   await running.waitFor(/certificate of n1 issued/);
+  const cut = "tlsboot: warning: the signer gives a life of 5m20s, not the 1h0m0s that were asked for\n";
+  await running.waitFor(new RegExp(cut));
   const first = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
   await running.waitFor(/certificate renewed, valid until /, 40_000);
   assert.notEqual(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8"), first);
+  await running.waitFor(new RegExp(`(?:${cut}[^]*){2}`));
   await using node = await connectWith(folder.join("n1/kubeconfig"));
   assert.match(
     await node.api.requestText(

@@ -143,6 +143,19 @@ test("tlsboot kubeconfig admin writes a file for its owner only, and not twice w
   assert.match(seen.stdout, /Client certificate: +"CN=kubernetes-admin,O=system:masters" from .* valid for 365d more/);
 });
 
+test("tlsboot kubeconfig admin says that the CA ends before the life that was asked for", async () => {
+  await using folder = await createTempFolder();
+  const tlsboot = runnerIn(folder.path);
+  await tlsboot("ca init");
+  const { code, stderr } = await tlsboot("kubeconfig admin --duration 4000d");
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stderr,
+    /warning: the certificate ends with its CA at [\dT:-]+Z, before the 96000h0m0s that were asked for/,
+  );
+  assert.equal((await tlsboot("kubeconfig admin --duration 3000d --force")).stderr, "");
+});
+
 test("tlsboot kubeconfig admin --embed-certs=false names absolute paths", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
@@ -191,6 +204,12 @@ test("tlsboot kubeconfig bootstrap takes the token from stdin and never prints i
   });
   assert.equal(made.code, 0);
   assert.doesNotMatch(made.stdout + made.stderr, /0123456789abcdef/);
+  assert.doesNotMatch(made.stderr, /which only this machine reaches/);
+  const local = await tlsboot("kubeconfig bootstrap --token - --out local.kubeconfig", { stdin: TOKEN });
+  assert.match(
+    local.stderr,
+    /^the file names https:\/\/127\.0\.0\.1:6443, which only this machine reaches: give --server for another one\n$/,
+  );
   const text = await readFile(folder.join("tlsboot-data/bootstrap.kubeconfig"), "utf8");
   assert.match(text, /users:\n- name: kubelet-bootstrap\n {2}user:\n {4}token: abcdef\.0123456789abcdef\n$/);
   assert.match((await tlsboot("inspect tlsboot-data/bootstrap.kubeconfig")).stdout, /Token: +bootstrap token abcdef\n/);
