@@ -64,7 +64,7 @@ export function gatherFromFile(
     csr,
     sources: {
       reviewer: { isAllowed: () => Promise.reject(new AppError("unreachable", "there is no API to ask")) },
-      approvedOf: () => [],
+      listApproved: () => [],
       reported: () => ({ kind: "found", value: collectReportedNames(nodes) }),
       serverNames: () => Promise.resolve({ dns: [], ips: [] }),
       clock,
@@ -99,7 +99,7 @@ export async function gatherFromApi(
 export function withoutOwnApproval(csr: CertificateSigningRequest, sources: EvidenceSources): EvidenceSources {
   return {
     ...sources,
-    approvedOf: (username) => [...sources.approvedOf(username)].filter((other) => getName(other) !== getName(csr)),
+    listApproved: (username) => [...sources.listApproved(username)].filter((other) => getName(other) !== getName(csr)),
   };
 }
 
@@ -117,7 +117,7 @@ export async function gatherSources(
   const cluster = await readCluster(resolve(io.cwd, path), createFilePort());
   return {
     reviewer: createAccessReviewer(connection.transport, io),
-    approvedOf: (username) => items.filter(({ spec }) => spec.username === username),
+    listApproved: (username) => items.filter(({ spec }) => spec.username === username),
     reported: () => reported,
     serverNames: createServerNames(cluster, io),
     clock: io.clock,
@@ -132,7 +132,7 @@ export function createReviewerOnlySources(
 ): EvidenceSources {
   return {
     reviewer: createAccessReviewer(transport, io),
-    approvedOf: () => [],
+    listApproved: () => [],
     reported: () => ({ kind: "failed", message }),
     serverNames: () => Promise.resolve({ dns: [], ips: [] }),
     clock: io.clock,

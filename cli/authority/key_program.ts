@@ -12,7 +12,7 @@ import { isSignatureGood } from "../../core/pki/signature.ts";
 import type { CaKey, SignatureAlgorithm } from "../../core/ports.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import type { CaKeySource } from "../../server/controllers/ca_key_file.ts";
-import { createKeyedTurns } from "../../server/controllers/keyed_turns.ts";
+import { createKeyedMutex } from "../../server/controllers/keyed_mutex.ts";
 
 /** Which program, for which CA. */
 export interface KeyProgram {
@@ -60,13 +60,13 @@ export async function openKeyProgram(options: KeyProgram): Promise<Result<CaKey,
 }
 
 function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: PublicKeyFacts): CaKey {
-  const turns = createKeyedTurns();
+  const turns = createKeyedMutex();
   let signatures = 0;
   return {
     publicKey: () => Promise.resolve(publicKeyDer.slice()),
     async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
       const lane = String(signatures++ % LANES);
-      const signature = await turns.run(lane, () => runProgram(options, ["sign", algorithm], data));
+      const signature = await turns.runExclusive(lane, () => runProgram(options, ["sign", algorithm], data));
       if (isSignatureGood(algorithm, publicKey, data, signature)) return signature;
       throw failed(
         options,

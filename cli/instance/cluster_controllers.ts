@@ -141,7 +141,7 @@ function runGarbageCollector(
     storage,
     contents,
     resources: STORED_RESOURCES,
-    objectsOf: (kind, namespace) => own(kind, { namespace }),
+    objectsFor: (kind, namespace) => own(kind, { namespace }),
     controllerManager: deps.controllerManager,
     logger: deps.logger,
   });

@@ -27,7 +27,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
   /** How often each CSR has been refused in a row. */
   const refused = new Map<string, number>();
   /** Which CSRs would have been approved. */
-  const said = new Set<string>();
+  const reportedInDryRun = new Set<string>();
 
   async function reconcile(
     name: string,
@@ -36,7 +36,7 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
   ): Promise<Outcome> {
     if (csr === undefined || isSettled(csr)) {
       refused.delete(name);
-      said.delete(name);
+      reportedInDryRun.delete(name);
       deps.policy?.forget(name, csr);
       return DONE;
     }
@@ -73,11 +73,11 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
     const { username, signerName } = csr.spec;
     const fields = { csr: name, signerName, username, permission };
     if (deps.dryRun !== undefined) {
-      if (said.has(name)) return DONE;
-      said.add(name);
+      if (reportedInDryRun.has(name)) return DONE;
+      reportedInDryRun.add(name);
       deps.logger.info("CSR would be approved", fields);
       const note = `Dry run, nothing was written. ${message}`;
-      await deps.dryRun.events.tell(csr, { type: "Normal", reason: "WouldApprove", note }, signal);
+      await deps.dryRun.events.record(csr, { type: "Normal", reason: "WouldApprove", note }, signal);
       return DONE;
     }
     const approved = withApproval(csr, { reason: AUTO_APPROVED, message });
@@ -88,6 +88,6 @@ export function createApprover(deps: ApproverDeps): Reconciler<CertificateSignin
   }
 
   // To a policy even a certificate that was just issued is news, and a dry run has to hear what became of its requests.
-  const isTold = deps.policy !== undefined || deps.dryRun !== undefined;
-  return isTold ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
+  const wantsSettled = deps.policy !== undefined || deps.dryRun !== undefined;
+  return wantsSettled ? { reconcile } : { reconcile, concerns: (csr) => !isSettled(csr) };
 }

@@ -9,7 +9,7 @@ import {
 import { parsePemBlocks } from "../../core/pki/pem.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 import { type CaKeySource, createKeyFileSource } from "./ca_key_file.ts";
-import { createReloading } from "./reloading.ts";
+import { createReloader } from "./reloader.ts";
 
 /** The little of a file system that is needed here. */
 export interface CaFiles {
@@ -53,7 +53,7 @@ interface Loaded {
  */
 export async function createFileAuthoritySource(options: FileAuthorityOptions): Promise<FileAuthoritySource> {
   const { certFile, keyFile, clock, logger } = options;
-  const current = createReloading({
+  const current = createReloader({
     first: await load(options),
     load: (known) => load(options, known),
     clock,

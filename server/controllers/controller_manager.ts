@@ -14,7 +14,7 @@ export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
 /** Knows of a kube-controller-manager. */
 export interface ControllerManager {
   /** True while one holds its Lease and renews it. One that runs with `--leader-elect=false` is not seen. */
-  isAtWork(signal: AbortSignal): Promise<boolean>;
+  isActive(signal: AbortSignal): Promise<boolean>;
 }
 
 /**
@@ -27,7 +27,7 @@ export function createControllerManager(
 ): ControllerManager {
   let observed: ObservedLease | undefined;
   return {
-    async isAtWork(signal) {
+    async isActive(signal) {
       const lease = await leases.get(LEASE_NAME, signal);
       if (lease === undefined) return false;
       observed = observe(observed, lease, clock.elapsedMs());

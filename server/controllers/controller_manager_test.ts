@@ -15,27 +15,27 @@ async function watching(...leases: readonly Lease[]) {
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const manager = createControllerManager(store, clock);
   const { signal } = new AbortController();
-  return { store, clock, isAtWork: () => manager.isAtWork(signal) };
+  return { store, clock, isActive: () => manager.isActive(signal) };
 }
 
-test("isAtWork() is false where no kube-controller-manager ever had its Lease, or where it gave it up", async () => {
-  assert.equal(await (await watching()).isAtWork(), false);
-  assert.equal(await (await watching(held("2026-01-01T00:00:00.000000Z", ""))).isAtWork(), false);
+test("isActive() is false where no kube-controller-manager ever had its Lease, or where it gave it up", async () => {
+  assert.equal(await (await watching()).isActive(), false);
+  assert.equal(await (await watching(held("2026-01-01T00:00:00.000000Z", ""))).isActive(), false);
 });
 
-test("isAtWork() is true while the Lease is renewed, whatever the clock of its holder says", async () => {
-  const { store, clock, isAtWork } = await watching(held("2020-01-01T00:00:00.000000Z"));
-  assert.equal(await isAtWork(), true);
+test("isActive() is true while the Lease is renewed, whatever the clock of its holder says", async () => {
+  const { store, clock, isActive } = await watching(held("2020-01-01T00:00:00.000000Z"));
+  assert.equal(await isActive(), true);
   await clock.advance(14_000);
-  assert.equal(await isAtWork(), true);
+  assert.equal(await isActive(), true);
   store.put(held("2020-01-01T00:00:10.000000Z"));
   await clock.advance(10_000);
-  assert.equal(await isAtWork(), true);
+  assert.equal(await isActive(), true);
 });
 
-test("isAtWork() is false once the Lease has not been renewed for its duration", async () => {
-  const { clock, isAtWork } = await watching(held("2026-01-01T00:00:00.000000Z"));
-  assert.equal(await isAtWork(), true);
+test("isActive() is false once the Lease has not been renewed for its duration", async () => {
+  const { clock, isActive } = await watching(held("2026-01-01T00:00:00.000000Z"));
+  assert.equal(await isActive(), true);
   await clock.advance(15_001);
-  assert.equal(await isAtWork(), false);
+  assert.equal(await isActive(), false);
 });

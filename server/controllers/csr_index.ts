@@ -10,7 +10,7 @@ export interface CsrIndex {
   changes(signal: AbortSignal): AsyncIterable<Change<CertificateSigningRequest>>;
   /** Notes an object that was just written, before its change comes by. */
   put(csr: CertificateSigningRequest): void;
-  approvedOf(username: string): Iterable<CertificateSigningRequest>;
+  listApproved(username: string): Iterable<CertificateSigningRequest>;
 }
 
 /** Makes an index over a store. Pending requests are not in it, however many there are. */
@@ -40,7 +40,7 @@ export function createCsrIndex(store: Pick<CsrStore, "changes">): CsrIndex {
 
   return {
     put,
-    approvedOf: (username) => approved.get(username)?.values() ?? [],
+    listApproved: (username) => approved.get(username)?.values() ?? [],
     async *changes(signal) {
       // A watch that starts anew tells what is there, not what went away in between.
       const missing = new Set(requesters.keys());

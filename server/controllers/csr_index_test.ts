@@ -14,7 +14,7 @@ test("createCsrIndex() knows the approved requests of each requester, also after
     objects: [await approved("a1", "a"), await buildCsr({ name: "a2", username: "a" }), await approved("b1", "b")],
   });
   const index = createCsrIndex(store);
-  const namesOf = (username: string) => [...index.approvedOf(username)].map(getName);
+  const namesOf = (username: string) => [...index.listApproved(username)].map(getName);
   const abort = new AbortController();
   const follow = async () => {
     for await (const _ of index.changes(abort.signal)) { /* noted as it passes */ }

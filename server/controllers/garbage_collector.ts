@@ -37,7 +37,7 @@ export interface GarbageCollectorDeps {
   /** Everything that is served. */
   readonly resources: readonly DescribedResource[];
   /** The objects of a kind in a namespace, to be written as the collector's own user. */
-  objectsOf(kind: Kind, namespace: string): Pick<ObjectStore<KubeObject>, "update" | "delete">;
+  objectsFor(kind: Kind, namespace: string): Pick<ObjectStore<KubeObject>, "update" | "delete">;
   readonly controllerManager: ControllerManager;
   readonly logger: Logger;
 }
@@ -49,24 +49,28 @@ export interface GarbageCollector extends Reconciler<KubeObject> {
 
 /** Makes the collector; run it with `runController`. */
 export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageCollector {
-  const { storage, contents, objectsOf, controllerManager, logger } = deps;
+  const { storage, contents, objectsFor, controllerManager, logger } = deps;
   const served = deps.resources.filter(({ isHidden }) => isHidden !== true);
   const owners = new Map(
     served.map((resource) => [`${formatApiVersion(resource.kind)}/${resource.kind.kind}`, resource]),
   );
   const collected = new Map(served.filter(isCollected).map((resource) => [prefixOf(resource, ""), resource]));
-  const index = new OwnerIndex((key) => collected.has(prefixOfKey(key)));
+  const index = new OwnerIndex((key) => collected.has(toCollectionPrefix(key)));
 
   async function reconcile(key: string, _name: KubeObject | undefined, signal: AbortSignal): Promise<Outcome> {
-    const resource = collected.get(prefixOfKey(key));
+    const resource = collected.get(toCollectionPrefix(key));
     const object = (await storage.get(key))?.object;
     if (resource === undefined || object === undefined) return DONE;
     const { metadata } = object;
     const states = new Map<OwnerReference, OwnerState>();
     for (const owner of metadata.ownerReferences ?? []) states.set(owner, await findState(owner, metadata));
-    const plan = planCollection(metadata, (owner) => states.get(owner) ?? "unknown", index.dependentsOf(metadata.uid));
+    const plan = planCollection(
+      metadata,
+      (owner) => states.get(owner) ?? "unknown",
+      index.findDependents(metadata.uid),
+    );
     if (plan.kind === "none") return DONE;
-    if (await controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+    if (await controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     return await carryOut(plan, resource, object, signal);
   }
 
@@ -89,7 +93,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
     const { uid = "", namespace = "", ownerReferences = [], finalizers = [] } = object.metadata;
     const name = getName(object);
     const fields = { kind: kind.kind, ...(namespace === "" ? {} : { namespace }), name };
-    const objects = objectsOf(kind, namespace);
+    const objects = objectsFor(kind, namespace);
     switch (plan.kind) {
       case "delete": {
         const current = plan.unblock
@@ -105,7 +109,7 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
         logger.info("references to absent owners removed", fields);
         return DONE;
       case "await":
-        for (const { key } of plan.dependents) index.look(key);
+        for (const { key } of plan.dependents) index.enqueue(key);
         return DONE;
       case "orphan":
       case "release": {
@@ -130,12 +134,12 @@ export function createGarbageCollector(deps: GarbageCollectorDeps): GarbageColle
   }
 
   async function orphan(key: string, ownerUid: string, signal: AbortSignal): Promise<void> {
-    const resource = collected.get(prefixOfKey(key));
+    const resource = collected.get(toCollectionPrefix(key));
     const object = (await storage.get(key))?.object;
     if (resource === undefined || object === undefined) return;
     const rest = (object.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== ownerUid);
     try {
-      await objectsOf(resource.kind, object.metadata.namespace ?? "").update(withOwners(object, rest), signal);
+      await objectsFor(resource.kind, object.metadata.namespace ?? "").update(withOwners(object, rest), signal);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
     }
@@ -165,7 +169,7 @@ function isCollected(resource: DescribedResource): boolean {
 }
 
 /** The key of an object without namespace and name; every collected resource has one segment in it. */
-function prefixOfKey(key: string): string {
+function toCollectionPrefix(key: string): string {
   return key.slice(0, key.indexOf("/", ROOT.length) + 1);
 }
 
@@ -207,7 +211,7 @@ class OwnerIndex {
     this.#isCollected = isCollected;
   }
 
-  dependentsOf(uid = ""): readonly Dependent[] {
+  findDependents(uid = ""): readonly Dependent[] {
     return [...this.#dependents.get(uid) ?? []].flatMap((key) => {
       const entry = this.#entries.get(key);
       if (entry === undefined) return [];
@@ -217,7 +221,7 @@ class OwnerIndex {
   }
 
   /** Has a key looked at. */
-  look(key: string): void {
+  enqueue(key: string): void {
     this.#pending.add(key);
     this.#wake.resolve();
   }
@@ -258,19 +262,19 @@ class OwnerIndex {
     }
     for (const key of gone) this.#set(key, undefined);
     // Owners may have gone while nothing was heard.
-    for (const key of this.#entries.keys()) this.look(key);
+    for (const key of this.#entries.keys()) this.enqueue(key);
   }
 
   #apply({ key, current, previous }: StorageEvent): void {
     if (!this.#isCollected(key)) return;
     this.#set(key, current?.object);
     if (current !== undefined) return;
-    for (const dependent of this.#dependents.get(previous?.object.metadata.uid ?? "") ?? []) this.look(dependent);
+    for (const dependent of this.#dependents.get(previous?.object.metadata.uid ?? "") ?? []) this.enqueue(dependent);
   }
 
   #set(key: string, object: KubeObject | undefined): void {
     const before = this.#entries.get(key);
-    const after = object === undefined ? undefined : entryOf(object.metadata);
+    const after = object === undefined ? undefined : toEntry(object.metadata);
     if (isSame(before, after)) return;
     for (const { uid } of before?.owners ?? []) this.#forget(uid, key);
     for (const { uid } of after?.owners ?? []) this.#ensure(uid).add(key);
@@ -278,15 +282,15 @@ class OwnerIndex {
     if (after?.isHeld === true) this.#held.set(after.uid, key);
     if (after === undefined) this.#entries.delete(key);
     else this.#entries.set(key, after);
-    this.look(key);
+    this.enqueue(key);
     if (after?.isWaiting === true) {
       for (const dependent of this.#dependents.get(after.uid) ?? []) {
-        this.look(dependent);
+        this.enqueue(dependent);
       }
     }
     for (const { uid } of [...before?.owners ?? [], ...after?.owners ?? []]) {
       const owner = this.#held.get(uid);
-      if (owner !== undefined) this.look(owner);
+      if (owner !== undefined) this.enqueue(owner);
     }
   }
 
@@ -303,7 +307,7 @@ class OwnerIndex {
   }
 }
 
-function entryOf(metadata: ObjectMeta): Entry | undefined {
+function toEntry(metadata: ObjectMeta): Entry | undefined {
   const { uid = "", ownerReferences: owners = [] } = metadata;
   const isWaiting = isWaitingForDependents(metadata);
   const isHeld = isWaiting || isWaitingForOrphans(metadata);

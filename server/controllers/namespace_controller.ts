@@ -69,7 +69,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     if (graceMs > 0) return { kind: "requeueAfter", ms: graceMs };
     const current = await namespaces.get(name, signal);
     if (current?.metadata.deletionTimestamp === undefined) return DONE;
-    if (await controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+    if (await controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     const namespace = await markTerminating(current, signal);
     if ((namespace.spec.finalizers ?? []).length === 0) return DONE;
     const report = await empty(deps, name, signal);

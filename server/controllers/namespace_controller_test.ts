@@ -23,11 +23,11 @@ interface Setup {
   readonly undiscovered?: boolean;
   /** What the store holds in the namespace, asked once and again after it was emptied. */
   readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
-  readonly isAtWork?: boolean;
+  readonly isActive?: boolean;
 }
 
 async function reconcileOnce(setup: Setup) {
-  const { namespace = going, left = {}, failing, undiscovered = false, stored = [], isAtWork = false } = setup;
+  const { namespace = going, left = {}, failing, undiscovered = false, stored = [], isActive = false } = setup;
   const namespaces = createMemoryObjectStore<Namespace>({ objects: [namespace] });
   const emptied: string[] = [];
   const content: NamespaceContent = {
@@ -46,7 +46,7 @@ async function reconcileOnce(setup: Setup) {
   const { reconcile } = createNamespaceController({
     namespaces,
     content,
-    controllerManager: { isAtWork: () => Promise.resolve(isAtWork) },
+    controllerManager: { isActive: () => Promise.resolve(isActive) },
     isShared: false,
     clock,
     logger: createMemoryLogger(),
@@ -118,7 +118,7 @@ for (
 }
 
 test("createNamespaceController() leaves a namespace to a kube-controller-manager that is at work", async () => {
-  const { outcome, emptied, calls } = await reconcileOnce({ isAtWork: true });
+  const { outcome, emptied, calls } = await reconcileOnce({ isActive: true });
   assert.deepEqual([outcome, emptied, calls], [{ kind: "requeueAfter", ms: 15_000 }, [], ["get web"]]);
 });
 
@@ -156,7 +156,7 @@ test("createNamespaceController() gives other API servers five seconds to hear o
   const { reconcile } = createNamespaceController({
     namespaces,
     content: nothing,
-    controllerManager: { isAtWork: () => Promise.resolve(false) },
+    controllerManager: { isActive: () => Promise.resolve(false) },
     isShared: true,
     clock,
     logger: createMemoryLogger(),

@@ -31,7 +31,7 @@ interface Subject {
 
 const logger = createMemoryLogger();
 /** A publisher where no kube-controller-manager is at work. */
-const PUBLISHER = { caPem: "PEM", logger, controllerManager: { isAtWork: () => Promise.resolve(false) } };
+const PUBLISHER = { caPem: "PEM", logger, controllerManager: { isActive: () => Promise.resolve(false) } };
 const SUBJECTS: readonly Subject[] = [
   {
     title: "createServiceAccountController()",
@@ -105,7 +105,7 @@ test("createRootCaPublisher() leaves the bundle of a kube-controller-manager tha
   const store = createMemoryObjectStore<ConfigMap>({
     objects: [{ metadata: { name: "kube-root-ca.crt", namespace: "web" }, data: { "ca.crt": "THEIRS" } }],
   });
-  const controllerManager = { isAtWork: () => Promise.resolve(true) };
+  const controllerManager = { isActive: () => Promise.resolve(true) };
   const { reconcile } = createRootCaPublisher({ ...PUBLISHER, controllerManager, configMapsIn: () => store });
   assert.deepEqual(await reconcile("web", active, signal), { kind: "requeueAfter", ms: 15_000 });
   assert.deepEqual(store.peek("kube-root-ca.crt").data, { "ca.crt": "THEIRS" });

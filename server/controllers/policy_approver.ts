@@ -16,11 +16,11 @@ import type { CsrStore, Logger } from "../../core/ports.ts";
 import { escapeControls } from "../../core/lib/printable.ts";
 import { shellWord } from "../../core/lib/shell_word.ts";
 import type { CsrIndex } from "./csr_index.ts";
-import { createKeyedTurns } from "./keyed_turns.ts";
-import { createLeftRequests, MOST_LEFT } from "./left_requests.ts";
+import { createKeyedMutex } from "./keyed_mutex.ts";
+import { createPendingRequests, MAX_PENDING } from "./pending_requests.ts";
 import { DONE, type Outcome, type Trigger } from "./loop.ts";
 import type { NodeWatch } from "./node_watch.ts";
-import { createNudges } from "./nudges.ts";
+import { createManualTrigger } from "./manual_trigger.ts";
 import { type EvidenceSources, gatherPolicyInput, type PolicySettings } from "./policy_input.ts";
 import { backoffMs } from "./rate_limit.ts";
 import type { VerdictEvents } from "./verdict_events.ts";
@@ -49,7 +49,7 @@ export interface PolicyApproverDeps {
   readonly store: Pick<CsrStore, "update">;
   readonly index: CsrIndex;
   readonly nodes: NodeWatch;
-  readonly sources: Omit<EvidenceSources, "approvedOf" | "reported">;
+  readonly sources: Omit<EvidenceSources, "listApproved" | "reported">;
   /** As they are now; they may be read anew while it runs. */
   readonly settings: {
     current(): PolicySettings;
@@ -61,29 +61,29 @@ export interface PolicyApproverDeps {
   /** Says what would be done, and writes nothing into requests. */
   readonly isDryRun: boolean;
   /** How many left requests of one requester are looked at. */
-  readonly mostLeft?: number;
+  readonly maxPending?: number;
 }
 
 /** Checks that look at the clock are asked again by the clock. */
-const LOOK_AGAIN_MS = 60_000;
+const RECHECK_MS = 60_000;
 /** While the nodes are being listed for the first time. */
-const STARTING_MS = 250;
+const NODE_LIST_WAIT_MS = 250;
 
 /** Makes it; its triggers belong to the controller that runs it. */
 export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
-  const { settings, events, logger, index, nodes, mostLeft = MOST_LEFT } = deps;
-  const left = createLeftRequests(mostLeft);
-  const turns = createKeyedTurns();
-  const nudges = createNudges();
+  const { settings, events, logger, index, nodes, maxPending = MAX_PENDING } = deps;
+  const pending = createPendingRequests(maxPending);
+  const mutex = createKeyedMutex();
+  const requeue = createManualTrigger();
   /** What was said last of each request. */
-  const said = new Map<string, string>();
-  const looks = new Map<string, number>();
+  const lastReported = new Map<string, string>();
+  const failedChecks = new Map<string, number>();
   /** Looked at again when policies change, but no reason to worry about their requester. */
   const unmatched = new Set<string>();
-  const foretold = new Set<string>();
+  const reportedInDryRun = new Set<string>();
   const sources: EvidenceSources = {
     ...deps.sources,
-    approvedOf: (username) => index.approvedOf(username),
+    listApproved: (username) => index.listApproved(username),
     reported: () => collectPolicyNeeds(settings.current().policies).nodes ? nodes.reported() : { kind: "none" },
   };
 
@@ -91,7 +91,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   async function deny(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Outcome | undefined> {
     const { policies } = settings.current();
     if (findDenialRules(policies, csr).length === 0) return undefined;
-    return await turns.run(csr.spec.username ?? "", async () => {
+    return await mutex.runExclusive(csr.spec.username ?? "", async () => {
       const verdict = await ask(csr, evaluateDenials, signal);
       return verdict === undefined || verdict.kind === "leave" ? undefined : await act(name, csr, verdict, signal);
     });
@@ -100,10 +100,10 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   /** One at a time for each requester, so that counts and rates know what is just being decided. */
   async function judge(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
     const requester = csr.spec.username ?? "";
-    return await turns.run(requester, async () => {
-      const admission = left.admit(name, requester);
+    return await mutex.runExclusive(requester, async () => {
+      const admission = pending.admit(name, requester);
       if (admission.kind === "look") return await decide(name, csr, signal);
-      if (admission.isFirst) await tellBreaker(csr, requester, signal);
+      if (admission.isFirst) await reportTooMany(csr, requester, signal);
       return { kind: "left", outcome: DONE };
     });
   }
@@ -111,7 +111,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
   async function decide(name: string, csr: CertificateSigningRequest, signal: AbortSignal): Promise<Judged> {
     const verdict = await ask(csr, evaluatePolicies, signal);
     if (verdict === undefined) return { kind: "left", outcome: DONE };
-    if (verdict.kind === "leave") return { kind: "left", outcome: await leave(name, csr, verdict, signal) };
+    if (verdict.kind === "leave") return { kind: "left", outcome: await keepPending(name, csr, verdict, signal) };
     return { kind: "settled", outcome: await act(name, csr, verdict, signal) };
   }
 
@@ -136,7 +136,7 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (verdict.kind !== "unknown") return await settle(name, csr, verdict, signal);
-    if (nodes.isStarting()) return { kind: "requeueAfter", ms: STARTING_MS };
+    if (nodes.isStarting()) return { kind: "requeueAfter", ms: NODE_LIST_WAIT_MS };
     return { kind: "retry", error: new AppError("unreachable", verdict.message) };
   }
 
@@ -147,14 +147,14 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const isApproval = verdict.kind === "approve";
-    const fields = fieldsOf(name, csr, verdict);
+    const fields = toLogFields(name, csr, verdict);
     if (deps.isDryRun) {
-      foretold.add(name);
-      if (!isNews(name, verdict)) return DONE;
+      reportedInDryRun.add(name);
+      if (!isUnreported(name, verdict)) return DONE;
       logger.info(isApproval ? "CSR would be approved" : "CSR would be denied", fields);
       const note = `Dry run, nothing was written. ${verdict.message}`;
       const reason = isApproval ? "WouldApprove" : "WouldDeny";
-      await events.tell(csr, { type: "Normal", reason, note }, signal);
+      await events.record(csr, { type: "Normal", reason, note }, signal);
       return DONE;
     }
     const decided = (isApproval ? withApproval : withDenial)(csr, verdict);
@@ -162,64 +162,64 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     index.put(await deps.store.update(decided.value, signal, "approval"));
     logger.info(isApproval ? "CSR approved" : "CSR denied", fields);
     const type = isApproval ? "Normal" : "Warning";
-    await events.tell(csr, { type, reason: verdict.reason, note: verdict.message }, signal);
+    await events.record(csr, { type, reason: verdict.reason, note: verdict.message }, signal);
     return DONE;
   }
 
-  async function leave(
+  async function keepPending(
     name: string,
     csr: CertificateSigningRequest,
     verdict: PolicyVerdict,
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (verdict.rule === undefined) {
-      nudges.nudge(left.forget(name));
+      requeue.fire(pending.forget(name));
       unmatched.add(name);
       logger.debug("CSR is about no policy", { csr: name, signerName: csr.spec.signerName });
       return DONE;
     }
-    left.leave(name, csr.spec.username ?? "");
-    if (isNews(name, verdict)) {
-      logger.info("CSR left pending", fieldsOf(name, csr, verdict));
+    pending.add(name, csr.spec.username ?? "");
+    if (isUnreported(name, verdict)) {
+      logger.info("CSR left pending", toLogFields(name, csr, verdict));
       const note = `Left pending: ${verdict.message}. Ask why with: tlsboot approver explain ${
         shellWord(name)
       }, and this approver's --policy and --inventory`;
-      await events.tell(csr, { type: "Normal", reason: "PolicyLeftPending", note }, signal);
+      await events.record(csr, { type: "Normal", reason: "PolicyLeftPending", note }, signal);
     }
-    return lookAgain(name, verdict);
+    return planNextCheck(name, verdict);
   }
 
   /** Time passes and permissions are granted without anybody touching what is watched. */
-  function lookAgain(name: string, verdict: PolicyVerdict): Outcome {
+  function planNextCheck(name: string, verdict: PolicyVerdict): Outcome {
     const failing = verdict.trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
     if (failing.some(({ what }) => what === "permission")) {
-      const count = looks.get(name) ?? 0;
-      looks.set(name, count + 1);
+      const count = failedChecks.get(name) ?? 0;
+      failedChecks.set(name, count + 1);
       return { kind: "requeueAfter", ms: backoffMs(count) };
     }
     const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
-    return isTimely ? { kind: "requeueAfter", ms: LOOK_AGAIN_MS } : DONE;
+    return isTimely ? { kind: "requeueAfter", ms: RECHECK_MS } : DONE;
   }
 
-  async function tellBreaker(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
+  async function reportTooMany(csr: CertificateSigningRequest, requester: string, signal: AbortSignal): Promise<void> {
     const clear = `tlsboot approver clear ${shellWord(requester)}`;
     logger.warn("a requester has too many requests that stay pending, its further ones are not looked at", {
       requester,
-      pending: mostLeft,
+      pending: maxPending,
       clear,
     });
     const note =
-      `${mostLeft} requests of "${
+      `${maxPending} requests of "${
         escapeControls(requester)
       }" stay pending; this one and those that follow are not looked at ` +
       `until there are fewer. To delete them: ${clear}`;
-    await events.tell(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
+    await events.record(csr, { type: "Warning", reason: "TooManyRequests", note }, signal, true);
   }
 
-  function isNews(name: string, { kind, message }: PolicyVerdict): boolean {
+  function isUnreported(name: string, { kind, message }: PolicyVerdict): boolean {
     const words = `${kind}\n${message}`;
-    if (said.get(name) === words) return false;
-    said.set(name, words);
+    if (lastReported.get(name) === words) return false;
+    lastReported.set(name, words);
     return true;
   }
 
@@ -227,23 +227,23 @@ export function createPolicyApprover(deps: PolicyApproverDeps): PolicyApprover {
     deny,
     judge,
     forget(name, settled) {
-      said.delete(name);
-      looks.delete(name);
+      lastReported.delete(name);
+      failedChecks.delete(name);
       unmatched.delete(name);
-      foretold.delete(name);
-      nudges.nudge(left.forget(name));
+      reportedInDryRun.delete(name);
+      requeue.fire(pending.forget(name));
       // A certificate that was just issued is evidence for what its holder asks next.
-      if (settled !== undefined && hasCertificate(settled)) nudges.nudge(left.namesOf(settled.spec.username ?? ""));
+      if (settled !== undefined && hasCertificate(settled)) requeue.fire(pending.namesFor(settled.spec.username ?? ""));
     },
     triggers: [
-      nudges,
-      { changes: nodes.changes, nameFor: () => [...left.names(), ...foretold] },
-      { changes: settings.changes, nameFor: () => [...left.names(), ...foretold, ...unmatched] },
+      requeue,
+      { changes: nodes.changes, nameFor: () => [...pending.names(), ...reportedInDryRun] },
+      { changes: settings.changes, nameFor: () => [...pending.names(), ...reportedInDryRun, ...unmatched] },
     ],
   };
 }
 
-function fieldsOf(
+function toLogFields(
   name: string,
   { spec }: CertificateSigningRequest,
   { policy, rule, message }: PolicyVerdict,

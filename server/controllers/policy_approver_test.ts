@@ -17,7 +17,7 @@ import { createApprover } from "./approver.ts";
 import { createCsrIndex } from "./csr_index.ts";
 import { runController } from "./loop.ts";
 import { createNodeWatch } from "./node_watch.ts";
-import { createNudges } from "./nudges.ts";
+import { createManualTrigger } from "./manual_trigger.ts";
 import { createPolicyApprover } from "./policy_approver.ts";
 import type { PolicySettings } from "./policy_input.ts";
 import { createVerdictEvents } from "./verdict_events.ts";
@@ -49,7 +49,7 @@ interface InstanceOptions {
   readonly policies?: readonly Policy[];
   readonly inventory?: Inventory;
   readonly isDryRun?: boolean;
-  readonly mostLeft?: number;
+  readonly maxPending?: number;
   /** The watch is so late that it never tells what was approved. */
   readonly isWatchLate?: boolean;
   readonly server?: () => Promise<{ readonly dns: readonly string[]; readonly ips: readonly string[] }>;
@@ -97,7 +97,7 @@ function run(options: InstanceOptions): Instance {
   });
   const nodes = createMemoryObjectStore<ReportingNode>({ objects: options.nodes ?? [] });
   const events = createMemoryObjectStore<EventV1>();
-  const changed = createNudges();
+  const changed = createManualTrigger();
   const asked: string[] = [];
   const permissions = new Set<string>();
   const unreachable = new Set<string>();
@@ -126,7 +126,7 @@ function run(options: InstanceOptions): Instance {
     events: teller,
     logger,
     isDryRun,
-    ...(options.mostLeft === undefined ? {} : { mostLeft: options.mostLeft }),
+    ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
   });
   const approver = createApprover({
     store: csrs,
@@ -151,7 +151,7 @@ function run(options: InstanceOptions): Instance {
     unreachable,
     set(settings) {
       current = { ...current, ...settings };
-      changed.nudge(["settings"]);
+      changed.fire(["settings"]);
     },
     told: async () =>
       (await events.list(new AbortController().signal)).map(({ type, reason, note }) => `${type} ${reason}: ${note}`),
@@ -224,7 +224,7 @@ test("createApprover() lets a rule that denies decide before the kubelet client 
 
 test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
   const left = await buildCsr({ ...RENEWAL, name: "left", signerName: "kubernetes.io/kubelet-serving" });
-  await using instance = run({ csrs: [left], policies: [STRICT], mostLeft: 1 });
+  await using instance = run({ csrs: [left], policies: [STRICT], maxPending: 1 });
   instance.permissions.add("selfnodeclient");
   await instance.clock.advance(2_000);
   instance.set({ policies: [STOP] });
@@ -383,7 +383,7 @@ test("createPolicyApprover() looks at those that waited once there are fewer", a
   const bad = await buildCsr({ ...SERVING, ipAddresses: ["10.0.0.2"] });
   const good = await buildCsr({ ...SERVING, name: "good" });
   const csrs = [...Array.from({ length: 3 }, (_, index) => ({ ...bad, metadata: { name: `bad-${index}` } })), good];
-  await using instance = run({ csrs, inventory: INVENTORY, mostLeft: 3 });
+  await using instance = run({ csrs, inventory: INVENTORY, maxPending: 3 });
   await instance.clock.advance(5_000);
   assert.equal(instance.conditionOf("good"), "");
   await instance.csrs.delete("bad-1", new AbortController().signal);

@@ -21,7 +21,7 @@ export interface PolicySettings {
 export interface EvidenceSources {
   readonly reviewer: AccessReviewer;
   /** Approved requests of a requester. */
-  approvedOf(username: string): Iterable<CertificateSigningRequest>;
+  listApproved(username: string): Iterable<CertificateSigningRequest>;
   /** What nodes report; `none` where no policy looks. */
   reported(): Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server; a failure is passed on, as nothing is approved without them. */
@@ -43,7 +43,7 @@ export async function gatherPolicyInput(
   const node = findRequestingNode(csr);
   const server = node === undefined ? { dns: [], ips: [] } : await sources.serverNames(signal);
   const now = sources.clock.now();
-  const approved = [...sources.approvedOf(csr.spec.username ?? "")];
+  const approved = [...sources.listApproved(csr.spec.username ?? "")];
   return {
     csr,
     request,

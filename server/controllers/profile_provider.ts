@@ -4,7 +4,7 @@ import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
-import { createReloading } from "./reloading.ts";
+import { createReloader } from "./reloader.ts";
 
 /** What a signer asks for the rules, at each request. */
 export interface ProfileSource {
@@ -38,7 +38,7 @@ export async function createFileProfileSource(options: FileProfileOptions): Prom
   const { file, clock, logger } = options;
   const first = await load(options, options.signerName);
   const { signerName } = first.profile;
-  const current = createReloading({
+  const current = createReloader({
     first,
     load: (known) => load(options, signerName, known),
     clock,

@@ -5,7 +5,7 @@
 import type { Clock } from "../../core/ports.ts";
 import { createChildAbort, orAbort } from "./abort.ts";
 import { backoffMs, createTokenBucket, reserveToken } from "./rate_limit.ts";
-import { createWaitingLine } from "./waiting_line.ts";
+import { createWaitQueue } from "./wait_queue.ts";
 
 /** Names that wait for a worker. */
 export interface WorkQueue {
@@ -41,7 +41,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
   const changedWhileWorking = new Set<string>();
   const waiting = new Map<string, number>();
   const failureCounts = new Map<string, number>();
-  const takers = createWaitingLine();
+  const takers = createWaitQueue();
   let bucket = createTokenBucket(clock.elapsedMs());
   let earlier = Promise.withResolvers<void>();
   let alarmAt = Infinity;
@@ -53,7 +53,7 @@ export function createWorkQueue(clock: Clock, observer?: QueueObserver): WorkQue
     }
     if (!ready.has(name)) observer?.added(name);
     ready.add(name);
-    takers.callNext();
+    takers.wakeNext();
   }
 
   function addAfter(name: string, ms: number): void {

@@ -3,7 +3,7 @@ import type { ConfigMap, Namespace } from "../../core/kube/core_v1.ts";
 import { planRootCa, ROOT_CA_NAME } from "../../core/namespaces/root_ca.ts";
 import type { Logger, ObjectStore } from "../../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "./controller_manager.ts";
-import { isLeavingNamespace } from "./_leaving_namespace.ts";
+import { isNamespaceTerminating } from "./namespace_terminating.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** What the publisher needs. */
@@ -24,13 +24,13 @@ export function createRootCaPublisher(deps: RootCaPublisherDeps): { readonly rec
     const configMaps = deps.configMapsIn(name);
     const plan = planRootCa(await configMaps.get(ROOT_CA_NAME, signal), name, deps.caPem);
     if (plan.kind === "none") return DONE;
-    if (await deps.controllerManager.isAtWork(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
+    if (await deps.controllerManager.isActive(signal)) return { kind: "requeueAfter", ms: CONTROLLER_MANAGER_WAIT_MS };
     try {
       if (plan.kind === "create") await configMaps.create(plan.configMap, signal);
       else await configMaps.update(plan.configMap, signal);
       deps.logger.debug("CA bundle published", { namespace: name, action: plan.kind });
     } catch (error) {
-      if (!isLeavingNamespace(error)) throw error;
+      if (!isNamespaceTerminating(error)) throw error;
     }
     return DONE;
   }

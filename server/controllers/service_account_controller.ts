@@ -2,7 +2,7 @@
 import { isAppError } from "../../core/errors.ts";
 import type { Namespace, ServiceAccount } from "../../core/kube/core_v1.ts";
 import type { Logger, ObjectStore } from "../../core/ports.ts";
-import { isLeavingNamespace } from "./_leaving_namespace.ts";
+import { isNamespaceTerminating } from "./namespace_terminating.ts";
 import { DONE, type Outcome, type Reconcile } from "./loop.ts";
 
 /** The name of the account. */
@@ -27,7 +27,7 @@ export function createServiceAccountController(
       await accounts.create({ metadata: { name: DEFAULT_SERVICE_ACCOUNT, namespace: name } }, signal);
       deps.logger.debug("default service account created", { namespace: name });
     } catch (error) {
-      if (!isAppError(error, "already_exists") && !isLeavingNamespace(error)) throw error;
+      if (!isAppError(error, "already_exists") && !isNamespaceTerminating(error)) throw error;
     }
     return DONE;
   }

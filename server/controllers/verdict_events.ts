@@ -22,7 +22,7 @@ export interface VerdictEvent {
 /** Tells. */
 export interface VerdictEvents {
   /** Never rejects but for the signal: what cannot be told is logged. `urgent` is told whatever the bucket says. */
-  tell(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;
+  record(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;
 }
 
 /** What telling takes. */
@@ -56,14 +56,14 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
   }
 
   return {
-    async tell(csr, event, signal, urgent = false) {
+    async record(csr, event, signal, urgent = false) {
       const name = getName(csr);
       if (!urgent && isSpam(csr.spec.username ?? "")) {
         logger.debug("event left out, its requester has had many", { csr: name, reason: event.reason });
         return;
       }
       try {
-        await store.create(eventOf(csr, event, options, random.bytes(8)), signal);
+        await store.create(createEvent(csr, event, options, random.bytes(8)), signal);
       } catch (error) {
         signal.throwIfAborted();
         logger.warn("event cannot be written", { csr: name, reason: event.reason, error: getErrorMessage(error) });
@@ -72,7 +72,7 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
   };
 }
 
-function eventOf(
+function createEvent(
   csr: CertificateSigningRequest,
   { type, reason, note }: VerdictEvent,
   { clock, instance }: VerdictEventsOptions,

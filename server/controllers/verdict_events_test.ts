@@ -13,13 +13,19 @@ test("createVerdictEvents() logs what cannot be told, and shortens what is too l
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const events = createMemoryObjectStore<EventV1>();
-  const { tell } = createVerdictEvents({ store: events, instance: "i", clock, random: createSeededRandom(), logger });
+  const { record } = createVerdictEvents({
+    store: events,
+    instance: "i",
+    clock,
+    random: createSeededRandom(),
+    logger,
+  });
   const signal = new AbortController().signal;
   const csr = await buildCsr({ name: "No DNS Name" });
   events.failNext("create", new AppError("access_denied", "forbidden"));
-  await tell(csr, { type: "Normal", reason: "X", note: "lost" }, signal);
+  await record(csr, { type: "Normal", reason: "X", note: "lost" }, signal);
   assert.deepEqual(logger.messages("warn"), ["event cannot be written"]);
-  await tell(csr, { type: "Normal", reason: "X", note: "ü".repeat(2_000) }, signal);
+  await record(csr, { type: "Normal", reason: "X", note: "ü".repeat(2_000) }, signal);
   const [event] = await events.list(signal);
   assert.match(event?.metadata.name ?? "", /^csr\.[0-9a-f]{16}$/);
   assert.ok(new TextEncoder().encode(event?.note).length <= 1_024);

@@ -4,11 +4,11 @@
 export interface Reclaimable {
   /** Set by whoever uses it; unset as its turn comes. */
   isUsed: boolean;
-  letGo(): void;
+  release(): void;
 }
 
 /** Keeps things of a size together. */
-export class LastUsed<T extends Reclaimable> {
+export class ClockCache<T extends Reclaimable> {
   readonly #most: number;
   /** In the order of their turns; those before `#next` had theirs. */
   #line: { readonly thing: T; readonly size: number }[] = [];
@@ -41,6 +41,6 @@ export class LastUsed<T extends Reclaimable> {
       return;
     }
     this.#size -= size;
-    thing.letGo();
+    thing.release();
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LastUsed } from "./clock_cache.ts";
+import { ClockCache } from "./clock_cache.ts";
 
 class Thing {
   isUsed = false;
@@ -9,7 +9,7 @@ class Thing {
   constructor(name: string) {
     this.name = name;
   }
-  letGo(): void {
+  release(): void {
     this.isKept = false;
   }
 }
@@ -18,8 +18,8 @@ function namesOf(things: readonly Thing[]): string {
   return things.filter(({ isKept }) => isKept).map(({ name }) => name).join("");
 }
 
-test("LastUsed keeps the last ones that fit, and longer what is used", () => {
-  const kept = new LastUsed<Thing>(30);
+test("ClockCache keeps the newest entries that fit, and used ones longer", () => {
+  const kept = new ClockCache<Thing>(30);
   const things = [..."abcdef"].map((name) => new Thing(name));
   const [a, b, c, d, e, f] = things;
   for (const thing of [a!, b!, c!]) kept.add(thing, 10);
@@ -33,8 +33,8 @@ test("LastUsed keeps the last ones that fit, and longer what is used", () => {
   assert.equal(namesOf(things), "ef", "a was not used again");
 });
 
-test("LastUsed lets go of what is larger than all that it may keep, and goes on", () => {
-  const kept = new LastUsed<Thing>(30);
+test("ClockCache releases an entry larger than its capacity, and goes on", () => {
+  const kept = new ClockCache<Thing>(30);
   const [small, large, after] = [new Thing("s"), new Thing("l"), new Thing("a")];
   kept.add(small, 10);
   small.isUsed = true;
@@ -44,8 +44,8 @@ test("LastUsed lets go of what is larger than all that it may keep, and goes on"
   assert.equal(namesOf([after]), "a");
 });
 
-test("LastUsed keeps the same few of very many that are used over and over", () => {
-  const kept = new LastUsed<Thing>(100);
+test("ClockCache keeps the few of many entries that are used again and again", () => {
+  const kept = new ClockCache<Thing>(100);
   const hot = [new Thing("x"), new Thing("y")];
   for (const thing of hot) kept.add(thing, 1);
   const passing: Thing[] = [];

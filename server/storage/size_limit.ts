@@ -21,7 +21,7 @@ export function assertSendable(write: GuardedWrite): void {
 }
 
 /** Throws WriteRefusedError for a write that etcd would refuse by itself. */
-export function assertTaken(write: GuardedWrite): void {
+export function assertAcceptable(write: GuardedWrite): void {
   assertSendable(write);
   if (sizeOfTransaction(write) + RAFT_BYTES > MAX_REQUEST_BYTES) {
     throw new WriteRefusedError("etcdserver: request is too large", "tooLarge");

@@ -5,7 +5,7 @@
  */
 import { jsonBytes } from "../../core/kube/codec/encode.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
-import { LastUsed } from "./clock_cache.ts";
+import { ClockCache } from "./clock_cache.ts";
 import type { Stored } from "./storage.ts";
 
 /** The state that a write of `revision` makes of an object. */
@@ -22,12 +22,12 @@ export function readStored(key: string, revision: number, bytes: Uint8Array): St
 
 /** Lets go of the object of a state that is history: five minutes of it would be several times what there is. */
 export function releaseObject(stored: Stored | undefined): void {
-  if (stored instanceof KeptStored) stored.release();
+  if (stored instanceof KeptStored) stored.retire();
 }
 
 /** Objects of so much JSON are kept: a thousand requests and more. */
 const KEPT_JSON_BYTES = 2 * 1_048_576;
-const kept = new LastUsed<KeptStored>(KEPT_JSON_BYTES);
+const kept = new ClockCache<KeptStored>(KEPT_JSON_BYTES);
 
 class KeptStored implements Stored {
   readonly key: string;
@@ -59,11 +59,11 @@ class KeptStored implements Stored {
     return object;
   }
 
-  letGo(): void {
+  release(): void {
     this.#object = undefined;
   }
 
-  release(): void {
+  retire(): void {
     this.#object = undefined;
     this.#isHistory = true;
     this.isUsed = false;

@@ -35,7 +35,7 @@ export class Watchers {
   ): StorageWatch {
     const watcher: Watcher = { afterRevision, listener, onLost, active: true };
     const watchers = this.#ensure(prefix).add(watcher);
-    this.#tell(watcher, missed.filter((event) => event.key.startsWith(prefix)));
+    this.#deliver(watcher, missed.filter((event) => event.key.startsWith(prefix)));
     return {
       stop: () => {
         watcher.active = false;
@@ -58,7 +58,7 @@ export class Watchers {
       }
     }
     const told = [...picked].flatMap(([watchers, mine]) => [...watchers].map((watcher) => ({ watcher, mine })));
-    for (const { watcher, mine } of told) this.#tell(watcher, mine);
+    for (const { watcher, mine } of told) this.#deliver(watcher, mine);
   }
 
   stopAll(): void {
@@ -94,7 +94,7 @@ export class Watchers {
     if (byPrefix.size === 0) this.#byLength.delete(prefix.length);
   }
 
-  #tell(watcher: Watcher, picked: readonly StorageEvent[]): void {
+  #deliver(watcher: Watcher, picked: readonly StorageEvent[]): void {
     const first = picked[0];
     if (first === undefined || !watcher.active) return;
     const events = first.revision > watcher.afterRevision

@@ -136,7 +136,7 @@ export class EtcdClient {
     };
     const answer = decodeRange(
       await this.#observe(
-        readOperationOf(request),
+        toReadOperation(request),
         request.key,
         () => this.#retry((index) => this.#call(index, "/etcdserverpb.KV/Range", encodeRange(outer), READ_TIMEOUT_MS)),
       ),
@@ -160,7 +160,7 @@ export class EtcdClient {
     const message = encodeGuardedWrite({ ...request, key: this.#outer(request.key) });
     return decodeGuardedWrite(
       await this.#observe(
-        writeOperationOf(request),
+        toWriteOperation(request),
         request.key,
         () => this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS),
       ),
@@ -340,12 +340,12 @@ function unanswered(details: string): Error {
   return Object.assign(new Error(details), { code: status.UNAVAILABLE });
 }
 
-function readOperationOf({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {
+function toReadOperation({ below, countOnly = false, revision }: ReadRequest): EtcdCall["operation"] {
   if (countOnly && revision === undefined) return "getCurrentResourceVersion";
   return below === undefined ? "get" : "list";
 }
 
-function writeOperationOf({ guard, value }: GuardedWrite): EtcdCall["operation"] {
+function toWriteOperation({ guard, value }: GuardedWrite): EtcdCall["operation"] {
   if (value === undefined) return "delete";
   return ("version" in guard ? guard.version : guard.modRevision) === 0 ? "create" : "update";
 }

@@ -81,7 +81,7 @@ function findCollection(root: string, { key, value }: EtcdKeyValue): StoredColle
   if (segments.length <= depth) return undefined;
   const stored = segments.slice(0, depth).join("/");
   const resource = isGrouped ? second : RESOURCES.get(stored) ?? stored;
-  return { prefix: `${root}${stored}/`, group: isGrouped ? first : groupOf(value), resource };
+  return { prefix: `${root}${stored}/`, group: isGrouped ? first : findGroup(value), resource };
 }
 
 /** Where the name in a key is not that in the API (`pkg/kubeapiserver/default_storage_factory_builder.go`). */
@@ -94,7 +94,7 @@ const RESOURCES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The group in the apiVersion of a value, which is protobuf or JSON. A value that kube-apiserver encrypted has none to read. */
-function groupOf(value: Uint8Array): string {
+function findGroup(value: Uint8Array): string {
   try {
     const isJson = value[0] === OPENING_BRACE;
     const { apiVersion } = isJson ? JSON.parse(new TextDecoder().decode(value)) : decodeEnvelope(value);

@@ -14,26 +14,26 @@ const UNANSWERED: ReadonlySet<number> = new Set([
 /** Nobody answered, or a member that cannot: another one may. */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof AppError) return error.code === "unreachable";
-  const code = codeOf(error);
+  const code = findGrpcCode(error);
   return code !== undefined && UNANSWERED.has(code);
 }
 
 /** AppError `unreachable` or `io` with advice; `verb` says what could not be done. */
 export function etcdError(verb: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const text = detailsOf(error);
+  const text = describeFailure(error);
   const fault = CONNECTION_FAULTS.find(({ pattern }) => pattern.test(text));
   if (fault !== undefined) {
     const { says, hint } = fault;
     return new AppError("unreachable", `cannot ${verb} etcd: ${says}`, { cause: error, hint, retryable: true });
   }
-  const { hint, code } = adviceFor(codeOf(error), text);
+  const { hint, code } = adviceFor(findGrpcCode(error), text);
   return new AppError(code, `cannot ${verb} etcd: ${text}`, { cause: error, hint, retryable: code === "unreachable" });
 }
 
 /** Nothing was sent: there was no connection. */
 export function isUnsent(error: unknown): boolean {
-  return codeOf(error) === status.UNAVAILABLE && rawDetailsOf(error).startsWith("No connection established");
+  return findGrpcCode(error) === status.UNAVAILABLE && getRawDetails(error).startsWith("No connection established");
 }
 
 /** What was asked for is forgotten. */
@@ -55,7 +55,7 @@ const SPACE_EXCEEDED = "database space exceeded";
 const TOO_LARGE = "request is too large";
 
 /** What kube-apiserver answers where etcd has no room, or none for so large a value; undefined for other failures. */
-export function refusalOf(error: unknown): WriteRefusedError | undefined {
+export function findWriteRefusal(error: unknown): WriteRefusedError | undefined {
   const text = /etcdserver: .*/.exec(getErrorMessage(error))?.[0] ?? "";
   if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
   return text.includes(TOO_LARGE) ? new WriteRefusedError(text, "tooLarge", error) : undefined;
@@ -138,19 +138,19 @@ function adviceFor(
 const LAST_ERROR = /^No connection established\. Last error: (?:Error: )?([^]*?)Resolution note:/;
 const WHEN = /\(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/;
 
-function codeOf(error: unknown): number | undefined {
+function findGrpcCode(error: unknown): number | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "number" ? error.code : undefined;
 }
 
 /** etcd's own words, or what went wrong on the way to it, without what the gRPC library says of itself. */
-function detailsOf(error: unknown): string {
-  if (codeOf(error) === status.CANCELLED) return "no answer in time";
-  const text = rawDetailsOf(error);
+function describeFailure(error: unknown): string {
+  if (findGrpcCode(error) === status.CANCELLED) return "no answer in time";
+  const text = getRawDetails(error);
   const [, lastError] = LAST_ERROR.exec(text) ?? [];
   return (lastError?.trimEnd().replace(/\.$/, "") ?? text).replace(WHEN, "").trimEnd();
 }
 
-function rawDetailsOf(error: unknown): string {
+function getRawDetails(error: unknown): string {
   return error instanceof Error && "details" in error && typeof error.details === "string"
     ? error.details
     : getErrorMessage(error);

@@ -8,7 +8,7 @@ import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
 import { EtcdMirror } from "./mirror.ts";
 import { EtcdStorage } from "./storage.ts";
-import { DEFAULT_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
+import { DEFAULT_STORAGE_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
 import type { EtcdObserver } from "./observer.ts";
 import { createStoreContents, type StoreContents } from "./contents.ts";
 import type { Storage } from "../storage.ts";
@@ -36,7 +36,7 @@ export interface OpenEtcd {
 /** Opens a store. Throws AppError `unreachable`, `io`, and `storage_corrupt` while a restore is not finished; with advice. */
 export async function openEtcdStorage(deps: EtcdStorageDeps): Promise<OpenEtcd> {
   const { endpoints, values, clock, logger, observer } = deps;
-  const { historyMs, eventTtlMs } = { ...DEFAULT_TIMES, ...deps };
+  const { historyMs, eventTtlMs } = { ...DEFAULT_STORAGE_TIMES, ...deps };
   const { compactionIntervalMs = historyMs } = deps;
   if (endpoints.servers.length === 0) throw new AppError("usage", "cannot use etcd: no server is named");
   const client = new EtcdClient(

@@ -14,14 +14,14 @@ import {
 import { AppError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
-import { assertNobodyAtWork } from "./running_instances.ts";
+import { assertNoActiveLease } from "./active_leases.ts";
 import { putAside } from "./aside.ts";
 import { isCompacted } from "./errors.ts";
 import { EventLeases } from "./leases.ts";
 import { assertReleases } from "./release.ts";
 import { findRestoreMarker } from "./restore_marker.ts";
 import { inParallel } from "./in_parallel.ts";
-import { DEFAULT_TIMES } from "../memory/journaled_storage.ts";
+import { DEFAULT_STORAGE_TIMES } from "../memory/journaled_storage.ts";
 import { releaseObject } from "../stored.ts";
 import { asidePrefix, plainPrefix } from "./prefix.ts";
 import { readBelow } from "./snapshot.ts";
@@ -79,7 +79,7 @@ export class EtcdRestore implements AsyncDisposable {
       const place = asidePrefix(endpoints.prefix, clock.now());
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
-      if (plan.kind === "putAside") await assertNobodyAtWork(client, values, clock.now());
+      if (plan.kind === "putAside") await assertNoActiveLease(client, values, clock.now());
       return new EtcdRestore(client, deps, plan, found?.modRevision ?? 0);
     } catch (error) {
       client.close();
@@ -157,7 +157,7 @@ export class EtcdRestore implements AsyncDisposable {
 
   /** What is there already stays as it is; whether it is what it should be is seen at the end. */
   async #writeAll(wanted: ReadonlyMap<string, Uint8Array>): Promise<void> {
-    const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_TIMES.eventTtlMs);
+    const leases = new EventLeases(this.#client, this.#deps.clock, DEFAULT_STORAGE_TIMES.eventTtlMs);
     await inParallel([...wanted], async ([key, value]) => {
       const lease = await leases.leaseFor(key);
       await this.#client.write({

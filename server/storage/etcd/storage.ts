@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../core/errors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { EtcdClient } from "./client.ts";
-import { fullError, isLeaseGone, refusalOf } from "./errors.ts";
+import { findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import type { EventLeases } from "./leases.ts";
 import { currentRevision, type EtcdMirror } from "./mirror.ts";
 import type { GuardedWrite, GuardedWriteResponse } from "./wire.ts";
@@ -193,7 +193,7 @@ export class EtcdStorage implements Storage {
         lease = request.value === undefined ? undefined : await leases.leaseFor(request.key);
         return await client.write(lease === undefined ? request : { ...request, lease });
       } catch (error) {
-        if (lease === undefined || attempt === 2 || !isLeaseGone(error)) throw refusalOf(error) ?? error;
+        if (lease === undefined || attempt === 2 || !isLeaseGone(error)) throw findWriteRefusal(error) ?? error;
         // Somebody has revoked it, or etcd was restored from a backup: nothing was written.
         leases.forget(lease);
       }

@@ -2,7 +2,7 @@
  * Writes that wait for the next commit. They are checked and numbered when they are called for, against what is
  * committed and what waits before them, so the order of calls is the order of revisions.
  */
-import { sizeOf } from "./key_index.ts";
+import { measureStored } from "./key_index.ts";
 import type { StorageEvent, Stored } from "../storage.ts";
 
 /** What the caller of one write is waiting for. */
@@ -37,13 +37,13 @@ export class Batch {
   }
 
   /** What a touched key will hold. */
-  stateOf(key: string): Stored | undefined {
+  getState(key: string): Stored | undefined {
     return this.#states.get(key);
   }
 
   /** Adds a change; the promise resolves with `answer` once it is committed. */
   add<T>(event: StorageEvent, answer: T): Promise<T> {
-    this.#growth += sizeOf(event.current) - sizeOf(event.previous);
+    this.#growth += measureStored(event.current) - measureStored(event.previous);
     this.#events.push(event);
     this.#states.set(event.key, event.current);
     return new Promise((resolve, reject) => this.#waiters.push({ settle: () => resolve(answer), reject }));

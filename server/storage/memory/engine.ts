@@ -26,7 +26,7 @@ export interface EngineStart {
 }
 
 /** A store that has never been written. Like etcd it starts at 1, so that the first write is 2 and no list says 0. */
-export const EMPTY: EngineStart = { revision: 1, compactedRevision: 0, base: [], changes: [] };
+export const EMPTY_START: EngineStart = { revision: 1, compactedRevision: 0, base: [], changes: [] };
 
 /** How many past states are kept ready for the next page of somebody's list. */
 const MAX_SNAPSHOTS = 4;
@@ -76,7 +76,7 @@ export class Engine {
     }
     const { items, remaining } = revision === this.#revision
       ? this.#newest.page(prefix, fromKey, limit)
-      : pageOf(this.#snapshot(prefix, revision), fromKey, limit);
+      : slicePage(this.#snapshot(prefix, revision), fromKey, limit);
     const lastKey = remaining > 0 ? items.at(-1)?.key : undefined;
     return { items, revision, remaining, ...(lastKey === undefined ? {} : { nextKey: `${lastKey}\u0000` }) };
   }
@@ -139,7 +139,7 @@ export class Engine {
   }
 }
 
-function pageOf(
+function slicePage(
   all: readonly Stored[],
   fromKey: string,
   limit: number,

@@ -19,9 +19,9 @@ export interface Compaction {
  * What all of it may take. Some 90,000 changes of requests with their certificates: as many as a watch cache of
  * kube-apiserver holds of one resource (`cacher/watch_cache.go`, `defaultUpperBoundCapacity`).
  */
-const MOST_BYTES = 256 * 1_048_576;
+const MAX_BYTES = 256 * 1_048_576;
 /** Of each change, beside the state that it replaced: its objects, its key, the header of its bytes. */
-const BYTES_BESIDE = 500;
+const OVERHEAD_BYTES = 500;
 
 /** Changes in revision order; the oldest leave first. */
 export class History {
@@ -30,11 +30,11 @@ export class History {
   #head = 0;
   #bytes = 0;
   #compactedRevision: number;
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
 
-  constructor(compactedRevision: number, mostBytes: number = MOST_BYTES) {
+  constructor(compactedRevision: number, mostBytes: number = MAX_BYTES) {
     this.#compactedRevision = compactedRevision;
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = mostBytes;
   }
 
   /** The oldest revision whose state and later changes are known. */
@@ -44,7 +44,7 @@ export class History {
 
   append(entry: LoggedEvent): void {
     this.#entries.push(entry);
-    this.#bytes += bytesOf(entry);
+    this.#bytes += measureEntry(entry);
   }
 
   /** The changes after a revision, oldest first. */
@@ -69,8 +69,8 @@ export class History {
     let bytes = this.#bytes;
     while (next < this.#entries.length && next - this.#head < atMost) {
       const entry = this.#entries[next]!;
-      if (entry.at >= before && bytes <= this.#mostBytes) break;
-      bytes -= bytesOf(entry);
+      if (entry.at >= before && bytes <= this.#maxBytes) break;
+      bytes -= measureEntry(entry);
       const { event } = entry;
       if (event.previous !== undefined) forgotten.push(event.previous.revision);
       if (event.current === undefined) forgotten.push(event.revision);
@@ -81,7 +81,9 @@ export class History {
   }
 
   compact({ revision, count }: Compaction): void {
-    for (let index = this.#head; index < this.#head + count; index++) this.#bytes -= bytesOf(this.#entries[index]!);
+    for (let index = this.#head; index < this.#head + count; index++) {
+      this.#bytes -= measureEntry(this.#entries[index]!);
+    }
     this.#entries.fill(undefined, this.#head, this.#head + count);
     this.#head += count;
     this.#compactedRevision = revision;
@@ -93,6 +95,6 @@ export class History {
 }
 
 /** What is there for the sake of history: the state after a change is the newest, or counts with what replaced it. */
-function bytesOf({ event: { previous } }: LoggedEvent): number {
-  return BYTES_BESIDE + (previous?.bytes.length ?? 0);
+function measureEntry({ event: { previous } }: LoggedEvent): number {
+  return OVERHEAD_BYTES + (previous?.bytes.length ?? 0);
 }

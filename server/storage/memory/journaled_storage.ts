@@ -11,8 +11,8 @@ import type { Engine } from "./engine.ts";
 import { EventExpiry } from "./expiry.ts";
 import type { Compaction, LoggedEvent } from "./history.ts";
 import { createSteadyNow } from "../steady_now.ts";
-import { sizeOf } from "./key_index.ts";
-import { assertTaken } from "../size_limit.ts";
+import { measureStored } from "./key_index.ts";
+import { assertAcceptable } from "../size_limit.ts";
 import { createStored, releaseObject } from "../stored.ts";
 import { type Listener, Watchers } from "../watchers.ts";
 import {
@@ -45,7 +45,7 @@ export interface StorageTimes {
 }
 
 /** The defaults, in milliseconds. */
-export const DEFAULT_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
+export const DEFAULT_STORAGE_TIMES: StorageTimes = { historyMs: 5 * 60_000, eventTtlMs: 60 * 60_000 };
 
 /** How much a store takes. */
 export interface StorageLimits {
@@ -125,14 +125,14 @@ export class JournaledStorage implements Storage {
 
   async create(key: string, object: KubeObject): Promise<Stored> {
     this.#assertWritable();
-    if (this.#stateOf(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
+    if (this.#getState(key) !== undefined) return await this.#refuse(key, () => new AlreadyExistsError(key));
     const stored = this.#newState(key, object, undefined);
     return await this.#pending().add({ key, revision: stored.revision, current: stored }, stored);
   }
 
   async update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored> {
     this.#assertWritable();
-    const previous = this.#stateOf(key);
+    const previous = this.#getState(key);
     if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
     const stored = this.#newState(key, object, previous);
     return await this.#pending().add({ key, revision: stored.revision, current: stored, previous }, stored);
@@ -143,7 +143,7 @@ export class JournaledStorage implements Storage {
     expectedRevision: number,
   ): Promise<{ readonly previous: Stored; readonly revision: number }> {
     this.#assertWritable();
-    const previous = this.#stateOf(key);
+    const previous = this.#getState(key);
     if (previous?.revision !== expectedRevision || previous === undefined) return await this.#conflict(key);
     const revision = this.#nextNumber();
     return await this.#pending().add({ key, revision, previous }, { previous, revision });
@@ -206,13 +206,13 @@ export class JournaledStorage implements Storage {
   }
 
   /** What a key holds once everything asked for so far is committed. */
-  #stateOf(key: string): Stored | undefined {
-    const batch = this.#batchOf(key);
-    return batch === undefined ? this.#deps.engine.get(key) : batch.stateOf(key);
+  #getState(key: string): Stored | undefined {
+    const batch = this.#findBatch(key);
+    return batch === undefined ? this.#deps.engine.get(key) : batch.getState(key);
   }
 
   /** The newest of the uncommitted writes that touch a key. */
-  #batchOf(key: string): Batch | undefined {
+  #findBatch(key: string): Batch | undefined {
     if (this.#batch?.touches(key) === true) return this.#batch;
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
   }
@@ -222,7 +222,7 @@ export class JournaledStorage implements Storage {
     const stored = createStored(key, object, this.#lastNumber + 1);
     if (stored.bytes.length > LARGE_JSON_BYTES) {
       const value = this.#deps.values?.encode(key, object) ?? stored.bytes;
-      assertTaken({ key, guard: { modRevision: previous?.revision ?? 0 }, value });
+      assertAcceptable({ key, guard: { modRevision: previous?.revision ?? 0 }, value });
     }
     this.#assertRoom(stored, previous);
     this.#nextNumber();
@@ -231,7 +231,7 @@ export class JournaledStorage implements Storage {
 
   #assertRoom(stored: Stored, previous: Stored | undefined): void {
     const { engine, logger, quotaBytes = DEFAULT_QUOTA_BYTES } = this.#deps;
-    const growth = sizeOf(stored) - sizeOf(previous);
+    const growth = measureStored(stored) - measureStored(previous);
     const bytes = engine.bytes + (this.#committing?.growth ?? 0) + (this.#batch?.growth ?? 0);
     const most = previous === undefined ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
     if (growth <= 0 || bytes + growth <= most) return;
@@ -256,12 +256,12 @@ export class JournaledStorage implements Storage {
   }
 
   #conflict(key: string): Promise<never> {
-    const current = this.#stateOf(key);
+    const current = this.#getState(key);
     return this.#refuse(key, () => new RevisionConflictError(key, current));
   }
 
   #refuse(key: string, makeError: () => Error): Promise<never> {
-    return this.#batchOf(key)?.refuse(makeError()) ?? Promise.reject(makeError());
+    return this.#findBatch(key)?.refuse(makeError()) ?? Promise.reject(makeError());
   }
 
   /** Resolves when the commit is over that is on its way, or one of what waits. */

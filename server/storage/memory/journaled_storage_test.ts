@@ -4,8 +4,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 import { collect, describeEvents, thing } from "../../../tests/contract/storage_contract.ts";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
-import { EMPTY, Engine } from "./engine.ts";
-import { DEFAULT_TIMES, JournaledStorage } from "./journaled_storage.ts";
+import { EMPTY_START, Engine } from "./engine.ts";
+import { DEFAULT_STORAGE_TIMES, JournaledStorage } from "./journaled_storage.ts";
 import { AlreadyExistsError, RevisionConflictError } from "../storage.ts";
 
 const PREFIX = "/registry/things/";
@@ -14,9 +14,9 @@ const PREFIX = "/registry/things/";
 function openSlow(clock = createFakeClock()): { readonly storage: JournaledStorage; readonly commits: Commit[] } {
   const commits: Commit[] = [];
   const storage = new JournaledStorage({
-    ...DEFAULT_TIMES,
+    ...DEFAULT_STORAGE_TIMES,
     name: "slow",
-    engine: new Engine(EMPTY),
+    engine: new Engine(EMPTY_START),
     journal: {
       commit(changes) {
         const { promise, resolve, reject } = Promise.withResolvers<void>();

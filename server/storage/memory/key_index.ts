@@ -33,7 +33,7 @@ export class KeyIndex {
   set(stored: Stored): void {
     const { chunk, offset } = this.#find(stored.key);
     const entries = this.#chunks[chunk]!;
-    this.#bytes += sizeOf(stored) - sizeOf(this.#byKey.get(stored.key));
+    this.#bytes += measureStored(stored) - measureStored(this.#byKey.get(stored.key));
     if (this.#byKey.has(stored.key)) entries[offset] = stored;
     else entries.splice(offset, 0, stored);
     this.#byKey.set(stored.key, stored);
@@ -41,7 +41,7 @@ export class KeyIndex {
   }
 
   delete(key: string): void {
-    this.#bytes -= sizeOf(this.#byKey.get(key));
+    this.#bytes -= measureStored(this.#byKey.get(key));
     if (!this.#byKey.delete(key)) return;
     const { chunk, offset } = this.#find(key);
     const entries = this.#chunks[chunk]!;
@@ -98,7 +98,7 @@ export class KeyIndex {
 }
 
 /** What a state counts for in the quota of a store. */
-export function sizeOf(stored: Stored | undefined): number {
+export function measureStored(stored: Stored | undefined): number {
   return stored === undefined ? 0 : stored.key.length + stored.bytes.length;
 }
 

@@ -1,8 +1,8 @@
 /** A store that is gone with the process: for tests, and wherever nothing has to last. */
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { EMPTY, Engine } from "./engine.ts";
+import { EMPTY_START, Engine } from "./engine.ts";
 import {
-  DEFAULT_TIMES,
+  DEFAULT_STORAGE_TIMES,
   type Journal,
   JournaledStorage,
   type StorageLimits,
@@ -19,10 +19,10 @@ export interface MemoryStorageDeps extends Partial<StorageTimes>, StorageLimits 
 /** Opens an empty store in memory. Its writes commit before the event loop turns. */
 export function createMemoryStorage(deps: MemoryStorageDeps): Storage {
   return new JournaledStorage({
-    ...DEFAULT_TIMES,
+    ...DEFAULT_STORAGE_TIMES,
     ...deps,
     name: "memory",
-    engine: new Engine(EMPTY),
+    engine: new Engine(EMPTY_START),
     journal: NO_JOURNAL,
     logger: deps.logger,
     writtenAt: new Map(),

@@ -21,7 +21,7 @@ const MAGIC = "SQLite format 3\0";
  */
 export function assertUsable(path: string): void {
   const header = existsSync(path) ? readHeader(path) : Buffer.alloc(0);
-  const hasLeftover = sizeOf(`${path}-wal`) > 0;
+  const hasLeftover = getFileSize(`${path}-wal`) > 0;
   if (header.length === 0) {
     if (hasLeftover) throw corruptError(path, "the file is missing or empty, but its -wal holds changes");
     return;
@@ -81,6 +81,6 @@ function readHeader(path: string): Buffer {
 }
 
 /** Zero for a file that is not there; links are followed. */
-export function sizeOf(path: string): number {
+export function getFileSize(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

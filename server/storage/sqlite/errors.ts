@@ -23,7 +23,7 @@ const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
 export type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
 /** Sorts an error thrown by `node:sqlite` or `node:fs`. */
-export function failureOf(error: unknown): SqliteFailure {
+export function classifyFailure(error: unknown): SqliteFailure {
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
   const system = error instanceof Error && "code" in error ? SYSTEM_CODES[String(error.code)] : undefined;
   if (system !== undefined) return system;
@@ -51,7 +51,7 @@ export function corruptError(path: string, what: string, options: { hint?: strin
 /** Any failure to open. */
 export function openError(path: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  switch (failureOf(error)) {
+  switch (classifyFailure(error)) {
     case "locked":
       return lockedError(path, error);
     case "corrupt":
@@ -63,7 +63,10 @@ export function openError(path: string, error: unknown): AppError {
 
 /** AppError `io` with advice; `what` says what could not be done. */
 export function ioError(what: string, error: unknown): AppError {
-  return new AppError("io", `${what}: ${getErrorMessage(error)}`, { cause: error, hint: adviceFor(failureOf(error)) });
+  return new AppError("io", `${what}: ${getErrorMessage(error)}`, {
+    cause: error,
+    hint: adviceFor(classifyFailure(error)),
+  });
 }
 
 /** AppError `io`: the disk did not keep a write that SQLite takes for done. */

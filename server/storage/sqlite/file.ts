@@ -22,7 +22,7 @@ import {
 } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
-import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, sizeOf } from "./check.ts";
+import { APPLICATION_ID, assertFormat, assertIntact, assertUsable, FORMAT_VERSION, getFileSize } from "./check.ts";
 import { lockedError } from "./errors.ts";
 
 const PRIVATE = 0o600;
@@ -72,12 +72,12 @@ const abandoned: DatabaseSync[] = [];
 
 /** Opens a file, or makes it. Throws AppError `storage_locked`, `storage_corrupt`, or SQLite's and the system's errors. */
 export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = putOnDisk): DatabaseFile {
-  if (inUse.has(identityOf(path))) throw lockedError(path);
+  if (inUse.has(readIdentity(path))) throw lockedError(path);
   assertUsable(path);
   createPrivate(path);
-  const identity = identityOf(path);
+  const identity = readIdentity(path);
   const logPath = `${realpathSync(path)}-wal`;
-  const left = sizeOf(path) > 0 && sizeOf(logPath) > 0 ? readFileSync(logPath) : undefined;
+  const left = getFileSize(path) > 0 && getFileSize(logPath) > 0 ? readFileSync(logPath) : undefined;
   const database = openDatabase(path);
   inUse.add(identity);
   const abandon = (): void => void abandoned.push(database);
@@ -104,7 +104,7 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
   const descriptor = log;
   if (left !== undefined) {
     try {
-      takeOver(left, logPath, descriptor, database);
+      recoverLog(left, logPath, descriptor, database);
     } catch (error) {
       abandon();
       throw error;
@@ -117,7 +117,7 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
     sync: () => sync(descriptor),
     checkpoint: () => database.exec("PRAGMA wal_checkpoint(PASSIVE)"),
     assertInPlace() {
-      if (identityOf(path) !== identity) throw new Error("the file was moved or removed while it was in use");
+      if (readIdentity(path) !== identity) throw new Error("the file was moved or removed while it was in use");
     },
   };
 }
@@ -127,7 +127,7 @@ export function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync:
  * kernel may hold pages of it that it failed to write and takes for written, so that a sync alone does nothing: they are
  * written once more.
  */
-function takeOver(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
+function recoverLog(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
   if (Buffer.compare(readFileSync(logPath), left) !== 0) {
     throw new Error("its log is not the same each time it is read");
   }
@@ -149,12 +149,12 @@ function createPrivate(path: string): void {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
     // A database may lie elsewhere; SQLite would also make one there, wherever that is and whose ever it is.
-    if (lstatSync(path).isSymbolicLink() && sizeOf(path) === 0) throw new Error("it is a link to no database");
+    if (lstatSync(path).isSymbolicLink() && getFileSize(path) === 0) throw new Error("it is a link to no database");
   }
 }
 
 /** Empty for a file that is not there. */
-function identityOf(path: string): string {
+function readIdentity(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? "" : `${found.dev}:${found.ino}`;
 }

@@ -31,7 +31,7 @@ const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
 
 /** About how many pages of the log a commit takes: those of its rows, and a few above them. */
-function pagesOf(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
+function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
   let bytes = 0;
   for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
   return 3 + Math.ceil(bytes / PAGE_BYTES) + Math.ceil((compaction?.forgotten.length ?? 0) / 4);
@@ -74,7 +74,7 @@ export class SqliteJournal implements Journal {
     this.#transact(() => {
       for (const { event: { revision, key, current }, at } of changes) {
         const value = current?.bytes ?? null;
-        this.#insert.run(revision, key, value, checksumOf(revision, key, value), at);
+        this.#insert.run(revision, key, value, computeChecksum(revision, key, value), at);
       }
       if (compaction === undefined) return;
       for (const revision of compaction.forgotten) this.#forget.run(revision);
@@ -88,7 +88,7 @@ export class SqliteJournal implements Journal {
       this.#onLost(this.#lost);
       throw this.#lost;
     }
-    this.#pages += pagesOf(changes, compaction);
+    this.#pages += estimatePages(changes, compaction);
     if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
   }
 
@@ -152,14 +152,14 @@ export class SqliteJournal implements Journal {
 }
 
 /** What a file holds. */
-export interface Loaded {
+export interface LoadedJournal {
   readonly start: EngineStart;
   /** When each living key was last written, in milliseconds since 1970, oldest first. */
   readonly writtenAt: ReadonlyMap<string, number>;
 }
 
 /** Reads everything back; times later than `now` become `now`. Throws AppError `storage_corrupt`. */
-export function loadChanges(path: string, database: DatabaseSync, now: number): Loaded {
+export function loadChanges(path: string, database: DatabaseSync, now: number): LoadedJournal {
   const compactedRevision = readCompactedRevision(path, database);
   const living = new Map<string, Stored>();
   const writtenAt = new Map<string, number>();
@@ -174,7 +174,7 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
       base ??= [...living.values()];
       const previous = living.get(key);
       releaseObject(previous);
-      changes.push({ event: eventOf(key, revision, current, previous), at });
+      changes.push({ event: createStorageEvent(key, revision, current, previous), at });
     }
     writtenAt.delete(key);
     if (current === undefined) living.delete(key);
@@ -192,7 +192,7 @@ function* readRows(database: DatabaseSync): Generator<Row> {
 }
 
 function decodeRow(path: string, { revision, key, value, checksum }: Row): Stored | undefined {
-  if (checksumOf(revision, key, value) !== checksum) {
+  if (computeChecksum(revision, key, value) !== checksum) {
     throw corruptError(path, `revision ${revision} of "${key}" is damaged`);
   }
   return value === null ? undefined : readStored(key, revision, value);
@@ -205,7 +205,7 @@ function readCompactedRevision(path: string, database: DatabaseSync): number {
   return value;
 }
 
-function eventOf(
+function createStorageEvent(
   key: string,
   revision: number,
   current: Stored | undefined,
@@ -220,7 +220,7 @@ function eventOf(
 }
 
 /** CRC-32 over the whole row: SQLite itself does not notice a flipped bit in a value. */
-function checksumOf(revision: number, key: string, value: Uint8Array | null): number {
+function computeChecksum(revision: number, key: string, value: Uint8Array | null): number {
   const head = crc32(Buffer.from(`${revision} ${value === null ? "-" : "+"} ${key}\0`, "utf8"));
   return value === null ? head : crc32(value, head);
 }

@@ -8,7 +8,12 @@ import { setImmediate } from "node:timers";
 import type { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
 import { Engine } from "../memory/engine.ts";
-import { DEFAULT_TIMES, JournaledStorage, type StorageLimits, type StorageTimes } from "../memory/journaled_storage.ts";
+import {
+  DEFAULT_STORAGE_TIMES,
+  JournaledStorage,
+  type StorageLimits,
+  type StorageTimes,
+} from "../memory/journaled_storage.ts";
 import { openError } from "./errors.ts";
 import { openDatabaseFile } from "./file.ts";
 import { loadChanges, SqliteJournal } from "./journal.ts";
@@ -46,7 +51,7 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
     try {
       const { start, writtenAt } = loadChanges(path, file.database, clock.now().getTime());
       return new JournaledStorage({
-        ...DEFAULT_TIMES,
+        ...DEFAULT_STORAGE_TIMES,
         ...deps,
         name: path,
         engine: new Engine(start),

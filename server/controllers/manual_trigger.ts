@@ -5,16 +5,16 @@ import { orAbort } from "./abort.ts";
 import type { Trigger } from "./loop.ts";
 
 /** A trigger that is pulled from inside. */
-export interface Nudges extends Trigger {
-  nudge(names: readonly string[]): void;
+export interface ManualTrigger extends Trigger {
+  fire(names: readonly string[]): void;
 }
 
 /** Makes one; nudges that come before the loop listens are kept. */
-export function createNudges(): Nudges {
+export function createManualTrigger(): ManualTrigger {
   const pending: string[] = [];
   let wake = Promise.withResolvers<void>();
   return {
-    nudge(names) {
+    fire(names) {
       pending.push(...names);
       if (names.length > 0) wake.resolve();
     },

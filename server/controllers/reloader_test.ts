@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeClock, type FakeClock } from "../../tests/support/fake_clock.ts";
-import { createReloading } from "./reloading.ts";
+import { createReloader } from "./reloader.ts";
 
 interface Watched {
   text: string;
@@ -16,7 +16,7 @@ interface Watched {
 function watch(): Watched {
   const clock = createFakeClock();
   const watched: Omit<Watched, "current"> = { text: "one", loads: 0, clock, changes: [], faults: [] };
-  const current = createReloading({
+  const current = createReloader({
     first: { text: "one" },
     load(known) {
       watched.loads += 1;

@@ -4,17 +4,17 @@
  */
 
 /** Left requests of all requesters. */
-export interface LeftRequests {
+export interface PendingRequests {
   /** Whether a request is looked at; when it is not, it waits until the requester has fewer. */
   admit(name: string, requester: string): Admission;
   /** It was looked at and left pending. */
-  leave(name: string, requester: string): void;
+  add(name: string, requester: string): void;
   /** It is decided or gone; answers the names that may be looked at now. */
   forget(name: string): readonly string[];
   /** All that may be looked at again. */
   names(): readonly string[];
   /** Those of one requester. */
-  namesOf(requester: string): readonly string[];
+  namesFor(requester: string): readonly string[];
 }
 
 /** Whether to look. */
@@ -24,20 +24,20 @@ export type Admission =
   | { readonly kind: "wait"; readonly isFirst: boolean };
 
 /** More of one requester than a person wants to read through; a healthy node has one or two. */
-export const MOST_LEFT = 100;
+export const MAX_PENDING = 100;
 
 interface Requester {
-  readonly left: Set<string>;
+  readonly pending: Set<string>;
   readonly waiting: Set<string>;
 }
 
 /** Makes an empty count. */
-export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
+export function createPendingRequests(most: number = MAX_PENDING): PendingRequests {
   const requesters = new Map<string, Requester>();
   const owners = new Map<string, string>();
 
-  function of(requester: string): Requester {
-    const known = requesters.get(requester) ?? { left: new Set<string>(), waiting: new Set<string>() };
+  function ensure(requester: string): Requester {
+    const known = requesters.get(requester) ?? { pending: new Set<string>(), waiting: new Set<string>() };
     requesters.set(requester, known);
     return known;
   }
@@ -45,7 +45,7 @@ export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
   return {
     admit(name, requester) {
       const known = requesters.get(requester);
-      if (known === undefined || known.left.has(name) || known.left.size < most) {
+      if (known === undefined || known.pending.has(name) || known.pending.size < most) {
         known?.waiting.delete(name);
         return { kind: "look" };
       }
@@ -54,8 +54,8 @@ export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
       owners.set(name, requester);
       return { kind: "wait", isFirst };
     },
-    leave(name, requester) {
-      of(requester).left.add(name);
+    add(name, requester) {
+      ensure(requester).pending.add(name);
       owners.set(name, requester);
     },
     forget(name) {
@@ -63,15 +63,15 @@ export function createLeftRequests(most: number = MOST_LEFT): LeftRequests {
       const known = owner === undefined ? undefined : requesters.get(owner);
       if (owner === undefined || known === undefined) return [];
       owners.delete(name);
-      known.left.delete(name);
+      known.pending.delete(name);
       known.waiting.delete(name);
-      const released = known.waiting.values().take(Math.max(0, most - known.left.size)).toArray();
+      const released = known.waiting.values().take(Math.max(0, most - known.pending.size)).toArray();
       // Told once; whoever comes too late for the room waits again.
       for (const one of released) known.waiting.delete(one);
-      if (known.left.size === 0 && known.waiting.size === 0) requesters.delete(owner);
+      if (known.pending.size === 0 && known.waiting.size === 0) requesters.delete(owner);
       return released;
     },
-    namesOf: (requester) => [...requesters.get(requester)?.left ?? []],
-    names: () => [...requesters.values()].flatMap(({ left }) => [...left]),
+    namesFor: (requester) => [...requesters.get(requester)?.pending ?? []],
+    names: () => [...requesters.values()].flatMap(({ pending }) => [...pending]),
   };
 }

@@ -10,14 +10,14 @@ const LEASES = "/registry/leases/kube-system/";
 const FRESH_MS = 30_000;
 
 /** AppError `storage_locked` that names the holder. */
-export async function assertNobodyAtWork(
+export async function assertNoActiveLease(
   client: Pick<EtcdClient, "range">,
   values: Pick<StoredValues, "decode">,
   now: Date,
 ): Promise<void> {
   const { kvs } = await client.range({ key: LEASES, below: LEASES });
   for (const { key, value } of kvs) {
-    const { holderIdentity = "", renewTime = "" } = leaseOf(values, key, value)?.spec ?? {};
+    const { holderIdentity = "", renewTime = "" } = decodeLease(values, key, value)?.spec ?? {};
     const ageMs = now.getTime() - Date.parse(renewTime);
     if (holderIdentity === "" || !(Math.abs(ageMs) < FRESH_MS)) continue;
     const seconds = Math.abs(Math.round(ageMs / 1000));
@@ -31,7 +31,7 @@ export async function assertNobodyAtWork(
 }
 
 /** A value that cannot be read tells nothing; it is put aside as it is. */
-function leaseOf(values: Pick<StoredValues, "decode">, key: string, value: Uint8Array): Lease | undefined {
+function decodeLease(values: Pick<StoredValues, "decode">, key: string, value: Uint8Array): Lease | undefined {
   try {
     return values.decode(key, value) as Lease | undefined;
   } catch {

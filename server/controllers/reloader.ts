@@ -3,7 +3,7 @@ import { getErrorMessage } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 
 /** How it is made anew, and who hears of it. */
-export interface ReloadingOptions<T> {
+export interface ReloaderOptions<T> {
   /** What was made at the start. */
   readonly first: T;
   /** Makes it of what the files hold by now; the very same value when they hold what `known` was made of. */
@@ -19,7 +19,7 @@ export interface ReloadingOptions<T> {
 const CHECK_INTERVAL_MS = 1_000;
 
 /** Gives the newest value that was good; files that cannot be used leave the old one in use. Never rejects. */
-export function createReloading<T>({ first, load, clock, onChange, onFault }: ReloadingOptions<T>): () => Promise<T> {
+export function createReloader<T>({ first, load, clock, onChange, onFault }: ReloaderOptions<T>): () => Promise<T> {
   let current = first;
   let checkedAt = clock.elapsedMs();
   let refused = "";

@@ -1,11 +1,11 @@
 /** Those who wait for something of which there is one at a time, first come first served. */
 
 /** A line of waiters. */
-export interface WaitingLine {
+export interface WaitQueue {
   /** Resolves when it is the caller's turn; rejects with the signal's reason, and then the caller has left the line. */
   wait(signal: AbortSignal): Promise<void>;
   /** Lets the one go who has waited longest, if there is one. */
-  callNext(): void;
+  wakeNext(): void;
 }
 
 interface Waiter {
@@ -15,19 +15,19 @@ interface Waiter {
 }
 
 /** Makes an empty line. A signal is listened to once, however many wait with it: that is most of what a wait costs. */
-export function createWaitingLine(): WaitingLine {
+export function createWaitQueue(): WaitQueue {
   const waiters = new Set<Waiter>();
   const counts = new Map<AbortSignal, number>();
 
-  function enter(waiter: Waiter): void {
+  function add(waiter: Waiter): void {
     const { signal } = waiter;
     const count = counts.get(signal) ?? 0;
-    if (count === 0) signal.addEventListener("abort", dismiss);
+    if (count === 0) signal.addEventListener("abort", rejectAborted);
     counts.set(signal, count + 1);
     waiters.add(waiter);
   }
 
-  function leave(waiter: Waiter): void {
+  function remove(waiter: Waiter): void {
     const { signal } = waiter;
     waiters.delete(waiter);
     const count = (counts.get(signal) ?? 0) - 1;
@@ -36,13 +36,13 @@ export function createWaitingLine(): WaitingLine {
       return;
     }
     counts.delete(signal);
-    signal.removeEventListener("abort", dismiss);
+    signal.removeEventListener("abort", rejectAborted);
   }
 
-  function dismiss(): void {
+  function rejectAborted(): void {
     for (const waiter of [...waiters]) {
       if (!waiter.signal.aborted) continue;
-      leave(waiter);
+      remove(waiter);
       waiter.reject(waiter.signal.reason);
     }
   }
@@ -50,12 +50,12 @@ export function createWaitingLine(): WaitingLine {
   return {
     wait(signal) {
       if (signal.aborted) return Promise.reject(signal.reason);
-      return new Promise((resolve, reject) => enter({ signal, resolve, reject }));
+      return new Promise((resolve, reject) => add({ signal, resolve, reject }));
     },
-    callNext() {
+    wakeNext() {
       const next = waiters.values().next();
       if (next.done === true) return;
-      leave(next.value);
+      remove(next.value);
       next.value.resolve();
     },
   };

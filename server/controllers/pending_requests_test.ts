@@ -1,25 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createLeftRequests } from "./left_requests.ts";
+import { createPendingRequests } from "./pending_requests.ts";
 
-test("createLeftRequests() admits up to its number of each requester, and tells the first that waits", () => {
-  const left = createLeftRequests(2);
+test("createPendingRequests() admits up to its limit for each requester, and marks the first that waits", () => {
+  const left = createPendingRequests(2);
   for (const name of ["a1", "a2"]) {
     assert.deepEqual(left.admit(name, "a"), { kind: "look" });
-    left.leave(name, "a");
+    left.add(name, "a");
   }
   assert.deepEqual(left.admit("a3", "a"), { kind: "wait", isFirst: true });
   assert.deepEqual(left.admit("a4", "a"), { kind: "wait", isFirst: false });
   assert.deepEqual(left.admit("a1", "a"), { kind: "look" });
   assert.deepEqual(left.admit("b1", "b"), { kind: "look" });
   assert.deepEqual(left.names(), ["a1", "a2"]);
-  assert.deepEqual(left.namesOf("a"), ["a1", "a2"]);
-  assert.deepEqual(left.namesOf("b"), []);
+  assert.deepEqual(left.namesFor("a"), ["a1", "a2"]);
+  assert.deepEqual(left.namesFor("b"), []);
 });
 
-test("createLeftRequests() lets as many look again as there is room for", () => {
-  const left = createLeftRequests(2);
-  for (const name of ["a1", "a2"]) left.leave(name, "a");
+test("createPendingRequests() admits again as many as there is room for", () => {
+  const left = createPendingRequests(2);
+  for (const name of ["a1", "a2"]) left.add(name, "a");
   for (const name of ["a3", "a4", "a5"]) left.admit(name, "a");
   assert.deepEqual(left.forget("a4"), []);
   assert.deepEqual(left.forget("a1"), ["a3"]);
@@ -28,7 +28,7 @@ test("createLeftRequests() lets as many look again as there is room for", () => 
   // It closes and opens anew.
   for (const name of ["a3", "a5"]) {
     assert.deepEqual(left.admit(name, "a"), { kind: "look" });
-    left.leave(name, "a");
+    left.add(name, "a");
   }
   assert.deepEqual(left.admit("a6", "a"), { kind: "wait", isFirst: true });
 });
