@@ -27,7 +27,10 @@ const UNIT = [
   "scripts/**/*_test.ts",
   "tests/*_test.ts",
   "tests/contract/*_test.ts",
-  "tests/overload/*_test.ts",
+  "tests/bench/**/*_test.ts",
+  "tests/fuzz/**/*_test.ts",
+  "tests/overload/**/*_test.ts",
+  "tests/torture/**/*_test.ts",
   "tests/e2e/*_test.ts",
   "tests/security/*_test.ts",
   // How answers are read, cut down and compared needs no Kubernetes.
@@ -45,8 +48,11 @@ const SUITES: Readonly<Record<string, readonly string[]>> = {
 /** The files of the unit suite that run with the released file too. */
 const BINARY = ["tests/binary/*_test.ts", "tests/e2e/*_test.ts", "tests/security/*_test.ts"];
 
-/** Files whose tests start programs or build them, and take most of the time: on Node they run with `--all` only. */
-const PROGRAMS = /^(?:tests\/(?:e2e|overload|security)|scripts)\//;
+/**
+ * Files whose tests start programs or build them, and take most of the time. Each runs in a process of its own; on Node
+ * they run with `--all` only.
+ */
+const PROGRAMS = /^(?:tests\/(?:binary|e2e|interop|overload|packages|security)|scripts\/build)\//;
 
 /** How many lines of each failure are printed again at the end. */
 const LINES_EACH = 20;
@@ -164,16 +170,13 @@ function node(command: string): Runtime {
   };
 }
 
-/**
- * Splits files into batches, ranked so that the ones that take longest start first. A test below `tests/` may start
- * programs and wait for them, so each such file is a batch of its own; unit tests share a process.
- */
+/** Splits files into batches, ranked so that the ones that take longest start first. */
 function planBatches(runtime: Runtime, files: readonly string[]): Batch[] {
   const batches: Batch[] = [];
   const units: string[] = [];
   for (const file of files) {
     if (LONG.includes(file)) batches.push({ rank: 0, runtime, files: [file] });
-    else if (file.startsWith("tests/")) batches.push({ rank: 1, runtime, files: [file] });
+    else if (PROGRAMS.test(file)) batches.push({ rank: 1, runtime, files: [file] });
     else units.push(file);
   }
   for (let at = 0; at < units.length; at += FILES_IN_A_BATCH) {

@@ -1,7 +1,7 @@
 /** Values for fields, right and wrong, and JSON texts that no `JSON.stringify` writes. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
-import { below, oneIn, pick } from "../../../scripts/fuzz/dice.ts";
+import { below, oneIn, pick } from "../../fuzz/dice.ts";
 
 /** A JSON text that is written as it is: numbers beyond doubles, and what is no JSON. */
 export class Verbatim {

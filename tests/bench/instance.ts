@@ -1,0 +1,57 @@
+/** A place where nodes can bootstrap: ours or the peer's. */
+import type { TempFolder } from "../support/temp.ts";
+import { type Usage, usageOf } from "./processes.ts";
+import type { Reading } from "./scenario.ts";
+
+/** One that runs. Disposing it ends its processes and removes its folder. */
+export interface BenchInstance extends AsyncDisposable {
+  readonly folder: TempFolder;
+  /** One of each of its servers, over which clients are spread. */
+  readonly bootstrapKubeconfigs: readonly string[];
+  /** The same for its administrator. */
+  readonly adminKubeconfigs: readonly string[];
+  /** Its servers, with the etcd below them. */
+  readonly pids: readonly number[];
+  /** Which of them are etcd. */
+  readonly etcdPids: readonly number[];
+}
+
+/** What an instance uses: all of it, and etcd's part where it has one. */
+export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
+
+/** Does something to an instance: what comes of it, CPU seconds that the servers used for it, memory at its end. */
+export async function readingOf(
+  instance: BenchInstance,
+  act: () => Promise<Omit<Reading, keyof Used>>,
+): Promise<Reading> {
+  const before = usedBy(instance);
+  return { ...await act(), ...usedSince(before, instance) };
+}
+
+/** What an instance has used since its start. */
+export function usedBy({ pids, etcdPids }: BenchInstance): Used {
+  return { usage: usageOf(pids), ...(etcdPids.length === 0 ? {} : { etcd: usageOf(etcdPids) }) };
+}
+
+/** What an instance has used since a look at it. */
+export function usedSince(before: Used, instance: BenchInstance): Used {
+  const now = usedBy(instance);
+  const usage = since(before.usage, now.usage);
+  return before.etcd === undefined || now.etcd === undefined
+    ? { usage }
+    : { usage, etcd: since(before.etcd, now.etcd) };
+}
+
+/** Usage from one look to a later one. */
+export function since(before: Usage, after: Usage): Usage {
+  return { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
+}
+
+/** Resident memory of an instance in MB (10^6 bytes), once it has come to rest. */
+export async function restingMegabytes(instance: BenchInstance): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  return usageOf(instance.pids).residentBytes / 1e6;
+}
+
+/** Long enough for what a server does after it has answered. */
+const REST_MS = 15_000;

@@ -1,0 +1,111 @@
+/** Certificates over HTTP with connections that stay open, beside `cfssl serve` or a control plane. */
+import { writeFile } from "node:fs/promises";
+import { peerPath } from "../../../scripts/peers.ts";
+import { start } from "../../support/child.ts";
+import { createTempFolder, findFreePort } from "../../support/temp.ts";
+import type { Grounds } from "../grounds.ts";
+import { signWithCfssl, storm } from "../load.ts";
+import { startOurInstance } from "../our_instance.ts";
+import { LIFTED } from "../peer_instance.ts";
+import { mustEnd } from "../program.ts";
+import { aheadOf, type Aim, always, type Line, type Reading, type Readings, type Scenario } from "../scenario.ts";
+import { type BenchInstance, readingOf } from "../instance.ts";
+
+type Key = "one" | "four";
+
+const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
+
+/** Beside cfssl. `certificates` are taken by each number of clients. */
+export function httpSigningScenario(certificates: number): Scenario<Key> {
+  return {
+    lines: linesOf("cfssl serve", aheadOf("ahead")),
+    ours: async (program) => await readBoth(await startOurInstance(program), rateOfNodes(certificates)),
+    theirs: async () =>
+      await readBoth(await startCfssl(), async (instance, clients) => {
+        const { seconds, retries } = await signWithCfssl(instance.bootstrapKubeconfigs, certificates, clients);
+        return { value: certificates / seconds, retries };
+      }),
+  };
+}
+
+/** The same beside a control plane, which does the same work as we do. */
+export function nodeSigningScenario(grounds: Grounds, certificates: number): Scenario<Key> {
+  return {
+    lines: linesOf("control plane, limits lifted", undefined),
+    ours: async (program) => await readBoth(await grounds.ours(program), rateOfNodes(certificates)),
+    theirs: async () => await readBoth(await grounds.theirs(LIFTED), rateOfNodes(certificates)),
+  };
+}
+
+function linesOf(peer: string, aim: Aim | undefined): Readonly<Record<Key, Line>> {
+  const line = (what: string): Line => ({ what, unit: "/s", peer, aimOf: always(aim) });
+  return { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") };
+}
+
+type RateOf = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
+
+/** Nodes that bootstrap one after another over connections that stay open. */
+function rateOfNodes(certificates: number): RateOf {
+  return async (instance, clients) => {
+    const prefix = `signed-${clients}`;
+    const { seconds, retries } = await storm(instance.bootstrapKubeconfigs, certificates, { clients, prefix });
+    return { value: certificates / seconds, retries };
+  };
+}
+
+/** Ends the instance. */
+async function readBoth(started: BenchInstance, rateOf: RateOf): Promise<Readings<Key>> {
+  await using instance = started;
+  const read = (key: Key): Promise<Reading> => readingOf(instance, () => rateOf(instance, CLIENTS[key]));
+  // One after the other: together they would share the cores.
+  const one = await read("one");
+  return { one, four: await read("four") };
+}
+
+/** Plain HTTP, as it starts by itself, with a P-256 CA by openssl. */
+async function startCfssl(): Promise<BenchInstance> {
+  const folder = await createTempFolder();
+  const [key, certificate, config] = [folder.join("ca.key"), folder.join("ca.crt"), folder.join("config.json")];
+  await mustEnd("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"],
+    ...["-keyout", key, "-out", certificate, "-subj", "/CN=cfssl"],
+  ]);
+  const profile = { usages: ["digital signature", "client auth"], expiry: "8760h" };
+  await writeFile(config, JSON.stringify({ signing: { default: profile } }));
+  const port = await findFreePort();
+  const running = start(peerPath("cfssl"), [
+    ...["serve", "-address=127.0.0.1", `-port=${port}`, "-loglevel=1"],
+    ...[`-ca=${certificate}`, `-ca-key=${key}`, `-config=${config}`],
+  ]);
+  const stop = async (): Promise<void> => {
+    await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await running.waitFor(/Now listening/);
+    const kubeconfig = folder.join("kubeconfig");
+    await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(`http://127.0.0.1:${port}`)));
+    return {
+      folder,
+      bootstrapKubeconfigs: [kubeconfig],
+      adminKubeconfigs: [kubeconfig],
+      pids: [running.pid],
+      etcdPids: [],
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The address in the form in which the load program takes it. */
+function kubeconfigOf(server: string): unknown {
+  return {
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: "cfssl", cluster: { server } }],
+    contexts: [{ name: "cfssl", context: { cluster: "cfssl", user: "" } }],
+    "current-context": "cfssl",
+  };
+}

@@ -1,0 +1,151 @@
+/** The load program, `tests/interop/peers/kubernetes/cmd/load`: what it can do and what it says of it. */
+import process from "node:process";
+import { peerPath } from "../../scripts/peers.ts";
+import { start } from "../support/child.ts";
+import { checkOpenFiles } from "./processes.ts";
+import { mustEnd } from "./program.ts";
+
+/** What every load tells. */
+interface Facts {
+  /** Times that a client had no answer and asked again. */
+  readonly retries: number;
+}
+
+/** Seconds that single acts took. */
+export interface Times {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** Nodes that bootstrapped, or had a certificate from cfssl. */
+export interface StormFacts extends Facts, Times {
+  readonly nodes: number;
+  readonly seconds: number;
+}
+
+/** Requests that were created. */
+export interface CreateFacts extends Facts, Times {
+  readonly requests: number;
+  readonly clients: number;
+  readonly seconds: number;
+  readonly rate: number;
+}
+
+/** The whole list, in each form. */
+export interface ListFacts extends Facts {
+  readonly requests: number;
+  readonly forms: Readonly<Record<"json" | "table" | "protobuf", Times & { readonly bytes: number }>>;
+}
+
+/** The whole list in pages; times are of a page. */
+export interface PageFacts extends Facts, Times {
+  readonly requests: number;
+  readonly pages: number;
+  readonly seconds: number;
+}
+
+/** Watchers of one resource. */
+export interface WatchFacts extends Facts {
+  readonly watchers: number;
+  readonly opened: number;
+  readonly last: Times;
+  readonly acknowledged: Times;
+}
+
+/** Deletions of everything. */
+export interface CleanFacts extends Facts {
+  readonly seconds: number;
+}
+
+/** Connections that did nothing. */
+export interface IdleFacts extends Facts {
+  readonly connections: number;
+  readonly opened: number;
+  /** Those that still answered at the end. */
+  readonly alive: number;
+}
+
+/** The kubeconfig of each server that clients are spread over. */
+type Kubeconfigs = readonly string[];
+
+/** As long as a client asks again. */
+const TIMEOUT = "-timeout=15m";
+const OPEN_WITHIN_MS = 300_000;
+
+/** Nodes that bootstrap at once; with `clients`, over so many connections that stay open. */
+export async function storm(
+  kubeconfigs: Kubeconfigs,
+  nodes: number,
+  options: { readonly clients?: number; readonly prefix?: string } = {},
+): Promise<StormFacts> {
+  const { clients = 0, prefix = "storm" } = options;
+  checkOpenFiles(clients === 0 ? nodes : clients);
+  const facts = await load<StormFacts>("storm", kubeconfigs, [
+    ...[`-nodes=${nodes}`, `-clients=${clients}`, `-prefix=${prefix}`],
+  ]);
+  if (facts.nodes !== nodes) throw new Error(`the storm was of ${facts.nodes} nodes, not ${nodes}`);
+  return facts;
+}
+
+/** Requests for a signer that nobody is. */
+export function create(kubeconfigs: Kubeconfigs, requests: number, clients: number): Promise<CreateFacts> {
+  return load("create", kubeconfigs, [`-requests=${requests}`, `-clients=${clients}`]);
+}
+
+/** Reads the whole list in each form, a few times. */
+export function list(kubeconfigs: Kubeconfigs, rounds: number): Promise<ListFacts> {
+  return load("list", kubeconfigs, [`-rounds=${rounds}`]);
+}
+
+/** Reads the whole list in pages, from the first server. */
+export function page(kubeconfigs: Kubeconfigs, limit: number): Promise<PageFacts> {
+  return load("page", kubeconfigs, [`-limit=${limit}`]);
+}
+
+/** Watchers that all see each of a few writes. */
+export function watch(kubeconfigs: Kubeconfigs, watchers: number, writes: number): Promise<WatchFacts> {
+  checkOpenFiles(watchers);
+  return load("watch", kubeconfigs, [`-watchers=${watchers}`, `-writes=${writes}`]);
+}
+
+/** Deletes all requests, as administrator. */
+export function clean(kubeconfigs: Kubeconfigs): Promise<CleanFacts> {
+  return load("clean", kubeconfigs, []);
+}
+
+/** Certificates from `cfssl serve` at the servers of the kubeconfigs. */
+export function signWithCfssl(kubeconfigs: Kubeconfigs, nodes: number, clients: number): Promise<StormFacts> {
+  return load("cfssl", kubeconfigs, [`-nodes=${nodes}`, `-clients=${clients}`]);
+}
+
+/** Connections that stay open and do nothing while something is done; what came of both. */
+export async function whileIdle<Result>(
+  kubeconfigs: Kubeconfigs,
+  connections: number,
+  act: () => Promise<Result>,
+): Promise<readonly [Result, IdleFacts]> {
+  checkOpenFiles(connections);
+  const flags = [`-connections=${connections}`];
+  await using running = start(peerPath("load"), wordsOf("idle", kubeconfigs, flags));
+  await running.waitFor(/"opened"/, OPEN_WITHIN_MS);
+  const result = await act();
+  // Not by the child's own kill: Deno then says that the signal ended it, whatever it did.
+  process.kill(running.pid, "SIGTERM");
+  const { code, stdout, stderr } = await running.finished();
+  if (code !== 0) throw new Error(`idle connections were lost: ${stderr.slice(-4000)}`);
+  return [result, JSON.parse(stdout) as IdleFacts];
+}
+
+async function load<Told extends Facts>(
+  mode: string,
+  kubeconfigs: Kubeconfigs,
+  flags: readonly string[],
+): Promise<Told> {
+  const { stdout } = await mustEnd(peerPath("load"), wordsOf(mode, kubeconfigs, flags));
+  return JSON.parse(stdout) as Told;
+}
+
+function wordsOf(mode: string, kubeconfigs: Kubeconfigs, flags: readonly string[]): readonly string[] {
+  return [mode, `-kubeconfig=${kubeconfigs.join(",")}`, TIMEOUT, ...flags];
+}

@@ -1,0 +1,50 @@
+/** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
+import { createTempFolder } from "../support/temp.ts";
+import type { Program } from "./program.ts";
+import type { BenchInstance } from "./instance.ts";
+
+/** One that we serve. */
+export interface OurInstance extends BenchInstance {
+  /** The data directory. */
+  readonly data: string;
+  /** Asks the server to end, and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts one on a free port, with more flags; answers once it says that it is up. `prepare` may put something into the
+ * data directory before.
+ */
+export async function startOurInstance(
+  program: Program,
+  flags: readonly string[] = [],
+  prepare: (data: string) => Promise<void> | undefined = () => undefined,
+): Promise<OurInstance> {
+  const folder = await createTempFolder();
+  const data = folder.join("data");
+  await prepare(data);
+  const running = program.start(["up", "--auto-approve", "--secure-port", "0", "--data-dir", data, ...flags]);
+  const stop = async (): Promise<void> => {
+    await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await running.waitFor(/tlsboot is up at https:[^]*Next, in another terminal/);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    folder,
+    data,
+    bootstrapKubeconfigs: [`${data}/bootstrap.kubeconfig`],
+    adminKubeconfigs: [`${data}/admin.kubeconfig`],
+    pids: [running.pid],
+    etcdPids: [],
+    async stop() {
+      running.kill("SIGTERM");
+      await running.finished();
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}

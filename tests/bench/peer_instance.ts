@@ -1,0 +1,75 @@
+/** Real control planes on one etcd, from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
+import { readFile } from "node:fs/promises";
+import { request } from "node:https";
+import { type ControlPlane, startControlPlane } from "../interop/support/control_plane.ts";
+import { startEtcd } from "../interop/support/etcd.ts";
+import type { BenchInstance } from "./instance.ts";
+import { startTogether } from "./together.ts";
+
+/** kube-controller-manager asks the API at most 20 times a second unless told otherwise; this lifts that. */
+export const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
+
+const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
+
+/** Controllers of which one has to lead, as wherever there is more than one control plane. */
+const ELECTED = ["--leader-elect=true"] as const;
+
+/**
+ * Starts an etcd of one member and so many kube-apiservers on it, each with its kube-controller-manager: one, and once it
+ * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
+ */
+export async function startPeerInstance(controllerFlags: readonly string[], count = 1): Promise<BenchInstance> {
+  await using stack = new AsyncDisposableStack();
+  const etcd = stack.use(await startEtcd());
+  const options = {
+    controllers: true,
+    etcd,
+    controllerFlags: count === 1 ? controllerFlags : [...controllerFlags, ...ELECTED],
+  };
+  const first = stack.use(await startControlPlane(options));
+  await Promise.all(BINDINGS.map((role, index) => bindBootstrappers(first, `bench-${index}`, role)));
+  const startOther = () => startControlPlane({ ...options, credentialsOf: first });
+  const planes = [first, ...await startTogether(stack, count - 1, startOther)];
+  const bootstrapKubeconfigs = await Promise.all(
+    planes.map((plane) => plane.kubeconfigWithToken("bootstrap", "bootstrap-token")),
+  );
+  const owned = stack.move();
+  return {
+    folder: first.folder,
+    bootstrapKubeconfigs,
+    adminKubeconfigs: planes.map(({ adminKubeconfig }) => adminKubeconfig),
+    pids: [...planes.flatMap((plane) => plane.pids()), ...etcd.pids()],
+    etcdPids: etcd.pids(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** By a plain request: starting kubectl would be charged to the peer. */
+async function bindBootstrappers(plane: ControlPlane, name: string, role: string): Promise<void> {
+  const [ca, cert, key] = await Promise.all([
+    readFile(plane.caPath, "utf8"),
+    readFile(plane.folder.join("admin.crt"), "utf8"),
+    readFile(plane.folder.join("admin.key"), "utf8"),
+  ]);
+  const apiGroup = "rbac.authorization.k8s.io";
+  const body = JSON.stringify({
+    apiVersion: `${apiGroup}/v1`,
+    kind: "ClusterRoleBinding",
+    metadata: { name },
+    roleRef: { apiGroup, kind: "ClusterRole", name: role },
+    subjects: [{ apiGroup, kind: "Group", name: "system:bootstrappers" }],
+  });
+  const status = await new Promise<number>((resolve, reject) => {
+    const post = request(
+      `${plane.server}/apis/${apiGroup}/v1/clusterrolebindings`,
+      { method: "POST", headers: { "content-type": "application/json" }, ca, cert, key },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      },
+    );
+    post.once("error", reject);
+    post.end(body);
+  });
+  if (status !== 201) throw new Error(`cannot bind ${role} on the real control plane: it answered ${status}`);
+}

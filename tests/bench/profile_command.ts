@@ -1,0 +1,76 @@
+/** `deno task bench profile`: where our server's time goes, from its sources under Node's own profiler. */
+import { readdir, readFile } from "node:fs/promises";
+import process from "node:process";
+import { createTempFolder } from "../support/temp.ts";
+import type { Bench } from "./bench.ts";
+import { create, list, page, storm, watch } from "./load.ts";
+import { startOurInstance } from "./our_instance.ts";
+import { type CpuProfile, type Hotspots, hotspotsOf, type Ranking } from "./profile.ts";
+import { profiledSourcesOn } from "./program.ts";
+import type { Section } from "./section.ts";
+import type { BenchInstance } from "./instance.ts";
+
+/** What it is profiled with, in the counts of the design. */
+const LOADS: Readonly<
+  Record<string, (instance: BenchInstance, scaled: (count: number) => number) => Promise<unknown>>
+> = {
+  storm: (instance, scaled) => storm(instance.bootstrapKubeconfigs, scaled(1000)),
+  create: (instance, scaled) => create(instance.bootstrapKubeconfigs, scaled(10_000), 16),
+  async list(instance, scaled) {
+    await create(instance.bootstrapKubeconfigs, scaled(10_000), 16);
+    await list(instance.bootstrapKubeconfigs, 10);
+    await page(instance.bootstrapKubeconfigs, 500);
+  },
+  watch: (instance, scaled) => watch(instance.bootstrapKubeconfigs, scaled(1000), 50),
+};
+
+/** Rows of each ranking. */
+const SHOWN = 40;
+
+/** Profiles one load. */
+export async function runProfile({ options, node, progress, machine }: Bench): Promise<Section> {
+  const [name = "storm", ...more] = options.words;
+  const load = Object.hasOwn(LOADS, name) && more.length === 0 ? LOADS[name] : undefined;
+  if (load === undefined) throw new Error(`a profile is of one of ${Object.keys(LOADS).join(", ")}`);
+  await using folder = await createTempFolder();
+  progress(`profile of ${name}`);
+  {
+    await using instance = await startOurInstance(profiledSourcesOn(node, folder.path));
+    await load(instance, (count) => Math.max(1, Math.round(count * options.scale)));
+    await instance.stop();
+  }
+  const hotspots = hotspotsOf(await readProfile(folder.path), process.cwd());
+  return {
+    command: "profile",
+    title: `Profile of ${name}`,
+    machine: machine(),
+    settings:
+      `Busy for ${seconds(hotspots.busyMs)}, idle for ${seconds(hotspots.idleMs)}, the start and all that waits ` +
+      "inside a call (a disk, another process on the core) included.",
+    head: ["of", "ms", "%", "where"],
+    rows: [
+      ...rowsOf("self", hotspots.self, hotspots),
+      ...rowsOf("with what it called", hotspots.inclusive, hotspots),
+      ...rowsOf("file", hotspots.files, hotspots),
+    ],
+    pictures: [],
+    data: hotspots,
+  };
+}
+
+function rowsOf(of: string, ranking: Ranking, { busyMs }: Hotspots): readonly (readonly string[])[] {
+  return ranking.slice(0, SHOWN).map(([where, ms]) => [of, ms.toFixed(0), ((100 * ms) / busyMs).toFixed(1), where]);
+}
+
+/** The profile is written when the server ends, of its main thread and of each worker; the largest is the server's. */
+async function readProfile(folder: string): Promise<CpuProfile> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".cpuprofile"));
+  const texts = await Promise.all(names.map((name) => readFile(`${folder}/${name}`, "utf8")));
+  const [largest] = texts.sort((one, other) => other.length - one.length);
+  if (largest === undefined) throw new Error("the server left no profile");
+  return JSON.parse(largest) as CpuProfile;
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,45 @@
+/** The forms of tlsboot that are measured, both on the same Node. */
+import { join } from "node:path";
+import process from "node:process";
+import { type Finished, NODE_FLAGS, type Running, start } from "../support/child.ts";
+import { runBuild } from "../../scripts/build/run.ts";
+
+/** tlsboot in one form. */
+export interface Program {
+  readonly form: "sources" | "file";
+  /** Runs a command to its end; throws with its output unless it exits 0. */
+  run(args: readonly string[]): Promise<Finished>;
+  start(args: readonly string[]): Running;
+}
+
+/** The sources of the checkout; with more flags of Node. */
+export function sourcesOn(node: string, flags: readonly string[] = []): Program {
+  return createProgram("sources", node, [...flags, ...NODE_FLAGS, join(process.cwd(), "cli", "main.ts")]);
+}
+
+/** The same under Node's profiler, which writes into a folder when the program ends by itself. */
+export function profiledSourcesOn(node: string, folder: string): Program {
+  return sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
+}
+
+/** The released file, built into a folder. */
+export async function releasedFile(folder: string): Promise<Program> {
+  return createProgram("file", await runBuild("host", folder), []);
+}
+
+function createProgram(form: Program["form"], command: string, before: readonly string[]): Program {
+  return {
+    form,
+    run: (args) => mustEnd(command, [...before, ...args]),
+    start: (args) => start(command, [...before, ...args]),
+  };
+}
+
+/** Runs any program to its end; throws with its output unless it exits 0. */
+export async function mustEnd(command: string, args: readonly string[]): Promise<Finished> {
+  await using running = start(command, args);
+  const finished = await running.finished();
+  if (finished.code === 0) return finished;
+  const { code, stdout, stderr } = finished;
+  throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${stdout}\n${stderr.slice(-4000)}`);
+}

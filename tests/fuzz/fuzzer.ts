@@ -1,0 +1,192 @@
+/** Runs one target: input after input, each within bounds of time and memory, until the time is over. */
+import process from "node:process";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { below, oneIn, pick } from "./dice.ts";
+import { minimize } from "./minimize.ts";
+import { findSteepGrowth } from "../support/growth.ts";
+import { inflate, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
+import type { Bytes, Target } from "./target.ts";
+
+/** What is wrong, and with what. */
+export interface Finding {
+  readonly kind: "wrong" | "slow" | "memory" | "hang" | "crash";
+  readonly message: string;
+  readonly input: Bytes;
+}
+
+/** What a run found. */
+export interface Report {
+  readonly inputs: number;
+  readonly seconds: number;
+  readonly slowestMs: number;
+  readonly slowestBytes: number;
+  readonly finding: Finding | undefined;
+}
+
+/** How a target is run. */
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  /** At most so many. */
+  readonly inputs: number;
+  /** Is told of each input before it is run. */
+  readonly onInput: (count: number, input: Bytes) => void;
+}
+
+/** Linear time: so much for each MiB beside the target's grace. */
+const MS_PER_MIB = 500;
+const GRACE_MS = 250;
+/** What a target may keep. */
+const MEMORY_BYTES = 512 * 2 ** 20;
+const MINIMIZE_MS = 10_000;
+const POOL_LIMIT = 2_000;
+const POOL_ENTRY_BYTES = 8_192;
+const MEDIUM_BYTES = 65_536;
+/** So large are the inputs whose growth is measured: a quadratic reader takes a second, a linear one a millisecond. */
+const PUMPED_BYTES = 32_768;
+/** In the seeds up to this size, each byte is repeated in turn. */
+const PUMPED_SEED_BYTES = 200;
+/** One in so many inputs is a piece of another one that is repeated, and measured at growing sizes. */
+const PUMP_EVERY = 2;
+
+/** Runs the seeds, then inputs made from them. */
+export async function fuzz(target: Target, { seed, seconds, inputs: most, onInput }: FuzzOptions): Promise<Report> {
+  const random = createSeededRandom(seed);
+  const inputs: Bytes[] = [...target.seeds];
+  const pool: Pool = { random, inputs, words: target.words };
+  const pumps = pumpEach(target.seeds.filter(({ length }) => length <= PUMPED_SEED_BYTES));
+  const outcomes = new Set<string>();
+  const startedAt = performance.now();
+  let memoryAtStart = 0;
+  let slowest = { ms: 0, bytes: 0 };
+  let count = 0;
+  const isOver = () => count >= most || performance.now() - startedAt > seconds * 1000;
+  for (; count < inputs.length && count < target.seeds.length || !isOver(); count++) {
+    if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
+      const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
+      const finding = await judgeGrowth(target, sized, (input) => onInput(count, input));
+      // Of an input that shows how the time grows, a smaller one shows less.
+      if (finding?.kind === "slow") return report(finding);
+      if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
+      continue;
+    }
+    const input = count < target.seeds.length ? target.seeds[count]! : nextInput(target, pool, count);
+    onInput(count, input);
+    const outcome = await judge(target, input);
+    if (memoryAtStart === 0 && count >= target.seeds.length) memoryAtStart = process.memoryUsage().rss;
+    if (outcome.ms > slowest.ms) slowest = { ms: outcome.ms, bytes: input.length };
+    const finding = outcome.finding ?? findMemoryFault(input, count, memoryAtStart);
+    if (finding !== undefined) {
+      return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
+    }
+    if (outcomes.has(outcome.label) || input.length > POOL_ENTRY_BYTES) continue;
+    outcomes.add(outcome.label);
+    if (inputs.length < POOL_LIMIT) inputs.push(input);
+    else inputs[below(random, inputs.length)] = input;
+  }
+  return report(undefined);
+
+  function report(finding: Finding | undefined): Report {
+    const spent = (performance.now() - startedAt) / 1000;
+    return { inputs: count, seconds: spent, slowestMs: slowest.ms, slowestBytes: slowest.bytes, finding };
+  }
+}
+
+/** Small ones for the grammar, some of medium size, few as large as a client may send. */
+function nextInput(target: Target, pool: Pool, count: number): Bytes {
+  const { random } = pool;
+  const base = pick(random, pool.inputs);
+  const size = count % 997 === 0 ? target.maxBytes : count % 47 === 0 ? Math.min(target.maxBytes, MEDIUM_BYTES) : 0;
+  if (size > 0) {
+    const inflated = oneIn(random, 2) ? target.inflate?.(base, random, size) : undefined;
+    return inflated ?? inflate(pool, base, size);
+  }
+  const restructured = oneIn(random, 2) ? target.restructure?.(base, random) : undefined;
+  if (restructured !== undefined && restructured.length <= target.maxBytes) {
+    return oneIn(random, 3) ? mutate(pool, restructured, target.maxBytes) : restructured;
+  }
+  return mutate(pool, base, target.maxBytes);
+}
+
+/** What one input leads to. */
+export interface Judgement {
+  readonly label: string;
+  readonly ms: number;
+  readonly finding: Finding | undefined;
+}
+
+/**
+ * Runs one input. One that is slow is run again, and then only the processor's time counts: the machine may have been
+ * busy with something else.
+ */
+export async function judge(target: Target, input: Bytes): Promise<Judgement> {
+  const limit = (target.graceMs ?? GRACE_MS) + MS_PER_MIB * input.length / 2 ** 20;
+  let ms = Infinity;
+  let label = "";
+  for (let attempt = 0; attempt < 3 && ms > limit; attempt++) {
+    const startedAt = performance.now();
+    const used = process.cpuUsage();
+    try {
+      label = await target.run(input);
+    } catch (error) {
+      const message = error instanceof Error ? error.stack ?? error.message : String(error);
+      return { label: "", ms: 0, finding: { kind: "wrong", message, input } };
+    }
+    const { user, system } = process.cpuUsage(used);
+    ms = Math.min(ms, performance.now() - startedAt, attempt === 0 ? Infinity : (user + system) / 1000);
+  }
+  if (ms <= limit) return { label, ms, finding: undefined };
+  const message = `${ms.toFixed(0)} ms for ${input.length} bytes, ${limit.toFixed(0)} ms are allowed (${label})`;
+  return { label, ms, finding: { kind: "slow", message, input } };
+}
+
+/** Looks for more than linear time, where the time itself is still within its bounds. */
+async function judgeGrowth(
+  target: Target,
+  sized: Sized,
+  onInput: (input: Bytes) => void,
+): Promise<Finding | undefined> {
+  const limit = Math.min(target.maxBytes, PUMPED_BYTES);
+  let last: Bytes = sized(0);
+  const input = (size: number): Bytes => {
+    last = sized(size);
+    onInput(last);
+    return last;
+  };
+  try {
+    const message = await findSteepGrowth({ input, read: target.run, limit });
+    return message === undefined ? undefined : { kind: "slow", message, input: last };
+  } catch (error) {
+    const message = error instanceof Error ? error.stack ?? error.message : String(error);
+    return { kind: "wrong", message, input: last };
+  }
+}
+
+function findMemoryFault(input: Bytes, count: number, before: number): Finding | undefined {
+  if (before === 0 || (input.length < MEDIUM_BYTES && count % 256 !== 0)) return undefined;
+  if (process.memoryUsage().rss - before <= MEMORY_BYTES) return undefined;
+  // What is only garbage does not count; what V8 has no room for ends the process.
+  (globalThis as { gc?: () => void }).gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  const grown = heapUsed + external;
+  if (grown <= MEMORY_BYTES) return undefined;
+  return { kind: "memory", message: `the process keeps ${Math.round(grown / 2 ** 20)} MiB`, input };
+}
+
+async function minimized(target: Target, finding: Finding, onInput: (input: Bytes) => void): Promise<Finding> {
+  if (finding.kind === "memory") return finding;
+  const until = performance.now() + MINIMIZE_MS;
+  const firstLine = finding.message.split("\n", 1)[0];
+  let last = finding;
+  await minimize(finding.input, async (input) => {
+    onInput(input);
+    const found = (await judge(target, input)).finding;
+    if (found?.kind !== finding.kind) return false;
+    if (finding.kind === "wrong" && found.message.split("\n", 1)[0]?.slice(0, 30) !== firstLine?.slice(0, 30)) {
+      return false;
+    }
+    last = found;
+    return true;
+  }, () => performance.now() > until);
+  return last;
+}

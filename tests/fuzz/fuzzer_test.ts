@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { fuzz, judge } from "./fuzzer.ts";
+import { minimize } from "./minimize.ts";
+import { inflate, mutate } from "./mutate.ts";
+import { restructureDer } from "./structure/der.ts";
+import { restructureJson } from "./structure/json.ts";
+import { restructureProtobuf } from "./structure/protobuf.ts";
+import { type Bytes, bytesOf, type Target, textOf } from "./target.ts";
+
+const WORDS = ["<", ">", "N"];
+
+function targetOf(run: Target["run"]): Target {
+  return { name: "t", seeds: ["hello", "a<b>c"].map(bytesOf), words: WORDS, maxBytes: 1000, run };
+}
+
+test("fuzz() finds what throws, with a smaller input that throws the same", async () => {
+  const target = targetOf((input) => {
+    const text = textOf(input);
+    if (text.includes("<<")) throw new Error("two of them");
+    return text.includes("<") ? "one" : "none";
+  });
+  const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
+  assert.equal(finding?.kind, "wrong");
+  assert.match(finding?.message ?? "", /^Error: two of them/);
+  assert.equal(textOf(finding?.input ?? bytesOf("")), "<<");
+});
+
+test("fuzz() runs the seeds first, and the same inputs for the same seed", async () => {
+  const inputsOf = async (seed: number): Promise<readonly string[]> => {
+    const seen: string[] = [];
+    // The time is never over before the hundredth input.
+    const target = targetOf((input) => {
+      seen.push(textOf(input));
+      if (seen.length === 100) throw new Error("enough");
+      return `${input.length % 7}`;
+    });
+    await fuzz(target, { seed, seconds: 60, inputs: Infinity, onInput: () => {} });
+    return seen.slice(0, 100);
+  };
+  const first = await inputsOf(1);
+  assert.deepEqual(first.slice(0, 2), ["hello", "a<b>c"]);
+  assert.deepEqual(await inputsOf(1), first);
+  assert.notDeepEqual(await inputsOf(2), first);
+});
+
+test("fuzz() ends after as many inputs as it was given", async () => {
+  let runs = 0;
+  const target = targetOf(() => `${runs++ % 7}`);
+  const report = await fuzz(target, { seed: 1, seconds: 60, inputs: 50, onInput: () => {} });
+  assert.equal(report.inputs, 50);
+  assert.equal(report.finding, undefined);
+});
+
+test("fuzz() finds time that is not linear where it is still short", async () => {
+  const target = {
+    ...targetOf((input) => `${/^a<\w*b?\w*>c$/.test(textOf(input).slice(0, 20_000))}`),
+    maxBytes: 8_192,
+  };
+  const { finding } = await fuzz(target, { seed: 1, seconds: 60, inputs: Infinity, onInput: () => {} });
+  assert.equal(finding?.kind, "slow");
+  assert.match(finding?.message ?? "", /not linear$/);
+});
+
+test("judge() reports what is slow again and again", async () => {
+  let runs = 0;
+  const spin = () => {
+    runs++;
+    for (const until = performance.now() + 20; performance.now() < until;);
+    return "slow";
+  };
+  const { finding } = await judge({ ...targetOf(spin), graceMs: 1 }, bytesOf("x"));
+  assert.equal(finding?.kind, "slow");
+  assert.equal(runs, 3);
+});
+
+test("minimize() leaves only what is needed", async () => {
+  const input = bytesOf("..a.......b..c");
+  const isSame = (bytes: Bytes) => Promise.resolve(/a.*b.*c/.test(textOf(bytes)));
+  assert.equal(textOf(await minimize(input, isSame, () => false)), "abc");
+});
+
+test("mutate() and inflate() keep to the limit", () => {
+  const random = createSeededRandom(3);
+  const pool = { random, inputs: [bytesOf("a<b>c"), bytesOf("123")], words: WORDS };
+  for (let i = 0; i < 500; i++) {
+    assert.ok(mutate(pool, pool.inputs[i % 2]!, 50).length <= 50);
+    assert.ok(inflate(pool, pool.inputs[i % 2]!, 500).length <= 500);
+  }
+});
+
+for (
+  const { name, restructure, input } of [
+    { name: "restructureJson()", restructure: restructureJson, input: bytesOf('{"a":[1,{"b":null}],"c":"d"}') },
+    { name: "restructureDer()", restructure: restructureDer, input: Uint8Array.of(0x30, 6, 2, 1, 5, 0x31, 1, 0) },
+    { name: "restructureProtobuf()", restructure: restructureProtobuf, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
+  ]
+) {
+  test(`${name} changes its own grammar, and leaves anything else alone`, () => {
+    const random = createSeededRandom(4);
+    const made = new Set(Array.from({ length: 50 }, () => String(restructure(input, random))));
+    assert.ok(made.size > 10, `${made.size}`);
+    assert.equal(restructure(bytesOf("{"), random), undefined);
+  });
+}

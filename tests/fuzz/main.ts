@@ -1,0 +1,98 @@
+/**
+ * `deno task fuzz`: feeds every decoder of foreign bytes with inputs made from real ones, and checks that each answers
+ * as it should, in linear time and bounded memory. The same seed makes the same inputs; with `--inputs`, at most so many
+ * for each target, a run is the same on a fast machine and on a slow one.
+ *
+ * Usage: main.ts [--seconds N] [--inputs N] [--seed S] [--target NAME] [--replay FILE|HEX]
+ */
+import { Buffer } from "node:buffer";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { createHash } from "node:crypto";
+import type { Finding, Report } from "./fuzzer.ts";
+import { supervise } from "./supervise.ts";
+import type { Bytes } from "./target.ts";
+import { TARGETS } from "./targets.ts";
+
+/** Over all targets. */
+const SECONDS = "60";
+const SEED = "20261125";
+/** Longer inputs are printed by their file only. */
+const SHOWN_BYTES = 400;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: SECONDS },
+      inputs: { type: "string", default: "1000000000" },
+      seed: { type: "string", default: SEED },
+      target: { type: "string", multiple: true, default: [] },
+      replay: { type: "string" },
+    },
+  });
+  const names = values.target.length === 0 ? Object.keys(TARGETS) : values.target;
+  const unknown = names.find((name) => TARGETS[name] === undefined);
+  if (unknown !== undefined) throw new Error(`no target "${unknown}"; there are: ${Object.keys(TARGETS).join(", ")}`);
+  const [seed, total] = [wholeNumber("seed", values.seed), wholeNumber("seconds", values.seconds)];
+  const inputs = wholeNumber("inputs", values.inputs);
+  if (values.replay !== undefined && names.length !== 1) throw new Error("--replay needs one --target");
+  const input = values.replay === undefined ? {} : { input: readInput(values.replay) };
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-fuzz-"));
+  let findings = 0;
+  try {
+    for (const target of names) {
+      const report = await supervise({ target, seed, seconds: total / names.length, inputs, folder, ...input });
+      process.stdout.write(`${lineOf(target, report)}\n`);
+      if (report.finding === undefined) continue;
+      findings++;
+      process.stdout.write(`${await describe(target, seed, report.finding)}\n`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  process.stdout.write(findings === 0 ? "no findings\n" : `${findings} findings\n`);
+  return findings === 0 ? 0 : 1;
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw new Error(`--${name} must be a whole number, not ${JSON.stringify(text)}`);
+}
+
+function readInput(replay: string): Bytes {
+  if (existsSync(replay)) return new Uint8Array(readFileSync(replay));
+  if (/^(?:[0-9a-f]{2})*$/i.test(replay)) return new Uint8Array(Buffer.from(replay, "hex"));
+  throw new Error(`--replay is neither a file nor hexadecimal: ${JSON.stringify(replay.slice(0, 80))}`);
+}
+
+function lineOf(target: string, { inputs, seconds, slowestMs, slowestBytes }: Report): string {
+  const rate = seconds === 0 ? 0 : Math.round(inputs / seconds);
+  const slowest = `slowest ${slowestMs.toFixed(1)} ms (${slowestBytes} bytes)`;
+  return `${target.padEnd(16)} ${`${inputs}`.padStart(9)} inputs ${`${rate}`.padStart(7)}/s  ${slowest}`;
+}
+
+/** What was found, and the command that shows it again. The input stays in a file when it is long. */
+async function describe(target: string, seed: number, { kind, message, input }: Finding): Promise<string> {
+  const hex = Buffer.from(input).toString("hex");
+  let replay = hex;
+  if (input.length > SHOWN_BYTES) {
+    const name = createHash("sha256").update(input).digest("hex").slice(0, 12);
+    replay = join(tmpdir(), `tlsboot-fuzz-${target}-${name}`);
+    await writeFile(replay, input, { mode: 0o600 });
+  }
+  return [
+    `  finding: ${kind} in ${target}, seed ${seed}`,
+    ...message.split("\n").slice(0, 8).map((line) => `    ${line}`),
+    `  input: ${input.length} bytes ${JSON.stringify(Buffer.from(input.subarray(0, 200)).toString("latin1"))}`,
+    `  replay: deno task fuzz --target ${target} --replay ${replay}`,
+  ].join("\n");
+}
+
+main().then((code) => process.exit(code), (error: unknown) => {
+  process.stderr.write(`fuzz: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});

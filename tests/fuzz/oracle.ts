@@ -1,0 +1,37 @@
+/** How outcomes are told from findings, and from each other. */
+import { isDeepStrictEqual } from "node:util";
+import type { Result } from "../../core/lib/result.ts";
+import { refusalOf as statusRefusal } from "../support/refusal.ts";
+
+/** The outcome of a refusal; the error itself is thrown when the API would answer it with anything but a 4xx. */
+export function refusalOf(error: unknown, meant: readonly number[] = []): string {
+  return outcomeOf(statusRefusal(error, meant));
+}
+
+/** The outcome of a decoder that answers with a value. */
+export function resultOutcome(result: Result<unknown, string>): string {
+  return result.ok ? "ok" : outcomeOf(result.error);
+}
+
+/** A text without what differs from input to input. */
+export function outcomeOf(text: string): string {
+  return text.slice(0, 400).replace(/"[^"]*"|'[^']*'|[0-9]+/g, "#").slice(0, 60);
+}
+
+/** Throws unless two values are the same in depth. */
+export function assertSame(actual: unknown, wanted: unknown, what: string): void {
+  if (!isDeepStrictEqual(actual, wanted)) throw new Error(`${what}: ${show(actual)} is not ${show(wanted)}`);
+}
+
+/** Throws unless it holds. */
+export function assertHolds(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what);
+}
+
+function show(value: unknown): string {
+  try {
+    return (typeof value === "string" ? JSON.stringify(value) : String(JSON.stringify(value))).slice(0, 300);
+  } catch {
+    return String(value).slice(0, 300);
+  }
+}

@@ -1,0 +1,82 @@
+/** `api`: whole requests through the whole API in memory, whose answers are no 5xx but those that are meant. */
+import { StatusError } from "../../../core/kube/status.ts";
+import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "./_requests.ts";
+import { createTestApp, type TestApp } from "../../support/test_app.ts";
+import { assertHolds, assertSame, outcomeOf } from "../oracle.ts";
+import { restructureJson } from "../structure/json.ts";
+import { type Bytes, type Target } from "../target.ts";
+
+/** What is created stays: after so many requests all begins anew. */
+const REQUESTS_PER_APP = 500;
+/** kube-apiserver fails on these paths, and so do we. */
+const CUT_PATH = /failed to create RequestInfo/;
+
+/** `api`. */
+export async function api(): Promise<Target> {
+  let app = await createTestApp();
+  let count = 0;
+  return {
+    name: "api",
+    seeds: requestSeeds([]),
+    words: REQUEST_WORDS,
+    maxBytes: 3 * 2 ** 20,
+    restructure: inBody(restructureJson),
+    graceMs: 500,
+    async run(input) {
+      if (++count % REQUESTS_PER_APP === 0) {
+        await app[Symbol.asyncDispose]();
+        app = await createTestApp();
+      }
+      return await answer(app, input);
+    },
+    async close() {
+      const health = await app.send("GET", "/readyz");
+      assertSame(health.text, "ok", "health at the end");
+      await app[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function answer(app: TestApp, input: Bytes): Promise<string> {
+  const { method, path, headers, body } = readRequest(input);
+  const logged = app.logger.entries.length;
+  const abort = new AbortController();
+  if (!isRequest(method, path, headers, body)) return "no request";
+  const response = await app.open(method, path, {
+    headers: Object.fromEntries(headers),
+    rawHeaders: headers.flat(),
+    signal: abort.signal,
+    ...(body.length === 0 ? {} : { body }),
+  });
+  // Watches go on until somebody ends them.
+  abort.abort();
+  const text = await response.text();
+  const failures = app.logger.entries.slice(logged).filter(({ message }) => message === "request failed");
+  for (const { fields } of failures) {
+    // An error that is no Status was foreseen by nobody.
+    if (!(fields["error"] instanceof StatusError)) throw fields["error"];
+  }
+  if (response.status >= 500) {
+    assertHolds(failures.length > 0 || CUT_PATH.test(text) || response.status === 504, `${response.status}: ${text}`);
+  }
+  return assertWellFormed(response.status, response.headers.get("content-type") ?? "", text);
+}
+
+/** What HTTP itself refuses is the listener's business. */
+function isRequest(method: string, path: string, headers: LooseRequest["headers"], body: Bytes): boolean {
+  if (!path.startsWith("/") || (/^(?:GET|HEAD)$/i.test(method) && body.length > 0)) return false;
+  try {
+    return new Request(`https://api.test${path}`, { method, headers: headers.map(([name, value]) => [name, value]) })
+      .url !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** A Status says what its status line says. */
+export function assertWellFormed(code: number, contentType: string, text: string): string {
+  if (contentType !== "application/json" || code < 400) return `${code}`;
+  const status = JSON.parse(text) as { kind?: unknown; code?: unknown; message?: unknown };
+  assertSame([status.kind, status.code], ["Status", code], "Status");
+  return outcomeOf(`${code} ${String(status.message)}`);
+}

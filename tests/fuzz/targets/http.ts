@@ -1,0 +1,191 @@
+/**
+ * `http`: bytes over TLS to a server that listens, HTTP/1.1 and (behind a first byte 2) HTTP/2. Whatever it is sent, it
+ * answers well-formed and without 5xx or hangs up, in good time, and is well at the end.
+ */
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import { connect, type TLSSocket } from "node:tls";
+import { createSystemClock } from "../../../cli/system.ts";
+import { parseTokenFile } from "../../../core/bootstrap/token_file.ts";
+import { StatusError } from "../../../core/kube/status.ts";
+import { startServer } from "../../../server/server.ts";
+import { createMemoryStorage } from "../../../server/storage/memory/memory_storage.ts";
+import { createIssuingCa, issueServing } from "../../support/issuing_ca.ts";
+import { createMemoryLogger, type MemoryLogger } from "../../support/memory_logger.ts";
+import { memoryServerOptions } from "../../support/memory_server.ts";
+import { join } from "../mutate.ts";
+import { assertHolds } from "../oracle.ts";
+import { type Bytes, bytesOf, type Target } from "../target.ts";
+import { REQUEST_WORDS, requestSeeds } from "./_requests.ts";
+import { readAnswers } from "./_answers.ts";
+import { assertWellFormed } from "./api.ts";
+
+/** Belongs to this target's own server. */
+const TOKEN = "fuzz-token";
+const H2 = 2;
+/** After its last byte, an answer or the end of the connection has to come within this time. */
+const PATIENCE_MS = 10_000;
+/** A connection on which nothing happens is ours to end; watches are like that. */
+const QUIET_MS = 40;
+/** What the server may keep after everything. */
+const MEMORY_BYTES = 512 * 2 ** 20;
+const CUT_PATH = /failed to create RequestInfo/;
+
+/** `http`. */
+export async function http(): Promise<Target> {
+  const clock = createSystemClock();
+  const ca = await createIssuingCa(clock.now());
+  const { certificatePem, keyPem } = await issueServing(ca);
+  const tokens = parseTokenFile(`${TOKEN},admin,1,"system:masters"\n`, "tokens");
+  if (!tokens.ok) throw new Error(tokens.error);
+  const logger = createMemoryLogger();
+  const storage = createMemoryStorage({ clock });
+  const server = await startServer(memoryServerOptions(clock, {
+    storage,
+    logger,
+    serving: { certificatePem, privateKeyPem: keyPem },
+    clientCaPem: ca.caPem,
+    tokenFile: tokens.value,
+    bootstrapTokens: true,
+  }));
+  const client: Client = { port: server.port, ca: ca.caPem };
+  const before = process.memoryUsage().rss;
+  return {
+    name: "http",
+    seeds: [...requestSeeds([`Authorization: Bearer ${TOKEN}`]), ...http2Seeds()],
+    words: [
+      ...REQUEST_WORDS,
+      "\u0000\u0000\u0000\u0004\u0001\u0000\u0000\u0000\u0000",
+      "\u0000\u0000\u0004\u0003\u0000\u0000\u0000\u0000\u0001\u0000\u0000\u0000\u0008",
+    ],
+    maxBytes: 2 ** 20,
+    graceMs: 2 * PATIENCE_MS,
+    async run(input) {
+      const logged = logger.entries.length;
+      const { bytes, end } = await exchange(client, input);
+      assertHolds(end !== "silent", `no answer and no end within ${PATIENCE_MS} ms`);
+      assertForeseen(logger, logged);
+      if (input[0] === H2) return `h2 ${end} ${bytes.length > 0}`;
+      const answers = readAnswers(bytes);
+      for (const { code, contentType, body } of answers) {
+        assertHolds(
+          code < 500 || code === 501 || CUT_PATH.test(body) || isMeant(logger, logged),
+          `answered ${code}: ${body}`,
+        );
+        if (body !== "") assertWellFormed(code, contentType, body);
+      }
+      return `${answers.map(({ code }) => code).slice(0, 3)} ${end}`;
+    },
+    async close() {
+      const { bytes } = await exchange(
+        client,
+        bytesOf("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+      );
+      assertHolds(readAnswers(bytes)[0]?.body === "ok", "the server is not well at the end");
+      assertHolds(process.memoryUsage().rss - before < MEMORY_BYTES, "the server keeps too much memory");
+      await server[Symbol.asyncDispose]();
+      await storage[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Client {
+  readonly port: number;
+  readonly ca: string;
+}
+
+interface Received {
+  readonly bytes: Bytes;
+  /** The server closed, or was quiet after an answer, or said nothing at all. */
+  readonly end: "closed" | "answered" | "silent";
+}
+
+/** Sends everything, then nothing more, and takes what comes. */
+function exchange({ port, ca }: Client, input: Bytes): Promise<Received> {
+  const isH2 = input[0] === H2;
+  const sent = isH2 ? input.subarray(1) : input;
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const socket: TLSSocket = connect({
+      host: "127.0.0.1",
+      port,
+      ca,
+      servername: "localhost",
+      checkServerIdentity: () => undefined,
+      ALPNProtocols: [isH2 ? "h2" : "http/1.1"],
+    }, () => void socket.end(sent));
+    let quiet: ReturnType<typeof setTimeout> | undefined;
+    const finish = (end: Received["end"]): void => {
+      clearTimeout(patience);
+      clearTimeout(quiet);
+      socket.destroy();
+      resolve({ bytes: new Uint8Array(Buffer.concat(chunks)), end });
+    };
+    const patience = setTimeout(() => finish(chunks.length > 0 ? "answered" : "silent"), PATIENCE_MS);
+    socket.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      clearTimeout(quiet);
+      quiet = setTimeout(() => finish("answered"), QUIET_MS);
+    });
+    socket.on("end", () => finish("closed"));
+    socket.on("close", () => finish("closed"));
+    // A server that hangs up in the middle of a request resets the connection.
+    socket.on("error", () => finish("closed"));
+  });
+}
+
+/** Errors that nobody foresaw are logged, whatever the client was told. */
+function assertForeseen(logger: MemoryLogger, from: number): void {
+  for (const { level, message, fields } of logger.entries.slice(from)) {
+    if (level !== "error") continue;
+    if (message === "request failed" && fields["error"] instanceof StatusError) continue;
+    const { error } = fields;
+    throw new Error(`${message}: ${error instanceof Error ? error.stack : String(error)}`);
+  }
+}
+
+/** A failure that kube-apiserver has as well is a Status of its own. */
+function isMeant(logger: MemoryLogger, from: number): boolean {
+  return logger.entries.slice(from).some(({ fields }) => fields["error"] instanceof StatusError);
+}
+
+/** The preface, settings, and a request without compression. */
+function http2Seeds(): readonly Bytes[] {
+  const frame = (type: number, flags: number, stream: number, payload: Bytes) => {
+    const head = Buffer.alloc(9);
+    head.writeUIntBE(payload.length, 0, 3);
+    head[3] = type;
+    head[4] = flags;
+    head.writeUInt32BE(stream, 5);
+    return join(head, payload);
+  };
+  const literal = (name: string, value: string) =>
+    join(Uint8Array.of(0, name.length), bytesOf(name), Uint8Array.of(value.length), bytesOf(value));
+  const preface = join(
+    Uint8Array.of(H2),
+    bytesOf("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    frame(4, 0, 0, new Uint8Array(0)),
+  );
+  const head = (method: string, path: string) =>
+    join(
+      literal(":method", method),
+      literal(":path", path),
+      literal(":scheme", "https"),
+      literal(":authority", "localhost"),
+      literal("authorization", `Bearer ${TOKEN}`),
+    );
+  return [
+    join(preface, frame(1, 5, 1, head("GET", "/healthz"))),
+    join(
+      preface,
+      frame(1, 4, 1, head("POST", "/api/v1/namespaces/default/configmaps")),
+      frame(0, 1, 1, bytesOf('{"metadata":{"name":"h"}}')),
+    ),
+    join(
+      preface,
+      frame(1, 5, 1, head("GET", "/api")),
+      frame(3, 0, 1, Uint8Array.of(0, 0, 0, 8)),
+      frame(6, 0, 0, new Uint8Array(8)),
+    ),
+  ];
+}

@@ -1,0 +1,177 @@
+/** Patches of every type over the vector of a kind: the bytes behind the first are the patch. */
+import { jsonText } from "../../../core/kube/codec/encode.ts";
+import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
+import type { KubeObject } from "../../../core/kube/meta.ts";
+import { formatApiVersion, type Kind } from "../../../core/kube/schema.ts";
+import { applyBody, readConfig } from "../../../server/http/apply_body.ts";
+import type { FieldValidation } from "../../../server/http/body.ts";
+import type { Exchange } from "../../../server/http/exchange.ts";
+import { applyPatch, type PatchType, readPatch } from "../../../server/http/patch_body.ts";
+import { Warnings } from "../../../server/http/warnings.ts";
+import { PLAIN_RESOURCES } from "../../../server/registry/resources.ts";
+import { withMeta } from "../../../server/registry/write.ts";
+import { createFakeClock } from "../../support/fake_clock.ts";
+import { ADMIN } from "../../support/test_app.ts";
+import { refusalOf } from "../oracle.ts";
+import { restructureJson } from "../structure/json.ts";
+import { type Bytes, bytesOf, type Target } from "../target.ts";
+import { behindKind, forKind, JSON_WORDS, kindAndBody, vectorObject, vectorOf } from "./_seeds.ts";
+
+/** The stored resources that need nothing but themselves, by their kind. */
+const SERVED = new Map(PLAIN_RESOURCES.map((resource) => [resource.kind, resource]));
+
+const JSON_PATCHES: readonly unknown[] = [
+  [{ op: "add", path: "/metadata/labels/a", value: "b" }, { op: "test", path: "/metadata/name", value: "nameValue" }],
+  [{ op: "copy", from: "/metadata", path: "/metadata/annotations" }, {
+    op: "move",
+    from: "/metadata/labels",
+    path: "/x",
+  }],
+  [{ op: "remove", path: "/metadata/finalizers/0" }, { op: "replace", path: "", value: {} }],
+  [{ op: "add", path: "/metadata/finalizers/-", value: "a/b" }, { op: "copy", from: "", path: "/metadata/labels/x" }],
+];
+const DIRECTIVES: readonly unknown[] = [
+  { metadata: { $retainKeys: ["name"], labels: { $patch: "replace", a: "b" }, annotations: null } },
+  {
+    metadata: {
+      "$deleteFromPrimitiveList/finalizers": ["finalizersValue"],
+      "$setElementOrder/finalizers": ["a", "b"],
+      finalizers: ["a"],
+    },
+  },
+  {
+    metadata: {
+      ownerReferences: [{ uid: "uidValue", $patch: "delete" }, { uid: "b" }],
+      "$setElementOrder/ownerReferences": [{ uid: "b" }],
+    },
+  },
+  {
+    status: {
+      conditions: [{ type: "typeValue", status: "True" }, { $patch: "merge" }],
+      addresses: [{ type: "a", address: "b" }],
+    },
+  },
+  { subjects: [{ kind: "User", name: "x" }], rules: [{ verbs: ["*"] }], data: { a: null, b: "c" }, $patch: "merge" },
+];
+const PATCH_WORDS = [
+  ...JSON_WORDS,
+  '{"op":"add","path":"/metadata/labels/aN","value":{}},',
+  '{"op":"copy","from":"","path":"/x"},',
+  '{"op":"copy","from":"/x","path":"/x/N"},',
+  '{"op":"add","path":"/metadata/finalizers/0","value":""},',
+  "/a",
+  "~0~1",
+  '"$patch":"delete"',
+  '"$patch":"replace",',
+  '"$retainKeys":["aN"],',
+  '"$setElementOrder/finalizers":["aN"],',
+  '"$deleteFromPrimitiveList/finalizers":["aN"],',
+  '{"type":"N"},',
+  '{"uid":"N"},',
+];
+const VALIDATIONS: readonly FieldValidation[] = ["Warn", "Strict", "Ignore"];
+const MAX_BYTES = 3 * 2 ** 20;
+
+/** `json_patch`. */
+export const jsonPatch: Target = patchTarget("json_patch", "json", [...JSON_PATCHES, []]);
+/** `merge_patch`. */
+export const mergePatch: Target = patchTarget("merge_patch", "merge", [...DIRECTIVES, ...ALL_KINDS.map(vectorValue)]);
+/** `strategic_patch`. */
+export const strategicPatch: Target = patchTarget("strategic_patch", "strategic", [
+  ...DIRECTIVES,
+  ...ALL_KINDS.map(vectorValue),
+]);
+
+/** `apply`: configurations over an object that others own fields of, and over nothing. */
+export const apply: Target = {
+  name: "apply",
+  seeds: ALL_KINDS.flatMap((kind) =>
+    SERVED.has(kind) ? [forKind(kind, applicable(kind)), forKind(kind, vectorOf(kind).yaml)] : []
+  ),
+  words: [...PATCH_WORDS, '"f:N":{},', '"k:{\\"type\\":\\"N\\"}":{},', "- a: b\n", "&a ", "*a"],
+  maxBytes: MAX_BYTES,
+  restructure: behindKind(restructureJson),
+  run(input) {
+    const { kind, body } = kindAndBody(input);
+    const resource = SERVED.get(kind);
+    if (resource === undefined) return "not stored";
+    const target = { resource, subresource: "", namespace: "", name: "nameValue", user: ADMIN };
+    const outcomes = [stored(kind), undefined].map((live) => {
+      try {
+        const config = readConfig(body);
+        const options = {
+          dryRun: false,
+          fieldManager: "m",
+          fieldValidation: validationOf(input),
+          force: body.length % 2 === 0,
+        };
+        const object = applyBody({ clock: createFakeClock() }, target, exchange(), live, config, options);
+        return `ok ${jsonText(object).length > 0}`;
+      } catch (error) {
+        // kube-apiserver answers 500 to a configuration that does not fit its kind.
+        return refusalOf(error, [500]);
+      }
+    });
+    return outcomes.join(" ");
+  },
+};
+
+function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: readonly unknown[]): Target {
+  return {
+    name,
+    seeds: patches.map((patch, index) => forKind(ALL_KINDS[index % ALL_KINDS.length]!, JSON.stringify(patch))),
+    words: PATCH_WORDS,
+    maxBytes: MAX_BYTES,
+    restructure: behindKind(restructureJson),
+    run(input) {
+      const { kind, body } = kindAndBody(input);
+      try {
+        const object = applyPatch(exchange(), kind, type, stored(kind), readPatch(body), validationOf(input));
+        return `ok ${jsonText(object).length > 0}`;
+      } catch (error) {
+        // kube-apiserver answers 500 to directives that it cannot follow.
+        return refusalOf(error, [500]);
+      }
+    },
+  };
+}
+
+const objects = new Map<Kind, KubeObject>();
+
+/** The vector of a kind, whose fields somebody owns. */
+function stored(kind: Kind): KubeObject {
+  const known = objects.get(kind);
+  if (known !== undefined) return known;
+  const fieldsV1 = { "f:metadata": { "f:labels": { "f:labelsKey": {} } } };
+  const entry = {
+    manager: "other",
+    operation: "Apply",
+    apiVersion: formatApiVersion(kind),
+    time: null,
+    fieldsType: "FieldsV1",
+    fieldsV1,
+  };
+  const object = withMeta(vectorObject(kind), { managedFields: [entry as never] });
+  objects.set(kind, object);
+  return object;
+}
+
+function vectorValue(kind: Kind): unknown {
+  return JSON.parse(vectorOf(kind).json);
+}
+
+/** Nobody may apply managed fields. */
+function applicable(kind: Kind): Bytes {
+  const value = vectorValue(kind) as { metadata: Record<string, unknown> };
+  delete value.metadata["managedFields"];
+  return bytesOf(JSON.stringify(value));
+}
+
+function validationOf(input: Bytes): FieldValidation {
+  return VALIDATIONS[input.length % VALIDATIONS.length]!;
+}
+
+function exchange(): Exchange {
+  // Of an exchange, patches know the warnings only.
+  return { warnings: new Warnings() } as unknown as Exchange;
+}

@@ -1,0 +1,49 @@
+/** PEM: blocks among anything. */
+import { encodePem, parsePemBlocks } from "../../../core/pki/pem.ts";
+import { FULL_REQUEST, REQUEST_VECTORS } from "../../support/request_vectors.ts";
+import { assertHolds, assertSame } from "../oracle.ts";
+import { bytesOf, type Target, textOf } from "../target.ts";
+import { fromBase64 } from "./_seeds.ts";
+
+const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
+
+/** `pem`. */
+export const pem: Target = {
+  name: "pem",
+  seeds: [
+    bytesOf(BLOCK),
+    bytesOf(`text before\n${BLOCK}text after\n${BLOCK}`),
+    bytesOf("-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: a\n\nAAAA\n-----END X-----\n"),
+    bytesOf(encodePem("EMPTY", new Uint8Array(0))),
+    ...REQUEST_VECTORS.slice(0, 3).map(({ base64 }) => bytesOf(encodePem("X", fromBase64(base64)))),
+  ],
+  words: [
+    "-----BEGIN ",
+    "-----END ",
+    "-----",
+    "-----BEGIN X-----\n",
+    "-----END X-----\n",
+    "\n-----END ",
+    "\n-----END X-----\n",
+    "\n",
+    "\r\n",
+    " ",
+    "\t",
+    "AAAA",
+    "=",
+    "A: b\n",
+    "-----BEGIN X-----\nAAAA\n-----END X-----\n",
+    "-----BEGIN X-----\n-----END Y-----\n",
+    "\n-----BEGIN X",
+  ],
+  maxBytes: 3 * 2 ** 20,
+  run(input) {
+    const blocks = parsePemBlocks(textOf(input));
+    for (const { label, bytes } of blocks.slice(0, 20)) {
+      const [again, ...more] = parsePemBlocks(encodePem(label, bytes));
+      assertHolds(more.length === 0 && again !== undefined, "a block is one block");
+      assertSame([again?.label, again?.bytes], [label, bytes], "block");
+    }
+    return `${Math.min(blocks.length, 3)} ${blocks.some(({ headers }) => Object.keys(headers).length > 0)}`;
+  },
+};

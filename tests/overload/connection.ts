@@ -1,0 +1,172 @@
+/** An attacker's connections, on whose tally everything stands that happens to them. */
+import { Buffer } from "node:buffer";
+import { connect, type Socket } from "node:net";
+import { FRAME, frame, openRaw, PREFACE } from "../support/raw_http2.ts";
+import type { Tally, Target } from "./attack.ts";
+
+/** One of them. Disposing it ends it, which counts as nobody's doing. */
+export interface AttackConnection extends Disposable {
+  isClosed(): boolean;
+  /** Answers on this one. */
+  answers(): number;
+  /** Requests over HTTP/2 that are over, with whatever answer or none. */
+  settled(): number;
+  /** PINGs that the server has answered: it has taken everything before them. */
+  pongs(): number;
+  /** Writes, and waits until the kernel has taken it; false when the connection is gone. */
+  write(bytes: Uint8Array | string): Promise<boolean>;
+}
+
+/** How one is opened. */
+export interface OpenOptions {
+  readonly protocol: "h2" | "http/1.1";
+  /** Of answers over HTTP/1.1; others are not counted. Over HTTP/2 those with 200 are. */
+  readonly code?: number;
+  /** False leaves what comes in the kernel, and no answer is counted. */
+  readonly isReading?: boolean;
+}
+
+/** Who is neither connected nor refused for so long is refused: TCP tries again after 1, 3, 7, 15 and 31 seconds. */
+const OPENED_WITHIN_MS = 40_000;
+/** Of HTTP/2: all answers of a connection together may be as large as they like, */
+const WIDE_WINDOW = frame(FRAME.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0, 0, 0));
+/** and of one that is not read nothing but its headers may be sent. */
+const NO_WINDOW = frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0));
+
+/** Opens a TLS connection; over HTTP/2 with the preface. Rejects when it is refused. */
+export async function open(
+  { port, tally }: Target,
+  { protocol, code = 200, isReading = true }: OpenOptions,
+): Promise<AttackConnection> {
+  const raw = await counted(tally, () => openRaw(port, protocol, false));
+  let [answers, settled, pongs, isOver] = [0, 0, 0, false];
+  const answered = (): void => {
+    answers++;
+    tally.answered++;
+  };
+  const endedByServer = (): void => {
+    if (!isOver) tally.ended++;
+    isOver = true;
+  };
+  void raw.closed.then(endedByServer);
+  if (isReading) {
+    raw.socket.on(
+      "data",
+      protocol === "h2" ? frameReader(answered, () => settled++, () => pongs++) : statusReader(code, answered),
+    );
+    raw.socket.resume();
+  }
+  const write = async (bytes: Uint8Array | string): Promise<boolean> => {
+    if (raw.isClosed()) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    raw.socket.write(bytes, (error) => resolve(error === null || error === undefined));
+    const isTaken = await Promise.race([promise, raw.closed.then(() => false)]);
+    if (!isTaken) endedByServer();
+    return isTaken;
+  };
+  if (protocol === "h2") await write(Buffer.concat([PREFACE, WIDE_WINDOW]));
+  return {
+    isClosed: raw.isClosed,
+    answers: () => answers,
+    settled: () => settled,
+    pongs: () => pongs,
+    write,
+    [Symbol.dispose]() {
+      isOver = true;
+      raw[Symbol.dispose]();
+    },
+  };
+}
+
+/** The same, where answers have no room. */
+export async function openUnread(target: Target): Promise<AttackConnection> {
+  const connection = await open(target, { protocol: "h2" });
+  await connection.write(NO_WINDOW);
+  return connection;
+}
+
+/** Opens a connection that says nothing. */
+export async function openSilent({ port, tally }: Target): Promise<Disposable> {
+  const socket = await counted(tally, () =>
+    new Promise<Socket>((resolve, reject) => {
+      const one = connect(port, "127.0.0.1");
+      one.on("error", reject);
+      one.once("connect", () => resolve(one));
+    }));
+  let isOurs = false;
+  socket.once("close", () => {
+    if (!isOurs) tally.ended++;
+  });
+  socket.resume();
+  return {
+    [Symbol.dispose]() {
+      isOurs = true;
+      socket.destroy();
+    },
+  };
+}
+
+async function counted<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error("no connection")), OPENED_WITHIN_MS);
+  try {
+    const opened = await Promise.race([connect(), late.promise]);
+    tally.opened++;
+    return opened;
+  } catch (error) {
+    tally.refused++;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Hears of each status line of HTTP/1.1 with a code, also of one that comes in pieces. */
+export function statusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
+  const line = `HTTP/1.1 ${code}`;
+  let rest = "";
+  return (chunk) => {
+    const text = rest + chunk.toString("latin1");
+    for (let at = text.indexOf(line); at !== -1; at = text.indexOf(line, at + line.length)) onAnswer();
+    rest = text.slice(1 - line.length);
+  };
+}
+
+/** `:status` with its code as HPACK's static table has it; the server sends others as text. */
+const STATUS_OK = 0x88;
+const ACK = 1;
+const END_STREAM = 1;
+
+/** Hears of each answer of HTTP/2 with the code 200, of each stream that is over, and of each answered PING. */
+export function frameReader(
+  onAnswer: () => void,
+  onSettled: () => void,
+  onPong: () => void,
+): (chunk: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0);
+  return (chunk) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    for (; at + 9 <= bytes.length;) {
+      const end = at + 9 + bytes.readUIntBE(at, 3);
+      if (end > bytes.length) break;
+      const [type, flags] = [bytes[at + 3], bytes[at + 4]!];
+      const isLast = (type === FRAME.headers || type === FRAME.data) && flags % 2 === END_STREAM;
+      if (type === FRAME.headers && isOk(bytes.subarray(at + 9, end))) onAnswer();
+      if (isLast || type === FRAME.reset) onSettled();
+      if (type === FRAME.ping && flags === ACK) onPong();
+      at = end;
+    }
+    rest = bytes.subarray(at);
+  };
+}
+
+/** A block of headers may begin with the size of the table, a number in one byte or more (RFC 7541 section 6.3). */
+function isOk(block: Buffer): boolean {
+  let at = 0;
+  while ((block[at] ?? 0) >> 5 === 1) {
+    const isLong = block[at++]! % 32 === 31;
+    while (isLong && block[at++]! >= 128);
+  }
+  return block[at] === STATUS_OK;
+}

@@ -1,0 +1,126 @@
+/** Attacks that send as much as fits, from a few connections that are opened again and again. */
+import { Buffer } from "node:buffer";
+import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } from "../support/raw_http2.ts";
+import { scaled, type Target } from "./attack.ts";
+import { bearer, CSRS } from "./asking.ts";
+import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
+import { pause, repeat, until, waitUntil } from "./waiting.ts";
+
+/** Connections at a time, at scale 1. */
+export const FLOODERS = 20;
+/** Written at once. */
+const BATCH = 50;
+/** What the server lets one connection have. */
+const STREAMS = 100;
+
+/** What is done on each connection until it is gone, or the flood is over. */
+type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
+
+/** Goes on for the time of the target, and until it is enough. */
+export async function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
+  const enough = new AbortController();
+  const over = AbortSignal.any([enough.signal, target.deadline]);
+  const flooding = Promise.all(Array.from({ length: scaled(FLOODERS, target.scale) }, async () => {
+    while (!over.aborted) {
+      try {
+        using connection = await open(target, options);
+        await Promise.race([act(connection, target, over), until(over)]);
+      } catch {
+        // Refused, which is counted: once more.
+        await pause(20, over);
+      }
+    }
+  }));
+  await pause(target.ms, target.deadline);
+  await waitUntil(target.isEnough, target.deadline);
+  enough.abort();
+  await flooding;
+}
+
+/** Headers over HTTP/2 that never end. */
+export async function continuations(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+  await connection.write(openHeadersFrame(1));
+  const block = Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000))));
+  await writeOn(connection, target, over, 1, () => frame(FRAME.continuation, 0, 1, block));
+}
+
+/** The same over HTTP/1.1. */
+export async function endlessHeaders(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+  await connection.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
+  await writeOn(connection, target, over, 1, (turn) => `x-${turn}: ${"y".repeat(4_000)}\r\n`);
+}
+
+/** Streams that are cancelled as soon as they are opened. */
+export function rapidReset(token: string): Flood {
+  const headers = { authorization: `Bearer ${token}` };
+  return (connection, target, over) =>
+    writeOn(connection, target, over, 100, (turn) =>
+      Buffer.concat(Array.from({ length: 100 }, (_, index) => {
+        const stream = (turn * 100 + index) * 2 + 1;
+        return Buffer.concat([requestFrame(stream, "GET", "/version", headers), resetFrame(stream)]);
+      })));
+}
+
+/** Frames that want an answer each, which is not read. */
+export function pings(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+  const piece = Buffer.concat(
+    Array.from({ length: 500 }, (_, index) => index % 2 ? frame(FRAME.ping, 0, 0, new Uint8Array(8)) : frame(4, 0, 0)),
+  );
+  return writeOn(connection, target, over, 500, () => piece);
+}
+
+/** Requests of somebody, as many at once as the server lets one connection have. */
+export async function requests(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+  const headers = bearer(target.token);
+  await writeOn(connection, target, over, BATCH, async (turn) => {
+    const isRoom = () => turn * BATCH - connection.settled() <= STREAMS - BATCH || connection.isClosed();
+    await waitUntil(isRoom, over);
+    const streams = Array.from({ length: BATCH }, (_, index) => (turn * BATCH + index) * 2 + 1);
+    return Buffer.concat(streams.map((stream) => requestFrame(stream, "GET", "/version", headers)));
+  });
+}
+
+/** The connection is all. */
+export function nothing(): Promise<void> {
+  return Promise.resolve();
+}
+
+/** On one connection, so that the numbers of streams suffice. */
+const PIECES = 10_000;
+
+async function writeOn(
+  connection: AttackConnection,
+  { tally }: Target,
+  over: AbortSignal,
+  unitsInPiece: number,
+  piece: (turn: number) => Buffer | string | Promise<Buffer>,
+): Promise<void> {
+  for (let turn = 0; turn < PIECES && !over.aborted; turn++) {
+    if (!await connection.write(await piece(turn))) return;
+    tally.sent += unitsInPiece;
+  }
+}
+
+/** On one connection at most so many tokens wait for their answer, so that the kernel does not keep them. */
+const UNANSWERED = 200;
+
+/** So many tokens that nobody has; goes on until all are answered. Over HTTP/1.1, where a connection takes many. */
+export async function badTokens(count: number, target: Target): Promise<void> {
+  const { tally, deadline, random } = target;
+  const wanted = scaled(count, target.scale);
+  await repeat(scaled(50, target.scale), Infinity, deadline, async () => {
+    while (tally.answered < wanted && !deadline.aborted) {
+      using connection = await open(target, { protocol: "http/1.1", code: 401 });
+      for (let sent = 0; tally.answered < wanted && !deadline.aborted && !connection.isClosed(); sent += BATCH) {
+        const batch = Array.from({ length: BATCH }, () => {
+          const digits = Math.floor(random() * 1e15).toString().padStart(16, "0");
+          return `GET ${CSRS} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer abcdef.${digits}\r\n\r\n`;
+        });
+        if (!await connection.write(batch.join(""))) break;
+        tally.sent += BATCH;
+        const isRoom = () => sent - connection.answers() < UNANSWERED || connection.isClosed();
+        await waitUntil(() => isRoom() || tally.answered >= wanted, deadline);
+      }
+    }
+  });
+}

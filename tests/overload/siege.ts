@@ -1,0 +1,80 @@
+/** One attack on a server, and what is seen of both meanwhile. */
+import { readFile, writeFile } from "node:fs/promises";
+import type { Running } from "../support/child.ts";
+import { type Account, type Answer, missingKinds } from "./account.ts";
+import { type Attack, createTally, lacking } from "./attack.ts";
+import { countLines } from "./log_lines.ts";
+import type { Observation } from "./observation.ts";
+
+/** Where the attacks take place. */
+export interface Instance {
+  readonly server: Running;
+  readonly honest: Running;
+  readonly account: Account;
+  readonly port: number;
+  readonly token: string;
+  readonly scale: number;
+  readonly ms: number;
+  /** Uniform in [0, 1). */
+  random(): number;
+}
+
+/** After each attack, for what it has left to end. */
+const REST_MS = 500;
+/** An attack goes on until it has done enough, but not for ever: so long and, at scale 1, so much longer. */
+const ENOUGH_WITHIN_MS = 180_000;
+const ENOUGH_AT_SCALE_MS = 240_000;
+/** Longer than honest clients wait for all that they ask for from one answer to the next. */
+const ANSWERED_WITHIN_MS = 120_000;
+
+/** Attacks, and waits until honest clients have been answered once more. */
+export async function besiege(instance: Instance, attack: Attack): Promise<Observation> {
+  const { server, account } = instance;
+  const startedAt = performance.now();
+  const readLines = linesFrom(server);
+  await forgetPeak(server.pid);
+  const before = await readMemory(server.pid, "VmRSS");
+  const tally = createTally();
+  const isEnough = () => lacking(attack, tally, instance.scale).length === 0;
+  const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
+  await attack.run({ ...instance, tally, isEnough, deadline });
+  // What happens to connections from here on is of our own doing.
+  const counted = { ...tally };
+  const answers = [...account.take(), ...await answersOfEachKind(instance)];
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  answers.push(...account.take());
+  return {
+    attack,
+    tally: counted,
+    seconds: (performance.now() - startedAt) / 1000,
+    rss: { before, peak: await readMemory(server.pid, "VmHWM"), after: await readMemory(server.pid, "VmRSS") },
+    answers,
+    log: countLines(readLines()),
+  };
+}
+
+/** Waits for one more of each: what an attack keeps from being answered counts as its own. */
+async function answersOfEachKind({ honest, account }: Instance): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
+    answers.push(...account.take());
+    if (missingKinds(answers).length === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return answers;
+}
+
+/** The most that it has had begins anew, from what it has now (proc(5), `clear_refs`). */
+async function forgetPeak(pid: number): Promise<void> {
+  await writeFile(`/proc/${pid}/clear_refs`, "5");
+}
+
+async function readMemory(pid: number, line: "VmRSS" | "VmHWM"): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(new RegExp(`${line}:\\s+(\\d+)`).exec(text)?.[1]) / 1024);
+}
+
+function linesFrom(running: Running): () => string {
+  const from = running.stderr().length;
+  return () => running.stderr().slice(from);
+}

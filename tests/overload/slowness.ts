@@ -1,0 +1,102 @@
+/** Attacks by those who begin and do not end: what they send, or what they are sent, stands still. */
+import { Buffer } from "node:buffer";
+import { FRAME, frame, requestFrame } from "../support/raw_http2.ts";
+import { scaled, type Target } from "./attack.ts";
+import { bearer, CSRS, LARGE, WHOAMI } from "./asking.ts";
+import { type AttackConnection, open, openUnread } from "./connection.ts";
+import { createRequests } from "./csr_flood.ts";
+import { pause, repeat, waitUntil } from "./waiting.ts";
+
+const STREAMS = 100;
+const TAKEN_WITHIN_MS = 30_000;
+const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
+
+/** Requests whose headers come byte by byte; `sent` counts bytes. */
+export async function slowHeaders(count: number, target: Target): Promise<void> {
+  using held = new DisposableStack();
+  const all: AttackConnection[] = [];
+  await repeat(scaled(count, target.scale), 50, target.deadline, async () => {
+    const connection = held.use(await open(target, { protocol: "http/1.1" }));
+    await connection.write("GET /version HTTP/1.1\r\nhost: localhost\r\nx-slow: ");
+    all.push(connection);
+  });
+  for (const end = performance.now() + target.ms; performance.now() < end && !target.deadline.aborted;) {
+    await Promise.all(
+      all.map(async (one) => {
+        if (await one.write("y")) target.tally.sent++;
+      }),
+    );
+    await pause(500, target.deadline);
+  }
+}
+
+/** Bodies that never come; `sent` counts requests that the server has taken. */
+export async function slowBodies(count: number, target: Target): Promise<void> {
+  using held = new DisposableStack();
+  await openStreams(count, target, held, (stream) => requestFrame(stream, "POST", WHOAMI, bearer(target.token), true));
+  await pause(target.ms, target.deadline);
+}
+
+/** Bodies of 3 MB in pieces that stop before the end; `sent` counts pieces, `answered` bodies that were given up. */
+export async function largeBodies(count: number, target: Target): Promise<void> {
+  using held = new DisposableStack();
+  const piece = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65_536, 0x20), Buffer.from("\r\n")]);
+  await repeat(scaled(count, target.scale), 10, target.deadline, async () => {
+    const connection = held.use(await open(target, { protocol: "http/1.1", code: 429 }));
+    await connection.write(
+      `POST ${WHOAMI} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${target.token}\r\n` +
+        "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
+    for (let piecesLeft = 45; piecesLeft > 0 && !connection.isClosed() && connection.answers() === 0; piecesLeft--) {
+      if (await Promise.race([connection.write(piece), pause(2_000, target.deadline)])) target.tally.sent++;
+    }
+  });
+  await pause(target.ms, target.deadline);
+}
+
+/** Large answers of which nothing may be sent but the headers. */
+export async function unreadAnswers(count: number, target: Target): Promise<void> {
+  using held = new DisposableStack();
+  const streams = await openStreams(
+    count,
+    target,
+    held,
+    (stream) => requestFrame(stream, "GET", LARGE, bearer(target.token)),
+  );
+  await waitUntil(() => target.tally.answered >= streams, target.deadline, TAKEN_WITHIN_MS);
+  await pause(target.ms, target.deadline);
+}
+
+/** Watches that are never read, while what they watch changes. */
+export async function unreadWatches(count: number, changes: number, target: Target): Promise<void> {
+  using held = new DisposableStack();
+  const streams = await openStreams(
+    count,
+    target,
+    held,
+    (stream) => requestFrame(stream, "GET", `${CSRS}?watch=1`, bearer(target.token)),
+  );
+  await waitUntil(() => target.tally.answered >= streams, target.deadline, TAKEN_WITHIN_MS);
+  await createRequests(scaled(changes, target.scale), target);
+  await pause(target.ms, target.deadline);
+}
+
+/** Opens so many streams whose answers have no room, a hundred on a connection; resolves when the server has them. */
+async function openStreams(
+  count: number,
+  target: Target,
+  held: DisposableStack,
+  piece: (stream: number) => Buffer,
+): Promise<number> {
+  const streams = scaled(count, target.scale);
+  await repeat(Math.ceil(streams / STREAMS), 1, target.deadline, async () => {
+    const connection = held.use(await openUnread(target));
+    const own = Math.min(STREAMS, streams - target.tally.sent);
+    const pieces = Array.from({ length: own }, (_, index) => piece(index * 2 + 1));
+    await connection.write(Buffer.concat([...pieces, PING]));
+    await waitUntil(() => connection.pongs() > 0 || connection.isClosed(), target.deadline, TAKEN_WITHIN_MS);
+    if (connection.pongs() === 0) throw new Error("the streams were not taken");
+    target.tally.sent += own;
+  });
+  return streams;
+}

@@ -1,0 +1,86 @@
+/** HAProxy before several API servers, set up by the text of docs/guides/etcd.md: whole connections go to a server that is ready. */
+import { spawnSync } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { start } from "../support/child.ts";
+import { eventually } from "../support/eventually.ts";
+
+/** What it is told. */
+export interface BalancerOptions {
+  /** For its configuration and its socket. */
+  readonly folder: string;
+  readonly port: number;
+  /** Ports of the servers. */
+  readonly servers: readonly number[];
+  /** Whom the servers' certificates are believed by, when they are asked whether they are ready. */
+  readonly caPath: string;
+}
+
+/** One that runs. */
+export interface Balancer extends AsyncDisposable {
+  /** How many connections each server has had. */
+  counts(): Promise<readonly number[]>;
+  stderr(): string;
+}
+
+/** Debian's place is not on everybody's PATH. */
+const PROGRAMS = ["haproxy", "/usr/sbin/haproxy"];
+const PAGE = join("docs", "guides", "etcd.md");
+/** Columns of `show stat`: the name of a server and the connections that it has had. */
+const NAME_COLUMN = 1;
+const TOTAL_COLUMN = 7;
+
+/** What HAProxy is called here; undefined where it is not installed. */
+export function findHaproxy(): string | undefined {
+  return PROGRAMS.find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
+}
+
+/** Starts one that listens on loopback. An Error where HAProxy is not installed, or ends. */
+export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
+  const { folder, servers } = options;
+  const program = findHaproxy();
+  if (program === undefined) {
+    throw new Error("several servers need HAProxy before them: install it with `deno task debian-packages`");
+  }
+  const socketPath = join(folder, "haproxy.sock");
+  const path = join(folder, "haproxy.cfg");
+  await writeFile(path, configuration(await readFile(PAGE, "utf8"), options, socketPath));
+  const running = start(program, ["-db", "-f", path]);
+  async function counts(): Promise<readonly number[]> {
+    const socket = connect(socketPath);
+    socket.write("show stat\n");
+    const rows = (await text(socket)).split("\n").map((line) => line.split(","));
+    return servers.map((_, index) => Number(rows.find((row) => row[NAME_COLUMN] === `s${index}`)?.[TOTAL_COLUMN]));
+  }
+  const balancer: Balancer = {
+    counts,
+    stderr: () => running.stderr(),
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+  try {
+    await eventually("HAProxy to run", async () => {
+      if (running.hasEnded()) throw new Error(`HAProxy ended: ${running.stderr()}`);
+      return await counts().catch(() => undefined);
+    });
+    return balancer;
+  } catch (error) {
+    await balancer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The one of the page, with ports of loopback for its addresses, and a socket that tells what it did. */
+function configuration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
+  const block = /```\n(defaults\n[^]*?)```/.exec(page)?.[1];
+  if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);
+  const own = block
+    .replace(/bind \S+/, `bind 127.0.0.1:${port}`)
+    .replace(/ca-file \S+/, `ca-file ${caPath}`)
+    .replace(
+      /(?: *server \S+ \S+\n)+/,
+      servers.map((server, index) => `  server s${index} 127.0.0.1:${server}\n`).join(""),
+    );
+  return `global\n  stats socket ${socketPath}\n${own}`;
+}

@@ -1,0 +1,46 @@
+/**
+ * `deno task torture`: a storm of nodes that bootstrap and renew, while the server is killed with SIGKILL at random
+ * instants and started again. Nothing that was acknowledged may be lost, signed twice, numbered anew or missed by a
+ * watch; the database must pass its check, and every node end with a working pair. docs/engineering/steadiness.md has the promises.
+ *
+ * The seed decides when kills come and what clients do; how far the server is by then is up to the machine. On a broken
+ * promise, or when there was no time to try any, it ends with 1 and the folder is kept, with the account in
+ * `violations.txt`; with 2 when it is called wrongly. Without flags it takes about two minutes, and kills as often as it
+ * can within; at least 25 times, for which a slow machine goes on for up to a quarter of an hour. `--kills 200` takes as
+ * long as 200 kills do, an hour at most, and proves nothing with fewer; where only `--seconds` or `--servers` is given,
+ * one kill is enough. One line, the last when nothing is wrong, has seed, commit, kills and seconds.
+ * With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and one
+ * member are killed at a time.
+ * Usage: main.ts [--kills N] [--seconds N] [--nodes N] [--servers N] [--seed S] [--binary]
+ */
+import { join } from "node:path";
+import process from "node:process";
+import { getErrorMessage } from "../../core/errors.ts";
+import { NODE_FLAGS } from "../support/child.ts";
+import { ensureDebianPackages } from "../../scripts/_debian.ts";
+import { run } from "../../scripts/_run.ts";
+import { runBuild } from "../../scripts/build/run.ts";
+import { ensureNode } from "../../scripts/node_runtime.ts";
+import { ensurePeers } from "../../scripts/peers.ts";
+import { findHaproxy } from "./balancer.ts";
+import { readFlags, UsageError } from "./flags.ts";
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const { servers, binary } = readFlags(args);
+  if (servers > 1) {
+    await ensurePeers(process.cwd(), ["etcd"]);
+    if (findHaproxy() === undefined) await ensureDebianPackages(["haproxy"]);
+  }
+  const node = await ensureNode();
+  const env: Record<string, string> = binary
+    ? { TLSBOOT_TEST_BINARY: await runBuild("host", join(process.cwd(), "dist")) }
+    : { TLSBOOT_TEST_NODE: node };
+  return await run(node, [...NODE_FLAGS, join("tests", "torture", "storm_process.ts"), ...args], { env });
+}
+
+main().then((code) => process.exit(code), (error: unknown) => {
+  const isUsage = error instanceof UsageError;
+  process.stderr.write(`torture: ${error instanceof Error && !isUsage ? error.stack : getErrorMessage(error)}\n`);
+  process.exit(isUsage ? 2 : 1);
+});

@@ -1,0 +1,86 @@
+/** The server under torture: the real program on one folder and one port, started and killed again and again. */
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { DatabaseSync } from "node:sqlite";
+import { type Running, startTlsboot } from "../support/child.ts";
+
+/** How long a start may take on a machine that does other things too. */
+const START_WITHIN_MS = 60_000;
+/** Under a storm it says a line for each request. */
+const SHOWN_LINES = 20;
+
+/** The newest revision: of a change, or of a deletion that is forgotten by now. */
+const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
+
+/** A server that may be down. */
+export interface TorturedServer extends AsyncDisposable {
+  readonly dataDir: string;
+  /** Starts it; answers once the process runs, which is long before it serves. */
+  start(): void;
+  /** Resolves once it serves. An Error with what it said when it ends instead. */
+  up(): Promise<void>;
+  /** Ends it at once, as a power cut would end the process, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** What it said last. */
+  stderr(): string;
+}
+
+/** A server on a folder and a port, with more flags; nothing is started yet. */
+export function createTorturedServer(
+  dataDir: string,
+  port: number,
+  flags: readonly string[] = [],
+): TorturedServer {
+  let running: Running | undefined;
+  async function kill(): Promise<void> {
+    if (running === undefined) return;
+    if (!running.hasEnded()) process.kill(running.pid, "SIGKILL");
+    await running.finished();
+    running = undefined;
+  }
+  return {
+    dataDir,
+    start() {
+      running = startTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags]);
+    },
+    async up() {
+      await running?.waitFor(/tlsboot is up at/, START_WITHIN_MS, "stdout");
+    },
+    kill,
+    stderr: () => (running?.stderr() ?? "").trimEnd().split("\n").slice(-SHOWN_LINES).join("\n"),
+    [Symbol.asyncDispose]: kill,
+  };
+}
+
+/** What a database consists of on the disk; the index of the log (`-shm`) is made anew. */
+const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
+
+/**
+ * Looks into a copy of the database as the kill left it, its log with it. Answers what is wrong with it.
+ * `newestShown` is the newest revision that anybody was told before the kill, 0 when nobody was told any: then there may
+ * be none yet.
+ */
+export async function findDatabaseFault(
+  dataDir: string,
+  copyDir: string,
+  newestShown: number,
+): Promise<string | undefined> {
+  await rm(copyDir, { recursive: true, force: true });
+  await mkdir(copyDir, { mode: 0o700 });
+  const names = existsSync(dataDir) ? await readdir(dataDir) : [];
+  for (const name of names.filter((one) => DATABASE.test(one))) {
+    await copyFile(join(dataDir, name), join(copyDir, name));
+  }
+  const database = new DatabaseSync(join(copyDir, "tlsboot.db"));
+  try {
+    const verdict = Object.values(database.prepare("PRAGMA integrity_check").get() ?? {})[0];
+    if (verdict !== "ok") return `the database is damaged: ${verdict}`;
+    if (newestShown === 0) return undefined;
+    const newest = Number(database.prepare(NEWEST).get()?.["newest"]);
+    return newest < newestShown ? `the database ends at revision ${newest}, but ${newestShown} was shown` : undefined;
+  } finally {
+    database.close();
+  }
+}

@@ -1,0 +1,133 @@
+/** Several servers on an etcd of three members behind a load balancer: one server and one member die at a time. */
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Etcd, startEtcd } from "../interop/support/etcd.ts";
+import { findServerPort } from "../support/temp.ts";
+import { type Balancer, startBalancer } from "./balancer.ts";
+import { createTorturedServer, type TorturedServer } from "./server.ts";
+import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+
+/** A majority of them stays. */
+const MEMBERS = 3;
+/** All is up at most so long before the next kill. */
+const LONGEST_RUN_MS = 4_000;
+/** What was killed is away at most so long before it is started again. */
+const LONGEST_ABSENCE_MS = 2_000;
+/** One kill in so many comes while the server starts. */
+const STARTING_KILLS = 5;
+/** How long a start takes at most when it is cut off. */
+const LONGEST_START_MS = 2_000;
+
+/** Starts etcd; the servers and the load balancer before them are started by `begin`. */
+export async function createSharedInstance(
+  options: TorturedInstanceOptions,
+  servers: number,
+): Promise<TorturedInstance> {
+  const etcd = await startEtcd({ members: MEMBERS });
+  try {
+    const ports: number[] = [];
+    while (ports.length < servers) ports.push(await findServerPort());
+    return new SharedInstance(options, etcd, ports, await findServerPort());
+  } catch (error) {
+    await etcd[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class SharedInstance implements TorturedInstance {
+  readonly #options: TorturedInstanceOptions;
+  readonly #etcd: Etcd;
+  readonly #port: number;
+  readonly #ports: readonly number[];
+  #balancer: Balancer | undefined;
+  readonly #servers: readonly TorturedServer[];
+  readonly #counts = { kills: 0, killedStarting: 0, checks: 0 };
+  readonly caPath: string;
+  readonly adminKubeconfig: string;
+  readonly bootstrapKubeconfig: string;
+
+  constructor(options: TorturedInstanceOptions, etcd: Etcd, ports: readonly number[], port: number) {
+    const { folder } = options;
+    this.#options = options;
+    this.#etcd = etcd;
+    this.#port = port;
+    this.#ports = ports;
+    const flags = ["--etcd-servers", etcd.urls.join(",")];
+    this.#servers = ports.map((own, index) => createTorturedServer(join(folder, `server-${index}`), own, flags));
+    this.caPath = join(this.#servers[0]!.dataDir, "pki", "ca.crt");
+    this.adminKubeconfig = join(folder, "admin.kubeconfig");
+    this.bootstrapKubeconfig = join(folder, "bootstrap.kubeconfig");
+  }
+
+  async begin(): Promise<void> {
+    const [first, ...others] = this.#servers as [TorturedServer, ...TorturedServer[]];
+    first.start();
+    await first.up();
+    for (const { dataDir } of others) {
+      await mkdir(dataDir, { mode: 0o700 });
+      // An instance has one CA; serving certificates are each server's own.
+      const filter = (path: string): boolean => !/apiserver/.test(path);
+      await cp(join(first.dataDir, "pki"), join(dataDir, "pki"), { recursive: true, filter });
+    }
+    for (const server of others) server.start();
+    await Promise.all(others.map((server) => server.up()));
+    const { folder } = this.#options;
+    this.#balancer = await startBalancer({ folder, port: this.#port, servers: this.#ports, caPath: this.caPath });
+    for (const name of ["admin.kubeconfig", "bootstrap.kubeconfig"]) {
+      const text = await readFile(join(first.dataDir, name), "utf8");
+      const balanced = text.replaceAll(/https:\/\/[^\s"]+/g, `https://127.0.0.1:${this.#port}`);
+      await writeFile(join(folder, name), balanced, { mode: 0o600 });
+    }
+  }
+
+  async killOnce(): Promise<void> {
+    const { pause, random, hasTime } = this.#options;
+    await pause(random.float() * LONGEST_RUN_MS);
+    const server = this.#servers[Math.floor(random.float() * this.#servers.length)]!;
+    const member = this.#etcd.members[Math.floor(random.float() * this.#etcd.members.length)]!;
+    await Promise.all([server.kill(), member.kill()]);
+    this.#counts.kills += 2;
+    await pause(random.float() * LONGEST_ABSENCE_MS);
+    member.restart();
+    server.start();
+    if (random.float() * STARTING_KILLS < 1 && hasTime()) {
+      await pause(random.float() * LONGEST_START_MS);
+      await server.kill();
+      this.#counts.kills++;
+      this.#counts.killedStarting++;
+      server.start();
+    }
+    await Promise.all([member.healthy(), server.up()]);
+  }
+
+  async end(): Promise<void> {
+    for (const server of this.#servers) await server.kill();
+    for (const member of this.#etcd.members) {
+      this.#counts.checks++;
+      const newest = await member.revision();
+      const shown = this.#options.newestShown();
+      if (newest < shown) {
+        this.#options.onFault(`etcd ${member.name} ends at revision ${newest}, but ${shown} was shown`);
+      }
+    }
+  }
+
+  counts(): KillCounts {
+    return this.#counts;
+  }
+
+  async shares(): Promise<readonly number[]> {
+    return await this.#balancer?.counts() ?? [];
+  }
+
+  stderr(): string {
+    return [...this.#servers, ...(this.#balancer === undefined ? [] : [this.#balancer])]
+      .map((program) => program.stderr()).join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) await server[Symbol.asyncDispose]();
+    await this.#balancer?.[Symbol.asyncDispose]();
+    await this.#etcd[Symbol.asyncDispose]();
+  }
+}

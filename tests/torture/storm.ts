@@ -1,0 +1,317 @@
+/** The whole torture: a storm of clients, an instance that is killed under them, and what is checked meanwhile and at the end. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createApiClient } from "../../client/api.ts";
+import { type Connect, createConnector, readCluster } from "../../client/connect.ts";
+import { createFilePort } from "../../client/files.ts";
+import { listAll } from "../../client/listing.ts";
+import { createSystemClock } from "../../cli/system.ts";
+import { getErrorMessage } from "../../core/errors.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig_context.ts";
+import { parseCaBundle } from "../../core/pki/ca_bundle.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { createSeededRandom } from "../support/seeded_random.ts";
+import { COUNTERS_PATH, runCounter } from "./counter.ts";
+import { createGardener } from "./gardener.ts";
+import { compareHistories } from "./history.ts";
+import { Ledger, type LedgerCounts, type Shown } from "./ledger.ts";
+import { createLoneInstance } from "./lone_instance.ts";
+import { startNode } from "./node.ts";
+import { observeConnections, resourceOf } from "./observed.ts";
+import { createSharedInstance } from "./shared_instance.ts";
+import type { KillCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+import { isTransient, readHistory, startWatcher, type Watcher } from "./watcher.ts";
+
+/** What is tried. */
+export interface StormOptions {
+  readonly folder: string;
+  readonly seed: number;
+  /** No more than so many, and no longer than so many seconds, */
+  readonly kills: number;
+  readonly seconds: number;
+  /** but as long as it takes until there are so many, within reason. */
+  readonly leastKills: number;
+  readonly nodes: number;
+  /** More than one share an etcd of three members, behind a load balancer. */
+  readonly servers: number;
+  readonly onProgress: (line: string) => void;
+}
+
+/** What came of it. */
+export interface StormReport extends LedgerCounts, KillCounts {
+  readonly violations: readonly string[];
+  readonly seconds: number;
+  readonly watchers: number;
+  readonly connections: number;
+  /** Events compared with the whole history, over all watchers. */
+  readonly events: number;
+  readonly pairs: number;
+  /** Connections that a load balancer gave each server; none without one. */
+  readonly shares: readonly number[];
+}
+
+const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+const WATCHERS = [
+  ...Array.from({ length: 4 }, (_, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH })),
+  ...Array.from({ length: 2 }, (_, index) => ({ name: `counters-${index}`, path: COUNTERS_PATH })),
+];
+const COUNTERS = ["counter-a", "counter-b"];
+/** However few kills there were by then. */
+const LONGEST_MS = 900_000;
+/** Kills between two lines of progress, at least. */
+const KILLS_PER_LINE = 10;
+/** More often than history is forgotten (five minutes). */
+const COMPARE_EVERY_MS = 60_000;
+/** For all clients to get where they were going, on a machine that does other things too. */
+const SETTLE_WITHIN_MS = 90_000;
+/** And so much more for each node, whose last pair is made then. */
+const SETTLE_PER_NODE_MS = 300;
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
+
+/** Runs a storm to its end, or to the first broken promise. */
+export async function runStorm(options: StormOptions): Promise<StormReport> {
+  const storm = new Storm(options);
+  return await storm.run();
+}
+
+class Storm {
+  readonly #options: StormOptions;
+  readonly #random: Random;
+  readonly #clock: Clock = createSystemClock();
+  readonly #ledger = new Ledger();
+  readonly #connect: Connect;
+  readonly #stop = new AbortController();
+  readonly #startedMs: number;
+  readonly #watchers: Watcher[] = [];
+  #events = 0;
+  #pairs = 0;
+  #instance: TorturedInstance | undefined;
+  /** The revision that the watchers began after. */
+  #begunAt = 0;
+  /** The revision up to which the histories of a path are compared. */
+  readonly #comparedUpTo = new Map<string, number>();
+  #comparedMs = 0;
+
+  constructor(options: StormOptions) {
+    this.#options = options;
+    this.#random = createSeededRandom(options.seed);
+    this.#startedMs = this.#clock.elapsedMs();
+    const connect = createConnector({ files: createFilePort(), clock: this.#clock, userAgent: "tlsboot-torture" });
+    this.#connect = observeConnections(connect, this.#ledger);
+  }
+
+  async run(): Promise<StormReport> {
+    await using instance = await this.#createInstance();
+    this.#instance = instance;
+    await instance.begin();
+    const cluster = await readCluster(instance.adminKubeconfig, createFilePort());
+    const running = await this.#startClients(instance, cluster);
+    try {
+      let shown = 0;
+      let listed: Promise<unknown> = Promise.resolve();
+      while (this.#hasTime() && this.#isSound()) {
+        // The next kill may come while a list is read.
+        const [killed, read] = await Promise.allSettled([instance.killOnce(), listed]);
+        for (const outcome of [killed, read]) if (outcome.status === "rejected") throw outcome.reason;
+        listed = this.#list(cluster, "after a kill");
+        listed.catch(() => {});
+        if (instance.counts().kills - shown >= KILLS_PER_LINE) {
+          shown = instance.counts().kills;
+          this.#options.onProgress(this.#line());
+        }
+        if (this.#clock.elapsedMs() - this.#comparedMs > COMPARE_EVERY_MS) await this.#compare(cluster);
+      }
+      await listed;
+      if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
+    } catch (error) {
+      this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
+    } finally {
+      this.#stop.abort(new Error("the storm is over"));
+      await Promise.allSettled(running.tasks);
+    }
+    const shares = await instance.shares().catch((error: unknown) => {
+      this.#fault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
+      return [];
+    });
+    await instance.end();
+    return this.#report(shares);
+  }
+
+  async #createInstance(): Promise<TorturedInstance> {
+    const { folder, kills, servers } = this.#options;
+    const options: TorturedInstanceOptions = {
+      folder,
+      clock: this.#clock,
+      random: this.#random,
+      pause: (ms) => this.#pause(ms),
+      hasTime: () => this.#hasTime(),
+      newestShown: () => this.#ledger.newest,
+      onFault: (fault) => this.#fault(fault),
+    };
+    return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
+  }
+
+  #hasTime(): boolean {
+    const { kills, leastKills, seconds } = this.#options;
+    const done = this.#counts().kills;
+    const elapsedMs = this.#clock.elapsedMs() - this.#startedMs;
+    return done < kills && (elapsedMs < seconds * 1000 || (done < leastKills && elapsedMs < LONGEST_MS));
+  }
+
+  #counts(): KillCounts {
+    return this.#instance?.counts() ?? { kills: 0, killedStarting: 0, checks: 0 };
+  }
+
+  #isSound(): boolean {
+    return this.#ledger.violations.length === 0;
+  }
+
+  #fault(violation: string): void {
+    this.#ledger.violations.push(violation);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return this.#clock.sleep(ms, this.#stop.signal).catch(() => {});
+  }
+
+  async #startClients(instance: TorturedInstance, cluster: ResolvedCluster) {
+    const { signal } = this.#stop;
+    const rest = { cluster, connect: this.#connect, clock: this.#clock, logger: SILENT };
+    // Each with chances of its own: how fast the others are must not change what one does.
+    const chanceOf = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
+    const onFault = (fault: string): void => this.#fault(fault);
+    this.#comparedMs = this.#clock.elapsedMs();
+    this.#begunAt = await this.#list(cluster, "at the start");
+    const tasks: Promise<void>[] = [];
+    for (const [index, { name, path }] of WATCHERS.entries()) {
+      const random = chanceOf(index);
+      const { watcher, running } = startWatcher({ ...rest, name, path, random, onFault }, this.#begunAt, signal);
+      this.#watchers.push(watcher);
+      tasks.push(running);
+    }
+    for (const [index, name] of COUNTERS.entries()) {
+      tasks.push(runCounter({ ...rest, name, random: chanceOf(100 + index), onFault }, signal));
+    }
+    const gardener = createGardener({ ...rest, ledger: this.#ledger, random: chanceOf(200) });
+    const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
+      startNode({
+        ...rest,
+        name: `node${index}`,
+        folder: join(this.#options.folder, "nodes"),
+        bootstrapKubeconfig: instance.bootstrapKubeconfig,
+        random: chanceOf(1_000 + index),
+        onFault,
+        onStored: (certificatePem) => gardener.retire(certificatePem),
+      }, signal));
+    tasks.push(gardener.run(signal), ...nodes.map((node) => node.running));
+    return { tasks, nodes };
+  }
+
+  /** Lists everything and compares it with the ledger. Answers the revision of the list of requests. */
+  async #list(cluster: ResolvedCluster, when: string): Promise<number> {
+    let revision = 0;
+    for (const path of [COUNTERS_PATH, REQUESTS_PATH]) {
+      const expectation = this.#ledger.expect(resourceOf(path)!);
+      const listing = await this.#ask(cluster, `list ${when}`, (api, signal) => listAll<Shown>(api, path, {}, signal));
+      this.#ledger.compare(expectation, listing.items);
+      for (const object of listing.items) this.#ledger.show(resourceOf(path)!, object);
+      revision = Number(listing.resourceVersion);
+      this.#ledger.observe("lister", revision);
+    }
+    return revision;
+  }
+
+  /** The server is up, but may need a moment more under a storm. */
+  async #ask<T>(
+    cluster: ResolvedCluster,
+    what: string,
+    ask: (api: ReturnType<typeof createApiClient>, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SETTLE_WITHIN_MS)]);
+    await using transport = await this.#connect(cluster);
+    const api = createApiClient(transport, { clock: this.#clock });
+    while (true) {
+      try {
+        return await ask(api, signal);
+      } catch (error) {
+        if (signal.aborted || !isTransient(error)) {
+          throw new Error(`${what}: ${getErrorMessage(error)}`, { cause: error });
+        }
+        await this.#pause(20);
+      }
+    }
+  }
+
+  /** Compares what each watcher was told since the last time with the whole history. */
+  async #compare(cluster: ResolvedCluster): Promise<void> {
+    for (const path of [REQUESTS_PATH, COUNTERS_PATH]) {
+      const resource = resourceOf(path)!;
+      const watchers = this.#watchers.filter((watcher) => watcher.path === path);
+      const to = Math.max(
+        this.#ledger.newestAcknowledged(resource),
+        ...watchers.map((watcher) => watcher.lastEvent()),
+      );
+      const deadline = this.#clock.elapsedMs() + SETTLE_WITHIN_MS;
+      while (watchers.some((watcher) => watcher.position() < to) && this.#clock.elapsedMs() < deadline) {
+        await this.#pause(20);
+      }
+      const whole = await this.#ask(
+        cluster,
+        `history of ${resource}`,
+        (api, signal) => readHistory(api, path, { from: this.#comparedUpTo.get(path) ?? this.#begunAt, to }, signal),
+      );
+      const revisions = new Set(whole.map(({ revision }) => revision));
+      for (const revision of this.#ledger.takeAcknowledged(resource, to)) {
+        if (!revisions.has(revision)) this.#fault(`${resource}: write ${revision} is not in the history`);
+      }
+      for (const watcher of watchers) {
+        const told = watcher.take(to);
+        this.#events += told.length;
+        for (const fault of compareHistories(whole, told)) this.#fault(`watcher ${watcher.name}: ${fault}`);
+      }
+      this.#comparedUpTo.set(path, to);
+    }
+    this.#comparedMs = this.#clock.elapsedMs();
+  }
+
+  /** No more kills: every node gets one more pair, every watcher everything. */
+  async #settle(
+    instance: TorturedInstance,
+    cluster: ResolvedCluster,
+    nodes: readonly ReturnType<typeof startNode>[],
+  ): Promise<void> {
+    for (const node of nodes) node.settle();
+    const withinMs = SETTLE_WITHIN_MS + nodes.length * SETTLE_PER_NODE_MS;
+    const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
+    const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
+    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last kill`);
+    const ca = parseCaBundle(await readFile(instance.caPath, "utf8"));
+    if (!ca.ok || ca.value[0] === undefined) throw new Error("the CA cannot be read");
+    for (const node of nodes) {
+      const fault = await node.findFault(ca.value[0], AbortSignal.timeout(SETTLE_WITHIN_MS)).catch(getErrorMessage);
+      if (fault === undefined) this.#pairs++;
+      else this.#fault(fault);
+    }
+    await this.#list(cluster, "at the end");
+    await this.#compare(cluster);
+  }
+
+  #line(): string {
+    const { certificates, writes, deletions } = this.#ledger.counts;
+    return `${this.#counts().kills} kills, ${certificates} certificates, ${writes} writes, ${deletions} deletions`;
+  }
+
+  #report(shares: readonly number[]): StormReport {
+    return {
+      ...this.#ledger.counts,
+      violations: this.#ledger.violations,
+      ...this.#counts(),
+      seconds: (this.#clock.elapsedMs() - this.#startedMs) / 1000,
+      watchers: this.#watchers.length,
+      connections: this.#watchers.reduce((sum, watcher) => sum + watcher.connections(), 0),
+      events: this.#events,
+      pairs: this.#pairs,
+      shares,
+    };
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * One storm and its account: `deno task torture` runs it on Node, with `TLSBOOT_TEST_NODE` or `TLSBOOT_TEST_BINARY` for
+ * the servers. Of a thousand connections that Deno 2.9 opens while servers die, some never come up.
+ * Usage: storm_process.ts with the flags of `main.ts` beside it
+ */
+import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { runProgram } from "../support/child.ts";
+import { readFlags, type TortureFlags } from "./flags.ts";
+import { runStorm, type StormReport } from "./storm.ts";
+
+const SHOWN_VIOLATIONS = 20;
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  const flags = readFlags(args);
+  const { kills, leastKills, seconds, nodes, servers, seed } = flags;
+  const folder = await mkdtemp(join(tmpdir(), "tlsboot-torture-"));
+  process.stdout.write(
+    `torture: seed ${seed}, at most ${kills} kills in ${seconds} s, ${nodes} nodes, ${servers} server${
+      servers === 1 ? "" : "s"
+    }\n`,
+  );
+  const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
+  const options = { folder, seed, kills, leastKills, seconds, nodes, servers, onProgress };
+  const report = await runStorm(options).catch(async (error) => {
+    // It is empty unless something was started.
+    await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
+    throw error;
+  });
+  process.stdout.write(`${summaryOf(report, flags, await findCommit())}\n`);
+  const faults = report.violations.length > 0 ? report.violations : untried(report, flags);
+  const account = faults.map((line) => `  ${line}\n`);
+  if (account.length === 0) {
+    await rm(folder, { recursive: true, force: true });
+    return 0;
+  }
+  await writeFile(join(folder, "violations.txt"), account.join(""));
+  process.stdout.write(account.slice(0, SHOWN_VIOLATIONS).join(""));
+  // As it was called: a time or a number of kills says how many kills are wanted.
+  process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
+  return 1;
+}
+
+function keptLine(folder: string): string {
+  return `  the folder is kept: ${folder}\n`;
+}
+
+/** What has to be tried before nothing can be said to be lost. */
+function untried(
+  { kills, certificates, events, checks, shares }: StormReport,
+  { leastKills }: TortureFlags,
+): readonly string[] {
+  const counts = {
+    certificates,
+    "events compared": events,
+    "looks into the database": checks,
+    ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
+  };
+  const missing = Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) => `no ${what}`);
+  if (kills < Math.max(1, leastKills)) missing.unshift(`${kills} kills, not ${leastKills}`);
+  return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
+}
+
+/** Of the sources that were tried; with a plus where they have been changed since. */
+async function findCommit(): Promise<string> {
+  const git = async (...args: readonly string[]): Promise<string | undefined> => {
+    const { code, stdout } = await runProgram("git", args).catch(() => ({ code: 1, stdout: "" }));
+    return code === 0 ? stdout.trim() : undefined;
+  };
+  const [commit, changes] = [await git("rev-parse", "--short=12", "HEAD"), await git("status", "--porcelain")];
+  return commit === undefined ? "unknown" : `${commit}${changes === "" ? "" : "+"}`;
+}
+
+function summaryOf(report: StormReport, flags: TortureFlags, commit: string): string {
+  const { nodes, servers, seed } = flags;
+  const broken = report.violations.length;
+  const verdict = broken > 0
+    ? `${broken} broken promises`
+    : untried(report, flags).length > 0
+    ? "not proved"
+    : "nothing lost";
+  return [
+    `torture: seed ${seed}, commit ${commit}`,
+    `${report.kills} kills (${report.killedStarting} of a starting server) in ${report.seconds.toFixed(0)} s`,
+    `${report.certificates} certificates, ${report.writes} writes and ${report.deletions} deletions acknowledged`,
+    `${report.states} states shown`,
+    `${report.watchers} watchers saw ${report.events} events over ${report.connections} connections`,
+    ...(report.shares.length === 0 ? [] : [`connections by server ${report.shares.join(", ")}`]),
+    `${report.checks} looks into the ${servers === 1 ? "database" : "etcd"}`,
+    `${report.pairs} of ${nodes} nodes with a working pair`,
+    verdict,
+  ].join("; ");
+}
+
+main().then((code) => process.exit(code), (error: unknown) => {
+  process.stderr.write(`torture: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+});
